@@ -1,16 +1,16 @@
-"""Look for a simulated migration that ends wrong: ``make simulate SEEDS=100000``.
+"""Search for simulated migrations that fail: ``make simulate SEEDS=100000``.
 
-    simulate.py --seeds 1000            worlds and mishaps drawn from seeds, all at once
-    simulate.py --lost 1000             most answers to creates lost, the tag search lagging
+    simulate.py --seeds 1000            random worlds with random faults of all kinds
+    simulate.py --lost 1000             most answers to create calls lost, the tag search lagging
     simulate.py --kills 40              every kill point of the first 40 worlds
     simulate.py --pairs 40              two kills: all pairs in small worlds, a sample in large ones
-    simulate.py --seed 17               one seed again, with its story
+    simulate.py --seed 17               one seed again, with its journal
     simulate.py --lost-in 17            the lost answers of one world again
     simulate.py --world 17 --late 9 --course turned --kill 12 "before sending"
                                         one kill point again
     simulate.py --digest 20             the hash of 20 journals: the same on every Python
 
-It ends with status 1 if any trial ended wrong.
+The exit status is 1 if a trial failed.
 """
 
 from __future__ import annotations
@@ -50,32 +50,34 @@ PROGRESS = 10
 
 
 def main() -> int:
-    """Search, or show one trial."""
-    asked = _asked()
-    if asked.digest:
-        return _digest(asked.digest)
-    if asked.seed is not None:
-        return _show(topology_of(asked.seed), schedule_of(asked.seed))
-    if asked.lost_in is not None:
-        return _show(laggard(asked.lost_in), lost_answers(asked.lost_in))
-    if asked.world is not None:
-        kills = tuple(Kill(int(call), KillPoint(moment)) for call, moment in asked.kill)
-        late = timedelta(seconds=asked.late)
-        return _show(topology(asked.world), Schedule(asked.route, kills, late=late))
+    """Search, or repeat one trial, and return the exit status."""
+    options = _options()
+    if options.digest:
+        return _digest(options.digest)
+    if options.seed is not None:
+        return _show(topology_of(options.seed), schedule_of(options.seed))
+    if options.lost_in is not None:
+        return _show(laggard(options.lost_in), lost_answers(options.lost_in))
+    if options.world is not None:
+        kills = tuple(Kill(int(call), KillPoint(moment)) for call, moment in options.kill)
+        late = timedelta(seconds=options.late)
+        return _show(topology(options.world), Schedule(options.route, kills, late=late))
     searches: list[tuple[str, Search, int]] = [
-        ("seeds", run_seed, asked.seeds),
-        ("lost answers to creates", try_lost_answers, asked.lost),
-        ("kill points", enumerate_kills, asked.kills),
-        ("pairs of kills", partial(enumerate_kills, pairs=True), asked.pairs),
+        ("seeds", run_seed, options.seeds),
+        ("lost answers to creates", try_lost_answers, options.lost),
+        ("kill points", enumerate_kills, options.kills),
+        ("pairs of kills", partial(enumerate_kills, pairs=True), options.pairs),
     ]
     failed = False
     for name, search, number in searches:
         if number:
-            failed |= _search(name, search, range(asked.first, asked.first + number), asked.jobs)
+            failed |= _search(
+                name, search, range(options.first, options.first + number), options.jobs
+            )
     return int(failed)
 
 
-def _asked() -> argparse.Namespace:
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -83,7 +85,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--lost", type=int, default=0)
     parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--pairs", type=int, default=0)
-    parser.add_argument("--first", type=int, default=0, help="the seed to begin with")
+    parser.add_argument("--first", type=int, default=0, help="first seed")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--digest", type=int, default=0)
     parser.add_argument("--seed", type=int)
@@ -91,12 +93,12 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--world", type=int)
     parser.add_argument("--late", type=int, default=0)
     parser.add_argument("--course", type=TrialRoute, default=TrialRoute.FORWARD)
-    parser.add_argument("--kill", nargs=2, action="append", metavar=("DEED", "MOMENT"), default=[])
+    parser.add_argument("--kill", nargs=2, action="append", metavar=("CALL", "POINT"), default=[])
     return parser.parse_args()
 
 
 def _search(name: str, search: Search, seeds: range, jobs: int) -> bool:
-    """Search among *seeds* in *jobs* processes; tell whether anything ended wrong."""
+    """Search among *seeds* in *jobs* processes; return whether a trial failed."""
     began = last_shown = time.monotonic()
     total = SearchStats()
     with Pool(jobs, _collect_after_trials_only) as pool:
@@ -112,7 +114,7 @@ def _search(name: str, search: Search, seeds: range, jobs: int) -> bool:
 
 
 def _collect_after_trials_only() -> None:
-    """Let a worker look for garbage when a search asks for it, which is after each trial."""
+    """Disable automatic garbage collection: a search collects after each trial."""
     gc.freeze()
     gc.disable()
 
@@ -125,15 +127,15 @@ def _one(search: Search, seed: int) -> SearchStats:
 
 def _summary(stats: SearchStats, seconds: float, jobs: int) -> str:
     return (
-        f"{stats.worlds} worlds, {stats.trials} trials, {stats.calls} deeds, "
-        f"{stats.deaths} kills, {stats.fault_count} calls astray, {stats.looks} looks judged, "
+        f"{stats.worlds} worlds, {stats.trials} trials, {stats.calls} calls, "
+        f"{stats.deaths} kills, {stats.fault_count} faults, {stats.looks} observations checked, "
         f"{len(stats.failures)} failures; {60 * stats.trials / max(seconds, 0.001):.0f} trials "
         f"a minute in {jobs} processes"
     )
 
 
 def _again(failure: TrialFailure, search: Search) -> str:
-    """Return the one command that shows a failure again."""
+    """Return the command that repeats a failure."""
     if search is run_seed:
         return f"make simulate SEED={failure.seed}"
     script = ".venv/bin/python scripts/simulate.py"
@@ -157,7 +159,7 @@ def _digest(number: int) -> int:
 
 
 def _show(world: Topology, schedule: Schedule) -> int:
-    """Go through one trial again and tell its story."""
+    """Repeat one trial, print its journal and problems, and return the exit status."""
     print(f"world {world.seed}: {world}\n{schedule}\n{schedule.call_faults}")
     try:
         setting = setting_of(world)
@@ -165,16 +167,16 @@ def _show(world: Topology, schedule: Schedule) -> int:
         print(f"planning refuses: {refusal.message}")
         return 0 if world.stops else 1
     outcome = run_trial(setting, schedule)
-    for line in _story(outcome.journal, setting.plan.migration):
+    for line in _journal_lines(outcome.journal, setting.plan.migration):
         print(line)
     wrong = trial_problems(outcome, world)
     for what in wrong:
-        print(f"WRONG: {what}")
-    print(f"{outcome.calls} deeds, {outcome.deaths} kills, outage {outcome.outage}")
+        print(f"FAILED: {what}")
+    print(f"{outcome.calls} calls, {outcome.deaths} kills, outage {outcome.outage}")
     return int(bool(wrong))
 
 
-def _story(journal: bytes, migration: str) -> Iterator[str]:
+def _journal_lines(journal: bytes, migration: str) -> Iterator[str]:
     for entry in read_chain(journal, migration).entries:
         yield f"{entry.at:%H:%M:%S} {entry.record}"
 

@@ -1,6 +1,6 @@
 """Write the parts of the documentation that are generated from the program and its tests.
 
-usage: write_docs.py [--check]     with --check nothing is written; exit status 1 names stale pages
+usage: write_docs.py [--check]     --check writes nothing, lists stale pages, exit status 1 if any
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def _cell(text: str) -> str:
 
 
 def demo_transcript() -> str:
-    """Return what `vpnmigrate demo` prints without a terminal, in an empty home."""
+    """Return the output of `vpnmigrate demo` without a terminal, in an empty home."""
     with tempfile.TemporaryDirectory() as home:
         demo = subprocess.run(
             [sys.executable, "-m", "vpnmigrate", "demo"],
@@ -144,12 +144,12 @@ def parts(transcript: str, shown: Collection[str]) -> str:
     """Return the parts of *transcript* whose numbers are *shown*.
 
     Raises:
-        ValueError: The demo has no part of such a number.
+        ValueError: The demo has no part with one of these numbers.
     """
     _, *found = re.split(r"^--- (\d+) -+\n", transcript, flags=re.MULTILINE)
     numbered = dict(zip(found[::2], found[1::2], strict=True))
     if missing := set(shown) - set(numbered):
-        raise ValueError(f"the demo has no part {', '.join(sorted(missing))} any more")
+        raise ValueError(f"the demo has no part {', '.join(sorted(missing))}")
     return "\n".join(numbered[number].strip() + "\n" for number in shown)
 
 
@@ -162,21 +162,21 @@ def with_transcript(page: str, transcript: str) -> str:
     before, found, rest = page.partition(BEGIN)
     _, closed, after = rest.partition(END)
     if not found or not closed:
-        raise ValueError("docs/demo.md has lost the marks around its transcript")
+        raise ValueError("docs/demo.md lacks the marks around its transcript")
     return f"{before}{BEGIN}\n```text\n{transcript.rstrip()}\n```\n\n{END}{after}"
 
 
 def demo_page(page: str) -> str:
-    """Return *page* with today's transcript; a page that differs in drawn values alone stays."""
+    """Return *page* with the current transcript, unless they differ only in random values."""
     today = with_transcript(page, parts(demo_transcript(), SHOWN))
     return page if without_drawn_values(page) == without_drawn_values(today) else today
 
 
 def without_drawn_values(text: str) -> str:
-    """Return *text* without what differs from run to run.
+    """Return *text* without the values that differ from run to run.
 
-    Ids and addresses are drawn, and so is how long the sandbox takes over a call: which waits are
-    shown, the times of day, and each length of time.
+    Ids and addresses are random, and so is the duration of a call to the sandbox: it changes which
+    waits are shown, the times of day, and each duration.
     """
     entries = _FOLDED.sub(" ", text).split("\n")
     output = "\n".join(entry for entry in entries if not _WAIT.match(entry))
@@ -220,7 +220,7 @@ def pages() -> dict[Path, str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the pages, or with ``--check`` say which are stale."""
+    """Write the pages, or with ``--check`` print which are stale; return the exit status."""
     stale = {
         path: text
         for path, text in pages().items()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Post what a run tells its hooks to a webhook.  An example: copy it and make it yours.
+"""Post the input of a hook to a webhook.  An example: copy it and adapt it.
 
 In a playbook:
 
@@ -8,12 +8,12 @@ In a playbook:
       outage-ended: [/usr/local/lib/change/notify_webhook.py]
       failed: [/usr/local/lib/change/notify_webhook.py]
 
-The address comes from the environment, since arguments are in the plan for everybody to read:
+The address comes from the environment, because arguments are readable in the plan:
 
     export VPNMIGRATE_WEBHOOK_URL=https://chat.example.org/hooks/...
 
-The message has a sentence in ``text``, which most chats show, and the whole document beside it.
-Whatever goes wrong ends in an exit status that is not 0, which the run notes.
+The message has a sentence in ``text``, which most chats show, and the whole document with it.
+Every failure ends in a nonzero exit status, which the run records.
 """
 
 import json
@@ -25,29 +25,29 @@ from typing import Any
 SECONDS = 10
 
 
-def sentence(told: dict[str, Any]) -> str:
-    """Say in one line what happened."""
-    change = f" ({told['change']})" if told["change"] else ""
-    parts = [f"{told['run']}{change}: {told['moment'].replace('-', ' ')}"]
-    if told["step"]:
-        parts.append(f"step {told['step']}: {told['title']}")
-    parts.append(f"traffic: {told['traffic']}")
-    if told["outage_since"]:
-        parts.append(f"outage {told['outage_seconds']:.0f} s")
-    if told["why"]:
-        parts.append(told["why"])
+def sentence(event: dict[str, Any]) -> str:
+    """Return one line that describes *event*."""
+    change = f" ({event['change']})" if event["change"] else ""
+    parts = [f"{event['run']}{change}: {event['moment'].replace('-', ' ')}"]
+    if event["step"]:
+        parts.append(f"step {event['step']}: {event['title']}")
+    parts.append(f"traffic: {event['traffic']}")
+    if event["outage_since"]:
+        parts.append(f"outage {event['outage_seconds']:.0f} s")
+    if event["why"]:
+        parts.append(event["why"])
     return "; ".join(parts)
 
 
 def main() -> None:
-    """Read the document, post it, and say what the other side answered."""
+    """Read the document, post it, and print the status of the response."""
     address = os.environ.get("VPNMIGRATE_WEBHOOK_URL", "")
     if not address.startswith(("https://", "http://")):
         sys.exit("set VPNMIGRATE_WEBHOOK_URL to the address of the webhook")
-    told = json.load(sys.stdin)
-    request = urllib.request.Request(  # noqa: S310  looked at above
+    event = json.load(sys.stdin)
+    request = urllib.request.Request(  # noqa: S310  the scheme is checked above
         address,
-        data=json.dumps({"text": sentence(told), "vpnmigrate": told}).encode(),
+        data=json.dumps({"text": sentence(event), "vpnmigrate": event}).encode(),
         headers={"Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310

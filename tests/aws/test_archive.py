@@ -14,7 +14,7 @@ from tests.devices.test_hazards import IOS
 from vpnmigrate.aws.account import Account
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.changes import ArchiveConfiguration
-from vpnmigrate.model.changes.base import Later, Performed, Refused, Outcome
+from vpnmigrate.model.changes.base import Later, Outcome, Performed, Refused
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.ec2 import VpnConnectionId
 
@@ -239,7 +239,7 @@ class TestDeviceFolder:
 
         assert isinstance(archive(device_folder(), answering, vault), Performed)
         page = files(vault, NEW)["sheet.md"]
-        assert "The configuration of vpn-old is not shown here: the connection is gone." in page
+        assert "The configuration of vpn-old is not shown here: the connection is deleted." in page
         assert NEW_KEYS[1] in page
 
     def test_configuration_that_cannot_be_read(self, vault):
@@ -248,7 +248,7 @@ class TestDeviceFolder:
         answering = an_ec2(DescribeVpnConnections=connections(new=row))
 
         assert isinstance(archive(device_folder(), answering, vault), Performed)
-        assert "The file configuration.xml is as EC2 gave it." in files(vault, NEW)["sheet.md"]
+        assert "configuration.xml has it as EC2 returned it." in files(vault, NEW)["sheet.md"]
 
     def test_keys_in_secrets_manager(self, vault):
         """Where AWS keeps the keys, the sheet names the secret."""

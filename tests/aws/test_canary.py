@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from tests.sandbox.worlds import bundled
+from tests.support.boto_client import session_for
 from tests.support.builders import MIGRATION, a_plan
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
@@ -26,7 +27,6 @@ from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import KeyMode
 from vpnmigrate.model.ec2 import CustomerGatewayId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, connection_role
-from tests.support.boto_client import session_for
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
 from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.world import World

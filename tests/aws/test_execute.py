@@ -15,7 +15,7 @@ from vpnmigrate.aws.session import Clients
 from vpnmigrate.commands import one_line
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model import changes
-from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused, Outcome
+from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Performed, Refused
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import KeyMode
 from vpnmigrate.model.ec2 import (
@@ -330,7 +330,7 @@ class TestCreatingConnections:
         outcome = perform(a_connection(keys=KeyMode.REUSE), answering)
 
         assert isinstance(outcome, Refused)
-        assert "whose keys are new" in one_line(outcome.advice)
+        assert "uses new keys" in one_line(outcome.advice)
         assert answering.operations == ["DescribeVpnConnections"]
 
     def test_a_refused_key_is_not_quoted(self, perform):

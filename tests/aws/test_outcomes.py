@@ -24,7 +24,7 @@ from vpnmigrate.errors import (
     NotFoundError,
     UnreachableError,
 )
-from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused, Outcome
+from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Performed, Refused
 
 
 def refused(

@@ -40,7 +40,7 @@ class Idler(Lookout):
 
     def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         super().on_wait(step, why, waited, limit)
-        if self.back_up is None and "hold steady" in why:
+        if self.back_up is None and "until it is stable" in why:
             new = new_connection(self._stage)
             self._stage.world.devices.disable(new)
             self._stage.clock.sleep(self._idle)

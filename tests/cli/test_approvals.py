@@ -185,7 +185,7 @@ class TestApprovals:
         terminal.run("apply", run)
 
         output = " ".join(terminal.run("status", run).out.split())
-        assert before.startswith("if AWS knows them as whoever carries the plan out")
+        assert before.startswith("if AWS identifies this approver as the operator")
         assert "DOES NOT COUNT: it does not count: the operator cannot approve their own change" in output
         assert terminal.status(run)["approvals"][0]["void"] == (
             "it does not count: the operator cannot approve their own change"
@@ -268,13 +268,13 @@ class TestForce:
     @pytest.mark.parametrize(
         ("words", "text"),
         [
-            (["--force", "window"], "needs a --reason of its own"),
-            (["--reason", "x"], "needs a --reason of its own"),
-            (["--force", "window", "--reason", " "], "needs a --reason of its own"),
-            (["--force", "all", "--reason", "x"], "there is no gate"),
-            (["--force", "traffic-verified", "--reason", "x"], "there is no gate"),
-            (["--force", "world-equals-plan", "--reason", "x"], "nobody can force"),
-            (["--force", "new-gateway-unattached", "--reason", "x"], "nobody can force"),
+            (["--force", "window"], "needs its own --reason"),
+            (["--reason", "x"], "needs its own --reason"),
+            (["--force", "window", "--reason", " "], "needs its own --reason"),
+            (["--force", "all", "--reason", "x"], "is not a gate"),
+            (["--force", "traffic-verified", "--reason", "x"], "is not a gate"),
+            (["--force", "world-equals-plan", "--reason", "x"], "cannot be forced"),
+            (["--force", "new-gateway-unattached", "--reason", "x"], "cannot be forced"),
         ],
     )
     def test_what_cannot_be_forced_is_a_usage_error(self, terminal, words, text):

@@ -38,7 +38,7 @@ def test_it_is_tried_again_until_traffic_is_back(terminal: Terminal):
     output = " ".join(ran.err.split())
     assert ran.code == 1
     assert (status["status"], status["traffic"]) == ("rolled-back", "old")
-    assert "rolls back in 30 s, as the plan's back-out policy is" in output
+    assert "the plan's back-out policy rolls back in 30 s" in output
     assert "rolls back in 1 min" in output
     assert "the plan's back-out policy has rolled it back" in output
 

@@ -238,7 +238,7 @@ def survey_edited(members: Files) -> Files:
         (survey_edited, "report.html"),
         (rehearsal_edited, "report.html"),
         (rehearsal_of_another_plan, "rehearsal.json"),
-        (values_that_cannot_be, "what the reports are made of: it has an impossible value"),
+        (values_that_cannot_be, "the data of the reports: it has an impossible value"),
     ],
 )
 def test_finds_edits_under_a_manifest_that_fits(

@@ -148,7 +148,7 @@ class TestUnconfirmed:
         """Nobody relies on a process that is not there."""
         run = terminal.applied()
 
-        assert "NOTHING GOES BACK BY ITSELF" in " ".join(terminal.run("status", run).out.split())
+        assert "AUTOMATIC ROLLBACK IS OFF" in " ".join(terminal.run("status", run).out.split())
         assert terminal.status(run)["watchdog"] is None
 
     def test_apply_starts_another_one_and_says_what_is_true(self, terminal):
@@ -164,7 +164,7 @@ class TestUnconfirmed:
         assert (ran.code, terminal.parts.started) == (3, 2)
         assert again > first
         assert again[11:19] in ran.err
-        assert "is rolled back, unless somebody confirms" in " ".join(ran.err.split())
+        assert "unless you confirm" in " ".join(ran.err.split())
 
     def test_where_no_other_one_starts_nothing_is_promised(self, terminal):
         """One sentence, and a true one: it stays as it is."""
@@ -173,8 +173,8 @@ class TestUnconfirmed:
 
         output = " ".join(terminal.run("apply", run).err.split())
 
-        assert "UNCONFIRMED: no watchdog is on duty, so it stays as it is" in output
-        assert "NOTHING GOES BACK BY ITSELF" in output
+        assert "UNCONFIRMED: no watchdog is running, so there is no automatic rollback" in output
+        assert "AUTOMATIC ROLLBACK IS OFF" in output
         assert "is rolled back" not in output
 
     def test_finalize_waits_for_the_word(self, terminal):
@@ -221,7 +221,7 @@ class TestConfirm:
         assert (confirmed.code, watched.code) == (0, 0)
         assert status["unconfirmed_until"] is None
         assert status["next"].startswith(f"vpnmigrate finalize {run}")
-        assert "stands down: the migration is confirmed" in watched.err
+        assert "stops watching: the migration is confirmed" in watched.err
         assert terminal.run("apply", run).code == 0
 
     def test_too_late_says_so(self, terminal):
@@ -267,7 +267,7 @@ class TestWatchdog:
         assert (status["status"], status["traffic"]) == ("rolled-back", "old")
         assert status["unconfirmed_until"] is None
         assert status["outage_since"] >= until
-        assert any("nobody confirmed by" in note for note in status["notes"])
+        assert any("not confirmed by" in note for note in status["notes"])
         assert terminal.run("status", "--watch", run).code == 1
         assert terminal.run("apply", run).code == 0
 
@@ -291,8 +291,8 @@ class TestWatchdog:
         watched = terminal.run("watchdog", run)
 
         assert watched.code == 0
-        assert "stands down" in watched.err
-        assert "a person must act" not in watched.err
+        assert "stops watching" in watched.err
+        assert "an operator must act" not in watched.err
 
     def test_a_process_that_hangs_is_told_to_turn_back_and_then_replaced_by_name(self, terminal):
         """It gets two minutes; from then on it can journal nothing, and so sends nothing."""
@@ -306,7 +306,7 @@ class TestWatchdog:
         os.close(handle)
 
         assert watched.code == 0
-        assert f"ann@laptop/{hangs.process} has the run in hand and is told to turn back" in (
+        assert f"ann@laptop/{hangs.process} is working on the run and was asked to roll back" in (
             " ".join(watched.err.split())
         )
         assert terminal.status(run)["traffic"] == "old"
@@ -324,7 +324,7 @@ class TestWatchdog:
         watched = terminal.run("watchdog", run)
 
         assert watched.code == 0
-        assert "a person must act" in watched.err
+        assert "an operator must act" in watched.err
         assert terminal.status(run)["step"] == before
         assert terminal.run("apply", run).code == 3
         terminal.run("watchdog", run)
@@ -375,10 +375,10 @@ class TestPersistence:
         assert watched.code == 0
         assert (status["status"], status["traffic"]) == ("rolled-back", "old")
         assert status["outage_since"] >= until.isoformat()
-        assert "failed, and tries again in" in watched.err
+        assert "failed; next attempt in" in watched.err
         assert status["watchdog_trouble"] == ""
         (said,) = lines
-        assert "could not roll back yet, and tries again" in said
+        assert "could not roll back yet, and retries" in said
 
     def test_one_that_takes_the_place_of_another_does_not_need_aws_at_once(self, terminal):
         """It is started when things go wrong; AWS is asked when it is to roll back."""
@@ -401,7 +401,7 @@ class TestPersistence:
         status = terminal.status(run)
         assert watched.code == 0
         assert status["traffic"] == "old"
-        assert watched.err.count("failed, and tries again in 2 min") == 1
+        assert watched.err.count("failed; next attempt in 2 min") == 1
         assert "tries again in 10 min" not in watched.err
 
     def test_a_full_disk_is_waited_for_and_the_log_goes_on(self, terminal):
@@ -433,7 +433,7 @@ class TestPersistence:
 
         assert watched.code == 0
         status = terminal.status(run)
-        assert "failed, and tries again in 10 min" in watched.err
+        assert "failed; next attempt in 10 min" in watched.err
         assert status["traffic"] == "old"
         assert len([note for note in status["notes"] if "nobody confirmed" in note]) == 1
 

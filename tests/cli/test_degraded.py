@@ -47,7 +47,7 @@ def test_is_told_as_a_command_and_ends_the_outage_once_it_was_given(terminal, st
     applied = terminal.run("apply", run)
 
     assert stuck.code == 5
-    assert "ONLY TUNNELS ARE LACKING" in stuck.err
+    assert "ONLY TUNNELS ARE MISSING" in stuck.err
     assert words[:4] == ["continue", run, "--accept-degraded", lacks["connection"]]
     assert accepted.code == 0, accepted.err
     assert f"vpnmigrate apply {run}" in accepted.out

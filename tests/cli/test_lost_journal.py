@@ -57,7 +57,7 @@ def test_a_run_without_journal_and_mark_is_gone_on_with_by_what_aws_shows(
     ran = terminal.run(verb, killed.name)
 
     assert ran.code == 0, ran.err
-    assert "The journal of an earlier process is not here" in " ".join(ran.err.split())
+    assert "The journal of an earlier process is missing" in " ".join(ran.err.split())
     assert terminal.status(killed.name)["traffic"] == traffic
 
 

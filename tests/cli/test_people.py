@@ -76,13 +76,13 @@ class TestDeviceTasks:
         them = operator(screen, Typed("yes\n"), tmp_path)
 
         assert them.ask(TASK) is None
-        assert "the answers are: done" in screen.getvalue()
+        assert "please type: done" in screen.getvalue()
 
     def test_what_comes_up_is_announced(self, screen, tmp_path):
         """The engineer hears of the next task while the gateways are swapped."""
         operator(screen, NoPrompt(), tmp_path).announce(TASK)
 
-        assert screen.getvalue() == "  COMING UP: load the candidate\n"
+        assert screen.getvalue() == "  Next, get ready: load the candidate\n"
 
 
 class TestTheTest:
@@ -115,8 +115,8 @@ class TestTheDecision:
 
         assert answers == [None, DeadlineChoice.GO_ON, None]
         assert screen.getvalue().splitlines() == [
-            "    the window ends in 13 min; a way back takes about 4 min",
-            "    type 'roll back' or 'go on'; until then the run watches on",
+            "    the window ends in 13 min; a rollback takes about 4 min",
+            "    type 'roll back' or 'go on'; until then the run keeps watching",
         ]
 
     def test_says_so_where_the_window_is_over(self, screen, tmp_path):
@@ -137,7 +137,7 @@ class TestTheDecision:
             (Confirmation.DEVICES_CONFIGURED, None),
             (None, None),
         ]
-        assert "the answers are" not in screen.getvalue()
+        assert "please type" not in screen.getvalue()
 
     def test_is_not_lost_on_a_task_that_is_asked_about_more_often(self, screen, tmp_path):
         """A run that waits asks about its task each second, and for a decision at each look."""
@@ -148,7 +148,7 @@ class TestTheDecision:
             assert them.ask(TASK) is None
 
         assert them.decide(overdue(13)) is DeadlineChoice.GO_ON
-        assert "the answers are" not in screen.getvalue()
+        assert "please type" not in screen.getvalue()
 
     def test_no_answer_to_either_names_the_answers_to_both(self, screen, tmp_path):
         """A slip of the finger decides nothing, and shows what would."""
@@ -158,7 +158,7 @@ class TestTheDecision:
         heard = [(them.ask(TASK), them.decide(overdue(13))) for _ in range(3)]
 
         assert heard == [(None, None)] * 3
-        assert screen.getvalue().count("the answers are: roll back, go on, done\n") == 1
+        assert screen.getvalue().count("please type: roll back, go on, done\n") == 1
 
     def test_what_answers_neither_is_refused_although_the_task_is_over(self, screen, tmp_path):
         """A task that nobody asks about any more leaves no line lying."""
@@ -168,7 +168,7 @@ class TestTheDecision:
         answers = [them.decide(overdue(13)) for _ in range(3)]
 
         assert answers == [None, None, DeadlineChoice.ROLL_BACK]
-        assert "the answers are" in screen.getvalue()
+        assert "please type" in screen.getvalue()
 
     def test_is_over_once_nothing_is_to_be_decided(self, screen, tmp_path):
         """An answer that comes too late is no answer to the task that is still open."""
@@ -177,7 +177,7 @@ class TestTheDecision:
         them.decide(None)
 
         assert them.ask(TASK) is None
-        assert "the answers are: done\n" in screen.getvalue()
+        assert "please type: done\n" in screen.getvalue()
 
     def test_is_asked_of_nobody_without_a_terminal(self, screen, tmp_path):
         """A log says what the journal says, and is not read by who could answer."""

@@ -91,7 +91,7 @@ def test_after_a_rollback_the_world_is_compared_with_before(terminal, migrated):
 
     assert gone_on["after"] is None
     assert [outage["direction"] for outage in gone_on["outages"]] == ["forward", "rollback"]
-    assert (after["expected"], after["differences"]) == ("the survey before", [])
+    assert (after["expected"], after["differences"]) == ("the survey before the migration", [])
 
 
 def test_in_the_middle_of_things_there_is_no_end_to_compare_with(terminal):

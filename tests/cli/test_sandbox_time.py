@@ -83,7 +83,7 @@ def test_a_call_to_anybody_else_is_refused_before_it_is_sent(server, monkeypatch
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     parts = SandboxTimeDependencies(server.url)
 
-    with pytest.raises(UsageError, match="in whose time we are not") as refused:
+    with pytest.raises(UsageError, match="AWS calls go to a different endpoint") as refused:
         parts.clients(AwsOptions(region="eu-west-1"))
 
     assert refused.value.advice.startswith("unset VPNMIGRATE_CLOCK")
@@ -93,7 +93,7 @@ def test_one_service_elsewhere_is_enough_to_refuse(server, monkeypatch):
     """Endpoints of single services go before the one for all."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "https://example.org")
 
-    with pytest.raises(UsageError, match=r"calls go to https://example\.org"):
+    with pytest.raises(UsageError, match=r"endpoint, https://example\.org"):
         SandboxTimeDependencies(server.url).clients(AwsOptions())
 
 
@@ -129,5 +129,5 @@ def test_a_sandbox_that_has_gone_ends_the_command(monkeypatch, capsys, tmp_path)
 
     output = " ".join(capsys.readouterr().err.split())
     assert code == 2
-    assert "VPNMIGRATE_CLOCK=http://127.0.0.1:9 gives no time: no sandbox answers" in output
+    assert "VPNMIGRATE_CLOCK=http://127.0.0.1:9 cannot be used as the clock: no sandbox answers" in output
     assert "unset VPNMIGRATE_CLOCK" in output

@@ -68,7 +68,7 @@ class TestARun:
         ran = terminal.run("apply", "plan.json")
 
         assert ran.code == 0
-        assert "goes on without it" in ran.err
+        assert "continues without it" in ran.err
 
     def test_an_operator_may_stop_even_the_cutover(self, terminal):
         """Ctrl-C in the outage is honoured, and tells that traffic is down."""
@@ -89,8 +89,8 @@ class TestARun:
         ran = terminal.run("rollback", run)
 
         assert ran.code == 7
-        assert ran.err.count(f"  go on:    vpnmigrate rollback {run}\n") == 2
-        assert "go back:" not in ran.err
+        assert ran.err.count(f"  next:     vpnmigrate rollback {run}\n") == 2
+        assert "roll back:" not in ran.err
 
 
 class TestInterruption:

@@ -162,7 +162,7 @@ class TestApply:
         assert said.document["word"] == "devices-configured"
         assert said.document["next"] == f"vpnmigrate apply {run}"
         assert staged.code == 3
-        assert "staged" in staged.err
+        assert "everything is prepared" in staged.err
 
     def test_aws_saying_no_stops_with_what_is_missing(self, terminal):
         """A refusal names the action, the step, and that traffic is where it was."""
@@ -196,8 +196,8 @@ class TestBackOut:
 
         assert ran.code == 5
         assert "on-premises traffic is down" in " ".join(ran.err.split())
-        assert f"go on:    vpnmigrate apply {run}" in ran.err
-        assert f"go back:  vpnmigrate rollback {run}" in ran.err
+        assert f"next:       vpnmigrate apply {run}" in ran.err
+        assert f"roll back:  vpnmigrate rollback {run}" in ran.err
 
     def test_a_policy_takes_it_back(self, terminal):
         """A failure that was taken back is a failure, with traffic as before and what was kept."""
@@ -397,7 +397,7 @@ class TestFinalize:
         )
 
         assert ran.code == 0
-        assert "There is no way back any more." in ran.out
+        assert "Rollback is no longer possible." in ran.out
         assert terminal.status(run)["next"] == ""
         assert terminal.run("rollback", run).code == 4
         assert terminal.run("apply", run).code == 4
@@ -434,7 +434,7 @@ class TestFinalize:
         back = terminal.run("rollback", run)
 
         assert refused.code == 1
-        assert f"go back:  vpnmigrate rollback {run}" in refused.err
+        assert f"roll back:  vpnmigrate rollback {run}" in refused.err
         assert applied.code == 4
         assert "deleted nothing yet" in applied.err
         assert back.code == 0
@@ -527,7 +527,7 @@ class TestOthersAtWork:
         status = terminal.run("status", run, "--run-dir", "elsewhere", "--json").document
 
         assert refused.code == 4
-        assert "traffic:    not known here" in refused.err
+        assert "traffic:    unknown here" in refused.err
         assert "through the old gateway" not in refused.err
         assert status["traffic"] == "unknown"
 

@@ -73,10 +73,10 @@ class TestValues:
 
     def test_unknown_configuration(self):
         """A side that EC2 does not show is said not to be shown, with the reason."""
-        gone = SheetSide(OLD_ID, why_not="the connection is gone.")
+        gone = SheetSide(OLD_ID, why_not="the connection is deleted.")
         text = sheet(gone, the_new(), NO_SAMPLE, RUN)
 
-        assert "The configuration of vpn-old is not shown here: the connection is gone." in text
+        assert "The configuration of vpn-old is not shown here: the connection is deleted." in text
         assert NEW_KEYS[0] in text
 
     def test_keys_elsewhere(self):
@@ -95,7 +95,7 @@ class TestOrder:
     """What to do in which order."""
 
     def test_chapters(self):
-        """Load, enable, disable, back out, remove: in that order."""
+        """Load, enable, disable, rollback, remove: in that order."""
         text = sheet(the_old(), the_new(), NO_SAMPLE, RUN)
 
         chapters = [line for line in text.splitlines() if line.startswith("## ")]
@@ -104,7 +104,7 @@ class TestOrder:
             "Load",
             "Enable",
             "Disable",
-            "Back",
+            "Rollback",
             "Remove",
         ]
 
@@ -120,7 +120,7 @@ class TestOrder:
     def test_changed_asn(self):
         """A new AWS ASN is on the list of what to change, and only then."""
         assert "AWS's ASN changes to 64512" in sheet(the_old(), the_new(), NO_SAMPLE, RUN)
-        assert "AWS's ASN stays" in sheet(the_old(), the_new(asn=7224), NO_SAMPLE, RUN)
+        assert "AWS's ASN does not change" in sheet(the_old(), the_new(asn=7224), NO_SAMPLE, RUN)
 
     def test_same_inside_addresses(self):
         """With the same inside network on both sides the old tunnels are to be shut first."""
@@ -128,14 +128,18 @@ class TestOrder:
             Ends(new.outside, old.inside) for new, old in zip(NEW_ENDS, OLD_ENDS, strict=True)
         )
 
-        assert "Shut the old tunnels first**" in sheet(the_old(), the_new(same), NO_SAMPLE, RUN)
-        assert "Shut the old tunnels first**" not in sheet(the_old(), the_new(), NO_SAMPLE, RUN)
+        assert "Shut down the old\ntunnels first**" in sheet(
+            the_old(), the_new(same), NO_SAMPLE, RUN
+        )
+        assert "Shut down the old\ntunnels first**" not in sheet(
+            the_old(), the_new(), NO_SAMPLE, RUN
+        )
 
     def test_sample(self):
         """Names in AWS's sample that may collide, and lines that open tunnels, are listed."""
         text = sheet(the_old(), the_new(), SampleConfiguration("sample.txt", IOS), RUN)
 
-        assert "**Do not paste it as\n   it is.**" in text
+        assert "**Do not paste it\n   unchanged.**" in text
         assert "   - `interface Tunnel1`\n   - `interface Tunnel2`\n" in text
         assert "   - `no shutdown`\n" in text
 

@@ -68,14 +68,14 @@ def test_of_many_at_once_one_works_and_the_others_are_told_who(
     for code, document, _ in answers:
         what = document["error"]["what"]
         assert code == REFUSED
-        assert re.search(rf"is being worked on by \S+ on \S+, process {first.pid}, since", what)
+        assert re.search(rf"is locked by \S+ on \S+, process {first.pid}, since", what)
         assert re.search(rf"--take-over \S+@\S+/{first.pid}$", document["error"]["next"])
     for code, document, _ in claimed:
         assert code == REFUSED
         # The two of them have one directory, so one of them may meet the other first.
         assert re.search(
             rf"is locked by {migration.run.holder} \(tag vpnmigrate:claim\)"
-            "|is being worked on by|another process has just begun",
+            "|is locked by|was just locked by another process",
             document["error"]["what"],
         )
     assert any(migration.run.holder in document["error"]["next"] for _, document, _ in claimed)

@@ -1,4 +1,4 @@
-"""Batches of changes: together or one by one, each answer written down beside its own intent."""
+"""Batches of changes: in parallel or one by one, each answer recorded with its own intent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BATCH = [DisablePropagation(RouteTableId(f"rtb-{n}"), OLD) for n in range(3)]
 
 
 class Meeting:
-    """An EC2 that answers when so many calls are under way at once."""
+    """An EC2 that answers once *number* calls are in flight at the same time."""
 
     def __init__(self, number: int) -> None:
         self._all_there = threading.Barrier(number, timeout=30)
@@ -56,7 +56,7 @@ def performed(ec2: Meeting, calls: Calls, batch=BATCH):
 
 
 def test_a_batch_is_under_way_together():
-    """No call waits for the answer to another, and each answer finds its own change."""
+    """No call waits for the answer to another, and each answer is recorded for its own change."""
     ec2 = Meeting(3)
 
     done, records = performed(ec2, CallThreads(3))
@@ -71,7 +71,7 @@ def test_a_batch_is_under_way_together():
 
 
 def test_one_by_one_keeps_to_order_and_thread():
-    """With one call at a time nothing is left to chance: a journal comes out the same again."""
+    """With one call at a time the order is fixed, so that a journal is repeatable."""
     ec2 = Meeting(1)
 
     done, records = performed(ec2, DirectCalls())
@@ -82,7 +82,7 @@ def test_one_by_one_keeps_to_order_and_thread():
 
 
 def test_calls_carry_run_attempt_step_and_change_number():
-    """What CloudTrail shows of a call leads back to the run, and to the operator's change."""
+    """CloudTrail shows for each call the run and the operator's change number."""
     ec2 = Meeting(1)
 
     performed(ec2, DirectCalls())

@@ -1,4 +1,4 @@
-"""Who says that they migrate a gateway."""
+"""Claims: which run migrates a gateway."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ THEM = holder_name("bob", "desk", "01ff")
 def test_a_claim_is_free_ours_or_foreign(
     value: Value, take_over: str | None, claim: Unclaimed | OwnClaim | ForeignClaim
 ) -> None:
-    """A claim is ours to the last character, free if absent or named, and foreign otherwise."""
+    """A claim is this run's if it is equal, free if absent or named, and else foreign."""
     assert claim_of(value, US, take_over) == claim
 
 
 def test_a_foreign_claim_is_refused_with_the_way_on() -> None:
-    """The refusal names gateway and holder, and gives the flag that goes on in their place."""
+    """The error names gateway and holder, and the flag that takes over from the holder."""
     with pytest.raises(ClaimedError) as caught:
         require_not_foreign(ForeignClaim(THEM), OLD)
 
@@ -52,5 +52,5 @@ def test_a_foreign_claim_is_refused_with_the_way_on() -> None:
 
 @pytest.mark.parametrize("claim", [Unclaimed(), OwnClaim()])
 def test_any_other_claim_is_no_hindrance(claim: Unclaimed | OwnClaim) -> None:
-    """Nothing stands in the way of a run that claims the gateway, or of the first to."""
+    """A run continues if it holds the claim, or if there is none."""
     require_not_foreign(claim, OLD)

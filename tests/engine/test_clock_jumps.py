@@ -1,4 +1,4 @@
-"""Whole runs on machines whose clocks are set: in a run, between two processes, between hosts."""
+"""Runs with changed clocks: during a run, between two processes, between two hosts."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ SAME, OTHER = "this boot", "another host"
 
 
 def host(boot: str, off: timedelta = timedelta(0)) -> Callable[[VirtualClock], Clock]:
-    """Return what makes the clock of a process on a host whose wall is *off*."""
+    """Return a function that makes a process's clock, on a host whose wall clock is *off*."""
     return lambda true: HostClock(true, boot, off)
 
 
 class Setter(Lookout):
-    """Sets the clock of the host that *stage* goes on, once, at the first entry that is *when*."""
+    """Changes the clock of the host of *stage* once, at the first entry that matches *when*."""
 
     def __init__(self, stage: Stage, by: timedelta, when: Callable[[Entry], bool]) -> None:
         super().__init__(self._watch)
@@ -60,7 +60,7 @@ class Setter(Lookout):
 
 
 def usual_outage(tmp_path: Path, *, back: bool) -> timedelta:
-    """Return how long traffic is down, the one way or the other, with a clock that nobody sets."""
+    """Return how long traffic is down in a migration or a rollback with a constant clock."""
     stage = Stage(tmp_path / "usual")
     stage.forward()
     if back:
@@ -73,7 +73,7 @@ def usual_outage(tmp_path: Path, *, back: bool) -> timedelta:
 def test_a_rollback_after_the_clock_was_set_ends_as_soon_as_ever(
     tmp_path: Path, boot: str, off: timedelta
 ) -> None:
-    """The outage lasts as long as with a clock that was right all the time, and is so reported."""
+    """The outage is as long as with a correct clock, and is reported with that length."""
     stage = Stage(tmp_path)
     stage.host_of = host(SAME)
     stage.forward()
@@ -94,7 +94,7 @@ def test_a_rollback_after_the_clock_was_set_ends_as_soon_as_ever(
 def test_a_clock_that_is_set_in_the_outage_alters_nothing(
     tmp_path: Path, by: timedelta, kind: type
 ) -> None:
-    """Neither how long it lasts nor how long it is said to have lasted; it is said once."""
+    """The outage and its reported length stay the same; the change is recorded once."""
     stage = Stage(tmp_path)
 
     def when(entry: Entry) -> bool:
@@ -114,7 +114,7 @@ def test_a_clock_that_is_set_in_the_outage_alters_nothing(
 
 
 def test_an_outage_began_at_the_time_that_people_saw_then(tmp_path: Path) -> None:
-    """Whatever the clock shows by now: that is the time in their notes, and in the timeline."""
+    """The start of an outage is the wall time of that moment, also in the timeline."""
     stage = Stage(tmp_path)
     stage.host_of = host(SAME)
     stage.forward()
@@ -127,7 +127,7 @@ def test_an_outage_began_at_the_time_that_people_saw_then(tmp_path: Path) -> Non
 
 
 def test_a_clock_that_nobody_sets_is_not_talked_about(tmp_path: Path) -> None:
-    """Nor does one that is a few seconds off."""
+    """Neither is a difference of a few seconds."""
     stage = Stage(tmp_path)
     stage.host_of = host(SAME)
     stage.forward()
@@ -144,7 +144,7 @@ def test_a_clock_that_nobody_sets_is_not_talked_about(tmp_path: Path) -> None:
 def test_nothing_is_created_twice_because_a_clock_went_forward(
     tmp_path: Path, boot: str, off: timedelta, creation: type
 ) -> None:
-    """What the last process sent a moment ago, and no describe shows yet, is not sent again."""
+    """A creation that the last process sent, and no describe shows yet, is not sent again."""
     stage = Stage(tmp_path, behaviour=Behaviour(read_lag=timedelta(seconds=110)))
     stage.host_of = host(SAME)
     stage.faults = Faults([Fault(creation.__name__, FaultKind.KILL_AFTER)])
@@ -167,7 +167,7 @@ def windowed(back_out: BackOut, length: timedelta) -> Decisions:
 
 
 def test_the_back_out_deadline_follows_the_clock_that_was_put_right(tmp_path: Path) -> None:
-    """A window is a time of day: once the clock shows that it is over, the cutover turns back."""
+    """A window is a time of day: once the clock shows that it has ended, the run rolls back."""
     stage = Stage(tmp_path, decisions=windowed(BackOut.ROLLBACK, 5 * HOUR))
     setter = Setter(stage, 6 * HOUR, lambda entry: isinstance(entry.record, OutageBegan))
 
@@ -179,7 +179,7 @@ def test_the_back_out_deadline_follows_the_clock_that_was_put_right(tmp_path: Pa
 
 
 def test_a_machine_that_was_paused_before_the_cutover_asks_its_gates_again(tmp_path: Path) -> None:
-    """A paused virtual machine counts no uptime: only its clock shows that it was away."""
+    """A paused virtual machine counts no uptime: only its wall clock shows the pause."""
     stage = Stage(tmp_path)
     setter = Setter(stage, 8 * HOUR, lambda entry: isinstance(entry.record, BaselineTaken))
 
@@ -193,7 +193,7 @@ def test_a_machine_that_was_paused_before_the_cutover_asks_its_gates_again(tmp_p
 
 
 def test_a_rollback_is_warned_of_a_clock_that_is_off_and_goes_on(tmp_path: Path) -> None:
-    """AWS tells the time with every answer; the gate that would close forward only warns."""
+    """AWS's responses have the time; the clock gate fails a migration and only warns a rollback."""
     stage = Stage(tmp_path)
     stage.forward()
     stage.host_of = host(SAME, -HOUR)
@@ -202,5 +202,5 @@ def test_a_rollback_is_warned_of_a_clock_that_is_off_and_goes_on(tmp_path: Path)
 
     warned = [note.what for note in stage.records(Noted) if "AWS's" in note.what]
     (warning,) = warned
-    assert warning.startswith("compared with AWS's, this machine's clock is 3600 s behind")
-    assert "the rollback goes on: set this machine's clock (NTP)" in warning
+    assert warning.startswith("this machine's clock differs from AWS's (3600 s behind)")
+    assert "the rollback continues: set this machine's clock (NTP)" in warning

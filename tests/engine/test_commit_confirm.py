@@ -1,4 +1,4 @@
-"""Commit-confirm: where it can work, what its watchdog does when, and a run that it is armed in."""
+"""Commit-confirm: its preconditions, the watchdog's decisions, and armed runs."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ GREEN = replace(ARMED, unconfirmed_since=NOON)
 
 
 def watching(state, after, *, named=False):
-    """Ask the watchdog 7, on duty since noon, *after* some time in which nothing was written."""
+    """Return watchdog 7's decision, *after* a time since noon without journal entries."""
     return watch(state, process=7, named=named, began=NOON, last=NOON, now=NOON + after)
 
 
@@ -83,20 +83,20 @@ class TestWatch:
         ],
     )
     def test_stands_down_when_nothing_is_left_to_watch_over(self, state, why):
-        """Confirmed, gone back, replaced, or forgotten: each with its own words."""
+        """Confirmed, rolled back, replaced or idle: each has its own reason."""
         said = watching(state, LONGEST_QUIET)
 
         assert isinstance(said, StopWatching)
         assert why in said.why
 
     def test_one_that_takes_over_waits_to_be_written_down(self):
-        """A new watchdog is at its post before the journal names it instead of the old one."""
+        """A new watchdog runs for a moment before the journal names it instead of the old one."""
         state = replace(ARMED, armed=Armed(WITHIN, 6, "desk"))
 
         assert watching(state, timedelta(0)) == KeepWatching()
 
     def test_one_that_was_armed_leaves_its_post_as_soon_as_it_is_confirmed(self):
-        """The next cutover can be armed at once: its watchdog finds the post free."""
+        """The next cutover can be armed immediately: no watchdog is running any more."""
         entries = [Entry(1, NOON, Armed(WITHIN, 7, "desk"))]
         confirmed = RunState(direction=Direction.FORWARD)
 
@@ -135,7 +135,7 @@ class TestMove:
     def test_asks_first_and_takes_only_what_nobody_brings_back(
         self, state, at_work, asked, quiet, said
     ):
-        """One that goes back is left alone however little it writes; one that died is replaced."""
+        """A process that rolls back is not interrupted even if it writes little."""
         found = NOON if asked else None
 
         assert said is watchdog_decision(
@@ -149,21 +149,21 @@ class TestObstacles:
         return "; ".join(obstacles(plan, paths, held, within, NOON, BY_DEFAULT))
 
     def test_long_lived_keys_on_an_open_road_will_do(self):
-        """Keys whose end nobody knows are no obstacle where they have none."""
+        """Credentials without an expiry are no obstacle."""
         assert self.found() == ""
 
     def test_devices_have_to_take_the_old_tunnels_back_unattended(self):
-        """Where old tunnels are disabled a rollback waits for a person who may not be there."""
+        """With disabled old tunnels a rollback waits for a person, who may be absent."""
         assert "old_tunnels: leave" in self.found(decisions=Decisions())
 
     def test_the_path_to_aws_must_not_be_cut(self):
-        """A watchdog that is cut off with its operator is none."""
+        """A watchdog that is cut off together with its operator is useless."""
         inside = (HostPath("EC2", ("10.0.0.5",), "192.168.1.5"),)
 
         assert f"inside {VPC}" in self.found(paths=inside)
 
     def test_a_path_that_cannot_be_found_out_does_not_pass(self):
-        """Unknown is not independent."""
+        """An unknown path does not pass."""
         assert "is unknown" in self.found(paths=(HostPath("STS", (), ""),))
 
     @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ class TestObstacles:
         ],
     )
     def test_credentials_have_to_outlast_the_way_back(self, held, said):
-        """Cutover, time to confirm and rollback have to fit; what renews itself always does."""
+        """Cutover, confirmation and rollback must fit; renewed credentials always last."""
         found = self.found(held=held)
 
         assert said in found
@@ -190,12 +190,12 @@ class TestObstacles:
         ],
     )
     def test_a_time_that_makes_no_sense_is_refused(self, within, said):
-        """Nobody confirms in seconds, and nobody is saved after days."""
+        """A few seconds are too short to confirm, and a few days too long to protect."""
         assert said in self.found(within=within)
 
 
 class Dog:
-    """A watchdog that is there or not, as a test says."""
+    """A watchdog that runs or not, as the test sets it."""
 
     def __init__(self, *, starts: bool = True) -> None:
         self.starts = starts
@@ -215,7 +215,7 @@ class Dog:
 
 
 class HalfAnHour(DirectClients):
-    """Clients with credentials that end at half past noon."""
+    """Clients with credentials that expire at half past noon."""
 
     def credentials(self) -> Credentials:
         return Credentials(TEMPORARY, NOON + 30 * MINUTES)
@@ -232,7 +232,7 @@ def committed(dog: Dog, within: timedelta | None = WITHIN) -> CommitConfirm:
 
 class TestARun:
     def test_is_armed_in_the_journal_before_step_7_begins(self, stage):
-        """The record of the watchdog is durable before the first change that traffic feels."""
+        """The record of the watchdog is durable before the first change that interrupts traffic."""
         state = stage.forward(commit=committed(Dog()))
 
         kinds = [type(e.record) for e in stage.entries]
@@ -242,7 +242,7 @@ class TestARun:
         assert state.status is RunStatus.CUT_OVER
 
     def test_does_not_begin_its_cutover_without_a_watchdog(self, stage):
-        """If it cannot be started nothing is interrupted."""
+        """If the watchdog cannot be started, traffic is not interrupted."""
         with pytest.raises(RefusedError, match="without its watchdog"):
             stage.forward(commit=committed(Dog(starts=False)))
 
@@ -250,7 +250,7 @@ class TestARun:
         assert not stage.records(Armed)
 
     def test_a_wish_that_cannot_be_kept_is_refused_before_anything_is_done(self, tmp_path):
-        """The reason is told at the very beginning, not when the window has opened."""
+        """The reason is reported at the start of the run, not when the window has opened."""
         stage = Stage(tmp_path)
 
         with pytest.raises(RefusedError, match="old_tunnels: leave"):
@@ -259,7 +259,7 @@ class TestARun:
         assert stage.calls == []
 
     def test_a_watchdog_that_goes_is_missed_aloud(self, stage):
-        """The run goes on, because traffic is down, and says that nothing goes back by itself."""
+        """The run continues, because traffic is down, and reports the missing watchdog."""
         dog = Dog()
 
         def kill(entry: Entry) -> None:
@@ -275,7 +275,7 @@ class TestARun:
 
     @pytest.mark.parametrize("point", range(1, 8))
     def test_a_dead_process_leaves_it_armed(self, stage, point):
-        """Killed at any change of the cutover, the next process goes on with the same promise."""
+        """After a kill in the cutover, the next process resumes with the same deadline."""
         dog = Dog()
 
         with pytest.raises(_KilledError):
@@ -287,7 +287,7 @@ class TestARun:
 
     @pytest.mark.parametrize("point", range(1, 8))
     def test_where_both_died_the_next_process_starts_another_watchdog(self, stage, point):
-        """The promise outlives its keeper."""
+        """The deadline to confirm stays the same."""
         dog = Dog()
 
         with pytest.raises(_KilledError):
@@ -300,7 +300,7 @@ class TestARun:
         assert state.unconfirmed_until is not None
 
     def test_where_no_other_is_to_be_had_the_outage_does_not_wait(self, stage):
-        """A resumed cutover goes on without a watchdog, and says so."""
+        """A resumed cutover continues without a watchdog, and reports it."""
         dog = Dog()
         with pytest.raises(_KilledError):
             stage.forward(commit=committed(dog), lookout=Lookout(_killer(stage, 2)))
@@ -312,15 +312,15 @@ class TestARun:
         assert stage.records(WatchdogMissed)
 
     def test_a_begun_cutover_cannot_be_committed_after_the_fact(self, stage):
-        """It is armed before step 7 or not at all."""
+        """It can be armed only before step 7."""
         with pytest.raises(_KilledError):
             stage.forward(lookout=Lookout(_killer(stage, 1)))
 
-        with pytest.raises(RefusedError, match="the cutover has begun"):
+        with pytest.raises(RefusedError, match="the cutover has already started"):
             stage.forward(commit=committed(Dog()))
 
     def test_credentials_have_to_last_as_long_as_was_rehearsed(self, tmp_path):
-        """A rehearsal shows how long a cutover and its way back take; without one it is assumed."""
+        """A rehearsal gives the expected durations; without one, defaults are used."""
         stage = Stage(tmp_path, decisions=LEAVE, clients_of=HalfAnHour)
         rehearsed = RehearsalResult(
             fingerprint=stage.plan.fingerprint,
@@ -338,7 +338,7 @@ class TestARun:
         assert state.armed is not None
 
     def test_a_wish_outlives_the_process_that_was_given_it(self, stage):
-        """Held for a person at the devices, the run is armed by whichever process goes on."""
+        """If the run is held for an operator task, the resuming process arms it."""
         dog = Dog()
         with pytest.raises(HeldError):
             stage.forward(operator=Nobody(), commit=committed(dog))
@@ -349,7 +349,7 @@ class TestARun:
         assert state.armed.within == WITHIN
 
     def test_a_wish_can_be_taken_back(self, stage):
-        """Off is off, and nothing goes back by itself."""
+        """With ``off`` there is no automatic rollback."""
         dog = Dog()
         with pytest.raises(HeldError):
             stage.forward(operator=Nobody(), commit=committed(dog))
@@ -360,7 +360,7 @@ class TestARun:
         assert dog.started == 0
 
     def test_going_back_ends_it(self, stage):
-        """Once the old side is to come back, nobody is waited for to confirm."""
+        """A rollback ends the wait for a confirmation."""
         stage.forward(commit=committed(Dog()))
 
         state = stage.back()
@@ -370,11 +370,11 @@ class TestARun:
 
 
 class _KilledError(BaseException):
-    """Stands for SIGKILL: nothing in the program can catch it."""
+    """Stands for SIGKILL: the program cannot catch it."""
 
 
 def _killer(stage: Stage, point: int):
-    """Kill the process right after the intent of the change number *point* of the cutover."""
+    """Return a callback that kills the process after the cutover's intent number *point*."""
 
     def on_entry(entry: Entry) -> None:
         cut = [

@@ -1,4 +1,4 @@
-"""The back-out deadline: when it is, and what a run does when it passes."""
+"""The back-out deadline: its time, and what a run does when it passes."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ WINDOW = Window(NOON - MINUTE, NOON + 18 * MINUTE, "a short one")
 REHEARSED = RehearsalResult(
     fingerprint="", at=NOON, tool="t", passed=True, cutover=3 * MINUTE, back={8: 4 * MINUTE}
 )
-"""Of the plan on the stage, which has no fingerprint."""
+"""A rehearsal result for the plan of the stage, which has no fingerprint."""
 OVERDUE = RunState(deadline=Deadline(NOON), direction=Direction.FORWARD, cutover_begun=True)
 
 
 def decided(back_out: BackOut) -> Decisions:
-    """Decide for a short window, and waits in step 10 that outlast it."""
+    """Return decisions with a short window, and waits in step 10 that outlast it."""
     return Decisions(
         old_tunnels=OldTunnels.LEAVE,
         back_out=back_out,
@@ -62,7 +62,7 @@ def decided(back_out: BackOut) -> Decisions:
 
 class TestWhen:
     def test_is_the_end_less_the_way_back_less_the_margin(self):
-        """What was rehearsed of this very plan is reckoned with."""
+        """A rehearsal of the same plan determines the expected times."""
         plan = replace(a_plan(decisions=decided(BackOut.ASK)), fingerprint="f")
         rehearsed = RehearsalResult(
             fingerprint="f",
@@ -80,11 +80,11 @@ class TestWhen:
         assert found.source.startswith("rehearsed")
 
     def test_a_plan_without_a_window_has_none(self):
-        """Nothing says when it has to be over."""
+        """A plan without a window has no deadline."""
         assert deadline_of(a_plan(), None) is None
 
     def test_a_cutover_is_overdue_from_that_moment_on(self):
-        """Four hundred instants around the deadline: before it never, from it on always."""
+        """For four hundred moments: not overdue before the deadline, overdue from it on."""
         seconds = range(-200, 200)
 
         said = [is_overdue(OVERDUE, NOON + timedelta(seconds=second)) for second in seconds]
@@ -102,12 +102,12 @@ class TestWhen:
         ],
     )
     def test_what_is_green_or_goes_back_or_has_not_begun_is_not(self, state):
-        """The deadline asks nothing of a run that has decided."""
+        """A run that has been decided is not overdue."""
         assert not is_overdue(state, NOON + MINUTE)
 
 
 class Sleeper(DeviceEngineer):
-    """An engineer who does not enable the new tunnels as long as they sleep."""
+    """An engineer who does not enable the new tunnels."""
 
     asleep = True
 
@@ -118,7 +118,7 @@ class Sleeper(DeviceEngineer):
 
 
 class Boss(Sleeper):
-    """Asleep at the devices, and decides when asked for the *after*-th time; None is no answer."""
+    """An idle engineer who answers the *after*-th question; None is no answer."""
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ class Boss(Sleeper):
 
 
 class TestWhatIsAsked:
-    """Whether a deadline that has passed still asks somebody."""
+    """Whether a passed deadline still needs an answer."""
 
     DOWN = (
         DirectionTaken(Direction.FORWARD, 1),
@@ -165,7 +165,7 @@ class TestWhatIsAsked:
         ],
     )
     def test_until_somebody_answers_or_nothing_is_left_to_decide(self, then, asks):
-        """Continue is an answer exactly as long as the question stands."""
+        """Continue is accepted as an answer exactly while the question is open."""
         state = replay(a_journal(*self.PASSED, *then))
 
         assert state.asks_to_decide is asks
@@ -175,13 +175,13 @@ class TestWhatIsAsked:
 
     @pytest.mark.parametrize("records", [DOWN, (*DOWN, DeadlinePassed(NOON))])
     def test_not_before_it_has_passed_nor_where_the_plan_has_decided(self, records):
-        """A journal of an earlier version, which did not ask, reads the same way."""
+        """A journal of an earlier version, which did not ask, has the same result."""
         assert not replay(a_journal(*records)).asks_to_decide
 
 
 class TestARun:
     def test_writes_its_deadline_down_before_the_outage(self, tmp_path):
-        """Every other terminal can read by when somebody has to decide."""
+        """Other terminals can read the time by which a decision is needed."""
         stage = Stage(tmp_path, decisions=decided(BackOut.ASK))
 
         stage.forward(gate_inputs=GateInputs("ann", REHEARSED))
@@ -191,7 +191,7 @@ class TestARun:
         assert not stage.records(DeadlinePassed)
 
     def test_turns_back_where_the_plan_says_so(self, tmp_path):
-        """Not green at the deadline, it rolls back by itself, and traffic is as before."""
+        """Without stable traffic at the deadline the run rolls back to the state before."""
         stage = Stage(tmp_path, decisions=decided(BackOut.ROLLBACK))
 
         with pytest.raises(RolledBackError, match="back-out deadline"):
@@ -204,7 +204,7 @@ class TestARun:
         assert stage.state.traffic is Traffic.OLD
 
     def test_asks_where_the_plan_says_so(self, tmp_path):
-        """It says once that the deadline has passed, watches on, and goes green when it can."""
+        """The run reports the passed deadline once, continues, and becomes stable."""
         stage = Stage(tmp_path, decisions=decided(BackOut.ASK))
         engineer = Sleeper(stage.world)
 
@@ -220,7 +220,7 @@ class TestARun:
 
     @pytest.mark.parametrize("looks", [0, 90])
     def test_whoever_is_asked_may_roll_back(self, tmp_path, looks):
-        """The run watches on until somebody answers, and then turns back as after any abort."""
+        """The run continues until the answer, and then rolls back as after any abort."""
         stage = Stage(tmp_path, decisions=decided(BackOut.ASK))
         boss = Boss(stage.world, DeadlineChoice.ROLL_BACK, after=looks)
 
@@ -237,7 +237,7 @@ class TestARun:
         assert stage.state.traffic is Traffic.OLD
 
     def test_who_is_asked_hears_how_much_time_is_left(self, tmp_path):
-        """The way back as it was rehearsed, and the rest of the window, second by second."""
+        """The rehearsed rollback time, and the rest of the window in seconds."""
         stage = Stage(tmp_path, decisions=decided(BackOut.ASK))
         boss = Boss(stage.world, DeadlineChoice.ROLL_BACK, after=30)
 
@@ -250,7 +250,7 @@ class TestARun:
         assert sorted(lefts, reverse=True) == lefts
 
     def test_whoever_is_asked_may_go_on_and_is_not_asked_again(self, tmp_path):
-        """It is written down who wanted that; the run goes green when it can."""
+        """The journal has who decided to continue; the run becomes stable when it can."""
         stage = Stage(tmp_path, decisions=decided(BackOut.ASK))
         boss = Boss(stage.world, DeadlineChoice.GO_ON, after=5, wakes=600)
 
@@ -262,7 +262,7 @@ class TestARun:
 
     @pytest.mark.parametrize("order", [Continued("bob", "desk"), AbortAsked("bob", "desk")])
     def test_another_terminal_answers_as_well(self, tmp_path, order):
-        """Who is asked here is asked no longer once somebody has answered there."""
+        """Once the question is answered at another terminal, it is closed here."""
         stage = Stage(tmp_path, decisions=decided(BackOut.ASK))
         boss = Boss(stage.world, None, wakes=600)
 
@@ -279,7 +279,7 @@ class TestARun:
         assert stage.state.finished
 
     def test_the_question_outlives_its_process(self, tmp_path):
-        """What nobody answered the next process asks again, and writes no second deadline."""
+        """The next process asks an unanswered question again, and sets no second deadline."""
         stage = Stage(tmp_path, decisions=decided(BackOut.ASK))
 
         def leave(entry: Entry) -> None:
@@ -299,7 +299,7 @@ class TestARun:
         assert len(stage.records(DeadlinePassed)) == 1
 
     def test_a_plan_that_rolls_back_asks_nobody(self, tmp_path):
-        """It was decided beforehand."""
+        """The deadline was already decided."""
         stage = Stage(tmp_path, decisions=decided(BackOut.ROLLBACK))
         boss = Boss(stage.world, DeadlineChoice.GO_ON)
 
@@ -310,7 +310,7 @@ class TestARun:
         assert stage.records(DeadlinePassed)[0].asks is False
 
     def test_a_forced_window_sets_no_deadline_that_has_passed(self, tmp_path):
-        """Who begins too late on purpose is not turned round at once."""
+        """A cutover that is started late on purpose is not rolled back immediately."""
         stage = Stage(tmp_path, decisions=decided(BackOut.ROLLBACK))
         stage.clock.sleep(17 * MINUTE)
         gate_inputs = GateInputs("ann", REHEARSED, forces=(Force(Gate.WINDOW, "the board agreed"),))

@@ -1,4 +1,4 @@
-"""Fewer tunnels than before, accepted by name while a cutover waits for them."""
+"""Degraded operation: fewer tunnels than before, accepted by name during a cutover."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ IN_SHORT = Decisions(old_tunnels=OldTunnels.LEAVE, waits=Waits(tunnels=timedelta
 
 
 class OneTunnel(DeviceEngineer):
-    """An engineer at a router that can run only one tunnel."""
+    """An engineer whose router can run only one tunnel."""
 
     def ask(self, task: OperatorTask) -> Confirmation | None:
         word = super().ask(task)
@@ -52,7 +52,7 @@ def stage(tmp_path):
 
 
 def accepting(stage: Stage) -> Lookout:
-    """Return a lookout through which somebody accepts what is offered, at once."""
+    """Return an observer through which the operator accepts an offer immediately."""
 
     def watch(entry: Entry) -> None:
         if isinstance(entry.record, Acceptable) and entry.record.what:
@@ -70,7 +70,7 @@ def _state(stage: Stage) -> RunState:
 
 class TestARun:
     def test_offers_it_once_tunnels_are_all_that_is_lacking_and_goes_on_waiting(self, stage):
-        """Nothing is accepted by itself: without a word the outage lasts to the step's limit."""
+        """Without the operator's acceptance the outage lasts until the step's limit."""
         with pytest.raises(DidNotSettleError, match="DEGRADED"):
             stage.forward(operator=OneTunnel(stage.world))
 
@@ -81,7 +81,7 @@ class TestARun:
         assert stage.state.status is RunStatus.STUCK
 
     def test_ends_the_outage_with_what_was_accepted_and_names_it(self, stage):
-        """Green has to hold as ever, over one tunnel; who and why is kept, and it is DEGRADED."""
+        """Traffic must be stable over one tunnel; the journal has who accepted it and why."""
         state = stage.forward(operator=OneTunnel(stage.world), lookout=accepting(stage))
 
         kinds = [type(entry.record) for entry in stage.entries]
@@ -95,7 +95,7 @@ class TestARun:
         assert state.degraded
 
     def test_that_stopped_is_accepted_in_between_and_resumed(self, stage):
-        """What nobody has in hand is accepted in its journal; the next process ends the outage."""
+        """A dead run is accepted in its journal, and the next process ends the outage."""
         with pytest.raises(DidNotSettleError):
             stage.forward(operator=OneTunnel(stage.world))
         lines = ("one will do", "ann", "laptop", "letter-1")
@@ -107,7 +107,7 @@ class TestARun:
         assert not state.outage_open
 
     def test_does_not_offer_it_while_anything_else_is_lacking(self, tmp_path):
-        """A prefix that its device does not announce keeps the offer away."""
+        """A prefix that its device does not announce prevents the offer."""
         stage = Stage(tmp_path, decisions=IN_SHORT)
 
         def silence(entry: Entry) -> None:
@@ -120,7 +120,7 @@ class TestARun:
         assert stage.records(Acceptable) == []
 
     def test_takes_the_offer_back_when_the_second_tunnel_comes(self, stage):
-        """Nobody can accept later what is not so any more."""
+        """An offer that is no longer valid cannot be accepted."""
 
         def mend(entry: Entry) -> None:
             if isinstance(entry.record, Acceptable) and entry.record.what:
@@ -132,7 +132,7 @@ class TestARun:
         assert (state.status, state.degraded) == (RunStatus.CUT_OVER, ())
 
     def test_forgets_it_with_the_attempt(self, stage):
-        """Another attempt asks for as many tunnels as before, and its report still names it."""
+        """Another attempt requires all tunnels, and its report still has the acceptance."""
         stage.forward(operator=OneTunnel(stage.world), lookout=accepting(stage))
         stage.run(lambda runner: runner.rollback(keep_new=True))
 
@@ -146,7 +146,7 @@ class TestARun:
 class TestTheWord:
     @pytest.mark.parametrize("name", ["vpn-new", OLD_VPN])
     def test_counts_for_the_connection_that_is_named(self, name):
-        """By its own id or its forerunner's."""
+        """A connection is named by its own id or by that of the old one."""
         (record,) = acceptance([name], WAITS, "why", "ann", "laptop", "m-1")
 
         assert record == Accepted(SHORT, "why", "ann", "laptop", "m-1")
@@ -154,13 +154,13 @@ class TestTheWord:
     @pytest.mark.parametrize(
         ("state", "named", "why"),
         [
-            (RunState(direction=Direction.FORWARD), "vpn-new", "all that is lacking"),
+            (RunState(direction=Direction.FORWARD), "vpn-new", "tunnels are all that is missing"),
             (WAITS, "vpn-9", "no tunnel is missing on vpn-9, but: vpn-new has 1 of 2"),
-            (RunState(direction=Direction.ROLLBACK), "vpn-new", "it goes back"),
+            (RunState(direction=Direction.ROLLBACK), "vpn-new", "it is rolling back"),
         ],
     )
     def test_is_declined_where_it_changes_nothing(self, state, named, why):
-        """Nobody puts up with less than they have to, nor with what they have not seen."""
+        """Only what is offered can be accepted."""
         (record,) = acceptance([named], state, "why", "ann", "laptop", "m-1")
 
         assert isinstance(record, OrderDeclined)
@@ -168,7 +168,7 @@ class TestTheWord:
         assert why in record.why
 
     def test_does_not_go_over_an_abort(self):
-        """Who turns back is not kept by a word about tunnels."""
+        """A rollback does not wait for tunnels."""
         aborted = replace(WAITS, order=OperatorOrder(Hold.ABORTED, "bob", "desk", NOON))
 
         (record,) = acceptance(["vpn-new"], aborted, "why", "ann", "laptop", "m-1")

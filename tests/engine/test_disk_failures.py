@@ -1,4 +1,4 @@
-"""A disk that fails at any one write of a run: nothing is sent that was not written down before."""
+"""A disk that fails at any write of a run: no call is sent without a durable intent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from vpnmigrate.local.journal_file import Disk, SystemDisk, read_journal
 READS = ("Describe", "Get", "List")
 WAYS: dict[str, Callable[[Runner], object]] = {"apply": Runner.apply, "rollback": Runner.rollback}
 MANNERS = ("append", "half", "sync", "mark")
-"""Where a write fails: nothing is written, half of it, not durably, or it is not vouched for."""
+"""How a write fails: nothing written, half of it, not durable, or an error after it is durable."""
 
 
 class Calls:
@@ -39,7 +39,7 @@ class Calls:
 
 
 class Failing(SystemDisk):
-    """Fails in *manner* at its *nth* write and at every later one, and notes what was sent then."""
+    """Fails in *manner* from its *nth* write on, and records the calls sent by then."""
 
     def __init__(self, nth: int, manner: str, calls: Calls) -> None:
         self._nth = nth
@@ -75,7 +75,7 @@ class Failing(SystemDisk):
 
 
 class Place:
-    """A stage whose run has a directory, brought to where *way* begins."""
+    """Return a stage whose run has a directory, at the start of *way*."""
 
     def __init__(self, tmp_path: Path, direction: str) -> None:
         self.stage = Stage(tmp_path / "vault")
@@ -86,14 +86,14 @@ class Place:
             self.go(Runner.apply)
 
     def go(self, journey: Callable[[Runner], object], disk: Disk | None = None) -> None:
-        """Be a process that goes on *journey*."""
+        """Run *journey* in a process of its own."""
         with self.context.process(disk=disk) as journal:
             self.stage.run(journey, journal=journal)
 
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """A run that met no fault: how often it wrote, and what it left."""
+    """The result of a run without faults: the number of its writes, and its end state."""
 
     writes: int
     shape: Shape
@@ -101,7 +101,7 @@ class Undisturbed:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Undisturbed]:
-    """Go each way once."""
+    """Return the results of each direction without faults."""
     gone: dict[str, Undisturbed] = {}
     for direction, journey in WAYS.items():
         place = Place(tmp_path_factory.mktemp(direction), direction)

@@ -1,4 +1,4 @@
-"""Finalize killed at any call, its journal lost: nothing is deleted twice, and traffic stays."""
+"""Finalize killed at any call, with its journal lost: no second deletion, and traffic flows."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from vpnmigrate.sandbox.faults import Killed
 
 ANN, BOB = "ann@desk", "bob@spare/1"
 HARMLESS = {"PlaceClaim", "AskOperator"}
-"""What a run without a journal does about a migration that it finds done."""
+"""What a run without a journal does with a migration that is done."""
 KEPT = GateInputs("bob", forces=(Force(Gate.ARCHIVED, "kept by hand"),))
-"""The vault was lost with the journal, and what is deleted has no configuration any more."""
+"""The vault is lost with the journal, and a deleted connection has no configuration any more."""
 
 
 def finalize(runner: Runner) -> None:
-    """Delete everything old."""
+    """Delete the old connections and their gateway."""
     runner.finalize(delete_old_gateway=True)
 
 
 @pytest.fixture(scope="module", params=WORLDS)
 def migrated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Stage:
-    """Bring a world to where finalize sets out; each test branches off it."""
+    """Return a world in which finalize can start; each test branches off it."""
     stage = a_stage(tmp_path_factory.mktemp("migrated"), request.param, "rollback")
     assert stage.state.status is RunStatus.CUT_OVER
     return stage
 
 
 def every_point(migrated: Stage) -> list[tuple[int, bool]]:
-    """List each mutating call of finalize, before and after its effect."""
+    """Return each mutating call of finalize, with kills before and after its effect."""
     stage = migrated.branch()
     stage.faults = counted = Fuse(0, after_effect=False)
     stage.run(finalize)
@@ -44,7 +44,7 @@ def every_point(migrated: Stage) -> list[tuple[int, bool]]:
 
 
 def killed_at(migrated: Stage, nth: int, *, after_effect: bool) -> Stage:
-    """Kill finalize around its *nth* mutating call."""
+    """Return the stage after a kill around the *nth* mutating call of finalize."""
     stage = migrated.branch()
     stage.faults = Fuse(nth, after_effect)
     with pytest.raises(Killed):
@@ -54,7 +54,7 @@ def killed_at(migrated: Stage, nth: int, *, after_effect: bool) -> Stage:
 
 
 def view(stage: Stage) -> Shape:
-    """Look at what is there now, as EC2 has it."""
+    """Return the actual state of the world."""
     return shape_of(stage.plain.observe(stage.plan), stage.plan.migration)
 
 
@@ -93,7 +93,7 @@ def test_no_rollback_takes_the_new_side_away_from_what_is_deleted(migrated: Stag
         before = shape_left(stage)
 
         if gone >= len(stage.plan.old_connections):
-            with pytest.raises(StepError, match="it cannot take over") as stopped:
+            with pytest.raises(StepError, match="it cannot replace") as stopped:
                 stage.back(blind=True, holder=BOB, outranks=ANN)
             assert not stopped.value.outage
             assert shape_left(stage) == before, (nth, after_effect)

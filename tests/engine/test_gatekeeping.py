@@ -1,4 +1,4 @@
-"""Whole runs at the gates: what was said is written down, and nothing slips past."""
+"""Gates in whole runs: results are recorded, and a gate that does not pass stops the run."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def die_once_step_7_is_settled(entry):
 
 
 def test_every_round_is_in_the_journal_before_step_7(tmp_path):
-    """What the gates said is durable before anything follows from it."""
+    """The results of the gates are durable before the run continues."""
     stage = Stage(tmp_path)
     stage.forward()
 
@@ -61,7 +61,7 @@ def test_every_round_is_in_the_journal_before_step_7(tmp_path):
 
 
 def test_drift_is_written_down_and_refused(tmp_path):
-    """A world that changed while staging is a FAIL in the journal, and no force opens it."""
+    """A change in AWS before the cutover is a FAIL in the journal, and cannot be forced."""
     stage = Stage(tmp_path)
     with pytest.raises(HeldError):
         stage.run(lambda runner: runner.apply(until=6))
@@ -75,7 +75,7 @@ def test_drift_is_written_down_and_refused(tmp_path):
 
 
 def test_a_failed_trial_of_the_way_back_holds(tmp_path):
-    """What somebody found out about the way back is asked before step 7."""
+    """The result of testing the rollback is evaluated before step 7."""
     stage = Stage(tmp_path)
     failed = RollbackTrial(holds=False, text="may not attach vgw-old")
     gate_inputs = GateInputs("ann", prove=lambda: failed)
@@ -87,7 +87,7 @@ def test_a_failed_trial_of_the_way_back_holds(tmp_path):
 
 
 def test_aws_that_cannot_be_read_for_a_moment_is_waited_for(tmp_path):
-    """A hiccup of STS at the gates costs a wait, and neither an error nor an open gate."""
+    """A temporary STS error at the gates causes a wait, not an error or a pass."""
     sts = Fault("sts:GetCallerIdentity", FaultKind.UNAVAILABLE, nth=3, times=2)
     stage = Stage(tmp_path, faults=Faults([sts]))
 
@@ -96,7 +96,7 @@ def test_aws_that_cannot_be_read_for_a_moment_is_waited_for(tmp_path):
 
 
 def test_aws_that_cannot_be_read_for_long_holds(tmp_path):
-    """After two consistency delays without an answer the gates stay closed, and say why."""
+    """After two consistency delays without an answer the gates hold the run, with the reason."""
     sts = Fault("sts:GetCallerIdentity", FaultKind.UNAVAILABLE, nth=3, times=0)
     stage = Stage(tmp_path, faults=Faults([sts]))
     with pytest.raises(HeldError, match="AWS cannot be read, so nothing was started: ") as caught:
@@ -110,7 +110,7 @@ def test_aws_that_cannot_be_read_for_long_holds(tmp_path):
 
 
 class PausedWhileItWaits(Lookout):
-    """Another terminal: pauses the run that waits to read AWS, and lets it go on later."""
+    """Another terminal: pauses a run that waits to read AWS, and later continues it."""
 
     def __init__(self, stage: Stage) -> None:
         super().__init__()
@@ -127,20 +127,20 @@ class PausedWhileItWaits(Lookout):
 
 
 def test_what_forbids_going_on_after_a_rest_is_told_as_such(tmp_path):
-    """The gates were waiting to read AWS; setting out again fails with a cause of its own."""
+    """An error of the preconditions after a pause at the gates keeps its own cause."""
     sts = Fault("sts:GetCallerIdentity", FaultKind.UNAVAILABLE, nth=3, times=0)
     stage = Stage(tmp_path, faults=Faults([sts]))
 
     with pytest.raises(AwsUnreadableError, match="GetCallerIdentity") as caught:
         stage.forward(lookout=PausedWhileItWaits(stage))
 
-    assert caught.value.advice == "AWS may recover by itself: try again"
+    assert caught.value.advice == "AWS may recover: try again"
     assert stage.state.held == ""
     assert any("paused by" in wait for wait in stage.lookout.waits_seen)
 
 
 def test_what_would_close_a_gate_is_looked_at_for_one_delay_and_told(tmp_path):
-    """A describe may lag: whoever waits for another look reads why, for how long, and how long."""
+    """A describe may lag: the wait for another observation has its reason and limit."""
     stage = Stage(tmp_path)
     with pytest.raises(HeldError):
         stage.run(lambda runner: runner.apply(until=6))
@@ -157,7 +157,7 @@ def test_what_would_close_a_gate_is_looked_at_for_one_delay_and_told(tmp_path):
 
 
 def test_a_force_is_written_beside_what_was_seen(tmp_path):
-    """The journal keeps what the gate had observed, who forced it and why."""
+    """The journal has what the gate observed, who forced it and why."""
     stage = in_the_window(tmp_path)
     stage.clock.sleep(LATER)
     gate_inputs = GateInputs("ann", forces=(Force(Gate.WINDOW, "agreed by phone"),))
@@ -182,7 +182,7 @@ class Agreeable:
 
 
 def test_a_hook_is_written_down_with_its_moment(tmp_path):
-    """Whoever reads the journal sees what the plan's program was asked before, and its answer."""
+    """The journal has which hook was run, and its result."""
     stage = Stage(tmp_path)
     gate_inputs = GateInputs("ann", hooks=Agreeable())
     stage.run(Runner.apply, gate_inputs=gate_inputs)
@@ -196,7 +196,7 @@ def test_a_hook_is_written_down_with_its_moment(tmp_path):
 
 
 def test_where_no_plan_file_is_known_the_advice_leaves_its_name_open(tmp_path):
-    """A command for somebody to paste stands there with the word of the usage in its place."""
+    """A command to paste has the placeholder of the usage for the unknown plan file."""
     stage = Stage(tmp_path, decisions=Decisions(approvals=Approvals(required=1)))
     with pytest.raises(HeldError, match="approvals: none"):
         stage.forward()
@@ -207,10 +207,10 @@ def test_where_no_plan_file_is_known_the_advice_leaves_its_name_open(tmp_path):
 
 
 class TestPassedAgain:
-    """A cutover that was begun and interrupted nothing has to pass the gates once more."""
+    """A cutover that was started without interrupting traffic has to pass the gates again."""
 
     def test_after_a_first_call_that_was_refused(self, tmp_path):
-        """If AWS refused to begin the outage, another day's attempt meets the window again."""
+        """If AWS refused to start the outage, a later attempt has to be in the window."""
         refusal = Fault("DisableVgwRoutePropagation", FaultKind.DENIED, times=0)
         stage = in_the_window(tmp_path, faults=Faults([refusal]))
         with pytest.raises(StepError):
@@ -223,7 +223,7 @@ class TestPassedAgain:
             stage.forward()
 
     def test_where_step_7_had_nothing_to_do(self, tmp_path):
-        """Where nothing propagates the outage begins with step 8, and so do the gates."""
+        """Without propagation the outage starts with step 8, and the gates come before it."""
         static = (a_table(MAIN, main=True, static={"10.1.0.0/16": OLD}),)
         stage = in_the_window(tmp_path, a_survey(route_tables=static))
         with pytest.raises(Killed):
@@ -235,7 +235,7 @@ class TestPassedAgain:
         assert stage.state.traffic is Traffic.OLD
 
     def test_after_it_was_taken_back(self, tmp_path):
-        """A second outage needs an open window of its own."""
+        """A second outage needs an open window as well."""
         stage = in_the_window(tmp_path)
         stage.forward()
         stage.back()
@@ -247,7 +247,7 @@ class TestPassedAgain:
 
 
 def test_an_outage_meets_no_gate(tmp_path):
-    """A process that died with traffic down is resumed whatever the hour and without STS."""
+    """A run that died during the outage resumes at any time and without STS."""
     stage = in_the_window(
         tmp_path, faults=Faults([Fault("AttachVpnGateway", FaultKind.KILL_AFTER)])
     )
@@ -261,7 +261,7 @@ def test_an_outage_meets_no_gate(tmp_path):
 
 
 def test_without_a_journal_a_cutover_goes_on_whatever_the_hour(tmp_path):
-    """Under a lost journal only what would make it worse is asked, and STS is not."""
+    """With a lost journal only gates that avoid more harm are evaluated, without STS."""
     stage = in_the_window(
         tmp_path, faults=Faults([Fault("DetachVpnGateway", FaultKind.KILL_BEFORE)])
     )
@@ -285,7 +285,7 @@ def test_without_a_journal_a_cutover_goes_on_whatever_the_hour(tmp_path):
 
 class TestFinalize:
     def test_is_asked_too_and_deletes_nothing_while_traffic_is_lacking(self, tmp_path):
-        """Finalize writes its own round down, and stops at traffic whatever else passes."""
+        """Finalize records its own gates, and stops at traffic even if the others pass."""
         stage = Stage(tmp_path)
         stage.forward()
         stage.do("DetachVpnGateway", VpcId=VPC, VpnGatewayId=stage.new_gateway)
@@ -301,10 +301,10 @@ class TestFinalize:
 
     @pytest.mark.parametrize(
         ("window", "why"),
-        [(TODAY, "over"), (Window(NOON + LATER, NOON + 2 * LATER, "x"), "not open yet")],
+        [(TODAY, r"ended [\d-]+ [\d:]+Z"), (Window(NOON + LATER, NOON + 2 * LATER, "x"), "not open yet")],
     )
     def test_holds_where_another_gate_is_closed(self, tmp_path, window, why):
-        """A closed gate of finalize is named with what to do about it, and nothing is deleted."""
+        """A gate that stops finalize has an advice, and nothing is deleted."""
         stage = Stage(tmp_path, decisions=Decisions(finalize=Finalize(window=window)))
         stage.forward()
         stage.clock.sleep(timedelta(hours=7))

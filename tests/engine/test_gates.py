@@ -1,4 +1,4 @@
-"""Go or no-go: each gate says what it found, and what is not known to be safe stays closed."""
+"""Gates: each has what it observed, and UNKNOWN does not pass."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def plan_with(**decisions):
 
 
 def asked(gate, now=None, *, plan=PLAN, said=SAID, later=NOW, **circumstances):
-    """Ask every gate before the cutover, and give what *gate* said."""
+    """Return the result of *gate* before the cutover."""
     there = ports(now=NOON + later, **circumstances)
     seen = before_cutover(StepInput(plan, FORWARD, now or a_snapshot(), said), there)
     assert len({each.gate for each in seen}) == len(seen)
@@ -88,7 +88,7 @@ def with_facts(facts):
 
 
 def test_all_open_when_everything_is_ready():
-    """Old side intact, new side ready and free, people and hour as the plan wants: go."""
+    """With the old side intact, the new side ready, and people and time as planned, all pass."""
     seen = before_cutover(StepInput(PLAN, FORWARD, a_snapshot(), SAID), ports())
 
     assert [each.gate for each in seen] == list(Gate)[:12]
@@ -115,7 +115,7 @@ def test_all_open_when_everything_is_ready():
     ],
 )
 def test_what_is_not_ready_or_not_known_is_named(gate, facts, named):
-    """Each thing in AWS that is not ready, or not known, closes its gate by name."""
+    """Each AWS state that is not ready or unknown fails its gate."""
     seen = asked(gate, with_facts(facts))
 
     assert seen.call is not GateVerdict.PASS
@@ -123,7 +123,7 @@ def test_what_is_not_ready_or_not_known_is_named(gate, facts, named):
 
 
 def test_drift_closes_the_first_gate():
-    """Every difference from the plan's survey is told."""
+    """Every difference from the plan's survey is listed."""
     seen = asked(Gate.WORLD, differences=("rtb-1: route is gone", "vgw-1: tag is new"))
 
     assert (seen.call, seen.observed) == (
@@ -133,13 +133,13 @@ def test_drift_closes_the_first_gate():
 
 
 def test_the_devices_need_somebodys_word():
-    """Without the word of step 5 nobody knows what the devices hold."""
+    """Without the confirmation of step 5 the device configuration is unknown."""
     assert asked(Gate.DEVICES, said=journal_facts()).call is GateVerdict.FAIL
 
 
 def test_a_trial_of_the_way_back_counts():
-    """If somebody tried the way back, what they found decides; if nobody did, that is said."""
-    assert "not tried" in asked(Gate.WAY_BACK).observed
+    """A test of the rollback decides; without one, the gate says that it was not tested."""
+    assert "rollback not tested" in asked(Gate.WAY_BACK).observed
     assert asked(Gate.WAY_BACK, proof=RollbackTrial(True, "may attach")).observed.endswith(
         "may attach"
     )
@@ -163,7 +163,7 @@ class TestWindow:
         ],
     )
     def test_a_cutover_begins_only_where_its_way_back_fits(self, after, call, observed):
-        """Outside the window, and where a rollback would no longer fit, it is no go."""
+        """Outside the window, and where a rollback would no longer fit, the gate fails."""
         seen = asked(Gate.WINDOW, plan=plan_with(window=NIGHT), later=after)
 
         assert seen.call is call
@@ -172,24 +172,24 @@ class TestWindow:
         assert "not rehearsed" in seen.required
 
     def test_what_was_rehearsed_replaces_the_defaults(self):
-        """A rehearsal of this plan says how long things take; another plan's does not."""
+        """A rehearsal of this plan gives the durations; that of another plan does not."""
         plan = plan_with(window=NIGHT)
 
         assert (
-            "until 2026-03-01 14:24Z" in asked(Gate.WINDOW, plan=plan, rehearsed=REHEARSED).observed
+            "latest start 2026-03-01 14:24Z" in asked(Gate.WINDOW, plan=plan, rehearsed=REHEARSED).observed
         )
         for other in ({"fingerprint": "0" * 64}, {"passed": False}):
             rehearsed = msgspec.structs.replace(REHEARSED, **other)
             assert "13:50Z" in asked(Gate.WINDOW, plan=plan, rehearsed=rehearsed).observed
 
     def test_a_soak_takes_its_time_too(self):
-        """Without a rehearsal the soak that the plan asks for comes on top of the defaults."""
+        """Without a rehearsal the plan's soak time is added to the defaults."""
         plan = plan_with(window=NIGHT, waits=Waits(soak=minutes(30)))
 
-        assert "until 2026-03-01 13:20Z" in asked(Gate.WINDOW, plan=plan).observed
+        assert "latest start 2026-03-01 13:20Z" in asked(Gate.WINDOW, plan=plan).observed
 
     def test_a_window_that_is_too_short_says_what_is_needed(self):
-        """Nobody has to wait for a window in which it would be too late at once."""
+        """A window that is too short fails before it opens."""
         short = Window(NOON, NOON + minutes(45), "three quarters of an hour")
 
         seen = asked(Gate.WINDOW, plan=plan_with(window=short))
@@ -229,7 +229,7 @@ class TestRehearsal:
         ],
     )
     def test_only_a_recent_one_of_this_very_plan_counts(self, within, rehearsed, call):
-        """A plan that asks for a rehearsal asks for a good one of itself, not too long ago."""
+        """A plan that requires a rehearsal needs a passed and recent one of itself."""
         plan = plan_with(rehearsed_within=within)
 
         assert asked(Gate.REHEARSAL, plan=plan, rehearsed=rehearsed).call is call
@@ -268,7 +268,7 @@ class TestApprovals:
         ],
     )
     def test_four_eyes_want_somebody_else(self, approvals, call, text):
-        """Only a valid approval of this very plan by another person counts."""
+        """Only a valid approval of the same plan by another person counts."""
         plan = plan_with(approvals=Approvals(four_eyes=True))
 
         seen = asked(Gate.APPROVALS, plan=plan, approvals=approvals)
@@ -277,7 +277,7 @@ class TestApprovals:
         assert text in seen.observed
 
     def test_two_are_two_people(self):
-        """One person who approves twice is one person."""
+        """Two approvals by one person count once."""
         plan = plan_with(approvals=Approvals(required=2))
         twice = (an_approval(), an_approval(host="laptop", user="root"))
 
@@ -288,7 +288,7 @@ class TestApprovals:
         )
 
     def test_a_session_name_makes_nobody_another_person(self):
-        """Who assumes a role names the session: then the login names have to differ as well."""
+        """With an assumed role the session name is free: the login names have to differ as well."""
         plan = plan_with(approvals=Approvals(four_eyes=True))
         me = an_identity(arn=a_session("admin", "ann"))
         myself = an_approval("ann", approver=a_session("admin", "bob"))
@@ -304,7 +304,7 @@ class TestApprovals:
         )
 
     def test_without_four_eyes_ones_own_counts(self):
-        """A plan that only wants its approvals written down takes the operator's own."""
+        """A plan that only records its approvals accepts the operator's own."""
         plan = plan_with(approvals=Approvals(required=1))
 
         assert (
@@ -320,7 +320,7 @@ class TestOldTunnels:
         return msgspec.structs.replace(snapshot, connections={**snapshot.connections, OLD_VPN: old})
 
     def test_a_tunnel_that_went_down_since_closes_it(self):
-        """What is down before is not asked for after: a cutover would hide the fault."""
+        """Tunnels that are down before are not required after: a cutover would hide the fault."""
         seen = asked(Gate.OLD_TUNNELS, self.now(1))
 
         assert (seen.call, seen.observed) == (
@@ -329,7 +329,7 @@ class TestOldTunnels:
         )
 
     def test_every_old_connection_is_told(self):
-        """With more than one, whoever reads the gate sees how each of them stands."""
+        """With several connections, the observation has each of them."""
         two = (a_connection(), a_connection("vpn-b", customer_gateway="cgw-2", up=1))
         plan = msgspec.structs.replace(PLAN, before=a_survey(connections=two))
         now = msgspec.structs.replace(
@@ -347,7 +347,7 @@ class TestOldTunnels:
         assert asked(Gate.OLD_TUNNELS, self.now(0), plan=plan).call is GateVerdict.PASS
 
     def test_no_telemetry_is_unknown(self):
-        """A connection that a look does not show is neither up nor down."""
+        """A connection that an observation does not show is UNKNOWN."""
         blank = msgspec.structs.replace(a_snapshot(), connections={})
 
         assert asked(Gate.OLD_TUNNELS, blank).call is GateVerdict.UNKNOWN
@@ -366,7 +366,7 @@ class TestCredentials:
         ],
     )
     def test_outlast_the_window(self, credentials, call):
-        """Credentials that a person must renew have to be good until after the window."""
+        """Credentials that a person must renew have to be valid until after the window."""
         plan = plan_with(window=NIGHT)
 
         found = asked(Gate.CREDENTIALS, plan=plan, identity=an_identity(credentials=credentials))
@@ -394,7 +394,7 @@ class TestCredentials:
     ],
 )
 def test_the_clock_is_near_aws(ahead, call):
-    """AWS refuses signatures that are minutes off; a clock that nobody compared is unknown."""
+    """AWS refuses signatures that are minutes off; a clock without comparison is UNKNOWN."""
     assert asked(Gate.CLOCK, identity=an_identity(ahead=ahead)).call is call
 
 
@@ -407,7 +407,7 @@ class TestOwnPath:
         assert "10.0.3.4" in seen.observed
 
     def test_a_host_in_the_vpc_behind_a_default_route_to_the_gateway_is_cut_off(self):
-        """A host of the VPC that reaches everything through the gateway loses AWS, too."""
+        """A host in the VPC whose default route is the gateway would lose AWS as well."""
         before = a_survey(route_tables=(a_table(BOTH, static={"0.0.0.0/0": OLD}),))
         inside = (NetworkPath("STS", ("198.51.100.7",), "10.0.3.4"),)
 
@@ -417,7 +417,7 @@ class TestOwnPath:
         assert asked(Gate.OWN_PATH, paths=inside).call is GateVerdict.PASS
 
     def test_an_unknown_path_does_not_pass(self):
-        """A name that does not resolve keeps the gate closed, and hides no path that is known."""
+        """A name that does not resolve is UNKNOWN, and does not hide a known path."""
         lost = NetworkPath("EC2", (), "")
         through = NetworkPath("STS", ("10.0.3.4",), "192.168.1.5")
 
@@ -427,7 +427,7 @@ class TestOwnPath:
 
 class TestOtherRounds:
     def test_a_cutover_under_way_is_not_stopped_for_people_or_the_hour(self):
-        """With traffic down only what would make it worse is asked."""
+        """With traffic down only gates that avoid more harm are evaluated."""
         plan = plan_with(window=NIGHT, approvals=Approvals(required=1))
 
         seen = in_the_cutover(StepInput(plan, FORWARD, a_snapshot(), journal_facts()), (OUTSIDE,))
@@ -435,13 +435,13 @@ class TestOtherRounds:
         assert all(each.call is GateVerdict.PASS for each in seen)
 
     def test_what_another_look_cannot_change_is_not_looked_at_twice(self):
-        """Looks are repeated for what AWS may be late to show, and for nothing else."""
+        """Only gates that AWS may show with a delay are observed again."""
         seen = observable_gates(StepInput(PLAN, FORWARD, a_snapshot(), journal_facts()))
 
         assert all(each.call is GateVerdict.PASS for each in seen)
 
     def test_finalize_wants_traffic_and_archives(self):
-        """What deletes the old side asks whether the new one carries and the old is archived."""
+        """Finalize requires traffic on the new side and archived configurations."""
         flows = a_snapshot(old="detached", new="attached", up=2, tables=_moved())
         archived = journal_facts(Confirmation.DEVICES_CONFIGURED, files=[OLD_VPN, NEW_VPN])
 
@@ -456,7 +456,7 @@ class TestOtherRounds:
         assert down[0].call is GateVerdict.FAIL
 
     def test_so_soon_after_the_cutover_a_tunnel_may_be_seen_as_it_was(self):
-        """Within a consistency delay of the verification DOWN is no last word; later it is."""
+        """Within a consistency delay of the verification DOWN is not final; later it is."""
         flows = a_snapshot(old="detached", new="attached", up=2, tables=_moved())
         early, late = (a_snapshot(begun=NOON + minutes(n)) for n in (1, 2))
         verified = journal_facts(verified=NOON)
@@ -475,7 +475,7 @@ class TestOtherRounds:
         ],
     )
     def test_finalize_has_a_window_of_its_own(self, after, call):
-        """A plan may say when the old side is deleted, and whether that is approved again."""
+        """A plan may have a window for finalize, and require approvals for it."""
         plan = plan_with(
             finalize=Finalize(approved=True, window=NIGHT), approvals=Approvals(required=1)
         )
@@ -496,7 +496,7 @@ def _moved():
 
 class TestForcing:
     def test_a_forced_gate_keeps_its_call_and_its_reason(self):
-        """Force opens one gate, and says for ever that it was closed and why it was opened."""
+        """A force opens one gate, and its result keeps the observation and the reason."""
         seen = before_cutover(
             StepInput(PLAN, FORWARD, a_snapshot(), SAID), ports(identity=an_identity(ahead=None))
         )
@@ -513,7 +513,7 @@ class TestForcing:
 
     @pytest.mark.parametrize("gate", sorted(UNFORCEABLE))
     def test_some_gates_cannot_be_forced(self, gate):
-        """Where going on would take the way back away, or could only fail, no reason is enough."""
+        """Some gates cannot be forced: the rollback would be lost, or the cutover would fail."""
         down = with_facts(
             {
                 Existence(OLD_VPN): ResourceState.DELETING,
@@ -535,7 +535,7 @@ class TestForcing:
 
 
 def test_the_page_on_the_change_window_lists_every_gate():
-    """An operator finds each gate on the page, and whether it can be forced."""
+    """The page for operators has each gate, and whether it can be forced."""
     page = (ROOT / "docs" / "how-to" / "change-window.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([a-z-]+)` \| .* \| (yes|no)\b[^|]* \|$", page, re.MULTILINE)
 

@@ -1,4 +1,4 @@
-"""A dead laptop: killed at any call, its journal lost, gone on from plan and tags on another."""
+"""Lost journals: a run killed at any call is resumed from its plan and tags on another host."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from vpnmigrate.sandbox.faults import Killed
 
 READS = ("Describe", "Get", "List")
 LAG = timedelta(minutes=2)
-"""As long as belief reckons with: tag searches and describes may be that far behind."""
+"""The consistency delay: tag searches and describes may lag by this much."""
 
 TWO = a_survey(
     connections=(
@@ -73,7 +73,7 @@ class Fuse:
 
 
 def a_stage(tmp_path: Path, world: str, began: str) -> Stage:
-    """Bring a world to where *began* sets out: a rollback from a whole migration."""
+    """Return a world at the start of *began*: for a rollback, after a full migration."""
     survey, decisions = WORLDS[world]
     lagging = Behaviour(read_lag=LAG)
     stage = Stage(tmp_path, survey, decisions=decisions, behaviour=lagging)
@@ -83,7 +83,7 @@ def a_stage(tmp_path: Path, world: str, began: str) -> Stage:
 
 
 def dies(stage: Stage, direction: str) -> bool:
-    """Go *way*; tell whether the process was killed."""
+    """Run *way*; return whether the process was killed."""
     try:
         stage.run(JOURNEYS[direction])
     except Killed:
@@ -93,7 +93,7 @@ def dies(stage: Stage, direction: str) -> bool:
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """How many mutating calls each way takes, and what it leaves."""
+    """The number of mutating calls of each direction, and its end state."""
 
     calls: dict[str, int]
     shapes: dict[str, Shape]
@@ -106,7 +106,7 @@ def world(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def undisturbed(world: str, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    """Go each way once, with journal and without faults."""
+    """Return the results of each direction with its journal and without faults."""
     gone = Undisturbed({}, {})
     for direction, journey in JOURNEYS.items():
         stage = a_stage(tmp_path_factory.mktemp("undisturbed"), world, direction)

@@ -1,4 +1,4 @@
-"""Orders from other terminals: what a run does with a pause, a continue and an abort."""
+"""Orders from other terminals: pause, continue and abort."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ABORT = AbortAsked("bob", "desk")
 
 
 class Second(Lookout):
-    """Another terminal: says *order* at a record, and does *then* once the run has rested."""
+    """Another terminal: gives *order* at a record, and calls *then* once the run is paused."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Second(Lookout):
 
 
 def begins(step: int) -> Callable[[Entry], bool]:
-    """Match the beginning of *step*."""
+    """Match the start of *step*."""
     return lambda e: isinstance(e.record, StepBegun) and e.record.number == step
 
 
@@ -86,7 +86,7 @@ def is_a(kind: type) -> Callable[[Entry], bool]:
 
 
 def says(stage: Stage, order: object) -> Callable[[], None]:
-    """Say *order* from another terminal."""
+    """Give *order* from another terminal."""
     return lambda: stage.letters.append(order)  # type: ignore[arg-type]
 
 
@@ -98,7 +98,7 @@ def stage(tmp_path):
 class TestPause:
     @pytest.mark.parametrize("when", [*map(begins, range(1, 7)), settles(6), is_a(BaselineTaken)])
     def test_rests_before_the_cutover_and_then_goes_on_to_the_end(self, stage, when):
-        """Wherever the pause comes before step 7, nothing is interrupted until continue."""
+        """A pause at any point before step 7 prevents the outage until continue."""
         second = Second(stage, when, PAUSE, says(stage, CONTINUE))
 
         state = stage.forward(lookout=second)
@@ -112,7 +112,7 @@ class TestPause:
         assert state.order is None
 
     def test_begins_nothing_while_it_rests(self, stage):
-        """Between the pause and the continue no change is intended."""
+        """No change is intended between pause and continue."""
         second = Second(stage, begins(3), PAUSE, says(stage, CONTINUE))
 
         stage.forward(lookout=second)
@@ -121,7 +121,7 @@ class TestPause:
         assert Intended not in kinds[kinds.index(Paused) : kinds.index(Continued)]
 
     def test_takes_the_baseline_again_after_a_rest_at_the_gate(self, stage):
-        """What was seen before a rest proves nothing after it: the gate looks once more."""
+        """An observation from before a pause is not used after it: the gates observe again."""
         second = Second(stage, is_a(BaselineTaken), PAUSE, says(stage, CONTINUE))
 
         stage.forward(lookout=second)
@@ -130,7 +130,7 @@ class TestPause:
         assert last.taken - first.taken >= timedelta(minutes=5)
 
     def test_drift_during_a_rest_stops_the_run_when_it_goes_on(self, stage):
-        """Whoever says continue learns at once that somebody has changed a table meanwhile."""
+        """Continue reports immediately that a route table was changed during the pause."""
 
         def meddle() -> None:
             stage.do(
@@ -148,14 +148,14 @@ class TestPause:
         assert not stage.records(OutageBegan)
 
     def test_a_rest_uses_up_no_limit(self, stage):
-        """A step whose limit is minutes goes on after hours of rest."""
+        """A step with a limit of minutes continues after a pause of hours."""
         hours = timedelta(hours=20)
         second = Second(stage, begins(3), PAUSE, says(stage, CONTINUE), rests=hours)
 
         assert stage.forward(lookout=second).status is RunStatus.CUT_OVER
 
     def test_a_day_of_rest_ends_the_process_and_not_the_pause(self, stage):
-        """No process waits for ever; the next one is held by the same pause."""
+        """The process exits after the maximum pause; the same pause holds the next one."""
         with pytest.raises(HeldError, match="paused by bob"):
             stage.forward(lookout=Second(stage, begins(2), PAUSE))
 
@@ -163,7 +163,7 @@ class TestPause:
         assert stage.state.order.wish is Hold.PAUSED
 
     def test_a_signal_ends_the_rest(self, stage):
-        """Ctrl-C works on a resting run, which stays paused."""
+        """Ctrl-C ends a paused run, which stays paused."""
 
         def interrupt() -> None:
             stage.signal.reason = "SIGINT received"
@@ -174,7 +174,7 @@ class TestPause:
         assert stage.state.order.wish is Hold.PAUSED
 
     def test_apply_on_a_paused_run_is_held_and_names_who_paused_it(self, stage):
-        """A pause outlives its process: the next one begins nothing before continue."""
+        """A pause survives its process: the next one starts nothing before continue."""
         self.test_a_signal_ends_the_rest(stage)
         stage.signal.reason = None
         before = len(stage.calls)
@@ -186,7 +186,7 @@ class TestPause:
         assert len(stage.calls) == before
 
     def test_rollback_goes_over_a_pause(self, stage):
-        """Whoever goes back is not held by what somebody wanted of the way forward."""
+        """A rollback is not held by a pause of the migration."""
         self.test_a_signal_ends_the_rest(stage)
         stage.signal.reason = None
 
@@ -195,7 +195,7 @@ class TestPause:
         assert stage.differences() == ()
 
     def test_in_the_outage_nothing_waits(self, stage):
-        """Were a pause journalled in the outage, the cutover would go on all the same."""
+        """A pause that is journalled during the outage does not stop the cutover."""
         second = Second(stage, is_a(OutageBegan), PAUSE, says(stage, CONTINUE))
 
         stage.forward(lookout=second)
@@ -219,12 +219,12 @@ class TestAbort:
         assert stage.differences() == ()
 
     def test_ends_a_rest(self, stage):
-        """A paused run can be aborted as it rests."""
+        """A paused run can be aborted."""
         with pytest.raises(HeldError, match="aborted by bob"):
             stage.forward(lookout=Second(stage, begins(3), PAUSE, says(stage, ABORT)))
 
     def test_an_aborted_run_is_not_applied_until_somebody_takes_it_back(self, stage):
-        """Apply is held and names who aborted; continue lifts it."""
+        """Apply is held and names who aborted; continue lifts the order."""
         with pytest.raises(HeldError):
             stage.forward(lookout=Second(stage, begins(3), ABORT))
         with pytest.raises(HeldError, match=r"aborted by bob") as held:
@@ -236,7 +236,7 @@ class TestAbort:
 
     @pytest.mark.parametrize("when", [*map(settles, (7, 8, 9)), is_a(OutageBegan)])
     def test_in_the_cutover_the_run_turns_back(self, stage, when):
-        """The old gateway is back, the new side is kept for another attempt, and it says who."""
+        """The old gateway is attached, the new side is kept, and the message has who aborted."""
         with pytest.raises(RolledBackError, match=r"aborted by bob.*has been rolled back"):
             stage.forward(lookout=Second(stage, when, ABORT))
 
@@ -250,7 +250,7 @@ class TestAbort:
         assert not [r for r in stage.records(Held) if "step" in r.why]
 
     def test_with_traffic_on_the_new_side_the_run_turns_back_too(self, tmp_path):
-        """As long as step 10 waits for the old tunnels, an abort means what it says."""
+        """While step 10 waits for the old tunnels, an abort still rolls back."""
         stage = Stage(tmp_path, decisions=Decisions(old_tunnels=OldTunnels.DISABLE))
 
         with pytest.raises(RolledBackError):
@@ -259,7 +259,7 @@ class TestAbort:
         assert stage.state.traffic is Traffic.OLD
 
     def test_an_order_that_waits_for_a_process_is_heeded_before_anything_is_done(self, stage):
-        """What was left in the inbox of a run holds the process that takes it up next."""
+        """An order left in the inbox of a dead run holds the process that resumes it."""
         stage.letters.append(ABORT)
 
         with pytest.raises(HeldError, match="aborted by bob"):

@@ -1,4 +1,4 @@
-"""How soon a run looks again, and what it shows of each look."""
+"""Pace: how often a run observes AWS, and what it shows of each observation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECOND = timedelta(seconds=1)
 
 
 def waits_for(stage: Stage, words: str) -> list[timedelta]:
-    """Return how long the step had been waited for at each look that ended with *words*."""
+    """Return the elapsed step time at each observation whose reason ends with *words*."""
     return [waited for why, waited, _ in stage.lookout.waits_timed if words in why]
 
 
@@ -27,7 +27,7 @@ def staged_until(stage: Stage, step: int) -> None:
 
 
 def test_after_an_act_it_looks_at_once_and_then_with_patience(tmp_path):
-    """What was sent may show in a second; what does not show then takes its time."""
+    """The effect of a change may show in a second; otherwise it takes longer."""
     stage = Stage(tmp_path)
     staged_until(stage, 3)
 
@@ -40,7 +40,7 @@ def test_after_an_act_it_looks_at_once_and_then_with_patience(tmp_path):
 
 
 def test_what_aws_puts_off_is_no_act(tmp_path):
-    """A throttled call is not asked for again every second, and the wait says what came of it."""
+    """A throttled call is not retried every second, and the wait shows its error."""
     throttle = Fault("CreateVpnConnection", FaultKind.THROTTLE, times=3)
     stage = Stage(tmp_path, faults=Faults([throttle]))
     staged_until(stage, 3)
@@ -54,7 +54,7 @@ def test_what_aws_puts_off_is_no_act(tmp_path):
 
 
 def test_in_the_outage_it_looks_every_second(tmp_path):
-    """While traffic is down nobody waits ten seconds to see that it flows."""
+    """During the outage the interval is shorter than ten seconds."""
     stage = Stage(tmp_path)
     stage.forward()
 
@@ -65,7 +65,7 @@ def test_in_the_outage_it_looks_every_second(tmp_path):
 
 
 def test_a_limit_is_over_when_it_is_reached(tmp_path):
-    """The look that falls on a step's limit is its last one."""
+    """The observation at the limit of a step is its last one."""
 
     def looks(limit: timedelta) -> list[timedelta]:
         stage = Stage(tmp_path, decisions=Decisions(waits=Waits(tunnels=limit)))
@@ -80,7 +80,7 @@ def test_a_limit_is_over_when_it_is_reached(tmp_path):
 
 
 def test_every_look_of_the_cutover_is_shown(tmp_path):
-    """A screen has something to draw from step 7 on, and before that nothing has changed."""
+    """A screen has a view to draw from step 7 on."""
     stage = Stage(tmp_path)
     staged_until(stage, 6)
     assert stage.lookout.sights == []

@@ -1,4 +1,4 @@
-"""How long whoever acts for an absent person tries again, and after what."""
+"""Persistence: how long automatic rollback retries, and after which failures."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def test_everything_that_may_pass_is_tried_again(error):
 
 @pytest.mark.parametrize("error", [InterruptedRunError("SIGTERM"), TakenOverError("by bob")])
 def test_what_a_person_has_done_on_purpose_is_respected(error):
-    """Who stops this process, or takes the run over, has come back."""
+    """After a stop or a take-over an operator is present, so there is no retry."""
     assert not may_pass(error)
 
 
 def test_pauses_grow_and_stay_short_while_traffic_is_down():
-    """Half a minute first; ten minutes at most, and two in an outage."""
+    """Half a minute first; ten minutes at most, and two during an outage."""
     calm = [pause_after(tries, outage=False) for tries in (1, 2, 3, 6, 500)]
     down = [pause_after(tries, outage=True) for tries in (1, 2, 3, 500)]
 
@@ -63,7 +63,7 @@ def test_pauses_grow_and_stay_short_while_traffic_is_down():
 
 
 def test_it_goes_on_for_a_weekend():
-    """A day at least; what has not passed in three is somebody's to look at."""
+    """Retries go on for more than a day, and end after three."""
     assert timedelta(days=1) < PERSISTENCE
     assert not is_exhausted(NOON, NOON + PERSISTENCE - SECOND)
     assert is_exhausted(NOON, NOON + PERSISTENCE)

@@ -1,4 +1,4 @@
-"""Operator probes: what they may say, how they are sent, and what they have to say in step 10."""
+"""Operator probes: their syntax, how they are sent, and their effect in step 10."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from vpnmigrate.report.progress import probe_lines
 
 SECOND = timedelta(seconds=1)
 PATIENCE = 30
-"""Seconds of a busy machine for something that takes one on an idle one."""
+"""Seconds on a busy machine for what takes one on an idle one."""
 
 
 class TestReading:
@@ -52,21 +52,21 @@ class TestReading:
         ],
     )
     def test_is_an_address_with_a_port_or_a_command_without_a_shell(self, text, aim):
-        """What a shell would expand stays as it was written."""
+        """Text that a shell would expand stays as written."""
         assert probe_from(text) == aim
 
     @pytest.mark.parametrize(
         "text", ["", " ", "ping 'x", "ping x | grep y", "a && b", "10.1.0.5:0", "10.1.0.5:70000"]
     )
     def test_what_nothing_could_send_is_refused(self, text):
-        """A probe that needs a shell, or a port that is none, is refused before anything begins."""
+        """A probe that needs a shell, or has an invalid port, is refused before the run starts."""
         with pytest.raises(UsageError):
             probe_from(text)
 
 
 class TestCounting:
     def test_counts_what_was_sent_and_lost_and_since_when(self):
-        """A tally knows totals, its state with its beginning, and the first and last loss."""
+        """The statistics have totals, the state with its start, and the first and last loss."""
         stats = ProbeStats("p")
         for second, answered in enumerate([True, False, False, True]):
             stats = counted(stats, NOON + second * SECOND, answered=answered)
@@ -76,7 +76,7 @@ class TestCounting:
         )
 
     def test_what_never_worked_is_only_reported(self):
-        """Only a probe that worked before step 7 is missed when it does not answer."""
+        """Only a probe that worked before step 7 has to answer again."""
         down = counted(ProbeStats("p"), NOON, answered=False)
 
         assert missed([down], []) == ()
@@ -93,13 +93,13 @@ def until(prober: Prober, sent: int) -> tuple[ProbeStats, ...]:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """A run whose probes are sent."""
+    """A run with probes that are sent."""
     return a_run(tmp_path / "runs")
 
 
 class TestProber:
     def test_a_tcp_probe_tells_an_open_port_from_a_closed_one(self, run):
-        """A connection that is accepted is an answer; a refused one is a loss."""
+        """An accepted connection is an answer; a refused one is a loss."""
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
             prober = Prober(SteadyClock(), run, {}, extra=["127.0.0.1:1"])
@@ -110,7 +110,7 @@ class TestProber:
         assert (opened.works, closed.works) == (True, False)
 
     def test_a_command_answers_by_its_exit_status(self, run):
-        """Status 0 is an answer; another one, and a program that is not there, are losses."""
+        """Exit code 0 is an answer; another one, and a missing program, are losses."""
         good, bad = (f"{sys.executable} -c 'raise SystemExit({n})'" for n in (0, 1))
         prober = Prober(SteadyClock(), run, {}, extra=[good, bad, "/no/such/program"])
         prober.begin([])
@@ -120,7 +120,7 @@ class TestProber:
         assert works == {good: True, bad: False, "/no/such/program": False}
 
     def test_a_named_program_that_changes_is_not_run_again(self, run, tmp_path):
-        """A program of the command line is pinned by its content when its probe starts."""
+        """The program of a command probe is pinned by its content when the probe starts."""
         program = tmp_path / "probe"
         program.write_text("#!/bin/sh\nexit 0\n")
         program.chmod(0o755)
@@ -134,10 +134,10 @@ class TestProber:
         prober.end()
 
         assert before.works
-        assert prober.stats()[0].halted.endswith("is not what it was when this probe was started")
+        assert prober.stats()[0].halted.endswith("differs from what it was when this probe was started")
 
     def test_what_hangs_is_lost_and_holds_up_nobody(self, run):
-        """A command that does not end in time is ended, and counted as a loss."""
+        """A command that does not end in time is killed, and counted as a loss."""
         endless = f"{sys.executable} -c 'import time; time.sleep(600)'"
         prober = Prober(SteadyClock(), run, {})
 
@@ -147,7 +147,7 @@ class TestProber:
         assert stats.works is False
 
     def test_counting_goes_on_where_an_earlier_process_stopped(self, run):
-        """A resumed run adds to the losses that its journal knows."""
+        """A resumed run adds to the losses in its journal."""
         answers = iter([True])
         prober = Prober(SteadyClock(), run, {}, attempt=lambda _: next(answers, True))
         prober.begin([ProbeStats("10.1.0.5:22", 60, 12, first_loss=NOON, last_loss=NOON + SECOND)])
@@ -157,7 +157,7 @@ class TestProber:
         assert (stats.sent >= 61, stats.lost, stats.last_loss) == (True, 12, NOON + SECOND)
 
     def test_a_way_back_in_the_same_process_is_probed_too(self, run):
-        """Begun again after its end, it sends again, and adds to what it is given."""
+        """Started again after its end, it sends again, and continues the given counts."""
         prober = Prober(SteadyClock(), run, {}, attempt=lambda _: True)
         prober.begin([ProbeStats("10.1.0.5:22")])
         until(prober, 1)
@@ -171,7 +171,7 @@ class TestProber:
 
 
 class Scripted:
-    """Probes that work while traffic flows, sent once for each time that somebody asks."""
+    """Probes that work while traffic flows, sent once for each read of their statistics."""
 
     def __init__(self, stage: Stage, dead: Iterable[str] = ()) -> None:
         self._stage = stage
@@ -193,7 +193,7 @@ class Scripted:
         return tuple(self._tallies.values())
 
     def _new_tunnels(self) -> bool:
-        return any("hold steady" in why for why in self._stage.lookout.waits_seen)
+        return any("until it is stable" in why for why in self._stage.lookout.waits_seen)
 
     def forget_counts(self) -> None:
         self._tallies = {name: ProbeStats(name, works=t.works) for name, t in self._tallies.items()}
@@ -203,12 +203,12 @@ class Scripted:
 
 
 class Mender(Lookout):
-    """Lets the probes work again once they are all that is lacking."""
+    """Lets the probes work again once only they are lacking."""
 
     def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         super().on_wait(step, why, waited, limit)
         if step == 10 and why.startswith("probe"):
-            self.waits_seen.append("10: hold steady")
+            self.waits_seen.append("10: until it is stable")
 
 
 class TestInARun:
@@ -219,7 +219,7 @@ class TestInARun:
         return Stage(tmp_path, decisions=Decisions(probes=(self.PROBE, self.DEAD), **waits))
 
     def test_probes_are_written_down_when_there_is_something_to_say(self, tmp_path):
-        """Before step 7, at each change, and in total: never a line a second."""
+        """Probes are recorded before step 7, at each change, and in total."""
         stage = self.stage(tmp_path)
         probes = Scripted(stage, dead=[self.DEAD])
 
@@ -234,7 +234,7 @@ class TestInARun:
         assert probes.ended
 
     def test_what_worked_before_step_7_is_not_forgotten_with_its_counts(self, tmp_path):
-        """Until there is news, the journal says how a probe stood when the cutover began."""
+        """Without a change, the journal has the result from the start of the cutover."""
         stage = self.stage(tmp_path)
         stage.forward(probes=Scripted(stage), lookout=Mender())
 
@@ -244,7 +244,7 @@ class TestInARun:
         assert (stats.works, stats.sent) == (True, 0)
 
     def test_a_probe_that_worked_must_work_again(self, tmp_path):
-        """Green waits for it, names it, and without it the step does not end."""
+        """Stable traffic requires the probe, and the step names it while it does not answer."""
         stage = self.stage(tmp_path, waits=Waits(tunnels=timedelta(minutes=3)))
         probes = Scripted(stage, dead=[self.DEAD])
 
@@ -261,7 +261,7 @@ class TestInARun:
         assert not any(self.DEAD in why for why in stage.lookout.waits_seen)
 
     def test_the_way_back_asks_for_no_probe(self, tmp_path):
-        """A rollback is not held up by a target that is down; it is only reported."""
+        """A rollback does not wait for a target that is down; it only reports it."""
         stage = self.stage(tmp_path)
         stage.forward(probes=Scripted(stage), lookout=Mender())
         probes = Scripted(stage)
@@ -273,7 +273,7 @@ class TestInARun:
         assert stage.state.probes[self.PROBE].works is False
 
     def test_each_way_keeps_its_own_counts(self, tmp_path):
-        """After a way back both are told, and clearing away or finalizing forgets neither."""
+        """After a rollback the report has both directions, also after clean-up and finalize."""
         stage = self.stage(tmp_path)
         forward = stage.forward(probes=Scripted(stage), lookout=Mender())
         back = stage.run(lambda r: r.rollback(keep_new=True), probes=Scripted(stage))
@@ -283,16 +283,16 @@ class TestInARun:
         assert back.probes_forward == forward.probes
         assert back.probes[self.PROBE].sent > 0
         assert (cleaned.probes_forward, cleaned.probes) == (forward.probes, back.probes)
-        assert text.startswith(f"on the way forward: {self.PROBE}")
-        assert f"on the way back: {self.PROBE}" in text
-        assert "on the way" not in "; ".join(probe_lines(forward))
+        assert text.startswith(f"forward: {self.PROBE}")
+        assert f"rollback: {self.PROBE}" in text
+        assert "forward: " not in "; ".join(probe_lines(forward))
 
     def test_nothing_is_sent_before_the_cutover(self, tmp_path):
-        """Staging days ahead sends no probe."""
+        """Preparing days ahead sends no probe."""
         stage = self.stage(tmp_path)
         probes = Scripted(stage)
 
-        with pytest.raises(Exception, match="staged"):
+        with pytest.raises(Exception, match="everything is prepared"):
             stage.run(lambda runner: runner.apply(until=6), probes=probes)
 
         assert probes.stats() == ()

@@ -1,4 +1,4 @@
-"""The retry policy: which refusals end a step, and when a call is sent again."""
+"""The retry policy: which refusals end a step, and when a call is retried."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ GONE = Refused("InvalidRouteTableID.NotFound", "no such table", "look for it")
 
 
 class Claimant:
-    """The looker, as far as patience asks for one."""
+    """The part of the state reader that the retry policy uses."""
 
     forgone = False
 
@@ -41,7 +41,7 @@ class Claimant:
 
 
 class Bearing:
-    """A run that has an answer judged, at a time of its own."""
+    """A retry policy with a clock and a recorder of its own."""
 
     def __init__(self, direction: Direction = Direction.FORWARD) -> None:
         self.clock = VirtualClock(NOON)
@@ -65,7 +65,7 @@ class Bearing:
 
 
 def test_what_is_put_off_is_borne_up_to_its_limit():
-    """A change may be put off until its limit has passed since the first time."""
+    """A change may be retried until its limit has passed since the first time."""
     run = Bearing()
 
     assert run.bears(PUT_OFF)
@@ -80,7 +80,7 @@ def test_what_is_put_off_is_borne_up_to_its_limit():
 
 
 def test_each_reason_and_each_change_has_its_own_beginning():
-    """Another limit, or another change, is counted from its own first time."""
+    """Another limit, or another change, is counted from its own start."""
     run = Bearing()
     run.bears(PUT_OFF)
     run.clock.sleep(minutes(3))
@@ -92,7 +92,7 @@ def test_each_reason_and_each_change_has_its_own_beginning():
 
 @pytest.mark.parametrize("between", [Performed("req-1"), UNHEARD, GONE])
 def test_another_kind_of_answer_begins_the_count_afresh(between):
-    """Only what is put off without a break comes to its limit."""
+    """The limit counts only uninterrupted retries."""
     run = Bearing()
     run.bears(PUT_OFF)
     run.clock.sleep(minutes(3))
@@ -102,7 +102,7 @@ def test_another_kind_of_answer_begins_the_count_afresh(between):
 
 
 def test_silence_is_borne_for_a_quarter_of_an_hour():
-    """A call that is never answered ends the step when fifteen minutes are over."""
+    """A call that is never answered ends the step after fifteen minutes."""
     run = Bearing()
 
     assert run.bears(UNHEARD)
@@ -125,7 +125,7 @@ def test_silence_is_borne_for_a_quarter_of_an_hour():
     ],
 )
 def test_only_an_answer_ends_a_silence(answer, bears):
-    """What AWS itself said, whatever it was, begins the quarter of an hour afresh."""
+    """Any answer of AWS itself starts the fifteen minutes again."""
     run = Bearing()
     run.bears(UNHEARD)
     run.clock.sleep(minutes(15))
@@ -135,7 +135,7 @@ def test_only_an_answer_ends_a_silence(answer, bears):
 
 
 def test_what_is_refused_ends_the_step():
-    """A refusal is told with its code, its message and what can be done about it."""
+    """The error for a refusal has its code, its message and its advice."""
     error = Bearing().error(
         Refused("UnauthorizedOperation", "you may not", "ask for the right"), outage=True
     )
@@ -149,13 +149,13 @@ NEVER_SEEN = Refused("OperationNotPermitted", "not at this time", definite=False
 
 
 class TestOutage:
-    """While traffic is down only a definite refusal ends a step; its own limit ends the rest."""
+    """During the outage only a definite refusal ends a step; its limit ends the others."""
 
     @pytest.mark.parametrize(
         "outcome", [PUT_OFF, UNHEARD, NEVER_SEEN], ids=["later", "doubt", "never seen"]
     )
     def test_whatever_may_pass_is_sent_again(self, outcome):
-        """No refusal, whatever its code, ends a step that waiting may still bring to its goal."""
+        """A refusal with any code does not end a step whose goal may still be reached."""
         run = Bearing()
 
         assert run.bears(outcome, outage=True)
@@ -163,11 +163,11 @@ class TestOutage:
         assert run.bears(outcome, outage=True)
 
     def test_a_definite_refusal_ends_the_step(self):
-        """Waiting gives nobody a permission."""
+        """A missing permission does not pass."""
         assert not Bearing().bears(Refused("UnauthorizedOperation", "you may not"), outage=True)
 
     def test_what_is_gone_is_definite_after_one_delay(self):
-        """A route table that was deleted does not come back."""
+        """A deleted route table does not come back."""
         run = Bearing()
 
         assert run.bears(GONE, outage=True)
@@ -176,7 +176,7 @@ class TestOutage:
 
 
 def test_a_code_never_seen_ends_a_step_while_traffic_flows():
-    """Before the outage only what is known to pass is sent again."""
+    """Before the outage only errors that are known to pass are retried."""
     error = Bearing().error(NEVER_SEEN)
 
     assert isinstance(error, ChangeRefusedError)
@@ -184,7 +184,7 @@ def test_a_code_never_seen_ends_a_step_while_traffic_flows():
 
 
 def test_a_code_never_seen_is_sent_again_in_the_clean_up():
-    """Nothing is lost by asking again, and stopping leaves resources behind."""
+    """During clean-up a retry costs nothing, and stopping leaves resources behind."""
     run = Bearing(Direction.ROLLBACK)
     change = DeleteVpnGateway(GATEWAY_ROLE, VpnGatewayId("vgw-2"))
 
@@ -193,10 +193,10 @@ def test_a_code_never_seen_is_sent_again_in_the_clean_up():
 
 
 class TestBackoff:
-    """A change that is refused again and again is sent more and more seldom."""
+    """A change that is refused repeatedly is sent less and less often."""
 
     def test_the_first_refusals_delay_nothing(self):
-        """What passes within three tries costs no more of the outage than the looks between."""
+        """An error that passes within three tries is retried at each observation."""
         run = Bearing()
 
         for _ in range(3):
@@ -205,7 +205,7 @@ class TestBackoff:
 
     @pytest.mark.parametrize("outcome", [PUT_OFF, NEVER_SEEN], ids=["later", "never seen"])
     def test_later_ones_double_the_pause_up_to_ten_seconds(self, outcome):
-        """Each change has a pause of its own, and it ends."""
+        """Each change has a backoff of its own, which ends."""
         run = Bearing()
         pauses = []
         for _ in range(60):
@@ -222,7 +222,7 @@ class TestBackoff:
 
     @pytest.mark.parametrize("answer", [Performed("req-1"), UNHEARD], ids=["done", "doubt"])
     def test_another_answer_ends_the_pauses(self, answer):
-        """Only refusals in a row count."""
+        """Only consecutive refusals count."""
         run = Bearing()
         for _ in range(9):
             run.bears(PUT_OFF, outage=True)
@@ -236,7 +236,7 @@ class TestBackoff:
     "gone", [GONE, Refused("InvalidParameterValue", "There is No Route Defined for it")]
 )
 def test_what_is_gone_has_one_delay_to_vanish_from_sight(gone):
-    """A change to what others deleted is borne until a describe has to show that it is gone."""
+    """A change to a deleted resource is retried until a describe has to show its deletion."""
     run = Bearing()
 
     assert run.bears(gone)
@@ -248,16 +248,16 @@ def test_what_is_gone_has_one_delay_to_vanish_from_sight(gone):
 
 
 def test_before_the_cutover_nothing_is_borne_that_is_gone():
-    """While it prepares, a run does not wait for what others deleted to vanish."""
+    """In preparation, a run does not wait until a deleted resource disappears."""
     assert not Bearing().bears(GONE, step=RecordBefore())
 
 
 class TestWayBack:
-    """What a rollback can do without does not end it."""
+    """Changes without which a rollback can continue do not end it."""
 
     @pytest.mark.parametrize("outcome", [PUT_OFF, UNHEARD, GONE], ids=["later", "doubt", "refused"])
     def test_it_does_without_placing_its_claim(self, outcome):
-        """Whatever becomes of the claim tag, connectivity comes first; and that is written down."""
+        """An error about the claim tag is recorded, and the rollback restores connectivity."""
         run = Bearing(Direction.ROLLBACK)
         change = PlaceClaim(OLD, "ann@desk/1")
 
@@ -282,7 +282,7 @@ class TestWayBack:
         assert run.claim_holder.forgone
 
     def test_a_claim_that_came_off_begins_its_patience_afresh(self):
-        """What AWS has done in between is no silence: the next one has its four delays again."""
+        """An answer of AWS in between starts the four delays again."""
         run = Bearing(Direction.ROLLBACK)
         change = RemoveClaim(OLD, "ann@desk/1")
         run.bears(UNHEARD, change)
@@ -293,21 +293,21 @@ class TestWayBack:
         assert not run.claim_holder.forgone
 
     def test_a_refusal_to_take_its_claim_off_is_final(self):
-        """Where AWS refuses for good there is nothing to wait for."""
+        """A definite refusal is not retried."""
         run = Bearing(Direction.ROLLBACK)
 
         assert run.bears(GONE, RemoveClaim(OLD, "ann@desk/1"))
         assert run.claim_holder.forgone
 
     def test_it_does_not_do_without_anything_else(self):
-        """A route is no tag: the way back ends where AWS refuses to change one."""
+        """A route is not a tag: a rollback stops where AWS refuses to change one."""
         run = Bearing(Direction.ROLLBACK)
 
         assert not run.bears(Refused("UnauthorizedOperation", "you may not"))
         assert not run.claim_holder.forgone
 
     def test_on_the_way_there_the_claim_is_no_trifle(self):
-        """Forward, nobody goes on without the tag that keeps others off."""
+        """A migration does not continue without the claim tag."""
         run = Bearing()
 
         assert not run.bears(Refused("X", "no"), PlaceClaim(OLD, "ann@desk/1"), RecordBefore())

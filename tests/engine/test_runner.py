@@ -143,14 +143,14 @@ class TestForward:
         ]
 
     def test_never_deletes_anything(self, stage):
-        """Apply has no path to any delete; the old connection stays available."""
+        """Apply makes no delete call; the old connection stays available."""
         stage.forward()
 
         assert not any(call.startswith("Delete") for call in stage.calls)
         assert stage.observe().connections[OLD_VPN].state == "available"
 
     def test_every_intent_is_durable_before_its_call(self, tmp_path):
-        """When EC2 hears of a change, its intent is already written."""
+        """When EC2 receives a change, its intent is durable."""
         heard: list[tuple[str, int]] = []
         stage = Stage(tmp_path)
 
@@ -171,7 +171,7 @@ class TestForward:
         assert all(written >= number for (_, written), number in zip(heard, sent, strict=True))
 
     def test_the_outage_is_measured_from_the_first_call_to_green(self, stage):
-        """The outage runs from step 7's first change to the first look with nothing lacking."""
+        """The outage lasts from step 7's first change to the first observation with traffic."""
         stage.forward()
 
         (began,), (ended,) = stage.records(OutageBegan), stage.records(OutageEnded)
@@ -187,7 +187,7 @@ class TestForward:
         assert timedelta(seconds=60) < ended.lasted < timedelta(minutes=3)
 
     def test_the_baseline_is_taken_right_before_the_cutover(self, stage):
-        """What worked in the last look before step 7 is what has to work again."""
+        """The baseline is the last observation before step 7."""
         stage.forward()
 
         (baseline,) = stage.records(BaselineTaken)
@@ -207,8 +207,8 @@ class TestForward:
 
 class TestHolds:
     def test_holds_before_the_cutover_when_asked(self, stage):
-        """--until cutover stages everything, holds, and interrupts nothing."""
-        with pytest.raises(HeldError, match="cutover has not begun"):
+        """``--until cutover`` prepares everything and holds; traffic is not interrupted."""
+        with pytest.raises(HeldError, match="cutover has not started"):
             stage.run(lambda runner: runner.apply(until=6))
 
         assert stage.state.status is RunStatus.HELD
@@ -217,7 +217,7 @@ class TestHolds:
         assert stage.forward().status is RunStatus.CUT_OVER
 
     def test_what_is_being_staged_is_not_pasted_into_the_cutover(self, stage):
-        """A hold on the way to staging goes on to staging, and only then to the cutover."""
+        """A run held early continues to the end of preparation, and only then to the cutover."""
         with pytest.raises(HeldError) as held:
             stage.run(lambda runner: runner.apply(until=6), operator=Nobody())
         assert held.value.advice.endswith(f"vpnmigrate apply {MIGRATION} --until cutover")
@@ -228,7 +228,7 @@ class TestHolds:
         assert stage.state.attempt == 1
 
     def test_who_goes_on_without_staging_is_not_held_to_it(self, stage):
-        """The last command counts: apply without --until means the whole way."""
+        """The last command counts: apply without --until runs to the end."""
         with pytest.raises(HeldError):
             stage.run(lambda runner: runner.apply(until=6), operator=Nobody())
         with pytest.raises(HeldError) as held:
@@ -238,7 +238,7 @@ class TestHolds:
         assert stage.state.attempt == 1
 
     def test_the_step_to_stop_after_is_written_down_with_each_command(self, stage):
-        """Who comes back stops where this command says, in the same attempt."""
+        """A resumed run stops where this command says, in the same attempt."""
         for until in (2, 3):
             with pytest.raises(HeldError, match=f"held after step {until}, as requested"):
                 stage.run(lambda runner, until=until: runner.apply(until=until))
@@ -248,7 +248,7 @@ class TestHolds:
         ]
 
     def test_a_device_task_holds_the_run_when_nobody_is_there(self, stage):
-        """Without a person at hand step 5 holds with the command that goes on."""
+        """Without an operator step 5 holds, and the advice is the command that resumes."""
         with pytest.raises(HeldError, match="step 5 needs a person") as held:
             stage.forward(operator=Nobody())
 
@@ -256,19 +256,19 @@ class TestHolds:
         assert isinstance(stage.entries[-1].record, Held)
 
     def test_a_word_left_meanwhile_is_taken_before_anyone_is_asked_again(self, stage):
-        """`done` said while the run was held settles its step without a second asking."""
+        """A confirmation given while the run was held finishes its step without a question."""
         with pytest.raises(HeldError):
             stage.forward(operator=Nobody())
         asked = stage.calls.count("AskOperator")
         stage.letters.append(OperatorConfirmed(Confirmation.DEVICES_CONFIGURED, "ann", "desk"))
 
-        with pytest.raises(HeldError, match="staged"):
+        with pytest.raises(HeldError, match="everything is prepared"):
             stage.run(lambda runner: runner.apply(until=6), operator=Nobody())
 
         assert stage.calls.count("AskOperator") == asked
 
     def test_nobody_is_sent_away_while_traffic_is_down(self, tmp_path):
-        """In the outage the run keeps looking for tunnels even without a person at the prompt."""
+        """In the outage the run observes tunnels even without an operator at the prompt."""
         stage = Stage(tmp_path, decisions=Decisions(waits=Waits(tunnels=timedelta(minutes=5))))
         with pytest.raises(HeldError):
             stage.run(lambda runner: runner.apply(until=9))
@@ -284,7 +284,7 @@ class TestHolds:
         assert stage.state.traffic is Traffic.NONE
 
     def test_an_operators_signal_stops_between_two_changes(self, stage):
-        """A first Ctrl-C lets the call in flight end, writes it down and stops; the run resumes."""
+        """The first Ctrl-C waits for the call in flight, records it and stops; the run resumes."""
 
         def stop_at_detach(entry):
             match entry.record:
@@ -304,7 +304,7 @@ class TestHolds:
 
 class TestAdmission:
     def test_another_account_is_refused(self, stage):
-        """Credentials of another account change nothing."""
+        """With credentials of another account nothing is changed."""
         stage.plan = replace(stage.plan, account="999999999999")
         with pytest.raises(WrongAccountError):
             stage.forward()
@@ -312,7 +312,7 @@ class TestAdmission:
         assert stage.calls == []
 
     def test_a_world_that_differs_from_the_plan_is_refused(self, stage):
-        """A route that was added since the survey stops the run before it begins, by name."""
+        """A route added since planning stops the run before it starts, and is named."""
         stage.do(
             "CreateRoute", RouteTableId=MAIN, DestinationCidrBlock="10.9.0.0/16", GatewayId=OLD
         )
@@ -324,7 +324,7 @@ class TestAdmission:
         assert stage.calls == []
 
     def test_drift_while_held_is_refused_before_the_cutover(self, stage):
-        """What changed while a run was held is found before step 7."""
+        """A change during a hold is found before step 7."""
         with pytest.raises(HeldError):
             stage.run(lambda runner: runner.apply(until=6))
         stage.do(
@@ -337,10 +337,10 @@ class TestAdmission:
         assert not any(isinstance(c, DisablePropagation) for c in stage.intended)
 
     def test_the_programs_own_path_is_not_cut(self, stage):
-        """A host that reaches EC2 through the VPN may not cut it."""
+        """A host that reaches EC2 through the VPN may not run the cutover."""
         inside = (HostPath("EC2", ("10.0.0.9",), "192.168.1.5"),)
 
-        with pytest.raises(HeldError, match="own path"):
+        with pytest.raises(HeldError, match="own-path"):
             stage.forward(paths=inside)
 
         assert stage.state.traffic is Traffic.OLD
@@ -375,7 +375,7 @@ class TestBack:
         assert state.traffic is Traffic.OLD
 
     def test_connectivity_comes_first(self, stage):
-        """Nothing is deleted before traffic is seen to flow on the old side."""
+        """Nothing is deleted before traffic flows on the old side."""
         stage.forward()
 
         stage.back()
@@ -391,7 +391,7 @@ class TestBack:
         assert min(deletions) > verified
 
     def test_from_before_the_cutover_traffic_is_not_touched(self, stage):
-        """Rolling back a staged run only cleans up."""
+        """The rollback of a prepared run only cleans up."""
         with pytest.raises(HeldError):
             stage.run(lambda runner: runner.apply(until=6))
 
@@ -400,7 +400,7 @@ class TestBack:
         assert stage.records(OutageBegan) == []
 
     def test_keep_new_leaves_the_new_side_for_a_later_attempt(self, stage):
-        """With --keep-new the new gateway stays and the next attempt uses it."""
+        """With --keep-new the new gateway is kept and the next attempt uses it."""
         stage.forward()
         new = stage.new_gateway
 
@@ -413,7 +413,7 @@ class TestBack:
         assert stage.calls.count("CreateVpnGateway") == 1
 
     def test_apply_rollback_apply_ends_as_apply_does(self, stage):
-        """A second attempt builds afresh and ends where the first did."""
+        """A second attempt creates everything again and has the same end."""
         stage.forward()
         stage.back()
 
@@ -424,7 +424,7 @@ class TestBack:
         assert stage.calls.count("CreateVpnGateway") == 2
 
     def test_a_deleted_table_is_named_and_stops_nothing(self, stage):
-        """What others deleted meanwhile is reported; the rest comes back."""
+        """An external deletion is reported; the rest is restored."""
         stage.forward()
         stage.do("DeleteRouteTable", RouteTableId=BOTH)
 
@@ -438,7 +438,7 @@ class TestBack:
 
 class TestOtherHands:
     def test_before_the_cutover_they_stop_the_run(self, stage):
-        """A new gateway that somebody deleted before step 7 stops the run by name."""
+        """A new gateway deleted before step 7 stops the run, and is named."""
         with pytest.raises(HeldError):
             stage.run(lambda runner: runner.apply(until=2))
         stage.do("DeleteVpnGateway", VpnGatewayId=stage.new_gateway)
@@ -453,7 +453,7 @@ class TestOtherHands:
         assert found.value.advice == f"find out who changed it; roll back: vpnmigrate rollback {MIGRATION}"
 
     def test_in_the_cutover_they_are_left_alone_and_named(self, stage):
-        """A route that somebody deletes in the cutover is named; the rest is finished."""
+        """A route deleted during the cutover is named; the rest is finished."""
         with pytest.raises(HeldError):
             stage.run(lambda runner: runner.apply(until=8))
         stage.do("DeleteRoute", RouteTableId=BOTH, DestinationCidrBlock="192.168.0.0/16")
@@ -470,7 +470,7 @@ class TestFaults:
     @pytest.mark.parametrize("kind", [FaultKind.LOST_ANSWER, FaultKind.SERVER_ERROR_AFTER])
     @pytest.mark.parametrize("action", ["CreateVpnGateway", "CreateVpnConnection"])
     def test_a_lost_answer_creates_nothing_twice(self, tmp_path, action, kind):
-        """Case 22: after an unknown outcome the tag is searched before anything is repeated."""
+        """Case 22: after an unknown outcome the tag is searched before a retry."""
         stage = Stage(tmp_path, faults=Faults([Fault(action, kind)]))
 
         assert stage.forward().status is RunStatus.CUT_OVER
@@ -478,7 +478,7 @@ class TestFaults:
         assert stage.observe().owned.twins == ()
 
     def test_a_creation_that_never_happened_is_repeated_after_the_delay(self, tmp_path):
-        """Case 22: when belief allows it, a creation without effect is sent again."""
+        """Case 22: after the consistency delay a creation without effect is retried."""
         stage = Stage(tmp_path, faults=Faults([Fault("CreateVpnGateway", FaultKind.SERVER_ERROR)]))
 
         assert stage.forward().status is RunStatus.CUT_OVER
@@ -510,14 +510,14 @@ class TestFaults:
         ],
     )
     def test_what_passes_is_waited_for(self, tmp_path, action, code, message):
-        """Cases 23, 43, 45, 47, 49, 52: refusals that pass are tried again within their limit."""
+        """Cases 23, 43, 45, 47, 49, 52: errors that pass are retried within their limit."""
         fault = Fault(action, FaultKind.REFUSED, times=3, code=code, message=message)
         stage = Stage(tmp_path, faults=Faults([fault]))
 
         assert stage.forward().status is RunStatus.CUT_OVER
 
     def test_a_real_quota_stops_before_the_outage(self, tmp_path):
-        """Case 23: the same code with another message is a quota, and final."""
+        """Case 23: the same code with another message is a quota, and is not retried."""
         fault = Fault(
             "CreateVpnGateway",
             FaultKind.REFUSED,
@@ -534,7 +534,7 @@ class TestFaults:
         assert stage.calls.count("CreateVpnGateway") == 1
 
     def test_what_should_pass_and_does_not_ends_at_its_limit(self, tmp_path):
-        """A refusal that never passes ends the wait and says so."""
+        """A temporary error that never passes ends the step, with its cause."""
         fault = Fault(
             "EnableVgwRoutePropagation",
             FaultKind.REFUSED,
@@ -551,7 +551,7 @@ class TestFaults:
         assert stage.state.status is RunStatus.STUCK
 
     def test_a_permission_withdrawn_in_the_outage_says_so(self, tmp_path):
-        """A refusal for good in the outage is stuck: a person must act and is told where."""
+        """A definite refusal in the outage is stuck; the error says what a person must do."""
         stage = Stage(
             tmp_path, faults=Faults([Fault("AttachVpnGateway", FaultKind.DENIED, times=0)])
         )
@@ -564,7 +564,7 @@ class TestFaults:
         assert stage.forward().status is RunStatus.CUT_OVER
 
     def test_unreadable_looks_are_survived(self, tmp_path):
-        """Reads that fail in the outage are repeated; the run goes on when they work again."""
+        """Failed reads in the outage are retried; the run continues when they succeed."""
         stage = Stage(
             tmp_path,
             faults=Faults(
@@ -578,7 +578,7 @@ class TestFaults:
     @pytest.mark.parametrize("nth", range(1, 11))
     @pytest.mark.parametrize("swap", ["apply", "rollback"])
     def test_killed_at_any_call_nothing_is_lost(self, tmp_path, nth, after_effect, swap):
-        """Case 54: killed around any call, resuming or rolling back ends as undisturbed."""
+        """Case 54: killed around any call, resuming or rolling back has the undisturbed end."""
         stage = Stage(
             tmp_path,
             faults=Fuse(nth, after_effect),
@@ -601,7 +601,7 @@ class TestFaults:
 
 class TestBackOut:
     def test_a_failed_cutover_rolls_back_when_the_plan_says_so(self, tmp_path):
-        """With back_out: rollback a cutover that fails in the outage is taken back unasked."""
+        """With back_out: rollback a cutover that fails in the outage is rolled back."""
         stage = Stage(
             tmp_path,
             decisions=Decisions(back_out=BackOut.ROLLBACK, old_tunnels=OldTunnels.LEAVE),
@@ -617,7 +617,7 @@ class TestBackOut:
         assert stage.new_gateway
 
     def test_what_others_took_away_is_told_with_the_way_back(self, tmp_path):
-        """A cutover that turned back by itself does not say that all is as before if it is not."""
+        """An automatic rollback does not report that all is as before if it is not."""
         stage = Stage(
             tmp_path,
             decisions=Decisions(back_out=BackOut.ROLLBACK, old_tunnels=OldTunnels.LEAVE),
@@ -635,7 +635,7 @@ class TestBackOut:
         assert BOTH in caught.value.advice
 
     def test_a_failure_before_the_outage_only_stops(self, tmp_path):
-        """The policy is about the cutover: a run that failed in preparation just stops."""
+        """The policy is for the cutover: a run that fails in preparation only stops."""
         stage = Stage(
             tmp_path,
             decisions=Decisions(back_out=BackOut.ROLLBACK),
@@ -651,7 +651,7 @@ class TestBackOut:
 class TestWithoutJournal:
     @pytest.mark.parametrize("boundary", [2, 6, 7, 8, 9, 10])
     def test_a_dead_laptops_run_is_taken_over_and_finished(self, tmp_path, boundary):
-        """Plan and tags alone are enough to finish what another machine began."""
+        """Plan and tags are enough to finish a run of another host."""
         stage = Stage(tmp_path)
         with pytest.raises(HeldError):
             stage.run(lambda runner: runner.apply(until=boundary))
@@ -668,7 +668,7 @@ class TestWithoutJournal:
             assert Confirmation.DEVICES_CONFIGURED not in asked
 
     def test_an_outage_begun_under_a_lost_journal_is_called_at_least_as_long(self, tmp_path):
-        """Nobody knows when the dead laptop's outage began: its length is a lower bound."""
+        """The start of a lost run's outage is unknown: its length is a lower bound."""
         stage = Stage(tmp_path)
         with pytest.raises(HeldError):
             stage.run(lambda runner: runner.apply(until=7))
@@ -681,7 +681,7 @@ class TestWithoutJournal:
 
     @pytest.mark.parametrize("boundary", [2, 6, 7, 8, 9, 10])
     def test_a_dead_laptops_run_is_taken_over_and_rolled_back(self, tmp_path, boundary):
-        """Plan and tags alone are enough to go back."""
+        """Plan and tags are enough to roll back."""
         stage = Stage(tmp_path)
         with pytest.raises(HeldError):
             stage.run(lambda runner: runner.apply(until=boundary))
@@ -695,7 +695,7 @@ class TestWithoutJournal:
 
 class TestRetire:
     def test_deletes_the_old_connections_for_good(self, stage):
-        """Step 11 deletes every old connection and leaves gateway and customer gateway."""
+        """Step 11 deletes every old connection, and keeps gateway and customer gateway."""
         stage.forward()
 
         state = stage.run(lambda runner: runner.finalize())
@@ -705,7 +705,7 @@ class TestRetire:
         assert stage.observe().state(OLD) == "available"
 
     def test_can_delete_the_old_gateway_too(self, stage):
-        """With --delete-old-gateway the old gateway goes after its connections."""
+        """With --delete-old-gateway the old gateway is deleted after its connections."""
         stage.forward()
 
         stage.run(lambda runner: runner.finalize(delete_old_gateway=True))
@@ -736,7 +736,7 @@ class TestVariants:
         ),
     )
     def test_whatever_aws_does_both_ways_end_right(self, tmp_path, behaviour):
-        """Cases 33, 44, 46, 48, 63: whatever AWS does, apply and rollback end right."""
+        """Cases 33, 44, 46, 48, 63: with any EC2 behaviour, apply and rollback end as required."""
         tables = (
             a_table(BOTH, propagates=OLD, learned=["10.1.0.0/16"], static={"192.168.0.0/16": OLD}),
             a_table("rtb-edge", edge_of=OLD),
@@ -762,7 +762,7 @@ class TestVariants:
         assert stage.differences() == ()
 
     def test_with_a_test_vpc(self, tmp_path):
-        """Step 6 builds, tries, and removes the test VPC before the cutover."""
+        """Step 6 creates, tests, and deletes the test VPC before the cutover."""
         stage = Stage(tmp_path, decisions=Decisions(test_vpc=TestVpc("172.31.0.0/24")))
 
         assert stage.forward().status is RunStatus.CUT_OVER
@@ -771,7 +771,7 @@ class TestVariants:
         assert [c.vpc == VPC for c in attached] == [False, True]
 
     def test_old_tunnels_left_on_need_nobody_on_the_way_back(self, tmp_path):
-        """With the old tunnels left enabled a rollback is done without a person."""
+        """With the old tunnels left enabled a rollback needs no person."""
         stage = Stage(tmp_path, decisions=Decisions(old_tunnels=OldTunnels.LEAVE))
         stage.forward()
 

@@ -1,4 +1,4 @@
-"""Whole runs that go wrong in unlikely ways: turned round, taken over, interfered with."""
+"""Whole runs with rare failures: rolled back, taken over, changed from outside."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def stage(tmp_path):
 
 
 def held_after(stage, step):
-    """Go forward until *step* is settled, and hold there."""
+    """Run forward until *step* is done, and hold there."""
     with pytest.raises(HeldError):
         stage.run(lambda runner: runner.apply(until=step))
 
 
 def interrupt_when(stage, kind, where):
-    """Give a lookout that has the operator stop the run at the first *kind* that is *where*."""
+    """Return an observer with which the operator stops the run at the first matching record."""
 
     def watch(entry):
         if isinstance(entry.record, kind) and where(entry.record):
@@ -78,14 +78,14 @@ def interrupt_when(stage, kind, where):
 
 
 def back_until(stage, kind, where):
-    """Roll back, and be stopped by the operator where *where* says."""
+    """Roll back, and have the operator stop it at the record that matches *where*."""
     with pytest.raises(InterruptedRunError):
         stage.back(lookout=interrupt_when(stage, kind, where))
     stage.signal.reason = None
 
 
 def copy_tags(stage, stranger, role):
-    """Be somebody who copies this migration's tags to a resource of their own."""
+    """Return a function that copies this migration's tags to another resource."""
     stage.do(
         "CreateTags",
         Resources=[stranger],
@@ -98,16 +98,16 @@ def copy_tags(stage, stranger, role):
 
 class TestHolding:
     def test_holding_twice_at_the_same_place_goes_no_further(self, stage):
-        """A run that is staged already holds again when asked to hold there."""
+        """A prepared run holds again when it is applied until the cutover again."""
         held_after(stage, 6)
 
-        with pytest.raises(HeldError, match="cutover has not begun"):
+        with pytest.raises(HeldError, match="cutover has not started"):
             stage.run(lambda runner: runner.apply(until=6))
 
         assert stage.records(OutageBegan) == []
 
     def test_a_person_who_takes_long_with_old_tunnels_is_no_failure(self, tmp_path):
-        """Traffic flows: old tunnels that nobody has disabled in time hold the run, no more."""
+        """While traffic flows, old tunnels that are not disabled in time only hold the run."""
 
         class Slow(DeviceEngineer):
             def ask(self, task):
@@ -127,7 +127,7 @@ class TestHolding:
 
 class TestFalseEnds:
     def test_traffic_that_ceases_before_the_end_is_not_called_done(self, tmp_path):
-        """Tunnels that go down while the old ones are being disabled keep step 10 from its end."""
+        """Tunnels that go down while the old ones are being disabled delay the end of step 10."""
         stage = Stage(tmp_path)
 
         class Clumsy(DeviceEngineer):
@@ -139,24 +139,24 @@ class TestFalseEnds:
                         stage.world.devices.disable(connection)
                 return word
 
-        with pytest.raises(DidNotSettleError, match="does no more") as late:
+        with pytest.raises(DidNotSettleError, match="something is missing again") as late:
             stage.forward(operator=Clumsy(stage.world))
 
         assert (late.value.step, late.value.outage) == (10, False)
 
     def test_a_gateway_that_others_took_off_ends_the_step_in_the_outage(self, stage):
-        """Nothing brings it back by waiting: the run stops, stuck, and says what to call."""
+        """A gateway taken away in the cutover stops the run, stuck, with the call to make."""
         held_after(stage, 8)
         stage.do("DetachVpnGateway", VpnGatewayId=stage.new_gateway, VpcId=VPC)
         stage.clock.sleep(timedelta(minutes=10))
 
-        with pytest.raises(StepError, match="was taken off vpc-1 by somebody else") as blocked:
+        with pytest.raises(StepError, match="was detached from vpc-1 outside this run") as blocked:
             stage.forward()
 
         assert (blocked.value.step, blocked.value.outage) == (9, True)
         assert "aws ec2 attach-vpn-gateway" in blocked.value.advice
 
-    def test_each_reason_for_putting_off_has_its_own_patience(self, tmp_path):
+    def test_each_reason_for_a_retry_has_its_own_limit(self, tmp_path):
         """Minutes of throttling do not use up the time a gateway has to become known."""
         create = "CreateVpnConnection"
         faults = [
@@ -168,7 +168,7 @@ class TestFalseEnds:
         assert stage.forward().status is RunStatus.CUT_OVER
 
     def test_a_call_that_was_answered_meanwhile_was_not_unheard_all_the_time(self, tmp_path):
-        """Two lost calls with a quarter of an hour of refusals between do not end a run."""
+        """Two lost calls with fifteen minutes of refusals between them do not end a run."""
         create = "CreateVpnConnection"
         busy = ("VpnConnectionLimitExceeded", "maximum number of mutating objects")
         faults = [
@@ -190,7 +190,7 @@ class TestFalseEnds:
 
 class TestPutOff:
     def test_is_asked_for_again_at_the_pace_of_a_wait(self, tmp_path):
-        """Outside the outage, what AWS puts off is not sent again every second."""
+        """Outside the outage, a throttled call is not retried every second."""
         fault = Fault(
             "CreateVpnGateway",
             FaultKind.REFUSED,
@@ -211,7 +211,7 @@ class TestPutOff:
         assert all(b - a >= timedelta(seconds=10) for a, b in pairwise(asked))
 
     def test_a_throttled_claim_is_taken_off_all_the_same(self, stage):
-        """A rollback leaves no claim behind because AWS was busy for a moment."""
+        """A rollback retries removing its claim when AWS is busy."""
         stage.forward()
         stage.faults = Faults([Fault("DeleteTags", FaultKind.THROTTLE, times=3)])
 
@@ -221,7 +221,7 @@ class TestPutOff:
 
 class TestOtherHandsAndResuming:
     def test_a_resumed_cutover_is_not_stopped_by_another_hand(self, stage):
-        """What others changed since step 7 is named by the resumed run, which goes on to green."""
+        """The resumed run names external changes since step 7, and becomes stable."""
         held_after(stage, 9)
         stage.do("DeleteRoute", RouteTableId=BOTH, DestinationCidrBlock="192.168.0.0/16")
         stage.clock.sleep(timedelta(minutes=5))
@@ -231,14 +231,14 @@ class TestOtherHandsAndResuming:
         assert state.status is RunStatus.CUT_OVER
 
     def test_a_test_that_takes_its_time_is_not_taken_for_another_hand(self, tmp_path):
-        """Taking the test VPC away is the run's own doing, however long the test took."""
+        """Deleting the test VPC is the run's own change, even after a long test."""
         stage = Stage(tmp_path, decisions=Decisions(test_vpc=TestVpc("172.31.0.0/24")))
         engineer = DeviceEngineer(stage.world, reaction=timedelta(minutes=30))
 
         assert stage.forward(operator=engineer).status is RunStatus.CUT_OVER
 
     def test_a_gateway_put_back_by_a_rollback_leaves_no_outage_open(self, tmp_path):
-        """A rollback of a staged run that has to re-attach the old gateway sees traffic flow."""
+        """A rollback that has to re-attach the old gateway checks that traffic flows."""
         stage = Stage(tmp_path, behaviour=Behaviour(reattach_restores_propagation=True))
         held_after(stage, 6)
         stage.do("DetachVpnGateway", VpnGatewayId=OLD, VpcId=VPC)
@@ -251,7 +251,7 @@ class TestOtherHandsAndResuming:
         assert state.traffic is Traffic.OLD
 
     def test_a_route_that_vanishes_unseen_does_not_stop_a_rollback(self, tmp_path):
-        """A route that a stale describe still shows and EC2 no longer knows is named, not fatal."""
+        """A route in a stale describe that EC2 no longer has is named, and no error."""
         fault = Fault(
             "ReplaceRoute",
             FaultKind.REFUSED,
@@ -267,7 +267,7 @@ class TestOtherHandsAndResuming:
         assert stage.back().status is RunStatus.ROLLED_BACK
 
     def test_a_route_of_others_to_the_gateway_that_left_is_named(self, stage):
-        """A static route to the leaving gateway that no plan knows is a black hole: it is named."""
+        """A static route to the leaving gateway that is not in the plan is named as a blackhole."""
         stage.forward()
         stage.do(
             "CreateRoute",
@@ -302,7 +302,7 @@ class TestOtherHandsAndResuming:
         assert stage.differences() == ()
 
     def test_a_route_to_a_new_gateway_that_others_deleted_is_brought_back(self, stage):
-        """What this run pointed at it is still this run's to move, and all is as before."""
+        """Routes that this run changed are still its own to change, and all is as before."""
         engineer = DeviceEngineer(stage.world)
         stage.forward(operator=engineer)
         new, connection = stage.new_gateway, stage.observe().ours[role_of(OLD_VPN)]
@@ -319,7 +319,7 @@ class TestOtherHandsAndResuming:
         assert stage.differences() == ()
 
     def test_a_table_that_others_made_take_up_routes_is_named_when_it_goes_off(self, tmp_path):
-        """A rollback switches off what hangs on the leaving gateway, and says whose it was."""
+        """A rollback disables external propagation of the leaving gateway, and names it."""
         spare = a_table("rtb-spare")
         stage = Stage(tmp_path, a_survey(route_tables=(*ordinary_tables(), spare)))
         stage.forward()
@@ -334,7 +334,7 @@ class TestOtherHandsAndResuming:
 
 class TestTwins:
     def test_a_rollback_deletes_no_gateway_that_carries_copied_tags(self, stage):
-        """A stranger's gateway with our tags on it outlives a rollback."""
+        """A foreign gateway with this run's tags is not deleted by a rollback."""
         stage.forward()
         answer = stage.do("CreateVpnGateway", Type="ipsec.1")
         stranger = answer["VpnGateway"]["VpnGatewayId"]
@@ -349,7 +349,7 @@ class TestTwins:
         assert state.status is RunStatus.ROLLED_BACK
 
     def test_a_rollback_deletes_no_connection_that_carries_copied_tags(self, stage):
-        """A stranger's connection with our tags on it outlives a rollback."""
+        """A foreign connection with this run's tags is not deleted by a rollback."""
         stage.forward()
         device = stage.do(
             "CreateCustomerGateway", Type="ipsec.1", BgpAsn=65020, IpAddress="203.0.113.77"
@@ -370,7 +370,7 @@ class TestTwins:
         assert any(stranger in line for line in state.other_hands)
 
     def test_a_copied_tag_does_not_change_which_gateway_a_rollback_takes_off(self, stage):
-        """What the journal knows as ours is ours, whatever else carries the tags."""
+        """A resource in the journal is the run's own, even if others have its tags."""
         stage.forward()
         new = stage.new_gateway
         strangers = [
@@ -389,7 +389,7 @@ class TestTwins:
 
 class TestTurningRound:
     def test_forward_again_in_the_middle_of_a_rollback_builds_no_test_vpc(self, tmp_path):
-        """Once the cutover is open steps 2 to 6 are history, whichever way the run was going."""
+        """Once the cutover is open, steps 2 to 6 are not repeated in either direction."""
         stage = Stage(tmp_path, decisions=Decisions(test_vpc=TestVpc("172.31.0.0/24")))
         stage.forward()
         before = len(stage.intended)
@@ -407,7 +407,7 @@ class TestTurningRound:
         assert elsewhere == []
 
     def test_forward_again_in_a_rollbacks_clean_up_is_a_new_cutover(self, stage):
-        """After the way back flows, another attempt builds afresh and crosses the gate again."""
+        """After a rollback, another attempt creates everything and passes the gates again."""
         stage.forward()
         back_until(stage, StepBegun, lambda r: r.cleaning and r.number == 2)
 
@@ -417,7 +417,7 @@ class TestTurningRound:
         assert len(stage.records(BaselineTaken)) == 2
 
     def test_a_rollback_resumed_with_keep_new_keeps_it(self, stage):
-        """What is asked last counts: --keep-new on resuming keeps what is still there."""
+        """The last command counts: --keep-new on resuming keeps what still exists."""
         stage.forward()
         new = stage.new_gateway
         back_until(stage, Intended, lambda r: isinstance(r.change, DisablePropagation))
@@ -429,7 +429,7 @@ class TestTurningRound:
 
 class TestNothingToGoBackTo:
     def test_a_rollback_does_not_cut_traffic_for_a_side_without_connections(self, stage):
-        """With every old connection gone a rollback stops before it interrupts anything."""
+        """With every old connection deleted a rollback stops before it interrupts traffic."""
         stage.forward()
         stage.do("DeleteVpnConnection", VpnConnectionId=OLD_VPN)
         stage.clock.sleep(timedelta(minutes=10))
@@ -442,7 +442,7 @@ class TestNothingToGoBackTo:
         assert now.propagates(MAIN, stage.new_gateway) == "on"
 
     def test_a_rollback_does_not_cut_traffic_for_a_gateway_that_is_elsewhere(self, stage):
-        """With the old gateway on another VPC a rollback stops before it interrupts anything."""
+        """With the old gateway on another VPC a rollback stops before it interrupts traffic."""
         stage.forward()
         other = stage.do("CreateVpc", CidrBlock="10.77.0.0/16")["Vpc"]["VpcId"]
         stage.clock.sleep(timedelta(minutes=5))
@@ -457,7 +457,7 @@ class TestNothingToGoBackTo:
         assert stage.observe().propagates(MAIN, stage.new_gateway) == "on"
 
     def test_one_old_connection_that_is_gone_does_not_stop_a_rollback(self, tmp_path):
-        """An old connection that others deleted is named; the others carry the traffic."""
+        """A deleted old connection is named; the others carry the traffic."""
         stage = Stage(
             tmp_path,
             a_survey(
@@ -479,7 +479,7 @@ class TestNothingToGoBackTo:
 
 
 def test_a_turn_back_that_is_turned_again_prepares_nothing_anew(stage):
-    """Once the cutover has begun steps 2 to 6 are history, in another attempt as well."""
+    """Once the cutover has started steps 2 to 6 are not repeated, even in another attempt."""
     held_after(stage, 8)
     stage.faults = Faults([Fault("DetachVpnGateway", FaultKind.KILL_BEFORE)])
     with pytest.raises(Killed):
@@ -495,7 +495,7 @@ def test_a_turn_back_that_is_turned_again_prepares_nothing_anew(stage):
 
 
 def test_a_successor_that_others_deleted_at_the_end_is_named_by_its_own_id(stage):
-    """What is there no more carries no tags; the journal knows what it was called."""
+    """A deleted resource has no tags; the journal has its id."""
     made: list[str] = []
 
     def delete(entry: Entry) -> None:
@@ -532,7 +532,7 @@ def test_what_others_changed_on_the_old_side_is_named_at_the_end(stage):
 
 class TestRetiring:
     def test_an_old_side_that_is_in_use_again_is_not_deleted(self, stage):
-        """What another machine has rolled back since is not finalized by this one's journal."""
+        """A run that another host has rolled back is not finalized by this one's journal."""
         stage.forward()
         mine = stage.entries
         stage.run(
@@ -550,7 +550,7 @@ class TestRetiring:
         assert stage.observe().state(OLD_VPN) == "available"
 
     def test_killed_while_the_old_gateway_goes_it_can_be_finished(self, stage):
-        """A finalize that died after its last deletion comes to its end when it is resumed."""
+        """A finalize that died after its last deletion is finished when it is resumed."""
         stage.forward()
         stage.faults = Faults([Fault("DeleteVpnGateway", FaultKind.KILL_AFTER)])
         with pytest.raises(Killed):
@@ -565,7 +565,7 @@ class TestRetiring:
 
 class TestOutageAccounting:
     def test_a_first_call_that_is_refused_interrupts_nothing(self, tmp_path):
-        """If AWS refuses the very first interrupting calls, traffic flows as before."""
+        """If AWS refuses the first calls of the cutover, traffic flows as before."""
         faults = Faults([Fault("DisableVgwRoutePropagation", FaultKind.DENIED, times=0)])
         stage = Stage(tmp_path, faults=faults)
 
@@ -579,7 +579,7 @@ class TestOutageAccounting:
 
 class TestWithoutJournal:
     def test_what_flowed_before_is_asked_for_again(self, stage):
-        """A take-over after step 7 does not take the silence of the outage for the baseline."""
+        """A take-over after step 7 does not use the outage as its baseline."""
         held_after(stage, 7)
 
         stage.forward(blind=True, holder="bob@spare", outranks="ann@desk")
@@ -587,7 +587,7 @@ class TestWithoutJournal:
         assert all(b.propagated.get(MAIN) for b in stage.records(BaselineTaken))
 
     def test_nobody_is_sent_away_while_traffic_may_be_down(self, tmp_path):
-        """A take-over in the outage keeps looking for tunnels without a person at the prompt."""
+        """A take-over in the outage observes tunnels without an operator at the prompt."""
         stage = Stage(tmp_path, decisions=Decisions(waits=Waits(tunnels=timedelta(minutes=5))))
         held_after(stage, 9)
 
@@ -604,7 +604,7 @@ class TestWithoutJournal:
 class TestClaims:
     @pytest.mark.parametrize("kind", [FaultKind.DENIED, FaultKind.THROTTLE])
     def test_a_way_back_does_not_fail_for_want_of_a_tag(self, stage, kind):
-        """A claim that cannot be placed is noted, and the rollback goes on without it."""
+        """A claim that cannot be placed is recorded, and the rollback continues without it."""
         stage.forward()
         stage.faults = Faults([Fault("CreateTags", kind, times=0)])
 
@@ -613,17 +613,17 @@ class TestClaims:
         assert state.status is RunStatus.ROLLED_BACK
 
     def test_nor_for_want_of_taking_it_off(self, stage):
-        """A claim that cannot be taken off is noted, and the rollback is done."""
+        """A claim that cannot be removed is recorded, and the rollback finishes."""
         stage.forward()
         stage.faults = Faults([Fault("DeleteTags", FaultKind.DENIED, times=0)])
 
         state = stage.back()
 
         assert state.status is RunStatus.ROLLED_BACK
-        assert any("claim" in note for note in state.notes)
+        assert any("AWS did not release the lock" in note for note in state.notes)
 
     def test_one_that_was_placed_unheard_is_taken_off(self, stage):
-        """A claim that a rollback goes on without may be there: then it is taken off at the end."""
+        """A claim whose placing failed may exist, so it is removed at the end."""
         stage.faults = Faults([Fault("CreateTags", FaultKind.KILL_BEFORE)])
         with pytest.raises(Killed):
             stage.forward()
@@ -631,14 +631,14 @@ class TestClaims:
 
         state = stage.back()
 
-        assert any("would not claim" in note for note in state.notes)
+        assert any("AWS did not set the lock" in note for note in state.notes)
         assert state.status is RunStatus.ROLLED_BACK
         assert stage.observe().value(Claim(OLD)) == ABSENT
 
 
 class TestNextCommand:
     def test_an_interrupted_rollback_says_how_to_go_on_back(self, stage):
-        """The command to paste after an interruption goes on the way that was taken."""
+        """The command to paste after an interruption resumes in the same direction."""
         stage.forward()
         stage.signal.reason = "interrupted by the operator"
 

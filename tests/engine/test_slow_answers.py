@@ -1,4 +1,4 @@
-"""A run whose answers take their time: what it hears and does while a call is in flight."""
+"""Slow answers: what a run does while a call is in flight."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ABORT = AbortAsked("bob", "desk")
 
 
 class SlowCalls(DirectCalls):
-    """Calls of which those that are *slow* take *span*, and are attended to meanwhile."""
+    """Calls of which the *slow* ones take *span*, while the run is attended to."""
 
     def __init__(self, clock: VirtualClock, slow: Callable[[], bool], span: timedelta) -> None:
         self._clock = clock
@@ -40,7 +40,7 @@ class SlowCalls(DirectCalls):
         self.left: list[tuple[str, timedelta, str]] = []
 
     def read(self, what: str, limit: timedelta, work: Callable[[], T], attended: Attendance) -> T:
-        """Return what *work* gives, after its time."""
+        """Return the result of *work* after its time."""
         if why := self._wait(what, limit, attended):
             raise AwsUnreadableError(f"{what} had not answered yet: {why}")
         return work()
@@ -48,7 +48,7 @@ class SlowCalls(DirectCalls):
     def send(
         self, works: Sequence[Callable[[], Outcome]], attended: Attendance
     ) -> Iterator[tuple[int, Outcome]]:
-        """Do *works*; what is left is in doubt."""
+        """Yield the outcomes of *works*; a call that is not waited for is in doubt."""
         for index, work in enumerate(works):
             outcome = work()
             why = self._wait("the change", timedelta(seconds=90), attended)
@@ -69,17 +69,17 @@ class SlowCalls(DirectCalls):
 
 
 def state(stage: Stage) -> RunState:
-    """Read where the run stands in the middle of its work."""
+    """Return the state of the run while it is running."""
     return replay(stage.journal.entries)
 
 
 def slow_calls(stage: Stage, span: timedelta, *, when: Callable[[RunState], bool]) -> SlowCalls:
-    """Make calls slow where the run stands as *when* says."""
+    """Make calls slow while the state of the run matches *when*."""
     return SlowCalls(stage.clock, lambda: when(state(stage)), span)
 
 
 def says_once(stage: Stage, order: object) -> Callable[[], None]:
-    """Say *order* from another terminal, the first time."""
+    """Give *order* from another terminal, once."""
     said: list[object] = []
 
     def say() -> None:
@@ -100,7 +100,7 @@ class TestAnAbort:
     def test_in_the_outage_turns_back_while_the_call_is_in_flight(
         self, stage: Stage, step: int
     ) -> None:
-        """Whatever is asked then, and however long the answer would take."""
+        """An abort in the outage ends the wait for any call, however slow its answer."""
         calls = slow_calls(
             stage,
             timedelta(hours=2),
@@ -120,7 +120,7 @@ class TestAnAbort:
         assert stage.observe().attachment(OLD, VPC) is Attachment.ATTACHED
 
     def test_comes_before_the_limit_of_the_step(self, stage: Stage) -> None:
-        """A limit that passes in the same call does not end the run with traffic down."""
+        """A limit that passes during the same call does not end the run with traffic down."""
         calls = slow_calls(
             stage,
             timedelta(hours=2),
@@ -141,7 +141,7 @@ class TestAnAbort:
         assert stage.state.traffic is Traffic.OLD
 
     def test_that_is_heeded_already_leaves_no_call_of_the_way_back(self, stage: Stage) -> None:
-        """The account is checked before a rollback, although the abort is still in force."""
+        """A rollback waits for all its calls, although the abort is still in force."""
         stage.letters.append(ABORT)
         with pytest.raises(HeldError):
             stage.forward()
@@ -153,7 +153,7 @@ class TestAnAbort:
         assert not [n for n in stage.records(Noted) if "could not be checked" in n.what]
 
     def test_turns_round_without_asking_aws_first(self, stage: Stage) -> None:
-        """An outage does not wait for STS, nor for a look at claims that step 1 looks at."""
+        """An outage does not wait for STS, nor for the claims that step 1 checks."""
         asked: list[str] = []
 
         class Noting(SlowCalls):
@@ -179,7 +179,7 @@ class TestAnAbort:
 
 
 def test_a_signal_stops_the_run_while_a_look_is_in_flight(stage: Stage) -> None:
-    """In the outage as before it: everything done so far is in the journal."""
+    """Before and in the outage, everything done so far is in the journal."""
     calls = slow_calls(stage, timedelta(hours=2), when=lambda now: now.step == 8)
 
     def signal() -> None:
@@ -192,7 +192,7 @@ def test_a_signal_stops_the_run_while_a_look_is_in_flight(stage: Stage) -> None:
 
 
 def test_a_pause_before_the_cutover_is_heeded_while_a_look_is_in_flight(stage: Stage) -> None:
-    """The look is left, the run rests, and then it goes on."""
+    """The wait for the observation ends, the run pauses, and then continues."""
     calls = slow_calls(stage, timedelta(minutes=5), when=lambda now: now.step == 3)
     calls.on_beat = says_once(stage, Paused("bob", "desk"))
 
@@ -204,7 +204,7 @@ def test_a_pause_before_the_cutover_is_heeded_while_a_look_is_in_flight(stage: S
 
 
 def test_a_word_is_taken_up_while_a_look_is_in_flight(stage: Stage) -> None:
-    """And the look is waited for all the same: nothing has to be heeded."""
+    """The observation is waited for, because there is no new order."""
     calls = slow_calls(stage, timedelta(seconds=30), when=lambda now: now.step == 8)
     heard: list[bool] = []
     say = says_once(stage, Confirmed("bob", "desk"))
@@ -222,7 +222,7 @@ def test_a_word_is_taken_up_while_a_look_is_in_flight(stage: Stage) -> None:
 
 
 def test_the_back_out_deadline_is_heeded_while_a_look_is_in_flight(tmp_path: Path) -> None:
-    """Where the plan says so, the run turns back at its deadline, and not hours later."""
+    """If the plan says so, the run rolls back at its deadline, and not hours later."""
     window = Window(NOON - timedelta(hours=1), NOON + timedelta(hours=3), "a night")
     stage = Stage(tmp_path, decisions=Decisions(window=window, back_out=BackOut.ROLLBACK))
     calls = slow_calls(
@@ -246,7 +246,7 @@ def test_the_back_out_deadline_is_heeded_while_a_look_is_in_flight(tmp_path: Pat
 
 
 def test_a_run_that_waits_for_answers_is_not_said_to_stand_still(tmp_path: Path) -> None:
-    """However slow they are: somebody attends to the run meanwhile."""
+    """A slow call is no suspension, because the run is attended to."""
     stage = Stage(tmp_path, decisions=Decisions(waits=Waits(tunnels=timedelta(days=1))))
     calls = slow_calls(stage, AWAY + timedelta(minutes=1), when=lambda now: now.step == 10)
 
@@ -257,13 +257,13 @@ def test_a_run_that_waits_for_answers_is_not_said_to_stand_still(tmp_path: Path)
 
 
 def test_a_name_that_does_not_resolve_keeps_the_cutover_from_beginning(stage: Stage) -> None:
-    """It is given up after a while, and its gate says that the way to AWS is not known."""
+    """The wait ends after its limit, and the gate reports an unknown path."""
 
     class Unresolved(DirectCalls):
         def read(
             self, what: str, limit: timedelta, work: Callable[[], T], attended: Attendance
         ) -> T:
-            if what.startswith("the names"):
+            if what.startswith("the DNS names"):
                 raise AwsUnreadableError(f"{what} have not answered")
             return super().read(what, limit, work, attended)
 
@@ -274,7 +274,7 @@ def test_a_name_that_does_not_resolve_keeps_the_cutover_from_beginning(stage: St
 
 
 def test_whoever_watches_reads_that_aws_is_slow(stage: Stage) -> None:
-    """Once a second, from when it takes longer than most looks do."""
+    """It is reported once a second, once a call takes longer than usual."""
     calls = slow_calls(stage, timedelta(seconds=20), when=lambda now: now.step == 2)
     calls.beat = BEAT / 4
 
@@ -283,7 +283,7 @@ def test_whoever_watches_reads_that_aws_is_slow(stage: Stage) -> None:
     slow = [
         (waited, limit)
         for why, waited, limit in stage.lookout.waits_timed
-        if why == "AWS is slow: no answer from the look yet"
+        if why == "AWS is slow: no answer from the observation yet"
     ]
     once = [(timedelta(seconds=n), timedelta(seconds=90)) for n in range(5, 21)]
     assert slow[: len(once)] == once

@@ -1,4 +1,4 @@
-"""A process that sleeps in the middle of its run: a closed laptop, or a stopped process."""
+"""A process that is suspended during its run: a closed laptop, or a stopped process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NIGHT = timedelta(hours=8)
 
 
 class Sleeper(Lookout):
-    """Puts the machine to sleep for a night, once, at the first entry that is *when*."""
+    """Suspends the machine for a night, once, at the first entry that matches *when*."""
 
     def __init__(self, stage: Stage, when: Callable[[Entry], bool]) -> None:
         super().__init__(self._watch)
@@ -44,7 +44,7 @@ class Sleeper(Lookout):
 
 
 class Nap(Lookout):
-    """Puts the machine to sleep for a night, once, while it says what step *number* waits for."""
+    """Suspends the machine for a night, once, while it reports the wait of step *number*."""
 
     def __init__(self, stage: Stage, number: int) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Nap(Lookout):
 
 
 class SleepsInALook:
-    """Puts the machine to sleep for a night in the first look of the first step of the cutover."""
+    """Suspends the machine for a night in the first observation of the cutover."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -82,7 +82,7 @@ def attaches(entry: Entry) -> bool:
 
 
 def detached_and_answered(stage: Stage) -> Callable[[Entry], bool]:
-    """Return what tells that the old gateway is being detached."""
+    """Return a predicate for the answer to the detach of the old gateway."""
 
     def when(entry: Entry) -> bool:
         step = RunRecorder(stage.journal, Lookout()).state.step
@@ -92,7 +92,7 @@ def detached_and_answered(stage: Stage) -> Callable[[Entry], bool]:
 
 
 def test_a_night_asleep_in_the_swap_uses_up_none_of_its_limit(tmp_path: Path) -> None:
-    """The gateway left while the laptop slept; awake, the run goes on to attach the new one."""
+    """The gateway detached during the suspension; then the run attaches the new one."""
     stage = Stage(tmp_path)
 
     state = stage.forward(lookout=Sleeper(stage, detached_and_answered(stage)))
@@ -105,7 +105,7 @@ def test_a_night_asleep_in_the_swap_uses_up_none_of_its_limit(tmp_path: Path) ->
 
 
 def test_a_call_that_was_written_down_before_a_night_is_not_sent_after_it(tmp_path: Path) -> None:
-    """Awake between intent and call, the run looks again first; the call is intended anew."""
+    """After a suspension between intent and call, the run observes again first."""
     stage = Stage(tmp_path)
 
     state = stage.forward(lookout=Sleeper(stage, attaches))
@@ -140,7 +140,7 @@ def test_a_cutover_does_not_begin_on_gates_of_the_night_before(
 
 
 def test_a_cutover_does_not_begin_after_a_night_in_its_first_look(tmp_path: Path) -> None:
-    """Nor on what was read before the night: the run holds, and asks its gates again."""
+    """A reading from before the night is not used: the run holds, and passes the gates again."""
     stage = Stage(tmp_path)
     stage.faults = sleeper = SleepsInALook(stage)
 
@@ -155,7 +155,7 @@ def test_a_cutover_does_not_begin_after_a_night_in_its_first_look(tmp_path: Path
 
 @pytest.mark.parametrize("step", [2, 3, 8, 10])
 def test_a_night_asleep_between_two_looks_uses_up_no_limit(tmp_path: Path, step: int) -> None:
-    """Wherever the machine sleeps: also while the run says what it waits for."""
+    """A suspension is detected anywhere, also while the run reports what it waits for."""
     stage = Stage(tmp_path)
     nap = Nap(stage, step)
 
@@ -167,7 +167,7 @@ def test_a_night_asleep_between_two_looks_uses_up_no_limit(tmp_path: Path, step:
 
 
 def test_a_run_that_works_is_not_said_to_have_slept(tmp_path: Path) -> None:
-    """Waiting for AWS and for people is no sleep."""
+    """Waiting for AWS and for people is no suspension."""
     stage = Stage(tmp_path)
 
     stage.forward()
@@ -176,7 +176,7 @@ def test_a_run_that_works_is_not_said_to_have_slept(tmp_path: Path) -> None:
 
 
 class Slow:
-    """An EC2 that takes its time over every call."""
+    """An EC2 that is slow in every call."""
 
     def __init__(self, clock: VirtualClock, each: timedelta) -> None:
         self._clock = clock

@@ -1,4 +1,4 @@
-"""A process whose run was taken over while it slept: it journals nothing and sends nothing new."""
+"""Take-over during a suspension: the old process writes no record and sends no new call."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ APPLY_SENDS = 11
 
 
 class Asleep:
-    """Lets *happening* come over the process while its *nth* mutating call is on the wire."""
+    """Calls *happening* while the *nth* mutating call of the process is in flight."""
 
     def __init__(self, nth: int, happening: Callable[[], None]) -> None:
         self._nth = nth
@@ -60,7 +60,7 @@ def a_stage(tmp_path: Path) -> Stage:
 
 
 class TestAPerformer:
-    """What is asked before a call is sent, on whatever thread."""
+    """The check before each call, on any thread."""
 
     class Ec2:
         """Answers every change, and counts."""
@@ -73,7 +73,7 @@ class TestAPerformer:
             return Performed("req-1")
 
     class Lost(MemoryJournal):
-        """A journal that is taken away after *questions* answers."""
+        """A journal that another process takes over after *questions* checks."""
 
         def __init__(self, questions: int) -> None:
             super().__init__(VirtualClock(NOON))
@@ -111,7 +111,7 @@ class TestAPerformer:
 
 
 class Quiet:
-    """Watches nothing."""
+    """Ignores every notification."""
 
     def on_entry(self, entry: object) -> None:
         pass
@@ -124,7 +124,7 @@ class Quiet:
 
 
 def test_an_undisturbed_run_sends_as_many_calls_as_are_tried_below(tmp_path: Path) -> None:
-    """The table of the next test leaves no mutating call of apply out."""
+    """The table of the next test has every mutating call of apply."""
     stage = a_stage(tmp_path)
     stage.faults = counted = Asleep(0, lambda: None)
 

@@ -1,4 +1,4 @@
-"""One migration played to each of its boundaries, and branches from there that a test may spoil."""
+"""One migration played to each of its boundaries, with branches that a test may disturb."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ from vpnmigrate.sandbox.behaviour import Behaviour
 STATIC_VPN: Final = "vpn-static"
 EDGE: Final = "rtb-edge"
 SPARE: Final = "rtb-spare"
-"""A table that has nothing to do with the gateways."""
+"""A table without any relation to the gateways."""
 
 DECISIONS: Final = Decisions(
     test_vpc=TestVpc("172.31.0.0/24"),
     device_types={"default": "Generic/Generic/Vendor Agnostic"},
     waits=Waits(tunnels=minutes(10)),
 )
-"""A test VPC and AWS's samples, so that everything the program can call is called."""
+"""A test VPC and AWS's samples, so that the program makes every call that it can."""
 
 TEMPER: Final = Behaviour(edge_association_survives_detach=True)
-"""So that an edge association has to be untied."""
+"""An EC2 in which an edge association has to be disassociated."""
 
 RunAction = Callable[[Runner], object]
 
 
 def everything() -> Survey:
-    """Build a survey that has one of all: BGP and static, routes of each kind, an edge table."""
+    """Return a survey with BGP and static connections, routes of each kind and an edge table."""
     return a_survey(
         connections=(
             a_connection(),
@@ -69,18 +69,18 @@ class Recorder:
 
 @dataclass(frozen=True)
 class Leg:
-    """A part of a journey that a process of its own can go: where it starts, and how it ends."""
+    """A part of a run that one process can do: where it starts, and how it ends."""
 
     name: str
     start: Stage
     go: RunAction
     calls: Mapping[str, int]
-    """How often each operation is called on the way, undisturbed."""
+    """How often each operation is called on this leg, without faults."""
     end: Stage
 
 
 def forward_to(step: int) -> RunAction:
-    """Return the journey forward that ends with *step*."""
+    """Return the run action that applies until the end of *step*."""
     return lambda runner: runner.apply(until=step)
 
 
@@ -90,7 +90,7 @@ def finalize(runner: Runner) -> object:
 
 
 def timings(vault: Path) -> dict[str, Leg]:
-    """Play the migration, and give its legs: what touches traffic apart from what does not."""
+    """Run the migration, and return its legs, with a boundary around the outage."""
     start = Stage(vault, everything(), decisions=DECISIONS, behaviour=TEMPER)
     prepare = _leg("prepare", start, forward_to(6))
     begin = _leg("begin", prepare.end, forward_to(7))
@@ -113,5 +113,5 @@ def _leg(name: str, start: Stage, go: RunAction) -> Leg:
 
 
 def is_as_asked(held: HeldError) -> bool:
-    """Return whether a run holds where it was asked to."""
+    """Return whether a run is held after the requested step."""
     return "as requested" in held.message or "everything is prepared" in held.message

@@ -1,4 +1,4 @@
-"""What a cell of the fault matrix is tried with, and what is true afterwards."""
+"""How a cell of the fault matrix is tested, and what must be true at the end."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from vpnmigrate.steps.base import StepInput
 from vpnmigrate.steps.traffic import missing_traffic
 
 A_WHILE: Final = 2
-"""Calls that a fault spoils before it passes."""
+"""The number of calls with a fault before it passes."""
 FOR_EVER: Final = 0
 LATENCY: Final = timedelta(seconds=0.2)
 
@@ -55,7 +55,7 @@ NOT_KNOWN_YET: Final = {
     "DisassociateRouteTable": "InvalidAssociationID.NotFound",
     "GetVpnConnectionDeviceSampleConfiguration": "InvalidVpnConnectionID.NotFound",
 }
-"""What EC2 says of something that was made or attached a moment ago, by operation."""
+"""EC2's message for a resource that was created or attached a moment ago, by operation."""
 
 INCORRECT_STATE: Final = {
     "AttachVpnGateway": "InvalidVpcState",
@@ -97,11 +97,11 @@ def _conflicting_workflow(operation: str) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Trouble:
-    """A column of the matrix: how the sandbox makes it, and what has to be told of it."""
+    """A column of the matrix: its fault in the sandbox, and what the run must report."""
 
     kind: FaultKind
     tells: str = ""
-    """What the message of a run that it stops must have, if it is not the code."""
+    """What the error message of a stopped run must contain, if it is not the code."""
     refusal: Callable[[str], tuple[str, str]] = _none
     late: timedelta = timedelta(0)
 
@@ -132,14 +132,14 @@ TROUBLES: Final[Mapping[str, Trouble]] = {
 
 @dataclass(frozen=True)
 class Ending:
-    """How a spoilt leg ended."""
+    """How a faulted leg ended."""
 
     stage: Stage
     error: VpnMigrateError | None
 
     @property
     def verdict(self) -> str:
-        """The word of the matrix for it."""
+        """The letter of the matrix for it."""
         match self.error:
             case None if self.stage.state.notes:
                 return "continue and name it"
@@ -154,7 +154,7 @@ class Ending:
 
     @property
     def view(self) -> RunStatusView:
-        """Where the run says it stands."""
+        """The state that the run reports."""
         stage = self.stage
         return RunStatusView(
             run=MIGRATION,
@@ -175,7 +175,7 @@ class Ending:
 
 
 def spoil(timing: Leg, operation: str, trouble: str, *, nth: int, times: int) -> Ending:
-    """Go *leg* with *trouble* on the *nth* call of *operation* and, *times* in all, those after."""
+    """Run *leg* with *trouble* from the *nth* call of *operation* on, *times* times."""
     made = TROUBLES[trouble]
     lags = trouble == "stale"
     temper = Behaviour(
@@ -191,7 +191,7 @@ def spoil(timing: Leg, operation: str, trouble: str, *, nth: int, times: int) ->
 
 
 def went(stage: Stage, go: RunAction) -> VpnMigrateError | None:
-    """Let a process go its way, and give what stopped it; holding where asked is no stop."""
+    """Run *action* in a process; return its error, except for a requested hold."""
     try:
         stage.run(go)
     except HeldError as held:
@@ -202,7 +202,7 @@ def went(stage: Stage, go: RunAction) -> VpnMigrateError | None:
 
 
 def heal(ending: Ending, timing: Leg) -> VpnMigrateError | None:
-    """Let the fault pass, and paste the command that the run names as the next."""
+    """Remove the fault, and run the command that the run advises."""
     stage = ending.stage
     stage.faults = None
     stage.clock.sleep(minutes(1))
@@ -215,7 +215,7 @@ def heal(ending: Ending, timing: Leg) -> VpnMigrateError | None:
 
 
 def portrait(stage: Stage) -> list[str]:
-    """Return how the world is once everything has settled, with roles for the ids of what was made."""
+    """Return the state of the world after all transitions, with roles for the created ids."""
     stage.clock.sleep(minutes(20))
     seen = stage.plain.observe(stage.plan)
     made: tuple[GatewayRecord | ConnectionRecord | VpcRecord | SubnetRecord, ...] = (
@@ -250,7 +250,7 @@ def portrait(stage: Stage) -> list[str]:
 
 
 def lies(stage: Stage) -> str:
-    """Return what the journal claims of traffic that is not so; nothing if it is true or unknown."""
+    """Return the journal's wrong claim about traffic; empty if it is true or unknown."""
     claimed = stage.state.traffic
     evidence = evidence_of(stage.state, stage.plan.surveyed)
     reading = stage.plain.observe(stage.plan)

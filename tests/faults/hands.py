@@ -76,7 +76,7 @@ add a static prefix                 d  d  d  d  d  d  d  n  n  n  n  n  n  n  n 
 
 
 def cells() -> tuple[tuple[str, str, str], ...]:
-    """Return every deed with its boundary and the letter of its verdict."""
+    """Return every external change with its boundary and the letter of its verdict."""
     head, *rows = GRID.strip("\n").split("\n")
     columns = head.split()
     lines = ((row[:36].strip(), row[36:].split()) for row in rows)
@@ -88,12 +88,12 @@ def cells() -> tuple[tuple[str, str, str], ...]:
 
 
 def _ours(stage: Stage, role: str) -> str:
-    """Return the id of what the run made; LookupError where that is nothing."""
+    """Return the id of what the run created; LookupError if there is none."""
     return snapshot_by_tag(stage.plain.observe(stage.plan), MIGRATION).ours[Role(role)]
 
 
 def _placed(stage: Stage) -> str:
-    """Return the gateway that is on the VPC."""
+    """Return the gateway that is attached to the VPC."""
     gateways = stage.plain.observe(stage.plan).gateways
     on = (g.id for g in gateways for a in g.attachments if (a.vpc, a.state) == (VPC, "attached"))
     return next(on)
@@ -247,4 +247,4 @@ DEEDS: Final[Mapping[str, Callable[[Stage], str]]] = {
     "edit a tag of the old gateway": _rename,
     "add a static prefix": _add_prefix,
 }
-"""Each does its deed and gives what has to be named; LookupError where there is nothing to do."""
+"""Each makes its change and returns what has to be named; LookupError if it is impossible."""

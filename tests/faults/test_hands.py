@@ -1,4 +1,4 @@
-"""Other hands at every boundary: refused before step 7, later left alone and named."""
+"""External changes at every boundary: refused before step 7, later left and named."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 from vpnmigrate.sandbox.ec2.ids import ApiError
 
 CUTS = re.compile("delete|point|switch propagation off|detach|put a foreign")
-"""Deeds that cut traffic themselves, which a run that has not set out does not know."""
+"""Changes that interrupt traffic themselves, unknown to a run that has not started."""
 
 SETTLED: timedelta = minutes(5)
-"""Until a deed shows in every describe."""
+"""The time until a change shows in every describe."""
 
 
 class Engineer(DeviceEngineer):
-    """Somebody at the devices who knows which tunnels were there before."""
+    """An engineer at the devices who knows which tunnels existed before."""
 
     def __init__(self, stage: Stage) -> None:
         super().__init__(stage.world)
@@ -45,7 +45,7 @@ class Engineer(DeviceEngineer):
 
 @pytest.fixture(scope="session")
 def boundaries(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Stage]:
-    """Play the migration, and keep the world and the journal at each boundary."""
+    """Run the migration, and keep the world and the journal at each boundary."""
     decisions = Decisions(waits=Waits(tunnels=minutes(6)))
     stage = Stage(tmp_path_factory.mktemp("hands"), everything(), decisions=decisions)
     found = {"0": stage}
@@ -81,7 +81,7 @@ def _on_the_way_back(start: Stage, until: StepSettled) -> Stage:
 
 @pytest.fixture(scope="session")
 def ends(boundaries: dict[str, Stage]) -> dict[bool, list[str]]:
-    """Return how the world is at the end of either way, without other hands."""
+    """Return the end state of each direction without external changes."""
     back = boundaries["10"].branch()
     back.back()
     return {True: portrait(back), False: portrait(boundaries["10"].branch())}
@@ -160,7 +160,7 @@ def test_other_hands_meet_the_stated_verdict(call, boundary, letter, boundaries,
 def test_what_cannot_be_done_there_cannot_be_done_in_the_sandbox(
     call, boundary, letter, boundaries
 ):
-    """Where the table has no verdict, AWS refuses the deed or there is nothing to do it to."""
+    """A cell without a verdict: AWS refuses the change, or its resource does not exist."""
     stage = boundaries[boundary].branch()
     stage.clock.sleep(SETTLED)
 
@@ -169,5 +169,5 @@ def test_what_cannot_be_done_there_cannot_be_done_in_the_sandbox(
 
 
 def test_every_deed_has_a_row():
-    """The table and the deeds are the same."""
+    """The table and the changes have the same names."""
     assert {call for call, _, _ in cells()} == set(DEEDS)

@@ -28,15 +28,15 @@ from vpnmigrate.sandbox.ec2.dispatch import READS, WRITES
 ALL = os.environ.get("VPNMIGRATE_TEST_MATRIX") == "all"
 
 CHEAPEST = ("begin", "finalize", "outage", "prepare", "back")
-"""Legs, the shortest first: one of them serves where not all are tried."""
+"""The legs, the shortest first: one of them is used if not all are tested."""
 SHARE = {"throttled", "time-out before", "not known yet", "quota", "permission gone"}
-"""Of what stays for ever, one trouble of each kind serves for a change where not all are tried."""
+"""For permanent faults, one of each kind is used for a change if not all are tested."""
 
 CELLS = [cell for cell in cells() if cell.occurs]
 
 
 def tries() -> list[object]:
-    """Return every cell with the time its trouble lasts; whole runs are not traced for coverage."""
+    """Return every cell with its fault's duration; whole runs are not traced for coverage."""
     return [
         pytest.param(cell, lasts, marks=pytest.mark.no_cover, id=_id(cell, lasts))
         for cell in CELLS
@@ -61,18 +61,18 @@ def _is_change(operation: str) -> bool:
 
 @pytest.fixture(scope="session")
 def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Leg]:
-    """Play one migration there, back, and to its finalize."""
+    """Run one migration, its rollback, and its finalize."""
     return timings(tmp_path_factory.mktemp("matrix"))
 
 
 @pytest.fixture(scope="session")
 def ends(played: dict[str, Leg]) -> dict[str, list[str]]:
-    """Return how the world is at the end of each leg, undisturbed."""
+    """Return the end state of each leg without faults."""
     return {name: portrait(timing.end.branch()) for name, timing in played.items()}
 
 
 def nth_of(cell: Cell) -> int:
-    """Return the first call that is of the cell's occasion; a survey asks for four quotas."""
+    """Return the first call of the cell's occasion; a survey reads four quotas."""
     match cell.occasion, cell.operation:
         case "at the start", "DescribeVpnGateways":
             return 2  # the first, for claims, is forgiven
@@ -93,7 +93,7 @@ def nth_of(cell: Cell) -> int:
 
 
 def on_which(cell: Cell, played: dict[str, Leg]) -> list[Leg]:
-    """Return the legs that a cell is tried on."""
+    """Return the legs on which a cell is tested."""
     match cell.occasion:
         case "at the start":
             return [played["prepare"]]
@@ -138,20 +138,20 @@ class TestEveryCell:
 
 class TestNothingIsLeftOut:
     def test_every_call_that_a_migration_makes_has_a_row(self, played):
-        """What was recorded on every leg, there, back and to finalize, is in the matrix."""
+        """Every operation that is called on any leg is in the matrix."""
         called = {operation for timing in played.values() for operation in timing.calls}
 
         assert called == {cell.operation for cell in cells()}
 
     def test_every_call_of_a_change_has_a_row(self, played):
-        """Each change there is names an operation, or none, and that is in the matrix."""
+        """Each change names an operation, or none, and that is in the matrix."""
         calls = {kind.__name__ for kind in get_args(changes.AwsChange)}
         known = {name for name in calls if ("ec2", name) in {*READS, *WRITES}}
 
         assert known <= {cell.operation for cell in cells()}
 
     def test_every_trouble_has_a_column_in_the_same_order_everywhere(self):
-        """No grid lacks a column, and no column lacks its making."""
+        """Every grid has all columns, and every column has its fault."""
         assert set(COLUMNS) == set(TROUBLES)
         assert len(cells()) % len(COLUMNS) == 0
         for grid in OCCASIONS.values():
@@ -159,5 +159,5 @@ class TestNothingIsLeftOut:
             assert len(heads) == len(COLUMNS)
 
     def test_what_cannot_occur_has_its_reason(self):
-        """A cell is empty only where a reason is given for its column."""
+        """A cell is empty only if a reason is given for its column."""
         assert {cell.trouble for cell in cells() if not cell.occurs} == set(CANNOT)

@@ -1,4 +1,4 @@
-"""Codes that no rule knows: an outage outlasts them, and nothing else is delayed by them."""
+"""Unknown error codes: an outage outlasts them, and elsewhere they cause no wait."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ READS = ("DescribeVpnGateways", "DescribeVpnConnections", "DescribeRouteTables")
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Leg]:
-    """Play one migration there, back, and to its finalize."""
+    """Run one migration, its rollback, and its finalize."""
     return timings(tmp_path_factory.mktemp("unknown"))
 
 
 def refuse(timing: Leg, operation: str, times: int, *, nth: int = 1) -> Ending:
-    """Go *leg* with calls of *operation* refused by the unknown code."""
+    """Run *leg* with calls of *operation* refused by the unknown code."""
     stage = timing.start.branch()
     fault = Fault(operation, FaultKind.REFUSED, nth, times, CODE, MESSAGE)
     stage.faults = Faults([fault], stage.clock.sleep)
@@ -52,7 +52,7 @@ def refuse(timing: Leg, operation: str, times: int, *, nth: int = 1) -> Ending:
 
 
 def tries_of(stage: Stage, operation: str) -> int:
-    """Return the highest number of intents of one and the same change of *operation*."""
+    """Return the highest number of intents of the same change of *operation*."""
     changes = [e.record.change for e in stage.entries if isinstance(e.record, Intended)]
     calls = [c for c in changes if getattr(c, "call", "") == operation]
     return max(map(calls.count, calls), default=0)
@@ -60,7 +60,7 @@ def tries_of(stage: Stage, operation: str) -> int:
 
 @pytest.mark.parametrize(("timing", "operation"), [*IN_THE_OUTAGE, *IN_THE_CLEAN_UP])
 def test_it_is_waited_for(timing, operation, played):
-    """The run arrives without anybody typing, on each call of the outage and of the clean-up."""
+    """The run finishes without an operator, for each call of the outage and of the clean-up."""
     ending = refuse(played[timing], operation, THREE)
 
     assert ending.verdict == "continue", ending.error and ending.error.message
@@ -68,7 +68,7 @@ def test_it_is_waited_for(timing, operation, played):
 
 @pytest.mark.parametrize(("timing", "operation"), IN_THE_OUTAGE)
 def test_the_steps_own_limit_ends_the_wait(timing, operation, played):
-    """The message has the code, and the call was sent ever more seldom meanwhile."""
+    """The message has the code, and the call was retried less and less often."""
     ending = refuse(played[timing], operation, FOR_EVER)
 
     assert isinstance(ending.error, DidNotSettleError)
@@ -81,7 +81,7 @@ def test_the_steps_own_limit_ends_the_wait(timing, operation, played):
 
 @pytest.mark.parametrize(("timing", "operation"), WHILE_TRAFFIC_FLOWS)
 def test_it_stops_a_run_while_traffic_flows(timing, operation, played):
-    """Nothing is waited for that is not known to pass, and nothing is interrupted."""
+    """An error that is not known to pass is not retried, and traffic is not interrupted."""
     ending = refuse(played[timing], operation, FOR_EVER)
 
     assert isinstance(ending.error, ChangeRefusedError)
@@ -99,7 +99,7 @@ def test_a_look_that_is_refused_is_repeated_in_the_outage(operation, played):
 
 @pytest.mark.parametrize("operation", READS)
 def test_a_look_that_is_refused_ends_a_run_before_the_outage(operation, played):
-    """While traffic flows an operator is told at once."""
+    """While traffic flows the error is reported immediately."""
     ending = refuse(played["prepare"], operation, FOR_EVER, nth=6)
 
     assert ending.verdict == "stop"

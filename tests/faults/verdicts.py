@@ -72,7 +72,7 @@ DeleteVpnConnection         CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  
 DeleteVpnGateway            CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  CS  -   CS  SS  CS
 DeleteTags                  CN  CN  CN  CN  CN  CC  CC  CN  CC  -   -   CN  -   -   -   -   NN  CN
 """
-"""From step 1's first look on, on any leg of a journey."""
+"""From step 1's first observation on, on any leg."""
 
 BEFORE_STEP_7: Final = """
                             thr 500 503 con t-o t+o cut for slo sta nky inc wfl dep quo mut per exp
@@ -85,7 +85,7 @@ directconnect:DescribeDirectConnectGatewayAssociations \
 service-quotas:GetServiceQuota \
                             CC  CC  CC  CC  CC  CC  CC  CC  CC  -   -   -   -   -   -   -   CC  CC
 """
-"""The last wide look: what only planning and drift ask for."""
+"""The last survey: reads that only planning and drift need."""
 
 SETTING_OUT: Final = """
                             thr 500 503 con t-o t+o cut for slo sta nky inc wfl dep quo mut per exp
@@ -99,7 +99,7 @@ directconnect:DescribeDirectConnectGatewayAssociations \
 service-quotas:GetServiceQuota \
                             CC  CC  CC  CC  CC  CC  CC  CC  CC  -   -   -   -   -   -   -   CC  CC
 """
-"""The first look of a run that has begun nothing: whoever types is told at once."""
+"""The first observation of a run that has not started: errors are reported immediately."""
 
 OCCASIONS: Final = {
     "in a run": IN_A_RUN,
@@ -122,12 +122,12 @@ CANNOT: Final[Mapping[str, str]] = {
     "mutating objects": "EC2 counts gateways and connections that are changing, and nothing else",
     "permission gone": "IAM cannot deny GetCallerIdentity",
 }
-"""Why a cell with ``-`` cannot be."""
+"""Why a cell with ``-`` cannot occur."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: the verdicts are words, or empty where the trouble cannot occur."""
+    """One cell: the verdicts are words, or empty if the fault cannot occur."""
 
     occasion: str
     operation: str

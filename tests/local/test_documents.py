@@ -113,7 +113,7 @@ class TestPlans:
 
     def test_a_plan_of_an_older_format_is_refused_by_name(self, file: Path) -> None:
         """Format 1 is named; nothing guesses what such a plan meant."""
-        with pytest.raises(MalformedFileError, match="format: 1 is not read any more"):
+        with pytest.raises(MalformedFileError, match="format: 1 is no longer supported"):
             load_plan(altered(file, sign=True, format=1))
 
     def test_a_plan_of_a_later_format_is_refused(self, file: Path) -> None:

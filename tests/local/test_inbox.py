@@ -298,7 +298,7 @@ def test_a_word_that_nobody_asked_for_is_set_aside(
     journal.fold_inbox()
 
     assert spoken(journal) == []
-    assert f"step {step} is done, which was not asked" in notes(journal)[0]
+    assert f"reported step {step} as done, but no task of it was open" in notes(journal)[0]
     assert [path.suffix for path in run.inbox.iterdir()] == [".rejected"]
 
 
@@ -368,7 +368,7 @@ def test_an_inbox_that_cannot_be_written_is_told(run: Run, clock: VirtualClock) 
     run.inbox.rmdir()
     run.inbox.write_bytes(b"")
 
-    with pytest.raises(VpnMigrateError, match="cannot be left"):
+    with pytest.raises(VpnMigrateError, match="cannot be written"):
         Inbox(run).post(done(clock, 5))
 
 

@@ -143,7 +143,8 @@ class TestTheMark:
             opening()
 
         assert caught.value.advice == (
-            "if you know that it has not, remove that file and run the same command again"
+            "if you know that the journal is complete, remove that file and run the same "
+            "command again"
         )
 
     def test_an_older_mark_contradicts_nothing(self, written: Run, opening: Opening) -> None:

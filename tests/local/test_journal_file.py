@@ -177,7 +177,7 @@ class TestRefusing:
 
         assert str(run.journal) in caught.value.message
         assert caught.value.advice == (
-            "see to the disk and its permissions, then run the same command again: it resumes"
+            "check free space and permissions, then run the same command again: it resumes"
         )
         assert again.value is caught.value
         assert [entry.record for entry in journal.entries] == [OPENED]
@@ -194,7 +194,7 @@ class TestRefusing:
             FailingDisk(good=1, code=errno.ENOSPC, at="half"),
         )
         full.write(OPENED)
-        with pytest.raises(JournalError, match=r"the disk took \d+ of \d+ bytes; is it full\?"):
+        with pytest.raises(JournalError, match=r"disk full\? Only \d+ of \d+ bytes"):
             full.write(Noted("half of this"))
         full.close()
         first.release()

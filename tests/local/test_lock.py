@@ -118,7 +118,7 @@ class TestHolding:
 
         name = f"alice@laptop/{os.getpid()}"
         assert caught.value.message == (
-            f"run {run.id} is being worked on by alice on laptop, process {os.getpid()}, "
+            f"run {run.id} is locked by alice on laptop, process {os.getpid()}, "
             "since 2026-01-17 02:00:00Z (1 h 35 min)"
         )
         assert "wait" in caught.value.advice
@@ -312,7 +312,7 @@ class TestRealProcesses:
 
         second = start()
 
-        assert hear(second).startswith(f"LockedError run {run.id} is being worked on by dave")
+        assert hear(second).startswith(f"LockedError run {run.id} is locked by dave")
         assert [e.record for e in read_journal(run).entries] == [Noted("one")]
 
     def test_a_killed_process_leaves_the_run_to_the_next(self, run: Run, start: Start) -> None:
@@ -327,7 +327,7 @@ class TestRealProcesses:
 
         assert lock.displaced is not None
         assert lock.displaced.process == first.pid
-        assert "did not leave the run in order" in lock.note
+        assert "did not exit cleanly" in lock.note
         lock.release()
 
     def test_a_stopped_process_cannot_write_after_a_take_over(self, run: Run, start: Start) -> None:

@@ -121,7 +121,7 @@ class TestAppending:
         os.chown(tmp_path / "log", NOBODY, NOBODY)
         (tmp_path / "log").chmod(0o666)
 
-        with pytest.raises(OSError, match="no regular file of this user"):
+        with pytest.raises(OSError, match="not a regular file of this user"):
             open_to_append(tmp_path / "log")
 
 

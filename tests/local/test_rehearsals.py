@@ -69,7 +69,7 @@ def test_a_file_that_others_can_write_is_not_believed(tmp_path):
     path = shelf.keep(RESULT)
     path.chmod(0o666)
 
-    with pytest.raises(MalformedFileError, match="somebody else can write it"):
+    with pytest.raises(MalformedFileError, match="other users can write it"):
         shelf.of(PLAN)
 
 

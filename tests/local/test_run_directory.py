@@ -68,7 +68,7 @@ class TestCreating:
         """A run goes on with its own plan; another one needs ``plan --from``."""
         a_run(home)
 
-        with pytest.raises(RefusedError, match="begun with another plan") as caught:
+        with pytest.raises(RefusedError, match="started with another plan") as caught:
             a_run(home, fingerprint="e" * 64)
 
         assert f"vpnmigrate plan --from {MIGRATION}" in caught.value.advice

@@ -87,8 +87,8 @@ def test_what_cannot_be_run_is_no_exception(run):
     [
         ("no-such-program-anywhere", "is not an absolute path, so PATH would decide"),
         ("./here", "so the working directory would decide"),
-        ("/bin/sh", "the plan does not say what /bin/sh contains"),
-        ("/a\0b", "the plan does not say what"),
+        ("/bin/sh", "the plan does not contain the hash of /bin/sh"),
+        ("/a\0b", "the plan does not contain the hash"),
     ],
 )
 def test_what_the_plan_does_not_know_is_not_run(program, why, run):

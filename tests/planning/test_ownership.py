@@ -298,7 +298,7 @@ class TestUnansweredAndStripped:
         """Bring a run to where it has made such a gateway."""
         stage = Stage(tmp_path)
         stage.faults = stripper = Stripper(stage)
-        with pytest.raises(StepError, match="may be what a create call") as stopped:
+        with pytest.raises(StepError, match="may have been created") as stopped:
             stage.forward()
         assert f"--adopt {stripper.made}" in str(stopped.value.advice)
         assert stage.calls.count("CreateVpnGateway") == 1

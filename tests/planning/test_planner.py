@@ -342,7 +342,7 @@ class TestReplan:
     @pytest.mark.parametrize("decisions", [Decisions(asn=64513), Decisions(keys=KeyMode.REUSE)])
     def test_what_was_built_in_cannot_be_decided_anew(self, decisions: Decisions) -> None:
         """Decisions that EC2 cannot change in place are refused once they were built."""
-        with pytest.raises(RefusedError, match="built with other decisions"):
+        with pytest.raises(RefusedError, match="created with other decisions"):
             self.again(self.GROWN, decisions)
 
         assert self.again(a_survey(), decisions).decisions == decisions
@@ -371,7 +371,7 @@ class TestReplan:
     )
     def test_another_migration_is_refused(self, survey: Survey) -> None:
         """Account, Region, gateway and VPC are what makes it the same migration."""
-        with pytest.raises(RefusedError, match="is about"):
+        with pytest.raises(RefusedError, match="is for"):
             self.again(survey)
 
 

@@ -159,11 +159,11 @@ def test_what_is_left_out_has_its_default() -> None:
         ("colour: red", "decisions.colour: unknown field", "fields: asn, keys, "),
         ("asn: '64513'", "decisions.asn: expected a whole number, got text", ""),
         ("recreate_aws_vpn: maybe", "decisions.recreate_aws_vpn: expected ", "choices: true, fal"),
-        ("waits: {tunnels: 90}", "decisions.waits.tunnels: not a span", "write it like 30s"),
-        ("waits: {tunnels: PT90S}", "decisions.waits.tunnels: not a span", "write it like 30s"),
+        ("waits: {tunnels: 90}", "decisions.waits.tunnels: not a duration", "write it like 30s"),
+        ("waits: {tunnels: PT90S}", "decisions.waits.tunnels: not a duration", "write it like 30s"),
         (
             "waits: {stedy: 30s}",
-            "decisions.waits.stedy: no playbook",
+            "decisions.waits.stedy: unknown field",
             "fields: tunnels, steady",
         ),
         (
@@ -171,7 +171,7 @@ def test_what_is_left_out_has_its_default() -> None:
             "decisions.waits: expected a mapping, got text",
             "fields: tunnels, steady",
         ),
-        ("waits: {margin: {}}", "decisions.waits.margin: not a span", "write it like 30s"),
+        ("waits: {margin: {}}", "decisions.waits.margin: not a duration", "write it like 30s"),
         ("window: 02:00/04:00", "decisions.window: '02:00/04:00' is not a window", "write it like"),
         ("window: {start: 1}", "decisions.window: '' is not a window", "write it like 2026-"),
         (
@@ -179,13 +179,13 @@ def test_what_is_left_out_has_its_default() -> None:
             "decisions.window: 2026-03-29T02:30 does n",
             "",
         ),
-        ("rehearsed_within: 7", "decisions.rehearsed_within: not a span", "write it like 30s"),
+        ("rehearsed_within: 7", "decisions.rehearsed_within: not a duration", "write it like 30s"),
         ("approvals: {required: 10}", "decisions.approvals.required: expected a whole num", ""),
-        ("approvals: {valid: week}", "decisions.approvals.valid: not a span", "write it like"),
+        ("approvals: {valid: week}", "decisions.approvals.valid: not a duration", "write it like"),
         ("finalize: {window: x}", "decisions.finalize.window: 'x' is not a window", "write it"),
         ("test_vpc: {}", "decisions.test_vpc: mapping missing required", "fields: cidr, command"),
         ("test_vpc: {cidr: 5}", "decisions.test_vpc.cidr: expected text, got a whole number", ""),
-        ("test_vpc: {comand: x}", "decisions.test_vpc.comand: no playbook", "fields: cidr, com"),
+        ("test_vpc: {comand: x}", "decisions.test_vpc.comand: unknown field", "fields: cidr, com"),
         ("device_types: {default: 5}", "decisions.device_types: expected text", ""),
         (
             "tunnel_options: {ike_versions: [ikev2, 1]}",
@@ -201,6 +201,25 @@ def test_a_fault_names_line_field_and_choices(line: str, text: str, advice: str)
 
     assert str(caught.value).startswith(f"mine.yaml, line 4: {text}")
     assert caught.value.advice.startswith(advice)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: x\nsumary: s\n", "sumary: unknown field. Did you mean 'summary'?"),
+        (
+            "name: x\nsummary: s\ndecisions:\n  waits: {stedy: 30s}\n",
+            "decisions.waits.stedy: unknown field. Did you mean 'steady'?",
+        ),
+        ("name: x\nsummary: s\ncolour: red\n", "colour: unknown field"),
+    ],
+)
+def test_an_unknown_field_is_answered_with_the_closest_one(text: str, message: str) -> None:
+    """A misspelt field gets the closest field name; a field without a close name gets none."""
+    with pytest.raises(MalformedFileError) as caught:
+        playbook_from(text, "mine.yaml")
+
+    assert str(caught.value).partition(": ")[2] == message
 
 
 @pytest.mark.parametrize(

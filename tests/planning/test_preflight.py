@@ -238,7 +238,7 @@ class TestAddresses:
         """Kept addresses must never be open twice on a device."""
         findings = found(decisions=Decisions(inside=InsideMode.KEEP))
 
-        assert "shut" in findings["VPM-W601"].fix
+        assert "disable" in findings["VPM-W601"].fix
         assert not any(code.startswith("VPM-B") for code in findings)
 
     def test_refuses_kept_addresses_beside_open_old_tunnels(self) -> None:

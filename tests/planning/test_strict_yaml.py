@@ -46,7 +46,7 @@ def test_a_fault_names_file_line_and_field() -> None:
             "a: 1\nb:\n  c: 1\n  d: 2\n  c: 3\n",
             "f.yaml, line 5: b.c is a duplicate key, first in line 3",
         ),
-        ("a: &x 1\nb: *x\n", "f.yaml, line 2: an alias; write the value out instead"),
+        ("a: &x 1\nb: *x\n", "f.yaml, line 2: an alias is not allowed; repeat the value instead"),
         ("a: [\n", "f.yaml, line 2: not YAML: "),
         ("? [a]\n: 1\n", "f.yaml, line 1: a key that is not plain text"),
         ("1: a\n", "f.yaml, line 1: a key that is not plain text"),

@@ -1,4 +1,4 @@
-"""Simulated hosts whose clocks are wrong and are set: drawn, carried out, and judged."""
+"""Simulated hosts with wrong and changed clocks: drawn, applied and checked."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def test_seeds_draw_clocks_that_jump_both_ways_and_slow_answers() -> None:
-    """In a process, between processes, between hosts."""
+    """Clocks change during a process, between processes and between hosts."""
     drawn = [schedule_of(seed) for seed in range(200)]
     jumps = [jump.by for schedule in drawn for jump in schedule.clocks.jumps]
     moves = [move for schedule in drawn for move in schedule.clocks.moves]
@@ -42,14 +42,14 @@ def test_seeds_draw_clocks_that_jump_both_ways_and_slow_answers() -> None:
 
 
 def test_a_host_gives_each_process_its_clock() -> None:
-    """A jump comes in its turn; a move comes with the next process, on this boot or another."""
+    """A jump happens at its call; a move with the next process, on this boot or another."""
     true = VirtualClock(NOON)
     hosts = Hosts(Clocks((Jump(2, HOUR),), (Move(-2 * HOUR, elsewhere=True),)))
 
     first = hosts.begin(true)
-    hosts.mind(1)
+    hosts.apply_jumps(1)
     assert (first.wall(), first.ahead()) == (NOON, timedelta(0))
-    hosts.mind(2)
+    hosts.apply_jumps(2)
     assert (first.wall(), first.now(), first.ahead()) == (NOON + HOUR, NOON, HOUR)
     assert hosts.was_set
     second = hosts.begin(true)
@@ -64,7 +64,7 @@ def test_a_host_gives_each_process_its_clock() -> None:
 def test_a_trial_says_that_its_clocks_were_set_and_ends_as_ever(
     route: TrialRoute, by: timedelta
 ) -> None:
-    """With a death, a jump in a process, another host, and answers that take their time."""
+    """With a kill, a jump in a process, another host, and slow answers."""
     schedule = Schedule(
         route,
         kills=(Kill(9, KillPoint.BEFORE_ANSWER),),
@@ -83,7 +83,7 @@ def test_a_trial_says_that_its_clocks_were_set_and_ends_as_ever(
 
 
 def judged(*entries: tuple[Entry, timedelta]) -> list[str]:
-    """Judge *entries*, each written at its true moment after noon."""
+    """Return what is wrong with *entries*, each written at its true time after noon."""
     judge, state = DurationChecker(), RunState()
     broken: list[str] = []
     for entry, true in entries:
@@ -105,7 +105,7 @@ def judged(*entries: tuple[Entry, timedelta]) -> list[str]:
 def test_an_outage_that_one_machine_has_measured_has_to_be_right(
     shown: timedelta, boots: str, wrong: bool
 ) -> None:
-    """What two machines have seen nobody can measure, but it never lasts less than nothing."""
+    """The length seen by two machines cannot be checked, but it is never negative."""
     ended = NOON + shown
     broken = judged(
         (Entry(1, NOON, OutageBegan(NOON), boots[0]), 0 * MINUTE),
@@ -116,7 +116,7 @@ def test_an_outage_that_one_machine_has_measured_has_to_be_right(
 
 
 def test_a_journal_does_not_go_back_in_time() -> None:
-    """Each line is from after the line before it."""
+    """Each line is later than the line before it."""
     assert judged(
         (Entry(1, NOON, ClockMoved(HOUR)), 0 * MINUTE),
         (Entry(2, NOON - MINUTE, ClockMoved(HOUR)), 1 * MINUTE),

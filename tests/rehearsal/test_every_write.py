@@ -1,4 +1,4 @@
-"""A night by the book, killed at every line that its journal gains: gates, approvals and all."""
+"""A full migration night with gates and approvals, killed at every write of its journal."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ EXPECTED = {
     "Paused",
     "TrafficVerified",
 }
-"""What this night writes beside changes and steps, so that a kill meets each of them."""
+"""What this night records besides changes and steps, so that a kill happens at each of them."""
 
 
 class Dog:
-    """A watchdog that is always at its post."""
+    """A watchdog that is always running."""
 
     def start(self) -> int:
         return 700
@@ -78,7 +78,7 @@ class Pen:
 
 
 class Mortal(Postbox):
-    """A journal whose process dies before its last write is durable, or right after it is."""
+    """A journal whose process is killed before its last write is durable, or right after it."""
 
     def __init__(self, stage: Stage, pen: Pen) -> None:
         super().__init__(stage.clock, stage.entries, stage.letters)
@@ -103,7 +103,7 @@ class Mortal(Postbox):
 
 
 class Colleagues(Lookout):
-    """Pause and continue after step 3, and a confirmation in the soak."""
+    """Pause and continue after step 3, and a confirmation in the soak time."""
 
     def __init__(self, stage: Stage) -> None:
         super().__init__(self._on_entry)
@@ -139,7 +139,7 @@ def a_night(stage: Stage) -> Stage:
 
 
 def spend(stage: Stage, pen: Pen, action=Runner.apply) -> int:
-    """Go on *journey* with as many processes as it takes; give how many died."""
+    """Run *journey* with as many processes as it takes; return how many were killed."""
     rehearsed = RehearsalResult(
         fingerprint=stage.plan.fingerprint,
         at=NOON,
@@ -169,7 +169,7 @@ def spend(stage: Stage, pen: Pen, action=Runner.apply) -> int:
 
 
 def ends(stage: Stage) -> tuple[object, ...]:
-    """Return how a night ended: in AWS, by role, and in the journal."""
+    """Return the end of a night: AWS by role, and the journal."""
     now = stage.observe()
     by_id = {id_: role for role, id_ in now.ours.items()}
     facts = str(sorted(f"{fact}={value}" for fact, value in now.facts.items()))
@@ -184,7 +184,7 @@ def dusk(tmp_path_factory) -> Stage:
 
 
 def from_dusk(dusk: Stage) -> Stage:
-    """Return a night of its own that begins where *dusk* is."""
+    """Return a night of its own that starts where *dusk* ends."""
     stage = dusk.branch()
     stage.letters = list(dusk.letters)
     return stage
@@ -193,7 +193,7 @@ def from_dusk(dusk: Stage) -> Stage:
 @pytest.mark.parametrize("arrives", [False, True], ids=["lost", "durable"])
 @pytest.mark.parametrize("action", [Runner.apply, Runner.rollback], ids=["on", "back"])
 def test_a_night_killed_at_any_line_ends_like_one_that_was_not(dusk, arrives, action):
-    """Wherever its process dies while writing, the next one ends alike, forward and turned back."""
+    """Killed at any write, the next process has the same end, forward and rolled back."""
     whole, pen = from_dusk(dusk), Pen()
     spend(whole, pen)
     if action is Runner.rollback:

@@ -1,4 +1,4 @@
-"""The judge of simulated worlds: shown something wrong, it says so."""
+"""The checker of simulated worlds: each wrong state is reported."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ WRONG = {
 
 @pytest.mark.parametrize("complaint", WRONG)
 def test_a_broken_world_is_seen(setting, before, complaint):
-    """Each invariant has a world that breaks it, and is told by name."""
+    """Each invariant has a world that breaks it, and is named."""
     judge = InvariantChecker(setting.plan, before)
 
     found = list(
@@ -63,7 +63,7 @@ def test_a_broken_world_is_seen(setting, before, complaint):
 
 
 def test_an_announced_outage_may_be_one(setting, before):
-    """Within the announced outage there may be no gateway and no path."""
+    """During the announced outage there may be no gateway and no path."""
     down = replace(before, attached=frozenset(), paths=frozenset())
 
     assert (
@@ -87,7 +87,7 @@ UNTRUE: dict[str, tuple[Direction, Record]] = {
 
 @pytest.mark.parametrize("case", UNTRUE)
 def test_what_the_journal_claims_is_checked(setting, before, case):
-    """In a world where nothing was done yet, no claim of the way forward is let pass."""
+    """In a world without any change, each claim of a migration is reported as untrue."""
     direction, record = UNTRUE[case]
     entry = Entry(1, setting.plan.made + timedelta(minutes=1), record)
     run = RunState(direction=direction)
@@ -96,7 +96,7 @@ def test_what_the_journal_claims_is_checked(setting, before, case):
 
 
 def test_a_way_back_must_leave_everything_as_before(setting, before):
-    """One route that points elsewhere keeps a rollback from being true."""
+    """One route with another target makes the claim of a rollback untrue."""
     entry = Entry(1, setting.plan.made, Finished(Direction.ROLLBACK))
     run = RunState(direction=Direction.ROLLBACK)
     judge = InvariantChecker(setting.plan, before)
@@ -108,7 +108,7 @@ def test_a_way_back_must_leave_everything_as_before(setting, before):
 
 
 def test_configurations_are_compared_by_role(before):
-    """Two worlds whose new resources differ only in their ids are configured alike."""
+    """Two worlds whose new resources differ only in their ids have equal configurations."""
 
     def with_new(id_: str) -> ActualState:
         altered: ActualState = replace(

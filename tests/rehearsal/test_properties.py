@@ -1,4 +1,4 @@
-"""Properties of whole migrations, for any drawn world: predicted ends, and ways that repeat."""
+"""Properties of whole migrations in drawn worlds: predicted ends, and repeatable results."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ seeds = st.integers(min_value=0, max_value=1_000_000)
 
 
 class NoVault:
-    """Keeps nothing of a device file but that it was there."""
+    """Keeps only that a device file existed."""
 
     def keep(self, connection: str, name: str, text: str) -> str:
         return f"hash of {name}"
 
 
 class Walk:
-    """One world with a plan of it, and journeys on it one after the other."""
+    """One world with its plan, and runs on it one after the other."""
 
     def __init__(self, setting: TrialSetting) -> None:
         self.plan = setting.plan
@@ -51,7 +51,7 @@ class Walk:
         self.journal = MemoryJournal(self.world.clock)
 
     def go(self, *actions) -> None:
-        """Go on each journey, in a process of its own."""
+        """Run each action in a process of its own."""
         for action in actions:
             ports = RunPorts(
                 ec2=self.account,
@@ -68,16 +68,16 @@ class Walk:
 
     @property
     def made(self) -> Mapping[Role, str]:
-        """What was created, by role."""
+        """The created resources, by role."""
         return snapshot_by_tag(self.account.observe(self.plan), self.plan.migration).ours
 
     def settle(self) -> None:
-        """Let everything come to its end, and every lag pass."""
+        """Wait until every transition has ended and every lag has passed."""
         self.world.clock.sleep(timedelta(hours=2))
 
     @property
     def configured(self) -> frozenset[str]:
-        """How the world is configured once everything has settled."""
+        """The configuration of the world after all transitions."""
         self.settle()
         with self.world.to_be_read() as state:
             lines = configuration(actual_state(state, self.plan.vpc, self.plan.migration))
@@ -87,7 +87,7 @@ class Walk:
 
 
 def a_walk(seed: int) -> Walk | None:
-    """Draw a world and plan it; None if its temper forbids the migration."""
+    """Return a drawn world with its plan; None if its behaviour prevents the migration."""
     drawn = topology(seed)
     try:
         setting = setting_of(drawn)
@@ -99,7 +99,7 @@ def a_walk(seed: int) -> Walk | None:
 @some
 @given(seeds)
 def test_the_predicted_end_is_the_simulated_one(seed):
-    """Whatever the world, apply ends as its plan said, fact by fact."""
+    """In any world, apply ends as its plan predicts, fact by fact."""
     walk = a_walk(seed)
     if walk is None:
         return
@@ -114,7 +114,7 @@ def test_the_predicted_end_is_the_simulated_one(seed):
 @some
 @given(seeds)
 def test_apply_rollback_apply_is_the_same_as_apply(seed):
-    """A migration that was taken back and tried again ends like one that was not."""
+    """A migration that was rolled back and tried again ends like one that was not."""
     once, again = a_walk(seed), a_walk(seed)
     if once is None or again is None:
         return
@@ -128,7 +128,7 @@ def test_apply_rollback_apply_is_the_same_as_apply(seed):
 @some
 @given(seeds)
 def test_rollback_ends_as_it_began(seed):
-    """Nothing is left of an attempt that was taken back, and nothing is missing."""
+    """A rollback leaves nothing of its attempt behind, and nothing is missing."""
     before, walk = a_walk(seed), a_walk(seed)
     if before is None or walk is None:
         return
@@ -141,7 +141,7 @@ def test_rollback_ends_as_it_began(seed):
 @settings(max_examples=15)
 @given(seeds)
 def test_any_drawn_world_gives_a_plan_or_a_named_refusal(seed):
-    """Planning knows every drawn world: a valid plan that proves its way back, or a finding."""
+    """Planning gives each drawn world a valid plan with a proven rollback, or a finding."""
     drawn = topology(seed)
     if drawn.stops == STOPS_PLANNING:
         with pytest.raises(PreflightError) as refusal:

@@ -35,7 +35,7 @@ TO = "10.9.0.0/16"
 
 
 def a_plan_of(scenario, decisions=None):
-    """Plan for the world of a scenario that comes with the program."""
+    """Return a plan for the world of a packaged scenario."""
     loaded = load(scenario)
     clock = VirtualClock()
     session = session_for(load_world(loaded, clock))
@@ -56,7 +56,7 @@ def silence(_):
 
 class TestRehearse:
     def test_every_kind_of_table_and_connection_comes_back(self):
-        """Whatever step is turned back from, the end equals the beginning in every fact."""
+        """After a rollback from any step, the end equals the start in every fact."""
         found = rehearse(a_plan_of("three-connections", Decisions(asn=65099)), silence)
 
         assert [rehearsal_run.failure for rehearsal_run in found.back] == [""] * len(BOUNDARIES)
@@ -70,7 +70,7 @@ class TestRehearse:
         assert found.good
 
     def test_turning_back_before_the_cutover_interrupts_nothing(self):
-        """Only a rollback from step 7 on costs an outage."""
+        """Only a rollback from step 7 on has an outage."""
         found = rehearse(a_plan_of("single-static"), silence)
 
         down = [rehearsal_run.boundary for rehearsal_run in found.back if rehearsal_run.outage]
@@ -80,7 +80,7 @@ class TestRehearse:
         ]
 
     def test_a_test_vpc_is_built_and_taken_away(self):
-        """Step 6 is rehearsed as well when the plan asks for it."""
+        """Step 6 is rehearsed as well if it is in the plan."""
         plan = a_plan_of("single-bgp", Decisions(test_vpc=TestVpc("10.200.0.0/24")))
 
         found = rehearse(plan, silence)
@@ -97,10 +97,10 @@ class TestRehearse:
         found = rehearse(a_plan_of("single-bgp", hasty), silence)
 
         assert not found.good
-        assert "did not settle" in found.forward.failure
+        assert "was not done within" in found.forward.failure
 
     def test_no_account_can_be_reached(self, socket_disabled, monkeypatch):
-        """Neither profile nor endpoint nor network has a say: it is the sandbox or nothing."""
+        """Profile, endpoint and network have no effect: a rehearsal uses only the sandbox."""
         plan = a_plan_of("single-bgp")
         monkeypatch.setenv("AWS_PROFILE", "there-is-no-such-profile")
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
@@ -132,7 +132,7 @@ def found():
 
 
 def test_what_is_kept_says_how_long_each_way_takes():
-    """The result names the plan, and is good only if every passage was."""
+    """The result names the plan, and is good only if every run was."""
     plan = a_plan_of("single-bgp")
     rehearsal = rehearse(plan, silence)
 
@@ -154,7 +154,7 @@ APPLY = cli("apply", "plan.json")
 
 class TestView:
     def test_shows_changes_outage_and_each_way_back(self, found):
-        """The change board reads what was done, how long traffic was down, and the way back."""
+        """The report has the changes, the outage times, and the rollback."""
         text = view.text(found, file="plan.json", kept="k.json", on=APPLY)
 
         assert "    - create it" in text
@@ -173,12 +173,12 @@ class TestView:
 
         text = view.text(bad, file="plan.json", kept="k.json", on=None)
 
-        assert "PROBLEM, back from step 3:\n  - left behind: vgw-9 (gateway)" in text
+        assert "PROBLEM, rollback from step 3:\n  - left behind: vgw-9 (gateway)" in text
         assert "DIFFERS" in text
         assert "vpnmigrate apply" not in text
 
     def test_a_plan_that_hardship_found_unsafe_is_not_recommended(self, found):
-        """A good rehearsal is not enough where a run with faults did not end safely."""
+        """A good rehearsal is not enough if a run with faults was unsafe."""
         hard = ["1 DID NOT END SAFELY"]
         text = view.text(found, file="plan.json", kept="k.json", on=None, more=hard)
         document = view.as_json(found, file="plan.json", kept="k.json", on=None)
@@ -202,7 +202,7 @@ class TestView:
         assert "rtb-1: 10.9.0.0/16 went to vgw-1 before and goes to igw-1 now" in text
 
     def test_json_has_the_same(self, found):
-        """A program can judge a rehearsal."""
+        """A program can read the result of a rehearsal."""
         document = json.loads(
             json.dumps(view.as_json(found, file="plan.json", kept="k.json", on=APPLY))
         )

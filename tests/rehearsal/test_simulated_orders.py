@@ -1,4 +1,4 @@
-"""Orders from another terminal in simulated worlds: heeded or declined, and the end is right."""
+"""Orders from another terminal in simulated worlds: applied or declined, with the right end."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from vpnmigrate.rehearsal.simulation.trial import TrialResult, TrialSetting, run
 
 REST = timedelta(minutes=20)
 LONG_REST = timedelta(hours=26)
-"""Longer than a process rests; then it ends, and the run stays paused."""
+"""Longer than a process pauses; then it exits, and the run stays paused."""
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +39,12 @@ def setting() -> TrialSetting:
 
 @pytest.fixture(scope="module")
 def ends(setting: TrialSetting) -> dict[TrialRoute, TrialResult]:
-    """Go forward, and forward and back, with nobody disturbing."""
+    """Return the results of a migration and of a round trip without any disturbance."""
     return {c: run_trial(setting, Schedule(c)) for c in (TrialRoute.FORWARD, TrialRoute.ROUND_TRIP)}
 
 
 def said(outcome: TrialResult, setting: TrialSetting) -> list[type[Record]]:
-    """Return the kinds of what the journal says of orders."""
+    """Return the kinds of the order records in the journal."""
     entries = read_chain(outcome.journal, setting.plan.migration).entries
     kinds = (Paused, Continued, AbortAsked, OrderDeclined)
     return [type(e.record) for e in entries if isinstance(e.record, kinds)]
@@ -55,7 +55,7 @@ def said(outcome: TrialResult, setting: TrialSetting) -> list[type[Record]]:
 def test_a_pause_at_any_deed_changes_no_end(
     setting: TrialSetting, ends: dict[TrialRoute, TrialResult], rest: timedelta
 ) -> None:
-    """Before the cutover the run rests, in it the pause is declined; it ends as undisturbed."""
+    """Before the cutover the run pauses, in it the pause is declined; the end is the same."""
     heard = Counter[type[Record]]()
     for call in range(0, ends[TrialRoute.FORWARD].calls, 1 if rest is REST else 3):
         order = ScheduledOrder(call, OrderVerb.PAUSE, rest)
@@ -92,7 +92,7 @@ def test_an_abort_at_any_deed_leads_back(
 
 
 def test_seeds_draw_orders_of_both_kinds() -> None:
-    """A search meets pauses and aborts, beside kills and calls gone astray."""
+    """A search has pauses and aborts, besides kills and call faults."""
     drawn = Counter(order.verb for seed in range(200) for order in schedule_of(seed).orders)
 
     assert set(drawn) == {OrderVerb.PAUSE, OrderVerb.ABORT}

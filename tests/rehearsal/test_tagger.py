@@ -1,4 +1,4 @@
-"""A hostile tagger at every boundary, on everything: the run touches only what it made."""
+"""A hostile tagger at every boundary, on every resource: the run changes only its own."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NETWORK = "10.250.0.0/24"
 
 @lru_cache(maxsize=1)
 def hunted() -> Topology:
-    """Build a world with strangers that fit the plan as well as what it creates."""
+    """Return a world with foreign resources that fit the plan as well as the created ones."""
     world = small(5)
     scenario = world.scenario
     spare = GatewayRecord(VpnGatewayId("vgw-0b52"), "available", asn=64512)
@@ -61,25 +61,25 @@ def hunted() -> Topology:
 
 
 def tried(route: TrialRoute, *taggings: Tagging, lost: float = 0.0) -> TrialResult:
-    """Go *course* in the world with *taggings*."""
+    """Run *course* in the world with *taggings*."""
     faults = CallFaults(1, lost_creates=lost)
     return run_trial(setting_of(hunted()), Schedule(route, call_faults=faults, taggings=taggings))
 
 
 HARMLESS = Tagging(0, Trick.TAKE, 0)
-"""There is nothing to take yet; but the world has the tagger's own gateway."""
+"""There is nothing to remove yet; but the world has the tagger's own gateway."""
 
 
 @lru_cache(maxsize=4)
 def undisturbed(route: TrialRoute) -> TrialResult:
-    """Return how *course* ends without any tag of others."""
+    """Return how *course* ends without foreign tags."""
     outcome = tried(route, HARMLESS)
     assert trial_problems(outcome, hunted()) == ()
     return outcome
 
 
 def at_every_boundary() -> Iterator[tuple[TrialRoute, Tagging]]:
-    """Yield everything that can be done to everything, before each change of each course."""
+    """Yield every trick on every resource, before each change of each course."""
     for route in COURSES:
         for call in range(undisturbed(route).calls + 1):
             for role in range(ROLES):
@@ -100,7 +100,7 @@ def on_each_resource() -> Iterator[tuple[TrialRoute, Tagging]]:
 @pytest.mark.no_cover
 @pytest.mark.parametrize("lost", [0.0, 0.5], ids=["heard", "unheard"])
 def test_tags_change_nothing_of_what_a_run_comes_to(lost: float) -> None:
-    """Whatever is tagged or stripped at whatever boundary, it ends as if nobody had tagged."""
+    """With any tags added or removed at any boundary, the end is that without a tagger."""
     for route, tagging in share(list(at_every_boundary()), one_in=9):
         outcome = tried(route, tagging, lost=lost)
 
@@ -110,7 +110,7 @@ def test_tags_change_nothing_of_what_a_run_comes_to(lost: float) -> None:
 
 @pytest.mark.no_cover
 def test_no_single_tag_does_either() -> None:
-    """Each role on each resource."""
+    """Each role is tried on each resource."""
     for route, tagging in share(list(on_each_resource()), one_in=7):
         outcome = tried(route, tagging)
 
@@ -122,7 +122,7 @@ def test_no_single_tag_does_either() -> None:
 @pytest.mark.parametrize("turn", range(ROLES))
 @pytest.mark.parametrize("route", COURSES)
 def test_nor_do_tags_of_before_the_plan(route: TrialRoute, turn: int) -> None:
-    """What the survey sees tagged is not the run's, whichever role it says."""
+    """A resource with tags in the survey is not the run's, in any role."""
     setting = setting_of(hunted())
     roles = roles_of(setting.plan)
     scenario = tagged(hunted().scenario, MIGRATION, (*roles[turn:], *roles[:turn]))
@@ -137,7 +137,7 @@ def test_nor_do_tags_of_before_the_plan(route: TrialRoute, turn: int) -> None:
 @pytest.mark.no_cover
 @pytest.mark.parametrize("trick", [Trick.CLAIM, Trick.UNCLAIM])
 def test_a_claim_stops_no_run_for_good(trick: Trick) -> None:
-    """The operator takes over, or goes back; the old side is as it was, or the new one is there."""
+    """The operator takes over or rolls back; the end is the old or the new side."""
     boundaries = [
         (route, call) for route in COURSES for call in range(undisturbed(route).calls + 1)
     ]
@@ -157,7 +157,7 @@ def test_a_seed_draws_the_same_tagger_again() -> None:
 
 
 def test_a_tagger_acts_in_the_world_that_is_judged() -> None:
-    """The tags are really put: the trials above would pass without any."""
+    """The tags are really set: the trials above would pass without any."""
     everything = Tagging(0, Trick.PUT, None, 0)
     outcome = tried(TrialRoute.ROUND_TRIP, everything)
 

@@ -1,4 +1,4 @@
-"""The production runner in simulated worlds: killed, faulted, and judged after every look."""
+"""The production runner in simulated worlds: killed, faulted, and checked by invariants."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ QUICK = Behaviour(
 
 
 def small(seed: int, **behaviour: object) -> Topology:
-    """Draw a world and keep one connection and two tables of it, with a quick temper."""
+    """Return a drawn world with one connection, two tables and a fast EC2."""
     drawn = topology(seed)
     scenario = drawn.scenario
     wanted = {scenario.connections[0].id}
@@ -74,14 +74,14 @@ def small(seed: int, **behaviour: object) -> Topology:
 
 
 def run(world: Topology, schedule: Schedule) -> TrialResult:
-    """Try one schedule in *world*."""
+    """Run one schedule in *world*."""
     return run_trial(setting_of(world), schedule)
 
 
 @pytest.mark.parametrize("seed", range(30))
 @pytest.mark.no_cover
 def test_whatever_goes_wrong_the_end_is_right(seed):
-    """In a drawn world, with drawn kills and calls gone astray, nothing is broken or untrue."""
+    """In a drawn world, with drawn kills and call faults, no invariant is broken."""
     stats = SearchStats()
     run_seed(seed, stats)
 
@@ -91,7 +91,7 @@ def test_whatever_goes_wrong_the_end_is_right(seed):
 @pytest.mark.parametrize("lag", [0, 20], ids=["fresh", "stale"])
 @pytest.mark.no_cover
 def test_a_run_ends_alike_wherever_it_is_killed(lag):
-    """From every kill point, the next process ends where an undisturbed run does; rollback too."""
+    """From every kill point, the next process has the undisturbed end; rollback too."""
     points = KillPointSearch(setting_of(small(5, read_lag=timedelta(seconds=lag))))
     wrong = [
         (str(schedule), why)
@@ -104,7 +104,7 @@ def test_a_run_ends_alike_wherever_it_is_killed(lag):
 
 @pytest.mark.no_cover
 def test_a_run_that_is_killed_twice_ends_alike():
-    """From any two kill points, of one journey or of two, the end is an undisturbed run's."""
+    """From any two kill points, of one command or of two, the end is the undisturbed one."""
     points = KillPointSearch(setting_of(small(13)), timedelta(seconds=19))
     pairs = share(list(points.twice()), one_in=36)
     wrong = [
@@ -122,7 +122,7 @@ def test_a_run_that_is_killed_twice_ends_alike():
 @pytest.mark.parametrize("lag", [0, 60, 119])
 @pytest.mark.no_cover
 def test_lost_answers_to_creates_leave_no_twin_and_no_orphan(lag):
-    """However often answers to creates get lost while the tag search lags, one of each lives."""
+    """However many create answers are lost while describes lag, one of each exists."""
     world = small(2, read_lag=timedelta(seconds=lag))
     lost = 0
     for seed in range(8):
@@ -134,7 +134,7 @@ def test_lost_answers_to_creates_leave_no_twin_and_no_orphan(lag):
 
 
 def test_a_journal_that_is_lost_with_its_process_is_not_needed():
-    """A process that knows only plan and tags takes a half-done cutover to its end, or back."""
+    """A process with only plan and tags finishes a partial cutover, or rolls it back."""
     world = small(3)
     for route in (TrialRoute.FORWARD, TrialRoute.REVERSED):
         for call in (2, 4, 6):
@@ -145,13 +145,13 @@ def test_a_journal_that_is_lost_with_its_process_is_not_needed():
 
 
 def intended(outcome: TrialResult, setting: TrialSetting) -> list[str]:
-    """Return every change that a trial's journal says was intended."""
+    """Return every change that is intended in a trial's journal."""
     entries = read_chain(outcome.journal, setting.plan.migration).entries
     return [str(e.record.change) for e in entries if isinstance(e.record, Intended)]
 
 
 def test_a_plan_is_simulated_in_the_world_that_it_saw():
-    """A plan alone is enough: its survey is the world, and killed runs of it end as planned."""
+    """A plan is enough: its survey is the world, and killed runs of it end as planned."""
     setting = setting_of_plan(setting_of(small(4)).plan)
     whole = run_trial(setting, Schedule())
     killed = run_trial(setting, Schedule(kills=(Kill(5, KillPoint.BEFORE_ANSWER),)))
@@ -161,7 +161,7 @@ def test_a_plan_is_simulated_in_the_world_that_it_saw():
 
 
 def test_a_run_that_held_because_aws_was_not_readable_goes_on():
-    """Where no survey succeeds for minutes the run holds, and the same command goes on later."""
+    """If surveys fail for minutes the run holds, and the same command resumes it."""
     stats = SearchStats()
     run_seed(UNREADABLE, stats)
 
@@ -174,7 +174,7 @@ UNREADABLE = 161345
 
 class TestVerdicts:
     def test_a_category_that_nobody_tells_stops_planning(self):
-        """Where EC2 leaves out the category, planning refuses."""
+        """If EC2 leaves out the category, planning refuses."""
         world = replace(small(1, category_absent=True), stops=STOPS_PLANNING)
         stats = SearchStats()
         run_schedule(world, Schedule(), stats)
@@ -184,7 +184,7 @@ class TestVerdicts:
             setting_of(world)
 
     def test_a_customer_gateway_that_cannot_be_reused_stops_step_3(self):
-        """Step 3 is refused and says so, traffic is untouched, and the way back is clean."""
+        """Step 3 is refused with its error, traffic is untouched, and the rollback is complete."""
         world = replace(small(1, classic_customer_gateway_reusable=False), stops=STOPS_IN_STEP_3)
         outcome = run(world, Schedule(TrialRoute.ROUND_TRIP))
 
@@ -196,10 +196,10 @@ class TestVerdicts:
 
 
 class TestHarness:
-    """A harness that finds nothing has to be shown something to find."""
+    """A harness that finds nothing is tested with a broken runner."""
 
     def test_a_torn_line_is_read_as_torn(self):
-        """A process killed in the middle of a line leaves half of it; the next one reads on."""
+        """A process killed in the middle of a line leaves half of it; the next one continues."""
         setting = setting_of(small(0))
         whole = run_trial(setting, Schedule())
         torn = run_trial(setting, Schedule(kills=(Kill(4, KillPoint.TORN_LINE),)))
@@ -224,7 +224,7 @@ class TestHarness:
         assert text == {JOURNALS}
 
     def test_who_wakes_late_looks_less_often_and_ends_alike(self):
-        """A process whose waits take longer than it asked for ends where a punctual one does."""
+        """With late wake-ups the end is the same as without."""
         setting = setting_of(small(4, read_lag=timedelta(seconds=15)))
         punctual = run_trial(setting, Schedule(TrialRoute.ROUND_TRIP))
         late = run_trial(setting, Schedule(TrialRoute.ROUND_TRIP, late=timedelta(seconds=19)))
@@ -233,7 +233,7 @@ class TestHarness:
         assert late.looks < punctual.looks / 2
 
     def test_nobody_sleeps_over_a_change_of_the_world(self):
-        """Where nothing new can be seen a wait lasts until something may, and no longer."""
+        """If nothing new can be seen a wait lasts until something may, and no longer."""
         world = setting_of(small(4, gateway_creation=seconds(10))).world()
         clock = LateClock(world, timedelta(seconds=2), lambda: None)
         world.execute("ec2", "CreateVpnGateway", {"Type": "ipsec.1"})
@@ -260,6 +260,6 @@ class TestHarness:
 
 
 WORLDS = "d3bc3768fc5f25e01a689974fce8e0e42c991543b0fb3f257ed80849955dc985"
-"""Of the generator's first worlds; another generator has another."""
+"""The digest of the generator's first worlds; it changes with the generator."""
 JOURNALS = "f58e0360cc2904cfdf53160d6e39ef2dffb2f48c360a77fd761555b133bbcf16"
-"""What `scripts/simulate.py --digest 8` prints; a runner that does anything else has another."""
+"""The output of `scripts/simulate.py --digest 8`; it changes with the runner's behaviour."""

@@ -1,4 +1,4 @@
-"""A plan under hardship: the same seeds give the same runs, and what is unsafe is named."""
+"""Rehearsal with faults: the same seeds give the same runs, and unsafe runs are reported."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def plan(tmp_path_factory) -> Plan:
 
 
 def silence(_: str) -> None:
-    """Hear nothing of how far it is."""
+    """Ignore progress messages."""
 
 
 @pytest.fixture(scope="module")
@@ -31,26 +31,26 @@ def found(plan) -> FaultedRehearsal:
 
 
 def test_no_run_of_an_ordinary_plan_ends_unsafely(found):
-    """Killed and faulted on its own survey, a plan ends as it must, every time."""
+    """Killed and faulted on its own survey, a plan ends as required, every time."""
     assert found.unsafe == ()
     assert sum(trial.deaths for trial in found.trials) > 10
     assert sum(trial.fault_count for trial in found.trials) > 10
 
 
 def test_the_same_seed_gives_the_same_runs(plan, found):
-    """What a change board was shown can be shown again."""
+    """The results for a change board are repeatable."""
     again = rehearse_with_faults(plan, 3, 1, silence)
 
     assert again.trials == found.trials[:3]
 
 
 def test_no_outage_is_longer_for_want_of_punctuality(found):
-    """What a board is shown is measured at the run's own pace, which no process oversleeps."""
+    """The durations are measured at the run's own pace, without late wake-ups."""
     assert {trial.schedule.late for trial in found.trials} == {timedelta(0)}
 
 
 def test_finalize_is_never_a_part_of_it(found):
-    """Nothing leads back from finalize, so a rehearsal with faults goes forward and back only."""
+    """Finalize cannot be rolled back, so a rehearsal with faults has only apply and rollback."""
     assert TrialRoute.FINALIZE not in {trial.schedule.route for trial in found.trials}
     assert {TrialRoute.REVERSED, TrialRoute.FORWARD} <= {
         trial.schedule.route for trial in found.trials
@@ -58,18 +58,18 @@ def test_finalize_is_never_a_part_of_it(found):
 
 
 def test_the_worst_run_comes_with_its_story(found):
-    """The longest outage is told entry by entry, on eighty columns."""
+    """The longest outage is listed entry by entry, on eighty columns."""
     text = view.faults_text(found)
 
     assert found.worst is not None
     assert found.worst.outage == max(trial.outage for trial in found.trials)
     assert "OUTAGE BEGINS" in text
-    assert "Every one ended safely." in " ".join(text.split())
+    assert "All ended safely." in " ".join(text.split())
     assert all(len(line) <= 80 for line in text.splitlines())
 
 
 def test_an_unsafe_run_is_named_with_its_seed(found):
-    """Whoever reads of a run that ended wrong can see it again, and why it is wrong."""
+    """The report of an unsafe run has the reason, and how to repeat it."""
     bad = replace(found.trials[0], wrong=("two gateways are attached",))
     output = replace(found, trials=(bad, *found.trials[1:]))
 
@@ -82,7 +82,7 @@ def test_an_unsafe_run_is_named_with_its_seed(found):
 
 
 def test_a_spread_tells_the_ends_and_the_middle():
-    """Least, median, the length that nineteen of twenty stay below, and most."""
+    """Least, median, the length that 19 of 20 stay below, and most."""
     spread = spread_of(timedelta(seconds=n) for n in range(100, 0, -1))
 
     assert (spread.least, spread.most) == (timedelta(seconds=1), timedelta(seconds=100))
@@ -96,4 +96,4 @@ def test_no_runs_tell_nothing_worse(plan):
     nothing = rehearse_with_faults(plan, 0, 1, silence)
 
     assert nothing.worst is None
-    assert "no run had any" in view.faults_text(nothing)
+    assert "none in any run" in view.faults_text(nothing)

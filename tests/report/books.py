@@ -1,4 +1,4 @@
-"""Plans with their rehearsals, and the documents that are made of them."""
+"""Plans with their rehearsals, and the runbooks made from them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ EVIL = "<script>alert('x')</script> | `id` [a](b) *c*\n# d ```"
 
 
 def a_rehearsal():
-    """A rehearsal with its times: 90 seconds forward, two minutes back."""
+    """Return a rehearsal: 90 seconds forward, two minutes of rollback."""
     forward = tuple(
         StepTiming(
             n, cleaning=False, begun=timedelta(seconds=30 * n), settled=timedelta(seconds=30 * n)
@@ -60,7 +60,7 @@ def a_rehearsal():
 
 
 def a_plan(decisions=None, **survey):
-    """Plan the ordinary migration, but for parts of its survey."""
+    """Return the standard plan with changed parts of its survey."""
     return plan_from(
         a_survey(**survey),
         decisions or Decisions(),
@@ -72,12 +72,12 @@ def a_plan(decisions=None, **survey):
 
 
 def a_book(decisions=None, **survey):
-    """Write the document of such a plan."""
+    """Return the runbook of such a plan."""
     return runbook_of(a_plan(decisions, **survey), a_rehearsal(), "plan.json", Invocation())
 
 
 def an_evil_plan():
-    """A plan of an account in which every text is an attack on whoever shows it."""
+    """Return a plan of an account in which every text is an injection attack."""
     evil = {"Name": EVIL, EVIL[:100]: EVIL}
     return a_plan(
         gateway=a_gateway(tags=evil),
@@ -87,7 +87,7 @@ def an_evil_plan():
 
 
 def a_large_plan():
-    """Ten connections and sixty tables, of four kinds: the most that a picture has to hold."""
+    """Return a plan with ten connections and sixty tables of four kinds, the most that a picture holds."""
     numbers = range(1, 11)
     return a_plan(
         connections=tuple(

@@ -1,4 +1,4 @@
-"""A plan and a journal with something of everything that a view has to show."""
+"""A plan and a journal with an example of everything that a view shows."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ ENABLE = AskOperator(10, Confirmation.NEW_TUNNELS_ENABLED, "enable the tunnels o
 
 
 def a_survey() -> Survey:
-    """Two classic connections, one table with both kinds of route, an edge table, one bystander."""
+    """Return a survey: two Classic connections, a table with both kinds of route, an edge table, another."""
     return Survey(
         taken=BEGAN,
         account=AccountId("123456789012"),
@@ -119,7 +119,7 @@ def a_survey() -> Survey:
 
 
 def a_plan(decisions: Decisions | None = None) -> Plan:
-    """A plan with changes before, in and after the cutover."""
+    """Return a plan with changes before, in and after the cutover."""
     return Plan(
         tool="0.1.0",
         migration=MIGRATION,
@@ -160,7 +160,7 @@ def a_plan(decisions: Decisions | None = None) -> Plan:
 
 
 def a_journal(*records: Record, step: timedelta = timedelta(seconds=10)) -> list[Entry]:
-    """Entries of *records* after the opening ones, *step* apart."""
+    """Return entries of *records* after the opening ones, *step* apart."""
     opening = (
         Opened(MIGRATION, "a1b2c3d4", "host", "ann", 1, "0.1.0"),
         DirectionTaken(Direction.FORWARD, 1),
@@ -169,5 +169,5 @@ def a_journal(*records: Record, step: timedelta = timedelta(seconds=10)) -> list
 
 
 def numbered(records: Iterable[Record], step: timedelta = timedelta(seconds=10)) -> list[Entry]:
-    """Entries of *records*, *step* apart."""
+    """Return entries of *records*, *step* apart."""
     return [Entry(i + 1, BEGAN + i * step, record) for i, record in enumerate(records)]

@@ -43,18 +43,18 @@ _AWS = re.compile(r"\baws ec2 (?:[^\\\n]|\\\n)*")
 
 @cache
 def ec2_model():
-    """Load EC2's model, which takes a moment."""
+    """Return botocore's model of EC2."""
     return botocore.session.get_session().get_service_model("ec2")
 
 
 def members_of(model, operation):
-    """Give the parameters of an operation, by name."""
+    """Return the parameters of an operation by name."""
     shape = model.operation_model(operation).input_shape
     return shape.members if shape else {}
 
 
 def value_of(word, kind):
-    """Read a word of a command as the CLI would."""
+    """Return a word of a command as the CLI reads it."""
     if word[0] in "[{":
         return json.loads(word)
     if kind == "list":
@@ -63,7 +63,7 @@ def value_of(word, kind):
 
 
 def parameters_of(line):
-    """Read a command back into the operation and the parameters that boto3 would take."""
+    """Return the operation and the boto3 parameters of a command."""
     _, _, verb, *words = shlex.split(line.replace("\\\n", " "))
     model = ec2_model()
     operation = {xform_name(name, "-"): name for name in model.operation_names}[verb]
@@ -79,7 +79,7 @@ def parameters_of(line):
 
 
 def planned(decisions=None, *, prefixes=None):
-    """Plan the ordinary migration, changes and all; with *prefixes* its connection is static."""
+    """Return the standard plan with its changes; with *prefixes* its connection is static."""
     survey = a_survey(connections=(a_connection(prefixes=prefixes),))
     return plan_from(
         survey, decisions or Decisions(), "standard", migration=MIGRATION, made=NOON, tool="test"
@@ -87,7 +87,7 @@ def planned(decisions=None, *, prefixes=None):
 
 
 def everything(plan):
-    """Give all the shell that a plan becomes."""
+    """Return all shell blocks of a plan."""
     steps = (*plan.forward, *back(plan), *plan.finalize)
     return "\n".join(
         [opening(plan, Invocation()), *(block for step in steps for block in blocks(plan, step))]
@@ -96,7 +96,7 @@ def everything(plan):
 
 @pytest.mark.parametrize(("change", "operation", "params"), PLAIN)
 def test_a_command_says_what_the_program_sends(change, operation, params):
-    """Every kind of change, destinations of every kind too: the same call, the same values."""
+    """Every kind of change, with every kind of destination, is the same call with the same values."""
     line = command(request_of(change, MARK), ShellNames(a_plan()))
 
     assert parameters_of(line) == (operation, params)
@@ -104,7 +104,7 @@ def test_a_command_says_what_the_program_sends(change, operation, params):
 
 @pytest.mark.parametrize("name", ["it's", "`id`", "$(id) $HOME", 'say "no"', "a\nb", "\\", "é;|&"])
 def test_data_stays_data(name):
-    """No tag value, whatever it holds, is more to a shell than text."""
+    """The shell treats every tag value as text."""
     change = changes.CreateVpnGateway(GATEWAY_ROLE, asn=64600, tags=(("Name", name),))
     request = request_of(change, MARK)
 
@@ -124,7 +124,7 @@ def test_data_stays_data(name):
     ids=["new keys", "old keys and a sample", "a test VPC", "a test command"],
 )
 def test_every_script_is_shell_and_every_call_exists(decisions):
-    """Whatever a plan decides, bash reads its script and the CLI knows every parameter."""
+    """For every decision of a plan, bash parses its script and the CLI knows every parameter."""
     plan = planned(decisions, prefixes=["10.1.0.0/16"])
     script = everything(plan)
 
@@ -145,7 +145,7 @@ def test_every_script_is_shell_and_every_call_exists(decisions):
 
 class TestBlocks:
     def test_what_only_a_person_can_call_done_ends_a_block(self):
-        """What follows the test in the test VPC is not pasted together with its beginning."""
+        """The changes after the test in the test VPC are a separate block."""
         plan = planned(Decisions(test_vpc=TestVpc("10.255.0.0/24")))
         [tried] = [step for step in plan.forward if step.number == 6]
 
@@ -155,7 +155,7 @@ class TestBlocks:
         assert "delete-vpc" in second
 
     def test_the_cutover_refuses_to_begin_for_nothing(self):
-        """The first block of the way forward that interrupts ends the shell without a new side."""
+        """The first interrupting forward block ends the shell if the new side does not exist."""
         plan = planned()
         [stop] = [step for step in plan.forward if step.number == 7]
         [block] = blocks(plan, stop)
@@ -164,7 +164,7 @@ class TestBlocks:
         assert not blocks(plan, replace(stop, changes=()))
 
     def test_the_claim_comes_and_goes_with_the_change_number(self):
-        """A person who carries the plan out leaves the same tags, and takes the same away."""
+        """An operator with the AWS CLI sets and removes the same tags as the program."""
         script = everything(planned(Decisions(change="CHG1")))
 
         assert '"Key=vpnmigrate:claim,Value=$HOLDER" Key=vpnmigrate:change,Value=CHG1' in script
@@ -172,7 +172,7 @@ class TestBlocks:
         assert "vpnmigrate:change" not in everything(planned())
 
     def test_the_way_back_takes_away_a_test_vpc_half_built(self):
-        """Going back by hand from within step 6 leaves nothing there."""
+        """A rollback with the AWS CLI from within step 6 removes the test VPC."""
         plan = planned(Decisions(test_vpc=TestVpc("10.255.0.0/24")))
 
         [away] = [step for step in back(plan) if step.number == 6]
@@ -181,7 +181,7 @@ class TestBlocks:
         assert next(step for step in plan.back if step.number == 6).changes == ()
 
     def test_a_route_of_somebody_else_stays(self):
-        """A route is re-pointed only if it still points at the gateway that leaves."""
+        """A route is replaced only if its target is still the leaving gateway."""
         step = PlannedStep(9, "", Phase.CUTOVER, (changes.ReplaceRoute(MAIN, "10.9.0.0/16", OLD),))
 
         [block] = blocks(a_plan(), step)
@@ -189,7 +189,7 @@ class TestBlocks:
         assert block.startswith(f'if [[ "$(target {MAIN} 10.9.0.0/16)" = "$NEW_VGW"" "* ]]; then')
 
     def test_old_keys_are_in_no_command(self):
-        """A key that is used again is named by its variable, on standard input alone."""
+        """A reused key appears only as a variable, on standard input."""
         plan = planned(Decisions(keys=KeyMode.REUSE))
         [step] = [step for step in plan.forward if step.number == 3]
         [block] = blocks(plan, step)
@@ -200,7 +200,7 @@ class TestBlocks:
         assert '"PreSharedKey": "$KEY_1"' in block
 
     def test_nothing_old_is_deleted_before_the_new_side_carries(self):
-        """The block of step 11 looks at attachment and tunnels first."""
+        """The block of step 11 checks the attachment and the tunnels first."""
         plan = planned()
         [step] = [step for step in plan.finalize if step.number == 11]
         [block] = blocks(plan, step)
@@ -210,7 +210,7 @@ class TestBlocks:
 
 
 def test_roles_in_prose_become_ids():
-    """A task at a device names the resources that were made, and no shell text in it is run."""
+    """A task at a device names the created resources, and shell text in it is not executed."""
     names = ShellNames(a_plan())
 
     word = names.prose("traffic flows through gateway: $(id) connection/vpn-old, the gateway")

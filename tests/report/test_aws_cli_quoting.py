@@ -1,4 +1,4 @@
-"""A word of the shell is the text it stands for, and shows every character of it."""
+"""Shell quoting preserves the text and shows every character of it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TEXTS = [
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("shell", SHELLS)
 def test_the_shell_reads_the_very_text(shell, text):
-    """Escapes are the shell's own, so nothing of the text is lost."""
+    """The escapes are the shell's own, so no text is lost."""
     word = quoted(text)
 
     assert word.isprintable()
@@ -42,7 +42,7 @@ def test_the_shell_reads_the_very_text(shell, text):
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_json_for_the_cli_is_ascii(text):
-    """What the CLI reads is what was meant, and what a reader sees is what the shell gets."""
+    """The JSON for the CLI is equivalent, and no character in it is invisible."""
     written = as_json({"Value": text})
 
     assert written.isascii()

@@ -1,4 +1,4 @@
-"""Keys that are used again: sent by hand without a file, an argument or a variable that stays."""
+"""Reused keys in the AWS CLI blocks: without a file, an argument or a remaining variable."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ aws() {
 
 
 def paste(shell: str, place: Path, found: str, *, fails: bool) -> subprocess.CompletedProcess[str]:
-    """Run the block that creates a connection with re-used keys, with a stub for the CLI."""
+    """Run the block that creates a connection with reused keys, with a stub for the CLI."""
     plan = a_plan(before=a_survey(), decisions=Decisions(keys=KeyMode.REUSE))
     change = CreateVpnConnection(
         connection_role(OLD_VPN),
@@ -69,7 +69,7 @@ def paste(shell: str, place: Path, found: str, *, fails: bool) -> subprocess.Com
 
 @pytest.fixture(params=["bash", "zsh"])
 def shell(request: pytest.FixtureRequest) -> str:
-    """Name a shell that an operator may paste into."""
+    """Return the path of a shell that an operator may use."""
     found = shutil.which(request.param)
     if found is None:
         pytest.skip(f"this machine has no {request.param}")
@@ -77,7 +77,7 @@ def shell(request: pytest.FixtureRequest) -> str:
 
 
 def test_the_cli_reads_the_keys_from_standard_input(shell, tmp_path):
-    """They are in the options, in the order of the tunnels, and on no command line."""
+    """The keys are in the options, in the order of the tunnels, and not on a command line."""
     done = paste(shell, tmp_path, "\n".join(KEYS), fails=False)
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -91,7 +91,7 @@ def test_the_cli_reads_the_keys_from_standard_input(shell, tmp_path):
 
 
 def test_nothing_stays_when_the_creation_fails(shell, tmp_path):
-    """A throttled call left a file with both keys in the folder for temporary files."""
+    """A throttled call leaves no file with keys in the temporary directory."""
     done = paste(shell, tmp_path, "\n".join(KEYS), fails=True)
 
     assert done.returncode != 0
@@ -104,7 +104,7 @@ def test_nothing_stays_when_the_creation_fails(shell, tmp_path):
 
 @pytest.mark.parametrize("found", ["", "only-one"])
 def test_without_both_keys_nothing_is_created(shell, tmp_path, found):
-    """An empty key would be sent, and AWS would choose another one or refuse."""
+    """An empty key would be refused, or replaced by AWS."""
     done = paste(shell, tmp_path, found, fails=False)
 
     assert done.returncode != 0

@@ -1,4 +1,4 @@
-"""The door to the terminal."""
+"""Output to the terminal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Gone(io.StringIO):
 
 
 def test_a_reader_that_left_is_no_failure():
-    """``status | head`` ends without a complaint."""
+    """``status | head`` ends without an error."""
     for results in (TextResults(Gone()), JsonResults(Gone())):
         results.print("text", {"a": 1})
     Console(Gone()).print_line("message")
@@ -31,7 +31,7 @@ class Full(io.StringIO):
 
 
 def test_a_result_that_a_full_disk_cut_off_is_a_failure():
-    """``report > FILE`` does not end well with half a report; a message lost is no failure."""
+    """``report > FILE`` fails with half a report; a lost message is not a failure."""
     for results in (TextResults(Full()), JsonResults(Full())):
         with pytest.raises(VpnMigrateError, match="No space left"):
             results.print("text", {"a": 1})
@@ -39,7 +39,7 @@ def test_a_result_that_a_full_disk_cut_off_is_a_failure():
 
 
 def test_results_are_text_or_one_document():
-    """With --json standard output holds one JSON document and nothing else."""
+    """With --json standard output is one JSON document."""
     text, document = io.StringIO(), io.StringIO()
 
     TextResults(text).print("told", {"a": 1})
@@ -50,7 +50,7 @@ def test_results_are_text_or_one_document():
 
 
 def test_what_a_terminal_cannot_show_is_spelled_out():
-    """A name in another script is no reason to fail on a terminal that only knows ASCII."""
+    """A non-ASCII name does not fail on an ASCII terminal."""
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
 
@@ -60,7 +60,7 @@ def test_what_a_terminal_cannot_show_is_spelled_out():
 
 
 class Interrupted(io.FileIO):
-    """A descriptor at which a signal arrives in the middle of the first write."""
+    """Descriptor that receives a signal in the middle of the first write."""
 
     handler: Callable[[], None] | None = None
 
@@ -72,7 +72,7 @@ class Interrupted(io.FileIO):
 
 
 def test_a_signal_in_the_middle_of_a_write_is_told_and_ends_nothing(tmp_path):
-    """A handler that speaks while a line is being written must not end a run in its outage."""
+    """A signal handler that prints during a write must not end a run in its outage."""
     raw = Interrupted(tmp_path / "said", "w")
     with io.TextIOWrapper(io.BufferedWriter(raw), "utf-8", line_buffering=True) as stderr:
         console = Console(stderr)

@@ -1,4 +1,4 @@
-"""The back-out deadline and the commit-confirm as every view tells them."""
+"""The back-out deadline and commit-confirm in every view."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ARMED = Armed(timedelta(minutes=15), 7, "desk")
 
 
 def view(*records: object, minutes: int = 30, watchdog: int | None = None) -> RunStatusView:
-    """Stand where *records* lead to, *minutes* after the beginning."""
+    """Return the status after *records*, *minutes* after the start."""
     return RunStatusView(
         run="m-7f3c",
         fingerprint="f",
@@ -47,21 +47,21 @@ def view(*records: object, minutes: int = 30, watchdog: int | None = None) -> Ru
 
 @pytest.mark.parametrize(
     ("minutes", "text"),
-    [(30, "decide within 1 h"), (95, "PAST THE BACK-OUT DEADLINE for 5 min")],
+    [(30, "decide within 1 h"), (95, "PAST THE BACK-OUT DEADLINE by 5 min")],
 )
 def test_status_counts_down_to_the_deadline_and_past_it(minutes, text):
-    """Whoever looks from another terminal reads by when to decide."""
+    """``status`` in another terminal shows the deadline."""
     assert text in status.one(view(*DOWN, minutes=minutes))
     assert status.fields(view(*DOWN))["back_out_deadline"] == AT.isoformat()
 
 
 def test_green_has_decided():
-    """Once traffic is verified there is nothing left to decide."""
+    """Verified traffic ends the deadline."""
     assert "decide" not in status.one(view(*DOWN, TrafficVerified(BEGAN)))
 
 
 def test_the_waiting_line_counts_down_while_traffic_is_down():
-    """Who waits in the outage sees how long they still may."""
+    """A wait in the outage shows the remaining time."""
     clock = VirtualClock(BEGAN + timedelta(minutes=80))
     outage = OutageClock(clock, None)
     for entry in a_journal(*DOWN):
@@ -71,21 +71,21 @@ def test_the_waiting_line_counts_down_while_traffic_is_down():
 
 
 def test_a_resumed_cutover_counts_down_as_well():
-    """The deadline of the process before is that of the one that goes on."""
+    """A resuming process shows the deadline of the previous process."""
     outage = OutageClock(VirtualClock(AT), BEGAN, AT)
 
     assert "PAST THE BACK-OUT DEADLINE" in outage.waiting(8, "x", timedelta(0), timedelta(hours=1))
 
 
 def test_progress_says_that_the_deadline_has_passed():
-    """It is loud, and says what follows."""
+    """The line is in capitals and names the consequence."""
     narrator = Narrator()
 
     lines = [
         line for e in a_journal(SET, DeadlinePassed(AT)) for line in map(str, narrator.lines(e))
     ]
 
-    assert any("to be green, or going back, by 2026-01-17 03:30:00Z" in line for line in lines)
+    assert any("back-out deadline: 2026-01-17 03:30:00Z" in line for line in lines)
     assert any("THE BACK-OUT DEADLINE, 03:30:00Z, HAS PASSED" in line for line in lines)
 
 
@@ -94,61 +94,63 @@ ON = RunCommands("m-7")
 
 @pytest.mark.parametrize(("on", "asks", "text"), [(ON, True, 4), (ON, False, 2), (None, True, 2)])
 def test_who_has_to_decide_reads_the_commands_that_do(on, asks, text):
-    """They name the run; where nobody is asked, and in a report, there are none to paste."""
+    """The commands name the run; without a question, and in a report, there are none."""
     passed = DeadlinePassed(AT, asks)
 
     lines = [line for e in a_journal(passed) for line in map(str, Narrator(on).lines(e))][1:]
 
     assert len(lines) == text
     assert any(line.endswith("to roll back: vpnmigrate abort m-7") for line in lines) is (text == 4)
-    assert any(line.endswith("to go on:     vpnmigrate continue m-7") for line in lines) is (
+    assert any(line.endswith("to continue:  vpnmigrate continue m-7") for line in lines) is (
         text == 4
     )
 
 
 def test_the_span_left_never_says_less_than_nothing():
-    """At the deadline itself it has passed."""
-    assert gates.left(AT, AT) == "PAST THE BACK-OUT DEADLINE for 0 s"
+    """At the deadline itself the deadline has passed."""
+    assert gates.left(AT, AT) == "PAST THE BACK-OUT DEADLINE by 0 s"
 
 
 def test_an_unconfirmed_run_shouts_until_when():
-    """The status of a migration that goes back by itself says so, and that nobody else will."""
+    """The status of an unconfirmed migration shows the automatic rollback, or that it is off."""
     green = (*DOWN, ARMED, TrafficVerified(BEGAN))
 
     in_time = status.one(view(*green, watchdog=7, minutes=10))
-    assert "UNCONFIRMED: goes back by itself at 2026-01-17" in in_time
+    assert "UNCONFIRMED: automatic rollback at 2026-01-17" in in_time
     late = " ".join(status.one(view(*green, watchdog=7)).split())
-    assert "NOT CONFIRMED in time" in late
+    assert "NOT CONFIRMED by" in late
     assert "it is being rolled back" in late
-    assert "NOTHING GOES BACK BY ITSELF" in " ".join(status.one(view(*green)).split())
+    assert "AUTOMATIC ROLLBACK IS OFF" in " ".join(status.one(view(*green)).split())
     assert "UNCONFIRMED" not in status.one(view(*green, Confirmed("bob", "desk")))
 
 
 def test_a_stopped_watchdog_is_told_as_one():
-    """It lives and does nothing: nobody waits for it."""
+    """A suspended watchdog is not relied on."""
     green = replace(view(*DOWN, ARMED, TrafficVerified(BEGAN)), stopped_watchdog=7)
 
     output = " ".join(status.one(green).split())
 
-    assert "NOTHING GOES BACK BY ITSELF: the watchdog, process 7, is stopped" in output
+    assert "AUTOMATIC ROLLBACK IS OFF: the watchdog process 7 is suspended" in output
     assert "by itself at" not in output
 
 
 def test_what_the_watchdog_has_trouble_with_is_told():
-    """Why it could not roll back, and when it tries again; nothing once it has."""
+    """The status shows why the rollback failed and when it is retried, until it succeeds."""
     retry = Retry("AWS cannot be read", BEGAN + timedelta(minutes=31))
     late = replace(view(*DOWN, ARMED, TrafficVerified(BEGAN), watchdog=7), retry=retry)
 
     output = " ".join(status.one(late).split())
 
-    assert "process 7 could not roll back yet, and tries again in 1 min: AWS cannot be" in output
+    assert "process 7 could not roll back yet, and retries in 1 min: AWS cannot be" in output
     assert late.watchdog_trouble == status.fields(late)["watchdog_trouble"]
-    assert "is gone; its last try" in replace(late, watchdog=None).watchdog_trouble
+    assert (
+        "is not running; its last rollback attempt" in replace(late, watchdog=None).watchdog_trouble
+    )
     assert replace(late, retry=None).watchdog_trouble == ""
 
 
 def test_a_pause_is_told_with_whose_it_is():
-    """A paused run says by whom and since when, and what lifts it."""
+    """A paused run shows by whom, since when, and how to continue."""
     paused = view(StepBegun(3, "x"), Paused("bob", "desk"))
 
     assert "paused by bob on desk since 2026-01-17" in status.one(paused)

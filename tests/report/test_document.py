@@ -1,4 +1,4 @@
-"""One document in three forms, none of which what it quotes can break out of."""
+"""One document in three forms, each safe against injection."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DOCUMENT = ReportDocument(
 
 
 def test_text_fits_a_terminal_and_moves_no_cursor():
-    """Whatever a name tag holds, lines stay within eighty columns and hold no control codes."""
+    """For any name tag, lines stay within 80 columns and contain no control characters."""
     output = text(DOCUMENT)
 
     assert all(len(line) <= 80 for line in output.splitlines())
@@ -26,7 +26,7 @@ def test_text_fits_a_terminal_and_moves_no_cursor():
 
 
 def test_markdown_keeps_what_it_quotes_in_its_cell():
-    """A bar or a line's end in a value makes no new cell, no heading, no link and no tag."""
+    """A bar or a line end in a value creates no cell, heading, link or tag."""
     (row,) = [line for line in markdown(DOCUMENT).splitlines() if line.startswith("| now")]
 
     assert row.replace("\\|", "").count("|") == 3
@@ -35,7 +35,7 @@ def test_markdown_keeps_what_it_quotes_in_its_cell():
 
 
 def test_html_is_one_page_that_runs_and_loads_nothing():
-    """The page has no script, no link and no image, whatever was put into it."""
+    """The page has no script, link or image, whatever its values."""
     seen: set[str] = set()
 
     class Reader(HTMLParser):

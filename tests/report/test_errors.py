@@ -1,4 +1,4 @@
-"""What an operator reads when something went wrong."""
+"""Error messages for the operator."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FINDINGS = (
 
 class TestText:
     def test_says_what_happened_and_what_to_do(self):
-        """The message comes first, the advice last, and nothing else."""
+        """The output is the message followed by the advice."""
         error = errors.WrongAccountError("the plan is for 1, you are 2", advice="use --profile")
 
         assert (
@@ -28,14 +28,14 @@ class TestText:
         )
 
     def test_shows_blockers_before_warnings(self):
-        """What forbids the migration is read first."""
+        """Blocking findings come first."""
         text = view.error_text(errors.PreflightError("cannot be planned", FINDINGS), Invocation())
 
         assert text.index("VPM-B002 BLOCKS: quota") < text.index("VPM-W001 warns: later")
-        assert "    Mend: ask for more" in text
+        assert "    What to do: ask for more" in text
 
     def test_shows_drift_field_by_field(self):
-        """Each difference is an item of its own."""
+        """Each difference is a separate item."""
         text = view.error_text(
             errors.DriftError("changed", ["rtb-1: propagation is gone", "vpn-2: x"]), Invocation()
         )
@@ -43,7 +43,7 @@ class TestText:
         assert text.splitlines()[1:] == ["  - rtb-1: propagation is gone", "  - vpn-2: x"]
 
     def test_a_bug_names_the_evidence_and_shows_no_traceback(self):
-        """A defect is admitted, with the journal and the log to send along."""
+        """An unexpected exception is reported as a bug, with the journal and the crash log to attach."""
         text = view.bug(KeyError("x"), kept=Path("/runs/crash.log"), invocation=Invocation())
 
         assert "This is a bug in vpnmigrate: KeyError." in text
@@ -63,7 +63,7 @@ class TestJson:
         ],
     )
     def test_has_what_where_next_and_the_exit_code(self, error, where, code):
-        """A program can act on a failure without reading prose."""
+        """A program can handle a failure without parsing prose."""
         document = view.error_json(error, where="vpnmigrate apply", invocation=Invocation())[
             "error"
         ]
@@ -81,7 +81,7 @@ class TestJson:
         )
 
     def test_has_findings_and_differences(self):
-        """The particulars are values, not text."""
+        """The details are values, not text."""
         preflight = view.error_json(
             errors.PreflightError("x", FINDINGS), where="w", invocation=Invocation()
         )["error"]

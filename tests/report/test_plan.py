@@ -1,4 +1,4 @@
-"""What a change board reads."""
+"""The plan as text and JSON."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TestText:
         assert [line for line in text.splitlines() if len(line) > 80] == []
 
     def test_is_plain_ascii_without_colour(self, text):
-        """A plan reads the same on paper and in a ticket."""
+        """A plan looks the same on paper and in a ticket."""
         assert text.isascii()
         assert "\x1b" not in text
 
@@ -47,24 +47,24 @@ class TestText:
         ],
     )
     def test_shows_what_moves(self, text, fact):
-        """Account, Region, gateway, VPC, connections, findings and fingerprint are all there."""
+        """Account, Region, gateway, VPC, connections, findings and fingerprint are shown."""
         assert fact in text
 
     def test_shows_each_table_that_refers_to_the_gateway(self, text):
-        """A table with propagation and static routes shows both, an edge table says so."""
+        """A table with propagation and static routes shows both, an edge table is named as one."""
         assert (
-            "rtb-1111aaaa (main): propagation on, 1 route taken up; static\n"
+            "rtb-1111aaaa (main): propagation on, 1 propagated route; static\n"
             "      172.16.0.0/12" in text
         )
         assert "rtb-2222bbbb: edge table of the gateway" in text
         assert "1 other table, not touched" in text
 
     def test_leaves_out_deleted_connections(self, text):
-        """EC2's ghosts are not part of the change."""
+        """Deleted connections that EC2 still lists are not part of the change."""
         assert "vpn-gone" not in text
 
     def test_marks_the_outage_around_what_interrupts(self, text):
-        """The outage begins right before the first change of the cutover and ends in step 10."""
+        """The outage begins immediately before the first change of the cutover and ends in step 10."""
         lines = [line.strip() for line in text.splitlines()]
         begins = lines.index("----  THE OUTAGE BEGINS with the next change")
         ends = next(i for i, line in enumerate(lines) if line.startswith("----  THE OUTAGE ENDS"))
@@ -74,7 +74,7 @@ class TestText:
         assert "when 2 of 2 tunnels are UP" in lines[ends]
 
     def test_a_way_back_that_asks_nobody_ends_its_outage_before_the_clean_up(self):
-        """Where old tunnels stay enabled traffic returns in step 10, not with the last deletion."""
+        """If old tunnels stay enabled, traffic returns in step 10, not with the last deletion."""
         plan = a_plan()
         interrupted = next(step for step in plan.back if step.phase is Phase.CUTOVER)
         last = PlannedStep(LAST_OF_CUTOVER, "Switch the tunnels", Phase.CUTOVER)
@@ -87,12 +87,12 @@ class TestText:
             invocation=Invocation(),
         )
 
-        way_back = text[text.index("THE WAY BACK") : text.index("STEP 11")]
+        way_back = text[text.index("\nROLLBACK\n") : text.index("STEP 11")]
         assert way_back.count("THE OUTAGE ENDS") == 1
         assert way_back.index("THE OUTAGE ENDS") < way_back.index("(clean-up)")
 
     def test_shows_every_change(self, text):
-        """The board approves what will be done, and nothing else is done."""
+        """The board sees every change that will be made."""
         folded = " ".join(text.split())
         plan = a_plan()
         changes = [c for s in (*plan.forward, *plan.back, *plan.finalize) for c in s.changes]
@@ -100,7 +100,7 @@ class TestText:
         assert [str(change) for change in changes if str(change) not in folded] == []
 
     def test_ends_with_commands_that_can_be_pasted(self, text):
-        """The next commands name the file the plan was written to."""
+        """The next commands name the plan's file."""
         assert "vpnmigrate rehearse plan.json" in text
         assert text.splitlines()[-1].strip().endswith("vpnmigrate apply plan.json")
 
@@ -122,7 +122,7 @@ class TestText:
 
 class TestDecisions:
     def test_every_decision_is_told(self):
-        """What differs from the default can be read, and what does not as well."""
+        """Every decision is shown, including defaults."""
         decisions = Decisions(
             asn=65001,
             test_vpc=TestVpc("10.9.0.0/24", ("ping", "10.9.0.4")),
@@ -137,16 +137,16 @@ class TestDecisions:
         )
 
         assert "Amazon-side ASN 65001" in text
-        assert "10.9.0.0/24, judged by: ping 10.9.0.4" in text
+        assert "10.9.0.0/24, tested by: ping 10.9.0.4" in text
         assert "IKE ikev2, DPD after 40 s" in text
-        assert "not asked for prefix 10.1.0.0/16" in text
-        assert "re-created too" in text
+        assert "not required prefix 10.1.0.0/16" in text
+        assert "recreated too" in text
         assert "hook before-cutover, for at most 30 s: /usr/bin/ask 'may we'" in text
 
 
 class TestJson:
     def test_is_the_plan_itself_and_where_it_lies(self):
-        """A program reads the same fields as the file has."""
+        """The JSON has the same fields as the file."""
         document = json.loads(
             json.dumps(view.as_json(a_plan(), a_proof(), file="plan.json", invocation=Invocation()))
         )

@@ -1,4 +1,4 @@
-"""What a watching operator reads while a run goes on."""
+"""Progress output during a run."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ def lines_of(*records):
 
 class TestNarrator:
     def test_a_step_says_which_of_eleven_it_is(self):
-        """The operator always knows how far the run is."""
+        """Each line of a step has its number out of eleven."""
         assert lines_of(StepBegun(8, "Swap gateways"), StepSettled(8)) == [
             "02:00:20Z step 8 of 11: Swap gateways",
-            "02:00:30Z   step 8 settled",
+            "02:00:30Z   step 8 done",
         ]
 
     def test_what_others_took_away_is_named(self):
-        """A loss is never silent."""
+        """Every loss is reported."""
         assert lines_of(StepSettled(9, lost=("rtb-1 is gone",)))[1].endswith("rtb-1 is gone")
 
     def test_a_change_is_told_before_its_answer(self):
-        """The intent is shown when it is durable; only an answer with news is told."""
+        """The intent is shown when it is durable; an answer only if it adds information."""
         assert lines_of(Intended(1, 8, DETACH), Answered(1, Performed())) == [
             f"02:00:20Z   detach {OLD} from {VPC}"
         ]
 
     def test_a_bad_answer_names_its_change(self):
-        """Refusals, delays and lost answers say which call they are about."""
+        """Refusals, delays and lost answers name their call."""
         answers = (
             Later("throttled", timedelta(minutes=2)),
             Refused("UnauthorizedOperation", "no"),
@@ -66,24 +66,24 @@ class TestNarrator:
             assert str(DETACH) in line
 
     def test_a_created_id_is_shown(self):
-        """New ids are told as soon as they are known."""
+        """New ids are shown as soon as they are known."""
         assert lines_of(Intended(1, 2, DETACH), Answered(1, Performed(made=NEW)))[1].endswith(NEW)
 
     def test_the_outage_is_marked_at_both_ends(self):
-        """Begin, end and length of the outage stand out."""
+        """Start, end and duration of the outage are marked."""
         lines = lines_of(OutageBegan(BEGAN), OutageEnded(BEGAN, timedelta(seconds=101)))
 
         assert lines[0].endswith("OUTAGE BEGINS")
         assert lines[1].endswith("OUTAGE ENDED after 1 min 41 s")
 
     def test_words_name_their_speaker(self):
-        """Who said that a device is ready can be read."""
+        """A confirmation shows who gave it."""
         assert lines_of(OperatorConfirmed(Confirmation.DEVICES_CONFIGURED, "ann", "host"))[
             0
-        ].endswith("ann said: devices-configured")
+        ].endswith("ann confirmed: devices-configured")
 
     def test_gates_are_a_table(self):
-        """Each gate has a line; what is closed says what it asks for and what to do."""
+        """Each gate has a line; one that does not pass has its requirement and advice."""
         closed = GateResult(Gate.WINDOW, GateVerdict.FAIL, "over", "2 to 4", "plan again")
         forced = GateResult(Gate.CLOCK, GateVerdict.UNKNOWN, "no date", "5 min", "", "NTP is late")
         opened = GateResult(Gate.WORLD, GateVerdict.PASS, "no differences", "as planned")
@@ -91,18 +91,18 @@ class TestNarrator:
         lines = lines_of(GatesSeen(Milestone.CUTOVER, (opened, closed, forced)))
 
         assert [line.removeprefix("02:00:20Z ") for line in lines] == [
-            "gates before the cutover: 1 of 3 closed, 1 FORCED",
+            "gates before the cutover: 1 of 3 not passed, 1 FORCED",
             "  PASS    world-equals-plan       no differences",
             "  FAIL    window                  over",
             "          required: 2 to 4",
             "          to do: plan again",
             "  FORCED  clock                   no date",
             "          required: 5 min",
-            "          UNKNOWN, and forced because: NTP is late",
+            "          UNKNOWN, forced because: NTP is late",
         ]
 
     def test_a_force_is_loud(self):
-        """Nobody can overlook that a gate was forced, by whom and why."""
+        """A forced gate is shown with its operator and reason."""
         (line,) = lines_of(Forced(Milestone.CUTOVER, Gate.CLOCK, "NTP is late", "no date", "ann"))
 
         assert line.endswith(
@@ -110,7 +110,7 @@ class TestNarrator:
         )
 
     def test_text_from_outside_is_made_harmless(self):
-        """An error message of a server cannot steer the terminal."""
+        """An error message of a server cannot control the terminal."""
         assert "\x1b" not in lines_of(Noted("a\x1b[2J"))[0]
 
 
@@ -121,7 +121,7 @@ class TestPlainProgress:
         return PlainProgress(Console(out), clock), clock, out
 
     def test_a_wait_says_how_long_of_what_limit(self):
-        """Nobody has to guess whether waiting longer makes sense."""
+        """A wait shows its limit."""
         progress, _, out = self.progress()
 
         progress.on_wait(8, "vgw-1 is detaching", timedelta(seconds=22), timedelta(minutes=45))
@@ -129,7 +129,7 @@ class TestPlainProgress:
         assert out.getvalue() == "02:00:00Z   step 8 waits 22 s of 45 min: vgw-1 is detaching\n"
 
     def test_a_wait_before_the_first_step_names_none(self):
-        """What is waited for before a run sets out belongs to no step."""
+        """A wait before the start of a run belongs to no step."""
         progress, _, out = self.progress()
 
         progress.on_wait(0, "not certain yet", timedelta(), timedelta(minutes=4))
@@ -161,7 +161,7 @@ class TestPlainProgress:
 
 class TestTerminalProgress:
     def test_keeps_lines_and_redraws_the_wait(self):
-        """What happened stays on the screen; what is waited for is replaced."""
+        """Log lines stay on the screen; the wait is redrawn."""
         out = io.StringIO()
 
         with TerminalProgress(Console(out), VirtualClock(BEGAN)) as progress:

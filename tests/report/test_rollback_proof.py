@@ -1,4 +1,4 @@
-"""What the proof of return tells a change board."""
+"""The rollback proof as text and JSON."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from vpnmigrate.report import rollback_proof as view
 STUCK = DeadEnd("step 9, after: delete vgw-old", Direction.ROLLBACK, "vgw-old is gone")
 
 
-def test_the_longest_way_back_is_printed():
-    """The number of states, the longest way back, its limit and where it begins are told."""
+def test_the_longest_rollback_is_printed():
+    """The number of states and the longest rollback with its limit and start are shown."""
     text = " ".join(view.proof_text(a_proof()).split())
 
-    assert "each of 107 states" in text
-    assert "at most 10 changes, with traffic back within 2 h 15 min" in text
-    assert "begins at step 10, after: disable the old tunnels" in text
+    assert "each of the 107 states" in text
+    assert "at most 10 changes with traffic restored within 2 h 15 min" in text
+    assert "starts at step 10, after: disable the old tunnels" in text
 
 
 def test_a_dead_end_is_told_with_its_state_and_reason():
-    """A state without a way back is named, and so is why."""
+    """A state without a rollback is named with the reason."""
     text = " ".join(view.proof_text(a_proof(STUCK)).split())
 
-    assert "1 dead end, first: no way back from step 9, after: delete vgw-old" in text
+    assert "1 dead end, first: no rollback from step 9, after: delete vgw-old" in text
     assert "vgw-old is gone" in text
 
 
 def test_many_dead_ends_are_counted():
-    """A few are spelled out; the others are counted."""
+    """A few dead ends are listed; the others are counted."""
     text = view.proof_text(a_proof(*[STUCK] * 9))
 
     assert text.count("DEAD END") == view.DEAD_ENDS_SHOWN

@@ -1,4 +1,4 @@
-"""The change document: complete, the same each time, and safe whatever the account holds."""
+"""The runbook: complete, deterministic, and safe for any content of the account."""
 
 from __future__ import annotations
 
@@ -37,28 +37,28 @@ class TestMarkdown:
             "Staging: steps 1 to 6",
             "Cutover: steps 7 to 10",
             "Decision deadline",
-            "Back-out",
+            "Rollback",
             "Stuck",
             "Post-checks",
             "Communications",
-            "Finalize: a change of its own",
+            "Finalize: a separate change",
             "Known failures",
         ],
     )
     def test_has_every_chapter(self, text, chapter):
-        """A change board finds everything it asks for under a heading of its own."""
+        """Every chapter has its heading."""
         assert f"\n## {chapter}\n" in text
 
     def test_counts_the_cutover_from_its_beginning(self, text):
-        """Times are those of the rehearsal: T+ from step 7, S+ from staging."""
+        """Times are those of the rehearsal: T+ from step 7, S+ for staging."""
         assert re.findall(r"^\| F\d+ \| (\S+) \|", text, re.MULTILINE) == [
             *("S+00:30", "S+01:00", "S+01:30", "S+02:00", "S+02:30", "S+03:00"),
             *("T+00:00", "T+00:30", "T+01:00", "T+01:30"),
         ]
 
     @pytest.mark.parametrize("row", ["F1", "F2", "F3", "F7", "F8", "F9", "F10", "B7", "B2", "R11"])
-    def test_every_row_says_all_that_is_needed_at_night(self, text, row):
-        """Command, expected lines, limit with its source, what if not, and the inverse."""
+    def test_every_row_is_complete(self, text, row):
+        """Each row has command, expected output, limit with source, alternative and inverse."""
         [section] = re.findall(rf"^### {row}: .*?(?=^##)", text, re.DOTALL | re.MULTILINE)
 
         for part in ("Command: `vpnmigrate ", "Expected:", "Limit: ", "If not: ", "Inverse: "):
@@ -66,7 +66,7 @@ class TestMarkdown:
         assert f"```bash {'forward' if row[0] == 'F' else ''}" in section
 
     def test_says_who_is_cut_off_from_what(self, text):
-        """Impact speaks of sites, networks and minutes."""
+        """The impact names sites, networks and durations."""
         assert "1 min 30 s" in text
         assert "10.1.0.0/16" in text
         assert f"cgw-1 at {a_customer_gateway().ip}" in text
@@ -75,8 +75,8 @@ class TestMarkdown:
         """The same plan gives the same bytes."""
         assert markdown(a_book()) == text
 
-    def test_data_is_no_markup(self):
-        """Tags and names cannot write chapters, links, tables, code or HTML of their own."""
+    def test_data_is_not_markup(self):
+        """Tags and names cannot create chapters, links, tables, code or HTML."""
         text = markdown(runbook_of(an_evil_plan(), a_rehearsal(), "plan.json", Invocation()))
         prose = re.sub(r"^(`{3,})bash.*?^\1$", "", text, flags=re.DOTALL | re.MULTILINE)
 
@@ -87,7 +87,7 @@ class TestMarkdown:
 
 
 def test_every_gate_of_the_program_is_in_it_once():
-    """What the program asks before cutover or finalize, the document lets people ask too."""
+    """The document has every gate that the program evaluates before cutover or finalize."""
     book = a_book()
 
     asked = [each.gate for each in (*book.gates, *book.finalize_gates)]
@@ -96,7 +96,7 @@ def test_every_gate_of_the_program_is_in_it_once():
 
 
 def test_a_plan_that_needs_approvals_says_how_they_are_given():
-    """The document asks for each, and its cutover command takes them."""
+    """The document lists the approvals, and its cutover command has them."""
     book = a_book(Decisions(approvals=Approvals(required=2)))
 
     assert "vpnmigrate approve plan.json --region eu-west-1" in [
@@ -105,8 +105,8 @@ def test_a_plan_that_needs_approvals_says_how_they_are_given():
     assert "--approval FILE --approval FILE" in book.cutover[0].command
 
 
-def test_gates_that_nobody_can_force_say_so():
-    """Forcing is offered by gate, and not where nothing would lead back."""
+def test_gates_that_cannot_be_forced_are_marked():
+    """The force option is shown by gate, except where it would prevent a rollback."""
     force = {each.gate: each.force for each in a_book().gates}
 
     assert force[Gate.WORLD].startswith("never: ")
@@ -115,7 +115,7 @@ def test_gates_that_nobody_can_force_say_so():
 
 class TestDeadline:
     def test_with_a_window_is_a_moment(self):
-        """The window's end, less the longest rehearsed way back, less the margin."""
+        """The deadline is the window's end, less the longest rehearsed rollback, less the margin."""
         window = Window(
             datetime(2026, 3, 7, 1, tzinfo=UTC), datetime(2026, 3, 7, 5, tzinfo=UTC), "tonight"
         )
@@ -125,14 +125,14 @@ class TestDeadline:
         assert deadline["latest start"] == "2026-03-07 04:18:00Z"
 
     def test_without_one_is_a_formula(self):
-        """A person can reckon it on paper."""
+        """Without a window the deadline is a formula."""
         deadline = dict(a_book().deadline)
 
         assert deadline["decision deadline"] == "window end - 10 min - 30 min ="
 
 
 def test_json_has_the_same_content():
-    """The document for programs is the same one, with a schema."""
+    """The JSON has the same content and a schema."""
     book = a_book(Decisions(test_vpc=TestVpc("10.255.0.0/24")))
 
     document = json.loads(json.dumps(as_json(book)))
@@ -144,7 +144,7 @@ def test_json_has_the_same_content():
 
 
 class Elements(HTMLParser):
-    """Reads a page into its elements and their texts, as a browser would."""
+    """The elements of a page and their texts."""
 
     def __init__(self, page):
         super().__init__()
@@ -159,7 +159,7 @@ class Elements(HTMLParser):
         self.texts.append(data)
 
     def named(self, tag):
-        """Give the attributes of every element of that name."""
+        """Return the attributes of every element with that name."""
         return [attributes for name, attributes in self.elements if name == tag]
 
 
@@ -169,7 +169,7 @@ def a_page(plan):
 
 class TestPage:
     def test_refers_to_nothing_outside_itself(self):
-        """It opens offline: no script, image, style, font or link from anywhere."""
+        """The page is self-contained: no external script, image, style, font or link."""
         page = Elements(a_page(a_plan()))
 
         assert {tag for tag, _ in page.elements} & {"script", "img", "link", "iframe"} == set()
@@ -180,14 +180,14 @@ class TestPage:
         assert policy.startswith("default-src 'none'")
 
     def test_every_link_leads_to_a_place_on_it(self):
-        """Contents and rows can be jumped to."""
+        """Every link has its target on the page."""
         page = Elements(a_page(a_plan()))
         places = {attrs["id"] for _, attrs in page.elements if "id" in attrs}
 
         assert {link["href"][1:] for link in page.named("a")} <= places
 
     def test_data_stays_text(self):
-        """Ids, tags and names make no element and no attribute, in prose or in a picture."""
+        """Ids, tags and names create no element and no attribute, in prose or in a picture."""
         ordinary, evil = Elements(a_page(a_plan())), Elements(a_page(an_evil_plan()))
 
         known = {tag for tag, _ in ordinary.elements}
@@ -196,7 +196,7 @@ class TestPage:
         assert any("<script>alert('x')</script>" in text for text in evil.texts)
 
     def test_has_the_shell_of_the_markdown(self):
-        """Both forms have the same blocks, to the letter."""
+        """Both forms have identical blocks."""
         plan = a_plan()
         fence = re.compile(r"^```bash .*?\n(.*?)\n```$", re.DOTALL | re.MULTILINE)
         fenced = fence.findall(markdown(a_book()))
@@ -208,7 +208,7 @@ class TestPage:
 
 
 class TestPictures:
-    def test_show_which_way_traffic_takes(self):
+    def test_show_the_path_of_traffic(self):
         """Before through the old gateway, during through none, after through the new one."""
         drawn = {p.moment: p for p in pictures_of(a_plan())}
 
@@ -226,7 +226,7 @@ class TestPictures:
 
     @pytest.mark.parametrize("plan", [a_plan(), a_large_plan()], ids=["small", "large"])
     def test_no_two_boxes_overlap_and_all_lie_within(self, plan):
-        """From one connection to ten, and up to sixty tables, everything can be read."""
+        """Boxes do not overlap, from one connection to ten and up to sixty tables."""
         for picture in pictures_of(plan):
             spans = [(box.x, box.y) for box in picture.boxes]
             assert len(set(spans)) == len(spans)
@@ -236,8 +236,8 @@ class TestPictures:
                 below = [b.y for b in picture.boxes if b.x == box.x and b.y > box.y]
                 assert not below or min(below) >= box.y + ROW
 
-    def test_many_tables_are_told_by_what_they_have_in_common(self):
-        """Sixty tables are four boxes, at the same places in every picture."""
+    def test_many_tables_are_grouped(self):
+        """Sixty tables become four boxes, at the same places in every picture."""
         columns = [
             [box for box in picture.boxes if box.x < 100] for picture in pictures_of(a_large_plan())
         ]
@@ -246,8 +246,8 @@ class TestPictures:
         assert {box.y for box in columns[0]} == {box.y for box in columns[1]}
         assert sum(int(box.lines[0].split()[0]) for box in columns[0]) == 60
 
-    def test_have_words_for_whoever_cannot_see_them(self):
-        """Each picture has a title and a description that say what it shows."""
+    def test_have_a_title_and_a_description(self):
+        """Each picture has a title and a description for screen readers."""
         page = a_page(a_plan())
 
         assert page.count('role="img"') == 3

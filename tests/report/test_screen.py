@@ -1,4 +1,4 @@
-"""The live screen: values in, lines out, for any window."""
+"""The live screen as lines, for any window size."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SIGHT = CutoverView(
         TunnelView(NEW, "198.18.149.59", up=True, detail="3 routes", readings=7),
         TunnelView(NEW, "198.18.41.170", up=False, detail="IPSEC IS UP"),
     ),
-    tables=(TableView("rtb-1", 5, 5), TableView("rtb-2", 4, 7, "172.16.0.0/16")),
+    tables=(TableView("rtb-1", 5, 5), TableView("rtb-2", 4, 7, "missing 172.16.0.0/16")),
     probes=(
         ProbeStats("10.1.0.5:22", 60, 12, False, BEGAN, BEGAN, BEGAN + 90 * SECOND),
         ProbeStats("10.1.0.6:22", 60, 0, True, BEGAN),
@@ -70,9 +70,9 @@ decide within 1 h 12 min: 03:13:41Z
 tunnels  1 of 2 UP
   vpn-0b0606ace732ef4a7 198.18.41.170   DOWN IPSEC IS UP
   vpn-0b0606ace732ef4a7 198.18.149.59   UP   3 routes, 7 readings
-routes   9 of 12 destinations lead where they did
-  rtb-2 4 of 7, lacks 172.16.0.0/16
-  rtb-1 5 of 5
+routes   9 of 12 restored
+  rtb-2: 4 of 7 routes, missing 172.16.0.0/16
+  rtb-1: 5 of 5 routes
 probes   12 of 120 lost
   10.1.0.5:22 IS LOST, 12 of 60 lost, 02:00:00Z to 02:01:30Z
   10.1.0.6:22 answers, none of 60 lost"""
@@ -84,7 +84,7 @@ def test_says_everything_at_80_columns():
 
 
 def test_uses_the_room_of_120_columns():
-    """What had to be folded at 80 columns stands on one line."""
+    """Lines that are folded at 80 columns are on one line."""
     lines = screen(SHOWN, 120, 40)
 
     assert lines[0].endswith("02:01:41Z")
@@ -95,7 +95,7 @@ def test_uses_the_room_of_120_columns():
 @pytest.mark.parametrize("width", [1, 5, 12, 20, 40, 80, 120, 300])
 @pytest.mark.parametrize("height", [1, 2, 3, 5, 10, 24, 60])
 def test_fits_any_window_and_always_shows_the_outage(width, height):
-    """No line is too long, no window too small, and the clock is first whatever happens."""
+    """Every window size works, no line is too long, and the outage clock is first."""
     lines = screen(SHOWN, width, height)
 
     assert 1 <= len(lines) <= max(1, min(height - 2, 16))
@@ -103,7 +103,7 @@ def test_fits_any_window_and_always_shows_the_outage(width, height):
     assert lines[0].startswith("OUTAGE 1 min 41 s"[: min(width, 9)])
 
 
-def test_what_is_not_well_is_shown_first_and_no_kind_of_thing_is_crowded_out():
+def test_problems_are_shown_first_and_every_kind_is_shown():
     """With ten connections the tunnels do not push routes and probes off the screen."""
     many = tuple(
         TunnelView(f"vpn-{n}", f"192.0.2.{n}", up=n != 17, detail="2 routes") for n in range(20)
@@ -113,12 +113,12 @@ def test_what_is_not_well_is_shown_first_and_no_kind_of_thing_is_crowded_out():
     lines = screen(shown, 80, 24)
 
     assert "  vpn-17 192.0.2.17      DOWN 2 routes" in lines
-    assert "  rtb-2 4 of 7, lacks 172.16.0.0/16" in lines
+    assert "  rtb-2: 4 of 7 routes, missing 172.16.0.0/16" in lines
     assert any("10.1.0.5:22 IS LOST" in line for line in lines)
 
 
 def test_is_plain_ascii():
-    """A message in any script, or one that would steer the terminal, leaves the screen readable."""
+    """Non-ASCII text and control characters are replaced."""
     odd = msgspec.structs.replace(
         WAITING, why="g\u00fcnstig \u2192 \x1b[2J \U0001f4a5 " + "\u4e2d" * 100
     )
@@ -129,46 +129,46 @@ def test_is_plain_ascii():
     assert text.replace("\n", "").isprintable()
 
 
-def test_the_wait_goes_on_between_two_looks():
-    """The clock of a wait runs with the time, not with AWS's answers."""
+def test_the_wait_advances_between_two_observations():
+    """The clock of a wait advances between observations."""
     later = replace(SHOWN, now=NOW + 30 * SECOND)
 
     assert screen(later, 80, 24)[1].startswith("waits 52 s of 1 h")
 
 
 def test_a_deadline_that_has_passed_is_loud():
-    """Who looks up too late sees how late it is, and how to turn back."""
+    """A passed deadline is shown with the command to abort."""
     late = replace(SHOWN, now=NOW + timedelta(minutes=73, seconds=30))
 
     lines = screen(late, 80, 24)
 
-    assert "PAST THE BACK-OUT DEADLINE for 1 min 30 s: 03:13:41Z" in lines
+    assert "PAST THE BACK-OUT DEADLINE by 1 min 30 s: 03:13:41Z" in lines
     assert "  to abort: vpnmigrate abort m-7f3c" in lines
 
 
 def test_a_deadline_that_asks_shows_both_answers():
-    """From whichever terminal the screen is looked at, the commands decide."""
+    """The screen shows both commands to choose from."""
     asks = Deadline(NOW, passed=True, asks=True)
     late = replace(SHOWN, state=altered(DOWN, deadline=asks), now=NOW + timedelta(minutes=73))
 
     lines = screen(late, 80, 24)
 
     assert "  to roll back: vpnmigrate abort m-7f3c" in lines
-    assert "  to go on:     vpnmigrate continue m-7f3c" in lines
+    assert "  to continue:  vpnmigrate continue m-7f3c" in lines
     assert not [line for line in lines if "to abort" in line]
 
 
 def test_a_cutover_that_is_not_confirmed_says_so():
-    """With commit-confirm the screen counts down, and shows what to type."""
+    """With commit-confirm the screen counts down and shows the command to confirm."""
     state = altered(DOWN, armed=Armed(timedelta(minutes=15), 1, "desk"), unconfirmed_since=NOW)
 
     lines = screen(replace(SHOWN, state=state), 80, 24)
 
-    assert "UNCONFIRMED: goes back in 15 min unless: vpnmigrate confirm m-7f3c" in lines
+    assert "UNCONFIRMED: automatic rollback in 15 min unless: vpnmigrate confirm m-7f3c" in lines
 
 
-def test_after_the_outage_green_and_soak_are_shown():
-    """Once traffic flows the screen tells how long it was down, and how long green has held."""
+def test_after_the_outage_stability_and_soak_are_shown():
+    """After the outage the screen shows its duration and how long traffic has been stable."""
     state = replay(
         a_journal(
             OutageBegan(BEGAN),
@@ -186,13 +186,13 @@ def test_after_the_outage_green_and_soak_are_shown():
 
     assert lines[0].startswith("traffic new (outage was 1 min 41 s)  step 10 of 11")
     assert lines[1:] == [
-        "green for 2 min of 10 min, 14 readings in a row of 3",
+        "stable for 2 min of 10 min, 14 readings in a row (3 required)",
         "DEGRADED: vpn-9 has 1 of 2 tunnels UP",
     ]
 
 
 def test_what_may_be_accepted_comes_with_a_command_that_can_be_pasted():
-    """Eighty columns are enough for it, with ids as long as EC2's."""
+    """The command fits 80 columns with ids of EC2's length."""
     new = VpnConnectionId("vpn-0b0606ace732ef4a7")
     short = Shortage(BGP, new, f"{new} has 1 of 2 tunnels UP (198.18.2.6 IPSEC IS DOWN)")
     state = replay(
@@ -201,7 +201,7 @@ def test_what_may_be_accepted_comes_with_a_command_that_can_be_pasted():
 
     lines = screen(ScreenContent(RunCommands("m-7f3c9a1b"), state, NOW), 80, 24)
 
-    assert lines[1].startswith(f"ONLY TUNNELS ARE LACKING: {new} has 1 of 2 tunnels UP")
+    assert lines[1].startswith(f"ONLY TUNNELS ARE MISSING: {new} has 1 of 2 tunnels UP")
     command = "\n".join(lines[2:4]).replace("\\\n", "").split()
     assert command == [
         *("to", "accept:", "vpnmigrate", "continue", "m-7f3c9a1b"),
@@ -209,19 +209,19 @@ def test_what_may_be_accepted_comes_with_a_command_that_can_be_pasted():
     ]
 
 
-def test_a_flap_is_not_passed_off_as_traffic():
-    """Traffic that was verified and lacks something again is not called flowing."""
+def test_a_flap_is_shown():
+    """Verified traffic with something missing again is shown as not stable."""
     state = replay(a_journal(OutageBegan(BEGAN), TrafficVerified(NOW), OutageEnded(NOW, SECOND)))
 
     (first, *_) = screen(
         ScreenContent(RunCommands("m-7f3c"), state, NOW, sight=CutoverView(green=None)), 80, 24
     )
 
-    assert first.startswith("traffic new, LACKING (outage was 1 s)")
+    assert first.startswith("traffic new, NOT STABLE (outage was 1 s)")
 
 
 def test_before_the_first_step_there_is_a_screen_too():
-    """A run that sets out shows that."""
+    """A run that starts has a screen."""
     assert screen(ScreenContent(RunCommands("m-7f3c"), replay([]), NOW), 40, 10) == [
-        "sets out" + " " * 23 + "02:01:41Z"
+        "starting" + " " * 23 + "02:01:41Z"
     ]

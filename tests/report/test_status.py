@@ -1,4 +1,4 @@
-"""Where runs stand."""
+"""The status of runs."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ MIGRATED = (*DOWN, OutageEnded(BEGAN, timedelta(seconds=101)), Finished(Directio
 
 class TestJson:
     def test_one_run_has_at_least_what_the_design_promises(self):
-        """A monitoring program finds every promised field of a run in one document."""
+        """The JSON of a run has every documented field."""
         document = json.loads(json.dumps(status.one_as_json(a_standing(*DOWN))))
 
         assert document["run"] == MIGRATION
@@ -70,7 +70,7 @@ class TestJson:
         assert document["next"] == f"vpnmigrate apply {MIGRATION}"
 
     def test_every_run_is_listed_under_runs(self):
-        """A list is a document too, with the same fields for each run."""
+        """The JSON list has the same fields for each run."""
         document = status.every_as_json([a_standing(), a_standing(*MIGRATED)], {})
 
         assert document["schema"] == status.SCHEMA
@@ -88,25 +88,25 @@ class TestJson:
         ],
     )
     def test_the_phase_follows_from_the_step(self, records, phase):
-        """Prepare, cutover, finalize and clean-up can be told apart."""
+        """The phase distinguishes prepare, cutover, finalize and clean-up."""
         assert status.one_as_json(a_standing(*records))["phase"] == phase
 
 
 class TestText:
     def test_an_open_outage_counts_on(self):
-        """While traffic is down the line says since when and how long."""
+        """During an outage the status shows its start and duration."""
         assert (
             "NONE: on-premises traffic is down since 2026-01-17 02:00:00Z, 5 min so far"
             in " ".join(status.one(a_standing(*DOWN)).split())
         )
 
     def test_a_process_that_is_gone_is_noticed(self):
-        """A run that was killed does not look as if it were going on."""
-        assert "its process is no longer there" in status.one(a_standing(*DOWN))
+        """A killed run is shown as stopped."""
+        assert "the process died" in status.one(a_standing(*DOWN))
         assert "no longer there" not in status.one(a_standing(*DOWN, alive=True))
 
     def test_a_task_shows_how_to_say_it_is_done(self):
-        """What is waited for comes with the command that answers it."""
+        """An open task has the command that confirms it."""
         output = status.one(
             a_standing(StepBegun(10, "Switch"), Intended(1, 10, ENABLE), alive=True)
         )
@@ -114,21 +114,21 @@ class TestText:
         assert "waits for  enable the tunnels of vpn-99" in output
         assert f"next       vpnmigrate done {MIGRATION} 10" in output
 
-    def test_a_process_at_work_is_not_to_be_helped(self):
-        """Nobody is sent to begin a second process that would be refused."""
+    def test_an_active_process_needs_no_second_one(self):
+        """While a process is active, the next command does not start a second one."""
         view = a_standing(*DOWN, alive=True)
 
         assert str(view.next) == f"vpnmigrate status {MIGRATION}"
         assert str(a_standing(*DOWN).next) == f"vpnmigrate apply {MIGRATION}"
 
     def test_a_hold_says_why(self):
-        """A run that rests on purpose names its reason once."""
+        """A held run has its reason once."""
         output = status.one(a_standing(StepSettled(6), Held("everything is prepared", 6)))
 
         assert output.count("everything is prepared") == 1
 
-    def test_no_runs_says_how_to_begin(self):
-        """An empty directory is no riddle."""
+    def test_no_runs_shows_how_to_start(self):
+        """Without runs the status shows how to start."""
         assert "vpnmigrate plan" in status.every([], {}, Invocation())
 
     def test_each_run_is_a_line_that_fits(self):
@@ -140,23 +140,23 @@ class TestText:
         assert len(found.splitlines()) >= 2
         assert all(len(line) <= 80 for line in found.splitlines())
 
-    def test_what_is_all_that_is_lacking_comes_with_the_command_that_accepts_it(self):
-        """Until somebody has; from then on who did, and why."""
+    def test_acceptable_shortages_have_the_accept_command(self):
+        """The accept command is shown until the shortage is accepted, then who accepted it and why."""
         lacks = (SET_OUT, *DOWN, Acceptable((SHORT,)))
         accepted = Accepted(SHORT, "one will do", "ann", "laptop")
         offered = " ".join(status.one(a_standing(*lacks)).split())
         taken = " ".join(status.one(a_standing(*lacks, accepted)).split())
 
-        assert "lacks only vpn-99 has 1 of 2 tunnels UP" in offered
+        assert "missing vpn-99 has 1 of 2 tunnels UP" in offered
         assert f"continue {MIGRATION} --accept-degraded vpn-99 --reason TEXT" in offered
-        assert "lacks only" not in taken
+        assert "missing" not in taken
         assert "--accept-degraded" not in taken
         assert "ACCEPTED DEGRADED, by ann on laptop" in taken
 
 
 class TestOutcome:
     def test_a_migration_ends_with_the_traffic_and_both_ways_on(self):
-        """The operator reads which way traffic goes, how to finalize and how to go back."""
+        """The result shows the path of traffic, and how to finalize and to roll back."""
         output = results.outcome_text(a_standing(*MIGRATED))
 
         assert output.startswith("Migrated.")
@@ -165,7 +165,7 @@ class TestOutcome:
         assert f"vpnmigrate rollback {MIGRATION}" in output
 
     def test_after_a_failure_the_traffic_is_told_as_well(self):
-        """What failed is the error's business; what is true now is told here."""
+        """After a failure the current state is shown as well."""
         output = results.now(a_standing(*DOWN, Failed("x", 8, stuck=True)))
 
         assert "NONE" in output
@@ -176,32 +176,32 @@ class TestOutcome:
         ("records", "alive", "verb"),
         [(DOWN, True, "abort"), (DOWN, False, "rollback"), (MIGRATED, True, "rollback")],
     )
-    def test_the_way_back_is_a_command_that_is_not_refused(self, records, alive, verb):
-        """A process at work is told to turn back: a rollback beside it would find the run taken."""
+    def test_the_rollback_command_is_not_refused(self, records, alive, verb):
+        """An active process gets an abort; a rollback beside it would be refused."""
         view = a_standing(SET_OUT, *records, alive=alive)
 
         assert str(view.way_back) == f"vpnmigrate {verb} {MIGRATION}"
 
     @pytest.mark.parametrize("task", [(), (Intended(1, 10, ENABLE),)])
-    def test_an_abort_that_is_under_way_is_not_asked_for_again(self, task):
-        """Its process turns back by itself: no rollback beside it, no second abort, no task."""
+    def test_an_abort_in_progress_is_not_offered_again(self, task):
+        """After an abort no rollback, second abort or task is shown."""
         down = (SET_OUT, StepBegun(10, "Switch"), OutageBegan(BEGAN), *task)
         output = results.now(a_standing(*down, AbortAsked("bob", "desk"), alive=True))
 
         assert "go on" not in output
         assert "go back" not in output
         assert "done" not in output
-        assert f"look:     vpnmigrate status {MIGRATION}" in output
+        assert f"status:   vpnmigrate status {MIGRATION}" in output
 
-    def test_an_abort_before_the_cutover_leads_one_way(self):
-        """Once its process has stopped, the command that clears away is told once, by its name."""
+    def test_an_abort_before_the_cutover_shows_one_command(self):
+        """After the process has stopped, the rollback command is shown once."""
         output = results.now(a_standing(SET_OUT, StepBegun(3, "Create"), AbortAsked("bob", "desk")))
 
         assert "go on" not in output
-        assert f"go back:  vpnmigrate rollback {MIGRATION}" in output
+        assert f"roll back:  vpnmigrate rollback {MIGRATION}" in output
 
-    def test_after_a_rollback_there_is_no_way_back_to_offer(self):
-        """What is back need not be brought back."""
+    def test_after_a_rollback_no_rollback_is_offered(self):
+        """After a rollback no rollback command is shown."""
         back = a_standing(
             *MIGRATED, DirectionTaken(Direction.ROLLBACK, 1), Finished(Direction.ROLLBACK)
         )
@@ -210,7 +210,7 @@ class TestOutcome:
         assert f"vpnmigrate apply {MIGRATION}" in results.outcome_text(back)
 
     def test_what_others_took_away_is_named(self):
-        """A rollback that found a table gone says so in the end."""
+        """A rollback reports a table that was deleted."""
         output = results.outcome_text(
             a_standing(
                 *MIGRATED,
@@ -219,11 +219,11 @@ class TestOutcome:
             )
         )
 
-        assert "gone by another hand: rtb-9 is gone" in output
+        assert "changed outside this run: rtb-9 is gone" in output
 
 
 class TestGates:
-    """What the gates said stays visible."""
+    """The results of the gates in the status."""
 
     CLOSED = GateResult(Gate.WINDOW, GateVerdict.FAIL, "over since 03:00Z", "2 to 4", "plan again")
     FORCED = Forced(Milestone.CUTOVER, Gate.CLOCK, "NTP is late", "no date", "ann")
@@ -232,10 +232,10 @@ class TestGates:
         return a_standing(GatesSeen(Milestone.CUTOVER, (self.CLOSED,)), self.FORCED)
 
     def test_a_person_sees_the_last_round_and_every_force(self):
-        """Status shows the table of gates, and forces in every view."""
+        """Status shows the table of gates, and every view the forced gates."""
         text = status.one(self.view())
 
-        assert "gates before the cutover: 1 of 1 closed, 2026-01-17 02:00:20Z" in text
+        assert "gates before the cutover: 1 of 1 not passed, 2026-01-17 02:00:20Z" in text
         assert "FAIL" in text
         assert "FORCED clock before the cutover, by ann" in text
         assert "NTP is late" in results.outcome_text(self.view())
@@ -264,13 +264,13 @@ class TestWaiting:
     )
 
     def test_status_tells_what_the_process_at_work_waits_for(self):
-        """Who looks from another terminal reads that AWS answers slowly, and for how long."""
+        """``status`` in another terminal shows a slow AWS and the duration of the wait."""
         output = status.one(a_standing(SET_OUT, *DOWN, alive=True, waiting=self.SLOW))
 
-        assert "waits     1 min 20 s of 1 min 30 s: AWS is slow: no answer from" in output
+        assert "waits      1 min 20 s of 1 min 30 s: AWS is slow: no answer from" in output
 
     def test_a_program_reads_it_too(self):
-        """The document has the parts; null where nothing is waited for."""
+        """The JSON has the fields of the wait; null without one."""
         view = a_standing(SET_OUT, *DOWN, alive=True, waiting=self.SLOW)
 
         assert status.one_as_json(view)["waits"] == {

@@ -1,4 +1,4 @@
-"""A real terminal, as the kernel has it: how often it is drawn, and what if nobody reads it."""
+"""The live screen on a real pseudo-terminal: redraw rate, and a terminal that is not read."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from vpnmigrate.report.terminal import TerminalProgress
 from vpnmigrate.report.text import RunCommands
 
 PATIENCE = 30
-"""Seconds for what was written to be read, on a machine that is busy with something else."""
+"""Seconds for written output to be read on a busy machine."""
 WATCHED = 2.2
-"""Seconds for which the first test looks at the screen."""
+"""Seconds for which the first test watches the screen."""
 
 
 class Window:
-    """A terminal of 80 columns and 24 lines, which nobody reads before *watch*."""
+    """Terminal of 80 columns and 24 lines, which is not read before *watch*."""
 
     def __init__(self) -> None:
         self._ours, theirs = pty.openpty()
@@ -40,13 +40,13 @@ class Window:
         self._reader.start()
 
     def _read(self) -> None:
-        # The kernel fails a read only when no writer is left and all that was written is read.
+        # A read fails only when no writer is left and all output was read.
         with suppress(OSError):
             while True:
                 self._shown += os.read(self._ours, 65_536)
 
     def shown(self) -> bytes:
-        """Hang up the writer's side; give all that was ever written to it."""
+        """Close the writer's side and return everything that was written."""
         self.stream.close()
         self._reader.join(PATIENCE)
         return self._shown
@@ -64,12 +64,12 @@ def window(monkeypatch: pytest.MonkeyPatch) -> Iterator[Window]:
     window = Window()
     yield window
     window.close()
-    with suppress(OSError):  # what was never read
+    with suppress(OSError):  # Unread output.
         window.stream.close()
 
 
 def test_draws_once_a_second_however_much_happens(window):
-    """Looks may come as fast as they like; the screen is drawn once a second, without colour."""
+    """The screen is drawn once a second, without colour, however fast observations come."""
     window.watch()
     began = time.monotonic()
 
@@ -87,20 +87,20 @@ def test_draws_once_a_second_however_much_happens(window):
     assert b"\x1b[3" not in shown.replace(b"\x1b[3J", b"")
 
 
-def test_a_terminal_that_nobody_reads_does_not_hold_up_the_run(window):
-    """Ctrl-S, or a connection that died with the VPN: what is shown waits, the run goes on."""
+def test_an_unread_terminal_does_not_block_the_run(window):
+    """With Ctrl-S, or a dead connection, the screen waits and the run continues."""
     with TerminalProgress(Console(window.stream), SteadyClock(), RunCommands("m-1")) as progress:
         for entry in a_journal(*(Noted("x" * 200) for _ in range(400))):
             progress.on_entry(entry)
             progress.on_wait(8, "not yet", timedelta(), timedelta(minutes=45))
         progress.print_line("still there?")
 
-    # The run has come this far; the terminal's writer has not, until somebody reads.
+    # The run has reached this point; the writer is blocked until the terminal is read.
     assert any(thread.name == "screen" for thread in threading.enumerate())
 
 
 class Hiccup(SteadyClock):
-    """A clock that fails whoever draws for the first time."""
+    """Clock that fails at its first use for drawing."""
 
     failed = False
 
@@ -111,8 +111,8 @@ class Hiccup(SteadyClock):
         return super().now()
 
 
-def test_a_screen_that_cannot_be_drawn_gives_way_to_lines_and_says_so_once(window):
-    """Nobody is left in front of a window that stands still while the run goes on."""
+def test_after_a_drawing_error_progress_continues_line_by_line(window):
+    """After a drawing error, progress continues line by line."""
     window.watch()
 
     with TerminalProgress(Console(window.stream), Hiccup(), RunCommands("m-1")) as progress:
@@ -123,7 +123,7 @@ def test_a_screen_that_cannot_be_drawn_gives_way_to_lines_and_says_so_once(windo
         progress.print_line("still there")
 
     shown = window.shown().decode()
-    assert shown.count("cannot be drawn any more") == 1
+    assert shown.count("The live screen failed") == 1
     assert "OverflowError: date value out of range" in " ".join(shown.split())
     lines = [
         shown.index(t) for t in ("begun", "step 8 waits 0 s", "Restore routing", "still there")
@@ -132,7 +132,7 @@ def test_a_screen_that_cannot_be_drawn_gives_way_to_lines_and_says_so_once(windo
 
 
 def test_the_screen_under_new_lines_is_as_new_as_they_are(window):
-    """What a line has overtaken is not said any more below it."""
+    """The screen below a new line shows the same state as the line."""
     window.watch()
 
     with TerminalProgress(Console(window.stream), SteadyClock(), RunCommands("m-1")) as progress:
@@ -142,5 +142,5 @@ def test_the_screen_under_new_lines_is_as_new_as_they_are(window):
             progress.print_line(f"begun: {step}")
 
     under_the_line = re.findall(rb"step (\d+) of 11", window.shown().partition(b"begun: 10")[2])
-    # Rich draws the old screen with the line; the new one follows at once, not a second later.
+    # Rich draws the old screen with the line; the new screen follows immediately.
     assert b"10" in under_the_line[:2]

@@ -1,4 +1,4 @@
-"""Small renderings."""
+"""Text helpers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_long_text_is_folded_under_itself():
     ],
 )
 def test_a_line_of_progress_is_folded_under_its_text(line, under):
-    """The times of day stand alone in their column, and ids can be copied."""
+    """The times of day are alone in their column, and ids can be copied."""
     first, *rest = text.hanging(line).splitlines()
 
     assert line.startswith(first)
@@ -34,7 +34,7 @@ def test_a_line_of_progress_is_folded_under_its_text(line, under):
 
 
 def test_an_id_is_never_broken():
-    """What has to be pasted stays in one piece, however long it is."""
+    """A text to paste is never broken, however long it is."""
     word = "vpn-" + "0" * 100
 
     assert word in text.wrapped(f"see {word}")
@@ -42,12 +42,12 @@ def test_an_id_is_never_broken():
 
 @pytest.mark.parametrize("bad", ["\x1b[2J", "\r", "\x07", "\u202e"])
 def test_control_characters_are_replaced(bad):
-    """Text from outside cannot steer the terminal."""
+    """Untrusted text cannot control the terminal."""
     assert not set(bad) & {"\x1b", "\r", "\x07", "\u202e"} & set(text.safe(bad))
 
 
 def test_counts_agree_with_their_noun():
-    """One is not many."""
+    """A noun is singular after one."""
     assert [text.count(n, "table") for n in (0, 1, 2)] == ["0 tables", "1 table", "2 tables"]
 
 

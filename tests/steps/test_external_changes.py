@@ -104,7 +104,7 @@ class TestEdgeTables:
     """An edge table that others untied is tied again, by name."""
 
     PLAN = a_plan(before=a_survey(route_tables=(a_table(EDGE, edge_of=OLD),)))
-    LINE = "edge table rtb-edge was untied from vgw-old by somebody else; it is associated again"
+    LINE = "edge route table rtb-edge was disassociated from vgw-old outside this run; it is associated again"
 
     def named(self, step, swap, now, said=UNTOUCHED):
         return list(step.external_changes_overwritten(StepInput(self.PLAN, swap, now, said)))

@@ -85,7 +85,7 @@ def test_a_first_look_that_lacks_much():
             TunnelView(NEW_VPN, "192.0.2.2", up=False),
         ),
         tables=(
-            TableView(BOTH, 1, 2, STATIC),
+            TableView(BOTH, 1, 2, f"missing {STATIC}"),
             TableView(MAIN, 0, 1, "propagation is off"),
         ),
         green=None,
@@ -177,4 +177,4 @@ def test_a_table_that_never_propagated_is_not_off():
 
     shown = tables_of((a_table(BOTH, static={STATIC: OLD}),), a_plan(before=before))
 
-    assert shown == (TableView(BOTH, 0, 1, STATIC),)
+    assert shown == (TableView(BOTH, 0, 1, f"missing {STATIC}"),)

@@ -78,7 +78,7 @@ class TestPrefixLists:
         (line,) = judged(now_with([], BESIDE)).waiting
 
         assert PREFIX in line
-        assert "it may be in pl-1, which is not read" in line
+        assert "it may be in pl-1 (entries unknown)" in line
 
     @pytest.mark.parametrize("after", [{"pl-1": "eni-2"}, {}, {**BESIDE, "pl-2": "eni-2"}])
     def test_a_list_that_others_moved_added_or_removed_is_named_and_not_waited_for(self, after):

@@ -144,7 +144,7 @@ class TestUnreadLists:
 
         assert doubtful
         assert {row.unread for row in doubtful} == {("pl-1",)}
-        assert "is not compared: it may be in pl-1, which is not read" in str(doubtful[0])
+        assert "cannot be compared: it may be in pl-1 (entries unknown)" in str(doubtful[0])
 
     def test_nor_is_what_a_list_may_hide_that_somebody_has_added(self):
         """A new list may lead any of the old destinations elsewhere, another list's too."""

@@ -183,7 +183,7 @@ class TestSwapGateways:
         now = snapshot_by_tag(reading, a_plan().migration)
 
         assert changes(SwapGateways(), now) == []
-        assert verdict(SwapGateways(), now) == NotYet("vgw-new is still on vpc-test")
+        assert verdict(SwapGateways(), now) == NotYet("vgw-new is still attached to vpc-test")
 
 
 class TestRestoreRouting:

@@ -95,8 +95,8 @@ SAID = [
         STRANGE,
         NOTHING_TOLD,
         Blocked(
-            "vpn-strange already joins vgw-new and cgw-1, and this run did not create it",
-            "find out who created it; delete it, or plan again without adding this run's tags to it",
+            "vpn-strange already connects vgw-new and cgw-1, and this run did not create it",
+            "find out who created it; delete it, or plan again; do not give it the run's tags",
         ),
     ),
     (
@@ -153,7 +153,7 @@ SAID = [
         FORWARD,
         EMPTY,
         NOTHING_TOLD,
-        NotYet("the successor of vpn-old is not there"),
+        NotYet("the successor of vpn-old does not exist"),
     ),
     (
         FetchConfiguration(),
@@ -189,7 +189,7 @@ SAID = [
         but(Existence(OLD), ResourceState.DELETING, SWAPPED),
         NOTHING_TOLD,
         Blocked(
-            ("vgw-old is gone: it cannot take over from vgw-new, which stays where it is"),
+            ("vgw-old is gone: it cannot replace vgw-new, which stays attached"),
             (
                 "correct that, then try again; to see the status of the run:",
                 cli("status", "mig-20260301-abc123"),
@@ -203,8 +203,7 @@ SAID = [
         NOTHING_TOLD,
         Blocked(
             (
-                "vgw-new is attached to vpc-2: it cannot take over from vgw-old, which "
-                "stays where it is"
+                "vgw-new is attached to vpc-2: it cannot replace vgw-old, which stays attached"
             ),
             (
                 "correct that, then try again; to see the status of the run:",
@@ -219,8 +218,8 @@ SAID = [
         NOTHING_TOLD,
         Blocked(
             (
-                "vgw-old has lost its connections (vpn-old): it cannot take over from "
-                "vgw-new, which stays where it is"
+                "vgw-old has lost its connections (vpn-old): it cannot replace "
+                "vgw-new, which stays attached"
             ),
             (
                 "correct that, then try again; to see the status of the run:",
@@ -241,7 +240,7 @@ SAID = [
         but(AttachmentOf(THIRD, VPC), Attachment.ATTACHED),
         NOTHING_TOLD,
         Blocked(
-            "vgw-third is on vpc-1, and this run did not attach it",
+            "vgw-third is attached to vpc-1, and this run did not attach it",
             (
                 "find out who attached it; once it is detached, resume or roll back:",
                 aws(
@@ -257,7 +256,7 @@ SAID = [
         but(Existence(OLD), ResourceState.ABSENT, SWAPPED),
         NOTHING_TOLD,
         Blocked(
-            "vgw-old is gone: it cannot be put on vpc-1",
+            "vgw-old is gone: it cannot be attached to vpc-1",
             ("if it was the new gateway, roll back; otherwise resume the migration forward"),
         ),
     ),
@@ -282,7 +281,7 @@ SAID = [
         FORWARD,
         but(AttachmentOf(NEW, OTHER), Attachment.DETACHING),
         NOTHING_TOLD,
-        NotYet("vgw-new is still on vpc-2"),
+        NotYet("vgw-new is still attached to vpc-2"),
     ),
     (
         RestoreRouting(),
@@ -297,7 +296,7 @@ SAID = [
         a_snapshot(old="detached", foreign=[AttachmentOf(NEW, VPC)]),
         NOTHING_TOLD,
         Blocked(
-            "vgw-new was taken off vpc-1 by somebody else",
+            "vgw-new was detached from vpc-1 outside this run",
             (
                 "roll back, or attach it again and resume:",
                 aws(
@@ -314,7 +313,7 @@ SAID = [
         journal_facts(idle=frozenset({Propagation(BOTH, NEW), Propagation(MAIN, NEW)})),
         NotYet(
             "propagation from vgw-new in rtb-both was on before it was attached, "
-            "so it may have no effect: it is enabled again"
+            "and may have no effect: it is enabled again"
         ),
     ),
     (
@@ -328,7 +327,7 @@ SAID = [
         ),
         NOTHING_TOLD,
         Lost(
-            (("the route 10.9.0.0/16 in rtb-main: somebody pointed it at vgw-old, which is detached"),)
+            (("the route 10.9.0.0/16 in rtb-main: its target was set outside this run to vgw-old, which is detached"),)
         ),
     ),
     (
@@ -372,7 +371,7 @@ SAID = [
         a_snapshot(old="detached", foreign=[AttachmentOf(NEW, VPC)]),
         NOTHING_TOLD,
         Blocked(
-            "vgw-new was taken off vpc-1 by somebody else",
+            "vgw-new was detached from vpc-1 outside this run",
             (
                 "roll back, or attach it again and resume:",
                 aws(

@@ -254,7 +254,7 @@ REFUSALS: Final = (
     _rule(
         "InvalidParameterValue",
         Permanent(
-            "the route was deleted outside this run: create it yourself if it is still needed"
+            "the route was deleted outside this run: create it again if it is still needed"
         ),
         calls=("ReplaceRoute",),
         saying=("no route defined",),

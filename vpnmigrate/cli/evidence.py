@@ -259,7 +259,7 @@ def _in_place(place: str) -> Iterator[None]:
     except VpnMigrateError as error:
         raise BundleDamagedError(place, error.message) from error
     except (ArithmeticError, ValueError, LookupError, RecursionError) as error:
-        # A run never has such values; whoever forged them is told only the place.
+        # A run never has such values, so they are forged; the message names only the place.
         raise BundleDamagedError(place, "it has an impossible value") from error
 
 

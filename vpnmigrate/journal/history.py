@@ -182,9 +182,7 @@ def journeys_of(plan: Plan, entries: Sequence[Entry]) -> tuple[RunAttempt, ...]:
         Direction.ROLLBACK: plan.back,
         Direction.FINALIZE: plan.finalize,
     }
-    return tuple(
-        _attempt(taken, leg, planned[taken.direction]) for taken, leg in _legs(entries)
-    )
+    return tuple(_attempt(taken, leg, planned[taken.direction]) for taken, leg in _legs(entries))
 
 
 def made_by(entries: Iterable[Entry]) -> dict[Role, str]:

@@ -26,7 +26,7 @@ class MemoryJournal:
         self._entries += stamped(self._clock, len(self._entries) + 1, records)
 
     def require_ours(self) -> None:
-        """Do nothing: no other process can write to this journal."""
+        """Return without a check: no other process can write to this journal."""
 
     def fold_inbox(self) -> None:
-        """Do nothing: no other terminal can send messages to this journal."""
+        """Return without a change: no other terminal can send messages to this journal."""

@@ -150,7 +150,7 @@ class OperatorConfirmed(_Record, frozen=True, tag="operator-confirmed"):
     who: str
     host: str
     message: str = ""
-    """Name of the inbox message it came in, so that it is taken up once."""
+    """Name of its inbox message, so that it is processed once."""
 
 
 class Approved(_Record, frozen=True, tag="approved"):
@@ -310,7 +310,7 @@ class Paused(_Record, frozen=True, tag="paused"):
     who: str
     host: str
     message: str = ""
-    """Name of the inbox message it came in, so that it is taken up once."""
+    """Name of its inbox message, so that it is processed once."""
 
 
 class Continued(_Record, frozen=True, tag="continued"):

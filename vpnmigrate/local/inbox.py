@@ -189,9 +189,7 @@ class InboxReader:
             state = replay(journal.entries)
             if isinstance(order, AbortMessage) and order.unless_confirmed and state.armed is None:
                 why = CONFIRMED_AFTER_ALL
-                record: Record = OrderDeclined(
-                    OrderVerb.ABORT, why, order.who, order.host, item.id
-                )
+                record: Record = OrderDeclined(OrderVerb.ABORT, why, order.who, order.host, item.id)
             else:
                 record = answer(_VERBS[type(order)], state, order.who, order.host, item.id)
             journal.write(record)

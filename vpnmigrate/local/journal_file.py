@@ -1,13 +1,14 @@
 """Journal file: durable appends, acknowledged head and exclusive access.
 
-Two things are promised.  What ``write`` has returned from survives a power cut.  And once another
-process has taken the run over, ``write`` and ``require_ours`` fail, so nothing is sent to AWS but a
-call that was already on its way from the question to the wire.
+It guarantees two things.  Records that ``write`` has returned from survive a power cut.  And once
+another process has taken the run over, ``write`` and ``require_ours`` fail, so nothing more is sent
+to AWS except a call that was already past this check.
 
-The chain proves each line by the next one, so it cannot prove its own end: a journal without its
-last lines, restored from an old copy for instance, looks whole, and whoever went on from it would
-do again what those lines tell.  The mark is written after the lines are durable and is not synced
-itself: a power cut may leave an older one, which proves less and contradicts nothing.
+In the hash chain each line is proved by the next one, so the chain cannot prove its own end.  A
+journal without its last lines, for example one restored from an old copy, looks complete, and a run
+resumed from it would repeat the changes in those lines.  The mark in the head file records how many
+lines were written.  It is written after the lines are durable and is not synced itself: a power cut
+may leave an older mark, which proves less and contradicts nothing.
 """
 
 from __future__ import annotations
@@ -35,18 +36,18 @@ from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.redaction import Redaction
 
-_GO_ON = "see to the disk and its permissions, then run the same command again: it resumes"
+_RESUME = "check free space and permissions, then run the same command again: it resumes"
 
 
 def read_journal(run: Run) -> JournalContents:
-    """Read *run*'s journal, for whoever only looks; another process may be writing it.
+    """Read *run*'s journal without a lock; another process may be writing it.
 
     Raises:
-        JournalDamagedError: A line is not the one that was written.
+        JournalDamagedError: A line differs from the one that was written.
         JournalError: It cannot be read.
     """
     with _translate_os_errors(run.journal):
-        # The mark first: a process that writes meanwhile is further on with both.
+        # The mark is read first: a process that writes in between extends the journal beyond it.
         mark = read_mark(run.head)
         try:
             text = run.journal.read_bytes()
@@ -59,25 +60,25 @@ def read_journal(run: Run) -> JournalContents:
 
 
 class Disk(Protocol):
-    """Where journal lines go."""
+    """Storage of journal lines."""
 
     def append(self, handle: int, text: bytes) -> int:
-        """Write *text* at the end in one call; give how much of it was written."""
+        """Write *text* at the end in one call; return the number of bytes written."""
         ...
 
     def sync(self, handle: int) -> None:
-        """Return once everything written is on the medium."""
+        """Wait until everything written is durable."""
         ...
 
     def overwrite(self, handle: int, text: bytes) -> None:
-        """Put *text* at the beginning of a file that has as much already."""
+        """Write *text* at the beginning of a file that is at least as long."""
         ...
 
 
 class HeadFile:
-    """Keeps the mark of the process that writes the journal.
+    """Mark of the process that writes the journal.
 
-    The file is a new one for each process, so whoever was displaced marks a file without a name.
+    Each process creates a new file, so a displaced process writes to a file that has no name.
     """
 
     def __init__(self, path: Path, mark: JournalHead, disk: Disk) -> None:
@@ -86,16 +87,16 @@ class HeadFile:
         self._handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
 
     def put(self, mark: JournalHead) -> None:
-        """Report that the journal is durable as far as *mark*."""
+        """Write that the journal is durable up to *mark*."""
         self._disk.overwrite(self._handle, _text(mark))
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         os.close(self._handle)
 
 
 class Medium:
-    """Appends to the journal and marks how far it is durable; every failure is an OSError."""
+    """Open journal and head file; every failure is an OSError."""
 
     def __init__(self, handle: int, marker: HeadFile, disk: Disk) -> None:
         self._handle = handle
@@ -104,10 +105,10 @@ class Medium:
 
     @classmethod
     def open(cls, run: Run, contents: JournalContents, disk: Disk, *, afresh: bool) -> Self:
-        """Open what *contents* was read from; *afresh* keeps that and nothing else, in a new file.
+        """Open the journal that *contents* was read from; *afresh* copies its valid part to a file.
 
         Raises:
-            OSError: The disk refuses, or a link is in the way.
+            OSError: The disk fails, or the path is a link.
         """
         if afresh:
             sound = run.journal.read_bytes()[: contents.sound] if contents.sound else b""
@@ -122,23 +123,23 @@ class Medium:
         return cls(handle, marker, disk)
 
     def append(self, text: bytes) -> None:
-        """Append *text* and return once it is durable."""
+        """Append *text* and wait until it is durable."""
         written = self._disk.append(self._handle, text)
         if written != len(text):
-            short = f"the disk took {written} of {len(text)} bytes; is it full?"
+            short = f"disk full? Only {written} of {len(text)} bytes were written"
             raise OSError(errno.ENOSPC, short)
         self._disk.sync(self._handle)
 
     def mark(self, mark: JournalHead) -> None:
-        """Report that what was appended is acknowledged as far as *mark*."""
+        """Write that the journal is acknowledged up to *mark*."""
         self._marker.put(mark)
 
     def is_still_at(self, run: Run) -> bool:
-        """Return whether *run*'s journal is the file that is held here."""
+        """Return whether *run*'s journal is still the open file."""
         return os.path.samestat(os.fstat(self._handle), run.journal.stat())
 
     def close(self) -> None:
-        """Give the files back: what was written is durable, and nothing more can be."""
+        """Close the files; everything written is durable."""
         with suppress(OSError):
             self._marker.close()
         with suppress(OSError):
@@ -148,7 +149,7 @@ class Medium:
 class FileJournal:
     """The journal of one run, written by the process that holds its lock.
 
-    After a failed write it writes nothing more: what is on the disk is then in doubt.
+    After a failed write it writes nothing more, because the content of the disk is then unknown.
     """
 
     def __init__(
@@ -162,18 +163,18 @@ class FileJournal:
     ) -> None:
         self._run = run
         self.clock = run_clock(clock, contents.entries)
-        """The time of the run, which goes on from its last entry."""
+        """The clock of the run, which continues from its last entry."""
         self._lock = lock
         self._medium = medium
         self._entries = contents.entries
         self._head = contents.head
-        self._hearing = InboxReader(run, self)
+        self._inbox_reader = InboxReader(run, self)
         self._redaction = redaction
         self._broken: JournalError | None = None
         self.notice = ""
-        """What the operator should know about how the journal was found; mostly nothing."""
+        """Message to show if the journal was repaired when it was opened; otherwise empty."""
         self.lost = False
-        """Whether there was one before, of which nothing is left."""
+        """Whether an earlier journal existed of which nothing is left."""
 
     @classmethod
     def open(
@@ -184,28 +185,26 @@ class FileJournal:
         disk: Disk | None = None,
         redaction: Redaction | None = None,
     ) -> Self:
-        """Open *run*'s journal to write it, or begin it; *redaction* cuts keys out of records.
+        """Open or create *run*'s journal for writing; *redaction* removes keys from records.
 
-        A last line that was never finished is put aside: nothing was sent on its strength.
+        An incomplete last line is set aside: no change is sent before its line is complete.
 
         Raises:
-            JournalDamagedError: A line is not the one that was written.
+            JournalDamagedError: A line differs from the one that was written.
             JournalError: It cannot be read or written.
         """
         contents = read_journal(run)
         with _translate_os_errors(run.journal):
             lost = not contents.entries and read_mark(run.head) is None
             aside = _put_aside(run, contents.torn) if contents.torn else None
-            # A new file also because the process before us may be stopped between its last check
-            # and its write: what it writes then must land in a file without a name.
+            # A displaced process may be suspended between its last check and its write.  With a
+            # new file, what it writes later goes to a file that has no name.
             afresh = bool(contents.torn) or lock.displaced is not None
             medium = Medium.open(run, contents, disk or SystemDisk(), afresh=afresh)
         journal = cls(run, clock, lock, medium, contents, redaction or Redaction())
         journal.lost = lost
         if aside is not None:
-            journal.notice = (
-                f"the last line of {run.journal} was never finished; it is kept in {aside}"
-            )
+            journal.notice = f"the last line of {run.journal} was incomplete; it is kept in {aside}"
         return journal
 
     @property
@@ -217,7 +216,8 @@ class FileJournal:
         """Append *records* and make them durable in one sync.
 
         Raises:
-            JournalError: They may or may not be on the disk, or the run was taken over.
+            JournalError: The write failed and the records may be on the disk, or the run was taken
+                over.
         """
         if self._broken is not None:
             raise self._broken
@@ -227,7 +227,7 @@ class FileJournal:
             self.require_ours()
             with _translate_os_errors(self._run.journal):
                 self._medium.append(text)
-            # Asked again now that it is durable: whoever took over meanwhile may not have read it.
+            # Checked again: a process that took over in between may not have read these lines.
             self.require_ours()
             with _translate_os_errors(self._run.head):
                 self._medium.mark(JournalHead(len(self._entries) + len(entries), head))
@@ -238,18 +238,17 @@ class FileJournal:
         self._head = head
 
     def _redacted(self, record: Record) -> Record:
-        """Return *record* without keys: a chained line can never be cleaned afterwards."""
+        """Return *record* without keys, because a line in the chain cannot be edited later."""
         document = msgspec.to_builtins(record)
         cut = self._redaction.value(document)
         return record if cut == document else msgspec.convert(cut, type(record))
 
     def require_ours(self) -> None:
-        """Return if no other process has taken the run over.
+        """Check that no other process has taken the run over.
 
         Raises:
-            TakenOverError: One has, and says so before every call that this process still meant
-                to send.
-            JournalError: The disk does not tell.
+            TakenOverError: Another process has; from then on every check before a call fails.
+            JournalError: The disk cannot be read.
         """
         with _translate_os_errors(self._run.journal):
             self._lock.require_ours(self.clock.wall())
@@ -260,15 +259,15 @@ class FileJournal:
                 )
 
     def fold_inbox(self) -> None:
-        """Write down what other terminals said, and what cannot be heeded; forget the messages.
+        """Journal the messages of other terminals, accepted or declined, and remove them.
 
         Raises:
-            JournalError: It could not be written down.
+            JournalError: The journal could not be written.
         """
-        self._hearing.fold()
+        self._inbox_reader.fold()
 
     def close(self) -> None:
-        """Give the files back; the lock is its owner's to release."""
+        """Close the files; the caller releases the lock."""
         self._medium.close()
 
 
@@ -281,15 +280,16 @@ def _put_aside(run: Run, torn: bytes) -> Path:
 
 
 def _without(run: Run) -> Advice:
-    """Return how to go on if the journal cannot be had back."""
+    """Return the advice for a journal that is damaged or lost."""
     try:
         holder = run.holder
     except VpnMigrateError:
         holder = "HOLDER"
     files = f"{run.journal.name} and {run.head.name}"
     on = cli("apply", str(run.plan), "--run-dir", "NEW", *option("--take-over", holder))
+    restore = f"restore {files} from a backup made since"
     return (
-        f"restore {files} from a backup made since; without one, start again from the plan and AWS's tags:",
+        f"{restore}; without one, start again from the plan and AWS's tags:",
         on,
         "or the same with rollback",
     )
@@ -297,21 +297,21 @@ def _without(run: Run) -> Advice:
 
 @contextmanager
 def _translate_os_errors(path: Path) -> Iterator[None]:
-    """Turn what the disk refuses into what an operator can read."""
+    """Raise an OSError as a JournalError with advice."""
     try:
         yield
     except OSError as exc:
-        raise JournalError(f"the journal {path}: {exc.strerror}", advice=_GO_ON) from exc
+        raise JournalError(f"the journal {path}: {exc.strerror}", advice=_RESUME) from exc
 
 
 _LINE = re.compile(rb"(\d{12}) ([0-9a-f]{64})\n")
 
 
 def read_mark(path: Path) -> JournalHead | None:
-    """Read the mark; None where there is none, as beside journals of earlier versions.
+    """Read the mark; None if there is none, as with journals of earlier versions.
 
     Raises:
-        JournalError: It says nothing that can be understood.
+        JournalError: The mark is damaged.
         OSError: It cannot be read.
     """
     try:
@@ -321,8 +321,9 @@ def read_mark(path: Path) -> JournalHead | None:
     found = _LINE.fullmatch(text)
     if found is None:
         raise JournalError(
-            f"{path} is damaged, so nobody can tell whether the journal has lost its end",
-            advice="if you know that it has not, remove that file and run the same command again",
+            f"{path} is damaged, so it is unknown whether the end of the journal is missing",
+            advice="if you know that the journal is complete, remove that file and run the same "
+            "command again",
         )
     return JournalHead(int(found[1]), found[2].decode())
 
@@ -332,16 +333,16 @@ def _text(mark: JournalHead) -> bytes:
 
 
 class SystemDisk:
-    """The machine's own disk."""
+    """The machine's disk."""
 
     def append(self, handle: int, text: bytes) -> int:
-        """Write with one ``write``; the file was opened to append."""
+        """Write *text* with one ``write``; the file was opened for appending."""
         return os.write(handle, text)
 
     def sync(self, handle: int) -> None:
-        """``fsync``."""
+        """Call ``fsync``."""
         os.fsync(handle)
 
     def overwrite(self, handle: int, text: bytes) -> None:
-        """``pwrite``; of what is written in place the medium needs no more room."""
+        """Write *text* with ``pwrite``; overwriting in place needs no more disk space."""
         os.pwrite(handle, text, 0)

@@ -1,7 +1,7 @@
 """Live view: the latest observation in a small file, for other terminals.
 
-It tells what the journal does not: what is waited for right now.  Nothing is decided from it, so
-it is neither durable nor chained, and a disk that refuses it does not disturb the run.
+It shows what the journal does not contain: what the run is waiting for now.  No decision depends on
+it, so it is neither durable nor chained, and a disk error does not affect the run.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from vpnmigrate.model.progress import CutoverView, Sighting, Waiting
 from vpnmigrate.model.redaction import Redaction
 
 PACE = timedelta(seconds=1)
-"""Between two writes; nobody looks more often."""
+"""Minimum time between two writes; screens read it no more often."""
 
 
 class LiveView(msgspec.Struct, frozen=True):
-    """What a run is waiting for, and what it last saw."""
+    """What a run is waiting for, and its latest observation."""
 
     waiting: Waiting | None = None
     sight: CutoverView | None = None
 
 
 class LiveFile:
-    """Observes a run and keeps its file up to date; the process that made it removes it."""
+    """Observer of a run that keeps the file up to date; its process removes the file."""
 
     def __init__(self, run: Run, clock: Clock, redaction: Redaction | None = None) -> None:
         self._path = run.live
@@ -42,23 +42,23 @@ class LiveFile:
         self._written: datetime | None = None
 
     def on_entry(self, entry: Entry) -> None:
-        """Forget what the last step was waiting for when another begins."""
+        """Clear the wait of the last step when another step begins."""
         if isinstance(entry.record, StepBegun):
             self._now = msgspec.structs.replace(self._now, waiting=None)
             self._write()
 
     def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
-        """Write down the wait."""
+        """Write the wait."""
         waiting = Waiting(self._clock.now(), step, why, waited, limit)
         self._now = msgspec.structs.replace(self._now, waiting=waiting)
         self._write()
 
     def on_view(self, sighting: Sighting) -> None:
-        """Remember the look; it is written with the wait that follows."""
+        """Keep the observation; it is written with the next wait."""
         self._now = msgspec.structs.replace(self._now, sight=sighting())
 
     def close(self) -> None:
-        """Remove the file: nobody is at work any more."""
+        """Remove the file: this process no longer works on the run."""
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
 
@@ -76,7 +76,7 @@ class LiveFile:
 
 
 def read_live(run: Run) -> LiveView:
-    """Return what the process at work wrote last; nothing where it has not, or nobody can read it."""
+    """Return what the running process wrote last; an empty view if that cannot be read."""
     try:
         return msgspec.json.decode(run.live.read_bytes(), type=LiveView)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):

@@ -1,10 +1,10 @@
 """Locks: one process per run, and one watchdog per run.
 
-The kernel lock keeps honest processes apart.  It cannot tell a stopped process from a working one,
-so an operator may take a run over by name.  From then on the former owner's nonce is no longer in
-the owner file, and its journal writes nothing more (``journal``).
+The kernel lock excludes other processes.  It does not distinguish a suspended process from a
+running one, so an operator may take a run over by the owner's name.  From then on the former
+owner's nonce is no longer in the owner file, and its journal refuses to write (``journal_file``).
 
-A file beside the lock names the process, and says what it has trouble with.
+A file next to the watchdog's lock names its process, and the reason if its last rollback failed.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import Clock, moment, span
 
 RUN_LOCK_WAIT: Final = timedelta(milliseconds=500)
-"""Whoever asks whether a lock is held has a share of it for a moment."""
+"""A status check holds a shared lock briefly, so a conflict is reported only after this time."""
 
 _LONGEST: Final = 4096
-"""Bytes; an owner's names and numbers are a few hundred."""
+"""Bytes that are read of an owner file, which has a few hundred."""
 
 _POLL: Final = 0.01
-"""Seconds between two tries to get a lock."""
+"""Seconds between two attempts to get a lock."""
 
 
 @dataclass(frozen=True)
 class ProcessIdentity:
-    """Who this process is."""
+    """User, host and number of a process."""
 
     user: str
     host: str
@@ -49,7 +49,7 @@ class ProcessIdentity:
 
 
 class Owner(msgspec.Struct, frozen=True):
-    """The process that works, or worked last, on a run."""
+    """The process that works on a run, or worked on it last."""
 
     user: str
     host: str
@@ -59,13 +59,13 @@ class Owner(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """What ``--take-over`` asks for."""
+        """The name that ``--take-over`` expects."""
         return holder_name(self.user, self.host, str(self.process))
 
 
 @dataclass(frozen=True)
 class _Signed:
-    """An owner whose name is in the file behind *handle*, whatever becomes of that file's name."""
+    """An owner, and the open file that names it, even if that file is replaced later."""
 
     owner: Owner
     handle: int
@@ -82,42 +82,42 @@ class RunLock:
         self._signature = signed.handle
         self.owner = signed.owner
         self.displaced = displaced
-        """The owner before us, who did not release the run and may still be alive."""
+        """The previous owner, which did not release the run and may still be alive."""
 
     @property
     def note(self) -> str:
-        """What the operator should know about how the run was come by; mostly nothing."""
+        """Message to show if the run was taken over from a previous owner; otherwise empty."""
         if self.displaced is None:
             return ""
-        return f"went on in place of {self.displaced.name}, who did not leave the run in order"
+        return f"took over from {self.displaced.name}, which did not exit cleanly"
 
     @property
     def ours(self) -> bool:
-        """Whether nobody has taken the run over since."""
+        """Whether no other process has taken the run over."""
         found = _owner(self._run)
         return found is not None and found.nonce == self.owner.nonce
 
     def require_ours(self, now: datetime) -> None:
-        """Refuse to go on if somebody has taken the run over.
+        """Check that no other process has taken the run over.
 
         Raises:
-            TakenOverError: With who has it, where, and for how long.
+            TakenOverError: Another process has; the message names it, its host and the time.
         """
         if self.ours:
             return
         found = _owner(self._run)
         by = "" if found is None else f" by {_described(found, now)}"
         raise TakenOverError(
-            f"run {self._run.id} was taken over from this process{by}; this process stops here, "
+            f"run {self._run.id} was taken over from this process{by}; this process stops, "
             "and has sent nothing since",
             advice=cli("status", self._run.id),
         )
 
     def release(self) -> None:
-        """Leave the run to others; harmless if it was taken over, or the disk is gone.
+        """Release the run; does nothing if it was taken over, or the disk is gone.
 
-        The name is taken out of the very file that this process wrote: whoever takes the run over
-        in this moment has written another one, which is not touched.
+        The name is removed only from the file that this process wrote.  A process that takes the
+        run over at the same moment has written another file, which stays unchanged.
         """
         with suppress(OSError):
             os.ftruncate(self._signature, 0)
@@ -130,12 +130,13 @@ class RunLock:
 def acquire_lock(
     run: Run, clock: Clock, me: ProcessIdentity, take_over: str | None = None
 ) -> RunLock:
-    """Take *run* for this process; *take_over* names the owner to displace.
+    """Lock *run* for this process; *take_over* names the owner to displace.
 
-    An owner of this host whose process has ended is displaced without being named.
+    An owner on this host whose process has ended is displaced without being named.
 
     Raises:
-        LockedError: Somebody else has it; the message says who, since when and how to go on.
+        LockedError: Another process has the run; the message names it, the time and the command to
+            take over.
         RefusedError: The run's directory is not private.
     """
     run.require_private()
@@ -147,7 +148,7 @@ def acquire_lock(
                 raise _locked(before, clock.wall(), run)
             kernel = _displace(before, clock.wall(), run)
         elif before is not None and before.host != me.host and before.name != take_over:
-            # Kernel locks do not reach across every shared disk, and not across copies.
+            # Kernel locks do not work on every network file system, nor between two copies.
             kernel.release()
             raise _elsewhere(before, clock.wall(), run)
         owner = Owner(me.user, me.host, me.process, clock.wall(), secrets.token_hex(16))
@@ -155,16 +156,16 @@ def acquire_lock(
     except OSError as exc:
         raise VpnMigrateError(
             f"run {run.id} cannot be locked: {exc.filename or run.lock}: {exc.strerror}",
-            advice="see to the disk and its permissions, and run the same command again",
+            advice="check free space and permissions, and run the same command again",
         ) from exc
     return RunLock(run, kernel, signed, before)
 
 
 def owner_at_work(run: Run, me: ProcessIdentity) -> Owner | None:
-    """Return who works on *run* now, for whoever only looks; it keeps no lock.
+    """Return the process that works on *run* now, without locking the run.
 
-    On this host the kernel's lock tells, and never a process number: after a reboot another
-    process may have that.  None where the disk does not tell: whoever takes the run learns why.
+    On this host the kernel lock decides, not the process number, which another process may have
+    after a reboot.  None if the disk cannot be read: ``acquire_lock`` reports the reason.
     """
     try:
         owner = _owner(run)
@@ -178,10 +179,10 @@ def owner_at_work(run: Run, me: ProcessIdentity) -> Owner | None:
 def is_held(path: Path) -> bool:
     """Return whether a process of this host holds the kernel lock on *path*.
 
-    A share of the lock is taken and given back at once, so any number may ask at the same time.
+    A shared lock is taken and released at once, so several processes may check at the same time.
 
     Raises:
-        OSError: The disk does not tell.
+        OSError: The lock file cannot be opened.
     """
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -197,7 +198,7 @@ def is_held(path: Path) -> bool:
 
 
 def is_stopped(process: int) -> bool:
-    """Return whether *process* is stopped (SIGSTOP, a debugger), where the system tells (Linux)."""
+    """Return whether *process* is suspended (SIGSTOP, a debugger); False on other than Linux."""
     try:
         status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -206,8 +207,8 @@ def is_stopped(process: int) -> bool:
 
 
 def _displace(before: Owner, now: datetime, run: Run) -> FileLock:
-    """Get the kernel lock in spite of *before*, and of nobody who took its place meanwhile."""
-    # The former owner keeps a lock on a file that has no name any more.
+    """Return the kernel lock, taken from *before*; not from a process that replaced it since."""
+    # The former owner keeps its lock on a file that no longer has a name.
     run.lock.unlink(missing_ok=True)
     kernel = _kernel_lock(run)
     found = _owner(run)
@@ -226,7 +227,7 @@ def _sign(run: Run, owner: Owner, kernel: FileLock) -> _Signed:
     except OSError:
         kernel.release()
         raise
-    if found != owner:  # another one came in between, and has it now
+    if found != owner:  # Another process wrote its name in between, and has the run now.
         os.close(handle)
         kernel.release()
         raise _locked(found, owner.since, run)
@@ -234,7 +235,7 @@ def _sign(run: Run, owner: Owner, kernel: FileLock) -> _Signed:
 
 
 def _kernel_lock(run: Run) -> FileLock | None:
-    # Not bound to a thread: whoever ends the run releases it.
+    # Not bound to a thread: any thread may release it.
     lock = FileLock(
         run.lock,
         timeout=RUN_LOCK_WAIT.total_seconds(),
@@ -257,7 +258,7 @@ def _owner(run: Run) -> Owner | None:
 
 
 def _read(text: bytes) -> Owner | None:
-    """Return the owner that *text* names; an owner who left in order has taken the name out."""
+    """Return the owner that *text* names; an owner that exited cleanly has removed its name."""
     try:
         return msgspec.json.decode(text, type=Owner)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -267,23 +268,23 @@ def _read(text: bytes) -> Owner | None:
 def _locked(owner: Owner | None, now: datetime, run: Run) -> LockedError:
     if owner is None:
         return LockedError(
-            f"another process has just begun to work on run {run.id}",
-            advice=("try again in a moment; who has it:", cli("status", run.id)),
+            f"run {run.id} was just locked by another process",
+            advice=("try again in a moment; to see which process has it:", cli("status", run.id)),
         )
-    condition = "; it is stopped" if is_stopped(owner.process) else ""
+    condition = "; it is suspended" if is_stopped(owner.process) else ""
     return LockedError(
-        f"run {run.id} is being worked on by {_described(owner, now)}{condition}",
+        f"run {run.id} is locked by {_described(owner, now)}{condition}",
         advice=f"wait for it, or end process {owner.process}; "
-        f"to go on in its place: --take-over {owner.name}",
+        f"to take over: --take-over {owner.name}",
         holder=owner.name,
     )
 
 
 def _elsewhere(owner: Owner, now: datetime, run: Run) -> LockedError:
     return LockedError(
-        f"run {run.id} was last worked on by {_described(owner, now)}, "
-        "and from this host nobody can tell whether that process has ended",
-        advice=f"make sure that it has; then go on in its place: --take-over {owner.name}",
+        f"run {run.id} was last locked by {_described(owner, now)}; "
+        "from this host it is unknown whether that process has ended",
+        advice=f"make sure that it has ended, then take over: --take-over {owner.name}",
         holder=owner.name,
     )
 
@@ -294,14 +295,14 @@ def _described(owner: Owner, now: datetime) -> str:
 
 
 def this_process(user: str, host: str) -> ProcessIdentity:
-    """Return who this process is, run by *user* on *host*."""
+    """Return the identity of this process, run by *user* on *host*."""
     return ProcessIdentity(user, host, os.getpid())
 
 
 def holder_name(user: str, host: str, nonce: str) -> str:
-    """Name a holder; *nonce* is made once a run and kept in its directory.
+    """Return the name of a holder; *nonce* is created once per run and kept in its directory.
 
-    The same person on the same host with another run directory is another holder.
+    The same user on the same host with another run directory is another holder.
     """
     return "{}@{}/{}".format(*(_FOREIGN.sub("_", part) or "_" for part in (user, host, nonce)))
 
@@ -309,38 +310,38 @@ def holder_name(user: str, host: str, nonce: str) -> str:
 _FOREIGN = re.compile(r"[^\w.+-]|^-", re.ASCII)
 
 WATCHDOG_LOCK_WAIT = timedelta(seconds=2)
-"""Whoever asks whether the post is taken has a share of its lock for a moment."""
+"""A status check holds a shared lock briefly, so a conflict is reported only after this time."""
 
 
 class Trouble(msgspec.Struct, frozen=True):
-    """Why the last try of a watchdog to roll back failed, and when it tries again."""
+    """Why a watchdog's last rollback attempt failed, and when it tries again."""
 
     why: str
     again: datetime
 
 
 class Post(msgspec.Struct, frozen=True):
-    """The post of a watchdog, held by *process*."""
+    """The watchdog of a run: *process*, and its trouble if its last attempt failed."""
 
     process: int
     trouble: Trouble | None = None
 
     @property
     def stopped(self) -> bool:
-        """Whether its process lives and does not run: it would not roll back in time."""
+        """Whether its process is suspended, so that it would not roll back in time."""
         return is_stopped(self.process)
 
 
 @contextmanager
 def hold_watchdog_lock(run: Run, process: int) -> Iterator[None]:
-    """Keep the post of *run*'s watchdog, in the name of *process*.
+    """Hold the watchdog lock of *run* inside the context, in the name of *process*.
 
-    One that is stopped is displaced: the journal names the new one, and the old one leaves its
-    post as soon as it runs again.
+    A suspended watchdog is displaced: the journal names the new one, and the old one exits as soon
+    as it runs again.
 
     Raises:
-        LockedError: Another watchdog has it.
-        OSError: The disk refuses.
+        LockedError: Another watchdog has the lock.
+        OSError: The disk fails.
     """
     lock = _taken(run)
     try:
@@ -354,18 +355,18 @@ def hold_watchdog_lock(run: Run, process: int) -> Iterator[None]:
 
 
 def note_trouble(run: Run, process: int, trouble: Trouble | None) -> None:
-    """Report whoever looks that the watchdog *process* has *trouble*; None for none.
+    """Write, for status checks, that the watchdog *process* has *trouble*; None for none.
 
-    A disk that is full hides it, and nothing else: the watchdog goes on.
+    On a full disk it is not shown, but the watchdog continues.
     """
     with suppress(OSError):
         write_whole(_name(run), msgspec.json.encode(Post(process, trouble)))
 
 
 def post_of(run: Run) -> Post | None:
-    """Return who holds the post of *run*'s watchdog on this machine, running or stopped.
+    """Return the watchdog of *run* on this machine, running or suspended.
 
-    None for nobody, or where the disk does not tell: nobody relies on a watchdog that may not be.
+    None if there is none, or if the disk cannot be read: an uncertain watchdog counts as none.
     """
     try:
         return _named(run) if is_held(_post(run)) else None
@@ -374,19 +375,19 @@ def post_of(run: Run) -> Post | None:
 
 
 def watchdog_of(run: Run) -> int | None:
-    """Return the process that is on watch over *run* on this machine; None for none.
+    """Return the process that watches *run* on this machine; None for none.
 
-    One that is stopped watches nothing.
+    A suspended process does not count.
     """
     post = post_of(run)
     return None if post is None or post.stopped else post.process
 
 
 def log_of_watchdog(run: Run) -> int:
-    """Open the private log that a watchdog writes instead of a terminal; give its descriptor.
+    """Open the private log of *run*'s watchdog, and return its descriptor.
 
     Raises:
-        OSError: The disk refuses.
+        OSError: The disk fails.
     """
     return open_to_append(run.path / "watchdog.log")
 
@@ -401,7 +402,7 @@ def _taken(run: Run) -> FileLock:
             raise LockedError(
                 f"run {run.id} has a watchdog already", advice=cli("status", run.id)
             ) from exc
-        # The stopped process keeps a lock on a file that has no name any more.
+        # The suspended process keeps its lock on a file that no longer has a name.
         _post(run).unlink(missing_ok=True)
         return _taken(run)
     return lock
@@ -411,7 +412,7 @@ def _named(run: Run) -> Post | None:
     try:
         return msgspec.json.decode(_name(run).read_bytes(), type=Post)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-        return None  # it has just taken up its post, or just left it
+        return None  # The watchdog is just starting, or has just exited.
 
 
 def _post(run: Run) -> Path:

@@ -1,7 +1,7 @@
 """Run log: structured JSON lines.
 
-The journal is the record; the log repeats it, with what the run waited for.  It says only what
-``Event`` lists, never on stdout, and a log that cannot be written never stops a run.
+The journal is the record; the log repeats it, with the waits of the run.  It contains only the
+events that ``Event`` lists, never goes to stdout, and a failed write never stops a run.
 """
 
 from __future__ import annotations
@@ -37,28 +37,28 @@ _SECRET = re.compile(
 
 
 class Event(StrEnum):
-    """Everything a log can say."""
+    """Every event of the log."""
 
     JOURNALLED = "journal.written"
     WAITED = "step.waited"
     PRINTED = "hook.printed"
     NOTICED = "run.noticed"
-    """About this process itself: a torn line, a take-over."""
+    """Events of this process: an incomplete journal line, a take-over."""
 
 
 class RunLog:
-    """Observes a run and writes what it sees; it is an ``Observer``."""
+    """Observer that writes the events of a run to the log."""
 
     def __init__(self, logger: BindableLogger, clock: Clock) -> None:
         self._logger: Any = logger
         self._clock = clock
 
     def on_entry(self, entry: Entry) -> None:
-        """Log a journal entry that is durable now."""
+        """Log a journal entry, which is durable by then."""
         self._say(Event.JOURNALLED, seq=entry.seq, record=msgspec.to_builtins(entry.record))
 
     def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
-        """Log one look that found the step's goal not reached."""
+        """Log an observation that found the step's goal not reached."""
         self._say(
             Event.WAITED,
             step=step,
@@ -68,7 +68,7 @@ class RunLog:
         )
 
     def on_view(self, sighting: Sighting) -> None:
-        """Log nothing: what is lacking is in the wait that follows."""
+        """Do nothing: the next wait names what is missing."""
 
     def printed(self, moment: str, program: str, output: str) -> None:
         """Log what a hook printed, as far as it was kept."""
@@ -86,7 +86,7 @@ class RunLog:
 def log_of(
     run: Run, to: LogTo, clock: Clock, stderr: TextIO, redaction: Redaction | None = None
 ) -> Iterator[RunLog]:
-    """Open the log of *run* for this process; *redaction* cuts keys out of what it says.
+    """Open the log of *run* for this process; *redaction* removes keys from it.
 
     Raises:
         VpnMigrateError: The log file cannot be opened.
@@ -101,7 +101,7 @@ def log_of(
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Blank every value whose key sounds like a secret, however deep it lies."""
+    """Replace every value whose field name suggests a secret, at any depth."""
     return {key: _redacted(key, value) for key, value in event.items()}
 
 
@@ -118,7 +118,7 @@ def _redacted(key: object, value: object) -> object:
 
 
 class _Lines:
-    """Writes each line to every stream that still takes it."""
+    """Writer of each line to every stream that still works."""
 
     def __init__(self, streams: Sequence[TextIO]) -> None:
         self._streams = list(streams)
@@ -129,7 +129,7 @@ class _Lines:
                 stream.write(line + "\n")
                 stream.flush()
             except (OSError, ValueError):
-                # A full disk or a lost terminal is no reason to leave a cutover half done.
+                # A full disk or a lost terminal must not stop a cutover.
                 self._streams.remove(stream)
 
 
@@ -153,11 +153,11 @@ def _opened(run: Run) -> Iterator[TextIO]:
     except OSError as exc:
         raise VpnMigrateError(
             f"the log {run.log} cannot be written: {exc.strerror}",
-            advice="see to the disk and its permissions, or set VPNMIGRATE_LOG=off",
+            advice="check free space and permissions, or set VPNMIGRATE_LOG=off",
         ) from exc
     file = os.fdopen(handle, "a", encoding="utf-8")
     try:
         yield file
     finally:
-        with suppress(OSError):  # of what could not be written then, and cannot now
+        with suppress(OSError):  # Flushing on close may repeat an earlier write error.
             file.close()

@@ -1,6 +1,7 @@
-"""Private files: written whole, for their owner alone.
+"""Private files: written atomically, readable by their owner only.
 
-Nothing here follows a link, waits for the other end of a pipe, or replaces what is no regular file.
+The functions do not follow a link, wait for a pipe's reader, or replace anything but a regular
+file.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ _NO_WAIT = os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
 
 
 def make_folder(path: Path) -> None:
-    """Create the folder *path* and each missing parent with mode 0700, whatever the umask says.
+    """Create the folder *path* and each missing parent with mode 0700, independent of the umask.
 
     Raises:
-        OSError: The disk refuses, or something else has that name.
+        OSError: The disk fails, or the path is not a folder.
     """
     try:
         path.mkdir(FOLDER_MODE)
@@ -44,7 +45,7 @@ def open_to_append(path: Path) -> int:
     """Open *path* to append to it, or create it, and return its descriptor.
 
     Raises:
-        OSError: The disk refuses, or it is no regular file of this user.
+        OSError: The disk fails, or the path is not a regular file of this user.
     """
     handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _NO_WAIT, FILE_MODE)
     try:
@@ -56,7 +57,7 @@ def open_to_append(path: Path) -> int:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write *path* durably, private, and so that no reader ever sees half of it."""
+    """Write *path* durably and atomically, readable by its owner only."""
     aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     try:
@@ -72,13 +73,13 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def write_output(path: Path, content: bytes) -> None:
-    """Write what an operator asked for to *path*, which may be a stream, a device or a pipe.
+    """Write a result for the operator to *path*, which may be a stream, a device or a pipe.
 
-    A regular file is replaced as ``write_whole`` does.  A link to one is refused: replacing the
-    link is not what was asked for, and following it may overwrite what somebody else chose.
+    A regular file is replaced as ``write_whole`` does.  A link to a file is refused: the operator
+    did not ask to replace the link, and following it may overwrite a file that another user chose.
 
     Raises:
-        OSError: The disk refuses, or nothing can be written there.
+        OSError: The disk fails, or *path* cannot be written.
     """
     if stream := _STREAM.fullmatch(str(path)):
         _write_to_stream(stream[1] or stream[2], content)
@@ -90,9 +91,9 @@ def write_output(path: Path, content: bytes) -> None:
     if kind in (stat.S_IFCHR, stat.S_IFIFO):
         _write_into(path, content)
     elif kind != stat.S_IFREG:
-        raise OSError(errno.EINVAL, "it is no file, pipe or terminal")
+        raise OSError(errno.EINVAL, "it is not a file, pipe or terminal")
     elif path.is_symlink():
-        raise OSError(errno.EINVAL, f"it is a link; name {path.resolve()} itself")
+        raise OSError(errno.EINVAL, f"it is a link; give its target {path.resolve()} instead")
     else:
         write_whole(path, content)
 
@@ -107,19 +108,19 @@ def sync_folder(path: Path) -> None:
 
 
 def _require_private(handle: int, path: Path) -> None:
-    """Refuse what another user could read, fill or follow; take rights of others off our own."""
+    """Check that the file belongs to this user, and remove the permissions of others."""
     found = os.fstat(handle)
     ours = {os.geteuid()}
     if 0 in ours:
-        ours.add(path.parent.stat().st_uid)  # root works on a user's run as that user would
+        ours.add(path.parent.stat().st_uid)  # Root may work on a user's run as that user would.
     if not stat.S_ISREG(found.st_mode) or found.st_uid not in ours:
-        raise OSError(errno.EPERM, "it is no regular file of this user")
+        raise OSError(errno.EPERM, "it is not a regular file of this user")
     if stat.S_IMODE(found.st_mode) & ~FILE_MODE:
         os.fchmod(handle, FILE_MODE)
 
 
 def _write_to_stream(name: str, content: bytes) -> None:
-    """Write to one of this process's descriptors, behind what was printed before."""
+    """Write to one of this process's descriptors, after what was printed before."""
     sys.stdout.flush()
     descriptor = _NAMED[name] if name in _NAMED else int(name)
     with os.fdopen(os.dup(descriptor), "wb") as file:
@@ -133,12 +134,12 @@ def _write_into(path: Path, content: bytes) -> None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    """Open a device or a pipe without waiting for a reader, and then let writes wait."""
+    """Open a device or a pipe without waiting for a reader; later writes may wait."""
     try:
         handle = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError as error:
         if error.errno == errno.ENXIO:
-            raise OSError(errno.ENXIO, "nothing reads this pipe; start its reader first") from None
+            raise OSError(errno.ENXIO, "this pipe has no reader; start its reader first") from None
         raise
     try:
         os.set_blocking(handle, True)

@@ -20,18 +20,18 @@ from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.probes import Aim, CommandProbe, ConnectProbe, ProbeStats, counted, probe_from
 
 PACE = timedelta(seconds=1)
-"""Between the beginnings of two attempts, as long as each is answered in time."""
+"""Time between the starts of two attempts, as long as each is answered in time."""
 LIMIT = timedelta(seconds=2)
-"""An attempt that takes longer is lost: TCP repeats a lost SYN after one second (RFC 6298)."""
+"""An attempt that takes longer counts as lost: TCP repeats a SYN after one second (RFC 6298)."""
 
 
 class Prober:
-    """Sends the probes of *run* until it is told to end; *extra* ones on top of those given.
+    """Sender of the probes of *run*, and of *extra* ones, until ``end``.
 
-    A probe is stopped when one of its files changes: since the plan, whose files are *programs*, or
-    since its start where the command line named it.
+    A probe stops when one of its files changes: after planning for a probe of the plan, whose files
+    are *programs*, or after its start for a probe of the command line.
 
-    *attempt* makes one attempt and tells whether it was answered; it must end by itself soon.
+    *attempt* makes one attempt and returns whether it was answered; it must return soon.
     """
 
     def __init__(
@@ -52,9 +52,9 @@ class Prober:
         self._over = threading.Event()
 
     def begin(self, known: Iterable[ProbeStats]) -> None:
-        """Send the probes of *known*, counting on from there, and the extra ones.
+        """Start the probes of *known*, continuing their counts, and the extra ones.
 
-        It may be begun again once it was ended: a way back follows a cutover in one process.
+        It may be called again after ``end``: a rollback may follow a cutover in one process.
         """
         if self._over.is_set():
             self._over = threading.Event()
@@ -65,7 +65,7 @@ class Prober:
             if text in self._tallies:
                 continue
             self._tallies[text] = stats
-            # A daemon: an attempt that hangs in the resolver must not keep the process.
+            # A daemon: an attempt that hangs in the resolver must not keep the process alive.
             threading.Thread(
                 target=self._send,
                 args=(text, probe_from(text), self._over),
@@ -74,18 +74,18 @@ class Prober:
             ).start()
 
     def stats(self) -> tuple[ProbeStats, ...]:
-        """Return how each probe stands now."""
+        """Return the current statistics of each probe."""
         with self._lock:
             return tuple(self._tallies.values())
 
     def forget_counts(self) -> None:
-        """Count from zero: what has been sent so far was only to see what works."""
+        """Reset the counts: attempts so far only served to find out which probes work."""
         with self._lock:
             for text, stats in self._tallies.items():
                 self._tallies[text] = ProbeStats(text, works=stats.works, since=stats.since)
 
     def end(self) -> None:
-        """Send no more, and end what is under way."""
+        """Send no more probes, and end the running ones."""
         self._over.set()
         self._senders.end()
 
@@ -105,7 +105,7 @@ class Prober:
             begun = self._clock.now()
             answered = self._attempt(aim)
             if over.is_set():
-                return  # cut short, so it proves nothing
+                return  # The attempt was cut short, so it proves nothing.
             with self._lock:
                 self._tallies[text] = counted(self._tallies[text], begun, answered=answered)
             left = PACE - (self._clock.now() - begun)
@@ -113,7 +113,7 @@ class Prober:
 
 
 class _Senders:
-    """Makes single attempts for real, and knows the programs that are under way."""
+    """Sender of single attempts, which knows the running programs."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -134,7 +134,7 @@ class _Senders:
                 _kill(process)
 
     def _connects(self, aim: ConnectProbe) -> bool:
-        # Resolved once: the way to the name server may be the one that is being cut.
+        # Resolved once, because the path to the name server may be interrupted by the cutover.
         try:
             if aim not in self._addresses:
                 found = socket.getaddrinfo(aim.host, aim.port, type=socket.SOCK_STREAM)
@@ -148,14 +148,14 @@ class _Senders:
     def _succeeds(self, aim: CommandProbe) -> bool:
         try:
             directory = working_directory(self._run)
-            process = subprocess.Popen(  # noqa: S603  the operator's own words; no shell reads them
+            process = subprocess.Popen(  # noqa: S603  the operator's own command, without a shell
                 aim.words,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 cwd=directory,
                 env=inherited_by(OPERATOR_PROGRAM, directory),
-                # A Ctrl-C at the terminal is meant for the run, and is no loss.
+                # A Ctrl-C at the terminal is for the run, and must not count as a lost probe.
                 start_new_session=True,
             )
         except OSError:
@@ -174,7 +174,7 @@ class _Senders:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End a probe's program with all that it started; what has ended was waited for already."""
+    """Kill a probe's program and everything it started, unless it has ended already."""
     if process.returncode is None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -19,7 +19,7 @@ from vpnmigrate.model.programs import commands_of, name_fault
 
 _PIECE: Final = 1024 * 1024
 _LARGEST: Final = 512 * _PIECE
-"""Bytes; an interpreter has ten million."""
+"""Bytes; an interpreter has about ten million."""
 _RUNS_ANOTHER: Final = re.compile(
     r"(ba|da|a|z|k|fi)?sh|(python|pypy|perl|ruby|php|lua)[0-9.]*|node|deno|bun|tclsh|expect|java"
     r"|g?awk|env|sudo|doas|runuser|nice|ionice|timeout|nohup|setsid|stdbuf|flock|ansible-playbook"
@@ -27,31 +27,31 @@ _RUNS_ANOTHER: Final = re.compile(
 """Programs whose arguments are programs."""
 
 Signature = tuple[int, int, int, int, int]
-"""Device, inode, size, and the moments at which content and inode were last changed."""
+"""Device, inode, size, and the times of the last change of content and inode."""
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A command's files as they were when they were read."""
+    """Result of a check of a command's files."""
 
     fault: str = ""
-    """Why it may not run; empty where every file is as the plan has it."""
+    """Why the command may not run; empty if every file is as planned."""
     signatures: tuple[tuple[str, Signature], ...] = ()
 
     @property
     def replaced(self) -> bool:
-        """Whether a file is not the one any more that was read."""
+        """Whether a file has been replaced since it was read."""
         return any(_signature_at(path) != then for path, then in self.signatures)
 
 
 def pinned(decisions: Decisions) -> dict[str, str]:
     """Return the files that the commands of *decisions* run, each with its content's SHA-256.
 
-    Beside the program itself these are arguments that are programs: every file that is named to an
-    interpreter, and every executable one.
+    These are the program and those arguments that are programs: every file argument of an
+    interpreter, and every executable file.
 
     Raises:
-        UsageError: A program is not an absolute path, or no file that can be run.
+        UsageError: A program is not an absolute path, or not an executable file.
     """
     found: dict[str, str] = {}
     for named in commands_of(decisions):
@@ -61,7 +61,7 @@ def pinned(decisions: Decisions) -> dict[str, str]:
         if fault:
             raise UsageError(
                 f"{named.field}: {fault}",
-                advice="name a program by the absolute path that it has on this machine",
+                advice="name a program by its absolute path on this machine",
             )
         for path in _files_in(named.words):
             try:
@@ -69,7 +69,7 @@ def pinned(decisions: Decisions) -> dict[str, str]:
             except OSError as error:
                 raise UsageError(
                     f"{named.field}: {path}: {error.strerror}",
-                    advice="the plan's fingerprint covers what its programs contain",
+                    advice="make the file readable: the plan's fingerprint covers its content",
                 ) from error
     return found
 
@@ -77,11 +77,11 @@ def pinned(decisions: Decisions) -> dict[str, str]:
 def checked(
     words: Sequence[str], programs: Mapping[str, str], since: str = "when the plan was made"
 ) -> Checked:
-    """Compare the files in *words* with *programs*, which were read at the moment *since*."""
+    """Compare the files in *words* with *programs*, which were read at the time *since*."""
     if fault := name_fault(words):
         return Checked(fault)
     if words[0] not in programs:
-        return Checked(f"the plan does not say what {words[0]} contains")
+        return Checked(f"the plan does not contain the hash of {words[0]}")
     signatures = []
     for path in dict.fromkeys(words):
         if path not in programs:
@@ -91,7 +91,7 @@ def checked(
         except OSError as error:
             return Checked(f"{path} cannot be read: {error.strerror}")
         if digest != programs[path]:
-            return Checked(f"{path} is not what it was {since}")
+            return Checked(f"{path} differs from what it was {since}")
         signatures.append((path, signature))
     return Checked(signatures=tuple(signatures))
 
@@ -106,7 +106,7 @@ def contents_of(words: Sequence[str]) -> dict[str, str]:
 
 
 def changed(decisions: Decisions, programs: Mapping[str, str]) -> str:
-    """Return which command is not the one that was planned; empty for none."""
+    """Return which command has changed since planning, or an empty string."""
     for named in commands_of(decisions):
         if fault := checked(named.words, programs).fault:
             return f"{named.field}: {fault}"
@@ -114,14 +114,14 @@ def changed(decisions: Decisions, programs: Mapping[str, str]) -> str:
 
 
 def require_unchanged(decisions: Decisions, programs: Mapping[str, str], run: str) -> None:
-    """Refuse to go on towards a cutover with other programs than were planned.
+    """Check, before the cutover, that the plan's programs are unchanged.
 
     Raises:
-        RefusedError: One has changed since.
+        RefusedError: A program has changed since planning.
     """
     if fault := changed(decisions, programs):
         raise RefusedError(
-            f"{fault}; nothing was begun",
+            f"{fault}; nothing was started",
             advice=cli("plan", "--from", run),
         )
 
@@ -136,12 +136,12 @@ def _files_in(words: Sequence[str]) -> list[str]:
 
 
 def _read(path: str) -> tuple[str, Signature]:
-    """Return a file's digest and signature, both of the one file that was opened."""
+    """Return a file's digest and signature, both of the same open file."""
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     try:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
-            raise OSError(0, "it is no regular file")
+            raise OSError(0, "it is not a regular file")
         if found.st_size > _LARGEST:
             raise OSError(0, "it is too large for a program")
         digest = hashlib.sha256()

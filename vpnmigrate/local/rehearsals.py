@@ -22,23 +22,23 @@ from vpnmigrate.model.decoding import fault_of
 from vpnmigrate.model.plan import Plan
 
 LARGEST = 64 * 1024
-"""A record has ten spans of time in it."""
+"""Bytes; a result contains about ten durations."""
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _AGAIN = ("rehearse the plan again:", cli("rehearse", "PLAN"))
 
 
 class Rehearsals:
-    """The rehearsals kept below *home*."""
+    """The rehearsal results kept below *home*."""
 
     def __init__(self, home: Path) -> None:
         self._folder = home / "rehearsals"
 
     def keep(self, rehearsed: RehearsalResult) -> Path:
-        """Keep the result in place of an earlier one of the same plan, and give its file.
+        """Write the result, replacing an earlier one of the same plan, and return its file.
 
         Raises:
-            VpnMigrateError: The disk refuses.
+            VpnMigrateError: The file cannot be written.
         """
         path = self._path(rehearsed.fingerprint)
         text = msgspec.json.format(msgspec.json.encode(rehearsed), indent=2)
@@ -47,16 +47,16 @@ class Rehearsals:
             write_whole(path, text + b"\n")
         except OSError as error:
             raise VpnMigrateError(
-                f"{path}: the rehearsal cannot be kept: {error.strerror}",
-                advice="see to the disk and its permissions, or give another --run-dir",
+                f"{path}: the rehearsal result cannot be written: {error.strerror}",
+                advice="check free space and permissions, or give another --run-dir",
             ) from error
         return path
 
     def of(self, plan: Plan) -> RehearsalResult | None:
-        """Return what is kept of the last rehearsal of this very plan.
+        """Return the result of the last rehearsal of *plan*, or None.
 
         Raises:
-            MalformedFileError: The file says what no rehearsal can have said, or is not private.
+            MalformedFileError: The file is not a valid result, or is not private.
         """
         path = self._path(plan.fingerprint)
         try:
@@ -74,18 +74,18 @@ class Rehearsals:
         return found
 
     def _path(self, fingerprint: str) -> Path:
-        # A plan that was not made by this program could name a file anywhere.
+        # The fingerprint of a forged plan could be a path to any file.
         if not _FINGERPRINT.fullmatch(fingerprint):
-            raise MalformedFileError(f"{fingerprint[:80]!r} is no fingerprint", advice=_AGAIN)
+            raise MalformedFileError(f"{fingerprint[:80]!r} is not a fingerprint", advice=_AGAIN)
         return self._folder / f"{fingerprint}.json"
 
 
 def _private(path: Path) -> bytes:
-    """Read a file that nobody else can have written."""
+    """Read a file that only this user can have written."""
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
         found = os.fstat(file.fileno())
         if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
-            raise MalformedFileError(f"{path}: somebody else can write it", advice=_AGAIN)
+            raise MalformedFileError(f"{path}: other users can write it", advice=_AGAIN)
         return file.read(LARGEST)
 
 
@@ -93,9 +93,9 @@ def _fault(found: RehearsalResult, plan: Plan) -> str:
     if found.format > REHEARSED_FORMAT:
         return f"field format: {found.format} was written by a later vpnmigrate"
     if found.fingerprint != plan.fingerprint:
-        return "field fingerprint: it is of another plan"
+        return "field fingerprint: it belongs to another plan"
     if found.at.tzinfo is None:
-        return "field at: without a time zone"
+        return "field at: the time zone is missing"
     if min(found.cutover, *found.back.values()).total_seconds() < 0:
-        return "a span of time below nothing"
+        return "a duration is negative"
     return ""

@@ -3,18 +3,18 @@
 ::
 
     <home>/<migration id>/      0700, files in it 0600
-        plan.json               the plan in force; earlier ones beside it, by fingerprint
-        holder                  who this run claims the old gateway for
-        journal.jsonl           the run's memory
-        journal.head            how far it was acknowledged, so that a lost end is seen
-        lock, owner             one process a run, and which
-        inbox/                  what other terminals said
+        plan.json               the plan in force; earlier plans as plan.<fingerprint>.json
+        holder                  the name under which this run claims the old gateway
+        journal.jsonl           the journal
+        journal.head            the mark: length of the journal, so that a lost end is detected
+        lock, owner             the lock of the run, and the process that has it
+        inbox/                  messages from other terminals
         vault/                  device files
-        work/                   where the watchdog, hooks, probes and the test command work
-        log.jsonl
-        live.json               while a process is at work: what it waits for right now
-        after.json              a survey at the end, where a report was asked for one
-        watchdog, watchdog.*     who goes back if nobody confirms, and what it said
+        work/                   working directory of watchdog, hooks, probes and test command
+        log.jsonl               the log
+        live.json               while a process is running: what it waits for now
+        after.json              a survey after the run, if a report requested one
+        watchdog, watchdog.*    the process that rolls back without confirmation; its lock and log
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ from vpnmigrate.model.plan import Plan
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 _NOTHING_YET: Final = b"%012d %s\n" % (0, b"0" * 64)
-"""A journal's mark before its first line: a run without one had a journal that is lost."""
+"""The mark before the first line; a run without a mark has lost its journal."""
 
 
 class _Fingerprinted(msgspec.Struct):
-    """As much of a plan file as tells one plan from another; the rest is the business of others."""
+    """The only field of a plan file that is read here."""
 
     fingerprint: str
 
@@ -107,7 +107,7 @@ class Run:
 
     @property
     def holder(self) -> str:
-        """Who this run claims the old gateway for, wherever its directory is carried."""
+        """The name under which this run claims the old gateway; it stays if the run is copied."""
         with _translate_os_errors(self.path):
             return (self.path / "holder").read_text(encoding="utf-8").strip()
 
@@ -124,21 +124,21 @@ class Run:
             return msgspec.json.decode(text, type=_Fingerprinted).fingerprint
         except (msgspec.DecodeError, UnicodeDecodeError) as exc:
             raise MalformedFileError(
-                f"{self.plan} is no plan: {fault_of(exc)}",
-                advice="copy the plan file that the run was begun with over it",
+                f"{self.plan} is not a plan: {fault_of(exc)}",
+                advice="replace it with a copy of the plan file that the run was started with",
             ) from exc
 
     def require_private(self) -> None:
-        """Refuse a directory that somebody else could write or read: it holds device keys.
+        """Check that other users cannot read or write the directory, which holds device keys.
 
         Raises:
-            RefusedError: It is a symbolic link, another user's, or open to others.
+            RefusedError: It is a symbolic link, belongs to another user, or is open to others.
         """
         with _translate_os_errors(self.path):
             found = self.path.lstat()
         if not stat.S_ISDIR(found.st_mode):
             raise RefusedError(
-                f"{self.path} is a link or no directory, and a run is not kept behind one",
+                f"{self.path} is a link or not a directory; a run has to be in a real directory",
                 advice="give the directory itself with --run-dir",
             )
         if found.st_uid != os.geteuid():
@@ -148,14 +148,14 @@ class Run:
             )
         if stat.S_IMODE(found.st_mode) & 0o077:
             raise RefusedError(
-                f"{self.path} is open to other users, and holds device keys",
+                f"{self.path} is open to other users, but holds device keys",
                 advice=Command(("chmod", "-R", "go=", str(self.path))),
             )
 
     def replan(self, plan: Plan, text: bytes) -> None:
-        """Put a newer plan of the same migration in force; *text* is its file.
+        """Put a newer plan of the same migration in force; *text* is the content of its file.
 
-        The former plan is kept, so that it can still be read what the run began with.
+        The former plan is kept as a record.
         """
         if plan.migration != self.id:
             raise UsageError(f"the plan is for migration {plan.migration}, not for {self.id}")
@@ -173,7 +173,7 @@ class Runs:
         self.home = home
 
     def list(self) -> tuple[Run, ...]:
-        """Return the runs that were ever begun here, by id."""
+        """Return all runs in this directory, sorted by id."""
         with _translate_os_errors(self.home):
             if not self.home.is_dir():
                 return ()
@@ -185,11 +185,11 @@ class Runs:
         )
 
     def find(self, text: str) -> Run:
-        """Return the run with the id *text*, or the only one whose id begins with it.
+        """Return the run with the id *text*, or the only run whose id begins with it.
 
         Raises:
-            UsageError: There is none, or several; the message lists those there are.
-            RefusedError: Its directory is not private.
+            UsageError: No run matches, or several do; the message lists the runs.
+            RefusedError: The run's directory is not private.
         """
         known = self.list()
         exact = [run for run in known if run.id == text]
@@ -202,31 +202,34 @@ class Runs:
                 listed = ", ".join(run.id for run in known) or "none"
                 raise UsageError(
                     f"there is no run {text!r} in {self.home}; known: {listed}",
-                    advice=("give the right --run-dir, or see which runs are here:", cli("status")),
+                    advice=("check --run-dir, or list the runs:", cli("status")),
                 )
             case several:
                 listed = ", ".join(run.id for run in several)
-                raise UsageError(f"{text!r} fits several runs: {listed}", advice="give more of it")
+                raise UsageError(
+                    f"{text!r} matches several runs: {listed}",
+                    advice="give more characters of the id",
+                )
 
     def create(self, plan: Plan, text: bytes, holder: str) -> Run:
-        """Begin the run of *plan*, whose file is *text*, or give it if it was begun already.
+        """Create the run of *plan*, whose file contains *text*, or return the existing run.
 
         Raises:
-            RefusedError: It was begun with another plan, or its directory is not private.
+            RefusedError: It was started with another plan, or its directory is not private.
         """
         if not _PLAIN.fullmatch(plan.migration):
-            raise UsageError(f"{plan.migration!r} cannot be the name of a run")
+            raise UsageError(f"{plan.migration!r} is not a valid name for a run")
         run = Run(self.home / plan.migration)
         with _translate_os_errors(self.home):
             if not os.path.lexists(run.path):
-                self._lay_down(run, text, holder)
+                self._create_directory(run, text, holder)
         run.require_private()
         if run.fingerprint != plan.fingerprint:
             raise RefusedError(
-                f"run {run.id} was begun with another plan "
+                f"run {run.id} was started with another plan "
                 f"({run.fingerprint[:12]}, not {plan.fingerprint[:12]})",
                 advice=(
-                    "go on with the run's own plan:",
+                    "resume with the run's own plan:",
                     cli("apply", run.id),
                     "or plan again from it:",
                     cli("plan", "--from", run.id),
@@ -234,9 +237,9 @@ class Runs:
             )
         return run
 
-    def _lay_down(self, run: Run, text: bytes, holder: str) -> None:
+    def _create_directory(self, run: Run, text: bytes, holder: str) -> None:
         make_folder(self.home)
-        # The run appears with all it needs or not at all: it is made aside and renamed.
+        # Created under another name and renamed, so that the run appears completely or not at all.
         aside = self.home / f".{run.id}.{secrets.token_hex(8)}"
         for folder in (aside, aside / "inbox", aside / "vault", aside / "work"):
             folder.mkdir(FOLDER_MODE)
@@ -249,17 +252,17 @@ class Runs:
             shutil.rmtree(aside, ignore_errors=True)
             if not run.plan.exists():
                 raise
-            # Somebody else has begun it in this very moment.
+            # Another process created the run at the same moment.
         sync_folder(self.home)
 
 
 @contextmanager
 def _translate_os_errors(path: Path) -> Iterator[None]:
-    """Turn what the disk refuses into what an operator can read."""
+    """Raise an OSError as a VpnMigrateError with advice."""
     try:
         yield
     except OSError as exc:
         raise VpnMigrateError(
             f"{exc.filename or path}: {exc.strerror}",
-            advice="see to the disk and its permissions, or give another --run-dir",
+            advice="check free space and permissions, or give another --run-dir",
         ) from exc

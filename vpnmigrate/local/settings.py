@@ -17,7 +17,7 @@ CLOCK_VARIABLE = "VPNMIGRATE_CLOCK"
 
 
 class LogTo(StrEnum):
-    """Where the log of a run goes; never to stdout, which belongs to results."""
+    """Destination of a run's log; never stdout, which is for results."""
 
     FILE = "file"
     STDERR = "stderr"
@@ -27,20 +27,20 @@ class LogTo(StrEnum):
 
 @dataclass(frozen=True)
 class Settings:
-    """What holds for this process."""
+    """Settings of this process."""
 
     home: Path
-    """Where runs live."""
+    """The directory of the runs."""
     log: LogTo = LogTo.FILE
     clock: str = ""
-    """The served sandbox whose time it is for us; empty for the machine's."""
+    """URL of the served sandbox whose clock is used; empty for the machine's clock."""
 
 
 def settings_of(environment: Mapping[str, str], run_dir: Path | None = None) -> Settings:
-    """Return the settings; the flag *run_dir* goes before the environment.
+    """Return the settings; the flag *run_dir* takes precedence over the environment.
 
     Raises:
-        UsageError: The environment says something that cannot be.
+        UsageError: A variable has an invalid value.
     """
     named = environment.get(HOME_VARIABLE)
     if run_dir is not None:

@@ -21,28 +21,28 @@ from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import span
 
 MOST_OUTPUT = 16 * 1024
-"""Bytes of output that are kept; the rest is read and dropped, so that nobody waits on a pipe."""
+"""Bytes of output that are kept; the rest is read and dropped, so that the pipe never blocks."""
 _SLICE = 0.1
-"""Seconds between two looks whether the program has ended or is to be stopped."""
+"""Seconds between two checks whether the program has ended or has to be stopped."""
 _PIECE = 64 * 1024
 _DYING = 5
-"""Seconds for a killed program to be gone; the run goes on without it after that."""
+"""Seconds to wait for the end of a killed program; the run continues without it after that."""
 
 
 @dataclass(frozen=True)
 class ProcessResult:
-    """How a program ended.  ``exit`` is None where it was killed, or could not be run."""
+    """Result of a program.  ``exit`` is None if it was killed, or could not be run."""
 
     exit: int | None
     fault: str
-    """Empty where it exited 0."""
+    """Empty if it exited with 0."""
     took: timedelta
     output: str
 
 
 @dataclass(frozen=True)
 class ProcessLimits:
-    """How long a program may take, and how it is told to stop before that."""
+    """Time limit of a program, and an event that stops it earlier."""
 
     limit: timedelta
     stop: threading.Event = field(default_factory=threading.Event)
@@ -55,10 +55,10 @@ def run_bounded(
     run: Run,
     programs: Mapping[str, str],
 ) -> ProcessResult:
-    """Run *command* with *told* on its standard input; it and all it started end within *bounds*.
+    """Run *command* with *data* on its standard input; it and all it started end within *bounds*.
 
-    It works in the directory that *run* keeps for its children, and is not run unless its files
-    are those of *programs*.  Never raises for what it does.
+    It works in the directory that *run* keeps for its children, and is run only if its files are
+    those of *programs*.  A failure of the program is returned, never raised.
     """
     began = time.monotonic()
 
@@ -72,7 +72,7 @@ def run_bounded(
     try:
         process = _start(command, data, working_directory(run))
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no command"
+        why = error.strerror if isinstance(error, OSError) else "it is not a valid command"
         return ended(None, f"could not be run: {why}")
     if files.replaced:
         _kill(process)
@@ -90,7 +90,7 @@ def run_bounded(
 
 
 def _start(command: Sequence[str], data: bytes, directory: Path) -> subprocess.Popen[bytes]:
-    # A file, not a pipe: nobody waits for a program that does not read.
+    # A file, not a pipe: writing to a pipe would block if the program does not read.
     with tempfile.TemporaryFile() as file:
         file.write(data)
         file.seek(0)
@@ -101,7 +101,7 @@ def _start(command: Sequence[str], data: bytes, directory: Path) -> subprocess.P
             stderr=subprocess.STDOUT,
             cwd=directory,
             env=inherited_by(OPERATOR_PROGRAM, directory),
-            # A group of its own: it can be killed whole, and no Ctrl-C of the operator's hits it.
+            # Its own session: the whole group can be killed, and Ctrl-C is not delivered to it.
             start_new_session=True,
         )
 
@@ -109,9 +109,9 @@ def _start(command: Sequence[str], data: bytes, directory: Path) -> subprocess.P
 def _attend(
     process: subprocess.Popen[bytes], bounds: ProcessLimits, began: float
 ) -> tuple[bool, bytes]:
-    """Hear it, and say whether it ended in time, with what it printed.
+    """Read the output of *process*; return whether it ended in time, and the output.
 
-    What it started may hold its pipes open longer than it lives: its end alone counts.
+    Programs that it started may keep its pipe open longer; only its own end counts.
     """
     kept = b""
     deadline = began + bounds.limit.total_seconds()
@@ -129,7 +129,7 @@ def _attend(
                 if not piece:
                     selector.unregister(process.stdout)
                     break
-                gone = False  # there may be more of what it printed before it ended
+                gone = False  # There may be more output from before its end.
             if gone:
                 return True, kept
             if not selector.get_map():
@@ -139,11 +139,11 @@ def _attend(
 
 
 def _kill(process: subprocess.Popen[bytes]) -> str:
-    """End it and everything that it started and that has not left its group; say whether it did."""
+    """Kill *process* and everything in its process group; return the outcome as text."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     try:
         process.wait(_DYING)
     except subprocess.TimeoutExpired:
-        return "could not be killed"  # it runs as somebody else, or hangs in the kernel
+        return "could not be killed"  # It runs as another user, or hangs in the kernel.
     return "was killed"

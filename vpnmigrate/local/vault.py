@@ -1,6 +1,6 @@
 """Vault: private storage of device files, which contain keys.
 
-A file appears whole and with its final mode or not at all.  Content is never logged and never
+A file appears complete and with its final mode, or not at all.  Content is never logged and never
 part of an error.
 """
 
@@ -23,15 +23,15 @@ from vpnmigrate.local.private_files import FILE_MODE, FOLDER_MODE, make_folder
 from vpnmigrate.model.ec2 import VpnConnectionId
 
 MOST_BYTES: Final = 1024 * 1024
-"""Of a file that is searched for keys; the largest that EC2 gives has a hundredth of it."""
+"""Bytes of a file that are searched for keys; the largest file of EC2 has a hundredth of that."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class Vault:
-    """Keeps device files under *root*, one folder a connection; makes nothing before ``keep``.
+    """Store of device files under *root*, one folder per connection, created by ``keep``.
 
-    *learn* is told the keys of every text that is kept, before it is written.
+    *learn* receives the keys of every text before the text is written.
     """
 
     def __init__(
@@ -41,15 +41,14 @@ class Vault:
         self._learn = learn
 
     def folder(self, connection: VpnConnectionId) -> Path:
-        """Return where *connection*'s files lie; it exists once something was kept."""
+        """Return the folder of *connection*'s files; it exists once a file was kept."""
         return self.root / _plain(connection)
 
     def keep(self, connection: VpnConnectionId, name: str, text: str) -> str:
-        """Write *text* durably, in place of an earlier file, and give its SHA-256.
+        """Write *text* durably, replacing an earlier file, and return its SHA-256.
 
         Raises:
-            VaultError: The disk refuses, or a symbolic link or another user's folder is in the
-                way.
+            VaultError: The disk fails, or the path is a symbolic link or in another user's folder.
         """
         self._learn(keys_in(text))
         content = text.encode()
@@ -61,12 +60,12 @@ class Vault:
         except OSError as exc:
             raise VaultError(
                 f"cannot write the device file {path}: {exc.strerror}",
-                advice="make room, or give another --run-dir, and run the same command again",
+                advice="free some space, or give another --run-dir, and run the same command again",
             ) from exc
         return hashlib.sha256(content).hexdigest()
 
     def every_key(self) -> frozenset[Secret]:
-        """Return every key in the files that can be read, whether they can be parsed or not."""
+        """Return every key in the readable files, even in files that cannot be parsed."""
         found: set[Secret] = set()
         for path in self.root.glob("*/*"):
             with suppress(OSError):
@@ -74,10 +73,10 @@ class Vault:
         return frozenset(found)
 
     def holds(self, connection: VpnConnectionId, name: str, sha256: str) -> bool:
-        """Return whether the file is there, is ours alone, and still has the content kept then.
+        """Return whether the file exists, is private, and still has the content that was kept.
 
         Raises:
-            VaultError: It cannot be read, or a symbolic link is in the way.
+            VaultError: It cannot be read, or the path is a symbolic link.
         """
         path = self.folder(connection) / _plain(name)
         try:
@@ -94,13 +93,13 @@ class Vault:
 
 def _plain(name: str) -> str:
     if not _PLAIN.fullmatch(name):
-        raise VaultError(f"{name!r} cannot be the name of a device file or folder")
+        raise VaultError(f"{name!r} is not a valid name for a device file or folder")
     return name
 
 
 @contextmanager
 def _opened(path: Path, *, inside: int | None = None) -> Iterator[int]:
-    """Open the folder *path*, seen from its parent *inside*, and make sure it is ours alone."""
+    """Open the folder *path*, relative to its parent *inside*, and make it private."""
     name = path if inside is None else path.name
     handle = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=inside)
     try:
@@ -116,7 +115,7 @@ def _opened(path: Path, *, inside: int | None = None) -> Iterator[int]:
 
 @contextmanager
 def _made(path: Path, *, inside: int) -> Iterator[int]:
-    """Make the folder *path* in its parent *inside* if it is not there, and open it."""
+    """Open the folder *path* in its parent *inside*; create it if it is missing."""
     with suppress(FileExistsError):
         os.mkdir(path.name, FOLDER_MODE, dir_fd=inside)
     with _opened(path, inside=inside) as handle:
@@ -127,8 +126,8 @@ def _write(path: Path, folder: int, content: bytes) -> None:
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(os.stat(path.name, dir_fd=folder, follow_symlinks=False).st_mode):
             raise VaultError(
-                f"{path} is a link or no file, and device files are not written through one",
-                advice="look at what it is, remove it, and run the same command again",
+                f"{path} is a link or not a file; device files are written to regular files only",
+                advice="check what it is, remove it, and run the same command again",
             )
     temporary = f".{path.name}.{secrets.token_hex(8)}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW

@@ -16,18 +16,18 @@ from vpnmigrate.model.clock import Clock
 from vpnmigrate.planning.playbook import duration_from
 
 UP_WITHIN = timedelta(seconds=60)
-"""To start Python, read plan and journal, and ask STS who it is, on a machine that has much to do.
+"""Time to start Python, read plan and journal, and call STS, on a busy machine.
 
-Traffic flows meanwhile.
+Traffic is not interrupted during that time.
 """
 GLANCE = timedelta(milliseconds=100)
 
 
 def parse_duration(text: str | None) -> timedelta | None:
-    """Read what ``--confirm-within`` says; zero takes an earlier wish back.
+    """Return the duration given with ``--confirm-within``; zero for ``off``.
 
     Raises:
-        UsageError: It is no length of time.
+        UsageError: *text* is not a duration.
     """
     if text is None:
         return None
@@ -35,15 +35,17 @@ def parse_duration(text: str | None) -> timedelta | None:
         return timedelta(0)
     span = duration_from(text)
     if span is None:
-        raise UsageError(f"{text!r} is no length of time", advice="write 15m, or 1h30m")
+        raise UsageError(
+            f"{text!r} is not a duration", advice="give number and unit, for example 15m or 1h30m"
+        )
     return span
 
 
 class WatchdogProcess:
-    """A watchdog in a session of its own: no terminal, no hang-up, and a private log.
+    """A watchdog process in its own session: no terminal, no SIGHUP, and a private log.
 
-    Its command line names *program*, the run and how AWS is reached.  It works in a directory of
-    the run's own, and no module is looked for there.
+    Its command line names *program*, the run and the options for AWS.  It works in a subdirectory
+    of the run, which is not searched for modules.
     """
 
     def __init__(self, run: Run, aws: Sequence[str], clock: Clock, program: str) -> None:
@@ -53,12 +55,16 @@ class WatchdogProcess:
         self._command = [sys.executable, "-P", "-m", program, "watchdog", run.id, *given]
 
     def start(self) -> int:
-        """Start it and wait until it is at its post."""
+        """Start the process, wait until it watches, and return its number.
+
+        Raises:
+            RefusedError: It cannot be started, or does not watch in time.
+        """
         try:
             directory = working_directory(self._run)
             log = log_of_watchdog(self._run)
             try:
-                process = subprocess.Popen(  # noqa: S603  this very program
+                process = subprocess.Popen(  # noqa: S603  this program itself
                     self._command,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -78,16 +84,16 @@ class WatchdogProcess:
             if self._clock.now() >= until:
                 process.kill()
                 process.wait()
-                raise self._refusal(f"it was not at its post after {UP_WITHIN.seconds} s")
+                raise self._refusal(f"it did not start watching within {UP_WITHIN.seconds} s")
             self._clock.sleep(GLANCE)
         return process.pid
 
     def on_duty(self) -> bool:
-        """Return whether a watchdog is at its post."""
+        """Return whether a watchdog is running."""
         return watchdog_of(self._run) is not None
 
     def _refusal(self, why: str) -> RefusedError:
         return RefusedError(
-            f"the cutover does not begin without its watchdog: {why}",
-            advice=f"read {self._run.path / 'watchdog.log'}, and try again",
+            f"the cutover does not start without its watchdog: {why}",
+            advice=f"read {self._run.path / 'watchdog.log'}, and run the same command again",
         )

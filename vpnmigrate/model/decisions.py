@@ -69,7 +69,7 @@ class DirectConnectAssumption(StrEnum):
     CHECK = "check"
     """What AWS describes; planning is refused if it cannot be read."""
     ABSENT = "absent"
-    """None, on the operator's word, where it cannot be read."""
+    """The operator guarantees that there is none, where it cannot be read."""
 
 
 class TestVpc(Struct, frozen=True, forbid_unknown_fields=True):

@@ -76,8 +76,12 @@ UNFORCEABLE: dict[Gate, str] = {
     Gate.WORLD: "the rollback is computed from the plan's survey: plan again instead",
     Gate.WAY_BACK: "without the state before the migration a rollback is impossible",
     Gate.DEVICES: "confirm the device task with the command done",
-    Gate.NEW_CONNECTIONS: "the outage could not end; to leave one out, list it in the playbook's exceptions",
-    Gate.NEW_GATEWAY: "a gateway can be attached to one VPC, so EC2 would refuse the attach during the outage",
+    Gate.NEW_CONNECTIONS: (
+        "the outage could not end; to leave one out, list it in the playbook's exceptions"
+    ),
+    Gate.NEW_GATEWAY: (
+        "a gateway can be attached to one VPC, so EC2 would refuse the attach during the outage"
+    ),
     Gate.TRAFFIC: "finalize would delete connections that may be the only path",
 }
 """Gates that cannot be forced, with the reason."""

@@ -69,7 +69,10 @@ class Stranger(Struct, frozen=True):
 
     def __str__(self) -> str:
         """Return a sentence for an operator."""
-        return f"{self.id} has this run's tags ({self.role}) but is not its own, and is not changed: {self.why}"
+        return (
+            f"{self.id} has this run's tags ({self.role}) but is not its own, "
+            f"and is not changed: {self.why}"
+        )
 
 
 class Ownership(Struct, frozen=True):

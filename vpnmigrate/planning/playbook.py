@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 import msgspec
@@ -54,7 +55,7 @@ def playbook_from(text: str, name: str) -> Playbook:
         book = msgspec.convert(data, Playbook, strict=True)
     except msgspec.ValidationError as error:
         message, path = parted(error)
-        raise document.fault(path, _plain(message), advice=_advice(message, path)) from None
+        raise document.fault(path, _plain(message, path), advice=_advice(message, path)) from None
     for number, probe in enumerate(book.decisions.probes):
         try:
             probe_from(probe)
@@ -101,9 +102,7 @@ def _understood(document: YamlDocument, kind: inspect.Type | None, said: Any, pa
 def _span(document: YamlDocument, path: Path, said: object) -> timedelta:
     span = duration_from(said)
     if span is None:
-        raise document.fault(
-            path, "not a duration", advice="write it like 30s, 60m, 1h30m or 7d"
-        )
+        raise document.fault(path, "not a duration", advice="write it like 30s, 60m, 1h30m or 7d")
     return span
 
 
@@ -115,9 +114,10 @@ def _window(document: YamlDocument, path: Path, said: object) -> dict[str, Any]:
     return structs.asdict(window)
 
 
-def _plain(message: str) -> str:
+def _plain(message: str, path: Path) -> str:
     if "unknown field" in message:
-        return "unknown field"
+        close = get_close_matches(str(path[-1]), _fields_at(path[:-1]), n=1)
+        return f"unknown field. Did you mean {close[0]!r}?" if close else "unknown field"
     if message.startswith("Invalid enum value"):
         return "not one of the choices"
     for python, yaml in _WORDS.items():
@@ -151,6 +151,14 @@ def _advice(message: str, path: Path) -> str:
             return "choices: true, false"
         case _:
             return ""
+
+
+def _fields_at(path: Path) -> list[str]:
+    match _type_at(path):
+        case inspect.StructType(fields=fields):
+            return [one.encode_name for one in fields]
+        case _:
+            return []
 
 
 def _type_at(path: Path) -> inspect.Type | None:

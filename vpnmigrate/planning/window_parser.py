@@ -136,7 +136,7 @@ def _moment(said: _Said, place: _Place | None) -> datetime:
             f"the local time is {place.describe(near[0])} then",
             advice="leave out the offset or the time zone",
         )
-    comes = "occurs twice" if meant else "does not exist"
+    occurs = "occurs twice" if meant else "does not exist"
     lines = [place.describe(moment) for moment in near]
     instants = [f"{text} ({moment:%H:%M}Z)" for text, moment in zip(lines, near, strict=True)]
     raise UsageError(

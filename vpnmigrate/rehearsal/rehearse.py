@@ -1,7 +1,7 @@
 """Rehearsal: the production engine on a sandbox made from the plan's survey.
 
-Only the client differs from a real run.  No session is ever made here and nothing is sent, so there
-is nothing through which a real account could be reached.
+Only the client differs from a real run.  No session is created and nothing is sent, so a rehearsal
+cannot reach a real account.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ from vpnmigrate.sandbox.scenarios.scenario import scenario_from_survey
 from vpnmigrate.steps.route_lookup import RouteComparison, equivalence
 
 BOUNDARIES = range(1, 11)
-"""The steps a rollback may begin after: all that apply takes."""
+"""The steps after which a rollback may begin: all steps of apply."""
 
 
 @dataclass(frozen=True)
 class RehearsedChange:
-    """A change of a rehearsal, with the step that made it."""
+    """A change in a rehearsal, with the step that made it."""
 
     step: int
     what: str
@@ -64,41 +64,41 @@ class RehearsedChange:
 
 @dataclass(frozen=True)
 class RehearsalRun:
-    """One run through the sandbox: forward to the end, or back from the end of a step."""
+    """One run on the sandbox: a full migration, or a rollback from the end of a step."""
 
     boundary: int
-    """The step after which it turned back; 0 if it went forward to the end."""
+    """The step after which it was rolled back; 0 for a full migration."""
     changes: tuple[RehearsedChange, ...]
-    """Those on the way back alone, if it turned back."""
+    """The changes; of a run that was rolled back, only those of the rollback."""
     outage: timedelta
-    """All the time that traffic was down, before and after turning back."""
+    """The total time that traffic was down, including that of the rollback."""
     took: timedelta
     restored: timedelta = timedelta(0)
-    """From turning back until traffic flowed on the old side; nothing if it never ceased to."""
+    """From the start of the rollback until traffic flows on the old side; zero without outage."""
     failure: str = ""
     differences: tuple[str, ...] = ()
-    """How the end differs from the beginning; and what was left behind."""
+    """How the end differs from the start, and what was left behind."""
     routes: tuple[RouteComparison, ...] = ()
-    """Every destination of every table with its next hop before and at the end."""
+    """Every destination of every table with its next hop at the start and at the end."""
     timings: tuple[StepTiming, ...] = ()
-    """The steps that settled, in the order in which they did."""
+    """The steps that were done, in order."""
     cutover: timedelta = timedelta(0)
-    """From the beginning of step 7 to the end of step 10, if it went forward to the end."""
+    """From the start of step 7 to the end of step 10, for a full migration."""
 
     @property
     def good(self) -> bool:
-        """Whether it ended as it must."""
+        """Whether it ended as required."""
         return not self.failure and not self.differences and not self.rerouted
 
     @property
     def rerouted(self) -> tuple[RouteComparison, ...]:
-        """The destinations that had a path before and have another, or none, at the end."""
+        """The destinations with a path at the start that have another one, or none, at the end."""
         return tuple(row for row in self.routes if row.before.leads_somewhere and not row.same)
 
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """The way forward, the way back from every step, and what was proven of those in between."""
+    """The migration, the rollback from every step, and the proof for the states in between."""
 
     forward: RehearsalRun
     back: tuple[RehearsalRun, ...]
@@ -106,12 +106,12 @@ class Rehearsal:
 
     @property
     def good(self) -> bool:
-        """Whether every passage ended as it must."""
+        """Whether every run ended as required and the proof holds."""
         return self.proof.holds and all(each.good for each in (self.forward, *self.back))
 
 
 def result_of(rehearsal: Rehearsal, plan: Plan, at: datetime, tool: str) -> RehearsalResult:
-    """Return what is kept of the *rehearsal* of *plan*."""
+    """Return the summary of the *rehearsal* of *plan* that is kept."""
     return RehearsalResult(
         fingerprint=plan.fingerprint,
         at=at,
@@ -123,71 +123,71 @@ def result_of(rehearsal: Rehearsal, plan: Plan, at: datetime, tool: str) -> Rehe
 
 
 def without_waits(plan: Plan) -> Plan:
-    """Return *plan* without what only the hour and people can open: a rehearsal needs neither."""
+    """Return *plan* without window, approvals and required rehearsal, for a rehearsal."""
     free = replace(plan.decisions, window=None, approvals=Approvals(), rehearsed_within=None)
     return replace(plan, decisions=free)
 
 
 def rehearse(plan: Plan, tell: Callable[[str], None]) -> Rehearsal:
-    """Rehearse *plan* in every direction; *tell* hears what is being tried."""
+    """Rehearse *plan* in every direction; *tell* is called with each progress message."""
     plan = without_waits(plan)
-    tell("forward, steps 1 to 10")
+    tell("migration, steps 1 to 10")
     forward = _forward(plan)
     back = []
     for boundary in BOUNDARIES:
-        tell(f"back, from the end of step {boundary}")
+        tell(f"rollback from the end of step {boundary}")
         back.append(_back(plan, boundary))
-    tell("back and forward, from every state in between")
+    tell("rollback and resume, from every state in between")
     return Rehearsal(forward, tuple(back), prove(plan))
 
 
 def _forward(plan: Plan) -> RehearsalRun:
-    with _stage(plan) as stage:
-        failure = _tried(stage.runner.apply)
-        entries = stage.journal.entries
+    with _rehearsal_world(plan) as world:
+        failure = _failure_of(world.runner.apply)
+        entries = world.journal.entries
         return RehearsalRun(
             0,
             _changes(entries),
             down(entries),
             length(entries),
             failure=failure,
-            routes=stage.where_it_leads(),
+            routes=world.compared_routes(),
             timings=step_timings(entries),
             cutover=length(since_cutover(entries)),
         )
 
 
 def _back(plan: Plan, boundary: int) -> RehearsalRun:
-    with _stage(plan) as stage:
-        failure = _tried(lambda: stage.runner.apply(until=boundary))
-        if boundary in replay(stage.journal.entries).settled:
-            failure = _tried(stage.runner.rollback)
-        entries = stage.journal.entries
-        return_leg = since_turning_back(entries)
+    with _rehearsal_world(plan) as world:
+        failure = _failure_of(lambda: world.runner.apply(until=boundary))
+        if boundary in replay(world.journal.entries).settled:
+            failure = _failure_of(world.runner.rollback)
+        entries = world.journal.entries
+        rollback = since_turning_back(entries)
         return RehearsalRun(
             boundary,
-            _changes(return_leg),
+            _changes(rollback),
             down(entries),
-            length(return_leg),
-            until_restored(return_leg) or timedelta(0),
+            length(rollback),
+            until_restored(rollback) or timedelta(0),
             failure,
-            stage.what_differs(),
-            stage.where_it_leads(),
-            step_timings(return_leg),
+            world.differences_from_before(),
+            world.compared_routes(),
+            step_timings(rollback),
         )
 
 
 @dataclass(frozen=True)
 class _RehearsalWorld:
-    """A world with everything of a run in it."""
+    """A sandbox with everything that a run needs."""
 
     plan: Plan
     account: Account
     journal: MemoryJournal
     runner: Runner
 
-    def what_differs(self) -> tuple[str, ...]:
-        """Compare the world with the plan's before, and look for what the run left."""
+    def differences_from_before(self) -> tuple[str, ...]:
+        """Return how the sandbox differs from the plan's survey, and what the run left behind."""
         now = self.account.survey(self.plan.old_gateway)
         ours = self._owned(self.account.observe(self.plan)).ours
         left = (f"left behind: {resource} ({role})" for role, resource in sorted(ours.items()))
@@ -197,14 +197,14 @@ class _RehearsalWorld:
         evidence = evidence_of(replay(self.journal.entries), self.plan.surveyed)
         return ownership_of(reading, self.plan, evidence)
 
-    def where_it_leads(self) -> tuple[RouteComparison, ...]:
-        """Compare every table with the plan's before, whichever gateway is on the VPC now."""
+    def compared_routes(self) -> tuple[RouteComparison, ...]:
+        """Return every table's routes compared with the plan's survey, for either gateway."""
         reading = self.account.observe(self.plan)
         now = {table.id: table for table in reading.tables}
         snapshot = snapshot_of(reading, self._owned(reading))
         ours = VpnGatewayId(snapshot.ours.get(GATEWAY_ROLE, ""))
-        on = snapshot.attachment(ours, self.plan.vpc) is Attachment.ATTACHED
-        joined = ours if on else self.plan.old_gateway
+        attached = snapshot.attachment(ours, self.plan.vpc) is Attachment.ATTACHED
+        joined = ours if attached else self.plan.old_gateway
         return tuple(
             row
             for table in self.plan.before.route_tables
@@ -214,7 +214,7 @@ class _RehearsalWorld:
 
 
 @contextmanager
-def _stage(plan: Plan) -> Iterator[_RehearsalWorld]:
+def _rehearsal_world(plan: Plan) -> Iterator[_RehearsalWorld]:
     clock = VirtualClock(plan.before.taken)
     world = load_world(scenario_from_survey(plan.before), clock)
     journal = MemoryJournal(clock)
@@ -234,7 +234,7 @@ def _stage(plan: Plan) -> Iterator[_RehearsalWorld]:
 
 
 class _NullObserver:
-    """Watches nothing: the journal has everything."""
+    """An observer that does nothing: the journal has everything."""
 
     def on_entry(self, entry: Entry) -> None:
         pass
@@ -246,8 +246,8 @@ class _NullObserver:
         pass
 
 
-def _tried(action: Callable[[], object]) -> str:
-    """Go on a journey; give what went wrong, holding at the asked step excepted."""
+def _failure_of(action: Callable[[], object]) -> str:
+    """Run *action* and return its error message; a hold at the requested step is no error."""
     try:
         action()
     except HeldError:

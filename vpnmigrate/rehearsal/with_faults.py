@@ -1,8 +1,8 @@
 """Rehearsal with faults: kills, API faults and rollbacks, repeated with seeds.
 
-Each trial is the production runner on a sandbox of the plan's survey, with what a seed draws:
-which way it goes, where its processes die, which calls go astray, how fast EC2 is and how far its
-describes lag.  What goes wrong is drawn by ``search.schedule_of``, as in every other simulation.
+Each trial is the production runner on a sandbox of the plan's survey.  A seed draws its route,
+where its processes are killed, which calls fail, how fast EC2 is and how far its describes lag.
+Kills and faults are drawn by ``search.schedule_of``, as in every other simulation.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from vpnmigrate.rehearsal.simulation.trial import (
 )
 from vpnmigrate.sandbox.behaviour import Behaviour
 
-TOLD_EVERY = 100
-"""Trials between two words about progress."""
-_TEMPER = (
+PROGRESS_EVERY = 100
+"""Trials between two progress messages."""
+_DRAWN_BEHAVIOUR = (
     "gateway_creation",
     "gateway_deletion",
     "attach",
@@ -54,48 +54,49 @@ _TEMPER = (
     "attach_while_other_detaches",
     "mutating_objects",
 )
-"""What is drawn of EC2's temper: paces, and switches that no plan is refused for."""
+"""The fields of the behaviour that are drawn: durations, and switches for which no plan is refused.
+"""
 
 
 @dataclass(frozen=True)
 class FaultedTrial:
-    """One run under hardship."""
+    """One run with faults."""
 
     seed: int
     schedule: Schedule
     deaths: int
     fault_count: int
-    """Calls that went astray."""
+    """The number of faulted calls."""
     outage: timedelta
-    """The longest time that traffic was down in one piece."""
+    """The longest continuous outage."""
     restored: timedelta | None
-    """From turning back until traffic flowed on the old side; None if it did not have to."""
+    """From the start of the rollback until traffic flows on the old side; None if not needed."""
     wrong: tuple[str, ...]
-    """How it did not end safely; empty for a good one."""
+    """Why the trial is unsafe; empty for a safe one."""
 
 
 @dataclass(frozen=True)
 class DurationSpread:
-    """How a duration is distributed over trials; all zero over none."""
+    """The distribution of a duration over trials; all zero for no trial."""
 
     trials: int
     least: timedelta
     median: timedelta
     most_often_below: timedelta
-    """Nineteen of twenty stay below."""
+    """The value that 19 of 20 trials stay below."""
     most: timedelta
 
 
 @dataclass(frozen=True)
 class FaultedRehearsal:
-    """What many trials have shown."""
+    """The results of many trials."""
 
     seed: int
     trials: tuple[FaultedTrial, ...]
     worst: FaultedTrial | None
-    """The one with the longest outage; None without trials."""
+    """The unsafe trial, or else any trial, with the longest outage; None without trials."""
     story: tuple[Entry, ...]
-    """What the journal of the worst one says."""
+    """The journal of the worst trial."""
 
     @property
     def unsafe(self) -> tuple[FaultedTrial, ...]:
@@ -104,30 +105,31 @@ class FaultedRehearsal:
 
     @property
     def outage(self) -> DurationSpread:
-        """How long traffic was down, where it was."""
+        """The outages of the trials that had one."""
         return spread_of(trial.outage for trial in self.trials if trial.outage)
 
     @property
     def restored(self) -> DurationSpread:
-        """How long it took to restore traffic, where a run turned back in the outage."""
+        """The times to restore traffic in the trials that rolled back during the outage."""
         return spread_of(trial.restored for trial in self.trials if trial.restored is not None)
 
 
 def rehearse_with_faults(
     plan: Plan, trials: int, seed: int, tell: Callable[[str], None]
 ) -> FaultedRehearsal:
-    """Try *plan* in *trials* worlds of its own survey, drawn from *seed* on; *tell* hears how far.
+    """Run *trials* of *plan* on sandboxes of its survey, with consecutive seeds from *seed* on.
 
-    *plan* has no window and needs no approval: see ``rehearsal.unbound``.
+    *tell* is called with progress messages.  *plan* has no window and needs no approval: see
+    ``rehearse.without_waits``.
     """
     done: list[FaultedTrial] = []
     worst: tuple[FaultedTrial, TrialResult] | None = None
     for number in range(trials):
-        if number and number % TOLD_EVERY == 0:
-            tell(f"under hardship: {number} of {trials} runs")
+        if number and number % PROGRESS_EVERY == 0:
+            tell(f"with faults: {number} of {trials} runs")
         setting, schedule = _drawn(plan, seed + number)
         outcome = run_trial(setting, schedule)
-        trial = _judged(plan, seed + number, schedule, setting, outcome)
+        trial = _faulted_trial(plan, seed + number, schedule, setting, outcome)
         done.append(trial)
         if worst is None or _badness(trial) > _badness(worst[0]):
             worst = trial, outcome
@@ -136,7 +138,7 @@ def rehearse_with_faults(
 
 
 def spread_of(lengths: Iterable[timedelta]) -> DurationSpread:
-    """Return how *lengths* are distributed."""
+    """Return the distribution of *lengths*."""
     found = sorted(lengths)
     if not found:
         return DurationSpread(0, *[timedelta(0)] * 4)
@@ -145,24 +147,22 @@ def spread_of(lengths: Iterable[timedelta]) -> DurationSpread:
 
 
 def _drawn(plan: Plan, seed: int) -> tuple[TrialSetting, Schedule]:
-    """Draw a temper and a schedule, without orders: this is about what nobody wants to happen.
+    """Return a drawn setting and schedule, without operator orders, tag changes and clock changes.
 
-    Nobody sets a clock: a plan may have a window, which follows it.
-
-    Processes are punctual, because a board is shown how long outages last.  Finalize is left out,
-    for nothing leads back from it.
+    A changed clock could close the plan's window.  Processes wake up on time, so that the outages
+    are realistic.  Finalize is left out, because it cannot be rolled back.
     """
     drawn = topology(seed)
-    temper = Behaviour(**{name: getattr(drawn.behaviour, name) for name in _TEMPER})
+    behaviour = Behaviour(**{name: getattr(drawn.behaviour, name) for name in _DRAWN_BEHAVIOUR})
     schedule = replace(
         schedule_of(seed), orders=(), taggings=(), late=timedelta(0), clocks=Clocks()
     )
     if schedule.route is TrialRoute.FINALIZE:
         schedule = replace(schedule, route=TrialRoute.ROUND_TRIP)
-    return setting_of_plan(plan, temper, seed=seed, reaction=drawn.reaction), schedule
+    return setting_of_plan(plan, behaviour, seed=seed, reaction=drawn.reaction), schedule
 
 
-def _judged(
+def _faulted_trial(
     plan: Plan, seed: int, schedule: Schedule, setting: TrialSetting, outcome: TrialResult
 ) -> FaultedTrial:
     entries = read_chain(outcome.journal, plan.migration).entries

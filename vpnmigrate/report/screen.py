@@ -182,7 +182,7 @@ def _shares(wanted: Sequence[int], room: int) -> list[int]:
 def _stability(sight: CutoverView) -> list[str]:
     if sight.green is None:
         return []
-    often = f"{sight.readings} of {sight.readings_asked} readings in a row"
+    often = f"{sight.readings} readings in a row ({sight.readings_asked} required)"
     return [f"stable for {span(sight.green)} of {span(sight.holds_for)}, {often}"]
 
 

@@ -1,7 +1,7 @@
 """Behaviour: delays and undocumented choices of EC2, as switches.
 
-Durations are placeholders around what was reported from real accounts; switches are points on
-which sources differ or are silent.  ``docs/sandbox-fidelity.md`` gives the evidence for each.
+Durations are estimates based on reports from real accounts; switches are points on which sources
+differ or are silent.  ``docs/sandbox-fidelity.md`` lists the evidence for each.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from msgspec import Struct
 
 
 class Span(Struct, frozen=True):
-    """A duration that is drawn, from the world's seed, between two bounds."""
+    """A random duration between two bounds, derived from the world's seed."""
 
     least: timedelta
     most: timedelta
 
 
 def seconds(least: float, most: float | None = None) -> Span:
-    """Return a span of seconds; a fixed one with a single number."""
+    """Return a span of seconds; a fixed duration if *most* is missing."""
     return Span(timedelta(seconds=least), timedelta(seconds=least if most is None else most))
 
 
@@ -28,84 +28,84 @@ AT_ONCE = seconds(0)
 
 
 class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One world's temper.  The defaults are realistic; a test sets what it is about."""
+    """Delays and switches of one world.  The defaults are realistic; a test sets what it tests."""
 
     # Durations.
     gateway_creation: Span = seconds(3)
-    """Usually available at once (Terraform allows 10 minutes)."""
+    """Usually seconds (Terraform allows 10 minutes)."""
     gateway_deletion: Span = seconds(10, 30)
     """48-105 s were measured for create, attach, detach and delete together."""
     attach: Span = seconds(20, 45)
     """Attach alone took 39-67 s in Terraform's acceptance tests, polling included."""
     attachment_visible_after: Span = AT_ONCE
-    """How long describes omit a pair that was just attached (hashicorp/terraform#13457)."""
+    """How long describes omit a new attachment (hashicorp/terraform#13457)."""
     gateway_ready_after: timedelta = timedelta(0)
-    """How long after ``attached`` propagation and routes still refuse the gateway."""
+    """How long after ``attached`` propagation and route calls still refuse the gateway."""
     workflow_ends_after: timedelta = timedelta(0)
-    """How long after an attachment or a connection has settled EC2 still works on its gateway, and
-    refuses to attach, detach or delete (hashicorp/terraform-provider-aws#35772)."""
+    """How long after an attachment or a connection reached a final state EC2 still works on its
+    gateway, and refuses to attach, detach or delete (hashicorp/terraform-provider-aws#35772)."""
     detach: Span = seconds(45)
     """Re-attaching between VPCs took 50-143 s; the share of the detach is a guess."""
     detach_with_direct_connect: Span = seconds(1500)
-    """Detaching from under a Direct Connect gateway takes many minutes."""
+    """Detaching a gateway that is associated with a Direct Connect gateway takes many minutes."""
     connection_creation: Span = seconds(180)
     """Minutes; Terraform allows 40."""
     connection_deletion: Span = seconds(120)
     """Minutes; Terraform allows 30."""
     prefix_change: Span = seconds(2)
-    """A static prefix settles within Terraform's 15 s."""
+    """A static prefix becomes available within Terraform's 15 s."""
     vpc_creation: Span = seconds(1)
     propagation_delay: timedelta = timedelta(seconds=2)
-    """From a tunnel coming up, or propagation enabled, to the route in the table."""
+    """Time from a tunnel coming up, or from enabling propagation, to the route in the table."""
     detached_lingers: timedelta = timedelta(hours=1)
     """How long a detached attachment stays listed: "some time"."""
     deleted_lingers: timedelta = timedelta(hours=1)
     """How long a deleted gateway or connection stays listed: "a short while"."""
     ike: timedelta = timedelta(seconds=8)
-    """From an enabled tunnel to IPsec being up: 10-60 s with BGP, planning figure."""
+    """Time from enabling a tunnel to IPsec being up: 10-60 s with BGP, planning figure."""
     bgp: timedelta = timedelta(seconds=7)
-    """From IPsec being up to an established BGP session."""
+    """Time from IPsec being up to an established BGP session."""
     read_lag: timedelta = timedelta(0)
-    """Describes answer from a moment up to this long ago, drawn for each call."""
+    """Maximum age of the state that a describe call returns; the age is random for each call."""
     lagging: tuple[str, ...] = ()
-    """Which describes do so, by operation; with none named, all of them."""
+    """Operations that lag; empty for all describe calls."""
 
-    # Switches for what nobody could confirm.
+    # Switches for unconfirmed behaviour.
     propagation_setting_survives_detach: bool = True
-    """Whether a table keeps listing a gateway that was detached."""
+    """Whether a table still lists a gateway after its detach."""
     propagated_routes_of_detached: Literal["vanish", "blackhole"] = "vanish"
-    """What becomes of the routes of a gateway that is still listed and not attached."""
+    """State of the routes of a gateway that is still listed and not attached."""
     reattach_restores_propagation: bool = False
-    """Whether a setting that survived works again by itself once the gateway is back."""
+    """Whether a setting that survived a detach takes effect again after a re-attach."""
     edge_association_survives_detach: bool = False
-    """Whether a table stays the edge table of a gateway that was detached."""
+    """Whether a table stays the edge table of a gateway after its detach."""
     tunnels_up_while_detached: bool = True
-    """Whether a tunnel can be up on a gateway that is on no VPC (pre-warming)."""
+    """Whether a tunnel can be up on a gateway that is attached to no VPC (pre-warming)."""
     classic_customer_gateway_reusable: bool = True
-    """Whether the customer gateway of a Classic connection may serve another one."""
+    """Whether the customer gateway of a Classic connection may be used for another one."""
     same_pair_returns_existing: bool = True
-    """Whether creating a connection for a pair that has one gives that one back."""
+    """Whether creating a connection for a pair that has one returns the existing one."""
     beside_classic: Literal["VPN", "VPN-Classic", "refuse"] = "VPN"
-    """What a connection becomes that is created on a gateway with a Classic one."""
+    """Category of a connection that is created on a gateway with a Classic one."""
     attach_while_other_detaches: Literal[
         "InvalidVpcState", "IncorrectState", "InvalidParameterValue"
     ] = "InvalidVpcState"
-    """The refusal's code while another gateway is still leaving the VPC."""
+    """Error code of an attach while another gateway is still detaching from the VPC."""
     workflow_refusal: Literal["InvalidParameterValue", "IncorrectState", "OperationInProgress"] = (
         "InvalidParameterValue"
     )
-    """The refusal's code while a workflow has not ended."""
+    """Error code while a workflow has not ended."""
     reattached_row: Literal["replaces", "precedes", "follows"] = "replaces"
-    """Where the row of an attachment stands to that of an earlier one to the same VPC."""
+    """Position of an attachment's row relative to the row of an earlier one to the same VPC."""
     gateway_not_ready: Literal["by call", "different networks"] = "by call"
-    """Which refusal says that routing does not know an attachment yet: each call's own, or one for
+    """Which error says that routing does not know an attachment yet: each call's own, or one for
     all (giantswarm/aws-operator#611)."""
     category_absent: bool = False
-    """Whether connections are described without a category, as old endpoints do."""
+    """Whether connections are described without a category, as by old endpoints."""
     classic_tunnel_options_listed: bool = False
     """Whether ``Options.TunnelOptions`` of a Classic connection is filled."""
     quota_counts_deleting: bool = False
-    """Whether what is being deleted still counts against a quota."""
+    """Whether a resource that is being deleted still counts against a quota."""
     mutating_objects: int = 5
     """How many gateways and connections may be pending or deleting at once."""
     xml_follows_options: bool = False

@@ -14,17 +14,17 @@ from vpnmigrate.sandbox.state import Connection, WorldState
 from vpnmigrate.sandbox.world import World
 
 REACTION = timedelta(seconds=20)
-"""For an engineer with the change prepared and the device's prompt open; a guess."""
+"""Reaction time of an engineer who is prepared and logged in to the device; a guess."""
 
 _ROLE = "connection/"
 
 
 class DeviceEngineer:
-    """Carries out a run's device tasks on a world's devices (``ports.People``).
+    """Performs a run's device tasks on a world's devices (the port ``Operator``).
 
-    *reaction* runs from the announcement of a task if there was one, else from the first asking.
-    New connections are those that a migration's create call made, old ones those whose successors
-    they are; both are looked up when the task is done, so one engineer serves any number of
+    *reaction* counts from the announcement of a task, or from the first request without one.
+    New connections are those that a migration's create call made, old connections those that they
+    replace; both are looked up when the task is done, so one engineer serves any number of
     attempts.
     """
 
@@ -37,11 +37,11 @@ class DeviceEngineer:
         self._old: set[str] = set()
 
     def announce(self, task: OperatorTask) -> None:
-        """Take notice of a task that comes up soon."""
+        """Record that a task will be requested soon."""
         self._known_since.setdefault(_word(task), self._world.clock.now())
 
     def ask(self, task: OperatorTask) -> Confirmation | None:
-        """Return the task's word once the engineer has reacted and done it."""
+        """Return the task's confirmation once the engineer has done it, or None before that."""
         self.announce(task)
         word = _word(task)
         if self._world.clock.now() < self._known_since[word] + self._reaction:
@@ -52,7 +52,7 @@ class DeviceEngineer:
         return word
 
     def decide(self, overdue: OverdueCutover | None) -> DeadlineChoice | None:
-        """Decide nothing: that is the operator's."""
+        """Return None: the operator decides, not the device engineer."""
         del overdue
         return None
 
@@ -70,10 +70,10 @@ class DeviceEngineer:
                 _each(devices.enable, old)
                 _each(devices.disable, new)
             case Confirmation.TEST_PASSED:
-                pass  # the sandbox has no host in a test VPC that could be tried
+                pass  # The sandbox has no host in a test VPC to test with.
 
     def owns(self, id_: str, role: Role) -> bool | None:
-        """Return what the engineer knows: whether a migration's create call made *id_*."""
+        """Return whether a migration's create call made *id_*."""
         del role
         with self._world.to_be_read() as state:
             return Tag.MIGRATION in state.born.get(id_, {})
@@ -84,7 +84,7 @@ class DeviceEngineer:
         with self._world.to_be_read() as state:
             replaces = {name: _replaced(state.born.get(name, {})) for name in living}
         new = [name for name, old in replaces.items() if old]
-        # A successor may be deleted by others; whom it replaced is remembered.
+        # A successor may be deleted outside the run, so the ids that were replaced are kept.
         self._old |= {old for old in replaces.values() if old}
         return sorted(self._old & living), sorted(new)
 
@@ -94,7 +94,7 @@ def _word(task: OperatorTask) -> Confirmation:
 
 
 def _replaced(born: Mapping[str, str]) -> str:
-    """Return the connection whose successor was *born* with these tags, or nothing."""
+    """Return the connection that the tags *born* of a successor name, or an empty string."""
     role = born.get(Tag.ROLE, "")
     return role.removeprefix(_ROLE) if role.startswith(_ROLE) else ""
 
@@ -105,9 +105,9 @@ def _each(act: Callable[[str], None], connections: Iterable[str]) -> None:
 
 
 class AutoEngineerWorld:
-    """A World with a robot at its devices, or with nobody there.
+    """A world whose devices a simulated engineer operates, if *delay* is set.
 
-    The robot needs no thread: it looks before and after everything that happens to the World.
+    The engineer needs no thread: it acts before and after each call to the world.
     """
 
     def __init__(self, world: World, delay: timedelta | None = None) -> None:
@@ -115,17 +115,17 @@ class AutoEngineerWorld:
         self.account = world.account
         self.region = world.region
         self.delay = delay
-        """How long the robot takes; None sends it away, and what it did stays done."""
+        """Reaction time of the simulated engineer; None for no engineer from then on."""
 
     def handles(self, service: str, action: str) -> bool:
-        """Return whether the World answers *action*."""
+        """Return whether the world answers *action*."""
         return self.world.handles(service, action)
 
     def execute(self, service: str, action: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Carry out *action*.
+        """Execute *action* and return its answer.
 
         Raises:
-            ApiError: As AWS would refuse it.
+            ApiError: The error that AWS would return.
         """
         self.attend()
         try:
@@ -134,11 +134,11 @@ class AutoEngineerWorld:
             self.attend()
 
     def attend(self) -> None:
-        """Let the robot do what step 10 asks of a person, either way.
+        """Perform the device tasks of step 10, in either direction, as far as they are due.
 
-        When a gateway has been on a VPC for its delay, it enables the tunnels of the gateway's
-        connections; as long again, and it disables those that lead from the same customer
-        gateway to a gateway on no VPC.
+        When a gateway has been attached for the delay, enable the tunnels of its connections;
+        after twice the delay, disable those from the same customer gateway to an unattached
+        gateway.
         """
         if self.delay is None:
             return
@@ -157,7 +157,7 @@ class AutoEngineerWorld:
 
 
 def _joined(state: WorldState) -> list[tuple[Connection, datetime]]:
-    """Return the connections whose gateway is on a VPC, each with since when it is."""
+    """Return the connections whose gateway is attached, each with the time of the attachment."""
     since = {g.id: g.attached_since(state.now) for g in state.gateways.values()}
     return [
         (connection, moment)

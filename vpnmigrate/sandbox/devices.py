@@ -11,13 +11,13 @@ TUNNELS = (0, 1)
 
 
 class UnknownConnectionError(LookupError):
-    """No connection of that id is in the world."""
+    """The world has no connection with that id."""
 
 
 class Devices:
-    """The engineer's hands.  Each method is about one connection's tunnels on its device.
+    """Operations on devices.  Each method changes one connection's tunnels on its device.
 
-    *at_work* gives the state at the present moment, to this thread alone.  Every method raises
+    *at_work* locks the world and returns its present state.  Every method raises
     UnknownConnectionError for an id that the world does not know.
     """
 
@@ -31,11 +31,11 @@ class Devices:
             device.configured = device.configured or state.now
 
     def enable(self, connection: str) -> None:
-        """Enable both tunnels, and load their configuration first if nobody has."""
+        """Enable both tunnels, and load their configuration first if it is missing."""
         self._enable(connection, TUNNELS)
 
     def one_tunnel(self, connection: str) -> None:
-        """Enable the first tunnel and disable the second, as a device that can run only one."""
+        """Enable the first tunnel and disable the second, as on a device that can run only one."""
         with self._at_work() as state:
             _disable(state, _device(state, connection), TUNNELS[1:])
         self._enable(connection, TUNNELS[:1])
@@ -56,7 +56,7 @@ class Devices:
             _device(state, connection).bgp_shut = False
 
     def advertise(self, customer_gateway: str, prefixes: Iterable[str]) -> None:
-        """Let the device of *customer_gateway* announce *prefixes* over BGP, and no others."""
+        """Make the device of *customer_gateway* advertise exactly *prefixes* over BGP."""
         with self._at_work() as state:
             state.advertised[customer_gateway] = sorted(prefixes)
 

@@ -23,18 +23,18 @@ class FaultKind(StrEnum):
     TIMED_OUT = "timed-out"
     """No answer in time; the call never arrived."""
     SLOW = "slow"
-    """Answered as ever, but late."""
+    """The usual answer, but late."""
     FOREIGN = "foreign"
-    """Something on the way answers in AWS's place, well-formed and with status 200."""
+    """A proxy answers in AWS's place, well-formed and with status 200."""
     EXPIRED_TOKEN = "expired-token"  # noqa: S105 - a name
     DENIED = "denied"
     REFUSED = "refused"
-    """With the fault's own code and message."""
+    """An error with the fault's own code and message."""
     KILL_BEFORE = "kill-before"
     LOST_ANSWER = "lost-answer"
     """No answer in time; the call had its effect."""
     TRUNCATED = "truncated"
-    """The answer breaks off in the middle."""
+    """The answer is incomplete."""
     SERVER_ERROR_AFTER = "server-error-after"
     KILL_AFTER = "kill-after"
 
@@ -45,11 +45,11 @@ _AFTER = frozenset(
 
 
 class Killed(BaseException):
-    """The process died here; nothing but the top may catch it."""
+    """The process died here; only the outermost caller may catch it."""
 
 
 class CannedAnswer(Exception):  # noqa: N818  an answer, not an error
-    """What a client reads in place of AWS's answer."""
+    """The answer that a client reads instead of AWS's answer."""
 
     def __init__(self, answer: Mapping[str, Any]) -> None:
         super().__init__("not AWS's answer")
@@ -57,11 +57,11 @@ class CannedAnswer(Exception):  # noqa: N818  an answer, not an error
 
 
 class Fault(Struct, frozen=True):
-    """One thing that goes wrong.
+    """One injected fault.
 
-    ``action`` is an operation, or ``service:operation`` for one that is not EC2's.  ``nth`` counts
-    the calls of that operation through one session from 1; ``times`` is for how many calls from
-    there on, 0 for ever.  ``late`` is how much longer than usual the call takes.
+    ``action`` is an operation, or ``service:operation`` for services other than EC2.  ``nth`` is
+    the first affected call of that operation in one session, from 1; ``times`` is the number of
+    affected calls, 0 for all from there on.  ``late`` is the extra duration of the call.
     """
 
     action: str
@@ -73,26 +73,26 @@ class Fault(Struct, frozen=True):
     late: timedelta = timedelta(0)
 
     def fault_count(self, service: str, action: str, nth: int) -> bool:
-        """Return whether this call is the one, or one of those."""
+        """Return whether the fault affects this call."""
         name = action if service == "ec2" else f"{service}:{action}"
         lasts = self.times == 0 or nth < self.nth + self.times
         return name == self.action and self.nth <= nth and lasts
 
 
 class FaultSource(Protocol):
-    """The seam of a door: both may raise what the caller of the client is to meet."""
+    """Source of faults for a client: both methods may raise the error that the caller gets."""
 
     def before(self, service: str, action: str, nth: int) -> None:
-        """Be told of the *nth* call of *action*, before it has any effect."""
+        """Raise a fault of the *nth* call of *action*, before the call takes effect."""
         ...
 
     def after(self, service: str, action: str, nth: int) -> None:
-        """Be told of a call whose effect is there and whose answer is not on its way yet."""
+        """Raise a fault after the call took effect and before its answer is sent."""
         ...
 
 
 class Faults:
-    """Faults that are listed beforehand; none by default.  *sleep* lets their lateness pass."""
+    """A fixed list of faults, empty by default.  *sleep* waits for the time of late answers."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class Faults:
         self._sleep = sleep
 
     def before(self, service: str, action: str, nth: int) -> None:
-        """Raise what strikes before the effect."""
+        """Raise a fault that occurs before the call takes effect."""
         for fault in self._faults:
             if fault.kind not in _AFTER and fault.fault_count(service, action, nth):
                 self._sleep(fault.late)
@@ -111,7 +111,7 @@ class Faults:
                     raise _raised(fault, service, action)
 
     def after(self, service: str, action: str, nth: int) -> None:
-        """Raise what strikes after the effect."""
+        """Raise a fault that occurs after the call took effect."""
         for fault in self._faults:
             if fault.kind in _AFTER and fault.fault_count(service, action, nth):
                 self._sleep(fault.late)

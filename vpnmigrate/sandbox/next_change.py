@@ -1,4 +1,4 @@
-"""Next change: when an untouched world will next answer differently."""
+"""Next change: when a world's answers will next change without a call."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ _AT_ONCE = (timedelta(0),)
 
 
 def changes(state: WorldState, since: datetime) -> list[datetime]:
-    """Give, in order, every moment from *since* at which an answer of *state* may change by itself.
+    """Return, in order, every time from *since* at which an answer may change without a call.
 
-    It may name a moment at which nothing changes, and never misses one at which something does:
-    whatever the model works out from time is a stored moment plus one of the delays that it has.
+    The list may contain times without a change, but misses none: every value that depends on time
+    is a stored time plus one of the model's delays.
     """
     found = {*_of_tunnels(state, since), *_of_routes(state), *_of_the_rest(state)}
     return sorted(moment for moment in found if moment >= since)
 
 
 def _of_tunnels(state: WorldState, since: datetime) -> Iterator[datetime]:
-    """A tunnel rises, and later brings its routes, after the last of three (``tunnels``)."""
+    """Yield the times at which tunnels come up and their routes appear (``ec2.tunnels``)."""
     behaviour = state.behaviour
     rises = {timedelta(0), behaviour.ike, behaviour.ike + behaviour.bgp}
     delays = rises | {delay + behaviour.propagation_delay for delay in rises}
-    # Propagation can be enabled a while after an attachment (``gateways.is_ready``).
+    # Propagation can be enabled some time after an attachment (``gateways.is_ready``).
     ready = delays | {behaviour.gateway_ready_after}
-    # Most of what there is has been there for long, and follows nothing any more.
+    # Most resources are older than every delay and cause no more changes.
     early = since - max(ready)
     for gateway in state.gateways.values():
         for row in gateway.attachments:
@@ -42,7 +42,7 @@ def _of_tunnels(state: WorldState, since: datetime) -> Iterator[datetime]:
 
 
 def _of_routes(state: WorldState) -> Iterator[datetime]:
-    """A setting to propagate brings routes a while after it was made."""
+    """Yield the times at which propagation settings and associations begin, act and end."""
     delay = state.behaviour.propagation_delay
     for table in state.tables.values():
         for setting in table.propagations:
@@ -65,7 +65,7 @@ def _of_the_rest(state: WorldState) -> Iterator[datetime]:
 def _after(
     life: Timeline, state: str, delays: Collection[timedelta], early: datetime
 ) -> Iterator[datetime]:
-    """Return the moments of *life*, not too *early*, and what follows where *state* begins."""
+    """Yield the times of *life* from *early* on; where *state* begins, with each of *delays*."""
     for moment, begins in life.moments:
         if moment >= early:
             yield from (moment + delay for delay in (delays if begins == state else _AT_ONCE))

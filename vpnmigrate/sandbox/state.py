@@ -13,12 +13,12 @@ from vpnmigrate.sandbox.behaviour import Behaviour, Span
 from vpnmigrate.sandbox.ec2.ids import ResourceKind
 
 LIVING = frozenset({"pending", "available"})
-"""States of something that is there to stay."""
+"""States of a resource that exists and is not being deleted."""
 
 
 @dataclass
 class Timeline:
-    """Moments, each with the state that begins then; the last one that has come holds."""
+    """Times, each with the state that begins then; the latest one in the past applies."""
 
     moments: list[tuple[datetime, str]] = field(default_factory=list)
 
@@ -30,16 +30,16 @@ class Timeline:
         return UNBORN
 
     def since(self, now: datetime) -> datetime:
-        """Return the moment at which the state of *now* began."""
+        """Return the time at which the state at *now* began."""
         for since, _ in reversed(self.moments):
             if since <= now:
                 return since
         return LONG_AGO
 
     def then(self, now: datetime, *stages: tuple[timedelta, str]) -> None:
-        """Forget what was to come after *now*, and go through *stages*.
+        """Replace the states after *now* with *stages*.
 
-        Each stage's time is counted from the one before, the first from *now*.
+        Each stage's delay counts from the one before, the first from *now*.
         """
         self.moments = [entry for entry in self.moments if entry[0] <= now]
         moment = now
@@ -48,7 +48,7 @@ class Timeline:
             self.moments.append((moment, state))
 
     def reaches(self, state: str) -> datetime | None:
-        """Return the moment at which *state* begins for the last time, past or to come."""
+        """Return the last time at which *state* begins, past or future."""
         for since, each in reversed(self.moments):
             if each == state:
                 return since
@@ -81,7 +81,7 @@ class Subnet:
 
 @dataclass
 class AttachmentRow:
-    """One row of a gateway's attachments; rows of earlier VPCs linger beside the live one."""
+    """One row of a gateway's attachments; rows of earlier VPCs remain listed for some time."""
 
     vpc: str
     life: Timeline
@@ -102,7 +102,7 @@ class Gateway:
         return next((row for row in self.held(now) if row.vpc == vpc), None)
 
     def held(self, now: datetime) -> list[AttachmentRow]:
-        """Return the rows that keep the gateway from another VPC; at most one, by the rules."""
+        """Return the rows that prevent an attachment to another VPC; at most one."""
         return [
             row
             for row in self.attachments
@@ -110,7 +110,7 @@ class Gateway:
         ]
 
     def attached_since(self, now: datetime) -> datetime | None:
-        """Return since when the gateway is attached, or None while it is not."""
+        """Return the time since which the gateway is attached, or None while it is not."""
         row = self._attached(now)
         return row.life.since(now) if row else None
 
@@ -140,7 +140,7 @@ class CustomerGateway:
 
 @dataclass
 class TunnelState:
-    """One tunnel: where it ends, its key, and the options it was asked for."""
+    """One tunnel: its addresses, its key, and the options of the request."""
 
     outside_ip: str
     inside_cidr: str
@@ -165,18 +165,18 @@ class Connection:
 
 
 class Route(Struct, frozen=True):
-    """A route that somebody wrote, or the local one."""
+    """A static route, or the local one."""
 
     destination: str
     target: str
     origin: str = "CreateRoute"
     state: str = "active"
-    """Of a target outside the model; that of a gateway is worked out."""
+    """State of a route to a target outside the model; for a gateway it is calculated."""
 
 
 @dataclass
 class Association:
-    """A table's tie to a subnet or a gateway; ``until`` is when a detach ends it."""
+    """A table's association with a subnet or a gateway; ``until`` is when a detach ends it."""
 
     id: str
     subnet: str | None = None
@@ -187,9 +187,9 @@ class Association:
 
 @dataclass
 class PropagationSetting:
-    """A table's setting to take up a gateway's routes.
+    """A table's propagation setting for a gateway.
 
-    ``since`` is None while a setting that survived a detach is listed and does nothing.
+    ``since`` is None while a setting that survived a detach is listed without effect.
     """
 
     gateway: str
@@ -199,7 +199,7 @@ class PropagationSetting:
 
 @dataclass
 class RouteTable:
-    """A route table; propagated routes are worked out and never stored."""
+    """A route table; propagated routes are calculated and never stored."""
 
     id: str
     vpc: str
@@ -219,13 +219,13 @@ class RouteTable:
 
 @dataclass
 class Device:
-    """A device on premises as far as one connection concerns it."""
+    """The part of an on-premises device that belongs to one connection."""
 
     configured: datetime | None = None
     enabled: dict[int, datetime] = field(default_factory=dict)
-    """Tunnel number to since when it is enabled."""
+    """Tunnel number to the time since which it is enabled."""
     disabled: dict[int, datetime] = field(default_factory=dict)
-    """Tunnel number to since when it is disabled; absent if it never was enabled."""
+    """Tunnel number to the time since which it is disabled; absent if it was never enabled."""
     bgp_shut: bool = False
 
 
@@ -241,7 +241,7 @@ class DirectConnectTie:
 
 @dataclass
 class WorldState:
-    """The whole world at one moment; domain functions read and alter it, ``World`` guards it."""
+    """The whole world at one time; ``ec2`` functions read and change it, ``World`` locks it."""
 
     now: datetime
     behaviour: Behaviour
@@ -258,20 +258,20 @@ class WorldState:
     tables: dict[str, RouteTable] = field(default_factory=dict)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
     born: dict[str, dict[str, str]] = field(default_factory=dict)
-    """By resource: the tags in its create call, which tell who made it whatever tags it has now."""
+    """By resource: the tags in its create call, which show its creator even if tags change."""
     devices: dict[str, Device] = field(default_factory=dict)
     """By connection."""
     advertised: dict[str, list[str]] = field(default_factory=dict)
-    """By customer gateway: the prefixes its device announces over BGP."""
+    """By customer gateway: the prefixes its device advertises over BGP."""
     virtual_interfaces: list[VirtualInterface] = field(default_factory=list)
     direct_connect_ties: list[DirectConnectTie] = field(default_factory=list)
 
     def lasting(self, span: Span) -> timedelta:
-        """Draw a duration from *span*."""
+        """Return a random duration from *span*."""
         return span.least + (span.most - span.least) * self.draw.random()
 
     def new_id(self, kind: ResourceKind) -> str:
-        """Make an id that is not in use."""
+        """Return a new id."""
         return f"{kind.prefix}-0{self.draw.getrandbits(64):016x}"
 
     def is_there(self, thing: Gateway | Connection | CustomerGateway | Vpc | Subnet) -> bool:
@@ -284,15 +284,15 @@ class WorldState:
 
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-"""Since when a loaded resource is what it is, unless its scenario says otherwise."""
+"""Start of a loaded resource's state, unless its scenario says otherwise."""
 
 UNBORN = "unborn"
-"""Before the first entry: the resource is not there yet, and no call shows it."""
+"""State before the first entry: the resource does not exist yet, and no call shows it."""
 
 GONE = "gone"
-"""After its lingering: the resource is not there any more, and no call shows it."""
+"""State after a deleted resource is no longer listed: no call shows it."""
 
 
 def always(state: str, since: datetime = LONG_AGO) -> Timeline:
-    """Return the timeline of something that simply is in *state*."""
+    """Return the timeline of a resource that stays in *state*."""
     return Timeline([(since, state)])

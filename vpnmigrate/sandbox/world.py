@@ -1,7 +1,7 @@
 """World: EC2's VPN domain of one account and Region, in memory.
 
-It knows nothing of botocore or moto: parameters come in and answers go out as a boto3 client's
-caller writes and reads them, through one of the doors (``door``, ``door_moto``).
+It is independent of botocore and moto: parameters and answers have the form that the caller of a
+boto3 client uses.  Clients are in ``client.direct`` and ``server.moto``.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from vpnmigrate.sandbox.state import (
 
 @dataclass
 class _Memory:
-    """A state that nobody alters, with its answers: each holds between two of its changes."""
+    """An unchanging state with its answers: each is valid between two of its timed changes."""
 
     state: WorldState
     answers: dict[tuple[int, Action, str], dict[str, Any]] = field(default_factory=dict)
@@ -52,25 +52,25 @@ class _Memory:
 
     @cached_property
     def changes(self) -> list[datetime]:
-        """When the state changes by itself; worked out when first asked for.
+        """Times at which the state changes without a call, calculated on first use.
 
-        No read sees what was longer ago than it may lag.
+        Times before the maximum read lag are left out.
         """
         return changes(self.state, self._since)
 
     def kept(self) -> _Memory:
-        """Return a memory of what the state is now, for when it is altered."""
+        """Return a copy of the present state with its answers, before a call changes it."""
         past = _Memory(kept(self.state), self.answers)
         past.changes = self.changes
         return past
 
     def next_change(self) -> datetime | None:
-        """Return the first moment after the state's own at which any answer may change."""
+        """Return the first time after the state's own at which any answer may change."""
         come = bisect_right(self.changes, self.state.now)
         return self.changes[come] if come < len(self.changes) else None
 
     def answer(self, action: Action, params: Mapping[str, Any], written: str) -> dict[str, Any]:
-        """Work *action* out, unless it was asked before and nothing has changed between.
+        """Return the answer of *action*, from the cache if no timed change came in between.
 
         *written* is ``_canonical`` of *params*.
         """
@@ -81,10 +81,10 @@ class _Memory:
 
 
 class World:
-    """One account in one Region.  Equal worlds that are asked the same answer the same.
+    """One account in one Region.  Equal worlds return equal answers to equal calls.
 
-    What is drawn (ids, durations) depends on the seed and on the call, never on the order in which
-    parallel calls happen to come.
+    Random values (ids, durations) depend on the seed and on the call, never on the order of
+    parallel calls.
     """
 
     def __init__(
@@ -110,14 +110,14 @@ class World:
         self._next_change: datetime | None = self._changed
 
     def handles(self, service: str, action: str) -> bool:
-        """Return whether *action* of *service*, both as boto3 names them, is the world's."""
+        """Return whether the world answers *action* of *service*, named as in boto3."""
         return (service, action) in READS or (service, action) in WRITES
 
     def execute(self, service: str, action: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Carry out *action* and give its answer, which may be given again and is only to be read.
+        """Execute *action* and return its answer, which is shared and must not be changed.
 
         Raises:
-            ApiError: As AWS would refuse it; nothing has changed then.
+            ApiError: The error that AWS would return; nothing was changed.
         """
         name = (service, action)
         if not self.handles(*name):
@@ -138,7 +138,7 @@ class World:
 
     @contextmanager
     def alone(self) -> Iterator[WorldState]:
-        """Return the state, at the clock's moment, to this thread alone, to be altered by hand."""
+        """Lock the world and yield its state at the clock's time, for direct changes."""
         with self.to_be_read() as state:
             try:
                 yield state
@@ -147,12 +147,12 @@ class World:
 
     @contextmanager
     def to_be_read(self) -> Iterator[WorldState]:
-        """Return the state as ``alone`` does, but to be read only."""
+        """Lock the world and yield its state at the clock's time, for reading only."""
         with self._lock:
             yield self._now()
 
     def _now(self) -> WorldState:
-        """Return the state at the clock's moment; the lock is held."""
+        """Return the state at the clock's time; the caller holds the lock."""
         state = self._present.state
         state.now = self.clock.now()
         return state
@@ -163,7 +163,7 @@ class World:
         self._questions.clear()
 
     def changed(self) -> datetime:
-        """Return a moment since which every answer that does not lag has been the same."""
+        """Return a time since which every answer that does not lag has been the same."""
         with self._lock:
             state = self._now()
             if self._next_change is not None and self._next_change <= state.now:
@@ -172,18 +172,18 @@ class World:
             return self._changed
 
     def next_change(self) -> datetime | None:
-        """Return the first moment to come at which anything may change by itself; None if never."""
+        """Return the next time at which an answer may change without a call; None if never."""
         self.changed()
         return self._next_change
 
     def rests_until(self, moment: datetime) -> bool:
-        """Return whether nothing changes by itself until *moment*, that included."""
+        """Return whether nothing changes without a call up to and including *moment*."""
         next_change = self.next_change()
         return next_change is None or moment < next_change
 
     @property
     def keys(self) -> frozenset[str]:
-        """Every tunnel key there is, so that a test can search for leaks."""
+        """All tunnel keys, so that a test can search for leaks."""
         with self.to_be_read() as state:
             return frozenset(t.key for c in state.connections.values() for t in c.tunnels)
 
@@ -199,14 +199,14 @@ class World:
         return world
 
     def _asked(self, params: Mapping[str, Any]) -> str:
-        """Return ``_canonical`` of a read's *params*; the same few come again until a change."""
+        """Return ``_canonical`` of a read's *params*, cached until the next change."""
         spoken = repr(params)
         if spoken not in self._questions:
             self._questions[spoken] = _canonical(params)
         return self._questions[spoken]
 
     def _once(self, name: tuple[str, str], written: str) -> str:
-        """Name a call so that no other of this world has that name, however alike they are."""
+        """Return a name for a call that is unique in this world, even among equal calls."""
         call = f"{self.seed}/{'/'.join(name)}/{written}"
         self._calls[call] += 1
         return f"{call}/{self._calls[call]}"
@@ -214,7 +214,7 @@ class World:
     def _read(
         self, name: tuple[str, str], params: Mapping[str, Any], written: str
     ) -> dict[str, Any]:
-        """Answer from the present, or with a read lag from the world of a moment ago."""
+        """Return an answer from the present state, or with a read lag from a past one."""
         state = self._present.state
         if not self.behaviour.read_lag:
             return self._present.answer(READS[name], params, written)
@@ -231,7 +231,7 @@ class World:
     def _write(
         self, action: Action, state: WorldState, params: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Alter the state; what it was until now is kept for as long as a read may see it."""
+        """Change the state; its previous value is kept for as long as a read may return it."""
         lag = self.behaviour.read_lag
         if lag:
             self._past = [entry for entry in self._past if entry[0] > state.now - lag]
@@ -241,12 +241,12 @@ class World:
 
 
 def _fraction(text: str) -> float:
-    """Draw from 0 up to 1, the same for the same *text*; a generator of its own would cost more."""
+    """Return a number from 0 up to 1 that depends on *text*; faster than a new ``Random``."""
     return int.from_bytes(blake2b(text.encode(), digest_size=4).digest()) / 2**32
 
 
 def _canonical(value: Any) -> str:
-    """Write *value* so that equal parameters give equal text."""
+    """Return *value* as text, equal for equal parameters."""
     if isinstance(value, str):
         return repr(value)
     if isinstance(value, (list, tuple)):
@@ -257,10 +257,10 @@ def _canonical(value: Any) -> str:
 
 
 def kept(state: WorldState) -> WorldState:
-    """Return a copy of *state* that no later action alters.
+    """Return a copy of *state* that no later action changes.
 
-    Only what actions alter in place is copied.  Routes and tunnels are never altered once they are
-    made, nor is the list of a timeline's moments, so copies share them.
+    Only values that actions change in place are copied.  Routes, tunnels and the list of a
+    timeline's times are never changed in place, so copies share them.
     """
     return replace(
         state,

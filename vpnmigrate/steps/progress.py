@@ -76,9 +76,9 @@ def _sights(basis: ComparisonBasis) -> Iterator[TableView]:
         ]
         if rows:
             reached = sum(row.same for row in rows)
-            lacking = next((row.destination for row in rows if not row.same), "")
+            missing = next((f"missing {row.destination}" for row in rows if not row.same), "")
             off = _is_off(plan, basis.swap, basis.now, table)
-            yield TableView(table.id, reached, len(rows), "propagation is off" if off else lacking)
+            yield TableView(table.id, reached, len(rows), "propagation is off" if off else missing)
 
 
 def _is_off(plan: Plan, swap: GatewaySwap, now: Snapshot, table: RouteTableRecord) -> bool:

@@ -152,7 +152,7 @@ def _stranger(old: ConnectionRecord, now: Snapshot) -> Blocked | None:
             return Blocked(
                 f"{connection.id} already connects {gateway} and {old.customer_gateway}, "
                 "and this run did not create it",
-                "find out who created it; delete it, or plan again without adding this run's tags to it",
+                "find out who created it; delete it, or plan again; do not give it the run's tags",
             )
     return None
 

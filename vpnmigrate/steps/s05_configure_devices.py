@@ -11,7 +11,7 @@ from vpnmigrate.steps.base import Met, MissingChanges, NotYet, Step, StepInput, 
 
 
 class ConfigureDevices(Step):
-    """Ask the operator to load the new configuration on every device, with tunnels disabled.
+    """Device configuration: the operator loads the new one on every device, tunnels disabled.
 
     In AWS: changes nothing.  AWS's samples enable the tunnels and reuse the names of the old ones;
     pasted unchanged they interrupt traffic at once (domain.md 9.2).  The sheet in the device folder

@@ -65,7 +65,10 @@ def _cannot_take_over(plan: Plan, swap: GatewaySwap, now: Snapshot) -> Blocked |
     if why := _hindrance(plan, swap, now):
         return Blocked(
             f"{why}: it cannot replace {swap.leaving}, which stays attached",
-            ("correct that, then try again; to see the status of the run:", cli("status", plan.migration)),
+            (
+                "correct that, then try again; to see the status of the run:",
+                cli("status", plan.migration),
+            ),
         )
     return None
 

@@ -23,7 +23,7 @@ HOLD = "traffic flows; waiting until it is stable"
 
 
 class SwitchTunnels(Step):
-    """Ask the operator to enable the joining side's tunnels, then verify traffic.
+    """Switch to the joining side's tunnels on the devices, and verify traffic.
 
     In AWS: changes nothing; the tunnels are switched on the devices.  Telemetry and routes decide,
     not the operator's confirmation: an old tunnel that is UP proves nothing (domain.md 10).  The

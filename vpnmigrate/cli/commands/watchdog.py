@@ -206,7 +206,7 @@ class _Watch:
                     AbortMessage(at=now, who=WHO, host=self._me.host, unless_confirmed=True)
                 )
                 at_work = owner.name if owner is not None else "a process"
-                self._print(f"{at_work} is working on the run and is told to roll back")
+                self._print(f"{at_work} is working on the run and was asked to roll back")
                 return False, now
             case WatchdogDecision.TAKE:
                 take_over = owner.name if owner is not None else None

@@ -121,7 +121,7 @@ def _altering(change: _Altering, mark: CallTags) -> dict[str, Any]:
             number = [{"Key": Tag.CHANGE.value, "Value": mark.change}] if mark.change else []
             return {"Resources": [gateway], "Tags": [_claim(holder), *number]}
         case RemoveClaim(gateway, holder):
-            # The change number is removed with the claim, whichever plan has set it.
+            # The change number is removed with the claim, also if another plan has set it.
             number = [{"Key": Tag.CHANGE.value}] if mark.change else []
             return {"Resources": [gateway], "Tags": [_claim(holder), *number]}
 

@@ -1,9 +1,9 @@
 """Preflight: named checks of a survey that block a migration or warn about it.
 
-A check is a small function.  Its findings have a stable code, VPM-Bnnn where it blocks and
-VPM-Wnnn where it warns, the evidence with ids and values, and what to do.  The hundreds are the
-topic: 1 connections, 2 gateway and VPC, 3 Direct Connect, 4 quotas, 5 ASN, 6 addresses, 7 tunnels
-(B) and routing (W), 8 exceptions, 9 the window.  A code is never given to another finding.
+A check is a small function.  Its findings have a stable code (VPM-Bnnn blocks, VPM-Wnnn warns), the
+evidence with ids and values, and what to do.  The hundreds are the topic: 1 connections, 2 gateway
+and VPC, 3 Direct Connect, 4 quotas, 5 ASN, 6 addresses, 7 tunnels (B) and routing (W),
+8 exceptions, 9 the window.  A code is never reused for another finding.
 """
 
 from __future__ import annotations
@@ -64,11 +64,11 @@ CHECKS: tuple[Check, ...] = (
     limits.excepted_prefixes_are_canonical,
     limits.the_window_is_long_enough,
 )
-"""Every check, in the order in which a reader wants to know."""
+"""Every check, in the order of display."""
 
 
 def check(survey: Survey, decisions: Decisions) -> tuple[Finding, ...]:
-    """Return the findings of every check, those that block first."""
+    """Return the findings of every check, blocking ones first."""
     found = (finding for one in CHECKS for finding in one(survey, decisions))
     return tuple(sorted(found, key=lambda finding: finding.severity is not Severity.BLOCKS))
 

@@ -32,13 +32,13 @@ RESERVED = frozenset(
         "169.254.169.252/30",
     )
 )
-"""What EC2 keeps for itself (domain.md 6.2)."""
+"""Networks reserved by EC2 (domain.md 6.2)."""
 VPC_SIZES = range(16, 28 + 1)
-"""Prefix lengths EC2 takes for a VPC."""
+"""Prefix lengths that EC2 accepts for a VPC."""
 
 
 def inside_cidrs(survey: Survey, decisions: Decisions) -> Mapping[VpnConnectionId, tuple[str, ...]]:
-    """Return the inside CIDRs the new tunnels will be asked to have, per old connection."""
+    """Return the inside CIDRs requested for the new tunnels, per old connection."""
     match decisions.inside:
         case InsideMode.AMAZON:
             return {}
@@ -49,7 +49,7 @@ def inside_cidrs(survey: Survey, decisions: Decisions) -> Mapping[VpnConnectionI
 
 
 def inside_cidrs_are_valid(survey: Survey, decisions: Decisions) -> Findings:
-    """EC2 takes a /30 of 169.254.0.0/16, without host bits, that it has not reserved."""
+    """Check that each inside CIDR is a /30 network of 169.254.0.0/16 not reserved by EC2."""
     for connection, cidrs in inside_cidrs(survey, decisions).items():
         for cidr in cidrs:
             fault = _fault_of(cidr)
@@ -64,7 +64,7 @@ def inside_cidrs_are_valid(survey: Survey, decisions: Decisions) -> Findings:
 
 
 def inside_cidrs_are_unique(survey: Survey, decisions: Decisions) -> Findings:
-    """All new tunnels end on one gateway, on which inside CIDRs may not overlap."""
+    """Check that inside CIDRs do not overlap: all new tunnels end on one gateway."""
     chosen = [
         (connection, cidr, parsed)
         for connection, cidrs in inside_cidrs(survey, decisions).items()
@@ -77,12 +77,12 @@ def inside_cidrs_are_unique(survey: Survey, decisions: Decisions) -> Findings:
                 "VPM-B602",
                 "inside-cidr-overlap",
                 f"{cidr} (successor of {one}) overlaps {other_cidr} (successor of {other})",
-                "Give every new tunnel an inside CIDR of its own.",
+                "Choose a different inside CIDR for each new tunnel.",
             )
 
 
 def inside_cidrs_match_connections(survey: Survey, decisions: Decisions) -> Findings:
-    """A list of inside CIDRs names each old connection, and no other."""
+    """Check that a list of inside CIDRs names exactly the old connections."""
     if decisions.inside is not InsideMode.LISTED:
         if decisions.inside_cidrs:
             yield Finding(
@@ -114,7 +114,7 @@ def inside_cidrs_match_connections(survey: Survey, decisions: Decisions) -> Find
 
 
 def kept_addresses_are_known(survey: Survey, decisions: Decisions) -> Findings:
-    """Keeping inside CIDRs needs those of both old tunnels, and old tunnels that give way."""
+    """Check that inside CIDRs to keep are known and will not be in use on two tunnels at once."""
     if decisions.inside is not InsideMode.KEEP:
         return
     for connection in survey.living:
@@ -136,13 +136,13 @@ def kept_addresses_are_known(survey: Survey, decisions: Decisions) -> Findings:
         "VPM-W601",
         "inside-addresses-kept",
         "new tunnels get the inside CIDRs of the old ones",
-        "On each device, shut an old tunnel before its successor is opened: two interfaces with "
-        "one address break BGP and ARP on most devices.",
+        "On each device, disable an old tunnel before you enable its successor: two interfaces "
+        "with one address break BGP and ARP on most devices.",
     )
 
 
 def trial_network_is_valid(_survey: Survey, decisions: Decisions) -> Findings:
-    """A VPC is an IPv4 network of /16 to /28."""
+    """Check that the network of the test VPC is an IPv4 network of /16 to /28."""
     if decisions.test_vpc is None:
         return
     try:
@@ -153,14 +153,14 @@ def trial_network_is_valid(_survey: Survey, decisions: Decisions) -> Findings:
         yield Finding(
             "VPM-B608",
             "test-vpc-invalid",
-            f"test_vpc.cidr {decisions.test_vpc.cidr} cannot be the network of a VPC",
+            f"test_vpc.cidr {decisions.test_vpc.cidr} is not a valid network for a VPC",
             "Choose an IPv4 network of /16 to /28 by its network address, for example "
             "10.255.0.0/24.",
         )
 
 
 def trial_network_is_free(survey: Survey, decisions: Decisions) -> Findings:
-    """The device tells the test VPC from everything else by its addresses alone."""
+    """Check that the network of the test VPC is unused: the device routes by address only."""
     test = network(decisions.test_vpc.cidr) if decisions.test_vpc else None
     if test is None:
         return
@@ -204,6 +204,6 @@ def _production(survey: Survey) -> Iterator[tuple[str, str]]:
 
 
 def _hits(text: str, test: Network) -> bool:
-    """Return whether *text* is in the way of *test*; a default route is in nobody's way."""
+    """Return whether *text* overlaps *test*; a default route does not count."""
     taken = network(text)
     return taken is not None and taken.prefixlen > 0 and overlap(taken, test)

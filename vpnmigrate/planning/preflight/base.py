@@ -12,11 +12,11 @@ from vpnmigrate.model.survey import Survey
 Findings = Iterator[Finding]
 
 Check = Callable[[Survey, Decisions], Findings]
-"""Yields nothing where all is well.  Never fails, whatever the survey says."""
+"""Yields the findings of one check.  It must not fail on any survey."""
 
 
 def listed(things: Iterable[object]) -> str:
-    """Write *things* as a list for people, in their order."""
+    """Return *things* as text, separated by commas, in their order."""
     return ", ".join(str(thing) for thing in things)
 
 
@@ -24,7 +24,7 @@ Network = IPv4Network | IPv6Network
 
 
 def network(text: str) -> Network | None:
-    """Read a network, host bits allowed; None for prefix list ids and what is no network."""
+    """Return the network in *text*, host bits allowed; None for any other text."""
     try:
         return ip_network(text, strict=False)
     except ValueError:
@@ -41,7 +41,7 @@ def overlap(one: Network, other: Network) -> bool:
 
 
 def on_premises(survey: Survey) -> Iterator[tuple[str, str]]:
-    """Return each destination behind the gateway, with where it was seen."""
+    """Yield each destination behind the gateway, with the place where it was found."""
     for connection in survey.living:
         for prefix in connection.prefixes:
             if prefix.state not in {"deleted", "deleting"}:

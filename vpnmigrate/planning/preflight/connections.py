@@ -15,10 +15,9 @@ from vpnmigrate.planning.preflight.base import Findings, listed
 
 
 def nothing_to_migrate(survey: Survey, decisions: Decisions) -> str | None:
-    """Return why there is nothing to do, or None where there is.
+    """Return why there is nothing to migrate, or None if there is.
 
-    A connection of unknown category counts as something to do: it has to be looked into, and
-    its own check refuses it.
+    A connection of unknown category counts as one to migrate; its own check blocks it.
     """
     if not survey.living:
         return f"{survey.gateway.id} has no VPN connection"
@@ -28,21 +27,21 @@ def nothing_to_migrate(survey: Survey, decisions: Decisions) -> str | None:
 
 
 def category_is_known(survey: Survey, _decisions: Decisions) -> Findings:
-    """Refuse what is neither Classic nor AWS VPN: nobody can tell what it would become."""
+    """Check that each connection is Classic or AWS VPN: the result of another is unknown."""
     for connection in survey.living:
         if connection.category not in {CLASSIC, AWS_VPN}:
             said = f"Category {connection.category!r}" if connection.category else "no Category"
             yield Finding(
                 "VPM-B101",
                 "unknown-category",
-                f"{connection.id}: EC2 says {said}",
+                f"{connection.id}: EC2 returns {said}",
                 "Plan against the EC2 endpoint of the connection's own Region; an endpoint that "
                 "leaves out Category cannot show which connections are Classic.",
             )
 
 
 def categories_agree(survey: Survey, decisions: Decisions) -> Findings:
-    """All connections move with their gateway, so a mixed one is a decision, not a default."""
+    """Check for mixed categories: all connections of a gateway are replaced together."""
     classic = [c for c in survey.living if c.category == CLASSIC]
     modern = [c for c in survey.living if c.category == AWS_VPN]
     if not modern:
@@ -51,21 +50,22 @@ def categories_agree(survey: Survey, decisions: Decisions) -> Findings:
         yield Finding(
             "VPM-W101",
             "aws-vpn-recreated",
-            f"{_ids(modern)}: AWS VPN already, and re-created because the playbook says so",
-            "Nothing, if that is meant: these devices get new tunnel addresses and keys as well.",
+            f"{_ids(modern)}: AWS VPN already, and re-created because of the playbook",
+            "Nothing, if intended: these devices get new tunnel addresses and keys as well.",
         )
     elif classic:
         yield Finding(
             "VPM-B102",
             "mixed-categories",
             f"{_ids(classic)}: VPN-Classic; {_ids(modern)}: VPN, on the same gateway",
-            "Every connection moves with the gateway.  Set recreate_aws_vpn: true in a playbook "
-            "to re-create all of them, or move the AWS VPN ones away first.",
+            "All connections of the gateway are replaced together.  Set recreate_aws_vpn: true in "
+            "a playbook to re-create all of them, or move the AWS VPN ones to another gateway "
+            "first.",
         )
 
 
 def connections_are_available(survey: Survey, _decisions: Decisions) -> Findings:
-    """Refuse a connection in transition; deleted ones are not looked at (domain.md 2.3)."""
+    """Check that each connection is available; deleted ones are ignored (domain.md 2.3)."""
     for connection in survey.living:
         if connection.state == "deleting":
             yield Finding(
@@ -84,7 +84,7 @@ def connections_are_available(survey: Survey, _decisions: Decisions) -> Findings
 
 
 def connections_end_here(survey: Survey, _decisions: Decisions) -> Findings:
-    """Leave alone what ends on a transit gateway, core network or concentrator."""
+    """Check that each connection ends on this gateway, not on a transit gateway or the like."""
     for connection in survey.living:
         if connection.elsewhere or connection.vpn_gateway not in {None, survey.gateway.id}:
             ends = connection.elsewhere or connection.vpn_gateway
@@ -99,31 +99,32 @@ def connections_end_here(survey: Survey, _decisions: Decisions) -> Findings:
         yield Finding(
             "VPM-W102",
             "connection-skipped",
-            "not on a virtual private gateway, left as they are: "
+            "not on a virtual private gateway, and not changed: "
             + listed(f"{c.id} (on {c.elsewhere})" for c in skipped),
             "Nothing: Classic VPN exists on virtual private gateways only.",
         )
 
 
 def devices_are_known(survey: Survey, _decisions: Decisions) -> Findings:
-    """A successor is made with the customer gateway that is there, so it has to be there."""
+    """Check that each customer gateway is available: the successor needs the same one."""
     known = {g.id: g for g in survey.customer_gateways}
     for connection in survey.living:
         record = known.get(connection.customer_gateway or CustomerGatewayId(""))
         if record is None or record.state != "available":
-            state = record.state if record else "not to be found"
+            state = record.state if record else "not found"
             yield Finding(
                 "VPM-B106",
                 "customer-gateway-not-available",
                 f"{connection.id}: customer gateway {connection.customer_gateway} is {state}",
-                "Bring the customer gateway to available; a successor cannot be made without it.",
+                "Make the customer gateway available; a successor cannot be created without it.",
             )
 
 
 def pairs_are_unique(survey: Survey, _decisions: Decisions) -> Findings:
-    """EC2 may answer a second create for the same two gateways with the first connection.
+    """Check that no two connections share a customer gateway: EC2 may create only one successor.
 
-    Then one old connection would have no successor (domain.md 2.3).
+    EC2 may answer a second create for the same two gateways with the first connection
+    (domain.md 2.3).
     """
     for device, connections in _by_device(survey.living).items():
         if len(connections) > 1:
@@ -131,13 +132,13 @@ def pairs_are_unique(survey: Survey, _decisions: Decisions) -> Findings:
                 "VPM-B107",
                 "customer-gateway-twice",
                 f"{_ids(connections)} share customer gateway {device}",
-                "Delete the spare connection, or give one a customer gateway of its own with "
-                "another outside address, and plan again.",
+                "Delete the spare connection, or move one to a customer gateway of its own with "
+                "another outside address; then plan again.",
             )
 
 
 def keys_can_be_reused(survey: Survey, decisions: Decisions) -> Findings:
-    """A certificate-based connection has no key to reuse."""
+    """Check that each connection has a key to reuse: one with a certificate has none."""
     if decisions.keys is not KeyMode.REUSE:
         return
     certified = {g.id for g in survey.customer_gateways if g.certificate}
@@ -147,12 +148,12 @@ def keys_can_be_reused(survey: Survey, decisions: Decisions) -> Findings:
                 "VPM-B108",
                 "no-key-to-reuse",
                 f"{connection.id} authenticates with a certificate",
-                "Use keys: new in the playbook; with a certificate no key is made anyway.",
+                "Use keys: new in the playbook; with a certificate AWS generates no key.",
             )
 
 
 def tunnels_are_up(survey: Survey, _decisions: Decisions) -> Findings:
-    """Step 10 asks for a tunnel per connection even where none was up before."""
+    """Check that each connection has a tunnel UP: step 10 requires one on each successor."""
     for connection in survey.living:
         if not any(reading.up for reading in connection.telemetry):
             yield Finding(
@@ -160,12 +161,12 @@ def tunnels_are_up(survey: Survey, _decisions: Decisions) -> Findings:
                 "no-tunnel-up",
                 f"{connection.id} has no tunnel UP now",
                 "Repair it first, or name it under exceptions.connections in a playbook: "
-                "step 10 asks for at least one tunnel UP on each successor.",
+                "step 10 requires at least one tunnel UP on each successor.",
             )
 
 
 def devices_serve_nobody_else(survey: Survey, _decisions: Decisions) -> Findings:
-    """Return that a customer gateway also serves connections that stay."""
+    """Check whether a customer gateway also serves connections that stay."""
     mine = {c.customer_gateway for c in survey.living}
     staying = _by_device(c for c in survey.other_connections if c.state != "deleted")
     for device, connections in staying.items():
@@ -174,13 +175,13 @@ def devices_serve_nobody_else(survey: Survey, _decisions: Decisions) -> Findings
                 "VPM-W104",
                 "customer-gateway-shared",
                 f"{device} also serves {_ids(connections)}",
-                "Nothing: customer gateways are never deleted.  Mind on the device that those "
-                "tunnels stay as they are.",
+                "Nothing in AWS: customer gateways are never deleted.  Do not change those tunnels "
+                "on the device.",
             )
 
 
 def addresses_differ(survey: Survey, _decisions: Decisions) -> Findings:
-    """Hint at an address that EC2 may refuse for a second connection (domain.md 2.3)."""
+    """Check for an outside address that EC2 may refuse a second time (domain.md 2.3)."""
     mine = {c.customer_gateway for c in survey.living}
     by_address: defaultdict[str, list[CustomerGatewayId]] = defaultdict(list)
     for record in survey.customer_gateways:
@@ -192,8 +193,8 @@ def addresses_differ(survey: Survey, _decisions: Decisions) -> Findings:
                 "VPM-W105",
                 "customer-address-twice",
                 f"{listed(devices)} have the same outside address {address}",
-                "If step 3 is refused with InvalidCustomerGateway.DuplicateIpAddress, nothing is "
-                "interrupted: give one device another address, or use one connection for both.",
+                "Step 3 may fail with InvalidCustomerGateway.DuplicateIpAddress, without effect on "
+                "traffic: then change the address of one device, or use one connection for both.",
             )
 
 
@@ -238,18 +239,18 @@ FEWEST_READINGS = 2
 
 
 def tunnel_options_are_valid(_survey: Survey, decisions: Decisions) -> Findings:
-    """An option outside EC2's lists would be refused at step 3."""
+    """Check that tunnel options are in EC2's lists: step 3 would fail otherwise."""
     for field, fault in _faults(decisions):
         yield Finding(
             "VPM-B701",
             "tunnel-option-invalid",
             f"tunnel_options.{field}: {fault}",
-            "Correct the playbook; leave an option out for AWS's default.",
+            "Correct the playbook; omit an option to use AWS's default.",
         )
 
 
 def device_types_are_complete(survey: Survey, decisions: Decisions) -> Findings:
-    """AWS's samples go by vendor, platform and software, for customer gateways that there are."""
+    """Check that device types name existing customer gateways, and all parts that AWS needs."""
     known = {c.customer_gateway for c in survey.living} | {"default"}
     for device, kind in decisions.device_types.items():
         if device not in known:
@@ -271,14 +272,14 @@ def device_types_are_complete(survey: Survey, decisions: Decisions) -> Findings:
 
 
 def waits_are_possible(_survey: Survey, decisions: Decisions) -> Findings:
-    """Step 10 cannot hold steady for longer than it may take."""
+    """Check that step 10 can pass: traffic must be stable within the limit, in enough readings."""
     waits = decisions.waits
     if waits.steady < timedelta(0) or waits.tunnels <= waits.steady:
         yield Finding(
             "VPM-B704",
             "waits-impossible",
             f"waits.tunnels is {_signed(waits.tunnels)}, waits.steady is {_signed(waits.steady)}",
-            "Let waits.tunnels be longer than waits.steady, and neither negative.",
+            "Set waits.tunnels longer than waits.steady, and both to at least zero.",
         )
     if waits.soak < timedelta(0) or decisions.verification.readings < FEWEST_READINGS:
         yield Finding(
@@ -286,12 +287,12 @@ def waits_are_possible(_survey: Survey, decisions: Decisions) -> Findings:
             "verification-proves-nothing",
             f"waits.soak is {_signed(waits.soak)}, verification.readings is "
             f"{decisions.verification.readings}",
-            f"Let the soak not be negative, and ask for at least {FEWEST_READINGS} readings.",
+            f"Set waits.soak to at least zero, and readings to at least {FEWEST_READINGS}.",
         )
 
 
 def _signed(length: timedelta) -> str:
-    """Return a length that may be negative, which is the fault."""
+    """Return a duration that may be negative."""
     return f"-{span(-length)}" if length < timedelta(0) else span(length)
 
 
@@ -300,9 +301,9 @@ def _faults(decisions: Decisions) -> Iterator[tuple[str, str]]:
     for field, allowed in ALLOWED.items():
         for value in getattr(options, field):
             if value not in allowed:
-                yield field, f"{value} is none of {listed(allowed)}"
+                yield field, f"{value} is not one of {listed(allowed)}"
     timeout, action = options.dpd_timeout_seconds, options.dpd_timeout_action
     if timeout is not None and timeout < SHORTEST_DPD_SECONDS:
         yield "dpd_timeout_seconds", f"{timeout} is less than {SHORTEST_DPD_SECONDS}"
     if action is not None and action not in DPD_ACTIONS:
-        yield "dpd_timeout_action", f"{action} is none of {listed(DPD_ACTIONS)}"
+        yield "dpd_timeout_action", f"{action} is not one of {listed(DPD_ACTIONS)}"

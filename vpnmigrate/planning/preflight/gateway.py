@@ -21,7 +21,7 @@ OUR_TAGS = (Tag.MIGRATION, Tag.ATTEMPT, Tag.ROLE)
 
 
 def gateway_is_available(survey: Survey, _decisions: Decisions) -> Findings:
-    """Refuse a gateway that is being made or deleted."""
+    """Check that the gateway is available."""
     if survey.gateway.state != "available":
         yield Finding(
             "VPM-B201",
@@ -32,9 +32,9 @@ def gateway_is_available(survey: Survey, _decisions: Decisions) -> Findings:
 
 
 def gateway_is_on_one_vpc(survey: Survey, _decisions: Decisions) -> Findings:
-    """Refuse a gateway that has no VPC to be replaced on, or is between two.
+    """Check that the gateway is attached to exactly one VPC, which this account can read.
 
-    An entry that says ``detached`` is a memory of EC2's and counts for nothing (domain.md 2.2).
+    EC2 lists past attachments as ``detached``; they are ignored (domain.md 2.2).
     """
     gateway = survey.gateway
     held = [a for a in gateway.attachments if a.state != "detached"]
@@ -43,8 +43,8 @@ def gateway_is_on_one_vpc(survey: Survey, _decisions: Decisions) -> Findings:
         yield Finding(
             "VPM-B202",
             "gateway-not-attached",
-            f"{gateway.id} is attached to no VPC",
-            "There is no VPC to cut over.  If the gateway only joins sites to each other "
+            f"{gateway.id} is not attached to a VPC",
+            "There is no VPC to cut over.  If the gateway only connects sites to each other "
             "(VPN CloudHub), move the sites one at a time to connections on a new gateway.",
         )
     elif moving:
@@ -52,26 +52,26 @@ def gateway_is_on_one_vpc(survey: Survey, _decisions: Decisions) -> Findings:
             "VPM-B203",
             "gateway-in-transition",
             f"{gateway.id}: " + listed(f"{a.state} {a.vpc}" for a in moving),
-            "Wait until the attachment has settled, at most 30 minutes, and plan again.",
+            "Wait until the attachment has finished, at most 30 minutes, and plan again.",
         )
     elif len(held) > 1:
         yield Finding(
             "VPM-B204",
             "gateway-on-several-vpcs",
             f"{gateway.id} is attached to {listed(a.vpc for a in held)}",
-            "EC2 lets a gateway be on one VPC; read it again, and ask AWS Support if it stays so.",
+            "EC2 allows one VPC per gateway; plan again, and ask AWS Support if that persists.",
         )
     elif survey.vpc is None:
         yield Finding(
             "VPM-B205",
             "vpc-not-found",
             f"{gateway.id} is attached to {held[0].vpc}, which this account cannot read",
-            "Plan with credentials of the VPC's owner, and with ec2:DescribeVpcs allowed.",
+            "Plan with credentials of the VPC's owner that allow ec2:DescribeVpcs.",
         )
 
 
 def vpc_is_ours(survey: Survey, _decisions: Decisions) -> Findings:
-    """In a shared VPC, route tables and gateway belong to its owner (domain.md 4.2)."""
+    """Check that this account owns the VPC and its route tables (domain.md 4.2)."""
     owned: list[tuple[str, str]] = [(t.id, t.owner) for t in survey.route_tables]
     if survey.vpc:
         owned.insert(0, (survey.vpc.id, survey.vpc.owner))
@@ -86,19 +86,19 @@ def vpc_is_ours(survey: Survey, _decisions: Decisions) -> Findings:
 
 
 def nobody_else_migrates(survey: Survey, _decisions: Decisions) -> Findings:
-    """Return of a claim at planning already; ``apply`` refuses a stranger's."""
+    """Check for a claim on the gateway; ``apply`` refuses the claim of another holder."""
     holder = survey.gateway.tags.get(Tag.CLAIM)
     if holder:
         yield Finding(
             "VPM-W201",
             "gateway-claimed",
             f"{survey.gateway.id} is claimed by {holder}",
-            "Ask the holder before applying this plan.",
+            "Ask the holder before you apply this plan.",
         )
 
 
 def nothing_carries_our_tags(survey: Survey, _decisions: Decisions) -> Findings:
-    """Return of resources that carry a migration's tags before this one has made anything."""
+    """Check for resources that have a migration's tags before this one has created any."""
     things: tuple[GatewayRecord | ConnectionRecord | VpcRecord, ...] = (
         survey.gateway,
         *survey.other_gateways,
@@ -111,14 +111,14 @@ def nothing_carries_our_tags(survey: Survey, _decisions: Decisions) -> Findings:
         yield Finding(
             "VPM-W203",
             "tagged-by-a-migration",
-            f"{listed(tagged)} carry the tags of a migration",
-            "Another migration made them, or somebody has put the tags on: this one will not take "
-            "them for its own, and leaves them alone.",
+            f"{listed(tagged)}: tagged by a migration",
+            "Another migration created them, or the tags were set by hand: this migration does not "
+            "use or change them.",
         )
 
 
 def tags_fit(survey: Survey, decisions: Decisions) -> Findings:
-    """A successor carries its forerunner's tags and three of ours, four with a change number."""
+    """Check that each successor can have the old tags and three more, four with a change number."""
     things: tuple[GatewayRecord | ConnectionRecord, ...] = (survey.gateway, *survey.living)
     ours = len(OUR_TAGS) + bool(decisions.change)
     for thing in things:
@@ -134,7 +134,7 @@ def tags_fit(survey: Survey, decisions: Decisions) -> Findings:
 
 
 def nothing_is_under_code(survey: Survey, _decisions: Decisions) -> Findings:
-    """A stack that owns what is changed here changes it back (domain.md 3.4)."""
+    """Check for CloudFormation stacks that would undo the migration (domain.md 3.4)."""
     things: list[GatewayRecord | ConnectionRecord | RouteTableRecord] = [
         survey.gateway,
         *survey.living,
@@ -159,7 +159,7 @@ def nothing_is_under_code(survey: Survey, _decisions: Decisions) -> Findings:
 
 
 _GONE_INTERFACES = frozenset({"deleted", "rejected"})
-"""A virtual interface is listed for 15 minutes after it was deleted."""
+"""States of a deleted virtual interface, which is still listed for 15 minutes."""
 
 _GONE_ASSOCIATIONS = frozenset({"disassociated"})
 
@@ -171,7 +171,7 @@ _OTHER_WAY = (
 
 
 def no_virtual_interface(survey: Survey, _decisions: Decisions) -> Findings:
-    """A private virtual interface is bound to its gateway for life."""
+    """Check for private virtual interfaces: they cannot be moved to another gateway."""
     for interface in survey.virtual_interfaces:
         if interface.gateway == survey.gateway.id and interface.state not in _GONE_INTERFACES:
             yield Finding(
@@ -183,7 +183,7 @@ def no_virtual_interface(survey: Survey, _decisions: Decisions) -> Findings:
 
 
 def no_association(survey: Survey, _decisions: Decisions) -> Findings:
-    """Detaching a gateway deletes its Direct Connect association, which does not come back."""
+    """Check for Direct Connect associations: detaching the gateway deletes them permanently."""
     for association in survey.associations:
         if association.state not in _GONE_ASSOCIATIONS:
             yield Finding(
@@ -196,7 +196,7 @@ def no_association(survey: Survey, _decisions: Decisions) -> Findings:
 
 
 def direct_connect_is_readable(survey: Survey, decisions: Decisions) -> Findings:
-    """What cannot be read cannot be ruled out, unless a person vouches for it."""
+    """Check that Direct Connect can be read, or that the playbook says there is none."""
     for unread in survey.unread:
         if unread.what != "direct_connect":
             continue
@@ -205,7 +205,7 @@ def direct_connect_is_readable(survey: Survey, decisions: Decisions) -> Findings
                 "VPM-W301",
                 "direct-connect-vouched-for",
                 f"Direct Connect could not be read: {unread.why}",
-                "Nothing, if the playbook's word for it holds (direct_connect: absent).",
+                "Nothing, if the gateway has none, as the playbook says (direct_connect: absent).",
             )
         else:
             yield Finding(
@@ -213,19 +213,19 @@ def direct_connect_is_readable(survey: Survey, decisions: Decisions) -> Findings
                 "direct-connect-unreadable",
                 f"Direct Connect could not be read: {unread.why}",
                 "Allow directconnect:DescribeVirtualInterfaces and "
-                "directconnect:DescribeDirectConnectGatewayAssociations, or say "
+                "directconnect:DescribeDirectConnectGatewayAssociations, or set "
                 "direct_connect: absent in a playbook if the gateway certainly has none.",
             )
 
 
 CLASSIC_ASNS = frozenset({7224, 9059, 10124, 17493})
-"""What gateways made before 2018-06-30 have; public, so no new gateway may have them."""
+"""ASNs of gateways created before 2018-06-30; public, so not allowed for a new gateway."""
 
 _RANGES = (range(64512, 65534 + 1), range(4200000000, 4294967294 + 1))
 
 
 def asn_can_be_asked_for(_survey: Survey, decisions: Decisions) -> Findings:
-    """EC2 takes private ASNs only, and neither end of their 2-byte range beyond 65534."""
+    """Check that the new ASN is one of the private ASNs that EC2 accepts."""
     asn = decisions.asn
     if asn is None or any(asn in allowed for allowed in _RANGES):
         return
@@ -239,7 +239,7 @@ def asn_can_be_asked_for(_survey: Survey, decisions: Decisions) -> Findings:
 
 
 def asn_differs_from_devices(survey: Survey, decisions: Decisions) -> Findings:
-    """EC2 refuses a connection whose two ends have one ASN (AsnConflict)."""
+    """Check that the new ASN differs from the devices': EC2 refuses equal ones (AsnConflict)."""
     asn = decisions.asn or DEFAULT_ASN
     mine = {c.customer_gateway for c in survey.living}
     clashing = [g for g in survey.customer_gateways if g.id in mine and g.asn == asn]
@@ -250,13 +250,13 @@ def asn_differs_from_devices(survey: Survey, decisions: Decisions) -> Findings:
         yield Finding(
             "VPM-B502",
             "asn-clash",
-            f"{chosen} is that of customer gateway {listed(g.id for g in clashing)}",
+            f"{chosen} is also the ASN of customer gateway {listed(g.id for g in clashing)}",
             f"Choose another private ASN in a playbook, for example asn: {free}.",
         )
 
 
 def devices_keep_their_neighbour(survey: Survey, decisions: Decisions) -> Findings:
-    """A new Amazon-side ASN has to be entered on every BGP device."""
+    """Check whether the Amazon-side ASN changes: then every BGP device needs the new one."""
     old, new = survey.gateway.asn, decisions.asn or DEFAULT_ASN
     speakers = [c.id for c in survey.living if not c.static_only]
     if speakers and old != new:
@@ -265,6 +265,6 @@ def devices_keep_their_neighbour(survey: Survey, decisions: Decisions) -> Findin
             "VPM-W501",
             "remote-as-changes",
             f"the Amazon side's ASN changes {before}to {new} for {listed(speakers)}",
-            f"Enter remote-as {new} for the new neighbours in step 5, and look through AS-path "
+            f"Configure remote-as {new} for the new neighbours in step 5, and check AS-path "
             "filters and route-maps.",
         )

@@ -19,7 +19,7 @@ VPCS = "L-F678F1CE"
 
 
 def one_more_gateway_fits(survey: Survey, _decisions: Decisions) -> Findings:
-    """The new gateway is made while the old one is there."""
+    """Check the quota for one more gateway: old and new exist at the same time."""
     now = 1 + sum(g.state != "deleted" for g in survey.other_gateways)
     limit = survey.quotas.gateways_per_region
     if now + 1 > limit:
@@ -27,12 +27,12 @@ def one_more_gateway_fits(survey: Survey, _decisions: Decisions) -> Findings:
             "VPM-B401",
             "gateway-quota",
             f"{now} virtual private gateways in {survey.region}, quota {limit}: no room for one",
-            f"Ask for more in Service Quotas ({GATEWAYS}), or delete a gateway nobody uses.",
+            f"Request more in Service Quotas ({GATEWAYS}), or delete an unused gateway.",
         )
 
 
 def successors_fit_the_region(survey: Survey, _decisions: Decisions) -> Findings:
-    """Every connection exists twice until step 11."""
+    """Check the quota of connections per Region: old and new exist until step 11."""
     more = len(survey.living)
     now = more + sum(c.state != "deleted" for c in survey.other_connections)
     limit = survey.quotas.connections_per_region
@@ -41,24 +41,24 @@ def successors_fit_the_region(survey: Survey, _decisions: Decisions) -> Findings
             "VPM-B402",
             "connection-quota",
             f"{now} VPN connections in {survey.region}, {more} to re-create, quota {limit}",
-            f"Ask for at least {now + more} in Service Quotas ({CONNECTIONS}).",
+            f"Request at least {now + more} in Service Quotas ({CONNECTIONS}).",
         )
 
 
 def successors_fit_the_gateway(survey: Survey, _decisions: Decisions) -> Findings:
-    """All successors are on one new gateway."""
+    """Check the quota of connections per gateway: all successors are on one new gateway."""
     count, limit = len(survey.living), survey.quotas.connections_per_gateway
     if count > limit:
         yield Finding(
             "VPM-B403",
             "connections-per-gateway-quota",
             f"{count} connections to re-create on one gateway, quota {limit}",
-            f"Ask for at least {count} in Service Quotas ({CONNECTIONS_PER_GATEWAY}).",
+            f"Request at least {count} in Service Quotas ({CONNECTIONS_PER_GATEWAY}).",
         )
 
 
 def prefixes_fit(survey: Survey, _decisions: Decisions) -> Findings:
-    """The number of static prefixes of a connection cannot be raised (domain.md 5)."""
+    """Check the number of static prefixes per connection; it cannot be raised (domain.md 5)."""
     limit = survey.quotas.static_prefixes_per_connection
     for connection in survey.living:
         count = sum(p.state not in {"deleted", "deleting"} for p in connection.prefixes)
@@ -72,31 +72,31 @@ def prefixes_fit(survey: Survey, _decisions: Decisions) -> Findings:
 
 
 def a_test_vpc_fits(survey: Survey, decisions: Decisions) -> Findings:
-    """Step 6 makes a VPC."""
+    """Check the quota for one more VPC: step 6 creates a test VPC."""
     limit = survey.quotas.vpcs_per_region
     if decisions.test_vpc and len(survey.vpcs) + 1 > limit:
         yield Finding(
             "VPM-B405",
             "vpc-quota",
             f"{len(survey.vpcs)} VPCs in {survey.region}, quota {limit}: no room for a test VPC",
-            f"Ask for more in Service Quotas ({VPCS}), or choose a playbook without a test VPC.",
+            f"Request more in Service Quotas ({VPCS}), or choose a playbook without a test VPC.",
         )
 
 
 def quotas_are_readable(survey: Survey, _decisions: Decisions) -> Findings:
-    """Return that AWS's defaults stood in for the quotas in force."""
+    """Check that the quotas could be read; otherwise AWS's defaults are used."""
     for unread in survey.unread:
         if unread.what == "quotas":
             yield Finding(
                 "VPM-W401",
                 "quotas-unreadable",
-                f"quotas could not be read ({unread.why}); AWS's defaults were taken",
+                f"quotas could not be read ({unread.why}); AWS's defaults are used",
                 "Allow servicequotas:GetServiceQuota, or compare with Service Quotas yourself.",
             )
 
 
 def the_window_is_long_enough(_survey: Survey, decisions: Decisions) -> Findings:
-    """A cutover, a rollback and the margin have to fit into the window, or it never opens."""
+    """Check that a cutover, a rollback and the margin fit into the change window."""
     window = decisions.window
     if window is None:
         return
@@ -108,15 +108,15 @@ def the_window_is_long_enough(_survey: Survey, decisions: Decisions) -> Findings
                 "window-too-short",
                 f"the window {window.written} is {span(length)} long; a cutover, a rollback and "
                 f"the margin need {span(needs)} ({BY_DEFAULT.source})",
-                "Rehearse the plan: what was rehearsed counts instead.  Or take a longer window, "
-                "or a shorter waits.margin.",
+                "Rehearse the plan: the measured times are then used instead.  Or choose a longer "
+                "window, or a shorter waits.margin.",
             )
         case _:
             return
 
 
 def excepted_connections_exist(survey: Survey, decisions: Decisions) -> Findings:
-    """Exceptions name old connections."""
+    """Check that exceptions name old connections."""
     living = {c.id for c in survey.living}
     unknown = [c for c in decisions.exceptions.connections if c not in living]
     if unknown:
@@ -129,7 +129,7 @@ def excepted_connections_exist(survey: Survey, decisions: Decisions) -> Findings
 
 
 def excepted_prefixes_are_canonical(survey: Survey, decisions: Decisions) -> Findings:
-    """Exceptions name prefixes as EC2 writes them, and had better be known ones."""
+    """Check that excepted prefixes are in EC2's notation, and are behind the gateway now."""
     seen = {text for text, _ in on_premises(survey)}
     for prefix in decisions.exceptions.prefixes:
         parsed = network(prefix)
@@ -145,5 +145,5 @@ def excepted_prefixes_are_canonical(survey: Survey, decisions: Decisions) -> Fin
                 "VPM-W801",
                 "exception-unseen-prefix",
                 f"exceptions.prefixes: {prefix} is not behind {survey.gateway.id} now",
-                "Check its spelling; step 10 asks for every prefix of the last look before step 7.",
+                "Check its spelling; step 10 requires every prefix observed just before step 7.",
             )

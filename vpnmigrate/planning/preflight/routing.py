@@ -21,20 +21,20 @@ from vpnmigrate.planning.preflight.base import Findings, listed, network, overla
 
 
 def edge_tables_are_told(survey: Survey, _decisions: Decisions) -> Findings:
-    """An edge association is made anew for the new gateway, with a new id."""
+    """Check for edge tables: the new gateway gets a new association, with a new id."""
     for table in survey.route_tables:
         if table.edge_of(survey.gateway.id):
             yield Finding(
                 "VPM-W701",
                 "edge-table",
                 f"{table.id} is the edge table of {survey.gateway.id}",
-                "Nothing: step 9 associates it with the new gateway.  Update whatever keeps the "
-                "association's id.",
+                "Nothing: step 9 associates it with the new gateway.  Update any configuration "
+                "that contains the association's id.",
             )
 
 
 def static_routes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
-    """Static routes to a detached gateway are black holes until step 9 (domain.md 4.1)."""
+    """Check for static routes to the gateway: black holes until step 9 (domain.md 4.1)."""
     routes = [
         f"{route.destination} in {table.id}"
         for table in survey.route_tables
@@ -44,14 +44,14 @@ def static_routes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
         yield Finding(
             "VPM-W702",
             "static-routes-drop",
-            f"routes written by hand to {survey.gateway.id}: {listed(routes)}",
-            "Nothing: step 9 points them at the new gateway.  From step 8 until then they drop "
-            "packets; no shorter route takes over.",
+            f"static routes to {survey.gateway.id}: {listed(routes)}",
+            "Nothing: step 9 changes them to the new gateway.  They drop packets from step 8 to "
+            "step 9; no less-specific route covers them.",
         )
 
 
 def other_routes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
-    """A route elsewhere for the same addresses wins or loses when the gateway's routes go."""
+    """Check for other routes to the same addresses: the outage changes which route is used."""
     for table in survey.route_tables:
         rivals = sorted({_rivalry(a, b) for a, b in _rivals(survey, table)})
         if rivals:
@@ -59,12 +59,13 @@ def other_routes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
                 "VPM-W703",
                 "overlapping-routes",
                 f"{table.id}: {listed(rivals)}",
-                "Check that these routes may carry, or lose, that traffic during the outage.",
+                "Check that it is acceptable if these routes carry, or lose, that traffic during "
+                "the outage.",
             )
 
 
 def default_routes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
-    """While propagated routes are away, a default route takes their packets."""
+    """Check for default routes: they get the packets while propagated routes are missing."""
     for table in survey.route_tables:
         takers = sorted(
             f"{r.destination} to {r.target}"
@@ -76,12 +77,13 @@ def default_routes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
                 "VPM-W704",
                 "default-route-takes-over",
                 f"{table.id}: {listed(takers)}",
-                "Know that from step 7 to step 10 packets for on-premises leave that way.",
+                "During the outage (steps 7 to 10), on-premises traffic from this table goes to "
+                "that target.",
             )
 
 
 def sites_are_told(survey: Survey, _decisions: Decisions) -> Findings:
-    """Sites that reach each other through the gateway lose that as well (VPN CloudHub)."""
+    """Check for several sites: traffic between them is interrupted as well (VPN CloudHub)."""
     sites = _bgp_sites(survey)
     if len(sites) < 2:  # noqa: PLR2004
         return
@@ -89,9 +91,9 @@ def sites_are_told(survey: Survey, _decisions: Decisions) -> Findings:
     yield Finding(
         "VPM-W705",
         "several-bgp-sites",
-        f"{survey.gateway.id} joins {listed(names)}",
-        "Tell every one of these sites: traffic between them through the gateway stops in the "
-        "outage too.  Where several advertise one prefix, see at each that it is accepted again.",
+        f"{survey.gateway.id} connects {listed(names)}",
+        "Inform each of these sites: traffic between them through the gateway also stops during "
+        "the outage.  If several advertise one prefix, check at each that it is accepted again.",
     )
     shared = [asn for asn, count in Counter(d.asn for d in sites if d.asn).items() if count > 1]
     for asn in sorted(shared):
@@ -99,14 +101,14 @@ def sites_are_told(survey: Survey, _decisions: Decisions) -> Findings:
         yield Finding(
             "VPM-W706",
             "asn-of-several-sites",
-            f"{listed(alike)} have one ASN, {asn}",
-            "Nothing for two devices of one site.  Sites that talk to each other through the "
-            "gateway need an ASN each: BGP drops a path that holds its own.",
+            f"{listed(alike)} have the same ASN, {asn}",
+            "Nothing for two devices of one site.  Sites that communicate through the gateway need "
+            "different ASNs: BGP drops a path that contains its own.",
         )
 
 
 def equal_prefixes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
-    """Connections with one prefix back each other up, and must again afterwards."""
+    """Check for prefixes of several connections, which provide failover for each other."""
     holders: defaultdict[str, list[VpnConnectionId]] = defaultdict(list)
     for connection in survey.living:
         for cidr in _prefixes(connection):
@@ -117,8 +119,8 @@ def equal_prefixes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
                 "VPM-W707",
                 "redundant-prefix",
                 f"{cidr} is behind {listed(connections)}",
-                "After step 10, try failover between their successors: from the route tables "
-                "alone it cannot be seen that both carry it.",
+                "After step 10, test failover between their successors: route tables do not show "
+                "whether both carry it.",
             )
 
 

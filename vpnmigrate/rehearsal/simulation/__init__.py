@@ -1,8 +1,8 @@
-"""Simulated worlds: the production runner, killed and faulted on purpose, and watched.
+"""Simulation: the production runner with deliberate kills and faults, checked by invariants.
 
-``topology`` draws a world from a seed, ``schedule`` says what goes wrong, ``trial`` runs processes
-until the journey ends, and ``invariants`` judges the world's true state after every look.
-``search`` enumerates kill points, and draws whole trials from seeds.
+``topology`` draws a world from a seed, ``schedule`` has the kills and faults, ``trial`` runs
+processes until the run ends, and ``invariants`` checks the world's actual state after every
+observation.  ``search`` enumerates kill points, and draws whole trials from seeds.
 
-The same seed gives the same world, the same schedule and a byte-identical journal everywhere.
+The same seed gives the same world, the same schedule and a byte-identical journal on every machine.
 """

@@ -1,4 +1,4 @@
-"""Clocks: hosts whose clocks are wrong or set, late wake-ups, and the judge of recorded times."""
+"""Clocks: hosts with wrong or adjusted clocks, late wake-ups, and checks of recorded times."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from vpnmigrate.model.clock import Clock, Stamp, stamp_of
 from vpnmigrate.sandbox.world import World
 
 NEARLY = timedelta(seconds=1)
-"""How exact a duration has to be that one machine has measured."""
+"""Tolerance for a duration that one machine has measured."""
 
 
 @dataclass(frozen=True)
 class Jump:
-    """Somebody sets the clock *by* so much once that many deeds were sent, over all processes."""
+    """A change of the clock by *by* once *call* calls were sent, counted over all processes."""
 
     call: int
     by: timedelta
@@ -25,7 +25,7 @@ class Jump:
 
 @dataclass(frozen=True)
 class Move:
-    """The next process finds the clock set *by* so much; *elsewhere*, on another host or boot."""
+    """A clock changed by *by* for the next process, on another host or boot if *elsewhere*."""
 
     by: timedelta
     elsewhere: bool
@@ -33,14 +33,14 @@ class Move:
 
 @dataclass(frozen=True)
 class Clocks:
-    """What becomes of the clocks in one trial."""
+    """The clock changes in one trial."""
 
     jumps: tuple[Jump, ...] = ()
     moves: tuple[Move, ...] = ()
     """Before the second process, the third, and so on."""
 
     def __str__(self) -> str:
-        jumps = [f"clock set by {j.by.total_seconds():+.0f} s at deed {j.call}" for j in self.jumps]
+        jumps = [f"clock set by {j.by.total_seconds():+.0f} s at call {j.call}" for j in self.jumps]
         moves = [
             f"{'other host' if m.elsewhere else 'same host'}, {m.by.total_seconds():+.0f} s"
             for m in self.moves
@@ -49,9 +49,10 @@ class Clocks:
 
 
 class HostClock:
-    """The clock (``clock.Clock``) of one process on a host whose wall is *off* from the *true* one.
+    """The clock (``clock.Clock``) of one process, on a host whose wall clock is *off* by so much.
 
-    *boot* names the host and its boot: processes that share it can measure durations together.
+    *true* is the world's clock.  *boot* names the host and its boot: processes that share it can
+    measure durations together.
     """
 
     def __init__(self, true: Clock, boot: str, off: timedelta = timedelta(0)) -> None:
@@ -60,23 +61,23 @@ class HostClock:
         self._off = self._began_off = off
 
     def put(self, by: timedelta) -> None:
-        """Set the clock on the wall *by* so much, below zero for back."""
+        """Change the wall clock by *by*; a negative value sets it back."""
         self._off += by
 
     def now(self) -> datetime:
-        """Return the steady moment, which began with the wall's."""
+        """Return the monotonic time, which started at the wall clock's."""
         return self._true.now() + self._began_off
 
     def wall(self) -> datetime:
-        """Return what this host takes for the time."""
+        """Return the time of this host's wall clock."""
         return self._true.now() + self._off
 
     def ahead(self) -> timedelta:
-        """Return how far the wall was set since the process began."""
+        """Return how far the wall clock was changed since the process began."""
         return self._off - self._began_off
 
     def stamp(self) -> Stamp:
-        """Return the uptime, which is true on every host."""
+        """Return the uptime, which is correct on every host."""
         return stamp_of(self._boot, self._true.now())
 
     def sleep(self, span: timedelta) -> None:
@@ -85,7 +86,7 @@ class HostClock:
 
 
 class Hosts:
-    """Gives each process of a trial the clock of the host that it runs on."""
+    """The hosts of a trial, which provide the clock of each process."""
 
     def __init__(self, clocks: Clocks) -> None:
         self._jumps = list(clocks.jumps)
@@ -94,10 +95,10 @@ class Hosts:
         self._boot = 0
         self._clock: HostClock | None = None
         self.was_set = False
-        """Whether somebody has set the clock of the process at work."""
+        """Whether the clock of the running process was changed."""
 
     def begin(self, true: Clock) -> HostClock:
-        """Start a process, which waits with *true*, the clock of the world."""
+        """Return the clock of the next process, which waits with *true*, the world's clock."""
         if self._clock is not None and self._moves:
             move = self._moves.pop(0)
             self._off += move.by
@@ -106,8 +107,8 @@ class Hosts:
         self._clock = HostClock(true, f"boot {self._boot}", self._off)
         return self._clock
 
-    def mind(self, calls: int) -> None:
-        """Set the clock if that many *deeds* are enough."""
+    def apply_jumps(self, calls: int) -> None:
+        """Change the clock if a jump is due once *calls* calls were sent."""
         while self._clock is not None and self._jumps and self._jumps[0].call <= calls:
             jump = self._jumps.pop(0)
             self._off += jump.by
@@ -116,7 +117,7 @@ class Hosts:
 
 
 class DurationChecker:
-    """Compares what a journal tells of time with the *true* time of the world."""
+    """Compares the times in a journal with the world's time."""
 
     def __init__(self) -> None:
         self._last: Entry | None = None
@@ -124,7 +125,7 @@ class DurationChecker:
         self._boots: set[str] = set()
 
     def of_entry(self, entry: Entry, true: datetime, run: RunState) -> Iterator[str]:
-        """Return what *entry*, written at the *true* moment, tells wrong; *run* is after it."""
+        """Yield the wrong times in *entry*, written at *true*; *run* is the state after it."""
         if self._last is not None and self._last.seq < entry.seq and entry.at < self._last.at:
             yield f"line {entry.seq} is from before line {self._last.seq}"
         self._last = entry
@@ -143,25 +144,28 @@ class DurationChecker:
     def _of_outage(self, shown: timedelta, lasted: timedelta) -> Iterator[str]:
         one_machine = len(self._boots) == 1
         if shown < timedelta(0) or (one_machine and abs(shown - lasted) > NEARLY):
-            yield f"an outage of {lasted} is told as one of {shown}"
+            yield f"an outage of {lasted} is recorded as one of {shown}"
 
 
 NAP = timedelta(seconds=40)
-"""The longest that a process is left asleep because there is nothing new to be seen.  Two calls in
-doubt, a consistency delay each, and a late awakening after each fit into the shortest limit of a
-step, which is ten minutes."""
+"""The longest sleep of a process while AWS shows nothing new.
+
+Two calls in doubt, with a consistency delay and a late wake-up each, fit into the shortest limit of
+a step, which is ten minutes."""
 
 LONG_NAP = timedelta(hours=1)
-"""The longest of a run that rests.  It would ask every second, and nothing is decided by that; a
-day's pause still has the many looks in which its end, or its longest time, is noticed."""
+"""The longest sleep of a paused run.
+
+A paused run checks every second, which only costs time here.  A pause of a day still has enough
+checks to detect its end or its limit."""
 
 
 class LateClock:
-    """A world's clock for one process (``clock.Clock``), which every wait of its outlasts.
+    """A world's clock for one process (``clock.Clock``), with waits that end late.
 
-    A wait takes *late* longer than was asked for.  If then nothing new can have come into any
-    describe, it lasts until something may, or for a nap.  With no lateness it is the world's clock,
-    but while the run rests: *rests_until* tells when somebody will lift the pause it is in.
+    A wait takes *late* longer than requested.  If no describe can show anything new then, it lasts
+    until one may, or for ``NAP``.  With no lateness this is the world's clock, except while the run
+    is paused: *rests_until* returns when the pause will be lifted.
     """
 
     def __init__(
@@ -172,23 +176,23 @@ class LateClock:
         self._rests_until = rests_until
 
     def now(self) -> datetime:
-        """Return the world's moment."""
+        """Return the world's time."""
         return self._world.clock.now()
 
     def wall(self) -> datetime:
-        """Return the world's moment."""
+        """Return the world's time."""
         return self._world.clock.wall()
 
     def ahead(self) -> timedelta:
-        """Return zero: nobody sets this clock."""
+        """Return zero: this clock is never changed."""
         return timedelta(0)
 
     def stamp(self) -> Stamp:
-        """Return the world's own stamp."""
+        """Return the world's stamp."""
         return self._world.clock.stamp()
 
     def sleep(self, span: timedelta) -> None:
-        """Wait for *span*, and longer."""
+        """Wait for *span* or longer."""
         clock = self._world.clock
         lifted = self._rests_until()
         if lifted is not None:

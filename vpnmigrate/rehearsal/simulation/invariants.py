@@ -15,36 +15,36 @@ from vpnmigrate.sandbox.state import LIVING, Connection, RouteTable, WorldState
 from vpnmigrate.steps.s03_create_connections import wanted_prefixes
 
 CLAIMS = (TrafficVerified, StepSettled, Finished)
-"""The records that say that something is true of AWS."""
+"""The records that claim a fact about AWS."""
 
 
 @dataclass(frozen=True)
 class ActualState:
-    """A world at one moment, as far as a migration has to do with it."""
+    """The actual state of a world at one moment, as far as it concerns a migration."""
 
     lives: Mapping[str, str]
-    """Everything that is there, by id, with its state."""
+    """The existing resources, by id, with their states."""
     attached: frozenset[str]
     """The gateways that are attached to the VPC."""
     roles: Mapping[str, tuple[str, ...]]
-    """Roles of the migration to what lives in them; more than one is a duplicate."""
+    """The resources in each role of the migration; more than one is a duplicate."""
     propagating: frozenset[tuple[str, str]]
-    """Tables with the gateways whose routes they take up."""
+    """Tables with the gateways that propagate routes to them."""
     routes: Mapping[tuple[str, str], str]
-    """Tables and destinations of the routes that people wrote, to their targets."""
+    """The targets of static routes, by table and destination."""
     edges: frozenset[tuple[str, str]]
     prefixes: frozenset[tuple[str, str]]
     """Connections with the static prefixes that are available on them."""
     up: frozenset[str]
     """Connections with a tunnel up."""
     paths: frozenset[tuple[str, str]]
-    """Tables and destinations whose traffic arrives at a device."""
+    """Tables and destinations whose traffic reaches a device."""
     tags: Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True)
 class InvariantChecker:
-    """Knows the plan and how the world was before."""
+    """Checks the world against *plan* and the state *before* the migration."""
 
     plan: Plan
     before: ActualState
@@ -52,9 +52,9 @@ class InvariantChecker:
     def check_observation(
         self, now: ActualState, direction: Direction | None, *, announced: bool
     ) -> Iterator[str]:
-        """Return what is broken in the world *now*.
+        """Yield the invariants that do not hold in the world *now*.
 
-        *direction* is what the run is about, and *announced* whether it has said that traffic is
+        *direction* is the run's direction, and *announced* whether it has recorded that traffic is
         down.
         """
         if len(now.attached) > 1:
@@ -74,7 +74,7 @@ class InvariantChecker:
                 yield f"{len(ids)} resources are in the role {role}: {ids}"
 
     def check_entry(self, entry: Entry, now: ActualState, run: RunState) -> Iterator[str]:
-        """Return what the journal claims with *entry* and is not true."""
+        """Yield the claims of *entry* that are not true."""
         match entry.record:
             case TrafficVerified():
                 untrue = self._flows(now, run)
@@ -153,17 +153,17 @@ class InvariantChecker:
                 yield from self._routed(now, self._joining(now, run))
                 yield from self._successors(now)
                 known = {*self.before.lives, *(id_ for ids in now.roles.values() for id_ in ids)}
-                # What is deleted may take its time; the test VPC brings a table of its own.
+                # A deletion may take some time; the test VPC has a table of its own.
                 for id_ in sorted(set(now.lives) - known):
                     if now.lives[id_] in LIVING:
                         yield f"{id_} is left and has no role"
             case Direction.ROLLBACK if run.keep_new:
                 yield from self._flows(now, run)
             case Direction.ROLLBACK:
-                # The engineer enables all old tunnels, those that were down before as well.
+                # The engineer enables all old tunnels, including those that were down before.
                 more = configuration(now) - {f"{old} is up" for old in self.plan.old_connections}
                 for line in sorted(configuration(self.before) - configuration(now)):
-                    yield f"not as before, for want of: {line}"
+                    yield f"not as before, missing: {line}"
                 news = more - configuration(self.before)
                 for line in sorted(each for each in news if not _is_named(each, now, lost)):
                     yield f"not as before: {line}"
@@ -175,22 +175,22 @@ class InvariantChecker:
 
 
 def _is_named(line: str, now: ActualState, lost: tuple[str, ...]) -> bool:
-    """Return whether the run has said that it left what *line* of a configuration is about."""
+    """Return whether the run has reported as left behind what *line* of a configuration names."""
     left = {role for role, ids in now.roles.items() for id_ in ids if any(id_ in w for w in lost)}
     return any(f"<{role}>" in line for role in left)
 
 
 HINTS = frozenset({Tag.MIGRATION, Tag.ROLE, Tag.ATTEMPT})
-"""Tags that a run puts on what it makes, and that anybody may put on anything."""
+"""Tags that a run puts on its resources, and that anyone else can put on any resource."""
 
 MALLORY = "mallory@elsewhere/0"
-"""A hostile tagger, as the holder of a claim."""
+"""The holder of a claim that the hostile tagger sets."""
 
 _OVER = frozenset({"unborn", "gone", "deleted"})
 
 
 def actual_state(state: WorldState, vpc: str, migration: MigrationId) -> ActualState:
-    """Read *state* as it is now; *vpc* is the one that is migrated."""
+    """Return the actual state in *state* now; *vpc* is the one that is migrated."""
     now, lives = state.now, _lives(state)
     up = frozenset([c.id for c in state.connections.values() if _is_up(state, c)])
     attached = frozenset([g.id for g in state.gateways.values() if g.vpc(now) == vpc])
@@ -248,7 +248,7 @@ def _roles(
     state: WorldState, lives: Mapping[str, str], migration: MigrationId
 ) -> Mapping[str, tuple[str, ...]]:
     roles: dict[str, tuple[str, ...]] = {}
-    # Tags may be put on and taken off by others; those of the create call tell who made a thing.
+    # Tags may be changed by others; those of the create call show who created a resource.
     ours = [id_ for id_, tags in state.born.items() if tags.get(Tag.MIGRATION) == migration]
     for id_ in sorted(ours):
         if lives.get(id_) in LIVING:
@@ -266,9 +266,9 @@ def _paths(
 
 
 def configuration(truth: ActualState) -> frozenset[str]:
-    """Return what is configured, with roles for the ids of what the migration made.
+    """Return the configuration, with roles in place of the ids that the migration created.
 
-    Two worlds of one topology are configured alike if and only if this is equal.
+    Two worlds of one topology have the same configuration if and only if this is equal.
     """
     role = {id_: f"<{name}>" for name, ids in truth.roles.items() for id_ in ids}
 

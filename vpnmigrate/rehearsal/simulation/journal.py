@@ -16,17 +16,16 @@ from vpnmigrate.sandbox.faults import Killed
 
 
 class MemoryDisk:
-    """What is on the disk: it outlives the processes."""
+    """The contents of the disk, which outlive the processes."""
 
     def __init__(self) -> None:
         self.text = bytearray()
 
 
 class MemoryDiskJournal:
-    """The journal of one process (``ports.Journal``); *fate* may end the process while it writes.
+    """The journal of one process (``ports.Journal``); *injector* may kill it while it writes.
 
-    A last line that was never finished is dropped when the journal is opened, as ``FileJournal``
-    puts it aside.
+    An incomplete last line is dropped when the journal is opened; ``FileJournal`` moves it aside.
     """
 
     def __init__(
@@ -34,7 +33,7 @@ class MemoryDiskJournal:
     ) -> None:
         contents = read_chain(bytes(memory_disk.text), migration)
         del memory_disk.text[contents.sound :]
-        self._paper = memory_disk
+        self._disk = memory_disk
         self.clock = run_clock(clock, contents.entries)
         self._injector = injector
         self._entries = list(contents.entries)
@@ -49,21 +48,21 @@ class MemoryDiskJournal:
         """Append *records*.
 
         Raises:
-            Killed: The process died in the middle; half of the text is on the disk.
+            Killed: The process was killed during the write; half of the text is on the disk.
         """
         entries = stamped(self.clock, len(self._entries) + 1, records)
         text, head = lines_of(entries, self._head)
         if self._injector.answers(records) or self._injector.intends(records):
-            self._paper.text += text[: len(text) // 2]
+            self._disk.text += text[: len(text) // 2]
             raise Killed("in the middle of a line")
-        self._paper.text += text
+        self._disk.text += text
         self._entries += entries
         self._head = head
 
     def require_ours(self) -> None:
-        """Do nothing: nobody else takes the run over."""
+        """Return immediately: no other process takes over the run."""
 
     def fold_inbox(self) -> None:
-        """Take in what the other terminal says."""
-        for verb in self._injector.says():
+        """Write the orders of the other terminal into the journal."""
+        for verb in self._injector.due_orders():
             self.write(answer(verb, replay(self._entries), "bob", "elsewhere", ""))

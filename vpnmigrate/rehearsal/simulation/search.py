@@ -38,18 +38,18 @@ from vpnmigrate.rehearsal.simulation.trial import (
 )
 
 TRIES = 4
-"""How many seeds share one world: planning it costs as much as half a trial."""
+"""How many seeds share one world: planning takes as long as half a trial."""
 
 LEAST_LAG = timedelta(seconds=60)
-"""Of the tag search where answers to creates get lost."""
+"""Minimum lag of describes in trials that lose the answers to create calls."""
 
 
 @dataclass(frozen=True)
 class TrialFailure:
-    """A trial that did not end as it must, with what it takes to see it again."""
+    """A trial that did not end as required, with what is needed to repeat it."""
 
     seed: int
-    """The trial's own if that was drawn, else the world's."""
+    """The seed of the trial if it was drawn from one, else that of the world."""
     schedule: Schedule
     why: tuple[str, ...]
 
@@ -59,7 +59,7 @@ class TrialFailure:
 
 @dataclass(frozen=True)
 class _Refusal:
-    """Why there is no plan for a world."""
+    """The reason why planning refuses a world."""
 
     topology: Topology
     why: str
@@ -67,19 +67,19 @@ class _Refusal:
 
 @dataclass
 class SearchStats:
-    """What a search has done so far."""
+    """The counts and failures of a search so far."""
 
     worlds: int = 0
     trials: int = 0
     deaths: int = 0
     fault_count: int = 0
-    """Calls that went astray."""
+    """Calls with a fault."""
     calls: int = 0
     looks: int = 0
     failures: list[TrialFailure] = field(default_factory=list)
 
     def count(self, outcome: TrialResult) -> None:
-        """Add one trial."""
+        """Add the result of one trial."""
         self.trials += 1
         self.deaths += outcome.deaths
         self.fault_count += outcome.fault_count
@@ -87,13 +87,13 @@ class SearchStats:
         self.looks += outcome.looks
 
     def add(self, other: SearchStats) -> None:
-        """Add what another search has done."""
+        """Add the counts and failures of another search."""
         for each in fields(SearchStats):
             setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
 
 def schedule_of(seed: int) -> Schedule:
-    """Draw what goes wrong in the trial of *seed*."""
+    """Return the schedule drawn for the trial of *seed*."""
     random = SeededRandom(f"schedule/{seed}")
     route = random.one(tuple(TrialRoute))
     killed = route is TrialRoute.REVERSED or random.chance(0.8)
@@ -122,7 +122,7 @@ def schedule_of(seed: int) -> Schedule:
 
 
 def _orders(random: SeededRandom, route: TrialRoute) -> tuple[ScheduledOrder, ...]:
-    """Draw what another terminal says; nobody aborts what is to be finished in any case."""
+    """Return drawn orders of another terminal; a route with a second command is not aborted."""
     if not random.chance(0.3):
         return ()
     call = random.number(0, 25)
@@ -134,11 +134,11 @@ def _orders(random: SeededRandom, route: TrialRoute) -> tuple[ScheduledOrder, ..
 
 
 _SET_BY = (5, 90, 3600, 30 * 86_400)
-"""Seconds that a clock is set by, either way: by NTP, a wrong time zone, a restored machine."""
+"""Clock changes in seconds, in either direction: NTP, a wrong time zone, a restored machine."""
 
 
 def _clocks(random: SeededRandom) -> Clocks:
-    """Draw whose clock is set, when, and on which host the next process runs."""
+    """Return drawn clock changes, and the hosts of the next processes."""
     if random.chance(0.5):
         return Clocks()
     jumps = sorted(random.number(0, 25) for _ in range(random.number(0, 2)))
@@ -153,55 +153,55 @@ def _set_by(random: SeededRandom) -> timedelta:
 
 
 def _lateness(random: SeededRandom) -> timedelta:
-    """Draw how late a process wakes up; one that never is takes ten times the looks."""
+    """Return a drawn lateness of wake-ups; without any, a trial has ten times the observations."""
     return timedelta(seconds=0 if random.chance(0.04) else random.one((14, 19, 24)))
 
 
 def topology_of(seed: int) -> Topology:
-    """Draw the world in which the trial of *seed* takes place."""
+    """Return the world of the trial of *seed*."""
     return topology(seed // TRIES)
 
 
 def run_seed(seed: int, stats: SearchStats) -> None:
-    """Try the world and the schedule of *seed*."""
+    """Run the trial of *seed*."""
     stats.worlds += seed % TRIES == 0
-    why = _tried(_planned(seed // TRIES), schedule_of(seed), stats)
+    why = _problems(_planned(seed // TRIES), schedule_of(seed), stats)
     if why:
         stats.failures.append(TrialFailure(seed, schedule_of(seed), why))
 
 
 def try_lost_answers(seed: int, stats: SearchStats) -> None:
-    """Lose most answers to creates in the world of *seed*, and let its tag search lag."""
+    """Run a trial in the world of *seed* with most create answers lost and describes that lag."""
     world = laggard(seed)
     if not world.stops:
         run_schedule(world, lost_answers(seed), stats)
 
 
 def laggard(seed: int) -> Topology:
-    """Draw the world of *seed*, with describes that lag in any case."""
+    """Return the world of *seed*, with describes that lag by ``LEAST_LAG`` or more."""
     world = topology(seed)
     lag = max(world.behaviour.read_lag, LEAST_LAG)
     return replace(world, behaviour=structs.replace(world.behaviour, read_lag=lag))
 
 
 def lost_answers(seed: int) -> Schedule:
-    """Lose most answers to creates; everybody may be late."""
+    """Return a schedule that loses most answers to create calls, with late wake-ups."""
     return Schedule(
         call_faults=CallFaults(seed, lost_creates=0.8), late=_lateness(SeededRandom(f"late/{seed}"))
     )
 
 
 def run_schedule(world: Topology, schedule: Schedule, stats: SearchStats) -> None:
-    """Try one schedule in a drawn world, whose temper may forbid the migration by design."""
+    """Run one schedule in a drawn world, whose behaviour may prevent the migration by design."""
     stats.worlds += 1
-    why = _tried(_plan(world), schedule, stats)
+    why = _problems(_plan(world), schedule, stats)
     if why:
         stats.failures.append(TrialFailure(world.seed, schedule, why))
 
 
 @lru_cache(maxsize=1)
 def _planned(number: int) -> TrialSetting | _Refusal:
-    """Plan the world of that *number* once for all seeds that share it."""
+    """Return the plan of the world with *number*, made once for all seeds that share it."""
     return _plan(topology(number))
 
 
@@ -212,22 +212,23 @@ def _plan(world: Topology) -> TrialSetting | _Refusal:
         return _Refusal(world, refusal.message)
 
 
-def _tried(
+def _problems(
     planned: TrialSetting | _Refusal, schedule: Schedule, stats: SearchStats
 ) -> tuple[str, ...]:
-    """Try *schedule*, if there is a plan; say what is wrong with what came of it."""
+    """Run *schedule* if there is a plan, and return what is wrong with its result."""
     if isinstance(planned, _Refusal):
         stats.trials += 1
         due = planned.topology.stops == STOPS_PLANNING
         return () if due else (f"planning refuses: {planned.why}",)
-    outcome = _gone_through(planned, schedule, stats)
+    outcome = _run_counted(planned, schedule, stats)
     return trial_problems(outcome, planned.topology)
 
 
-def _gone_through(setting: TrialSetting, schedule: Schedule, stats: SearchStats) -> TrialResult:
-    """Go through one trial and count it.
+def _run_counted(setting: TrialSetting, schedule: Schedule, stats: SearchStats) -> TrialResult:
+    """Run one trial and count it.
 
-    Its parts hold each other, and die together: while they are young they are cheap to collect.
+    Its objects reference each other, so they are collected now, while they are in the youngest
+    generation, which is fast.
     """
     outcome = run_trial(setting, schedule)
     stats.count(outcome)
@@ -236,32 +237,32 @@ def _gone_through(setting: TrialSetting, schedule: Schedule, stats: SearchStats)
 
 
 def enumerate_kills(seed: int, stats: SearchStats, *, pairs: bool = False) -> None:
-    """Try every kill point of the world of *seed*, or every pair; a world that stops has none."""
+    """Run every kill point of the world of *seed*, or pairs; a world that stops has none."""
     world = topology(seed)
     if world.stops:
         return
     stats.worlds += 1
     points = KillPointSearch(setting_of(world), _lateness(SeededRandom(f"late/{seed}")))
     for schedule in points.twice() if pairs else points.once():
-        outcome = _gone_through(points.setting, schedule, stats)
+        outcome = _run_counted(points.setting, schedule, stats)
         if why := points.wrong(schedule, outcome):
             stats.failures.append(TrialFailure(seed, schedule, why))
 
 
 SMALL = 25
-"""Up to so many deeds of apply all pairs of kills are tried; beyond, a sample."""
+"""All pairs of kills are tried up to this number of calls of apply; above it, a sample."""
 
 SAMPLED_PAIRS = 200
-"""Of each course."""
+"""The number of sampled pairs of each route."""
 
-_THERE_AND_ON = (TrialRoute.ROUND_TRIP, TrialRoute.FINALIZE)
-"""Two journeys: apply to its end, and then another."""
+_TWO_COMMANDS = (TrialRoute.ROUND_TRIP, TrialRoute.FINALIZE)
+"""The routes with two commands: apply to its end, and then another."""
 
 
 class KillPointSearch:
-    """Every schedule with one kill, or with two, and the end that each must come to.
+    """The schedules with one kill or two, and the end that each must reach.
 
-    All their processes are *late* alike.
+    All their processes have the same lateness, *late*.
     """
 
     def __init__(self, setting: TrialSetting, late: timedelta = timedelta(0)) -> None:
@@ -269,23 +270,23 @@ class KillPointSearch:
         self._late = late
         self._ends = {
             route: run_trial(setting, Schedule(route, late=late))
-            for route in (TrialRoute.FORWARD, *_THERE_AND_ON)
+            for route in (TrialRoute.FORWARD, *_TWO_COMMANDS)
         }
         self.forward = self._ends[TrialRoute.FORWARD].calls
-        """How many deeds an undisturbed apply takes."""
+        """How many calls an undisturbed apply makes."""
         self._alone: dict[tuple[TrialRoute, Kill], TrialResult] = {}
 
     def once(self) -> Iterator[Schedule]:
-        """Return every schedule with one kill: in apply, rollback and finalize."""
+        """Yield every schedule with one kill: in apply, rollback and finalize."""
         for route in TrialRoute:
             for kill in self._after(route) or self._apply():
                 yield Schedule(route, (kill,), late=self._late)
 
     def twice(self) -> Iterator[Schedule]:
-        """Return the schedules with two kills, all of them where there are few deeds.
+        """Yield the schedules with two kills, all of them if there are few calls.
 
-        The first strikes in any journey; the second wherever a run goes on that the first has
-        struck: in the same journey, on the way back from there, or in what follows an apply.
+        The first kill may be in any command, the second anywhere in the resumed run: in the same
+        command, in a rollback from there, or in the command after apply.
         """
         for route in TrialRoute:
             firsts = self._apply() + self._after(route)
@@ -294,35 +295,35 @@ class KillPointSearch:
                 yield Schedule(route, pair, late=self._late)
 
     def wrong(self, schedule: Schedule, outcome: TrialResult) -> tuple[str, ...]:
-        """Return how *outcome* differs from what an undisturbed trial comes to."""
+        """Return how *outcome* differs from that of an undisturbed trial."""
         route = TrialRoute.ROUND_TRIP if schedule.route is TrialRoute.REVERSED else schedule.route
         wanted = self._ends[route]
         lines = [*trial_problems(outcome, self.setting.topology)]
-        # An engineer who is asked on the way back enables every old tunnel.  Whether they come to
-        # it hangs on where it begins, and on whether traffic flows before they have reacted.
+        # In a rollback the engineer enables every old tunnel.  Whether that is requested depends
+        # on where the rollback starts, and on whether traffic flows before the engineer reacts.
         either = {f"{c.id} is up" for c in self.setting.plan.before.living if not _was_up(c)}
         more, less = outcome.end - wanted.end - either, wanted.end - outcome.end - either
         if more or less:
             lines.append(f"the end differs: more {sorted(more)[:3]}, less {sorted(less)[:3]}")
         if outcome.deaths != len(schedule.kills):
-            lines.append(f"{outcome.deaths} of {len(schedule.kills)} kills struck")
+            lines.append(f"{outcome.deaths} of {len(schedule.kills)} kills happened")
         return tuple(lines)
 
     def _apply(self) -> list[Kill]:
         return _kills(1, self.forward)
 
     def _after(self, route: TrialRoute) -> list[Kill]:
-        return _kills(self.forward + 1, self._ends[route].calls) if route in _THERE_AND_ON else []
+        return _kills(self.forward + 1, self._ends[route].calls) if route in _TWO_COMMANDS else []
 
     def _seconds(self, route: TrialRoute, first: Kill) -> Sequence[Kill]:
-        """Return where a run can die again that *first* has struck; what it repeats counts anew.
+        """Return the possible second kills after *first*; repeated calls are counted again.
 
-        Two kills in apply are those of an apply alone, whatever follows.
+        Two kills in apply belong to the route that is an apply alone.
         """
-        struck = self._with(route, first)
-        if route in _THERE_AND_ON and first.call <= self.forward:
-            return _kills(self._with(TrialRoute.FORWARD, first).calls + 1, struck.calls)
-        return _kills(struck.died_at[0] + 1, struck.calls)
+        killed = self._with(route, first)
+        if route in _TWO_COMMANDS and first.call <= self.forward:
+            return _kills(self._with(TrialRoute.FORWARD, first).calls + 1, killed.calls)
+        return _kills(killed.died_at[0] + 1, killed.calls)
 
     def _all(self, route: TrialRoute, firsts: Sequence[Kill]) -> Iterator[tuple[Kill, Kill]]:
         for first in firsts:
@@ -337,7 +338,7 @@ class KillPointSearch:
                 yield first, random.one(seconds)
 
     def _with(self, route: TrialRoute, kill: Kill) -> TrialResult:
-        """Try *kill* alone."""
+        """Return the result of a trial with *kill* alone."""
         if (route, kill) not in self._alone:
             schedule = Schedule(route, (kill,), late=self._late)
             self._alone[route, kill] = run_trial(self.setting, schedule)

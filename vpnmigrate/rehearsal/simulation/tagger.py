@@ -20,11 +20,11 @@ from vpnmigrate.sandbox.world import World
 _T = TypeVar("_T", bound=Struct)
 
 LATEST = 30
-"""The deed after which the last drawn tagging comes at the latest."""
+"""The highest number of calls after which a drawn tagging happens."""
 
 
 class Trick(StrEnum):
-    """What is done with tags."""
+    """What the tagger does with tags."""
 
     PUT = "put a role's tags on"
     TAKE = "take every tag of the run off"
@@ -34,22 +34,22 @@ class Trick(StrEnum):
 
 
 class Tagging(Struct, frozen=True):
-    """One thing that the tagger does, once *deed* changes were sent, over all processes."""
+    """One action of the tagger once *call* calls were sent, counted over all processes."""
 
     call: int
     trick: Trick
     target: int | None = None
-    """Which resource, counted through; None is every one of them."""
+    """The resource, by number; None for all resources."""
     role: int = 0
-    """Which role, counted through; with every resource, the one of the first of them."""
+    """The role, by number; for all resources, that of the first of them."""
 
     def __str__(self) -> str:
         target = "everything" if self.target is None else f"resource {self.target}"
-        return f"{self.trick} {target} (role {self.role}) after deed {self.call}"
+        return f"{self.trick} {target} (role {self.role}) after call {self.call}"
 
 
 class Tagger:
-    """Carries *taggings* out in a world, in order."""
+    """Applies *taggings* to a world, in order."""
 
     def __init__(self, taggings: Sequence[Tagging], plan: Plan, world: World) -> None:
         self._left = sorted(taggings, key=lambda each: each.call)
@@ -57,7 +57,7 @@ class Tagger:
         self._world = world
 
     def acts(self, calls: int) -> None:
-        """Do what is due once *deeds* changes were sent."""
+        """Apply the taggings that are due once *calls* calls were sent."""
         while self._left and self._left[0].call <= calls:
             self._do(self._left.pop(0))
 
@@ -79,7 +79,7 @@ class Tagger:
                     self._take(target, Tag.CLAIM)
 
     def _living(self) -> list[str]:
-        """Return everything that can be tagged."""
+        """Return all resources that can be tagged."""
         with self._world.to_be_read() as state:
             living = [
                 *(g.id for g in state.gateways.values() if state.is_there(g)),
@@ -107,12 +107,12 @@ class Tagger:
 
 
 def hints(migration: MigrationId, role: Role) -> dict[str, str]:
-    """Return the tags that a run puts on what it makes for *role*."""
+    """Return the tags that a run puts on the resource that it creates for *role*."""
     return {Tag.MIGRATION: migration, Tag.ROLE: role, Tag.ATTEMPT: "1"}
 
 
 def tagged(scenario: Scenario, migration: MigrationId, roles: Sequence[Role]) -> Scenario:
-    """Return *scenario* with everything tagged before it is planned, with *roles* in turn."""
+    """Return *scenario* with the tags of a run on every resource, with *roles* in turn."""
     numbers = iter(range(1000))
 
     def marked(things: Sequence[_T]) -> tuple[_T, ...]:
@@ -139,7 +139,7 @@ def tagged(scenario: Scenario, migration: MigrationId, roles: Sequence[Role]) ->
 
 
 def drawn_taggings(seed: int) -> tuple[Tagging, ...]:
-    """Draw what a tagger does in the trial of *seed*; mostly nothing."""
+    """Return the taggings drawn for the trial of *seed*; usually none."""
     random = SeededRandom(f"tagger/{seed}")
     if not random.chance(0.35):
         return ()

@@ -1,6 +1,6 @@
-"""Topology: a random world worth migrating, from a seed.
+"""Topology: a random world to migrate, drawn from a seed.
 
-Only ``random()`` is drawn from, whose sequence Python promises to keep.
+Only ``random()`` is used, because Python guarantees its sequence.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Topology:
-    """A world to be, and what its operator decided."""
+    """The description of a world, and its operator's decisions."""
 
     seed: int
     scenario: Scenario
     behaviour: Behaviour
     decisions: Decisions
     reaction: timedelta
-    """How long the engineer at the devices takes."""
+    """How long the engineer at the devices takes for a task."""
     stops: str = ""
-    """Where the world's temper makes a migration stop, by design; empty if nowhere."""
+    """Where the world's behaviour stops a migration by design; empty if nowhere."""
 
     def __str__(self) -> str:
         scenario = self.scenario
@@ -68,33 +68,33 @@ class Topology:
 
 
 class SeededRandom:
-    """Draws from a seed."""
+    """A random source with a seed."""
 
     def __init__(self, seed: object) -> None:
         self._random = Random(str(seed))  # noqa: S311 - repeatable on purpose
 
     def chance(self, of: float) -> bool:
-        """Return whether something happens that happens with probability *of*."""
+        """Return True with probability *of*."""
         return self._random.random() < of
 
     def number(self, least: int, most: int) -> int:
-        """Draw a whole number between *least* and *most*, both included."""
+        """Return a drawn whole number between *least* and *most*, both included."""
         return least + int(self._random.random() * (most - least + 1))
 
     def size(self, few: Sequence[int], most: int) -> int:
-        """Draw one of *few*; one time in twenty any number from the first of them to *most*.
+        """Return one of *few*; one time in twenty, any number from the first of them to *most*.
 
-        Small worlds have the same ways of going wrong, and twenty fit into a large one's time.
+        Small worlds can fail in the same ways, and twenty take as long as a large one.
         """
         return self.number(few[0], most) if self.chance(0.05) else self.one(few)
 
     def one(self, of: Sequence[_T]) -> _T:
-        """Draw one of several."""
+        """Return a drawn element of *of*."""
         return of[self.number(0, len(of) - 1)]
 
 
 def topology(seed: int) -> Topology:
-    """Draw the world of *seed*."""
+    """Return the world drawn from *seed*."""
     dice = SeededRandom(f"world/{seed}")
     devices = tuple(_device(dice, n) for n in range(dice.size((1, 1, 1, 2, 2, 3), 10)))
     connections = tuple(_connection(dice, n, device) for n, device in enumerate(devices))
@@ -178,7 +178,7 @@ def _connection(dice: SeededRandom, number: int, device: CustomerGatewayRecord) 
 def _others(
     dice: SeededRandom, devices: Sequence[CustomerGatewayRecord]
 ) -> tuple[tuple[GatewayRecord, ...], tuple[ConnectionRecord, ...]]:
-    """Draw a gateway of somebody else's, which may serve one of our devices, too."""
+    """Return a drawn gateway of another owner, and possibly its connection to one of *devices*."""
     if dice.chance(0.7):
         return (), ()
     gateway = GatewayRecord(
@@ -225,7 +225,7 @@ def _tables(dice: SeededRandom) -> tuple[tuple[RouteTableRecord, ...], tuple[Sub
     return tuple(tables), tuple(subnets)
 
 
-_TO_US = ("192.168.0.0/16", "10.44.0.0/16", "2001:db8:99::/48", "pl-0a51", "0.0.0.0/0")
+_TO_OLD = ("192.168.0.0/16", "10.44.0.0/16", "2001:db8:99::/48", "pl-0a51", "0.0.0.0/0")
 _TO_OTHERS = (
     ("10.44.7.0/24", "tgw-0a51"),
     ("172.16.0.0/12", "pcx-0a51"),
@@ -236,7 +236,7 @@ _TO_OTHERS = (
 
 
 def _routes(dice: SeededRandom) -> list[RouteRecord]:
-    routes = {to: OLD for to in _TO_US if dice.chance(0.15)}
+    routes = {to: OLD for to in _TO_OLD if dice.chance(0.15)}
     others = {to: target for to, target in _TO_OTHERS if to not in routes and dice.chance(0.15)}
     return [RouteRecord(to, target) for to, target in (*routes.items(), *others.items())]
 
@@ -259,7 +259,7 @@ def _behaviour(dice: SeededRandom) -> Behaviour:
         deleted_lingers=timedelta(seconds=dice.one((0, 60, 3600))),
         ike=timedelta(seconds=dice.one((1, 8, 30))),
         bgp=timedelta(seconds=dice.one((1, 7, 40))),
-        # Both together are the lag of an attachment, of which rule 2 bears two minutes.
+        # Together they are the lag of an attachment, for which rule 2 allows two minutes.
         read_lag=timedelta(seconds=dice.one((0, 0, 0, 2, 15, 60, 119 - late))),
         propagation_setting_survives_detach=dice.chance(0.5),
         propagated_routes_of_detached="vanish" if dice.chance(0.5) else "blackhole",
@@ -281,7 +281,10 @@ def _behaviour(dice: SeededRandom) -> Behaviour:
 
 
 def _refusing(behaviour: Behaviour, seed: int) -> Behaviour:
-    """Draw what refuses for a while, apart from the rest: so the worlds of known seeds stay."""
+    """Return *behaviour* with drawn temporary refusals.
+
+    They have a seed of their own, so that the worlds of known seeds stay the same.
+    """
     dice = SeededRandom(f"refusals/{seed}")
     return replace(
         behaviour,
@@ -296,7 +299,7 @@ def _refusing(behaviour: Behaviour, seed: int) -> Behaviour:
 
 def _decisions(dice: SeededRandom) -> Decisions:
     inside = InsideMode.KEEP if dice.chance(0.2) else InsideMode.AMAZON
-    # Planning refuses to have one address on two tunnels.
+    # Planning refuses the same address on two tunnels.
     leave = dice.chance(0.3) and inside is InsideMode.AMAZON
     return Decisions(
         asn=dice.one((None, None, 64600)),

@@ -63,52 +63,52 @@ MIGRATION = MigrationId("mig-20260117-5131ed")
 HOLDER = "ann@simulation"
 
 SHIFT = timedelta(hours=8)
-"""From one try to set out on a paused run to the next."""
+"""The time between two tries to start a paused run."""
 
 SETTLING = timedelta(minutes=5)
-"""Until a gateway that others have made before the run is there."""
+"""The time until a gateway that others created before the run is available."""
 
 TOO_OFTEN = 50
-"""Deaths and errors after which a trial is called endless."""
+"""The number of kills and errors after which a trial is endless."""
 
 RunAction = Callable[[Runner], object]
 
 
 @dataclass(frozen=True)
 class TrialResult:
-    """How a trial ended, as a value."""
+    """The result of a trial."""
 
     end: frozenset[str]
-    """What is configured at the end, with roles for what the run made."""
+    """The configuration at the end, with roles in place of the ids that the run created."""
     error: str = ""
-    """What stopped the last process, its class first; empty if the journey was gone to its end."""
+    """The error of the last process, its class first; empty if the run finished."""
     broken: tuple[str, ...] = ()
-    """Invariants that did not hold, and what the journal said and was not true."""
+    """Invariants that did not hold, and claims in the journal that were not true."""
     calls: int = 0
     died_at: tuple[int, ...] = ()
-    """How many deeds had been sent at each death."""
+    """How many calls had been sent at each kill."""
     fault_count: int = 0
     looks: int = 0
     took: timedelta = timedelta(0)
     outage: timedelta = timedelta(0)
-    """The longest time that traffic was announced down in one piece."""
+    """The longest continuous outage that was announced."""
     journal: bytes = b""
 
     @property
     def deaths(self) -> int:
-        """How many processes died."""
+        """How many processes were killed."""
         return len(self.died_at)
 
 
 @dataclass(frozen=True)
 class TrialSetting:
-    """A topology with the plan that was made of it, for any number of trials."""
+    """A topology with its plan, for any number of trials."""
 
     topology: Topology
     plan: Plan
 
     def world(self) -> World:
-        """Make the world afresh."""
+        """Return a new world."""
         return load_world(
             self.topology.scenario,
             VirtualClock(self.plan.before.taken),
@@ -118,7 +118,7 @@ class TrialSetting:
 
 
 def setting_of(topology: Topology) -> TrialSetting:
-    """Plan the migration of *topology*.
+    """Return *topology* with the plan of its migration.
 
     Raises:
         PreflightError: Planning refuses it.
@@ -144,21 +144,26 @@ def setting_of_plan(
     seed: int = 0,
     reaction: timedelta = REACTION,
 ) -> TrialSetting:
-    """Return the world that *plan*'s own survey saw, for a simulation of what a user has planned."""
-    scenario = scenario_from_survey(plan.before)
-    temper = behaviour or Behaviour()
-    return TrialSetting(Topology(seed, scenario, temper, plan.decisions, reaction), plan)
+    """Return a setting from *plan*'s own survey, to simulate a user's plan."""
+    topology = Topology(
+        seed,
+        scenario_from_survey(plan.before),
+        behaviour or Behaviour(),
+        plan.decisions,
+        reaction,
+    )
+    return TrialSetting(topology, plan)
 
 
 def run_trial(setting: TrialSetting, schedule: Schedule) -> TrialResult:
-    """Go the way that *schedule* says, from the first process to the last."""
+    """Return the result of a trial with *schedule*."""
     return _Trial(setting, schedule).go()
 
 
 def trial_problems(outcome: TrialResult, world: Topology) -> tuple[str, ...]:
-    """Return what is wrong with how a trial ended, apart from where."""
+    """Return what is wrong with the result of a trial, except for its end state."""
     if world.stops == STOPS_PLANNING:
-        return ("it was planned, and may not be", *outcome.broken)
+        return ("it was planned, but planning must refuse it", *outcome.broken)
     if world.stops == STOPS_IN_STEP_3:
         stopped = "DuplicateIpAddress" in outcome.error or not outcome.error
         return outcome.broken if stopped else (outcome.error, *outcome.broken)
@@ -184,22 +189,22 @@ class _Trial:
         self.outranks = ""
         self.tagger = Tagger(self.schedule.taggings, self.setting.plan, self.world)
         if self.schedule.taggings:
-            # Not in the survey, and there before anything is created.
+            # A gateway that is not in the survey, and exists before the run creates anything.
             self.world.execute("ec2", "CreateVpnGateway", {"Type": "ipsec.1"})
             self.clock.sleep(SETTLING)
         self.runner: Runner | None = None
         self._seen_at: datetime | None = None
-        self._truth = self._look_up()
-        self.judge = InvariantChecker(self.setting.plan, self._truth)
-        self._judged: object = None
+        self._state = self._actual_state()
+        self.checker = InvariantChecker(self.setting.plan, self._state)
+        self._checked: object = None
 
     def go(self) -> TrialResult:
         began = self.clock.now()
-        errors = [self._travel(action) for action in self._journeys()]
+        errors = [self._run(action) for action in self._actions()]
         took = self.clock.now() - began
         self.clock.sleep(timedelta(hours=1))
         return TrialResult(
-            end=configuration(self._look_up()),
+            end=configuration(self._actual_state()),
             error="; then ".join(filter(None, errors)),
             broken=tuple(self.broken),
             calls=self.injector.calls,
@@ -211,7 +216,7 @@ class _Trial:
             journal=bytes(self.memory_disk.text),
         )
 
-    def _journeys(self) -> Sequence[RunAction]:
+    def _actions(self) -> Sequence[RunAction]:
         match self.schedule.route:
             case TrialRoute.FORWARD | TrialRoute.REVERSED:
                 return (Runner.apply,)
@@ -221,53 +226,54 @@ class _Trial:
                 return (Runner.apply, self._finalize)
 
     def _finalize(self, runner: Runner) -> None:
-        """Finalize, unless the operator had to go back."""
+        """Finalize, unless the operator had to roll back."""
         if not self.turned:
             runner.finalize()
 
-    def _travel(self, action: RunAction) -> str:
-        """Go on a journey, however many processes it takes; give what stopped it."""
+    def _run(self, action: RunAction) -> str:
+        """Run *action* in as many processes as it needs; return its error, if any."""
         for _ in range(TOO_OFTEN):
             try:
-                self.runner = self._process()
+                self.runner = self._start_process()
                 action(self.runner)
             except Killed:
                 self.clock.sleep(self.schedule.restart)
-                # What is printed to go on with a run that has turned back is rollback.
-                if self.schedule.route is TrialRoute.REVERSED or self._has_turned:
+                # A run that was rolling back is resumed with rollback.
+                if self.schedule.route is TrialRoute.REVERSED or self._was_rolling_back:
                     action = Runner.rollback
                 if self.schedule.memory_lost and not self.blind:
                     self.blind, self.memory_disk = True, MemoryDisk()
             except AwsUnreadableError:
-                # Nothing was begun; the operator runs the same command again.
+                # Nothing was started; the operator runs the same command again.
                 self.clock.sleep(self.schedule.restart)
             except VpnMigrateError as error:
-                again = self._answered(error, action)
+                again = self._next_action(error, action)
                 if again is None:
                     return f"{type(error).__name__}: {error.message}"
                 action = again
             else:
                 if not self._has_left_something:
                     return ""
-                # It says how to have cleared away what it cannot prove to have made.
+                # It advises to adopt the resources that it cannot prove to have created.
                 self.adopts, action = True, Runner.rollback
-        return "Endless: no process comes to the end"
+        return "Endless: no process finishes"
 
-    def _answered(self, error: VpnMigrateError, action: RunAction) -> RunAction | None:
-        """Do as the operator does; return where the next process goes, or None for nowhere."""
+    def _next_action(self, error: VpnMigrateError, action: RunAction) -> RunAction | None:
+        """Return what the operator runs next after *error*, or None if the trial ends."""
         if self.schedule.taggings and isinstance(error, ClaimedError):
-            # The operator knows that nobody else is at work, and takes over.
+            # The operator knows that no other run is active, and takes over.
             self.outranks = error.holder
             return action
         if self.schedule.taggings and isinstance(error, ExternalChangeError) and not self.turned:
-            # A claim that was taken off stops the way forward: the operator goes back.
+            # A removed claim tag stops the migration: the operator rolls back.
             self.turned = True
             return Runner.rollback
         if self.schedule.taggings and isinstance(error, StepError) and not self.adopts:
-            # What an unanswered call made has lost its tags: the operator says whose it is.
+            # A resource created by a call with a lost answer has lost its tags: the operator
+            # adopts it.
             self.adopts = True
             return action
-        # What was aborted is cleared away, a pause is sat out.
+        # An aborted run is rolled back; a pause is waited for.
         if self._was_aborted(error):
             return Runner.rollback
         if self._is(Hold.PAUSED):
@@ -276,34 +282,34 @@ class _Trial:
         if isinstance(error, HeldError) and (
             self.hosts.was_set or isinstance(error.__cause__, AwsUnreadableError)
         ):
-            # It held before the cutover, because a clock was set between the gates and it, or
-            # because AWS could not be read for minutes: the same command again.
+            # The run held before the cutover, because a clock was changed after the gates, or
+            # because AWS could not be read for minutes: the operator runs the same command again.
             self.clock.sleep(self.schedule.restart)
             return action
         return None
 
     def _was_aborted(self, error: VpnMigrateError) -> bool:
-        """Return whether *error* is that somebody's abort has stopped or turned back the run."""
-        turned = bool(self.schedule.orders) and isinstance(error, RolledBackError)
-        return turned or self._is(Hold.ABORTED)
+        """Return whether *error* reports that an abort stopped the run or rolled it back."""
+        rolled_back = bool(self.schedule.orders) and isinstance(error, RolledBackError)
+        return rolled_back or self._is(Hold.ABORTED)
 
     @property
     def _has_left_something(self) -> bool:
-        """Whether a rollback has left what a person can adopt."""
-        back = self.run.direction is Direction.ROLLBACK
-        return back and not self.adopts and any("--adopt" in line for line in self.run.lost)
+        """Whether a rollback has left a resource that the operator can adopt."""
+        rolled_back = self.run.direction is Direction.ROLLBACK
+        return rolled_back and not self.adopts and any("--adopt" in line for line in self.run.lost)
 
     @property
-    def _has_turned(self) -> bool:
+    def _was_rolling_back(self) -> bool:
         return bool(self.schedule.orders) and self.run.direction is Direction.ROLLBACK
 
     def _is(self, wish: Hold) -> bool:
         return self.run.order is not None and self.run.order.wish is wish
 
-    def _process(self) -> Runner:
-        """Start a process: nothing but the journal's text is left of those before it."""
+    def _start_process(self) -> Runner:
+        """Return the runner of a new process; only the journal is left of the earlier ones."""
         plan = self.setting.plan
-        world = LateClock(self.world, self.schedule.late, self._rests_until)
+        world = LateClock(self.world, self.schedule.late, self._paused_until)
         journal = MemoryDiskJournal(
             self.memory_disk, plan.migration, self.hosts.begin(world), self.injector
         )
@@ -311,6 +317,7 @@ class _Trial:
         journal.write(
             Opened(plan.migration, plan.fingerprint, "simulation", "ann", 1, "simulation")
         )
+        adopts = self.adopts or (self.blind and self.schedule.taggings)
         ports = RunPorts(
             ec2=InstrumentedEc2(
                 account, self.world, self.injector, self.looked, journal.clock, self._tag
@@ -322,68 +329,68 @@ class _Trial:
             stop_request=NoStopRequest(),
             paths=NoNetworkPaths(),
             claim_holder=ClaimHolder(HOLDER, self.outranks),
-            adopt=self._known() if self.adopts or (self.blind and self.schedule.taggings) else None,
+            adopt=self._created() if adopts else None,
             blind=self.blind,
-            gate_inputs=GateInputs(forces=(Force(Gate.CLOCK, "the clock is what is tried"),)),
+            gate_inputs=GateInputs(forces=(Force(Gate.CLOCK, "the clock is under test"),)),
         )
         return Runner(plan, ports)
 
     def _tag(self) -> None:
         self.tagger.acts(self.injector.calls)
 
-    def _known(self) -> tuple[str, ...]:
-        """Return what the run has made: its operator finds it, whatever became of its tags."""
-        return tuple(id_ for ids in self._look_up().roles.values() for id_ in ids)
+    def _created(self) -> tuple[str, ...]:
+        """Return what the run has created; the operator finds it even without its tags."""
+        return tuple(id_ for ids in self._actual_state().roles.values() for id_ in ids)
 
-    def _rests_until(self) -> datetime | None:
-        """Return when the pause that the run rests in is lifted; None if it does not rest."""
-        rests = self._is(Hold.PAUSED) and not pause_extends_outage(self.run)
-        return self.injector.lifts if rests else None
+    def _paused_until(self) -> datetime | None:
+        """Return when the current pause is lifted; None if the run is not paused."""
+        paused = self._is(Hold.PAUSED) and not pause_extends_outage(self.run)
+        return self.injector.lifts if paused else None
 
     @property
     def run(self) -> RunState:
-        """Where the run stands for the process at work; nowhere before the first."""
+        """The state of the run in the current process; empty before the first."""
         return self.runner.state if self.runner else RunState()
 
     def looked(self) -> None:
-        """Judge the world after a look."""
+        """Check the invariants after an observation."""
         self.looks += 1
-        self.hosts.mind(self.injector.calls)
-        truth = self._look_up()
-        # A process without the journal cannot announce again what was announced in it.
+        self.hosts.apply_jumps(self.injector.calls)
+        state = self._actual_state()
+        # A process without the journal cannot announce again an outage announced in it.
         run = self.run
         announced = run.outage_open or (self.blind and run.journal_facts.verified is None)
-        judged = (id(truth), announced, run.direction)
-        if judged != self._judged:
-            self._judged = judged
-            self._note(self.judge.check_observation(truth, run.direction, announced=announced))
+        checked = (id(state), announced, run.direction)
+        if checked != self._checked:
+            self._checked = checked
+            self._note(self.checker.check_observation(state, run.direction, announced=announced))
 
     def on_entry(self, entry: Entry) -> None:
-        """Judge what the journal says (``ports.Observer``)."""
+        """Check the claims of a journal entry (``ports.Observer``)."""
         run = self.run
         self._note(self.time.of_entry(entry, self.clock.now(), run))
         self.outage = max(self.outage, run.outage(entry.at) or timedelta(0))
         if isinstance(entry.record, CLAIMS):
-            self._note(self.judge.check_entry(entry, self._look_up(), run))
+            self._note(self.checker.check_entry(entry, self._actual_state(), run))
 
     def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
-        """Take no notice (``ports.Observer``)."""
+        """Ignore a wait (``ports.Observer``)."""
 
     def on_view(self, sighting: Sighting) -> None:
-        """Take no notice: the invariants look at the world itself."""
+        """Ignore a view: the invariants check the world itself."""
 
     def _note(self, broken: Iterable[str]) -> None:
         for what in broken:
             self.broken.setdefault(f"{self.clock.now():%H:%M:%S} {what}")
 
-    def _look_up(self) -> ActualState:
+    def _actual_state(self) -> ActualState:
         changed = self.world.changed()
         if changed != self._seen_at:
             plan = self.setting.plan
             with self.world.to_be_read() as state:
-                self._truth = actual_state(state, plan.vpc, plan.migration)
+                self._state = actual_state(state, plan.vpc, plan.migration)
             self._seen_at = changed
-        return self._truth
+        return self._state
 
 
 def _account(world: World, injector: FaultInjector | None, clock: Clock) -> Account:
@@ -391,10 +398,10 @@ def _account(world: World, injector: FaultInjector | None, clock: Clock) -> Acco
 
 
 class InstrumentedEc2:
-    """An account (``ports.Ec2``) whose every look and deed somebody hears of.
+    """An account (``ports.Ec2``) with callbacks around every observation and change.
 
-    A look in a world that has not changed since the look before, nor for as long as a describe may
-    lag, is answered by that one's reading: every call would be answered alike, and takes as long.
+    If the world has not changed since the last observation, nor in the time that a describe may
+    lag, its reading is reused: every call would have the same answer, and takes as long.
     """
 
     def __init__(
@@ -406,7 +413,7 @@ class InstrumentedEc2:
         clock: Clock,
         before: Callable[[], None],
     ) -> None:
-        """Look through *account*; *before* is called before every call, *looked* after a look."""
+        """Wrap *account*; *before* is called before every call, *looked* after an observation."""
         self._before = before
         self._account = account
         self._world = world
@@ -415,19 +422,19 @@ class InstrumentedEc2:
         self._clock = clock
         self._last: Reading | None = None
         self._last_at = world.clock.now()
-        """When that was begun, in the world's time; *clock* is the process's."""
+        """The start of the last observation in the world's time; *clock* is the process's."""
         self._took = timedelta(0)
 
     def identity(self) -> Identity:
-        """Return who we are."""
+        """Return the identity of the account."""
         return self._account.identity()
 
     def survey(self, gateway: VpnGatewayId) -> Survey:
-        """Read widely."""
+        """Return a survey of *gateway*."""
         return self._account.survey(gateway)
 
     def observe(self, plan: Plan) -> Reading:
-        """Read narrowly, then let the world be judged."""
+        """Return an observation, and have the world checked."""
         self._before()
         begun = self._world.clock.now()
         last = self._last
@@ -442,7 +449,7 @@ class InstrumentedEc2:
         return reading
 
     def perform(self, change: AwsChange, mark: CallTags) -> Outcome:
-        """Send *change*, unless the process dies before."""
+        """Send *change*, unless the process is killed before it."""
         self._before()
         self._injector.sends()
         outcome = self._account.perform(change, mark)
@@ -460,7 +467,7 @@ class InstrumentedEc2:
 
 
 class NullVault:
-    """A vault that keeps nothing but what the journal keeps of a file: its hash."""
+    """A vault that stores nothing and returns only the hash that the journal keeps."""
 
     def keep(self, connection: VpnConnectionId, name: str, text: str) -> str:
         """Return the SHA-256 of *text*."""

@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from vpnmigrate.sandbox.world import World
 
 LATENCY = timedelta(seconds=0.2)
-"""What a call to EC2 takes; a guess, for an outage that adds up."""
+"""Duration of a call to EC2; a guess, so that rehearsed outages include the time of calls."""
 
 
 class SandboxGapError(RuntimeError):
-    """A client asked for something that no sandbox answers; nothing was sent anywhere."""
+    """The sandbox does not implement the call; nothing was sent anywhere."""
 
 
 class CallPipeline:
-    """Lets calls into *world*, one after another, and counts them.
+    """Passes calls to *world*, one after another, and counts them.
 
-    Each takes *latency*, which *advance* is told; without it a virtual clock is moved on and any
-    other clock is left alone.  *faults* come between client and world, see ``faults``.
+    Each call takes *latency*, which is passed to *advance*; by default this advances a virtual
+    clock and has no effect on any other clock.  *faults* are injected between client and world.
     """
 
     def __init__(
@@ -51,10 +51,10 @@ class CallPipeline:
         self._dated = -1, ""
 
     def pass_(self, service: str, action: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Carry out *action* and give its answer, or AWS's refusal in the form of one.
+        """Execute *action* and return its answer, or AWS's error in the form of an answer.
 
         Raises:
-            SandboxGapError: No world answers that.
+            SandboxGapError: The sandbox does not implement *action*.
         """
         if not self._world.handles(service, action):
             raise SandboxGapError(
@@ -80,7 +80,7 @@ class CallPipeline:
         return answer
 
     def _date(self) -> str:
-        """Write the moment as HTTP does, to the second, which the calls of a look share."""
+        """Return the time as an HTTP date, cached for each second."""
         second = int(self._world.clock.now().timestamp())
         dated, written = self._dated
         if second != dated:
@@ -97,4 +97,4 @@ class CallPipeline:
 
 
 def _no_time(_span: timedelta) -> None:
-    """Let a real clock do as it does."""
+    """Do nothing: a real clock advances on its own."""

@@ -1,8 +1,8 @@
 """Direct client: calls to a world without botocore.
 
-A hundred times as quick as the door behind botocore, so rehearsals and simulations use it.  What
-it leaves out is botocore's: parameters are not checked against EC2's model and nothing is
-serialised.  ``tests/contract`` holds every door to the same answers.
+A hundred times as fast as a botocore client, so rehearsals and simulations use it.  It leaves out
+botocore's part: parameters are not checked against EC2's model and nothing is serialised.
+``tests/contract`` checks that all clients give the same answers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vpnmigrate.sandbox.world import World
 
 _REFUSED = 300
-"""From this HTTP status on botocore raises."""
+"""HTTP status from which on botocore raises an error."""
 
 
 class DirectClients:
@@ -37,63 +37,63 @@ class DirectClients:
         faults: FaultSource | None = None,
         advance: Callable[[timedelta], None] | None = None,
     ) -> None:
-        """Open a door to *world*; the rest is ``threshold.Threshold``'s."""
-        threshold = CallPipeline(world, latency=latency, faults=faults, advance=advance)
+        """Connect to *world*; the other parameters are those of ``CallPipeline``."""
+        pipeline = CallPipeline(world, latency=latency, faults=faults, advance=advance)
         self.region = world.region
-        self._ec2: Any = _Client("ec2", threshold)
-        self._sts = _Client("sts", threshold)
-        self._direct_connect = _Client("directconnect", threshold)
-        self._service_quotas = _Client("service-quotas", threshold)
+        self._ec2: Any = _Client("ec2", pipeline)
+        self._sts = _Client("sts", pipeline)
+        self._direct_connect = _Client("directconnect", pipeline)
+        self._service_quotas = _Client("service-quotas", pipeline)
 
     def reader(self) -> EC2Client:
-        """Return EC2; nothing lies between to be repeated."""
+        """Return the EC2 client; it makes no retries."""
         ec2: EC2Client = self._ec2
         return ec2
 
     def writer(self) -> EC2Client:
-        """Return EC2 again: the same calls serve."""
+        """Return the same EC2 client."""
         return self.reader()
 
     def sts(self) -> Any:
-        """Return STS."""
+        """Return the STS client."""
         return self._sts
 
     def direct_connect(self) -> Any:
-        """Return Direct Connect."""
+        """Return the Direct Connect client."""
         return self._direct_connect
 
     def service_quotas(self) -> Any:
-        """Return Service Quotas."""
+        """Return the Service Quotas client."""
         return self._service_quotas
 
     def credentials(self) -> Credentials:
-        """Return that there are none that could end."""
+        """Return credentials that do not expire."""
         return Credentials(Renewal.NEEDLESS)
 
     def renew(self) -> None:
-        """Do nothing: a sandbox's credentials do not expire but by a fault."""
+        """Do nothing: a sandbox's credentials expire only by an injected fault."""
 
 
 class _Client:
     """One service's client: a method for each operation that a world answers."""
 
-    def __init__(self, service: str, threshold: CallPipeline) -> None:
+    def __init__(self, service: str, pipeline: CallPipeline) -> None:
         self._service = service
-        self._threshold = threshold
+        self._pipeline = pipeline
 
     def __getattr__(self, name: str) -> Callable[..., dict[str, Any]]:
         try:
             action = _actions(self._service)[name]
         except KeyError:
-            raise AttributeError(f"no sandbox answers {name}") from None
-        call = _call(self._service, action, self._threshold)
+            raise AttributeError(f"the sandbox has no {name}") from None
+        call = _call(self._service, action, self._pipeline)
         setattr(self, name, call)
         return call
 
 
-def _call(service: str, action: str, threshold: CallPipeline) -> Callable[..., dict[str, Any]]:
+def _call(service: str, action: str, pipeline: CallPipeline) -> Callable[..., dict[str, Any]]:
     def call(**params: Any) -> dict[str, Any]:
-        answer = threshold.pass_(service, action, params)
+        answer = pipeline.pass_(service, action, params)
         if answer["ResponseMetadata"]["HTTPStatusCode"] >= _REFUSED:
             from botocore.exceptions import ClientError
 
@@ -106,7 +106,7 @@ def _call(service: str, action: str, threshold: CallPipeline) -> Callable[..., d
 
 @cache
 def _actions(service: str) -> Mapping[str, str]:
-    """Return what *service* answers by the names of a client's methods, as botocore forms them."""
+    """Return the operations of *service* by the names of a botocore client's methods."""
     from botocore import xform_name
 
     return {xform_name(action): action for known, action in (*READS, *WRITES) if known == service}

@@ -38,14 +38,14 @@ _IPSEC: Tree = {
 }
 
 HELD_ELSEWHERE = "<Managed by AWS Secrets Manager>"
-"""What stands for a key that Secrets Manager keeps; AWS's own text is not known."""
+"""Text in place of a key that Secrets Manager keeps; AWS's own text is unknown."""
 
 
 def customer_gateway_configuration(state: WorldState, connection: Connection) -> str:
-    """Write the configuration of *connection*.
+    """Return the configuration of *connection* as XML.
 
-    Its tunnels need not come in the order of the connection's options: AWS's race decides it, here
-    the connection's id does (hashicorp/terraform-provider-aws#19077).
+    The order of its tunnels may differ from the connection's options: in AWS it is random, here it
+    depends on the connection's id (hashicorp/terraform-provider-aws#19077).
     """
     customer = state.customer_gateways.get(connection.customer_gateway or "")
     gateway = state.gateways.get(connection.gateway or "")
@@ -95,7 +95,7 @@ class _Facts(Struct, frozen=True):
 
 @lru_cache(maxsize=512)
 def _written(facts: _Facts) -> str:
-    """Write the XML; every look asks for it again, and it hardly ever changes."""
+    """Return the XML; cached, because every observation requests it and it rarely changes."""
     root = Element("vpn_connection", {"id": facts.connection})
     head = {
         "customer_gateway_id": facts.customer,
@@ -145,7 +145,7 @@ def _grow(parent: Element, branches: Tree) -> None:
 
 
 _TYPES = (
-    # Ids that AWS's own examples show; the rest are the sandbox's.
+    # The first ids are those of AWS's examples; the others are the sandbox's own.
     ("36ef5d04", "Barracuda", "NextGen Firewall F-series", "6.2+"),
     ("9d9470de", "Fortinet", "Fortigate 40+ Series", "FortiOS 5.0+"),
     ("754a6372", "Palo Alto Networks", "PA Series", "PANOS 4.1.2+"),
@@ -165,12 +165,12 @@ _TYPES = (
 )
 
 _PAGE = 10
-"""A page may hold fewer than were asked for, so a reader has to follow the token."""
+"""A page may have fewer rows than requested, so a client must follow the token."""
 
 
 def get_device_types(state: WorldState, params: Params) -> Result:
     """GetVpnConnectionDeviceTypes, in pages."""
-    del state  # the same in every world
+    del state  # The list is the same in every world.
     rows: list[Row] = [
         {
             "VpnConnectionDeviceTypeId": identifier,
@@ -217,7 +217,7 @@ def get_sample(state: WorldState, params: Params) -> Result:
 
 
 def _tunnel(number: int, tunnel: TunnelState, key: str) -> str:
-    """Write a tunnel as AWS's Cisco sample does: numbered from 1, and enabled."""
+    """Return a tunnel as in AWS's Cisco sample: numbered from 1, and enabled."""
     base = tunnel.inside_cidr.split("/")[0]
     offset = int(base.rpartition(".")[2])
     near = f"{base.rpartition('.')[0]}.{offset + 2}"

@@ -39,7 +39,7 @@ from vpnmigrate.sandbox.state import (
 
 
 def create_vpn_connection(state: WorldState, params: Params) -> Result:
-    """CreateVpnConnection; the answer always holds the configuration with its keys."""
+    """CreateVpnConnection; the answer always contains the configuration with its keys."""
     if required(params, "Type") != "ipsec.1":
         raise invalid_value(f"Value ({params['Type']}) for parameter type is invalid.")
     customer = the_customer_gateway(state, required(params, "CustomerGatewayId"))
@@ -133,7 +133,7 @@ def _category(state: WorldState, gateway: Gateway) -> str:
 
 
 def delete_vpn_connection(state: WorldState, params: Params) -> Result:
-    """DeleteVpnConnection; repeating it while it is under way changes nothing."""
+    """DeleteVpnConnection; a repeated call during the deletion has no effect."""
     connection = the_connection(state, required(params, "VpnConnectionId"))
     if state.life(connection) != "deleting":
         if gateway := state.gateways.get(connection.gateway or ""):
@@ -151,7 +151,7 @@ _ELSEWHERE = {"tgw-": "TransitGatewayId", "arn:": "CoreNetworkArn"}
 
 
 def describe_vpn_connections(state: WorldState, params: Params) -> Result:
-    """DescribeVpnConnections; it has no pages, and shows keys to whoever may call it."""
+    """DescribeVpnConnections; without pages; the answer contains keys."""
     there = {c.id: c for c in state.connections.values() if state.is_there(c)}
     named = asked_for(there, params, "VpnConnectionIds", CONNECTION)
     rows = [connection_row(state, c, configuration=state.life(c) in LIVING) for c in named]
@@ -177,7 +177,7 @@ _FILTERS: dict[str, Field] = {
 
 
 def connection_row(state: WorldState, connection: Connection, *, configuration: bool) -> Row:
-    """Return *connection* as answers show it, with its *configuration* or without."""
+    """Return *connection* as in an answer, with or without its *configuration*."""
     row: Row = {
         "VpnConnectionId": connection.id,
         "State": state.life(connection),
@@ -234,7 +234,7 @@ def _options(state: WorldState, connection: Connection) -> Row:
 
 
 def _as_described(options: Row) -> Row:
-    """Turn the names of a request into those of an answer, which differ in case."""
+    """Return *options* with the names of an answer, which differ in case from a request's."""
     return {_DESCRIBED.get(name, name): value for name, value in options.items()}
 
 
@@ -265,12 +265,12 @@ def _telemetry(state: WorldState, connection: Connection) -> list[Row]:
 
 @lru_cache(maxsize=1024)
 def _place(address: str) -> bytes:
-    """Return a place among tunnels: AWS sorts by its own lights, and never by number."""
+    """Return a sort key for tunnels: AWS's order is unknown, and not that of the numbers."""
     return sha256(address.encode()).digest()
 
 
 def create_vpn_connection_route(state: WorldState, params: Params) -> Result:
-    """CreateVpnConnectionRoute; adding a prefix twice changes nothing."""
+    """CreateVpnConnectionRoute; adding a prefix twice has no effect."""
     connection = _routable(state, params)
     cidr = network(required(params, "DestinationCidrBlock"))
     present = connection.prefixes.get(cidr)

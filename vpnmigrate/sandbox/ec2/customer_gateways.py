@@ -23,7 +23,7 @@ _DEFAULT_ASN = 65000
 
 
 def create_customer_gateway(state: WorldState, params: Params) -> Result:
-    """CreateCustomerGateway; the same input twice gives the same gateway."""
+    """CreateCustomerGateway; the same input twice returns the same gateway."""
     if required(params, "Type") != "ipsec.1":
         raise invalid_value(f"Value ({params['Type']}) for parameter type is invalid.")
     ip = str(params.get("IpAddress") or params.get("PublicIp") or "")
@@ -55,7 +55,7 @@ _FILTERS: dict[str, Field] = {
 
 
 def describe_customer_gateways(state: WorldState, params: Params) -> Result:
-    """DescribeCustomerGateways; it has no pages."""
+    """DescribeCustomerGateways; without pages."""
     rows = {c.id: _row(state, c) for c in state.customer_gateways.values() if state.is_there(c)}
     named = asked_for(rows, params, "CustomerGatewayIds", CUSTOMER_GATEWAY)
     return {"CustomerGateways": selected(named, params, _FILTERS)}

@@ -1,7 +1,7 @@
 """Dispatch table: the function that answers each EC2 operation.
 
-With the access key id ``SANDBOX_BOB`` one is the user ``bob``; with any other, ``sandbox``.  So
-four eyes can be tried out: one key id approves, another one carries out.
+The access key id ``SANDBOX_BOB`` is the user ``bob``; every other key id is the user ``sandbox``.
+So four-eyes approval can be tried: one key id approves, another one applies the plan.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Name = tuple[str, str]
 
 
 def get_caller_identity(state: WorldState, params: Params) -> Result:
-    """GetCallerIdentity, of whom the door has recognised."""
+    """GetCallerIdentity, for the user that the client has recognised."""
     user = params.get(USER, NOBODY_IN_PARTICULAR)
     return {
         "Account": state.account,
@@ -41,7 +41,7 @@ def get_caller_identity(state: WorldState, params: Params) -> Result:
 
 
 def describe_regions(state: WorldState, params: Params) -> Result:
-    """DescribeRegions: there is one."""
+    """DescribeRegions, with the only Region."""
     del params
     endpoint = f"ec2.{state.region}.amazonaws.com"
     row = {"RegionName": state.region, "Endpoint": endpoint, "OptInStatus": "opt-in-not-required"}
@@ -49,7 +49,7 @@ def describe_regions(state: WorldState, params: Params) -> Result:
 
 
 USER: Final = "_SandboxUser"
-"""The parameter in which a door tells GetCallerIdentity who asks; none of AWS's has such a name."""
+"""Parameter with the caller of GetCallerIdentity; AWS has no parameter of that name."""
 
 NOBODY_IN_PARTICULAR: Final = "sandbox"
 
@@ -99,12 +99,12 @@ WRITES: Mapping[Name, Action] = {
 }
 
 WITHOUT_DRY_RUN = frozenset({"CreateVpnConnectionRoute", "DeleteVpnConnectionRoute"})
-"""The EC2 operations of ours that have no such parameter (EC2's model)."""
+"""EC2 operations without the parameter ``DryRun`` (EC2's model)."""
 
 _NAMED = re.compile(r"SANDBOX_([A-Za-z0-9]{1,32})")
 
 
 def user_of(access_key: str) -> str | None:
-    """Return the user whom *access_key* names, if it names one."""
+    """Return the user that *access_key* names, or None."""
     named = _NAMED.fullmatch(access_key)
     return named[1].lower() if named else None

@@ -72,14 +72,14 @@ _FILTERS: dict[str, Field] = {
 
 
 def describe_vpn_gateways(state: WorldState, params: Params) -> Result:
-    """DescribeVpnGateways; it has no pages."""
+    """DescribeVpnGateways; without pages."""
     rows = {g.id: gateway_row(state, g) for g in state.gateways.values() if state.is_there(g)}
     named = asked_for(rows, params, "VpnGatewayIds", GATEWAY)
     return {"VpnGateways": selected(named, params, _FILTERS)}
 
 
 def attach_vpn_gateway(state: WorldState, params: Params) -> Result:
-    """AttachVpnGateway; repeating it tells how far it is."""
+    """AttachVpnGateway; a repeated call returns the present state."""
     gateway = available_gateway(state, required(params, "VpnGatewayId"))
     vpc = the_vpc(state, required(params, "VpcId"))
     present = gateway.attachment(vpc.id, state.now)
@@ -108,7 +108,7 @@ def attach_vpn_gateway(state: WorldState, params: Params) -> Result:
 
 
 def detach_vpn_gateway(state: WorldState, params: Params) -> Result:
-    """DetachVpnGateway; what it does to propagation and edge tables is a matter of switches."""
+    """DetachVpnGateway; switches decide its effect on propagation and edge tables."""
     gateway = the_gateway(state, required(params, "VpnGatewayId"))
     vpc = required(params, "VpcId")
     row = gateway.attachment(vpc, state.now)
@@ -155,7 +155,7 @@ def delete_vpn_gateway(state: WorldState, params: Params) -> Result:
 
 
 def gateway_row(state: WorldState, gateway: Gateway) -> Row:
-    """Return *gateway* as describes show it."""
+    """Return *gateway* as in a describe answer."""
     row: Row = {
         "VpnGatewayId": gateway.id,
         "State": state.life(gateway),
@@ -171,7 +171,7 @@ def gateway_row(state: WorldState, gateway: Gateway) -> Row:
 
 
 def is_ready(state: WorldState, gateway: Gateway, vpc: str) -> bool:
-    """Return whether routing on *vpc* accepts *gateway*: a while after it is attached there."""
+    """Return whether routing of *vpc* accepts *gateway*: some time after the attachment."""
     since = gateway.attached_since(state.now)
     ready = state.behaviour.gateway_ready_after
     return gateway.vpc(state.now) == vpc and since is not None and since + ready <= state.now
@@ -180,7 +180,7 @@ def is_ready(state: WorldState, gateway: Gateway, vpc: str) -> bool:
 def not_ready(
     state: WorldState, gateway: Gateway | None, table: RouteTable, usual: ApiError
 ) -> ApiError:
-    """Return the refusal of a gateway that routing of *table* does not accept yet."""
+    """Return the error for a gateway that routing of *table* does not accept yet."""
     attached = gateway is not None and gateway.vpc(state.now) == table.vpc
     if gateway is None or not attached or state.behaviour.gateway_not_ready == "by call":
         return usual
@@ -190,10 +190,10 @@ def not_ready(
 
 
 def refuse_while_busy(state: WorldState, gateway: Gateway, vpc: str = "") -> None:
-    """Refuse a change of *gateway*, or one on *vpc*, until the workflow of the last has ended.
+    """Check that no workflow of an earlier change of *gateway*, or on *vpc*, is still pending.
 
     Raises:
-        ApiError: It has not.
+        ApiError: A workflow is pending.
     """
     lives = [row.life for row in gateway.attachments]
     lives += [c.life for c in state.connections.values() if c.gateway == gateway.id]
@@ -261,7 +261,7 @@ def _refuse_pending(state: WorldState, gateway: Gateway) -> None:
 
 
 def _end_settings(state: WorldState, gateway: Gateway, moment: datetime) -> None:
-    """Take the gateway out of tables at *moment*, as far as the switches say."""
+    """Remove the gateway from tables at *moment*, as the switches say."""
     behaviour = state.behaviour
     for table in state.tables.values():
         if not behaviour.propagation_setting_survives_detach:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 class ApiError(Exception):
-    """A refusal as AWS words it; a door turns it into its client's own exception."""
+    """An error with AWS's code and message; each client raises it as its own exception."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(f"{code}: {message}")
@@ -18,10 +18,10 @@ class ApiError(Exception):
 
 @dataclass(frozen=True)
 class ResourceKind:
-    """A kind of resource: its prefix, its name, and the codes EC2 has for its ids.
+    """A kind of resource: its prefix, its name, and EC2's error codes for its ids.
 
-    The spelling of codes follows EC2's table and no rule; where that has no code for a malformed
-    id, such an id is not found.
+    The spelling of the codes is that of EC2's table; if the table has no code for a malformed id,
+    such an id is reported as not found.
     """
 
     prefix: str
@@ -32,7 +32,7 @@ class ResourceKind:
     """The resource type of its tags."""
 
     def unknown(self, identifier: str) -> ApiError:
-        """Return the refusal of an id that names nothing."""
+        """Return the error for an id that does not exist."""
         shape = rf"{self.prefix}-([0-9a-f]{{8}}|[0-9a-f]{{17}})"
         if self.malformed and not re.fullmatch(shape, identifier):
             return ApiError(self.malformed, f'Invalid id: "{identifier}"')
@@ -76,7 +76,7 @@ def kind_of(identifier: str) -> ResourceKind:
     """Return the kind of resource that *identifier* is for.
 
     Raises:
-        ApiError: No kind the sandbox knows has such ids.
+        ApiError: The sandbox knows no kind with such ids.
     """
     prefix = identifier.rpartition("-")[0].split("-")[0]
     for kind in TAGGED:
@@ -86,10 +86,10 @@ def kind_of(identifier: str) -> ResourceKind:
 
 
 def invalid_value(message: str) -> ApiError:
-    """Return EC2's commonest refusal."""
+    """Return an ``InvalidParameterValue`` error."""
     return ApiError("InvalidParameterValue", message)
 
 
 def missing(parameter: str) -> ApiError:
-    """Return the refusal of a call that lacks *parameter*."""
+    """Return the error of a call that lacks *parameter*."""
     return ApiError("MissingParameter", f"The request must contain the parameter {parameter}")

@@ -49,7 +49,7 @@ def _known(state: WorldState) -> dict[tuple[str, str], tuple[str, int]]:
 
 
 def check_gateways(state: WorldState) -> None:
-    """Refuse one more gateway where there is no room for it."""
+    """Raise an error if one more gateway would exceed a quota."""
     _check_mutations(state, "VpnGatewayLimitExceeded")
     if _count(state, state.gateways.values()) >= state.quotas.gateways_per_region:
         raise ApiError(
@@ -59,7 +59,7 @@ def check_gateways(state: WorldState) -> None:
 
 
 def check_connections(state: WorldState, gateway: Gateway) -> None:
-    """Refuse one more connection on *gateway* where there is no room for it."""
+    """Raise an error if one more connection on *gateway* would exceed a quota."""
     _check_mutations(state, "VpnConnectionLimitExceeded")
     here = [c for c in state.connections.values() if c.gateway == gateway.id]
     quotas = state.quotas
@@ -73,7 +73,7 @@ def check_connections(state: WorldState, gateway: Gateway) -> None:
 
 
 def check_vpcs(state: WorldState) -> None:
-    """Refuse one more VPC where there is no room for it."""
+    """Raise an error if one more VPC would exceed the quota."""
     if len(state.vpcs) >= state.quotas.vpcs_per_region:
         raise ApiError("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
 
@@ -144,7 +144,7 @@ def describe_associations(state: WorldState, params: Params) -> Result:
 
 
 def uses_direct_connect(state: WorldState, gateway: str) -> bool:
-    """Return whether something of Direct Connect that is not over refers to *gateway*."""
+    """Return whether an active Direct Connect interface or association uses *gateway*."""
     things: list[VirtualInterface | DirectConnectTie] = [
         *state.virtual_interfaces,
         *state.direct_connect_ties,
@@ -153,7 +153,7 @@ def uses_direct_connect(state: WorldState, gateway: str) -> bool:
 
 
 def detach_ends_associations(state: WorldState, gateway: str) -> None:
-    """Drop the gateway's associations: they do not come back when it is attached again."""
+    """End the gateway's associations: a later attach does not restore them."""
     state.direct_connect_ties = [
         replace(tie, state="disassociated") if tie.gateway == gateway else tie
         for tie in state.direct_connect_ties

@@ -40,7 +40,7 @@ Row = dict[str, Any]
 
 
 def required(params: Params, name: str) -> str:
-    """Return the value of a parameter that EC2 insists on."""
+    """Return the value of a required parameter."""
     value = params.get(name)
     if value in (None, ""):
         raise missing(name)
@@ -51,7 +51,7 @@ def network(text: str) -> str:
     """Return *text* as EC2 stores it: with the host bits cleared.
 
     Raises:
-        ApiError: It is no network.
+        ApiError: *text* is not a CIDR block.
     """
     try:
         return str(ip_network(text, strict=False))
@@ -65,12 +65,12 @@ def network(text: str) -> str:
 def page(
     rows: Sequence[Row], params: Params, key: str, *, bounds: tuple[int, int], size: int
 ) -> Result:
-    """Answer with one page of *rows* under *key*.
+    """Return an answer with one page of *rows* under *key*.
 
-    *size* is how many a page holds at most, however many were asked for within *bounds*.
+    A page has at most *size* rows, even if a larger number within *bounds* was requested.
 
     Raises:
-        ApiError: The page size or the token is not one that EC2 would take.
+        ApiError: The page size or the token is invalid.
     """
     wanted = params.get("MaxResults")
     if wanted is not None and not bounds[0] <= int(wanted) <= bounds[1]:
@@ -103,7 +103,7 @@ Field = str | Callable[[Row], Iterable[str]]
 
 
 def selected(rows: Iterable[Row], params: Params, fields: Mapping[str, Field]) -> list[Row]:
-    """Return the rows that satisfy every filter; a filter's values are alternatives.
+    """Return the rows that match every filter; one of a filter's values must match.
 
     Raises:
         ApiError: The operation has no such filter.
@@ -147,7 +147,7 @@ def _values(value: Any, path: Sequence[str]) -> Iterable[str]:
 
 @lru_cache(maxsize=1024)
 def _pattern(text: str) -> Pattern[str]:
-    """Turn a filter's value into a regular expression: only ``*`` and ``?`` are special."""
+    """Return a filter's value as a regular expression: only ``*`` and ``?`` are special."""
     return compile_pattern(translate(text.replace("[", "[[]")))
 
 
@@ -190,7 +190,7 @@ def the_table(state: WorldState, params: Params) -> RouteTable:
 
 
 def available_gateway(state: WorldState, identifier: str) -> Gateway:
-    """Return a gateway that can be worked with."""
+    """Return a gateway in the state ``available``."""
     gateway = the_gateway(state, identifier)
     if state.life(gateway) != "available":
         raise ApiError(
@@ -201,10 +201,10 @@ def available_gateway(state: WorldState, identifier: str) -> Gateway:
 
 
 def asked_for(there: Mapping[str, _T], params: Params, name: str, kind: ResourceKind) -> list[_T]:
-    """Return what is *there* under the ids that *params* list under *name*, or all of it.
+    """Return the resources of *there* whose ids *params* list under *name*, or all of them.
 
     Raises:
-        ApiError: One of the ids is not there.
+        ApiError: One of the ids does not exist.
     """
     wanted: Iterable[str] = params.get(name) or ()
     for identifier in wanted:

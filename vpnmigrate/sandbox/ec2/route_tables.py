@@ -25,14 +25,14 @@ _EDGE_TARGETS = (LOCAL, "eni-", "vpce-")
 
 
 def new_table(state: WorldState, vpc: Vpc) -> RouteTable:
-    """Make an empty table of *vpc*; its local routes go without saying."""
+    """Create a table of *vpc* with its local routes only."""
     table = RouteTable(state.new_id(ROUTE_TABLE), vpc.id, vpc.owner, local_routes(vpc))
     state.tables[table.id] = table
     return table
 
 
 def local_routes(vpc: Vpc) -> list[Route]:
-    """Return the routes that every table of *vpc* begins with."""
+    """Return the local routes of every table of *vpc*."""
     return [Route(cidr, LOCAL, "CreateRouteTable") for cidr in vpc.cidrs]
 
 
@@ -59,7 +59,7 @@ def delete_route_table(state: WorldState, params: Params) -> Result:
 
 
 def associate_route_table(state: WorldState, params: Params) -> Result:
-    """AssociateRouteTable with a subnet, or with a gateway, whose edge table it becomes."""
+    """AssociateRouteTable, with a subnet, or with a gateway as its edge table."""
     table = the_table(state, params)
     subnet, gateway = params.get("SubnetId"), params.get("GatewayId")
     if bool(subnet) == bool(gateway):
@@ -84,7 +84,7 @@ def associate_route_table(state: WorldState, params: Params) -> Result:
 
 
 def disassociate_route_table(state: WorldState, params: Params) -> Result:
-    """DisassociateRouteTable; the main association stays."""
+    """DisassociateRouteTable; the main association cannot be removed."""
     identifier = required(params, "AssociationId")
     for table in state.tables.values():
         for tie in table.tied(state.now):

@@ -38,13 +38,13 @@ TARGETS = {
     "cagw-": "CarrierGatewayId",
     "arn:": "CoreNetworkArn",
 }
-"""What a target's id begins with, and the parameter that names such a target."""
+"""Prefix of a target's id to the parameter for such a target."""
 
 _TARGET_PARAMETERS = (*dict.fromkeys(TARGETS.values()), "VpcEndpointId")
 
 
 def create_route(state: WorldState, params: Params) -> Result:
-    """CreateRoute; the same route twice is no error, a propagated twin does not matter."""
+    """CreateRoute; repeating a route is no error, and a propagated duplicate is allowed."""
     table = the_table(state, params)
     destination, target = _destination(params), _target(state, table, params)
     present = _written(table, destination)
@@ -64,7 +64,7 @@ def create_route(state: WorldState, params: Params) -> Result:
 
 
 def replace_route(state: WorldState, params: Params) -> Result:
-    """ReplaceRoute: one step, with no moment between the old target and the new one."""
+    """ReplaceRoute; atomic: at every time the route has the old target or the new one."""
     table = the_table(state, params)
     destination = _destination(params)
     route = _written(table, destination)
@@ -94,7 +94,7 @@ def delete_route(state: WorldState, params: Params) -> Result:
 
 
 def route_row(state: WorldState, table: RouteTable, route: Route) -> Row:
-    """Return *route* as DescribeRouteTables shows it."""
+    """Return *route* as in an answer of DescribeRouteTables."""
     if route.destination.startswith("pl-"):
         name = "DestinationPrefixListId"
     elif ":" in route.destination:
@@ -115,7 +115,7 @@ def _parameter(target: str) -> str:
 
 
 def _condition(state: WorldState, table: RouteTable, route: Route) -> str:
-    """Return a route's state: that of a written one to a gateway follows the attachment."""
+    """Return a route's state: for a static route to a gateway it depends on the attachment."""
     if route.origin != CREATED_ROUTE or not route.target.startswith("vgw-"):
         return route.state
     gateway = state.gateways.get(route.target)
@@ -161,7 +161,7 @@ def _written(table: RouteTable, destination: str) -> Route | None:
 
 
 def enable_propagation(state: WorldState, params: Params) -> Result:
-    """EnableVgwRoutePropagation; one code stands for nearly every gateway it cannot take."""
+    """EnableVgwRoutePropagation; almost every unsuitable gateway has the same error code."""
     table = the_table(state, params)
     identifier = required(params, "GatewayId")
     gateway = state.gateways.get(identifier)
@@ -181,7 +181,7 @@ def enable_propagation(state: WorldState, params: Params) -> Result:
 
 
 def disable_propagation(state: WorldState, params: Params) -> Result:
-    """DisableVgwRoutePropagation; for a gateway that does not propagate it changes nothing."""
+    """DisableVgwRoutePropagation; no effect for a gateway that does not propagate."""
     table = the_table(state, params)
     identifier = required(params, "GatewayId")
     if identifier not in state.gateways:
@@ -193,15 +193,15 @@ def disable_propagation(state: WorldState, params: Params) -> Result:
 
 
 Brought = dict[str, set[str]]
-"""Gateway to the prefixes that its connections bring now: the same for every table."""
+"""Gateway to the prefixes of its connections now: the same for every table."""
 
 
 def propagated_routes(
     state: WorldState, table: RouteTable, brought: Brought | None = None
 ) -> list[Route]:
-    """Work out the routes that *table* has from gateways now.
+    """Return the propagated routes of *table* now.
 
-    What is worked out for all tables is kept in *brought*, which serves for one moment.
+    *brought* caches the values that all tables share, for one point in time.
     """
     brought = {} if brought is None else brought
     routes: dict[tuple[str, str], Route] = {}
@@ -248,7 +248,7 @@ def _ending_on(state: WorldState, gateway: Gateway) -> list[Connection]:
 
 
 def _was_up(state: WorldState, connection: Connection) -> bool:
-    """Return whether a tunnel has been up for long enough to bring its routes."""
+    """Return whether a tunnel has been up for long enough for its routes to appear."""
     settled = state.now - state.behaviour.propagation_delay
     readings = (read_tunnel(state, connection, n) for n in range(len(connection.tunnels)))
     return any(reading.up and reading.since <= settled for reading in readings)

@@ -12,15 +12,15 @@ _MOST, _LONGEST_KEY, _LONGEST_VALUE = 50, 128, 256
 
 
 def tag_rows(state: WorldState, resource: str) -> list[Row]:
-    """Return a resource's tags as describes show them."""
+    """Return a resource's tags as in a describe answer."""
     return [{"Key": key, "Value": value} for key, value in state.tags.get(resource, {}).items()]
 
 
 def tags_at_creation(params: Params, kind: ResourceKind) -> dict[str, str]:
-    """Read the tags that a create call carries for what it makes.
+    """Return the tags that a create call sets on the new resource.
 
     Raises:
-        ApiError: They are for another kind of resource, or EC2 would refuse one.
+        ApiError: The tags are for another kind of resource, or a tag is invalid.
     """
     tags: dict[str, str] = {}
     for each in params.get("TagSpecifications") or ():
@@ -46,7 +46,7 @@ def create_tags(state: WorldState, params: Params) -> Result:
 
 
 def delete_tags(state: WorldState, params: Params) -> Result:
-    """DeleteTags: by key, or by key and value; without tags all that a user may delete."""
+    """DeleteTags, by key, or by key and value; without tags it deletes all but ``aws:`` tags."""
     resources = _resources(state, params)
     wanted = params.get("Tags")
     _refuse_reserved(tag["Key"] for tag in wanted or ())

@@ -15,20 +15,20 @@ from vpnmigrate.sandbox.ec2.ids import invalid_value
 from vpnmigrate.sandbox.state import LONG_AGO, Connection, Device, TunnelState, WorldState
 
 OUTSIDE = IPv4Network("198.18.0.0/15")
-"""Where the sandbox's outside addresses come from: no real gateway is there (RFC 2544)."""
+"""Range of the sandbox's outside addresses; no real gateway uses it (RFC 2544)."""
 INSIDE = IPv4Network("169.254.0.0/16")
 RESERVED = frozenset(
     IPv4Network(text) for text in (*(f"169.254.{n}.0/30" for n in range(6)), "169.254.169.252/30")
 )
 CANARY = "CANARY"
-"""Every key that the sandbox makes begins with it, so that a leak is found by a search."""
+"""Prefix of every key that the sandbox creates, so that a search finds a leak."""
 _KEY = re.compile(r"[A-Za-z1-9._][A-Za-z0-9._]{7,63}")
 _INSIDE_PREFIX = 30
 _NO_DEVICE = Device()
 
 
 def canary_key(seed: int, connection: str, number: int) -> str:
-    """Make a tunnel's key, always the same for the same world, connection and tunnel."""
+    """Return a tunnel's key, always the same for the same world, connection and tunnel."""
     digest = sha256(f"{seed}/{connection}/{number}".encode()).hexdigest()
     return f"{CANARY}{digest[:26]}"
 
@@ -36,10 +36,10 @@ def canary_key(seed: int, connection: str, number: int) -> str:
 def new_tunnels(
     state: WorldState, connection: str, gateway: str, wanted: list[Mapping[str, Any]]
 ) -> list[TunnelState]:
-    """Make the two tunnels of a new connection after the options *wanted*.
+    """Return the two tunnels of a new connection with the options *wanted*.
 
     Raises:
-        ApiError: An inside CIDR or a key that EC2 would not take.
+        ApiError: An inside CIDR or a key is invalid.
     """
     if len(wanted) > 2:  # noqa: PLR2004 - a connection has two tunnels
         raise invalid_value("A VPN connection has two tunnels; more options were given.")
@@ -66,7 +66,7 @@ def new_tunnels(
 
 
 def new_outside_ip(state: WorldState, beside: list[TunnelState]) -> str:
-    """Draw an outside address that no tunnel has."""
+    """Return a random outside address that no tunnel has."""
     taken = {t.outside_ip for c in state.connections.values() for t in c.tunnels}
     taken |= {t.outside_ip for t in beside}
     while True:
@@ -76,7 +76,7 @@ def new_outside_ip(state: WorldState, beside: list[TunnelState]) -> str:
 
 
 def new_inside_cidr(state: WorldState, taken: set[str]) -> str:
-    """Draw a /30 that is neither reserved nor taken."""
+    """Return a random /30 that is neither reserved nor taken."""
     while True:
         start = INSIDE.network_address + 4 * state.draw.randrange(INSIDE.num_addresses // 4)
         inside = IPv4Network((IPv4Address(start), _INSIDE_PREFIX))
@@ -103,7 +103,7 @@ def _inside_cidr(state: WorldState, text: str | None, taken: set[str]) -> str:
 
 
 class TunnelTelemetry(Struct, frozen=True):
-    """What telemetry says of one tunnel."""
+    """Telemetry of one tunnel."""
 
     up: bool
     since: datetime
@@ -112,7 +112,7 @@ class TunnelTelemetry(Struct, frozen=True):
 
 
 def read_tunnel(state: WorldState, connection: Connection, number: int) -> TunnelTelemetry:
-    """Work out what a tunnel is doing now from what happened to its device and its gateway."""
+    """Return a tunnel's telemetry now, calculated from its device and its gateway."""
     device = state.devices.get(connection.id, _NO_DEVICE)
     began = _begins(state, connection, device, number)
     if began is None:
@@ -134,7 +134,7 @@ def read_tunnel(state: WorldState, connection: Connection, number: int) -> Tunne
 
 
 def prefixes_of(state: WorldState, connection: Connection) -> list[str]:
-    """Return what a connection that is up brings: static prefixes, or what the device announces."""
+    """Return the prefixes of a connection that is up: static ones, or those of its device."""
     if connection.static_only:
         return [
             cidr for cidr, life in connection.prefixes.items() if life.at(state.now) == "available"
@@ -145,7 +145,7 @@ def prefixes_of(state: WorldState, connection: Connection) -> list[str]:
 def _begins(
     state: WorldState, connection: Connection, device: Device, number: int
 ) -> datetime | None:
-    """Return when the device and AWS could first talk, or None while they cannot."""
+    """Return the time from which the device can reach AWS, or None while it cannot."""
     enabled = device.enabled.get(number)
     available = connection.life.reaches("available")
     if enabled is None or available is None or state.life(connection) != "available":

@@ -65,7 +65,7 @@ def describe_vpcs(state: WorldState, params: Params) -> Result:
 
 
 def delete_vpc(state: WorldState, params: Params) -> Result:
-    """DeleteVpc; its main table goes with it, everything else has to be gone before."""
+    """DeleteVpc, with its main table; all other resources must be deleted before."""
     vpc = the_vpc(state, required(params, "VpcId"))
     tables = [t for t in state.tables.values() if t.vpc == vpc.id]
     main = [t for t in tables if any(tie.main for tie in t.tied(state.now))]
@@ -129,7 +129,7 @@ def describe_subnets(state: WorldState, params: Params) -> Result:
 
 
 def delete_subnet(state: WorldState, params: Params) -> Result:
-    """DeleteSubnet; a table loses its tie to it."""
+    """DeleteSubnet, with its route table association."""
     subnet = the_subnet(state, required(params, "SubnetId"))
     del state.subnets[subnet.id]
     state.tags.pop(subnet.id, None)

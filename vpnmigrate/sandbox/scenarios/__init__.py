@@ -1,5 +1,6 @@
-"""Scenarios: worlds to begin with, as YAML files and their parser.
+"""Scenarios: initial states of worlds, as YAML files and their parser.
 
-The files beside this one come with the program; a survey or describe output is one too.
+The YAML files in this directory come with the program; a scenario can also be a survey or the
+output of describe commands.
 Begin with ``scenario``, then ``parser`` and ``load``.
 """

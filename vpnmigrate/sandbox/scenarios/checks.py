@@ -21,10 +21,10 @@ _PREFIXES = {
 
 
 def check_scenario(file: ScenarioFile, document: YamlDocument) -> None:
-    """Refuse a scenario that contradicts itself or EC2.
+    """Check that a scenario is consistent and possible in EC2.
 
     Raises:
-        MalformedFileError: For the first mistake, with line and field.
+        MalformedFileError: The scenario has a mistake; names line and field of the first one.
     """
     for path, message in _mistakes(file):
         raise document.fault(path, message)
@@ -43,9 +43,9 @@ def _mistakes(file: ScenarioFile) -> Iterator[_Mistake]:
 def _ids(kind: str, prefix: str, ids: Sequence[str]) -> Iterator[_Mistake]:
     for number, identifier in enumerate(ids):
         if not identifier.startswith(prefix):
-            yield (kind, number, "id"), f"an id here begins with {prefix}"
+            yield (kind, number, "id"), f"the id must begin with {prefix}"
         if identifier in ids[:number]:
-            yield (kind, number, "id"), f"{identifier} is there twice"
+            yield (kind, number, "id"), f"{identifier} is defined twice"
 
 
 def _networks(file: ScenarioFile) -> Iterator[_Mistake]:
@@ -53,7 +53,7 @@ def _networks(file: ScenarioFile) -> Iterator[_Mistake]:
         yield from _cidrs(("vpcs", number, "cidrs"), vpc.cidrs)
     for number, subnet in enumerate(file.subnets):
         if not _is_network(subnet.cidr):
-            yield ("subnets", number, "cidr"), "not a network"
+            yield ("subnets", number, "cidr"), "must be a CIDR block"
     for number, customer in enumerate(file.customer_gateways):
         yield from _cidrs(("customer_gateways", number, "advertises"), customer.advertises)
     for number, connection in enumerate(file.connections):
@@ -63,13 +63,13 @@ def _networks(file: ScenarioFile) -> Iterator[_Mistake]:
         for destination in table.routes:
             if not destination.startswith("pl-") and not _is_network(destination):
                 path = ("route_tables", number, "routes", destination)
-                yield path, "a destination is a network or a prefix list, pl-…"
+                yield path, "must be a CIDR block or a prefix list, pl-…"
 
 
 def _cidrs(path: Path, cidrs: Iterable[str]) -> Iterator[_Mistake]:
     for number, cidr in enumerate(cidrs):
         if not _is_network(cidr):
-            yield (*path, number), "not a network"
+            yield (*path, number), "must be a CIDR block"
 
 
 def _references(file: ScenarioFile) -> Iterator[_Mistake]:
@@ -99,7 +99,7 @@ def _references(file: ScenarioFile) -> Iterator[_Mistake]:
 def _known(path: Path, named: Iterable[str | None], known: Collection[str]) -> Iterator[_Mistake]:
     for name in named:
         if name is not None and name not in known:
-            yield path, f"{name} is nowhere in this scenario"
+            yield path, f"{name} is not defined in this scenario"
 
 
 def _attachments(file: ScenarioFile) -> Iterator[_Mistake]:
@@ -108,7 +108,7 @@ def _attachments(file: ScenarioFile) -> Iterator[_Mistake]:
         if gateway.vpc is None or gateway.attachment == "detached":
             continue
         if gateway.vpc in holders:
-            message = f"{gateway.vpc} already has {holders[gateway.vpc]}; a VPC has one gateway"
+            message = f"{gateway.vpc} already has {holders[gateway.vpc]}; only one is possible"
             yield ("gateways", number, "vpc"), message
         holders[gateway.vpc] = gateway.id
 
@@ -117,7 +117,7 @@ def _connections(file: ScenarioFile) -> Iterator[_Mistake]:
     for number, connection in enumerate(file.connections):
         path = ("connections", number)
         if bool(connection.gateway) == bool(connection.elsewhere):
-            yield path, "a connection ends at a gateway or elsewhere: one of the two"
+            yield path, "exactly one of gateway and elsewhere is required"
         if connection.prefixes and not connection.static:
             yield (*path, "prefixes"), "only a connection with static: true has prefixes"
 
@@ -127,7 +127,7 @@ def _tables(file: ScenarioFile) -> Iterator[_Mistake]:
     for number, table in enumerate(file.route_tables):
         path = ("route_tables", number)
         if table.main and table.vpc in mains:
-            yield (*path, "main"), f"{table.vpc} has a main table already"
+            yield (*path, "main"), f"{table.vpc} already has a main table"
         if table.main:
             mains.add(table.vpc)
         if table.edge_of and table.propagates:

@@ -36,10 +36,10 @@ from vpnmigrate.sandbox.world import World
 def load_world(
     scenario: Scenario, clock: Clock, behaviour: Behaviour | None = None, *, seed: int = 0
 ) -> World:
-    """Make the world of *scenario*.
+    """Return the world of *scenario*.
 
-    What was on its way in the scenario arrives after the behaviour's usual time.  Keys are not in
-    a scenario: the world makes them up.
+    A transitional state in the scenario ends after the behaviour's usual time.  A scenario has no
+    keys: the world generates them.
     """
     world = World(clock, behaviour, scenario.account, scenario.region, seed)
     with world.alone() as state:
@@ -133,7 +133,7 @@ def _connection(state: WorldState, record: ConnectionRecord) -> None:
 
 
 def _life(state: WorldState, present: str, **ends: tuple[Span, str]) -> Timeline:
-    """Return the timeline of something found in *present*, with the end of what it was about."""
+    """Return the timeline of a resource in state *present*, with the end of a transition."""
     if present not in ends:
         return always(present)
     span, end = ends[present]
@@ -143,7 +143,7 @@ def _life(state: WorldState, present: str, **ends: tuple[Span, str]) -> Timeline
 
 
 def _tunnels(state: WorldState, record: ConnectionRecord) -> list[TunnelState]:
-    """Make two tunnels, with the addresses that are known and others where none are."""
+    """Return two tunnels, with the known addresses, and random ones where none are known."""
     inside = {t.outside_ip: t.inside_cidr for t in record.tunnels if t.outside_ip}
     outside = list(dict.fromkeys([*inside, *(t.outside_ip for t in record.telemetry)]))
     tunnels: list[TunnelState] = []
@@ -156,7 +156,7 @@ def _tunnels(state: WorldState, record: ConnectionRecord) -> list[TunnelState]:
 
 
 def _device(state: WorldState, record: ConnectionRecord, connection: Connection) -> Device:
-    """Set up the device so that telemetry reads as it was, changes included."""
+    """Return a device with which telemetry reads as recorded, including the times of changes."""
     device = Device(configured=LONG_AGO)
     behaviour = state.behaviour
     rise = behaviour.ike if record.static_only else behaviour.ike + behaviour.bgp
@@ -165,7 +165,7 @@ def _device(state: WorldState, record: ConnectionRecord, connection: Connection)
         reading = readings.get(tunnel.outside_ip)
         since = reading.since if reading and reading.since else LONG_AGO
         if reading and reading.up:
-            # A reading from after the clock's start would bring the tunnel up late.
+            # With a reading later than the clock's start the tunnel would come up late.
             device.enabled[number] = min(since, _settled(state)) - rise
         else:
             device.disabled[number] = since
@@ -194,7 +194,7 @@ def _table(state: WorldState, record: RouteTableRecord) -> None:
 
 
 def _missing_main_tables(state: WorldState) -> None:
-    """Give each VPC the main table that it cannot be without."""
+    """Add a main table to each VPC that lacks one."""
     for vpc in state.vpcs.values():
         tables = [table for table in state.tables.values() if table.vpc == vpc.id]
         if not any(tie.main for table in tables for tie in table.associations):

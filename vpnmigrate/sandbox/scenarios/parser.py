@@ -44,10 +44,10 @@ from vpnmigrate.sandbox.state import DirectConnectTie
 
 
 def scenario_from_text(text: str, name: str) -> Scenario:
-    """Read a scenario; messages call the text *name*.
+    """Read a scenario; *name* identifies the text in messages.
 
     Raises:
-        MalformedFileError: It says something no scenario can say; names line and field.
+        MalformedFileError: The scenario is invalid; names line and field.
     """
     document = document_from(text, name)
     try:
@@ -60,8 +60,8 @@ def scenario_from_text(text: str, name: str) -> Scenario:
 
 
 _WORDS = {
-    "Object contains unknown": "no scenario has the",
-    "Object missing required": "a mapping here needs the",
+    "Object contains unknown": "unknown",
+    "Object missing required": "missing",
     "`object`": "a mapping",
     "`array`": "a list",
     "`str`": "text",
@@ -69,7 +69,7 @@ _WORDS = {
     "`bool`": "true or false",
     "`null`": "nothing",
 }
-"""What msgspec says, and what a person who writes YAML does."""
+"""Terms of msgspec's messages, and terms for authors of YAML files."""
 
 
 def _plain(message: str) -> str:
@@ -81,7 +81,7 @@ def _plain(message: str) -> str:
 
 
 def _advice(path: Path) -> str:
-    """List what the mapping around *path* may hold."""
+    """Return a list of the fields that the mapping around *path* may have."""
     kinds = msgspec.structs.fields(ScenarioFile)
     entries = {kind.name: get_args(kind.type) or (kind.type,) for kind in kinds}
     inside = entries.get(str(path[0]), ()) if len(path) > 1 else ()

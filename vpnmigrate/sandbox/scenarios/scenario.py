@@ -31,7 +31,7 @@ _Record = TypeVar("_Record")
 
 
 class Scenario(Struct, frozen=True, kw_only=True):
-    """A world to be: the records of one account and Region."""
+    """Initial state of a world: the records of one account and Region."""
 
     name: str
     title: str = ""
@@ -47,21 +47,21 @@ class Scenario(Struct, frozen=True, kw_only=True):
     direct_connect_ties: tuple[DirectConnectTie, ...] = ()
     quotas: Quotas = Quotas()
     advertised: dict[str, tuple[str, ...]] = {}
-    """Customer gateway to the prefixes its device announces over BGP."""
+    """Customer gateway to the prefixes its device advertises over BGP."""
     taken: datetime | None = None
-    """When it was seen, for a scenario that was read from an account."""
+    """Time of the survey, for a scenario that was read from an account."""
 
 
 def scenario_from_survey(survey: Survey, name: str = "survey") -> Scenario:
-    """Make the world that *survey* saw, with the same ids.
+    """Return the scenario of *survey*, with the same ids.
 
-    What devices announce is worked out from the routes that were propagated and from how many
-    each tunnel had accepted.
+    The prefixes that devices advertise are derived from the propagated routes and from the number
+    of routes that each tunnel had accepted.
     """
     connections = (*survey.connections, *survey.other_connections)
     return Scenario(
         name=name,
-        title=f"what was read of {survey.gateway.id} at {survey.taken:%Y-%m-%d %H:%M} UTC",
+        title=f"survey of {survey.gateway.id} at {survey.taken:%Y-%m-%d %H:%M} UTC",
         account=survey.account,
         region=survey.region,
         vpcs=survey.vpcs,
@@ -86,13 +86,13 @@ def scenario_from_describe(
     *,
     region: str = DEFAULT_REGION,
 ) -> Scenario:
-    """Make the world that saved ``aws ec2 describe-*`` output tells of, with the same ids.
+    """Return the scenario of saved ``aws ec2 describe-*`` output, with the same ids.
 
-    *documents* are lists by the name of the answer's member (``VpnGateways``, …); members that no
-    scenario has are left out, keys in them as well.
+    *documents* are lists by the name of the answer's member (``VpnGateways``, …); members that a
+    scenario does not have, and keys, are left out.
 
     Raises:
-        MalformedFileError: A member has not the form that describe commands print.
+        MalformedFileError: A member does not have the form of describe output.
     """
     from vpnmigrate.aws import parse
     from vpnmigrate.aws.parse import table_record
@@ -101,14 +101,14 @@ def scenario_from_describe(
         try:
             return tuple(record(row) for row in documents.get(member) or ())
         except (AttributeError, TypeError, ValueError):
-            # The row is not quoted, nor chained: it may hold keys.
+            # The message does not quote the row, and no exception is chained: it may contain keys.
             raise MalformedFileError(
-                f"{name}: field {member}: not what a describe command prints",
-                advice="save the output of aws ec2 describe-… --output json, whole",
+                f"{name}: field {member}: not in the format of describe output",
+                advice="Save the complete output of aws ec2 describe-… --output json.",
             ) from None
 
     def gateway_with_every_row(row: Any) -> GatewayRecord:
-        """Return a gateway that is described as it was, rows of past attachments included."""
+        """Return a gateway with all its attachment rows, past ones included."""
         return replace(parse.gateway_record(row), attachments=parse.attachment_rows(row))
 
     connections = read("VpnConnections", lambda row: parse.connection_record(_dated(row)))
@@ -131,7 +131,7 @@ def scenario_from_describe(
 
 
 def _dated(row: Any) -> Any:
-    """Return a connection's row with moments in place of their text: JSON has none."""
+    """Return a connection's row with its times parsed: JSON has them as text."""
     readings = row.get("VgwTelemetry") or ()
     return {**row, "VgwTelemetry": [{**reading, **_moment(reading)} for reading in readings]}
 
@@ -145,17 +145,17 @@ def _moment(reading: Mapping[str, Any]) -> dict[str, datetime]:
 
 
 PLACEHOLDERS = "100.64.{}.0/24"
-"""What a device announces of which only the number is known: shared address space (RFC 6598)."""
+"""Prefixes of a device if only their number is known: shared address space (RFC 6598)."""
 
 
 def advertised_prefixes(
     connections: Sequence[ConnectionRecord], tables: Sequence[RouteTableRecord]
 ) -> dict[str, tuple[str, ...]]:
-    """Work out which prefixes each device announces, from what AWS had taken up.
+    """Return the prefixes that each device advertises, derived from the propagated routes.
 
-    Propagated routes that no static prefix explains are shared out in order, to each BGP
-    connection as many as it had accepted; what is left over goes to the last.  A redundant pair
-    that accepted all of them gets all of them.
+    Propagated routes that are not static prefixes are distributed in order, to each BGP connection
+    as many as it had accepted; the rest goes to the last.  A redundant pair that accepted all of
+    them gets all of them.
     """
     shares: dict[str, set[str]] = {}
     gateways: dict[VpnGatewayId, list[ConnectionRecord]] = {}

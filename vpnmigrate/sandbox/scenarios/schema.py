@@ -12,7 +12,7 @@ from vpnmigrate.sandbox.scenarios.scenario import DEFAULT_ACCOUNT, DEFAULT_REGIO
 
 
 class _Entry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Something with an id and tags."""
+    """A resource with an id and tags."""
 
     id: str
     tags: dict[str, str] = {}
@@ -25,14 +25,14 @@ class VpcEntry(_Entry, frozen=True, kw_only=True):
 
 
 class SubnetEntry(_Entry, frozen=True, kw_only=True):
-    """A subnet; its table is named at the table."""
+    """A subnet; its association is in the route table's entry."""
 
     vpc: str
     cidr: str
 
 
 class GatewayEntry(_Entry, frozen=True, kw_only=True):
-    """A virtual private gateway, on *vpc* if there is one."""
+    """A virtual private gateway, attached to *vpc* if it is set."""
 
     asn: int = 7224
     state: str = "available"
@@ -41,7 +41,7 @@ class GatewayEntry(_Entry, frozen=True, kw_only=True):
 
 
 class CustomerGatewayEntry(_Entry, frozen=True, kw_only=True):
-    """A customer gateway and what its device announces over BGP."""
+    """A customer gateway and the prefixes its device advertises over BGP."""
 
     ip: str = ""
     asn: int = 65000
@@ -51,14 +51,14 @@ class CustomerGatewayEntry(_Entry, frozen=True, kw_only=True):
 
 
 class ConnectionEntry(_Entry, frozen=True, kw_only=True):
-    """A VPN connection; ``category: null`` is one that does not tell."""
+    """A VPN connection; ``category: null`` means that describe calls show no category."""
 
     category: str | None = CLASSIC
     state: str = "available"
     customer_gateway: str
     gateway: str | None = None
     elsewhere: str | None = None
-    """A transit gateway or core network that ends it instead."""
+    """The transit gateway or core network at which it ends instead of a gateway."""
     static: bool = False
     prefixes: tuple[str, ...] = ()
     tunnels: tuple[Literal["up", "down"], Literal["up", "down"]] = ("up", "up")
@@ -67,7 +67,7 @@ class ConnectionEntry(_Entry, frozen=True, kw_only=True):
 
 
 class TableEntry(_Entry, frozen=True, kw_only=True):
-    """A route table; its local and propagated routes go without saying."""
+    """A route table; its local and propagated routes are implicit."""
 
     vpc: str
     main: bool = False
@@ -96,11 +96,11 @@ class DirectConnectEntry(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class QuotasEntry(Quotas, frozen=True, forbid_unknown_fields=True):
-    """The quotas, each of which may be left out and none misspelt."""
+    """The quotas; each is optional, and unknown fields are refused."""
 
 
 class ScenarioFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A scenario as it is written."""
+    """A scenario file."""
 
     title: str
     account: str = DEFAULT_ACCOUNT

@@ -17,24 +17,24 @@ from vpnmigrate.model.clock import Clock, Stamp, stamp_of
 
 PREFIX = "/_sandbox/"
 
-_PATIENCE = 30.0
+_TIMEOUT = 30.0
 """Seconds; the server answers at once unless its machine is overloaded."""
 
 
 class ControlClient:
     """The control endpoint of the sandbox at *base_url*, such as ``http://127.0.0.1:5000``.
 
-    Every method raises UnreachableError if nothing answers there, and UsageError if something
-    answers that is no sandbox, or refuses.
+    Every method raises UnreachableError without an answer, and UsageError if the answer is not a
+    sandbox's, or refuses the request.
     """
 
     def __init__(self, base_url: str) -> None:
         self._base = base_url.rstrip("/") + PREFIX
-        # Loopback is never reached through a proxy, whatever the environment says.
+        # Loopback is never reached through a proxy, even if the environment sets one.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def state(self) -> Mapping[str, Any]:
-        """Return time and its pace, gateways, connections with their tunnels, and the behaviour."""
+        """Return time and speed, gateways, connections with their tunnels, and the behaviour."""
         return self._ask("state")
 
     def enable(self, connection: str) -> None:
@@ -42,15 +42,15 @@ class ControlClient:
         self._ask(f"devices/{connection}/enable", {})
 
     def disable(self, connection: str) -> None:
-        """Shut the tunnels of *connection* on its device."""
+        """Disable the tunnels of *connection* on its device."""
         self._ask(f"devices/{connection}/disable", {})
 
     def one_tunnel(self, connection: str) -> None:
-        """Enable the first tunnel of *connection* on its device, and shut the second."""
+        """Enable the first tunnel of *connection* on its device, and disable the second."""
         self._ask(f"devices/{connection}/one-tunnel", {})
 
     def advance(self, span: timedelta) -> datetime:
-        """Put the sandbox's clock forward by *span*, and give its moment then."""
+        """Advance the sandbox's clock by *span*, and return its new time."""
         found = self._ask("time/advance", {"seconds": span.total_seconds()})
         return datetime.fromisoformat(found["time"])
 
@@ -60,7 +60,7 @@ class ControlClient:
             self._base + path, data=data, headers={"Content-Type": "application/json"}
         )
         try:
-            with self._opener.open(request, timeout=_PATIENCE) as answer:
+            with self._opener.open(request, timeout=_TIMEOUT) as answer:
                 text = answer.read()
         except urllib.error.HTTPError as error:
             with error:
@@ -81,7 +81,7 @@ def _read(base: str, text: bytes) -> Mapping[str, Any]:
         answer = None
     if not isinstance(answer, dict):
         raise UsageError(
-            f"what answers at {base} is not a vpnmigrate sandbox",
+            f"the server at {base} is not a vpnmigrate sandbox",
             advice=("Start one with:", cli("sandbox", "serve")),
         )
     if "error" in answer:
@@ -90,36 +90,37 @@ def _read(base: str, text: bytes) -> Mapping[str, Any]:
 
 
 FRESH = timedelta(seconds=1)
-"""Of the machine's time: so soon it is noticed that somebody has put the sandbox's clock forward.
+"""Maximum age, in the machine's time, of the sandbox's last known time.
 
-In between it is reckoned on at the sandbox's pace.
+Until then the time is calculated with the sandbox's speed; so an advance of the sandbox's clock is
+noticed within this time.
 """
 
 SHORTEST = timedelta(milliseconds=50)
-"""Of the machine's time: whoever looks again sooner only keeps the sandbox from its work."""
+"""Shortest sleep, in the machine's time: more frequent requests would only load the sandbox."""
 
 
 class RemoteClock:
-    """A clock that agrees with that of *sandbox*, at its pace and through its leaps.
+    """A clock that follows the clock of *sandbox*, with its speed and its jumps.
 
-    Once the sandbox has gone, time passes on at its last pace.
+    If the sandbox ends, time continues at its last speed.
 
     Raises:
-        UnreachableError: Nothing answers there.
-        UsageError: What answers is no sandbox, or one without a clock of its own.
+        UnreachableError: The sandbox does not answer.
+        UsageError: The answer is not a sandbox's, or the sandbox has no clock of its own.
     """
 
     def __init__(self, sandbox: ControlClient, machine: Clock) -> None:
         self._sandbox = sandbox
         self._machine = machine
-        # A signal handler may ask for the time while it is being asked for.
+        # A signal handler may request the time during another request for it.
         self._lock = threading.RLock()
         self._base, self._speed = self._read()
         self._read_at = self._machine.now()
         self._last = self._base
 
     def now(self) -> datetime:
-        """Return the sandbox's moment."""
+        """Return the sandbox's time."""
         with self._lock:
             if self._machine.now() - self._read_at >= FRESH:
                 with suppress(VpnMigrateError):
@@ -128,26 +129,26 @@ class RemoteClock:
             return self._last
 
     def wall(self) -> datetime:
-        """Return the sandbox's moment: nobody puts its clock back."""
+        """Return the sandbox's time: its clock is never set back."""
         return self.now()
 
     def ahead(self) -> timedelta:
-        """Return zero: nobody sets this clock."""
+        """Return zero: this clock is never set."""
         return timedelta(0)
 
     def stamp(self) -> Stamp:
-        """Return the stamp of the sandbox's time, which all who follow it share."""
+        """Return the stamp of the sandbox's time, which all its clients share."""
         return stamp_of("sandbox", self.now())
 
     def sleep(self, span: timedelta) -> None:
-        """Wait until *span* of the sandbox's time has passed, and a moment of the machine's."""
+        """Wait until *span* of the sandbox's time has passed, at least ``SHORTEST``."""
         self._machine.sleep(max(span / self._speed, SHORTEST))
 
     def _catch_up(self) -> None:
-        """Follow a leap.
+        """Read the sandbox's time, and follow a jump.
 
-        What the sandbox tells lies between question and answer, and a slow answer is no leap: a
-        span that is measured with this clock is not to depend on how busy the machine is.
+        Without a jump, the sandbox's time lies between request and answer.  A slow answer does not
+        count as a jump, so that measured durations do not depend on the load of the machine.
         """
         asked = self._reckoned(self._machine.now())
         found, speed = self._read()
@@ -163,5 +164,5 @@ class RemoteClock:
     def _read(self) -> tuple[datetime, float]:
         state = self._sandbox.state()
         if not state.get("speed"):
-            raise UsageError("this sandbox has no clock of its own to go by")
+            raise UsageError("this sandbox has no clock of its own")
         return datetime.fromisoformat(state["time"]), state["speed"]

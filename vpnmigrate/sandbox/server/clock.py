@@ -10,14 +10,14 @@ from vpnmigrate.model.clock import Clock, Stamp, SteadyClock, stamp_of
 
 
 class ScaledClock:
-    """Time that starts at the machine's moment and passes *speed* times as fast.
+    """Time that starts at the machine's time and passes *speed* times as fast.
 
-    EC2's minutes become seconds, for clients that cannot be given a clock of ours.
+    EC2's minutes become seconds, for clients that cannot use a virtual clock.
     """
 
     def __init__(self, speed: float = 1.0, machine: Clock | None = None) -> None:
         if speed <= 0:
-            message = f"a clock cannot run at {speed} times the machine's pace"
+            message = f"the speed of a clock must be positive, not {speed}"
             raise ValueError(message)
         self.speed = speed
         self._machine = machine or SteadyClock()
@@ -27,34 +27,34 @@ class ScaledClock:
         self._lock = threading.Lock()
 
     def now(self) -> datetime:
-        """Return the paced moment."""
+        """Return the scaled time."""
         with self._lock:
             return self._start + (self._machine.now() - self._start) * self.speed + self._ahead
 
     def wall(self) -> datetime:
-        """Return the paced moment: nobody puts this clock back."""
+        """Return the scaled time: this clock is never set back."""
         return self.now()
 
     def ahead(self) -> timedelta:
-        """Return zero: nobody sets this clock."""
+        """Return zero: this clock is never set."""
         return timedelta(0)
 
     def stamp(self) -> Stamp:
-        """Return the stamp of the paced time, which this process alone knows."""
+        """Return the stamp of the scaled time, which only this process knows."""
         return stamp_of(self._name, self.now())
 
     def sleep(self, span: timedelta) -> None:
-        """Wait until *span* of paced time has passed."""
+        """Wait until *span* of scaled time has passed."""
         self._machine.sleep(span / self.speed)
 
     def advance(self, span: timedelta) -> None:
-        """Put the clock forward by *span* at once; time never goes back.
+        """Advance the clock by *span*.
 
         Raises:
             ValueError: *span* is negative.
         """
         if span < timedelta(0):
-            message = "time does not go back"
+            message = "a clock cannot be set back"
             raise ValueError(message)
         with self._lock:
             self._ahead += span

@@ -1,7 +1,7 @@
 """Control endpoint: devices and time of a served sandbox.
 
 =====  ==============================  ==============================================
-GET    state                           time and its pace, gateways, connections, behaviour
+GET    state                           time and speed, gateways, connections, behaviour
 POST   devices/CONNECTION/enable       also disable, one-tunnel
 POST   devices                         {"mode": "manual"} or
                                        {"mode": "attentive", "seconds": N}
@@ -9,7 +9,7 @@ POST   time/advance                    {"seconds": N}
 =====  ==============================  ==============================================
 
 A POST has the content type ``application/json`` and a body of at most 64 KiB, which may be empty.
-Every answer is a JSON object; one with ``error`` is a refusal.  No key of a tunnel is in any.
+Every answer is a JSON object; one with ``error`` is a refusal.  No answer contains a tunnel's key.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class _RefusedError(Exception):
-    """A request that cannot be followed, and what could be asked instead."""
+    """A request that is refused, with the reason and the HTTP status."""
 
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -82,13 +82,13 @@ class WithControl:
 
     def _move(self, connection: str, action: str) -> None:
         devices = self._world.devices
-        turn = {
+        operations = {
             "enable": devices.enable,
             "disable": devices.disable,
             "one-tunnel": devices.one_tunnel,
         }
         try:
-            turn[action](connection)
+            operations[action](connection)
         except UnknownConnectionError as error:
             raise _RefusedError(str(error), 404) from error
 
@@ -103,18 +103,21 @@ class WithControl:
 
     def _advance(self, span: timedelta) -> None:
         if not isinstance(self._world.clock, ScaledClock):
-            raise _RefusedError("this sandbox's clock cannot be put forward", 409)
+            raise _RefusedError("this sandbox's clock cannot be advanced", 409)
         self._world.clock.advance(span)
 
 
 LARGEST_ORDER = 64 * 1024
-"""Bytes; the longest order has less than a hundred."""
+"""Bytes; the longest valid request has less than a hundred."""
 
 
 def _require_order(request: Request) -> None:
-    """Refuse what no client of the control endpoint sends.
+    """Check the content type and the size of a request.
 
     A web page can send a form or plain text to any host, but JSON only with that host's consent.
+
+    Raises:
+        _RefusedError: The content type is not JSON, or the body is too large.
     """
     if request.method == "POST" and request.mimetype != "application/json":
         raise _RefusedError("the content type is not application/json", 415)
@@ -141,15 +144,15 @@ def _seconds(body: Mapping[str, Any]) -> timedelta:
 
 
 def _possible(seconds: float) -> bool:
-    return 0 <= seconds <= _LONGEST  # false for NaN as well
+    return 0 <= seconds <= _LONGEST  # False for NaN as well.
 
 
 _LONGEST = 10 * 366 * 24 * 3600
-"""Ten years: further on, dates run out."""
+"""Ten years: much longer spans would exceed the range of dates."""
 
 
 def _state(world: World, attentive: timedelta | None) -> Mapping[str, Any]:
-    robot = "manual" if attentive is None else f"attentive after {attentive.total_seconds():g} s"
+    engineer = "manual" if attentive is None else f"attentive after {attentive.total_seconds():g} s"
     with world.alone() as state:
         now = state.now
         return {
@@ -157,7 +160,7 @@ def _state(world: World, attentive: timedelta | None) -> Mapping[str, Any]:
             "speed": world.clock.speed if isinstance(world.clock, ScaledClock) else None,
             "account": world.account,
             "region": world.region,
-            "devices": robot,
+            "devices": engineer,
             "gateways": {
                 gateway.id: {
                     "state": state.life(gateway),

@@ -1,8 +1,8 @@
 """Guard of a served sandbox: requests of programs on this machine only.
 
-The server checks no signature, so whoever reaches it controls it.  A web page in a browser on this
-machine could: by a request of its own, which carries ``Origin`` or ``Sec-Fetch-Site``, or by a
-name of its own that leads to loopback (DNS rebinding), which shows in ``Host``.
+The server checks no signature, so every client that reaches it controls it.  A web page in a
+browser on this machine could reach it: with its own request, which carries ``Origin`` or
+``Sec-Fetch-Site``, or with a name that resolves to loopback (DNS rebinding), which is in ``Host``.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 LARGEST_BODY = 4 * 1024 * 1024
-"""Bytes; a call of EC2 has a few hundred."""
+"""Bytes; an EC2 call has a few hundred."""
 _CHUNK = 64 * 1024
 _MOST_READ = 512 * 1024 * 1024
-"""Of a body that is refused; a client that is cut off while it sends never reads the answer."""
+"""Bytes to read of a refused body; a client that is cut off early never reads the answer."""
 
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+))(?::\d{1,5})?")
 _MOTO_CONTROL = re.compile(r"/*moto-api", re.IGNORECASE)
 
 
 class Guard:
-    """A WSGI application that passes on only what programs on this machine ask for."""
+    """A WSGI application that passes on only requests of programs on this machine."""
 
     def __init__(self, application: WSGIApplication) -> None:
         self._application = application
@@ -42,13 +42,13 @@ class Guard:
             return _refusal(411, "the body has no Content-Length")(environ, start_response)
         length = environ.get("CONTENT_LENGTH") or "0"
         if not (length.isascii() and length.isdecimal()):
-            return _refusal(400, "Content-Length is no number")(environ, start_response)
+            return _refusal(400, "Content-Length is not a number")(environ, start_response)
         if int(length) > LARGEST_BODY:
             _discard(environ, int(length))
             why = f"the body is larger than {LARGEST_BODY} bytes"
             return _refusal(413, why)(environ, start_response)
         if _MOTO_CONTROL.match(environ.get("PATH_INFO", "")):
-            return _refusal(404, "moto's own control is not served")(environ, start_response)
+            return _refusal(404, "moto's own control API is not served")(environ, start_response)
         return self._application(environ, start_response)
 
 
@@ -69,7 +69,7 @@ def _why_refused(environ: WSGIEnvironment) -> str:
     if not is_loopback(environ.get("HTTP_HOST", "")):
         return "Host is not localhost or a loopback address"
     if "HTTP_ORIGIN" in environ or environ.get("HTTP_SEC_FETCH_SITE", "none") != "none":
-        return "the sandbox serves no web page"
+        return "requests from web pages are not served"
     return ""
 
 

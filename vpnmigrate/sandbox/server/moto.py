@@ -2,8 +2,8 @@
 
 moto brings the HTTP side (routing by credential scope, parameter parsing, serialisation) and the
 rest of EC2.  Of moto's response classes only ``call_action``, ``params``, ``_get_action``,
-``serialized`` and ``ActionResult`` are used, so its models may change without touching us, and
-nothing of moto's own is replaced: each door is a subclass that one application owns.
+``serialized`` and ``ActionResult`` are used, so changes of its models have no effect here.
+Nothing in moto is replaced: each response class is a subclass that one application owns.
 """
 
 from __future__ import annotations
@@ -45,33 +45,33 @@ _RESPONSES: Mapping[str, type[BaseResponse]] = {
     "directconnect": DirectConnectResponse,
     "servicequotas": ServiceQuotasResponse,
 }
-"""By moto's name of the service."""
+"""Response classes, by moto's name of the service."""
 _LOOKED_UP = ("123456789012", "us-east-1")
-"""The account and Region in which moto looks up its URLs, whoever asks."""
+"""Account and Region in which moto looks up its URLs for every request."""
 
 
 class Ec2Backend(Protocol):
-    """What the door needs of a World."""
+    """The part of a world that the server needs."""
 
     @property
     def account(self) -> str:
-        """The only account there is."""
+        """The only account."""
         ...
 
     @property
     def region(self) -> str:
-        """The Region it is in."""
+        """The Region of the world."""
         ...
 
     def handles(self, service: str, action: str) -> bool:
-        """Return whether *action* of *service*, named as boto3 names it, is the World's."""
+        """Return whether the world answers *action* of *service*, named as in boto3."""
         ...
 
     def execute(self, service: str, action: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Carry out *action*.
+        """Execute *action* and return its answer.
 
         Raises:
-            ApiError: As AWS would refuse it.
+            ApiError: The error that AWS would return.
         """
         ...
 
@@ -86,7 +86,7 @@ class _Regions:
 
 
 class _MotoDispatcher(BaseResponse):
-    """Answers the World's actions, and leaves the others to the moto class it is mixed into."""
+    """Answers the world's actions; the moto class that it is mixed into answers the others."""
 
     regions: ClassVar[_Regions]
 
@@ -98,7 +98,7 @@ class _MotoDispatcher(BaseResponse):
         """Return moto's triple of status, headers and body.
 
         Raises:
-            ApiError: For the application to write, as moto would not keep its status.
+            ApiError: The application writes it, because moto would not keep its status.
         """
         action = self._get_action()
         world = self.regions.world(self.region)
@@ -110,22 +110,22 @@ class _MotoDispatcher(BaseResponse):
             params = {**params, USER: user}
         result = world.execute(self.boto3_service_name, action, params)
         status, headers, body = self.serialized(ActionResult(result))
-        return status, headers, _told_apart(body)
+        return status, headers, _with_request_id(body)
 
 
-def _told_apart(body: str | bytes) -> str | bytes:
-    """Return the answer a request id of its own: moto gives all the same, and evidence names them."""
+def _with_request_id(body: str | bytes) -> str | bytes:
+    """Return *body* with a unique request id: moto's is constant, and evidence lists the ids."""
     if isinstance(body, str):
         return body.replace(">request-id<", f">{uuid.uuid4()}<", 1)
     return body.replace(b">request-id<", f">{uuid.uuid4()}<".encode(), 1)
 
 
 class MotoApplication:
-    """A WSGI application that serves the World of one Region, and of *elsewhere* the others'.
+    """A WSGI application that serves the world *home* and, for other Regions, *elsewhere*.
 
-    A World must bear being called by several threads.
-    Everything leaves it in the form that AWS clients read: what nobody here models is an
-    ``InvalidAction`` of status 400, a defect of moto's an ``InternalError`` of status 500.
+    A world must be thread-safe.
+    Every answer has the form that AWS clients read: an action that neither the world nor moto has
+    is an ``InvalidAction`` with status 400, a defect of moto an ``InternalError`` with status 500.
     """
 
     def __init__(self, home: Ec2Backend, elsewhere: Callable[[str], Ec2Backend]) -> None:
@@ -134,7 +134,7 @@ class MotoApplication:
         self._moto: WSGIApplication = DomainDispatcherApplication(self._application_of)
         with _without_default_images():
             for account, region in (_LOOKED_UP, (home.account, home.region)):
-                ec2_backends[account][region]  # moto builds it when first asked for
+                ec2_backends[account][region]  # moto creates it at the first access
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -144,8 +144,8 @@ class MotoApplication:
         except ApiError as error:
             answer = _refusal(environ, error.status, error.code, error.message)
         except (NotImplementedError, OperationNotFoundError) as gap:
-            answer = _refusal(environ, 400, "InvalidAction", f"The sandbox lacks this: {gap}")
-        except Exception:  # a server outlives the defects of what it serves
+            answer = _refusal(environ, 400, "InvalidAction", f"Not in the sandbox: {gap}")
+        except Exception:  # the server continues after a defect in moto
             log.exception("moto failed")
             answer = _refusal(environ, 500, "InternalError", "moto failed on this request")
         return answer(environ, start_response)
@@ -155,14 +155,14 @@ class MotoApplication:
             raise NotImplementedError("a service of that name")
         application = create_backend_app(service)
         if served := _RESPONSES.get(service):
-            door: Any = type("Door", (_MotoDispatcher, served), {"regions": self._regions})
-            view: Callable[..., Any] = convert_to_flask_response(door.dispatch)
+            served_here: Any = type("Served", (_MotoDispatcher, served), {"regions": self._regions})
+            view: Callable[..., Any] = convert_to_flask_response(served_here.dispatch)
             application.view_functions = dict.fromkeys(application.view_functions, view)
         return application
 
 
 def _refusal(environ: WSGIEnvironment, status: int, code: str, message: str) -> Response:
-    """Write an error in the protocol of the request's service."""
+    """Return an error response in the protocol of the request's service."""
     request = str(uuid.uuid4())
     if "HTTP_X_AMZ_TARGET" in environ:
         body = json.dumps({"__type": code, "message": message})
@@ -181,14 +181,14 @@ def _service(environ: WSGIEnvironment) -> str:
 
 
 def _credential(authorization: str) -> list[str]:
-    """Read a credential and its scope: KEY/DATE/REGION/SERVICE/aws4_request."""
+    """Return the parts of a credential: KEY/DATE/REGION/SERVICE/aws4_request."""
     _, _, scope = authorization.partition("Credential=")
     return scope.partition(",")[0].split("/")
 
 
 @contextmanager
 def _without_default_images() -> Iterator[None]:
-    """Keep moto from loading its 600 machine images, which costs a third of a second a Region."""
+    """Prevent moto from loading its 600 machine images, which takes 0.3 s per Region."""
     name = "MOTO_EC2_LOAD_DEFAULT_AMIS"
     before = os.environ.get(name)
     os.environ[name] = before or "false"

@@ -32,34 +32,34 @@ def serve(
     *,
     attentive: timedelta | None = None,
 ) -> Server:
-    """Make a server of *world*, already bound; port 0 takes a free one.
+    """Return a server of *world*, bound to *port*; port 0 stands for a free one.
 
-    With *attentive* a robot sits at the devices (``AttentiveDevices``).  A World on a
-    ``ScaledClock`` runs at that clock's pace.
+    With *attentive* a simulated engineer operates the devices (``AutoEngineerWorld``).  A world on
+    a ``ScaledClock`` runs at that clock's speed.
 
     Raises:
-        UsageError: *host* is not loopback, or the port cannot be had.
+        UsageError: *host* is not loopback, or the port cannot be bound.
     """
     listener = _listen(host, port)
     try:
         attended = AutoEngineerWorld(world, attentive)
-        door = MotoApplication(attended, cache(partial(_elsewhere, world)))
-        return Server(world, listener, Guard(WithControl(door, attended)))
+        application = MotoApplication(attended, cache(partial(_elsewhere, world)))
+        return Server(world, listener, Guard(WithControl(application, attended)))
     finally:
-        listener.close()  # a server works on its own duplicate
+        listener.close()  # The server has its own duplicate.
 
 
 def _elsewhere(world: World, region: str) -> World:
-    """Make the account's part in another Region, where nothing is."""
+    """Return an empty world of the same account in another Region."""
     return World(world.clock, world.behaviour, world.account, region, world.seed)
 
 
 KEY = "SANDBOX"
-"""Access key id and secret that the printed environment gives; the server checks neither."""
+"""Access key id and secret in the printed environment; the server checks neither."""
 
 
 class Server(AbstractContextManager["Server"]):
-    """A World that listens; entering starts it, leaving stops it and frees the port."""
+    """HTTP server of a world; entering starts it, leaving stops it and frees the port."""
 
     def __init__(self, world: World, listener: socket.socket, application: WSGIApplication) -> None:
         host, port = listener.getsockname()[:2]
@@ -70,7 +70,7 @@ class Server(AbstractContextManager["Server"]):
             "AWS_SECRET_ACCESS_KEY": KEY,
             "AWS_DEFAULT_REGION": world.region,
         }
-        """What a client needs in its environment to be served, and nothing real."""
+        """Environment variables of a client of this server, without real credentials."""
         self._server = make_server(
             host,
             port,
@@ -98,7 +98,7 @@ class Server(AbstractContextManager["Server"]):
         self._server.server_close()
 
     def wait(self) -> None:
-        """Block until SIGINT or SIGTERM; only the main thread may."""
+        """Wait until SIGINT or SIGTERM; only the main thread may call this."""
         stopped = threading.Event()
 
         def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -116,9 +116,9 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 class _QuietHandler(WSGIRequestHandler):
-    """Writes no request line: whoever serves owns the terminal.
+    """Request handler without a request log, because the terminal is the user's.
 
-    A connection ends with its answer, so that stopping leaves none open.
+    A connection ends with its answer, so that no connection is open when the server stops.
     """
 
     protocol_version = "HTTP/1.0"
@@ -128,7 +128,7 @@ class _QuietHandler(WSGIRequestHandler):
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Bind before anything slow is loaded, and without werkzeug's way of exiting."""
+    """Return a bound socket; werkzeug's own binding would exit the process on an error."""
     address = "127.0.0.1" if host == "localhost" else host
     try:
         parsed = ipaddress.ip_address(address)
@@ -139,7 +139,7 @@ def _listen(host: str, port: int) -> socket.socket:
     if not parsed.is_loopback:
         raise UsageError(
             f"the sandbox listens on loopback only, not on {host}: it checks no signature",
-            advice="Use 127.0.0.1, through an SSH tunnel if need be.",
+            advice="Use 127.0.0.1, through an SSH tunnel if necessary.",
         )
     family = socket.AF_INET if parsed.version == 4 else socket.AF_INET6  # noqa: PLR2004
     listener = socket.socket(family, socket.SOCK_STREAM)
