@@ -101,7 +101,7 @@ def _hands() -> Iterable[str]:
             ("change", *(_place(column) for column in columns)),
             (
                 (call, *(hands.WORDS.get(found[call, column], "-") for column in columns))
-                for call in hands.DEEDS
+                for call in hands.CHANGES
             ),
         )
         yield ""

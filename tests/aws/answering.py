@@ -1,4 +1,4 @@
-"""A session whose clients are answered from a table, as a door of the sandbox answers them."""
+"""A session whose clients are answered from a table, without a network."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ MARK = CallTags(MigrationId("mig-1"), attempt=2, step=3)
 REQUEST_ID = "11111111-2222-3333-4444-555555555555"
 
 NOT_THERE = object()
-"""In place of a part that AWS never leaves out: it is left out."""
+"""Marks a part that AWS always returns as missing."""
 
 Params = Mapping[str, Any]
 Answer = Mapping[str, Any] | Exception | Callable[[Params], Any]
 
 
 class Refusal(Exception):  # noqa: N818
-    """An answer that is an error of AWS's."""
+    """An error answer of AWS."""
 
     def __init__(self, code: str, message: str = "no", status: int = 400) -> None:
         super().__init__(code)
@@ -36,7 +36,7 @@ class Refusal(Exception):  # noqa: N818
 
 @cache
 def _models() -> Loader:
-    """Load botocore's service models once: EC2's alone takes a tenth of a second."""
+    """Return botocore's service models, loaded once: EC2's takes a tenth of a second."""
     return Loader()
 
 
@@ -57,7 +57,7 @@ class Answering:
 
     @property
     def operations(self) -> list[str]:
-        """The names of what was asked, in order."""
+        """The names of the called operations, in order."""
         return [name for name, _ in self.asked]
 
     def params(self, operation: str) -> Params:
@@ -65,19 +65,19 @@ class Answering:
         return [params for name, params in self.asked if name == operation][-1]
 
     def session(self) -> boto3.Session:
-        """Open a session that this answers."""
+        """Return a session with these answers."""
         within = botocore.session.Session()
         within.register_component("data_loader", _models())
         session = boto3.Session(
             "AKIATEST", "no-secret", region_name="eu-west-1", botocore_session=within
         )
-        events: Any = session.events  # its stubs deny that a handler may answer
+        events: Any = session.events  # its stubs do not allow a handler to answer
         events.register("before-parameter-build", self._note)
         events.register("before-call", self._answer)
         return session
 
     def clients(self) -> Clients:
-        """Return clients that this answers."""
+        """Return clients with these answers."""
         return Clients(self.session)
 
     def _note(self, params: Params, context: dict[str, Any], **_: object) -> None:
@@ -110,7 +110,7 @@ class Answering:
 
 
 def _hollow(model: Any) -> dict[str, Any]:
-    """Return the parts of an answer that AWS never leaves out."""
+    """Return the parts of an answer that AWS always returns."""
     members = model.output_shape.members if model.output_shape else {}
     nothing: dict[str, Any] = {"list": [], "structure": {}}
     return {

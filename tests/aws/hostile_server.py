@@ -1,4 +1,4 @@
-"""A server at the other end of a real connection, that answers as badly as a test wants."""
+"""A server on a real connection that answers as incorrectly as a test requires."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LISTS = (
 
 
 class HostileServer:
-    """Reads requests whole and has *answer* give each one's answer, on the bare socket."""
+    """Reads whole requests and calls *answer* for each, which writes to the socket."""
 
     def __init__(self, answer: Callable[[str, int], Answer]) -> None:
         self._answer = answer
@@ -37,11 +37,11 @@ class HostileServer:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL of the server."""
         return f"http://127.0.0.1:{self._listening.getsockname()[1]}"
 
     def clients(self, answer_bytes: int = ANSWER_BYTES) -> Clients:
-        """Return real clients of it."""
+        """Return real clients of the server."""
 
         def session() -> boto3.Session:
             return boto3.Session("AKIATEST", "no-secret", region_name="eu-west-1")
@@ -49,7 +49,7 @@ class HostileServer:
         return made(Clients(session, endpoint_url=self.url, answer_bytes=answer_bytes))
 
     def account(self, folder: Path) -> Account:
-        """Return an account that it answers for."""
+        """Return an account that the server answers for."""
         return Account(self.clients(), SteadyClock(), Vault(folder / "vault"))
 
     def close(self) -> None:
@@ -76,7 +76,7 @@ class HostileServer:
 
 
 def made(clients: Clients) -> Clients:
-    """Have all of *clients* made now: that takes a second of a busy machine."""
+    """Create all of *clients* now, which takes a second on a busy machine."""
     for make in (clients.reader, clients.writer, clients.sts, clients.direct_connect):
         make()
     return clients
@@ -138,14 +138,14 @@ def endless(head: str = "", piece: bytes = b"<x/>" * 4096) -> Answer:
 
 
 def never(connection: socket.socket) -> None:
-    """Read on, and say nothing."""
+    """Read without answering."""
     while connection.recv(4096):
         pass
 
 
 @contextmanager
 def served(answer: Callable[[str, int], Answer]) -> Iterator[HostileServer]:
-    """Have a server at its work."""
+    """Run a server in this context."""
     server = HostileServer(answer)
     try:
         yield server

@@ -1,4 +1,4 @@
-"""Answers over HTTP that cannot be parsed, or hardly: nothing of them gets into a message."""
+"""Unparseable HTTP answers: no part of them is in a message."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ CREATE = CreateVpnConnection(
 
 @contextmanager
 def answering(body: bytes, *, status: int = 200, raw: bytes | None = None) -> Iterator[Clients]:
-    """Answer every call with *body*, or with *raw* instead of an answer of HTTP."""
+    """Answer every call with *body*, or with *raw* instead of an HTTP answer."""
 
     def answer(request: BaseHTTPRequestHandler, _: bytes) -> None:
         if raw is not None:
@@ -80,7 +80,7 @@ def account_of(clients: Clients, place: Path) -> Account:
 
 
 def everything_in(error: BaseException) -> str:
-    """Return what a person, a log or a crash log could get to see of *error*."""
+    """Return everything of *error* that is printed or logged."""
     return "".join([*traceback.format_exception(error), repr(error), str(error)])
 
 
@@ -95,7 +95,7 @@ UNPARSEABLE = {
 
 @pytest.mark.parametrize("body", UNPARSEABLE.values(), ids=UNPARSEABLE)
 def test_a_read_that_cannot_be_parsed_is_told_by_class_status_and_length(body):
-    """The parser's error quotes the whole body; the message is short and quotes none of it."""
+    """The parser's error quotes the whole body; the message does not."""
     with answering(body) as clients, pytest.raises(AwsUnreadableError) as caught:
         describe.connections(clients.reader())
 
@@ -110,7 +110,7 @@ def test_a_read_that_cannot_be_parsed_is_told_by_class_status_and_length(body):
 
 @pytest.mark.parametrize("cut", [60, 150, 300, 380])
 def test_a_creation_whose_answer_is_cut_is_in_doubt_and_says_no_key(cut, tmp_path):
-    """The connection may exist, and its keys are in no outcome."""
+    """The connection may exist, and its keys are not in the outcome."""
     body = CREATED.format(name="x").encode()[:cut]
     with answering(body) as clients:
         outcome = account_of(clients, tmp_path).perform(CREATE, MARK)
@@ -121,8 +121,8 @@ def test_a_creation_whose_answer_is_cut_is_in_doubt_and_says_no_key(cut, tmp_pat
     assert len(outcome.why) <= LONGEST
 
 
-def test_a_creation_answered_in_no_utf_8_is_in_doubt(tmp_path):
-    """What no parser foresees is no defect of ours either."""
+def test_a_creation_answered_in_invalid_utf_8_is_in_doubt(tmp_path):
+    """An invalid encoding is an outcome, not a crash."""
     body = CREATED.format(name="\udcff").encode(errors="surrogateescape")
     with answering(body) as clients:
         outcome = account_of(clients, tmp_path).perform(CREATE, MARK)
@@ -131,8 +131,8 @@ def test_a_creation_answered_in_no_utf_8_is_in_doubt(tmp_path):
     assert KEY[:6] not in repr(outcome)
 
 
-def test_a_line_that_is_no_http_is_not_quoted(tmp_path):
-    """The HTTP library quotes the line that it cannot read."""
+def test_a_line_that_is_not_http_is_not_quoted(tmp_path):
+    """The HTTP library quotes the invalid line; the message does not."""
     with answering(b"", raw=f"{KEY}\r\n\r\n".encode()) as clients:
         outcome = account_of(clients, tmp_path).perform(CREATE, MARK)
 
@@ -142,7 +142,7 @@ def test_a_line_that_is_no_http_is_not_quoted(tmp_path):
 
 @pytest.mark.parametrize("status", [200, 400, 503])
 def test_a_service_of_json_that_answers_otherwise_is_not_quoted(status):
-    """Botocore takes a whole body that is no JSON for the message of a refusal."""
+    """Botocore uses a whole body that is not JSON as the message; this one does not."""
     with answering(f"<pre>{KEY}</pre>".encode(), status=status) as clients:
         found = direct_connect(clients, VpnGatewayId("vgw-1"))
         _, unread = quotas(clients)
@@ -153,7 +153,7 @@ def test_a_service_of_json_that_answers_otherwise_is_not_quoted(status):
 
 
 def test_a_long_message_of_a_refusal_is_shortened(tmp_path):
-    """What is waited for is logged with every look."""
+    """A long message is shortened, because it is logged with every observation."""
     body = (
         "<Response><Errors><Error><Code>IncorrectState</Code>"
         f"<Message>{'long ' * 9999}</Message></Error></Errors><RequestID>r-1</RequestID></Response>"
@@ -167,8 +167,8 @@ def test_a_long_message_of_a_refusal_is_shortened(tmp_path):
 @pytest.mark.parametrize(
     "name", ["\x1b[2J", "\x00", "&#27;[2J", "&#x1B;", "&#xD800;", "\ufffe", "&#xFFFFFF;"]
 )
-def test_a_control_character_in_a_tag_stops_nothing(name):
-    """Whoever may tag can write one; every other part of the answer is as it was."""
+def test_a_control_character_in_a_tag_is_replaced(name):
+    """A control character in a tag is replaced; the rest of the answer is unchanged."""
     with answering(DESCRIBED.format(name=name).encode()) as clients:
         (row,) = describe.connections(clients.reader())
 
@@ -182,7 +182,7 @@ def test_a_control_character_in_a_tag_stops_nothing(name):
     "good", ["tab\tand\r\nlines", "&#9;&#10;&#13;", "&#x1F600; \U0001f600", "&amp;#27;", "&lt;"]
 )
 def test_what_xml_allows_is_left_as_it_is(good):
-    """An answer that is good already is not altered by a byte."""
+    """A valid answer is not altered."""
     body = DESCRIBED.format(name=good).encode()
 
     assert without_characters_xml_forbids(body) == body

@@ -34,7 +34,7 @@ NAMED = "cisco systems, inc./CSRv AMI/IOS 12.4+ / 15"
 
 
 def connections(**rows: dict[str, Any] | None) -> Any:
-    """Answer DescribeVpnConnections for each id; one that is None is not found."""
+    """Return answers of DescribeVpnConnections by id; one that is None is not found."""
     world = {
         OLD: {"State": "available", "CustomerGatewayConfiguration": OLD_DOCUMENT},
         NEW: {"State": "available", "CustomerGatewayConfiguration": NEW_DOCUMENT},
@@ -52,7 +52,7 @@ def connections(**rows: dict[str, Any] | None) -> Any:
 
 
 def an_ec2(**answers: Any) -> Answering:
-    """Build an EC2 that shows both connections and has a sample."""
+    """Return an EC2 that shows both connections and has a sample."""
     return Answering(
         {
             "DescribeVpnConnections": connections(),
@@ -66,7 +66,7 @@ def an_ec2(**answers: Any) -> Answering:
 
 
 def device_folder(**more: Any) -> ArchiveConfiguration:
-    """Build the change that makes the new connection's folder."""
+    """Return the change that creates the new connection's folder."""
     return ArchiveConfiguration(NEW, replaces=OLD, **{"device_type": NAMED, **more})
 
 
@@ -77,7 +77,7 @@ def vault(tmp_path) -> Vault:
 
 
 def archive(change: ArchiveConfiguration, answering: Answering, vault: Vault) -> Outcome:
-    """Perform *change*."""
+    """Perform *change* and return its outcome."""
     return Account(answering.clients(), VirtualClock(), vault).perform(change, MARK)
 
 
@@ -90,7 +90,7 @@ class TestOldConnection:
     """Step 4, and step 11, keep the old configuration."""
 
     def test_as_ec2_gave_it(self, vault):
-        """The configuration is kept as it came, and the outcome has its hash (case 70)."""
+        """The configuration is kept unchanged, and the outcome has its hash (case 70)."""
         outcome = archive(ArchiveConfiguration(OLD), an_ec2(), vault)
 
         sha = hashlib.sha256(OLD_DOCUMENT.encode()).hexdigest()
@@ -99,7 +99,7 @@ class TestOldConnection:
         assert vault.holds(OLD, "configuration.xml", sha)
 
     def test_unreadable_is_kept_too(self, vault):
-        """A configuration that we cannot read is kept all the same."""
+        """An invalid configuration is kept too."""
         row = {"State": "available", "CustomerGatewayConfiguration": "not XML"}
         answering = an_ec2(DescribeVpnConnections=connections(old=row))
 
@@ -108,7 +108,7 @@ class TestOldConnection:
 
     @pytest.mark.parametrize("state", ["deleting", "available"])
     def test_not_shown(self, vault, state):
-        """Where EC2 shows none, a note says so in its place and the step goes on."""
+        """If EC2 shows none, a note is kept in its place and the step continues."""
         answering = an_ec2(DescribeVpnConnections=connections(old={"State": state}))
         outcome = archive(ArchiveConfiguration(OLD), answering, vault)
 
@@ -119,17 +119,17 @@ class TestOldConnection:
         assert vault.holds(OLD, name, outcome.files["vpn-old"])
 
     def test_not_listed(self, vault):
-        """A connection that is not listed is waited for: it may be too new (domain.md 2.3)."""
+        """A connection that is not listed is retried: it may be too new (domain.md 2.3)."""
         answering = an_ec2(DescribeVpnConnections=connections(old=None))
 
         assert isinstance(archive(ArchiveConfiguration(OLD), answering, vault), Later)
 
 
 class TestDeviceFolder:
-    """What the engineer at the device gets."""
+    """Files for the device engineer."""
 
     def test_files(self, vault):
-        """Configuration, sample and sheet lie in the new connection's folder; no key is told."""
+        """Configuration, sample and sheet are in the new connection's folder; no key is printed."""
         outcome = archive(device_folder(), an_ec2(), vault)
 
         found = files(vault, NEW)
@@ -157,7 +157,7 @@ class TestDeviceFolder:
         }
 
     def test_ikev1(self, vault):
-        """A recommended sample is never asked for with IKEv1 (case 38)."""
+        """A recommended sample is never requested with IKEv1 (case 38)."""
         answering = an_ec2()
         archive(device_folder(ike_version="ikev1"), answering, vault)
 
@@ -194,7 +194,7 @@ class TestDeviceFolder:
         ],
     )
     def test_no_sample(self, vault, change, answers, why):
-        """Without a sample the folder is made all the same, and the sheet says why."""
+        """Without a sample the folder is created, and the sheet has the reason."""
         outcome = archive(change, an_ec2(**answers), vault)
 
         assert isinstance(outcome, Performed)
@@ -202,14 +202,14 @@ class TestDeviceFolder:
         assert why in files(vault, NEW)["sheet.md"]
 
     def test_a_sample_that_may_come_later(self, vault):
-        """A sample that is only throttled is waited for."""
+        """A throttled sample is retried."""
         throttled = Refusal("RequestLimitExceeded", status=503)
         answering = an_ec2(GetVpnConnectionDeviceSampleConfiguration=throttled)
 
         assert isinstance(archive(device_folder(), answering, vault), Later)
 
     def test_chosen_options(self, vault):
-        """What the connection was created with is on the sheet, and no key comes with it twice."""
+        """The chosen options are on the sheet, without a second copy of the key."""
         options = [
             {
                 "OutsideIpAddress": NEW_ENDS[0].outside,
@@ -234,7 +234,7 @@ class TestDeviceFolder:
         assert page.count(NEW_KEYS[0]) == 1
 
     def test_old_connection_gone(self, vault):
-        """With the old connection gone the sheet shows the new one alone."""
+        """Without the old connection the sheet shows only the new one."""
         answering = an_ec2(DescribeVpnConnections=connections(old=None))
 
         assert isinstance(archive(device_folder(), answering, vault), Performed)
@@ -243,7 +243,7 @@ class TestDeviceFolder:
         assert NEW_KEYS[1] in page
 
     def test_configuration_that_cannot_be_read(self, vault):
-        """A configuration that we cannot read is kept, and the sheet points at it."""
+        """An invalid configuration is kept, and the sheet names its file."""
         row = {"State": "available", "CustomerGatewayConfiguration": a_document(OLD_ENDS[:1])}
         answering = an_ec2(DescribeVpnConnections=connections(new=row))
 
@@ -251,7 +251,7 @@ class TestDeviceFolder:
         assert "configuration.xml has it as EC2 returned it." in files(vault, NEW)["sheet.md"]
 
     def test_keys_in_secrets_manager(self, vault):
-        """Where AWS keeps the keys, the sheet names the secret."""
+        """If AWS keeps the keys, the sheet names the secret."""
         ends = tuple(type(e)(e.outside, e.inside) for e in NEW_ENDS)
         row = {
             "State": "available",
@@ -265,17 +265,17 @@ class TestDeviceFolder:
 
 
 class TestFailing:
-    """Archiving that fails is an outcome too."""
+    """A failed archiving is an outcome."""
 
     def test_offline(self, vault):
-        """Without a way to AWS it is done later."""
+        """Without a connection to AWS it is retried."""
         gone = botocore.EndpointConnectionError(endpoint_url="https://ec2")
         answering = an_ec2(DescribeVpnConnections=gone)
 
         assert isinstance(archive(ArchiveConfiguration(OLD), answering, vault), Later)
 
     def test_denied(self, vault):
-        """Without the permission it is refused, and the action named."""
+        """Without the permission it is refused, and the action is named."""
         answering = an_ec2(DescribeVpnConnections=Refusal("UnauthorizedOperation", status=403))
         outcome = archive(ArchiveConfiguration(OLD), answering, vault)
 
@@ -283,7 +283,7 @@ class TestFailing:
         assert "ec2:DescribeVpnConnections" in outcome.message
 
     def test_vault_that_cannot_be_written(self, tmp_path):
-        """Where the files cannot be written nothing is claimed to be archived."""
+        """If the files cannot be written, nothing is reported as archived."""
         (tmp_path / "in-the-way").write_text("")
         outcome = archive(ArchiveConfiguration(OLD), an_ec2(), Vault(tmp_path / "in-the-way"))
 

@@ -1,4 +1,4 @@
-"""No key leaves this room but into the vault and back to EC2: everything said is searched."""
+"""No key leaves the package except to the vault and to EC2: all output is searched."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ DEVICE = "Cisco Systems, Inc./CSRv AMI/IOS 12.4+"
 
 
 def everything(account: Account, world: World) -> Iterator[str]:
-    """Do all that keys are near to, and give everything that comes of it, as text."""
+    """Do everything that handles keys, and return all its output as text."""
     survey = account.survey(OLD)
     yield repr(survey)
     yield msgspec.json.encode(survey).decode()
@@ -73,7 +73,7 @@ def everything(account: Account, world: World) -> Iterator[str]:
 
 
 def said(account: Account, world: World) -> str:
-    """Return everything that is said, an error's whole traceback included."""
+    """Return all output, including the whole traceback of an error."""
     pieces: list[str] = []
     try:
         pieces.extend(everything(account, world))
@@ -84,12 +84,12 @@ def said(account: Account, world: World) -> str:
 
 
 def the_world() -> World:
-    """Build a world with three connections."""
+    """Return a world with three connections."""
     return load_world(bundled("three-connections"), VirtualClock())
 
 
 def test_nothing_says_a_key(tmp_path: Path, caplog: pytest.LogCaptureFixture):
-    """A whole preparation says no key in values, plan text, logs, environment or arguments."""
+    """A preparation has no key in values, plan text, logs, environment or arguments."""
     world, vault = the_world(), Vault(tmp_path / "devices")
     account = Account(Clients(lambda: session_for(world)), VirtualClock(), vault)
 
@@ -99,7 +99,7 @@ def test_nothing_says_a_key(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     assert "Traceback" not in text
     assert [key for key in world.keys if key in text] == []
     kept = "".join(path.read_text() for path in vault.root.glob("*/*"))
-    assert any(key in kept for key in world.keys)  # else the search above proves nothing
+    assert any(key in kept for key in world.keys)  # Otherwise the search above proves nothing.
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_nothing_says_a_key(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     ],
 )
 def test_no_failure_says_a_key(tmp_path, caplog, action, kind):
-    """However a call fails that carries keys, there or back, none is said."""
+    """A failed call with keys in its request or answer shows no key."""
     world = the_world()
     faults = Faults([Fault(action, kind, times=0)])
     clients = Clients(lambda: session_for(world, faults=faults))
@@ -134,7 +134,7 @@ def test_no_failure_says_a_key(tmp_path, caplog, action, kind):
 
 
 def test_a_key_that_ec2_quotes_is_not_said(tmp_path, caplog):
-    """EC2 quotes a parameter that it refuses; a re-used key is blanked in its words."""
+    """EC2 quotes a refused parameter; a reused key is removed from its message."""
     world = the_world()
     rows = world.execute("ec2", "DescribeVpnConnections", {"VpnConnectionIds": [LONDON]})
     sent = parse(rows["VpnConnections"][0]["CustomerGatewayConfiguration"]).keys

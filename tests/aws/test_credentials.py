@@ -1,4 +1,4 @@
-"""How long credentials last and how far our clock is off, as botocore shows it."""
+"""Validity of credentials and offset of the clock, from botocore."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LATER = datetime(2099, 3, 1, 12, 0, tzinfo=UTC)
 
 @pytest.fixture
 def keys(monkeypatch):
-    """Keys in the environment, and a Region."""
+    """Set keys and a Region in the environment."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "no-secret")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
@@ -29,20 +29,20 @@ def found():
     return Clients(lambda: session(None, None)).credentials()
 
 
-def test_keys_of_a_user_do_not_end(keys):
-    """An access key without a session token has no end."""
+def test_keys_of_a_user_do_not_expire(keys):
+    """An access key without a session token does not expire."""
     assert found() == Credentials(Renewal.NEEDLESS)
 
 
-def test_a_session_token_ends_nobody_knows_when(keys):
-    """Keys that were copied with their token end, and do not say when."""
+def test_a_session_token_expires_at_an_unknown_time(keys):
+    """Keys with a copied session token expire at an unknown time."""
     keys.setenv("AWS_SESSION_TOKEN", "token")
 
     assert found() == Credentials(Renewal.BY_A_PERSON)
 
 
 def test_an_expiry_beside_the_keys_is_read(keys):
-    """What exports credentials may say until when; read again they are the same."""
+    """An expiry in the environment is read; the same keys are returned again."""
     keys.setenv("AWS_SESSION_TOKEN", "token")
     keys.setenv("AWS_CREDENTIAL_EXPIRATION", LATER.isoformat())
 
@@ -50,7 +50,7 @@ def test_an_expiry_beside_the_keys_is_read(keys):
 
 
 def test_what_a_command_gives_is_renewed(keys, tmp_path):
-    """Credentials that botocore got from a command are got again when they end."""
+    """Credentials from a command are renewed by botocore."""
     given = '{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "s", "SessionToken": "t", '
     given += f'"Expiration": "{LATER.isoformat()}"}}'
     (tmp_path / "given.json").write_text(given)
@@ -76,14 +76,14 @@ def test_what_a_command_gives_is_renewed(keys, tmp_path):
     ],
 )
 def test_the_date_on_an_answer_is_compared(date, ahead):
-    """Our clock is compared with AWS's by the Date of an answer, where it has a good one."""
+    """The clock is compared with the Date of an answer, if it is valid."""
     headers = {} if date is None else {"date": date}
 
     assert clock_offset({"ResponseMetadata": {"HTTPHeaders": headers}}, NOON) == ahead
 
 
 def test_an_answer_without_headers_tells_nothing():
-    """An endpoint that dates nothing leaves the clock unknown."""
+    """Without a Date the offset is unknown."""
     who = Reader(
         Answering({"GetCallerIdentity": {"Account": "1"}}).clients(), VirtualClock()
     ).identity()

@@ -12,7 +12,7 @@ from tests.aws.answering import MARK, REQUEST_ID, Answering, Refusal
 from tests.devices.documents import OLD_KEYS, Ends, a_document
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.commands import one_line
+from vpnmigrate.errors.commands import one_line
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model import changes
 from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Performed, Refused
@@ -34,7 +34,7 @@ ROLE = Role("connection/vpn-old")
 
 @pytest.fixture
 def perform(tmp_path):
-    """Give a way to perform a change against a table of answers."""
+    """Return a function that performs a change against a table of answers."""
 
     def performed(change: changes.AwsChange, answering: Answering) -> Outcome:
         account = Account(answering.clients(), VirtualClock(), Vault(tmp_path / "vault"))
@@ -44,7 +44,7 @@ def perform(tmp_path):
 
 
 def a_connection(**more: Any) -> changes.CreateVpnConnection:
-    """Build the creation of a BGP connection."""
+    """Return the creation of a BGP connection."""
     return changes.CreateVpnConnection(
         ROLE,
         **{
@@ -58,7 +58,7 @@ def a_connection(**more: Any) -> changes.CreateVpnConnection:
 
 
 def our_tags(role: str, **more: str) -> list[dict[str, str]]:
-    """Return the tags that a creation in *role* carries, sorted by key."""
+    """Return the program's tags of a creation in *role*, sorted by key."""
     tags = {
         **more,
         "vpnmigrate:attempt": "2",
@@ -149,7 +149,7 @@ PLAIN: list[tuple[changes.AwsChange, str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("change", "operation", "params"), PLAIN)
 def test_one_call(perform, change, operation, params):
-    """A change is one call, the one it names, with its values and its request id kept."""
+    """A change is the one call that it names, with its values, and its request id is kept."""
     answering = Answering()
 
     assert perform(change, answering) == Performed(request_id=REQUEST_ID)
@@ -158,7 +158,7 @@ def test_one_call(perform, change, operation, params):
 
 
 def test_every_change_is_performed():
-    """The changes tested here are all there are."""
+    """The changes tested here are all kinds of change."""
     tested = {type(change) for change, _, _ in PLAIN} | {
         changes.CreateVpnGateway,
         changes.CreateVpnConnection,
@@ -171,10 +171,10 @@ def test_every_change_is_performed():
 
 
 class TestCreating:
-    """Creations carry the tags by which they are found again."""
+    """Creations have the tags by which they are found again."""
 
     def test_gateway(self, perform):
-        """A gateway is created with its ASN, the user's tags and ours, in the one call."""
+        """A gateway is created with its ASN, the user's tags and the program's, in one call."""
         answering = Answering({"CreateVpnGateway": {"VpnGateway": {"VpnGatewayId": "vgw-9"}}})
         change = changes.CreateVpnGateway(Role("gateway"), asn=64600, tags=(("Name", "office"),))
 
@@ -196,14 +196,14 @@ class TestCreating:
         ]
 
     def test_default_asn(self, perform):
-        """Without an ASN none is sent, and AWS takes its default."""
+        """Without an ASN none is sent, and AWS uses its default."""
         answering = Answering()
         perform(changes.CreateVpnGateway(Role("gateway")), answering)
 
         assert "AmazonSideAsn" not in answering.params("CreateVpnGateway")
 
     def test_our_tags_win(self, perform):
-        """A user tag cannot take the place of one of ours."""
+        """A user tag cannot replace a tag of the program."""
         answering = Answering()
         tags = (("vpnmigrate:migration", "another"),)
         perform(changes.CreateVpnGateway(Role("gateway"), tags=tags), answering)
@@ -263,14 +263,14 @@ class TestCreatingConnections:
 
     @pytest.mark.parametrize("cidrs", [(), ("169.254.9.0/30",), ("169.254.9.0/30",) * 2])
     def test_always_two_tunnels(self, perform, cidrs):
-        """Two tunnels are always spelt out, and AWS never starts one (cases 30 and 31)."""
+        """Two tunnels are always sent, and AWS never starts one (cases 30 and 31)."""
         tunnels = self.tunnels(perform, a_connection(inside_cidrs=cidrs))
 
         assert [tunnel["StartupAction"] for tunnel in tunnels] == ["add", "add"]
         assert [t["TunnelInsideCidr"] for t in tunnels if "TunnelInsideCidr" in t] == list(cidrs)
 
     def test_options(self, perform):
-        """The plan's tunnel options are sent for both tunnels, as EC2 wants them."""
+        """The plan's tunnel options are sent for both tunnels, in EC2's form."""
         options = TunnelOptions(
             ike_versions=("ikev2",),
             phase1_encryption=("AES256", "AES256-GCM-16"),
@@ -299,7 +299,7 @@ class TestCreatingConnections:
         }
 
     def test_secrets_manager(self, perform):
-        """Keys that AWS is to keep are asked for as such, and none is sent."""
+        """Keys in Secrets Manager are requested, and none is sent."""
         answering = Answering()
         tunnels = self.tunnels(perform, a_connection(keys=KeyMode.SECRETS_MANAGER), answering)
 
@@ -307,7 +307,7 @@ class TestCreatingConnections:
         assert not any("PreSharedKey" in tunnel for tunnel in tunnels)
 
     def test_reused_keys(self, perform):
-        """Keys that are re-used are read from the old connection and sent, by outside address."""
+        """Reused keys are read from the old connection and sent, by outside address."""
         row = {"VpnConnectionId": "vpn-old", "CustomerGatewayConfiguration": a_document()}
         answering = Answering({"DescribeVpnConnections": {"VpnConnections": [row]}})
         tunnels = self.tunnels(perform, a_connection(keys=KeyMode.REUSE), answering)
@@ -324,7 +324,7 @@ class TestCreatingConnections:
         ],
     )
     def test_keys_that_are_not_shown(self, perform, document):
-        """Without the old keys nothing is created, and the operator is told what to plan."""
+        """Without the old keys nothing is created, and the advice names the playbook."""
         row = {"VpnConnectionId": "vpn-old", "CustomerGatewayConfiguration": document}
         answering = Answering({"DescribeVpnConnections": {"VpnConnections": [row]}})
         outcome = perform(a_connection(keys=KeyMode.REUSE), answering)
@@ -334,7 +334,7 @@ class TestCreatingConnections:
         assert answering.operations == ["DescribeVpnConnections"]
 
     def test_a_refused_key_is_not_quoted(self, perform):
-        """When EC2 quotes a key that it refuses, the outcome does not."""
+        """If EC2 quotes a refused key, the outcome does not."""
         row = {"VpnConnectionId": "vpn-old", "CustomerGatewayConfiguration": a_document()}
         refusal = Refusal("InvalidParameterValue", f"Value ({OLD_KEYS[1]}) for preSharedKey is bad")
         answering = Answering(
@@ -350,7 +350,7 @@ class TestCreatingConnections:
 
 
 class TestFailing:
-    """A call that fails is an outcome, never an exception."""
+    """A failed call is an outcome, never an exception."""
 
     @pytest.mark.parametrize(
         ("answer", "kind"),
@@ -364,7 +364,7 @@ class TestFailing:
     )
     @pytest.mark.parametrize("change", [a_connection(), changes.EnablePropagation(TABLE, GATEWAY)])
     def test_outcomes(self, perform, change, answer, kind):
-        """What EC2 refuses, and what it never answers, is told by the outcome."""
+        """The outcome shows what EC2 refuses and what it does not answer."""
         answering = Answering({change.call: answer})
 
         assert isinstance(perform(change, answering), kind)
@@ -376,8 +376,8 @@ class TestFailing:
 
         assert isinstance(perform(change, Answering()), Refused)
 
-    def test_credentials_are_looked_for_afresh(self, tmp_path):
-        """A change refused for expired credentials is done with new ones when tried again."""
+    def test_credentials_are_loaded_again(self, tmp_path):
+        """A change refused for expired credentials succeeds with new ones at the next attempt."""
         change = changes.AttachVpnGateway(GATEWAY, VPC)
         expired = Answering({"AttachVpnGateway": Refusal("ExpiredToken")})
         sessions = [expired.session(), Answering().session()]

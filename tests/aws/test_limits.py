@@ -1,4 +1,4 @@
-"""Answers that come slowly, in pages without end, or at a length that no memory holds."""
+"""Limits for answers that are slow, endlessly paged, or too long."""
 
 from __future__ import annotations
 
@@ -45,24 +45,24 @@ from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.model.ec2 import VpcId, VpnGatewayId
 
 SOON = timedelta(seconds=1)
-"""A limit that a test can wait for."""
+"""A limit short enough for a test."""
 LATE = 15.0
-"""Seconds: far more than any of these takes on a busy machine, far less than without a limit."""
+"""Seconds: more than any of these tests takes on a busy machine, less than without a limit."""
 ATTACH = AttachVpnGateway(VpnGatewayId("vgw-1"), VpcId("vpc-1"))
 
 
 def attended(attend: Callable[[InFlight], str]) -> Callable[[], Callable[[InFlight], str]]:
-    """Have the same attendant for every call."""
+    """Return *attend* for every call."""
     return lambda: attend
 
 
 def call_threads() -> list[threading.Thread]:
-    """List the threads that make calls."""
+    """Return the threads that make calls."""
     return [each for each in threading.enumerate() if each.name == "aws-call"]
 
 
 def none_is_left() -> bool:
-    """Wait until no thread makes a call; tell whether that came."""
+    """Return whether all call threads end within a time."""
     end = time.monotonic() + LATE
     while call_threads() and time.monotonic() < end:
         time.sleep(0.02)
@@ -73,8 +73,8 @@ class TestASlowAnswer:
     @pytest.mark.parametrize(
         "start", [STATUS_LINE, HEADERS, BODY, UNTIL_CLOSED, CHUNK_SIZE, CHUNK, ERROR]
     )
-    def test_is_an_unreadable_one_wherever_it_trickles(self, tmp_path: Path, start: bytes) -> None:
-        """No byte comes late enough for a time-out, and the read ends all the same."""
+    def test_that_trickles_is_unreadable(self, tmp_path: Path, start: bytes) -> None:
+        """No byte is late enough for a time-out, and the read ends at its limit."""
         with served(lambda _action, _nth: trickle(start)) as server:
             began = time.monotonic()
             account = server.account(tmp_path)
@@ -90,7 +90,7 @@ class TestASlowAnswer:
             assert none_is_left()  # its connection was closed, so its thread ends
 
     def test_of_sts_counts_too(self, tmp_path: Path) -> None:
-        """At the gates and when planning."""
+        """The limit includes calls of STS."""
         with served(lambda _action, _nth: trickle(BODY)) as server:
             account = server.account(tmp_path)
 
@@ -99,8 +99,8 @@ class TestASlowAnswer:
             ):
                 CallThreads().read("STS", SOON, account.identity, unattended)
 
-    def test_is_not_asked_for_again_by_a_thread_that_was_left(self, tmp_path: Path) -> None:
-        """Botocore repeats what fails; not for a call that nobody waits for."""
+    def test_is_not_retried_by_an_abandoned_thread(self, tmp_path: Path) -> None:
+        """Botocore does not retry an abandoned call."""
         with served(lambda _action, _nth: trickle(BODY)) as server:
             account = server.account(tmp_path)
 
@@ -112,8 +112,8 @@ class TestASlowAnswer:
             assert none_is_left()
             assert server.actions == ["DescribeVpnGateways"]
 
-    def test_has_the_session_opened_anew(self) -> None:
-        """What held it up, such as whoever lends the credentials, holds up no other call."""
+    def test_opens_a_new_session(self) -> None:
+        """The next call opens a new session and is not blocked by the abandoned one."""
         held_up, renewed = threading.Event(), threading.Event()
         opened: list[str] = []
 
@@ -138,8 +138,8 @@ class TestASlowAnswer:
         held_up.set()
         assert none_is_left()
 
-    def test_whoever_attends_hears_how_long_it_takes(self, tmp_path: Path) -> None:
-        """Again and again while it is awaited."""
+    def test_calls_the_hook_with_its_duration(self, tmp_path: Path) -> None:
+        """The hook is called repeatedly during the wait."""
         heard: list[InFlight] = []
 
         def attend(call: InFlight) -> str:
@@ -158,8 +158,8 @@ class TestASlowAnswer:
         assert heard[-1].limit == SOON
         assert heard[0].waited < heard[-1].waited
 
-    def test_is_waited_for_no_longer_than_whoever_attends_wants(self, tmp_path: Path) -> None:
-        """An order ends the wait within seconds, whatever the limit."""
+    def test_is_abandoned_at_an_order(self, tmp_path: Path) -> None:
+        """An order ends the wait within seconds, before the limit."""
         with served(lambda _action, _nth: never) as server:
             account = server.account(tmp_path)
             began = time.monotonic()
@@ -174,8 +174,8 @@ class TestASlowAnswer:
 
             assert time.monotonic() - began < LATE
 
-    def test_is_left_by_what_whoever_attends_raises(self, tmp_path: Path) -> None:
-        """Such as a signal's wish, which ends the run there."""
+    def test_is_abandoned_by_an_exception_of_the_hook(self, tmp_path: Path) -> None:
+        """An exception of the hook, for example for a signal, abandons the call."""
 
         def stop(_: InFlight) -> str:
             raise InterruptedRunError("SIGINT received")
@@ -192,8 +192,8 @@ class TestASlowAnswer:
 
 
 class TestThreadsLeftBehind:
-    def test_are_so_many_at_most(self) -> None:
-        """At the bound nothing more is asked, and that is said; once one ends there is room."""
+    def test_have_a_maximum_number(self) -> None:
+        """At the maximum no further call starts, with a message; when one ends there is room."""
         stuck = threading.Event()
         calls = CallThreads()
         for _ in range(MOST_LEFT):
@@ -215,7 +215,7 @@ class TestThreadsLeftBehind:
         assert calls.read("the observation", SOON * LATE, lambda: "seen", unattended) == "seen"
 
     def test_do_not_keep_the_process(self) -> None:
-        """Python waits for threads that are no daemons when it ends."""
+        """Abandoned threads are daemons, so the process can exit."""
         stuck = threading.Event()
         with pytest.raises(AwsUnreadableError):
             CallThreads().read("it", SOON, lambda: stuck.wait(LATE), attended(lambda _: "enough"))
@@ -223,8 +223,8 @@ class TestThreadsLeftBehind:
         assert all(each.daemon for each in call_threads())
         stuck.set()
 
-    def test_share_nothing_that_a_later_look_reads(self, tmp_path: Path) -> None:
-        """A look that was left may still put its rows in order while the next one is made."""
+    def test_share_no_data_with_a_later_observation(self, tmp_path: Path) -> None:
+        """An abandoned observation shares no data with the next one."""
         reading, go_on = threading.Event(), threading.Event()
         rows = [{"VpnGatewayId": "vgw-1", "State": "available", "VpcAttachments": []}]
 
@@ -258,7 +258,7 @@ class TestThreadsLeftBehind:
 
 class TestAChange:
     def test_without_an_answer_in_time_is_in_doubt_and_was_sent_once(self, tmp_path: Path) -> None:
-        """Nobody knows what became of it, so only a look can tell."""
+        """A call without an answer in time is in doubt, and was sent once."""
         with served(lambda _action, _nth: trickle(BODY)) as server:
             account = server.account(tmp_path)
             calls = CallThreads(change_limit=SOON)
@@ -271,7 +271,7 @@ class TestAChange:
             assert server.actions == ["AttachVpnGateway"]
 
     @pytest.mark.parametrize("nth", [1, 2])
-    def test_that_could_not_be_sent_in_time_never_is(self, nth: int) -> None:
+    def test_that_was_not_sent_in_time_is_never_sent(self, nth: int) -> None:
         """A connection that stands only after the run gave the call up carries no request.
 
         Here whoever is asked holds the call up, as credentials or a slow name would: before the
@@ -301,8 +301,8 @@ class TestAChange:
             assert none_is_left()
             assert server.actions == []
 
-    def test_is_asked_about_once_more_when_its_connection_stands(self, tmp_path: Path) -> None:
-        """Another process may have taken the run over while a connection was made."""
+    def test_is_guarded_again_when_its_connection_is_open(self, tmp_path: Path) -> None:
+        """Another process may have taken over the run while the connection was made."""
         asked: list[str] = []
 
         def taken_over() -> None:
@@ -324,7 +324,7 @@ class TestAChange:
             assert server.actions == []
 
     def test_others_of_its_batch_are_answered(self, tmp_path: Path) -> None:
-        """One that hangs holds up no other, and each answer has its own number."""
+        """A hanging call blocks no other, and each answer has its index."""
         with served(lambda _action, nth: never if nth == 1 else whole()) as server:
             account = server.account(tmp_path)
             calls = CallThreads(2, change_limit=2 * SOON)
@@ -340,7 +340,7 @@ class TestAChange:
     def test_an_order_leaves_it_in_doubt_after_a_grace_and_begins_no_other(
         self, tmp_path: Path
     ) -> None:
-        """An abort takes effect within seconds; what was not under way is put off."""
+        """An abort takes effect within seconds; calls not yet started are postponed."""
         with served(lambda _action, _nth: never) as server:
             account = server.account(tmp_path)
             began = time.monotonic()
@@ -363,7 +363,7 @@ class TestSize:
         "head", ["", "Transfer-Encoding: chunked\r\n", "Content-Encoding: gzip\r\n"]
     )
     def test_an_answer_without_end_is_an_unreadable_one(self, head: str) -> None:
-        """Read in pieces, up to the limit, and never whole."""
+        """An endless answer is read in pieces, up to the limit."""
         with served(lambda _action, _nth: endless(head)) as server:
             client = server.clients(answer_bytes=2**20).reader()
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -375,8 +375,8 @@ class TestSize:
             assert grown < 32 * 1024  # KiB
             assert server.actions == ["DescribeVpnGateways"]
 
-    def test_a_look_reads_so_much_in_all(self) -> None:
-        """Many pages, each of a good size, may not fill the memory either."""
+    def test_an_observation_has_a_total_limit(self) -> None:
+        """Many large pages of one observation have a limit too."""
         page = whole(f"<routeTableSet/><!--{'x' * 100_000}-->")
         with served(lambda _action, _nth: page) as server:
             client = server.clients().reader()
@@ -388,8 +388,8 @@ class TestSize:
                 with pytest.raises(UnexpectedAnswerError, match="answers to one call"):
                     client.describe_route_tables()
 
-    def test_an_endless_answer_to_a_look_is_told_as_unreadable(self, tmp_path: Path) -> None:
-        """With all that lies between: botocore, the observation, the limits of a run."""
+    def test_an_endless_answer_to_an_observation_is_unreadable(self, tmp_path: Path) -> None:
+        """The whole path: botocore, the observation, the limits of a run."""
         with served(lambda _action, _nth: endless()) as server:
             account = server.account(tmp_path)
 
@@ -399,13 +399,13 @@ class TestSize:
 
 class TestPages:
     def test_are_read_to_the_last(self) -> None:
-        """As many as there are, up to the limit."""
+        """Every page is read, up to the limit."""
         found = list(pages(lambda **asked: _page(asked, last=PAGES - 1)))
 
         assert [each["n"] for each in found] == list(range(PAGES))
 
-    def test_without_end_are_no_answer(self) -> None:
-        """Each has another token, and there is always one more."""
+    def test_without_end_are_invalid(self) -> None:
+        """Endless pages with different tokens are an invalid answer."""
         found = pages(lambda **asked: _page(asked, last=10**9))
 
         assert [next(found)["n"] for _ in range(PAGES)] == list(range(PAGES))
@@ -413,8 +413,8 @@ class TestPages:
             next(found)
 
     @pytest.mark.parametrize("circle", [1, 2, 5])
-    def test_that_lead_back_are_no_answer(self, circle: int) -> None:
-        """The same token twice: at once, or some pages later."""
+    def test_with_a_repeated_token_are_invalid(self, circle: int) -> None:
+        """A repeated token, at once or later, is an invalid answer."""
 
         def ask(**asked: Any) -> dict[str, Any]:
             page = _page(asked, last=10**9)
@@ -437,7 +437,7 @@ class TestPages:
         ],
     )
     def test_of_every_list_have_the_limit(self, operation: str, field: str, list_: str) -> None:
-        """A survey asks for all of them."""
+        """Every list of a survey has the limit."""
         asked: list[int] = []
 
         def more(_: object) -> dict[str, object]:
@@ -469,13 +469,13 @@ def _page(asked: dict[str, Any], last: int) -> dict[str, Any]:
 
 
 class TestAnAllowance:
-    def test_lets_nothing_leave_after_its_time(self) -> None:
-        """Whether or not somebody has left it by then."""
+    def test_allows_no_request_after_its_time(self) -> None:
+        """After its time to send, an allowance refuses every request."""
         with pytest.raises(NotSentError, match="not sent"):
             Allowance(SOON, -SOON).require_time()
 
     def test_is_of_one_thread(self) -> None:
-        """A call that is made beside it has its own, or none."""
+        """Each thread has its own allowance, or none."""
         allowance = Allowance(SOON, SOON)
         allowance.leave()
         with served(lambda _action, _nth: whole()) as server:
@@ -488,7 +488,7 @@ class TestAnAllowance:
 
 
 def test_a_limited_account_is_asked_in_other_threads(tmp_path: Path) -> None:
-    """Whatever the runner asks goes through the limits."""
+    """Every read and change of the runner has limits."""
     with served(lambda _action, _nth: whole()) as server:
         account = server.account(tmp_path)
         ec2 = LimitedEc2(account, CallThreads(), unattended)

@@ -1,4 +1,4 @@
-"""How this host reaches an endpoint, asked of its own resolver and routing table."""
+"""The network path to an endpoint, from the resolver and the routing table."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def _no_proxy(monkeypatch):
 
 
 def test_an_endpoint_is_reached_at_its_own_address():
-    """A path names the service, the addresses of its endpoint and this host's own on the way."""
+    """A path has the service, the addresses of its endpoint and the local address."""
     paths = HostNetworkPaths({"EC2": "http://127.0.0.1:5000"}).read()
 
     assert paths == (NetworkPath("EC2", ("127.0.0.1",), "127.0.0.1"),)
 
 
 def test_a_proxy_stands_in_for_the_endpoint(monkeypatch):
-    """What has to be reached is the proxy, if one is set; the endpoint is not even resolved."""
+    """With a proxy the path is the one to the proxy; the endpoint is not resolved."""
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:3128")
 
     (path,) = HostNetworkPaths({"EC2": "https://ec2.nowhere.invalid"}).read()
@@ -32,7 +32,7 @@ def test_a_proxy_stands_in_for_the_endpoint(monkeypatch):
 
 
 def test_a_name_that_does_not_resolve_leaves_the_path_empty():
-    """What cannot be found out stays empty, and the gate does not let the unknown pass."""
+    """An unknown path is empty, and the gate fails for it."""
     (path,) = HostNetworkPaths({"EC2": "https://\u00e9" + "x" * 70 + ".invalid"}).read()
 
     assert path == NetworkPath("EC2", (), "")

@@ -1,4 +1,4 @@
-"""The narrow reading, and how its failures are told."""
+"""Observations and their errors."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def look_at(answering: Answering, plan=None):
 
 
 class TestWhatIsAsked:
-    """The describe calls of a look."""
+    """The describe calls of an observation."""
 
     def test_three_calls(self):
-        """A look is three describe calls, and the gateways are asked for without a filter."""
+        """An observation is three describe calls, and the gateways are read without a filter."""
         answering = Answering()
         look_at(answering)
 
@@ -112,7 +112,7 @@ class TestWhatIsAsked:
         assert [t.id for t in reading.tables] == [f"rtb-{n:03}" for n in range(150)]
 
     def test_begun_before_the_first_read(self):
-        """A look's moment is before its first read, since that is what belief counts from."""
+        """The time of an observation is before its first read, because staleness counts from it."""
         clock = VirtualClock()
         before = clock.now()
 
@@ -137,25 +137,25 @@ PASSING = [
     (botocore.ConnectTimeoutError(endpoint_url=URL), UnreachableError),
     (botocore.ReadTimeoutError(endpoint_url=URL), AwsUnreadableError),
     (botocore.ConnectionClosedError(endpoint_url=URL), AwsUnreadableError),
-    # What botocore's parsers make of bytes that are no answer.
+    # Results of botocore's parsers for invalid answers.
     (KeyError("GetCallerIdentityResult"), AwsUnreadableError),
     (MemoryError(), AwsUnreadableError),
 ]
 
 
 class TestFailures:
-    """What a look that fails says."""
+    """Errors of a failed observation."""
 
     @pytest.mark.parametrize(("answer", "kind"), PASSING)
-    def test_a_later_look_may_do_better(self, answer, kind):
-        """Throttling, expiry and a lost way to AWS are told as such, with what to do."""
+    def test_temporary_errors(self, answer, kind):
+        """Throttling, expiry and a lost network path have their own errors and advice."""
         with pytest.raises(AwsUnreadableError) as caught:
             look_at(Answering({"DescribeVpnConnections": answer}))
 
         assert type(caught.value) is kind
         assert caught.value.advice
 
-    def test_an_answer_without_its_list_is_none(self):
+    def test_an_answer_without_its_list_is_invalid(self):
         """A page that a proxy gives in AWS's place is not taken for an account with nothing in it.
 
         Its body is well-formed, its status 200, and botocore makes an empty answer of it.
@@ -167,7 +167,7 @@ class TestFailures:
         "call", ["DescribeVpnGateways", "DescribeVpnConnections", "DescribeRouteTables"]
     )
     def test_denied(self, call):
-        """A missing permission is named, and no later look will do better."""
+        """A missing permission is named, and is not retried."""
         with pytest.raises(NotAuthorizedError) as caught:
             look_at(Answering({call: DENIED}))
 
@@ -175,7 +175,7 @@ class TestFailures:
         assert f"ec2:{call}" in caught.value.advice
 
     def test_other_refusals(self):
-        """Any other refusal is final, with AWS's code and words."""
+        """Any other refusal is final, with AWS's code and message."""
         with pytest.raises(AwsError, match="InvalidFilter: the filter is bad") as caught:
             look_at(
                 Answering({"DescribeRouteTables": Refusal("InvalidFilter", "the filter is bad")})
@@ -183,8 +183,8 @@ class TestFailures:
 
         assert type(caught.value) is AwsError
 
-    def test_credentials_are_looked_for_afresh(self):
-        """After an expiry the next look opens a new session and succeeds (case 53)."""
+    def test_credentials_are_loaded_again(self):
+        """After an expiry the next observation opens a new session and succeeds (case 53)."""
         sessions = [
             Answering({"DescribeVpnGateways": Refusal("RequestExpired")}).session(),
             Answering().session(),
@@ -200,8 +200,8 @@ class TestFailures:
         assert reader.observe(a_plan()).gateways == ()
         assert sessions == []
 
-    def test_a_session_that_cannot_be_opened_any_more(self):
-        """In a run, credentials that are gone may come back: looking goes on."""
+    def test_a_session_that_can_no_longer_be_opened(self):
+        """In a run, missing credentials are retried."""
         answering = Answering()
         outcomes: list[boto3.Session | None] = [None, answering.session()]
 
@@ -218,10 +218,10 @@ class TestFailures:
 
 
 class TestIdentity:
-    """Who we are."""
+    """The identity of the credentials."""
 
     def test_account_and_arn(self):
-        """STS tells account and ARN."""
+        """STS returns account and ARN."""
         answering = Answering({"GetCallerIdentity": {"Account": "123456789012", "Arn": "arn:x"}})
         who = Reader(answering.clients(), VirtualClock()).identity()
 
@@ -237,13 +237,13 @@ class TestIdentity:
         ],
     )
     def test_failures(self, answer, kind):
-        """Credentials that AWS does not know are told apart from those that expired."""
+        """Unknown and expired credentials have different errors."""
         with pytest.raises(kind):
             Reader(Answering({"GetCallerIdentity": answer}).clients(), VirtualClock()).identity()
 
 
 def test_not_found_is_a_mistake_in_the_command():
-    """An id that this account does not know leads to where to look for it."""
+    """For an unknown id the advice names account and Region options."""
     answering = Answering({"DescribeRouteTables": Refusal("InvalidVpcID.NotFound")})
 
     with pytest.raises(NotFoundError) as caught:

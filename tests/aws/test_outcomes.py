@@ -1,4 +1,4 @@
-"""What became of a mutating call: the decision table, and every way to have no answer."""
+"""Outcomes of mutating calls: the decision table, and every way to lose the answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from tests.aws.answering import REQUEST_ID
 from vpnmigrate.aws.errors import failure_of
 from vpnmigrate.aws.outcomes import outcome_of, outcome_of_read
 from vpnmigrate.aws.read_errors import CredentialsExpiredError
-from vpnmigrate.commands import one_line
 from vpnmigrate.devices.secret import Secret
 from vpnmigrate.errors import (
     AwsError,
@@ -24,6 +23,7 @@ from vpnmigrate.errors import (
     NotFoundError,
     UnreachableError,
 )
+from vpnmigrate.errors.commands import one_line
 from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Performed, Refused
 
 
@@ -101,7 +101,7 @@ TABLE = [
     ("UnauthorizedOperation", "", "AttachVpnGateway", Refused, None),
     ("RequestExpired", "", "AttachVpnGateway", Later, 60),
     ("ExpiredToken", "", "CreateVpnGateway", Later, 60),
-    # domain.md 2.11: never to be tried again.
+    # domain.md 2.11: never retried.
     ("AuthFailure", "", "AttachVpnGateway", Refused, None),
     ("OptInRequired", "", "AttachVpnGateway", Refused, None),
     ("Blocked", "", "AttachVpnGateway", Refused, None),
@@ -114,7 +114,7 @@ TABLE = [
 
 @pytest.mark.parametrize(("code", "message", "call", "decision", "minutes"), TABLE)
 def test_the_table(code, message, call, decision, minutes):
-    """Every refusal that AWS documents leads to the decision of domain.md 12.2.
+    """Every refusal that AWS documents has the decision of domain.md 12.2.
 
     Among them: a limit whose message has two meanings (case 23), NotFound right after a creation
     (case 24), a device's address used twice (case 26), a prefix on a BGP connection (case 34),
@@ -150,8 +150,8 @@ CONFLICTING = "This call cannot be completed because there is a conflicting pend
         "Wait until the VPN gateway has settled",
     ],
 )
-def test_a_workflow_in_progress_is_waited_for(call, code, message):
-    """What EC2 says passes, in whichever words and under any code (domain.md 12.2)."""
+def test_a_workflow_in_progress_is_retried(call, code, message):
+    """A workflow in progress is temporary, with any words and any code (domain.md 12.2)."""
     assert refused(code, message, call) == Later(
         f"{code}: {message}", timedelta(minutes=40), REQUEST_ID
     )
@@ -159,7 +159,7 @@ def test_a_workflow_in_progress_is_waited_for(call, code, message):
 
 @pytest.mark.parametrize("code", ["OperationInProgress", "ConflictException", "RequestConflict"])
 def test_a_code_alone_may_say_that_a_workflow_is_in_progress(code):
-    """A message can be empty."""
+    """The message can be empty."""
     assert isinstance(refused(code, "", "DetachVpnGateway"), Later)
 
 
@@ -174,8 +174,8 @@ def test_a_code_alone_may_say_that_a_workflow_is_in_progress(code):
         ("SomethingNew", "blocked by a policy", "AttachVpnGateway"),
     ],
 )
-def test_what_does_not_pass_is_not_waited_for_whatever_it_says(code, message, call):
-    """A word that also stands in a passing refusal does not make a final one pass."""
+def test_a_final_refusal_is_not_retried_whatever_its_message(code, message, call):
+    """Words of a temporary refusal do not make a final one temporary."""
     assert isinstance(refused(code, message, call), Refused)
 
 
@@ -207,17 +207,17 @@ def test_only_a_code_that_is_known_is_definite(code, definite):
 
 @pytest.mark.parametrize("code", ["InternalError", "SomethingNew", "IncorrectState"])
 def test_a_server_error_is_in_doubt_whatever_its_code(code):
-    """After a 5xx nobody knows whether the call was carried out."""
+    """After a 5xx it is unknown whether the call was executed."""
     assert isinstance(refused(code, status=503), InDoubt)
 
 
-def test_a_throttle_is_no_server_error():
-    """EC2 throttles with status 503, and such a call was certainly not carried out."""
+def test_a_throttle_is_not_a_server_error():
+    """EC2 throttles with status 503, and such a call was not executed."""
     assert isinstance(refused("RequestLimitExceeded", status=503), Later)
 
 
 def test_denied_names_the_action():
-    """A refusal for want of permission names the action, and that tags need one too."""
+    """A denied call names its permission, and the one for tags."""
     attach = refused("UnauthorizedOperation", "You are not authorized.")
     create = refused("UnauthorizedOperation", call="CreateVpnGateway")
     prefix = refused("UnauthorizedOperation", call="CreateVpnConnectionRoute")
@@ -232,7 +232,7 @@ def test_denied_names_the_action():
 
 @pytest.mark.parametrize("code", ["RequestExpired", "ExpiredToken", "TokenRefreshRequired"])
 def test_expired_says_how_to_renew(code):
-    """Expired credentials are waited for, and the operator is told what to do."""
+    """Expired credentials are retried, and the operator gets the advice to renew them."""
     outcome = refused(code)
 
     assert isinstance(outcome, Later)
@@ -240,7 +240,7 @@ def test_expired_says_how_to_renew(code):
 
 
 def test_every_answer_keeps_its_request_id():
-    """Each outcome that EC2 answered carries the request id, for CloudTrail."""
+    """Each answered outcome has the request id, for CloudTrail."""
     outcomes = [
         refused("AsnConflict"),
         refused("Gateway.NotAttached"),
@@ -278,12 +278,12 @@ URL = "https://ec2.eu-west-1.amazonaws.com/"
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else value.__name__,
 )
 def test_no_answer(exception, kind):
-    """Without an answer a call is in doubt, unless it can never have been sent."""
+    """Without an answer a call is in doubt, unless it was certainly not sent."""
     assert isinstance(outcome_of(failure_of(exception, "CreateVpnGateway")), kind)
 
 
 def test_a_refused_role_means_the_call_was_not_sent():
-    """When the role cannot be assumed on the way, the call itself was never made."""
+    """If the role cannot be assumed, the call itself was not sent."""
     answer = {"Error": {"Code": "AccessDenied", "Message": "no"}}
     refusal = botocore.ClientError(answer, "AssumeRole")  # type: ignore[arg-type]
 
@@ -317,7 +317,7 @@ def test_keys_are_blanked():
     ],
 )
 def test_a_failed_read_before_a_change(error, kind):
-    """When a change's own read fails, nothing was sent, and so nothing is in doubt."""
+    """If a read of the change fails, the change was not sent and is not in doubt."""
     assert isinstance(outcome_of_read(error), kind)
 
 
@@ -328,7 +328,7 @@ def test_a_failed_read_before_a_change(error, kind):
     status=st.sampled_from([0, 400, 403, 500, 503]),
 )
 def test_any_refusal_is_an_outcome(code, message, call, status):
-    """Whatever EC2 may come to say, it is an outcome, and after a 5xx never a final one."""
+    """Every refusal is an outcome, and after a 5xx never a final one."""
     outcome = refused(code, message, call, status)
 
     assert isinstance(outcome, Performed | Later | Refused | InDoubt)

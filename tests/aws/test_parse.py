@@ -1,4 +1,4 @@
-"""Describe answers turned into records."""
+"""Describe answers converted to records."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SINCE = datetime(2026, 1, 17, 2, 0, tzinfo=UTC)
 
 
 def a_row(**more: Any) -> Any:
-    """Build a connection as EC2 describes it."""
+    """Return a connection as EC2 describes it."""
     return {
         "VpnConnectionId": "vpn-1",
         "State": "available",
@@ -56,21 +56,21 @@ class TestConnection:
     """VPN connections."""
 
     def test_no_key_in_the_record(self):
-        """A record holds no key, whatever EC2 sent."""
+        """A record contains no key, whatever EC2 sends."""
         row = a_row(Options={"TunnelOptions": [{"PreSharedKey": key} for key in OLD_KEYS]})
 
         encoded = msgspec.json.encode(parse.connection_record(row)).decode()
         assert not any(key in encoded for key in OLD_KEYS)
 
     def test_inside_networks_of_a_classic_connection(self):
-        """Classic connections have no tunnel options: the configuration tells (domain.md 1.1)."""
+        """Classic connections have no tunnel options, only the configuration (domain.md 1.1)."""
         assert parse.connection_record(a_row()).tunnels == (
             TunnelRecord("203.0.113.10", "169.254.44.40/30"),
             TunnelRecord("203.0.113.20", "169.254.44.44/30"),
         )
 
     def test_tunnels_are_joined_by_outside_address(self):
-        """Options in another order than the configuration's find their tunnel (case 36)."""
+        """Options in another order than the configuration are joined correctly (case 36)."""
         options = [
             {"OutsideIpAddress": "203.0.113.20", "TunnelInsideCidr": "169.254.9.6/30"},
             {"OutsideIpAddress": "203.0.113.10"},
@@ -83,7 +83,7 @@ class TestConnection:
         )
 
     def test_telemetry(self):
-        """Telemetry is sorted by outside address; UP is told by the status, not by the text."""
+        """Telemetry is sorted by outside address; UP comes from the status, not from the text."""
         assert parse.connection_record(a_row()).telemetry == (
             TunnelReading("203.0.113.10", True, "2 BGP ROUTES", 2, SINCE),
             TunnelReading("203.0.113.20", False),
@@ -91,18 +91,18 @@ class TestConnection:
 
     @pytest.mark.parametrize("category", [None, ""])
     def test_missing_category(self, category):
-        """A category that the endpoint does not tell is None, not a guess (case 3)."""
+        """A missing category is None (case 3)."""
         assert parse.connection_record(a_row(Category=category)).category is None
 
     def test_unknown_words_survive(self):
-        """States and categories that are new to us stay as they are (case 19)."""
+        """Unknown states and categories are kept unchanged (case 19)."""
         record = parse.connection_record(a_row(State="modifying", Category="VPN-Next"))
 
         assert (record.state, record.category) == ("modifying", "VPN-Next")
 
     @pytest.mark.parametrize("field", ["TransitGatewayId", "CoreNetworkArn", "VpnConcentratorId"])
     def test_elsewhere(self, field):
-        """What ends a connection in place of a gateway is named (case 5)."""
+        """The other kind of gateway of a connection is named (case 5)."""
         record = parse.connection_record(a_row(VpnGatewayId=None, **{field: "x-1"}))
 
         assert (record.vpn_gateway, record.elsewhere) == (None, "x-1")
@@ -123,13 +123,13 @@ class TestConnection:
 
     @pytest.mark.parametrize("text", ["", "not XML", a_document(OLD_ENDS[:1])])
     def test_a_configuration_that_cannot_be_read(self, text):
-        """A configuration that is not EC2's leaves the tunnels unknown and stops nothing."""
+        """An invalid configuration leaves the tunnels unknown and does not fail."""
         record = parse.connection_record(a_row(CustomerGatewayConfiguration=text))
 
         assert record.tunnels == ()
 
     def test_bare(self):
-        """A server that gives only an id and a state is read."""
+        """A row with only an id and a state is read."""
         row: Any = {"VpnConnectionId": "vpn-1", "State": "available"}
 
         assert parse.connection_record(row) == ConnectionRecord(
@@ -200,11 +200,11 @@ class TestOthers:
         ],
     )
     def test_asn_of_a_customer_gateway(self, row, asn):
-        """EC2 gives a device's ASN as text, a long one in a field of its own (domain.md 2.7)."""
+        """EC2 gives a device's ASN as text, a 4-byte one in a separate field (domain.md 2.7)."""
         assert parse.customer_gateway_record(row).asn == asn
 
     def test_networks_of_a_vpc(self):
-        """Every network that is associated now counts, IPv4 and IPv6, and no former one."""
+        """Every associated network is read, IPv4 and IPv6, and no former one."""
         row: Any = {
             "VpcId": "vpc-1",
             "CidrBlock": "10.0.0.0/16",
@@ -278,7 +278,7 @@ class TestTable:
         )
 
     def test_associations(self):
-        """Main, subnet and edge associations are read; one on its way out is gone (case 14)."""
+        """Main, subnet and edge associations are read; one being removed is not (case 14)."""
         row: Any = {
             "Associations": [
                 {"RouteTableAssociationId": "a-3", "GatewayId": "vgw-1"},
@@ -308,7 +308,7 @@ class TestTable:
 
 @given(st.text(max_size=40))
 def test_any_destination_is_kept(text):
-    """What is no network stays as it is, and canonical form is stable."""
+    """Text that is not a network is unchanged, and the canonical form is stable."""
     assert parse.canonical(parse.canonical(text)) == parse.canonical(text)
 
 
@@ -323,8 +323,8 @@ def test_any_destination_is_kept(text):
         table_record,
     ],
 )
-def test_nothing_is_taken_for_granted(read):
-    """An empty row, and one whose lists are null, are read without an error."""
+def test_every_field_may_be_missing(read):
+    """An empty row, and one with null lists, are read without an error."""
     lists = ("Tags", "Routes", "VpcAttachments", "VgwTelemetry", "Options", "Associations")
 
     assert read({}) == read(dict.fromkeys(lists))

@@ -1,4 +1,4 @@
-"""Whose call it is, as the server at the other end of a real connection reads it."""
+"""The user agent of calls, as a server on a real connection receives it."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ PROGRAM = f"vpnmigrate/{__version__}"
 
 
 class Listening(ThreadingHTTPServer):
-    """Answers every request with nothing, under an id, and notes who sent what."""
+    """Server that answers every request with an empty answer and records user agents."""
 
     daemon_threads = True
     heard: list[tuple[dict[str, str], str]]
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL of the server."""
         return f"http://127.0.0.1:{self.server_port}"
 
     def agents(self, action: str) -> list[str]:
@@ -46,12 +46,12 @@ class Listening(ThreadingHTTPServer):
 
 
 class Ear(BaseHTTPRequestHandler):
-    """One connection of Listening."""
+    """Handler of one connection."""
 
     server: Listening
 
     def do_POST(self) -> None:
-        """Note the form and the user agent."""
+        """Record the form and the user agent."""
         form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
         flat = {name: values[0] for name, values in form.items()}
         self.server.heard.append((flat, self.headers["User-Agent"]))
@@ -63,7 +63,7 @@ class Ear(BaseHTTPRequestHandler):
         self.wfile.write(answer)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  its base's name
-        """Keep the terminal quiet."""
+        """Print nothing."""
 
 
 @pytest.fixture
@@ -86,13 +86,13 @@ def account(server: Listening, tmp_path: Path) -> Account:
 
 
 def attach_as(account: Account, step: int) -> object:
-    """Attach to a VPC that has the number of *step*, in that step."""
+    """Attach to a VPC named after *step*, in that step."""
     mark = CallTags(MigrationId("m-1"), attempt=1, step=step)
     return account.perform(AttachVpnGateway(GATEWAY, VpcId(f"vpc-{step}")), mark)
 
 
-def test_a_change_says_run_and_step(account, server):
-    """CloudTrail shows the program, the run and the step of each change, after boto's own words."""
+def test_a_change_has_run_and_step(account, server):
+    """CloudTrail shows program, run and step of each change, after boto's own user agent."""
     assert attach_as(account, 8) == Performed("for-vpc-8")
 
     (agent,) = server.agents("AttachVpnGateway")
@@ -100,8 +100,8 @@ def test_a_change_says_run_and_step(account, server):
     assert agent.endswith(f" {PROGRAM} run/m-1 step/8")
 
 
-def test_a_look_says_the_run(account, server):
-    """What a run only reads is told as the run's, and belongs to no step."""
+def test_a_read_has_the_run(account, server):
+    """A read of a run has the run and no step."""
     plan = a_plan()
     account.observe(plan)
 
@@ -110,7 +110,7 @@ def test_a_look_says_the_run(account, server):
 
 
 def test_planning_is_of_no_run(account, server):
-    """A call that belongs to no run, even after one that did, carries the program alone."""
+    """A call without a run has only the program, even after a call with one."""
     attach_as(account, 8)
     account.identity()
 
@@ -119,7 +119,7 @@ def test_planning_is_of_no_run(account, server):
 
 
 def test_steps_at_once_keep_their_own_marks(account, server):
-    """Calls of several steps, sent at once through one client, carry each its own step."""
+    """Calls of several steps through one client have their own step each."""
     steps = [2, 3, 7, 8] * 4
     with ThreadPoolExecutor(4) as pool:
         outcomes = list(pool.map(lambda step: attach_as(account, step), steps))

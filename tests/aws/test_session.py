@@ -32,15 +32,15 @@ BROKEN = (
 
 
 class Wire:
-    """Answers each request on the wire with 503 and counts them."""
+    """Answers each HTTP request with 503 and counts them."""
 
     def __init__(self) -> None:
         self.urls: list[str] = []
 
     def session(self) -> boto3.Session:
-        """Open a session whose requests end here."""
+        """Return a session whose requests end here."""
         opened = boto3.Session("AKIATEST", "no-secret", region_name="eu-west-1")
-        events: Any = opened.events  # its stubs deny that a handler may answer
+        events: Any = opened.events  # its stubs do not allow a handler to answer
         events.register("before-send", self._answer)
         return opened
 
@@ -54,14 +54,14 @@ class TestSession:
     """Credentials, profile and Region."""
 
     def test_region_of_the_environment(self, monkeypatch):
-        """Without --region botocore's own variables say where."""
+        """Without --region botocore's own variables are used."""
         monkeypatch.setenv("AWS_DEFAULT_REGION", "sa-east-1")
 
         assert session(None, None).region_name == "sa-east-1"
         assert session(None, "eu-west-1").region_name == "eu-west-1"
 
     def test_no_region(self, monkeypatch):
-        """Without any Region the error says how to give one."""
+        """Without any Region the error shows how to set one."""
         monkeypatch.delenv("AWS_DEFAULT_REGION")
 
         with pytest.raises(NoCredentialsError) as caught:
@@ -69,7 +69,7 @@ class TestSession:
         assert "--region" in caught.value.advice
 
     def test_no_credentials(self, monkeypatch):
-        """Without credentials the error says how to get some."""
+        """Without credentials the error shows how to get them."""
         monkeypatch.delenv("AWS_ACCESS_KEY_ID")
         monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
 
@@ -78,7 +78,7 @@ class TestSession:
         assert "--profile" in caught.value.advice
 
     def test_unknown_profile(self):
-        """A profile that is not there is named."""
+        """An unknown profile is named."""
         with pytest.raises(NoCredentialsError, match="no-such-profile"):
             session("no-such-profile", "eu-west-1")
 
@@ -94,7 +94,7 @@ class TestClients:
     """Clients and what they send."""
 
     def test_a_mutating_call_is_sent_once(self):
-        """No SDK retry: a call whose answer is lost must not be carried out twice."""
+        """No SDK retry: a call with a lost answer must not be executed twice."""
         wire = Wire()
 
         with pytest.raises(ClientError, match="Unavailable"):
@@ -102,7 +102,7 @@ class TestClients:
         assert len(wire.urls) == 1
 
     def test_the_endpoint_is_given_to_every_service(self):
-        """One --endpoint-url serves EC2, STS, Direct Connect and Service Quotas."""
+        """--endpoint-url applies to EC2, STS, Direct Connect and Service Quotas."""
         clients = Clients(Answering().session, endpoint_url="http://127.0.0.1:5000")
         made = [
             clients.reader(),
@@ -115,18 +115,18 @@ class TestClients:
         assert {client.meta.endpoint_url for client in made} == {"http://127.0.0.1:5000"}
 
     def test_the_endpoint_of_the_environment(self, monkeypatch):
-        """AWS_ENDPOINT_URL means what it means to every SDK."""
+        """AWS_ENDPOINT_URL has its usual meaning."""
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:5001")
 
         assert Clients(Answering().session).reader().meta.endpoint_url == "http://127.0.0.1:5001"
 
     def test_a_bad_endpoint(self):
-        """An endpoint that is no URL is a mistake on the command line."""
+        """An invalid endpoint URL is a usage error."""
         with pytest.raises(UsageError, match="not-a-url"):
             Clients(Answering().session, endpoint_url="not-a-url").reader()
 
-    def test_patience(self):
-        """Reads are repeated and give up soon; a mutating call is given time to answer."""
+    def test_retries_and_time_outs(self):
+        """Reads are retried and time out soon; a mutating call has a longer time-out."""
         clients = Answering().clients()
         reader: Any = clients.reader().meta.config
         writer: Any = clients.writer().meta.config
@@ -136,7 +136,7 @@ class TestClients:
         assert (reader.read_timeout, writer.read_timeout) == (20, 60)
 
     def test_renewing(self):
-        """After a renewal a fresh session is opened, once, and every client comes from it."""
+        """After a renewal one new session is opened, and every client comes from it."""
         opened: list[boto3.Session] = []
 
         def open_session() -> boto3.Session:

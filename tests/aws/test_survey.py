@@ -1,4 +1,4 @@
-"""The wide reading."""
+"""Surveys."""
 
 from __future__ import annotations
 
@@ -78,10 +78,10 @@ def survey_of(answering: Answering) -> Survey:
 
 
 class TestWhatIsRead:
-    """What a survey holds."""
+    """The content of a survey."""
 
     def test_the_gateway_and_its_vpc(self):
-        """The gateway, the VPC that holds it, and that VPC's tables only."""
+        """The gateway, its VPC, and only the tables of that VPC."""
         answering = Answering(WORLD)
         survey = survey_of(answering)
 
@@ -95,7 +95,7 @@ class TestWhatIsRead:
         assert [vpc.id for vpc in survey.vpcs] == ["vpc-1", "vpc-2"]
 
     def test_connections(self):
-        """Those on the gateway in whatever state; of the others the living ones, for quotas."""
+        """Connections on the gateway in any state; of the others the existing ones, for quotas."""
         survey = survey_of(Answering(WORLD))
 
         assert [c.id for c in survey.connections] == ["vpn-1", "vpn-2"]
@@ -104,7 +104,7 @@ class TestWhatIsRead:
         assert [g.id for g in survey.other_gateways] == ["vgw-2"]
 
     def test_unattached(self):
-        """A gateway on no VPC is surveyed without tables, and no table of another VPC is read."""
+        """A detached gateway is surveyed without tables, and no table of another VPC is read."""
         rows = [{"VpnGatewayId": "vgw-1", "State": "available", "VpcAttachments": []}]
         answering = Answering({**WORLD, "DescribeVpnGateways": {"VpnGateways": rows}})
 
@@ -119,7 +119,7 @@ class TestWhatIsRead:
         assert all(name.startswith(("Describe", "Get")) for name in answering.operations)
 
     def test_order_does_not_matter(self):
-        """Equal worlds give equal surveys, in whatever order EC2 lists them."""
+        """Equal states give equal surveys, in any order of EC2's lists."""
         turned = {
             name: {k: rows[::-1] for k, rows in answer.items()}
             if name.startswith("Describe")
@@ -130,7 +130,7 @@ class TestWhatIsRead:
         assert survey_of(Answering(turned)) == survey_of(Answering(WORLD))
 
     def test_unknown_gateway(self):
-        """A gateway that is not there is told with account and Region, and what to do next."""
+        """An unknown gateway is reported with account and Region, and the next command."""
         reader = Reader(Answering(WORLD).clients(), VirtualClock())
 
         with pytest.raises(NotFoundError) as caught:
@@ -141,7 +141,7 @@ class TestWhatIsRead:
         assert "aws ec2 describe-vpn-gateways --region eu-west-1" in caught.value.advice
 
     def test_denied(self):
-        """What EC2 itself denies stops the survey: a plan made blindly would be wrong."""
+        """A denied EC2 call fails the survey: a plan without its data would be wrong."""
         denied = Refusal("UnauthorizedOperation", status=403)
 
         with pytest.raises(NotAuthorizedError, match="ec2:DescribeVpcs"):
@@ -152,7 +152,7 @@ class TestDirectConnect:
     """Direct Connect on the gateway."""
 
     def test_interfaces(self):
-        """Every page is read; other gateways' interfaces and gone ones do not count (case 12)."""
+        """Every page is read; deleted interfaces and those of other gateways are excluded (case 12)."""
 
         def page(params: Params) -> Params:
             if "nextToken" not in params:
@@ -178,7 +178,7 @@ class TestDirectConnect:
         assert survey.unread == ()
 
     def test_associations(self):
-        """A Direct Connect gateway's association counts unless it is gone (case 13)."""
+        """A Direct Connect gateway's association is included unless it is deleted (case 13)."""
         rows = [
             {"associationId": f"a-{n}", "associationState": state, "directConnectGatewayId": "dx"}
             for n, state in enumerate(("associated", "disassociating", "disassociated"))
@@ -201,7 +201,7 @@ class TestDirectConnect:
         ],
     )
     def test_unreadable(self, answer):
-        """What cannot be read is told in the survey, with the reason, and stops nothing."""
+        """Unreadable parts are noted in the survey with the reason, and do not fail it."""
         survey = survey_of(Answering({**WORLD, "DescribeVirtualInterfaces": answer}))
 
         (unread,) = survey.unread
@@ -213,7 +213,7 @@ class TestQuotas:
     """Service quotas."""
 
     def test_limits_in_force(self):
-        """Each limit is asked for by its code; the one for VPCs belongs to another service."""
+        """Each quota is read by its code; the one for VPCs belongs to another service."""
         asked = {"L-7029FAB6": 7.0, "L-3E6EC3A3": 60.0, "L-B91E5754": 12.0, "L-F678F1CE": 9.0}
         answering = Answering(
             {**WORLD, "GetServiceQuota": lambda p: {"Quota": {"Value": asked[p["QuotaCode"]]}}}
@@ -224,14 +224,14 @@ class TestQuotas:
         assert services == ["ec2", "ec2", "ec2", "vpc"]
 
     def test_never_raised(self):
-        """A quota that was never raised for the account is AWS's default, and no gap."""
+        """A quota that was never raised is AWS's default, and is not noted as unread."""
         survey = survey_of(Answering(WORLD))
 
         assert survey.quotas == Quotas()
         assert survey.unread == ()
 
     def test_unreadable(self):
-        """Unreadable quotas leave the defaults in place and are told (case 7)."""
+        """Unreadable quotas are replaced by defaults and noted (case 7)."""
         denied = Refusal("AccessDeniedException", "not for you")
         survey = survey_of(Answering({**WORLD, "GetServiceQuota": denied}))
 
@@ -248,7 +248,7 @@ class TestFindGateway:
     """From a connection to its gateway."""
 
     def find(self, **row: Any) -> VpnGatewayId:
-        """Find the gateway of vpn-1, which EC2 describes as *row*."""
+        """Return the gateway of vpn-1, which EC2 describes as *row*."""
         rows = [{"VpnConnectionId": "vpn-1", "State": "available", **row}] if row else []
         answering = Answering({**WORLD, "DescribeVpnConnections": {"VpnConnections": rows}})
         reader = Reader(answering.clients(), VirtualClock())
@@ -264,17 +264,17 @@ class TestFindGateway:
             self.find(TransitGatewayId="tgw-1")
 
     def test_nowhere(self):
-        """A connection that ends nowhere is refused."""
+        """A connection without any gateway is refused."""
         with pytest.raises(RefusedError, match="vpn-1 ends on nothing"):
             self.find(Category="VPN")
 
     def test_unknown(self):
-        """A connection that is not there is told with account and Region."""
+        """An unknown connection is reported with account and Region."""
         with pytest.raises(NotFoundError, match="no VPN connection vpn-1 in account 123456789012"):
             self.find()
 
     def test_refused_as_unknown(self):
-        """The same where EC2 refuses the id."""
+        """The same if EC2 refuses the id."""
         refusal = Refusal("InvalidVpnConnectionID.NotFound")
         answering = Answering({**WORLD, "DescribeVpnConnections": refusal})
 

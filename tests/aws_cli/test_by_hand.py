@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.aws_cli.by_hand import Shell, blocks
+from tests.support.boto_client import session_for
 from tests.support.builders import snapshot_by_tag
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.cli.commands.sandbox import load
-from vpnmigrate.commands import Invocation
+from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.decisions import Decisions, InsideMode, KeyMode, TestVpc
 from vpnmigrate.model.ec2 import MigrationId, Role, VpnGatewayId
@@ -25,7 +26,6 @@ from vpnmigrate.planning.planner import plan_from, unexpected
 from vpnmigrate.rehearsal.rehearse import rehearse
 from vpnmigrate.report.runbook import runbook_of
 from vpnmigrate.report.runbook.render import markdown
-from tests.support.boto_client import session_for
 from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.scenarios.parser import scenario_from_text
 from vpnmigrate.sandbox.scenarios.scenario import Scenario

@@ -11,7 +11,7 @@ import pytest
 from tests.browser.chromium import MISSING, REQUIRED, Chromium, found
 from tests.report.books import EVIL, a_large_plan, a_plan, a_rehearsal, an_evil_plan
 from tests.report.test_runbook import Elements
-from vpnmigrate.commands import Invocation
+from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.report.runbook import runbook_of
 from vpnmigrate.report.runbook.render import CHAPTERS, html
 

@@ -1,4 +1,4 @@
-"""The numbered edge cases that planning answers, before anything is touched."""
+"""The numbered edge cases that planning handles, before any change."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ from vpnmigrate.planning.preflight import check
 T = TypeVar("T")
 
 NEW_SIDE = VpnGatewayId("gateway")
-"""What a plan calls a gateway that does not exist yet."""
+"""The name in a plan of a gateway that does not exist yet."""
 
 
 def planned(survey: Survey | None = None, decisions: Decisions | None = None) -> Plan:
-    """Plan *survey*."""
+    """Return the plan of *survey*."""
     return plan_from(
         survey or a_survey(),
         decisions or Decisions(),
@@ -88,12 +88,12 @@ def found(survey: Survey | None = None, decisions: Decisions | None = None) -> d
 
 
 def changes_of(plan: Plan, kind: type[T]) -> list[T]:
-    """Return every change of *kind* on the way forward."""
+    """Return every change of *kind* in the forward steps."""
     return [c for step in plan.forward for c in step.changes if isinstance(c, kind)]
 
 
 def several(count: int, *, first: int = 0) -> tuple[ConnectionRecord, ...]:
-    """Build *count* connections, each to a device of its own."""
+    """Return *count* connections, each to a different device."""
     return tuple(
         a_connection(f"vpn-{n:03}", customer_gateway=f"cgw-{n:03}")
         for n in range(first, first + count)
@@ -101,12 +101,12 @@ def several(count: int, *, first: int = 0) -> tuple[ConnectionRecord, ...]:
 
 
 def devices_of(connections: Iterable[ConnectionRecord]) -> tuple[CustomerGatewayRecord, ...]:
-    """Build the customer gateways of *connections*."""
+    """Return the customer gateways of *connections*."""
     return tuple(a_customer_gateway(c.customer_gateway or "") for c in connections)
 
 
 class TestDiscovery:
-    """Section A: what there is, and whether it can be migrated."""
+    """Section A: existing resources, and whether they can be migrated."""
 
     MIXED = (
         a_connection("vpn-a"),
@@ -117,7 +117,7 @@ class TestDiscovery:
     )
 
     def test_refuses_a_mixed_gateway(self) -> None:
-        """Case 1: one Classic and one AWS VPN connection are both named and refused."""
+        """Case 1: one Classic and one AWS VPN connection are refused, and both are named."""
         finding = found(self.MIXED_SURVEY)["VPM-B102"]
 
         assert "vpn-a" in finding.evidence
@@ -143,7 +143,7 @@ class TestDiscovery:
 
     @pytest.mark.parametrize("category", [None, "", "VPN-Next"])
     def test_refuses_an_unknown_category(self, category: str | None) -> None:
-        """Case 3: a category that is missing or unknown is not taken for Classic."""
+        """Case 3: a missing or unknown category does not count as Classic."""
         survey = a_survey(connections=(a_connection(category=category),))
 
         with pytest.raises(PreflightError, match="VPM-B101"):
@@ -164,7 +164,7 @@ class TestDiscovery:
         assert "Wait" in found(survey)["VPM-B103"].fix
 
     def test_skips_connections_elsewhere(self) -> None:
-        """Case 5: a connection on a transit gateway is left alone, with the reason told."""
+        """Case 5: a connection on a transit gateway is not changed, and the reason is reported."""
         transit = msgspec.structs.replace(
             a_connection("vpn-transit", on=None), elsewhere="tgw-0123"
         )
@@ -177,7 +177,7 @@ class TestDiscovery:
         assert "tgw-0123" in warning.evidence
 
     def test_refuses_a_surveyed_connection_that_ends_elsewhere(self) -> None:
-        """Case 5: a connection that was asked for, and ends on a transit gateway, is refused."""
+        """Case 5: a requested connection that ends on a transit gateway is refused."""
         transit = msgspec.structs.replace(a_connection(on=None), elsewhere="tgw-0123")
 
         assert "VPM-B105" in found(a_survey(connections=(transit,)))
@@ -207,7 +207,7 @@ class TestDiscovery:
         assert "VPM-B401" not in found(a_survey(other_gateways=others))
 
     def test_warns_of_unreadable_quotas(self) -> None:
-        """Case 7: quotas that may not be read are taken for AWS's defaults, with a warning."""
+        """Case 7: for quotas that cannot be read AWS's defaults are used, with a warning."""
         survey = a_survey(unread=(Unread("quotas", "AccessDeniedException"),))
 
         findings = found(survey)
@@ -239,7 +239,7 @@ class TestDiscovery:
 
     @pytest.mark.parametrize(("count", "refused"), [(10, False), (11, True)])
     def test_refuses_more_connections_than_a_gateway_takes(self, count: int, refused: bool) -> None:
-        """Case 8: the new gateway takes ten connections and no more."""
+        """Case 8: the new gateway can have ten connections and no more."""
         mine = several(count)
         survey = a_survey(connections=mine, customer_gateways=devices_of(mine))
 
@@ -265,13 +265,13 @@ class TestDiscovery:
 
     @pytest.mark.parametrize("asn", [7224, 9059, 10124, 17493])
     def test_refuses_to_keep_a_public_asn(self, asn: int) -> None:
-        """Case 10: a Classic gateway's ASN cannot be asked for again."""
+        """Case 10: a Classic gateway's ASN cannot be requested again."""
         survey = a_survey(gateway=a_gateway(asn=asn))
 
         assert "public" in found(survey, Decisions(asn=asn))["VPM-B501"].evidence
 
     def test_tells_bgp_devices_their_new_neighbour(self) -> None:
-        """Case 10: the change of remote-as is told for BGP connections, by name."""
+        """Case 10: the change of remote-as is reported for BGP connections, by id."""
         finding = found(a_survey(gateway=a_gateway(asn=7224)))["VPM-W501"]
 
         assert "7224 to 64512 for vpn-old" in finding.evidence
@@ -285,7 +285,7 @@ class TestDiscovery:
 
     @pytest.mark.parametrize("asn", [0, 64511, 65535, 4199999999, 4294967295])
     def test_refuses_an_asn_out_of_bounds(self, asn: int) -> None:
-        """Case 11: an ASN beside the private ranges is refused."""
+        """Case 11: an ASN just outside the private ranges is refused."""
         assert "VPM-B501" in found(decisions=Decisions(asn=asn))
 
     @pytest.mark.parametrize("asn", [64512, 65534, 4200000000, 4294967294])
@@ -295,7 +295,7 @@ class TestDiscovery:
 
     @pytest.mark.parametrize("state", ["available", "down", "pending", "confirming", "deleting"])
     def test_refuses_a_direct_connect_interface(self, state: str) -> None:
-        """Case 12: a live virtual interface on the gateway is refused and another way named."""
+        """Case 12: a live virtual interface on the gateway is refused, with an alternative."""
         survey = a_survey(virtual_interfaces=(VirtualInterface("dxvif-1", state, OLD),))
 
         finding = found(survey)["VPM-B301"]
@@ -305,26 +305,26 @@ class TestDiscovery:
 
     @pytest.mark.parametrize("state", ["deleted", "rejected"])
     def test_ignores_a_gone_direct_connect_interface(self, state: str) -> None:
-        """Case 12: a virtual interface that is gone is listed for a while and blocks nothing."""
+        """Case 12: a deleted virtual interface, which is still listed for a while, does not block."""
         survey = a_survey(virtual_interfaces=(VirtualInterface("dxvif-1", state, OLD),))
 
         assert "VPM-B301" not in found(survey)
 
     @pytest.mark.parametrize("state", ["associated", "associating", "updating", "disassociating"])
     def test_refuses_a_direct_connect_association(self, state: str) -> None:
-        """Case 13: an association that detaching would delete for good is refused."""
+        """Case 13: an association that detaching would delete permanently is refused."""
         survey = a_survey(associations=(DirectConnectAssociation("assoc-1", state, "dxgw-1"),))
 
         assert "dxgw-1" in found(survey)["VPM-B302"].evidence
 
     def test_ignores_a_gone_direct_connect_association(self) -> None:
-        """Case 13: an association that is gone blocks nothing."""
+        """Case 13: a deleted association does not block."""
         gone = DirectConnectAssociation("assoc-1", "disassociated", "dxgw-1")
 
         assert "VPM-B302" not in found(a_survey(associations=(gone,)))
 
     def test_moves_an_edge_table(self) -> None:
-        """Case 14: an edge table is told of and tied to the new gateway."""
+        """Case 14: an edge table is reported and associated with the new gateway."""
         plan = planned(a_survey(route_tables=(a_table("rtb-edge", edge_of=OLD),)))
 
         assert "VPM-W701" in {f.code for f in plan.findings}
@@ -333,7 +333,7 @@ class TestDiscovery:
         ]
 
     def test_moves_propagation_and_static_routes_of_one_table(self) -> None:
-        """Case 15: a table that propagates and has two static routes gets all three back."""
+        """Case 15: for a table with propagation and two static routes all three are restored."""
         table = a_table(
             "rtb-1",
             propagates=OLD,
@@ -348,7 +348,7 @@ class TestDiscovery:
         assert moved == {"192.168.0.0/16", "172.16.0.0/12"}
 
     def test_moves_prefix_list_and_ipv6_routes(self) -> None:
-        """Case 16: destinations that are no IPv4 network are re-pointed like any other."""
+        """Case 16: routes to IPv6 networks and prefix lists are changed like any other."""
         table = a_table("rtb-1", static={"pl-0123": OLD, "2001:db8::/32": OLD})
 
         plan = planned(a_survey(route_tables=(table,)))
@@ -357,7 +357,7 @@ class TestDiscovery:
         assert moved == {"pl-0123", "2001:db8::/32"}
 
     def test_includes_a_main_table_without_subnets(self) -> None:
-        """Case 17: a main table that lists no subnet has its propagation moved."""
+        """Case 17: the propagation of a main table without subnets is restored."""
         table = a_table("rtb-main", main=True, propagates=OLD, learned=["10.1.0.0/16"])
 
         plan = planned(a_survey(route_tables=(table,)))
@@ -367,7 +367,7 @@ class TestDiscovery:
         ]
 
     def test_leaves_routes_of_unknown_kind_alone(self) -> None:
-        """Case 19: a route that another service advertises, or filters, is nobody's to move."""
+        """Case 19: a route that another service advertises or filters is not changed."""
         table = msgspec.structs.replace(
             a_table("rtb-1", static={"192.168.0.0/16": OLD}),
             routes=(
@@ -388,7 +388,7 @@ class TestDiscovery:
         assert "modifying" in found(survey)["VPM-B104"].evidence
 
     def test_warns_of_stacks(self) -> None:
-        """Case 20: what a stack owns is named, and a table that is not touched is not."""
+        """Case 20: resources of a stack are named, except tables that are not changed."""
         stack = {"aws:cloudformation:stack-name": "network"}
         touched, other = (
             msgspec.structs.replace(table, tags=stack)
@@ -401,7 +401,7 @@ class TestDiscovery:
         assert named == ["vgw-old", "rtb-1"]
 
     def test_does_not_copy_reserved_tags(self) -> None:
-        """Case 20: tags of AWS's own are never copied; the user's are."""
+        """Case 20: AWS's tags are never copied; the user's are."""
         tags = {"aws:cloudformation:stack-name": "network", "team": "core"}
 
         plan = planned(a_survey(gateway=a_gateway(tags=tags)))
@@ -411,10 +411,10 @@ class TestDiscovery:
 
 
 class TestNewSide:
-    """Section B: what planning can know about the connections that will be made."""
+    """Section B: what planning can check about the connections to create."""
 
     def test_hints_at_an_address_in_use_twice(self) -> None:
-        """Case 26: two customer gateways with one address are told of before step 3 is refused."""
+        """Case 26: two customer gateways with one address are reported before step 3 can fail."""
         survey = a_survey(
             connections=(a_connection("vpn-a"), a_connection("vpn-b", customer_gateway="cgw-2")),
             customer_gateways=(a_customer_gateway(), a_customer_gateway("cgw-2")),
@@ -423,7 +423,7 @@ class TestNewSide:
         assert "DuplicateIpAddress" in found(survey)["VPM-W105"].fix
 
     def test_pairs_two_connections_by_device(self) -> None:
-        """Case 27: two connections get two successors on one gateway, each with its own device."""
+        """Case 27: two connections get two successors on one gateway, each for its device."""
         survey = a_survey(
             connections=(a_connection("vpn-a"), a_connection("vpn-b", customer_gateway="cgw-2")),
             customer_gateways=(a_customer_gateway(), a_customer_gateway("cgw-2")),
@@ -452,7 +452,7 @@ class TestNewSide:
 
     @staticmethod
     def listing(one: str, other: str) -> Decisions:
-        """List two inside CIDRs for the one connection."""
+        """Return decisions that list inside CIDRs for the connection."""
         return Decisions(
             inside=InsideMode.LISTED, inside_cidrs={VpnConnectionId("vpn-old"): (one, other)}
         )
@@ -475,17 +475,17 @@ class TestNewSide:
 
     @pytest.mark.parametrize("cidr", ["169.254.6.0/30", "169.254.0.4/30", "169.254.169.248/30"])
     def test_accepts_an_inside_cidr(self, cidr: str) -> None:
-        """Case 28: inside CIDRs right beside the reserved ones are accepted."""
+        """Case 28: inside CIDRs next to the reserved ones are accepted."""
         assert "VPM-B601" not in found(decisions=self.listing(cidr, "169.254.30.0/30"))
 
     def test_refuses_overlapping_inside_cidrs(self) -> None:
-        """Case 28: one inside CIDR cannot serve two tunnels of the new gateway."""
+        """Case 28: two tunnels of the new gateway cannot have the same inside CIDR."""
         decisions = self.listing("169.254.30.0/30", "169.254.30.0/30")
 
         assert "VPM-B602" in found(decisions=decisions)
 
     def test_has_no_place_for_a_key(self) -> None:
-        """Case 29: a key in a playbook is refused, and not repeated in the message."""
+        """Case 29: a key in a playbook is refused, and the message does not repeat it."""
         text = (
             "name: x\nsummary: s\ndecisions:\n  tunnel_options:\n"
             "    pre_shared_key: hunter2hunter2\n"
@@ -497,7 +497,7 @@ class TestNewSide:
         assert "hunter2" not in str(caught.value) + caught.value.advice
 
     def test_asks_for_both_inside_cidrs(self) -> None:
-        """Case 30: inside CIDRs come in pairs, so no tunnel is left to weak defaults unseen."""
+        """Case 30: inside CIDRs must be given in pairs, so that no tunnel gets weak defaults."""
         text = (
             "name: x\nsummary: s\ndecisions:\n  inside: listed\n"
             "  inside_cidrs:\n    vpn-1: [169.254.20.0/30]\n"
@@ -507,7 +507,7 @@ class TestNewSide:
             playbook_from(text, "mine.yaml")
 
     def test_has_no_start_action(self) -> None:
-        """Case 31: AWS cannot be told to initiate, for it would before step 10."""
+        """Case 31: AWS cannot be configured to initiate, since it would do so before step 10."""
         text = "name: x\nsummary: s\ndecisions:\n  tunnel_options:\n    startup_action: start\n"
 
         with pytest.raises(MalformedFileError, match=r"decisions\.tunnel_options\.startup_action"):
@@ -517,14 +517,14 @@ class TestNewSide:
         "option", ["acceleration", "inside_ipv6_cidrs", "bandwidth", "outside_ip_address_type"]
     )
     def test_has_no_transit_gateway_options(self, option: str) -> None:
-        """Case 32: what only a transit gateway can have is refused by name."""
+        """Case 32: options that only a transit gateway has are refused by name."""
         text = f"name: x\nsummary: s\ndecisions:\n  tunnel_options:\n    {option}: large\n"
 
         with pytest.raises(MalformedFileError, match=option):
             playbook_from(text, "mine.yaml")
 
     def test_refuses_tunnel_options_ec2_does_not_know(self) -> None:
-        """Case 32: a value outside EC2's lists is refused at planning."""
+        """Case 32: a value outside EC2's lists is refused in planning."""
         options = TunnelOptions(
             phase1_dh_groups=(5,), dpd_timeout_seconds=29, dpd_timeout_action="reboot"
         )
@@ -539,7 +539,7 @@ class TestNewSide:
         ]
 
     def test_adds_prefixes_to_static_connections_only(self) -> None:
-        """Case 34: routing types are copied, so no static prefix meets a BGP connection."""
+        """Case 34: routing types are copied, so a BGP connection gets no static prefix."""
         static = a_connection("vpn-b", customer_gateway="cgw-2", prefixes=["10.7.0.0/16"])
         survey = a_survey(
             connections=(a_connection("vpn-a"), static),
@@ -556,7 +556,7 @@ class TestNewSide:
 
     @pytest.mark.parametrize(("count", "refused"), [(100, False), (101, True)])
     def test_refuses_more_prefixes_than_a_connection_takes(self, count: int, refused: bool) -> None:
-        """Case 35: the 101st static prefix is one too many, and this quota is fixed."""
+        """Case 35: a 101st static prefix is refused, and this quota is fixed."""
         prefixes = [f"10.{n}.0.0/16" for n in range(1, count + 1)]
         survey = a_survey(connections=(a_connection(prefixes=prefixes),))
 
@@ -583,30 +583,30 @@ class TestTestVpc:
         ],
     )
     def test_refuses_an_overlapping_network(self, cidr: str, where: str) -> None:
-        """Case 41: a test network of the VPC's, or of on-premises', is refused with its owner."""
+        """Case 41: a test network used by the VPC or on premises is refused, with its user."""
         finding = found(self.SURVEY, Decisions(test_vpc=TestVpc(cidr)))["VPM-B609"]
 
         assert where in finding.evidence
 
     def test_accepts_a_free_network(self) -> None:
-        """Case 41: a network that nobody uses is accepted."""
+        """Case 41: an unused network is accepted."""
         findings = found(self.SURVEY, Decisions(test_vpc=TestVpc("10.255.0.0/24")))
 
         assert not any(code.startswith("VPM-B") for code in findings)
 
     def test_accepts_any_network_beside_a_default_route(self) -> None:
-        """Case 41: a default route towards on-premises overlaps everything and forbids nothing."""
+        """Case 41: a default route to on-premises overlaps everything and does not block."""
         survey = a_survey(route_tables=(a_table("rtb-1", static={"0.0.0.0/0": OLD}),))
 
         assert "VPM-B609" not in found(survey, Decisions(test_vpc=TestVpc("10.255.0.0/24")))
 
     @pytest.mark.parametrize("cidr", ["10.255.0.1/24", "10.0.0.0/8", "10.255.0.0/29", "fd00::/64"])
     def test_refuses_what_no_vpc_can_have(self, cidr: str) -> None:
-        """Case 41: EC2 takes an IPv4 network of /16 to /28 for a VPC."""
+        """Case 41: EC2 accepts an IPv4 network of /16 to /28 for a VPC."""
         assert "VPM-B608" in found(decisions=Decisions(test_vpc=TestVpc(cidr)))
 
     def test_refuses_without_room_for_a_vpc(self) -> None:
-        """Case 41: a test VPC needs room in the quota of VPCs; without one it is not asked for."""
+        """Case 41: a test VPC needs room in the quota of VPCs; without a test VPC the quota does not matter."""
         vpcs = (VpcRecord(VPC), *(VpcRecord(VpcId(f"vpc-{n}")) for n in range(2, 6)))
         survey = a_survey(vpcs=vpcs, quotas=Quotas())
 
@@ -615,7 +615,7 @@ class TestTestVpc:
 
 
 class TestManySites:
-    """Sections F and G, where planning can know."""
+    """Sections F and G, as far as planning can check them."""
 
     TWO = a_survey(
         connections=(a_connection("vpn-a"), a_connection("vpn-b", customer_gateway="cgw-22")),
@@ -632,14 +632,14 @@ class TestManySites:
         assert "never deleted" in finding.fix
 
     def test_names_every_site_of_a_cloudhub(self) -> None:
-        """Case 73: all BGP sites on the gateway are told of, for they lose each other as well."""
+        """Case 73: all BGP sites on the gateway are reported: traffic between them stops as well."""
         finding = found(self.TWO)["VPM-W705"]
 
         assert "cgw-1" in finding.evidence
         assert "cgw-22" in finding.evidence
 
     def test_tells_of_an_asn_that_two_sites_share(self) -> None:
-        """Case 73: sites that are to reach each other need an ASN each."""
+        """Case 73: sites that communicate with each other need different ASNs."""
         shared = msgspec.structs.replace(
             self.TWO,
             customer_gateways=(a_customer_gateway(), a_customer_gateway("cgw-22")),
@@ -649,7 +649,7 @@ class TestManySites:
         assert "VPM-W706" not in found(self.TWO)
 
     def test_asks_to_try_failover_of_a_redundant_pair(self) -> None:
-        """Case 74: connections with one prefix in common are named, with what to try afterwards."""
+        """Case 74: connections with a common prefix are named, with a test for afterwards."""
         survey = a_survey(
             connections=(
                 a_connection("vpn-a", prefixes=["10.7.0.0/16"]),
@@ -672,7 +672,7 @@ class TestManySites:
 
 
 def test_device_tasks_are_planned_for_both_ways() -> None:
-    """Whoever stands at the devices reads in the plan what they will be asked, there and back."""
+    """The plan lists the device tasks, forward and in a rollback."""
     plan = planned()
 
     asked = [

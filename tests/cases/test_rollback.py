@@ -1,4 +1,4 @@
-"""Edge cases of going back: whole runs on the sandbox, from the awkward places."""
+"""Edge cases of rollback: whole runs on the sandbox, from difficult states."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ UNTOUCHED = "rtb-untouched"
 
 
 def two_sites() -> Survey:
-    """Build a survey with two connections, so that step 3 can fail after the first."""
+    """Return a survey with two connections, so that step 3 can fail after the first."""
     return a_survey(
         connections=(a_connection(), a_connection("vpn-second", customer_gateway="cgw-second")),
         customer_gateways=(a_customer_gateway(), a_customer_gateway("cgw-second", asn=65001)),
@@ -42,7 +42,7 @@ def two_sites() -> Survey:
 
 
 def test_a_rollback_from_half_restored_routing(tmp_path):
-    """Case 65: with the new gateway on and half its routing, recorded tables come back exactly."""
+    """Case 65: with the new gateway attached and half its routing, recorded tables are restored."""
     neither = a_table(UNTOUCHED, static={"172.16.0.0/12": "igw-1"})
     stage = Stage(
         tmp_path,
@@ -63,7 +63,7 @@ def test_a_rollback_from_half_restored_routing(tmp_path):
 
 
 def test_a_rollback_of_early_steps_deletes_only_what_was_made(tmp_path):
-    """Case 66: after a failed step 3 only the new resources go, connections before the gateway."""
+    """Case 66: after a failed step 3 only new resources are deleted, connections before the gateway."""
     refused = Fault(
         "CreateVpnConnection",
         FaultKind.REFUSED,
@@ -93,7 +93,7 @@ def test_a_rollback_of_early_steps_deletes_only_what_was_made(tmp_path):
 
 
 def test_old_telemetry_of_reused_tunnels_is_read_again():
-    """Case 58: on the way back UP counts only in a look begun well after the tunnels were cut."""
+    """Case 58: in a rollback UP counts only in a reading begun well after the tunnels were disabled."""
     said = journal_facts(Confirmation.OLD_TUNNELS_DISABLED)
     plan = a_plan()
 

@@ -1,4 +1,4 @@
-"""Edge cases of tunnels that come up badly: whole runs on the sandbox, with its device model."""
+"""Edge cases of unreliable tunnels: whole runs on the sandbox, with its device model."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def stage(tmp_path) -> Stage:
 
 
 def new_connection(stage: Stage) -> str:
-    """Find the one connection that the run has made."""
+    """Return the connection that the run has created."""
     rows = stage.world.execute("ec2", "DescribeVpnConnections", {})["VpnConnections"]
     (new,) = [row["VpnConnectionId"] for row in rows if row["Category"] == AWS_VPN]
     return str(new)
 
 
 class Idler(Lookout):
-    """Watches until traffic flows, then lets the new tunnels idle out, once, for a while."""
+    """Lookout that lets the new tunnels idle out for a while, once, when traffic flows."""
 
     def __init__(self, stage: Stage, idle: timedelta) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ def test_ipsec_without_bgp_is_down_and_says_why(stage):
 
 
 def test_a_tunnel_that_idles_out_is_not_yet_stable(stage):
-    """Case 59: the first UP does not end the outage; what must hold starts again after a drop."""
+    """Case 59: the first UP does not end the outage; the wait for stable traffic restarts on a drop."""
     idler = Idler(stage, timedelta(seconds=5))
 
     stage.forward(lookout=idler)
@@ -71,14 +71,14 @@ def test_a_tunnel_that_idles_out_is_not_yet_stable(stage):
 
 
 class Flapper(Idler):
-    """Lets the new tunnels idle out, once, while verified traffic soaks."""
+    """Lookout that lets the new tunnels idle out, once, during the soak time."""
 
     def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
-        super().on_wait(step, why if "soaks" in why else "", waited, limit)
+        super().on_wait(step, why if "soak time" in why else "", waited, limit)
 
 
 def test_a_flap_while_it_soaks_begins_the_soak_again(tmp_path):
-    """The outage has ended at the first green; step 10 is done only after an unbroken soak."""
+    """The outage ends when traffic is verified; step 10 is done only after an unbroken soak."""
     soak = timedelta(minutes=5)
     stage = Stage(tmp_path, decisions=Decisions(waits=Waits(soak=soak)))
     flapper = Flapper(stage, timedelta(seconds=20))
@@ -96,7 +96,7 @@ def test_a_flap_while_it_soaks_begins_the_soak_again(tmp_path):
 
 
 def test_one_tunnel_is_good_enough_if_the_playbook_says_so(tmp_path):
-    """Case 55: with one of two UP the run ends well, and every view says that it is degraded."""
+    """Case 55: with one of two tunnels UP the run succeeds, and every view shows it as degraded."""
     content = Verification(tunnels=TunnelPolicy.AT_LEAST_ONE)
     stage = Stage(tmp_path, decisions=Decisions(verification=content))
 
@@ -118,7 +118,7 @@ def test_one_tunnel_is_good_enough_if_the_playbook_says_so(tmp_path):
 
 @pytest.mark.parametrize("up_while_detached", [True, False])
 def test_tunnels_enabled_early_prove_nothing(tmp_path, up_while_detached):
-    """Case 63: UP or not before the attach, traffic is verified only after routing is restored."""
+    """Case 63: whether tunnels are UP before the attach or not, traffic is verified after step 9 only."""
     stage = Stage(tmp_path, behaviour=Behaviour(tunnels_up_while_detached=up_while_detached))
     with pytest.raises(HeldError):
         stage.run(lambda runner: runner.apply(until=6))

@@ -173,7 +173,10 @@ class TestApprovals:
         ran = terminal.run("apply", "plan.json", "--approval", "mine.json")
 
         assert ran.code == 3
-        assert "does not count: the operator cannot approve their own change" in gate(terminal, run, "approvals")["observed"]
+        assert (
+            "does not count: the operator cannot approve their own change"
+            in gate(terminal, run, "approvals")["observed"]
+        )
 
     def test_status_tells_which_ones_do_not_count(self, terminal):
         """An operator's own approval is listed with what is wrong with it, before the gate too."""
@@ -186,7 +189,10 @@ class TestApprovals:
 
         output = " ".join(terminal.run("status", run).out.split())
         assert before.startswith("if AWS identifies this approver as the operator")
-        assert "DOES NOT COUNT: it does not count: the operator cannot approve their own change" in output
+        assert (
+            "DOES NOT COUNT: it does not count: the operator cannot approve their own change"
+            in output
+        )
         assert terminal.status(run)["approvals"][0]["void"] == (
             "it does not count: the operator cannot approve their own change"
         )

@@ -17,7 +17,7 @@ from tests.pasting.shells import SHELLS, Pasted
 from vpnmigrate.cli.app import app
 from vpnmigrate.cli.options import AwsOptions
 from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
-from vpnmigrate.commands import TAKES
+from vpnmigrate.errors.commands import TAKES
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 

@@ -129,5 +129,8 @@ def test_a_sandbox_that_has_gone_ends_the_command(monkeypatch, capsys, tmp_path)
 
     output = " ".join(capsys.readouterr().err.split())
     assert code == 2
-    assert "VPNMIGRATE_CLOCK=http://127.0.0.1:9 cannot be used as the clock: no sandbox answers" in output
+    assert (
+        "VPNMIGRATE_CLOCK=http://127.0.0.1:9 cannot be used as the clock: no sandbox answers"
+        in output
+    )
     assert "unset VPNMIGRATE_CLOCK" in output

@@ -17,7 +17,7 @@ from vpnmigrate.sandbox.faults import Faults
 STUBBORN = """
 import os, signal
 from vpnmigrate.cli.signals import SignalHandler, handle_signals
-from vpnmigrate.commands import cli
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.report.console import Console
 wish = SignalHandler(Console(), lambda: True, lambda: cli("apply", "m-1"))
 with handle_signals(wish):

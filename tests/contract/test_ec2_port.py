@@ -17,6 +17,7 @@ import msgspec
 import pytest
 
 from tests.sandbox.worlds import bundled
+from tests.support.boto_client import session_for
 from tests.support.builders import snapshot_by_tag
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients, ClientSource
@@ -45,7 +46,7 @@ from vpnmigrate.model.changes import (
     RemoveClaim,
     ReplaceRoute,
 )
-from vpnmigrate.model.changes.base import CallTags, InDoubt, Later, Performed, Refused, Outcome
+from vpnmigrate.model.changes.base import CallTags, InDoubt, Later, Outcome, Performed, Refused
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import Decisions, KeyMode, TestVpc
 from vpnmigrate.model.ec2 import (
@@ -68,7 +69,6 @@ from vpnmigrate.model.plan import (
 )
 from vpnmigrate.model.snapshot import Snapshot
 from vpnmigrate.sandbox.behaviour import Behaviour
-from tests.support.boto_client import session_for
 from vpnmigrate.sandbox.client.direct import DirectClients
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
 from vpnmigrate.sandbox.scenarios.load import load_world

@@ -31,7 +31,6 @@ from tests.support.builders import (
     ordinary_tables,
     role_of,
 )
-from vpnmigrate.commands import Command, commands_in, one_line
 from vpnmigrate.engine.gates import (
     GateContext,
     RollbackTrial,
@@ -42,6 +41,7 @@ from vpnmigrate.engine.gates import (
 )
 from vpnmigrate.engine.ports import Credentials, HookResult, Identity, Renewal
 from vpnmigrate.engine.ports import NetworkPath as WayOut
+from vpnmigrate.errors.commands import Command, commands_in, one_line
 from vpnmigrate.model.approval import Approval, RehearsalResult
 from vpnmigrate.model.decisions import Approvals, Decisions, Finalize, HookMoment, Window
 from vpnmigrate.model.ec2 import AccountId, Attachment, ResourceState

@@ -19,12 +19,12 @@ from tests.support.builders import (
     minutes,
 )
 from tests.support.stage import Lookout, Stage
-from vpnmigrate.commands import one_line
 from vpnmigrate.engine.cutover import GateInputs
 from vpnmigrate.engine.gates import RollbackTrial
 from vpnmigrate.engine.ports import HookResult
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import AwsUnreadableError, DriftError, HeldError, NotVerifiedError, StepError
+from vpnmigrate.errors.commands import one_line
 from vpnmigrate.journal import Traffic
 from vpnmigrate.journal.records import BaselineTaken, Forced, GatesSeen, StepSettled
 from vpnmigrate.journal.state import RunStatus
@@ -301,7 +301,10 @@ class TestFinalize:
 
     @pytest.mark.parametrize(
         ("window", "why"),
-        [(TODAY, r"ended [\d-]+ [\d:]+Z"), (Window(NOON + LATER, NOON + 2 * LATER, "x"), "not open yet")],
+        [
+            (TODAY, r"ended [\d-]+ [\d:]+Z"),
+            (Window(NOON + LATER, NOON + 2 * LATER, "x"), "not open yet"),
+        ],
     )
     def test_holds_where_another_gate_is_closed(self, tmp_path, window, why):
         """A gate that stops finalize has an advice, and nothing is deleted."""

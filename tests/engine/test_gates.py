@@ -108,7 +108,11 @@ def test_all_open_when_everything_is_ready():
         (Gate.NEW_GATEWAY, {Existence(GATEWAY_ROLE): ResourceState.PENDING}, "pending"),
         (Gate.NEW_GATEWAY, {Existence(GATEWAY_ROLE): UNKNOWN}, "unknown"),
         (Gate.NEW_CONNECTIONS, {Existence(role_of(OLD_VPN)): ResourceState.PENDING}, OLD_VPN),
-        (Gate.WAY_BACK, {Existence(OLD_VPN): ResourceState.DELETING}, "a rollback would be impossible"),
+        (
+            Gate.WAY_BACK,
+            {Existence(OLD_VPN): ResourceState.DELETING},
+            "a rollback would be impossible",
+        ),
         (Gate.WAY_BACK, {Existence(MAIN): ResourceState.ABSENT}, MAIN),
         (Gate.WAY_BACK, {Existence(MAIN): UNKNOWN}, "rtb-main is unknown"),
         (Gate.WAY_BACK, {AttachmentOf(OLD, VpcId("vpc-1")): Attachment.DETACHED}, "detached"),
@@ -176,7 +180,8 @@ class TestWindow:
         plan = plan_with(window=NIGHT)
 
         assert (
-            "latest start 2026-03-01 14:24Z" in asked(Gate.WINDOW, plan=plan, rehearsed=REHEARSED).observed
+            "latest start 2026-03-01 14:24Z"
+            in asked(Gate.WINDOW, plan=plan, rehearsed=REHEARSED).observed
         )
         for other in ({"fingerprint": "0" * 64}, {"passed": False}):
             rehearsed = msgspec.structs.replace(REHEARSED, **other)
@@ -259,7 +264,11 @@ class TestApprovals:
         [
             ((), GateVerdict.FAIL, "none"),
             ((an_approval(),), GateVerdict.PASS, "by arn:aws:iam::123456789012:user/bob"),
-            ((an_approval("ann"),), GateVerdict.FAIL, "does not count: the operator cannot approve their own change"),
+            (
+                (an_approval("ann"),),
+                GateVerdict.FAIL,
+                "does not count: the operator cannot approve their own change",
+            ),
             ((an_approval(fingerprint="0" * 64),), GateVerdict.FAIL, "is for another plan"),
             ((an_approval(expires=NOON),), GateVerdict.FAIL, "expired 2026-03-01 12:00Z"),
             ((an_approval(at=NOON - timedelta(days=8)),), GateVerdict.FAIL, "expired 2026-02-28"),

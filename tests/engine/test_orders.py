@@ -9,9 +9,9 @@ import pytest
 
 from tests.support.builders import BOTH, OLD, VPC
 from tests.support.stage import Lookout, Stage
-from vpnmigrate.commands import cli
 from vpnmigrate.engine.pause import LONGEST_REST
 from vpnmigrate.errors import DriftError, HeldError, InterruptedRunError, RolledBackError
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal import Hold, Traffic
 from vpnmigrate.journal.records import (
     AbortAsked,

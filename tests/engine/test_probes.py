@@ -134,7 +134,9 @@ class TestProber:
         prober.end()
 
         assert before.works
-        assert prober.stats()[0].halted.endswith("differs from what it was when this probe was started")
+        assert prober.stats()[0].halted.endswith(
+            "differs from what it was when this probe was started"
+        )
 
     def test_what_hangs_is_lost_and_holds_up_nobody(self, run):
         """A command that does not end in time is killed, and counted as a loss."""

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
+from tests.support.boto_client import session_for
 from tests.support.builders import (
     BOTH,
     MAIN,
@@ -64,7 +65,6 @@ from vpnmigrate.model.ec2 import Attachment
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.sandbox.behaviour import Behaviour, seconds
-from tests.support.boto_client import session_for
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
 READS = ("Describe", "Get", "List")
@@ -444,13 +444,14 @@ class TestOtherHands:
         stage.do("DeleteVpnGateway", VpnGatewayId=stage.new_gateway)
         stage.clock.sleep(timedelta(minutes=5))
 
-        with pytest.raises(
-            ExternalChangeError, match="changed outside this run"
-        ) as found:
+        with pytest.raises(ExternalChangeError, match="changed outside this run") as found:
             stage.forward()
 
         assert (found.value.step, found.value.outage) == (1, False)
-        assert found.value.advice == f"find out who changed it; roll back: vpnmigrate rollback {MIGRATION}"
+        assert (
+            found.value.advice
+            == f"find out who changed it; roll back: vpnmigrate rollback {MIGRATION}"
+        )
 
     def test_in_the_cutover_they_are_left_alone_and_named(self, stage):
         """A route deleted during the cutover is named; the rest is finished."""

@@ -36,7 +36,7 @@ DECISIONS: Final = Decisions(
 )
 """A test VPC and AWS's samples, so that the program makes every call that it can."""
 
-TEMPER: Final = Behaviour(edge_association_survives_detach=True)
+BEHAVIOUR: Final = Behaviour(edge_association_survives_detach=True)
 """An EC2 in which an edge association has to be disassociated."""
 
 RunAction = Callable[[Runner], object]
@@ -89,15 +89,15 @@ def finalize(runner: Runner) -> object:
     return runner.finalize(delete_old_gateway=True)
 
 
-def timings(vault: Path) -> dict[str, Leg]:
+def legs(vault: Path) -> dict[str, Leg]:
     """Run the migration, and return its legs, with a boundary around the outage."""
-    start = Stage(vault, everything(), decisions=DECISIONS, behaviour=TEMPER)
+    start = Stage(vault, everything(), decisions=DECISIONS, behaviour=BEHAVIOUR)
     prepare = _leg("prepare", start, forward_to(6))
     begin = _leg("begin", prepare.end, forward_to(7))
     outage = _leg("outage", begin.end, Runner.apply)
     back = _leg("back", outage.end, Runner.rollback)
     finalizing = _leg("finalize", outage.end, finalize)
-    return {timing.name: timing for timing in (prepare, begin, outage, back, finalizing)}
+    return {leg.name: leg for leg in (prepare, begin, outage, back, finalizing)}
 
 
 def _leg(name: str, start: Stage, go: RunAction) -> Leg:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from tests.faults.branching import TEMPER, Leg, RunAction, finalize, is_as_asked
+from tests.faults.branching import BEHAVIOUR, Leg, RunAction, finalize, is_as_asked
 from tests.support.builders import MIGRATION, OLD, VPC, minutes
 from tests.support.stage import Stage
 from vpnmigrate.engine.recorder import evidence_of
@@ -174,23 +174,23 @@ class Ending:
         return exit_code(self.error, self.view.state)
 
 
-def spoil(timing: Leg, operation: str, trouble: str, *, nth: int, times: int) -> Ending:
+def run_with_fault(leg: Leg, operation: str, trouble: str, *, nth: int, times: int) -> Ending:
     """Run *leg* with *trouble* from the *nth* call of *operation* on, *times* times."""
     made = TROUBLES[trouble]
     lags = trouble == "stale"
-    temper = Behaviour(
-        edge_association_survives_detach=TEMPER.edge_association_survives_detach,
+    behaviour = Behaviour(
+        edge_association_survives_detach=BEHAVIOUR.edge_association_survives_detach,
         read_lag=minutes(2) if lags else minutes(0),
         lagging=(operation,) if lags else (),
     )
-    stage = timing.start.branch(behaviour=temper)
+    stage = leg.start.branch(behaviour=behaviour)
     code, message = made.refusal(operation)
     fault = Fault(operation, made.kind, nth, times, code, message, made.late)
     stage.faults = Faults([fault], stage.clock.sleep)
-    return Ending(stage, went(stage, timing.go))
+    return Ending(stage, run_action(stage, leg.go))
 
 
-def went(stage: Stage, go: RunAction) -> VpnMigrateError | None:
+def run_action(stage: Stage, go: RunAction) -> VpnMigrateError | None:
     """Run *action* in a process; return its error, except for a requested hold."""
     try:
         stage.run(go)
@@ -201,7 +201,7 @@ def went(stage: Stage, go: RunAction) -> VpnMigrateError | None:
     return None
 
 
-def heal(ending: Ending, timing: Leg) -> VpnMigrateError | None:
+def run_next_command(ending: Ending, leg: Leg) -> VpnMigrateError | None:
     """Remove the fault, and run the command that the run advises."""
     stage = ending.stage
     stage.faults = None
@@ -209,12 +209,12 @@ def heal(ending: Ending, timing: Leg) -> VpnMigrateError | None:
     following = ending.view.next
     assert following is not None
     verb = following.words[1]
-    return went(
-        stage, {"apply": timing.go, "rollback": Runner.rollback, "finalize": finalize}[verb]
+    return run_action(
+        stage, {"apply": leg.go, "rollback": Runner.rollback, "finalize": finalize}[verb]
     )
 
 
-def portrait(stage: Stage) -> list[str]:
+def end_state(stage: Stage) -> list[str]:
     """Return the state of the world after all transitions, with roles for the created ids."""
     stage.clock.sleep(minutes(20))
     seen = stage.plain.observe(stage.plan)
@@ -249,7 +249,7 @@ def portrait(stage: Stage) -> list[str]:
     return sorted(lines)
 
 
-def lies(stage: Stage) -> str:
+def wrong_claim(stage: Stage) -> str:
     """Return the journal's wrong claim about traffic; empty if it is true or unknown."""
     claimed = stage.state.traffic
     evidence = evidence_of(stage.state, stage.plan.surveyed)

@@ -1,18 +1,19 @@
-"""What other hands may do to a migration, at every boundary of it, and what the run says to that.
+"""External changes to a migration at each of its boundaries, and what the run does about them.
 
-A row is a deed, a column the boundary at which it is done.  ``3`` is after step 3, going on;
-``8<`` after step 8, turning back; ``b8`` after step 8 of the way back, and ``bc6`` after its
-clean-up of step 6, both going on back.  A cell is what the next process does:
+A row is an external change, a column the boundary at which it is made.  ``3`` is after step 3, and
+the migration continues; ``8<`` is after step 8, and the run rolls back; ``b8`` is after step 8 of
+the rollback, and ``bc6`` after its clean-up of step 6, and the rollback continues.  A cell is what
+the next process does:
 
 ====  =================================================================================
-d     refuse: the difference is told field by field (DriftError); exit code 4
-c     refuse: it names who claims the gateway, and how to take over; exit code 4
-o     stop before step 7, and name the other hand (ExternalChangeError); exit code 1
-h     hold before step 7, and name what is in the way; exit code 3
-b     stop, and say what a person has to mend first; exit code 1, or 5 while traffic is down
-n     go to the end, leave the deed alone or put it right, and name it either way
-m     go to the end, which is the same with the deed as without it
--     AWS does not let anybody do that there, or there is nothing yet to do it to
+d     refuse: list the difference field by field (DriftError); exit code 4
+c     refuse: name who claims the gateway, and how to take over; exit code 4
+o     stop before step 7, and name the external change (ExternalChangeError); exit code 1
+h     hold before step 7, and name the obstacle; exit code 3
+b     stop, and say what a person has to fix first; exit code 1, or 5 while traffic is down
+n     finish; leave the change or restore the resource, and name it in both cases
+m     finish; the end is the same as without the change
+-     AWS refuses the change there, or its resource does not exist yet
 ====  =================================================================================
 """
 
@@ -92,7 +93,7 @@ def _ours(stage: Stage, role: str) -> str:
     return snapshot_by_tag(stage.plain.observe(stage.plan), MIGRATION).ours[Role(role)]
 
 
-def _placed(stage: Stage) -> str:
+def _attached(stage: Stage) -> str:
     """Return the gateway that is attached to the VPC."""
     gateways = stage.plain.observe(stage.plan).gateways
     on = (g.id for g in gateways for a in g.attachments if (a.vpc, a.state) == (VPC, "attached"))
@@ -115,22 +116,22 @@ def _point_elsewhere(stage: Stage) -> str:
 
 
 def _add_route(stage: Stage) -> str:
-    to = _placed(stage)
+    to = _attached(stage)
     stage.do("CreateRoute", RouteTableId=MAIN, DestinationCidrBlock="10.9.0.0/16", GatewayId=to)
     return "10.9.0.0/16"
 
 
 def _propagation_off(stage: Stage) -> str:
-    stage.do("DisableVgwRoutePropagation", RouteTableId=MAIN, GatewayId=_placed(stage))
+    stage.do("DisableVgwRoutePropagation", RouteTableId=MAIN, GatewayId=_attached(stage))
     return MAIN
 
 
 def _propagation_on(stage: Stage) -> str:
-    stage.do("EnableVgwRoutePropagation", RouteTableId=SPARE, GatewayId=_placed(stage))
+    stage.do("EnableVgwRoutePropagation", RouteTableId=SPARE, GatewayId=_attached(stage))
     return SPARE
 
 
-def _untie(stage: Stage) -> str:
+def _disassociate(stage: Stage) -> str:
     tables = stage.plain.observe(stage.plan).tables
     ties = (a.id for t in tables if t.id == EDGE for a in t.associations if a.gateway)
     stage.do("DisassociateRouteTable", AssociationId=next(ties))
@@ -138,7 +139,7 @@ def _untie(stage: Stage) -> str:
 
 
 def _detach(stage: Stage) -> str:
-    gateway = _placed(stage)
+    gateway = _attached(stage)
     stage.do("DetachVpnGateway", VpnGatewayId=gateway, VpcId=VPC)
     return gateway
 
@@ -166,7 +167,7 @@ def _delete_connection(stage: Stage, id_: str) -> str:
 
 
 def _delete_gateway(stage: Stage, gateway: str) -> str:
-    if gateway == _placed_or_none(stage):
+    if gateway == _attached_or_none(stage):
         raise LookupError(gateway)
     for connection in stage.plain.observe(stage.plan).connections:
         if connection.vpn_gateway == gateway and connection.state == "available":
@@ -176,9 +177,9 @@ def _delete_gateway(stage: Stage, gateway: str) -> str:
     return gateway
 
 
-def _placed_or_none(stage: Stage) -> str:
+def _attached_or_none(stage: Stage) -> str:
     try:
-        return _placed(stage)
+        return _attached(stage)
     except StopIteration:
         return ""
 
@@ -190,7 +191,7 @@ def _claim(stage: Stage) -> str:
 
 def _unclaim(stage: Stage) -> str:
     old = next(g for g in stage.plain.observe(stage.plan).gateways if g.id == OLD)
-    old.tags[Tag.CLAIM]  # there must be one to take
+    old.tags[Tag.CLAIM]  # A KeyError if there is no claim to remove.
     stage.do("DeleteTags", Resources=[OLD], Tags=[{"Key": Tag.CLAIM}])
     return "claim"
 
@@ -225,14 +226,14 @@ def _add_prefix(stage: Stage) -> str:
 
 SUCCESSOR: Final = f"connection/{OLD_VPN}"
 
-DEEDS: Final[Mapping[str, Callable[[Stage], str]]] = {
+CHANGES: Final[Mapping[str, Callable[[Stage], str]]] = {
     "delete a route table": _delete_table,
     "delete a route": _delete_route,
     "change a route's target": _point_elsewhere,
     "add a route to the gateway": _add_route,
     "disable propagation": _propagation_off,
     "enable propagation in another table": _propagation_on,
-    "disassociate the edge table": _untie,
+    "disassociate the edge table": _disassociate,
     "detach the gateway from the VPC": _detach,
     "attach a foreign gateway to the VPC": _foreign,
     "attach the new gateway elsewhere": _elsewhere,

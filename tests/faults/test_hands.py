@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 
 from tests.faults.branching import STATIC_VPN, everything, forward_to, is_as_asked
-from tests.faults.cells import Ending, lies, portrait, went
-from tests.faults.hands import DEEDS, cells
+from tests.faults.cells import Ending, wrong_claim
+from tests.faults.hands import CHANGES, cells
 from tests.support.builders import OLD, OLD_VPN, minutes
 from tests.support.stage import Lookout, Stage
 from vpnmigrate.engine.runner import Runner
@@ -28,7 +28,7 @@ from vpnmigrate.model.plan import Direction
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 from vpnmigrate.sandbox.ec2.ids import ApiError
 
-CUTS = re.compile("delete|point|switch propagation off|detach|put a foreign")
+CUTS = re.compile("delete|change a route|disable propagation|detach|attach a foreign")
 """Changes that interrupt traffic themselves, unknown to a run that has not started."""
 
 SETTLED: timedelta = minutes(5)
@@ -51,17 +51,17 @@ def boundaries(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Stage]:
     found = {"0": stage}
     for step in range(1, 11):
         stage = stage.branch()
-        assert went(stage, forward_to(step)) is None
+        assert run_action(stage, forward_to(step)) is None
         found[str(step)] = stage
     found |= {f"{step}<": found[str(step)] for step in range(6, 11)}
     for step in (7, 8, 9, 10):
-        found[f"b{step}"] = _on_the_way_back(stage, StepSettled(step))
+        found[f"b{step}"] = _in_the_rollback(stage, StepSettled(step))
     for step in (6, 3):
-        found[f"bc{step}"] = _on_the_way_back(stage, StepSettled(step, cleaning=True))
+        found[f"bc{step}"] = _in_the_rollback(stage, StepSettled(step, cleaning=True))
     return found
 
 
-def _on_the_way_back(start: Stage, until: StepSettled) -> Stage:
+def _in_the_rollback(start: Stage, until: StepSettled) -> Stage:
     stage = start.branch()
     back = False
 
@@ -84,15 +84,15 @@ def ends(boundaries: dict[str, Stage]) -> dict[bool, list[str]]:
     """Return the end state of each direction without external changes."""
     back = boundaries["10"].branch()
     back.back()
-    return {True: portrait(back), False: portrait(boundaries["10"].branch())}
+    return {True: end_state(back), False: end_state(boundaries["10"].branch())}
 
 
-def _is_back(boundary: str) -> bool:
+def _rolls_back(boundary: str) -> bool:
     return boundary.startswith("b") or boundary.endswith("<")
 
 
-def _go(stage: Stage, boundary: str) -> VpnMigrateError | None:
-    go: Callable[[Runner], object] = Runner.rollback if _is_back(boundary) else Runner.apply
+def _error_of(stage: Stage, boundary: str) -> VpnMigrateError | None:
+    go: Callable[[Runner], object] = Runner.rollback if _rolls_back(boundary) else Runner.apply
     try:
         stage.run(go, operator=Engineer(stage))
     except HeldError as held:
@@ -126,27 +126,27 @@ def _said(error: VpnMigrateError | None) -> str:
 @pytest.mark.no_cover
 @pytest.mark.parametrize(("call", "boundary", "letter"), [c for c in cells() if c[2] != "-"])
 def test_other_hands_meet_the_stated_verdict(call, boundary, letter, boundaries, ends):
-    """The deed is refused, stopped for, or left alone; whichever it is, it is named.
+    """The run refuses, stops, or continues, and names the external change.
 
-    Nothing is said of traffic that is not so, and where the deed changes nothing the end is the
-    one without it.
+    It claims nothing wrong about traffic, and if the change has no effect, the end is the same as
+    without it.
     """
     stage = boundaries[boundary].branch()
     stage.clock.sleep(SETTLED)
-    subject = DEEDS[call](stage)
+    subject = CHANGES[call](stage)
     stage.clock.sleep(SETTLED)
     before = (*stage.state.lost, *stage.state.other_hands)
 
-    error = _go(stage, boundary)
+    error = _error_of(stage, boundary)
 
     after = (*stage.state.lost, *stage.state.other_hands)
     named = " ".join(line for line in after if line not in before)
     assert _letter(error, named) == letter, _said(error) or named
     if not CUTS.match(call):
-        assert not lies(stage)
+        assert not wrong_claim(stage)
     if letter == "m":
         if not call.startswith("copy"):
-            assert portrait(stage) == ends[_is_back(boundary)]
+            assert end_state(stage) == ends[_rolls_back(boundary)]
     elif letter in "doc":
         assert subject in _said(error) or "absent" in _said(error)
     elif letter == "n":
@@ -165,9 +165,9 @@ def test_what_cannot_be_done_there_cannot_be_done_in_the_sandbox(
     stage.clock.sleep(SETTLED)
 
     with pytest.raises((ApiError, LookupError, StopIteration)):
-        DEEDS[call](stage)
+        CHANGES[call](stage)
 
 
 def test_every_deed_has_a_row():
     """The table and the changes have the same names."""
-    assert {call for call, _, _ in cells()} == set(DEEDS)
+    assert {call for call, _, _ in cells()} == set(CHANGES)

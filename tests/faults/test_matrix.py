@@ -10,15 +10,11 @@ from typing import get_args
 
 import pytest
 
-from tests.faults.branching import Leg, timings
+from tests.faults.branching import Leg, legs
 from tests.faults.cells import (
     A_WHILE,
     FOR_EVER,
     TROUBLES,
-    heal,
-    lies,
-    portrait,
-    spoil,
 )
 from tests.faults.verdicts import CANNOT, COLUMNS, OCCASIONS, Cell, cells
 from vpnmigrate.errors import Exit
@@ -62,20 +58,20 @@ def _is_change(operation: str) -> bool:
 @pytest.fixture(scope="session")
 def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Leg]:
     """Run one migration, its rollback, and its finalize."""
-    return timings(tmp_path_factory.mktemp("matrix"))
+    return legs(tmp_path_factory.mktemp("matrix"))
 
 
 @pytest.fixture(scope="session")
 def ends(played: dict[str, Leg]) -> dict[str, list[str]]:
     """Return the end state of each leg without faults."""
-    return {name: portrait(timing.end.branch()) for name, timing in played.items()}
+    return {name: end_state(leg.end.branch()) for name, leg in played.items()}
 
 
 def nth_of(cell: Cell) -> int:
     """Return the first call of the cell's occasion; a survey reads four quotas."""
     match cell.occasion, cell.operation:
         case "at the start", "DescribeVpnGateways":
-            return 2  # the first, for claims, is forgiven
+            return 2  # An error of the first one, for claims, does not stop the run.
         case "at the start", _:
             return 1
         case "before step 7", "service-quotas:GetServiceQuota":
@@ -85,7 +81,7 @@ def nth_of(cell: Cell) -> int:
         case "before step 7", _:
             return 2
         case _, "DescribeSubnets":
-            return 2  # no survey asks for it
+            return 2  # A survey does not call it.
         case _, operation if operation.startswith("Describe"):
             return 3
         case _:
@@ -107,13 +103,15 @@ def on_which(cell: Cell, played: dict[str, Leg]) -> list[Leg]:
 class TestEveryCell:
     @pytest.mark.parametrize(("cell", "lasts"), tries())
     def test_ends_as_the_matrix_says(self, cell, lasts, played, ends):
-        """The verdict is the stated one, told with its cause and the truth about traffic.
+        """The verdict is the stated one, with its cause and the actual state of traffic.
 
-        And whatever stopped, the next command it names ends where an undisturbed run ends, with
-        nothing made twice and nothing left behind.
+        After a stop, the next command has the end of an undisturbed run: nothing is created twice,
+        and nothing is left behind.
         """
-        for timing in on_which(cell, played):
-            ending = spoil(timing, cell.operation, cell.trouble, nth=nth_of(cell), times=lasts)
+        for leg in on_which(cell, played):
+            ending = run_with_fault(
+                leg, cell.operation, cell.trouble, nth=nth_of(cell), times=lasts
+            )
             error = ending.error
             trouble = TROUBLES[cell.trouble]
 
@@ -126,11 +124,11 @@ class TestEveryCell:
                 stopped = Exit.STUCK if down else Exit.FAILED
                 assert ending.exit is (Exit.HELD if ending.verdict == "hold" else stopped)
             if cell.trouble != "stale":
-                assert not lies(ending.stage)
+                assert not wrong_claim(ending.stage)
             if error is not None:
-                assert heal(ending, timing) is None
+                assert run_next_command(ending, leg) is None
             left = {"claim ann@desk"} if ending.verdict == "continue and name it" else set()
-            assert set(portrait(ending.stage)) - left == set(ends[timing.name]) - (
+            assert set(end_state(ending.stage)) - left == set(ends[leg.name]) - (
                 {"claim None"} if left else set()
             )
             assert ending.stage.state.lost == ending.stage.state.other_hands == ()
@@ -139,7 +137,7 @@ class TestEveryCell:
 class TestNothingIsLeftOut:
     def test_every_call_that_a_migration_makes_has_a_row(self, played):
         """Every operation that is called on any leg is in the matrix."""
-        called = {operation for timing in played.values() for operation in timing.calls}
+        called = {operation for leg in played.values() for operation in leg.calls}
 
         assert called == {cell.operation for cell in cells()}
 

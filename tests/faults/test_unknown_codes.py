@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.branching import Leg, timings
-from tests.faults.cells import Ending, went
+from tests.faults.branching import Leg, legs
+from tests.faults.cells import Ending
 from tests.support.stage import Stage
 from vpnmigrate.errors import ChangeRefusedError, DidNotSettleError, Exit
 from vpnmigrate.journal import Traffic
@@ -40,15 +40,15 @@ READS = ("DescribeVpnGateways", "DescribeVpnConnections", "DescribeRouteTables")
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Leg]:
     """Run one migration, its rollback, and its finalize."""
-    return timings(tmp_path_factory.mktemp("unknown"))
+    return legs(tmp_path_factory.mktemp("unknown"))
 
 
-def refuse(timing: Leg, operation: str, times: int, *, nth: int = 1) -> Ending:
+def refuse(leg: Leg, operation: str, times: int, *, nth: int = 1) -> Ending:
     """Run *leg* with calls of *operation* refused by the unknown code."""
-    stage = timing.start.branch()
+    stage = leg.start.branch()
     fault = Fault(operation, FaultKind.REFUSED, nth, times, CODE, MESSAGE)
     stage.faults = Faults([fault], stage.clock.sleep)
-    return Ending(stage, went(stage, timing.go))
+    return Ending(stage, run_action(stage, leg.go))
 
 
 def tries_of(stage: Stage, operation: str) -> int:
@@ -58,18 +58,18 @@ def tries_of(stage: Stage, operation: str) -> int:
     return max(map(calls.count, calls), default=0)
 
 
-@pytest.mark.parametrize(("timing", "operation"), [*IN_THE_OUTAGE, *IN_THE_CLEAN_UP])
-def test_it_is_waited_for(timing, operation, played):
+@pytest.mark.parametrize(("leg", "operation"), [*IN_THE_OUTAGE, *IN_THE_CLEAN_UP])
+def test_it_is_waited_for(leg, operation, played):
     """The run finishes without an operator, for each call of the outage and of the clean-up."""
-    ending = refuse(played[timing], operation, THREE)
+    ending = refuse(played[leg], operation, THREE)
 
     assert ending.verdict == "continue", ending.error and ending.error.message
 
 
-@pytest.mark.parametrize(("timing", "operation"), IN_THE_OUTAGE)
-def test_the_steps_own_limit_ends_the_wait(timing, operation, played):
+@pytest.mark.parametrize(("leg", "operation"), IN_THE_OUTAGE)
+def test_the_steps_own_limit_ends_the_wait(leg, operation, played):
     """The message has the code, and the call was retried less and less often."""
-    ending = refuse(played[timing], operation, FOR_EVER)
+    ending = refuse(played[leg], operation, FOR_EVER)
 
     assert isinstance(ending.error, DidNotSettleError)
     assert ending.exit is Exit.STUCK
@@ -79,10 +79,10 @@ def test_the_steps_own_limit_ends_the_wait(timing, operation, played):
     assert tries_of(ending.stage, operation) < waited.total_seconds() / 5
 
 
-@pytest.mark.parametrize(("timing", "operation"), WHILE_TRAFFIC_FLOWS)
-def test_it_stops_a_run_while_traffic_flows(timing, operation, played):
+@pytest.mark.parametrize(("leg", "operation"), WHILE_TRAFFIC_FLOWS)
+def test_it_stops_a_run_while_traffic_flows(leg, operation, played):
     """An error that is not known to pass is not retried, and traffic is not interrupted."""
-    ending = refuse(played[timing], operation, FOR_EVER)
+    ending = refuse(played[leg], operation, FOR_EVER)
 
     assert isinstance(ending.error, ChangeRefusedError)
     assert ending.exit is Exit.FAILED

@@ -1,7 +1,7 @@
-"""The fault matrix: what a run does about everything that can befall every call it makes.
+"""The fault matrix: what a run does about every error that each AWS call can return.
 
 A row is an operation, a column a trouble of ``cells.TROUBLES``, a cell two letters: what the run
-does if the trouble passes after a while, and what if it stays for ever.
+does if the trouble passes after a while, and if it is permanent.
 
 ====  =================================================================================
 C     continue: the run finishes, and asks no operator
@@ -87,7 +87,7 @@ service-quotas:GetServiceQuota \
 """
 """The last survey: reads that only planning and drift need."""
 
-SETTING_OUT: Final = """
+AT_THE_START: Final = """
                             thr 500 503 con t-o t+o cut for slo sta nky inc wfl dep quo mut per exp
 sts:GetCallerIdentity       SS  SS  SS  SS  SS  SS  SS  SS  CC  -   -   -   -   -   -   -   -   SS
 DescribeVpnGateways         SS  SS  SS  SS  SS  SS  SS  SS  CC  CC  -   -   -   -   -   -   SS  SS
@@ -104,7 +104,7 @@ service-quotas:GetServiceQuota \
 OCCASIONS: Final = {
     "in a run": IN_A_RUN,
     "before step 7": BEFORE_STEP_7,
-    "at the start": SETTING_OUT,
+    "at the start": AT_THE_START,
 }
 
 CANNOT: Final[Mapping[str, str]] = {

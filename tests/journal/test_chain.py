@@ -1,4 +1,4 @@
-"""The text of a journal: what was altered is found, what was never finished is forgiven."""
+"""The text of a journal: alterations are detected, an unfinished last line is ignored."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENTRIES = Story().opened().set_out().begun(1).settled(1).entries
 
 
 def text_of(journal: tuple[Entry, ...] = ENTRIES) -> bytes:
-    """Write *journal* as its file would hold it."""
+    """Return *journal* as the text of its file."""
     return lines_of(journal, genesis(MIGRATION))[0]
 
 
@@ -28,14 +28,14 @@ LINES = TEXT.splitlines(keepends=True)
 
 
 def rewritten(number: int, **changes: object) -> bytes:
-    """Alter the fields of one line, counted from 1."""
+    """Return *text* with fields of one line, counted from 1, altered."""
     line = json.loads(LINES[number - 1]) | changes
     altered = json.dumps(line, separators=(",", ":")).encode() + b"\n"
     return b"".join([*LINES[: number - 1], altered, *LINES[number:]])
 
 
 def test_what_was_written_is_read() -> None:
-    """A journal comes back as it was, to the microsecond, with the head for the next line."""
+    """A journal is read as it was written, to the microsecond, with the head for the next line."""
     everything = Story().migrated().returned().finalized().entries
     text, head = lines_of(everything, genesis(MIGRATION))
 
@@ -47,7 +47,7 @@ def test_what_was_written_is_read() -> None:
 
 
 def test_nothing_is_an_empty_journal() -> None:
-    """A journal that was never begun has no entries and begins its chain at the migration id."""
+    """An empty journal has no entries, and its chain begins with the migration id."""
     contents = read_chain(b"", MIGRATION)
 
     assert contents.entries == ()
@@ -55,7 +55,7 @@ def test_nothing_is_an_empty_journal() -> None:
 
 
 def test_each_line_carries_the_hash_of_the_one_before() -> None:
-    """Anyone can check the chain with sha256sum: a line is hashed without its newline."""
+    """The chain can be checked with sha256sum: a line is hashed without its newline."""
     second = json.loads(LINES[1])
 
     assert second["prev"] == hashlib.sha256(LINES[0].rstrip(b"\n")).hexdigest()
@@ -64,7 +64,7 @@ def test_each_line_carries_the_hash_of_the_one_before() -> None:
 
 
 def test_a_line_says_when_it_was_written_by_every_measure() -> None:
-    """The run's own time, the machine's uptime, and what its clock had been set by."""
+    """An entry has the run time, the machine's uptime, and the offset of its wall clock."""
     entry = Entry(1, NOON, OPENED, "boot", timedelta(seconds=7), timedelta(hours=-1))
     text, _ = lines_of([entry], genesis(MIGRATION))
 
@@ -76,7 +76,7 @@ def test_a_line_says_when_it_was_written_by_every_measure() -> None:
 
 @pytest.mark.parametrize("bit", range(8))
 def test_any_flipped_bit_before_the_last_line_is_found(bit: int) -> None:
-    """Whatever single bit is altered, reading fails, and names a line next to the damage."""
+    """If any single bit is altered, reading fails and names a line next to the damage."""
     for place in range(len(TEXT) - len(LINES[-1])):
         altered = bytearray(TEXT)
         altered[place] ^= 1 << bit
@@ -91,7 +91,7 @@ def test_any_flipped_bit_before_the_last_line_is_found(bit: int) -> None:
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_an_edited_record_is_named_by_its_line(number: int) -> None:
-    """Damage in the middle is told by the number of the line that was altered."""
+    """Damage in the middle is reported with the number of the altered line."""
     with pytest.raises(JournalDamagedError) as caught:
         read_chain(rewritten(number, record={"record": "noted", "what": "nothing"}), MIGRATION)
 
@@ -111,7 +111,7 @@ def test_an_edited_record_is_named_by_its_line(number: int) -> None:
     ids=["lost", "first lost", "moved", "twice", "blank"],
 )
 def test_lines_lost_moved_or_added_are_found(lines: list[bytes]) -> None:
-    """Lines are a sequence, and no other sequence of them is accepted."""
+    """Lines are accepted in their original order only."""
     with pytest.raises(JournalDamagedError):
         read_chain(b"".join(lines), MIGRATION)
 
@@ -131,7 +131,7 @@ def test_another_runs_journal_is_refused() -> None:
 
 
 def test_a_last_line_cut_at_any_byte_is_forgiven() -> None:
-    """However much of the last line reached the disk, the lines before it are the journal."""
+    """If only a part of the last line was written, the journal is the lines before it."""
     sound = len(TEXT) - len(LINES[-1])
     for end in range(sound, len(TEXT)):
         contents = read_chain(TEXT[:end], MIGRATION)
@@ -143,7 +143,7 @@ def test_a_last_line_cut_at_any_byte_is_forgiven() -> None:
 
 @pytest.mark.parametrize("tail", [b"\0" * 100, b'{"v":1,"se\0\0\0', b"garbage\n", b"\xff\xfe"])
 def test_a_tail_that_power_loss_left_is_forgiven(tail: bytes) -> None:
-    """Blocks that never reached the disk leave anything behind; it was never acknowledged."""
+    """An unacknowledged last line may contain any bytes; it is ignored."""
     contents = read_chain(TEXT + tail, MIGRATION)
 
     assert contents.entries == ENTRIES
@@ -151,7 +151,7 @@ def test_a_tail_that_power_loss_left_is_forgiven(tail: bytes) -> None:
 
 
 def test_a_newer_format_is_told_apart_from_damage() -> None:
-    """A journal of a newer program is no damaged journal: the way on is to use that program."""
+    """A journal of a newer version is not called damaged: the advice is to use that version."""
     newer = rewritten(4, v=JOURNAL_FORMAT + 1)
 
     with pytest.raises(JournalError, match=f"format {JOURNAL_FORMAT + 1}") as caught:
@@ -162,7 +162,7 @@ def test_a_newer_format_is_told_apart_from_damage() -> None:
 
 
 def test_an_older_format_is_refused_by_name() -> None:
-    """A journal of format 1 is no damaged journal: the version that wrote it has to go on."""
+    """A journal of format 1 is not called damaged: the advice is to use the version that wrote it."""
     older = rewritten(1, v=1).splitlines(keepends=True)[0]
 
     with pytest.raises(JournalError, match="format 1, which this version does not read") as caught:
@@ -172,7 +172,7 @@ def test_an_older_format_is_refused_by_name() -> None:
 
 
 def test_an_unknown_record_is_told_apart_from_damage() -> None:
-    """A record that only a newer program knows is refused, not skipped and not called damage."""
+    """A record type of a newer version is refused, not skipped and not called damage."""
     with pytest.raises(JournalError, match="line 4") as caught:
         read_chain(rewritten(4, record={"record": "teleported"}), MIGRATION)
 
@@ -180,14 +180,14 @@ def test_an_unknown_record_is_told_apart_from_damage() -> None:
 
 
 def test_a_field_that_came_later_does_not_hurt() -> None:
-    """A field added to a line by a later version of the same format is passed over."""
+    """A field added by a later version of the same format is ignored."""
     contents = read_chain(rewritten(4, extra="later"), MIGRATION)
 
     assert contents.entries == ENTRIES
 
 
 def test_records_survive_any_text() -> None:
-    """Newlines and strange characters inside a record do not break the line they stand in."""
+    """Newlines and unusual characters inside a record do not break its line."""
     odd = entries(OPENED, Noted('a\nb\r\u2028"\\ \U0001f600'))
 
     assert read_chain(text_of(odd), MIGRATION).entries == odd
@@ -197,7 +197,7 @@ def test_records_survive_any_text() -> None:
     "line", [b"", b"{}", b'{"v":2}', b'{"v":2,"seq":1}', b"[" * 5_000, b"\xff"]
 )
 def test_what_is_no_journal_costs_no_memory(line):
-    """A line is verified before the next is read, whatever a stranger's file is made of."""
+    """A line is verified before the next one is read, also in a file that is not a journal."""
     text = (line + b"\n") * (4_000_000 // (len(line) + 1))
     tracemalloc.start()
     try:
@@ -212,7 +212,7 @@ def test_what_is_no_journal_costs_no_memory(line):
 
 
 def test_no_more_lines_are_read_than_asked_for():
-    """Whoever knows how many there are need not read what a stranger has added."""
+    """With a known number of lines, lines added after them are not read."""
     text, _ = lines_of(ENTRIES, genesis(MIGRATION))
 
     assert len(read_chain(text, MIGRATION, most=2).entries) == 2

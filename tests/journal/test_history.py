@@ -1,4 +1,4 @@
-"""What a journal proves, folded for whoever was not there."""
+"""History of a run, from its journal."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ HOUR = timedelta(hours=1)
 
 class TestCalls:
     def test_every_call_has_its_request_id_whatever_became_of_it(self):
-        """Performed and refused calls have AWS's id; one that nobody answered has none."""
+        """Performed and refused calls have AWS's request id; an unanswered call has none."""
         entries = a_journal(
             Intended(1, 8, DETACH),
             Intended(2, 8, DETACH),
@@ -63,11 +63,11 @@ class TestCalls:
         assert [call.answered is None for call in calls_of(entries)] == [False] * 4 + [True]
 
     def test_tasks_of_people_are_no_calls(self):
-        """What CloudTrail cannot know of is not listed as if it could."""
+        """Changes that make no AWS call are not listed as calls."""
         assert calls_of(a_journal(Intended(1, 10, ENABLE))) == ()
 
     def test_what_was_made_last_counts(self):
-        """A role whose resource was made twice has the second; a refused creation made nothing."""
+        """A role whose resource was created twice has the second; a refused creation made none."""
         entries = a_journal(
             Intended(1, 2, CREATE),
             Answered(1, Performed("id", "vgw-1")),
@@ -80,7 +80,7 @@ class TestCalls:
         assert made_by(entries) == {GATEWAY_ROLE: "vgw-2"}
 
     def test_what_was_made_without_an_answer_is_known_by_what_was_done_with_it(self):
-        """A lost answer hides no id: connections are made on the gateway, and then archived."""
+        """After a lost answer the id is known from later changes: connections, and their archive."""
         entries = a_journal(
             Intended(1, 2, CREATE),
             Answered(1, InDoubt("no answer")),
@@ -94,7 +94,7 @@ class TestCalls:
 
 class TestOutages:
     def test_as_measured(self):
-        """Each outage has its length, its direction, and whether it may have been longer."""
+        """Each outage has its duration, its direction, and whether it may have been longer."""
         entries = a_journal(
             OutageBegan(BEGAN),
             OutageEnded(BEGAN + HOUR, HOUR),
@@ -110,14 +110,14 @@ class TestOutages:
         ]
 
     def test_one_that_is_not_over_lasts_to_the_journals_end(self):
-        """What is still going on is measured as far as the journal goes, and said to go on."""
+        """An open outage is measured up to the last entry, and shown as not over."""
         entries = a_journal(OutageBegan(BEGAN), OutageBegan(BEGAN + HOUR), Intended(1, 8, DETACH))
 
         (down,) = outages_of(entries)
         assert (down.since, down.lasted, down.over) == (BEGAN, entries[-1].at - BEGAN, False)
 
     def test_one_that_aws_refused_to_begin_was_none(self):
-        """Where every such call was refused nothing is measured, and no later outage is hidden."""
+        """If every interrupting call was refused there is no outage, and a later outage is not hidden."""
         stop = DisablePropagation(TABLE, OLD)
         entries = a_journal(
             BaselineTaken(BEGAN, {}, {}),
@@ -135,7 +135,7 @@ class TestOutages:
         assert outages_of(entries[:6]) == ()
 
     def test_an_end_without_a_beginning_still_tells_the_length(self):
-        """A run without the journal of an outage's beginning reports what it knows of it."""
+        """A run without the journal of an outage's begin reports the known part of it."""
         (down,) = outages_of(a_journal(OutageEnded(BEGAN + HOUR, HOUR, earlier=True)))
 
         assert (down.since, down.lasted, down.earlier) == (BEGAN, HOUR, True)
@@ -143,7 +143,7 @@ class TestOutages:
 
 class TestJourneys:
     def test_missing_and_additional_changes_are_counted_by_step(self):
-        """What was planned and not done, and done and not planned, is told, step by step."""
+        """Changes planned and not made, and made and not planned, are reported for each step."""
         entries = a_journal(
             Intended(1, 7, DisablePropagation(TABLE, OLD)),
             Answered(1, Performed()),
@@ -167,7 +167,7 @@ class TestJourneys:
         assert kept[9] == ({"EnablePropagation": 1, "ReplaceRoute": 1}, {})
 
     def test_each_way_is_measured_against_its_own_plan(self):
-        """The way back is compared with the planned way back, and a cut-off way is not an end."""
+        """A rollback is compared with the planned rollback; an interrupted direction is not finished."""
         entries = a_journal(
             Intended(1, 8, DETACH),
             DirectionTaken(Direction.ROLLBACK, 1),
@@ -181,7 +181,7 @@ class TestJourneys:
 
 
 def test_people_and_processes():
-    """Everybody whom the journal names is found, with host and moment."""
+    """Every person in the journal is found, with host and time."""
     entries = a_journal(OperatorConfirmed(Confirmation.TEST_PASSED, "bob", "console"))
 
     assert [(v.who, v.host, v.at) for v in person_entries(entries)] == [

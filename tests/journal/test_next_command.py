@@ -1,4 +1,4 @@
-"""What comes next."""
+"""Next command for the operator."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ASKED = (
     ],
 )
 def test_every_status_has_a_command(story: Story, command: str) -> None:
-    """What to paste next follows from where the run stands; after the end there is nothing."""
+    """The next command follows from the state of the run; a finalized run has none."""
     confirm = [OLD_VPN, VpnConnectionId("vpn-other")]
 
     command_now = next_command(replay(story.entries), "mig", confirm, alive=False)
@@ -50,7 +50,7 @@ def test_every_status_has_a_command(story: Story, command: str) -> None:
 
 
 def test_a_living_process_needs_only_the_word() -> None:
-    """While somebody works on the run, saying that the task is done is enough."""
+    """While a process works on the run, the command ``done`` is enough."""
     state = replay(Story().then(*ASKED).entries)
 
     assert str(next_command(state, "mig", [], alive=True)) == "vpnmigrate done mig 5"
@@ -77,5 +77,5 @@ def test_a_living_process_needs_only_the_word() -> None:
 def test_a_step_number_means_what_is_asked_there(
     story: Story, step: int, word: Confirmation | None
 ) -> None:
-    """``done STEP`` stands for the word that the step waits for in the direction taken."""
+    """``done STEP`` gives the confirmation that the step waits for in the current direction."""
     assert confirmation_for_step(step, replay(story.entries)) is word

@@ -18,7 +18,7 @@ HOLDER = "ann@desk/7"
 
 
 def test_a_take_over_lasts_until_the_claim_is_this_runs() -> None:
-    """Step 1 ends it, so a later claim of somebody else is respected."""
+    """Step 1 ends the take-over, so a later claim of another holder is respected."""
     named = replay(entries(TakenOver(HOLDER)))
 
     assert named.taken_over_from == HOLDER
@@ -28,13 +28,13 @@ def test_a_take_over_lasts_until_the_claim_is_this_runs() -> None:
 
 
 def test_a_lost_journal_is_made_up_for_by_a_finished_direction() -> None:
-    """Once a direction is finished, everything that exists is known again."""
+    """Once a direction is finished, the lost journal no longer matters."""
     assert replay(entries(JournalLost())).journal_lost
     assert not replay(entries(JournalLost(), Finished(Direction.ROLLBACK))).journal_lost
 
 
 def test_the_last_finalize_decides_on_the_old_gateway() -> None:
-    """A request lasts as long as the finalize it was made for."""
+    """The request is valid only for the finalize it was made for."""
     request, withdrawal = FinalizeRequested(True), FinalizeRequested(False)
     finalize = DirectionTaken(Direction.FINALIZE, 1)
 
@@ -45,7 +45,7 @@ def test_the_last_finalize_decides_on_the_old_gateway() -> None:
 
 
 def test_the_report_lists_them_as_notes() -> None:
-    """What was asked for by an option is told like any other note."""
+    """A request made by an option is listed like any other note."""
     state = replay(entries(TakenOver(HOLDER), JournalLost(), FinalizeRequested(True)))
 
     assert len(state.notes) == 3

@@ -1,4 +1,4 @@
-"""What a journal amounts to."""
+"""Replay of journals into run states."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.journals import (
     ask,
     entries,
 )
-from vpnmigrate.commands import Command
+from vpnmigrate.errors.commands import Command
 from vpnmigrate.journal import Intent, RunState, Traffic, next_command, replay
 from vpnmigrate.journal.records import (
     AbortAsked,
@@ -105,7 +105,7 @@ def test_nothing_written_is_a_planned_run() -> None:
 
 
 class TestStatus:
-    """Where the run stands."""
+    """Status of the run."""
 
     @pytest.mark.parametrize(
         ("story", "status"),
@@ -130,14 +130,14 @@ class TestStatus:
         ],
     )
     def test_follows_from_the_records(self, story: Story, status: RunStatus) -> None:
-        """The status is what the last records say is being done, and adds up."""
+        """The status follows from the last records, without inconsistencies."""
         state = replay(story.entries)
 
         assert state.status is status
         assert state.puzzles == ()
 
     def test_a_step_in_the_cutover_makes_it_a_cutover(self) -> None:
-        """Once step 7 is begun the run is cutting over, before anything was sent."""
+        """Once step 7 is begun the run is cutting over, even before a call was sent."""
         assert replay(Story().staged().begun(7).entries).status is RunStatus.CUTTING_OVER
 
     @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ class TestStatus:
     def test_an_unfinished_way_back_can_be_turned_round(
         self, story: Story, status: RunStatus, traffic: Traffic
     ) -> None:
-        """Going forward again in the middle of a rollback is a new attempt; an outage stays one."""
+        """Going forward again during a rollback is a new attempt; an open outage stays open."""
         story.opened().set_out(Direction.ROLLBACK).begun(7).opened().set_out(attempt=2).begun(1)
 
         state = replay(story.entries)
@@ -159,7 +159,7 @@ class TestStatus:
         assert state.puzzles == ()
 
     def test_what_does_not_add_up_is_named_and_replayed_on(self) -> None:
-        """An impossible turn is a puzzle, makes traffic unknown, and stops nothing."""
+        """An invalid transition is listed as inconsistent, makes traffic unknown, and does not fail."""
         story = Story().migrated().finalized().opened().set_out(attempt=2).begun(1)
 
         state = replay(story.entries)
@@ -169,14 +169,14 @@ class TestStatus:
         assert state.status is RunStatus.PREPARING
 
     def test_an_answer_to_nothing_is_a_puzzle(self) -> None:
-        """An outcome whose intent was never written does not add up."""
+        """An outcome without an intent is inconsistent."""
         state = replay(entries(OPENED, Answered(7, Performed())))
 
         assert state.puzzles == ("intent 7 has an answer but no record",)
 
 
 class TestTraffic:
-    """Which path traffic takes."""
+    """Path of traffic."""
 
     @pytest.mark.parametrize(
         ("story", "traffic"),
@@ -202,11 +202,11 @@ class TestTraffic:
         ],
     )
     def test_follows_from_outage_and_direction(self, story: Story, traffic: Traffic) -> None:
-        """Traffic is what the last outage left, and unknown where the journal began too late."""
+        """Traffic follows from the last outage, and is unknown if the journal began too late."""
         assert replay(story.entries).traffic is traffic
 
     def test_the_outage_lasts_until_traffic_is_seen(self) -> None:
-        """The outage counts from its first call to now, and stands still once it is over."""
+        """An outage is measured from its first call to now, and is fixed once it is over."""
         open_ = replay(Story().staged().cut().entries)
         over = replay(Story().migrated().entries)
 
@@ -217,14 +217,14 @@ class TestTraffic:
         assert replay(()).outage(NOON) is None
 
     def test_turning_round_in_the_outage_does_not_restart_it(self) -> None:
-        """An outage that a rollback inherits counts from where it began."""
+        """An outage that continues in a rollback is measured from its start."""
         story = Story().staged().cut().opened().set_out(Direction.ROLLBACK)
         later = OutageBegan(NOON + timedelta(minutes=9))
 
         assert replay(story.then(later).entries).outage_since == NOON
 
     def test_verified_belongs_to_one_cutover(self) -> None:
-        """Traffic verified on the new side says nothing about the way back."""
+        """Traffic verified on the new side does not count in a rollback."""
         story = Story().migrated()
         forward = replay(story.entries)
         back = replay(story.opened().set_out(Direction.ROLLBACK).entries)
@@ -233,7 +233,7 @@ class TestTraffic:
         assert back.journal_facts.verified is None
 
     def test_resuming_keeps_what_was_verified(self) -> None:
-        """The same direction taken up again forgets nothing."""
+        """Resuming the same direction keeps all facts."""
         story = Story().staged().cut().begun(10).flowing().opened().set_out()
 
         assert replay(story.entries).journal_facts.verified == NOON + timedelta(seconds=100)
@@ -254,10 +254,10 @@ class TestTraffic:
 
 
 class TestAttempts:
-    """What belongs to one attempt, and what to all."""
+    """Facts of one attempt, and facts of all."""
 
     def test_forward_after_a_rollback_begins_afresh(self) -> None:
-        """Words, baseline and settled steps are of one attempt; archived files are of all."""
+        """Confirmations, baseline and done steps belong to one attempt; archived files to all."""
         story = (
             Story()
             .staged()
@@ -278,7 +278,7 @@ class TestAttempts:
         assert second.attempt_since == story.entries[-1].at
 
     def test_intents_of_all_attempts_stay(self) -> None:
-        """What an earlier attempt sent may still be on its way, so belief hears of it."""
+        """Calls of an earlier attempt may still take effect, so consistency considers them."""
         story = Story().migrated()
         before = replay(story.entries).intents
         after = replay(story.returned().set_out(attempt=2).entries).intents
@@ -287,7 +287,7 @@ class TestAttempts:
         assert [i.change for i in before][:2] == [CREATE, ARCHIVE]
 
     def test_the_way_back_keeps_the_baseline(self) -> None:
-        """What worked before step 7 is what the way back has to bring again."""
+        """A rollback must restore what worked before step 7."""
         state = replay(Story().staged().cut().opened().set_out(Direction.ROLLBACK).entries)
 
         assert state.journal_facts.baseline == Baseline(
@@ -295,7 +295,7 @@ class TestAttempts:
         )
 
     def test_only_forward_steps_count_as_settled(self) -> None:
-        """Steps of the way back, and clean-up, settle nothing of the way forward."""
+        """Done steps of a rollback and of the clean-up are not forward steps."""
         state = replay(Story().opened().set_out(Direction.ROLLBACK).step(7).entries)
         cleaned = replay(Story().staged().step(3, cleaning=True).entries)
 
@@ -304,7 +304,7 @@ class TestAttempts:
         assert cleaned.settled == frozenset(range(1, 7))
 
     def test_a_new_plan_changes_the_fingerprint_only(self) -> None:
-        """A held run that was planned again keeps what it built."""
+        """A held run that was planned again keeps the resources it created."""
         story = Story().staged()
         before = replay(story.entries)
         after = replay(story.then(Replanned("e" * 64)).entries)
@@ -313,14 +313,14 @@ class TestAttempts:
         assert after.settled == before.settled
 
     def test_keeping_the_new_side_is_remembered(self) -> None:
-        """A rollback that keeps the new side keeps it in every process that goes on with it."""
+        """A rollback that keeps the new side keeps it in every process that resumes it."""
         story = Story().migrated().opened().set_out(Direction.ROLLBACK, keep_new=True)
 
         assert replay(story.opened().begun(7).entries).keep_new
 
 
 class TestIntents:
-    """What was sent, and what became of it."""
+    """Intents and their outcomes."""
 
     def test_an_intent_without_an_answer_is_in_doubt(self) -> None:
         """An intent has no outcome until one is written, and keeps its place and moment."""
@@ -345,14 +345,14 @@ class TestIntents:
     def test_only_a_definite_refusal_cancels(
         self, outcome: Performed | InDoubt | Refused | Later, *, cancelled: bool
     ) -> None:
-        """What certainly had no effect is no intent any more; doubt is."""
+        """A change that certainly had no effect is ignored; a change in doubt is not."""
         state = replay(Story().opened().set_out().intended(7, STOP).answered(outcome).entries)
 
         assert state.intents[0].cancelled is cancelled
         assert state.seen == ({STOP.fact} if isinstance(outcome, Performed) else frozenset())
 
     def test_what_was_verified_holds_while_the_old_side_is_deleted(self) -> None:
-        """Finalize moves nothing, so it keeps since when traffic flows; a way back begins anew."""
+        """Finalize does not affect traffic, so it stays verified; a rollback must verify it again."""
         since = replay(Story().migrated().entries).journal_facts.verified
         finalizing, back = (
             replay(Story().migrated().opened().set_out(direction).entries).journal_facts.verified
@@ -363,16 +363,16 @@ class TestIntents:
         assert (finalizing, back) == (since, None)
 
     def test_retiring_is_no_cutover_of_an_earlier_kind(self) -> None:
-        """Before step 7 nothing that traffic can feel was intended."""
+        """Before step 7 no change that affects traffic was intended."""
         assert not replay(Story().staged().entries).cutover_begun
         assert replay(Story().staged().begun(7).intended(7, STOP).entries).cutover_begun
 
 
 class TestWaiting:
-    """Whom a run waits for."""
+    """What a run waits for."""
 
     def test_a_task_is_waited_for_until_its_word(self) -> None:
-        """A task that was handed out is what the run waits for, until its word is given."""
+        """The run waits for an open operator task until it is confirmed."""
         task = ask(5, Confirmation.DEVICES_CONFIGURED)
         story = Story().opened().set_out().begun(5).intended(5, task)
         waiting = replay(story.entries)
@@ -384,7 +384,7 @@ class TestWaiting:
         assert done.journal_facts.words == {Confirmation.DEVICES_CONFIGURED: story.entries[-1].at}
 
     def test_a_held_run_still_names_the_task(self) -> None:
-        """A run that rests for a person says whose task it is, not only that it rests."""
+        """A held run shows the task that it waits for."""
         story = (
             Story().opened().set_out().begun(5).intended(5, ask(5, Confirmation.DEVICES_CONFIGURED))
         )
@@ -392,7 +392,7 @@ class TestWaiting:
         assert replay(story.then(Held("needs a person", 5)).entries).waiting_for == "see to step 5"
 
     def test_tunnels_that_carry_traffic_wait_for_nobody(self) -> None:
-        """Telemetry answers the enabling of tunnels; only disabling the old ones needs a word."""
+        """Telemetry shows enabled tunnels; only disabling the old ones needs a confirmation."""
         story = Story().staged().cut().begun(10)
         story.intended(10, ask(10, Confirmation.NEW_TUNNELS_ENABLED)).flowing()
         verified = replay(story.entries)
@@ -402,7 +402,7 @@ class TestWaiting:
         assert disabling.task == ask(10, Confirmation.OLD_TUNNELS_DISABLED)
 
     def test_work_going_on_clears_what_stopped_it(self) -> None:
-        """An error or a hold is told until work goes on, and no longer."""
+        """An error or a hold is shown until work continues."""
         story = Story().staged().then(Failed("throttled for good", 6))
         failed = replay(story.entries)
         reopened = replay(story.opened().entries)
@@ -412,7 +412,7 @@ class TestWaiting:
         assert (going_on.error, going_on.held) == ("", "")
 
     def test_steps_tell_where_they_stand(self) -> None:
-        """Every step touched is settled, being applied, or failed."""
+        """Every step begun is done, in progress, or failed."""
         story = Story().opened().set_out().step(1).begun(2)
         applying = replay(story.entries).steps
         failed = replay(story.then(Failed("no", 2)).entries).steps
@@ -422,7 +422,7 @@ class TestWaiting:
 
 
 def test_what_others_did_is_named_once() -> None:
-    """Losses, other hands and notes are each told once, in the order they were found."""
+    """Losses, external changes and notes are listed once each, in the order they were found."""
     story = (
         Story()
         .staged()
@@ -444,7 +444,7 @@ def test_what_others_did_is_named_once() -> None:
 
 CHANGES: dict[int, Change] = {2: CREATE, 7: STOP, 8: LEAVE, 9: RESTORE}
 ENDS: tuple[Record | None, ...] = (
-    None,  # killed
+    None,  # The process was killed.
     Interrupted("SIGINT"),
     Failed("did not settle", 9, stuck=False),
 )
@@ -452,7 +452,7 @@ ENDS: tuple[Record | None, ...] = (
 
 @st.composite
 def lives(draw: st.DrawFn) -> tuple[Record, ...]:
-    """Draw the journal of a run that is stopped anywhere, resumed, taken back and tried again."""
+    """Draw the journal of a run that is stopped anywhere, resumed, rolled back and tried again."""
     story = Story()
     attempts = draw(st.integers(1, 3))
     for attempt in range(1, attempts + 1):
@@ -491,7 +491,7 @@ def _walk_back(story: Story) -> None:
 
 @given(lives(), st.data())
 def test_every_prefix_of_a_life_adds_up(records: tuple[Record, ...], data: st.DataObject) -> None:
-    """Wherever a run is killed, its journal replays without a puzzle and names what comes next."""
+    """Wherever a run is killed, its journal is consistent and gives a next command."""
     whole = entries(*records)
     cut = data.draw(st.integers(0, len(whole)))
 
@@ -516,7 +516,7 @@ def test_what_green_went_through_is_remembered_until_the_way_is_taken_anew() -> 
 
 
 def test_another_watchdog_gives_the_time_to_confirm_anew():
-    """While none was on watch nobody was counting; the new one does not roll back at once."""
+    """Time without a watchdog does not count; a new watchdog does not roll back at once."""
     story = Story().staged().then(Armed(timedelta(minutes=15), 7, "desk")).cut().begun(10).flowing()
     first = replay(story.entries).unconfirmed_until
 
@@ -571,7 +571,7 @@ def _all_records() -> list[Record]:
 
 @given(st.lists(st.sampled_from(_all_records()), max_size=40))
 def test_any_records_in_any_order_replay(records: list[Record]) -> None:
-    """However senseless a journal is, replaying it tells something and never fails."""
+    """Replay never fails, even on a journal that makes no sense."""
     state = replay(entries(*records))
 
     assert isinstance(state, RunState)
@@ -580,14 +580,14 @@ def test_any_records_in_any_order_replay(records: list[Record]) -> None:
 
 
 def test_the_stories_use_every_record() -> None:
-    """A record that is added is told in a story here, so that replay is asked about it."""
+    """Every record type occurs in a journal of this module, so that replay is tested with it."""
     found = {type(record) for record in _all_records()}
 
     assert found == set(get_args(Record))
 
 
 def test_a_hook_that_failed_is_noted_and_no_more() -> None:
-    """What a hook came to changes nothing of where the run stands; a fault is told."""
+    """The result of a hook does not change the status of the run; a failure is noted."""
     held = Story().opened().set_out().then(Held("for bob", 5))
     before = replay(held.entries)
     good = HookRan(HookMoment.HELD, "tell", timedelta(seconds=1))
@@ -600,7 +600,7 @@ def test_a_hook_that_failed_is_noted_and_no_more() -> None:
 
 
 def test_gates_approvals_and_forces_are_kept() -> None:
-    """The last round of gates, every approval and every force are there for whoever asks."""
+    """The state has the last gate results, all approvals and all forced gates."""
     once = GatesSeen(Milestone.CUTOVER, (CLOSED,))
     again = GatesSeen(Milestone.CUTOVER, ())
     forced = Forced(Milestone.CUTOVER, Gate.CLOCK, "NTP is late", CLOSED.observed, "ann")

@@ -1,4 +1,4 @@
-"""Where a run can stand, and how it gets from there to elsewhere."""
+"""Statuses of runs and steps, and their transitions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from vpnmigrate.journal.state import RUN_EDGES, STEP_EDGES, RunStatus, StepStatu
 
 
 def reachable(start: RunStatus, without: RunStatus | None = None) -> set[RunStatus]:
-    """Walk the edges from *start*, never through *without*."""
+    """Return the statuses reachable from *start* without passing *without*."""
     found = {start}
     while more := {b for a, b in RUN_EDGES if a in found and b not in found and a is not without}:
         found |= more
@@ -16,18 +16,18 @@ def reachable(start: RunStatus, without: RunStatus | None = None) -> set[RunStat
 
 
 def test_every_status_can_be_reached() -> None:
-    """A status that no run can come to has no place in the table."""
+    """Every status can be reached."""
     assert reachable(RunStatus.PLANNED) == set(RunStatus)
     assert {status for edge in STEP_EDGES for status in edge} == set(StepStatus)
 
 
 def test_retired_is_final() -> None:
-    """Once the old connections are gone, only finalize may be run again."""
+    """Once the old connections are deleted, only finalize can run again."""
     assert {b for a, b in RUN_EDGES if a is RunStatus.FINALIZED} == {RunStatus.FINALIZING}
 
 
 def test_only_a_migrated_run_is_finalized() -> None:
-    """Whatever happens, the point of no return lies behind a verified migration."""
+    """The point of no return can be reached only through a verified migration."""
     before = {a for a, b in RUN_EDGES if b is RunStatus.FINALIZING}
 
     assert before == {RunStatus.CUT_OVER, RunStatus.HELD, RunStatus.FINALIZED}
@@ -40,17 +40,17 @@ def test_only_a_migrated_run_is_finalized() -> None:
     sorted(set(RunStatus) - {RunStatus.FINALIZING, RunStatus.FINALIZED, RunStatus.ROLLING_BACK}),
 )
 def test_there_is_a_way_back_from_everywhere_before_finalize(status: RunStatus) -> None:
-    """Until finalize, one move leads back."""
+    """Until finalize, every status allows a rollback."""
     assert may_follow(status, RunStatus.ROLLING_BACK)
 
 
 @pytest.mark.parametrize("status", [*RunStatus, *StepStatus])
 def test_staying_is_allowed(status: RunStatus | StepStatus) -> None:
-    """A resumed process repeats what it is about."""
+    """A resumed process may write the same status again."""
     assert may_follow(status, status)
 
 
 def test_a_step_is_settled_only_by_work() -> None:
-    """No step is settled that nobody began."""
+    """A step is done only after it was begun."""
     assert not may_follow(StepStatus.PENDING, StepStatus.SETTLED)
     assert not may_follow(StepStatus.FAILED, StepStatus.SETTLED)

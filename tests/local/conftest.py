@@ -1,4 +1,4 @@
-"""A run in a directory of its own, and what its journal is opened with."""
+"""A run directory for a test, and functions to open its journal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ME = ProcessIdentity("alice", "laptop", 4242)
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """A run that was just begun."""
+    """A run that was just started."""
     return a_run(tmp_path / "runs")
 
 
@@ -34,7 +34,7 @@ Opening = Callable[..., FileJournal]
 
 @pytest.fixture
 def opening(run: Run, clock: VirtualClock) -> Iterator[Opening]:
-    """Open the run's journal like a process of its own; everything is given back at the end."""
+    """Open the run's journal like another process; everything is closed at the end."""
     with ExitStack() as stack:
 
         def open_(disk: Disk | None = None, take_over: str | None = None) -> FileJournal:

@@ -1,4 +1,4 @@
-"""Archives of evidence, ours and a stranger's."""
+"""Evidence bundles of this program, and of other origin."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GOOD = pack(ABOUT, FILES)
 
 
 def verified(raw: bytes) -> None:
-    """Do all that can be done without knowing what the files mean."""
+    """Do all checks that do not depend on the content of the files."""
     members = unpack(raw)
     require_listed(members, manifest_of(members))
     require_packed_by_us(raw, members)
@@ -43,7 +43,7 @@ def a_zip(*members: tuple[str, bytes], compression: int = zipfile.ZIP_STORED) ->
 
 
 def test_what_was_packed_comes_out_again():
-    """Every file comes back as it was, with a manifest that lists it."""
+    """Every file is unpacked unchanged, and the manifest lists it."""
     members = unpack(GOOD)
 
     assert {name: members[name] for name in FILES} == FILES
@@ -52,7 +52,7 @@ def test_what_was_packed_comes_out_again():
 
 
 def test_the_same_files_give_the_same_bytes():
-    """Neither the order of files nor the moment of packing shows in the archive."""
+    """The archive depends neither on the order of files nor on the time of packing."""
     backwards = dict(reversed(FILES.items()))
 
     assert pack(ABOUT, backwards) == GOOD
@@ -60,7 +60,7 @@ def test_the_same_files_give_the_same_bytes():
 
 @given(st.integers(0, len(GOOD) - 1), st.integers(1, 255))
 def test_no_byte_can_change_unseen(place: int, flip: int):
-    """Whichever byte is altered, the archive does not verify, and nothing else is raised."""
+    """An archive with any byte altered fails verification, with an error of this program."""
     raw = bytearray(GOOD)
     raw[place] ^= flip
 
@@ -70,14 +70,14 @@ def test_no_byte_can_change_unseen(place: int, flip: int):
 
 @given(st.integers(0, len(GOOD) - 1))
 def test_no_piece_can_be_cut_off_unseen(length: int):
-    """However short it is cut, it does not verify."""
+    """An archive cut at any length fails verification."""
     with pytest.raises(VpnMigrateError):
         verified(GOOD[:length])
 
 
 @given(st.binary(max_size=300))
 def test_anything_is_a_bundle_or_one_clear_error(noise: bytes):
-    """Whatever somebody sends, the answer is an error with a next step."""
+    """Any other input raises an error with advice."""
     for raw in (noise, b"PK\x03\x04" + noise, GOOD[:40] + noise, GOOD + noise, noise + GOOD):
         if raw != GOOD:
             with pytest.raises(VpnMigrateError) as caught:
@@ -100,7 +100,7 @@ def test_anything_is_a_bundle_or_one_clear_error(noise: bytes):
     ],
 )
 def test_the_first_bad_file_is_named(alter, place, why):
-    """A file that was altered, added or removed is told by name, even if packed well again."""
+    """A file that was altered, added or removed is named, even after correct repacking."""
     files = alter(unpack(GOOD))
 
     with pytest.raises(BundleDamagedError, match=why) as caught:
@@ -109,7 +109,7 @@ def test_the_first_bad_file_is_named(alter, place, why):
 
 
 def test_files_that_were_moved_are_found():
-    """The same files in another order are not what was packed."""
+    """The same files in another order fail verification."""
     moved = a_zip(*reversed(unpack(GOOD).items()))
 
     with pytest.raises(BundleDamagedError, match="repacked"):
@@ -131,14 +131,14 @@ def test_files_that_were_moved_are_found():
     ],
 )
 def test_a_name_that_leads_elsewhere_is_refused(name):
-    """No member can be meant for a place outside the folder it is unpacked into."""
+    """A member's name cannot lead out of the folder where it is unpacked."""
     with pytest.raises(BundleDamagedError, match="a bundle has no file with such a name"):
         unpack(a_zip((name, b"x")))
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_name_that_comes_twice_is_refused():
-    """Two files of one name would let one be verified and the other be read."""
+    """With two files of one name, one could be verified and the other be read."""
     with pytest.raises(BundleDamagedError, match="two files of that name"):
         unpack(a_zip(("a", b"1"), ("a", b"2")))
 
@@ -152,7 +152,7 @@ def test_nothing_can_unfold():
 
 
 def test_members_cannot_share_their_bytes():
-    """Many names for one content would be read as much more than the archive holds."""
+    """Several names for the same bytes would be read as more data than the archive contains."""
     raw = a_zip(("a", bytes(1000)), ("b", b""))
     central = raw.rindex(b"PK\x01\x02")
     sizes = struct.pack("<LL", 1000, 1000)
@@ -162,7 +162,7 @@ def test_members_cannot_share_their_bytes():
 
 
 def test_too_many_files_are_refused_before_their_list_is_read():
-    """An archive of more files than a run can have is not even listed."""
+    """An archive with more files than a run can have is refused before it is listed."""
     crowd = a_zip(*((f"f{number}", b"") for number in range(MOST_FILES + 1)))
 
     with pytest.raises(BundleDamagedError, match="more than"):
@@ -170,7 +170,7 @@ def test_too_many_files_are_refused_before_their_list_is_read():
 
 
 def test_a_later_format_asks_for_a_later_program():
-    """What this version cannot know is not called damaged."""
+    """A manifest of a later format is not reported as damaged."""
     members = {MANIFEST: unpack(GOOD)[MANIFEST].replace(b'"format": 1', b'"format": 2')}
 
     with pytest.raises(MalformedFileError, match="later vpnmigrate"):

@@ -1,4 +1,4 @@
-"""What children inherit: their environment, and a directory in which nobody else's files lie."""
+"""Environment and working directory of child processes."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ PRINTS = "import json, os; print(json.dumps([dict(os.environ), os.getcwd()]))"
 
 
 def inherited(parent: dict[str, str], inheritance: Inheritance = OPERATOR_PROGRAM):
-    """Give what a child gets of *parent*, without what every child gets."""
+    """Return what a child inherits from *parent*, without what every child gets."""
     given = child_environment(parent, inheritance, HERE, Path("/base"))
     assert given.pop("PWD") == str(HERE)
     return given
@@ -78,7 +78,7 @@ def inherited(parent: dict[str, str], inheritance: Inheritance = OPERATOR_PROGRA
 class TestOperatorPrograms:
     @pytest.mark.parametrize("name", sorted(CREDENTIALS))
     def test_no_credential_is_inherited(self, name):
-        """No AWS setting at all, whatever AWS comes to call it, and no password of a proxy."""
+        """No AWS setting is inherited, not even a future one, and no password of a proxy."""
         given = inherited({name: CREDENTIALS[name], "WEBHOOK": "kept"})
 
         assert "canary" not in json.dumps(given)
@@ -95,7 +95,7 @@ class TestOperatorPrograms:
         ],
     )
     def test_a_proxy_keeps_its_address_alone(self, proxy, left):
-        """A hook can still reach its chat through a proxy that asks for no password."""
+        """A hook can still use a proxy that needs no password."""
         assert inherited({"https_proxy": proxy}) == {"https_proxy": left}
 
     @pytest.mark.parametrize(
@@ -120,16 +120,16 @@ class TestOperatorPrograms:
         ],
     )
     def test_no_variable_brings_code_along(self, name):
-        """What the plan's fingerprint covers runs, and nothing that a shell's start-up adds."""
+        """Only code that the plan's fingerprint covers is run, no start-up file of a shell."""
         assert inherited({name: "/x", "LANG": "C.UTF-8"}) == {"LANG": "C.UTF-8"}
 
     def test_programs_are_looked_for_in_fixed_places_alone(self):
-        """An empty or relative entry of PATH would be the working directory."""
+        """An empty or relative entry of PATH would refer to the working directory."""
         assert inherited({"PATH": "/usr/bin::.:bin:/bin"}) == {"PATH": "/usr/bin:/bin"}
         assert inherited({"PATH": ":."}) == {}
 
     def test_a_relative_path_leads_to_the_same_file_from_elsewhere(self):
-        """What was meant from the operator's directory is meant still."""
+        """A path relative to the operator's directory becomes absolute."""
         given = inherited({"SSL_CERT_FILE": "ca.pem", "VPNMIGRATE_HOME": "/runs"})
 
         assert given == {"SSL_CERT_FILE": "/base/ca.pem", "VPNMIGRATE_HOME": "/runs"}
@@ -137,7 +137,7 @@ class TestOperatorPrograms:
 
 class TestTheWatchdog:
     def test_reaches_aws_as_this_process_does(self):
-        """The same credentials, from the same files, over the same proxy."""
+        """The watchdog has the same credentials, from the same files, over the same proxy."""
         parent = {
             "AWS_ACCESS_KEY_ID": "id",
             "AWS_WEB_IDENTITY_TOKEN_FILE": "token",
@@ -151,13 +151,13 @@ class TestTheWatchdog:
         assert given == {**parent, "AWS_WEB_IDENTITY_TOKEN_FILE": "/base/token"}
 
     def test_gets_no_aws_setting_that_it_does_not_use(self):
-        """Credentials of other services stay here."""
+        """Credentials of other services are not inherited."""
         parent = {"AWS_BEARER_TOKEN_BEDROCK": "b", "AWS_SOME_SECRET_OF_NEXT_YEAR": "s"}
 
         assert inherited(parent, WATCHDOG) == {}
 
     def test_finds_its_modules_where_this_process_does_and_in_no_relative_place(self):
-        """An installation by PYTHONPATH works; the directory of the call brings nothing along."""
+        """An installation by PYTHONPATH works; no code is loaded from the current directory."""
         parent = {
             "PYTHONPATH": "/usr/lib/x::.:lib",
             "LD_PRELOAD": "libfaketime.so ./evil.so:/usr/x.so",
@@ -177,7 +177,7 @@ def run(tmp_path: Path) -> Run:
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Call from a directory of somebody else's, with credentials in the environment."""
+    """Change to a directory of another user, with credentials in the environment."""
     place = tmp_path / "elsewhere"
     place.mkdir()
     monkeypatch.chdir(place)
@@ -188,7 +188,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 class TestRealChildren:
     def test_a_hook(self, run, elsewhere):
-        """It works in the run's directory and prints no credential, because it has none."""
+        """A hook works in the run's directory and inherits no credential."""
         bounds = ProcessLimits(timedelta(seconds=60))
         ended = run_bounded([sys.executable, "-c", PRINTS], b"", bounds, run, PYTHON)
 
@@ -197,7 +197,7 @@ class TestRealChildren:
         assert "canary" not in json.dumps(environment)
 
     def test_the_test_command(self, run, elsewhere):
-        """The test of step 6 has no more than a hook."""
+        """The test of step 6 inherits no credential."""
         operator = TerminalOperator(
             Console(io.StringIO()), NoPrompt(), run, RunCommands("m-1"), PYTHON
         )
@@ -208,7 +208,7 @@ class TestRealChildren:
         assert "canary" not in (run.work / "test").read_text()
 
     def test_a_probe(self, run, elsewhere):
-        """Nor has a probe."""
+        """A probe inherits no credential."""
         note = run.work / "probe"
         prober = Prober(SteadyClock(), run, {})
         prober.begin([ProbeStats(f"{sys.executable} -c {_quoted(_notes('probe', run))}")])
@@ -221,7 +221,7 @@ class TestRealChildren:
     def test_the_watchdog_loads_nothing_from_the_directory_of_the_call(
         self, run, elsewhere, tmp_path, monkeypatch
     ):
-        """Files named like modules of the program, beside the plan, are just files."""
+        """Files next to the plan that are named like modules of the program are not loaded."""
         for name in ("msgspec", "bz2", "select", "vpnmigrate", "sitecustomize"):
             (elsewhere / f"{name}.py").write_text("open(__file__ + '.ran', 'w')")
         program = tmp_path / "lib" / "keeps_watch.py"
@@ -242,7 +242,7 @@ class TestRealChildren:
         assert document["bearer"] is None
 
     def test_a_directory_that_cannot_be_made_is_told(self, run, elsewhere):
-        """Without a place of its own the watchdog is not started, and so nothing is interrupted."""
+        """Without its working directory the watchdog is not started, so nothing is interrupted."""
         run.work.rmdir()
         run.work.write_text("in the way")
 
@@ -266,7 +266,7 @@ with hold_watchdog_lock(run, os.getpid()):
 
 
 def _notes(name: str, run: Run) -> str:
-    """Return Python that notes its environment in the run's directory, by a relative name."""
+    """Return Python code that writes its environment to a relative file in the run's directory."""
     assert run.work.is_dir()
     return f"import os; open({name!r}, 'w').write(repr(dict(os.environ)))"
 

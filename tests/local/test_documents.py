@@ -1,4 +1,4 @@
-"""Files as they are found on a disk: whole, edited, broken, too new, too large, or missing."""
+"""Documents on disk: valid, edited, damaged, too new, too large, or missing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from vpnmigrate.planning.planner import fingerprint_of, plan_from
 
 @pytest.fixture
 def plan() -> Plan:
-    """Make the plan of the ordinary migration."""
+    """Return the plan of the ordinary migration."""
     return plan_from(
         a_survey(), Decisions(), "standard", migration=MIGRATION, made=NOON, tool="test"
     )
@@ -45,7 +45,7 @@ def file(plan: Plan, tmp_path: Path) -> Path:
 
 
 def altered(file: Path, *, sign: bool, **fields: object) -> Path:
-    """Write *fields* into a plan's file, with a fitting fingerprint if *sign*."""
+    """Write *fields* into a plan's file, with a matching fingerprint if *sign*."""
     document = {**json.loads(file.read_text()), **fields}
     if sign:
         document["fingerprint"] = fingerprint_of(document)
@@ -57,11 +57,11 @@ class TestPlans:
     """Saving and loading plans."""
 
     def test_a_plan_comes_back_as_it_was(self, plan: Plan, file: Path) -> None:
-        """What was saved is what is loaded, changes, findings and all."""
+        """A loaded plan equals the saved one, including changes and findings."""
         assert load_plan(file) == plan
 
     def test_a_plan_is_its_owners(self, file: Path) -> None:
-        """A plan tells an account's network: nobody else may read it."""
+        """A plan shows an account's network, so only its owner may read it."""
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
     def test_equal_plans_have_equal_files(self, plan: Plan, file: Path, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ class TestPlans:
         assert (tmp_path / "again.json").read_bytes() == file.read_bytes()
 
     def test_saving_replaces_the_whole_file(self, plan: Plan, file: Path) -> None:
-        """An older plan is replaced at once, and no draft is left beside it."""
+        """An older plan is replaced atomically, and no temporary file is left."""
         file.write_text("something longer" * 10_000)
 
         save_plan(plan, file)
@@ -80,7 +80,7 @@ class TestPlans:
         assert list(file.parent.glob("*plan.json*")) == [file]
 
     def test_a_place_that_cannot_be_written_is_told(self, plan: Plan, tmp_path: Path) -> None:
-        """A folder that is not there is a matter of the command line."""
+        """A missing folder is a usage error."""
         with pytest.raises(UsageError, match="cannot be written"):
             save_plan(plan, tmp_path / "nowhere" / "plan.json")
 
@@ -95,14 +95,14 @@ class TestPlans:
         assert exit_code(caught.value) is Exit.REFUSED
 
     def test_a_reformatted_plan_is_the_same(self, plan: Plan, file: Path) -> None:
-        """Spaces and the order of fields say nothing, so they may differ."""
+        """Spaces and the order of fields have no meaning, so they may differ."""
         document = json.loads(file.read_text())
         file.write_text(json.dumps(dict(reversed(document.items())), indent=7))
 
         assert load_plan(file) == plan
 
     def test_a_plan_without_later_fields_is_read(self, plan: Plan, file: Path) -> None:
-        """A plan of an earlier version lacks fields that were added since, and is still read."""
+        """A plan of an earlier version that lacks newer fields is still read."""
         document = json.loads(file.read_text())
         del document["outage"]
         del document["decisions"]["direct_connect"]
@@ -112,12 +112,12 @@ class TestPlans:
         assert read_plan(file).decisions == plan.decisions
 
     def test_a_plan_of_an_older_format_is_refused_by_name(self, file: Path) -> None:
-        """Format 1 is named; nothing guesses what such a plan meant."""
+        """The message names format 1; such a plan is not interpreted."""
         with pytest.raises(MalformedFileError, match="format: 1 is no longer supported"):
             load_plan(altered(file, sign=True, format=1))
 
     def test_a_plan_of_a_later_format_is_refused(self, file: Path) -> None:
-        """A plan this version cannot understand is told as such, not as damage."""
+        """A plan of a later format is reported as such, not as damaged."""
         with pytest.raises(MalformedFileError, match="later vpnmigrate"):
             load_plan(altered(file, sign=True, format=PLAN_FORMAT + 1))
 
@@ -132,7 +132,7 @@ class TestPlans:
     def test_a_malformed_plan_names_the_field(
         self, file: Path, fields: dict[str, object], text: str
     ) -> None:
-        """A signed plan whose field has the wrong type is told by the field's path."""
+        """In a signed plan, a field of the wrong type is reported with its path."""
         with pytest.raises(MalformedFileError) as caught:
             load_plan(altered(file, sign=True, **fields))
 
@@ -152,7 +152,7 @@ class TestPlans:
         ],
     )
     def test_what_is_no_plan_is_told(self, tmp_path: Path, raw: bytes, text: str) -> None:
-        """Broken JSON is told by its line, other JSON as not being a plan."""
+        """Invalid JSON is reported with its line, other JSON as not being a plan."""
         path = tmp_path / "plan.json"
         path.write_bytes(raw)
 
@@ -161,7 +161,7 @@ class TestPlans:
 
     @pytest.mark.parametrize("name", ["missing.json", "folder", "with\0zero"])
     def test_what_cannot_be_read_is_told(self, tmp_path: Path, name: str) -> None:
-        """A missing file, a folder and an impossible name are matters of the command line."""
+        """A missing file, a folder and an impossible name are usage errors."""
         (tmp_path / "folder").mkdir()
 
         with pytest.raises(UsageError, match="cannot be read") as caught:
@@ -170,7 +170,7 @@ class TestPlans:
         assert exit_code(caught.value) is Exit.USAGE
 
     def test_a_plan_holds_no_secret_field(self, file: Path) -> None:
-        """Nothing in a plan is named after a key or a configuration document."""
+        """No field of a plan is named like a key or a configuration document."""
         text = file.read_text().lower()
 
         assert "presharedkey" not in text
@@ -179,7 +179,7 @@ class TestPlans:
 
 
 class TestShelves:
-    """What travels with the program."""
+    """Files that come with the program."""
 
     def test_the_ready_playbooks_are_read(self) -> None:
         """Every ready playbook is valid, named like its file, and one is the standard."""
@@ -190,30 +190,30 @@ class TestShelves:
         assert all(book.summary.endswith(".") for book in books)
 
     def test_the_standard_playbook_decides_nothing_new(self) -> None:
-        """Naming no playbook, naming standard, and having none are one."""
+        """The playbook ``standard`` has the default decisions."""
         assert load_playbook("standard").decisions == Decisions()
 
     def test_a_playbook_may_lie_anywhere(self, tmp_path: Path) -> None:
-        """A path chooses a playbook of one's own."""
+        """A path selects any other playbook."""
         path = tmp_path / "mine.yaml"
         path.write_text("\ufeffname: mine\nsummary: s\n", encoding="utf-8")
 
         assert load_playbook(str(path)).name == "mine"
 
     def test_an_unknown_name_is_told_with_the_known_ones(self) -> None:
-        """A misspelt playbook is answered with those there are."""
+        """For a misspelt playbook the message lists the known ones."""
         with pytest.raises(UsageError) as caught:
             load_playbook("standrad")
 
         assert "standard" in caught.value.advice
 
     def test_a_missing_path_is_told(self, tmp_path: Path) -> None:
-        """A path to nothing is told as such, not as an unknown name."""
+        """A missing path is reported as such, not as an unknown name."""
         with pytest.raises(UsageError, match="cannot be read"):
             load_playbook(str(tmp_path / "mine.yaml"))
 
     def test_a_binary_playbook_is_told(self, tmp_path: Path) -> None:
-        """What is no text is no playbook."""
+        """A binary file is not a playbook."""
         path = tmp_path / "mine.yaml"
         path.write_bytes(b"\xff\xfe\x00\x01")
 
@@ -221,7 +221,7 @@ class TestShelves:
             load_playbook(str(path))
 
     def test_a_huge_playbook_is_refused(self, tmp_path: Path) -> None:
-        """A file of the wrong kind is not read to its end."""
+        """A file that is too large is not read to its end."""
         path = tmp_path / "mine.yaml"
         path.write_bytes(b"#" * (LARGEST_TEXT + 1))
 
@@ -229,7 +229,7 @@ class TestShelves:
             load_playbook(str(path))
 
     def test_scenarios_are_read_by_name(self) -> None:
-        """The scenarios that travel with the program are found, with their text."""
+        """The scenarios that come with the program are found, with their text."""
         assert "single-bgp" in SCENARIOS.names
         assert SCENARIOS.read("single-bgp").text
 
@@ -238,7 +238,7 @@ class TestDescribeOutput:
     """Saved output of ``aws ec2 describe-*``."""
 
     def test_a_folder_of_answers_is_merged(self, tmp_path: Path) -> None:
-        """One file an answer, several pages of one answer, or all in one: it is the same."""
+        """One file per answer, several pages of an answer, or one file for all are equivalent."""
         (tmp_path / "1.json").write_text('{"RouteTables": [{"RouteTableId": "rtb-1"}]}')
         (tmp_path / "2.json").write_text(
             '{"RouteTables": [{"RouteTableId": "rtb-2"}], "NextToken": "x", "Vpcs": []}'
@@ -259,7 +259,7 @@ class TestDescribeOutput:
         ],
     )
     def test_other_json_is_told(self, tmp_path: Path, text: str, output: str) -> None:
-        """What no describe command prints is told with its field or line."""
+        """Other JSON is reported with its field or line."""
         path = tmp_path / "saved.json"
         path.write_text(text)
 
@@ -267,7 +267,7 @@ class TestDescribeOutput:
             describe_documents(path)
 
     def test_no_value_is_repeated(self, tmp_path: Path) -> None:
-        """Describe output holds keys: a fault in it quotes nothing."""
+        """Describe output contains keys, so an error quotes nothing of it."""
         path = tmp_path / "saved.json"
         path.write_text('{"VpnConnections": "hunter2hunter2"}')
 
@@ -277,13 +277,13 @@ class TestDescribeOutput:
         assert "hunter2" not in str(caught.value)
 
     def test_an_empty_folder_is_told(self, tmp_path: Path) -> None:
-        """A folder without JSON is a matter of the command line."""
+        """A folder without JSON is a usage error."""
         with pytest.raises(UsageError, match=r"no \.json file"):
             describe_documents(tmp_path)
 
 
 def test_the_fingerprint_covers_the_json_as_decoded(plan: Plan) -> None:
-    """Signing a plan, and reading it back, give one fingerprint."""
+    """The fingerprint is the same after signing and after reading."""
     document = json.loads(msgspec.json.encode(plan))
 
     assert fingerprint_of(document) == plan.fingerprint

@@ -1,4 +1,4 @@
-"""Which moments there are, and what a hook is told at each."""
+"""Moments of hooks, and the input of a hook at each."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ MARKED: list[tuple[Record, HookMoment, str]] = [
 
 @pytest.mark.parametrize(("record", "moment", "why"), MARKED)
 def test_what_marks_a_moment(record, moment, why):
-    """A journal entry marks its moment, and the hook reads what there is to say about it."""
+    """A journal entry marks its moment, and the hook receives its details."""
     *_, entry = entries = a_journal(record)
     document = json.loads(hook_input(a_plan(), moment, replay(entries), entry, entry.at))
 
@@ -82,7 +82,7 @@ def test_what_marks_a_moment(record, moment, why):
 
 
 def test_every_moment_is_marked_or_asked():
-    """No moment can be configured that never comes."""
+    """Every moment that can be configured is reached."""
     assert {moment for _, moment, _ in MARKED} | ASKED == set(HookMoment)
     assert list(ABOUT) == list(HookMoment)
 
@@ -97,12 +97,12 @@ def test_every_moment_is_marked_or_asked():
     ],
 )
 def test_what_marks_none(record):
-    """Calls are no moments, and neither is the end of a hook: hooks beget no hooks."""
+    """API calls mark no moment, and the end of a hook does not start another hook."""
     assert hook_moment(record) is None
 
 
 def test_tells_where_the_run_stands():
-    """Run, plan, change, step, traffic and outage are in every document."""
+    """Every document contains run, plan, change, step, traffic and outage."""
     entries = a_journal(StepBegun(8, "Swap gateways"), OutageBegan(BEGAN))
     plan = a_plan(Decisions(change="CHG7"))
     at = BEGAN + timedelta(seconds=90)
@@ -125,7 +125,7 @@ def test_tells_where_the_run_stands():
 
 
 def test_the_page_has_every_moment_and_every_field():
-    """Whoever writes a hook finds each moment and each field of the document on the page."""
+    """The page describes each moment and each field of the document."""
     page = (DOCS / "how-to" / "hooks.md").read_text(encoding="utf-8")
 
     for moment, about in ABOUT.items():

@@ -1,4 +1,4 @@
-"""What other terminals say: in order, once, and durable before it is forgotten."""
+"""Inbox: messages are read in order, once, and removed only when they are durable."""
 
 from __future__ import annotations
 
@@ -66,19 +66,19 @@ class FragileDisk(SystemDisk):
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """A run that was just begun."""
+    """A run that was just started."""
     return a_run(tmp_path / "runs")
 
 
 @pytest.fixture
 def clock() -> VirtualClock:
-    """The clock of everyone."""
+    """The clock of all processes."""
     return VirtualClock()
 
 
 @pytest.fixture
 def disk() -> FragileDisk:
-    """The disk under the journal."""
+    """The disk of the journal."""
     return FragileDisk()
 
 
@@ -100,24 +100,24 @@ def inbox(run: Run) -> Inbox:
 
 
 def done(clock: VirtualClock, step: int) -> DoneMessage:
-    """Say now that a step is done."""
+    """Return a message that *step* is done now."""
     return DoneMessage(at=clock.now(), who="bob", host="desk", step=step)
 
 
 def spoken(journal: FileJournal) -> list[Confirmation]:
-    """Return the words that a journal has, in order."""
+    """Return the confirmations in a journal, in order."""
     return [e.record.word for e in journal.entries if isinstance(e.record, OperatorConfirmed)]
 
 
 def notes(journal: FileJournal) -> list[str]:
-    """Return the notes that a journal has."""
+    """Return the notes in a journal."""
     return [e.record.what for e in journal.entries if isinstance(e.record, Noted)]
 
 
 def test_a_word_is_written_down_and_forgotten(
     journal: FileJournal, inbox: Inbox, clock: VirtualClock, run: Run
 ) -> None:
-    """``done STEP`` becomes a durable word with who said it, and its message is gone."""
+    """``done STEP`` becomes a durable confirmation with its operator, and its message is removed."""
     inbox.post(done(clock, 5))
 
     journal.fold_inbox()
@@ -130,7 +130,7 @@ def test_a_word_is_written_down_and_forgotten(
 def test_words_are_taken_in_the_order_they_were_said(
     journal: FileJournal, inbox: Inbox, clock: VirtualClock
 ) -> None:
-    """Whoever speaks first is heard first."""
+    """Messages are read in the order in which they were sent."""
     for step in (6, 5, 10):
         clock.sleep(MINUTE)
         inbox.post(done(clock, step))
@@ -147,7 +147,7 @@ def test_words_are_taken_in_the_order_they_were_said(
 def test_an_order_is_written_down_once(
     journal: FileJournal, inbox: Inbox, clock: VirtualClock, run: Run
 ) -> None:
-    """A pause becomes durable with who asked for it and which message it was, and is no word."""
+    """A pause becomes durable with its operator and message id, and is not a confirmation."""
     letter = inbox.post(PauseMessage(at=clock.now(), who="bob", host="desk"))
 
     journal.fold_inbox()
@@ -161,7 +161,7 @@ def test_an_order_is_written_down_once(
 def test_an_order_taken_up_before_a_crash_is_not_taken_up_again(
     journal: FileJournal, inbox: Inbox, clock: VirtualClock, run: Run
 ) -> None:
-    """A process that dies between writing and forgetting leaves a message that does no harm."""
+    """After a crash between journalling and removal, the message is not journalled again."""
     letter = inbox.post(PauseMessage(at=clock.now(), who="bob", host="desk"))
     journal.write(Paused("bob", "desk", letter), Continued("bob", "desk"))
 
@@ -174,7 +174,7 @@ def test_an_order_taken_up_before_a_crash_is_not_taken_up_again(
 def test_an_acceptance_is_answered_once(
     journal: FileJournal, inbox: Inbox, clock: VirtualClock, run: Run
 ) -> None:
-    """A process that dies between answering and forgetting leaves a message that does no harm."""
+    """After a crash between answer and removal, the message is not answered again."""
     few = AcceptMessage(
         at=clock.now(), who="bob", host="desk", degraded=("vpn-new",), reason="it will do"
     )
@@ -195,7 +195,7 @@ def test_an_acceptance_is_answered_once(
 def test_an_order_that_makes_no_sense_is_declined_with_the_reason(
     journal: FileJournal, inbox: Inbox, clock: VirtualClock
 ) -> None:
-    """Nobody is left to wonder what became of what they said."""
+    """A declined order is answered with the reason."""
     letter = inbox.post(ContinueMessage(at=clock.now(), who="bob", host="desk"))
 
     journal.fold_inbox()
@@ -210,7 +210,7 @@ def test_an_order_that_makes_no_sense_is_declined_with_the_reason(
 def test_who_confirms_in_the_last_second_is_not_turned_back(
     journal: FileJournal, inbox: Inbox, clock: VirtualClock, confirmed: bool
 ) -> None:
-    """The watchdog's word that overtakes a confirmation on its way is declined."""
+    """An abort of the watchdog that crosses a confirmation is declined."""
     journal.write(Armed(15 * MINUTE, 1, "desk"), TrafficVerified(clock.now()))
     if confirmed:
         inbox.post(ConfirmMessage(at=clock.now(), who="bob", host="desk"))
@@ -230,7 +230,7 @@ def test_who_confirms_in_the_last_second_is_not_turned_back(
 def test_a_message_survives_a_journal_that_fails(
     run: Run, journal: FileJournal, inbox: Inbox, clock: VirtualClock, disk: FragileDisk
 ) -> None:
-    """What could not be made durable is not forgotten."""
+    """A message is kept if the journal cannot be written."""
     inbox.post(done(clock, 5))
     disk.broken = True
 
@@ -243,7 +243,7 @@ def test_a_message_survives_a_journal_that_fails(
 def test_a_message_that_outlived_a_crash_is_taken_once(
     run: Run, journal: FileJournal, inbox: Inbox, clock: VirtualClock
 ) -> None:
-    """A process that died between writing the word and forgetting the message does no harm."""
+    """After a crash between journalling and removal, the confirmation is not journalled again."""
     inbox.post(done(clock, 10))
     message = next(iter(inbox.messages()))
     text = message.path.read_bytes()
@@ -260,7 +260,7 @@ def test_a_message_that_outlived_a_crash_is_taken_once(
 def test_a_word_answers_what_was_asked_when_it_was_said(
     journal: FileJournal, inbox: Inbox, clock: VirtualClock
 ) -> None:
-    """What was said before traffic was verified never means that old tunnels are disabled."""
+    """A message from before traffic was verified never confirms that old tunnels are disabled."""
     clock.sleep(MINUTE)
     inbox.post(done(clock, 10))
     clock.sleep(MINUTE)
@@ -291,7 +291,7 @@ def test_a_word_that_nobody_asked_for_is_set_aside(
     since: list[Record],
     step: int,
 ) -> None:
-    """A step that asks nothing here cannot be said to be done; the operator reads so."""
+    """A confirmation of a step without an open task is set aside and noted."""
     journal.write(*since)
     inbox.post(done(clock, step))
 
@@ -305,7 +305,7 @@ def test_a_word_that_nobody_asked_for_is_set_aside(
 def test_a_word_for_an_earlier_direction_is_set_aside(
     journal: FileJournal, inbox: Inbox, clock: VirtualClock
 ) -> None:
-    """What was said before the run turned round does not count on the way back."""
+    """A confirmation from before the rollback does not count in the rollback."""
     clock.sleep(MINUTE)
     inbox.post(done(clock, 10))
     clock.sleep(MINUTE)
@@ -331,7 +331,7 @@ def test_a_word_for_an_earlier_direction_is_set_aside(
 def test_a_malformed_message_is_moved_aside_and_noted(
     run: Run, journal: FileJournal, inbox: Inbox, clock: VirtualClock, text: bytes
 ) -> None:
-    """What nobody understands is kept for a person, and blocks no other message."""
+    """An unreadable message is kept for the operator, and does not block others."""
     broken = run.inbox / "20250101T000000.000000Z-00000000.json"
     broken.write_bytes(text)
     inbox.post(done(clock, 5))
@@ -346,7 +346,7 @@ def test_a_malformed_message_is_moved_aside_and_noted(
 
 
 def test_half_a_message_is_no_message(run: Run, journal: FileJournal, inbox: Inbox) -> None:
-    """A message that is being written is not seen before it is whole."""
+    """A message that is being written is not read before it is complete."""
     (run.inbox / ".20260117T020000.000000Z-00000000.json.abcd").write_bytes(b'{"mess')
 
     assert list(inbox.messages()) == []
@@ -354,7 +354,7 @@ def test_half_a_message_is_no_message(run: Run, journal: FileJournal, inbox: Inb
 
 
 def test_messages_are_private(run: Run, inbox: Inbox, clock: VirtualClock) -> None:
-    """Inbox and messages are for their owner's eyes only."""
+    """Only the owner can read the inbox and its messages."""
     inbox.post(done(clock, 5))
 
     modes = {stat.S_IMODE(path.stat().st_mode) for path in run.inbox.iterdir()}
@@ -364,7 +364,7 @@ def test_messages_are_private(run: Run, inbox: Inbox, clock: VirtualClock) -> No
 
 
 def test_an_inbox_that_cannot_be_written_is_told(run: Run, clock: VirtualClock) -> None:
-    """A word that could not be left is not taken for said."""
+    """A message that cannot be written is an error."""
     run.inbox.rmdir()
     run.inbox.write_bytes(b"")
 
@@ -373,7 +373,7 @@ def test_an_inbox_that_cannot_be_written_is_told(run: Run, clock: VirtualClock) 
 
 
 def test_a_word_ends_the_waiting(journal: FileJournal, inbox: Inbox, clock: VirtualClock) -> None:
-    """What another terminal said is what the run waited for."""
+    """A confirmation from another terminal ends the wait of the run."""
     journal.write(StepBegun(5, "Configure the devices"), TASK)
     inbox.post(done(clock, 5))
     before = replay(journal.entries).task
@@ -386,7 +386,7 @@ def test_a_word_ends_the_waiting(journal: FileJournal, inbox: Inbox, clock: Virt
 def test_a_message_that_cannot_be_removed_is_heard_once(
     run: Run, journal: FileJournal, inbox: Inbox, clock: VirtualClock
 ) -> None:
-    """A disk that keeps what was heard neither ends the run nor makes it hear twice.
+    """A message that cannot be removed neither ends the run nor is journalled twice.
 
     A folder stands in for a message that cannot be removed, and for one that cannot be read.
     """
@@ -407,9 +407,9 @@ def test_a_message_that_cannot_be_removed_is_heard_once(
 
 
 def test_many_terminals_at_once_lose_no_word(run: Run, journal: FileJournal) -> None:
-    """Whatever several terminals say at the same time, while the run listens, is heard once each.
+    """Messages of several terminals at the same time are each journalled once.
 
-    Messages are left by threads of this process: what tells them apart is the file system alone.
+    Threads of this process write the messages; they share nothing but the file system.
     """
     kinds = (PauseMessage, ContinueMessage, AbortMessage)
     moment = journal.entries[-1].at

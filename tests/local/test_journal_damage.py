@@ -1,4 +1,4 @@
-"""A journal that something went over: no altered, cut or forgotten line is ever gone on from."""
+"""Damaged journals: a run never resumes from an altered, cut or missing line."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ LINES = TEXT.splitlines(keepends=True)
 ENDS = list(accumulate(map(len, LINES)))
 FLIPS = 10_000
 LAST_RECORDS = 12
-"""Lines at the end that are cut at every byte: more than any batch of intents of one step."""
+"""Lines at the end that are cut at every byte; more than the largest batch of intents."""
 
 
 def flips(seed: int, count: int) -> Iterator[tuple[int, int]]:
-    """Draw byte and bit."""
+    """Return a strategy for a byte and a bit."""
     draw = random.Random(seed)
     for _ in range(count):
         yield draw.randrange(len(TEXT)), draw.randrange(8)
@@ -38,7 +38,7 @@ def flips(seed: int, count: int) -> Iterator[tuple[int, int]]:
 
 @pytest.mark.no_cover
 def test_no_flipped_bit_is_taken_for_the_journal() -> None:
-    """Whichever bit of a marked journal is flipped, it is refused, in the last line too."""
+    """A journal with a mark and any flipped bit is refused, also in the last line."""
     for place, bit in flips(1, FLIPS):
         flipped = bytearray(TEXT)
         flipped[place] ^= 1 << bit
@@ -63,7 +63,7 @@ def test_a_flipped_bit_without_a_mark_can_only_hide_in_the_last_line() -> None:
 
 @pytest.mark.no_cover
 def test_cut_at_any_byte_an_acknowledged_journal_is_refused() -> None:
-    """Whatever was acknowledged and is gone is missed, down to whole lines and to everything."""
+    """Any missing acknowledged line is detected, also if all lines are missing."""
     cuts = [0, *range(ENDS[-LAST_RECORDS - 1], len(TEXT))]
     for end in cuts:
         with pytest.raises(JournalDamagedError) as caught:
@@ -73,7 +73,7 @@ def test_cut_at_any_byte_an_acknowledged_journal_is_refused() -> None:
 
 @pytest.mark.no_cover
 def test_cut_at_any_byte_what_was_never_acknowledged_is_forgiven() -> None:
-    """A process that died while it wrote a batch leaves what it had acknowledged before."""
+    """After a crash during a batch, the lines acknowledged before it are read."""
     acknowledged = len(LINES) - LAST_RECORDS
     before = JournalHead(acknowledged, lines_of(ENTRIES[:acknowledged], genesis(MIGRATION))[1])
     for end in range(ENDS[acknowledged - 1], len(TEXT)):
@@ -85,11 +85,11 @@ def test_cut_at_any_byte_what_was_never_acknowledged_is_forgiven() -> None:
 
 
 class TestTheMark:
-    """The file that remembers how far the journal was acknowledged."""
+    """The head file, which records how far the journal was acknowledged."""
 
     @pytest.fixture
     def written(self, run: Run, clock: VirtualClock) -> Run:
-        """A run whose process wrote something and left in order."""
+        """A run whose process wrote entries and exited cleanly."""
         lock = acquire_lock(run, clock, ME)
         journal = FileJournal.open(run, clock, lock)
         journal.write(OPENED, Noted("one"))
@@ -99,7 +99,7 @@ class TestTheMark:
         return run
 
     def test_lines_that_an_old_copy_lacks_are_missed(self, written: Run, opening: Opening) -> None:
-        """A journal restored from before the last acknowledged line is not gone on from."""
+        """A journal restored from before the last acknowledged line is refused."""
         lines = written.journal.read_bytes().splitlines(keepends=True)
         written.journal.write_bytes(b"".join(lines[:-1]))
 
@@ -110,14 +110,14 @@ class TestTheMark:
         assert str(written.plan) in caught.value.advice
 
     def test_a_vanished_journal_is_missed(self, written: Run, opening: Opening) -> None:
-        """A run whose journal was removed does not begin anew as if it had done nothing."""
+        """A run whose journal was removed does not start again from the beginning."""
         written.journal.unlink()
 
         with pytest.raises(JournalDamagedError, match="it is missing, with all its 3 lines"):
             opening()
 
     def test_an_altered_last_line_is_found(self, written: Run) -> None:
-        """The last line, which no other line vouches for, is vouched for by the mark."""
+        """The mark proves the last line, which no other line proves."""
         text = written.journal.read_bytes()
         written.journal.write_bytes(text.replace(b'"two"', b'"six"'))
 
@@ -125,7 +125,7 @@ class TestTheMark:
             read_journal(written)
 
     def test_a_journal_without_a_mark_is_read(self, written: Run, opening: Opening) -> None:
-        """Journals of earlier versions have no mark; from the next process on they have."""
+        """A journal of an earlier version has no mark; the next process creates one."""
         written.head.unlink()
 
         journal = opening()
@@ -136,7 +136,7 @@ class TestTheMark:
 
     @pytest.mark.parametrize("text", [b"", b"garbage", b"000000000003 " + b"g" * 64 + b"\n"])
     def test_a_damaged_mark_is_told(self, written: Run, opening: Opening, text: bytes) -> None:
-        """A mark that says nothing is not passed over: a person decides whether to do without."""
+        """A damaged mark is refused: the operator decides whether to remove it."""
         written.head.write_bytes(text)
 
         with pytest.raises(JournalError, match=r"journal\.head is damaged") as caught:
@@ -148,7 +148,7 @@ class TestTheMark:
         )
 
     def test_an_older_mark_contradicts_nothing(self, written: Run, opening: Opening) -> None:
-        """A power cut may leave a mark of a moment before: it proves less, and stops nobody."""
+        """A power cut may leave an older mark, which proves less and is accepted."""
         older = written.head.read_bytes()
         first = opening()
         first.write(Noted("three"))
@@ -159,7 +159,7 @@ class TestTheMark:
     def test_a_mark_that_cannot_be_written_ends_the_writing(
         self, run: Run, opening: Opening
     ) -> None:
-        """What cannot be vouched for counts as not written: nothing is sent on its strength."""
+        """If the mark cannot be written, the write fails: a line that cannot be proved does not count."""
 
         class Unmarkable(SystemDisk):
             def overwrite(self, handle: int, text: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The journal as a file: durable before it returns, refused when it cannot be."""
+"""The journal file: writes are durable when they return, or fail."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STORY = Story().staged().records
 
 
 class WatchedDisk(SystemDisk):
-    """A real disk that takes down what was asked of it, in order."""
+    """A real disk that records its calls, in order."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -40,7 +40,7 @@ class WatchedDisk(SystemDisk):
 
 
 class FailingDisk(SystemDisk):
-    """A disk that refuses to append or to sync from the *good*-th write on."""
+    """A disk that fails to append or to sync from the *good*-th write on."""
 
     def __init__(self, *, good: int, code: int, at: str) -> None:
         self._left = good
@@ -62,7 +62,7 @@ class FailingDisk(SystemDisk):
 
 
 class MeddlingDisk(SystemDisk):
-    """A disk at whose *moment* something else happens once, as when this process is stopped."""
+    """A disk that runs a function once at *moment*, as if this process were suspended then."""
 
     def __init__(self, happening: Callable[[], None], moment: str = "") -> None:
         self.moment = moment
@@ -85,12 +85,12 @@ class MeddlingDisk(SystemDisk):
 
 
 class TestWriting:
-    """What ``write`` promises."""
+    """Guarantees of ``write``."""
 
     def test_entries_are_numbered_and_timed(
         self, journal: FileJournal, clock: VirtualClock
     ) -> None:
-        """Every record becomes an entry with the next number and the present moment."""
+        """Every record becomes an entry with the next number and the current time."""
         journal.write(*STORY[:2])
         journal.write(STORY[2])
 
@@ -109,7 +109,7 @@ class TestWriting:
         assert disk.calls == ["append 3", "sync", "append 1", "sync"]
 
     def test_nothing_is_an_entry_before_it_is_durable(self, opening: Opening) -> None:
-        """While the disk is at work, the entry is not yet part of the journal."""
+        """Until the disk has synced, the entry is not part of the journal."""
         seen: list[int] = []
         journal = opening(MeddlingDisk(lambda: seen.append(len(journal.entries)), "after append"))
 
@@ -119,7 +119,7 @@ class TestWriting:
         assert len(journal.entries) == 1
 
     def test_the_next_process_reads_what_was_written(self, run: Run, journal: FileJournal) -> None:
-        """Everything that was written is there for whoever looks, while the run goes on."""
+        """Other processes can read everything written while the run continues."""
         journal.write(*STORY)
 
         assert read_journal(run).entries == journal.entries
@@ -136,7 +136,7 @@ class TestWriting:
         assert [entry.record for entry in read_journal(run).entries] == STORY[:3]
 
     def test_files_are_private(self, run: Run, journal: FileJournal) -> None:
-        """The journal, like everything in a run, is for its owner's eyes only."""
+        """Only the owner can read the journal."""
         journal.write(OPENED)
 
         modes = {
@@ -148,7 +148,7 @@ class TestWriting:
         assert modes[run.id] == 0o700
 
     def test_a_journal_is_not_written_through_a_link(self, run: Run, opening: Opening) -> None:
-        """A link in the journal's place is refused, wherever it leads."""
+        """A journal that is a link is refused, whatever its target."""
         run.journal.symlink_to(run.path / "elsewhere")
 
         with pytest.raises(JournalError):
@@ -158,14 +158,14 @@ class TestWriting:
 
 
 class TestRefusing:
-    """What happens when the disk does not."""
+    """Errors of the disk."""
 
     @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT])
     @pytest.mark.parametrize("at", ["append", "sync", "half"])
     def test_a_failed_write_is_an_error_and_the_last(
         self, run: Run, opening: Opening, code: int, at: str
     ) -> None:
-        """A write that failed is told with advice, and nothing more is written after it."""
+        """A failed write is reported with advice, and nothing more is written after it."""
         journal = opening(FailingDisk(good=1, code=code, at=at))
         journal.write(OPENED)
 
@@ -186,7 +186,7 @@ class TestRefusing:
     def test_a_half_written_line_is_put_aside_by_the_next(
         self, run: Run, opening: Opening, clock: VirtualClock
     ) -> None:
-        """The process after a full disk finds the sound lines, and the torn one kept beside."""
+        """After a full disk, the next process finds the valid lines, and a copy of the torn one."""
         full = FileJournal.open(
             run,
             clock,
@@ -210,7 +210,7 @@ class TestRefusing:
     def test_torn_lines_do_not_replace_each_other(
         self, run: Run, clock: VirtualClock, opening: Opening
     ) -> None:
-        """A second torn line is kept beside the first."""
+        """A second torn line is kept in another file."""
         for text in (b"one", b"two"):
             lock = acquire_lock(run, clock, ME)
             FileJournal.open(run, clock, lock).close()
@@ -226,7 +226,7 @@ class TestRefusing:
     def test_a_damaged_journal_is_not_opened(
         self, run: Run, clock: VirtualClock, opening: Opening
     ) -> None:
-        """A journal with damage in the middle is neither gone on with nor mended."""
+        """A journal with damage in the middle is neither used nor repaired."""
         lock = acquire_lock(run, clock, ME)
         writer = FileJournal.open(run, clock, lock)
         writer.write(*STORY)
@@ -244,7 +244,7 @@ class TestRefusing:
         assert run.journal.read_bytes() == damaged
 
     def test_an_unreadable_journal_is_an_error(self, run: Run) -> None:
-        """A journal that cannot be read is no empty journal."""
+        """A journal that cannot be read does not count as empty."""
         run.journal.mkdir()
 
         with pytest.raises(JournalError, match="Is a directory"):
@@ -252,13 +252,13 @@ class TestRefusing:
 
 
 class TestTakenOver:
-    """A process whose run was taken over, stopped at any instant and awake again."""
+    """A process that was suspended at any point, and whose run was taken over."""
 
     @pytest.mark.parametrize("moment", ["before append", "after append", "after sync"])
     def test_it_never_believes_its_write(
         self, run: Run, opening: Opening, clock: VirtualClock, moment: str
     ) -> None:
-        """Whenever it was stopped, the write fails, and the new owner's chain stays whole."""
+        """Its write fails, and the new owner's chain stays intact."""
         later: list[FileJournal] = []
 
         def take_over() -> None:
@@ -282,7 +282,7 @@ class TestTakenOver:
         assert Noted("and again") not in records
 
     def test_it_writes_nothing_once_it_knows(self, run: Run, opening: Opening) -> None:
-        """A process that finds its nonce gone does not even touch the file."""
+        """A process whose nonce is gone does not write to the file."""
         old = opening()
         old.write(OPENED)
         new = opening(take_over=f"{ME.user}@{ME.host}/{ME.process}")
@@ -295,7 +295,7 @@ class TestTakenOver:
         assert new.entries[0].record == OPENED
 
     def test_a_vanished_run_is_noticed(self, run: Run, journal: FileJournal) -> None:
-        """A journal whose file was removed or replaced is written no more."""
+        """A journal whose file was removed or replaced is not written any more."""
         journal.write(OPENED)
         run.journal.rename(run.path / "moved")
         run.journal.write_bytes((run.path / "moved").read_bytes())
@@ -305,7 +305,7 @@ class TestTakenOver:
 
 
 def test_memory_and_file_keep_the_same_entries(journal: FileJournal, clock: VirtualClock) -> None:
-    """A rehearsal's journal behaves like a real one, so what reads them needs not know which."""
+    """The journal of a rehearsal has the same interface as a real one."""
     kept: list[Journal] = [journal, MemoryJournal(clock)]
     for each in kept:
         each.write(*STORY[:2])
@@ -318,5 +318,5 @@ def test_memory_and_file_keep_the_same_entries(journal: FileJournal, clock: Virt
 
 
 def test_an_owner_is_named_as_take_over_wants_it(clock: VirtualClock) -> None:
-    """What a refusal calls the owner is what the operator types."""
+    """The operator can type the owner's name as the refusal prints it."""
     assert Owner("alice", "laptop", 7, clock.now(), "n").name == "alice@laptop/7"

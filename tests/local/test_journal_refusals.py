@@ -1,4 +1,4 @@
-"""What is said of a journal that is refused: which line, why, and how to go on."""
+"""Messages about refused journals: line, reason and advice."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 from tests.support.builders import MIGRATION
 from tests.support.journals import Story
-from vpnmigrate.commands import one_line
 from vpnmigrate.errors import JournalDamagedError, JournalError
+from vpnmigrate.errors.commands import one_line
 from vpnmigrate.journal.chain import RESTORE, JournalHead, genesis, lines_of, read_chain
 from vpnmigrate.journal.records import JOURNAL_FORMAT
 
@@ -27,7 +27,7 @@ def altered(number: int, **changes: object) -> list[bytes]:
 
 
 def refused(lines: list[bytes], mark: JournalHead | None = None) -> JournalError:
-    """Read *lines* and give what is said of them."""
+    """Read *lines* and return the error."""
     with pytest.raises(JournalError) as caught:
         read_chain(b"".join(lines), MIGRATION, "the book", mark)
     return caught.value
@@ -46,7 +46,7 @@ def refused(lines: list[bytes], mark: JournalHead | None = None) -> JournalError
     ids=["first lost", "altered", "torn off", "lost", "renumbered", "older"],
 )
 def test_damage_is_told_by_its_line(lines, number, why):
-    """The message names the journal, the line and the reason; the advice tells both ways on."""
+    """The message names the journal, the line and the reason; the advice has both commands."""
     error = refused(lines)
 
     assert isinstance(error, JournalDamagedError)
@@ -63,7 +63,7 @@ def test_damage_is_told_by_its_line(lines, number, why):
     ],
 )
 def test_what_was_acknowledged_and_is_missing_is_told(kept, number, why):
-    """With a mark beside it, a journal that lacks lines says how many and from where on."""
+    """With a mark, the message says how many lines are missing and from which line on."""
     error = refused(LINES[:kept], JournalHead(4, HEAD))
 
     assert isinstance(error, JournalDamagedError)
@@ -72,24 +72,26 @@ def test_what_was_acknowledged_and_is_missing_is_told(kept, number, why):
 
 
 def test_another_last_line_than_the_acknowledged_one_is_told():
-    """A last line that is whole, but not what the mark says, is damaged."""
+    """A complete last line that differs from the mark is damaged."""
     error = refused(altered(4, record=NOTED), JournalHead(4, HEAD))
 
-    assert error.message == (
-        "the book is damaged at line 4: it is not the acknowledged line"
-    )
+    assert error.message == ("the book is damaged at line 4: it is not the acknowledged line")
 
 
 @pytest.mark.parametrize(
     ("lines", "number", "why"),
     [
         (altered(4, v=JOURNAL_FORMAT + 1), 4, f"it has format {JOURNAL_FORMAT + 1}"),
-        (altered(4, record={"record": "teleported"}), 4, "its record type is unknown to this version"),
+        (
+            altered(4, record={"record": "teleported"}),
+            4,
+            "its record type is unknown to this version",
+        ),
     ],
     ids=["format", "record"],
 )
 def test_what_a_newer_program_wrote_is_told(lines, number, why):
-    """A journal that is too new is sound: the message says from where on, the advice with what."""
+    """A journal of a later version is not damaged: the message names the line, the advice the version."""
     error = refused(lines)
 
     assert not isinstance(error, JournalDamagedError)
@@ -98,7 +100,7 @@ def test_what_a_newer_program_wrote_is_told(lines, number, why):
 
 
 def test_a_newer_format_may_chain_its_lines_otherwise():
-    """Lines of a format that has neither hashes nor numbers are a newer program's, not damaged."""
+    """Lines of a later format are reported as such, not as damaged."""
     line = b'{"v":%d}\n' % (JOURNAL_FORMAT + 1)
 
     error = refused([*LINES[:2], line, line])
@@ -108,7 +110,7 @@ def test_a_newer_format_may_chain_its_lines_otherwise():
 
 
 def test_a_line_that_is_no_line_of_a_journal_is_told_with_its_fault():
-    """What cannot be read at all is damage, and the decoder's own reason stands in the message."""
+    """A line that cannot be decoded is damaged, and the message has the decoder's reason."""
     error = refused([LINES[0], b"[]\n", *LINES[2:]])
 
     assert isinstance(error, JournalDamagedError)
@@ -118,9 +120,9 @@ def test_a_line_that_is_no_line_of_a_journal_is_told_with_its_fault():
 
 @pytest.mark.parametrize("behind", [LINES[3].rstrip(), b" ", b"\r"], ids=["line", "blank", "cr"])
 def test_a_last_line_that_something_ran_into_is_no_torn_one(behind):
-    """What holds more than one line's JSON was written whole, and altered since.
+    """A last line with more than one JSON value was complete, and altered later.
 
-    Whoever went on from it would write the next line into the same one.
+    A process that resumed from it would append its next line to the same line.
     """
     error = refused([*LINES[:3], LINES[3].rstrip() + behind])
 
@@ -130,13 +132,13 @@ def test_a_last_line_that_something_ran_into_is_no_torn_one(behind):
 
 
 def test_without_a_name_it_is_the_journal():
-    """Whoever reads a journal from elsewhere than its file need not name it."""
+    """Journal text from another source needs no file name."""
     with pytest.raises(JournalError, match=r"^the journal is damaged at line 1: "):
         read_chain(b"".join(LINES[1:]), MIGRATION)
 
 
 def test_the_advice_names_the_two_ways_on():
-    """Without a backup a run goes on from plan and tags, forward or back."""
+    """Without a backup a run resumes from plan and tags, forward or in rollback."""
     assert one_line(RESTORE) == (
         "restore the journal from a backup; without one, start again from the plan and AWS's tags: "
         "vpnmigrate apply PLAN --run-dir NEW --take-over HOLDER or the same with rollback"

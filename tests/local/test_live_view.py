@@ -1,4 +1,4 @@
-"""The small file that lets another terminal see what a run waits for."""
+"""The live file, which shows other terminals what a run waits for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SIGHT = CutoverView(tunnels=(TunnelView("vpn-1", "192.0.2.1", up=True),))
 
 
 def test_tells_the_wait_and_the_look(tmp_path):
-    """What the process sees is what another one reads."""
+    """Another process reads what this process observed."""
     run, clock = a_run(tmp_path), VirtualClock(BEGAN)
     live = LiveFile(run, clock)
 
@@ -30,7 +30,7 @@ def test_tells_the_wait_and_the_look(tmp_path):
 
 
 def test_is_written_once_a_second_at_most(tmp_path):
-    """Many looks in one second cost the disk one small write."""
+    """Many observations in one second cause one small write."""
     run, clock = a_run(tmp_path), VirtualClock(BEGAN)
     live = LiveFile(run, clock)
 
@@ -48,7 +48,7 @@ def test_is_written_once_a_second_at_most(tmp_path):
 
 
 def test_a_new_step_waits_for_nothing_yet(tmp_path):
-    """What the last step waited for is not shown under the title of the next."""
+    """The wait of the last step is not shown with the next step."""
     run, clock = a_run(tmp_path), VirtualClock(BEGAN)
     live = LiveFile(run, clock)
     live.on_wait(8, "detaching", timedelta(), LIMIT)
@@ -60,7 +60,7 @@ def test_a_new_step_waits_for_nothing_yet(tmp_path):
 
 
 def test_goes_with_its_process(tmp_path):
-    """Nobody is shown what a process that has ended was waiting for."""
+    """The wait of a process that has ended is not shown."""
     run = a_run(tmp_path)
     live = LiveFile(run, VirtualClock(BEGAN))
     live.on_wait(8, "detaching", timedelta(), LIMIT)
@@ -73,7 +73,7 @@ def test_goes_with_its_process(tmp_path):
 
 
 def test_a_disk_that_refuses_does_not_disturb_the_run(tmp_path):
-    """The file is a courtesy: where it cannot be written, nothing happens."""
+    """The file is optional: a failed write is ignored."""
     run = a_run(tmp_path)
     (run.path / ".live.json").mkdir()
 
@@ -83,7 +83,7 @@ def test_a_disk_that_refuses_does_not_disturb_the_run(tmp_path):
 
 
 def test_what_is_no_such_file_is_nothing(tmp_path):
-    """A torn or strange file shows nothing, and fails nobody who looks on."""
+    """A torn or invalid file shows nothing, and raises nothing."""
     run = a_run(tmp_path)
     for content in (b"", b"{", b'{"waiting": 3}', b"\xff"):
         run.live.write_bytes(content)

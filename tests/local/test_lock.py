@@ -1,4 +1,4 @@
-"""One process a run: the others are told who works on it and how to go on."""
+"""Lock of a run: other processes are refused, with the owner and how to take over."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ Start = Callable[[], "subprocess.Popen[str]"]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """A run that was just begun."""
+    """A run that was just started."""
     return a_run(tmp_path / "runs")
 
 
@@ -73,7 +73,7 @@ def clock() -> VirtualClock:
 
 @pytest.fixture
 def start(run: Run) -> Iterator[Start]:
-    """Start other processes that write a note for every line they are sent."""
+    """Start other processes that journal a note for every line they receive."""
     with ExitStack() as stack:
 
         def start_() -> subprocess.Popen[str]:
@@ -100,16 +100,16 @@ def tell(process: subprocess.Popen[str], order: str) -> None:
 
 
 def hear(process: subprocess.Popen[str]) -> str:
-    """Return the next line that a process says."""
+    """Return the next line that a process prints."""
     assert process.stdout is not None
     return process.stdout.readline().strip()
 
 
 class TestHolding:
-    """The ordinary course."""
+    """Ordinary use."""
 
     def test_a_second_taker_is_told_who_and_since_when(self, run: Run, clock: VirtualClock) -> None:
-        """A refusal names person, host, process and age, and both ways to go on."""
+        """A refusal names user, host, process and age, and both options."""
         first = acquire_lock(run, clock, ALICE)
         clock.sleep(timedelta(minutes=95))
 
@@ -127,7 +127,7 @@ class TestHolding:
         first.release()
 
     def test_a_released_run_is_free(self, run: Run, clock: VirtualClock) -> None:
-        """Who leaves in order leaves nothing to explain."""
+        """After a clean exit there is no message about the previous owner."""
         acquire_lock(run, clock, ALICE).release()
 
         second = acquire_lock(run, clock, BOB)
@@ -138,7 +138,7 @@ class TestHolding:
         assert owner_at_work(run, BOB) is None
 
     def test_only_a_named_owner_is_displaced(self, run: Run, clock: VirtualClock) -> None:
-        """Taking over needs the name of who has it now, not of whoever had it once."""
+        """A take-over needs the name of the current owner, not of an earlier one."""
         first = acquire_lock(run, clock, ALICE)
 
         with pytest.raises(LockedError):
@@ -148,7 +148,7 @@ class TestHolding:
         first.release()
 
     def test_a_displaced_owner_knows(self, run: Run, clock: VirtualClock) -> None:
-        """After a take-over the run is the new owner's, whatever the old one does."""
+        """After a take-over the run belongs to the new owner, whatever the old one does."""
         first = acquire_lock(run, clock, ALICE)
 
         second = acquire_lock(run, clock, BOB, take_over=first.owner.name)
@@ -163,7 +163,7 @@ class TestHolding:
         second.release()
 
     def test_lock_and_owner_are_private(self, run: Run, clock: VirtualClock) -> None:
-        """The files of the lock are for their owner's eyes only."""
+        """Only the owner can read the files of the lock."""
         lock = acquire_lock(run, clock, ALICE)
 
         modes = [stat.S_IMODE(path.stat().st_mode) for path in (run.lock, run.owner)]
@@ -185,7 +185,7 @@ class TestHolding:
         lock.release()
 
     def test_a_garbled_owner_file_stops_nobody(self, run: Run, clock: VirtualClock) -> None:
-        """An owner file that cannot be read names nobody; the kernel lock decides."""
+        """An invalid owner file names no owner; the kernel lock decides."""
         run.owner.write_bytes(b"\xff{")
 
         lock = acquire_lock(run, clock, ALICE)
@@ -194,7 +194,7 @@ class TestHolding:
         lock.release()
 
     def test_what_is_no_run_cannot_be_locked(self, tmp_path: Path, clock: VirtualClock) -> None:
-        """Where no directory is, none is made; the disk is blamed in its own words."""
+        """A missing directory is not created; the message has the system's reason."""
         with pytest.raises(VpnMigrateError, match="No such file"):
             acquire_lock(Run(tmp_path / "nowhere"), clock, ALICE)
 
@@ -202,11 +202,11 @@ class TestHolding:
 
 
 class TestElsewhere:
-    """Owners on other hosts, whose processes nobody here can see."""
+    """Owners on other hosts, whose processes are not visible here."""
 
     @pytest.fixture
     def left(self, run: Run, clock: VirtualClock) -> Run:
-        """A run that somebody on another host did not leave in order."""
+        """A run whose process on another host did not exit cleanly."""
         lock = acquire_lock(run, clock, ELSEWHERE)
         text = run.owner.read_bytes()
         lock.release()
@@ -214,14 +214,14 @@ class TestElsewhere:
         return run
 
     def test_they_are_not_displaced_unnamed(self, left: Run, clock: VirtualClock) -> None:
-        """A run last owned on another host is not gone on with on a guess."""
+        """A run last owned on another host is refused without --take-over."""
         with pytest.raises(LockedError, match="carol on desk") as caught:
             acquire_lock(left, clock, ALICE)
 
         assert "--take-over carol@desk/1" in caught.value.advice
 
     def test_they_are_displaced_by_name(self, left: Run, clock: VirtualClock) -> None:
-        """Named, an owner elsewhere is displaced, refusal before or not."""
+        """With --take-over, an owner on another host is displaced."""
         with pytest.raises(LockedError):
             acquire_lock(left, clock, ALICE)
 
@@ -233,10 +233,10 @@ class TestElsewhere:
 
 
 class TestLooking:
-    """Who seems to be at work, for whoever only looks."""
+    """``owner_at_work``, for commands that only read."""
 
     def test_a_living_owner_is_told(self, run: Run, clock: VirtualClock) -> None:
-        """While the process lives, it is the owner at work; afterwards nobody is."""
+        """While the process lives, it is the owner at work; afterwards there is none."""
         lock = acquire_lock(run, clock, ALICE)
 
         assert owner_at_work(run, BOB) == lock.owner
@@ -244,7 +244,7 @@ class TestLooking:
         assert owner_at_work(run, BOB) is None
 
     def test_a_dead_owner_is_not(self, run: Run, start: Start) -> None:
-        """A process that was killed works on nothing, whatever its file says."""
+        """A killed process is not at work, although its file still names it."""
         other = start()
         tell(other, "one")
         assert hear(other) == "written"
@@ -257,7 +257,7 @@ class TestLooking:
     def test_a_number_that_another_process_bears_now_is_not_the_owner(
         self, run: Run, clock: VirtualClock
     ) -> None:
-        """After a reboot any process may have it; nobody holds the kernel's lock then."""
+        """After a reboot another process may have its number, but none holds the kernel lock."""
         lock = acquire_lock(run, clock, ALICE)
         owner = run.owner.read_bytes()
         lock.release()
@@ -266,7 +266,7 @@ class TestLooking:
         assert owner_at_work(run, BOB) is None
 
     def test_who_looks_keeps_nobody_from_working(self, run: Run, clock: VirtualClock) -> None:
-        """However often it is asked who works on the run, whoever takes it gets it."""
+        """Frequent status checks do not prevent a process from locking the run."""
         acquire_lock(run, clock, ALICE).release()
         over = threading.Event()
 
@@ -286,7 +286,7 @@ class TestLooking:
                 state_reader.join()
 
     def test_a_lock_that_is_no_file_is_held_by_nobody(self, run: Run, clock: VirtualClock) -> None:
-        """A link in its place leads nobody's question astray."""
+        """A lock file that is a link is not followed."""
         acquire_lock(run, clock, ALICE)
         run.lock.unlink()
         run.lock.symlink_to("/dev/null")
@@ -294,7 +294,7 @@ class TestLooking:
         assert owner_at_work(run, BOB) is None
 
     def test_an_owner_elsewhere_is_told(self, run: Run, clock: VirtualClock) -> None:
-        """Whether a process on another host lives cannot be seen, so it is told."""
+        """A process on another host counts as at work, because its end cannot be detected."""
         lock = acquire_lock(run, clock, ELSEWHERE)
 
         assert owner_at_work(run, ALICE) == lock.owner
@@ -302,7 +302,7 @@ class TestLooking:
 
 
 class TestRealProcesses:
-    """The same with processes of their own."""
+    """Locks between real processes."""
 
     def test_a_second_process_is_refused(self, run: Run, start: Start) -> None:
         """While one process has the run, another one is refused and writes nothing."""
@@ -316,7 +316,7 @@ class TestRealProcesses:
         assert [e.record for e in read_journal(run).entries] == [Noted("one")]
 
     def test_a_killed_process_leaves_the_run_to_the_next(self, run: Run, start: Start) -> None:
-        """Whoever died without releasing the run is displaced without being named."""
+        """A dead owner is displaced without --take-over."""
         first = start()
         tell(first, "one")
         assert hear(first) == "written"
@@ -331,7 +331,7 @@ class TestRealProcesses:
         lock.release()
 
     def test_a_stopped_process_cannot_write_after_a_take_over(self, run: Run, start: Start) -> None:
-        """A holder that was stopped and wakes up after a take-over journals nothing more."""
+        """A holder that resumes after a take-over journals nothing more."""
         first = start()
         tell(first, "one")
         assert hear(first) == "written"

@@ -1,4 +1,4 @@
-"""The log of a run: machine-readable, without secrets, and no reason to stop."""
+"""The log of a run: machine-readable, without secrets, and never a reason to stop."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from vpnmigrate.model.clock import VirtualClock
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """A run that was just begun."""
+    """A run that was just started."""
     return a_run(tmp_path / "runs")
 
 
@@ -35,7 +35,7 @@ def clock() -> VirtualClock:
 
 
 class LostTerminal(io.StringIO):
-    """A terminal whose line is gone."""
+    """A terminal that is lost."""
 
     def write(self, text: str) -> int:
         raise OSError(5, "Input/output error")
@@ -47,7 +47,7 @@ def lines(run: Run) -> list[dict[str, object]]:
 
 
 def test_everything_journalled_is_logged(run: Run, clock: VirtualClock) -> None:
-    """Every kind of record becomes one JSON line with the run, the moment and the record."""
+    """Every kind of record becomes one JSON line with the run, the time and the record."""
     journal = Story().migrated().returned().finalized().entries
     with log_of(run, LogTo.FILE, clock, io.StringIO()) as log:
         observer: Observer = log
@@ -69,7 +69,7 @@ def test_everything_journalled_is_logged(run: Run, clock: VirtualClock) -> None:
 
 
 def test_waits_and_notices_are_logged(run: Run, clock: VirtualClock) -> None:
-    """What the run waits for, and what the operator was told, stand in the log in order."""
+    """The log contains waits and messages to the operator, in order."""
     with log_of(run, LogTo.FILE, clock, io.StringIO()) as log:
         log.on_wait(8, "vgw-new is attaching", timedelta(seconds=9), timedelta(minutes=45))
         clock.sleep(timedelta(seconds=1))
@@ -143,7 +143,7 @@ def test_the_log_is_private_and_only_grows(run: Run, clock: VirtualClock) -> Non
     ],
 )
 def test_whatever_is_called_like_a_secret_is_blanked(event: Mapping[str, object]) -> None:
-    """However deep it lies and however it is written, a secret's value does not pass."""
+    """The value of a secret is replaced at any depth and in any spelling."""
     passed = redact(None, "info", dict(event))
 
     assert "k3y" not in repr(passed)
@@ -151,14 +151,14 @@ def test_whatever_is_called_like_a_secret_is_blanked(event: Mapping[str, object]
 
 
 def test_other_values_pass_unchanged() -> None:
-    """What is no secret is logged as it is."""
+    """Other values are logged unchanged."""
     event = {"step": 8, "record": {"change": "attach-vpn-gateway", "vpcs": ["vpc-1", None, 1.5]}}
 
     assert redact(None, "info", dict(event)) == event
 
 
 def test_a_lost_terminal_does_not_stop_the_file(run: Run, clock: VirtualClock) -> None:
-    """In the cutover a terminal may vanish; the log goes on in the file, and so does the run."""
+    """If the terminal is lost in the cutover, the log continues in the file, and so does the run."""
     entry: Entry = Story().opened().entries[0]
     with log_of(run, LogTo.BOTH, clock, LostTerminal()) as log:
         log.on_entry(entry)
@@ -168,7 +168,7 @@ def test_a_lost_terminal_does_not_stop_the_file(run: Run, clock: VirtualClock) -
 
 
 def test_a_log_is_not_written_through_a_link(run: Run, clock: VirtualClock) -> None:
-    """A link in the log's place is refused, with the way to do without a log."""
+    """A log that is a link is refused, with the setting that turns the log off."""
     run.log.symlink_to(run.path / "elsewhere")
 
     with (

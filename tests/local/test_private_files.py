@@ -1,4 +1,4 @@
-"""Private files: modes under any umask, and what is no regular file."""
+"""Private files: modes under any umask, and paths that are not regular files."""
 
 from __future__ import annotations
 
@@ -34,31 +34,31 @@ def umask(request: pytest.FixtureRequest) -> Iterator[int]:
 
 @pytest.fixture
 def pipe(tmp_path: Path) -> Path:
-    """Make a named pipe."""
+    """Create a named pipe."""
     path = tmp_path / "pipe"
     os.mkfifo(path, 0o600)
     return path
 
 
 class TestFolders:
-    """A folder and each parent that is made with it."""
+    """A folder and each parent that is created with it."""
 
     def test_every_parent_is_private_whatever_the_umask(self, tmp_path, umask):
-        """Nobody else can move away what lies below."""
+        """Other users cannot move the files below."""
         make_folder(tmp_path / "share" / "vpnmigrate" / "runs")
 
         for folder in ("share", "share/vpnmigrate", "share/vpnmigrate/runs"):
             assert mode(tmp_path / folder) == 0o700, f"{folder} under umask {umask:03o}"
 
     def test_what_is_there_stays_as_it_is(self, tmp_path):
-        """A home that a user shares on purpose is not locked."""
+        """An existing folder keeps its mode."""
         tmp_path.chmod(0o755)
         make_folder(tmp_path)
 
         assert mode(tmp_path) == 0o755
 
     def test_a_file_in_the_way(self, tmp_path):
-        """A folder is not made where something else is."""
+        """A folder is not created in place of a file."""
         (tmp_path / "share").write_text("mine")
 
         with pytest.raises(OSError, match="share"):
@@ -75,7 +75,7 @@ class TestAppending:
         assert mode(tmp_path / "log") == 0o600, f"umask {umask:03o}"
 
     def test_it_appends(self, tmp_path):
-        """What was there stays."""
+        """The existing content stays."""
         for text in (b"one\n", b"two\n"):
             handle = open_to_append(tmp_path / "log")
             os.write(handle, text)
@@ -84,7 +84,7 @@ class TestAppending:
         assert (tmp_path / "log").read_bytes() == b"one\ntwo\n"
 
     def test_a_file_of_ours_that_others_can_read_is_made_private(self, tmp_path):
-        """Its name promises a private file."""
+        """A file that others could read is made private."""
         (tmp_path / "log").touch()
         (tmp_path / "log").chmod(0o666)
         os.close(open_to_append(tmp_path / "log"))
@@ -92,12 +92,12 @@ class TestAppending:
         assert mode(tmp_path / "log") == 0o600
 
     def test_a_pipe_without_a_reader_is_refused_at_once(self, pipe):
-        """No process waits for whoever might read."""
+        """A pipe is refused without waiting for its reader."""
         with pytest.raises(OSError, match=r"pipe|device|regular"):
             open_to_append(pipe)
 
     def test_a_pipe_with_a_reader_is_refused(self, pipe):
-        """What is logged goes to a file and to nobody else."""
+        """A pipe is refused even with a reader: a log is written to a file only."""
         reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
         try:
             with pytest.raises(OSError, match="no regular file"):
@@ -107,7 +107,7 @@ class TestAppending:
 
     @pytest.mark.parametrize("target", ["/dev/null", "elsewhere"])
     def test_a_link_is_refused(self, tmp_path, target):
-        """Where a link leads is somebody else's choice."""
+        """A link is refused, because another user may have chosen its target."""
         (tmp_path / "log").symlink_to(target)
 
         with pytest.raises(OSError, match=r"[Ll]ink|levels"):
@@ -116,7 +116,7 @@ class TestAppending:
 
     @AS_ROOT
     def test_a_file_of_another_user_is_refused(self, tmp_path):
-        """Whoever owns it can read it."""
+        """A file of another user is refused, because that user can read it."""
         (tmp_path / "log").touch()
         os.chown(tmp_path / "log", NOBODY, NOBODY)
         (tmp_path / "log").chmod(0o666)
@@ -126,10 +126,10 @@ class TestAppending:
 
 
 class TestOutput:
-    """What ``-o`` and ``--bundle`` name."""
+    """Files named with ``-o`` and ``--bundle``."""
 
     def test_a_regular_file_is_replaced_whole(self, tmp_path, umask):
-        """It is private from its first byte."""
+        """The file is private from its first byte."""
         path = tmp_path / "plan.json"
         path.write_text("before")
         write_output(path, b"after")
@@ -138,7 +138,7 @@ class TestOutput:
         assert mode(path) == 0o600, f"umask {umask:03o}"
 
     def test_a_pipe_gets_the_content_and_stays_a_pipe(self, pipe):
-        """A reader is served, as by any other program."""
+        """A pipe with a reader is written."""
         content = b"x" * 300_000
         reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
         read = bytearray()
@@ -158,19 +158,19 @@ class TestOutput:
         assert stat.S_ISFIFO(pipe.lstat().st_mode)
 
     def test_a_pipe_that_nothing_reads_is_refused_at_once(self, pipe):
-        """The message says what to start."""
+        """The message says that the reader has to be started."""
         with pytest.raises(OSError, match="start its reader first"):
             write_output(pipe, b"x")
         assert stat.S_ISFIFO(pipe.lstat().st_mode)
 
     def test_a_device_stays_a_device(self):
-        """``-o /dev/null`` throws the output away, and not the device."""
+        """``-o /dev/null`` discards the output and keeps the device."""
         write_output(Path("/dev/null"), b"x")
 
         assert stat.S_ISCHR(Path("/dev/null").lstat().st_mode)
 
     def test_a_link_to_a_device_is_followed_and_stays_a_link(self, tmp_path):
-        """/dev/stdout is one on many systems."""
+        """A link to a stream is followed: /dev/stdout is one on many systems."""
         link = tmp_path / "link"
         link.symlink_to("/dev/null")
         write_output(link, b"x")
@@ -178,7 +178,7 @@ class TestOutput:
         assert link.is_symlink()
 
     def test_a_link_to_a_file_is_refused_with_its_target(self, tmp_path):
-        """Neither the link nor what it leads to is overwritten."""
+        """Neither the link nor its target is overwritten."""
         (tmp_path / "target").write_text("before")
         link = tmp_path / "link"
         link.symlink_to("target")
@@ -189,7 +189,7 @@ class TestOutput:
         assert (tmp_path / "target").read_text() == "before"
 
     def test_a_link_to_nothing_is_refused(self, tmp_path):
-        """A file appears where it was asked for, and nowhere else."""
+        """A dangling link is refused, so that no file appears at its target."""
         (tmp_path / "link").symlink_to("nowhere")
 
         with pytest.raises(OSError, match="it is a link"):
@@ -204,7 +204,7 @@ class TestOutput:
     @pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
     @pytest.mark.parametrize("to", ["file", "pipe"])
     def test_standard_output_is_written_in_order(self, tmp_path, name, to):
-        """What was printed before comes before, wherever standard output leads."""
+        """Earlier output comes first, whatever standard output is."""
         program = (
             "from pathlib import Path; "
             "from vpnmigrate.local.private_files import write_output as w; "

@@ -1,4 +1,4 @@
-"""Programs that a plan names: their contents are pinned, and nothing else is run."""
+"""Programs that a plan names: their contents are pinned, and changed ones are not run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PATIENT = ProcessLimits(timedelta(seconds=60))
 
 @pytest.fixture
 def hook(tmp_path: Path) -> Path:
-    """A hook that says what it is."""
+    """A hook that prints its version."""
     return program(tmp_path / "hook", "echo planned")
 
 
@@ -53,7 +53,7 @@ class TestNames:
         ],
     )
     def test_a_playbook_names_programs_by_absolute_paths(self, line, field, who):
-        """A name without one leaves it to others which program runs."""
+        """Without an absolute path, the program depends on PATH."""
         text = f"name: x\nsummary: s\ndecisions:\n  {line}\n"
 
         with pytest.raises(MalformedFileError, match="no absolute path") as caught:
@@ -64,7 +64,7 @@ class TestNames:
         assert field.split("[", maxsplit=1)[0] in caught.value.message
 
     def test_a_test_without_a_command_is_a_persons(self):
-        """Nothing is named, so nothing is wrong."""
+        """A test without a command is for the operator, so no program is checked."""
         text = "name: x\nsummary: s\ndecisions:\n  test_vpc: {cidr: 10.9.0.0/24}\n"
 
         assert playbook_from(text, "x.yaml").decisions.test_vpc == TestVpc("10.9.0.0/24")
@@ -72,7 +72,7 @@ class TestNames:
 
 class TestPinning:
     def test_what_is_run_is_pinned_and_what_is_data_is_not(self, hook, tmp_path):
-        """Scripts of an interpreter and executable arguments are code; settings are not."""
+        """Scripts of an interpreter and executable arguments are pinned; other files are not."""
         settings = tmp_path / "settings.json"
         settings.write_text("{}")
 
@@ -82,7 +82,7 @@ class TestPinning:
         assert set(pinned(wrapped)) == {"/bin/true", str(hook)}
 
     def test_every_command_of_a_playbook_is_pinned(self, hook):
-        """Hooks, probes and the test of step 6."""
+        """Hooks, probes and the test of step 6 are pinned."""
         decisions = Decisions(
             probes=("10.0.0.1:22", "/bin/true x"),
             test_vpc=TestVpc("10.9.0.0/24", (sys.executable,)),
@@ -134,7 +134,7 @@ class TestChecking:
         assert bad.output == ""
 
     def test_a_script_of_an_interpreter_counts_as_well(self, tmp_path):
-        """The interpreter is as planned, and what it is given is not."""
+        """A changed script is detected, although the interpreter is unchanged."""
         script = tmp_path / "script.py"
         script.write_text("print(1)")
         words = (sys.executable, str(script))
@@ -147,14 +147,14 @@ class TestChecking:
         )
 
     def test_the_same_content_elsewhere_on_the_disk_will_do(self, hook):
-        """A restored backup has another inode, and is the same program."""
+        """A restored backup has another inode, and counts as the same program."""
         programs = pinned(decided(str(hook)))
         program(hook.with_name("again"), "echo planned").replace(hook)
 
         assert changed(decided(str(hook)), programs) == ""
 
     def test_a_file_that_is_exchanged_after_the_check_is_noticed(self, hook):
-        """Another inode, another size or another moment: it is not the file that was read."""
+        """A file with another inode, size or time counts as replaced."""
         files = checked([str(hook)], pinned(decided(str(hook))))
         seen = [files.replaced]
 
@@ -166,7 +166,7 @@ class TestChecking:
         assert seen == [False, True, True]
 
     def test_the_first_one_that_changed_is_named_with_what_to_do(self, hook):
-        """The plan is made again, and so approved again."""
+        """A changed program needs a new plan, and so a new approval."""
         decisions = decided(str(hook))
         programs = pinned(decisions)
         require_unchanged(decisions, programs, "m-1")
@@ -179,7 +179,7 @@ class TestChecking:
 
 
 def test_a_probe_that_changed_is_not_sent_and_not_missed(hook, tmp_path):
-    """It is said, and holds up no verification."""
+    """A changed probe is reported, and verification does not wait for it."""
     run = a_run(tmp_path / "runs")
     note = tmp_path / "note"
     program(hook, "true")

@@ -1,4 +1,4 @@
-"""Results of rehearsals on the disk: private, of one plan each, and believed only if whole."""
+"""Rehearsal results on disk: private, one per plan, and used only if valid."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RESULT = RehearsalResult(
 
 
 def test_what_is_kept_is_found_by_the_plan(tmp_path):
-    """The last result of a plan is found again, in a file that only its owner can read."""
+    """The last result of a plan is found in a file that only its owner can read."""
     home = tmp_path / "elsewhere" / "runs"
     shelf = Rehearsals(home)
     assert shelf.of(PLAN) is None
@@ -52,7 +52,7 @@ def test_what_is_kept_is_found_by_the_plan(tmp_path):
     ],
 )
 def test_what_no_rehearsal_said_is_not_believed(tmp_path, damage):
-    """A damaged or altered result is a fault with its file named, never a rehearsal."""
+    """A damaged or altered result is an error that names its file."""
     shelf = Rehearsals(tmp_path)
     path = shelf.keep(RESULT)
     before = path.read_bytes()
@@ -64,7 +64,7 @@ def test_what_no_rehearsal_said_is_not_believed(tmp_path, damage):
 
 
 def test_a_file_that_others_can_write_is_not_believed(tmp_path):
-    """Whoever can write the file could have made it up."""
+    """A result that other users can write may be forged."""
     shelf = Rehearsals(tmp_path)
     path = shelf.keep(RESULT)
     path.chmod(0o666)
@@ -74,7 +74,7 @@ def test_a_file_that_others_can_write_is_not_believed(tmp_path):
 
 
 def test_a_link_is_not_followed(tmp_path):
-    """A link in the place of a result leads nowhere."""
+    """A result that is a link is refused."""
     shelf = Rehearsals(tmp_path)
     path = shelf.keep(RESULT)
     path.rename(tmp_path / "elsewhere")
@@ -85,7 +85,7 @@ def test_a_link_is_not_followed(tmp_path):
 
 
 def test_no_fingerprint_leads_out_of_the_folder(tmp_path):
-    """A made-up fingerprint names no file anywhere else."""
+    """A forged fingerprint cannot name another file."""
     plan = msgspec.structs.replace(PLAN, fingerprint="../../etc/passwd")
 
     with pytest.raises(MalformedFileError, match="no fingerprint"):
@@ -93,7 +93,7 @@ def test_no_fingerprint_leads_out_of_the_folder(tmp_path):
 
 
 def test_a_disk_that_refuses_is_told(tmp_path):
-    """A result that cannot be kept is no silent loss."""
+    """A result that cannot be written is an error."""
     (tmp_path / "rehearsals").write_text("in the way")
 
     with pytest.raises(VpnMigrateError, match="cannot be kept") as caught:

@@ -1,4 +1,4 @@
-"""Where runs live: private, found by id, and never mixed up."""
+"""Run directories: private, found by id, and separate."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ OTHERS = [0o755, 0o750, 0o701, 0o777]
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """Where runs live; not made yet."""
+    """The directory of the runs; not created yet."""
     return tmp_path / "deep" / "runs"
 
 
 class TestCreating:
-    """How a run comes to be."""
+    """Creating a run."""
 
     def test_a_run_is_private_from_the_start(self, home: Path) -> None:
         """Every directory of a run is 0700 and every file 0600."""
@@ -43,7 +43,7 @@ class TestCreating:
         }
 
     def test_the_plan_is_copied_in(self, home: Path) -> None:
-        """The run keeps the very bytes of its plan file, and who it claims for."""
+        """The run keeps an exact copy of its plan file, and its holder."""
         plan = msgspec.structs.replace(a_plan(), fingerprint="f" * 64)
         text = b" " + msgspec.json.encode(plan) + b"\n"
 
@@ -55,7 +55,7 @@ class TestCreating:
         assert run.id == MIGRATION
 
     def test_beginning_again_finds_the_run(self, home: Path) -> None:
-        """The same plan begun twice is one run, with the holder it had."""
+        """Creating the run of a plan twice returns the same run, with its first holder."""
         first = a_run(home)
         plan = msgspec.structs.replace(a_plan(), fingerprint="f" * 64)
 
@@ -65,7 +65,7 @@ class TestCreating:
         assert second.holder == "alice@laptop/1"
 
     def test_another_plan_of_the_migration_is_refused(self, home: Path) -> None:
-        """A run goes on with its own plan; another one needs ``plan --from``."""
+        """A run is resumed with its own plan; another one needs ``plan --from``."""
         a_run(home)
 
         with pytest.raises(RefusedError, match="started with another plan") as caught:
@@ -87,7 +87,7 @@ class TestCreating:
         assert a_run(home, fingerprint="e" * 64) == run
 
     def test_a_plan_of_another_migration_is_not_put_in_force(self, home: Path) -> None:
-        """A run belongs to one migration for good."""
+        """A run belongs to one migration permanently."""
         run = a_run(home)
         other = msgspec.structs.replace(a_plan(), migration=MigrationId("mig-other"))
 
@@ -98,14 +98,14 @@ class TestCreating:
 
     @pytest.mark.parametrize("name", ["../up", "", ".hidden", "a/b", "a b"])
     def test_an_id_that_is_no_plain_name_is_refused(self, home: Path, name: str) -> None:
-        """No plan can make a run outside the place where runs live."""
+        """A plan cannot create a run outside the directory of the runs."""
         with pytest.raises(UsageError):
             a_run(home, migration=MigrationId(name))
 
         assert not home.exists()
 
     def test_a_run_appears_whole_or_not_at_all(self, home: Path) -> None:
-        """What a crash while beginning left behind is no run."""
+        """Files left by a crash during creation do not count as a run."""
         run = a_run(home)
         (home / f".{run.id}.0123").mkdir()
         (home / f".{run.id}.0123" / "plan.json").write_bytes(b"")
@@ -113,7 +113,7 @@ class TestCreating:
         assert Runs(home).list() == (run,)
 
     def test_a_home_that_cannot_be_made_is_told(self, tmp_path: Path) -> None:
-        """A file in the way of the home is named."""
+        """If the home is a file, the message names it."""
         (tmp_path / "file").write_bytes(b"")
 
         with pytest.raises(VpnMigrateError, match="file") as caught:
@@ -123,10 +123,10 @@ class TestCreating:
 
 
 class TestFinding:
-    """How a run is named."""
+    """Finding a run."""
 
     def test_an_id_or_the_beginning_of_one_finds_it(self, home: Path) -> None:
-        """A run is found by its id, or by a beginning that fits no other."""
+        """A run is found by its id, or by a unique beginning of it."""
         runs = [a_run(home, migration=MigrationId(f"mig-{n}")) for n in ("one", "one-b", "two")]
 
         found = [Runs(home).find(text) for text in ("mig-one", "mig-one-", "mig-t")]
@@ -135,7 +135,7 @@ class TestFinding:
         assert Runs(home).list() == tuple(runs)
 
     def test_what_fits_several_names_them(self, home: Path) -> None:
-        """A beginning that fits several runs finds none, and says which."""
+        """A beginning that matches several runs is refused, and the message lists them."""
         for name in ("mig-a", "mig-b"):
             a_run(home, migration=MigrationId(name))
 
@@ -144,7 +144,7 @@ class TestFinding:
 
     @pytest.mark.parametrize("text", ["mig-x", "", "../runs"])
     def test_an_unknown_one_names_the_known(self, home: Path, text: str) -> None:
-        """What is no run is told with where was looked and what is there."""
+        """For an unknown id the message names the directory and its runs."""
         a_run(home, migration=MigrationId("mig-a"))
 
         with pytest.raises(UsageError, match="known: mig-a") as caught:
@@ -153,7 +153,7 @@ class TestFinding:
         assert str(home) in caught.value.message
 
     def test_no_home_has_no_runs(self, home: Path) -> None:
-        """Looking for runs makes nothing."""
+        """Listing runs creates nothing."""
         assert Runs(home).list() == ()
         with pytest.raises(UsageError, match="known: none"):
             Runs(home).find("mig-a")
@@ -161,11 +161,11 @@ class TestFinding:
 
 
 class TestPrivacy:
-    """A run holds device keys."""
+    """A run contains device keys, so its directory has to be private."""
 
     @pytest.mark.parametrize("mode", OTHERS)
     def test_a_run_that_others_can_enter_is_refused(self, home: Path, mode: int) -> None:
-        """A directory open to others is not gone on with; the command that mends it is told."""
+        """A directory open to others is refused, with the command that fixes it."""
         run = a_run(home)
         run.path.chmod(mode)
 
@@ -177,7 +177,7 @@ class TestPrivacy:
         assert caught.value.advice == f"chmod -R go= {run.path}"
 
     def test_a_run_behind_a_link_is_refused(self, home: Path) -> None:
-        """A link could lead anywhere tomorrow, so no run is kept behind one."""
+        """A link is refused as a run directory, because its target may change."""
         run = a_run(home)
         elsewhere = home.parent / "elsewhere"
         run.path.rename(elsewhere)
@@ -189,7 +189,7 @@ class TestPrivacy:
             a_run(home)
 
     def test_a_damaged_plan_is_told(self, home: Path) -> None:
-        """A copy of the plan that is no plan any more is named, with what to do."""
+        """A damaged copy of the plan is named, with advice."""
         run = a_run(home)
         run.plan.write_bytes(b"\xff")
 
@@ -200,10 +200,10 @@ class TestPrivacy:
 
 
 class TestWritingWhole:
-    """Files that appear whole."""
+    """Files that appear atomically."""
 
     def test_a_file_is_replaced_and_stays_private(self, tmp_path: Path) -> None:
-        """The new content replaces the old, mode and all, and leaves nothing beside it."""
+        """The new content replaces the old, with a private mode, and no temporary file is left."""
         path = tmp_path / "file"
         path.write_bytes(b"old")
         path.chmod(0o644)
@@ -215,7 +215,7 @@ class TestWritingWhole:
         assert list(tmp_path.glob("*file*")) == [path]
 
     def test_what_cannot_be_put_in_place_leaves_nothing(self, tmp_path: Path) -> None:
-        """A write that fails leaves neither half a file nor a stray one."""
+        """A failed write leaves neither a partial file nor a temporary one."""
         path = tmp_path / "folder"
         path.mkdir()
 

@@ -1,4 +1,4 @@
-"""What flags and environment say."""
+"""Settings from flags and environment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vpnmigrate.local.settings import LogTo, Settings, settings_of
 
 
 def test_the_flag_goes_before_the_environment() -> None:
-    """``--run-dir`` says where runs live, else VPNMIGRATE_HOME does."""
+    """``--run-dir`` sets the directory of the runs, otherwise VPNMIGRATE_HOME does."""
     environment = {"VPNMIGRATE_HOME": "/srv/runs"}
 
     assert settings_of(environment) == Settings(Path("/srv/runs"), LogTo.FILE)
@@ -20,7 +20,7 @@ def test_the_flag_goes_before_the_environment() -> None:
 
 @pytest.mark.parametrize("environment", [{}, {"VPNMIGRATE_HOME": ""}])
 def test_without_either_runs_live_in_the_data_directory(environment: dict[str, str]) -> None:
-    """By default runs live where this user's programs keep data, in a place of their own."""
+    """By default runs are in a subdirectory of the user's data directory."""
     home = settings_of(environment).home
 
     assert home.parts[-2:] == ("vpnmigrate", "runs")
@@ -28,18 +28,18 @@ def test_without_either_runs_live_in_the_data_directory(environment: dict[str, s
 
 
 def test_a_relative_home_stays_where_it_is() -> None:
-    """A home is made absolute at once, so that printed commands work from anywhere."""
+    """The home is made absolute, so that printed commands work from any directory."""
     assert settings_of({}, Path("here")).home == Path.cwd() / "here"
     assert settings_of({"VPNMIGRATE_HOME": "~/there"}).home == Path.home() / "there"
 
 
 @pytest.mark.parametrize("to", LogTo)
 def test_the_log_goes_where_it_is_told(to: LogTo) -> None:
-    """VPNMIGRATE_LOG sends the log to the run's file, to stderr, to both or nowhere."""
+    """VPNMIGRATE_LOG selects the run's file, stderr, both or no log."""
     assert settings_of({"VPNMIGRATE_LOG": to.value}, Path("/x")).log is to
 
 
 def test_a_log_that_cannot_be_is_a_usage_error() -> None:
-    """A value that means nothing is named, with those that do."""
+    """An invalid value is named, with the valid ones."""
     with pytest.raises(UsageError, match="file, stderr, both, off"):
         settings_of({"VPNMIGRATE_LOG": "stdout"})

@@ -1,4 +1,4 @@
-"""Programs of others, kept within bounds: real processes, which do what they should not."""
+"""Limits of child processes, with real programs that exceed them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Python = Callable[..., ProcessResult]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """A run whose directory is there."""
+    """A run with its directory."""
     run = Run(tmp_path / "m-1")
     run.path.mkdir()
     return run
@@ -40,7 +40,7 @@ def run(tmp_path: Path) -> Run:
 
 @pytest.fixture
 def python(run: Run) -> Python:
-    """Run a line of Python within bounds."""
+    """Run a line of Python within limits."""
 
     def python(text: str, bounds: ProcessLimits = PATIENT, data: bytes = b"") -> ProcessResult:
         return run_bounded([sys.executable, "-c", text], data, bounds, run, PROGRAMS)
@@ -49,7 +49,7 @@ def python(run: Run) -> Python:
 
 
 def test_what_it_is_told_and_what_it_says(python):
-    """It reads its standard input to the end, and both its outputs are kept, as text."""
+    """The program can read its input, and both its outputs are kept as text."""
     ended = python(
         "import sys; print(sys.stdin.read()[::-1], flush=True); print('x', file=sys.stderr)",
         data=b"abc",
@@ -66,14 +66,14 @@ def test_what_it_is_told_and_what_it_says(python):
     ],
 )
 def test_how_it_ends_badly(python, text, exit_, fault):
-    """An exit status and a signal are told apart."""
+    """An exit status and a signal are reported differently."""
     ended = python(text)
 
     assert (ended.exit, ended.fault) == (exit_, fault)
 
 
 def test_what_cannot_be_run_is_no_exception(run):
-    """One without permission is a fault of the hook."""
+    """A program without execute permission is a fault of the hook."""
     text = str(Path(__file__))
     programs = pinned(Decisions(hooks={HookMoment.HELD: (sys.executable, text)}))
     ended = run_bounded([text], b"", PATIENT, run, programs)
@@ -92,7 +92,7 @@ def test_what_cannot_be_run_is_no_exception(run):
     ],
 )
 def test_what_the_plan_does_not_know_is_not_run(program, why, run):
-    """A program whose content nobody has agreed to, or that a forged plan names relatively."""
+    """A program without a pinned content, or with a relative name from a forged plan, is not run."""
     ended = run_bounded([program], b"", PATIENT, run, {**PROGRAMS, "./here": "0" * 64})
 
     assert ended.exit is None
@@ -101,7 +101,7 @@ def test_what_the_plan_does_not_know_is_not_run(program, why, run):
 
 
 def test_one_that_does_not_end_is_killed_with_all_it_started(python, tmp_path):
-    """When its time is over nothing of it is left, children included."""
+    """After the time limit, the program and its children are gone."""
     note = tmp_path / "pid"
     ended = python(
         "import os, time\n"
@@ -117,7 +117,7 @@ def test_one_that_does_not_end_is_killed_with_all_it_started(python, tmp_path):
 
 
 def _gone(pid: int) -> bool:
-    """Return whether nothing of *pid* runs; one whose parent died may wait to be buried."""
+    """Return whether *pid* has ended; a zombie counts as ended."""
     for _ in range(200):
         try:
             os.kill(pid, 0)
@@ -125,7 +125,7 @@ def _gone(pid: int) -> bool:
                 return True
         except (ProcessLookupError, FileNotFoundError):
             return True
-        Event().wait(0.05)  # the kernel may take a moment
+        Event().wait(0.05)  # The kernel may take a moment.
     return False
 
 
@@ -141,7 +141,7 @@ def test_one_that_deafens_itself_is_killed_all_the_same(python):
 
 
 def test_a_flood_of_output_is_capped_and_blocks_nobody(python):
-    """Megabytes are read, and the beginning is kept."""
+    """Megabytes of output are read, and the beginning is kept."""
     ended = python("print('x' * 5_000_000)")
 
     assert ended.exit == 0
@@ -149,7 +149,7 @@ def test_a_flood_of_output_is_capped_and_blocks_nobody(python):
 
 
 def test_a_child_that_keeps_the_pipe_does_not_keep_us(python):
-    """The program's own end counts, not that of a child which inherited its output."""
+    """The end of the program counts, not that of a child which inherited its output."""
     ended = python(
         "import os, time\nif os.fork() == 0: time.sleep(1); os._exit(0)\nprint('bye', flush=True)"
     )
@@ -158,12 +158,12 @@ def test_a_child_that_keeps_the_pipe_does_not_keep_us(python):
 
 
 def test_it_does_not_have_to_listen(python):
-    """One that ends without reading what it is told is not at fault."""
+    """A program that ends without reading its input has no fault."""
     assert python("pass", data=b"x" * 1_000_000).fault == ""
 
 
 def test_output_that_is_no_text_is_shown_all_the_same(python):
-    """Bytes that are no UTF-8 are spelt out."""
+    """Bytes that are not UTF-8 are escaped."""
     ended = python("import os; os.write(1, bytes([255, 65]))")
 
     assert ended.output == "\\xffA"

@@ -1,4 +1,4 @@
-"""The vault: whole files, for nobody else, by hash."""
+"""The vault: complete private files, verified by hash."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def mode(path: Path) -> int:
 
 
 class TestKeeping:
-    """Writing."""
+    """Writing device files."""
 
     def test_content_and_hash(self, vault):
-        """What is kept lies in the connection's folder, and its SHA-256 is given."""
+        """A file is written to the connection's folder, and its SHA-256 is returned."""
         assert vault.keep(ID, "sheet.md", TEXT) == SHA
         assert (vault.folder(ID) / "sheet.md").read_text() == TEXT
 
@@ -50,7 +50,7 @@ class TestKeeping:
         assert mode(vault.folder(ID) / "sheet.md") == 0o600
 
     def test_no_moment_with_a_wider_mode(self, vault):
-        """A file is created with its final mode: no reader gets in between."""
+        """A file is created with its final mode, so no other user can read it in between."""
         vault.keep(ID, "sheet.md", "first")
         seen: set[int] = set()
         over = threading.Event()
@@ -73,7 +73,7 @@ class TestKeeping:
         assert seen <= {0o600}
 
     def test_replacing(self, vault):
-        """Kept again, a file is replaced whole, and nothing else is left in the folder."""
+        """A file that is kept again is replaced atomically, and no temporary file is left."""
         vault.keep(ID, "sheet.md", "a much longer text than the next")
         vault.keep(ID, "sheet.md", TEXT)
 
@@ -81,7 +81,7 @@ class TestKeeping:
         assert [path.name for path in vault.folder(ID).iterdir()] == ["sheet.md"]
 
     def test_a_folder_that_was_open_to_others(self, vault):
-        """A folder that others could enter is closed to them."""
+        """A folder that others could enter is made private."""
         vault.folder(ID).mkdir(parents=True, mode=0o755)
         vault.folder(ID).chmod(0o755)
         vault.keep(ID, "sheet.md", TEXT)
@@ -89,17 +89,17 @@ class TestKeeping:
         assert mode(vault.folder(ID)) == 0o700
 
     def test_nothing_is_made_before(self, vault):
-        """A vault that keeps nothing leaves nothing behind."""
+        """A vault without files creates nothing."""
         assert not vault.holds(ID, "sheet.md", SHA)
         assert not vault.root.parent.exists()
 
 
 class TestRefusing:
-    """What is not written, and not read."""
+    """Refused names and links."""
 
     @pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "-", "a\0b", "a\nb"])
     def test_names(self, vault, name):
-        """A name that leads elsewhere is refused, for files and for folders."""
+        """A name that leads out of the vault is refused, for files and for folders."""
         with pytest.raises(VaultError):
             vault.keep(ID, name, TEXT)
         with pytest.raises(VaultError):
@@ -132,7 +132,7 @@ class TestRefusing:
         assert list(elsewhere.iterdir()) == []
 
     def test_a_file_in_place_of_a_folder(self, vault):
-        """Where a folder cannot be made, the error says so and what to do."""
+        """If a folder cannot be created, the error says so and has advice."""
         vault.root.parent.mkdir(parents=True)
         vault.root.write_text("in the way")
 
@@ -141,7 +141,7 @@ class TestRefusing:
         assert "--run-dir" in caught.value.advice
 
     def test_errors_hold_no_content(self, vault):
-        """No error shows what was to be written."""
+        """No error contains the content of a file."""
         vault.root.parent.mkdir(parents=True)
         vault.root.write_text("in the way")
 
@@ -151,10 +151,10 @@ class TestRefusing:
 
 
 class TestHolding:
-    """Verifying by hash."""
+    """Verification by hash."""
 
     def test_as_kept(self, vault):
-        """A file is held while it is as it was kept."""
+        """A file is held as long as it is unchanged."""
         vault.keep(ID, "sheet.md", TEXT)
 
         assert vault.holds(ID, "sheet.md", SHA)
@@ -167,14 +167,14 @@ class TestHolding:
         assert not vault.holds(ID, "sheet.md", SHA)
 
     def test_opened_to_others(self, vault):
-        """A file that others may read is not held, even unaltered."""
+        """A file that others may read is not held, even if it is unchanged."""
         vault.keep(ID, "sheet.md", TEXT)
         (vault.folder(ID) / "sheet.md").chmod(0o644)
 
         assert not vault.holds(ID, "sheet.md", SHA)
 
     def test_missing(self, vault):
-        """A file that is gone is not held."""
+        """A missing file is not held."""
         vault.keep(ID, "sheet.md", TEXT)
 
         assert not vault.holds(ID, "other.md", SHA)

@@ -1,4 +1,4 @@
-"""The post of a watchdog: one at a time, and everybody can tell whether it is taken."""
+"""Watchdog lock: one watchdog per run, visible to other processes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run(tmp_path):
 
 
 def test_the_post_names_who_holds_it(run):
-    """Before, nobody; meanwhile, the process; afterwards, nobody."""
+    """Inside the context the process is the watchdog; before and after there is none."""
     assert watchdog_of(run) is None
     with hold_watchdog_lock(run, 4711):
         assert watchdog_of(run) == 4711
@@ -47,7 +47,7 @@ def test_the_post_names_who_holds_it(run):
 
 
 def test_two_do_not_watch_over_one_run(run):
-    """A second watchdog would go back a second time."""
+    """A second watchdog is refused: it would roll back a second time."""
     with (
         hold_watchdog_lock(run, 1),
         pytest.raises(LockedError, match="a watchdog already"),
@@ -57,7 +57,7 @@ def test_two_do_not_watch_over_one_run(run):
 
 
 def test_a_killed_watchdog_is_none(run):
-    """Its name may be left on the disk; its lock is not, even before its parent has noticed."""
+    """A dead watchdog may leave its name on the disk, but not its lock."""
     command = [sys.executable, "-c", KEEPS, str(run.path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -72,7 +72,7 @@ def test_a_killed_watchdog_is_none(run):
 
 @contextmanager
 def keeper(run) -> Iterator[subprocess.Popen[bytes]]:
-    """Have another process at the post."""
+    """Run another process that holds the watchdog lock."""
     command = [sys.executable, "-c", KEEPS, str(run.path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -84,7 +84,7 @@ def keeper(run) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def named(run) -> Post:
-    """Return who has the post."""
+    """Return the watchdog of the run."""
     post = post_of(run)
     assert post is not None
     return post
@@ -96,7 +96,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def test_a_stopped_watchdog_is_none(run):
-    """It holds its lock and would roll nothing back; once it runs again it is on duty again."""
+    """A suspended watchdog keeps its lock and does not count until it runs again."""
     with keeper(run) as process:
         stop(process)
         post = post_of(run)
@@ -110,7 +110,7 @@ def test_a_stopped_watchdog_is_none(run):
 
 
 def test_a_stopped_watchdog_is_displaced(run):
-    """Another one takes its post; leaving it later, the old one does not take that away."""
+    """Another watchdog replaces a suspended one, whose later exit does not affect the new one."""
     with keeper(run) as process:
         stop(process)
         with hold_watchdog_lock(run, 4711):
@@ -122,13 +122,13 @@ def test_a_stopped_watchdog_is_displaced(run):
 
 
 def test_a_running_watchdog_is_not_displaced(run):
-    """Two that work would roll back twice."""
+    """A running watchdog is not replaced: two would roll back twice."""
     with keeper(run), pytest.raises(LockedError), hold_watchdog_lock(run, 4711):
         pass
 
 
 def test_what_it_has_trouble_with_is_told(run):
-    """Whoever looks reads why it could not roll back yet, until it could."""
+    """The reason of a failed attempt is readable until an attempt succeeds."""
     trouble = Trouble("AWS cannot be read", NOON)
     with hold_watchdog_lock(run, os.getpid()):
         note_trouble(run, os.getpid(), trouble)
@@ -140,7 +140,7 @@ def test_what_it_has_trouble_with_is_told(run):
 
 
 def test_what_it_leaves_is_private(run):
-    """Nobody else reads who watches, and over what."""
+    """Only the owner can read the watchdog's files."""
     with hold_watchdog_lock(run, 1):
         modes = {path.stat().st_mode & 0o077 for path in run.path.glob("watchdog*")}
 

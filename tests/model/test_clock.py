@@ -1,4 +1,4 @@
-"""Time that only goes forward, while people and NTP set the machine's clock."""
+"""Monotonic time, while people and NTP set the machine's clock."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CHANGE = DisablePropagation(RouteTableId("rtb-1"), VpnGatewayId("vgw-1"))
 
 
 class Machine:
-    """A machine whose clock somebody sets, and which may sleep."""
+    """A machine whose clock can be set, and which may sleep."""
 
     def __init__(self) -> None:
         self.boot = "this boot"
@@ -50,7 +50,7 @@ class Machine:
 
 @pytest.mark.parametrize("by", [HOUR, -HOUR])
 def test_a_clock_that_is_set_alters_no_duration(by: timedelta) -> None:
-    """What the wall shows follows the correction; what is measured does not."""
+    """The wall clock follows the correction; measured time does not."""
     machine = Machine()
     clock = SteadyClock(machine)
     began = clock.now()
@@ -72,7 +72,7 @@ print(stamp.boot, stamp.up.total_seconds())
 
 
 def test_another_process_of_the_same_boot_measures_with_the_same_uptime() -> None:
-    """It reads the same name, and an uptime between those of before and after."""
+    """Another process reads the same boot id, and an uptime between those before and after."""
     before = SteadyClock().stamp()
     text = subprocess.run(
         [sys.executable, "-c", _ANOTHER], check=True, capture_output=True, text=True
@@ -86,7 +86,7 @@ def test_another_process_of_the_same_boot_measures_with_the_same_uptime() -> Non
 
 
 def test_a_boot_without_a_name_is_nobody_elses(tmp_path: Path) -> None:
-    """Where the kernel tells none, no other process measures with this one's uptime."""
+    """Without a boot id from the kernel, other processes cannot use this one's uptime."""
     one, other = SystemClock(tmp_path / "none"), SystemClock(tmp_path / "none")
 
     assert one.boot == one.boot
@@ -94,7 +94,7 @@ def test_a_boot_without_a_name_is_nobody_elses(tmp_path: Path) -> None:
 
 
 def written(clock: Clock, *entries: Entry) -> tuple[Entry, ...]:
-    """Write one more entry behind *entries*, as a process on *clock* does."""
+    """Return *entries* with one more, as a process on *clock* would write it."""
     journal = MemoryJournal(run_clock(clock, entries), entries)
     journal.write(Noted("here"))
     return tuple(journal.entries)
@@ -102,7 +102,7 @@ def written(clock: Clock, *entries: Entry) -> tuple[Entry, ...]:
 
 @pytest.mark.parametrize("off", [timedelta(0), HOUR, -HOUR])
 def test_within_a_boot_the_time_between_two_processes_is_exact(off: timedelta) -> None:
-    """However the clock was set between them."""
+    """The clock may have been set between them."""
     true = VirtualClock(NOON)
     before = written(HostClock(true, "a"))
     true.sleep(10 * SECOND)
@@ -121,7 +121,7 @@ def test_within_a_boot_the_time_between_two_processes_is_exact(off: timedelta) -
 def test_on_another_host_an_entry_in_the_future_is_just_now(
     off: timedelta, later: timedelta
 ) -> None:
-    """Otherwise the clocks on the wall tell; from then on time goes forward at its own pace."""
+    """Otherwise the wall clocks are used; after that the time is measured again."""
     true = VirtualClock(NOON)
     before = written(HostClock(true, "a"))
     true.sleep(10 * SECOND)
@@ -134,7 +134,7 @@ def test_on_another_host_an_entry_in_the_future_is_just_now(
 
 
 def test_a_machine_that_is_up_for_less_than_before_has_booted_again() -> None:
-    """A snapshot that was restored has the name of the boot that it was taken in."""
+    """A restored snapshot of a machine has the boot id of the time when it was taken."""
     true = VirtualClock(NOON)
     before = written(HostClock(true, "a"))
 
@@ -147,7 +147,7 @@ def test_a_machine_that_is_up_for_less_than_before_has_booted_again() -> None:
 def test_what_is_believed_only_after_a_while_is_not_aged_by_another_hosts_clock(
     off: timedelta,
 ) -> None:
-    """An intent of ten seconds ago is as young as that for the next host, if not younger."""
+    """For another host an intent is at most as old as for the host that wrote it."""
     true = VirtualClock(NOON)
     journal = MemoryJournal(run_clock(HostClock(true, "a"), ()))
     journal.write(Intended(1, 7, CHANGE))
@@ -168,7 +168,7 @@ def test_what_is_believed_only_after_a_while_is_not_aged_by_another_hosts_clock(
 
 
 def test_what_was_proven_old_on_its_own_host_stays_old() -> None:
-    """Nothing waits on another host for what the first one has long seen settle."""
+    """Another host does not wait for changes that were complete on the first one."""
     true = VirtualClock(NOON)
     journal = MemoryJournal(run_clock(HostClock(true, "a"), ()))
     journal.write(Intended(1, 7, CHANGE))
@@ -183,7 +183,7 @@ def test_what_was_proven_old_on_its_own_host_stays_old() -> None:
 
 
 def test_gaps_add_up() -> None:
-    """Each change of host may have hidden the time that it took."""
+    """The time of each change of host is unknown."""
     true = VirtualClock(NOON)
     entries = written(HostClock(true, "a"))
     for host in "bca":

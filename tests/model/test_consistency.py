@@ -1,4 +1,4 @@
-"""What may be believed of a reading, rule by rule."""
+"""Which values of a reading are used, rule by rule."""
 
 from __future__ import annotations
 
@@ -39,25 +39,25 @@ def attach(*, minutes_ago: float, performed: bool = False) -> SentChange:
 
 class TestTrusted:
     def test_a_reading_nobody_works_on_counts_at_once(self):
-        """A fact without an intent is believed as read."""
+        """The value of a fact without an intent is used as read."""
         seen = mask_stale(a_snapshot(old="attached"), [])
 
         assert seen.attachment(OLD, VPC) is Attachment.ATTACHED
 
     def test_the_effect_of_the_latest_intent_counts_at_once(self):
-        """A detach that shows is believed a second after its intent."""
+        """A visible detach is used a second after its intent."""
         seen = mask_stale(a_snapshot(old="detaching"), [detach(minutes_ago=0.02)])
 
         assert seen.attachment(OLD, VPC) is Attachment.DETACHING
 
     def test_no_effect_is_not_believed_too_soon(self):
-        """A detach that does not show may just be lagging: nothing is known for two minutes."""
+        """A detach that is not visible may be delayed: the value is unknown for two minutes."""
         seen = mask_stale(a_snapshot(old="attached"), [detach(minutes_ago=1.9)])
 
         assert seen.attachment(OLD, VPC) is UNKNOWN
 
     def test_no_effect_is_believed_after_the_delay(self):
-        """A detach that does not show after two minutes did not happen."""
+        """A detach that is not visible after two minutes did not happen."""
         seen = mask_stale(a_snapshot(old="attached"), [detach(minutes_ago=2)])
 
         assert seen.attachment(OLD, VPC) is Attachment.ATTACHED
@@ -71,7 +71,7 @@ class TestTrusted:
         assert seen.attachment(OLD, VPC) is UNKNOWN
 
     def test_an_opposite_intent_is_forgotten_after_the_delay(self):
-        """Only opposite intents of the last two minutes can be what a stale reading shows."""
+        """A stale reading can only show opposite intents of the last two minutes."""
         intents = [attach(minutes_ago=2), detach(minutes_ago=0.5)]
 
         seen = mask_stale(a_snapshot(old="detached"), intents)
@@ -79,7 +79,7 @@ class TestTrusted:
         assert seen.attachment(OLD, VPC) is Attachment.DETACHED
 
     def test_repeating_an_intent_does_not_oppose_it(self):
-        """Two attaches in a row want the same thing: the effect counts at once."""
+        """Two attaches in a row have the same effect: it counts at once."""
         intents = [attach(minutes_ago=1), attach(minutes_ago=0.5)]
 
         seen = mask_stale(a_snapshot(old="attached"), intents)
@@ -97,7 +97,7 @@ class TestTrusted:
         assert seen.state(role) is UNKNOWN
 
     def test_facts_do_not_cloud_each_other(self):
-        """An intent on one gateway leaves what is known of the other alone."""
+        """An intent for one gateway does not affect facts of the other."""
         seen = mask_stale(a_snapshot(old="attached", new="attached"), [detach(minutes_ago=1)])
 
         assert seen.attachment(NEW, VPC) is Attachment.ATTACHED
@@ -112,13 +112,13 @@ class TestKnownFromAnswers:
     OFF_THEN_ON = (switch(Switch.OFF, minutes_ago=1), switch(Switch.ON, minutes_ago=0.5))
 
     def test_answers_in_order_tell_what_a_setting_is(self):
-        """Propagation that was confirmed off and then on is on: no delay is waited for."""
+        """Propagation that was confirmed off and then on is on, without a delay."""
         seen = mask_stale(a_snapshot(), self.OFF_THEN_ON)
 
         assert seen.propagates(MAIN, OLD) is Switch.ON
 
     def test_but_the_reading_behind_it_may_be_stale(self):
-        """What else such a reading shows, its routes above all, proves nothing yet."""
+        """Other values in such a reading, above all its routes, prove nothing yet."""
         assert mask_stale(a_snapshot(), self.OFF_THEN_ON).stale == {PROPAGATION}
 
     def test_an_answer_that_never_came_leaves_it_unknown(self):
@@ -136,7 +136,7 @@ class TestKnownFromAnswers:
 
 class TestForeign:
     def test_a_confirmed_effect_that_is_gone_is_another_hand(self):
-        """What EC2 confirmed and no longer shows, believably, somebody else undid."""
+        """A confirmed change that a reading, not stale, no longer shows was undone outside this run."""
         intents = [detach(minutes_ago=10, performed=True)]
 
         assert externally_changed(mask_stale(a_snapshot(old="attached"), intents), intents) == {
@@ -144,7 +144,7 @@ class TestForeign:
         }
 
     def test_an_effect_in_doubt_that_is_not_there_simply_did_not_happen(self):
-        """A call whose answer was lost and whose effect is absent is repeated, not blamed."""
+        """A call with a lost answer and no effect is repeated, and not called an external change."""
         intents = [detach(minutes_ago=10)]
 
         assert (
@@ -162,7 +162,7 @@ class TestForeign:
         )
 
     def test_only_our_latest_wish_counts(self):
-        """An effect that we undid ourselves is not another hand's work."""
+        """An effect that this run undid is not an external change."""
         intents = [
             detach(minutes_ago=10, performed=True),
             attach(minutes_ago=5, performed=True),
@@ -175,20 +175,20 @@ class TestForeign:
 
 
 class TestEdgeTables:
-    """Case 14: what a detach did to them, no answer tells."""
+    """Case 14: no answer shows the effect of a detach on edge associations."""
 
     TABLE = RouteTableId("rtb-edge")
     TIE = EdgeAssociation(TABLE, OLD)
 
     def seen(self, book: RunRecorder, *, tied: bool, minute: float = 0) -> Value:
-        """Return what is believed of the tie when a describe shows it, or does not."""
+        """Return the value of the edge association if a describe shows it, or does not."""
         edge = a_table(self.TABLE, edge_of=OLD)
         tables = [edge if tied else a_table(self.TABLE)]
         now = a_snapshot(tables=tables, begun=NOON + minutes(minute))
         return mask_stale(now, book.doubts([edge])).value(self.TIE)
 
     def test_a_tie_that_is_listed_may_be_a_reading_from_before_the_detach(self):
-        """So soon after the gateway was attached again only its absence is believed."""
+        """Soon after the gateway was attached again only the absence of the association is used."""
         book = RunRecorder(MemoryJournal(VirtualClock(NOON)), Lookout())
         book.write(Intended(1, 8, AttachVpnGateway(OLD, VPC)), Answered(1, Performed("req-1")))
 
@@ -197,7 +197,7 @@ class TestEdgeTables:
         assert self.seen(book, tied=True, minute=2) is Switch.ON
 
     def test_a_tie_that_was_made_since_counts_at_once(self):
-        """Our own association after the attach is believed as soon as it shows."""
+        """This run's association after the attach is used as soon as it is visible."""
         book = RunRecorder(MemoryJournal(VirtualClock(NOON)), Lookout())
         book.write(Intended(1, 8, AttachVpnGateway(OLD, VPC)), Answered(1, Performed("req-1")))
         book.write(Intended(2, 9, AssociateEdge(self.TABLE, OLD)), Answered(2, Performed("req-2")))

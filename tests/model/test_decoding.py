@@ -1,4 +1,4 @@
-"""A decoder's fault is told by place, and its value is not."""
+"""A decoder's error has the place, and not the value."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Chosen(msgspec.Struct):
 
 
 def test_a_value_that_a_decoder_quotes_is_left_out():
-    """The place is told."""
+    """The message has the place."""
     with pytest.raises(msgspec.ValidationError) as caught:
         msgspec.convert({"a": KEY}, _Chosen)
 
@@ -30,7 +30,7 @@ def test_a_value_that_a_decoder_quotes_is_left_out():
 
 
 def test_bytes_that_are_no_text_are_not_quoted():
-    """Python's error holds the bytes."""
+    """Python's own error message would contain the bytes."""
     with pytest.raises(UnicodeDecodeError) as caught:
         b"\xff".decode()
 

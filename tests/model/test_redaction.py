@@ -1,4 +1,4 @@
-"""Keys are cut out of text, whatever carries them, and nothing else is."""
+"""Keys are removed from text in any format, and nothing else is."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ CARRIERS = {
 @pytest.mark.parametrize("text", CARRIERS.values(), ids=CARRIERS)
 class TestCarriers:
     def test_the_key_is_cut(self, text):
-        """Once cut, it is cut: the guard stands in front of several sinks in turn."""
+        """Redaction is idempotent, since text passes it several times."""
         cut = without_key_elements(text)
 
         assert KEY not in cut
@@ -55,9 +55,9 @@ class TestCarriers:
         assert without_key_elements(cut) == cut
 
     def test_the_key_is_cut_wherever_the_text_ends(self, text):
-        """An element that was opened and has no end is cut to the end of the text."""
+        """An element without an end tag is removed to the end of the text."""
         if "</" in text and "<" not in text.partition(KEY)[0]:
-            return  # without its end nothing tells that it was a key
+            return  # Without its end tag nothing shows that it was a key.
         start = text.index(KEY)
         for length in range(1, len(KEY) + 1):
             cut = without_key_elements(text[: start + length])
@@ -82,7 +82,7 @@ def test_what_surrounds_an_element_stays():
     ],
 )
 def test_other_text_stays_as_it_is(text):
-    """The guard alters nothing that names no value of a key."""
+    """Text without the value of a key is not changed."""
     assert without_key_elements(text) == text
 
 
@@ -92,20 +92,20 @@ PARTS = st.sampled_from((*PIECES, ": ", "=", " ", "\n", KEY, HIDDEN, "\\u003c", 
 
 @given(st.lists(PARTS, max_size=12).map("".join) | st.text(max_size=200))
 def test_any_text_is_cut_once(text):
-    """No text breaks it, and none is cut twice."""
+    """It works on any text, and a second time changes nothing."""
     cut = without_key_elements(text)
 
     assert without_key_elements(cut) == cut
 
 
 def test_long_text_takes_no_time():
-    """A hostile answer is no way to hold a run up."""
+    """A hostile answer cannot make redaction slow."""
     for text in ("<pre_shared_key " * 20_000, "key>" * 50_000, "&amp;" * 50_000, "\\" * 100_000):
         without_key_elements(text)
 
 
 def test_keys_that_were_learnt_are_cut_without_any_element():
-    """A hook may print a key of the vault as it stands."""
+    """A hook may print a key of the vault unmarked."""
     redaction = Redaction()
     redaction.learn([Secret(KEY)])
 
@@ -118,7 +118,7 @@ def test_keys_that_were_learnt_are_cut_without_any_element():
 
 @pytest.mark.parametrize("word", ["available", "a100000000000001", "10.20.30.40", "IncorrectState"])
 def test_a_key_that_is_a_plain_word_alters_no_state_id_or_code(word):
-    """Whoever sets such a key must not be able to spoil what is journalled."""
+    """A key that is a plain word does not change what is journaled."""
     redaction = Redaction([Secret(word)])
 
     assert redaction.text(f"state {word}") == f"state {word}"
@@ -126,7 +126,7 @@ def test_a_key_that_is_a_plain_word_alters_no_state_id_or_code(word):
 
 
 def test_a_member_that_is_named_so_is_blanked_whatever_it_holds():
-    """In data a key needs no quotes to be known for one."""
+    """In plain data a key is recognized by the name of its field."""
     assert mapped({"PreSharedKey": "two words", "other": "x"}, str) == {
         "PreSharedKey": HIDDEN,
         "other": "x",
@@ -143,5 +143,5 @@ def test_a_shell_variable_is_no_key():
 
 
 def test_the_runbooks_key_reader_is_left_whole():
-    """The shell function that reads old keys passes the guard of documents unchanged."""
+    """The shell function that reads old keys is not changed by redaction."""
     assert without_key_elements(KEYS) == KEYS

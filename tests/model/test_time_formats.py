@@ -1,4 +1,4 @@
-"""Moments and spans in words."""
+"""Text for moments and durations."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from vpnmigrate.model.clock import moment, span, time_of_day
     ],
 )
 def test_a_span_has_the_two_units_that_matter(length, text):
-    """Nobody reads seconds behind hours."""
+    """Seconds are left out beside hours."""
     assert span(length) == text
 
 
 def test_moments_are_utc_to_the_second():
-    """Every moment that is shown says that it is UTC."""
+    """Every displayed moment has the mark of UTC."""
     at = datetime(2026, 1, 17, 2, 14, 9, 999, tzinfo=UTC)
 
     assert moment(at) == "2026-01-17 02:14:09Z"

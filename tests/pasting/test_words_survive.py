@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.pasting.shells import SHELLS, Pasted
-from vpnmigrate.commands import Command, Invocation, aws, cli, one_line, option, options
+from vpnmigrate.errors.commands import Command, Invocation, aws, cli, one_line, option, options
 from vpnmigrate.report import text as report_text
 
 HOSTILE = (

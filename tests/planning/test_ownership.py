@@ -328,7 +328,7 @@ class TestUnansweredAndStripped:
 
         [line] = stage.back().lost
 
-        assert line.startswith(f"{made} was left")
+        assert line.startswith(f"{made} was not deleted")
         assert f"--adopt {made}" in line
         stage.back(adopt=(made,))
         assert life(stage, made) in {"deleted", "gone"}

@@ -9,11 +9,12 @@ from datetime import timedelta
 import pytest
 
 from tests.report.examples import BEGAN
+from tests.support.boto_client import session_for
 from tests.support.builders import a_proof
 from vpnmigrate.aws.account import Reader
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.cli.commands.sandbox import load
-from vpnmigrate.commands import cli
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import Decisions, TestVpc, Waits
 from vpnmigrate.model.ec2 import MigrationId, RouteTableId
@@ -27,7 +28,6 @@ from vpnmigrate.rehearsal.rehearse import (
     result_of,
 )
 from vpnmigrate.report import rehearsal as view
-from tests.support.boto_client import session_for
 from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.steps.route_lookup import EffectiveRoute, RouteComparison, RouteOrigin
 

@@ -17,7 +17,7 @@ from tests.support.builders import (
     a_proof,
     a_survey,
 )
-from vpnmigrate.commands import Invocation
+from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.journal.timing import StepTiming
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.ec2 import (
@@ -87,7 +87,7 @@ def an_evil_plan():
 
 
 def a_large_plan():
-    """Return a plan with ten connections and sixty tables of four kinds, the most that a picture holds."""
+    """Return a plan with ten connections and sixty tables, the most that a picture holds."""
     numbers = range(1, 11)
     return a_plan(
         connections=tuple(

@@ -55,7 +55,7 @@ ENABLE = AskOperator(10, Confirmation.NEW_TUNNELS_ENABLED, "enable the tunnels o
 
 
 def a_survey() -> Survey:
-    """Return a survey: two Classic connections, a table with both kinds of route, an edge table, another."""
+    """Return a survey: two Classic connections and tables with every kind of reference."""
     return Survey(
         taken=BEGAN,
         account=AccountId("123456789012"),

@@ -26,7 +26,7 @@ from tests.support.builders import (
     a_plan,
     a_survey,
 )
-from vpnmigrate.commands import Invocation
+from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.model import changes
 from vpnmigrate.model.changes.base import CallTags
 from vpnmigrate.model.changes.requests import request_of
@@ -96,7 +96,7 @@ def everything(plan):
 
 @pytest.mark.parametrize(("change", "operation", "params"), PLAIN)
 def test_a_command_says_what_the_program_sends(change, operation, params):
-    """Every kind of change, with every kind of destination, is the same call with the same values."""
+    """Every change, with every kind of destination, is the same call with the same values."""
     line = command(request_of(change, MARK), ShellNames(a_plan()))
 
     assert parameters_of(line) == (operation, params)

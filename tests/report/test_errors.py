@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vpnmigrate import errors
-from vpnmigrate.commands import Invocation
+from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.model.plan import Finding
 from vpnmigrate.report import errors as view
 
@@ -43,7 +43,7 @@ class TestText:
         assert text.splitlines()[1:] == ["  - rtb-1: propagation is gone", "  - vpn-2: x"]
 
     def test_a_bug_names_the_evidence_and_shows_no_traceback(self):
-        """An unexpected exception is reported as a bug, with the journal and the crash log to attach."""
+        """An unexpected exception is reported as a bug, with the files to attach."""
         text = view.bug(KeyError("x"), kept=Path("/runs/crash.log"), invocation=Invocation())
 
         assert "This is a bug in vpnmigrate: KeyError." in text

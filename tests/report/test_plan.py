@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tests.report.examples import NEW, a_plan
 from tests.support.builders import a_proof
-from vpnmigrate.commands import Invocation
+from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.model.changes import DeleteVpnGateway
 from vpnmigrate.model.decisions import Decisions, Exceptions, HookMoment, TestVpc
 from vpnmigrate.model.ec2 import TunnelOptions
@@ -64,7 +64,7 @@ class TestText:
         assert "vpn-gone" not in text
 
     def test_marks_the_outage_around_what_interrupts(self, text):
-        """The outage begins immediately before the first change of the cutover and ends in step 10."""
+        """The outage begins before the first change of the cutover and ends in step 10."""
         lines = [line.strip() for line in text.splitlines()]
         begins = lines.index("----  THE OUTAGE BEGINS with the next change")
         ends = next(i for i, line in enumerate(lines) if line.startswith("----  THE OUTAGE ENDS"))

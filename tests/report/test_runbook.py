@@ -12,7 +12,7 @@ import pytest
 
 from tests.report.books import a_book, a_large_plan, a_plan, a_rehearsal, an_evil_plan
 from tests.support.builders import OLD, OLD_VPN, a_customer_gateway
-from vpnmigrate.commands import Invocation
+from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.model.decisions import Approvals, Decisions, TestVpc, Window
 from vpnmigrate.model.gates import Gate
 from vpnmigrate.report.diagrams import ROW, WIDTH, DiagramStage, ShapeStyle, pictures_of
@@ -115,7 +115,7 @@ def test_gates_that_cannot_be_forced_are_marked():
 
 class TestDeadline:
     def test_with_a_window_is_a_moment(self):
-        """The deadline is the window's end, less the longest rehearsed rollback, less the margin."""
+        """The deadline is the window's end less the longest rollback and the margin."""
         window = Window(
             datetime(2026, 3, 7, 1, tzinfo=UTC), datetime(2026, 3, 7, 5, tzinfo=UTC), "tonight"
         )

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from tests.report.examples import BEGAN, BGP, ENABLE, MIGRATION, a_journal
-from vpnmigrate.commands import Invocation
+from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.records import (
     AbortAsked,
@@ -141,7 +141,7 @@ class TestText:
         assert all(len(line) <= 80 for line in found.splitlines())
 
     def test_acceptable_shortages_have_the_accept_command(self):
-        """The accept command is shown until the shortage is accepted, then who accepted it and why."""
+        """The accept command is shown until the shortage is accepted, then its acceptance."""
         lacks = (SET_OUT, *DOWN, Acceptable((SHORT,)))
         accepted = Accepted(SHORT, "one will do", "ann", "laptop")
         offered = " ".join(status.one(a_standing(*lacks)).split())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vpnmigrate.commands import cli, options
+from vpnmigrate.errors.commands import cli, options
 from vpnmigrate.report import text
 
 

@@ -241,7 +241,10 @@ def test_requests_that_make_no_sense_are_explained(control, path, body, says):
 
 def test_a_clock_of_somebody_elses_stands(sides):
     """A World on a clock that cannot be put forward refuses it."""
-    with serve(World(VirtualClock())) as server, pytest.raises(UsageError, match="cannot be advanced"):
+    with (
+        serve(World(VirtualClock())) as server,
+        pytest.raises(UsageError, match="cannot be advanced"),
+    ):
         DeviceControl(server.url).advance(timedelta(minutes=1))
 
 

@@ -1,4 +1,4 @@
-"""What every record, screen and report calls a step, and how long it may take."""
+"""Titles and limits of the steps."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def listed(steps):
 
 
 def test_each_step_has_its_number_its_title_and_its_limit():
-    """Steps bear AWS's numbers and fixed titles, and none is waited for without a limit."""
+    """Steps have AWS's numbers and fixed titles, and each has a limit."""
     assert listed(FORWARD) == LISTED
     assert listed(CLEAN_UP) == CLEANED
     assert listed(CLEAN_UP_BUT_KEEP) == [CLEANED[0], CLEANED[-1]]
@@ -50,6 +50,6 @@ def test_each_step_has_its_number_its_title_and_its_limit():
 
 
 def test_only_what_removes_is_a_clean_up():
-    """A step of the way back says so, because it bears the number of what it takes away."""
+    """A clean-up step is marked as such, because it has the number of the step that it undoes."""
     assert all(step.cleaning for step in CLEAN_UP)
     assert not any(step.cleaning for step in (*FORWARD, *RETIRE_WITH_GATEWAY))

@@ -1,4 +1,4 @@
-"""What a step undoes of other hands, by name, and what it asks people to do."""
+"""External changes that a step overwrites, and operator tasks."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SWAPPED = a_snapshot(old="detached", new="attached", tables=ordinary_tables(NEW)
 
 
 def but(fact, value, base=None):
-    """Give an ordinary look, or *base*, but for one fact."""
+    """Return an ordinary snapshot, or *base*, with one fact changed."""
     base = base or a_snapshot()
     return replace(base, facts={**base.facts, fact: value})
 
@@ -52,7 +52,7 @@ def undone(step, swap, now, said):
 
 
 def touching(*facts):
-    """Give a journal that knows every change of this attempt."""
+    """Return journal facts that list every change of this attempt."""
     return journal_facts(touched=frozenset(facts))
 
 
@@ -60,7 +60,7 @@ UNTOUCHED = touching()
 
 
 def test_a_table_that_nobody_planned_is_named_when_it_is_switched_off():
-    """Propagation that somebody switched on meanwhile goes off with the gateway, and is told."""
+    """Propagation enabled outside this run is disabled with the gateway, and reported."""
     late = a_table("rtb-late", propagates=OLD)
     elsewhere = a_table("rtb-far", vpc="vpc-2", propagates=OLD)
     now = a_snapshot(tables=[*ordinary_tables(), late, elsewhere])
@@ -76,7 +76,7 @@ def test_a_table_that_nobody_planned_is_named_when_it_is_switched_off():
 
 
 def test_an_old_gateway_that_others_took_off_is_put_back_by_name():
-    """On the way back what somebody detached is attached again, and that is no secret."""
+    """In a rollback a gateway detached outside this run is attached again, and reported."""
     off = a_snapshot(old="detached", new="attached")
     mine = touching(AttachmentOf(OLD, VPC))
 
@@ -90,7 +90,7 @@ def test_an_old_gateway_that_others_took_off_is_put_back_by_name():
 
 
 def test_a_claim_that_others_took_off_is_put_back_by_name():
-    """Nobody's removal of our claim tag is undone silently."""
+    """Setting a claim tag again that was removed outside this run is reported."""
     gone = a_snapshot(foreign=[Claim(OLD)])
 
     assert undone(RecordBefore(), FORWARD, gone, OURS) == [
@@ -101,7 +101,7 @@ def test_a_claim_that_others_took_off_is_put_back_by_name():
 
 
 class TestEdgeTables:
-    """An edge table that others untied is tied again, by name."""
+    """An edge table disassociated outside this run is associated again, and reported."""
 
     PLAN = a_plan(before=a_survey(route_tables=(a_table(EDGE, edge_of=OLD),)))
     LINE = "edge route table rtb-edge was disassociated from vgw-old outside this run; it is associated again"
@@ -110,7 +110,7 @@ class TestEdgeTables:
         return list(step.external_changes_overwritten(StepInput(self.PLAN, swap, now, said)))
 
     def test_while_its_gateway_stays_on_the_vpc(self):
-        """Only somebody's hand unties a table from a gateway that is on the VPC."""
+        """A table is disassociated from an attached gateway only by an external change."""
         untied = a_snapshot(tables=[a_table(EDGE)])
         mine = touching(EdgeAssociation(EDGE, OLD))
 
@@ -125,7 +125,7 @@ class TestEdgeTables:
         assert self.named(SwapGateways(), FORWARD, off) == []
 
     def test_of_the_new_gateway_only_what_this_run_tied(self):
-        """A table that was never tied to the new gateway was untied from it by nobody."""
+        """A table that was never associated with the new gateway is not reported."""
         on = a_snapshot(old="detached", new="attached", tables=[a_table(EDGE)])
         tie = EdgeAssociation(EDGE, NEW)
         ours = replace(on, foreign=frozenset({tie}))
@@ -136,7 +136,7 @@ class TestEdgeTables:
         ]
 
     def test_on_the_way_back_where_the_old_gateway_never_left(self):
-        """A gateway that this run moved took its ties along; one that stayed did not."""
+        """Associations of a gateway that this run detached are not reported; others are."""
         untied = a_snapshot(tables=[a_table(EDGE)])
         moved = touching(AttachmentOf(OLD, VPC))
 
@@ -146,7 +146,7 @@ class TestEdgeTables:
 
 
 def test_propagation_that_others_switched_off_is_told_as_it_goes_on_again():
-    """On the way back each setting of before is restored; whose hand it was stands in the story."""
+    """A rollback restores each earlier setting; an external change to it is reported."""
     off = a_snapshot(tables=[a_table(BOTH), ordinary_tables()[1]])
     setting = Propagation(BOTH, OLD)
     line = "propagation from vgw-old in rtb-both was disabled outside this run; it is enabled again"
@@ -160,7 +160,7 @@ def test_propagation_that_others_switched_off_is_told_as_it_goes_on_again():
 
 
 class TestAsked:
-    """What a person is asked to do names every connection."""
+    """Operator tasks name every connection."""
 
     BEFORE = a_survey(
         connections=(a_connection(), a_connection("vpn-two", customer_gateway="cgw-2"))
@@ -172,7 +172,7 @@ class TestAsked:
         return task
 
     def test_to_configure_the_devices(self):
-        """Each new connection stands beside the old one whose device it is for."""
+        """Each new connection is named with the old one of the same device."""
         assert self.asked(ConfigureDevices(), FORWARD, a_snapshot()) == AskOperator(
             5,
             Confirmation.DEVICES_CONFIGURED,
@@ -181,7 +181,7 @@ class TestAsked:
         )
 
     def test_to_enable_tunnels_in_either_direction(self):
-        """Forward the new tunnels are enabled, on the way back the old ones again."""
+        """Forward the new tunnels are enabled, in a rollback the old ones."""
         two = a_snapshot(old="detached", new="attached")
         two = replace(two, owned=Ownership({**two.ours, role_of("vpn-two"): "vpn-also"}))
 
@@ -198,7 +198,7 @@ class TestAsked:
         )
 
     def test_to_disable_the_old_tunnels(self):
-        """The old tunnels go off last, and all of them are named."""
+        """The old tunnels are disabled last, and all of them are named."""
         verified = journal_facts(verified=NOON, green=STEADY)
 
         assert self.asked(SwitchTunnels(), FORWARD, SWAPPED, verified) == AskOperator(

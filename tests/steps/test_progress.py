@@ -1,4 +1,4 @@
-"""What a screen shows of a look in the cutover."""
+"""Progress view of an observation in the cutover."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def tables_of(tables, plan=PLAN):
 
 
 def test_a_look_that_lacks_nothing():
-    """Tunnels with what they accepted, tables in full, and for how long that has held."""
+    """The view has tunnels with accepted routes, complete tables, and the time of stability."""
     probe = ProbeStats("10.1.0.9:443")
 
     assert cutover_view(
@@ -73,7 +73,7 @@ def test_a_look_that_lacks_nothing():
 
 
 def test_a_first_look_that_lacks_much():
-    """Before anything was seen to hold there is no green, and no reading counts."""
+    """Before the first complete reading there is no stability and no reading counts."""
     half = (
         a_table(BOTH, propagates=NEW, learned=[PREFIX], static={STATIC: OLD}),
         a_table(MAIN, main=True),
@@ -95,7 +95,7 @@ def test_a_first_look_that_lacks_much():
 
 
 def test_green_that_broke_shows_no_time():
-    """After a reading that lacked something nothing holds, whatever was counted before."""
+    """After an incomplete reading earlier readings do not count."""
     broken = replace(STEADY, since=None, readings=0, tunnels={})
 
     sight = cutover_view(StepInput(PLAN, FORWARD, swapped(), journal_facts(green=broken)))
@@ -105,7 +105,7 @@ def test_green_that_broke_shows_no_time():
 
 
 def test_only_the_tunnel_that_was_seen_up_counts_its_readings():
-    """Each tunnel has a count of its own."""
+    """Readings are counted for each tunnel."""
     one = replace(STEADY, tunnels={f"{NEW_VPN} 192.0.2.2": TunnelStability(3)})
 
     sight = cutover_view(StepInput(PLAN, FORWARD, swapped(), journal_facts(green=one)))
@@ -114,7 +114,7 @@ def test_only_the_tunnel_that_was_seen_up_counts_its_readings():
 
 
 def test_verified_traffic_has_to_soak():
-    """Once traffic was verified it has to hold for the longer of the two spans."""
+    """Verified traffic must be stable for the longer of the two times."""
     steadier = a_plan(decisions=Decisions(waits=Waits(steady=minutes(9), soak=minutes(6))))
 
     assert cutover_view(
@@ -147,7 +147,7 @@ def test_a_tunnel_says_what_aws_says_of_it():
 
 
 def test_on_the_way_back_the_old_tunnels_are_shown():
-    """The joining side is the one that is shown, whichever that is."""
+    """The view shows the joining side, in either direction."""
     sight = cutover_view(StepInput(PLAN, BACK, a_snapshot(), NOTHING_TOLD))
 
     assert [tunnel.connection for tunnel in sight.tunnels] == [OLD_VPN, OLD_VPN]
@@ -155,7 +155,7 @@ def test_on_the_way_back_the_old_tunnels_are_shown():
 
 
 def test_a_table_that_is_gone_or_led_elsewhere_is_not_shown():
-    """Only tables that led to the leaving gateway, and that are there, have anything to show."""
+    """Only existing tables with routes to the leaving gateway are shown."""
     elsewhere = a_table("rtb-igw", static={"0.0.0.0/0": "igw-1"})
     before = a_survey(route_tables=(elsewhere, *ordinary_tables()))
 
@@ -165,14 +165,14 @@ def test_a_table_that_is_gone_or_led_elsewhere_is_not_shown():
 
 
 def test_what_the_plan_excepts_is_not_asked():
-    """A prefix that the playbook leaves out is neither reached nor lacking."""
+    """An excepted prefix is neither reached nor missing."""
     plan = a_plan(decisions=Decisions(exceptions=Exceptions(prefixes=(STATIC,))))
 
     assert tables_of(None, plan) == (TableView(BOTH, 1, 1), TableView(MAIN, 1, 1))
 
 
 def test_a_table_that_never_propagated_is_not_off():
-    """Where the plan asks for no propagation, the first destination that lacks is named."""
+    """Without propagation in the plan, the first missing destination is named."""
     before = a_survey(route_tables=(a_table(BOTH, static={STATIC: OLD}),))
 
     shown = tables_of((a_table(BOTH, static={STATIC: OLD}),), a_plan(before=before))

@@ -1,4 +1,4 @@
-"""What has to be reached again after a cutover, judged from the tables before."""
+"""Destinations that must be reached after a cutover, from the tables before."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from vpnmigrate.steps.traffic import recorded_baseline
 
 
 def the_routes(table, baseline):
-    """Give the destinations that *table* is held to."""
+    """Return the destinations that *table* must reach."""
     plan = a_plan(before=a_survey(route_tables=(table,)))
     return [route.destination for route in as_before(plan, baseline, table).routes]
 
 
 def test_a_leftover_of_propagation_is_promised_to_nobody():
-    """A propagated route in a table that takes up nothing is about to vanish, and is not missed."""
+    """A propagated route in a table without propagation is about to disappear, and is not required."""
     leftover = replace(a_table(BOTH, propagates=OLD, learned=("10.9.0.0/16",)), propagating=())
     nothing_taken = Baseline(taken=a_survey().taken, tunnels_up={}, propagated={})
 
@@ -37,7 +37,7 @@ def test_a_leftover_of_propagation_is_promised_to_nobody():
 
 
 def test_what_was_propagated_last_has_to_come_back():
-    """A table that takes up routes is held to those of the last look before step 7."""
+    """A table with propagation must have the routes observed just before step 7."""
     taking = a_table(BOTH, propagates=OLD, learned=("10.9.0.0/16",))
     last = Baseline(
         taken=a_survey().taken, tunnels_up={}, propagated={BOTH: frozenset({"10.8.0.0/16"})}
@@ -52,7 +52,7 @@ BESIDE = {"pl-1": "eni-1"}
 
 
 def judged(now, *, before=BESIDE):
-    """Compare *now* with a table that propagates PREFIX beside a wider route and *before*."""
+    """Return the differences of *now* from a table with PREFIX, a wider route and *before*."""
     held = a_table(BOTH, propagates=OLD, learned=[PREFIX], static={WIDE: OLD, **before})
     plan = a_plan(before=a_survey(route_tables=(held,)))
     observation = a_snapshot(old="detached", new="attached", tables=[now], up=2)
@@ -60,21 +60,21 @@ def judged(now, *, before=BESIDE):
 
 
 def now_with(learned, static):
-    """Give the table with the new gateway in charge."""
+    """Return the table with routes to the new gateway."""
     return a_table(BOTH, propagates=NEW, learned=learned, static={WIDE: NEW, **static})
 
 
 class TestPrefixLists:
-    """What a list may hold, whose entries are not read."""
+    """Prefix lists with unknown entries."""
 
     def test_beside_the_same_routes_nothing_is_waited_for(self):
-        """The list decides where it decided before."""
+        """The list applies to the same addresses as before."""
         found = judged(now_with([PREFIX], BESIDE))
 
         assert (found.waiting, found.taken, found.altered) == ((), (), ())
 
     def test_a_prefix_that_is_not_back_is_waited_for_though_a_wider_route_leads_there(self):
-        """Between the two may lie the list, which leads elsewhere: that is not called the same."""
+        """The list may be between the two and has another target: that does not count as the same."""
         (line,) = judged(now_with([], BESIDE)).waiting
 
         assert PREFIX in line
@@ -82,7 +82,7 @@ class TestPrefixLists:
 
     @pytest.mark.parametrize("after", [{"pl-1": "eni-2"}, {}, {**BESIDE, "pl-2": "eni-2"}])
     def test_a_list_that_others_moved_added_or_removed_is_named_and_not_waited_for(self, after):
-        """No look will tell more, so it holds up no outage; it is told with every table."""
+        """Another observation would not help, so the outage does not wait for it; it is reported."""
         found = judged(now_with([PREFIX], after))
 
         assert found.waiting == ()

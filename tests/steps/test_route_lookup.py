@@ -48,38 +48,38 @@ LOCAL = RouteRecord("10.0.0.0/16", "local", "CreateRouteTable")
 
 
 def described(before: RouteTableRecord, after: RouteTableRecord, **how: object) -> list[str]:
-    """Return what differs, a sentence each, the old gateway's successor being the new one."""
+    """Return the differences, a sentence each; the new gateway replaces the old one."""
     rows = equivalence(before, after, {OLD: NEW}, **how)  # type: ignore[arg-type]
     return [str(row) for row in rows if not row.same]
 
 
 def hops(*routes: RouteRecord, **how: object) -> dict[str, str]:
-    """Return where one table sends each of its destinations."""
+    """Return the next hop of each destination of one table."""
     rows = equivalence(table(*routes), table(*routes), {}, **how)  # type: ignore[arg-type]
     return {row.destination: row.before.hop for row in rows}
 
 
 class TestPreference:
     def test_the_longest_prefix_decides(self):
-        """The most specific route wins, whatever its kind."""
+        """The most specific route is used, of any origin."""
         assert hops(static("10.8.0.0/15", "igw-1"), learned("10.9.0.0/16")) == {
             "10.8.0.0/15": "igw-1",
             "10.9.0.0/16": OLD,
         }
 
     def test_a_static_route_beats_a_propagated_one(self):
-        """Of two equal destinations the one that a person wrote decides."""
+        """Of two equal destinations the static route is used."""
         assert hops(learned("10.9.0.0/16"), static("10.9.0.0/16", "igw-1")) == {
             "10.9.0.0/16": "igw-1"
         }
 
     def test_no_propagated_route_enters_the_vpc(self):
-        """Inside the VPC's own network even a longer propagated prefix is ignored."""
+        """Inside the VPC's network even a longer propagated prefix is ignored."""
         assert hops(LOCAL, learned("10.0.1.0/24")) == {"10.0.0.0/16": "local"}
         assert hops(LOCAL, static("10.0.1.0/24", "eni-1"))["10.0.1.0/24"] == "eni-1"
 
     def test_a_prefix_list_stands_between_the_two(self):
-        """A known list's network beats a propagated twin and gives way to a written one."""
+        """A known list's network precedes an equal propagated route and follows a static one."""
         entries = {"pl-1": ["10.9.0.0/16"]}
         listed = static("pl-1", "tgw-1")
 
@@ -89,11 +89,11 @@ class TestPreference:
         }
 
     def test_a_prefix_list_of_unknown_entries_is_a_destination_of_its_own(self):
-        """Where its entries are unknown a list is compared by its id (case 16)."""
+        """A list with unknown entries is compared by its id (case 16)."""
         assert hops(static("pl-1")) == {"pl-1": OLD}
 
     def test_a_dead_route_is_a_black_hole_and_hides_what_lies_behind(self):
-        """A route whose target is gone drops what it attracts; nothing wider steps in."""
+        """A route with a deleted target drops its packets; a less specific route is not used."""
         assert (
             hops(static("0.0.0.0/0", "igw-1"), static("10.9.0.0/16", state="blackhole"))[
                 "10.9.0.0/16"
@@ -102,24 +102,24 @@ class TestPreference:
         )
 
     def test_what_the_leaving_gateway_left_behind_hides_nothing(self):
-        """Case 48: of two propagated twins the one that is alive decides."""
+        """Case 48: of two equal propagated routes the active one is used."""
         left = learned("10.9.0.0/16", OLD, "blackhole")
 
         assert hops(left, learned("10.9.0.0/16", NEW)) == {"10.9.0.0/16": NEW}
 
     def test_a_route_that_was_filtered_is_not_there(self):
-        """Case 19: a route that AWS shows and did not install attracts nothing."""
+        """Case 19: a route that AWS lists but did not install is ignored."""
         assert hops(learned("10.9.0.0/16", state="filtered")) == {}
 
 
 class TestUnreadLists:
-    """Prefix lists whose entries are not read, beside routes that they may overlap with."""
+    """Prefix lists with unknown entries, beside routes that they may overlap."""
 
     BESIDE = static("pl-1", "eni-1")
     PREFIX = "10.9.0.0/16"
 
     def test_the_same_routes_around_them_are_the_same(self):
-        """Whatever is in a list, it wins and loses in the same places as before."""
+        """Whatever its entries, a list applies to the same addresses as before."""
         before = table(self.BESIDE, static("pl-2"), learned(self.PREFIX), static("10.0.0.0/8"))
         after = table(
             *(self.BESIDE, static("pl-2", NEW)),
@@ -138,7 +138,7 @@ class TestUnreadLists:
         ids=["a wider route", "longer ones", "another kind of route"],
     )
     def test_what_another_route_decides_is_not_compared(self, before, after):
-        """A list may lie between the two: the hop seems the same and nobody can tell."""
+        """A list may be between the two: the hop seems the same, but that is uncertain."""
         rows = equivalence(table(self.BESIDE, *before), table(self.BESIDE, *after), {OLD: NEW})
         doubtful = [row for row in rows if not row.same]
 
@@ -147,7 +147,7 @@ class TestUnreadLists:
         assert "cannot be compared: it may be in pl-1 (entries unknown)" in str(doubtful[0])
 
     def test_nor_is_what_a_list_may_hide_that_somebody_has_added(self):
-        """A new list may lead any of the old destinations elsewhere, another list's too."""
+        """A new list may change the next hop of any old destination, also of another list."""
         before = table(learned(self.PREFIX), static("pl-2"))
         after = table(learned(self.PREFIX, NEW), static("pl-2", NEW), self.BESIDE)
 
@@ -156,7 +156,7 @@ class TestUnreadLists:
         assert doubtful == {self.PREFIX: ("pl-1",), "pl-2": ("pl-1",), "pl-1": ("pl-2",)}
 
     def test_lists_that_lead_where_everything_leads_hide_nothing(self):
-        """Where every route goes to the gateway it does not matter which one decides."""
+        """If every route goes to the gateway it does not matter which one is used."""
         before = table(static("pl-1"), learned(self.PREFIX), learned("10.0.0.0/8"))
         after = table(static("pl-1", NEW), learned("10.0.0.0/8", NEW))
 
@@ -173,7 +173,7 @@ class TestEquivalence:
         assert described(table(static("pl-1", OLD)), table(static("pl-1", NEW))) == []
 
     def test_every_destination_has_its_row(self):
-        """What is the same is told as well: a report shows each prefix with both next hops."""
+        """Equal destinations are included: a report shows each prefix with both next hops."""
         rows = equivalence(table(learned("10.9.0.0/16")), table(learned("10.9.0.0/16", NEW)), {})
 
         assert [(r.destination, r.before.hop, r.after.hop) for r in rows] == [
@@ -181,13 +181,13 @@ class TestEquivalence:
         ]
 
     def test_a_lost_path_is_named_with_table_prefix_before_and_after(self):
-        """Who reads a difference knows where it is, and both next hops."""
+        """A difference names its table, its destination and both next hops."""
         assert described(table(learned("10.9.0.0/16")), table()) == [
             f"rtb-1: 10.9.0.0/16 went to {OLD} before and goes to {NOTHING} now"
         ]
 
     def test_another_next_hop_is_named(self):
-        """A default route that now catches what the gateway carried is a difference."""
+        """A default route that now gets the gateway's traffic is a difference."""
         default = static("0.0.0.0/0", "igw-1")
 
         assert described(table(default, learned("10.9.0.0/16")), table(default)) == [
@@ -199,7 +199,7 @@ class TestEquivalence:
         [["10.9.0.0/16"], ["10.8.0.0/13"], ["10.9.0.0/17", "10.9.128.0/17"]],
     )
     def test_a_prefix_may_come_back_wider_or_in_parts(self, found):
-        """What counts is where addresses go, not how the device spells its prefixes."""
+        """The next hops of addresses count, not the division into prefixes."""
         after = table(*(learned(prefix, NEW) for prefix in found))
 
         assert [
@@ -207,7 +207,7 @@ class TestEquivalence:
         ] == []
 
     def test_the_part_that_is_missing_is_named(self):
-        """Of a prefix that came back by half the other half is named."""
+        """If half of a prefix is restored, the other half is named."""
         after = table(learned("10.9.0.0/17", NEW))
 
         assert described(table(learned("10.9.0.0/16")), after) == [
@@ -215,7 +215,7 @@ class TestEquivalence:
         ]
 
     def test_a_hole_in_a_prefix_does_not_hide_its_name(self):
-        """A prefix with a more specific one inside is still called by its own name."""
+        """A prefix that contains a more specific one keeps its name."""
         before = table(learned("10.0.0.0/8"), static("10.9.0.0/16", "igw-1"))
 
         assert described(before, table(static("10.9.0.0/16", "igw-1"))) == [
@@ -223,7 +223,7 @@ class TestEquivalence:
         ]
 
     def test_a_more_specific_stranger_is_a_difference(self):
-        """A route that somebody put inside a prefix of ours takes its addresses away."""
+        """An external route inside a prefix of the gateway gets its addresses."""
         after = table(learned("10.9.0.0/16", NEW), static("10.9.1.0/24", "eni-1"))
 
         assert described(table(learned("10.9.0.0/16")), after) == [
@@ -231,7 +231,7 @@ class TestEquivalence:
         ]
 
     def test_many_parts_are_counted(self):
-        """A sentence spells out three networks and counts the others."""
+        """A sentence lists three networks and counts the others."""
         after = table(learned("10.9.0.1/32", NEW))
 
         (line,) = described(table(learned("10.9.0.0/16")), after)
@@ -239,7 +239,7 @@ class TestEquivalence:
         assert "and 13 more went to" in line
 
     def test_the_ends_of_the_space_are_part_of_it(self):
-        """The default route of either family reaches the very last address."""
+        """The default route of either family includes the last address."""
         before = table(learned("0.0.0.0/0"), learned("::/0"))
 
         assert len(described(before, table())) == 2
@@ -260,7 +260,7 @@ def random_table(draw: random.Random) -> RouteTableRecord:
 
 
 def oracle(routes: RouteTableRecord, lists: Lists = LISTS) -> dict[str, str]:
-    """Find out where every address goes, one by one, straight from AWS's rules."""
+    """Return the next hop of every address, computed one by one from AWS's rules."""
     installed = []
     for route in routes.routes:
         if route.state == "filtered":
@@ -318,7 +318,7 @@ def addresses(parts: tuple[str, ...]) -> set[str]:
 
 @pytest.mark.no_cover
 def test_agrees_with_an_oracle_that_asks_every_address():
-    """On 10,000 random pairs of tables every address has the next hops that AWS's rules give it."""
+    """On 10,000 random pairs of tables every address has the next hops of AWS's rules."""
     draw = random.Random(20_261_126)
     for _ in range(TABLES):
         before, after = random_table(draw), random_table(draw)
@@ -338,7 +338,7 @@ def test_agrees_with_an_oracle_that_asks_every_address():
                 and expected_after.get(address, NOTHING) == row.after.hop
             }
             assert here, str(row)
-            # The name of a whole route also covers what longer routes inside it decide.
+            # The name of a whole route also covers addresses of longer routes inside it.
             whole = row.parts[0] in {row.before.destination, row.after.destination}
             assert whole or here == named, str(row)
             told_of |= here
@@ -348,7 +348,7 @@ def test_agrees_with_an_oracle_that_asks_every_address():
 
 @pytest.mark.no_cover
 def test_what_is_called_the_same_is_the_same_whatever_the_unread_lists_hold():
-    """Where no row differs, every address has the same next hop, for entries drawn at random."""
+    """If no row differs, every address has the same next hop, with random list entries."""
     draw = random.Random(14)
     same = unread = 0
     for _ in range(TABLES // 5):
@@ -373,7 +373,7 @@ def test_what_is_called_the_same_is_the_same_whatever_the_unread_lists_hold():
 
 
 def moved(route: RouteRecord) -> RouteRecord:
-    """Return *route* as it is once the successor has taken the old gateway's place."""
+    """Return *route* with the new gateway in place of the old one."""
     return msgspec.structs.replace(route, target=NEW) if route.target == OLD else route
 
 

@@ -1,4 +1,4 @@
-"""The steps that prepare: nothing they do may be felt by traffic."""
+"""The preparing steps, which must not affect traffic."""
 
 from __future__ import annotations
 
@@ -107,14 +107,14 @@ class TestRecordBefore:
         assert isinstance(verdict(RecordBefore(), a_plan(), now, outranking), Claimed)
 
     def test_only_our_own_claim_is_removed(self):
-        """Clean-up leaves a claim that somebody else has placed since."""
+        """Clean-up does not remove a later claim of another holder."""
         assert changes(RemoveOurClaim(), a_plan(), a_snapshot(facts=THEIRS), OURS) == []
         assert verdict(RemoveOurClaim(), a_plan(), a_snapshot(facts=THEIRS), OURS) == Met()
 
 
 class TestCreateGateway:
     def test_asks_for_the_planned_asn_and_keeps_user_tags(self):
-        """The new gateway gets the decided ASN and the old one's tags, its Name told apart."""
+        """The new gateway gets the decided ASN and the old one's tags, with a different Name."""
         before = a_survey(
             gateway=a_gateway(tags={"Name": "hq", "team": "net", "aws:cloudformation:x": "y"})
         )
@@ -128,7 +128,7 @@ class TestCreateGateway:
         ]
 
     def test_never_creates_a_second_one_while_the_first_may_be_unseen(self):
-        """Case 21: after a lost answer nothing is created until absence may be believed."""
+        """Case 21: after a lost answer nothing is created until absence is certain."""
         now = a_snapshot(facts={Existence(GATEWAY_ROLE): UNKNOWN})
 
         assert changes(CreateGateway(), a_plan(), now) == []
@@ -139,7 +139,7 @@ class TestCreateGateway:
         assert verdict(CreateGateway(), a_plan(), a_snapshot()) == Met()
 
     def test_stops_at_two_gateways_with_our_tags(self):
-        """Where two resources carry one role's tags, a person has to say which is a copy."""
+        """If two resources have one role's tags, a person must say which one is a copy."""
         reading = new_side()
         twin = a_gateway("vgw-twin", on=None, tags=our_tags(GATEWAY_ROLE))
         now = snapshot_by_tag(
@@ -171,7 +171,7 @@ class TestCreateConnections:
         )
 
     def test_creates_two_at_a_time(self):
-        """Case 72: of ten connections two are in creation at once."""
+        """Case 72: of ten connections two are created at a time."""
         before = a_survey(
             connections=tuple(a_connection(f"vpn-{n}", customer_gateway=f"cgw-{n}") for n in "0123")
         )
@@ -180,7 +180,7 @@ class TestCreateConnections:
         assert len(changes(CreateConnections(), a_plan(before=before), now)) == 2
 
     def test_one_in_creation_leaves_room_for_one_more(self):
-        """A creation in doubt counts as one that is under way."""
+        """A creation in doubt counts as one in progress."""
         before = a_survey(
             connections=tuple(a_connection(f"vpn-{n}", customer_gateway=f"cgw-{n}") for n in "0123")
         )
@@ -192,7 +192,7 @@ class TestCreateConnections:
         assert creation.replaces == "vpn-1"
 
     def test_keeps_inside_addresses_when_asked(self):
-        """The keep mode sends the old tunnels' inside CIDRs."""
+        """With inside: keep the old tunnels' inside CIDRs are sent."""
         plan = a_plan(decisions=Decisions(inside=InsideMode.KEEP))
 
         (creation,) = changes(CreateConnections(), plan, without_connections())
@@ -200,7 +200,7 @@ class TestCreateConnections:
         assert creation.inside_cidrs == ("169.254.10.0/30", "169.254.11.0/30")
 
     def test_static_prefixes_follow_once_it_is_available(self):
-        """Case 50: only the static prefixes that are missing are added."""
+        """Case 50: only missing static prefixes are added."""
         before = a_survey(connections=(a_connection(prefixes=["10.1.0.0/16", "10.2.0.0/16"]),))
         successor = a_connection(
             NEW_VPN,
@@ -226,7 +226,7 @@ class TestCreateConnections:
         assert "vpn-stranger" in blocked.why
 
     def test_one_that_is_still_being_made_is_a_strangers_too(self):
-        """Case 25: EC2 may hand back what somebody else has just asked for."""
+        """Case 25: EC2 may return a connection that was created outside this run."""
         young = a_connection("vpn-young", on=NEW, category=AWS_VPN, state="pending")
         now = snapshot_by_tag(replace(new_side(), connections=(young,)))
 
@@ -240,20 +240,20 @@ class TestCreateConnections:
         assert len(changes(CreateConnections(), a_plan(), now)) == 1
 
     def test_a_new_connection_that_is_classic_stops_the_run(self):
-        """What EC2 created must say that it is AWS VPN before anything goes on."""
+        """The created connection must have the category AWS VPN before the step is done."""
         wrong = a_connection(NEW_VPN, on=NEW, category=CLASSIC, tags=our_tags(role_of(OLD_VPN)))
         now = snapshot_by_tag(replace(new_side(), connections=(wrong,)))
 
         assert isinstance(verdict(CreateConnections(), a_plan(), now), Blocked)
 
     def test_removal_takes_only_what_carries_our_role(self):
-        """The way back deletes the successors and never the old connections."""
+        """The clean-up deletes the successors and never the old connections."""
         (deletion,) = changes(RemoveConnections(), a_plan(), a_snapshot())
 
         assert deletion.id == NEW_VPN
 
     def test_removal_names_copies_and_leaves_them(self):
-        """A twin that carries our tags is named and left."""
+        """A duplicate with this run's tags is named and not deleted."""
         twin = a_gateway("vgw-twin", on=None, tags=our_tags(GATEWAY_ROLE))
         reading = replace(new_side(), connections=())
         now = snapshot_by_tag(
@@ -272,7 +272,7 @@ def without_connections():
 
 class TestFetchConfiguration:
     def test_archives_old_and_new(self):
-        """Case 70: every configuration is archived, the old ones' long before step 11."""
+        """Case 70: every configuration is archived, the old ones long before step 11."""
         plan = a_plan(
             decisions=Decisions(
                 device_types={"default": "Cisco/ISR/IOS"},
@@ -287,7 +287,7 @@ class TestFetchConfiguration:
 
     @pytest.mark.parametrize("versions", [(), ("ikev2",), ("ikev1", "ikev2")], ids=str)
     def test_the_sample_is_for_ikev2_wherever_that_may_be_spoken(self, versions):
-        """Only a plan that allows nothing but IKEv1 gets a device's sample for that."""
+        """Only a plan that allows IKEv1 alone gets samples for IKEv1."""
         plan = a_plan(decisions=Decisions(tunnel_options=TunnelOptions(ike_versions=versions)))
 
         *_, folder = changes(FetchConfiguration(), plan, a_snapshot())
@@ -295,7 +295,7 @@ class TestFetchConfiguration:
         assert folder == ArchiveConfiguration(NEW_VPN, OLD_VPN, ike_version="ikev2")
 
     def test_what_is_archived_is_not_fetched_again(self):
-        """The journal's word for an archived file is enough."""
+        """A file archived according to the journal is not archived again."""
         all_there = journal_facts(files=[OLD_VPN, NEW_VPN])
 
         assert changes(FetchConfiguration(), a_plan(), a_snapshot(), all_there) == []
@@ -304,7 +304,7 @@ class TestFetchConfiguration:
 
 class TestConfigureDevices:
     def test_a_persons_word_settles_it(self):
-        """The step asks until somebody says that the candidate is loaded."""
+        """The step waits until the operator confirms that the configuration is loaded."""
         (task,) = changes(ConfigureDevices(), a_plan(), a_snapshot())
         assert isinstance(task, AskOperator)
         assert "DISABLED" in task.task
@@ -336,11 +336,11 @@ class TestTryInTestVpc:
         )
 
     def test_is_skipped_when_the_playbook_does_not_ask(self):
-        """Without a test VPC in the plan there is nothing to do."""
+        """Without a test VPC in the plan the step is done."""
         assert verdict(TryInTestVpc(), a_plan(), a_snapshot()) == Met()
 
     def test_builds_it_piece_by_piece(self):
-        """VPC, then subnet and attachment, then propagation, then the test."""
+        """The order is VPC, then subnet and attachment, then propagation, then the test."""
         step, plan = TryInTestVpc(), self.TRY
         assert changes(step, plan, a_snapshot()) == [CreateTestVpc(TEST_VPC_ROLE, "172.31.0.0/24")]
         assert changes(step, plan, self.observe(subnet=False)) == [
@@ -362,7 +362,7 @@ class TestTryInTestVpc:
         assert changes(TryInTestVpc(), plan, now) == [RunTest(("probe", "-c3", "vpc-test"))]
 
     def test_is_taken_down_before_it_is_settled(self):
-        """Case 40: the gateway leaves the test VPC, and that is gone, before step 7 can begin."""
+        """Case 40: the gateway is detached and the test VPC deleted before step 7 can begin."""
         step, plan, passed = TryInTestVpc(), self.TRY, journal_facts(Confirmation.TEST_PASSED)
         assert changes(step, plan, self.observe(attachment="attached"), passed) == [
             DetachVpnGateway(NEW, VpcId("vpc-test")),
@@ -376,7 +376,7 @@ class TestTryInTestVpc:
         assert verdict(step, plan, a_snapshot(), passed) == Met()
 
     def test_its_removal_works_from_any_stage(self):
-        """Case 42: a rollback takes the test VPC down whether or not its test has passed."""
+        """Case 42: a rollback removes the test VPC whether or not its test has passed."""
         assert changes(RemoveTestVpc(), self.TRY, self.observe(attachment="attached")) == [
             DetachVpnGateway(NEW, VpcId("vpc-test")),
             DeleteTestSubnet(TEST_SUBNET_ROLE, "subnet-1"),
@@ -384,7 +384,7 @@ class TestTryInTestVpc:
         assert verdict(RemoveTestVpc(), self.TRY, a_snapshot()) == Met()
 
     def test_a_gateway_still_on_the_test_vpc_is_not_down(self):
-        """Case 40: a gateway that lingers on the test VPC keeps the step open."""
+        """Case 40: while the gateway is attached to the test VPC the step is not done."""
         reading = replace(new_side(on="vpc-test", attachment="detaching"), connections=())
         now = snapshot_by_tag(reading, self.TRY.migration)
 
@@ -394,6 +394,6 @@ class TestTryInTestVpc:
 
 
 def test_the_ordinary_plan_is_on_its_vpc():
-    """The builders' plan is a plan as preflight lets it through."""
+    """The builders' plan passes preflight."""
     assert a_plan().vpc == VPC
     assert msgspec.json.decode(msgspec.json.encode(a_plan()), type=type(a_plan())) == a_plan()

@@ -1,4 +1,4 @@
-"""The steps of the cutover, in either direction, and the one after which there is no way back."""
+"""The steps of the cutover, in either direction, and step 11, which cannot be rolled back."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def verdict(step, now, *, plan=None, swap=FORWARD, said=NOTHING_TOLD):
 
 class TestStopPropagation:
     def test_switches_off_every_table_that_propagates(self):
-        """Propagation from the leaving gateway goes off in all tables at once."""
+        """Propagation from the leaving gateway is disabled in all tables at once."""
         assert changes(StopPropagation(), a_snapshot()) == [
             DisablePropagation(BOTH, OLD),
             DisablePropagation(MAIN, OLD),
@@ -96,7 +96,7 @@ class TestStopPropagation:
         assert verdict(StopPropagation(), a_snapshot(tables=tables)) == Met()
 
     def test_also_stops_a_table_that_nobody_recorded(self):
-        """A table that took up the new gateway since is switched off on the way back, too."""
+        """Propagation enabled from the new gateway in another table is disabled in a rollback, too."""
         tables = [*ordinary_tables(NEW), a_table("rtb-late", propagates=NEW)]
         now = a_snapshot(old="detached", new="attached", tables=tables)
 
@@ -105,7 +105,7 @@ class TestStopPropagation:
         )
 
     def test_an_unbelieved_setting_is_neither_done_nor_repeated(self):
-        """While a reading cannot be believed nothing is sent and nothing is called done."""
+        """While a reading may be stale nothing is sent and no step is done."""
         now = a_snapshot(
             tables=[a_table(BOTH), a_table(MAIN)], facts={Propagation(MAIN, OLD): UNKNOWN}
         )
@@ -131,7 +131,7 @@ class TestSwapGateways:
         assert changes(SwapGateways(), a_snapshot(old="detached")) == [AttachVpnGateway(NEW, VPC)]
 
     def test_an_attachment_that_is_no_longer_listed_is_gone(self):
-        """An entry that has disappeared means detached as well."""
+        """A missing entry also means detached."""
         reading = Reading(NOON, gateways=(a_gateway(on=None), *new_side().gateways))
 
         assert changes(SwapGateways(), snapshot_by_tag(reading, a_plan().migration)) == [
@@ -146,21 +146,21 @@ class TestSwapGateways:
         assert verdict(SwapGateways(), now) == Met()
 
     def test_the_way_back_is_the_same_swap(self):
-        """With the gateways exchanged the same step brings the old one back."""
+        """With the gateways exchanged the same step attaches the old one."""
         now = a_snapshot(old="detached", new="attached")
 
         assert changes(SwapGateways(), now, swap=BACK) == [DetachVpnGateway(NEW, VPC)]
 
     @pytest.mark.parametrize("gateway", [OLD, NEW])
     def test_nothing_is_sent_on_an_unbelieved_attachment(self, gateway):
-        """An attachment that cannot be believed yet moves nothing."""
+        """While an attachment may be stale nothing is sent."""
         now = a_snapshot(old="detached", facts={AttachmentOf(gateway, VPC): UNKNOWN})
 
         assert changes(SwapGateways(), now) == []
         assert isinstance(verdict(SwapGateways(), now), NotYet)
 
     def test_a_strangers_gateway_on_the_vpc_blocks(self):
-        """A third gateway on the VPC is named and not touched."""
+        """A third gateway on the VPC is named and not changed."""
         stranger = VpnGatewayId("vgw-stranger")
         now = a_snapshot(old="detached", facts={AttachmentOf(stranger, VPC): Attachment.ATTACHED})
 
@@ -170,7 +170,7 @@ class TestSwapGateways:
         assert "vgw-stranger" in blocked.why
 
     def test_a_joining_gateway_that_is_gone_blocks(self):
-        """When the gateway to attach was deleted there is only the other way."""
+        """If the gateway to attach was deleted, only the other direction is left."""
         now = a_snapshot(old="detached", facts={Existence(OLD): ResourceState.ABSENT})
 
         assert changes(SwapGateways(), now, swap=BACK) == []
@@ -193,7 +193,7 @@ class TestRestoreRouting:
         return a_snapshot(old="detached", new="attached", tables=tables, **more)
 
     def test_restores_propagation_and_static_routes_of_one_table(self):
-        """Case 15: a table that propagates and holds static routes gets both back."""
+        """Case 15: for a table with propagation and static routes both are restored."""
         assert changes(RestoreRouting(), self.swapped()) == [
             EnablePropagation(BOTH, NEW),
             ReplaceRoute(BOTH, STATIC, NEW),
@@ -201,17 +201,17 @@ class TestRestoreRouting:
         ]
 
     def test_is_met_when_all_is_restored(self):
-        """Everything recorded points at the joining gateway."""
+        """With all recorded routes to the joining gateway the goal holds."""
         assert verdict(RestoreRouting(), self.swapped(ordinary_tables(NEW))) == Met()
 
     def test_does_only_what_is_missing(self):
-        """Case 50: what already points at the new gateway is left alone."""
+        """Case 50: routes that already lead to the new gateway are not changed."""
         tables = (a_table(BOTH, propagates=NEW, static={STATIC: OLD}), ordinary_tables(NEW)[1])
 
         assert changes(RestoreRouting(), self.swapped(tables)) == [ReplaceRoute(BOTH, STATIC, NEW)]
 
     def test_a_black_hole_is_not_restored(self):
-        """A route that points right but is a black hole keeps the step open."""
+        """A route with the right target that is a black hole keeps the step open."""
         tables = (
             a_table(BOTH, propagates=NEW, static={STATIC: NEW}, dead=[STATIC]),
             ordinary_tables(NEW)[1],
@@ -223,7 +223,7 @@ class TestRestoreRouting:
 
     @pytest.mark.parametrize("destination", ["2001:db8::/32", "pl-12345678"])
     def test_other_kinds_of_destinations_are_moved_alike(self, destination):
-        """Case 16: IPv6 and prefix-list destinations are re-pointed."""
+        """Case 16: routes to IPv6 networks and prefix lists are changed."""
         before = a_survey(route_tables=(a_table(BOTH, static={destination: OLD}),))
         now = self.swapped([a_table(BOTH, static={destination: OLD})])
 
@@ -232,14 +232,14 @@ class TestRestoreRouting:
         ]
 
     def test_routes_to_other_gateways_stay(self):
-        """Only routes the before-survey saw pointing at the old gateway are moved."""
+        """Only routes that led to the old gateway in the before-survey are changed."""
         before = a_survey(route_tables=(a_table(BOTH, static={"0.0.0.0/0": "igw-1"}),))
         now = self.swapped([a_table(BOTH, static={"0.0.0.0/0": "igw-1"})])
 
         assert changes(RestoreRouting(), now, plan=a_plan(before=before)) == []
 
     def test_a_deleted_table_is_named_and_stops_nothing(self):
-        """A table that somebody deleted is lost; the rest is restored."""
+        """A deleted table is lost; the rest is restored."""
         now = self.swapped([ordinary_tables(NEW)[1]])
 
         found = verdict(RestoreRouting(), now)
@@ -248,7 +248,7 @@ class TestRestoreRouting:
         assert all("rtb-both" in line and "deleted" in line for line in found.what)
 
     def test_a_route_somebody_moved_is_left_and_named(self):
-        """A route that points elsewhere by now is another hand's."""
+        """A route with another target is an external change."""
         tables = (
             a_table(BOTH, propagates=NEW, static={STATIC: "igw-1"}),
             ordinary_tables(NEW)[1],
@@ -261,7 +261,7 @@ class TestRestoreRouting:
         )
 
     def test_what_another_hand_undid_is_left_and_named(self):
-        """Propagation that somebody switched off after us stays off."""
+        """Propagation disabled outside this run stays off."""
         now = self.swapped(
             (a_table(BOTH, static={STATIC: NEW}), ordinary_tables(NEW)[1]),
             foreign=[Propagation(BOTH, NEW)],
@@ -271,14 +271,14 @@ class TestRestoreRouting:
         assert isinstance(verdict(RestoreRouting(), now), Lost)
 
     def test_an_unbelieved_route_is_not_called_lost(self):
-        """A route whose reading cannot be believed is waited for."""
+        """A route whose reading may be stale is waited for."""
         now = self.swapped(ordinary_tables(NEW), facts={RouteTarget(BOTH, STATIC): UNKNOWN})
 
         assert changes(RestoreRouting(), now) == []
         assert isinstance(verdict(RestoreRouting(), now), NotYet)
 
     def test_an_edge_table_changes_hands(self):
-        """Case 14: the edge association is untied from the one and tied to the other gateway."""
+        """Case 14: the edge table is disassociated from one gateway and associated with the other."""
         plan = a_plan(before=a_survey(route_tables=(a_table("rtb-edge", edge_of=OLD),)))
         edge = RouteTableId("rtb-edge")
 
@@ -293,7 +293,7 @@ class TestRestoreRouting:
         assert verdict(RestoreRouting(), tied, plan=plan) == Met()
 
     def test_an_edge_table_that_is_gone_is_named(self):
-        """An edge table that somebody deleted is tied to nothing, and holds nothing up."""
+        """A deleted edge table is not associated, and does not block the step."""
         plan = a_plan(before=a_survey(route_tables=(a_table("rtb-edge", edge_of=OLD),)))
         now = self.swapped([])
 
@@ -310,7 +310,7 @@ class TestSwitchTunnels:
         )
 
     def test_asks_for_the_new_tunnels_while_something_is_lacking(self):
-        """A person is asked to enable the new tunnels, once."""
+        """The operator is asked once to enable the new tunnels."""
         (task,) = changes(SwitchTunnels(), self.green(up=0))
         assert task.word is Confirmation.NEW_TUNNELS_ENABLED
 
@@ -324,13 +324,13 @@ class TestSwitchTunnels:
         )
 
     def test_a_persons_word_alone_proves_nothing(self):
-        """Telemetry decides, not the word that tunnels were enabled."""
+        """Telemetry decides, not the confirmation that tunnels are enabled."""
         said = journal_facts(Confirmation.NEW_TUNNELS_ENABLED)
 
         assert isinstance(verdict(SwitchTunnels(), self.green(up=0), said=said), NotYet)
 
     def test_old_tunnels_are_disabled_only_after_traffic_is_verified(self):
-        """Make before break: the word about the old tunnels is asked for last."""
+        """Make before break: the confirmation for the old tunnels is requested last."""
         assert changes(SwitchTunnels(), self.green()) == []
 
         (task,) = changes(SwitchTunnels(), self.green(), said=journal_facts(verified=NOON))
@@ -340,13 +340,13 @@ class TestSwitchTunnels:
         assert verdict(SwitchTunnels(), self.green(), said=done) == Met()
 
     def test_is_not_done_before_green_has_held_again(self):
-        """Verified once is not enough: what this process has seen has to hold at the end."""
+        """Verified traffic is not enough: it must be stable at the end as well."""
         done = journal_facts(Confirmation.OLD_TUNNELS_DISABLED, verified=NOON)
 
         assert verdict(SwitchTunnels(), self.green(), said=done) == NotYet(HOLD)
 
     def test_soaks_before_the_old_tunnels_are_touched(self):
-        """While the new side soaks nobody is asked to disable what a rollback would need."""
+        """During the soak time the operator is not asked to disable the old tunnels."""
         plan = a_plan(decisions=Decisions(waits=Waits(soak=minutes(6))))
         soaking = journal_facts(verified=NOON, green=STEADY)
         soaked = journal_facts(verified=NOON, green=replace(STEADY, since=NOON - minutes(6)))
@@ -359,13 +359,13 @@ class TestSwitchTunnels:
         assert task.word is Confirmation.OLD_TUNNELS_DISABLED
 
     def test_the_soak_comes_on_top_of_the_limit(self):
-        """A long soak does not eat the time that people have at the devices."""
+        """A long soak does not reduce the time for the work at the devices."""
         plan = a_plan(decisions=Decisions(waits=Waits(tunnels=minutes(60), soak=minutes(30))))
 
         assert SwitchTunnels().limit_for(plan) == minutes(90)
 
     def test_what_another_hand_decides_is_named_and_not_waited_for(self):
-        """A route that somebody wrote into a prefix of ours is lost, with both next hops."""
+        """An external route inside a prefix of the gateway is reported as lost, with both next hops."""
         ours, main = ordinary_tables(NEW)
         taken = replace(main, routes=(*main.routes, RouteRecord("10.1.1.0/24", "eni-9")))
         said = journal_facts(verified=NOON, green=STEADY)
@@ -377,14 +377,14 @@ class TestSwitchTunnels:
         )
 
     def test_old_tunnels_may_be_left(self):
-        """A playbook that leaves the old tunnels on needs no further word."""
+        """A playbook that leaves the old tunnels enabled needs no further confirmation."""
         plan = a_plan(decisions=Decisions(old_tunnels=OldTunnels.LEAVE))
 
         said = journal_facts(verified=NOON, green=STEADY)
         assert verdict(SwitchTunnels(), self.green(), plan=plan, said=said) == Met()
 
     def test_the_way_back_asks_for_the_old_tunnels(self):
-        """On the way back the old tunnels have to come up again."""
+        """In a rollback the old tunnels must come up again."""
         now = a_snapshot(tables=[a_table(MAIN), a_table(BOTH)])
 
         (task,) = changes(SwitchTunnels(), now, swap=BACK)
@@ -393,7 +393,7 @@ class TestSwitchTunnels:
 
 
 class TestLostConnections:
-    """Old connections that others deleted, which a way back goes on without."""
+    """Old connections deleted outside this run; a rollback continues without them."""
 
     TWO = a_plan(
         before=a_survey(
@@ -411,7 +411,7 @@ class TestLostConnections:
         ],
     )
     def test_are_named_as_long_as_one_is_left(self, states, lost):
-        """If none is left there is nothing to go back to, and that is another matter."""
+        """If none is left there is nothing to roll back to, which step 7 checks."""
         old, other = states
         facts: dict[Fact, Value] = {Existence(OLD_VPN): old, Existence("vpn-b"): other}
         now = a_snapshot(facts=facts)
@@ -420,7 +420,7 @@ class TestLostConnections:
         assert missing_connections(self.TWO, FORWARD, now) == ()
 
     def test_take_what_they_may_have_brought_along(self):
-        """Which propagated prefix came over which connection nobody knows: none is waited for."""
+        """The connection of a propagated prefix is unknown: no propagated prefix is waited for."""
         tables = (a_table(BOTH, propagates=OLD, static={STATIC: OLD}), ordinary_tables()[1])
         there: dict[Fact, Value] = {Existence("vpn-b"): ResourceState.AVAILABLE}
         gone = a_snapshot(tables=tables, facts={**there, Existence(OLD_VPN): ResourceState.ABSENT})
@@ -459,14 +459,14 @@ class TestShortfalls:
         assert self.lacking(self.green()) == ()
 
     def test_old_tunnels_that_are_up_prove_nothing(self):
-        """Case 64: an old connection's telemetry does not stand in for the new one's."""
+        """Case 64: an old connection's telemetry does not count for the new one."""
         (line,) = self.lacking(self.green(self.successor(up=0)))
 
         assert NEW_VPN in line
         assert "0 of 2" in line
 
     def test_as_many_tunnels_as_before_are_needed(self):
-        """Case 55: one of two is degraded where both were UP before, enough where one was."""
+        """Case 55: one of two is degraded if both were UP before, and enough if one was."""
         one_before = a_plan(before=a_survey(connections=(a_connection(up=1),)))
         degraded = self.green(self.successor(up=1))
 
@@ -474,7 +474,7 @@ class TestShortfalls:
         assert self.lacking(degraded, plan=one_before) == ()
 
     def test_one_of_two_is_told_as_degraded(self):
-        """Case 55: a policy decides whether one tunnel is waited out or enough; both name it."""
+        """Case 55: the policy decides whether one tunnel is enough; both report it."""
         one_will_do = Verification(tunnels=TunnelPolicy.AT_LEAST_ONE)
         content = a_plan(decisions=Decisions(verification=one_will_do))
         few = self.green(self.successor(up=1))
@@ -491,7 +491,7 @@ class TestShortfalls:
         "exception", [PREFIX, "10.0.0.0/15", "10.1.0.0/17, 10.1.128.0/17"], ids=str
     )
     def test_an_excepted_prefix_is_not_asked_for(self, exception):
-        """What the playbook excepts by its own prefix, or inside it, is not waited for."""
+        """Destinations equal to an excepted prefix, or inside one, are not waited for."""
         listed = Exceptions(prefixes=tuple(exception.split(", ")))
         bare = (a_table(MAIN, propagates=NEW), ordinary_tables(NEW)[0])
 
@@ -502,25 +502,25 @@ class TestShortfalls:
         assert (lacking == ()) is (exception == PREFIX)
 
     def test_at_least_one_even_if_there_was_none(self):
-        """A connection without any tunnel before must prove itself all the same."""
+        """A connection without a tunnel UP before needs one now."""
         none_before = a_plan(before=a_survey(connections=(a_connection(up=0),)))
 
         assert "0 of 1" in self.lacking(self.green(self.successor(up=0)), plan=none_before)[0]
 
     def test_unless_it_is_excepted_by_name(self):
-        """A connection the playbook excepts is not asked for."""
+        """A connection that the playbook excepts is not required."""
         plan = a_plan(decisions=Decisions(exceptions=Exceptions(connections=(OLD_VPN,))))
 
         assert self.lacking(self.green(self.successor(up=0)), plan=plan) == ()
 
     def test_up_without_prefixes_is_not_enough(self):
-        """Case 56: a BGP device that advertises nothing is told so."""
+        """Case 56: a BGP device that advertises nothing is reported."""
         (line,) = self.lacking(self.green(self.successor(routes=0)))
 
         assert "advertises no prefixes" in line
 
     def test_a_static_connection_has_nothing_to_advertise(self):
-        """Where routes are written by hand, UP is all that is asked of a tunnel."""
+        """With static routing a tunnel only needs to be UP."""
         static = self.green(self.successor(prefixes=[PREFIX], routes=0))
 
         assert self.lacking(static) == ()
@@ -535,7 +535,7 @@ class TestShortfalls:
 
     @pytest.mark.parametrize(("up", "lacks"), [(0, 1), (1, 0)])
     def test_of_what_was_not_to_be_seen_before_step_7_one_tunnel_is_needed(self, up, lacks):
-        """A connection that the last look before the outage did not list must prove itself."""
+        """A connection that was not listed just before the outage needs a tunnel UP."""
         propagated = dict.fromkeys((MAIN, BOTH), frozenset({PREFIX}))
         unseen = journal_facts(baseline=Baseline(NOON, tunnels_up={}, propagated=propagated))
         now = self.green(self.successor(up=up))
@@ -544,7 +544,7 @@ class TestShortfalls:
         assert degraded(StepInput(a_plan(), FORWARD, now, unseen)) == ()
 
     def test_a_missing_prefix_is_named_with_its_table(self):
-        """Every prefix of before must be there again, table by table."""
+        """Every earlier prefix must be restored, table by table."""
         tables = (a_table(MAIN, propagates=NEW, learned=[PREFIX]), ordinary_tables(NEW)[0])
         bare = (a_table(MAIN, propagates=NEW), ordinary_tables(NEW)[0])
 
@@ -554,7 +554,7 @@ class TestShortfalls:
         )
 
     def test_a_way_back_asks_nothing_of_what_was_down_before(self):
-        """An old BGP connection without a tunnel before holds no rollback up, UP or not."""
+        """An old BGP connection without a tunnel before does not block a rollback, UP or not."""
         idle = a_plan(before=a_survey(connections=(a_connection(up=0),)))
         reading = Reading(
             NOON,
@@ -567,7 +567,7 @@ class TestShortfalls:
 
     @pytest.mark.parametrize(("up", "enough"), [(2, True), (1, True), (0, False)])
     def test_on_the_way_back_one_tunnel_will_do(self, up, enough):
-        """A rollback is not held up by an old tunnel that happens to be down; prefixes decide."""
+        """One old tunnel that is down does not block a rollback; prefixes decide."""
         reading = Reading(
             NOON,
             gateways=(a_gateway(),),
@@ -579,7 +579,7 @@ class TestShortfalls:
         assert (self.lacking(now, swap=BACK) == ()) is enough
 
     def test_on_the_way_back_nothing_need_be_advertised_now(self):
-        """Case 56: an old device that announces nothing at this moment holds no rollback up."""
+        """Case 56: an old device that advertises nothing now does not block a rollback."""
         reading = Reading(
             NOON,
             gateways=(a_gateway(),),
@@ -590,7 +590,7 @@ class TestShortfalls:
         assert self.lacking(snapshot_by_tag(reading, a_plan().migration), swap=BACK) == ()
 
     def test_old_telemetry_right_after_disabling_is_not_believed(self):
-        """On the way back UP may be a reading from before the old tunnels were disabled."""
+        """In a rollback UP may be a reading from before the old tunnels were disabled."""
         now = a_snapshot(begun=NOON + minutes(1))
         late = a_snapshot(begun=NOON + minutes(2))
         said = journal_facts(Confirmation.OLD_TUNNELS_DISABLED)
@@ -599,13 +599,15 @@ class TestShortfalls:
         assert self.lacking(late, swap=BACK, said=said) == ()
 
     def test_routes_of_a_stale_reading_are_not_believed(self):
-        """Routes from before our last change do not prove that traffic flows."""
+        """Routes from before the last change do not prove that traffic flows."""
         now = replace(self.green(), stale=frozenset({Propagation(MAIN, NEW)}))
 
-        assert self.lacking(now) == ("the routes in rtb-main are unknown: the last reading may be stale",)
+        assert self.lacking(now) == (
+            "the routes in rtb-main are unknown: the last reading may be stale",
+        )
 
     def test_a_gateway_that_is_not_attached_carries_nothing(self):
-        """Without the attachment nothing else matters."""
+        """Without the attachment nothing else is checked."""
         assert self.lacking(a_snapshot()) == ("vgw-new is detached",)
 
 
@@ -613,7 +615,7 @@ class TestDeleteClassic:
     FLOWING = a_snapshot(old="detached", new="attached", up=2)
 
     def test_deletes_the_old_connections_and_no_others(self):
-        """Case 69: connections go, customer gateways and the new side stay."""
+        """Case 69: connections are deleted; customer gateways and the new side stay."""
         archived = journal_facts(files=[OLD_VPN])
 
         assert changes(DeleteClassic(), self.FLOWING, said=archived) == [
@@ -621,12 +623,12 @@ class TestDeleteClassic:
         ]
 
     def test_never_deletes_what_is_not_archived(self):
-        """Case 70: a configuration is archived first; it vanishes with the connection."""
+        """Case 70: the configuration is archived first; it is lost with the connection."""
         assert changes(DeleteClassic(), self.FLOWING) == [ArchiveConfiguration(OLD_VPN)]
 
     @pytest.mark.parametrize(("minute", "kept"), [(1, NotYet), (2, Blocked)])
     def test_keeps_what_may_be_the_only_path(self, minute, kept):
-        """While the new tunnels are seen DOWN nothing is deleted, and no stale reading stops it."""
+        """While the new tunnels are DOWN nothing is deleted, but a stale reading does not block for good."""
         down = a_snapshot(old="detached", new="attached", begun=NOON + minutes(minute))
         said = journal_facts(files=[OLD_VPN], verified=NOON)
 
@@ -634,13 +636,13 @@ class TestDeleteClassic:
         assert isinstance(verdict(DeleteClassic(), down, said=said), kept)
 
     def test_what_is_being_deleted_is_not_kept_any_more(self):
-        """Once nothing is left to be kept, a tunnel that is seen DOWN stops nobody."""
+        """Once the old connections are deleted, a tunnel that is DOWN does not block."""
         down = a_snapshot(facts={Existence(OLD_VPN): ResourceState.DELETING})
 
         assert verdict(DeleteClassic(), down) == NotYet(f"{OLD_VPN} is deleting")
 
     def test_the_old_gateway_goes_only_when_it_is_free(self):
-        """The old gateway is deleted when it is on no VPC."""
+        """The old gateway is deleted once it is detached."""
         assert changes(DeleteOldGateway(), a_snapshot(old="detaching")) == []
         assert changes(DeleteOldGateway(), a_snapshot(old="detached")) == [
             DeleteVpnGateway(OLD, OLD)

@@ -1,4 +1,4 @@
-"""Green that holds: readings in a row, begun afresh, and tunnels that stayed UP through them."""
+"""Stable traffic: consecutive new readings, and tunnels that stayed UP in all of them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def deadline(readings: int = 3, **waits: timedelta) -> Decisions:
 
 
 def reading(at: datetime, *tunnels: TunnelReading) -> Snapshot:
-    """Build a look at the new side with *tunnels* and every route in place."""
+    """Return a snapshot of the new side with *tunnels* and all routes restored."""
     fresh = new_side(on=VPC)
     tags = fresh.connections[0].tags
     connection = msgspec.structs.replace(
@@ -54,7 +54,7 @@ def tunnel(number: int, *, up: bool = True, since: datetime = LONG_AGO) -> Tunne
 
 
 class Watcher:
-    """Looks again and again, as a run does."""
+    """Repeated readings, as in a run."""
 
     def __init__(self, decisions: Decisions) -> None:
         self.plan = a_plan(decisions=decisions)
@@ -62,7 +62,7 @@ class Watcher:
         self.at = NOON
 
     def looks(self, *tunnels: TunnelReading, after: timedelta = SECOND) -> bool:
-        """Take one more reading; tell whether green holds."""
+        """Take one more reading and return whether traffic is stable."""
         self.at += after
         now = reading(self.at, *tunnels)
         lacking = bool(missing_traffic(StepInput(self.plan, FORWARD, now, self.journal_facts)))
@@ -79,7 +79,7 @@ class Watcher:
 
 
 def test_green_takes_as_many_readings_in_a_row_as_the_playbook_asks():
-    """Case 59: the first UP proves nothing; a drop begins the count again."""
+    """Case 59: the first UP proves nothing; a drop restarts the count."""
     watcher = Watcher(deadline(3))
 
     assert [watcher.looks(tunnel(1)) for _ in range(2)] == [False, False]
@@ -88,7 +88,7 @@ def test_green_takes_as_many_readings_in_a_row_as_the_playbook_asks():
 
 
 def test_the_same_reading_twice_counts_once():
-    """Case 58: only a reading that was begun later than the last is a fresh one."""
+    """Case 58: only a reading that was begun later than the last one counts."""
     watcher = Watcher(deadline(2))
     watcher.looks(tunnel(1))
 
@@ -97,14 +97,14 @@ def test_the_same_reading_twice_counts_once():
 
 
 def test_green_has_to_last_as_well():
-    """Many quick readings are not enough before the steady time is over."""
+    """Many quick readings are not enough before the stable time is over."""
     watcher = Watcher(deadline(2, steady=timedelta(seconds=5)))
 
     assert [watcher.looks(tunnel(1)) for _ in range(6)] == [False] * 5 + [True]
 
 
 def test_a_flap_between_two_readings_is_noticed():
-    """UP both times, but changed in between: the tunnel was down, and the count begins again."""
+    """UP both times, but changed in between: the tunnel was down, and the count restarts."""
     watcher = Watcher(deadline(3))
     watcher.looks(tunnel(1))
     watcher.looks(tunnel(1))
@@ -115,7 +115,7 @@ def test_a_flap_between_two_readings_is_noticed():
 
 
 def test_a_flap_of_a_tunnel_to_spare_restarts_nothing():
-    """Where one tunnel is enough and one is steady, the other may come and go."""
+    """If one tunnel is enough and one is stable, the other may flap."""
     watcher = Watcher(deadline(3))
     watcher.looks(tunnel(1), tunnel(2))
     watcher.looks(tunnel(1), tunnel(2, since=NOON))
@@ -124,7 +124,7 @@ def test_a_flap_of_a_tunnel_to_spare_restarts_nothing():
 
 
 def test_where_both_are_needed_a_flap_of_one_restarts_the_count():
-    """A plan that wants as many as before wants each of them unbroken."""
+    """If as many tunnels as before are required, each of them must be stable."""
     wanting = deadline(3)
     both = replace_struct(wanting.verification, tunnels=TunnelPolicy.AS_BEFORE)
     watcher = Watcher(replace_struct(wanting, verification=both))
@@ -145,7 +145,7 @@ def test_two_tunnels_that_take_turns_are_not_one_that_holds():
 
 
 def test_each_tunnel_has_a_count_of_its_own():
-    """What the screen shows per tunnel: readings in a row, none for one that is down."""
+    """The count of a tunnel is its consecutive readings, none for one that is down."""
     watcher = Watcher(deadline(3))
     watcher.looks(tunnel(1), tunnel(2, up=False))
     watcher.looks(tunnel(1), tunnel(2))
@@ -157,7 +157,7 @@ def test_each_tunnel_has_a_count_of_its_own():
 
 
 def test_the_soak_is_counted_from_the_first_green_and_restarted_by_a_flap():
-    """Soaking is one stretch of green, as long as the plan asks."""
+    """The soak is one period of stable traffic, as long as the plan requires."""
     watcher = Watcher(deadline(2, soak=timedelta(seconds=3)))
 
     for up, done in [(1, 0), (1, 0), (0, 0), (1, 0), (1, 0), (1, 0), (1, 1)]:
@@ -166,5 +166,5 @@ def test_the_soak_is_counted_from_the_first_green_and_restarted_by_a_flap():
 
 
 def test_no_soak_is_over_at_once():
-    """Without a soak time nothing is waited for."""
+    """Without a soak time there is no wait."""
     assert is_soaked(a_plan(), NOTHING_TOLD)

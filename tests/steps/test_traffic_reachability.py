@@ -1,4 +1,4 @@
-"""Which destinations are waited for, taken by others, or altered beside the cutover."""
+"""Destinations that are waited for, changed externally, or altered besides the cutover."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STATIC = "192.168.0.0/16"
 
 
 def reached(tables, *, swap=FORWARD, plan=None, baseline=None, incomplete=False, **observation):
-    """Compare *tables* with those of the ordinary plan."""
+    """Return the comparison of *tables* with those of the ordinary plan."""
     plan = plan or a_plan()
     now = a_snapshot(old="detached", new="attached", tables=tables, **observation)
     return reachability(plan, swap, now, baseline or recorded_baseline(plan), incomplete=incomplete)
@@ -38,14 +38,14 @@ def lines(rows):
 
 
 class TestReach:
-    """Each destination that is not as before is waited for, taken, or altered."""
+    """Each destination that differs from before is waited for, taken, or altered."""
 
     def test_all_is_as_before(self):
-        """Where every table leads to the joining gateway nothing is left to tell."""
+        """If every table leads to the joining gateway nothing is reported."""
         assert reached(ordinary_tables(NEW)) == Reachability()
 
     def test_what_the_cutover_still_brings_is_waited_for(self):
-        """A static route that still points at the leaving gateway, a prefix not learned yet."""
+        """A static route to the leaving gateway and a prefix not propagated yet are waited for."""
         late = (a_table(BOTH, propagates=NEW, static={STATIC: OLD}), ordinary_tables(NEW)[1])
 
         assert reached(late) == Reachability(
@@ -56,7 +56,7 @@ class TestReach:
         )
 
     def test_a_route_that_others_moved_is_taken(self):
-        """A static route that points at neither gateway is another hand's."""
+        """A static route to neither gateway is an external change."""
         moved = (
             a_table(BOTH, propagates=NEW, learned=[PREFIX], static={STATIC: "eni-9"}),
             ordinary_tables(NEW)[1],
@@ -70,7 +70,7 @@ class TestReach:
         assert (found.waiting, found.altered) == ((), ())
 
     def test_a_new_route_inside_a_propagated_prefix_takes_its_part(self):
-        """A longer prefix that somebody wrote decides for its part, and the rest is as before."""
+        """A longer external prefix decides for its part, and the rest is as before."""
         part = (
             ordinary_tables(NEW)[0],
             a_table(MAIN, propagates=NEW, learned=[PREFIX], static={"10.1.1.0/24": "eni-9"}),
@@ -81,7 +81,7 @@ class TestReach:
         ]
 
     def test_propagation_that_others_switched_off_takes_what_it_brought(self):
-        """What a foreign hand keeps away is not waited for; static routes are not meant."""
+        """Propagated prefixes missing because of an external change are not waited for; static ones are."""
         off = (a_table(BOTH, static={STATIC: OLD}), ordinary_tables(NEW)[1])
 
         found = reached(off, foreign=[Propagation(BOTH, NEW)])
@@ -94,7 +94,7 @@ class TestReach:
         )
 
     def test_with_a_lost_connection_no_propagated_prefix_is_waited_for(self):
-        """Nobody knows which prefixes a connection brought that somebody deleted."""
+        """The prefixes of a deleted connection are unknown."""
         bare = (a_table(BOTH, propagates=NEW, static={STATIC: NEW}), ordinary_tables(NEW)[1])
 
         found = reached(bare, incomplete=True)
@@ -102,7 +102,7 @@ class TestReach:
         assert (len(found.taken), found.waiting) == (1, ())
 
     def test_other_paths_that_lead_elsewhere_now_are_altered(self):
-        """A path that never was ours is told if it led somewhere, and never waited for."""
+        """A changed route that never led to the gateway is reported, and never waited for."""
         mine, other = ordinary_tables(NEW)
         before = a_survey(
             route_tables=(
@@ -130,16 +130,14 @@ class TestReach:
         assert (found.waiting, found.taken) == ((), ())
 
     def test_propagation_that_is_not_seen_yet_is_waited_for_first(self):
-        """Until the setting shows, what it will bring says nothing."""
+        """Until propagation is visible, its routes are not compared."""
         off = (a_table(BOTH, static={STATIC: NEW}), ordinary_tables(NEW)[1])
 
-        assert reached(off).waiting == (
-            "propagation from vgw-new in rtb-both is not visible yet",
-        )
+        assert reached(off).waiting == ("propagation from vgw-new in rtb-both is not visible yet",)
 
     @pytest.mark.parametrize("fact", [RouteTarget(BOTH, STATIC), Propagation(BOTH, NEW)])
     def test_what_cannot_be_believed_is_waited_for(self, fact):
-        """A stale or unknown reading of a table judges none of its routes."""
+        """With a stale or unknown reading of a table none of its routes is compared."""
         stale = a_snapshot(old="detached", new="attached", tables=ordinary_tables(NEW))
         stale = replace(stale, stale=frozenset({fact}))
         doubt = ("the routes in rtb-both are unknown: the last reading may be stale",)
@@ -147,17 +145,19 @@ class TestReach:
         assert reachability(a_plan(), FORWARD, stale, recorded_baseline(a_plan())).waiting == doubt
 
     def test_an_unknown_route_is_not_judged(self):
-        """A route that may have been moved, or not, decides nothing."""
+        """A route whose target is in doubt is not compared."""
         found = reached(ordinary_tables(NEW), facts={RouteTarget(BOTH, STATIC): UNKNOWN})
 
-        assert found.waiting == ("the routes in rtb-both are unknown: the last reading may be stale",)
+        assert found.waiting == (
+            "the routes in rtb-both are unknown: the last reading may be stale",
+        )
 
     def test_a_table_that_is_gone_is_left_to_step_9(self):
-        """A table that somebody deleted is named where routes are restored, not here."""
+        """A deleted table is reported by step 9, not here."""
         assert reached(ordinary_tables(NEW)[1:]) == Reachability()
 
     def test_a_table_that_is_not_listed_for_now_is_not_judged(self):
-        """A table whose life is not known, and that no look shows, says nothing of its routes."""
+        """A table in an unknown state that is not listed is not compared."""
         hidden = {
             Existence(BOTH): UNKNOWN,
             Propagation(BOTH, NEW): Switch.ON,
@@ -168,7 +168,7 @@ class TestReach:
 
 
 class TestExcepted:
-    """A playbook leaves out what it names, as far as no longer prefix decides."""
+    """The playbook's exceptions apply unless a longer prefix decides."""
 
     @pytest.mark.parametrize(
         ("exceptions", "waited"),
@@ -182,7 +182,7 @@ class TestExcepted:
         ],
     )
     def test_an_exception_counts_like_a_route_of_its_length(self, exceptions, waited):
-        """Only an exception that is as long as the route, and holds all of it, excepts it."""
+        """An exception must be at least as long as the route and contain all of it."""
         plan = a_plan(decisions=Decisions(exceptions=Exceptions(prefixes=exceptions)))
         late = (
             a_table(BOTH, propagates=NEW, learned=[PREFIX], static={STATIC: OLD}),
@@ -192,7 +192,7 @@ class TestExcepted:
         assert len(reached(late, plan=plan).waiting) == waited
 
     def test_what_led_nowhere_before_needs_no_exception(self):
-        """A path that somebody has added since was decided by nothing before, and is not asked."""
+        """A destination added since had no route before, and is not required."""
         plan = a_plan(decisions=Decisions(exceptions=Exceptions(prefixes=("10.8.0.0/15",))))
         both, main = ordinary_tables(NEW)
         added = a_table(MAIN, propagates=NEW, learned=[PREFIX], static={"10.9.0.0/16": "eni-9"})
@@ -202,7 +202,7 @@ class TestExcepted:
         )
 
     def test_a_prefix_list_is_excepted_by_its_name(self):
-        """What is no network is excepted by its own name alone."""
+        """A prefix list is excepted only by its id."""
         before = a_survey(route_tables=(a_table(BOTH, static={"pl-1": OLD}),))
         still = (a_table(BOTH, static={"pl-1": OLD}),)
 

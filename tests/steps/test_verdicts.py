@@ -1,4 +1,4 @@
-"""What a step says: why it waits, why it stops and what a person can do, and what was lost."""
+"""Verdicts of steps: why a step waits or stops, what a person can do, and what was lost."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.builders import (
     our_tags,
     snapshot_by_tag,
 )
-from vpnmigrate.commands import aws, cli
+from vpnmigrate.errors.commands import aws, cli
 from vpnmigrate.model.decisions import Decisions, TestVpc
 from vpnmigrate.model.ec2 import Attachment, ResourceState, Role, VpcId, VpcRecord, VpnGatewayId
 from vpnmigrate.model.facts import AttachmentOf, Claim, Existence, Propagation
@@ -72,7 +72,7 @@ STRANGE = replace(
 
 
 def but(fact, value, base=None):
-    """Give an ordinary look, or *base*, but for one fact."""
+    """Return an ordinary snapshot, or *base*, with one fact changed."""
     base = base or a_snapshot()
     return replace(base, facts={**base.facts, fact: value})
 
@@ -202,9 +202,7 @@ SAID = [
         but(AttachmentOf(NEW, OTHER), Attachment.ATTACHED),
         NOTHING_TOLD,
         Blocked(
-            (
-                "vgw-new is attached to vpc-2: it cannot replace vgw-old, which stays attached"
-            ),
+            ("vgw-new is attached to vpc-2: it cannot replace vgw-old, which stays attached"),
             (
                 "correct that, then try again; to see the status of the run:",
                 cli("status", "mig-20260301-abc123"),
@@ -327,7 +325,11 @@ SAID = [
         ),
         NOTHING_TOLD,
         Lost(
-            (("the route 10.9.0.0/16 in rtb-main: its target was set outside this run to vgw-old, which is detached"),)
+            (
+                (
+                    "the route 10.9.0.0/16 in rtb-main: its target was set outside this run to vgw-old, which is detached"
+                ),
+            )
         ),
     ),
     (
@@ -421,12 +423,12 @@ SAID = [
 
 @pytest.mark.parametrize(("step", "swap", "now", "said", "verdict"), SAID)
 def test_a_step_says_why(step, swap, now, said, verdict):
-    """Whatever a step waits for, stops at or loses is told by name, with what a person can do."""
+    """A verdict names what a step waits for, stops at or lost, with what a person can do."""
     assert step.verify(StepInput(a_plan(), swap, now, said)) == verdict
 
 
 def test_a_test_vpc_says_what_is_left_of_it():
-    """Built or coming down, what stands in the way is named."""
+    """During creation and removal of the test VPC the verdict names what is missing."""
     passed = journal_facts(Confirmation.TEST_PASSED)
     left = NotYet(
         "vpc-test still exists; delete other resources in the test VPC first",
@@ -440,7 +442,7 @@ def test_a_test_vpc_says_what_is_left_of_it():
 
 
 def test_a_route_of_another_vpc_is_not_ours_to_name():
-    """A black hole that another VPC holds was not left behind by this cutover."""
+    """A black hole in another VPC is not reported."""
     elsewhere = a_table("rtb-far", vpc=OTHER, static={"10.9.0.0/16": OLD})
     now = swapped((*ordinary_tables(NEW), elsewhere))
 
@@ -448,7 +450,7 @@ def test_a_route_of_another_vpc_is_not_ours_to_name():
 
 
 def test_a_copy_of_our_tags_stops_what_creates():
-    """Which of two is a stranger's nobody knows: a person has to take the tags off one."""
+    """It is unknown which of two duplicates is this run's: a person must remove the tags from one."""
     owned = Ownership({GATEWAY_ROLE: NEW}, twins=((Role(GATEWAY_ROLE), "vgw-copy"),))
     now = replace(a_snapshot(), owned=owned)
     blocked = Blocked(
@@ -464,12 +466,12 @@ def test_a_copy_of_our_tags_stops_what_creates():
 
 
 def test_a_clean_up_that_finds_nothing_has_lost_nothing():
-    """Where nothing carries our tags there is nothing to name."""
+    """Without further resources with this run's tags nothing is reported."""
     assert RemoveGateway().verify(StepInput(a_plan(), BACK, EMPTY, NOTHING_TOLD)) == Met()
     assert RemoveConnections().verify(StepInput(a_plan(), BACK, EMPTY, NOTHING_TOLD)) == Met()
 
 
 def test_a_gateway_that_is_not_there_yet_goes_by_its_role():
-    """Before step 2 the new gateway has a name all the same, for messages."""
+    """Before step 2 messages use the role's name for the new gateway."""
     assert str(new_gateway(EMPTY)) == "gateway"
     assert new_gateway(a_snapshot()) == NEW

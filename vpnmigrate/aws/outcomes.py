@@ -253,9 +253,7 @@ REFUSALS: Final = (
     ),
     _rule(
         "InvalidParameterValue",
-        Permanent(
-            "the route was deleted outside this run: create it again if it is still needed"
-        ),
+        Permanent("the route was deleted outside this run: create it again if it is still needed"),
         calls=("ReplaceRoute",),
         saying=("no route defined",),
     ),

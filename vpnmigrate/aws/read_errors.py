@@ -17,7 +17,6 @@ from vpnmigrate.aws.errors import (
     is_denial,
     is_throttle,
 )
-from vpnmigrate.commands import aws
 from vpnmigrate.errors import (
     AwsError,
     AwsUnreadableError,
@@ -26,6 +25,7 @@ from vpnmigrate.errors import (
     NotFoundError,
     UnreachableError,
 )
+from vpnmigrate.errors.commands import aws
 
 RENEW: Final = "renew the credentials (aws sso login, or as usual) and check this machine's clock"
 

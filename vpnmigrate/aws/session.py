@@ -18,9 +18,9 @@ from vpnmigrate.aws.allowance import ANSWER_BYTES
 from vpnmigrate.aws.answers import watch_answers
 from vpnmigrate.aws.bounded_http import bound
 from vpnmigrate.aws.request_hooks import PROGRAM, install_send_guard, mark_calls
-from vpnmigrate.commands import aws
 from vpnmigrate.engine.ports import Credentials, Renewal
 from vpnmigrate.errors import NoCredentialsError, UsageError
+from vpnmigrate.errors.commands import aws
 
 if TYPE_CHECKING:
     import boto3

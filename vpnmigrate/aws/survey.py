@@ -18,9 +18,9 @@ from vpnmigrate.aws.parse import (
 )
 from vpnmigrate.aws.read_errors import translate_errors
 from vpnmigrate.aws.session import ClientSource
-from vpnmigrate.commands import aws
 from vpnmigrate.engine.ports import Identity
 from vpnmigrate.errors import AwsError, NotFoundError, RefusedError
+from vpnmigrate.errors.commands import aws
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.ec2 import AccountId, GatewayRecord, VpcId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.survey import (

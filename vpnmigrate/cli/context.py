@@ -11,7 +11,7 @@ import typer
 from vpnmigrate.cli.dependencies import Dependencies, RealDependencies, redaction_in
 from vpnmigrate.cli.invocation import remember
 from vpnmigrate.cli.options import OutputOptions, RunDirectoryOptions
-from vpnmigrate.commands import Invocation
+from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.local.run_directory import Runs
 from vpnmigrate.local.settings import Settings, settings_of
 from vpnmigrate.model.redaction import Redaction

@@ -18,7 +18,6 @@ import vpnmigrate
 from vpnmigrate.cli.account_reader import account_reader
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.options import AwsOptions
-from vpnmigrate.commands import cli
 from vpnmigrate.errors import (
     BundleDamagedError,
     MalformedFileError,
@@ -26,6 +25,7 @@ from vpnmigrate.errors import (
     UsageError,
     VpnMigrateError,
 )
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.chain import JournalContents, JournalHead, read_chain
 from vpnmigrate.journal.history import made_by, plans_of

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from vpnmigrate.commands import Command, Invocation, option
+from vpnmigrate.errors.commands import Command, Invocation, option
 from vpnmigrate.local.settings import CLOCK_VARIABLE, HOME_VARIABLE
 from vpnmigrate.report.errors import RepeatableCommand
 

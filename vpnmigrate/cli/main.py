@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from vpnmigrate.commands import Command, cli
 from vpnmigrate.errors import Exit, InterruptedRunError, UsageError, VpnMigrateError
+from vpnmigrate.errors.commands import Command, cli
 
 if TYPE_CHECKING:
     from vpnmigrate.cli.dependencies import Dependencies

@@ -11,8 +11,8 @@ from vpnmigrate.cli.dependencies import new_holder
 from vpnmigrate.cli.options import PromptOptions
 from vpnmigrate.cli.run_selection import SelectedRun, by_id, by_plan_or_id
 from vpnmigrate.cli.run_session import ActiveRun, RunOptions, run_session
-from vpnmigrate.commands import cli, options
 from vpnmigrate.errors import HeldError, RefusedError, UsageError
+from vpnmigrate.errors.commands import cli, options
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.records import FinalizeRequested
 from vpnmigrate.journal.run_clock import run_clock

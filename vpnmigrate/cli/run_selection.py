@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vpnmigrate.cli.context import CommandContext
-from vpnmigrate.commands import cli
 from vpnmigrate.errors import RefusedError
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.documents import (

@@ -24,7 +24,6 @@ from vpnmigrate.cli.run_status import (
 )
 from vpnmigrate.cli.signals import SignalHandler, handle_signals
 from vpnmigrate.cli.watch import can_draw
-from vpnmigrate.commands import cli
 from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, unattended
 from vpnmigrate.engine.commit_confirm import CommitConfirm
 from vpnmigrate.engine.context import ClaimHolder
@@ -35,6 +34,7 @@ from vpnmigrate.engine.recorder import evidence_of
 from vpnmigrate.engine.runner import Runner, RunPorts
 from vpnmigrate.engine.traffic_watch import NoProbes
 from vpnmigrate.errors import MalformedFileError, UsageError, VpnMigrateError, WrongAccountError
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.records import (
     Approved,

@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from vpnmigrate.cli.context import CommandContext
-from vpnmigrate.commands import Invocation
 from vpnmigrate.errors import HeldByOthersError, VpnMigrateError
+from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.records import Entry
 from vpnmigrate.journal.run_clock import run_clock

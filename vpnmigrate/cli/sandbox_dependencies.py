@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 from vpnmigrate.aws.session import ClientSource
 from vpnmigrate.cli.dependencies import RealDependencies
 from vpnmigrate.cli.options import AwsOptions, PromptOptions
-from vpnmigrate.commands import cli
 from vpnmigrate.engine.call_limits import DirectCalls
 from vpnmigrate.engine.ports import Calls, NetworkPaths, NoNetworkPaths, Operator, Probes, Watchdog
 from vpnmigrate.engine.traffic_watch import NoProbes
 from vpnmigrate.errors import RefusedError, UnreachableError, UsageError
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.local.lock import this_process
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.settings import CLOCK_VARIABLE

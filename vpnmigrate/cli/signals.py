@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from vpnmigrate.commands import Command, cli
 from vpnmigrate.errors import Exit
+from vpnmigrate.errors.commands import Command, cli
 from vpnmigrate.report.console import MessageOutput
 from vpnmigrate.report.text import command
 
@@ -62,7 +62,7 @@ class SignalHandler:
     def _show_resume_command(self) -> None:
         resume = self._resume()
         if resume is not None:
-            self._console.print_line(command(resume, first="  resume:   "))
+            self._console.print_line(command(resume, first="  next:     "))
 
 
 @contextmanager

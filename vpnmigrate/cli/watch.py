@@ -10,8 +10,8 @@ from typing import Protocol
 
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.run_status import status_view_of, status_views
-from vpnmigrate.commands import cli
 from vpnmigrate.errors import Exit, InterruptedRunError, UsageError
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal.exit_code import exit_code_of_run
 from vpnmigrate.journal.records import Entry
 from vpnmigrate.journal.run_clock import run_clock

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from vpnmigrate.commands import Command, options
 from vpnmigrate.engine.context import RunContext
 from vpnmigrate.errors import HeldError, RefusedError
+from vpnmigrate.errors.commands import Command, options
 from vpnmigrate.journal.records import Adopted, AdoptionAsked
 from vpnmigrate.model.ec2 import Role
 from vpnmigrate.model.snapshot import Reading

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from vpnmigrate.commands import cli
 from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.gates.host import own_path
 from vpnmigrate.engine.ports import Credentials, NetworkPath, Renewal, Watchdog
 from vpnmigrate.errors import RefusedError
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.records import Armed, ConfirmRequested, Entry, WatchdogMissed
 from vpnmigrate.model.approval import RehearsalResult

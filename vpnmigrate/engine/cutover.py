@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from vpnmigrate.commands import cli
 from vpnmigrate.engine import gates
 from vpnmigrate.engine.commit_confirm import CommitConfirmControl
 from vpnmigrate.engine.context import RunContext
@@ -18,6 +17,7 @@ from vpnmigrate.engine.preconditions import require_direct_connect_known, requir
 from vpnmigrate.engine.step_loop import StepLoop
 from vpnmigrate.engine.traffic_watch import ProbeWatch
 from vpnmigrate.errors import HeldError, NotVerifiedError
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal import Traffic
 from vpnmigrate.journal.records import BaselineTaken, Forced, GatesSeen
 from vpnmigrate.model.approval import RehearsalResult

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from vpnmigrate.commands import cli
 from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.ports import Attendance
 from vpnmigrate.errors import StepError
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal.records import Answered, Intended
 from vpnmigrate.model.changes import AwsChange, Creation, OperatorTask
 from vpnmigrate.model.changes.base import CallTags, Later, Outcome

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from vpnmigrate.commands import cli
 from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.execute import ChangeExecutor
 from vpnmigrate.engine.ports import StopRequest
 from vpnmigrate.errors import HeldError, InterruptedRunError
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal.records import Answered, OperatorConfirmed
 from vpnmigrate.model.changes import AskOperator, OperatorTask, RunTest
 from vpnmigrate.model.changes.base import Performed

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from vpnmigrate.commands import Command, cli
 from vpnmigrate.engine.call_limits import SLOW
 from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.operator_tasks import OperatorTasks
 from vpnmigrate.engine.ports import Attend, InFlight
 from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.errors import HeldError, RollbackRequestedError
+from vpnmigrate.errors.commands import Command, cli
 from vpnmigrate.journal.orders import Pause, RollBack, StopRun, apply_order
 from vpnmigrate.journal.records import ClockMoved, Noted
 from vpnmigrate.model.clock import Clock, moment

@@ -12,7 +12,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from vpnmigrate.commands import Advice, aws, cli
 from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.gates import host
 from vpnmigrate.engine.ports import Identity
@@ -23,6 +22,7 @@ from vpnmigrate.errors import (
     DriftError,
     WrongAccountError,
 )
+from vpnmigrate.errors.commands import Advice, aws, cli
 from vpnmigrate.journal.records import Noted
 from vpnmigrate.model.decisions import DirectConnectAssumption
 from vpnmigrate.model.ec2 import ResourceState, Tag, VpnGatewayId

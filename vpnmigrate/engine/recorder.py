@@ -10,7 +10,6 @@ from operator import attrgetter
 
 from msgspec.structs import replace
 
-from vpnmigrate.commands import Command
 from vpnmigrate.engine.ports import Journal, Observer
 from vpnmigrate.errors import (
     HeldError,
@@ -20,6 +19,7 @@ from vpnmigrate.errors import (
     StepError,
     VpnMigrateError,
 )
+from vpnmigrate.errors.commands import Command
 from vpnmigrate.journal import RunState, replay, resume_command
 from vpnmigrate.journal.records import Adopted, ExternalChange, Failed, Held, Interrupted, Record
 from vpnmigrate.journal.run_clock import gaps_in, latest

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from vpnmigrate.commands import cli
 from vpnmigrate.engine.adoption import AdoptionControl
 from vpnmigrate.engine.call_limits import DirectCalls, LimitedEc2, LimitedPaths
 from vpnmigrate.engine.commit_confirm import CommitConfirm, CommitConfirmControl
@@ -42,6 +41,7 @@ from vpnmigrate.errors import (
     StepError,
     VpnMigrateError,
 )
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.records import DirectionTaken, Finished
 from vpnmigrate.model.clock import Clock

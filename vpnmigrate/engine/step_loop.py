@@ -13,7 +13,6 @@ from typing import TypeVar
 
 from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_type
 
-from vpnmigrate.commands import cli
 from vpnmigrate.engine.adoption import AdoptionControl
 from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.execute import ChangeExecutor, ChangeResult
@@ -30,6 +29,7 @@ from vpnmigrate.errors import (
     HeldError,
     StepError,
 )
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal.records import ExternalChange, OutageBegan, StepBegun, StepSettled
 from vpnmigrate.model.changes import AwsChange, DetachVpnGateway, OperatorTask
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused

@@ -16,8 +16,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from vpnmigrate.commands import cli
 from vpnmigrate.errors import JournalDamagedError, JournalError
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal.records import JOURNAL_FORMAT, Entry, Record
 from vpnmigrate.model.decoding import fault_of
 

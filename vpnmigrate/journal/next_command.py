@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from vpnmigrate.commands import Command, cli, options
+from vpnmigrate.errors.commands import Command, cli, options
 from vpnmigrate.journal.state import Hold, RunState, RunStatus
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.ec2 import VpnConnectionId

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from vpnmigrate.commands import Invocation
+from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.changes import Change
 from vpnmigrate.model.changes.base import Outcome

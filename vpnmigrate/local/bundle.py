@@ -17,8 +17,8 @@ from typing import Final
 
 import msgspec
 
-from vpnmigrate.commands import cli
 from vpnmigrate.errors import BundleDamagedError, MalformedFileError
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.model.decoding import fault_of
 
 BUNDLE_FORMAT = 1

@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 
 import vpnmigrate
-from vpnmigrate.commands import cli
 from vpnmigrate.errors import (
     MalformedFileError,
     PlanEditedError,
@@ -21,6 +20,7 @@ from vpnmigrate.errors import (
     UsageError,
     VpnMigrateError,
 )
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.local.private_files import write_output
 from vpnmigrate.model.approval import APPROVAL_FORMAT, Approval
 from vpnmigrate.model.decoding import fault_of

@@ -24,8 +24,8 @@ from typing import Protocol, Self
 
 import msgspec
 
-from vpnmigrate.commands import Advice, cli, option
 from vpnmigrate.errors import JournalDamagedError, JournalError, TakenOverError, VpnMigrateError
+from vpnmigrate.errors.commands import Advice, cli, option
 from vpnmigrate.journal.chain import JournalContents, JournalHead, lines_of, read_chain
 from vpnmigrate.journal.records import Entry, Record
 from vpnmigrate.journal.run_clock import run_clock, stamped

@@ -23,8 +23,8 @@ from typing import Final
 import msgspec
 from filelock import FileLock, Timeout
 
-from vpnmigrate.commands import cli
 from vpnmigrate.errors import LockedError, TakenOverError, VpnMigrateError
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.local.private_files import FILE_MODE, open_to_append, write_whole
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import Clock, moment, span

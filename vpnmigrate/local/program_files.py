@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from vpnmigrate.commands import cli
 from vpnmigrate.errors import RefusedError, UsageError
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.programs import commands_of, name_fault
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import msgspec
 
-from vpnmigrate.commands import cli
 from vpnmigrate.errors import MalformedFileError, VpnMigrateError
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.local.private_files import make_folder, write_whole
 from vpnmigrate.model.approval import REHEARSED_FORMAT, RehearsalResult
 from vpnmigrate.model.decoding import fault_of

@@ -32,8 +32,8 @@ from typing import Final
 
 import msgspec
 
-from vpnmigrate.commands import Command, cli
 from vpnmigrate.errors import MalformedFileError, RefusedError, UsageError, VpnMigrateError
+from vpnmigrate.errors.commands import Command, cli
 from vpnmigrate.local.private_files import FOLDER_MODE, make_folder, sync_folder, write_whole
 from vpnmigrate.model.decoding import fault_of
 from vpnmigrate.model.plan import Plan

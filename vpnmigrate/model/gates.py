@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from vpnmigrate.commands import Advice
+from vpnmigrate.errors.commands import Advice
 
 
 class Milestone(StrEnum):

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from vpnmigrate.commands import cli
 from vpnmigrate.errors import RefusedError
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.plan import Plan
 

@@ -13,8 +13,8 @@ from functools import lru_cache
 from msgspec import Struct
 from msgspec.structs import replace
 
-from vpnmigrate.commands import Advice
 from vpnmigrate.errors import RefusedError
+from vpnmigrate.errors.commands import Advice
 from vpnmigrate.model.changes import ArchiveConfiguration, AskOperator, Change, RunTest
 from vpnmigrate.model.ec2 import (
     ConnectionRecord,

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Protocol, TextIO
 
-from vpnmigrate.commands import cli
 from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.model.redaction import Redaction
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from vpnmigrate.commands import cli
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.model.clock import span
 from vpnmigrate.report.text import WIDTH, command, hanging, wrapped
 

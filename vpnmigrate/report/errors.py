@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vpnmigrate.commands import Advice, Command, Invocation, cli, commands_in, one_line, option
 from vpnmigrate.errors import (
     ClaimedError,
     DriftError,
@@ -18,6 +17,15 @@ from vpnmigrate.errors import (
     StepError,
     TakenOverError,
     VpnMigrateError,
+)
+from vpnmigrate.errors.commands import (
+    Advice,
+    Command,
+    Invocation,
+    cli,
+    commands_in,
+    one_line,
+    option,
 )
 from vpnmigrate.journal.exit_code import exit_code
 from vpnmigrate.model.plan import Finding

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from vpnmigrate.commands import Advice, Invocation, one_line
+from vpnmigrate.errors.commands import Advice, Invocation, one_line
 from vpnmigrate.journal import accept_command
 from vpnmigrate.journal.records import (
     Accepted,

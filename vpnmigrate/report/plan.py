@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import asdict, replace
 
-from vpnmigrate.commands import Advice, Command, Invocation, cli
+from vpnmigrate.errors.commands import Advice, Command, Invocation, cli
 from vpnmigrate.model.changes import AskOperator, Change
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.decisions import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-from vpnmigrate.commands import Invocation
+from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.records import (
     AbortAsked,

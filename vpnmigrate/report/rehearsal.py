@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from vpnmigrate.commands import Command
+from vpnmigrate.errors.commands import Command
 from vpnmigrate.model.clock import span
 from vpnmigrate.rehearsal.rehearse import Rehearsal, RehearsalRun
 from vpnmigrate.rehearsal.with_faults import DurationSpread, FaultedRehearsal, FaultedTrial

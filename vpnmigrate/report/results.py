@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace as altered
 
-from vpnmigrate.commands import Advice, Command, cli, quoted
+from vpnmigrate.errors.commands import Advice, Command, cli, quoted
 from vpnmigrate.journal import Intent, RunState
 from vpnmigrate.journal.orders import pause_extends_outage
 from vpnmigrate.journal.records import OrderVerb, Record

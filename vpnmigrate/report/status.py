@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace as altered
 
-from vpnmigrate.commands import Advice, Command, Invocation, cli
+from vpnmigrate.errors.commands import Advice, Command, Invocation, cli
 from vpnmigrate.journal import Hold, OperatorOrder, RunState, Traffic, accept_command, next_command
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.approval import Approval

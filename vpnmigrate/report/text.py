@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from vpnmigrate.commands import Advice, Command, Invocation, cli, tokens
+from vpnmigrate.errors.commands import Advice, Command, Invocation, cli, tokens
 from vpnmigrate.model.redaction import without_key_elements
 
 WIDTH = 80

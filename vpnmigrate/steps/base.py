@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from msgspec import Struct
 
-from vpnmigrate.commands import Advice
+from vpnmigrate.errors.commands import Advice
 from vpnmigrate.model.changes import Change
 from vpnmigrate.model.facts import UNKNOWN, Fact, Value
 from vpnmigrate.model.plan import Phase, Plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
-from vpnmigrate.commands import cli
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.model.changes import DisablePropagation
 from vpnmigrate.model.ec2 import Attachment, RouteTableId
 from vpnmigrate.model.facts import Propagation, Switch

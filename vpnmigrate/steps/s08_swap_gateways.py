@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
-from vpnmigrate.commands import Command, aws
+from vpnmigrate.errors.commands import Command, aws
 from vpnmigrate.model.changes import AttachVpnGateway, DetachVpnGateway
 from vpnmigrate.model.ec2 import Attachment, ResourceState, VpcId, VpnGatewayId
 from vpnmigrate.model.facts import AttachmentOf, EdgeAssociation, Switch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from vpnmigrate.commands import aws, cli, option
+from vpnmigrate.errors.commands import aws, cli, option
 from vpnmigrate.model.changes import Tags
 from vpnmigrate.model.ec2 import ResourceState, Role
 from vpnmigrate.model.plan import Plan

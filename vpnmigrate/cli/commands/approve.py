@@ -18,7 +18,7 @@ from vpnmigrate.cli.options import (
     RunDirectoryOptions,
 )
 from vpnmigrate.cli.run_actions import require_yes
-from vpnmigrate.commands import cli, option
+from vpnmigrate.errors.commands import cli, option
 from vpnmigrate.local.documents import load_plan, save_approval
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.ec2 import AccountId

@@ -9,8 +9,8 @@ import typer
 from vpnmigrate.cli.context import CommandContext, command_context
 from vpnmigrate.cli.options import OutputOptions, RunDirectoryOptions, RunId
 from vpnmigrate.cli.run_status import status_view_of
-from vpnmigrate.commands import cli
 from vpnmigrate.errors import UsageError
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.local.inbox import DoneMessage, Inbox
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.report import results

@@ -11,8 +11,8 @@ import typer
 from vpnmigrate.cli.context import CommandContext, command_context
 from vpnmigrate.cli.options import OutputOptions, RunDirectoryOptions, RunId
 from vpnmigrate.cli.run_status import status_view_of
-from vpnmigrate.commands import Command, cli
 from vpnmigrate.errors import LockedError, RefusedError, UsageError
+from vpnmigrate.errors.commands import Command, cli
 from vpnmigrate.journal.orders import answer_to, refusal_reason
 from vpnmigrate.journal.records import OrderDeclined, OrderVerb, Record
 from vpnmigrate.local.inbox import (

@@ -16,9 +16,9 @@ from vpnmigrate.cli.account_reader import account_reader
 from vpnmigrate.cli.context import CommandContext, command_context
 from vpnmigrate.cli.options import AwsOptions, OutputOptions, RunDirectoryOptions, runs
 from vpnmigrate.cli.run_selection import require_replannable
-from vpnmigrate.commands import Advice, cli
 from vpnmigrate.engine.recorder import built_by
 from vpnmigrate.errors import RefusedError, UsageError
+from vpnmigrate.errors.commands import Advice, cli
 from vpnmigrate.journal import replay
 from vpnmigrate.local.documents import load_plan_in_force, load_playbook, save_plan
 from vpnmigrate.local.journal_file import read_journal

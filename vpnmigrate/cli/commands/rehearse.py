@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from vpnmigrate import __version__
 from vpnmigrate.cli.context import command_context
 from vpnmigrate.cli.options import OutputOptions, PlanFile, RunDirectoryOptions
-from vpnmigrate.commands import cli
 from vpnmigrate.errors import Exit
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.local.documents import load_plan
 from vpnmigrate.local.rehearsals import Rehearsals
 from vpnmigrate.model.approval import RehearsalResult

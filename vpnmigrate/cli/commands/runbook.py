@@ -10,8 +10,8 @@ import typer
 
 from vpnmigrate.cli.context import command_context
 from vpnmigrate.cli.options import OutputOptions, PlanFile, RunDirectoryOptions
-from vpnmigrate.commands import Invocation, cli
 from vpnmigrate.errors import RefusedError, UsageError
+from vpnmigrate.errors.commands import Invocation, cli
 from vpnmigrate.local.documents import load_plan, save_text
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.rehearsal.rehearse import rehearse

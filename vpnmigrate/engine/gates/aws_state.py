@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vpnmigrate.commands import cli
 from vpnmigrate.engine.gates.base import (
     GateContext,
     RollbackTrial,
@@ -13,6 +12,7 @@ from vpnmigrate.engine.gates.base import (
     unknown,
     unless,
 )
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.model.ec2 import Attachment, ResourceState, VpnConnectionId
 from vpnmigrate.model.facts import UNKNOWN, attachment_text
 from vpnmigrate.model.gates import Gate, GateResult

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from vpnmigrate.commands import Advice, Command
 from vpnmigrate.engine.ports import Identity, NetworkPath
+from vpnmigrate.errors.commands import Advice, Command
 from vpnmigrate.model.approval import Approval, RehearsalResult
 from vpnmigrate.model.gates import UNFORCEABLE, Force, Gate, GateResult, GateVerdict
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from vpnmigrate.commands import Advice, cli
 from vpnmigrate.engine.gates.base import GateContext, failed, passed, unknown
 from vpnmigrate.engine.ports import HookResult
+from vpnmigrate.errors.commands import Advice, cli
 from vpnmigrate.model.decisions import HookMoment, Window
 from vpnmigrate.model.gates import Gate, GateResult
 from vpnmigrate.model.plan import Plan

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from vpnmigrate.commands import aws
 from vpnmigrate.engine.gates.base import unless
+from vpnmigrate.errors.commands import aws
 from vpnmigrate.model.ec2 import ResourceState
 from vpnmigrate.model.gates import Gate, GateResult
 from vpnmigrate.model.plan import Plan, connection_role

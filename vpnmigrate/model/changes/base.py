@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from msgspec import Struct
 
-from vpnmigrate.commands import Advice
+from vpnmigrate.errors.commands import Advice
 from vpnmigrate.model.ec2 import MigrationId, ResourceState, Role
 from vpnmigrate.model.facts import Existence, Fact, Value
 

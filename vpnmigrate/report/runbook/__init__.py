@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from vpnmigrate.commands import Invocation
+from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.windows import ExpectedDurations, back_out_deadline, latest_start

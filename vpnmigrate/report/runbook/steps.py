@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from vpnmigrate.commands import options
+from vpnmigrate.errors.commands import options
 from vpnmigrate.journal.timing import StepTiming
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Phase, Plan, PlannedStep

@@ -11,8 +11,8 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from vpnmigrate.commands import cli
 from vpnmigrate.errors import UnreachableError, UsageError, VpnMigrateError
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.model.clock import Clock, Stamp, stamp_of
 
 PREFIX = "/_sandbox/"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from vpnmigrate.commands import Invocation, quoted
+from vpnmigrate.errors.commands import Invocation, quoted
 from vpnmigrate.model.changes import AskOperator, DetachVpnGateway, DisablePropagation, RunTest
 from vpnmigrate.model.decisions import KeyMode
 from vpnmigrate.model.ec2 import Role

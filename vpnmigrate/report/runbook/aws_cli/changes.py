@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from vpnmigrate.commands import quoted
+from vpnmigrate.errors.commands import quoted
 from vpnmigrate.model.changes import (
     AddStaticPrefix,
     ArchiveConfiguration,

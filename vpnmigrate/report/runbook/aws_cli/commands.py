@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from vpnmigrate.commands import quoted
+from vpnmigrate.errors.commands import quoted
 from vpnmigrate.model.changes.requests import Request
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import (

@@ -33,7 +33,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import ClassVar
 
-from vpnmigrate.commands import Advice, one_line
+from vpnmigrate.errors.commands import Advice, one_line
 
 
 class Exit(IntEnum):
