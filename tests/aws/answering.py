@@ -41,10 +41,10 @@ def _models() -> Loader:
 
 
 class Answering:
-    """Answers each operation with what the table has, several in turn; remembers what was asked.
+    """Answers each operation from a table, several answers in turn, and records the calls.
 
-    What the table does not say is as AWS says it: lists are there and empty, and so is a quota.
-    The last answer of several stays.
+    An operation without an entry has AWS's default answer: empty lists, and an empty quota.
+    The last answer of several is repeated.
     """
 
     def __init__(self, answers: Mapping[str, Answer | list[Answer]] | None = None) -> None:

@@ -39,7 +39,7 @@ DEVICE = "Cisco Systems, Inc./CSRv AMI/IOS 12.4+"
 
 
 def everything(account: Account, world: World) -> Iterator[str]:
-    """Do everything that handles keys, and return all its output as text."""
+    """Yield the output of everything that handles keys, as text."""
     survey = account.survey(OLD)
     yield repr(survey)
     yield msgspec.json.encode(survey).decode()
@@ -72,7 +72,7 @@ def everything(account: Account, world: World) -> Iterator[str]:
     yield repr([vars(account), os.environ, sys.argv])
 
 
-def said(account: Account, world: World) -> str:
+def output_of(account: Account, world: World) -> str:
     """Return all output, including the whole traceback of an error."""
     pieces: list[str] = []
     try:
@@ -94,7 +94,7 @@ def test_nothing_says_a_key(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     account = Account(Clients(lambda: session_for(world)), VirtualClock(), vault)
 
     with caplog.at_level(logging.DEBUG):
-        text = said(account, world) + caplog.text
+        text = output_of(account, world) + caplog.text
 
     assert "Traceback" not in text
     assert [key for key in world.keys if key in text] == []
@@ -128,7 +128,7 @@ def test_no_failure_says_a_key(tmp_path, caplog, action, kind):
     account = Account(clients, VirtualClock(), Vault(tmp_path / "devices"))
 
     with caplog.at_level(logging.DEBUG):
-        text = said(account, world) + caplog.text
+        text = output_of(account, world) + caplog.text
 
     assert [key for key in world.keys if key in text] == []
 
@@ -146,7 +146,7 @@ def test_a_key_that_ec2_quotes_is_not_said(tmp_path, caplog):
     account = Account(clients, VirtualClock(), Vault(tmp_path / "devices"))
 
     with caplog.at_level(logging.DEBUG):
-        text = said(account, world) + caplog.text
+        text = output_of(account, world) + caplog.text
 
     assert "[key withheld] and [key withheld] are bad." in text
     assert [key for key in world.keys if key in text] == []

@@ -272,10 +272,10 @@ class TestAChange:
 
     @pytest.mark.parametrize("nth", [1, 2])
     def test_that_was_not_sent_in_time_is_never_sent(self, nth: int) -> None:
-        """A connection that stands only after the run gave the call up carries no request.
+        """A connection that is opened after the call was abandoned sends no request.
 
-        Here whoever is asked holds the call up, as credentials or a slow name would: before the
-        connection is made, or when it stands.
+        Here the send guard blocks the call, as credentials or a slow name resolution would: before
+        the connection is made, or when it is open.
         """
         held_up = threading.Event()
         asked: list[str] = []

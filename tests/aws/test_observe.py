@@ -30,8 +30,8 @@ URL = "https://ec2.eu-west-1.amazonaws.com/"
 OURS = [{"Key": Tag.MIGRATION.value, "Value": MIGRATION}]
 
 
-def look_at(answering: Answering, plan=None):
-    """Look through *answering*."""
+def observe_with(answering: Answering, plan=None):
+    """Observe with *answering*."""
     return Reader(answering.clients(), VirtualClock()).observe(plan or a_plan())
 
 
@@ -41,7 +41,7 @@ class TestWhatIsAsked:
     def test_three_calls(self):
         """An observation is three describe calls, and the gateways are read without a filter."""
         answering = Answering()
-        look_at(answering)
+        observe_with(answering)
 
         assert answering.asked == [
             ("DescribeVpnGateways", {}),
@@ -56,9 +56,9 @@ class TestWhatIsAsked:
         ]
 
     def test_our_gateways(self):
-        """Connections are asked for on the old gateway, on newer ones, and where our tag is.
+        """Connections are read on the old gateway, on newer ones, and on those with the run's tag.
 
-        A gateway of the run may have lost its tags, and others may carry them.
+        A gateway of the run may have lost its tags, and other gateways may have them.
         """
         rows = [
             {"VpnGatewayId": NEW, "State": "available"},
@@ -68,7 +68,7 @@ class TestWhatIsAsked:
         ]
         answering = Answering({"DescribeVpnGateways": {"VpnGateways": rows}})
         known = (a_gateway("vgw-foreign", on=None), a_gateway("vgw-tagged", on=None))
-        reading = look_at(answering, a_plan(before=a_survey(other_gateways=known)))
+        reading = observe_with(answering, a_plan(before=a_survey(other_gateways=known)))
 
         filters = answering.params("DescribeVpnConnections")["Filters"]
         assert filters == [{"Name": "vpn-gateway-id", "Values": sorted([NEW, OLD, "vgw-tagged"])}]
@@ -84,7 +84,7 @@ class TestWhatIsAsked:
                 "DescribeSubnets": {"Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-test"}]},
             }
         )
-        reading = look_at(answering, WITH_TEST_VPC)
+        reading = observe_with(answering, WITH_TEST_VPC)
 
         assert answering.params("DescribeVpcs") == {}
         new = [{"Name": "vpc-id", "Values": ["vpc-test"]}]
@@ -107,7 +107,7 @@ class TestWhatIsAsked:
                 **({"NextToken": str(start + 50)} if start < 100 else {}),
             }
 
-        reading = look_at(Answering({"DescribeRouteTables": page}))
+        reading = observe_with(Answering({"DescribeRouteTables": page}))
 
         assert [t.id for t in reading.tables] == [f"rtb-{n:03}" for n in range(150)]
 
@@ -150,18 +150,18 @@ class TestFailures:
     def test_temporary_errors(self, answer, kind):
         """Throttling, expiry and a lost network path have their own errors and advice."""
         with pytest.raises(AwsUnreadableError) as caught:
-            look_at(Answering({"DescribeVpnConnections": answer}))
+            observe_with(Answering({"DescribeVpnConnections": answer}))
 
         assert type(caught.value) is kind
         assert caught.value.advice
 
     def test_an_answer_without_its_list_is_invalid(self):
-        """A page that a proxy gives in AWS's place is not taken for an account with nothing in it.
+        """A page of a proxy is not accepted as the answer of an empty account.
 
-        Its body is well-formed, its status 200, and botocore makes an empty answer of it.
+        Its body is well-formed, its status 200, and botocore parses it into an empty answer.
         """
         with pytest.raises(AwsUnreadableError, match="VpnGateways"):
-            look_at(Answering({"DescribeVpnGateways": {"VpnGateways": NOT_THERE}}))
+            observe_with(Answering({"DescribeVpnGateways": {"VpnGateways": NOT_THERE}}))
 
     @pytest.mark.parametrize(
         "call", ["DescribeVpnGateways", "DescribeVpnConnections", "DescribeRouteTables"]
@@ -169,7 +169,7 @@ class TestFailures:
     def test_denied(self, call):
         """A missing permission is named, and is not retried."""
         with pytest.raises(NotAuthorizedError) as caught:
-            look_at(Answering({call: DENIED}))
+            observe_with(Answering({call: DENIED}))
 
         assert f"ec2:{call}" in caught.value.message
         assert f"ec2:{call}" in caught.value.advice
@@ -177,7 +177,7 @@ class TestFailures:
     def test_other_refusals(self):
         """Any other refusal is final, with AWS's code and message."""
         with pytest.raises(AwsError, match="InvalidFilter: the filter is bad") as caught:
-            look_at(
+            observe_with(
                 Answering({"DescribeRouteTables": Refusal("InvalidFilter", "the filter is bad")})
             )
 
@@ -247,5 +247,5 @@ def test_not_found_is_a_mistake_in_the_command():
     answering = Answering({"DescribeRouteTables": Refusal("InvalidVpcID.NotFound")})
 
     with pytest.raises(NotFoundError) as caught:
-        look_at(answering)
+        observe_with(answering)
     assert "--region" in caught.value.advice

@@ -195,9 +195,9 @@ def test_a_final_refusal_is_not_retried_whatever_its_message(code, message, call
     ],
 )
 def test_only_a_code_that_is_known_is_definite(code, definite):
-    """A permission, a resource or a parameter that is missing stays so; of the rest nobody knows.
+    """A missing permission, resource or parameter is definite; other unknown codes are not.
 
-    Such a refusal is sent again during an outage (``test_patience``).
+    A refusal that is not definite is retried during an outage (``engine/test_retries``).
     """
     outcome = refused(code, "", "AttachVpnGateway")
 

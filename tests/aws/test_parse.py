@@ -253,7 +253,7 @@ class TestTable:
         ],
     )
     def test_target(self, field):
-        """A route's target is read from whichever field has it."""
+        """A route's target is read from any of its fields."""
         row: Any = {"Routes": [{"DestinationCidrBlock": "10.0.0.0/8", field: "x-1"}]}
 
         assert [route.target for route in table_record(row).routes] == ["x-1"]

@@ -152,7 +152,7 @@ class TestDirectConnect:
     """Direct Connect on the gateway."""
 
     def test_interfaces(self):
-        """Every page is read; deleted interfaces and those of other gateways are excluded (case 12)."""
+        """Every page is read, without deleted interfaces and those of other gateways (case 12)."""
 
         def page(params: Params) -> Params:
             if "nextToken" not in params:

@@ -1,4 +1,4 @@
-"""A person with a printed runbook and the AWS CLI, and without this program."""
+"""An operator with a printed runbook and the AWS CLI, without this program."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 _BLOCK = re.compile(r"^(`{3,})bash (\w+) ?(\w*)\n(.*?)\n\1$", re.DOTALL | re.MULTILINE)
 PATIENCE = 1200
-"""Seconds of the machine for one way: half a minute if it is idle, ten times that if busy."""
+"""Seconds for one direction: half a minute on an idle machine, ten times that on a busy one."""
 SPY = """#!/bin/sh
 { printf '%s\\n' "$@"; env; } >>"$SPY_LOG"
 exec "$SPY_PROGRAM" "$@"
@@ -18,7 +18,7 @@ exec "$SPY_PROGRAM" "$@"
 
 
 def blocks(document: str, direction: str, rows: str = "") -> list[str]:
-    """Return the shell of *way* from a runbook as it is printed; of *rows* if some are named."""
+    """Return the shell blocks of *way* in a printed runbook, only of *rows* if given."""
     return [
         text
         for _, of, row, text in _BLOCK.findall(document)
@@ -27,7 +27,7 @@ def blocks(document: str, direction: str, rows: str = "") -> list[str]:
 
 
 class Shell:
-    """Bash with the CLI in its path, where everything that the CLI is given is kept."""
+    """Bash with a CLI in its path that records its arguments and environment."""
 
     def __init__(self, program: Path, environment: Mapping[str, str], home: Path) -> None:
         self._home = home
@@ -53,11 +53,11 @@ class Shell:
 
     @property
     def seen(self) -> str:
-        """Everything that anybody on this machine could have seen of the commands."""
+        """Everything about the commands that is visible to all users of the machine."""
         return self._log.read_text(encoding="utf-8")
 
     def paste(self, *blocks: str) -> str:
-        """Run *blocks* in a new shell; give what it says."""
+        """Run *blocks* in a new shell and return its output."""
         done = subprocess.run(
             ["bash"],
             input="\n".join(blocks),

@@ -1,4 +1,4 @@
-"""Runs the AWS CLI, which nobody here wrote, against a served sandbox."""
+"""Runs the AWS CLI, an independent client, against a sandbox server."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 VARIABLE = "VPNMIGRATE_TEST_AWS_CLI"
-"""Where the program is; it pins botocore, so it lives in an environment of its own."""
+"""Path of the program, in a separate environment because it pins botocore."""
 
 REFUSED = 255
-"""Exit status of the CLI's first major version when a service refuses a call."""
+"""Exit status of the CLI, version 1, when a service refuses a call."""
 
 
 class AwsCli:
-    """The CLI with an environment in which nothing but the sandbox can be reached."""
+    """The CLI with an environment in which only the sandbox can be reached."""
 
     def __init__(self, program: Path, environment: Mapping[str, str], home: Path) -> None:
         self._program = program
@@ -33,13 +33,13 @@ class AwsCli:
         }
 
     def __call__(self, *words: str) -> Any:
-        """Return what ``aws WORDS`` prints, read from JSON; None where it prints nothing."""
+        """Return the JSON output of ``aws WORDS``; None if it prints nothing."""
         done = self._run(*words)
         assert done.returncode == 0, f"aws {' '.join(words)}: {done.stderr}"
         return json.loads(done.stdout) if done.stdout.strip() else None
 
     def refused(self, *words: str) -> str:
-        """Return the error code that AWS refuses ``aws WORDS`` with."""
+        """Return the error code of a refused ``aws WORDS``."""
         done = self._run(*words)
         assert done.returncode == REFUSED, f"aws {' '.join(words)}: {done.stdout}{done.stderr}"
         return done.stderr.partition("(")[2].partition(")")[0]

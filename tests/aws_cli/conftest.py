@@ -1,4 +1,4 @@
-"""The AWS CLI before a sandbox with three Classic connections, for the tests of this room."""
+"""The AWS CLI with a sandbox of three Classic connections."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from vpnmigrate.sandbox.world import World
 
 
 class Sandbox:
-    """A served world whose time stands still unless it is told to pass."""
+    """A sandbox server whose clock advances only on request."""
 
     def __init__(self, world: World, clock: VirtualClock, aws: AwsCli) -> None:
         self.aws = aws
@@ -32,27 +32,27 @@ class Sandbox:
         self._clock = clock
 
     def wait(self, **span: float) -> None:
-        """Let time pass."""
+        """Advance the clock."""
         self._clock.sleep(timedelta(**span))
 
 
 @pytest.fixture(scope="session")
 def aws_program() -> Iterator[Path]:
-    """Return the AWS CLI; tox installs one, and without it there is nothing to test with.
+    """Return the AWS CLI, which tox installs; without it the tests are skipped.
 
     It is started once for all commands (``warm_server``).
     """
     if VARIABLE not in os.environ:
         pytest.skip(f"{VARIABLE} does not say where the AWS CLI is; tox sets it")
     own_python = Path(os.environ[VARIABLE]).with_name("python")
-    # Not in pytest's directory: the name of a socket must be short.
+    # Not in pytest's directory, because the path of a socket must be short.
     with TemporaryDirectory() as place, warm(own_python, Path(place)) as program:
         yield program
 
 
 @contextmanager
 def warm(own_python: Path, place: Path) -> Iterator[Path]:
-    """Start the CLI of *own_python* in *place*, and give the program that stands for it."""
+    """Start the CLI of *own_python* in *place*, and yield the program that replaces it."""
     here = Path(__file__).parent
     address = place / "socket"
     program = place / "aws"

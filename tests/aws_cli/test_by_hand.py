@@ -1,4 +1,4 @@
-"""The runbook's own commands, run by the AWS CLI, end where the program ends."""
+"""The runbook's AWS CLI commands have the same result as the program."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from vpnmigrate.sandbox.server.serve import serve
 from vpnmigrate.sandbox.world import World
 
 SPEED = 120
-"""EC2's minutes take half a second: less than the CLI needs to start."""
+"""EC2's minutes take half a second, less than the CLI needs to start."""
 FULL = bool(os.environ.get("VPNMIGRATE_TEST_BY_HAND"))
-"""Set to anything: every topology, and the way back from every row.  Ten minutes."""
+"""If set, test every topology, and the rollback from every row.  Takes ten minutes."""
 
 SMALL = """
 title: One static connection; one table with everything a table can have, and an edge table
@@ -75,7 +75,7 @@ OLD_SECRETS = Decisions(keys=KeyMode.REUSE, inside=InsideMode.KEEP, change="CHG-
 
 @dataclass
 class Migration:
-    """A served world with a robot at its devices, its plan, and the runbook as printed."""
+    """A sandbox server with automatic devices, its plan, and the printed runbook."""
 
     plan: Plan
     document: str
@@ -85,15 +85,15 @@ class Migration:
 
     @property
     def made(self) -> dict[Role, str]:
-        """What carries this migration's tags, by role."""
+        """Return the resources with this migration's tags, by role."""
         return dict(snapshot_by_tag(self.account.observe(self.plan), self.plan.migration).ours)
 
     def forward(self, rows: str = "") -> None:
-        """Paste the way forward, or some of it."""
+        """Paste the forward blocks, or those of some rows."""
         self._paste("forward", rows)
 
     def back(self) -> None:
-        """Paste the whole way back."""
+        """Paste all rollback blocks."""
         self._paste("back", "")
 
     def finalize(self) -> None:
@@ -104,14 +104,14 @@ class Migration:
         self.shell.paste(*blocks(self.document, "opening"), *blocks(self.document, direction, rows))
 
     def require_migrated(self) -> None:
-        """See that all is as the plan expects after step 10, and traffic flows."""
+        """Assert that AWS is as the plan expects after step 10, and traffic flows."""
         made = self.made
         after = self.account.survey(VpnGatewayId(made[GATEWAY_ROLE]))
         assert unexpected(self.plan, made, after) == ()
         assert all(any(t.up for t in c.telemetry) for c in after.connections)
 
     def require_as_before(self) -> None:
-        """See that nothing differs from before, and nothing of ours is left."""
+        """Assert that AWS is as before, without resources of this migration."""
         now = self.account.survey(self.plan.old_gateway)
         assert differences(self.plan.before, now) == ()
         assert self.made == {}
@@ -121,7 +121,7 @@ class Migration:
 def begun(
     scenario: Scenario, decisions: Decisions, program: Path, home: Path
 ) -> Iterator[Migration]:
-    """Serve *scenario*, plan for it, and print the runbook."""
+    """Serve *scenario*, make its plan, and print the runbook."""
     clock = ScaledClock(SPEED)
     world = load_world(scenario, clock)
     session = session_for(world)
@@ -147,7 +147,7 @@ def small(aws_program: Path, tmp_path: Path) -> Iterator[Migration]:
 
 
 def test_forward_and_back_without_this_program(small):
-    """The fenced blocks of the document migrate, and take back, as the program would.
+    """The fenced blocks of the document migrate and roll back as the program does.
 
     The new side has every tag, prefix, route, propagation and edge association that the plan
     expects; afterwards nothing differs from before.  No key was in the document, in a command or
@@ -161,7 +161,7 @@ def test_forward_and_back_without_this_program(small):
     small.back()
     small.require_as_before()
 
-    assert len(small.world.keys) == 2  # the new tunnels had the old keys
+    assert len(small.world.keys) == 2  # The new tunnels had the old keys.
     document = small.shell.seen + small.document
     assert not [key for key in small.world.keys if key in document]
 
@@ -172,7 +172,7 @@ def new_keys(aws_program: Path, tmp_path: Path) -> Iterator[Migration]:
 
 
 def test_the_old_side_is_not_taken_for_the_new_one(new_keys):
-    """Tags of this migration on what was there before hide nothing and give nothing away."""
+    """Tags of this migration on an old resource do not make it a new one."""
     plan = new_keys.plan
     for resource, role in (
         (plan.old_gateway, GATEWAY_ROLE),
@@ -211,7 +211,7 @@ needs_patience = pytest.mark.skipif(
 
 @needs_patience
 def test_every_topology_without_this_program(larger):
-    """Every scenario goes forward, back, forward again and is finalized by hand."""
+    """Every scenario is migrated, rolled back, migrated again and finalized with the AWS CLI."""
     larger.forward()
     larger.require_migrated()
     larger.back()
@@ -227,7 +227,7 @@ def test_every_topology_without_this_program(larger):
 @needs_patience
 @pytest.mark.parametrize("last", range(1, 10))
 def test_back_from_every_row(small, last):
-    """Wherever the way forward ended, the same blocks lead back."""
+    """The same blocks roll back from every row."""
     small.forward(" ".join(f"F{number}" for number in range(1, last + 1)))
     small.back()
 
@@ -236,7 +236,7 @@ def test_back_from_every_row(small, last):
 
 @needs_patience
 def test_a_block_may_be_pasted_again(small):
-    """What is done is not done twice, in either direction."""
+    """A repeated block changes nothing, in either direction."""
     small.forward()
     small.forward()
     small.require_migrated()

@@ -11,7 +11,7 @@ MAIN, APPLICATIONS, DATABASES, EDGE, PUBLIC = (f"rtb-0a30000000000000{n}" for n 
 
 
 def test_the_world_before(sandbox):
-    """Step 1: identity, gateway, connections, devices, VPC and tables are all to be seen."""
+    """Step 1: identity, gateway, connections, devices, VPC and tables are visible."""
     aws = sandbox.aws
 
     assert aws("sts", "get-caller-identity")["Account"] == "123456789012"
@@ -45,7 +45,7 @@ def test_the_world_before(sandbox):
     assert propagating == {MAIN, APPLICATIONS}
 
 
-def test_what_else_is_asked_before(sandbox):
+def test_other_services_before(sandbox):
     """Direct Connect and quotas are read through their own services, in JSON."""
     aws = sandbox.aws
     quota = ("--service-code", "ec2", "--quota-code", "L-7029FAB6")
@@ -108,7 +108,7 @@ def test_the_new_side_is_built(sandbox):
 
 
 def test_the_cutover(sandbox):
-    """Steps 7 to 10: propagation, swap, routes, edge table and tunnels are seen to move."""
+    """Steps 7 to 10: propagation, gateways, routes, edge table and tunnels change visibly."""
     aws = sandbox.aws
     gateway = aws("ec2", "create-vpn-gateway", "--type", "ipsec.1")["VpnGateway"]["VpnGatewayId"]
     sandbox.wait(minutes=1)
@@ -154,7 +154,7 @@ def test_the_cutover(sandbox):
 
 
 def test_the_classic_side_is_deleted(sandbox):
-    """Step 11: deleting a connection is seen in its states, and what is in use is refused."""
+    """Step 11: a deletion is visible in the states, and refused for resources in use."""
     aws = sandbox.aws
 
     delete = ("ec2", "delete-vpn-gateway", "--vpn-gateway-id", GATEWAY)
@@ -169,8 +169,8 @@ def test_the_classic_side_is_deleted(sandbox):
     assert states == ["deleting", "deleted"]
 
 
-def test_refusals_are_read_as_such(sandbox):
-    """Unknown and malformed ids, dry runs and what the sandbox lacks end with AWS's codes."""
+def test_refusals_have_their_codes(sandbox):
+    """Unknown and malformed ids, dry runs and unsupported calls end with AWS's codes."""
     codes = {
         "describe-vpn-gateways --vpn-gateway-ids vgw-0000000000000000f": (
             "InvalidVpnGatewayID.NotFound"

@@ -1,4 +1,4 @@
-"""A command of the AWS CLI, carried out by the one that was started already.
+"""A command of the AWS CLI, executed by a CLI that is already running.
 
 python warm_client.py SOCKET WORDS...
 """
@@ -12,8 +12,8 @@ import sys
 
 
 def main(path: str, *words: str) -> int:
-    """Hand over words, environment, directory and streams; give the command's exit status."""
-    # Without pathlib, which takes as long to load as all else here.
+    """Pass words, environment, directory and streams, and return the command's exit status."""
+    # Without pathlib, which takes as long to load as everything else here.
     here = os.getcwd()  # noqa: PTH109
     asked = {"words": words, "environment": dict(os.environ), "directory": here}
     with socket.socket(socket.AF_UNIX) as server:

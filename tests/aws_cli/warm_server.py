@@ -2,9 +2,8 @@
 
     python warm_server.py SOCKET
 
-A command is the same code with the words, the environment, the directory and the streams of whoever
-asks (``warm_client``).  Only what the CLI loads each time is loaded already, which is most of what
-a command takes.
+A command is the same code with the words, environment, directory and streams of its client
+(``warm_client``).  Only the modules are already loaded, which is most of a command's time.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ def main(path: str) -> NoReturn:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen(64)
-        print("ready", flush=True)  # noqa: T201  whoever started us reads it
+        print("ready", flush=True)  # noqa: T201  the parent process reads it
         while True:
             connection, _ = listener.accept()
             if os.fork() == 0:
@@ -40,7 +39,7 @@ def main(path: str) -> NoReturn:
 
 
 def _load_ec2(driver: Any) -> None:
-    """Have the driver read the model of EC2, which it keeps."""
+    """Load the model of EC2, which the driver keeps."""
     ours = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
@@ -52,7 +51,7 @@ def _load_ec2(driver: Any) -> None:
 
 
 def _serve(driver: Any, connection: socket.socket) -> NoReturn:
-    """Be one command, and tell how it ended."""
+    """Execute one command and send its exit status."""
     code = UNEXPECTED
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""Chromium without a window: a page as it lays it out, as it paints it, and as it prints it."""
+"""Headless Chromium: a page as elements, as pixels and as PDF."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from collections import Counter
 from pathlib import Path
 
 NAMED = "VPNMIGRATE_TEST_CHROMIUM"
-"""Which program, where it is none of the usual names."""
+"""Name of the program, if it is not a usual one."""
 REQUIRED = "VPNMIGRATE_TEST_BROWSER"
-"""Set to ``required`` by CI: there a missing browser is a failure."""
+"""Set to ``required`` by CI, where a missing browser is a failure."""
 MISSING = (
     "no Chromium here to look at pages with. On Debian: sudo apt-get install chromium; "
     f"elsewhere name one: {NAMED}=/path/to/chrome"
 )
 PATIENCE = 240
-"""Seconds of the machine; an idle one takes two."""
+"""Seconds; an idle machine takes two."""
 _FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -34,28 +34,28 @@ _FLAGS = (
 )
 _PNG = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {2: 3, 6: 4}
-"""By PNG's colour type: RGB, and RGB with alpha."""
+"""Bytes per pixel by PNG's colour type: RGB, and RGB with alpha."""
 
 
 def found() -> Path | None:
-    """Find a browser on this machine."""
+    """Return the path of a browser on this machine."""
     names = (os.environ.get(NAMED), "chromium", "chromium-browser", "google-chrome")
     return next((Path(p) for name in names if name and (p := shutil.which(name))), None)
 
 
 class Chromium:
-    """The browser, with a profile of its own in *home*."""
+    """The browser, with a separate profile in *home*."""
 
     def __init__(self, program: Path, home: Path) -> None:
         self._program = program
         self._home = home
 
     def dom(self, page: Path) -> str:
-        """Return the page's elements as the browser understood them."""
+        """Return the page's elements as the browser parsed them."""
         return self._run(page, "--dump-dom")
 
     def painted(self, page: Path, width: int, height: int) -> Image:
-        """Return what a window of this size shows."""
+        """Return the pixels of a window of this size."""
         file = self._home / "painted.png"
         self._run(page, f"--window-size={width},{height}", f"--screenshot={file}")
         return Image(file.read_bytes())
@@ -81,7 +81,7 @@ class Chromium:
 
 
 class Image:
-    """The pixels of a PNG as Chromium writes it: eight bits a channel, not interlaced."""
+    """Pixels of a PNG as Chromium writes it: eight bits per channel, not interlaced."""
 
     def __init__(self, data: bytes) -> None:
         assert data.startswith(_PNG)
@@ -97,7 +97,7 @@ class Image:
         return {tuple(row[at : at + 3]) for row in self._rows}
 
     def colours(self) -> Counter[tuple[int, ...]]:
-        """Count every colour of every second pixel."""
+        """Return the count of every colour in every second pixel."""
         step = self._step
         return Counter(
             tuple(row[at : at + 3])
@@ -118,7 +118,7 @@ class Image:
 
 
 def _chunks(data: bytes) -> list[tuple[bytes, bytes]]:
-    """Read the chunks; those of one kind are put together."""
+    """Return the chunks, joined by kind."""
     found: dict[bytes, bytes] = {}
     at = len(_PNG)
     while at < len(data):
@@ -129,7 +129,7 @@ def _chunks(data: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def _undo(kind: int, row: bytearray, above: bytearray, step: int) -> None:
-    """Undo a row's filter (PNG, chapter 9)."""
+    """Return a row without its filter (PNG, chapter 9)."""
     for at in range(len(row)):
         left = row[at - step] if at >= step else 0
         up = above[at]

@@ -1,4 +1,4 @@
-"""The runbook's page in a real browser: what it understands, paints and prints."""
+"""The runbook's page in a real browser: its elements, pixels and PDF."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vpnmigrate.report.runbook.render import CHAPTERS, html
 
 WHITE = (255, 255, 255)
 GREEN, RED, GREY = (0x1A, 0x7F, 0x37), (0xB4, 0x23, 0x18), (0xAF, 0xB8, 0xC1)
-"""What carries traffic, what should, and what carries nothing: the colours of the style sheet."""
+"""The style sheet's colours: carries traffic, should carry it, carries none."""
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def chromium(tmp_path: Path) -> Chromium:
 
 @pytest.fixture
 def page(tmp_path: Path):
-    """Give a way to write the page of a plan to a file."""
+    """Return a function that writes the page of a plan to a file."""
 
     def written(plan):
         file = tmp_path / "change.html"
@@ -45,7 +45,7 @@ def page(tmp_path: Path):
 
 
 def test_an_account_full_of_markup_shows_as_text(chromium, page):
-    """The browser makes no element of a tag or name, and shows it to the letter."""
+    """The browser shows a tag or name as text, without elements."""
     understood = Elements(chromium.dom(page(an_evil_plan())))
 
     assert not understood.named("script")
@@ -56,7 +56,7 @@ def test_an_account_full_of_markup_shows_as_text(chromium, page):
 
 
 def test_it_is_painted_without_being_cut_off(chromium, page):
-    """Ten connections and sixty tables: all three pictures are drawn, and nothing sticks out."""
+    """With ten connections and sixty tables all three pictures are drawn without overflow."""
     image = chromium.painted(page(a_large_plan()), 900, 3600)
 
     colours = image.colours()
@@ -66,7 +66,7 @@ def test_it_is_painted_without_being_cut_off(chromium, page):
 
 
 def test_it_prints(chromium, page):
-    """The document comes out of a printer as pages, each chapter by its name."""
+    """The PDF has pages, with every chapter."""
     printed = chromium.printed(page(a_plan()))
 
     assert printed.startswith(b"%PDF-")

@@ -1,1 +1,1 @@
-"""What a port promises, asked of every implementation."""
+"""Contract of each port, tested with every implementation."""

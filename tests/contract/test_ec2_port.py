@@ -1,4 +1,4 @@
-"""What ``ports.Ec2`` promises, asked of the real client.
+"""Contract of ``ports.Ec2``, tested with the real client.
 
 The sandbox answers it thrice: with no client in between, behind the client's own parameter check,
 and over HTTP, where requests are serialised, signed, repeated and parsed as with AWS.
@@ -84,7 +84,7 @@ GATEWAY = CreateVpnGateway(GATEWAY_ROLE, asn=64600, tags=(("Name", "new"),))
 
 @dataclass
 class Seat:
-    """A place from which the port is used: its world, its clock and its vault."""
+    """One setting for the port: its world, its clock and its vault."""
 
     world: World
     clock: VirtualClock
@@ -92,17 +92,17 @@ class Seat:
     vault: Vault
 
     def perform(self, change: AwsChange) -> Performed:
-        """Perform what must succeed."""
+        """Execute a change that must succeed."""
         outcome = self.ec2.perform(change, MARK)
         assert isinstance(outcome, Performed), outcome
         return outcome
 
     def settle(self) -> None:
-        """Let everything come to rest but a slow detach."""
+        """Wait until every resource is stable, except for a slow detach."""
         self.clock.sleep(timedelta(minutes=10))
 
     def plan(self) -> Plan:
-        """Make a plan of the world as it is, without imagined steps, which nothing here reads."""
+        """Return a plan of the present world, without predictions, which no test here reads."""
         before = self.ec2.survey(OLD)
         return Plan(
             tool="test",
@@ -116,7 +116,7 @@ class Seat:
         )
 
     def observe(self, plan: Plan) -> Snapshot:
-        """Look once."""
+        """Return one observation."""
         return snapshot_by_tag(self.ec2.observe(plan), plan.migration)
 
 
@@ -129,7 +129,7 @@ each_door = pytest.mark.parametrize("clients_of", DOORS.values(), ids=DOORS.keys
 
 @pytest.fixture(params=[*DOORS, "http"])
 def seat(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Seat]:
-    """Return a seat before the scenario with three connections."""
+    """Return a setting with the scenario of three connections."""
     clock = VirtualClock()
     world = load_world(bundled("three-connections"), clock)
     vault = Vault(tmp_path / "devices")
@@ -146,16 +146,16 @@ def seat(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Seat]:
 
 
 def made(outcome: Performed) -> str:
-    """Return the id of what was created."""
+    """Return the id of the created resource."""
     assert outcome.made is not None
     return outcome.made
 
 
 class TestReading:
-    """Identity, survey, look."""
+    """Identity, survey, observation."""
 
     def test_identity(self, seat):
-        """Who we are is the account that the plan will be bound to."""
+        """The identity has the account that the plan will be bound to."""
         assert seat.ec2.identity().account == seat.world.account
 
     def test_survey(self, seat):
@@ -173,7 +173,7 @@ class TestReading:
         assert survey.unread == ()
 
     def test_survey_twice(self, seat):
-        """Nothing having changed, two surveys are equal but for their moment."""
+        """Without a change, two surveys are equal except for their time."""
         first, second = seat.ec2.survey(OLD), seat.ec2.survey(OLD)
 
         assert first == msgspec.structs.replace(second, taken=first.taken)
@@ -184,7 +184,7 @@ class TestReading:
             seat.ec2.survey(VpnGatewayId("vgw-0a3000000000000ff"))
 
     def test_a_look_agrees_with_the_survey(self, seat):
-        """What a look reads of the old side is what the survey read, tunnel addresses aside."""
+        """An observation of the old side agrees with the survey, except for tunnel addresses."""
         plan = seat.plan()
         reading = seat.ec2.observe(plan)
 
@@ -201,7 +201,7 @@ class TestPreparing:
     """Steps 2, 3 and 6."""
 
     def test_gateway(self, seat):
-        """A created gateway is found by its role, live, with the ASN and tags asked for."""
+        """A created gateway is found by its role, with the requested ASN and tags."""
         plan = seat.plan()
         assert seat.observe(plan).state(GATEWAY_ROLE) is ResourceState.ABSENT
         gateway = made(seat.perform(GATEWAY))
@@ -214,7 +214,7 @@ class TestPreparing:
         assert (record.asn, record.tags["Name"]) == (64600, "new")
 
     def test_connection(self, seat):
-        """A created connection has the routing type and inside networks asked for."""
+        """A created connection has the requested routing type and inside networks."""
         plan = seat.plan()
         gateway = VpnGatewayId(made(seat.perform(GATEWAY)))
         seat.settle()
@@ -229,7 +229,7 @@ class TestPreparing:
         assert sorted(tunnel.inside_cidr for tunnel in record.tunnels) == sorted(inside)
 
     def test_static_prefix(self, seat):
-        """A static prefix is there once it is added."""
+        """An added static prefix is observed."""
         plan = seat.plan()
         gateway = VpnGatewayId(made(seat.perform(GATEWAY)))
         seat.settle()
@@ -245,7 +245,7 @@ class TestPreparing:
         assert seat.observe(plan).value(Prefix(connection, "10.7.0.0/16")) is Switch.ON
 
     def test_reused_keys(self, seat):
-        """Keys that are re-used are those of the old connection."""
+        """Reused keys are those of the old connection."""
         plan = seat.plan()
         gateway = VpnGatewayId(made(seat.perform(GATEWAY)))
         seat.settle()
@@ -255,7 +255,7 @@ class TestPreparing:
         assert seat.world.keys == before
 
     def test_test_vpc(self, seat):
-        """The test VPC and its subnet are made, found by role, and removed."""
+        """The test VPC and its subnet are created, found by role, and deleted."""
         plan = seat.plan()
         vpc = VpcId(made(seat.perform(CreateTestVpc(TEST_VPC_ROLE, "10.200.0.0/24"))))
         seat.settle()
@@ -270,7 +270,7 @@ class TestPreparing:
         assert TEST_VPC_ROLE not in seat.observe(plan).ours
 
     def test_archive(self, seat):
-        """The configuration that EC2 shows is in the vault, under the hash of the outcome."""
+        """The configuration from EC2 is in the vault, with the hash in the outcome."""
         outcome = seat.perform(ArchiveConfiguration(LONDON))
 
         assert seat.vault.holds(LONDON, "configuration.xml", outcome.files[LONDON])
@@ -293,7 +293,7 @@ class TestPreparing:
 def successor_of(
     old: VpnConnectionId, plan: Plan, gateway: VpnGatewayId, **more: object
 ) -> CreateVpnConnection:
-    """Build the creation of the connection that takes the place of *old*."""
+    """Return the change that creates the successor of *old*."""
     (record,) = (c for c in plan.before.connections if c.id == old)
     assert record.customer_gateway is not None
     creation = CreateVpnConnection(
@@ -307,14 +307,14 @@ def successor_of(
 
 
 class TestCutover:
-    """Steps 7 to 9, there and back."""
+    """Steps 7 to 9, forward and back."""
 
     def value(self, seat: Seat, plan: Plan, fact: Fact) -> Value:
         """Return a fact's value now."""
         return seat.observe(plan).value(fact)
 
     def test_swap(self, seat):
-        """Detach, attach, propagate, re-point: every fact follows its change."""
+        """Detach, attach, propagate, replace routes: every fact follows its change."""
         plan = seat.plan()
         new = VpnGatewayId(made(seat.perform(GATEWAY)))
         seat.settle()
@@ -355,7 +355,7 @@ class TestCutover:
         assert all(now.tables[table].edge_of(new) for table, _ in edges)
 
     def test_attach_while_the_other_is_there(self, seat):
-        """A VPC that still has a gateway makes the attach wait, not fail (case 45)."""
+        """While the VPC still has a gateway, an attach is retried and does not fail (case 45)."""
         plan = seat.plan()
         new = VpnGatewayId(made(seat.perform(GATEWAY)))
         seat.settle()
@@ -368,7 +368,7 @@ class TestCutover:
         seat.perform(attach)
 
     def test_propagation_before_the_attach(self, seat):
-        """Propagation from a gateway that is not attached waits (case 47)."""
+        """Propagation from a gateway that is not attached yet is to be retried (case 47)."""
         plan = seat.plan()
         new = VpnGatewayId(made(seat.perform(GATEWAY)))
         seat.settle()
@@ -379,7 +379,7 @@ class TestCutover:
         assert outcome.limit == timedelta(minutes=2)
 
     def test_detach_twice(self, seat):
-        """Whether a gateway is off that EC2 calls not attached, only the look can tell."""
+        """Only an observation shows whether a gateway that EC2 calls not attached is detached."""
         plan = seat.plan()
         seat.perform(DetachVpnGateway(OLD, plan.vpc))
         seat.settle()
@@ -388,7 +388,7 @@ class TestCutover:
         assert seat.observe(plan).attachment(OLD, plan.vpc) is Attachment.DETACHED
 
     def test_claim(self, seat):
-        """A claim is on the gateway once it is placed, and off once its holder removes it."""
+        """The claim is on the gateway once it is set, and gone once its holder removes it."""
         plan = seat.plan()
         claim = Claim(OLD)
 
@@ -400,7 +400,7 @@ class TestCutover:
         assert self.value(seat, plan, claim) == ABSENT
 
     def test_in_parallel(self, seat):
-        """Independent changes may be performed from several threads at once."""
+        """Independent changes may be executed in several threads at once."""
         plan = seat.plan()
         batch = [DisablePropagation(t.id, OLD) for t in plan.propagating_tables] * 5
 
@@ -416,17 +416,17 @@ class TestCutover:
 
 
 class TestDeleting:
-    """What is deleted, and what is not."""
+    """Deletions, and deletions that EC2 refuses."""
 
     def test_gateway_in_use(self, seat):
-        """A gateway that is still used is not deleted, and tried again (case 68)."""
+        """Deleting a gateway that is still in use fails for now, and is to be retried (case 68)."""
         outcome = seat.ec2.perform(DeleteVpnGateway(GATEWAY_ROLE, OLD), MARK)
 
         assert isinstance(outcome, Later)
         assert outcome.limit == timedelta(minutes=10)
 
     def test_connection_and_gateway(self, seat):
-        """A connection and then its gateway go, and their roles are empty again."""
+        """A connection and then its gateway are deleted, and their roles are empty again."""
         plan = seat.plan()
         gateway = VpnGatewayId(made(seat.perform(GATEWAY)))
         seat.settle()
@@ -443,7 +443,7 @@ class TestDeleting:
 
     @pytest.mark.parametrize("count", [1, 2])
     def test_a_made_up_connection(self, seat, count):
-        """Deleting what is not there proves nothing, however often: only a look can tell."""
+        """Deleting an unknown resource proves nothing; only an observation does."""
         ghost = "vpn-0a3000000000000ff"
 
         for _ in range(count):
@@ -457,7 +457,7 @@ class TestTrouble:
     def seat_with(
         self, tmp_path: Path, clients_of: Callable[..., ClientSource], *faults: Fault
     ) -> Seat:
-        """Return a seat where *faults* strike."""
+        """Return a setting with *faults*."""
         clock = VirtualClock()
         world = load_world(bundled("three-connections"), clock)
         clients = clients_of(world, faults=Faults(faults))
@@ -478,7 +478,7 @@ class TestTrouble:
         ],
     )
     def test_a_creation_is_sent_once(self, tmp_path, clients_of, kind, outcome, gateways):
-        """Whatever happens, there is never a second gateway, and in doubt is said (case 22)."""
+        """After every fault there is at most one gateway, and a doubt is reported (case 22)."""
         seat = self.seat_with(tmp_path, clients_of, Fault("CreateVpnGateway", kind))
         plan = seat.plan()
 
@@ -488,7 +488,7 @@ class TestTrouble:
 
     @pytest.mark.parametrize("keys", KeyMode)
     def test_a_process_without_the_run_sends_nothing(self, tmp_path, keys):
-        """What forbids a call is asked when it is signed, after whatever had to be read for it."""
+        """Permission to send is checked when a call is signed, after all reads for it."""
         clock = VirtualClock()
         world = load_world(bundled("three-connections"), clock)
 
@@ -518,7 +518,7 @@ class TestTrouble:
             assert ec2.survey(OLD).connections == before.connections
 
     def test_expired_credentials_come_back(self, tmp_path):
-        """After an expiry the next try finds the credentials that were renewed (case 53)."""
+        """After an expiry the next attempt uses the renewed credentials (case 53)."""
         clock = VirtualClock()
         world = load_world(bundled("three-connections"), clock)
         expired = Faults([Fault("CreateVpnGateway", FaultKind.EXPIRED_TOKEN, times=0)])
@@ -538,7 +538,7 @@ SETTINGS = {
 
 
 class Listener:
-    """Writes down what a door hands on, and lets some answers get lost."""
+    """Records the calls of a client, and loses some answers."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, str, int]] = []
@@ -552,7 +552,7 @@ class Listener:
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS.keys())
 def test_the_doors_of_a_process_do_not_differ(tmp_path, settings):
-    """The same calls in the same order, the same answers and the same moments, door by door."""
+    """Each client in the process makes the same calls in the same order, with the same answers."""
     stories = []
     for name, clients_of in DOORS.items():
         clock = VirtualClock()

@@ -23,10 +23,10 @@ OUTSIDE_FILE = (
 
 
 class TestReading:
-    """What a good document says."""
+    """Valid documents."""
 
     def test_bgp(self):
-        """A BGP connection's tunnels carry both ASNs and the hold time."""
+        """A BGP connection's tunnels have both ASNs and the hold time."""
         configuration = parse(a_document())
 
         amazon = configuration.tunnels[0].amazon
@@ -42,7 +42,7 @@ class TestReading:
         assert configuration.tunnels[0].amazon.asn is None
 
     def test_order_of_tunnels(self):
-        """Tunnels are known by outside address, in whatever order they come (case 36)."""
+        """Tunnels are identified by outside address, in any order (case 36)."""
         flipped = parse(a_document(OLD_ENDS[::-1]))
 
         assert parse(a_document()) == flipped
@@ -50,7 +50,7 @@ class TestReading:
         assert [k.reveal() for k in flipped.keys] == list(OLD_KEYS)
 
     def test_inside_network(self):
-        """The inside network is that of the tunnel's inside address."""
+        """The inside network contains the tunnel's inside address."""
         assert [t.amazon.inside_cidr for t in parse(a_document()).tunnels] == [
             "169.254.44.40/30",
             "169.254.44.44/30",
@@ -61,7 +61,7 @@ class TestReading:
         assert parse(a_document()).vpn_gateway == "vgw-old"
 
     def test_parameters(self):
-        """IKE, IPsec and packet parameters are read as they stand."""
+        """IKE, IPsec and packet parameters are read unchanged."""
         tunnel = parse(a_document()).tunnels[0]
 
         assert (tunnel.ike.encryption, tunnel.ike.lifetime) == ("aes-128-cbc", 28800)
@@ -73,7 +73,7 @@ class TestReading:
         "text", ["", "****************", "REDACTED", "arn:aws:secretsmanager:eu-west-1:1:secret:x"]
     )
     def test_no_key(self, text):
-        """A missing or withheld key is no key, and no error."""
+        """A missing or withheld key is None, without an error."""
         ends = tuple(Ends(e.outside, e.inside, text) for e in OLD_ENDS)
 
         assert parse(a_document(ends)).keys == ()
@@ -84,7 +84,7 @@ class TestReading:
 
 
 class TestRefusing:
-    """What is not EC2's document gives one clear error, and never shows its text."""
+    """An invalid document raises one error, which never quotes it."""
 
     @pytest.mark.parametrize(
         "text",
@@ -116,7 +116,7 @@ class TestRefusing:
         ],
     )
     def test_one_error(self, text):
-        """Whatever is wrong with it, the error is ours and quotes nothing."""
+        """Every invalid document raises ConfigurationError without quoting it."""
         with pytest.raises(ConfigurationError) as caught:
             parse(text)
 
@@ -126,13 +126,13 @@ class TestRefusing:
 
     @given(st.text(max_size=300))
     def test_any_text(self, text):
-        """No text whatever raises anything else."""
+        """No text raises another exception."""
         with pytest.raises(ConfigurationError):
             parse(text)
 
     @given(st.integers(0, 2500), st.integers(1, 400))
     def test_torn(self, start, length):
-        """A document with a piece torn out is read or refused, and nothing else happens."""
+        """A document with a missing part is read or refused."""
         whole = a_document()
         try:
             parse(whole[:start] + whole[start + length :])
@@ -141,7 +141,7 @@ class TestRefusing:
 
 
 def test_a_foreign_encoding_is_read_as_the_text_it_is():
-    """A declared encoding says nothing about text that is decoded already."""
+    """A declared encoding does not affect text that is already decoded."""
     assert parse(a_document(head='<?xml version="1.0" encoding="UTF-16"?>')).static is False
 
 

@@ -1,4 +1,4 @@
-"""What in AWS's samples would harm a device."""
+"""Hazards of AWS's samples."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ interface  Tunnel2
 
 
 def test_cisco_ios():
-    """The tunnel interfaces and policies of an IOS sample are named, each once (case 39)."""
+    """The tunnel interfaces and policies of an IOS sample are listed, each once (case 39)."""
     assert fixed_names(IOS + IOS) == (
         "crypto isakmp policy 200",
         "interface Tunnel1",
@@ -42,10 +42,10 @@ def test_cisco_ios():
     ],
 )
 def test_other_vendors(sample, name):
-    """Names of other vendors' samples are found, and prose is not taken for one."""
+    """Names of other vendors' samples are found, and prose is not."""
     assert fixed_names(sample) == (() if name is None else (name,))
 
 
 def test_check_point_opens_at_once():
-    """A line that switches a tunnel on is shown as one."""
+    """A line that enables a tunnel is listed."""
     assert opening_lines("set interface vpnt1 state on\n") == ("set interface vpnt1 state on",)

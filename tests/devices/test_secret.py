@@ -1,4 +1,4 @@
-"""Keys out of sight."""
+"""Hidden keys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEY = "very.secret_1"
 
 
 def test_it_shows_itself_only_when_asked():
-    """No way of printing a key shows it; revealing it does."""
+    """Printing a key does not show it; ``reveal`` does."""
     secret = Secret(KEY)
 
     assert {repr(secret), str(secret), f"{secret}", "%s" % secret} == {HIDDEN}  # noqa: UP031
@@ -23,7 +23,7 @@ def test_it_shows_itself_only_when_asked():
 
 
 def test_it_cannot_be_pickled():
-    """A key does not leave the process by way of a pickle."""
+    """A key cannot be pickled."""
     with pytest.raises(TypeError) as caught:
         pickle.dumps(Secret(KEY))
     with pytest.raises(TypeError):
@@ -31,8 +31,8 @@ def test_it_cannot_be_pickled():
     assert KEY not in str(caught.value)
 
 
-def test_it_is_blanked_in_others_words():
-    """A text that quotes the key is given back without it."""
+def test_it_is_removed_from_other_texts():
+    """A text that quotes the key is returned without it."""
     assert Secret(KEY).hidden_in(f"Value ({KEY}) is invalid") == f"Value ({HIDDEN}) is invalid"
 
 
@@ -44,7 +44,7 @@ def test_equal_keys_are_equal():
 
 
 def test_it_does_not_reach_a_log(caplog):
-    """A key given to a logger is not in what it writes."""
+    """A logged key is hidden."""
     with caplog.at_level(logging.DEBUG):
         logging.getLogger("test").warning("key %s %r", Secret(KEY), {"key": Secret(KEY)})
 

@@ -1,4 +1,4 @@
-"""The device engineer's sheet."""
+"""The device engineer's data sheet."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ NO_SAMPLE = SampleConfiguration(why_not="the plan names no device type.")
 
 
 def the_old(**more: object) -> SheetSide:
-    """Build the old side."""
+    """Return the old side."""
     return SheetSide(OLD_ID, parse(a_document(**more)))  # type: ignore[arg-type]
 
 
 def the_new(ends: tuple[Ends, ...] = NEW_ENDS, *, asn: int | None = 64512) -> SheetSide:
-    """Build the new side, created with AES256."""
+    """Return the new side, created with AES256."""
     choices = {ends[0].outside: [("IKE encryption", "AES256")]}
     document = a_document(ends, connection=NEW_ID, asn=asn)
     return SheetSide(NEW_ID, parse(document), choices=choices)
@@ -36,7 +36,7 @@ class TestValues:
     """The tables."""
 
     def test_side_by_side(self):
-        """Every value stands for the old and the new tunnel, and what changes is marked."""
+        """Every value is shown for the old and the new tunnel, and changes are marked."""
         rows = rows_of(sheet(the_old(), the_new(), NO_SAMPLE, RUN))
 
         assert rows["AWS outside address"] == ["203.0.113.10", "198.51.100.10", "changes"]
@@ -50,7 +50,7 @@ class TestValues:
         assert rows["TCP MSS"] == ["1379", "1379", ""]
 
     def test_chosen_options(self):
-        """What the connection was created with stands beside the least that AWS accepts."""
+        """The chosen options are shown beside the weakest that AWS accepts."""
         rows = rows_of(sheet(the_old(), the_new(), NO_SAMPLE, RUN))
 
         assert rows["chosen: IKE encryption"] == ["", "AES256", ""]
@@ -64,7 +64,7 @@ class TestValues:
             assert f"`{ends.key}`" in text
 
     def test_static(self):
-        """A static connection's sheet does not speak of BGP neighbours or ASNs to be typed."""
+        """A static connection's sheet has no BGP neighbours or ASNs."""
         text = sheet(the_old(asn=None), the_new(asn=None), NO_SAMPLE, RUN)
 
         assert "neighbour" not in text
@@ -72,7 +72,7 @@ class TestValues:
         assert "worse metric" in text
 
     def test_unknown_configuration(self):
-        """A side that EC2 does not show is said not to be shown, with the reason."""
+        """A missing side is noted with the reason."""
         gone = SheetSide(OLD_ID, why_not="the connection is deleted.")
         text = sheet(gone, the_new(), NO_SAMPLE, RUN)
 
@@ -80,7 +80,7 @@ class TestValues:
         assert NEW_KEYS[0] in text
 
     def test_keys_elsewhere(self):
-        """Where AWS keeps the keys in Secrets Manager, the sheet says in which secret."""
+        """If AWS keeps the keys in Secrets Manager, the sheet names the secret."""
         ends = tuple(Ends(e.outside, e.inside) for e in NEW_ENDS)
         configuration = parse(a_document(ends))
         text = sheet(
@@ -92,10 +92,10 @@ class TestValues:
 
 
 class TestOrder:
-    """What to do in which order."""
+    """The order of the tasks."""
 
     def test_chapters(self):
-        """Load, enable, disable, rollback, remove: in that order."""
+        """The chapters are load, enable, disable, rollback and remove, in this order."""
         text = sheet(the_old(), the_new(), NO_SAMPLE, RUN)
 
         chapters = [line for line in text.splitlines() if line.startswith("## ")]
@@ -109,7 +109,7 @@ class TestOrder:
         ]
 
     def test_firewall(self):
-        """The new addresses are to be let through before the window, the old ones removed last."""
+        """The new addresses are allowed before the window, the old ones removed last."""
         text = sheet(the_old(), the_new(), NO_SAMPLE, RUN)
         load, remove = text.split("## 2.")[1].split("## 3.")[0], text.split("## 6.")[1]
 
@@ -118,12 +118,12 @@ class TestOrder:
         assert all(f"- {e.outside}\n" in remove for e in OLD_ENDS)
 
     def test_changed_asn(self):
-        """A new AWS ASN is on the list of what to change, and only then."""
+        """A changed AWS ASN is on the list of changes."""
         assert "AWS's ASN changes to 64512" in sheet(the_old(), the_new(), NO_SAMPLE, RUN)
         assert "AWS's ASN does not change" in sheet(the_old(), the_new(asn=7224), NO_SAMPLE, RUN)
 
     def test_same_inside_addresses(self):
-        """With the same inside network on both sides the old tunnels are to be shut first."""
+        """With the same inside network on both sides the old tunnels are shut down first."""
         same = tuple(
             Ends(new.outside, old.inside) for new, old in zip(NEW_ENDS, OLD_ENDS, strict=True)
         )
@@ -136,7 +136,7 @@ class TestOrder:
         )
 
     def test_sample(self):
-        """Names in AWS's sample that may collide, and lines that open tunnels, are listed."""
+        """Names in AWS's sample that may collide, and lines that enable tunnels, are listed."""
         text = sheet(the_old(), the_new(), SampleConfiguration("sample.txt", IOS), RUN)
 
         assert "**Do not paste it\n   unchanged.**" in text
@@ -144,20 +144,20 @@ class TestOrder:
         assert "   - `no shutdown`\n" in text
 
     def test_no_sample(self):
-        """Without a sample the sheet says why."""
+        """Without a sample the sheet has the reason."""
         text = sheet(the_old(), the_new(), NO_SAMPLE, RUN)
 
         assert "no sample from AWS in this folder: the plan names no device type." in text
 
     def test_commands_name_the_run(self):
-        """The sheet's commands can be pasted: they name the run that wrote it."""
+        """The sheet's commands name the run."""
         text = sheet(the_old(), the_new(), NO_SAMPLE, RUN)
 
         assert f"`vpnmigrate done {RUN} 5`" in text
         assert f"`vpnmigrate status {RUN}`" in text
 
     def test_tidy(self):
-        """The page has no gaps and no line that ends in a space."""
+        """The page has no repeated blank lines and no trailing spaces."""
         for text in (
             sheet(the_old(), the_new(), SampleConfiguration("sample.txt", IOS), RUN),
             sheet(the_old(asn=None), the_new(asn=None), NO_SAMPLE, RUN),

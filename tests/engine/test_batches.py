@@ -23,30 +23,30 @@ from vpnmigrate.model.plan import Direction
 BATCH = [DisablePropagation(RouteTableId(f"rtb-{n}"), OLD) for n in range(3)]
 
 
-class Meeting:
+class ParallelEc2:
     """An EC2 that answers once *number* calls are in flight at the same time."""
 
     def __init__(self, number: int) -> None:
-        self._all_there = threading.Barrier(number, timeout=30)
+        self._barrier = threading.Barrier(number, timeout=30)
         self.threads: list[str] = []
         self.marks: set[CallTags] = set()
 
     def perform(self, change, mark):
-        self._all_there.wait()
+        self._barrier.wait()
         self.threads.append(threading.current_thread().name)
         self.marks.add(mark)
         return Performed(f"req-{change.table}")
 
 
-def performed(ec2: Meeting, calls: Calls, batch=BATCH):
+def performed(ec2: ParallelEc2, calls: Calls, batch=BATCH):
     clock = VirtualClock(NOON)
     journal = MemoryJournal(clock)
-    book = RunRecorder(journal, Lookout())
-    book.write(DirectionTaken(Direction.FORWARD, 2))
+    recorder = RunRecorder(journal, Lookout())
+    recorder.write(DirectionTaken(Direction.FORWARD, 2))
     plan = a_plan(decisions=Decisions(change="CHG-1"))
     executor = an_executor(
         ec2,  # type: ignore[arg-type]  # all of EC2 that a performer asks for
-        book,
+        recorder,
         clock,
         plan,
         calls,
@@ -57,7 +57,7 @@ def performed(ec2: Meeting, calls: Calls, batch=BATCH):
 
 def test_a_batch_is_under_way_together():
     """No call waits for the answer to another, and each answer is recorded for its own change."""
-    ec2 = Meeting(3)
+    ec2 = ParallelEc2(3)
 
     done, records = performed(ec2, CallThreads(3))
 
@@ -72,7 +72,7 @@ def test_a_batch_is_under_way_together():
 
 def test_one_by_one_keeps_to_order_and_thread():
     """With one call at a time the order is fixed, so that a journal is repeatable."""
-    ec2 = Meeting(1)
+    ec2 = ParallelEc2(1)
 
     done, records = performed(ec2, DirectCalls())
 
@@ -83,7 +83,7 @@ def test_one_by_one_keeps_to_order_and_thread():
 
 def test_calls_carry_run_attempt_step_and_change_number():
     """CloudTrail shows for each call the run and the operator's change number."""
-    ec2 = Meeting(1)
+    ec2 = ParallelEc2(1)
 
     performed(ec2, DirectCalls())
 

@@ -34,12 +34,12 @@ HOUR = timedelta(hours=1)
 SAME, OTHER = "this boot", "another host"
 
 
-def host(boot: str, off: timedelta = timedelta(0)) -> Callable[[VirtualClock], Clock]:
+def clock_of_host(boot: str, off: timedelta = timedelta(0)) -> Callable[[VirtualClock], Clock]:
     """Return a function that makes a process's clock, on a host whose wall clock is *off*."""
     return lambda true: HostClock(true, boot, off)
 
 
-class Setter(Lookout):
+class ClockSetter(Lookout):
     """Changes the clock of the host of *stage* once, at the first entry that matches *when*."""
 
     def __init__(self, stage: Stage, by: timedelta, when: Callable[[Entry], bool]) -> None:
@@ -75,9 +75,9 @@ def test_a_rollback_after_the_clock_was_set_ends_as_soon_as_ever(
 ) -> None:
     """The outage is as long as with a correct clock, and is reported with that length."""
     stage = Stage(tmp_path)
-    stage.host_of = host(SAME)
+    stage.host_of = clock_of_host(SAME)
     stage.forward()
-    stage.host_of = host(boot, off)
+    stage.host_of = clock_of_host(boot, off)
 
     state = stage.back()
 
@@ -102,7 +102,7 @@ def test_a_clock_that_is_set_in_the_outage_alters_nothing(
         attaches = isinstance(record, Intended) and isinstance(record.change, AttachVpnGateway)
         return isinstance(record, kind) and (kind is OutageBegan or attaches)
 
-    state = stage.forward(lookout=Setter(stage, by, when))
+    state = stage.forward(lookout=ClockSetter(stage, by, when))
 
     assert state.status is RunStatus.CUT_OVER
     (ended,) = stage.records(OutageEnded)
@@ -116,9 +116,9 @@ def test_a_clock_that_is_set_in_the_outage_alters_nothing(
 def test_an_outage_began_at_the_time_that_people_saw_then(tmp_path: Path) -> None:
     """The start of an outage is the wall time of that moment, also in the timeline."""
     stage = Stage(tmp_path)
-    stage.host_of = host(SAME)
+    stage.host_of = clock_of_host(SAME)
     stage.forward()
-    stage.host_of = host(SAME, HOUR)
+    stage.host_of = clock_of_host(SAME, HOUR)
     stage.back()
 
     began = [entry.wall for entry in stage.entries if isinstance(entry.record, OutageBegan)]
@@ -129,9 +129,9 @@ def test_an_outage_began_at_the_time_that_people_saw_then(tmp_path: Path) -> Non
 def test_a_clock_that_nobody_sets_is_not_talked_about(tmp_path: Path) -> None:
     """Neither is a difference of a few seconds."""
     stage = Stage(tmp_path)
-    stage.host_of = host(SAME)
+    stage.host_of = clock_of_host(SAME)
     stage.forward()
-    stage.host_of = host(SAME, timedelta(seconds=-5))
+    stage.host_of = clock_of_host(SAME, timedelta(seconds=-5))
 
     stage.back()
 
@@ -146,11 +146,11 @@ def test_nothing_is_created_twice_because_a_clock_went_forward(
 ) -> None:
     """A creation that the last process sent, and no describe shows yet, is not sent again."""
     stage = Stage(tmp_path, behaviour=Behaviour(read_lag=timedelta(seconds=110)))
-    stage.host_of = host(SAME)
+    stage.host_of = clock_of_host(SAME)
     stage.faults = Faults([Fault(creation.__name__, FaultKind.KILL_AFTER)])
     with pytest.raises(Killed):
         stage.forward()
-    stage.faults, stage.host_of = None, host(boot, off)
+    stage.faults, stage.host_of = None, clock_of_host(boot, off)
 
     with pytest.raises(HeldError, match="as requested"):
         stage.run(lambda runner: runner.apply(until=3))
@@ -169,7 +169,7 @@ def windowed(back_out: BackOut, length: timedelta) -> Decisions:
 def test_the_back_out_deadline_follows_the_clock_that_was_put_right(tmp_path: Path) -> None:
     """A window is a time of day: once the clock shows that it has ended, the run rolls back."""
     stage = Stage(tmp_path, decisions=windowed(BackOut.ROLLBACK, 5 * HOUR))
-    setter = Setter(stage, 6 * HOUR, lambda entry: isinstance(entry.record, OutageBegan))
+    setter = ClockSetter(stage, 6 * HOUR, lambda entry: isinstance(entry.record, OutageBegan))
 
     with pytest.raises(VpnMigrateError, match="deadline") as turned:
         stage.forward(lookout=setter)
@@ -181,14 +181,14 @@ def test_the_back_out_deadline_follows_the_clock_that_was_put_right(tmp_path: Pa
 def test_a_machine_that_was_paused_before_the_cutover_asks_its_gates_again(tmp_path: Path) -> None:
     """A paused virtual machine counts no uptime: only its wall clock shows the pause."""
     stage = Stage(tmp_path)
-    setter = Setter(stage, 8 * HOUR, lambda entry: isinstance(entry.record, BaselineTaken))
+    setter = ClockSetter(stage, 8 * HOUR, lambda entry: isinstance(entry.record, BaselineTaken))
 
     with pytest.raises(HeldError, match="traffic is not interrupted"):
         stage.forward(lookout=setter)
 
     assert stage.state.traffic is Traffic.OLD
     assert stage.differences() == ()
-    stage.host_of = host(SAME)
+    stage.host_of = clock_of_host(SAME)
     assert stage.forward().status is RunStatus.CUT_OVER
 
 
@@ -196,7 +196,7 @@ def test_a_rollback_is_warned_of_a_clock_that_is_off_and_goes_on(tmp_path: Path)
     """AWS's responses have the time; the clock gate fails a migration and only warns a rollback."""
     stage = Stage(tmp_path)
     stage.forward()
-    stage.host_of = host(SAME, -HOUR)
+    stage.host_of = clock_of_host(SAME, -HOUR)
 
     assert stage.back().status is RunStatus.ROLLED_BACK
 

@@ -194,7 +194,7 @@ class TestObstacles:
         assert said in self.found(within=within)
 
 
-class Dog:
+class FakeWatchdog:
     """A watchdog that runs or not, as the test sets it."""
 
     def __init__(self, *, starts: bool = True) -> None:
@@ -226,14 +226,14 @@ def stage(tmp_path):
     return Stage(tmp_path, decisions=LEAVE)
 
 
-def committed(dog: Dog, within: timedelta | None = WITHIN) -> CommitConfirm:
-    return CommitConfirm(within, dog, "desk")
+def committed(watchdog: FakeWatchdog, within: timedelta | None = WITHIN) -> CommitConfirm:
+    return CommitConfirm(within, watchdog, "desk")
 
 
 class TestARun:
     def test_is_armed_in_the_journal_before_step_7_begins(self, stage):
         """The record of the watchdog is durable before the first change that interrupts traffic."""
-        state = stage.forward(commit=committed(Dog()))
+        state = stage.forward(commit=committed(FakeWatchdog()))
 
         kinds = [type(e.record) for e in stage.entries]
         seventh = next(i for i, e in enumerate(stage.entries) if e.record == _begun(e, 7))
@@ -244,7 +244,7 @@ class TestARun:
     def test_does_not_begin_its_cutover_without_a_watchdog(self, stage):
         """If the watchdog cannot be started, traffic is not interrupted."""
         with pytest.raises(RefusedError, match="without its watchdog"):
-            stage.forward(commit=committed(Dog(starts=False)))
+            stage.forward(commit=committed(FakeWatchdog(starts=False)))
 
         assert not stage.records(OutageBegan)
         assert not stage.records(Armed)
@@ -254,19 +254,19 @@ class TestARun:
         stage = Stage(tmp_path)
 
         with pytest.raises(RefusedError, match="old_tunnels: leave"):
-            stage.forward(commit=committed(Dog()))
+            stage.forward(commit=committed(FakeWatchdog()))
 
         assert stage.calls == []
 
     def test_a_watchdog_that_goes_is_missed_aloud(self, stage):
         """The run continues, because traffic is down, and reports the missing watchdog."""
-        dog = Dog()
+        watchdog = FakeWatchdog()
 
         def kill(entry: Entry) -> None:
             if isinstance(entry.record, OutageBegan):
-                dog.there = False
+                watchdog.there = False
 
-        state = stage.forward(commit=committed(dog), lookout=Lookout(kill))
+        state = stage.forward(commit=committed(watchdog), lookout=Lookout(kill))
 
         assert state.status is RunStatus.CUT_OVER
         assert [missed.why for missed in stage.records(WatchdogMissed)] == [
@@ -276,24 +276,24 @@ class TestARun:
     @pytest.mark.parametrize("point", range(1, 8))
     def test_a_dead_process_leaves_it_armed(self, stage, point):
         """After a kill in the cutover, the next process resumes with the same deadline."""
-        dog = Dog()
+        watchdog = FakeWatchdog()
 
         with pytest.raises(_KilledError):
-            stage.forward(commit=committed(dog), lookout=Lookout(_killer(stage, point)))
-        state = stage.forward(commit=committed(dog, None))
+            stage.forward(commit=committed(watchdog), lookout=Lookout(_killer(stage, point)))
+        state = stage.forward(commit=committed(watchdog, None))
 
-        assert dog.started == 1
+        assert watchdog.started == 1
         assert state.unconfirmed_until is not None
 
     @pytest.mark.parametrize("point", range(1, 8))
     def test_where_both_died_the_next_process_starts_another_watchdog(self, stage, point):
         """The deadline to confirm stays the same."""
-        dog = Dog()
+        watchdog = FakeWatchdog()
 
         with pytest.raises(_KilledError):
-            stage.forward(commit=committed(dog), lookout=Lookout(_killer(stage, point)))
-        dog.there = False
-        state = stage.forward(commit=committed(dog, None))
+            stage.forward(commit=committed(watchdog), lookout=Lookout(_killer(stage, point)))
+        watchdog.there = False
+        state = stage.forward(commit=committed(watchdog, None))
 
         assert [armed.process for armed in stage.records(Armed)] == [701, 702]
         assert state.armed.process == 702
@@ -301,12 +301,12 @@ class TestARun:
 
     def test_where_no_other_is_to_be_had_the_outage_does_not_wait(self, stage):
         """A resumed cutover continues without a watchdog, and reports it."""
-        dog = Dog()
+        watchdog = FakeWatchdog()
         with pytest.raises(_KilledError):
-            stage.forward(commit=committed(dog), lookout=Lookout(_killer(stage, 2)))
-        dog.there = dog.starts = False
+            stage.forward(commit=committed(watchdog), lookout=Lookout(_killer(stage, 2)))
+        watchdog.there = watchdog.starts = False
 
-        state = stage.forward(commit=committed(dog, None))
+        state = stage.forward(commit=committed(watchdog, None))
 
         assert state.status is RunStatus.CUT_OVER
         assert stage.records(WatchdogMissed)
@@ -317,7 +317,7 @@ class TestARun:
             stage.forward(lookout=Lookout(_killer(stage, 1)))
 
         with pytest.raises(RefusedError, match="the cutover has already started"):
-            stage.forward(commit=committed(Dog()))
+            stage.forward(commit=committed(FakeWatchdog()))
 
     def test_credentials_have_to_last_as_long_as_was_rehearsed(self, tmp_path):
         """A rehearsal gives the expected durations; without one, defaults are used."""
@@ -331,37 +331,39 @@ class TestARun:
             back={9: 4 * MINUTES},
         )
         with pytest.raises(RefusedError, match="the credentials expire at"):
-            stage.forward(commit=committed(Dog()))
+            stage.forward(commit=committed(FakeWatchdog()))
 
-        state = stage.forward(commit=committed(Dog()), gate_inputs=GateInputs("ann", rehearsed))
+        state = stage.forward(
+            commit=committed(FakeWatchdog()), gate_inputs=GateInputs("ann", rehearsed)
+        )
 
         assert state.armed is not None
 
     def test_a_wish_outlives_the_process_that_was_given_it(self, stage):
         """If the run is held for an operator task, the resuming process arms it."""
-        dog = Dog()
+        watchdog = FakeWatchdog()
         with pytest.raises(HeldError):
-            stage.forward(operator=Nobody(), commit=committed(dog))
+            stage.forward(operator=Nobody(), commit=committed(watchdog))
 
-        state = stage.forward(commit=committed(dog, None))
+        state = stage.forward(commit=committed(watchdog, None))
 
         assert state.armed is not None
         assert state.armed.within == WITHIN
 
     def test_a_wish_can_be_taken_back(self, stage):
         """With ``off`` there is no automatic rollback."""
-        dog = Dog()
+        watchdog = FakeWatchdog()
         with pytest.raises(HeldError):
-            stage.forward(operator=Nobody(), commit=committed(dog))
+            stage.forward(operator=Nobody(), commit=committed(watchdog))
 
-        state = stage.forward(commit=committed(dog, timedelta(0)))
+        state = stage.forward(commit=committed(watchdog, timedelta(0)))
 
         assert state.armed is None
-        assert dog.started == 0
+        assert watchdog.started == 0
 
     def test_going_back_ends_it(self, stage):
         """A rollback ends the wait for a confirmation."""
-        stage.forward(commit=committed(Dog()))
+        stage.forward(commit=committed(FakeWatchdog()))
 
         state = stage.back()
 

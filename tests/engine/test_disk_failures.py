@@ -85,10 +85,10 @@ class Place:
         if direction == "rollback":
             self.go(Runner.apply)
 
-    def go(self, journey: Callable[[Runner], object], disk: Disk | None = None) -> None:
-        """Run *journey* in a process of its own."""
+    def go(self, action: Callable[[Runner], object], disk: Disk | None = None) -> None:
+        """Run *action* in a process of its own."""
         with self.context.process(disk=disk) as journal:
-            self.stage.run(journey, journal=journal)
+            self.stage.run(action, journal=journal)
 
 
 @dataclass(frozen=True)
@@ -102,13 +102,13 @@ class Undisturbed:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Undisturbed]:
     """Return the results of each direction without faults."""
-    gone: dict[str, Undisturbed] = {}
-    for direction, journey in WAYS.items():
+    results: dict[str, Undisturbed] = {}
+    for direction, action in WAYS.items():
         place = Place(tmp_path_factory.mktemp(direction), direction)
         disk = Failing(0, "", place.calls)
-        place.go(journey, disk)
-        gone[direction] = Undisturbed(disk.writes, shape_left(place.stage))
-    return gone
+        place.go(action, disk)
+        results[direction] = Undisturbed(disk.writes, shape_left(place.stage))
+    return results
 
 
 @pytest.mark.no_cover
@@ -117,12 +117,12 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Undisturb
 def test_a_write_that_fails_stops_the_run_before_the_change_it_would_have_recorded(
     tmp_path: Path, undisturbed: dict[str, Undisturbed], direction: str, manner: str
 ) -> None:
-    """After a failed write not one mutating call reaches AWS, and every call before is on the disk.
+    """After a failed write no mutating call reaches AWS, and every earlier call is on the disk.
 
-    Tried at every write of the way.  Once the disk works again the same command ends where an
-    undisturbed run ends.
+    This is tested at every write.  Once the disk works again, the same command has the end of an
+    undisturbed run.
     """
-    first = MANNERS.index(manner)  # so that an ordinary run tries other writes in each manner
+    first = MANNERS.index(manner)  # An ordinary test run has other writes for each manner.
     for nth in share(range(1 + first, undisturbed[direction].writes + 1), one_in=14):
         place = Place(tmp_path / str(nth), direction)
         disk = Failing(nth, manner, place.calls)

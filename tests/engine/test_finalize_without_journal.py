@@ -60,9 +60,9 @@ def view(stage: Stage) -> Shape:
 
 @pytest.mark.no_cover
 def test_taken_over_it_is_found_migrated_and_finalized_to_the_same_end(migrated: Stage) -> None:
-    """From every kill point ``apply PLAN --take-over`` sends nothing, and finalize then finishes.
+    """From every kill point ``apply PLAN --take-over`` changes nothing, and finalize then finishes.
 
-    What is not in the vault is named before anything else is deleted, and has to be forced.
+    A configuration that is not in the vault is named before any deletion, and has to be forced.
     """
     undisturbed = migrated.branch()
     undisturbed.run(finalize)
@@ -82,10 +82,10 @@ def test_taken_over_it_is_found_migrated_and_finalized_to_the_same_end(migrated:
 
 @pytest.mark.no_cover
 def test_no_rollback_takes_the_new_side_away_from_what_is_deleted(migrated: Stage) -> None:
-    """Without its journal a rollback does not know of finalize, and asks AWS what is left.
+    """Without its journal a rollback does not know of finalize, and reads AWS to see what is left.
 
-    With every old connection deleted it stops where traffic flows; a single one that is gone is
-    named, and the others are brought back.
+    With every old connection deleted it stops while traffic flows; with one of several deleted, it
+    names that one and restores the others.
     """
     for nth, after_effect in every_point(migrated):
         stage = killed_at(migrated, nth, after_effect=after_effect)

@@ -44,7 +44,7 @@ WORLDS: dict[str, tuple[Survey, Decisions]] = {
     "two connections and an edge table": (TWO, Decisions()),
     "a test VPC": (a_survey(), Decisions(test_vpc=TestVpc("172.31.0.0/24"))),
 }
-JOURNEYS: dict[str, Callable[[Runner], object]] = {
+ACTIONS: dict[str, Callable[[Runner], object]] = {
     "apply": Runner.apply,
     "rollback": Runner.rollback,
 }
@@ -85,7 +85,7 @@ def a_stage(tmp_path: Path, world: str, began: str) -> Stage:
 def dies(stage: Stage, direction: str) -> bool:
     """Run *way*; return whether the process was killed."""
     try:
-        stage.run(JOURNEYS[direction])
+        stage.run(ACTIONS[direction])
     except Killed:
         return True
     return False
@@ -108,25 +108,25 @@ def world(request: pytest.FixtureRequest) -> str:
 def undisturbed(world: str, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     """Return the results of each direction with its journal and without faults."""
     gone = Undisturbed({}, {})
-    for direction, journey in JOURNEYS.items():
+    for direction, action in ACTIONS.items():
         stage = a_stage(tmp_path_factory.mktemp("undisturbed"), world, direction)
         stage.faults = counted = Fuse(0, after_effect=False)
-        stage.run(journey)
+        stage.run(action)
         gone.calls[direction] = counted.sent
         gone.shapes[direction] = shape_left(stage)
     return gone
 
 
 @pytest.mark.no_cover
-@pytest.mark.parametrize("goes_on", JOURNEYS)
-@pytest.mark.parametrize("began", JOURNEYS)
+@pytest.mark.parametrize("resumed", ACTIONS)
+@pytest.mark.parametrize("began", ACTIONS)
 def test_killed_at_any_call_and_robbed_of_its_journal(
-    tmp_path: Path, world: str, undisturbed: Undisturbed, began: str, goes_on: str
+    tmp_path: Path, world: str, undisturbed: Undisturbed, began: str, resumed: str
 ) -> None:
-    """Plan and tags alone lead to where an undisturbed run ends, forward and back.
+    """Plan and tags are enough for the end of an undisturbed run, in both directions.
 
-    Tried before and after the effect of every mutating call, while describes and tag searches lag
-    by as much as belief reckons with.
+    This is tested before and after the effect of every mutating call, while describes and tag
+    searches lag by the consistency delay.
     """
     points = [(n, after) for n in range(1, undisturbed.calls[began] + 1) for after in (False, True)]
     for nth, after_effect in share(points, one_in=11):
@@ -137,7 +137,7 @@ def test_killed_at_any_call_and_robbed_of_its_journal(
             continue
         stage.faults = None
 
-        state = stage.run(JOURNEYS[goes_on], blind=True, holder="bob@spare/1", outranks="ann@desk")
+        state = stage.run(ACTIONS[resumed], blind=True, holder="bob@spare/1", outranks="ann@desk")
 
-        assert state.status is ENDS[goes_on], (nth, after_effect)
-        assert shape_left(stage) == undisturbed.shapes[goes_on], (nth, after_effect)
+        assert state.status is ENDS[resumed], (nth, after_effect)
+        assert shape_left(stage) == undisturbed.shapes[resumed], (nth, after_effect)

@@ -86,7 +86,7 @@ def is_a(kind: type) -> Callable[[Entry], bool]:
 
 
 def says(stage: Stage, order: object) -> Callable[[], None]:
-    """Give *order* from another terminal."""
+    """Send *order* from another terminal."""
     return lambda: stage.letters.append(order)  # type: ignore[arg-type]
 
 

@@ -63,7 +63,7 @@ def test_pauses_grow_and_stay_short_while_traffic_is_down():
 
 
 def test_it_goes_on_for_a_weekend():
-    """Retries go on for more than a day, and end after three."""
+    """Retries continue for more than a day, and end after three."""
     assert timedelta(days=1) < PERSISTENCE
     assert not is_exhausted(NOON, NOON + PERSISTENCE - SECOND)
     assert is_exhausted(NOON, NOON + PERSISTENCE)

@@ -204,7 +204,7 @@ class Scripted:
         self.ended = True
 
 
-class Mender(Lookout):
+class ProbeRepairer(Lookout):
     """Lets the probes work again once only they are lacking."""
 
     def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
@@ -225,7 +225,7 @@ class TestInARun:
         stage = self.stage(tmp_path)
         probes = Scripted(stage, dead=[self.DEAD])
 
-        stage.forward(probes=probes, lookout=Mender())
+        stage.forward(probes=probes, lookout=ProbeRepairer())
 
         found = stage.records(Probed)
         assert stage.state.status is RunStatus.CUT_OVER
@@ -238,7 +238,7 @@ class TestInARun:
     def test_what_worked_before_step_7_is_not_forgotten_with_its_counts(self, tmp_path):
         """Without a change, the journal has the result from the start of the cutover."""
         stage = self.stage(tmp_path)
-        stage.forward(probes=Scripted(stage), lookout=Mender())
+        stage.forward(probes=Scripted(stage), lookout=ProbeRepairer())
 
         before = next(e.seq for e in stage.journal.entries if isinstance(e.record, Probed))
         stats = replay(stage.journal.entries[:before]).probes[self.PROBE]
@@ -265,7 +265,7 @@ class TestInARun:
     def test_the_way_back_asks_for_no_probe(self, tmp_path):
         """A rollback does not wait for a target that is down; it only reports it."""
         stage = self.stage(tmp_path)
-        stage.forward(probes=Scripted(stage), lookout=Mender())
+        stage.forward(probes=Scripted(stage), lookout=ProbeRepairer())
         probes = Scripted(stage)
         probes.broken = True
 
@@ -277,7 +277,7 @@ class TestInARun:
     def test_each_way_keeps_its_own_counts(self, tmp_path):
         """After a rollback the report has both directions, also after clean-up and finalize."""
         stage = self.stage(tmp_path)
-        forward = stage.forward(probes=Scripted(stage), lookout=Mender())
+        forward = stage.forward(probes=Scripted(stage), lookout=ProbeRepairer())
         back = stage.run(lambda r: r.rollback(keep_new=True), probes=Scripted(stage))
         cleaned = stage.run(Runner.rollback, probes=Scripted(stage))
 

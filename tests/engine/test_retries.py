@@ -46,19 +46,19 @@ class Bearing:
     def __init__(self, direction: Direction = Direction.FORWARD) -> None:
         self.clock = VirtualClock(NOON)
         self.journal = MemoryJournal(self.clock)
-        self.claim_holder = Claimant()
-        book = RunRecorder(self.journal, Lookout())
-        book.write(DirectionTaken(direction, 1))
-        self.patience = RetryPolicy(book, self.claim_holder, self.clock)  # type: ignore[arg-type]
+        self.state_reader = Claimant()
+        recorder = RunRecorder(self.journal, Lookout())
+        recorder.write(DirectionTaken(direction, 1))
+        self.policy = RetryPolicy(recorder, self.state_reader, self.clock)  # type: ignore[arg-type]
 
-    def bears(self, outcome, change=CHANGE, step=STEP, *, outage=False):
-        return self.patience.decide(step, ChangeResult(change, outcome), outage=outage) is None
+    def may_retry(self, outcome, change=CHANGE, step=STEP, *, outage=False):
+        return self.policy.decide(step, ChangeResult(change, outcome), outage=outage) is None
 
     def error(self, outcome, change=CHANGE, *, outage=False):
-        return self.patience.decide(STEP, ChangeResult(change, outcome), outage=outage)
+        return self.policy.decide(STEP, ChangeResult(change, outcome), outage=outage)
 
     def is_due(self, change=CHANGE):
-        return change in self.patience.due([change])
+        return change in self.policy.due([change])
 
     def notes(self):
         return [e.record.what for e in self.journal.entries if isinstance(e.record, Noted)]
@@ -68,9 +68,9 @@ def test_what_is_put_off_is_borne_up_to_its_limit():
     """A change may be retried until its limit has passed since the first time."""
     run = Bearing()
 
-    assert run.bears(PUT_OFF)
+    assert run.may_retry(PUT_OFF)
     run.clock.sleep(minutes(3) - timedelta(seconds=1))
-    assert run.bears(PUT_OFF)
+    assert run.may_retry(PUT_OFF)
     run.clock.sleep(timedelta(seconds=1))
     error = run.error(PUT_OFF)
 
@@ -82,32 +82,32 @@ def test_what_is_put_off_is_borne_up_to_its_limit():
 def test_each_reason_and_each_change_has_its_own_beginning():
     """Another limit, or another change, is counted from its own start."""
     run = Bearing()
-    run.bears(PUT_OFF)
+    run.may_retry(PUT_OFF)
     run.clock.sleep(minutes(3))
 
-    assert run.bears(Later("still attaching", minutes(2)))
-    assert run.bears(PUT_OFF, OTHER)
-    assert not run.bears(PUT_OFF)
+    assert run.may_retry(Later("still attaching", minutes(2)))
+    assert run.may_retry(PUT_OFF, OTHER)
+    assert not run.may_retry(PUT_OFF)
 
 
 @pytest.mark.parametrize("between", [Performed("req-1"), UNHEARD, GONE])
 def test_another_kind_of_answer_begins_the_count_afresh(between):
     """The limit counts only uninterrupted retries."""
     run = Bearing()
-    run.bears(PUT_OFF)
+    run.may_retry(PUT_OFF)
     run.clock.sleep(minutes(3))
 
-    assert run.bears(between)
-    assert run.bears(PUT_OFF)
+    assert run.may_retry(between)
+    assert run.may_retry(PUT_OFF)
 
 
 def test_silence_is_borne_for_a_quarter_of_an_hour():
     """A call that is never answered ends the step after fifteen minutes."""
     run = Bearing()
 
-    assert run.bears(UNHEARD)
+    assert run.may_retry(UNHEARD)
     run.clock.sleep(minutes(15) - timedelta(seconds=1))
-    assert run.bears(UNHEARD)
+    assert run.may_retry(UNHEARD)
     run.clock.sleep(timedelta(seconds=1))
     error = run.error(UNHEARD)
 
@@ -117,21 +117,21 @@ def test_silence_is_borne_for_a_quarter_of_an_hour():
 
 
 @pytest.mark.parametrize(
-    ("answer", "bears"),
+    ("answer", "may_retry"),
     [
         (Performed("req-1"), True),
         (Later("throttled", minutes(3), "req-1"), True),
         (Later("no connection", minutes(3)), False),
     ],
 )
-def test_only_an_answer_ends_a_silence(answer, bears):
+def test_only_an_answer_ends_a_silence(answer, may_retry):
     """Any answer of AWS itself starts the fifteen minutes again."""
     run = Bearing()
-    run.bears(UNHEARD)
+    run.may_retry(UNHEARD)
     run.clock.sleep(minutes(15))
-    run.bears(answer)
+    run.may_retry(answer)
 
-    assert run.bears(UNHEARD) is bears
+    assert run.may_retry(UNHEARD) is may_retry
 
 
 def test_what_is_refused_ends_the_step():
@@ -158,21 +158,21 @@ class TestOutage:
         """A refusal with any code does not end a step whose goal may still be reached."""
         run = Bearing()
 
-        assert run.bears(outcome, outage=True)
+        assert run.may_retry(outcome, outage=True)
         run.clock.sleep(minutes(45))
-        assert run.bears(outcome, outage=True)
+        assert run.may_retry(outcome, outage=True)
 
     def test_a_definite_refusal_ends_the_step(self):
         """A missing permission does not pass."""
-        assert not Bearing().bears(Refused("UnauthorizedOperation", "you may not"), outage=True)
+        assert not Bearing().may_retry(Refused("UnauthorizedOperation", "you may not"), outage=True)
 
     def test_what_is_gone_is_definite_after_one_delay(self):
         """A deleted route table does not come back."""
         run = Bearing()
 
-        assert run.bears(GONE, outage=True)
+        assert run.may_retry(GONE, outage=True)
         run.clock.sleep(minutes(2))
-        assert not run.bears(GONE, outage=True)
+        assert not run.may_retry(GONE, outage=True)
 
 
 def test_a_code_never_seen_ends_a_step_while_traffic_flows():
@@ -188,8 +188,10 @@ def test_a_code_never_seen_is_sent_again_in_the_clean_up():
     run = Bearing(Direction.ROLLBACK)
     change = DeleteVpnGateway(GATEWAY_ROLE, VpnGatewayId("vgw-2"))
 
-    assert run.bears(NEVER_SEEN, change, RemoveGateway())
-    assert not run.bears(Refused("UnauthorizedOperation", "you may not"), change, RemoveGateway())
+    assert run.may_retry(NEVER_SEEN, change, RemoveGateway())
+    assert not run.may_retry(
+        Refused("UnauthorizedOperation", "you may not"), change, RemoveGateway()
+    )
 
 
 class TestBackoff:
@@ -200,7 +202,7 @@ class TestBackoff:
         run = Bearing()
 
         for _ in range(3):
-            run.bears(PUT_OFF, outage=True)
+            run.may_retry(PUT_OFF, outage=True)
             assert run.is_due()
 
     @pytest.mark.parametrize("outcome", [PUT_OFF, NEVER_SEEN], ids=["later", "never seen"])
@@ -209,7 +211,7 @@ class TestBackoff:
         run = Bearing()
         pauses = []
         for _ in range(60):
-            run.bears(outcome, outage=True)
+            run.may_retry(outcome, outage=True)
             pause = 0
             while not run.is_due():
                 assert run.is_due(OTHER)
@@ -225,9 +227,9 @@ class TestBackoff:
         """Only consecutive refusals count."""
         run = Bearing()
         for _ in range(9):
-            run.bears(PUT_OFF, outage=True)
-        run.bears(answer, outage=True)
-        run.bears(PUT_OFF, outage=True)
+            run.may_retry(PUT_OFF, outage=True)
+        run.may_retry(answer, outage=True)
+        run.may_retry(PUT_OFF, outage=True)
 
         assert run.is_due()
 
@@ -239,17 +241,17 @@ def test_what_is_gone_has_one_delay_to_vanish_from_sight(gone):
     """A change to a deleted resource is retried until a describe has to show its deletion."""
     run = Bearing()
 
-    assert run.bears(gone)
+    assert run.may_retry(gone)
     run.clock.sleep(minutes(2) - timedelta(seconds=1))
-    assert run.bears(gone)
+    assert run.may_retry(gone)
     run.clock.sleep(timedelta(seconds=1))
-    assert not run.bears(gone)
-    assert run.bears(gone, OTHER), "each change has its own beginning"
+    assert not run.may_retry(gone)
+    assert run.may_retry(gone, OTHER), "each change has its own beginning"
 
 
 def test_before_the_cutover_nothing_is_borne_that_is_gone():
     """In preparation, a run does not wait until a deleted resource disappears."""
-    assert not Bearing().bears(GONE, step=RecordBefore())
+    assert not Bearing().may_retry(GONE, step=RecordBefore())
 
 
 class TestWayBack:
@@ -261,8 +263,8 @@ class TestWayBack:
         run = Bearing(Direction.ROLLBACK)
         change = PlaceClaim(OLD, "ann@desk/1")
 
-        assert run.bears(outcome, change)
-        assert run.claim_holder.forgone
+        assert run.may_retry(outcome, change)
+        assert run.state_reader.forgone
         (note,) = run.notes()
         assert note.startswith(f"AWS did not {change}; ")
         assert note.endswith(("throttled", "the line was cut", "no such table"))
@@ -273,42 +275,42 @@ class TestWayBack:
         run = Bearing(Direction.ROLLBACK)
         change = RemoveClaim(OLD, "ann@desk/1")
 
-        assert run.bears(UNHEARD, change)
+        assert run.may_retry(UNHEARD, change)
         run.clock.sleep(minutes(8) - timedelta(seconds=1))
-        assert run.bears(UNHEARD, change)
-        assert not run.claim_holder.forgone
+        assert run.may_retry(UNHEARD, change)
+        assert not run.state_reader.forgone
         run.clock.sleep(timedelta(seconds=1))
-        assert run.bears(UNHEARD, change)
-        assert run.claim_holder.forgone
+        assert run.may_retry(UNHEARD, change)
+        assert run.state_reader.forgone
 
     def test_a_claim_that_came_off_begins_its_patience_afresh(self):
         """An answer of AWS in between starts the four delays again."""
         run = Bearing(Direction.ROLLBACK)
         change = RemoveClaim(OLD, "ann@desk/1")
-        run.bears(UNHEARD, change)
-        run.bears(Performed("req-1"), change)
+        run.may_retry(UNHEARD, change)
+        run.may_retry(Performed("req-1"), change)
         run.clock.sleep(minutes(8))
 
-        assert run.bears(UNHEARD, change)
-        assert not run.claim_holder.forgone
+        assert run.may_retry(UNHEARD, change)
+        assert not run.state_reader.forgone
 
     def test_a_refusal_to_take_its_claim_off_is_final(self):
         """A definite refusal is not retried."""
         run = Bearing(Direction.ROLLBACK)
 
-        assert run.bears(GONE, RemoveClaim(OLD, "ann@desk/1"))
-        assert run.claim_holder.forgone
+        assert run.may_retry(GONE, RemoveClaim(OLD, "ann@desk/1"))
+        assert run.state_reader.forgone
 
     def test_it_does_not_do_without_anything_else(self):
         """A route is not a tag: a rollback stops where AWS refuses to change one."""
         run = Bearing(Direction.ROLLBACK)
 
-        assert not run.bears(Refused("UnauthorizedOperation", "you may not"))
-        assert not run.claim_holder.forgone
+        assert not run.may_retry(Refused("UnauthorizedOperation", "you may not"))
+        assert not run.state_reader.forgone
 
     def test_on_the_way_there_the_claim_is_no_trifle(self):
         """A migration does not continue without the claim tag."""
         run = Bearing()
 
-        assert not run.bears(Refused("X", "no"), PlaceClaim(OLD, "ann@desk/1"), RecordBefore())
-        assert not run.claim_holder.forgone
+        assert not run.may_retry(Refused("X", "no"), PlaceClaim(OLD, "ann@desk/1"), RecordBefore())
+        assert not run.state_reader.forgone

@@ -167,7 +167,7 @@ class TestFalseEnds:
 
         assert stage.forward().status is RunStatus.CUT_OVER
 
-    def test_a_call_that_was_answered_meanwhile_was_not_unheard_all_the_time(self, tmp_path):
+    def test_a_call_that_was_answered_prefix_was_not_unheard_all_the_time(self, tmp_path):
         """Two lost calls with fifteen minutes of refusals between them do not end a run."""
         create = "CreateVpnConnection"
         busy = ("VpnConnectionLimitExceeded", "maximum number of mutating objects")
@@ -282,9 +282,9 @@ class TestOtherHandsAndResuming:
         assert any("10.9.0.0/16" in line for line in state.lost)
 
     def test_a_setting_that_outlived_a_detach_is_switched_on_again(self, stage):
-        """Propagation that is listed and dead, because others took the gateway off, works again.
+        """Propagation that is listed without effect after an external detach works again.
 
-        That they did is named; and nobody waits for routes until step 10's limit.
+        The external detach is named, and the run does not wait for routes until step 10's limit.
         """
         held_after(stage, 6)
         stage.do("DetachVpnGateway", VpnGatewayId=OLD, VpcId=VPC)
@@ -511,9 +511,9 @@ def test_a_successor_that_others_deleted_at_the_end_is_named_by_its_own_id(stage
 
 
 def test_what_others_changed_on_the_old_side_is_named_at_the_end(stage):
-    """But for where its gateway is, the old side has to be as the plan found it: the way back.
+    """The old side, which a rollback needs, must be as planned except for the attachment.
 
-    Its gateway has left, by this run, and so have the settings that named it: that is not told.
+    The detached gateway and the settings that named it are this run's changes, and not reported.
     """
 
     def meddle(entry: Entry) -> None:
@@ -523,10 +523,10 @@ def test_what_others_changed_on_the_old_side_is_named_at_the_end(stage):
 
     state = stage.forward(lookout=Lookout(meddle))
 
-    meanwhile = "found at the end of the run"
+    prefix = "found at the end of the run"
     assert state.other_hands == (
-        f"{meanwhile}: {OLD}: tag Owner (bob) is new",
-        f"{meanwhile}: {OLD_VPN}: tag Owner (bob) is new",
+        f"{prefix}: {OLD}: tag Owner (bob) is new",
+        f"{prefix}: {OLD_VPN}: tag Owner (bob) is new",
     )
 
 

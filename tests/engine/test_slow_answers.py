@@ -74,12 +74,12 @@ def state(stage: Stage) -> RunState:
 
 
 def slow_calls(stage: Stage, span: timedelta, *, when: Callable[[RunState], bool]) -> SlowCalls:
-    """Make calls slow while the state of the run matches *when*."""
+    """Return calls that are slow while the state of the run matches *when*."""
     return SlowCalls(stage.clock, lambda: when(state(stage)), span)
 
 
 def says_once(stage: Stage, order: object) -> Callable[[], None]:
-    """Give *order* from another terminal, once."""
+    """Return a function that sends *order* from another terminal, once."""
     said: list[object] = []
 
     def say() -> None:
@@ -129,7 +129,7 @@ class TestAnAbort:
         say = says_once(stage, ABORT)
 
         def late() -> None:
-            stage.clock.sleep(timedelta(minutes=10))  # less than a standstill
+            stage.clock.sleep(timedelta(minutes=10))  # Less than AWAY.
             if stage.clock.now() - NOON > timedelta(days=1):
                 say()
 

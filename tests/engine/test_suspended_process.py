@@ -59,7 +59,7 @@ class Nap(Lookout):
             self._stage.clock.sleep(NIGHT)
 
 
-class SleepsInALook:
+class SleepsInAnObservation:
     """Suspends the machine for a night in the first observation of the cutover."""
 
     def __init__(self, stage: Stage) -> None:
@@ -120,9 +120,9 @@ def test_a_call_that_was_written_down_before_a_night_is_not_sent_after_it(tmp_pa
 def test_a_cutover_does_not_begin_on_gates_of_the_night_before(
     tmp_path: Path, kind: type[BaselineTaken | Intended]
 ) -> None:
-    """Asleep between the gates and the first interrupting call, the run holds and asks again.
+    """Suspended between the gates and the start of the outage, the run holds and asks again.
 
-    So a window that ended meanwhile is not cut into.
+    So no outage starts in a window that has ended.
     """
     stage = Stage(tmp_path)
 
@@ -142,7 +142,7 @@ def test_a_cutover_does_not_begin_on_gates_of_the_night_before(
 def test_a_cutover_does_not_begin_after_a_night_in_its_first_look(tmp_path: Path) -> None:
     """A reading from before the night is not used: the run holds, and passes the gates again."""
     stage = Stage(tmp_path)
-    stage.faults = sleeper = SleepsInALook(stage)
+    stage.faults = sleeper = SleepsInAnObservation(stage)
 
     with pytest.raises(HeldError, match="traffic is not interrupted"):
         stage.forward()
@@ -188,9 +188,9 @@ class Slow:
 
 
 def test_a_batch_that_is_answered_slowly_sends_no_old_intent(tmp_path: Path) -> None:
-    """What could not be sent while its intent was fresh is put off to the next look.
+    """A call with an old intent is not sent before the next observation.
 
-    And what was answered counts for belief from its answer on, not from its intent.
+    The consistency delay of an answered call counts from its answer, not from its intent.
     """
     clock = VirtualClock(NOON)
     book = RunRecorder(MemoryJournal(clock), Lookout())

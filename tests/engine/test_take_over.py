@@ -140,9 +140,9 @@ EVERY_CALL = [(nth, parallel) for nth in range(1, APPLY_SENDS + 1) for parallel 
 def test_one_call_is_all_that_a_displaced_process_still_sends(
     tmp_path: Path, nth: int, parallel: int
 ) -> None:
-    """Taken over during any call of apply, only calls on the wire by then still arrive.
+    """After a take-over during any call of apply, only calls in flight still arrive.
 
-    The colleague who took over goes on from there to the end of an undisturbed run.
+    The run that took over resumes from there to the end of an undisturbed run.
     """
     stage = a_stage(tmp_path)
     context = Desk(tmp_path / "runs", stage.clock)

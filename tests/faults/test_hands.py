@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from tests.faults.branching import STATIC_VPN, everything, forward_to, is_as_asked
-from tests.faults.cells import Ending, wrong_claim
+from tests.faults.cells import Ending, end_state, run_action, wrong_claim
 from tests.faults.hands import CHANGES, cells
 from tests.support.builders import OLD, OLD_VPN, minutes
 from tests.support.stage import Lookout, Stage

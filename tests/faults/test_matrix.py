@@ -15,6 +15,10 @@ from tests.faults.cells import (
     A_WHILE,
     FOR_EVER,
     TROUBLES,
+    end_state,
+    run_next_command,
+    run_with_fault,
+    wrong_claim,
 )
 from tests.faults.verdicts import CANNOT, COLUMNS, OCCASIONS, Cell, cells
 from vpnmigrate.errors import Exit

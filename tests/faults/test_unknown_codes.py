@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.branching import Leg, legs
-from tests.faults.cells import Ending
+from tests.faults.cells import Ending, run_action
 from tests.support.stage import Stage
 from vpnmigrate.errors import ChangeRefusedError, DidNotSettleError, Exit
 from vpnmigrate.journal import Traffic

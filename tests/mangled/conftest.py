@@ -1,4 +1,4 @@
-"""The terminal of the command line's tests, in front of a world that is reached over HTTP."""
+"""The terminal of the command-line tests, with a sandbox over HTTP."""
 
 from tests.cli.conftest import terminal
 

@@ -1,4 +1,4 @@
-"""A proxy on the way to AWS that cuts, flips and truncates answers at places that are drawn."""
+"""A proxy before AWS that cuts, flips and truncates answers at random places."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CANARY = b"CANARY"
 
 
 class Mangler:
-    """Decides by *seed* what becomes of each answer; *share* of them are mangled while it is on."""
+    """Mangles *share* of the answers while it is on, at random from *seed*."""
 
     def __init__(self, seed: int, share: float) -> None:
         self.seed = seed
@@ -34,7 +34,7 @@ class Mangler:
         """How many of them held a key."""
 
     def mangle(self, operation: str, body: bytes) -> tuple[bytes, int]:
-        """Return what to send of *body*, and which length to announce."""
+        """Return the bytes to send for *body*, and the length to announce."""
         with self._lock:
             if not self.on or not body or self._random.random() >= self.share:
                 return body, len(body)
@@ -51,7 +51,7 @@ class Mangler:
                     return self._flipped(body, place), len(body)
 
     def _place(self, body: bytes) -> int:
-        """Draw a place: anywhere, or in or right behind a key, where an answer has one."""
+        """Return a random place: anywhere, or in or directly after a key, if there is one."""
         place = self._random.randrange(len(body))
         keys = [at for at in range(len(body)) if body.startswith(CANARY, at)]
         if keys and self._random.random() < 0.7:
@@ -67,7 +67,7 @@ class Mangler:
 
 @contextmanager
 def between(upstream: str, mangler: Mangler, clock: Clock) -> Iterator[str]:
-    """Stand before *upstream* and give the address there; *clock* gives the date of answers."""
+    """Run the proxy before *upstream* and yield its address; *clock* gives the date of answers."""
     target = urlsplit(upstream)
 
     def forward(request: BaseHTTPRequestHandler, body: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Whatever becomes of AWS's answers on the way, no key of theirs gets into anything written."""
+"""However AWS's answers are mangled, no key in them reaches any output."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from vpnmigrate.sandbox.world import World
 
 PLAYBOOK = """
 name: mangled
-summary: Every hook writes down what it is told, in its own folder.
+summary: Every hook records its input, in its own folder.
 decisions:
   keys: {keys}
   device_types: {{default: "Cisco Systems, Inc./CSRv AMI/IOS 12.4+"}}
@@ -31,15 +31,15 @@ decisions:
 {hooks}
 """
 ATTEMPTS = 6
-"""Commands in a row with mangled answers; the one after them is let through."""
+"""Commands in a row with mangled answers; the next one is not mangled."""
 LONGEST_LINE = 1000
-"""Bytes of a line of the log that tells of a wait: one is written with each look."""
+"""Maximum bytes of a log line about a wait, which is written with each observation."""
 MANGLED = 0.04
-"""Share of answers: a look has three and more, and all of them have to be sound."""
+"""Share of mangled answers: an observation has at least three, which must all be valid."""
 
 
 class ProxiedParts(SandboxDependencies):
-    """Reaches the world over HTTP, at *address*."""
+    """Dependencies that reach the sandbox over HTTP, at *address*."""
 
     def __init__(self, world: World, address: str) -> None:
         super().__init__(world)
@@ -54,7 +54,7 @@ class ProxiedParts(SandboxDependencies):
 
 
 class Operator:
-    """Types verbs, keeps all that is shown, and tries again while answers are mangled."""
+    """Runs commands, keeps their output, and retries while answers are mangled."""
 
     def __init__(self, terminal: Terminal, mangler: Mangler) -> None:
         self.terminal = terminal
@@ -62,14 +62,14 @@ class Operator:
         self.shown: list[tuple[str, str]] = []
 
     def tries(self, *words: str) -> Ran:
-        """Run one command, whatever comes of it."""
+        """Run one command, with any result."""
         ran = self.terminal.run(*words)
         self.shown.append((f"{' '.join(words)}: out", ran.out))
         self.shown.append((f"{' '.join(words)}: err", ran.err))
         return ran
 
     def insists(self, *words: str) -> None:
-        """Run it until it is done: first with mangled answers, at last with sound ones."""
+        """Run a command until it succeeds: first with mangled answers, finally with valid ones."""
         for _ in range(ATTEMPTS):
             if self.tries(*words).code == 0:
                 return
@@ -94,7 +94,7 @@ def operator(terminal: Terminal, mangler: Mangler) -> Iterator[Operator]:
 @pytest.mark.no_cover
 @pytest.mark.parametrize("mangler", share(range(12), one_in=12), indirect=True)
 def test_no_key_leaves_a_migration_whose_answers_are_mangled(operator):
-    """Plan, apply, rollback, apply, finalize; all that is shown, told and written is searched."""
+    """Plan, apply, rollback, apply, finalize: all output and files are searched."""
     terminal, mangler = operator.terminal, operator.mangler
     keys = (KeyMode.NEW, KeyMode.REUSE)[mangler.seed % 2]
     playbook = PLAYBOOK.format(keys=keys.value, hooks=hooks_in(terminal.place))
@@ -115,13 +115,13 @@ def test_no_key_leaves_a_migration_whose_answers_are_mangled(operator):
     operator.insists("status", run, "--json")
 
     assert leaks(terminal.place, operator.shown) == []
-    # Else the search above proves nothing.
+    # Otherwise the search above proves nothing.
     assert mangler.with_keys > 0
     (folder,) = {path.parent for path in terminal.place.rglob("journal.jsonl")}
     kept = b"".join(path.read_bytes() for path in folder.rglob("vault/*/*"))
     assert CANARY in kept
     assert list((terminal.place / "told").iterdir())
-    # The journal is whole, and no line of the log is as long as an answer.
+    # The journal is complete, and no line of the log is as long as an answer.
     assert read_journal(Run(folder)).entries
     lines = (folder / "log.jsonl").read_bytes().splitlines()
     assert max(len(line) for line in lines if b"step.waited" in line) < LONGEST_LINE

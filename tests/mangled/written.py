@@ -1,4 +1,4 @@
-"""Everything that a run has written, told or shown, to be searched for keys."""
+"""All output and files of a run, to be searched for keys."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOMENTS = (
 
 
 def everything_written(place: Path) -> Iterator[tuple[str, bytes]]:
-    """Return each file outside the vault, and each that a bundle holds, with its name."""
+    """Return each file outside the vault and in a bundle, with its name."""
     for path in place.rglob("*"):
         if not path.is_file() or "vault" in path.parts:
             continue
@@ -31,13 +31,13 @@ def everything_written(place: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def leaks(place: Path, shown: Iterable[tuple[str, str]]) -> list[str]:
-    """Name everything that holds any part of a key."""
+    """Return the names of files that contain any part of a key."""
     texts = ((name, text.encode()) for name, text in shown)
     return [name for name, content in (*everything_written(place), *texts) if CANARY in content]
 
 
 def hooks_in(place: Path) -> str:
-    """Write a hook that keeps its input and its environment; give the playbook's lines for it."""
+    """Write a hook that records its input and environment, and return its lines of the playbook."""
     folder = place / "told"
     folder.mkdir()
     program = place / "hook"

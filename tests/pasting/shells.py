@@ -1,4 +1,4 @@
-"""Shells to paste commands into, as a new terminal has them: no start-up file, no variables."""
+"""Shells as in a new terminal, without a start-up file and variables."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 REQUIRED = "VPNMIGRATE_TEST_ZSH"
-"""Set to ``required`` by CI: there a missing zsh is a failure."""
+"""Set to ``required`` by CI, where a missing zsh is a failure."""
 SHELLS = {"bash": ("--norc", "--noprofile", "-i"), "zsh": ("-f", "-i")}
 PATIENCE = 60
-"""Seconds of a loaded machine."""
+"""Seconds on a busy machine."""
 
 _RECORDER = """#!/bin/sh
 # Write the words received, each ended by NUL, and the variables that decide where AWS is.
@@ -24,7 +24,7 @@ exit 0
 
 
 def require(name: str) -> None:
-    """Skip the test where the shell *name* is missing, unless it is required."""
+    """Skip the test if the shell *name* is missing, unless it is required."""
     if shutil.which(name) is None:
         if os.environ.get(REQUIRED) == "required":
             pytest.fail(f"no {name} here, and {REQUIRED} requires it")
@@ -32,7 +32,7 @@ def require(name: str) -> None:
 
 
 class Pasted:
-    """A new terminal in an empty directory, whose programs write down what they receive."""
+    """A new terminal in an empty directory, whose programs record their words."""
 
     def __init__(self, shell: str, place: Path) -> None:
         require(shell)

@@ -1,4 +1,4 @@
-"""A shell passes on the words of a printed command as the program meant them."""
+"""A shell passes the words of a printed command unchanged."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def terminal(request, tmp_path):
 
 @pytest.mark.parametrize("word", HOSTILE)
 def test_a_word_arrives_unchanged_however_it_is_shown(terminal, word):
-    """On one line, folded behind a label, in prose, or before another command."""
+    """A word is unchanged on one line, folded, in prose, or before another command."""
     command = cli("apply", word, *option("--reason", word), *options("--force", ("clock", word)))
     chained = command.and_then(cli("status", word))
 
@@ -63,7 +63,7 @@ def test_a_word_arrives_unchanged_however_it_is_shown(terminal, word):
         str(command),
         report_text.command(command),
         report_text.advised(("do it:", command)).partition("\n")[2],
-        report_text.command(chained, first="  go on:    ").partition(":")[2],
+        report_text.command(chained, first="  next:     ").partition(":")[2],
         report_text.Labelled("  to do: ", command).folded().partition(":")[2],
         "\n".join(report_text.Labelled("", command).lines(40)),
     ]
@@ -75,7 +75,7 @@ def test_a_word_arrives_unchanged_however_it_is_shown(terminal, word):
 
 
 def test_variables_hold_for_their_command_alone(terminal):
-    """An assignment is quoted too, and is in the environment of the command."""
+    """An assignment is quoted, and is only in the environment of its command."""
     command = Command(("vpnmigrate", "apply"), variables=(("AWS_CONFIG_FILE", "/a b/$(c)"),))
 
     assert terminal.paste(f"{report_text.command(command)}\nvpnmigrate status") == [
@@ -87,7 +87,7 @@ def test_variables_hold_for_their_command_alone(terminal):
 
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))
 def test_one_line_is_read_by_shlex_too(texts):
-    """A program that reads ``next`` splits it; what prints is quoted in the POSIX way."""
+    """The quoting is POSIX, so a program that reads ``next`` can split it with shlex."""
     command = cli("apply", *texts)
 
     if all(text.isprintable() for text in texts):
@@ -99,7 +99,7 @@ def test_one_line_is_read_by_shlex_too(texts):
 @given(st.lists(st.text(min_size=1).filter(str.isprintable)), st.integers(0, 30))
 @settings(max_examples=200)
 def test_lines_are_folded_between_words_only(texts, indent):
-    """Without the backslashes every line is made of whole tokens, and long only for one word."""
+    """Every line consists of whole tokens, and is too long only for a single word."""
     command = cli("apply", *options("--reason", texts))
 
     lines = report_text.command(command, first=" " * indent).split(" \\\n")
@@ -110,7 +110,7 @@ def test_lines_are_folded_between_words_only(texts, indent):
 
 
 def test_an_option_stays_with_its_value_where_both_fit():
-    """A value is not read as a file's name of its own."""
+    """A value stays on the line of its option if both fit."""
     command = cli("finalize", "m-1", *options("--confirm", (f"vpn-{n:017}" for n in range(9))))
 
     assert not any(
@@ -161,11 +161,11 @@ class TestInvocation:
         ],
     )
     def test_a_command_gets_the_options_that_it_takes(self, command, line):
-        """What decided run, account, Region and server is repeated; nothing else is."""
+        """The options for run, account, Region and server are repeated, and no others."""
         assert str(self.GIVEN.complete(command)) == line
 
     def test_completing_twice_adds_nothing(self):
-        """A command that is complete stays as it is."""
+        """A complete command is unchanged."""
         once = self.GIVEN.complete(cli("apply", "m-1"))
 
         assert self.GIVEN.complete(once) == once

@@ -40,6 +40,7 @@ TOUCHES_THE_WORLD = frozenset(
 PRINTS = ("report", "cli")
 OPENS = ("local", "cli")
 LONGEST = 500
+ROOT_ENTRIES = 16
 
 
 @functools.cache
@@ -53,7 +54,7 @@ def _name(path: Path) -> str:
 
 @functools.cache
 def _imports(path: Path) -> frozenset[str]:
-    """Return the dotted name of everything *path* imports, inside functions as well."""
+    """Return the dotted names of all imports of *path*, inside functions as well."""
     return frozenset(_imported(path))
 
 
@@ -73,7 +74,7 @@ def _libraries(path: Path) -> set[str]:
 
 
 def _is_in(path: Path, places: tuple[str, ...]) -> bool:
-    """Return whether *path* is one of *places*, or in one: packages or files."""
+    """Return whether *path* is one of the packages or files *places*, or in one."""
     inside = path.relative_to(PACKAGE)
     return inside.parts[0] in places or inside.as_posix() in places
 
@@ -90,7 +91,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 def test_libraries_stay_in_their_packages() -> None:
-    """AWS's client, moto, the terminal and the locks are each known to few packages."""
+    """Only the named packages import AWS's client, moto, the terminal and the locks."""
     stray = [
         f"{_name(path)} imports {library}"
         for path in MODULES
@@ -102,7 +103,7 @@ def test_libraries_stay_in_their_packages() -> None:
 
 
 def test_pure_packages_touch_nothing() -> None:
-    """A pure package imports nothing that reaches a file, the network, a clock or a log."""
+    """A pure package imports nothing that accesses a file, the network, a clock or a log."""
     stray = [
         f"{_name(path)} imports {', '.join(sorted(touching))}"
         for path in MODULES
@@ -134,8 +135,26 @@ def _module(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
+def test_the_root_holds_sixteen_entries() -> None:
+    """Packages, and the few files that have to lie in the root."""
+    entries = [p.name for p in PACKAGE.iterdir() if p.name != "__pycache__"]
+
+    assert len(entries) <= ROOT_ENTRIES, sorted(entries)
+
+
+def test_no_two_public_classes_share_a_name() -> None:
+    """A name that is searched for leads to one class."""
+    places: dict[str, list[str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(str(path.relative_to(PACKAGE)))
+
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
 def test_files_form_no_circle() -> None:
-    """From no file can one walk along imports at its top and come back to it."""
+    """Top-level imports have no cycle."""
     paths = {_module(path): path for path in MODULES}
     edges = {name: set[str]() for name in paths}
     for name, path in paths.items():
@@ -152,7 +171,7 @@ def test_files_form_no_circle() -> None:
 
 
 def test_every_package_says_where_to_begin() -> None:
-    """The docstring of a package says what it is for, and which file to read first."""
+    """The docstring of a package states its purpose and the file to read first."""
     silent = [
         _name(path)
         for path in PACKAGE.glob("*/__init__.py")
@@ -166,7 +185,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 
 def test_nothing_is_patched() -> None:
-    """Tests pass parts in; they replace none inside the program."""
+    """Tests pass dependencies as arguments and patch nothing in the program."""
     offenders = [
         _name(path)
         for path in TESTS

@@ -1,4 +1,4 @@
-"""Every edge case the project knows of is tested by name, or says why not."""
+"""Every known edge case is tested by name, or has a reason why not."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_the_page_has_every_case() -> None:
 
 
 def test_a_case_is_tested_or_excused() -> None:
-    """A case names the tests that hold it, or the page says why there are none; never both."""
+    """A case has tests, or the page gives the reason why it has none; never both."""
     tested, excused = _tested(), _excused()
 
     assert [n for n in NUMBERS if (tested[n] != "-") is (n in excused)] == []

@@ -1,4 +1,4 @@
-"""The documentation holds together: links lead somewhere, citations exist, pages are current."""
+"""The documentation is consistent: links and citations exist, pages are current."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_every_link_leads_somewhere() -> None:
 
 
 def test_every_page_can_be_found_from_the_readme() -> None:
-    """Walking links from the README, a reader reaches every page."""
+    """Every page can be reached by links from the README."""
     seen: set[Path] = set()
     ahead = [ROOT / "README.md"]
     while ahead:
@@ -80,7 +80,7 @@ def test_every_page_can_be_found_from_the_readme() -> None:
 
 
 def test_every_cited_fact_about_aws_exists() -> None:
-    """A section of domain.md that the code or a page cites is there to be read."""
+    """Every section of domain.md that the code or a page cites exists."""
     facts = (ROOT / "docs" / "domain.md").read_text(encoding="utf-8")
     sections = set(re.findall(r"^#+ (\d+(?:\.\d+)?)", facts, re.MULTILINE))
     sources = [*(ROOT / "vpnmigrate").rglob("*.py"), *(ROOT / "playbooks").rglob("*"), *PAGES]
@@ -97,7 +97,7 @@ def test_every_cited_fact_about_aws_exists() -> None:
 
 
 def test_every_page_that_the_code_names_exists() -> None:
-    """The program sends its reader to no page that is not there."""
+    """Every page that the program names exists."""
     there = {page.name for page in PAGES} | WRITTEN_BY_THE_PROGRAM
 
     missing = {
@@ -111,7 +111,7 @@ def test_every_page_that_the_code_names_exists() -> None:
 
 
 def test_every_step_has_its_page() -> None:
-    """Each of the eleven steps has a page under its own title."""
+    """Each of the eleven steps has a page with its title."""
     wanted = [f"# Step {step.number}: {step.title}" for step in (*FORWARD, FINALIZE[1])]
     titles = [page.read_text(encoding="utf-8").partition("\n")[0] for page in STEP_PAGES]
 
@@ -140,7 +140,7 @@ def _faults_of(command: list[str]) -> list[str]:
 
 
 def test_the_commands_by_hand_exist() -> None:
-    """Each AWS CLI command on a step's page names an operation and parameters that there are."""
+    """Each AWS CLI command on a step's page has an existing operation and parameters."""
     found = {
         f"{page.stem}: {shlex.join(command)}": faults
         for page in STEP_PAGES
@@ -160,7 +160,7 @@ def test_every_exit_code_is_explained() -> None:
 
 
 def test_generated_pages_are_current() -> None:
-    """What is generated from the program and the tests is what `make docs` would write."""
+    """The generated pages are what `make docs` would write."""
     check = subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "write_docs.py"), "--check"],
         check=False,

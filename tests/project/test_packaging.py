@@ -1,4 +1,4 @@
-"""What is shipped, and what it leans on."""
+"""The package and its dependencies."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ def _name(requirement: str) -> str:
 
 
 def test_every_dependency_is_bounded() -> None:
-    """A release that may break us is not installed unasked: each has a floor and a ceiling."""
+    """Each dependency has a lower and an upper bound."""
     assert [r for r in (*DEPENDENCIES, *GROUPS) if ">=" not in r or "<" not in r] == []
 
 
 def test_every_dependency_has_a_reason() -> None:
-    """Each dependency is named, with its reason, in the decision on dependencies."""
+    """The decision on dependencies gives the reason for each one."""
     page = (ROOT / "docs" / "decisions" / "0002-dependencies.md").read_text(encoding="utf-8")
     reasons = {name.lower() for name in re.findall(r"^\| `([\w.-]+)` \| \w", page, re.MULTILINE)}
 
@@ -89,7 +89,7 @@ def test_one_version() -> None:
 
 
 def test_no_machine_and_no_mirror_is_named() -> None:
-    """No file names a place on somebody's machine, or where packages come from."""
+    """No file contains a local path of a developer, or a package mirror."""
     found = {
         str(path.relative_to(ROOT)): named
         for path in TEXTS
@@ -100,7 +100,7 @@ def test_no_machine_and_no_mirror_is_named() -> None:
 
 
 def test_what_travels_in_the_wheel_is_kept_by_git() -> None:
-    """Nothing that the package needs at run time hides behind an ignore rule."""
+    """No ignore rule excludes a file that the package needs at run time."""
     ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").split()
     needed = {path.suffix for path in (ROOT / "vpnmigrate").rglob("*") if path.is_file()}
 

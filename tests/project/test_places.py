@@ -1,4 +1,4 @@
-"""Every place of CONTRIBUTING's "Where do I add" is filled for each gate, finding and so on."""
+"""Every place of CONTRIBUTING's "Where do I add" exists for each gate, finding and so on."""
 
 from __future__ import annotations
 

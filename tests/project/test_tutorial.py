@@ -1,4 +1,4 @@
-"""The tutorials are run as written: every command, each page in one shell, in an empty home."""
+"""The tutorials run as written: every command, each page in one shell, in an empty home."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ for _ in $(seq 600); do
   [ -s {log} ] && break
   sleep 0.1
 done"""
-"""A reader is slower than this shell: what works in the background has begun when he goes on."""
+"""A reader is slower than this shell, so wait until a background command has written output."""
 LONGEST = 240  # seconds; the tutorials together take a minute on an idle machine
 
 _LOG = re.compile(r"> (\S+\.log)(?: 2>&1)? &$")
@@ -45,14 +45,14 @@ _VARYING = re.compile(
 
 @dataclass(frozen=True)
 class Told:
-    """A command of the tutorial, and what the tutorial says that it prints."""
+    """A command of a tutorial, with the output that the page shows."""
 
     command: str
     output: tuple[str, ...]
 
 
 def transcripts(page: str) -> list[Told]:
-    """Read the commands of *page*; a line that starts with ``> `` goes on with the one before."""
+    """Return the commands of *page*; a line that starts with ``> `` continues the one before."""
     found: list[Told] = []
     for block in _BLOCK.findall(page):
         for line in block.splitlines():
@@ -66,12 +66,12 @@ def transcripts(page: str) -> list[Told]:
 
 
 def steady(line: str) -> str:
-    """Return *line* without what differs from run to run."""
+    """Return *line* without the values that differ from run to run."""
     return re.sub(r"\s+", " ", _VARYING.sub("#", line)).strip()
 
 
 def _script(commands: list[Told]) -> str:
-    """Run *commands* in one shell; after each, print a mark with its number and exit status."""
+    """Return a script that runs *commands*, each followed by its number and exit status."""
     lines = ["exec 2>&1"]
     for number, one in enumerate(commands):
         lines += [
@@ -85,7 +85,7 @@ def _script(commands: list[Told]) -> str:
 
 
 def _free_ports(many: int) -> list[str]:
-    """Return as many ports, no two of which are the same."""
+    """Return *many* different free ports."""
     with contextlib.ExitStack() as held:
         probes = [held.enter_context(socket.socket()) for _ in range(many)]
         for probe in probes:
@@ -136,7 +136,7 @@ def _page(name: str) -> str:
 
 
 def test_the_tutorials_work_as_written(tmp_path: Path) -> None:
-    """Each command succeeds, or its exit code is asked for next; each line shown is printed.
+    """Each command succeeds, or the next one shows its exit code; each shown line is printed.
 
     Each page has its own shell, home and sandbox, and they are run at the same time, since most of
     what they do is wait.
@@ -169,5 +169,5 @@ def _require_as_written(commands: list[Told], results: list[tuple[int, str]]) ->
 
 @pytest.mark.parametrize("name", TUTORIALS)
 def test_a_tutorial_has_commands(name: str) -> None:
-    """A tutorial whose blocks were renamed would pass unread."""
+    """Each tutorial has commands, so a renamed block does not go unnoticed."""
     assert len(transcripts(_page(name))) > 10

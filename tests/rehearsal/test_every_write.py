@@ -58,7 +58,7 @@ EXPECTED = {
 """What this night records besides changes and steps, so that a kill happens at each of them."""
 
 
-class Dog:
+class RunningWatchdog:
     """A watchdog that is always running."""
 
     def start(self) -> int:
@@ -68,7 +68,7 @@ class Dog:
         return True
 
 
-class Pen:
+class WriteCounter:
     """Writes are counted over all processes of a night; one of them is the last of its process."""
 
     def __init__(self, last: int = 0, *, arrives: bool = False) -> None:
@@ -77,27 +77,27 @@ class Pen:
         self.kinds: Counter[str] = Counter()
 
 
-class Mortal(Postbox):
+class KilledJournal(Postbox):
     """A journal whose process is killed before its last write is durable, or right after it."""
 
-    def __init__(self, stage: Stage, pen: Pen) -> None:
+    def __init__(self, stage: Stage, counter: WriteCounter) -> None:
         super().__init__(stage.clock, stage.entries, stage.letters)
-        self._pen = pen
+        self._counter = counter
 
     def write(self, *records: Record) -> None:
-        pen = self._pen
-        pen.written += 1
-        dies = pen.written == pen.last
-        if dies and not pen.arrives:
+        counter = self._counter
+        counter.written += 1
+        dies = counter.written == counter.last
+        if dies and not counter.arrives:
             raise Killed("before it was durable")
         super().write(*records)
-        pen.kinds.update(type(record).__name__ for record in records)
+        counter.kinds.update(type(record).__name__ for record in records)
         if dies:
             raise Killed("once it was durable")
 
     def fold_inbox(self) -> None:
         while self._letters:
-            # As in the real inbox: what is durable is removed, and nothing before that.
+            # As in the real inbox, a message is removed once it is durable.
             self.write(self._letters[0])
             self._letters.pop(0)
 
@@ -116,10 +116,10 @@ class Colleagues(Lookout):
             case TrafficVerified():
                 self._stage.letters.append(Confirmed("ann", "desk"))
             case _:
-                pass  # nobody has anything to say
+                pass  # Another terminal sends nothing.
 
 
-def a_night(stage: Stage) -> Stage:
+def approved(stage: Stage) -> Stage:
     """Approve and rehearse the plan of *stage*."""
     plan = stage.plan = msgspec.structs.replace(stage.plan, fingerprint=fingerprint(stage.plan))
     approval = with_digest(
@@ -138,8 +138,8 @@ def a_night(stage: Stage) -> Stage:
     return stage
 
 
-def spend(stage: Stage, pen: Pen, action=Runner.apply) -> int:
-    """Run *journey* with as many processes as it takes; return how many were killed."""
+def run_to_end(stage: Stage, counter: WriteCounter, action=Runner.apply) -> int:
+    """Run *action* with as many processes as it takes; return how many were killed."""
     rehearsed = RehearsalResult(
         fingerprint=stage.plan.fingerprint,
         at=NOON,
@@ -149,20 +149,20 @@ def spend(stage: Stage, pen: Pen, action=Runner.apply) -> int:
         back={10: timedelta(minutes=4)},
     )
     for deaths in range(3):
-        # Who resumes pastes the command that status gives, which has no flag.
-        wish = None if stage.records(ConfirmRequested) else timedelta(minutes=15)
+        # The operator resumes with the command that status shows, which has no flag.
+        within = None if stage.records(ConfirmRequested) else timedelta(minutes=15)
         try:
             stage.run(
                 action,
-                journal=Mortal(stage, pen),
+                journal=KilledJournal(stage, counter),
                 lookout=Colleagues(stage),
                 gate_inputs=GateInputs("ann", rehearsed),
-                commit=CommitConfirm(wish, Dog(), "desk"),
+                commit=CommitConfirm(within, RunningWatchdog(), "desk"),
             )
         except Killed:
             stage.clock.sleep(timedelta(seconds=1))
             if stage.state.finished:
-                return deaths + 1  # the same command again has nothing to do
+                return deaths + 1  # The same command again has nothing to do.
         else:
             return deaths
     pytest.fail("it never comes to an end")
@@ -180,7 +180,7 @@ def ends(stage: Stage) -> tuple[object, ...]:
 
 @pytest.fixture(scope="module")
 def dusk(tmp_path_factory) -> Stage:
-    return a_night(Stage(tmp_path_factory.mktemp("vault"), decisions=BY_THE_BOOK))
+    return approved(Stage(tmp_path_factory.mktemp("vault"), decisions=BY_THE_BOOK))
 
 
 def from_dusk(dusk: Stage) -> Stage:
@@ -194,21 +194,21 @@ def from_dusk(dusk: Stage) -> Stage:
 @pytest.mark.parametrize("action", [Runner.apply, Runner.rollback], ids=["on", "back"])
 def test_a_night_killed_at_any_line_ends_like_one_that_was_not(dusk, arrives, action):
     """Killed at any write, the next process has the same end, forward and rolled back."""
-    whole, pen = from_dusk(dusk), Pen()
-    spend(whole, pen)
+    whole, counter = from_dusk(dusk), WriteCounter()
+    run_to_end(whole, counter)
     if action is Runner.rollback:
-        spend(whole, Pen(), action)
+        run_to_end(whole, WriteCounter(), action)
     wanted = ends(whole)
-    assert set(pen.kinds) >= EXPECTED
+    assert set(counter.kinds) >= EXPECTED
 
     wrong = []
-    every = range(1, pen.written + 1)
-    # The way back begins from the same lines; an ordinary run turns back at some of them.
+    every = range(1, counter.written + 1)
+    # A rollback starts from the same lines; an ordinary test run has some of them.
     for last in share(every, one_in=4) if action is Runner.rollback else every:
-        stage, mortal = from_dusk(dusk), Pen(last, arrives=arrives)
-        deaths = spend(stage, mortal)
+        stage, mortal = from_dusk(dusk), WriteCounter(last, arrives=arrives)
+        deaths = run_to_end(stage, mortal)
         if action is Runner.rollback:
-            spend(stage, Pen(), action)
+            run_to_end(stage, WriteCounter(), action)
         if deaths != 1 or ends(stage) != wanted:
             wrong.append((last, deaths, stage.entries[-1], ends(stage)[1:]))
 

@@ -81,7 +81,7 @@ class Walk:
         self.settle()
         with self.world.to_be_read() as state:
             lines = configuration(actual_state(state, self.plan.vpc, self.plan.migration))
-        # Which tunnels are up is the engineer's doing; which attempt it was is meant to differ.
+        # The tunnels depend on the engineer, and the number of the attempt differs on purpose.
         output = (line for line in lines if not line.endswith(" is up"))
         return frozenset(line.partition(f"{Tag.ATTEMPT}=")[0] for line in output)
 

@@ -74,9 +74,9 @@ def test_a_pause_at_any_deed_changes_no_end(
 def test_an_abort_at_any_deed_leads_back(
     setting: TrialSetting, ends: dict[TrialRoute, TrialResult], moment: KillPoint | None
 ) -> None:
-    """Stopped or turned back, and then cleared away, everything is as before.
+    """After an abort, which stops or rolls back, and a clean-up, everything is as before.
 
-    Also where the process dies at the first deed after the abort, and the next one goes on as told.
+    This is also tested with a kill at the first call after the abort; the next process continues.
     """
     for call in range(ends[TrialRoute.FORWARD].calls):
         kills = () if moment is None else (Kill(call + 1, moment),)

@@ -131,7 +131,7 @@ def test_a_stopped_watchdog_is_told_as_one():
     output = " ".join(status.one(green).split())
 
     assert "AUTOMATIC ROLLBACK IS OFF: the watchdog process 7 is suspended" in output
-    assert "by itself at" not in output
+    assert "automatic rollback at" not in output
 
 
 def test_what_the_watchdog_has_trouble_with_is_told():

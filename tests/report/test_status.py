@@ -188,8 +188,8 @@ class TestOutcome:
         down = (SET_OUT, StepBegun(10, "Switch"), OutageBegan(BEGAN), *task)
         output = results.now(a_standing(*down, AbortAsked("bob", "desk"), alive=True))
 
-        assert "go on" not in output
-        assert "go back" not in output
+        assert "next:" not in output
+        assert "roll back:" not in output
         assert "done" not in output
         assert f"status:   vpnmigrate status {MIGRATION}" in output
 
@@ -197,7 +197,7 @@ class TestOutcome:
         """After the process has stopped, the rollback command is shown once."""
         output = results.now(a_standing(SET_OUT, StepBegun(3, "Create"), AbortAsked("bob", "desk")))
 
-        assert "go on" not in output
+        assert "next:" not in output
         assert f"roll back:  vpnmigrate rollback {MIGRATION}" in output
 
     def test_after_a_rollback_no_rollback_is_offered(self):

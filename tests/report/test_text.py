@@ -56,8 +56,8 @@ def test_an_option_stays_with_its_value():
     names = [f"vpn-0a30000000000000{n}" for n in range(4)]
     command = cli("finalize", "m-1", *options("--confirm", names), "--yes")
 
-    output = text.command(command, first="  go on:  ")
+    output = text.command(command, first="  next:  ")
 
     assert not any(line.endswith("--confirm \\") for line in output.splitlines())
     assert max(map(len, output.splitlines())) <= text.WIDTH
-    assert " ".join(output.replace("\\\n", " ").split()) == f"go on: {command}"
+    assert " ".join(output.replace("\\\n", " ").split()) == f"next: {command}"

@@ -27,7 +27,7 @@ DETACH = {"VpnGatewayId": OLD, "VpcId": VPC}
 
 class TestAttachment:
     def test_it_takes_its_time(self):
-        """An attached gateway was attaching before, and one that is detached was detaching."""
+        """Before `attached` a gateway is `attaching`, before `detached` it is `detaching`."""
         world = a_world(attach=seconds(30), detach=seconds(40))
         new = new_gateway(world)
         ask(world, "DetachVpnGateway", **DETACH)
@@ -42,27 +42,27 @@ class TestAttachment:
         assert attachments(world, new) == {VPC: "attached"}
 
     def test_a_vpc_holds_one_gateway(self):
-        """A second gateway for a VPC is InvalidVpcState, and says that there is one."""
+        """A second gateway for a VPC is InvalidVpcState, and the message names the reason."""
         world = a_world()
         error = refused(world, "AttachVpnGateway", VpnGatewayId=new_gateway(world), VpcId=VPC)
         assert error.code == "InvalidVpcState"
         assert "already has a virtual private gateway attached" in error.message
 
     def test_a_gateway_is_on_one_vpc(self):
-        """A gateway that is on a VPC cannot go to another: VpnGatewayAttachmentLimitExceeded."""
+        """Attaching an attached gateway to another VPC is VpnGatewayAttachmentLimitExceeded."""
         world = a_world()
         other = ask(world, "CreateVpc", CidrBlock="10.250.0.0/24")["Vpc"]["VpcId"]
         code = refusal(world, "AttachVpnGateway", VpnGatewayId=OLD, VpcId=other)
         assert code == "VpnGatewayAttachmentLimitExceeded"
 
     def test_repeating_an_attach_tells_how_far_it_is(self):
-        """Attaching the same pair again is no error and gives the present state."""
+        """Repeating an attach is no error and returns the present state."""
         world = a_world()
         again = ask(world, "AttachVpnGateway", VpnGatewayId=OLD, VpcId=VPC)
         assert again["VpcAttachment"]["State"] == "attached"
 
     def test_repeating_a_detach_is_not_found(self):
-        """Detaching a pair that is leaving or gone is InvalidVpnGatewayAttachment.NotFound."""
+        """Detaching a detaching or detached pair is InvalidVpnGatewayAttachment.NotFound."""
         world = a_world()
         ask(world, "DetachVpnGateway", **DETACH)
         during = refusal(world, "DetachVpnGateway", **DETACH)
@@ -71,13 +71,13 @@ class TestAttachment:
         assert during == after == "InvalidVpnGatewayAttachment.NotFound"
 
     def test_detaching_from_the_wrong_vpc_is_not_found(self):
-        """A VPC that the gateway is not on gives the same refusal."""
+        """Detaching from a VPC without the gateway gives the same error."""
         code = refusal(a_world(), "DetachVpnGateway", VpnGatewayId=OLD, VpcId="vpc-11111111")
         assert code == "InvalidVpnGatewayAttachment.NotFound"
 
     @pytest.mark.parametrize("code", ["InvalidVpcState", "IncorrectState", "InvalidParameterValue"])
     def test_attaching_while_the_other_leaves_is_refused_with_a_code_of_choice(self, code):
-        """While another gateway is detaching, the refusal's code is a switch."""
+        """While another gateway is detaching, a switch decides the error code."""
         world = a_world(attach_while_other_detaches=code)
         new = new_gateway(world)
         ask(world, "DetachVpnGateway", **DETACH)
@@ -86,7 +86,7 @@ class TestAttachment:
         assert ask(world, "AttachVpnGateway", VpnGatewayId=new, VpcId=VPC)
 
     def test_a_fresh_attachment_can_be_invisible_at_first(self):
-        """Describes omit the pair for the time of the switch; the VPC is taken all the same."""
+        """Describes omit the attachment for the time of the switch, but the VPC is occupied."""
         world = a_world(attachment_visible_after=seconds(10), attach=seconds(30))
         detach(world)
         new, third = new_gateway(world), new_gateway(world)
@@ -101,7 +101,7 @@ class TestAttachment:
         assert attachments(world, new) == {VPC: "attached"}
 
     def test_a_detached_row_lingers_beside_a_live_one(self):
-        """A row of an earlier VPC stays listed as detached, then goes."""
+        """A row of an earlier VPC stays listed as detached for some time."""
         world = a_world(detached_lingers=timedelta(hours=1))
         other = ask(world, "CreateVpc", CidrBlock="10.250.0.0/24")["Vpc"]["VpcId"]
         new = new_gateway(world)
@@ -115,7 +115,7 @@ class TestAttachment:
 
     @pytest.mark.parametrize("action", ["AttachVpnGateway", "DetachVpnGateway"])
     def test_a_connection_on_its_way_blocks_both(self, action):
-        """While a connection is pending, attach and detach are refused, with the known message."""
+        """While a connection is pending, attach and detach fail with EC2's message."""
         world = a_world()
         target = OLD
         if action == "AttachVpnGateway":
@@ -135,7 +135,7 @@ class TestAttachment:
         ask(world, action, VpnGatewayId=target, VpcId=VPC)
 
     def test_a_direct_connect_gateway_makes_a_detach_slow_and_loses_its_association(self):
-        """With an association a detach takes many minutes, and the association is gone."""
+        """With an association a detach takes many minutes and ends the association."""
         world = a_world("direct-connect")
         old, vpc = "vgw-0a500000000000001", "vpc-0a500000000000001"
         ask(world, "DetachVpnGateway", VpnGatewayId=old, VpcId=vpc)

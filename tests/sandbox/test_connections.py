@@ -50,18 +50,18 @@ class TestLife:
         assert "CustomerGatewayConfiguration" not in connection(world)
 
     def test_a_created_connection_is_aws_vpn(self):
-        """What is created on a new gateway has the category VPN."""
+        """A connection on a new gateway has the category VPN."""
         world = a_world()
         assert connection(world, new_connection(world, new_gateway(world)))["Category"] == "VPN"
 
     @pytest.mark.parametrize("absent", [True, False])
     def test_an_endpoint_may_not_tell_the_category(self, absent):
-        """Whether describes have a category at all is a switch."""
+        """A switch decides whether describes show a category."""
         assert ("Category" not in connection(a_world(category_absent=absent))) is absent
 
     @pytest.mark.parametrize("listed", [True, False])
     def test_a_classic_connection_may_hide_its_tunnel_options(self, listed):
-        """Whether a Classic connection shows tunnel options is a switch; AWS VPN always does."""
+        """A switch decides whether a Classic connection shows tunnel options; a new one does."""
         world = a_world(classic_tunnel_options_listed=listed)
         assert ("TunnelOptions" in connection(world)["Options"]) is listed
         new = new_connection(world, new_gateway(world))
@@ -71,7 +71,7 @@ class TestLife:
 class TestPairs:
     @pytest.mark.parametrize("same", [True, False])
     def test_the_same_pair_twice(self, same):
-        """Whether a second create for a pair gives the first connection back is a switch."""
+        """A switch decides whether a second create for a pair returns the first connection."""
         world = a_world(same_pair_returns_existing=same)
         new = new_gateway(world)
         first, second = new_connection(world, new), new_connection(world, new)
@@ -79,7 +79,7 @@ class TestPairs:
 
     @pytest.mark.parametrize("reusable", [True, False])
     def test_the_customer_gateway_of_a_classic_connection(self, reusable):
-        """Whether it may serve a new connection too is a switch."""
+        """A switch decides whether it may be used for a new connection too."""
         world = a_world(classic_customer_gateway_reusable=reusable)
         new = new_gateway(world)
         if reusable:
@@ -90,7 +90,7 @@ class TestPairs:
 
     @pytest.mark.parametrize("beside", ["VPN", "VPN-Classic", "refuse"])
     def test_a_connection_beside_a_classic_one(self, beside):
-        """What a new connection on a Classic gateway becomes is a switch."""
+        """A switch decides the category of a new connection on a Classic gateway."""
         world = a_world(beside_classic=beside)
         customer = another_customer(world)
         if beside == "refuse":

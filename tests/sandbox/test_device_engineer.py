@@ -1,4 +1,4 @@
-"""The engineer at the devices does what a run asks, after a while, and says so."""
+"""The simulated device engineer does a run's tasks after a reaction time and confirms them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _done(engineer, world, word):
 
 
 def test_a_word_is_given_after_the_reaction_and_not_before(world):
-    """The engineer takes a while, and gives the word of the task that was asked for."""
+    """The engineer confirms the requested task after the reaction time, not before."""
     engineer = DeviceEngineer(world, REACTION)
     assert engineer.patient
     assert engineer.ask(_task(Confirmation.DEVICES_CONFIGURED)) is None
@@ -66,7 +66,7 @@ def test_a_word_is_given_after_the_reaction_and_not_before(world):
 
 
 def test_who_was_told_before_is_ready(world):
-    """After an announcement long ago, the word comes at the first asking."""
+    """If a task was announced long before, it is confirmed at the first request."""
     engineer = DeviceEngineer(world, REACTION)
     engineer.announce(_task(Confirmation.NEW_TUNNELS_ENABLED))
     wait(world, 30)
@@ -74,7 +74,7 @@ def test_who_was_told_before_is_ready(world):
 
 
 def test_the_devices_do_as_the_words_say(world, successor):
-    """Configuring leaves tunnels down; then new ones come up, old ones go, and all the way back."""
+    """Configuring leaves tunnels down; then new ones come up, old ones go down, and back again."""
     engineer = DeviceEngineer(world, REACTION)
     _done(engineer, world, Confirmation.DEVICES_CONFIGURED)
     assert world.devices.configured(successor)
@@ -88,7 +88,7 @@ def test_the_devices_do_as_the_words_say(world, successor):
 
 
 def test_old_tunnels_return_even_if_their_successors_are_gone(world, successor):
-    """Who knew the new connections brings the old tunnels back without them."""
+    """The old tunnels are enabled again even if their successors were deleted."""
     engineer = DeviceEngineer(world, REACTION)
     _done(engineer, world, Confirmation.NEW_TUNNELS_ENABLED)
     _done(engineer, world, Confirmation.OLD_TUNNELS_DISABLED)
@@ -98,7 +98,7 @@ def test_old_tunnels_return_even_if_their_successors_are_gone(world, successor):
 
 
 def test_the_same_task_can_be_asked_for_again(world, successor):
-    """In a later attempt the same task takes its time again."""
+    """In a later attempt the same task has its reaction time again."""
     engineer = DeviceEngineer(world, REACTION)
     _done(engineer, world, Confirmation.NEW_TUNNELS_ENABLED)
     world.devices.disable(successor)
@@ -107,7 +107,7 @@ def test_the_same_task_can_be_asked_for_again(world, successor):
 
 
 def test_a_test_is_passed(world):
-    """A test command's word is given, and no device is touched."""
+    """A test task is confirmed, and no device is changed."""
     engineer = DeviceEngineer(world, timedelta(0))
     assert engineer.ask(RunTest(("ping", "10.250.0.4"))) is Confirmation.TEST_PASSED
     assert tunnels_up(world) == 2

@@ -1,4 +1,4 @@
-"""Faults strike the call that is named, before or after its effect."""
+"""Faults affect the named call, before or after it takes effect."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def _gateways(world):
 
 
 def test_every_kind_but_two_raises():
-    """A late answer is an answer, and so is one that is not AWS's."""
+    """A late answer and a foreign answer are answers; every other fault raises an error."""
     assert set(FaultKind) - set(RAISED) == {FaultKind.SLOW, FaultKind.FOREIGN}
 
 
 @pytest.mark.parametrize("kind", RAISED)
 def test_each_kind_raises_what_a_client_would_meet_and_has_its_effect_or_not(kind):
-    """Lost answers and late deaths leave the effect behind, everything else does not."""
+    """After a lost answer or a kill after the call the effect remains; otherwise there is none."""
     raised, code, effect = RAISED[kind]
     world = a_world()
     ec2 = _client(world, Fault(CREATE, kind, code="TagPolicyViolation", message="no"))
@@ -60,7 +60,7 @@ def test_each_kind_raises_what_a_client_would_meet_and_has_its_effect_or_not(kin
 
 
 def test_a_late_answer_is_the_same_answer():
-    """A slow call takes the longer that it is said to take, and has its effect."""
+    """A slow call takes the given extra time, and has its effect."""
     world = a_world()
     faults = Faults([Fault(CREATE, FaultKind.SLOW, late=timedelta(seconds=9))], world.clock.sleep)
     began = world.clock.now()
@@ -72,7 +72,7 @@ def test_a_late_answer_is_the_same_answer():
 
 
 def test_an_answer_that_is_not_awss_has_nothing_of_it():
-    """What answers in AWS's place brings no resource, no request id, and has no effect."""
+    """A foreign answer has no resource and no request id, and the call has no effect."""
     world = a_world()
 
     answer = _client(world, Fault(CREATE, FaultKind.FOREIGN)).create_vpn_gateway(Type="ipsec.1")
@@ -83,7 +83,7 @@ def test_an_answer_that_is_not_awss_has_nothing_of_it():
 
 
 def test_it_strikes_the_nth_call_only():
-    """The calls before and after the named one go through."""
+    """The calls before and after the affected one succeed."""
     world = a_world()
     ec2 = _client(world, Fault(CREATE, FaultKind.DENIED, nth=2))
     ec2.create_vpn_gateway(Type="ipsec.1")
@@ -94,7 +94,7 @@ def test_it_strikes_the_nth_call_only():
 
 
 def test_it_can_last():
-    """A fault may strike several calls, or all of them from some point on."""
+    """A fault may affect several calls, or all calls from one on."""
     some = Fault(CREATE, FaultKind.DENIED, nth=2, times=2)
     assert [some.fault_count("ec2", CREATE, nth) for nth in range(1, 5)] == [
         False,

@@ -46,7 +46,7 @@ class TestLife:
         assert code == "InvalidVpnGatewayState"
 
     def test_a_deleted_gateway_is_listed_for_a_while_and_then_unknown(self):
-        """A deleted gateway is deleting, deleted, and after its lingering not found."""
+        """A deleted gateway is deleting, then deleted, and later not found."""
         world = a_world(gateway_deletion=seconds(20), deleted_lingers=timedelta(minutes=10))
         new = new_gateway(world)
         ask(world, "DeleteVpnGateway", VpnGatewayId=new)
@@ -64,7 +64,7 @@ class TestLife:
         ]
 
     def test_a_new_gateway_has_tags_and_the_default_asn(self):
-        """Tags given at creation are there at once, and the ASN is 64512 unless asked otherwise."""
+        """Tags of the create call exist at once, and the default ASN is 64512."""
         world = a_world()
         tags = [{"Key": "Name", "Value": "new"}]
         made = ask(
@@ -83,12 +83,12 @@ class TestLife:
 
     @pytest.mark.parametrize("asn", [7224, 64511, 65535, 4199999999, 4294967295])
     def test_other_asns_cannot(self, asn):
-        """AWS's own old ASN and everything just outside the private ranges is refused."""
+        """AWS's old public ASN and the numbers just outside the private ranges are refused."""
         code = refusal(a_world(), "CreateVpnGateway", Type="ipsec.1", AmazonSideAsn=asn)
         assert code == "InvalidParameterValue"
 
     def test_dry_run_does_nothing(self):
-        """DryRun answers DryRunOperation and creates no gateway."""
+        """DryRun returns DryRunOperation and creates no gateway."""
         world = a_world()
         error = refused(world, "CreateVpnGateway", Type="ipsec.1", DryRun=True)
         assert (error.code, error.status) == ("DryRunOperation", 412)
@@ -115,7 +115,7 @@ class TestDeletion:
 
 class TestQuota:
     def test_the_sixth_gateway_is_too_many(self):
-        """At the quota a gateway is refused with a message about the number of gateways."""
+        """At the quota a new gateway is refused with a message about the number of gateways."""
         world = a_world()
         for _ in range(4):
             new_gateway(world)
@@ -125,7 +125,7 @@ class TestQuota:
 
     @pytest.mark.parametrize("counts", [True, False])
     def test_what_is_being_deleted_counts_or_not(self, counts):
-        """Whether a deleting gateway takes up quota is a switch."""
+        """A switch decides whether a deleting gateway counts against the quota."""
         world = a_world(quota_counts_deleting=counts)
         made = [new_gateway(world) for _ in range(4)]
         ask(world, "DeleteVpnGateway", VpnGatewayId=made[0])
@@ -135,7 +135,7 @@ class TestQuota:
             assert ask(world, "CreateVpnGateway", Type="ipsec.1")
 
     def test_too_many_changes_at_once_are_refused_for_now(self):
-        """Beyond the number of mutating objects the same code comes with another message."""
+        """Above the number of mutating objects the same code has another message."""
         world = a_world(mutating_objects=1)
         ask(world, "CreateVpnGateway", Type="ipsec.1")
         error = refused(world, "CreateVpnGateway", Type="ipsec.1")
@@ -145,7 +145,7 @@ class TestQuota:
         assert ask(world, "CreateVpnGateway", Type="ipsec.1")
 
     def test_quotas_can_be_read(self):
-        """Service Quotas tells the numbers that the world enforces."""
+        """Service Quotas returns the numbers that the world enforces."""
         world = a_world()
         found = world.execute(
             "service-quotas",
@@ -175,7 +175,7 @@ def test_filters_narrow_and_unknown_ones_are_refused():
 
 
 def test_a_lost_race_leaves_ids_and_durations_alone():
-    """What is drawn depends on the call and not on the order of calls, so parallel runs repeat."""
+    """Random values depend on the call, not on the order of calls, so runs can be repeated."""
     first, second = a_world(), a_world()
     one = [new_gateway(first, AmazonSideAsn=64600), new_gateway(first, AmazonSideAsn=64700)]
     other = [new_gateway(second, AmazonSideAsn=64700), new_gateway(second, AmazonSideAsn=64600)]

@@ -1,4 +1,4 @@
-"""Who may send orders to a served sandbox, and how large they may be."""
+"""Which requests a served sandbox accepts, and their maximum size."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HOUR = b'{"seconds": 3600}'
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """Serve an empty world whose time stands still."""
+    """Serve an empty world on a stopped clock."""
     with serve(World(ScaledClock(machine=VirtualClock()))) as served:
         yield served
 
@@ -67,7 +67,7 @@ def ask(
     ],
 )
 def test_loopback_hosts(host):
-    """A program on this machine, or at the other end of an SSH tunnel, uses one of them."""
+    """Programs on this machine, or behind an SSH tunnel, use one of these hosts."""
     assert is_loopback(host)
 
 
@@ -88,7 +88,7 @@ def test_loopback_hosts(host):
     ],
 )
 def test_other_hosts(host):
-    """A name that leads here by DNS rebinding is none of them, nor is an odd spelling."""
+    """Names as in DNS rebinding, and unusual spellings, are refused."""
     assert not is_loopback(host)
 
 
@@ -98,15 +98,15 @@ def test_other_hosts(host):
     ids=["control", "EC2"],
 )
 class TestWebPages:
-    """Neither the control endpoint nor the EC2 API answers a page in a browser."""
+    """Neither the control endpoint nor the EC2 API answers a web page."""
 
     def test_a_program_is_answered(self, server, path, body, headers):
-        """The request itself is good."""
+        """The same request from a program succeeds."""
         assert ask(server, "POST", path, body, headers)[0] == 200
 
     @pytest.mark.parametrize("host", ["evil", "evil:5000", "127.0.0.1.evil"])
     def test_another_host_is_refused(self, server, path, body, headers, host):
-        """DNS rebinding leads to this machine under the page's own name."""
+        """With DNS rebinding a request has the page's host name."""
         status, found = ask(server, "POST", path, body, headers, host)
 
         assert status == 403
@@ -124,12 +124,12 @@ class TestWebPages:
         ids=str,
     )
     def test_a_page_is_refused(self, server, path, body, headers, page):
-        """A browser says from which page a request comes."""
+        """A browser sends the origin of a request."""
         assert ask(server, "POST", path, body, {**headers, **page})[0] == 403
 
 
 def test_a_page_cannot_move_the_clock(server):
-    """What was refused had no effect."""
+    """A refused request has no effect."""
     before = ask(server, "GET", "/_sandbox/state")[1]
     ask(server, "POST", ADVANCE, HOUR, {**JSON, "Origin": "https://evil"})
 
@@ -141,7 +141,7 @@ def test_a_page_cannot_move_the_clock(server):
 )
 @pytest.mark.parametrize("path", [ADVANCE, "/_sandbox/devices", "/_sandbox/devices/vpn-1/disable"])
 def test_an_order_is_json(server, path, kind):
-    """A page may send these types to any host without being asked."""
+    """A web page may send these content types to any host without consent."""
     assert ask(server, "POST", path, HOUR, {"Content-Type": kind})[0] == 415
 
 
@@ -159,7 +159,7 @@ def test_an_order_is_json(server, path, kind):
 )
 @pytest.mark.parametrize("headers", [{}, EC2], ids=["unsigned", "signed"])
 def test_motos_own_control_is_not_served(server, path, headers, tmp_path, monkeypatch):
-    """It would write every request, with its keys, into the working directory."""
+    """Moto's recorder would write every request, with its keys, to the working directory."""
     monkeypatch.chdir(tmp_path)
 
     for method in ("POST", "GET"):
@@ -170,7 +170,7 @@ def test_motos_own_control_is_not_served(server, path, headers, tmp_path, monkey
 
 @pytest.mark.parametrize("service", ["moto_api", "moto-api", "motoapi"])
 def test_motos_own_control_is_not_reached_by_a_signature(server, service):
-    """The service is taken from the credential's scope, and this one is not there."""
+    """The service comes from the credential's scope, and moto's control is not among them."""
     scope = f"AWS4-HMAC-SHA256 Credential=k/20260101/eu-west-1/{service}/aws4_request"
 
     assert ask(server, "POST", "/", DESCRIBE, {**EC2, "Authorization": scope})[0] == 400
@@ -178,7 +178,7 @@ def test_motos_own_control_is_not_reached_by_a_signature(server, service):
 
 @pytest.mark.parametrize("path", [ADVANCE, "/_sandbox/devices"])
 class TestBodies:
-    """An order of any size and shape is answered, and costs no more memory than it may."""
+    """A body of any size and form is answered, with limited memory."""
 
     @pytest.mark.parametrize(
         "body",
@@ -186,21 +186,21 @@ class TestBodies:
         ids=["deep list", "deep object", "no text", "empty", "half", "word"],
     )
     def test_what_is_no_object_is_400(self, server, path, body):
-        """However deep it is."""
+        """A body that is not a JSON object is refused, at any nesting depth."""
         assert ask(server, "POST", path, body)[0] == 400
 
     @pytest.mark.parametrize("size", [65_537, 200_000, 4 * 1024 * 1024 + 1, 40_000_000])
     def test_what_is_too_large_is_413(self, server, path, size):
-        """The client reads the refusal, because its body is read and thrown away."""
+        """The client can read the refusal, because the server reads and discards the body."""
         assert ask(server, "POST", path, b"[" * size)[0] == 413
 
     def test_a_body_without_a_length_is_411(self, server, path):
-        """How long it will be nobody knows."""
+        """A body of unknown length is refused."""
         chunked = {**JSON, "Transfer-Encoding": "chunked"}
 
         assert ask(server, "POST", path, b"", chunked)[0] == 411
 
 
 def test_a_call_of_ec2_has_a_limit_too(server):
-    """Both answer on the same port."""
+    """The EC2 API on the same port has a limit too."""
     assert ask(server, "POST", "/", b"A" * (4 * 1024 * 1024 + 1), EC2)[0] == 413

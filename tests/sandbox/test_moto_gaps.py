@@ -1,4 +1,4 @@
-"""Why the sandbox has a World of its own: what plain moto still lacks.
+"""Reasons for the sandbox's own world: gaps of plain moto.
 
 A test that fails here is good news: moto closed a gap, and docs/sandbox-fidelity.md and the
 World's share of the work can be looked at again.
@@ -17,7 +17,7 @@ from vpnmigrate.sandbox.server.moto import MotoApplication
 
 
 class NoWorld:
-    """Leaves every action to moto.  An account of its own each, as moto's state is shared."""
+    """Leaves every action to moto.  Each has its own account, because moto's state is shared."""
 
     region = "eu-west-1"
 
@@ -37,7 +37,7 @@ def plain_moto(account: str) -> Any:
 
 
 def test_moto_carries_out_a_dry_run():
-    """A DryRun of CreateVpnGateway makes a gateway, so a preflight in moto would migrate it."""
+    """A DryRun of CreateVpnGateway creates a gateway."""
     ec2 = plain_moto("111111111101")
 
     ec2.create_vpn_gateway(Type="ipsec.1", DryRun=True)
@@ -46,7 +46,7 @@ def test_moto_carries_out_a_dry_run():
 
 
 def test_moto_puts_two_gateways_on_a_vpc():
-    """Attaching a second gateway is accepted, so a cutover in the wrong order would pass."""
+    """Attaching a second gateway succeeds, so a cutover in the wrong order would pass."""
     ec2 = plain_moto("111111111102")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
 
@@ -59,14 +59,14 @@ def test_moto_puts_two_gateways_on_a_vpc():
 
 
 def test_moto_does_not_know_unknown_gateways():
-    """Describing an id that is not there gives an empty list where EC2 refuses."""
+    """Describing an unknown id returns an empty list instead of EC2's error."""
     ec2 = plain_moto("111111111103")
 
     assert ec2.describe_vpn_gateways(VpnGatewayIds=["vgw-0000000000000000f"])["VpnGateways"] == []
 
 
 def test_moto_drops_the_options_of_a_connection():
-    """A static connection comes back without category, options and telemetry."""
+    """A static connection is described without category, options and telemetry."""
     ec2 = plain_moto("111111111104")
     device = ec2.create_customer_gateway(BgpAsn=65000, IpAddress="203.0.113.1", Type="ipsec.1")
     gateway = ec2.create_vpn_gateway(Type="ipsec.1")

@@ -1,4 +1,4 @@
-"""The moto door in front of a World of canned answers: what passes it, and in which form."""
+"""The moto server with prepared answers: which calls it passes on, and in which form."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REGION = "eu-central-1"
 
 
 class CannedWorld:
-    """Answers what it was given, and remembers what it was asked."""
+    """Returns prepared answers, and records the calls."""
 
     account = "210987654321"
     region = REGION
@@ -59,7 +59,7 @@ def refusal(error: pytest.ExceptionInfo[ClientError]) -> tuple[str, int]:
 
 
 def test_parameters_arrive_as_boto3_names_them():
-    """Nested lists, numbers and booleans reach the World as they left the client."""
+    """Nested lists, numbers and booleans reach the world unchanged."""
     world = CannedWorld(CreateVpnConnection={})
     sent = {
         "CustomerGatewayId": "cgw-1",
@@ -110,7 +110,7 @@ def test_parameters_arrive_as_boto3_names_them():
     ],
 )
 def test_other_services_are_served_in_their_own_protocols(service, call, action, sent, answer):
-    """JSON services and STS carry parameters and answers as EC2 does."""
+    """JSON services and STS transport parameters and answers as EC2 does."""
     world = CannedWorld(**{action: answer})
 
     got = getattr(client_through(door_of(world), service, REGION), call)(**sent)
@@ -121,7 +121,7 @@ def test_other_services_are_served_in_their_own_protocols(service, call, action,
 
 
 def test_every_answer_has_a_request_id_of_its_own():
-    """Evidence names each call by its request id, so no two answers share one."""
+    """Request ids are unique, because evidence identifies calls by them."""
     ec2 = ec2_before(CannedWorld(CreateTags={}))
 
     ids = {
@@ -143,7 +143,7 @@ def test_every_answer_has_a_request_id_of_its_own():
     ],
 )
 def test_a_refusal_keeps_code_message_and_status(code, status):
-    """A client's own exception says what the World said."""
+    """The client's exception has the world's code, message and status."""
     world = CannedWorld(EnableVgwRoutePropagation=ApiError(code, "Sorry <&>", status))
 
     with pytest.raises(ClientError) as refused:
@@ -162,7 +162,7 @@ def test_a_refusal_keeps_code_message_and_status(code, status):
     ],
 )
 def test_other_services_refuse_in_their_own_protocols(service, call, action):
-    """AccessDenied is read as such from every service."""
+    """A client reads AccessDenied from every service."""
     world = CannedWorld(**{action: ApiError("AccessDeniedException", "No.", 400)})
 
     with pytest.raises(ClientError) as refused:
@@ -172,7 +172,7 @@ def test_other_services_refuse_in_their_own_protocols(service, call, action):
 
 
 def test_moto_serves_the_rest_for_the_same_account():
-    """An action that the World does not handle is moto's, and belongs to the World's account."""
+    """Moto answers an action that the world does not handle, for the world's account."""
     ec2 = ec2_before(CannedWorld())
 
     group = ec2.create_security_group(GroupName="lab", Description="lab")["GroupId"]
@@ -198,7 +198,7 @@ def test_moto_serves_the_rest_for_the_same_account():
     ],
 )
 def test_what_nobody_models_is_an_ec2_error(call, sent):
-    """What moto lacks, action or filter, is InvalidAction of status 400, never a page of HTML."""
+    """An action or filter that moto lacks is InvalidAction with status 400, never an HTML page."""
     with pytest.raises(ClientError) as refused:
         getattr(ec2_before(CannedWorld()), call)(**sent)
 
@@ -206,7 +206,7 @@ def test_what_nobody_models_is_an_ec2_error(call, sent):
 
 
 def test_an_action_that_ec2_has_not_is_an_ec2_error():
-    """A call that no version of EC2 knows is InvalidAction in EC2's XML."""
+    """An unknown EC2 action is InvalidAction in EC2's XML."""
     scope = f"k/20260117/{REGION}/ec2/aws4_request"
 
     answer = HttpClient(door_of(CannedWorld())).post(
@@ -222,7 +222,7 @@ def test_an_action_that_ec2_has_not_is_an_ec2_error():
 
 
 def test_a_defect_of_moto_is_an_internal_error():
-    """When moto itself breaks, a client reads InternalError and no traceback."""
+    """If moto fails, a client reads InternalError without a traceback."""
     world = CannedWorld(DescribeVpnGateways={"VpnGateways": 17})
 
     with pytest.raises(ClientError) as refused:
@@ -245,7 +245,7 @@ def test_a_gap_in_another_service_is_refused_in_its_protocol():
 
 
 def test_two_doors_serve_two_worlds():
-    """Each door has a World of its own: nothing of it is installed in moto."""
+    """Two servers serve two worlds: nothing is installed in moto globally."""
     first, second = (
         ec2_before(CannedWorld(DescribeVpcs={"Vpcs": [{"VpcId": name}]}))
         for name in ("vpc-1", "vpc-2")
@@ -257,7 +257,7 @@ def test_two_doors_serve_two_worlds():
 
 
 def test_the_environment_is_left_as_it_was():
-    """Making a door changes no environment variable of the process."""
+    """Creating a server changes no environment variable of the process."""
     before = dict(os.environ)
 
     door_of(CannedWorld())
@@ -266,7 +266,7 @@ def test_the_environment_is_left_as_it_was():
 
 
 def test_the_installed_moto_is_fit():
-    """Values of a few describes come through the door unchanged: the check at every start."""
+    """The values of some describes pass through moto unchanged."""
     check_moto()
 
 
@@ -280,7 +280,7 @@ def test_the_installed_moto_is_fit():
     ],
 )
 def test_a_moto_that_loses_values_is_refused(put, instead, text):
-    """A value that does not come through is named, with the version of moto and what to do."""
+    """A value that moto loses is named, with moto's version and advice."""
     known = known_answers()
     door = MotoApplication(known, lambda _region: known)
 

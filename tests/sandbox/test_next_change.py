@@ -1,4 +1,4 @@
-"""Answers that are given again: never one that a world would no longer give."""
+"""Cached answers: a world never returns an outdated one."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ ASKED = ("DescribeVpnGateways", "DescribeVpnConnections", "DescribeRouteTables")
 
 
 def afresh(world: World, action: str) -> dict[str, object]:
-    """Work an answer out from a copy of the state, which nobody has asked anything yet."""
+    """Return the answer of a new copy of the state, without a cache."""
     with world.to_be_read() as state:
         return READS["ec2", action](kept(state), {})
 
 
 @pytest.mark.parametrize("seed", [4, 5, 9, 11])
 def test_a_kept_answer_is_the_one_that_would_be_worked_out(seed):
-    """Through a swap of gateways, second by second, kept answers are those of the moment."""
+    """During a swap of gateways, every second, cached answers equal newly calculated ones."""
     setting = setting_of(topology(seed))
     world, plan = setting.world(), setting.plan
     lagless = world.fork(world.clock, behaviour_without_lag(world))
@@ -52,7 +52,7 @@ def test_a_kept_answer_is_the_one_that_would_be_worked_out(seed):
 
 @pytest.mark.parametrize("seed", [4, 9])
 def test_no_moment_is_missed_at_which_an_answer_changes(seed):
-    """Seen from before and after, a world's answers change only at moments that are named."""
+    """A world's answers change only at the times that `changes` returns."""
     setting = setting_of(topology(seed))
     world, plan = setting.world(), setting.plan
     begun = world.clock.now()
@@ -74,5 +74,5 @@ def test_no_moment_is_missed_at_which_an_answer_changes(seed):
 
 
 def behaviour_without_lag(world: World) -> Behaviour:
-    """Return the world's temper with describes that are of the moment."""
+    """Return the world's behaviour without read lag."""
     return replace(world.behaviour, read_lag=timedelta(0))

@@ -1,4 +1,4 @@
-"""Refusals that pass and rows that stay: switches of the sandbox, and runs that outlast them."""
+"""Temporary errors and remaining rows: switches of the sandbox, and runs that handle them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def rows_of(world: World) -> list[str]:
 
 
 def reattach(world: World) -> None:
-    """Take the old gateway off its VPC and put it back."""
+    """Detach the old gateway and attach it again."""
     ask(world, "DetachVpnGateway", VpnGatewayId=OLD, VpcId=VPC)
     world.clock.sleep(timedelta(minutes=5))
     ask(world, "AttachVpnGateway", VpnGatewayId=OLD, VpcId=VPC)
@@ -34,7 +34,7 @@ def reattach(world: World) -> None:
 
 @pytest.mark.parametrize("code", CODES)
 def test_a_workflow_that_has_not_ended_refuses_the_next(code):
-    """After a detach EC2 still works on the gateway, and says so under one of these codes."""
+    """After a detach a pending workflow refuses the next change with one of these codes."""
     world = a_world(
         workflow_ends_after=timedelta(seconds=20), workflow_refusal=code, detach=seconds(10)
     )
@@ -49,7 +49,7 @@ def test_a_workflow_that_has_not_ended_refuses_the_next(code):
 
 
 def test_a_workflow_of_another_gateway_on_the_vpc_refuses_an_attach():
-    """The VPC is what both changes are about."""
+    """A workflow of another gateway on the same VPC refuses an attach."""
     world = a_world(workflow_ends_after=timedelta(seconds=20), detach=seconds(10))
     new = ask(world, "CreateVpnGateway", Type="ipsec.1")["VpnGateway"]["VpnGatewayId"]
     world.clock.sleep(timedelta(minutes=5))
@@ -70,7 +70,7 @@ def test_a_workflow_of_another_gateway_on_the_vpc_refuses_an_attach():
     ],
 )
 def test_the_row_of_an_earlier_attachment(switch, rows):
-    """A gateway that is on its VPC again may have two rows for it."""
+    """A gateway that is attached again may have two rows for its VPC."""
     world = a_world(reattached_row=switch)
     reattach(world)
 
@@ -86,7 +86,7 @@ def test_the_row_of_an_earlier_attachment(switch, rows):
     ],
 )
 def test_an_attachment_that_routing_does_not_know(action, more, usual):
-    """Either each call has a refusal of its own, or all have one."""
+    """Each call has its own error, or all have the same, as the switch says."""
     for switch, code in (("by call", usual), ("different networks", "InvalidParameterValue")):
         world = a_world(
             gateway_not_ready=switch, gateway_ready_after=timedelta(minutes=10), attach=seconds(1)
@@ -100,7 +100,7 @@ def test_an_attachment_that_routing_does_not_know(action, more, usual):
 
 @pytest.mark.parametrize(("code", "row"), list(zip(CODES, ROWS, strict=True)))
 def test_a_migration_and_its_rollback_outlast_all_of_it(tmp_path, code, row):
-    """Nobody types anything while traffic is down, there and back and there again."""
+    """A migration, a rollback and a second migration need no input while traffic is down."""
     temper = Behaviour(
         workflow_ends_after=timedelta(seconds=20),
         workflow_refusal=code,

@@ -1,4 +1,4 @@
-"""Route propagation in the sandbox, and what a detach does to it."""
+"""Route propagation in the sandbox, and the effect of a detach."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ BIG, BIG_VPC = "vgw-0a300000000000001", "vpc-0a300000000000001"
 
 class TestPropagation:
     def test_a_loaded_table_has_its_routes_at_once(self):
-        """Propagated routes of live tunnels are there from the first look on."""
+        """Propagated routes of active tunnels exist from the first describe on."""
         assert propagated(a_world()) == ACTIVE
 
     def test_it_follows_the_tunnels(self):
-        """Without a tunnel up the routes are gone; with one they come back after a moment."""
+        """Without a tunnel up the routes vanish; with one they come back after the delay."""
         world = a_world()
         world.devices.disable(OLD_VPN)
         assert propagated(world) == {}
@@ -54,7 +54,7 @@ class TestPropagation:
         assert propagated(world) == ACTIVE
 
     def test_it_brings_what_the_device_announces(self):
-        """A device that announces nothing brings nothing, although its tunnels are up."""
+        """A device that advertises nothing adds no routes, even with tunnels up."""
         world = a_world()
         world.devices.advertise(CUSTOMER, [])
         assert propagated(world) == {}
@@ -62,7 +62,7 @@ class TestPropagation:
         assert propagated(world) == {"10.200.0.0/16": "active"}
 
     def test_static_connections_bring_their_prefixes(self):
-        """A table that propagates takes up the prefixes of a static connection too."""
+        """A propagating table also gets the prefixes of a static connection."""
         destinations = propagated(a_world("three-connections"), "rtb-0a300000000000001")
         assert {"192.168.30.0/24", "172.16.0.0/16", "172.18.0.0/16"} <= set(destinations)
 
@@ -91,7 +91,7 @@ class TestPropagation:
         ask(world, "EnableVgwRoutePropagation", **enable)
 
     def test_attached_can_be_visible_before_routing_accepts_it(self):
-        """For the time of the switch, an attached gateway is still refused by every table."""
+        """For the time of the switch, every table refuses an attached gateway."""
         world = a_world(gateway_ready_after=timedelta(seconds=15), attach=seconds(30))
         detach(world)
         new = new_gateway(world)
@@ -106,7 +106,7 @@ class TestPropagation:
         ask(world, "EnableVgwRoutePropagation", **enable)
 
     def test_an_edge_table_cannot_propagate(self):
-        """Propagation into a table that belongs to a gateway is refused."""
+        """Propagation into an edge table is refused."""
         world = a_world("three-connections")
         code = refusal(world, "EnableVgwRoutePropagation", RouteTableId=EDGE, GatewayId=BIG)
         assert code == "InvalidParameterValue"
@@ -115,7 +115,7 @@ class TestPropagation:
 class TestDetach:
     @pytest.mark.parametrize("survives", [True, False])
     def test_the_setting_may_survive(self, survives):
-        """Whether a table still lists the gateway after a detach is a switch."""
+        """A switch decides whether a table still lists the gateway after a detach."""
         world = a_world(propagation_setting_survives_detach=survives)
         detach(world)
         assert propagating(world) == ([OLD] if survives else [])
@@ -126,14 +126,14 @@ class TestDetach:
         ("injector", "left"), [("vanish", {}), ("blackhole", dict.fromkeys(PREFIXES, "blackhole"))]
     )
     def test_propagated_routes_vanish_or_turn_into_black_holes(self, injector, left):
-        """What becomes of the routes of a gateway that is still listed is a switch."""
+        """A switch decides the state of the routes of a gateway that is still listed."""
         world = a_world(propagated_routes_of_detached=injector)
         detach(world)
         assert propagated(world) == left
 
     @pytest.mark.parametrize("restores", [True, False])
     def test_a_reattach_may_restore_a_surviving_setting(self, restores):
-        """Whether routes flow again without a new enable is a switch; with one they always do."""
+        """A switch decides whether routes return without a new enable; with one they always do."""
         world = a_world(reattach_restores_propagation=restores)
         detach(world)
         attach(world, OLD)
@@ -144,14 +144,14 @@ class TestDetach:
 
     @pytest.mark.parametrize("survives", [True, False])
     def test_an_edge_association_may_survive(self, survives):
-        """Whether a table stays the gateway's edge table after a detach is a switch."""
+        """A switch decides whether a table stays the gateway's edge table after a detach."""
         world = a_world("three-connections", edge_association_survives_detach=survives)
         detach(world, BIG, BIG_VPC)
         ties = [tie["GatewayId"] for tie in table(world, EDGE)["Associations"]]
         assert ties == ([BIG] if survives else [])
 
     def test_static_routes_turn_into_black_holes_and_back(self):
-        """A static route to a gateway is a black hole exactly while that is not attached."""
+        """A static route to a gateway is a black hole exactly while the gateway is not attached."""
         world = a_world("three-connections")
         destinations = ["192.168.30.0/24", "pl-0a300000000000001"]
         assert static_routes(world, STATIC) == dict.fromkeys(destinations, (BIG, "active"))

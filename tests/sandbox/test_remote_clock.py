@@ -1,4 +1,4 @@
-"""The time of a served sandbox as a program in front of it has it."""
+"""The clock of a client of a served sandbox."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPEED = 60
 
 
 class Sandbox(ControlClient):
-    """A sandbox's control endpoint; an answer takes the machine *slow* in all."""
+    """A sandbox's control endpoint; an answer takes *slow* of the machine's time."""
 
     def __init__(self, machine: VirtualClock, speed: float | None = SPEED) -> None:
         super().__init__("http://127.0.0.1:1")
@@ -57,7 +57,7 @@ def clock(sandbox: Sandbox, machine: VirtualClock) -> RemoteClock:
 
 
 def test_agrees_with_the_sandbox(clock, sandbox, machine):
-    """Whatever time it is there, and at the pace at which it passes there."""
+    """The clock has the sandbox's time and speed."""
     for _ in range(10):
         machine.sleep(0.7 * SECOND)
 
@@ -65,7 +65,7 @@ def test_agrees_with_the_sandbox(clock, sandbox, machine):
 
 
 def test_follows_a_leap_within_a_second_of_the_machine(clock, sandbox, machine):
-    """Who puts the sandbox's clock forward takes the program along."""
+    """The clock follows an advance of the sandbox's clock."""
     sandbox.clock.advance(3 * HOUR)
     machine.sleep(FRESH)
 
@@ -73,7 +73,7 @@ def test_follows_a_leap_within_a_second_of_the_machine(clock, sandbox, machine):
 
 
 def test_a_sleep_is_the_sandboxs(clock, sandbox, machine):
-    """An hour there is a minute here."""
+    """A sleep of an hour of the sandbox's time takes a minute of the machine's."""
     before = machine.now()
 
     clock.sleep(HOUR)
@@ -83,7 +83,7 @@ def test_a_sleep_is_the_sandboxs(clock, sandbox, machine):
 
 
 def test_a_short_sleep_is_one_of_the_machines(clock, machine):
-    """A second there is too short here for a look at EC2, so that nobody looks in vain."""
+    """A sleep takes at least the shortest time, so that no request is made in vain."""
     before = machine.now()
 
     clock.sleep(SECOND)
@@ -92,7 +92,7 @@ def test_a_short_sleep_is_one_of_the_machines(clock, machine):
 
 
 def test_asks_no_oftener_than_it_has_to(clock, sandbox, machine):
-    """A run asks for the time at every turn; the sandbox has other things to do."""
+    """The sandbox is asked for the time at most once a second."""
     for _ in range(1000):
         machine.sleep(timedelta(milliseconds=10))
         clock.now()
@@ -101,7 +101,7 @@ def test_asks_no_oftener_than_it_has_to(clock, sandbox, machine):
 
 
 def test_a_slow_answer_is_no_leap(clock, sandbox, machine):
-    """Spans measured on a busy machine are as long as they were."""
+    """Durations that are measured on a busy machine are correct."""
     ahead = sandbox.clock.now() - clock.now()
 
     for slow in (2 * SECOND, 0.2 * SECOND, 7 * SECOND):
@@ -113,7 +113,7 @@ def test_a_slow_answer_is_no_leap(clock, sandbox, machine):
 
 
 def test_never_goes_back(clock, sandbox, machine):
-    """Not even where another sandbox, whose clock is behind, answers in the place of the first."""
+    """Time never decreases, even if another sandbox with an earlier clock answers."""
     machine.sleep(HOUR)
     before = clock.now()
     sandbox.clock = ScaledClock(1, VirtualClock())
@@ -123,7 +123,7 @@ def test_never_goes_back(clock, sandbox, machine):
 
 
 def test_passes_on_when_the_sandbox_has_gone(clock, sandbox, machine):
-    """That it has gone is for the calls to EC2 to tell, in words that help."""
+    """After the sandbox's end the clock continues; the EC2 calls report the error."""
     before = clock.now()
     sandbox.gone = True
     machine.sleep(5 * SECOND)
@@ -141,6 +141,6 @@ def test_passes_on_when_the_sandbox_has_gone(clock, sandbox, machine):
 def test_begins_with_no_time_at_all_where_none_is_given(
     machine: VirtualClock, made: Callable[[VirtualClock], ControlClient], error: type[Exception]
 ) -> None:
-    """A guess would be worse than nothing."""
+    """A clock without a sandbox is refused."""
     with pytest.raises(error):
         RemoteClock(made(machine), machine)

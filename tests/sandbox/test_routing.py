@@ -30,7 +30,7 @@ BIG, BIG_VPC = "vgw-0a300000000000001", "vpc-0a300000000000001"
 
 class TestRoutes:
     def test_every_kind_of_destination_can_be_re_pointed(self):
-        """ReplaceRoute moves IPv4, IPv6 and prefix-list routes to the gateway on the VPC."""
+        """ReplaceRoute changes IPv4, IPv6 and prefix-list routes to the attached gateway."""
         world = a_world("three-connections")
         detach(world, BIG, BIG_VPC)
         new = new_gateway(world)
@@ -46,7 +46,7 @@ class TestRoutes:
             assert set(static_routes(world, where).values()) == {(new, "active")}
 
     def test_a_route_to_an_unattached_gateway_is_refused(self):
-        """Pointing a route at a gateway that is not on the VPC is InvalidGatewayID.NotFound."""
+        """A route to a gateway that is not attached is InvalidGatewayID.NotFound."""
         world = a_world("three-connections")
         new = new_gateway(world)
         route = {
@@ -58,14 +58,14 @@ class TestRoutes:
 
     @pytest.mark.parametrize("destination", ["10.1.0.0/16", PREFIXES[0]])
     def test_only_a_written_route_can_be_replaced(self, destination):
-        """Replacing what nobody wrote, propagated or not, says that no route is defined."""
+        """Replacing a route that is not static reports that no route is defined."""
         route = {"GatewayId": OLD, "DestinationCidrBlock": destination, **HERE}
         error = refused(a_world(), "ReplaceRoute", **route)
         assert error.code == "InvalidParameterValue"
         assert "There is no route defined for" in error.message
 
     def test_writing_a_route_twice(self):
-        """The same route again is no error; the same destination elsewhere already exists."""
+        """Repeating a route is no error; another target for its destination already exists."""
         world = a_world()
         route = {"DestinationCidrBlock": "10.1.0.0/16", **HERE}
         for _ in range(2):
@@ -85,7 +85,7 @@ class TestRoutes:
         assert sorted(routes) == ["CreateRoute", "EnableVgwRoutePropagation"]
 
     def test_the_local_route_stays(self):
-        """The local route cannot be deleted, an absent one is not found."""
+        """The local route cannot be deleted; a missing route is not found."""
         world = a_world()
         local = {"DestinationCidrBlock": "10.10.0.0/16", **HERE}
         assert refusal(world, "DeleteRoute", **local) == "InvalidParameterValue"
@@ -105,7 +105,7 @@ class TestRoutes:
         ask(world, "CreateRoute", GatewayId=OLD, DestinationIpv6CidrBlock="2001:db8::/32", **HERE)
 
     def test_a_route_has_one_destination_and_one_target(self):
-        """None or two of either is refused."""
+        """No target, two targets, no destination and two destinations are refused."""
         world = a_world()
         assert refusal(world, "CreateRoute", GatewayId=OLD, **HERE) == "MissingParameter"
         two = {"DestinationCidrBlock": "10.1.0.0/16", "DestinationPrefixListId": "pl-1"}
@@ -117,7 +117,7 @@ class TestRoutes:
 
 class TestTables:
     def test_describe_is_paged_and_filtered(self):
-        """A page holds what MaxResults says, at most 100; the token leads on to the rest."""
+        """A page has MaxResults rows, at most 100; the token gives the next page."""
         world = a_world()
         for _ in range(120):
             ask(world, "CreateRouteTable", VpcId=VPC)
@@ -135,7 +135,7 @@ class TestTables:
         assert [row["RouteTableId"] for row in found] == [TABLE]
 
     def test_an_edge_table_is_tied_and_untied(self):
-        """A gateway on the VPC can be tied to a table that neither propagates nor strays."""
+        """An attached gateway can have an edge table without propagation and other targets."""
         world = a_world("three-connections")
         tie = table(world, EDGE)["Associations"][0]["RouteTableAssociationId"]
         ask(world, "DisassociateRouteTable", AssociationId=tie)
@@ -156,7 +156,7 @@ class TestTables:
             assert refusal(world, "AssociateRouteTable", **wanted) == "InvalidParameterValue"
 
     def test_a_tied_table_stays(self):
-        """A table with an association cannot be deleted, nor the main association undone."""
+        """A table with an association cannot be deleted, nor the main association removed."""
         world = a_world()
         assert refusal(world, "DeleteRouteTable", **HERE) == "DependencyViolation"
         tie = table(world)["Associations"][0]["RouteTableAssociationId"]
@@ -164,13 +164,13 @@ class TestTables:
         assert code == "InvalidParameterValue"
 
     def test_a_subnet_has_one_table(self):
-        """Tying a subnet to a second table is Resource.AlreadyAssociated."""
+        """Associating a subnet with a second table is Resource.AlreadyAssociated."""
         world = a_world("three-connections")
         wanted = {"RouteTableId": STATIC, "SubnetId": "subnet-0a300000000000001"}
         assert refusal(world, "AssociateRouteTable", **wanted) == "Resource.AlreadyAssociated"
 
     def test_unknown_and_malformed_ids(self):
-        """An id that could be one is not found, another is malformed."""
+        """A well-formed unknown id is not found; another is malformed."""
         world = a_world()
         code = refusal(world, "DescribeRouteTables", RouteTableIds=["rtb-00000000000000000"])
         assert code == "InvalidRouteTableID.NotFound"

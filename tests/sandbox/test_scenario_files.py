@@ -1,4 +1,4 @@
-"""Scenario files: the bundled ones, and what is said of mistakes."""
+"""Scenario files: the bundled ones, and messages about mistakes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ MISTAKES = {
 
 class TestBundled:
     def test_the_promised_ones_are_there(self):
-        """Every situation that planning tells apart has a scenario."""
+        """Every situation that planning distinguishes has a scenario."""
         assert {
             "single-bgp",
             "single-static",
@@ -72,7 +72,7 @@ class TestBundled:
 
     @pytest.mark.parametrize("name", BUNDLED)
     def test_time_alone_changes_nothing(self, name):
-        """A world that nobody touches answers the same a day later."""
+        """A world without changes answers the same a day later."""
         world = a_world(name)
         before = described(world)
         wait(world, 24 * 3600)
@@ -81,7 +81,7 @@ class TestBundled:
 
 @pytest.mark.parametrize("text", MISTAKES)
 def test_a_mistake_is_named_with_line_and_field(text):
-    """What a scenario file gets wrong is told with file, line and field."""
+    """A mistake in a scenario file is reported with file, line and field."""
     line, field = MISTAKES[text]
     with pytest.raises(MalformedFileError) as caught:
         scenario_from_text(text, "mine.yaml")
@@ -91,7 +91,7 @@ def test_a_mistake_is_named_with_line_and_field(text):
 
 
 def test_a_table_of_every_kind_is_in_the_large_scenario():
-    """It has a propagating main table, one with static routes too, static, edge and neither."""
+    """It has a propagating main table, a mixed table, a static, an edge and an unrelated one."""
     world = a_world("three-connections")
     rows = [table(world, f"rtb-0a30000000000000{number}") for number in range(1, 6)]
     kinds = [
@@ -125,7 +125,7 @@ def test_a_table_of_every_kind_is_in_the_large_scenario():
     ],
 )
 def test_a_misspelt_field_is_answered_with_those_there_are(text, field):
-    """The advice lists the fields that the place in question may hold."""
+    """The advice lists the fields that are possible at that place."""
     with pytest.raises(MalformedFileError) as caught:
         scenario_from_text(text, "mine.yaml")
     assert field in caught.value.advice.removeprefix("fields: ").split(", ")

@@ -49,7 +49,7 @@ from vpnmigrate.sandbox.scenarios.scenario import (
 
 
 def survey_of(world, on):
-    """Read *world* with the program's own reading, as planning does."""
+    """Return the survey of *world*, as planning reads it."""
     session = session_for(world, latency=timedelta(0))
     return Reader(Clients(lambda: session), world.clock).survey(on)
 
@@ -57,7 +57,7 @@ def survey_of(world, on):
 class TestSurvey:
     @pytest.mark.parametrize("name", BUNDLED)
     def test_a_survey_of_a_surveys_world_is_the_same_survey(self, name):
-        """Reading the world made from a survey gives that survey back, ids and telemetry too."""
+        """A survey of the world of a survey equals that survey, ids and telemetry included."""
         world = a_world(name)
         on = ask(world, "DescribeVpnGateways")["VpnGateways"][0]["VpnGatewayId"]
         first = survey_of(world, on)
@@ -65,7 +65,7 @@ class TestSurvey:
         assert msgspec.structs.replace(survey_of(again, on), taken=first.taken) == first
 
     def test_it_survives_json(self):
-        """A plan's survey that went through a file makes the same world."""
+        """A plan's survey that was written to a file and read gives the same world."""
         first = survey_of(a_world("three-connections"), "vgw-0a300000000000001")
         loaded = msgspec.json.decode(msgspec.json.encode(first), type=type(first))
         assert scenario_from_survey(loaded) == scenario_from_survey(first)
@@ -82,7 +82,7 @@ class TestSurvey:
 
 class TestAdvertised:
     def test_a_redundant_pair_announces_the_same(self):
-        """Two connections that accepted every prefix both announce every prefix."""
+        """Two connections that accepted every prefix both advertise every prefix."""
         pair = [_output("vpn-1", "cgw-1", 2), _output("vpn-2", "cgw-2", 2)]
         prefixes = ("10.1.0.0/16", "10.2.0.0/16")
         assert advertised_prefixes(pair, [_propagating(prefixes)]) == {
@@ -97,7 +97,7 @@ class TestAdvertised:
         assert advertised_prefixes(one, [_propagating(prefixes)]) == {"cgw-1": prefixes}
 
     def test_static_routes_stand_in_where_nothing_propagates(self):
-        """Where no table propagates, the written IPv4 destinations are taken for announced."""
+        """If no table propagates, the static IPv4 destinations count as advertised."""
         written = RouteTableRecord(
             RouteTableId("rtb-1"),
             VpcId("vpc-1"),
@@ -113,7 +113,7 @@ class TestAdvertised:
         }
 
     def test_only_the_number_may_be_known(self):
-        """Without any route the number accepted is kept, with addresses that nobody has."""
+        """Without any route the number of accepted routes is kept, with placeholder prefixes."""
         announced = advertised_prefixes([_output("vpn-1", "cgw-1", 3)], [])
         assert len(announced["cgw-1"]) == 3
 
@@ -125,7 +125,7 @@ class TestAdvertised:
 
 class TestDescribeOutput:
     def test_it_loads_with_the_same_ids(self):
-        """The world of saved describe output describes itself as it was saved, keys apart."""
+        """The world of saved describe output has the same describe output, except for keys."""
         world = a_world("three-connections")
         saved = json.loads(json.dumps(described(world), default=str))
         scenario = scenario_from_describe(saved)
@@ -137,21 +137,21 @@ class TestDescribeOutput:
         "row", [None, "vpn-1", {"VgwTelemetry": [{"LastStatusChange": "yesterday"}]}]
     )
     def test_what_no_describe_prints_is_named_and_not_quoted(self, row):
-        """A member of another form is told by its name, without its content."""
+        """A member of another form is named, without its content."""
         with pytest.raises(MalformedFileError) as caught:
             scenario_from_describe({"VpnConnections": [row]}, "saved.json")
         assert str(caught.value).startswith("saved.json: field VpnConnections: ")
         assert caught.value.__cause__ is None
 
     def test_members_that_no_scenario_has_are_left_out(self):
-        """Output of other describe commands does no harm."""
+        """Output of other describe commands is ignored."""
         scenario = scenario_from_describe({"Instances": [{"InstanceId": "i-1"}]}, "mine")
         assert scenario == Scenario(name="mine", title="saved describe output")
 
 
 class TestLoading:
     def test_what_was_moving_arrives(self):
-        """A gateway found detaching is detached later, a pending connection becomes available."""
+        """A detaching gateway is detached later, and a pending connection becomes available."""
         scenario = msgspec.structs.replace(
             bundled("single-bgp"),
             gateways=(
@@ -189,13 +189,13 @@ class TestLoading:
         assert "VpnGatewayId" not in row
 
     def test_the_seed_decides_the_keys(self):
-        """Another seed gives other keys, the same seed the same."""
+        """The same seed gives the same keys, another seed gives others."""
         assert a_world(seed=1).keys == a_world(seed=1).keys
         assert a_world(seed=1).keys.isdisjoint(a_world(seed=2).keys)
 
 
 def _without_keys(described):
-    """Leave out what no scenario keeps: the configuration, and the moments of telemetry."""
+    """Remove what a scenario does not keep: configuration, and times of telemetry."""
     for row in described["VpnConnections"]:
         row.pop("CustomerGatewayConfiguration")
         for reading in row["VgwTelemetry"]:

@@ -30,7 +30,7 @@ def server(world: World) -> Iterator[Server]:
 
 
 def test_a_client_needs_only_the_environment_it_prints(server, world, monkeypatch):
-    """With the printed variables set, boto3 reaches the World and is told its account."""
+    """With the printed variables set, boto3 reaches the world and reads its account."""
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
 
@@ -49,7 +49,7 @@ def test_a_client_needs_only_the_environment_it_prints(server, world, monkeypatc
     ],
 )
 def test_a_key_id_can_name_its_user(server, world, key, user):
-    """Two people are two ARNs to STS, so four eyes can be tried; any other key is one user's."""
+    """STS returns an ARN for each key id SANDBOX_NAME, and one user for every other key id."""
     sts = boto3.client(
         "sts",
         endpoint_url=server.url,
@@ -62,7 +62,7 @@ def test_a_key_id_can_name_its_user(server, world, key, user):
 
 
 def test_another_region_is_empty(server, world):
-    """What is in the World's Region is not to be seen in another one."""
+    """Resources of the world's Region are not visible in another one."""
     here, there = (
         boto3.client("ec2", endpoint_url=server.url, region_name=region)
         for region in (world.region, "us-west-2")
@@ -82,7 +82,7 @@ def test_only_loopback_is_listened_on(world, host):
 
 
 def test_a_port_in_use_is_named(world):
-    """A port that somebody has is a usage error that names it."""
+    """An occupied port is a usage error that names it."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
@@ -91,7 +91,7 @@ def test_a_port_in_use_is_named(world):
 
 
 def test_stopping_frees_the_port(world):
-    """A stopped server's port can be had again at once."""
+    """The port of a stopped server can be bound again at once."""
     with serve(world) as first:
         port = int(first.url.rpartition(":")[2])
 

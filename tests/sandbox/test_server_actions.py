@@ -1,4 +1,4 @@
-"""Every call that the World answers, made through boto3 and HTTP, and made of an equal World."""
+"""Every call that the world answers, through boto3 and HTTP, compared with an equal world."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REGION = "eu-west-1"
 
 
 class Pair:
-    """A served World and its equal, which is asked directly: both must say the same."""
+    """A served world and an equal world that is called directly; the answers must be equal."""
 
     def __init__(self, server: Server, clock: VirtualClock, served: World, equal: World) -> None:
         session = boto3.Session(region_name=REGION)
@@ -33,7 +33,7 @@ class Pair:
         self.made: set[tuple[str, str]] = set()
 
     def ask(self, action: str, service: str = "ec2", **params: Any) -> dict[str, Any]:
-        """Return the served answer, having compared it."""
+        """Compare both answers and return the served one."""
         client = self._clients[service]
         method = next(m for m, a in client.meta.method_to_api_mapping.items() if a == action)
         answer: dict[str, Any] = getattr(client, method)(**params)
@@ -43,11 +43,11 @@ class Pair:
         return answer
 
     def wait(self, **span: float) -> None:
-        """Let time pass in both worlds."""
+        """Advance the time in both worlds."""
         self._clock.sleep(timedelta(**span))
 
     def enable(self, connection: str) -> None:
-        """Bring up the tunnels of a connection in both worlds."""
+        """Enable the tunnels of a connection in both worlds."""
         for world in (self._served, self._equal):
             world.devices.enable(connection)
 
@@ -63,7 +63,7 @@ def pair() -> Iterator[Pair]:
 def test_every_served_action_answers_as_the_world_does(pair):
     """From an empty account through a static connection that carries traffic to an empty account.
 
-    What boto3 reads over HTTP equals what the World said, for every action there is.
+    The answer that boto3 reads over HTTP equals the world's, for every action.
     """
     named = [{"Key": "Name", "Value": "head office <&> déjà"}]
     vpc = pair.ask("CreateVpc", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
@@ -154,7 +154,7 @@ def test_every_served_action_answers_as_the_world_does(pair):
 
 
 def test_pages_can_be_followed(pair):
-    """A paginator of boto3 reads every device type, though a page holds few of them."""
+    """A boto3 paginator reads every device type in several pages."""
     client = pair._clients["ec2"]
 
     pages = list(client.get_paginator("get_vpn_connection_device_types").paginate())
@@ -165,7 +165,7 @@ def test_pages_can_be_followed(pair):
 
 
 def test_a_dry_run_changes_nothing(pair):
-    """DryRun answers DryRunOperation with status 412, and no gateway is there afterwards."""
+    """DryRun returns DryRunOperation with status 412 and creates no gateway."""
     with pytest.raises(ClientError) as refused:
         pair._clients["ec2"].create_vpn_gateway(Type="ipsec.1", DryRun=True)
 
@@ -176,7 +176,7 @@ def test_a_dry_run_changes_nothing(pair):
 
 
 def test_moto_meets_vpcs_of_the_world_without_breaking(pair):
-    """A subnet that only the World knows is refused, as EC2 refuses an unknown one."""
+    """Moto refuses a subnet that only the world knows with EC2's error."""
     vpc = pair.ask("CreateVpc", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnet = pair.ask("CreateSubnet", VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
 

@@ -11,7 +11,7 @@ from vpnmigrate.sandbox.server.clock import ScaledClock
 
 
 def test_time_passes_faster_than_the_machines():
-    """Ten seconds of the machine are ten minutes at speed 60."""
+    """At speed 60 ten seconds of the machine's time are ten minutes."""
     machine = VirtualClock()
     clock = ScaledClock(60, machine=machine)
     start = clock.now()
@@ -22,7 +22,7 @@ def test_time_passes_faster_than_the_machines():
 
 
 def test_waiting_takes_the_machine_less_time():
-    """A sleep of an hour at speed 60 blocks for a minute."""
+    """At speed 60 a sleep of an hour takes a minute."""
     machine = VirtualClock()
     clock, before = ScaledClock(60, machine=machine), machine.now()
 
@@ -32,7 +32,7 @@ def test_waiting_takes_the_machine_less_time():
 
 
 def test_time_can_be_put_forward():
-    """An advance counts at once and adds to what passes by itself."""
+    """An advance takes effect at once, and time continues from there."""
     machine = VirtualClock()
     clock = ScaledClock(machine=machine)
     start = clock.now()
@@ -51,6 +51,6 @@ def test_time_never_goes_back():
 
 @pytest.mark.parametrize("speed", [0, -1])
 def test_time_does_not_stand_still(speed):
-    """A pace of zero or less is refused."""
+    """A speed of zero or less is refused."""
     with pytest.raises(ValueError, match="cannot run"):
         ScaledClock(speed, machine=VirtualClock())

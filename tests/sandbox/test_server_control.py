@@ -20,7 +20,7 @@ from vpnmigrate.sandbox.world import World
 
 
 class TwoSides:
-    """A VPC with the first of two gateways on it, each with a connection to the same device."""
+    """A VPC with the first of two gateways attached, each with a connection to the same device."""
 
     def __init__(self) -> None:
         # The machine's time stands still: only the control endpoint moves the World's.
@@ -75,7 +75,7 @@ def devices(control: DeviceControl, sides: TwoSides) -> list[str]:
 
 
 def test_the_state_shows_gateways_and_tunnels(control, sides):
-    """Where each gateway is, and what each connection's tunnels do."""
+    """The state contains each gateway's VPC and each connection's tunnels."""
     old, new = sides.gateways
     control.enable(sides.connections[0])
     control.advance(timedelta(minutes=1))
@@ -92,7 +92,7 @@ def test_the_state_shows_gateways_and_tunnels(control, sides):
 
 
 def test_the_state_holds_no_key(control, sides):
-    """Nothing that the endpoint says contains a tunnel's key."""
+    """No answer of the endpoint contains a tunnel's key."""
     said = json.dumps(control.state())
 
     assert sides.world.keys
@@ -100,7 +100,7 @@ def test_the_state_holds_no_key(control, sides):
 
 
 def test_a_device_does_what_it_is_told(control, sides):
-    """Tunnels are enabled and disabled by connection, and no other is touched."""
+    """Tunnels are enabled and disabled for one connection, without an effect on others."""
     control.enable(sides.connections[1])
     assert devices(control, sides) == ["disabled", "enabled"]
 
@@ -121,7 +121,7 @@ def test_a_device_can_run_one_tunnel_of_two(control, sides):
 
 
 def test_time_is_put_forward(control, sides):
-    """The World's clock moves by exactly what was asked for."""
+    """The world's clock advances by exactly the requested time."""
     before = sides.clock.now()
 
     control.advance(timedelta(minutes=7))
@@ -132,12 +132,12 @@ def test_time_is_put_forward(control, sides):
 
 
 class TestAttentiveDevices:
-    """The robot that follows every swap of gateways."""
+    """The simulated engineer follows every swap of gateways."""
 
     DELAY = timedelta(seconds=20)
 
     def test_enables_the_tunnels_of_an_attached_gateway(self, control, sides):
-        """Not before its delay has passed since the gateway was attached."""
+        """The engineer acts only when the delay has passed since the attachment."""
         sides.detach(0)
         sides.do("AttachVpnGateway", VpcId=sides.vpc, VpnGatewayId=sides.gateways[1])
         control.attend_after(timedelta(minutes=10))
@@ -149,7 +149,7 @@ class TestAttentiveDevices:
         assert devices(control, sides) == ["disabled", "enabled"]
 
     def test_follows_a_migration_and_its_rollback(self, control, sides):
-        """After each swap only the tunnels to the gateway on the VPC are enabled."""
+        """After each swap only the tunnels to the attached gateway are enabled."""
         control.attend_after(self.DELAY)
         seen = [devices(control, sides)]
         for leaving, joining in ((0, 1), (1, 0)):
@@ -164,7 +164,7 @@ class TestAttentiveDevices:
         ]
 
     def test_makes_before_it_breaks(self, control, sides):
-        """The tunnels to the gateway that left stay enabled until the others had their delay."""
+        """The tunnels to the detached gateway stay enabled until twice the delay has passed."""
         control.attend_after(timedelta(minutes=1))
         control.state()
         sides.detach(0)
@@ -178,7 +178,7 @@ class TestAttentiveDevices:
         assert devices(control, sides) == ["disabled", "enabled"]
 
     def test_can_be_sent_away(self, control, sides):
-        """Left alone, devices stay as they are whatever happens to gateways."""
+        """In manual mode, devices do not change when gateways are swapped."""
         control.attend_after(self.DELAY)
         control.state()
         control.leave_alone()
@@ -190,7 +190,7 @@ class TestAttentiveDevices:
         assert control.state()["devices"] == "manual"
 
     def test_acts_when_only_aws_calls_come(self, sides):
-        """It is there from the start if asked for, and needs no call of the control endpoint."""
+        """The engineer can be active from the start, without a call to the control endpoint."""
         scope = "k/20260101/eu-west-1/ec2/aws4_request"
         with serve(sides.world, attentive=self.DELAY) as server:
             request = urllib.request.Request(
@@ -204,7 +204,7 @@ class TestAttentiveDevices:
 
 
 def test_an_unknown_connection_is_named(control):
-    """A typing error changes nothing and says which id is not there."""
+    """An unknown id changes nothing and is named."""
     with pytest.raises(UsageError, match="no VPN connection vpn-0bad"):
         control.enable("vpn-0bad")
 
@@ -223,7 +223,7 @@ def test_an_unknown_connection_is_named(control):
     ],
 )
 def test_requests_that_make_no_sense_are_explained(control, path, body, says):
-    """Each refusal is a JSON object that says what is wrong; the clock has not moved."""
+    """Each refusal is a JSON object with the reason; the clock does not change."""
     before = control.state()["time"]
     request = urllib.request.Request(
         control._base + path,
@@ -239,8 +239,8 @@ def test_requests_that_make_no_sense_are_explained(control, path, body, says):
     assert control.state()["time"] == before
 
 
-def test_a_clock_of_somebody_elses_stands(sides):
-    """A World on a clock that cannot be put forward refuses it."""
+def test_a_clock_that_cannot_be_advanced(sides):
+    """A world on a clock that cannot be advanced refuses an advance."""
     with (
         serve(World(VirtualClock())) as server,
         pytest.raises(UsageError, match="cannot be advanced"),
@@ -249,7 +249,7 @@ def test_a_clock_of_somebody_elses_stands(sides):
 
 
 def test_nobody_there_is_told_from_somebody_else(control):
-    """Without a server there is nothing to reach; the API beside the endpoint is no sandbox."""
+    """A missing server, and a server that is not a sandbox, are reported."""
     with serve(World(ScaledClock())) as server:
         pass
     with pytest.raises(UnreachableError, match="no sandbox answers"):

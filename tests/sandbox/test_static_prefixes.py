@@ -50,7 +50,7 @@ class TestStaticPrefixes:
         assert code == "InvalidVpnConnection.InvalidState"
 
     def test_host_bits_are_cleared_and_repeating_is_harmless(self):
-        """EC2 stores the network; adding it twice changes nothing."""
+        """EC2 stores the network; adding it twice has no effect."""
         world = a_world("single-static")
         name = "vpn-0a200000000000001"
         for spelled in ("10.77.1.1/16", "10.77.0.0/16"):

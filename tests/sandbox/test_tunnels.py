@@ -1,4 +1,4 @@
-"""Tunnels of the sandbox: how they are made, and what telemetry says of them."""
+"""Tunnels of the sandbox: creation and telemetry."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ KEY = "CANARYofmyown"
 
 class TestTunnels:
     def test_both_differ_in_everything(self):
-        """The tunnels differ in address, inside CIDR and key, and the keys can be recognised."""
+        """The tunnels have different addresses, inside CIDRs and keys, and keys have the prefix."""
         world = a_world()
         options = connection(world, new_connection(world, new_gateway(world)))["Options"]
         tunnels = options["TunnelOptions"]
@@ -41,7 +41,7 @@ class TestTunnels:
         assert keys <= world.keys
 
     def test_the_xml_agrees_with_the_options_by_address(self):
-        """Joined on the outside address, XML and options say the same of each tunnel."""
+        """Joined on the outside address, XML and options agree on each tunnel."""
         world = a_world()
         row = connection(world, new_connection(world, new_gateway(world)))
         by_options = {
@@ -57,7 +57,7 @@ class TestTunnels:
         assert _orders(tidy) == {True}
 
     def test_what_was_asked_for_is_there(self):
-        """Inside CIDR, key and other options of a request come back in the description."""
+        """Inside CIDR, key and other options of a request are in the describe answer."""
         world = a_world()
         wanted = {
             "TunnelInsideCidr": "169.254.6.0/30",
@@ -92,7 +92,7 @@ class TestTunnels:
 
     @pytest.mark.parametrize("cidr", ["169.254.6.0/30", "169.254.0.4/30", "169.254.169.248/30"])
     def test_inside_cidrs_that_are_taken(self, cidr):
-        """Blocks right beside the reserved ones are accepted."""
+        """Blocks next to the reserved ones are accepted."""
         world = a_world()
         made = new_connection(world, new_gateway(world), TunnelOptions=[{"TunnelInsideCidr": cidr}])
         assert connection(world, made)["Options"]["TunnelOptions"][0]["TunnelInsideCidr"] == cidr
@@ -106,7 +106,7 @@ class TestTunnels:
 
     @pytest.mark.parametrize("key", ["a" * 7, "a" * 65, "0aaaaaaaa", "aaaa-aaaa", "aaaaaaaé"])
     def test_keys_that_are_refused_are_not_quoted(self, key):
-        """A key of the wrong length or alphabet is refused without being repeated."""
+        """A key of the wrong length or alphabet is refused, and the message does not contain it."""
         world = a_world()
         wanted = creation(new_gateway(world), TunnelOptions=[{"PreSharedKey": key}])
         error = refused(world, "CreateVpnConnection", **wanted)
@@ -115,7 +115,7 @@ class TestTunnels:
 
     @pytest.mark.parametrize("key", ["_aaaaaaa", ".aaaaaaa", "a" * 64])
     def test_keys_that_are_taken(self, key):
-        """The shortest and the longest key are taken, and a period or underscore in front."""
+        """The shortest and the longest key are accepted, and a leading period or underscore."""
         world = a_world()
         assert new_connection(world, new_gateway(world), TunnelOptions=[{"PreSharedKey": key}])
 
@@ -154,7 +154,7 @@ class TestTelemetry:
         assert _telemetry(world, made) == ("DOWN", "IPSEC IS DOWN", 0)
 
     def test_bgp_can_be_shut_while_ipsec_is_up(self):
-        """With its BGP neighbours shut a device's tunnels are down although IPsec is up."""
+        """With the BGP neighbours shut, tunnels are down although IPsec is up."""
         world = a_world()
         world.devices.shut_bgp(OLD_VPN)
         assert _telemetry(world, OLD_VPN) == ("DOWN", "IPSEC IS UP", 0)
@@ -190,7 +190,7 @@ class TestTelemetry:
 
     @pytest.mark.parametrize("up", [True, False])
     def test_a_detached_gateway_may_keep_its_tunnels(self, up):
-        """Whether tunnels are up while their gateway is on no VPC is a switch."""
+        """A switch decides whether tunnels can be up while their gateway is not attached."""
         world = a_world(tunnels_up_while_detached=up)
         detach(world)
         assert (_telemetry(world, OLD_VPN)[0] == "UP") is up

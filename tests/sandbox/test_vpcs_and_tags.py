@@ -1,4 +1,4 @@
-"""VPCs, subnets, tags, samples and the odd services of the sandbox keep AWS's rules."""
+"""VPCs, subnets, tags, samples and other services in the sandbox follow AWS's rules."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class TestTestVpc:
         assert [v["VpcId"] for v in ask(world, "DescribeVpcs")["Vpcs"]] == [VPC]
 
     def test_a_detaching_gateway_still_holds_its_vpc(self):
-        """A VPC whose gateway has not left yet cannot be deleted."""
+        """A VPC with a detaching gateway cannot be deleted."""
         world = a_world()
         name = ask(world, "CreateVpc", CidrBlock="10.250.0.0/24")["Vpc"]["VpcId"]
         new = new_gateway(world)
@@ -65,7 +65,7 @@ class TestTestVpc:
         assert [route["GatewayId"] for route in table["Routes"]] == ["local"]
 
     def test_a_further_table_has_to_go_first(self):
-        """A route table that somebody made keeps the VPC from being deleted."""
+        """A VPC with an additional route table cannot be deleted."""
         world = a_world()
         name = ask(world, "CreateVpc", CidrBlock="10.250.0.0/24")["Vpc"]["VpcId"]
         table = ask(world, "CreateRouteTable", VpcId=name)["RouteTable"]["RouteTableId"]
@@ -124,7 +124,7 @@ class TestTags:
         assert refusal(a_world(), "CreateTags", Resources=[OLD], Tags=tags) == "TagLimitExceeded"
 
     def test_tags_of_another_type_are_refused(self):
-        """TagSpecifications name the type of what is created."""
+        """TagSpecifications must name the type of the created resource."""
         specification = [{"ResourceType": "vpn-connection", "Tags": [{"Key": "a", "Value": "b"}]}]
         code = refusal(
             a_world(), "CreateVpnGateway", Type="ipsec.1", TagSpecifications=specification
@@ -132,7 +132,7 @@ class TestTags:
         assert code == "InvalidParameterValue"
 
     def test_an_unknown_resource_has_its_own_code(self):
-        """Tagging what is not there gives the refusal of its kind."""
+        """Tagging an unknown resource gives the error of its kind."""
         world = a_world()
         tags = [{"Key": "a", "Value": "b"}]
         unknown = "vpn-00000000000000000"
@@ -155,7 +155,7 @@ class TestTags:
 
 class TestSamples:
     def test_device_types_come_in_pages(self):
-        """Device types span more than one page, whatever MaxResults says."""
+        """Device types need more than one page, for every MaxResults."""
         world = a_world()
         first = ask(world, "GetVpnConnectionDeviceTypes", MaxResults=200)
         rest = ask(world, "GetVpnConnectionDeviceTypes", NextToken=first["NextToken"])
@@ -164,7 +164,7 @@ class TestSamples:
         assert len(names) == len(listed) == 16
 
     def test_a_sample_holds_the_keys(self):
-        """The sample is for the connection, and holds its addresses and keys."""
+        """The sample is for the connection, and contains its addresses and keys."""
         text = ask(
             a_world(),
             "GetVpnConnectionDeviceSampleConfiguration",
@@ -193,7 +193,7 @@ class TestSamples:
 
 class TestOtherServices:
     def test_who_am_i(self):
-        """STS tells the world's account."""
+        """STS returns the world's account."""
         identity = a_world().execute("sts", "GetCallerIdentity", {})
         assert identity["Account"] == "123456789012"
         assert ":123456789012:" in identity["Arn"]
@@ -218,7 +218,7 @@ class TestOtherServices:
 
 
 def test_dry_run_is_honoured_by_every_call_that_has_it():
-    """No call with DryRun changes anything, and a describe answers DryRunOperation too."""
+    """No call with DryRun changes anything, and a describe returns DryRunOperation too."""
     world = a_world()
     calls: dict[str, dict[str, Any]] = {
         "AttachVpnGateway": {"VpnGatewayId": OLD, "VpcId": VPC},

@@ -1,4 +1,4 @@
-"""What holds for a world as a whole: its table of calls, its answers' form, threads and lag."""
+"""Properties of the whole world: table of calls, form of answers, threads and lag."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class TestTable:
         assert lacking == WITHOUT_DRY_RUN
 
     def test_what_is_not_there_is_said_so(self):
-        """A call that is not in the table is not handled, and refused if made."""
+        """A call that is not in the table is not handled, and is refused."""
         world = a_world()
         assert world.handles("ec2", "DescribeVpcs")
         assert not world.handles("ec2", "RunInstances")
@@ -87,7 +87,7 @@ class TestTable:
 class TestForm:
     @pytest.mark.parametrize("scenario", BUNDLED)
     def test_every_read_has_the_form_of_its_model(self, scenario):
-        """Answers hold only members that the model knows, of the types it says."""
+        """Answers have only members of the model, with the right types."""
         world, models = a_world(scenario), _models()
         connections = ask(world, "DescribeVpnConnections")["VpnConnections"]
         needed = {
@@ -102,7 +102,7 @@ class TestForm:
             _fits(answer, models[service].operation_model(action).output_shape, action)
 
     def test_every_creation_has_the_form_of_its_model(self):
-        """So do the answers of calls that make something."""
+        """The same holds for the answers of create calls."""
         world, ec2 = a_world(same_pair_returns_existing=False), _models()["ec2"]
         for action, params in WRITTEN.items():
             _fits(ask(world, action, **params), ec2.operation_model(action).output_shape, action)
@@ -129,14 +129,14 @@ def _fits(value, shape, where):
 
 
 def test_every_field_of_the_behaviour_is_on_the_fidelity_page():
-    """The page names each duration and each switch, so that its evidence can be found."""
+    """The page names each duration and each switch with its evidence."""
     page = (Path(__file__).parents[2] / "docs" / "sandbox-fidelity.md").read_text("utf-8")
     assert [name for name in Behaviour.__struct_fields__ if f"`{name}`" not in page] == []
 
 
 class TestThreads:
     def test_parallel_calls_give_what_serial_ones_give(self):
-        """Eight threads at once make the same world as one after the other."""
+        """Eight threads in parallel give the same world as serial calls."""
         asns = range(64600, 64604)
         many, one = a_world(), a_world()
         with ThreadPoolExecutor(8) as pool:
@@ -157,13 +157,13 @@ def _listed(world):
 
 class TestReadLag:
     def test_without_it_a_read_sees_the_last_write(self):
-        """The default world is read-your-writes."""
+        """In the default world a read sees the last write."""
         world = a_world()
         made = ask(world, "CreateVpnGateway", Type="ipsec.1")["VpnGateway"]["VpnGatewayId"]
         assert gateway(world, made)["State"] == "pending"
 
     def test_with_it_a_read_may_miss_a_write_and_later_does_not(self):
-        """Right after a write some reads show the world before it; after the lag none does."""
+        """Right after a write some reads show the state before it; after the lag none does."""
         world = a_world(read_lag=timedelta(seconds=60))
         wait(world)
         ask(world, "DetachVpnGateway", VpnGatewayId=OLD, VpcId=VPC)
@@ -176,7 +176,7 @@ class TestReadLag:
         assert {attachments(world)[VPC] for _ in range(20)} == {"detached"}
 
     def test_a_new_thing_may_not_be_found_yet(self):
-        """Describing by id right after a creation can be NotFound."""
+        """Describing a new resource by id can be NotFound."""
         world = a_world(read_lag=timedelta(seconds=60))
         wait(world)
         new = new_gateway(world)
@@ -187,7 +187,7 @@ class TestReadLag:
         assert answers == {True, False}
 
     def test_it_repeats(self):
-        """Two equal worlds lag alike."""
+        """Two equal worlds have the same lag."""
         assert _lagging() == _lagging()
 
 
@@ -207,7 +207,7 @@ def _lagging():
 
 
 def test_only_the_named_describes_lag():
-    """A world whose gateways lag still tells of its connections as they are."""
+    """If only gateways lag, connections are described without lag."""
     world = a_world(read_lag=timedelta(minutes=2), lagging=("DescribeVpnGateways",))
 
     ask(world, "CreateVpnGateway", Type="ipsec.1")

@@ -1,4 +1,4 @@
-"""Worlds for tests about the sandbox, and the two ways of asking one: answered and refused."""
+"""Worlds for tests of the sandbox, and calls that succeed or fail."""
 
 from __future__ import annotations
 
@@ -38,40 +38,40 @@ LONG_ENOUGH = 400
 
 
 def bundled(name: str) -> Scenario:
-    """Return a scenario that travels with the program."""
+    """Return a scenario of the package."""
     place = resources.files("vpnmigrate.sandbox").joinpath("scenarios", f"{name}.yaml")
     return scenario_from_text(place.read_text("utf-8"), name)
 
 
 def a_world(name: str = "single-bgp", *, seed: int = 0, **behaviour: Any) -> World:
-    """Build the world of a bundled scenario on a virtual clock."""
+    """Return the world of a bundled scenario on a virtual clock."""
     return load_world(bundled(name), VirtualClock(), Behaviour(**behaviour), seed=seed)
 
 
 def ask(world: World, action: str, **params: Any) -> dict[str, Any]:
-    """Have an EC2 call answered."""
+    """Return the answer of an EC2 call."""
     return world.execute("ec2", action, params)
 
 
 def refusal(world: World, action: str, **params: Any) -> str:
-    """Return the code with which an EC2 call is refused."""
+    """Return the error code of an EC2 call."""
     return refused(world, action, **params).code
 
 
 def refused(world: World, action: str, **params: Any) -> ApiError:
-    """Return the refusal of an EC2 call."""
+    """Return the error of an EC2 call."""
     with pytest.raises(ApiError) as caught:
         world.execute("ec2", action, params)
     return caught.value
 
 
 def wait(world: World, seconds: float = LONG_ENOUGH) -> None:
-    """Let time pass."""
+    """Advance the clock."""
     world.clock.sleep(timedelta(seconds=seconds))
 
 
 def gateway(world: World, identifier: str = OLD) -> Mapping[str, Any]:
-    """Describe one gateway."""
+    """Return the describe row of one gateway."""
     rows = ask(world, "DescribeVpnGateways", VpnGatewayIds=[identifier])["VpnGateways"]
     return dict(rows[0])
 
@@ -82,18 +82,18 @@ def attachments(world: World, identifier: str = OLD) -> dict[str, str]:
 
 
 def connection(world: World, identifier: str = OLD_VPN) -> dict[str, Any]:
-    """Describe one connection."""
+    """Return the describe row of one connection."""
     rows = ask(world, "DescribeVpnConnections", VpnConnectionIds=[identifier])["VpnConnections"]
     return dict(rows[0])
 
 
 def tunnels_up(world: World, identifier: str = OLD_VPN) -> int:
-    """Count a connection's tunnels that are up."""
+    """Return the number of a connection's tunnels that are up."""
     return sum(t["Status"] == "UP" for t in connection(world, identifier)["VgwTelemetry"])
 
 
 def table(world: World, identifier: str = TABLE) -> dict[str, Any]:
-    """Describe one route table."""
+    """Return the describe row of one route table."""
     rows = ask(world, "DescribeRouteTables", RouteTableIds=[identifier])["RouteTables"]
     return dict(rows[0])
 
@@ -108,12 +108,12 @@ def propagated(world: World, identifier: str = TABLE) -> dict[str, str]:
 
 
 def propagating(world: World, identifier: str = TABLE) -> list[str]:
-    """Return the gateways that a table takes up routes from."""
+    """Return the gateways that propagate into a table."""
     return [each["GatewayId"] for each in table(world, identifier)["PropagatingVgws"]]
 
 
 def static_routes(world: World, identifier: str) -> dict[str, tuple[str, str]]:
-    """Return target and state of each written route to a gateway, by destination."""
+    """Return target and state of each static route to a gateway, by destination."""
     names = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId")
     return {
         next(route[name] for name in names if name in route): (route["GatewayId"], route["State"])
@@ -159,7 +159,7 @@ def creation(on: str, to: str = CUSTOMER, **options: Any) -> dict[str, Any]:
 
 
 def described(world: World) -> dict[str, Any]:
-    """Describe everything that a migration reads, by the member of the answer."""
+    """Return the describe answers that a migration reads, by member."""
     actions = {
         "VpnGateways": "DescribeVpnGateways",
         "VpnConnections": "DescribeVpnConnections",
@@ -172,7 +172,7 @@ def described(world: World) -> dict[str, Any]:
 
 
 def another_customer(world: World) -> str:
-    """Create a customer gateway beside the one of the scenario."""
+    """Create a second customer gateway."""
     made = ask(
         world, "CreateCustomerGateway", Type="ipsec.1", IpAddress="203.0.113.99", BgpAsn=65099
     )

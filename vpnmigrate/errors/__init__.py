@@ -1,5 +1,7 @@
 """Errors: every exception with its advice, and every exit code.
 
+Begin with this file; ``commands`` has the commands that advice prints.
+
 - ``VpnMigrateError``
     - ``UsageError`` (2): the command line, a file's text, an unknown run
         - ``MalformedFileError``: plan, playbook, scenario or saved describe output

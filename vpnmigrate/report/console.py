@@ -112,7 +112,7 @@ class Console:
         self.stream.flush()
 
     def operator_typed(self) -> None:
-        """Do nothing: this console draws nothing in place."""
+        """Ignore the typed line: this console draws nothing in place."""
 
 
 def _write_result(stream: Stream, text: str) -> None:

@@ -1,5 +1,5 @@
 """Clients of a world in the same process.
 
-Calls go through one pipeline of faults, delays and guards, with or without botocore.
+Calls go through one pipeline of faults, delays and guards, without botocore.
 Begin with ``call``, then ``direct``.
 """
