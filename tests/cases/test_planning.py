@@ -305,7 +305,7 @@ class TestDiscovery:
 
     @pytest.mark.parametrize("state", ["deleted", "rejected"])
     def test_ignores_a_gone_direct_connect_interface(self, state: str) -> None:
-        """Case 12: a deleted virtual interface, which is still listed for a while, does not block."""
+        """Case 12: a deleted virtual interface is still listed for a while and does not block."""
         survey = a_survey(virtual_interfaces=(VirtualInterface("dxvif-1", state, OLD),))
 
         assert "VPM-B301" not in found(survey)
@@ -606,7 +606,7 @@ class TestTestVpc:
         assert "VPM-B608" in found(decisions=Decisions(test_vpc=TestVpc(cidr)))
 
     def test_refuses_without_room_for_a_vpc(self) -> None:
-        """Case 41: a test VPC needs room in the quota of VPCs; without a test VPC the quota does not matter."""
+        """Case 41: the quota of VPCs is checked only for a plan with a test VPC."""
         vpcs = (VpcRecord(VPC), *(VpcRecord(VpcId(f"vpc-{n}")) for n in range(2, 6)))
         survey = a_survey(vpcs=vpcs, quotas=Quotas())
 
@@ -632,7 +632,7 @@ class TestManySites:
         assert "never deleted" in finding.fix
 
     def test_names_every_site_of_a_cloudhub(self) -> None:
-        """Case 73: all BGP sites on the gateway are reported: traffic between them stops as well."""
+        """Case 73: all BGP sites on the gateway are named: traffic between them stops as well."""
         finding = found(self.TWO)["VPM-W705"]
 
         assert "cgw-1" in finding.evidence

@@ -63,7 +63,7 @@ def test_a_rollback_from_half_restored_routing(tmp_path):
 
 
 def test_a_rollback_of_early_steps_deletes_only_what_was_made(tmp_path):
-    """Case 66: after a failed step 3 only new resources are deleted, connections before the gateway."""
+    """Case 66: after a failed step 3 only new resources are deleted, the gateway last."""
     refused = Fault(
         "CreateVpnConnection",
         FaultKind.REFUSED,
@@ -93,7 +93,7 @@ def test_a_rollback_of_early_steps_deletes_only_what_was_made(tmp_path):
 
 
 def test_old_telemetry_of_reused_tunnels_is_read_again():
-    """Case 58: in a rollback UP counts only in a reading begun well after the tunnels were disabled."""
+    """Case 58: in a rollback UP counts only in readings well after the tunnels were disabled."""
     said = journal_facts(Confirmation.OLD_TUNNELS_DISABLED)
     plan = a_plan()
 

@@ -49,7 +49,7 @@ class Idler(Lookout):
 
 
 def test_ipsec_without_bgp_is_down_and_says_why(stage):
-    """Case 57: a tunnel whose message says that IPsec is up is DOWN all the same, and is shown."""
+    """Case 57: a tunnel with the message that IPsec is up still counts as DOWN, and is shown."""
     stage.forward()
 
     without_bgp = [why for why in stage.lookout.waits_seen if "IPSEC IS UP" in why]
@@ -58,7 +58,7 @@ def test_ipsec_without_bgp_is_down_and_says_why(stage):
 
 
 def test_a_tunnel_that_idles_out_is_not_yet_stable(stage):
-    """Case 59: the first UP does not end the outage; the wait for stable traffic restarts on a drop."""
+    """Case 59: the first UP does not end the outage; a drop restarts the wait for stability."""
     idler = Idler(stage, timedelta(seconds=5))
 
     stage.forward(lookout=idler)
@@ -118,7 +118,7 @@ def test_one_tunnel_is_good_enough_if_the_playbook_says_so(tmp_path):
 
 @pytest.mark.parametrize("up_while_detached", [True, False])
 def test_tunnels_enabled_early_prove_nothing(tmp_path, up_while_detached):
-    """Case 63: whether tunnels are UP before the attach or not, traffic is verified after step 9 only."""
+    """Case 63: traffic is verified only after step 9, even if tunnels are UP before the attach."""
     stage = Stage(tmp_path, behaviour=Behaviour(tunnels_up_while_detached=up_while_detached))
     with pytest.raises(HeldError):
         stage.run(lambda runner: runner.apply(until=6))

@@ -1,4 +1,4 @@
-"""A terminal as the tests of the command line use it."""
+"""Terminal for tests of the command line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from vpnmigrate.sandbox.scenarios.load import load_world
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command left behind."""
+    """Result of a command."""
 
     code: int
     out: str
@@ -38,7 +38,7 @@ class Ran:
 
 
 class Terminal:
-    """Runs verbs in front of one sandbox world; an engineer does the device tasks."""
+    """Runs commands against one sandbox world; a simulated engineer does the device tasks."""
 
     def __init__(self, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.clock = VirtualClock()
@@ -47,19 +47,19 @@ class Terminal:
         self.scenario("single-bgp")
 
     def scenario(self, name: str) -> None:
-        """Begin anew in front of another scenario."""
+        """Replace the world by another scenario."""
         loaded = load(name)
         self.gateway = loaded.gateways[0].id
         self.connections = [c.id for c in loaded.connections]
         self.world = load_world(loaded, self.clock)
         self.parts: SandboxDependencies = SandboxDependencies(self.world)
 
-    def meets(self, faults: FaultSource) -> None:
-        """Let *faults* come between the verbs and the world from now on."""
+    def inject(self, faults: FaultSource) -> None:
+        """Inject *faults* between the commands and the world from now on."""
         self.parts = SandboxDependencies(self.world, faults)
 
-    def leaves_devices_alone(self) -> None:
-        """Let nobody do device tasks, as in a terminal without input."""
+    def without_engineer(self) -> None:
+        """Leave device tasks undone, as in a terminal without input."""
         self.parts = Unattended(self.world)
 
     def run(self, *words: str) -> Ran:
@@ -70,7 +70,7 @@ class Terminal:
         return Ran(code, output.out, output.err)
 
     def planned(self) -> str:
-        """Plan into ``plan.json`` and give the migration id."""
+        """Plan into ``plan.json`` and return the migration id."""
         ran = self.run("plan", "--vpn-gateway", self.gateway, "-o", "plan.json", "--json")
         assert ran.code == 0, ran.err
         migration: str = ran.document["plan"]["migration"]
@@ -82,7 +82,7 @@ class Terminal:
 
 
 class Unattended(SandboxDependencies):
-    """Nobody does device tasks unasked, and nobody can be asked."""
+    """Sandbox dependencies without an engineer and without an operator to ask."""
 
     def operator(
         self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions

@@ -1,4 +1,4 @@
-"""Approvals and forces, as approver and operator meet them."""
+"""Approvals and forces on the command line."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from vpnmigrate.local.lock import this_process
 from vpnmigrate.local.run_directory import Runs
 
 
-class Somebody(SandboxDependencies):
-    """Another person at their own machine."""
+class OtherUser(SandboxDependencies):
+    """Another user on another machine."""
 
     def __init__(self, world, user):
         super().__init__(world)
@@ -39,8 +39,8 @@ def plan(terminal, decisions, *words):
 
 
 def approved(terminal, user="bob", file="approval.json"):
-    """Let *user* approve plan.json."""
-    mine, terminal.parts = terminal.parts, Somebody(terminal.world, user)
+    """Approve plan.json as *user*."""
+    mine, terminal.parts = terminal.parts, OtherUser(terminal.world, user)
     ran = terminal.run("approve", "plan.json", "-o", file, "--json")
     terminal.parts = mine
     assert ran.code == 0, ran.err
@@ -61,7 +61,7 @@ ONE = "  approvals: {required: 1, valid: 2d}\n"
 
 class TestApprovals:
     def test_the_file_names_the_approver_and_the_plan(self, terminal):
-        """What is mailed says who approved which plan and until when, and holds nothing else."""
+        """An approval names approver, plan and expiry, and contains nothing else."""
         run = plan(terminal, ONE)
 
         given = approved(terminal)
@@ -75,7 +75,7 @@ class TestApprovals:
         assert json.loads((terminal.place / "approval.json").read_text()) == approval
 
     def test_a_plan_that_wants_them_waits_for_them(self, terminal):
-        """Everything is staged and held until an approval is handed in; the journal keeps it."""
+        """The run is held before the cutover until an approval is given; the journal keeps it."""
         run = plan(terminal, ONE)
         held = terminal.run("apply", "plan.json")
         approved(terminal)
@@ -90,7 +90,7 @@ class TestApprovals:
         assert terminal.status(run)["approvals"][0]["void"] == ""
 
     def test_the_command_that_approve_prints_works_as_it_stands(self, terminal):
-        """Whoever has plan and approval at hand can paste it: nothing in it has to be filled in."""
+        """The printed command needs only plan and approval; it has no placeholder."""
         plan(terminal, ONE)
         given = terminal.run("approve", "plan.json", "--json")
 
@@ -99,7 +99,7 @@ class TestApprovals:
         assert applied.code == 0, applied.err
 
     def test_handed_in_once_it_counts_for_the_run(self, terminal):
-        """An approval given while staging need not be given again, and counts once."""
+        """An approval given while staging stays valid, and counts once."""
         run = plan(terminal, ONE)
         approved(terminal)
         terminal.run("apply", "plan.json", "--until", "cutover", "--approval", "approval.json")
@@ -109,7 +109,7 @@ class TestApprovals:
         assert len(records(terminal, run, Approved)) == 1
 
     def test_it_expires(self, terminal):
-        """The plan says how long an approval counts; after that it is no go."""
+        """The plan limits how long an approval counts; after that the gate fails."""
         run = plan(terminal, ONE)
         approved(terminal)
         terminal.run("apply", "plan.json", "--until", "cutover", "--approval", "approval.json")
@@ -133,7 +133,7 @@ class TestApprovals:
         assert "is for another plan" in ran.err
 
     def test_a_replanned_run_is_approved_anew(self, terminal):
-        """Whoever approved the first plan has not approved the second."""
+        """An approval of the first plan does not count for a new plan."""
         run = plan(terminal, ONE)
         approved(terminal)
         terminal.run("apply", "plan.json", "--until", "cutover", "--approval", "approval.json")
@@ -153,7 +153,7 @@ class TestApprovals:
         ],
     )
     def test_an_altered_one_is_refused(self, terminal, before, after, code):
-        """Whatever was altered in the file, it is refused with the file named."""
+        """An altered approval is refused, and the message names the file."""
         plan(terminal, ONE)
         approved(terminal)
         file = terminal.place / "approval.json"
@@ -179,7 +179,7 @@ class TestApprovals:
         )
 
     def test_status_tells_which_ones_do_not_count(self, terminal):
-        """An operator's own approval is listed with what is wrong with it, before the gate too."""
+        """An operator's own approval is listed with its fault, also before the gate."""
         run = plan(terminal, "  approvals: {four_eyes: true}\n")
         approved(terminal, terminal.parts.me.user, "mine.json")
         staging = ["apply", "plan.json", "--until", "cutover", "--approval", "mine.json"]
@@ -198,7 +198,7 @@ class TestApprovals:
         )
 
     def test_finalize_may_want_them_as_well(self, terminal):
-        """A plan may ask that the deletion is approved on its own day."""
+        """A plan may require a new approval for finalize."""
         run = plan(terminal, f"{ONE}  finalize: {{approved: true}}\n")
         approved(terminal)
         assert terminal.run("apply", "plan.json", "--approval", "approval.json").code == 0
@@ -213,11 +213,11 @@ class TestApprovals:
         assert done.code == 0, done.err
 
     def test_an_account_that_cannot_be_asked_gives_none(self, terminal):
-        """Without STS nobody is anybody: no file is written."""
+        """Without an answer from STS the identity is unknown, and no file is written."""
         from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
 
         plan(terminal, ONE)
-        terminal.meets(Faults([Fault("sts:GetCallerIdentity", FaultKind.UNAVAILABLE, times=0)]))
+        terminal.inject(Faults([Fault("sts:GetCallerIdentity", FaultKind.UNAVAILABLE, times=0)]))
 
         ran = terminal.run("approve", "plan.json", "-o", "approval.json")
 
@@ -248,7 +248,7 @@ class TestForce:
             "no time",
         )
 
-        assert (one.code, "rehearsal: none" in one.err) == (3, True)
+        assert (one.code, "rehearsal: not rehearsed" in one.err) == (3, True)
         assert both.code == 0, both.err
         for output in (both.err, both.out, terminal.run("status", run).out):
             assert "FORCED window" in output
@@ -262,7 +262,7 @@ class TestForce:
         assert gate(terminal, run, "window")["call"] == "FAIL"
 
     def test_is_for_this_once(self, terminal):
-        """Who comes back has to force again: an old reason opens nothing."""
+        """A force counts for one process; the next one has to force again."""
         run = plan(terminal, ONE, *CLOSED)
         terminal.run("apply", "plan.json", "--force", "window", "--reason", "now")
         approved(terminal)
@@ -284,7 +284,7 @@ class TestForce:
         ],
     )
     def test_what_cannot_be_forced_is_a_usage_error(self, terminal, words, text):
-        """There is no force for everything, none without a reason, and none for some gates."""
+        """A force needs one gate that can be forced, and a reason."""
         plan(terminal, ONE)
 
         ran = terminal.run("apply", "plan.json", *words)
@@ -292,7 +292,7 @@ class TestForce:
         assert (ran.code, text in " ".join(ran.err.split())) == (2, True)
 
     def test_finalize_can_be_forced_but_not_without_traffic(self, terminal):
-        """A missing archive can be waved through; traffic cannot."""
+        """The gate of the archive can be forced; the gate of traffic cannot."""
         run = plan(terminal, "  finalize: {approved: true}\n  approvals: {required: 1}\n")
         approved(terminal)
         terminal.run("apply", "plan.json", "--approval", "approval.json")
@@ -308,7 +308,7 @@ class TestForce:
 
 
 def test_neither_approvals_nor_gates_hold_a_key(terminal):
-    """No pre-shared key gets into what is mailed, journalled, kept or shown of gates."""
+    """No pre-shared key is in approvals, journal, results or output of gates."""
     run = plan(terminal, ONE, "--window", "2026-01-17T00:00/23:00 UTC")
     approved(terminal)
     terminal.run("rehearse", "plan.json")

@@ -1,4 +1,4 @@
-"""The back-out policy ``rollback`` where its own rollback fails: nobody may be there."""
+"""Back-out policy ``rollback`` when its rollback fails and no operator is present."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from tests.cli.terminal import Terminal
-from tests.cli.test_commit_confirm import Noticing
+from tests.cli.test_commit_confirm import EventClock
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
 
 
 def planned(terminal: Terminal, back_out: str) -> str:
-    """Plan with a policy, and give the migration's id."""
+    """Plan with a policy, and return the migration id."""
     book = f"name: p\nsummary: s\ndecisions: {{old_tunnels: leave, back_out: {back_out}}}\n"
     (terminal.place / "p.yaml").write_text(book)
     words = ("--vpn-gateway", terminal.gateway, "--playbook", "./p.yaml", "-o", "plan.json")
@@ -23,14 +23,14 @@ def planned(terminal: Terminal, back_out: str) -> str:
 
 
 def denied(times: int) -> Faults:
-    """Refuse to attach any gateway, as often as that."""
+    """Return faults that refuse so many attachments of a gateway."""
     return Faults([Fault("AttachVpnGateway", FaultKind.DENIED, times=times)])
 
 
 def test_it_is_tried_again_until_traffic_is_back(terminal: Terminal):
     """The cutover fails, the rollback fails twice, and then it is done; exit code 1, not 5."""
     run = planned(terminal, "rollback")
-    terminal.meets(denied(3))
+    terminal.inject(denied(3))
 
     ran = terminal.run("apply", "plan.json")
 
@@ -44,9 +44,9 @@ def test_it_is_tried_again_until_traffic_is_back(terminal: Terminal):
 
 
 def test_with_the_policy_to_ask_nothing_is_tried_by_itself(terminal: Terminal):
-    """A person decides, so the process ends and says that they must."""
+    """With the policy ``ask`` the process ends, and its message asks the operator to decide."""
     run = planned(terminal, "ask")
-    terminal.meets(denied(3))
+    terminal.inject(denied(3))
 
     ran = terminal.run("apply", "plan.json")
 
@@ -56,7 +56,7 @@ def test_with_the_policy_to_ask_nothing_is_tried_by_itself(terminal: Terminal):
 
 
 def test_a_disk_that_is_full_in_the_outage_does_not_end_it(terminal: Terminal):
-    """Once there is room the run goes back; what it could not write it has not sent."""
+    """When the disk has space again, the run rolls back; every sent change was journalled."""
     run = planned(terminal, "rollback")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 
@@ -72,8 +72,8 @@ def test_a_disk_that_is_full_in_the_outage_does_not_end_it(terminal: Terminal):
                 resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
                 seen.at = terminal.clock.now() + timedelta(hours=1)
 
-    terminal.meets(Fills())
-    seen = Noticing(terminal.clock, room)
+    terminal.inject(Fills())
+    seen = EventClock(terminal.clock, room)
     terminal.parts.clock = seen
     try:
         ran = terminal.run("apply", "plan.json")
@@ -87,12 +87,12 @@ def test_a_disk_that_is_full_in_the_outage_does_not_end_it(terminal: Terminal):
 
 
 def test_what_somebody_does_between_two_tries_is_respected(terminal: Terminal):
-    """They roll back by hand: nothing is left to do for the policy."""
+    """An operator rolls back in between, so the policy has nothing left to do."""
     run = planned(terminal, "rollback")
-    terminal.meets(denied(2))
+    terminal.inject(denied(2))
     done: list[int] = []
-    seen = Noticing(terminal.clock, lambda: done.append(terminal.run("rollback", run).code))
-    terminal.parts.clock = Paused(seen)
+    seen = EventClock(terminal.clock, lambda: done.append(terminal.run("rollback", run).code))
+    terminal.parts.clock = PauseEventClock(seen)
 
     ran = terminal.run("apply", "plan.json")
 
@@ -102,14 +102,14 @@ def test_what_somebody_does_between_two_tries_is_respected(terminal: Terminal):
 
 
 def test_ctrl_c_between_two_tries_ends_them(terminal: Terminal):
-    """Somebody is there after all, and reads what is true of the traffic."""
+    """Ctrl-C between two attempts ends the process and reports the state of traffic."""
     run = planned(terminal, "rollback")
-    terminal.meets(denied(9))
+    terminal.inject(denied(9))
 
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    terminal.parts.clock = Paused(Noticing(terminal.clock, interrupt))
+    terminal.parts.clock = PauseEventClock(EventClock(terminal.clock, interrupt))
 
     ran = terminal.run("apply", "plan.json")
 
@@ -118,10 +118,10 @@ def test_ctrl_c_between_two_tries_ends_them(terminal: Terminal):
     assert f"vpnmigrate rollback {run}" in " ".join(ran.err.split())
 
 
-class Paused(Noticing):
-    """Notices the first pause of half a minute, and lets it happen there."""
+class PauseEventClock(EventClock):
+    """A clock that runs a function at the first pause of half a minute."""
 
-    def __init__(self, seen: Noticing) -> None:
+    def __init__(self, seen: EventClock) -> None:
         super().__init__(seen, lambda: None)
         self._seen = seen
 

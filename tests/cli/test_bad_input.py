@@ -1,6 +1,6 @@
-"""Whatever is put in: one clear message, an exit code of the table, no traceback, no change.
+"""Invalid input: one clear message, a documented exit code, no traceback, no change.
 
-Files are valid ones that were damaged, from a seed; command lines are words in any order.
+The files are valid files damaged at random; the command lines are words in any order.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ WORDS = st.one_of(
 
 
 def damaged(raw: bytes, seed: int) -> bytes:
-    """Damage *raw* once or a few times: cut, flip, drop, double, or put something else in."""
+    """Damage *raw* a few times: cut, flip, drop, double or insert."""
     draw = random.Random(seed)
     text = bytearray(raw)
     for _ in range(draw.choice((1, 1, 1, 3, 10))):
@@ -82,8 +82,8 @@ def damaged(raw: bytes, seed: int) -> bytes:
     return bytes(text)
 
 
-def is_told_well(ran: Ran, codes: set[int]) -> None:
-    """Check the one message, the exit code, and that no defect was admitted."""
+def check_message(ran: Ran, codes: set[int]) -> None:
+    """Check that there is one message, a valid exit code, and no bug report."""
     assert ran.code in codes, ran.err
     assert "Traceback" not in ran.err
     assert "bug in vpnmigrate" not in ran.err
@@ -91,7 +91,7 @@ def is_told_well(ran: Ran, codes: set[int]) -> None:
 
 
 class Watched:
-    """Faults that let everything through, and remember what would have changed something."""
+    """Faults that pass every call, and record the calls that change something."""
 
     def __init__(self) -> None:
         self.changed: list[str] = []
@@ -107,7 +107,7 @@ class Watched:
 @pytest.fixture
 def watched(terminal: Terminal) -> Watched:
     watch = Watched()
-    terminal.meets(watch)
+    terminal.inject(watch)
     return watch
 
 
@@ -118,17 +118,17 @@ class TestCommandLine:
     )
     @given(words=st.lists(WORDS, max_size=6))
     def test_words_in_any_order_change_nothing(self, words, terminal, watched):
-        """A command line that makes no sense is told so; nothing reaches AWS or the disk."""
+        """An invalid command line is refused; nothing reaches AWS or the disk."""
         ran = terminal.run(*words)
 
-        is_told_well(ran, set(Exit))
+        check_message(ran, set(Exit))
         assert watched.changed == []
         assert [path.name for path in terminal.place.iterdir()] in ([], ["home"])
 
 
 class TestPlan:
     def test_a_damaged_plan_is_refused(self, terminal, watched):
-        """A plan with any byte amiss is malformed or edited: exit code 2 or 4, no call changes."""
+        """A plan with a damaged byte is malformed or edited: exit code 2 or 4, no change sent."""
         terminal.planned()
         good = Path("plan.json").read_bytes()
         for seed in SEEDS:
@@ -137,13 +137,13 @@ class TestPlan:
                 continue
             Path("bad.json").write_bytes(bad)
 
-            is_told_well(terminal.run("apply", "bad.json", "--no-input"), {2, 4})
+            check_message(terminal.run("apply", "bad.json", "--no-input"), {2, 4})
 
         assert watched.changed == []
 
 
 def _same(bad: bytes, good: bytes) -> bool:
-    """Return whether a damage has left what the file says as it was."""
+    """Return whether the damage has not changed the content of the file."""
     try:
         return bool(json.loads(bad) == json.loads(good))
     except ValueError:
@@ -152,7 +152,7 @@ def _same(bad: bytes, good: bytes) -> bool:
 
 class TestPlaybook:
     def test_a_damaged_playbook_is_told_by_line_and_field(self, terminal, watched):
-        """A playbook is read as it says or refused; planning with it changes nothing."""
+        """A damaged playbook is read as written or refused; planning with it changes nothing."""
         good = PLAYBOOKS.read("standard").text.encode()
         for seed in SEEDS:
             Path("bad.yaml").write_bytes(damaged(good, seed))
@@ -167,13 +167,13 @@ class TestPlaybook:
                 "p.json",
             )
 
-            is_told_well(ran, {0, 2, 4})
+            check_message(ran, {0, 2, 4})
         assert watched.changed == []
 
 
 class TestJournal:
     def test_a_damaged_journal_is_told(self, terminal, watched):
-        """Status of a run with a damaged journal says so, or what is still to be read of it."""
+        """The status of a run with a damaged journal reports the damage, or the readable part."""
         run = terminal.planned()
         assert terminal.run("apply", "plan.json", "--until", "cutover").code == Exit.HELD
         made = len(watched.changed)
@@ -182,32 +182,32 @@ class TestJournal:
         for seed in SEEDS:
             journal.write_bytes(damaged(good, seed))
 
-            is_told_well(terminal.run("status", run), {0, 1})
+            check_message(terminal.run("status", run), {0, 1})
         assert len(watched.changed) == made
 
 
 class TestScenario:
     @pytest.mark.parametrize("name", SCENARIOS.names)
     def test_a_damaged_scenario_is_malformed_or_another_one(self, name, tmp_path):
-        """A scenario is read as it says, or refused with file, line and field."""
-        _only_errors_of_ours(scenario_text(name).text.encode(), tmp_path / "bad.yaml")
+        """A damaged scenario is read as written, or refused with file, line and field."""
+        _check_own_errors(scenario_text(name).text.encode(), tmp_path / "bad.yaml")
 
     def test_damaged_describe_output_is_malformed_or_another_account(self, terminal, tmp_path):
-        """Saved describe output is read as it says, or refused."""
+        """Damaged describe output is read as written, or refused."""
         world = terminal.world
         kinds = ("VpnGateways", "VpnConnections", "RouteTables", "CustomerGateways", "Vpcs")
         saved = {kind: world.execute("ec2", f"Describe{kind}", {})[kind] for kind in kinds}
-        _only_errors_of_ours(json.dumps(saved, default=str).encode(), tmp_path / "bad.json")
+        _check_own_errors(json.dumps(saved, default=str).encode(), tmp_path / "bad.json")
 
 
-def _only_errors_of_ours(good: bytes, path: Path) -> None:
+def _check_own_errors(good: bytes, path: Path) -> None:
     for seed in SEEDS:
         path.write_bytes(damaged(good, seed))
         assert isinstance(_outcome(lambda: load(str(path))), Scenario | UsageError)
 
 
 def _outcome(read: Callable[[], object]) -> object:
-    """Return what *read* gives, or the error of ours that it raises."""
+    """Return the result of *read*, or the error of this program that it raises."""
     try:
         return read()
     except VpnMigrateError as error:
@@ -252,14 +252,14 @@ class TestDeviceXml:
         ],
     )
     def test_hostile_xml_is_refused(self, make: Callable[[], str]):
-        """Entities, bombs, endless documents and wrong encodings are refused in a moment."""
+        """Entities, bombs, endless documents and wrong encodings are refused quickly."""
         with pytest.raises(ConfigurationError) as refused:
             parse(make())
 
         assert len(refused.value.message) < 200
 
     def test_a_hundred_megabytes_are_refused_unread(self):
-        """What is too long is told by its length alone."""
+        """A document that is too long is refused because of its length."""
         with pytest.raises(ConfigurationError, match="104857600 characters"):
             parse("x" * (100 * 1024 * 1024))
 

@@ -1,4 +1,4 @@
-"""``report --bundle`` and ``report verify``: packed, tampered with, found out."""
+"""``report --bundle`` and ``report verify``: packing, and detection of changes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def rehearsed(fingerprint: str) -> RehearsalResult:
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the bundle of a migrated run whose plan was renewed once; for tests that only read."""
+    """Return the bundle of a migrated run that was replanned once; for tests that only read."""
     place = tmp_path_factory.mktemp("bundle")
     scenario = load("single-static")
     parts = SandboxDependencies(load_world(scenario, VirtualClock()))
@@ -66,7 +66,7 @@ def members(packed: Path) -> Files:
 
 
 def pack_again(members: Files) -> bytes:
-    """Pack *members* as a forger does who knows this program: with a manifest that fits."""
+    """Pack *members* as a forger with this program would: with a matching manifest."""
     about = bundle.manifest_of(members).about
     return bundle.pack(about, {n: c for n, c in members.items() if n != bundle.MANIFEST})
 
@@ -100,29 +100,29 @@ def test_holds_everything_but_secrets(packed, members):
 
 
 def test_no_key_is_in_it(packed):
-    """Every key that the vault has is searched for in every byte of the archive."""
+    """No byte of the archive contains a key of the vault."""
     (vault,) = (packed.parent / "runs").glob("*/vault")
     texts = "".join(path.read_text() for path in vault.glob("*/*"))
     keys = {piece.split("<")[0] for piece in texts.split("<pre_shared_key>")[1:]}
 
-    assert len(keys) == 4  # two tunnels of the old connection and two of the new
+    assert len(keys) == 4  # Two tunnels of the old connection and two of the new one.
     assert [key for key in keys if key.encode() in packed.read_bytes()] == []
 
 
 def test_verifies_and_says_what_it_does_not_prove(terminal: Terminal, packed):
-    """An honest bundle verifies without a run, and its limits are told with it."""
+    """An unchanged bundle verifies without a run, and the limits of the proof are printed."""
     ran = terminal.run("report", "verify", str(packed))
     output = terminal.run("report", "verify", str(packed), "--json").document
 
     assert ran.code == 0
     assert "WHAT THIS CANNOT PROVE" in ran.out
-    assert "Nothing is signed" in ran.out
+    assert "The bundle is not signed" in ran.out
     assert output["reports_compared"] is True
     assert output["cannot_prove"]
 
 
 def test_the_hash_that_was_noted_is_compared(terminal: Terminal, packed):
-    """With the hash from the change's record even a whole forgery is found out."""
+    """With the recorded hash even a consistent forgery is detected."""
     file = str(packed)
     hash_ = terminal.run("report", "verify", file, "--json").document["sha256"]
 
@@ -131,7 +131,7 @@ def test_the_hash_that_was_noted_is_compared(terminal: Terminal, packed):
 
 
 def test_the_same_run_gives_the_same_bundle(terminal: Terminal):
-    """Packing twice gives the same bytes, whatever the time."""
+    """Packing twice gives the same bytes, at any time."""
     id_ = terminal.planned()
     terminal.run("apply", "plan.json", "--until", "cutover")
     first = terminal.run("report", id_, "--bundle", "1.zip", "--json").document
@@ -244,7 +244,7 @@ def survey_edited(members: Files) -> Files:
 def test_finds_edits_under_a_manifest_that_fits(
     terminal: Terminal, members: Files, tamper: Callable[[Files], Files], place: str
 ):
-    """Whoever alters a file and all hashes of the archive is found out by what files say."""
+    """An altered file with matching hashes is detected from the content of the files."""
     forged = tamper(members)
     assert forged != members
     (terminal.place / "f.zip").write_bytes(pack_again(forged))
@@ -256,7 +256,7 @@ def test_finds_edits_under_a_manifest_that_fits(
 
 
 def test_a_damaged_line_is_named(terminal: Terminal, packed: Path, members: Files):
-    """The first bad line of the journal is told by its number, even if nothing was made to fit."""
+    """The first bad line of the journal is named by its number."""
     raw = packed.read_bytes()
     line = lines(members)[4]
     forged = raw.replace(line, line.replace(b'"at":"2', b'"at":"3'))
@@ -270,7 +270,7 @@ def test_a_damaged_line_is_named(terminal: Terminal, packed: Path, members: File
 
 
 def test_a_journal_written_anew_is_not_found_out(terminal: Terminal, members: Files):
-    """What is told as unprovable is so: with every hash made anew a forgery verifies."""
+    """The documented limit is real: a forgery with all hashes recomputed verifies."""
     about = bundle.manifest_of(members).about
     contents = read_chain(members["journal.jsonl"], about.run)
     entries = [
@@ -281,7 +281,7 @@ def test_a_journal_written_anew_is_not_found_out(terminal: Terminal, members: Fi
     ]
     text, head = lines_of(entries, json.loads(lines(members)[0])["prev"])
     forged = {**members, "journal.jsonl": text}
-    # The forger has this program, too, and lets it write the reports.
+    # The forger has this program too, and uses it to write the reports.
     del forged[bundle.MANIFEST], forged["report.html"], forged["report.json"], forged["report.md"]
     folder = terminal.place / "home" / "runs" / about.run
     for name in ("inbox", "vault"):
@@ -296,7 +296,7 @@ def test_a_journal_written_anew_is_not_found_out(terminal: Terminal, members: Fi
 
 
 def test_another_version_does_not_judge_the_reports(terminal: Terminal, members: Files):
-    """Reports of another version are not called forged; that they were not compared is told."""
+    """Reports of another version are not compared, and the output says so."""
     about = msgspec.structs.replace(bundle.manifest_of(members).about, tool="9.9.9")
     files = {n: c for n, c in report_edited(members).items() if n != bundle.MANIFEST}
     (terminal.place / "o.zip").write_bytes(bundle.pack(about, files))
@@ -308,7 +308,7 @@ def test_another_version_does_not_judge_the_reports(terminal: Terminal, members:
 
 
 def test_a_key_that_was_printed_stops_the_packing(terminal: Terminal):
-    """If a hook or a test has printed a key into the log, no archive of it is made."""
+    """If a hook or a test has printed a key into the log, no bundle is written."""
     id_ = terminal.planned()
     terminal.run("apply", "plan.json", "--until", "cutover")
     run_ = terminal.place / "home" / "runs" / id_
@@ -326,7 +326,7 @@ def test_a_key_that_was_printed_stops_the_packing(terminal: Terminal):
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x05\x06" + bytes(18)])
 def test_what_is_no_bundle_is_told_as_such(terminal: Terminal, content: bytes):
-    """Some other file is no forgery, and an empty archive is no evidence."""
+    """Another file is reported as not a bundle, and an empty archive as damaged."""
     (terminal.place / "x.zip").write_bytes(content)
 
     ran = terminal.run("report", "verify", "x.zip")
@@ -335,7 +335,7 @@ def test_what_is_no_bundle_is_told_as_such(terminal: Terminal, content: bytes):
 
 
 def test_a_journal_of_anything_else_costs_no_memory(terminal: Terminal, members: Files):
-    """A bundle comes from anybody: twelve million lines took 3.3 GB."""
+    """A bundle from any source has limited lines: twelve million lines took 3.3 GB."""
     journal = b'{"v":2}\n' * 1_000_000
     (terminal.place / "b.zip").write_bytes(pack_again({**members, "journal.jsonl": journal}))
     tracemalloc.start()
@@ -351,7 +351,7 @@ def test_a_journal_of_anything_else_costs_no_memory(terminal: Terminal, members:
 
 
 def test_more_lines_than_any_run_writes_are_not_read(terminal: Terminal, members: Files):
-    """The manifest says how many there are, and so how many are read."""
+    """No more lines are read than the manifest says."""
     about = bundle.manifest_of(members).about
     files = {n: c for n, c in members.items() if n != bundle.MANIFEST}
     many = msgspec.structs.replace(about, entries=100_001)

@@ -1,4 +1,4 @@
-"""A whole migration on the command line leaves its keys in the vault and nowhere else."""
+"""A whole migration on the command line writes keys to the vault only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ decisions:
     "keys", share([KeyMode.REUSE, KeyMode.NEW, KeyMode.SECRETS_MANAGER], one_in=3)
 )
 def test_every_artefact_but_the_vault_is_free_of_keys(terminal, keys):
-    """Plan, journal, live file, log, reports, runbook, bundle and all that is said hold no key."""
+    """Plan, journal, live file, log, reports, runbook, bundle and output contain no key."""
     terminal.scenario("three-connections")
     (terminal.place / "p.yaml").write_text(REUSING.format(keys=keys.value), encoding="utf-8")
     gateway, olds = terminal.gateway, terminal.connections[:3]
@@ -63,6 +63,6 @@ def test_every_artefact_but_the_vault_is_free_of_keys(terminal, keys):
     assert [key for key in terminal.world.keys if any(key in text for text in said)] == []
     assert {"journal.jsonl", "plan.json", "book.html", "evidence.zip"} <= {p.name for p in files}
     if keys is not KeyMode.SECRETS_MANAGER:
-        # Else the search above proves nothing.
+        # Otherwise the search above would prove nothing.
         kept = b"".join(path.read_bytes() for path in vault)
         assert any(key.encode() in kept for key in terminal.world.keys)

@@ -1,4 +1,4 @@
-"""The change board's number, from the command line to everything that the run makes and writes."""
+"""The change number, from the command line to every resource and document of the run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vpnmigrate.model.ec2 import Tag
 
 
 def tags_made(terminal):
-    """Give kind and change tag of every resource that carries a run's tags."""
+    """Return kind and change tag of every resource that has a run's tags."""
     rows = terminal.world.execute("ec2", "DescribeTags", {})["Tags"]
     ours = {row["ResourceId"] for row in rows if row["Key"] == Tag.ROLE}
     numbered = {row["ResourceId"]: row["Value"] for row in rows if row["Key"] == Tag.CHANGE}
@@ -18,7 +18,7 @@ def tags_made(terminal):
 
 
 def tags_of(terminal, resource):
-    """Give the tags of ours on *resource*."""
+    """Return the tags of this program on *resource*."""
     rows = terminal.world.execute("ec2", "DescribeTags", {})["Tags"]
     ours = ((r["Key"], r["Value"]) for r in rows if r["ResourceId"] == resource)
     return {key: value for key, value in ours if key.startswith("vpnmigrate:")}
@@ -41,7 +41,7 @@ def test_everything_made_and_written_names_the_change(terminal):
 
 
 def test_the_claim_on_the_old_gateway_has_the_number_and_takes_it_along(terminal):
-    """Whoever finds the claim finds the change board's papers; a way back leaves nothing."""
+    """The claim carries the change number; a rollback removes both."""
     words = ["--vpn-gateway", terminal.gateway, "-o", "plan.json", "--change"]
     terminal.run("plan", *words, "CHG1")
     terminal.run("apply", "plan.json", "--until", "cutover")
@@ -56,7 +56,7 @@ def test_the_claim_on_the_old_gateway_has_the_number_and_takes_it_along(terminal
 
 
 def test_status_names_the_change(terminal):
-    """Two runs are told apart by the numbers that the people around them know."""
+    """Status shows the change numbers of runs."""
     words = ["--vpn-gateway", terminal.gateway, "-o", "plan.json", "--change", "CHG0012345"]
     terminal.run("plan", *words)
     terminal.run("apply", "plan.json", "--until", "cutover")
@@ -68,7 +68,7 @@ def test_status_names_the_change(terminal):
 
 
 def test_without_a_number_no_tag_is_made(terminal):
-    """Who has no change board gets no empty tag."""
+    """Without a change number there is no empty tag."""
     terminal.planned()
     terminal.run("apply", "plan.json", "--until", "cutover")
 
@@ -76,7 +76,7 @@ def test_without_a_number_no_tag_is_made(terminal):
 
 
 def test_planning_again_keeps_the_number_unless_another_is_given(terminal):
-    """A held migration stays the same change, whatever playbook it goes on with."""
+    """A held migration keeps its change number with another playbook."""
     terminal.run("plan", "--vpn-gateway", terminal.gateway, "-o", "p.json", "--change", "CHG1")
     terminal.run("apply", "p.json", "--until", "cutover")
     run = plan_file(terminal, "p.json")["migration"]
@@ -92,7 +92,7 @@ def test_planning_again_keeps_the_number_unless_another_is_given(terminal):
 
 @pytest.mark.parametrize("number", ["two words", "-x", "x" * 65, "sch\u00f6n", "CHG1\n"])
 def test_what_is_no_number_is_refused_before_anything_is_read(terminal, number):
-    """A number that no tag could hold is a mistake on the command line."""
+    """A number that is not a valid tag value is a usage error."""
     ran = terminal.run("plan", "--vpn-gateway", terminal.gateway, f"--change={number}")
 
     assert ran.code == 2

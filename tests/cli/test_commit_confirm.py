@@ -31,8 +31,8 @@ CUTOVER = (
 )
 
 
-class OpenRoad(SandboxDependencies):
-    """A sandbox that is reached over a road of its own, with a watchdog that starts when told."""
+class SandboxWithWatchdog(SandboxDependencies):
+    """Sandbox dependencies with a watchdog that a test can start and stop."""
 
     there = True
     started = 0
@@ -43,7 +43,7 @@ class OpenRoad(SandboxDependencies):
     def read(self) -> list[NetworkPath]:
         return [NetworkPath("EC2", ("198.51.100.7",), "192.168.1.5")]
 
-    def watchdog(self, run: Run, aws: AwsOptions) -> OpenRoad:
+    def watchdog(self, run: Run, aws: AwsOptions) -> SandboxWithWatchdog:
         return self
 
     def start(self) -> int:
@@ -55,8 +55,8 @@ class OpenRoad(SandboxDependencies):
         return self.there
 
 
-class Deserted(OpenRoad):
-    """No watchdog is there, and none can be started."""
+class SandboxWithoutWatchdog(SandboxWithWatchdog):
+    """No watchdog is running, and none can be started."""
 
     there = False
 
@@ -65,8 +65,8 @@ class Deserted(OpenRoad):
         raise RefusedError(message)
 
 
-class Bad:
-    """Everything that AWS is asked from five minutes on goes wrong in one way, until a moment."""
+class FailingAws:
+    """From five minutes on every AWS call fails in one way, until a given time."""
 
     def __init__(self, clock: Clock, until: datetime, kind: FaultKind) -> None:
         self._clock = clock
@@ -83,14 +83,14 @@ class Bad:
         pass
 
 
-class Committed(Terminal):
-    """A terminal with a plan that may be committed and confirmed."""
+class CommitTerminal(Terminal):
+    """A terminal with a plan for ``--confirm-within``."""
 
-    def meets(self, faults: FaultSource) -> None:
-        self.parts = OpenRoad(self.world, faults)
+    def inject(self, faults: FaultSource) -> None:
+        self.parts = SandboxWithWatchdog(self.world, faults)
 
     def planned(self) -> str:
-        self.meets(Faults())
+        self.inject(Faults())
         words = ("--vpn-gateway", self.gateway, "--playbook", "unattended-return")
         ran = self.run("plan", *words, "-o", "plan.json", "--json")
         return str(ran.document["plan"]["migration"])
@@ -106,7 +106,7 @@ class Committed(Terminal):
 @pytest.fixture
 def terminal(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    return Committed(tmp_path, capsys)
+    return CommitTerminal(tmp_path, capsys)
 
 
 def run_of(run: str) -> Run:
@@ -115,18 +115,18 @@ def run_of(run: str) -> Run:
 
 class TestUnconfirmed:
     def test_apply_ends_held_and_says_so_loudly(self, terminal):
-        """Exit code 3, the moment it goes back, and the command that confirms."""
+        """Exit code 3, the time of the rollback, and the command that confirms."""
         run = terminal.planned()
 
         ran = terminal.run("apply", "plan.json", "--confirm-within", "15m")
 
         output = " ".join(ran.err.split())
         assert ran.code == 3
-        assert "migrated, and UNCONFIRMED" in output
+        assert "migrated, UNCONFIRMED" in output
         assert f"vpnmigrate confirm {run}" in output
 
     def test_status_has_the_moment_for_programs(self, terminal):
-        """``unconfirmed_until`` is there until somebody confirms."""
+        """``unconfirmed_until`` is shown until the run is confirmed."""
         run = terminal.applied()
 
         status = terminal.status(run)
@@ -136,7 +136,7 @@ class TestUnconfirmed:
         assert status["next"] == f"vpnmigrate confirm {run}"
 
     def test_who_looks_on_is_told_that_it_waits_for_somebody(self, terminal):
-        """The watched run ends as apply does: 3 until it is confirmed, and 0 from then on."""
+        """``status --watch`` ends as apply does: 3 until the run is confirmed, 0 afterwards."""
         run = terminal.applied()
         unconfirmed = terminal.run("status", "--watch", run)
         terminal.run("confirm", run)
@@ -145,14 +145,14 @@ class TestUnconfirmed:
         assert (unconfirmed.code, confirmed.code) == (3, 0)
 
     def test_a_watchdog_that_is_gone_is_told_by_status(self, terminal):
-        """Nobody relies on a process that is not there."""
+        """A missing watchdog is reported."""
         run = terminal.applied()
 
         assert "AUTOMATIC ROLLBACK IS OFF" in " ".join(terminal.run("status", run).out.split())
         assert terminal.status(run)["watchdog"] is None
 
     def test_apply_starts_another_one_and_says_what_is_true(self, terminal):
-        """Nobody was on watch for a while, so the time to confirm begins anew."""
+        """The run was without a watchdog, so the time to confirm starts again."""
         run = terminal.applied()
         first = terminal.status(run)["unconfirmed_until"]
         terminal.parts.there = False
@@ -167,9 +167,9 @@ class TestUnconfirmed:
         assert "unless you confirm" in " ".join(ran.err.split())
 
     def test_where_no_other_one_starts_nothing_is_promised(self, terminal):
-        """One sentence, and a true one: it stays as it is."""
+        """Without a watchdog the message says that there is no automatic rollback."""
         run = terminal.applied()
-        terminal.parts = Deserted(terminal.world)
+        terminal.parts = SandboxWithoutWatchdog(terminal.world)
 
         output = " ".join(terminal.run("apply", run).err.split())
 
@@ -178,7 +178,7 @@ class TestUnconfirmed:
         assert "is rolled back" not in output
 
     def test_finalize_waits_for_the_word(self, terminal):
-        """What may go back by itself is not deleted."""
+        """A run that may be rolled back automatically cannot be finalized."""
         run = terminal.applied()
 
         ran = terminal.run("finalize", run, "--confirm", terminal.connections[0])
@@ -187,14 +187,14 @@ class TestUnconfirmed:
         assert terminal.status(run)["status"] == "cut-over"
 
     def test_cannot_be_asked_for_afterwards(self, terminal):
-        """A migration that is through is not silently left without its net."""
+        """On a migrated run --confirm-within is refused, not ignored."""
         run = terminal.planned()
         terminal.run("apply", "plan.json")
 
         assert terminal.run("apply", run, "--confirm-within", "15m").code == 4
 
     def test_asked_for_while_staging_it_holds_for_the_cutover(self, terminal):
-        """Whoever stages with it need not remember it in the night."""
+        """The option given while staging stays in force."""
         run = terminal.planned()
         words = ("--confirm-within", "15m")
         assert terminal.run("apply", "plan.json", "--until", "cutover", *words).code == 3
@@ -203,7 +203,7 @@ class TestUnconfirmed:
         assert terminal.status(run)["confirm_within"] == 900
 
     def test_apply_again_is_held_again(self, terminal):
-        """The run is where it was, and waits for the same word."""
+        """A resumed run still waits for the confirmation."""
         run = terminal.applied()
 
         assert terminal.run("apply", run).code == 3
@@ -211,7 +211,7 @@ class TestUnconfirmed:
 
 class TestConfirm:
     def test_ends_it(self, terminal):
-        """After it nothing goes back, finalize comes next, and the watchdog stands down."""
+        """After confirm there is no rollback, finalize is next, and the watchdog stops."""
         run = terminal.applied()
 
         confirmed = terminal.run("confirm", run)
@@ -225,7 +225,7 @@ class TestConfirm:
         assert terminal.run("apply", run).code == 0
 
     def test_too_late_says_so(self, terminal):
-        """Once the run has gone back there is nothing to confirm, and no success is told."""
+        """After the rollback confirm is refused as too late."""
         run = terminal.applied()
         terminal.run("watchdog", run)
 
@@ -235,16 +235,16 @@ class TestConfirm:
         assert "too late" in ran.err
 
     def test_without_the_option_there_is_nothing_to_confirm(self, terminal):
-        """A mistake of the command line, told as one."""
+        """Confirm without --confirm-within is a usage error."""
         run = terminal.planned()
         terminal.run("apply", "plan.json")
 
         assert terminal.run("confirm", run).code == 2
 
     def test_before_traffic_flows_there_is_nothing_to_confirm(self, terminal):
-        """Green comes first."""
+        """Confirm before verified traffic is refused."""
         run = terminal.planned()
-        terminal.meets(Faults([Fault("AttachVpnGateway", FaultKind.KILL_AFTER)]))
+        terminal.inject(Faults([Fault("AttachVpnGateway", FaultKind.KILL_AFTER)]))
         with pytest.raises(Killed):
             terminal.run("apply", "plan.json", "--confirm-within", "15m")
 
@@ -256,7 +256,7 @@ class TestConfirm:
 
 class TestWatchdog:
     def test_goes_back_when_nobody_has_confirmed(self, terminal):
-        """At the told moment, not before it; the new side is kept for another attempt."""
+        """The rollback starts at the announced time; the new gateway and connections are kept."""
         run = terminal.applied()
         until = terminal.status(run)["unconfirmed_until"]
 
@@ -272,7 +272,7 @@ class TestWatchdog:
         assert terminal.run("apply", run).code == 0
 
     def test_a_word_that_came_before_it_had_the_run_counts(self, terminal):
-        """A confirmation that lies in the inbox stops the way back, however late it is read."""
+        """A confirmation in the inbox prevents the rollback, even if it is read late."""
         run = terminal.applied()
         clock = terminal.clock
         Inbox(run_of(run)).post(ConfirmMessage(at=clock.now(), who="bob", host="desk"))
@@ -284,7 +284,7 @@ class TestWatchdog:
         assert terminal.status(run)["traffic"] == "new"
 
     def test_a_confirmed_run_in_nobodys_hand_raises_no_alarm(self, terminal):
-        """Traffic was verified and somebody confirmed: nobody has to act."""
+        """After verified traffic and confirmation there is no alarm."""
         run = terminal.applied()
         assert terminal.run("confirm", run).code == 0
 
@@ -295,7 +295,7 @@ class TestWatchdog:
         assert "an operator must act" not in watched.err
 
     def test_a_process_that_hangs_is_told_to_turn_back_and_then_replaced_by_name(self, terminal):
-        """It gets two minutes; from then on it can journal nothing, and so sends nothing."""
+        """A hanging process gets two minutes; then it is displaced and sends nothing more."""
         run = terminal.applied()
         hangs = Owner("ann", "laptop", os.getppid(), terminal.clock.now(), "n")
         run_of(run).owner.write_bytes(msgspec.json.encode(hangs) + b"\n")
@@ -313,12 +313,12 @@ class TestWatchdog:
 
     @pytest.mark.parametrize("action", CUTOVER)
     def test_a_cutover_whose_process_died_is_left_to_a_person(self, terminal, action):
-        """Before green it does nothing, says what is wrong, and is there when somebody goes on."""
+        """Before verified traffic the watchdog only reports, and keeps watching a resumed run."""
         run = terminal.planned()
-        terminal.meets(Faults([Fault(action, FaultKind.KILL_AFTER)]))
+        terminal.inject(Faults([Fault(action, FaultKind.KILL_AFTER)]))
         with pytest.raises(Killed):
             terminal.run("apply", "plan.json", "--confirm-within", "15m")
-        terminal.meets(Faults())
+        terminal.inject(Faults())
         before = terminal.status(run)["step"]
 
         watched = terminal.run("watchdog", run)
@@ -332,12 +332,12 @@ class TestWatchdog:
 
     @pytest.mark.parametrize("action", CUTOVER)
     def test_killed_on_its_way_back_it_leaves_a_run_that_anyone_finishes(self, terminal, action):
-        """Its rollback is the ordinary one, so the ordinary command goes on with it."""
+        """The watchdog's rollback is an ordinary one, which ``rollback`` resumes."""
         run = terminal.applied()
-        terminal.meets(Faults([Fault(action, FaultKind.KILL_AFTER)]))
+        terminal.inject(Faults([Fault(action, FaultKind.KILL_AFTER)]))
         with pytest.raises(Killed):
             terminal.run("watchdog", run)
-        terminal.meets(Faults())
+        terminal.inject(Faults())
 
         command = terminal.status(run)["next"].split()[1:]
 
@@ -347,7 +347,7 @@ class TestWatchdog:
 
 
 class TestPersistence:
-    """The watchdog acts for somebody who may be cut off: it gives up for nothing that may pass."""
+    """The watchdog acts for a disconnected operator, so it retries temporary failures."""
 
     @pytest.mark.parametrize(
         "kind",
@@ -360,12 +360,12 @@ class TestPersistence:
         ],
     )
     def test_aws_that_cannot_be_read_is_waited_for(self, terminal, kind):
-        """When AWS answers again the run goes back, whatever it was."""
+        """When AWS answers again the run rolls back, whatever the failure was."""
         run = terminal.applied()
         until = terminal.clock.now() + timedelta(hours=2)
         lines: list[str] = []
-        terminal.meets(Bad(terminal.clock, until, kind))
-        seen = Noticing(terminal.clock, lambda: lines.append(trouble(terminal, run)))
+        terminal.inject(FailingAws(terminal.clock, until, kind))
+        seen = EventClock(terminal.clock, lambda: lines.append(trouble(terminal, run)))
         terminal.parts.clock = seen
         seen.at = terminal.clock.now() + timedelta(hours=1)
 
@@ -381,9 +381,9 @@ class TestPersistence:
         assert "could not roll back yet, and retries" in said
 
     def test_one_that_takes_the_place_of_another_does_not_need_aws_at_once(self, terminal):
-        """It is started when things go wrong; AWS is asked when it is to roll back."""
+        """A replacement watchdog starts without AWS, and calls AWS when it has to roll back."""
         run = terminal.applied()
-        terminal.meets(Faults([Fault("sts:GetCallerIdentity", FaultKind.UNREACHABLE)]))
+        terminal.inject(Faults([Fault("sts:GetCallerIdentity", FaultKind.UNREACHABLE)]))
 
         watched = terminal.run("watchdog", run)
 
@@ -391,10 +391,10 @@ class TestPersistence:
         assert terminal.status(run)["traffic"] == "old"
 
     def test_what_fails_in_its_own_outage_is_tried_again_sooner(self, terminal):
-        """Traffic is down and nobody is there: two minutes at most between two tries."""
+        """While traffic is down, at most two minutes pass between two attempts."""
         run = terminal.applied()
         refusal = Fault("AttachVpnGateway", FaultKind.DENIED, times=3)
-        terminal.meets(Faults([refusal]))
+        terminal.inject(Faults([refusal]))
 
         watched = terminal.run("watchdog", run)
 
@@ -405,10 +405,10 @@ class TestPersistence:
         assert "tries again in 10 min" not in watched.err
 
     def test_a_full_disk_is_waited_for_and_the_log_goes_on(self, terminal):
-        """Once there is room the run goes back, and the watchdog says so again."""
+        """When the disk has space again the run rolls back, and the watchdog logs again."""
         run = terminal.applied()
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        seen = Noticing(
+        seen = EventClock(
             terminal.clock, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         )
         seen.at = terminal.clock.now() + timedelta(hours=2)
@@ -424,10 +424,10 @@ class TestPersistence:
         assert terminal.status(run)["traffic"] == "old"
 
     def test_a_permission_that_comes_back_the_next_day_is_waited_for(self, terminal):
-        """For a day and longer, with ten minutes between two tries at most."""
+        """It retries for a day and longer, with at most ten minutes between two attempts."""
         run = terminal.applied()
         until = terminal.clock.now() + timedelta(hours=25)
-        terminal.meets(Bad(terminal.clock, until, FaultKind.DENIED))
+        terminal.inject(FailingAws(terminal.clock, until, FaultKind.DENIED))
 
         watched = terminal.run("watchdog", run)
 
@@ -435,15 +435,15 @@ class TestPersistence:
         status = terminal.status(run)
         assert "failed; next attempt in 10 min" in watched.err
         assert status["traffic"] == "old"
-        assert len([note for note in status["notes"] if "nobody confirmed" in note]) == 1
+        assert len([note for note in status["notes"] if "not confirmed by" in note]) == 1
 
     def test_who_confirms_between_two_tries_is_heard(self, terminal):
-        """Nothing has gone back yet, so the word counts."""
+        """Before the rollback has started, a confirmation counts."""
         run = terminal.applied()
-        terminal.meets(
-            Bad(terminal.clock, terminal.clock.now() + timedelta(hours=5), FaultKind.DENIED)
+        terminal.inject(
+            FailingAws(terminal.clock, terminal.clock.now() + timedelta(hours=5), FaultKind.DENIED)
         )
-        seen = Noticing(terminal.clock, lambda: terminal.run("confirm", run))
+        seen = EventClock(terminal.clock, lambda: terminal.run("confirm", run))
         seen.at = terminal.clock.now() + timedelta(hours=1)
         terminal.parts.clock = seen
 
@@ -454,8 +454,8 @@ class TestPersistence:
         assert terminal.status(run)["unconfirmed_until"] is None
 
 
-class Noticing:
-    """A clock that lets something happen at a moment, while somebody sleeps over it."""
+class EventClock:
+    """A clock that runs a function when a sleep passes a given time."""
 
     def __init__(self, clock: Clock, happens: Callable[[], object]) -> None:
         self._clock = clock
@@ -481,13 +481,13 @@ class Noticing:
             self._happens()
 
 
-def trouble(terminal: Committed, run: str) -> str:
-    """Read what the watchdog has trouble with."""
+def trouble(terminal: CommitTerminal, run: str) -> str:
+    """Return the trouble of the watchdog."""
     return str(terminal.status(run)["watchdog_trouble"])
 
 
 def test_a_length_of_time_has_to_be_one(terminal):
-    """What cannot be read is refused before anything is done."""
+    """An invalid duration is refused before the run starts."""
     terminal.planned()
 
     ran = terminal.run("apply", "plan.json", "--confirm-within", "soon")

@@ -1,4 +1,4 @@
-"""``continue --accept-degraded``: a cutover that is content with what its operator accepts."""
+"""``continue --accept-degraded``: a cutover with fewer tunnels, accepted by the operator."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PLAYBOOK = "name: p\nsummary: s\ndecisions: {old_tunnels: leave, waits: {tunnels
 
 
 class OneTunnelRouter(SandboxDependencies):
-    """A sandbox in which the router can run only one tunnel."""
+    """A sandbox whose router can run only one tunnel."""
 
     def operator(
         self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions
@@ -28,7 +28,7 @@ class OneTunnelRouter(SandboxDependencies):
 
 @pytest.fixture
 def stuck(terminal):
-    """A run that waited for the second tunnel until its limit, with what it said."""
+    """A run that waited for the second tunnel until its limit, with its output."""
     (terminal.place / "p.yaml").write_text(PLAYBOOK)
     words = ("--vpn-gateway", terminal.gateway, "--playbook", "./p.yaml", "-o", "plan.json")
     terminal.run("plan", *words)
@@ -37,7 +37,7 @@ def stuck(terminal):
 
 
 def test_is_told_as_a_command_and_ends_the_outage_once_it_was_given(terminal, stuck):
-    """Stuck with code 5 the way on is printed; accepted, the run ends, and no view hides it."""
+    """The stuck run prints the command; after acceptance it ends, and every view shows it."""
     run = stuck.document["run"]["run"]
     (lacks,) = stuck.document["run"]["acceptable"]
     status = terminal.run("status", run)
@@ -65,7 +65,7 @@ def test_is_told_as_a_command_and_ends_the_outage_once_it_was_given(terminal, st
 
 
 def test_names_what_is_lacking_and_says_why(terminal, stuck):
-    """A slip of the hand accepts nothing."""
+    """An invalid command line accepts nothing."""
     run = stuck.document["run"]["run"]
     named = ("--accept-degraded", "vpn-9")
     slips = [
@@ -82,11 +82,11 @@ def test_names_what_is_lacking_and_says_why(terminal, stuck):
 
 
 def test_where_nothing_waits_for_it_it_is_refused(terminal):
-    """Before the cutover nobody can put up with what nobody has seen."""
+    """Before the cutover there is nothing to accept."""
     run = terminal.planned()
     terminal.run("apply", "plan.json", "--until", "cutover")
 
     ran = terminal.run("continue", run, "--accept-degraded", "vpn-1", "--reason", "x")
 
     assert ran.code == 4
-    assert "all that is lacking" in " ".join(ran.err.split())
+    assert "all that is missing" in " ".join(ran.err.split())

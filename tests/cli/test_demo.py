@@ -1,4 +1,4 @@
-"""The demo, as a newcomer sees it."""
+"""The demo, as a new user sees it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """What ``vpnmigrate demo --json`` tells, played once for all tests."""
+    """The output of ``vpnmigrate demo --json``, played once for all tests."""
     home = tmp_path_factory.mktemp("home")
     ended = subprocess.run(
         [sys.executable, "-m", "vpnmigrate", "demo", "--json"],
@@ -30,7 +30,7 @@ def demo(tmp_path_factory):
 
 
 def test_tells_the_whole_story(demo):
-    """Planned, rehearsed, applied, killed, resumed, taken back, applied again."""
+    """Planned, rehearsed, applied, killed, resumed, rolled back, applied again."""
     verbs = [scene["command"].split()[1] for scene in demo]
 
     assert verbs == [
@@ -48,7 +48,7 @@ def test_tells_the_whole_story(demo):
 
 
 def test_the_killed_run_leaves_traffic_down_and_the_next_brings_it_back(demo):
-    """The failure is a real one: an outage is open, and the command that was printed ends it."""
+    """The failure is real: traffic is down, and the printed command ends the outage."""
     _, _, _, status, resumed, *_ = demo
 
     assert "NONE: on-premises traffic is down" in status["printed"]
@@ -58,7 +58,7 @@ def test_the_killed_run_leaves_traffic_down_and_the_next_brings_it_back(demo):
 
 
 def test_nothing_of_this_machine_shows(demo):
-    """What is printed can stand in a README."""
+    """The output fits into a README."""
     printed = "".join(scene["printed"] for scene in demo)
 
     assert "/tmp" not in printed

@@ -1,4 +1,4 @@
-"""Whatever goes wrong is one message: what, where, what next; and an exit code of the table."""
+"""Every failure is one message with what, where and next, and a documented exit code."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TestUsage:
         ],
     )
     def test_a_wrong_command_line_is_explained_in_one_message(self, terminal, words, says):
-        """What is wrong and where to read on; exit code 2, nothing on standard output."""
+        """A usage error names the fault and the help; exit code 2, nothing on standard output."""
         ran = terminal.run(*words)
 
         assert ran.code == 2
@@ -43,8 +43,23 @@ class TestUsage:
         assert ran.out == ""
         assert "Traceback" not in ran.err
 
+    @pytest.mark.parametrize(
+        ("words", "command"),
+        [
+            (["aply"], "apply"),
+            (["sandbox", "serv"], "serve"),
+            (["report", "verfy", "b.zip"], "verify"),
+        ],
+    )
+    def test_an_unknown_command_is_answered_with_the_closest_one(self, terminal, words, command):
+        """The message asks whether the closest command was meant."""
+        ran = terminal.run(*words)
+
+        assert ran.code == 2
+        assert f"Did you mean '{command}'?" in ran.err
+
     def test_with_json_the_message_is_a_document(self, terminal):
-        """Even a command line that cannot be parsed answers in JSON when it was asked for."""
+        """With --json even a command line that cannot be parsed is answered in JSON."""
         error = terminal.run("plan", "--json", "--frobnicate").document["error"]
 
         assert error["exit"] == 2
@@ -66,7 +81,7 @@ class TestUnknownThings:
         ],
     )
     def test_an_unknown_run_is_named_with_those_there_are(self, terminal, words):
-        """A mistyped run id is answered with the runs of this directory."""
+        """For a mistyped run id the message lists the runs of this directory."""
         run_id = terminal.planned()
         terminal.run("apply", "plan.json", "--until", "cutover")
 
@@ -80,7 +95,7 @@ class TestUnknownThings:
         "words", [["--vpn-gateway", "vgw-0123"], ["--vpn-connection", "vpn-0123"]]
     )
     def test_an_unknown_id_is_named_with_account_and_region(self, terminal, words):
-        """A wrong id is most often a wrong account or Region, so both are told."""
+        """A wrong id often means a wrong account or Region, so the message has both."""
         ran = terminal.run("plan", *words)
 
         assert ran.code == 2
@@ -88,14 +103,14 @@ class TestUnknownThings:
             assert fact in ran.err
 
     def test_an_unknown_playbook_is_named_with_those_there_are(self, terminal):
-        """The names that exist are one line away."""
+        """The message lists the existing names."""
         ran = terminal.run("plan", "--vpn-gateway", terminal.gateway, "--playbook", "nope")
 
         assert ran.code == 2
         assert "standard" in ran.err
 
     def test_an_unknown_scenario_is_named_with_those_there_are(self, terminal):
-        """Serving begins with a scenario that exists."""
+        """An unknown scenario is refused."""
         ran = terminal.run("sandbox", "serve", "--scenario", "nope")
 
         assert ran.code == 2
@@ -106,7 +121,7 @@ class TestMalformedFiles:
     @pytest.mark.parametrize("verb", ["apply", "rehearse", "rollback", "runbook"])
     @pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', '{"format": 99}', "\x00"])
     def test_a_file_that_is_no_plan(self, terminal, verb, text):
-        """Whatever lies in the file, the message names it, and no run is begun."""
+        """A file that is not a plan is named in the message, and no run is started."""
         (terminal.place / "bad.json").write_text(text)
 
         ran = terminal.run(verb, "bad.json")
@@ -117,14 +132,14 @@ class TestMalformedFiles:
         assert terminal.run("status", "--json").document["runs"] == []
 
     def test_a_missing_file(self, terminal):
-        """A path that leads nowhere is a usage error, not a run id."""
+        """A missing path is a usage error, and is not taken for a run id."""
         ran = terminal.run("apply", "missing.json")
 
         assert ran.code == 2
         assert "missing.json" in ran.err
 
     def test_a_playbook_is_answered_with_line_and_field(self, terminal):
-        """The author finds the mistake without counting."""
+        """The message names the line."""
         (terminal.place / "mine.yaml").write_text(
             "name: mine\nsummary: s\ndecisions:\n  keyz: new\n"
         )
@@ -136,7 +151,7 @@ class TestMalformedFiles:
             assert fact in ran.err
 
     def test_a_scenario_is_answered_with_line_and_field(self, terminal):
-        """A scenario file is read as strictly as a playbook."""
+        """A scenario file is parsed as strictly as a playbook."""
         (terminal.place / "mine.yaml").write_text("title: t\nvpcz: []\n")
 
         ran = terminal.run("sandbox", "serve", "--scenario", "./mine.yaml")
@@ -158,7 +173,7 @@ class TestAws:
         """Without credentials or Region the message says which, and how to give them."""
         for name in taken:
             monkeypatch.delenv(name)
-        terminal.parts = None  # an ordinary process
+        terminal.parts = None  # An ordinary process.
 
         ran = terminal.run("plan", "--vpn-gateway", "vgw-1")
 
@@ -188,7 +203,7 @@ class TestAws:
 
     def test_no_permission_to_plan(self, terminal):
         """A denied describe call names the missing action."""
-        terminal.meets(Faults([Fault("DescribeRouteTables", FaultKind.DENIED, times=0)]))
+        terminal.inject(Faults([Fault("DescribeRouteTables", FaultKind.DENIED, times=0)]))
 
         ran = terminal.run("plan", "--vpn-gateway", terminal.gateway)
 
@@ -197,7 +212,7 @@ class TestAws:
         assert not list(terminal.place.glob("plan*.json"))
 
     def test_nothing_answers(self, terminal):
-        """An endpoint without anybody behind it is told as such."""
+        """An endpoint without a server is reported as such."""
         terminal.parts = None
 
         ran = terminal.run(
@@ -210,11 +225,11 @@ class TestAws:
 
 class TestTrafficDown:
     def test_a_permission_that_is_gone_in_the_outage_leaves_the_run_stuck(self, terminal):
-        """Whatever stops a run while traffic is down, its exit code calls for a person at once."""
+        """Any failure of a run while traffic is down has exit code 5."""
         terminal.planned()
         denied = Fault("DescribeVpnGateways", FaultKind.DENIED, nth=40, times=0)
         while_down = Faults([denied, Fault("AttachVpnGateway", FaultKind.THROTTLE, times=0)])
-        terminal.meets(while_down)
+        terminal.inject(while_down)
 
         ran = terminal.run("apply", "plan.json", "--json")
 
@@ -240,7 +255,7 @@ class TestSecondHands:
         assert "--take-over" in ran.err
 
     def test_a_claim_of_another_directory_is_refused_until_taken_over(self, terminal, tmp_path):
-        """The claim tag stops the honest second operator, and names how to go on."""
+        """The claim tag stops a second operator, and the message has the take-over command."""
         terminal.planned()
         terminal.run("apply", "plan.json", "--until", "cutover")
         elsewhere = str(tmp_path / "elsewhere")
@@ -255,7 +270,7 @@ class TestSecondHands:
 
 class TestDefects:
     def test_a_bug_is_admitted_without_a_traceback(self, capsys, tmp_path):
-        """What nobody foresaw ends with exit code 1, and the traceback in a private file."""
+        """An unexpected exception ends with exit code 1, and its traceback in a private file."""
 
         class Broken(RealDependencies):
             def clients(self, aws):

@@ -1,4 +1,4 @@
-"""Lock, owner and device files that the disk refuses: one message, and nothing is sent."""
+"""Lock, owner and device files that cannot be written: one message, and nothing is sent."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Counting:
         pass
 
 
-def in_the_way(path: Path) -> None:
-    """Put a directory where a file is to be written, or the other way round."""
+def block_path(path: Path) -> None:
+    """Create a directory in place of a file, or a file in place of a directory."""
     if path.is_dir():
         path.rename(path.with_name(f"{path.name}.aside"))
         path.write_text("", encoding="utf-8")
@@ -37,8 +37,8 @@ def in_the_way(path: Path) -> None:
     path.mkdir()
 
 
-def out_of_the_way(path: Path) -> None:
-    """Let *path* be written again."""
+def unblock_path(path: Path) -> None:
+    """Make *path* writable again."""
     if path.is_dir():
         path.rmdir()
         return
@@ -52,21 +52,21 @@ def out_of_the_way(path: Path) -> None:
     ("dies_at", "leaves"), [("CreateVpnConnection", 1), ("AttachVpnGateway", 5)]
 )
 def test_a_run_that_cannot_be_locked_is_not_touched(terminal, name, verb, dies_at, leaves):
-    """No call leaves for AWS, not even a read; 5 says that traffic is down, 1 that it is not.
+    """No call is sent to AWS, not even a read; exit code 5 if traffic is down, otherwise 1.
 
-    The refusal names the file, and once that can be written the same command gets to its end.
+    The refusal names the file; once it can be written, the same command succeeds.
     """
     run = terminal.planned()
-    terminal.meets(Faults([Fault(dies_at, FaultKind.KILL_BEFORE)]))
+    terminal.inject(Faults([Fault(dies_at, FaultKind.KILL_BEFORE)]))
     with suppress(Killed):
         terminal.run("apply", "plan.json")
     path = terminal.place / "home" / "runs" / run / name
-    terminal.meets(counting := Counting())
+    terminal.inject(counting := Counting())
 
-    in_the_way(path)
+    block_path(path)
     refused = terminal.run(verb, run, "--yes")
     sent = counting.calls
-    out_of_the_way(path)
+    unblock_path(path)
     ran = terminal.run(verb, run, "--yes")
 
     output = " ".join(refused.err.split())
@@ -79,24 +79,24 @@ def test_a_run_that_cannot_be_locked_is_not_touched(terminal, name, verb, dies_a
 
 
 def test_device_files_that_cannot_be_kept_stop_the_preparation(terminal):
-    """Step 4 fails where the vault cannot be written: exit code 1, and nothing follows it.
+    """Step 4 fails if the vault cannot be written: exit code 1, and no later step starts.
 
-    The message names the file, and once it can be written the same command gets to the end.
+    The message names the file; once it can be written, the same command succeeds.
     """
     run = terminal.planned()
-    terminal.meets(Faults([Fault("CreateVpnConnection", FaultKind.KILL_BEFORE)]))
+    terminal.inject(Faults([Fault("CreateVpnConnection", FaultKind.KILL_BEFORE)]))
     with suppress(Killed):
         terminal.run("apply", "plan.json")
     vault = terminal.place / "home" / "runs" / run / "vault"
-    terminal.meets(counting := Counting())
+    terminal.inject(counting := Counting())
 
-    in_the_way(vault)
+    block_path(vault)
     stopped = terminal.run("apply", run)
     changes = counting.changes
     where = terminal.status(run)
     again = terminal.run("apply", run)
     unchanged = counting.changes - changes
-    out_of_the_way(vault)
+    unblock_path(vault)
     ran = terminal.run("apply", run)
 
     output = " ".join(stopped.err.split())

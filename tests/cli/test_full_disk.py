@@ -1,4 +1,4 @@
-"""A disk that takes nothing more, refused by the kernel itself."""
+"""A full disk, simulated by a limit of the kernel."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
 
 @contextmanager
-def no_room(beyond: int = 0) -> Iterator[None]:
-    """Let the kernel refuse writes of this process *beyond* so many bytes, as on a full disk."""
+def full_disk(beyond: int = 0) -> Iterator[None]:
+    """Limit files of this process to *beyond* bytes, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (beyond, hard))
     try:
@@ -21,17 +21,17 @@ def no_room(beyond: int = 0) -> Iterator[None]:
 
 
 def test_a_full_disk_in_an_outage_does_not_hide_that_traffic_is_down(terminal):
-    """The run cannot be taken in hand: nothing is sent, and 5 says that a person must act.
+    """The run cannot be locked: nothing is sent, and exit code 5 calls for an operator.
 
-    Once there is room the same command goes on.
+    When there is space again, the same command resumes.
     """
     run = terminal.planned()
-    terminal.meets(Faults([Fault("AttachVpnGateway", FaultKind.KILL_BEFORE)]))
+    terminal.inject(Faults([Fault("AttachVpnGateway", FaultKind.KILL_BEFORE)]))
     with suppress(Killed):
         terminal.run("apply", "plan.json")
-    terminal.meets(Faults())
+    terminal.inject(Faults())
 
-    with no_room():
+    with full_disk():
         refused = terminal.run("apply", run)
         unsent = terminal.world.execute("ec2", "DescribeVpnGateways", {})
     ran = terminal.run("apply", run)
@@ -46,15 +46,15 @@ def test_a_full_disk_in_an_outage_does_not_hide_that_traffic_is_down(terminal):
 
 
 def test_a_rollback_on_a_full_disk_advises_what_works_once_there_is_room(terminal):
-    """The lock is had and the journal is not: no process is at work that an abort could reach."""
+    """The lock succeeds but the journal fails: no process is running that an abort could reach."""
     run = terminal.planned()
-    terminal.meets(Faults([Fault("AttachVpnGateway", FaultKind.KILL_BEFORE)]))
+    terminal.inject(Faults([Fault("AttachVpnGateway", FaultKind.KILL_BEFORE)]))
     with suppress(Killed):
         terminal.run("apply", "plan.json")
-    terminal.meets(Faults())
+    terminal.inject(Faults())
     journal = terminal.place / "home" / "runs" / run / "journal.jsonl"
 
-    with no_room(beyond=journal.stat().st_size // 2):
+    with full_disk(beyond=journal.stat().st_size // 2):
         refused = terminal.run("rollback", run)
     ran = terminal.run("rollback", run)
 

@@ -1,4 +1,4 @@
-"""The change window and its gates, as an operator meets them."""
+"""The change window and its gates on the command line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def gates(terminal, run):
 
 class TestWindow:
     def test_is_frozen_into_the_plan(self, terminal):
-        """The window is a part of what the fingerprint covers, and the plan shows it."""
+        """The fingerprint covers the window, and the plan shows it."""
         without = plan(terminal)
         made = plan(terminal, "--window", TONIGHT)
 
@@ -37,7 +37,7 @@ class TestWindow:
         )
 
     def test_staging_goes_on_before_it_and_the_cutover_waits(self, terminal):
-        """Steps 1 to 6 are done days ahead; step 7 begins when the window is open."""
+        """Steps 1 to 6 run before the window; step 7 starts when the window is open."""
         run = plan(terminal, "--window", TONIGHT)["migration"]
 
         early = terminal.run("apply", "plan.json")
@@ -52,7 +52,7 @@ class TestWindow:
         assert {each["call"] for each in gates(terminal, run).values()} == {"PASS"}
 
     def test_too_late_is_too_late_but_never_for_the_way_back(self, terminal):
-        """When cutover and rollback no longer fit it is no go; a rollback needs no window."""
+        """If cutover and rollback no longer fit, the gate fails; a rollback needs no window."""
         run = plan(terminal, "--window", TONIGHT)["migration"]
         terminal.run("apply", "plan.json", "--until", "cutover")
         terminal.clock.sleep(timedelta(hours=23, minutes=30))
@@ -65,7 +65,7 @@ class TestWindow:
         assert terminal.run("rollback", run).code == 0
 
     def test_another_night_is_another_plan(self, terminal):
-        """A held run is planned again for another window, and keeps what it has built."""
+        """A held run can be replanned for another window, and keeps its resources."""
         run = plan(terminal, "--window", TONIGHT)["migration"]
         terminal.run("apply", "plan.json", "--until", "cutover")
         terminal.clock.sleep(timedelta(days=2))
@@ -78,25 +78,25 @@ class TestWindow:
         assert terminal.run("apply", "again.json").code == 0
 
     def test_one_that_is_no_window_is_a_usage_error(self, terminal):
-        """A mistake on the command line is told with what to write."""
+        """An invalid window is refused with the right form."""
         ran = terminal.run("plan", "--vpn-gateway", terminal.gateway, "--window", "tonight")
 
         assert ran.code == 2
         assert "write it like 2026-" in ran.err
 
     def test_one_into_which_nothing_fits_is_warned_of(self, terminal):
-        """A window that can never open is told when it is planned."""
+        """A window that is over is refused when planning."""
         made = plan(terminal, "--window", "2026-01-17T23:00/23:45 UTC")
 
         assert "VPM-W901" in [finding["code"] for finding in made["findings"]]
 
     def test_an_outage_under_way_is_not_held_by_a_window(self, terminal):
-        """Once traffic is down the window forbids nothing: both ways restore it."""
+        """While traffic is down the window is not checked: both directions restore traffic."""
         from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
         run = plan(terminal, "--window", TONIGHT)["migration"]
         terminal.clock.sleep(timedelta(hours=20))
-        terminal.meets(Faults([Fault("AttachVpnGateway", FaultKind.KILL_AFTER)]))
+        terminal.inject(Faults([Fault("AttachVpnGateway", FaultKind.KILL_AFTER)]))
         try:
             terminal.run("apply", "plan.json")
         except Killed:
@@ -108,20 +108,20 @@ class TestWindow:
 
 class TestRehearsal:
     def asking(self, terminal):
-        """Plan with a playbook that asks for a rehearsal not older than two days."""
+        """Plan with a playbook that requires a rehearsal not older than two days."""
         (terminal.place / "mine.yaml").write_text(
             "name: mine\nsummary: s\ndecisions:\n  rehearsed_within: 2d\n"
         )
         return plan(terminal, "--window", TONIGHT, "--playbook", "./mine.yaml")["migration"]
 
     def test_a_rehearsal_waits_for_nobody(self, terminal):
-        """A rehearsal runs whatever window and approvals the plan asks for."""
+        """A rehearsal ignores the plan's window and approvals."""
         self.asking(terminal)
 
         assert terminal.run("rehearse", "plan.json").code == 0
 
     def test_is_what_gate_and_window_go_by(self, terminal):
-        """Without a rehearsal of this very plan it is no go; with one its times are expected."""
+        """Without a rehearsal of the plan the gate fails; with one, its times are used."""
         run = self.asking(terminal)
         terminal.clock.sleep(timedelta(hours=20))
         assert terminal.run("apply", "plan.json").code == 3
@@ -140,14 +140,14 @@ class TestRehearsal:
         assert "rehearsed 2026-01-1" in gates(terminal, run)["window"]["required"]
 
     def test_a_damaged_result_counts_as_none(self, terminal):
-        """What cannot be believed is said, and does not pass."""
+        """An invalid rehearsal result is reported, and the gate fails."""
         run = self.asking(terminal)
         terminal.clock.sleep(timedelta(hours=20))
         kept = terminal.run("rehearse", "plan.json", "--json").document["kept"]
-        with open(kept, "w", encoding="utf-8") as file:  # noqa: PTH123  the path is a text here
+        with open(kept, "w", encoding="utf-8") as file:  # noqa: PTH123  the path is a string here
             file.write("{}")
 
         ran = terminal.run("apply", "plan.json")
 
-        assert (ran.code, "No rehearsal counts" in ran.err) == (3, True)
+        assert (ran.code, "Rehearsal result ignored" in ran.err) == (3, True)
         assert gates(terminal, run)["rehearsal"]["call"] == "FAIL"

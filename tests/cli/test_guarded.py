@@ -1,4 +1,4 @@
-"""The last guard stands before every sink: what no message should have had is cut all the same."""
+"""Redaction at every output: a key that got into a message by mistake is removed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
 
 OLD = "vpn-0a100000000000001"
 KEY = canary_key(0, OLD, 0)
-"""Of the old connection: it is in the vault from step 1 on."""
+"""A key of the old connection, which is in the vault from step 1 on."""
 ELEMENT = f"<pre_shared_key>{KEY}</pre_shared_key>"
 WORDS = {
     "an element": f"not so: {ELEMENT} is bad",
@@ -29,7 +29,7 @@ WORDS = {
 }
 PLAYBOOK = """
 name: guarded
-summary: Every hook writes down what it is told, in its own folder.
+summary: Every hook writes its input to its own folder.
 decisions:
   hooks:
 {hooks}
@@ -38,12 +38,12 @@ decisions:
 
 @pytest.mark.parametrize("words", WORDS.values(), ids=WORDS)
 def test_a_key_in_a_refusal_is_cut_before_every_sink(terminal, words):
-    """In the outage: terminal, journal, log, live file, hooks, reports, status and bundle."""
+    """Terminal, journal, log, live file, hooks, reports, status and bundle contain no key."""
     hooks = hooks_in(terminal.place)
     (terminal.place / "p.yaml").write_text(PLAYBOOK.format(hooks=hooks), encoding="utf-8")
     plan = ("plan", "--vpn-gateway", terminal.gateway, "--playbook", "p.yaml", "-o", "plan.json")
     assert terminal.run(*plan).code == 0
-    terminal.meets(
+    terminal.inject(
         Faults(
             [
                 Fault("AttachVpnGateway", FaultKind.REFUSED, 1, 1, "IncorrectState", words),
@@ -80,15 +80,15 @@ def test_a_key_in_a_refusal_is_cut_before_every_sink(terminal, words):
 
 
 def _cut(content: bytes) -> bool:
-    """Return whether a key was cut out of *content*; Markdown escapes the brackets."""
+    """Return whether a key was removed from *content*; Markdown escapes the brackets."""
     return HIDDEN.strip("[]").encode() in content
 
 
 def test_the_crash_log_keeps_the_place_and_not_the_words(tmp_path: Path):
-    """A library's error may quote what it stumbled on; our own words go through the guard."""
+    """The message of a library's error is not written; that of this program's is redacted."""
 
     class ParseError(Exception):
-        """One that is neither ours nor Python's."""
+        """An exception of a library."""
 
     ParseError.__module__ = "somelibrary"
 
@@ -115,7 +115,7 @@ def test_the_crash_log_keeps_the_place_and_not_the_words(tmp_path: Path):
 
 
 def test_a_vault_finds_keys_in_what_it_cannot_parse(tmp_path: Path):
-    """A document that is cut off or of another variant has keys all the same."""
+    """Keys are found in incomplete documents and in other variants."""
     learnt: list[str] = []
     vault = Vault(tmp_path / "vault", lambda keys: learnt.extend(key.reveal() for key in keys))
     vault.keep(VpnConnectionId(OLD), "configuration.xml", f"<vpn_connection>{ELEMENT}<ipsec")

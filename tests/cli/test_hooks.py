@@ -1,4 +1,4 @@
-"""Hooks of whole runs: real programs, a sandbox's AWS."""
+"""Hooks in whole runs, with real programs and a sandbox."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TAKES_NOTE = "import sys, os; open({!r}, 'a').write(sys.stdin.read()); print(dic
 
 
 def plan_with(terminal: Terminal, limit: str = "60s", **hooks: list[str]) -> str:
-    """Plan with *hooks*, and give the migration id."""
+    """Plan with *hooks*, and return the migration id."""
     lines = [f"    {name.replace('_', '-')}: {json.dumps(hook)}" for name, hook in hooks.items()]
     playbook = ["name: mine", "summary: s", "decisions:", "  hooks:" if hooks else "", *lines]
     playbook += ["  waits:", f"    hook: {limit}", "  back_out: rollback"]
@@ -38,8 +38,8 @@ def python(text: str) -> list[str]:
     return [sys.executable, "-c", text]
 
 
-def own(terminal: Terminal, name: str, says: str) -> list[str]:
-    """Return a hook of the operator's own."""
+def own_hook(terminal: Terminal, name: str, says: str) -> list[str]:
+    """Return the command of a hook."""
     path = terminal.place / name
     path.write_text(f"#!/bin/sh\n{says}\n")
     path.chmod(0o755)
@@ -51,14 +51,14 @@ def folder(terminal: Terminal, run: str) -> Path:
 
 
 def records(terminal: Terminal, run: str) -> list[dict[str, str]]:
-    """Return what the journal says of hooks."""
+    """Return the journal's records of hooks."""
     lines = (folder(terminal, run) / "journal.jsonl").read_text().splitlines()
     document = [json.loads(line)["record"] for line in lines]
     return [each for each in document if each["record"] == HookRan.__struct_config__.tag]
 
 
 def test_the_hook_that_is_asked_is_a_gate(terminal: Terminal):
-    """Until it exits 0 the cutover does not begin, and traffic stays where it is."""
+    """Until the hook exits 0 the cutover does not start, and traffic is not affected."""
     verdict = terminal.place / "verdict"
     verdict.write_text("3")
     asks = python(f"raise SystemExit(int(open({str(verdict)!r}).read()))")
@@ -79,8 +79,8 @@ def test_the_hook_that_is_asked_is_a_gate(terminal: Terminal):
 
 
 def test_finalize_asks_too(terminal: Terminal):
-    """A hook before finalize that is gone leaves the old connections alone."""
-    hook = own(terminal, "may-we", "exit 0")
+    """If the hook before finalize is missing, the old connections are not deleted."""
+    hook = own_hook(terminal, "may-we", "exit 0")
     run = plan_with(terminal, before_finalize=hook)
     terminal.run("apply", "plan.json")
     Path(hook[0]).unlink()
@@ -92,14 +92,14 @@ def test_finalize_asks_too(terminal: Terminal):
     assert terminal.status(run)["status"] == "cut-over"
 
 
-def gone_back(terminal: Terminal, **hooks: list[str]) -> tuple[str, Any]:
-    """Let a cutover fail and go back by itself; give the run and where it stands then."""
+def rolled_back_run(terminal: Terminal, **hooks: list[str]) -> tuple[str, Any]:
+    """Run a cutover that fails and is rolled back by its policy; return the run and its status."""
     terminal.scenario("single-bgp")
     run = plan_with(terminal, "1s", **hooks)
     broken = Fault(
         "AttachVpnGateway", FaultKind.REFUSED, code="UnauthorizedOperation", message="no"
     )
-    terminal.meets(Faults([broken]))
+    terminal.inject(Faults([broken]))
     assert terminal.run("apply", "plan.json").code == 1
     status = terminal.status(run)
     assert (status["status"], status["traffic"]) == ("rolled-back", "old")
@@ -107,17 +107,17 @@ def gone_back(terminal: Terminal, **hooks: list[str]) -> tuple[str, Any]:
 
 
 def test_hooks_that_hang_or_fail_delay_no_way_back(terminal: Terminal):
-    """With hooks that hang at every moment of it, a failed cutover goes back in the same time."""
+    """Hanging hooks do not delay the rollback of a failed cutover."""
     hangs, fails = python("import time; time.sleep(600)"), python("raise SystemExit(1)")
 
-    _, plain = gone_back(terminal)
-    run, status = gone_back(
+    _, plain = rolled_back_run(terminal)
+    run, status = rolled_back_run(
         terminal,
         outage_began=hangs,
         failed=hangs,
         rollback_started=fails,
         outage_ended=hangs,
-        rolled_back=own(terminal, "tell", "kill -9 $$"),
+        rolled_back=own_hook(terminal, "tell", "kill -9 $$"),
     )
 
     faults = {each["moment"]: each["fault"] for each in records(terminal, run)}
@@ -134,11 +134,11 @@ def test_hooks_that_hang_or_fail_delay_no_way_back(terminal: Terminal):
 
 @pytest.mark.parametrize("verb", [("apply",), ("apply", "--until", "cutover")])
 def test_a_hook_that_was_changed_is_refused_before_anything_is_begun(terminal: Terminal, verb):
-    """The fingerprint covers what it contains: a changed one needs another plan."""
+    """The fingerprint covers a hook's content: a changed hook needs a new plan."""
     note = terminal.place / "note"
-    hook = own(terminal, "tell", "exit 0")
+    hook = own_hook(terminal, "tell", "exit 0")
     run = plan_with(terminal, outage_began=hook)
-    own(terminal, "tell", f"touch {note}")
+    own_hook(terminal, "tell", f"touch {note}")
 
     word, *flags = verb
     refused = terminal.run(word, "plan.json", *flags)
@@ -147,17 +147,17 @@ def test_a_hook_that_was_changed_is_refused_before_anything_is_begun(terminal: T
 
     output = " ".join(refused.err.split())
     assert refused.code == 4
-    assert "is not what it was when the plan was made" in output
+    assert "differs from what it was when the plan was made" in output
     assert f"vpnmigrate plan --from {run}" in output
     assert (again.code, ran.code) == (0, 0), ran.err
     assert note.exists()
 
 
 def test_a_hook_that_is_changed_in_the_outage_holds_up_nothing(terminal: Terminal):
-    """It is not run, which is said, and traffic comes back as ever."""
+    """A hook that was changed in the cutover is not run, which is reported; traffic is restored."""
     note = terminal.place / "note"
-    ended = own(terminal, "tell", "exit 0")
-    began = own(terminal, "swap", f"printf '#!/bin/sh\\ntouch {note}\\n' > {ended[0]}")
+    ended = own_hook(terminal, "tell", "exit 0")
+    began = own_hook(terminal, "swap", f"printf '#!/bin/sh\\ntouch {note}\\n' > {ended[0]}")
     run = plan_with(terminal, outage_began=began, outage_ended=ended)
 
     ran = terminal.run("apply", "plan.json")
@@ -166,25 +166,25 @@ def test_a_hook_that_is_changed_in_the_outage_holds_up_nothing(terminal: Termina
     assert (ran.code, status["traffic"]) == (0, "new")
     assert not note.exists()
     faults = [each["fault"] for each in records(terminal, run) if each.get("fault")]
-    assert faults == [f"was not run: {ended[0]} is not what it was when the plan was made"]
+    assert faults == [f"was not run: {ended[0]} differs from what it was when the plan was made"]
     assert any("is not what it was" in output for output in status["notes"])
 
 
 def test_a_hook_that_changes_before_the_cutover_closes_its_gate(terminal: Terminal):
-    """Steps 1 to 6 may have taken days."""
-    later = own(terminal, "later", "exit 0")
-    settled = own(terminal, "settled", f"printf '#!/bin/sh\\nexit 1\\n' > {later[0]}")
+    """A hook that was changed after staging fails the gate."""
+    later = own_hook(terminal, "later", "exit 0")
+    settled = own_hook(terminal, "settled", f"printf '#!/bin/sh\\nexit 1\\n' > {later[0]}")
     run = plan_with(terminal, step_settled=settled, outage_ended=later)
 
     ran = terminal.run("apply", "plan.json")
 
     assert ran.code == 3
-    assert "is not what it was when the plan was made" in " ".join(ran.err.split())
+    assert "differs from what it was when the plan was made" in " ".join(ran.err.split())
     assert terminal.status(run)["outage_since"] is None
 
 
 def test_no_hook_is_given_a_key(terminal: Terminal, monkeypatch: pytest.MonkeyPatch):
-    """Whatever hooks read at any moment, keys and AWS's credentials are not in it."""
+    """The input and environment of hooks contain no keys and no AWS credentials."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the-secret-of-the-environment")
     note = terminal.place / "told"
     takes = python(TAKES_NOTE.format(str(note)))
@@ -210,7 +210,7 @@ def test_no_hook_is_given_a_key(terminal: Terminal, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_rehearsal_runs_no_hook(terminal: Terminal):
-    """Trying a plan tells nobody that an outage has begun, and asks nobody."""
+    """A rehearsal runs no hooks."""
     note = terminal.place / "told"
     takes = python(TAKES_NOTE.format(str(note)))
     plan_with(terminal, before_cutover=takes, outage_began=takes)
@@ -220,7 +220,7 @@ def test_a_rehearsal_runs_no_hook(terminal: Terminal):
 
 
 class Chat(ThreadingHTTPServer):
-    """A chat with a webhook."""
+    """HTTP handler of a chat's webhook."""
 
     posted: list[dict[str, object]]
 
@@ -231,14 +231,14 @@ class Poster(BaseHTTPRequestHandler):
     server: Chat
 
     def do_POST(self) -> None:
-        """Take the message."""
+        """Receive the message."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.posted.append(json.loads(body))
         self.send_response(200)
         self.end_headers()
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  its base's name
-        """Keep the terminal quiet."""
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class uses this name
+        """Print nothing."""
 
 
 @pytest.fixture
@@ -257,7 +257,7 @@ def chat() -> Iterator[Chat]:
 def test_the_example_posts_to_a_webhook(
     terminal: Terminal, chat: Chat, monkeypatch: pytest.MonkeyPatch
 ):
-    """The example as it is shipped tells a chat when the outage begins and ends."""
+    """The example hook reports the start and end of the outage to a chat."""
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("VPNMIGRATE_WEBHOOK_URL", f"http://127.0.0.1:{chat.server_port}/hook")

@@ -1,4 +1,4 @@
-"""No name tag can turn, end or hide what a person reads, in whatever document it is shown."""
+"""No Name tag can reverse, end or hide text in any output."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONTROLS = {
 
 
 def named(terminal: Terminal, name: str) -> None:
-    """Give everything in the account a *name*."""
+    """Set the Name tag of every resource in the account to *name*."""
     with terminal.world.alone() as state:
         for ids in (
             state.gateways,
@@ -61,5 +61,5 @@ def test_no_document_shows_a_control_of_a_name(terminal, controls):
         for name, text in shown.items()
     }
     assert {name: found for name, found in strange.items() if found} == {}
-    assert "tis" in shown["book.html"]  # the name is there
+    assert "tis" in shown["book.html"]  # The name is shown.
     assert "tis" in shown["book.md"]

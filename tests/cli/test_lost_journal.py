@@ -1,4 +1,4 @@
-"""A run whose journal is gone: missed, told, and gone on from without it."""
+"""A run whose journal is lost: detected, reported, and resumed without it."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
 @pytest.fixture
 def killed(terminal):
-    """A run whose process was killed in the cutover; gives its directory."""
+    """Return the directory of a run whose process was killed in the cutover."""
     run = terminal.planned()
-    terminal.meets(Faults([Fault("AttachVpnGateway", FaultKind.KILL_AFTER)]))
+    terminal.inject(Faults([Fault("AttachVpnGateway", FaultKind.KILL_AFTER)]))
     with suppress(Killed):
         terminal.run("apply", "plan.json")
-    terminal.meets(Faults())
+    terminal.inject(Faults())
     return Path(terminal.status(run)["folder"])
 
 
 def with_new_home(error: Mapping[str, Any], verb: str) -> list[str]:
-    """Take the one command of an error, as another *verb* and with a new run directory."""
+    """Return the command in an error, with another *verb* and a new run directory."""
     (command,) = error["commands"]
     return [verb, *shlex.split(command.replace("NEW", "spare"))[2:]]
 
 
 @pytest.mark.parametrize(("verb", "traffic"), [("apply", "new"), ("rollback", "old")])
 def test_a_journal_that_was_removed_is_missed_and_the_advice_works(terminal, killed, verb, traffic):
-    """Nothing is begun anew as if nothing had been done; what the refusal prints goes on."""
+    """The run does not start again from the beginning; the printed command resumes it."""
     (killed / "journal.jsonl").unlink()
 
     refused = terminal.run("apply", killed.name, "--json")
@@ -50,7 +50,7 @@ def test_a_journal_that_was_removed_is_missed_and_the_advice_works(terminal, kil
 def test_a_run_without_journal_and_mark_is_gone_on_with_by_what_aws_shows(
     terminal, killed, verb, traffic
 ):
-    """A directory from which both are gone is a run begun once, not one that never set out."""
+    """Without journal and mark, the run counts as started, not as new."""
     (killed / "journal.jsonl").unlink()
     (killed / "journal.head").unlink()
 
@@ -62,7 +62,7 @@ def test_a_run_without_journal_and_mark_is_gone_on_with_by_what_aws_shows(
 
 
 def test_a_run_that_was_made_and_never_set_out_has_lost_nothing(terminal):
-    """A process that died before its journal's first line leaves a run like any other."""
+    """A process that died before the first journal line leaves an ordinary run."""
     run = terminal.planned()
     plan = terminal.place / "plan.json"
     Runs(terminal.place / "home" / "runs").create(load_plan(plan), plan.read_bytes(), "ann@desk/1")

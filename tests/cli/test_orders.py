@@ -1,4 +1,4 @@
-"""Pause, continue and abort as verbs: what they say, change, and leave the process with."""
+"""Commands pause, continue and abort: output, effect and exit code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
 @pytest.fixture
 def staged(terminal):
-    """A run that is staged and that nobody has in hand."""
+    """A staged run that no process works on."""
     run = terminal.planned()
     terminal.run("apply", "plan.json", "--until", "cutover")
     return run
@@ -17,7 +17,7 @@ def staged(terminal):
 
 class TestWithoutAProcess:
     def test_a_pause_holds_until_continue(self, terminal, staged):
-        """Apply is held and names who paused; the command it prints goes on to the end."""
+        """Apply is held and names who paused; the printed command completes the run."""
         paused = terminal.run("pause", staged)
         held = terminal.run("apply", staged)
         status = terminal.status(staged)
@@ -34,7 +34,7 @@ class TestWithoutAProcess:
         assert terminal.run("apply", staged).code == 0
 
     def test_status_shows_it_once(self, terminal, staged):
-        """Who paused and since when is a line of its own."""
+        """Status has a line with who paused the run and since when."""
         terminal.run("pause", staged)
 
         shown = terminal.run("status", staged).out
@@ -52,7 +52,7 @@ class TestWithoutAProcess:
         assert terminal.run("rollback", staged).code == 0
 
     def test_json_tells_where_the_run_stands(self, terminal, staged):
-        """One document with the verb, what becomes of it, and the run."""
+        """One JSON document has the order, its outcome and the run."""
         document = terminal.run("pause", staged, "--json").document
 
         assert document["schema"] == "vpnmigrate/order/1"
@@ -61,7 +61,7 @@ class TestWithoutAProcess:
         assert document["order"]["order"] == "paused"
 
     def test_there_has_to_be_something_to_continue(self, terminal, staged):
-        """Continue on a run that nobody holds is a mistake of the command line."""
+        """Continue on a run that is not paused is a usage error."""
         ran = terminal.run("continue", staged)
 
         assert ran.code == 2
@@ -69,7 +69,7 @@ class TestWithoutAProcess:
 
     @pytest.mark.parametrize(("verb", "instead"), [("pause", "status"), ("abort", "rollback")])
     def test_a_run_at_its_end_is_refused(self, terminal, staged, verb, instead):
-        """What has arrived cannot rest, and is given up by rollback, which no pause suggests."""
+        """A migrated run cannot be paused, and the refusal does not suggest a rollback."""
         terminal.run("apply", staged)
 
         ran = terminal.run(verb, staged)
@@ -80,9 +80,9 @@ class TestWithoutAProcess:
 
     @pytest.mark.parametrize("verb", ["pause", "abort"])
     def test_in_the_outage_of_a_dead_process_the_way_back_is_named(self, terminal, verb):
-        """Nobody is there to turn back, so the order is refused instead of taken for done."""
+        """No process is running that could roll back, so abort is refused."""
         run = terminal.planned()
-        terminal.meets(Faults([Fault("AttachVpnGateway", FaultKind.KILL_AFTER)]))
+        terminal.inject(Faults([Fault("AttachVpnGateway", FaultKind.KILL_AFTER)]))
         with pytest.raises(Killed):
             terminal.run("apply", "plan.json")
 
@@ -95,7 +95,7 @@ class TestWithoutAProcess:
 
 @pytest.mark.parametrize("verb", ["pause", "continue", "abort"])
 def test_an_unknown_run_is_a_usage_error(terminal, verb):
-    """The runs there are get listed."""
+    """The message lists the existing runs."""
     terminal.planned()
 
     assert terminal.run(verb, "m-nope").code == 2

@@ -1,4 +1,4 @@
-"""Every command that the program offers works when it is pasted in a new terminal."""
+"""Every command that the program prints works when it is pasted into a new terminal."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ ENDPOINT = "http://127.0.0.1:1"
 
 _BEGIN = re.compile(r"(?:[A-Z_]+=\S+ )*(?:vpnmigrate (?!sandbox\.)[a-z]|aws [a-z0-9]+ [a-z])")
 NOT_OFFERED = frozenset({"by_hand", "opening", "where"})
-"""Shell scripts of a runbook, which ``tests/awscli`` carries out, and what failed."""
+"""Shell scripts of a runbook, which ``tests/aws_cli`` runs, and failed commands."""
 _ASSIGNS = re.compile(r"[A-Z_]+=")
 
 
 class Reachable(SandboxDependencies):
-    """Parts whose commands are printed as those of an ordinary process."""
+    """Dependencies whose commands are printed as those of an ordinary process."""
 
     reachable = True
 
 
 class ReachableAlone(Unattended):
-    """The same, where nobody does device tasks unasked."""
+    """The same, without a device engineer."""
 
     reachable = True
 
 
-def offered(text: str) -> Iterator[str]:
-    """Yield the commands in *text*: from the program's name on, with the lines folded under it."""
+def printed_commands(text: str) -> Iterator[str]:
+    """Yield the commands in *text*, each from the program's name, with its continuation lines."""
     lines = iter(text.splitlines())
     for line in lines:
         found = _BEGIN.search(line)
@@ -57,7 +57,7 @@ def offered(text: str) -> Iterator[str]:
         yield "\n".join(command)
 
 
-def offered_in(document: object) -> Iterator[str]:
+def printed_commands_in(document: object) -> Iterator[str]:
     """Yield the commands among the values of a JSON document."""
     match document:
         case str():
@@ -66,16 +66,16 @@ def offered_in(document: object) -> Iterator[str]:
         case dict():
             for name, value in document.items():
                 if name not in NOT_OFFERED:
-                    yield from offered_in(value)
+                    yield from printed_commands_in(value)
         case list():
             for value in document:
-                yield from offered_in(value)
+                yield from printed_commands_in(value)
         case _:
-            pass  # a number, or nothing
+            pass  # A number, or nothing.
 
 
 def require_parsed(words: tuple[str, ...]) -> None:
-    """See that the command line takes *words*; what they do is another matter."""
+    """Check that *words* can be parsed, without running them."""
     command: Any = typer.main.get_command(app)
     parent, rest, name = None, list(words[1:]), words[0]
     try:
@@ -94,7 +94,7 @@ def require_parsed(words: tuple[str, ...]) -> None:
 
 @pytest.fixture
 def place(terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Terminal:
-    """A terminal in a folder with a hostile name, with options and variables that decide."""
+    """A terminal in a folder with a hostile name, with options and variables that matter."""
     folder = tmp_path / HOSTILE_FOLDER
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -110,7 +110,7 @@ def place(terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 
 class RunAction:
-    """Runs commands, and keeps everything that they print."""
+    """Runs commands, and keeps their output."""
 
     def __init__(self, terminal: Terminal) -> None:
         self.terminal = terminal
@@ -132,10 +132,10 @@ class RunAction:
 
     @property
     def commands(self) -> list[str]:
-        """Everything that was offered, each once."""
+        """Every printed command, once."""
         found: Iterable[str] = (
-            *(command for text in self.texts for command in offered(text)),
-            *(command for document in self.documents for command in offered_in(document)),
+            *(command for text in self.texts for command in printed_commands(text)),
+            *(command for document in self.documents for command in printed_commands_in(document)),
         )
         return list(dict.fromkeys(found))
 
@@ -187,7 +187,7 @@ def a_whole_migration(action: RunAction) -> None:
 
 
 def refusals(action: RunAction) -> None:
-    """Claimed, unknown, edited, malformed, without what is needed."""
+    """Refusals: claimed, unknown, edited, malformed or incomplete."""
     terminal = action.terminal
     action.run("status")
     action.run("plan")
@@ -213,7 +213,7 @@ def refusals(action: RunAction) -> None:
 
 @pytest.mark.parametrize("travel", [a_whole_migration, refusals])
 def test_every_offered_command_works_in_a_new_terminal(place, travel, tmp_path):
-    """In bash and zsh: each arrives in whole words, parses, and carries what decided."""
+    """In bash and zsh each command has the same words, parses, and repeats the settings."""
     action = RunAction(place)
     travel(action)
     commands = action.commands
@@ -226,7 +226,7 @@ def test_every_offered_command_works_in_a_new_terminal(place, travel, tmp_path):
         for words in received:
             if words[0] == "vpnmigrate":
                 require_parsed(words)
-                require_carried(words, place.place)
+                require_settings(words, place.place)
 
 
 def _parts(command: str) -> Iterator[tuple[str, ...]]:
@@ -240,8 +240,8 @@ def _parts(command: str) -> Iterator[tuple[str, ...]]:
             words.append(word)
 
 
-def require_carried(words: tuple[str, ...], folder: Path) -> None:
-    """See that a command finds the run and the account from anywhere."""
+def require_settings(words: tuple[str, ...], folder: Path) -> None:
+    """Check that a command finds the run and the account from any directory."""
     takes = TAKES.get(words[1], frozenset())
     if words[1:3] == ("report", "verify") or "--help" in words:
         return

@@ -1,4 +1,4 @@
-"""The people of a run, as a terminal knows them."""
+"""Operators at a terminal: tasks, questions and answers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MISSING = RunTest(("/no/such/program/anywhere",))
 
 
 class Typed:
-    """A person who has typed *lines* and no more."""
+    """A prompt with typed *lines* and no more."""
 
     patient = True
 
@@ -56,13 +56,13 @@ def overdue(minutes):
 
 class TestDeviceTasks:
     def test_done_gives_the_word(self, screen, tmp_path):
-        """The word counts when the person says so, not before."""
+        """A task is confirmed when the operator types done, not before."""
         them = operator(screen, Typed("\n", "Done\n"), tmp_path)
 
         assert [them.ask(TASK) for _ in range(3)] == [None, Confirmation.DEVICES_CONFIGURED, None]
 
     def test_how_to_answer_is_told_once(self, screen, tmp_path):
-        """Where the files lie and what to run is on the screen once, however often it is asked."""
+        """The folder of the files and the command are shown once."""
         them = operator(screen, NoPrompt(), tmp_path)
 
         for _ in range(3):
@@ -72,14 +72,14 @@ class TestDeviceTasks:
         assert str(tmp_path / "m-1" / "vault") in screen.getvalue()
 
     def test_anything_but_done_is_no_answer(self, screen, tmp_path):
-        """A slip of the finger does not move a migration on."""
+        """Other input does not confirm a task."""
         them = operator(screen, Typed("yes\n"), tmp_path)
 
         assert them.ask(TASK) is None
         assert "please type: done" in screen.getvalue()
 
     def test_what_comes_up_is_announced(self, screen, tmp_path):
-        """The engineer hears of the next task while the gateways are swapped."""
+        """The next task is announced while the gateways are swapped."""
         operator(screen, NoPrompt(), tmp_path).announce(TASK)
 
         assert screen.getvalue() == "  Next, get ready: load the candidate\n"
@@ -87,17 +87,17 @@ class TestDeviceTasks:
 
 class TestTheTest:
     def test_exit_status_0_passes(self, screen, tmp_path):
-        """A command that succeeds speaks for the test VPC."""
+        """A test command that succeeds confirms the test."""
         assert operator(screen, NoPrompt(), tmp_path).ask(PASSES) is Confirmation.TEST_PASSED
 
     @pytest.mark.parametrize(("test", "said"), [(FAILS, "exit status 3"), (MISSING, "was not run")])
     def test_anything_else_does_not(self, screen, tmp_path, test, said):
-        """A test that fails, or cannot be run, is told and gives no word."""
+        """A test that fails, or cannot be run, is reported and confirms nothing."""
         assert operator(screen, NoPrompt(), tmp_path).ask(test) is None
         assert said in screen.getvalue()
 
     def test_a_failed_test_is_run_again_only_when_asked(self, screen, tmp_path):
-        """Looking again does not run the command again; the person decides."""
+        """A failed test runs again only if the operator types so."""
         them = operator(screen, Typed("\n", "again\n", "done\n"), tmp_path)
 
         answers = [them.ask(FAILS) for _ in range(4)]
@@ -108,7 +108,7 @@ class TestTheTest:
 
 class TestTheDecision:
     def test_is_asked_for_once_and_given_when_typed(self, screen, tmp_path):
-        """What is at stake is on the screen once; asking never waits for an answer."""
+        """The choice is explained once, and asking does not wait."""
         them = operator(screen, Typed("\n", "Go  ON\n"), tmp_path)
 
         answers = [them.decide(overdue(minutes)) for minutes in (13, 12, 11)]
@@ -120,13 +120,13 @@ class TestTheDecision:
         ]
 
     def test_says_so_where_the_window_is_over(self, screen, tmp_path):
-        """A span below zero is no time left."""
+        """Negative time left is shown as an ended window."""
         operator(screen, Typed(), tmp_path).decide(overdue(-1))
 
-        assert "the window has ended; a way back" in screen.getvalue()
+        assert "the window has ended; a rollback" in screen.getvalue()
 
     def test_shares_the_keyboard_with_a_task(self, screen, tmp_path):
-        """Whichever of the two looks first, neither takes the other's answer."""
+        """Two open questions do not take each other's answers, in any order."""
         them = operator(screen, Typed("\n", "roll back\n", "done\n"), tmp_path)
         them.decide(overdue(13))
 
@@ -140,7 +140,7 @@ class TestTheDecision:
         assert "please type" not in screen.getvalue()
 
     def test_is_not_lost_on_a_task_that_is_asked_about_more_often(self, screen, tmp_path):
-        """A run that waits asks about its task each second, and for a decision at each look."""
+        """A waiting run asks for its task every second, and for a decision at each observation."""
         them = operator(screen, Typed("\n", "go on\n"), tmp_path)
         them.decide(overdue(13))
 
@@ -151,7 +151,7 @@ class TestTheDecision:
         assert "please type" not in screen.getvalue()
 
     def test_no_answer_to_either_names_the_answers_to_both(self, screen, tmp_path):
-        """A slip of the finger decides nothing, and shows what would."""
+        """Other input decides nothing, and the valid answers are printed."""
         them = operator(screen, Typed("\n", "yes\n"), tmp_path)
         them.decide(overdue(13))
 
@@ -161,7 +161,7 @@ class TestTheDecision:
         assert screen.getvalue().count("please type: roll back, go on, done\n") == 1
 
     def test_what_answers_neither_is_refused_although_the_task_is_over(self, screen, tmp_path):
-        """A task that nobody asks about any more leaves no line lying."""
+        """A finished task does not keep a typed line."""
         them = operator(screen, Typed("done\n", "done\n", "roll back\n"), tmp_path)
 
         assert them.ask(TASK) is Confirmation.DEVICES_CONFIGURED
@@ -171,7 +171,7 @@ class TestTheDecision:
         assert "please type" in screen.getvalue()
 
     def test_is_over_once_nothing_is_to_be_decided(self, screen, tmp_path):
-        """An answer that comes too late is no answer to the task that is still open."""
+        """A late answer to a decision does not confirm the open task."""
         them = operator(screen, Typed("\n", "go on\n"), tmp_path)
         them.decide(overdue(13))
         them.decide(None)
@@ -180,12 +180,12 @@ class TestTheDecision:
         assert "please type: done\n" in screen.getvalue()
 
     def test_is_asked_of_nobody_without_a_terminal(self, screen, tmp_path):
-        """A log says what the journal says, and is not read by who could answer."""
+        """Without a terminal no question is printed."""
         assert operator(screen, NoPrompt(), tmp_path).decide(overdue(13)) is None
         assert screen.getvalue() == ""
 
     def test_is_not_asked_of_who_said_yes_beforehand(self, screen, tmp_path):
-        """With --yes a person may do tasks, and is asked nothing."""
+        """With --yes tasks can be confirmed, and no decision is asked."""
         them = AssumeYesOperator(
             Console(screen), Typed("roll back\n"), Run(tmp_path / "m-1"), RunCommands("m-1"), {}
         )
@@ -196,7 +196,7 @@ class TestTheDecision:
 
 class TestStdinPrompt:
     def test_does_not_wait_for_a_line(self):
-        """Nothing typed is no answer, at once."""
+        """Without input the answer is None at once."""
         reading, writing = os.pipe()
         with os.fdopen(reading) as stdin, os.fdopen(writing, "w") as keyboard:
             prompt = StdinPrompt(stdin)
@@ -208,7 +208,7 @@ class TestStdinPrompt:
             assert prompt.patient
 
     def test_after_the_end_of_input_nobody_is_there(self):
-        """Ctrl-D, or a terminal that is gone, makes the run rest instead of waiting."""
+        """After Ctrl-D, or on a lost terminal, the run is held instead of waiting."""
         reading, writing = os.pipe()
         os.close(writing)
         with os.fdopen(reading) as stdin:

@@ -1,4 +1,4 @@
-"""What a plan shows is what follows from its survey and decisions, whoever made its fingerprint."""
+"""A plan must show what follows from its survey and decisions, even with a valid fingerprint."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ Edit = Callable[[Document], object]
 
 
 def written(folder: Path, tool: str = vpnmigrate.__version__) -> Path:
-    """Write the ordinary plan, as *tool* made it."""
+    """Write the ordinary plan as made by version *tool*."""
     plan = plan_from(a_survey(), Decisions(), "standard", migration=MIGRATION, made=NOON, tool=tool)
     save_plan(plan, folder / "plan.json")
     return folder / "plan.json"
 
 
 def edited(file: Path, edit: Edit) -> Path:
-    """Edit a plan's file as somebody does who can make a fingerprint."""
+    """Edit a plan's file and recompute its fingerprint."""
     document = json.loads(file.read_text())
     edit(document)
     document["fingerprint"] = fingerprint_of(document)
@@ -96,7 +96,7 @@ EDITS: dict[str, tuple[Edit, str]] = {
 @pytest.mark.parametrize("name", EDITS)
 @pytest.mark.parametrize("load", [load_plan, load_plan_in_force])
 def test_a_shown_part_that_does_not_follow_is_refused_and_named(tmp_path, name, load):
-    """Each derived part is compared, and the message says which differs."""
+    """Each derived part is compared, and the message names the difference."""
     edit, found = EDITS[name]
 
     with pytest.raises(PlanEditedError) as caught:
@@ -118,13 +118,13 @@ def test_a_shown_part_that_does_not_follow_is_refused_and_named(tmp_path, name, 
     ],
 )
 def test_a_survey_or_decisions_that_were_edited_change_what_follows(tmp_path, edit):
-    """Whatever a forged survey does to planning, the plan is refused, and nothing breaks."""
+    """A plan with a forged survey is refused, whatever error the survey causes."""
     with pytest.raises(PlanEditedError, match="was edited after it was made"):
         load_plan(edited(written(tmp_path), edit))
 
 
 def test_what_is_decided_is_shown_so_a_hook_can_be_read(tmp_path):
-    """Decisions are not derived: an added hook is a decision, which every view of a plan shows."""
+    """Decisions are not derived: an added hook is a decision, and every view shows it."""
     hooks = {"before-cutover": ["/usr/local/bin/ask", "now"]}
     file = edited(written(tmp_path), lambda plan: plan["decisions"].update(hooks=hooks))
 
@@ -133,21 +133,21 @@ def test_what_is_decided_is_shown_so_a_hook_can_be_read(tmp_path):
 
 class TestAnotherVersion:
     def test_that_would_do_the_same_is_taken(self, tmp_path):
-        """A plan of another version is good where this one derives the same."""
+        """A plan of another version is accepted if this version derives the same."""
         assert load_plan(written(tmp_path, tool="0.0.1")).tool == "0.0.1"
 
     def test_that_would_do_something_else_is_named(self, tmp_path):
-        """The message says which version made it, and what to do."""
+        """The message names the version that made the plan, and has advice."""
         with pytest.raises(RefusedError) as caught:
             load_plan(edited(written(tmp_path, tool="0.0.1"), _without_cutover))
 
-        assert f"made by vpnmigrate 0.0.1, and this is {vpnmigrate.__version__}" in str(
+        assert f"made by vpnmigrate 0.0.1, and this version, {vpnmigrate.__version__}" in str(
             caught.value
         )
         assert caught.value.advice.startswith("use the version that made it, or plan again: ")
 
     def test_strands_no_run_that_it_began(self, tmp_path):
-        """An upgrade in the middle of a run keeps it going: it works from survey and decisions."""
+        """A run continues after an upgrade, because it works from survey and decisions."""
         file = edited(written(tmp_path, tool="0.0.1"), _without_cutover)
 
         assert load_plan_in_force(file) == read_plan(file)
@@ -173,7 +173,7 @@ def test_a_large_plan_is_compared_too(tmp_path):
     ],
 )
 def test_every_command_about_a_plan_refuses_it(terminal, line):
-    """Exit code 4, no run begun, nothing sent, and no talk of a bug."""
+    """Exit code 4, no run started, nothing sent, and no bug report."""
     terminal.planned()
     edited(terminal.place / "plan.json", _without_cutover)
     ran = terminal.run(*line.split())
@@ -214,7 +214,7 @@ DECIDED: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", Decisions.__struct_fields__)
 def test_every_decision_is_shown(name):
-    """What is decided is not derived, so a board has to read it: each shows in the plan's text."""
+    """Each decision is shown in the plan's text, because approvers have to read it."""
     decided = replace(Decisions(), **{name: DECIDED[name]})
 
     assert plan.decisions_text(decided) != plan.decisions_text(Decisions())
@@ -222,7 +222,7 @@ def test_every_decision_is_shown(name):
 
 @pytest.mark.parametrize("name", Waits.__struct_fields__)
 def test_every_wait_is_shown_where_it_matters(name):
-    """A margin matters with a window, and a hook's limit with hooks."""
+    """A margin is shown with a window, and a hook's limit with hooks."""
     base = Decisions(hooks=HOOKS, window=WINDOW)
     longer = replace(base.waits, **{name: getattr(base.waits, name) + timedelta(minutes=7)})
 

@@ -8,7 +8,7 @@ from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
 
 
 class Offline(SandboxDependencies):
-    """Nobody may reach AWS from here."""
+    """Fail on any access to AWS."""
 
     def clients(self, aws):
         pytest.fail("a report asked AWS")
@@ -16,14 +16,14 @@ class Offline(SandboxDependencies):
 
 @pytest.fixture
 def migrated(terminal):
-    """Give the id of a run that is migrated."""
+    """Return the id of a migrated run."""
     run = terminal.planned()
     assert terminal.run("apply", "plan.json").code == 0
     return run
 
 
 def test_tells_what_was_done_without_asking_aws(terminal, migrated):
-    """Outage, calls with their request ids, and plan against actual come from the run alone."""
+    """Outage, calls with request ids, and planned and actual times come from the journal."""
     terminal.parts = Offline(terminal.world)
 
     report = terminal.run("report", migrated, "--json").document
@@ -48,7 +48,7 @@ def test_says_the_same_whenever_it_is_made(terminal, migrated):
 
 @pytest.mark.parametrize(("name", "begins"), [("r.md", "# Migration"), ("r.html", "<!doctype")])
 def test_writes_a_document(terminal, migrated, name, begins):
-    """Markdown and HTML are chosen by the file's ending, and only its owner reads it."""
+    """The suffix selects Markdown or HTML, and only the owner can read the file."""
     assert terminal.run("report", migrated, "-o", name).code == 0
 
     file = terminal.place / name
@@ -57,14 +57,14 @@ def test_writes_a_document(terminal, migrated, name, begins):
 
 
 def test_refuses_another_ending(terminal, migrated):
-    """A form that there is not is a mistake on the command line, and nothing is written."""
+    """An unknown suffix is a usage error, and nothing is written."""
     ran = terminal.run("report", migrated, "-o", "r.pdf")
 
     assert (ran.code, (terminal.place / "r.pdf").exists()) == (2, False)
 
 
 def test_a_survey_at_the_end_shows_only_what_the_plan_did_not_predict(terminal, migrated):
-    """After a clean migration nothing differs; what another hand did then is told, and kept."""
+    """After a clean migration nothing differs; later external changes are reported and kept."""
     clean = terminal.run("report", migrated, "--survey", "--json").document["after"]
     new = next(
         row["VpnGatewayId"]
@@ -82,7 +82,7 @@ def test_a_survey_at_the_end_shows_only_what_the_plan_did_not_predict(terminal, 
 
 
 def test_after_a_rollback_the_world_is_compared_with_before(terminal, migrated):
-    """A run that came back is compared with the survey it began with, not with the other end."""
+    """A rolled back run is compared with the survey before the migration."""
     terminal.run("report", migrated, "--survey")
     terminal.run("rollback", migrated)
 
@@ -95,7 +95,7 @@ def test_after_a_rollback_the_world_is_compared_with_before(terminal, migrated):
 
 
 def test_in_the_middle_of_things_there_is_no_end_to_compare_with(terminal):
-    """A held run is reported, and a survey of it is refused with what to do instead."""
+    """A held run can be reported, but --survey is refused with advice."""
     run = terminal.planned()
     terminal.run("apply", "plan.json", "--until", "cutover")
 

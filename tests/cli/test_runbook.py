@@ -1,4 +1,4 @@
-"""The change document as a command."""
+"""Command ``runbook``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vpnmigrate.cli.app import app
 
 class TestRunbook:
     def test_markdown_on_standard_output_is_what_a_file_gets(self, terminal):
-        """Without a file the document is printed; with one it says where it lies."""
+        """Without a file the document is printed; with one the output names it."""
         migration = terminal.planned()
         calls = terminal.clock.now()
 
@@ -26,7 +26,7 @@ class TestRunbook:
         assert terminal.clock.now() == calls
 
     def test_the_ending_says_the_form(self, terminal):
-        """A file that ends in .html gets a page."""
+        """A file name that ends in .html gives a web page."""
         terminal.planned()
 
         ran = terminal.run("runbook", "plan.json", "-o", "change.html")
@@ -36,7 +36,7 @@ class TestRunbook:
         assert page.startswith("<!DOCTYPE html>")
 
     def test_json_is_one_document(self, terminal):
-        """A program gets the same content, and nothing beside it."""
+        """With --json the output is one document with the same content."""
         migration = terminal.planned()
 
         ran = terminal.run("runbook", "plan.json", "--json")
@@ -46,7 +46,7 @@ class TestRunbook:
         assert [swap["restored"] for swap in ran.document["returns"]][:6] == ["not interrupted"] * 6
 
     def test_another_form_is_refused_with_those_there_are(self, terminal):
-        """A name that asks for no known form is a usage error, before anything is rehearsed."""
+        """An unknown suffix is a usage error before the rehearsal."""
         terminal.planned()
 
         ran = terminal.run("runbook", "plan.json", "-o", "change.docx")
@@ -56,7 +56,7 @@ class TestRunbook:
         assert "forward" not in ran.err
 
     def test_what_it_says_will_be_seen_is_seen(self, terminal):
-        """Forward and back, every expected line is printed by the command of its row."""
+        """Forward and in rollback, each command prints the lines that its row expects."""
         run = terminal.planned()
         book = terminal.run("runbook", "plan.json", "--json").document
 
@@ -67,7 +67,7 @@ class TestRunbook:
         assert unseen(book["back"], back) == []
 
     def test_every_command_of_ours_can_be_typed(self, terminal):
-        """The real parser takes each: verbs, flags, and what they need."""
+        """The command line parser accepts each command."""
         terminal.planned()
         printed = terminal.run("runbook", "plan.json").out
         group = typer.main.get_group(app)
@@ -83,7 +83,7 @@ class TestRunbook:
 
 
 def unseen(rows, printed):
-    """Give the expected lines that were not printed; three dots stand for anything."""
+    """Return the expected lines that were not printed; three dots match anything."""
     return [
         line
         for row in rows

@@ -1,4 +1,4 @@
-"""Whose time it is for a process: the machine's, unless the operator names a served sandbox."""
+"""Clock of a process: the machine's, unless the operator names a served sandbox."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         yield running
 
 
-class _Stranger(BaseHTTPRequestHandler):
-    """An EC2-compatible server that knows what a sandbox would say of the time."""
+class _OtherServer(BaseHTTPRequestHandler):
+    """An EC2-compatible server that answers like a sandbox's clock."""
 
     def do_GET(self) -> None:
         self.send_response(404)
@@ -49,8 +49,8 @@ class _Stranger(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def stranger() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), _Stranger) as server:
+def other_server() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), _OtherServer) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -59,7 +59,7 @@ def stranger() -> Iterator[str]:
 
 
 def test_is_that_of_the_sandbox_and_so_is_awss(server, tmp_path):
-    """A process that lives there takes no harm from AWS's time being another."""
+    """A process with a sandbox's clock works although AWS's clock differs."""
     parts = SandboxTimeDependencies(server.url)
     account = Account(parts.clients(AwsOptions()), parts.clock, Vault(tmp_path))
 
@@ -71,7 +71,7 @@ def test_is_that_of_the_sandbox_and_so_is_awss(server, tmp_path):
 
 @pytest.mark.usefixtures("server")
 def test_is_the_machines_in_front_of_a_sandbox_that_was_not_named():
-    """No server moves a clock on its own, not even a sandbox of ours that is a year ahead."""
+    """Without the variable no server moves the clock, not even a sandbox that is a year ahead."""
     parts = real_dependencies(settings_of(os.environ))
     parts.clients(AwsOptions())
 
@@ -79,7 +79,7 @@ def test_is_the_machines_in_front_of_a_sandbox_that_was_not_named():
 
 
 def test_a_call_to_anybody_else_is_refused_before_it_is_sent(server, monkeypatch):
-    """With the variable left over from a tutorial nothing in a real account lives in its time."""
+    """A variable left over from a tutorial is refused for a real account."""
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     parts = SandboxTimeDependencies(server.url)
 
@@ -90,7 +90,7 @@ def test_a_call_to_anybody_else_is_refused_before_it_is_sent(server, monkeypatch
 
 
 def test_one_service_elsewhere_is_enough_to_refuse(server, monkeypatch):
-    """Endpoints of single services go before the one for all."""
+    """Endpoints of single services take precedence over the general one."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "https://example.org")
 
     with pytest.raises(UsageError, match=r"endpoint, https://example\.org"):
@@ -110,19 +110,19 @@ def test_one_service_elsewhere_is_enough_to_refuse(server, monkeypatch):
     ],
 )
 def test_is_taken_from_this_machine_alone(url):
-    """Another machine's word on the time is not even asked for."""
+    """A clock on another machine is refused without asking it."""
     with pytest.raises(UsageError, match="listens on loopback only"):
         SandboxTimeDependencies(url)
 
 
-def test_is_taken_from_a_sandbox_alone(stranger):
-    """Another EC2-compatible server has no say, whatever it answers."""
+def test_is_taken_from_a_sandbox_alone(other_server):
+    """Another EC2-compatible server is refused as a clock."""
     with pytest.raises(UsageError, match="is not a vpnmigrate sandbox"):
-        SandboxTimeDependencies(stranger)
+        SandboxTimeDependencies(other_server)
 
 
 def test_a_sandbox_that_has_gone_ends_the_command(monkeypatch, capsys, tmp_path):
-    """Nobody gets the machine's time who asked for another; the message says what to unset."""
+    """Without an answer from the sandbox the command fails, and names the variable to unset."""
     monkeypatch.setenv("VPNMIGRATE_CLOCK", "http://127.0.0.1:9")
 
     code = run_command(("status", "--run-dir", str(tmp_path)))

@@ -1,4 +1,4 @@
-"""A served sandbox as its first user meets it: what to paste, and nothing that frightens."""
+"""A served sandbox: output to paste, and no tracebacks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vpnmigrate.report.results import ServerResult, sandbox_text
 
 @contextmanager
 def served(**environment):
-    """Serve ``single-bgp`` from a process of its own, until the block is over."""
+    """Serve ``single-bgp`` in another process inside the context."""
     with subprocess.Popen(
         [sys.executable, "-m", "vpnmigrate", "sandbox", "serve", "--scenario", "single-bgp"],
         stdout=subprocess.PIPE,
@@ -36,7 +36,7 @@ def served(**environment):
 
 
 def exported(process):
-    """Read what it prints, up to the last line that it prints."""
+    """Return the output, up to its last line."""
     lines: list[str] = []
     while not lines or not lines[-1].startswith("export AWS_DEFAULT_REGION="):
         line = process.stdout.readline()
@@ -54,14 +54,14 @@ def client_of(lines):
 
 class TestWhatToPaste:
     def test_a_profile_of_the_operator_has_no_say(self):
-        """A profile that is not there stops nobody from serving, and is to be unset."""
+        """A missing profile does not prevent serving, and the output says to unset it."""
         with served(AWS_PROFILE="no-such-profile") as process:
             lines = exported(process)
 
         assert [line for line in lines if line.startswith("unset")] == ["unset AWS_PROFILE"]
 
     def test_what_would_lead_elsewhere_is_unset_first(self):
-        """Endpoints of a single service go before the one for all services."""
+        """Endpoints of a single service take precedence over the general one."""
         found = ServerResult("s", "http://127.0.0.1:1", {"A": "b"}, ("AWS_ENDPOINT_URL_EC2",))
 
         assert sandbox_text(found).splitlines()[1:] == [
@@ -70,11 +70,11 @@ class TestWhatToPaste:
         ]
 
     def test_a_clean_shell_is_asked_to_unset_nothing(self):
-        """Nobody reads about variables that they have never heard of."""
+        """Variables that are not set are not mentioned."""
         assert "unset" not in sandbox_text(ServerResult("s", "http://127.0.0.1:1", {"A": "b"}))
 
     def test_fits_the_terminal_and_a_shell(self):
-        """However long a file's name is, each line is a comment or a command."""
+        """Each line is a comment or a command, also with a long file name."""
         lines = sandbox_text(
             ServerResult("scenarios/" * 9, "http://127.0.0.1:1", {"A": "b"})
         ).splitlines()
@@ -83,7 +83,7 @@ class TestWhatToPaste:
 
 
 def test_what_moto_cannot_do_is_told_to_the_client_alone(tmp_path):
-    """The client gets an error in EC2's form, the traceback a file, and the terminal nothing."""
+    """The client gets an error in EC2's format, a file gets the traceback, the terminal nothing."""
     with served(VPNMIGRATE_HOME=str(tmp_path / "home")) as process:
         client = client_of(exported(process))
         with pytest.raises(ClientError, match="InternalError"):

@@ -1,4 +1,4 @@
-"""Signals: the first stops between two changes, the second at once, a dead terminal not at all."""
+"""Signals: the first stops between two changes, the second immediately."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ with handle_signals(wish):
 
 
 class SignalAt:
-    """Sends this process a signal just before a call."""
+    """Sends this process a signal right before a call."""
 
     def __init__(self, number: signal.Signals, action: str) -> None:
         self._number = number
@@ -45,13 +45,13 @@ class SignalAt:
 class TestARun:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     def test_stops_between_two_changes_and_resumes(self, terminal, number):
-        """The call in flight is finished and journalled; the printed command goes on."""
+        """The current call is finished and journalled; the printed command resumes."""
         run = terminal.planned()
-        terminal.meets(SignalAt(number, "CreateVpnConnection"))
+        terminal.inject(SignalAt(number, "CreateVpnConnection"))
 
         stopped = terminal.run("apply", "plan.json")
         status = terminal.status(run)
-        terminal.meets(Faults())
+        terminal.inject(Faults())
         resumed = terminal.run("apply", run)
 
         assert stopped.code == 7
@@ -61,9 +61,9 @@ class TestARun:
         assert "create BGP connection" not in resumed.err
 
     def test_a_lost_terminal_does_not_stop_the_cutover(self, terminal):
-        """SIGHUP in step 8 changes nothing: the terminal may run through that very VPN."""
+        """SIGHUP in step 8 is ignored: the terminal may use the VPN that is migrated."""
         terminal.planned()
-        terminal.meets(SignalAt(signal.SIGHUP, "DetachVpnGateway"))
+        terminal.inject(SignalAt(signal.SIGHUP, "DetachVpnGateway"))
 
         ran = terminal.run("apply", "plan.json")
 
@@ -71,9 +71,9 @@ class TestARun:
         assert "continues without it" in ran.err
 
     def test_an_operator_may_stop_even_the_cutover(self, terminal):
-        """Ctrl-C in the outage is honoured, and tells that traffic is down."""
+        """Ctrl-C in the outage stops the run, and the output says that traffic is down."""
         terminal.planned()
-        terminal.meets(SignalAt(signal.SIGINT, "DetachVpnGateway"))
+        terminal.inject(SignalAt(signal.SIGINT, "DetachVpnGateway"))
 
         ran = terminal.run("apply", "plan.json")
 
@@ -81,10 +81,10 @@ class TestARun:
         assert "on-premises traffic is down" in " ".join(ran.err.split())
 
     def test_the_way_on_is_told_for_the_way_that_was_taken(self, terminal):
-        """Who stops a rollback reads how to go on with the rollback, at the first Ctrl-C."""
+        """Ctrl-C in a rollback prints the command that resumes the rollback."""
         run = terminal.planned()
         terminal.run("apply", "plan.json")
-        terminal.meets(SignalAt(signal.SIGINT, "DetachVpnGateway"))
+        terminal.inject(SignalAt(signal.SIGINT, "DetachVpnGateway"))
 
         ran = terminal.run("rollback", run)
 
@@ -95,11 +95,11 @@ class TestARun:
 
 class TestInterruption:
     def test_nobody_asked_is_no_reason(self):
-        """Without a signal the run goes on."""
+        """Without a signal the run continues."""
         assert SignalHandler(Console(io.StringIO()), lambda: False).reason is None
 
     def test_a_second_hang_up_is_not_a_second_wish(self):
-        """A dying terminal may hang up twice; that must not cut the process short."""
+        """A closing terminal may send SIGHUP twice; the second does not end the process."""
         wish = SignalHandler(Console(io.StringIO()), lambda: False)
 
         wish.receive(signal.SIGHUP)
@@ -108,7 +108,7 @@ class TestInterruption:
         assert wish.reason == "SIGHUP received"
 
     def test_handlers_are_given_back(self):
-        """After the run signals mean what they meant before."""
+        """After the run the previous signal handlers are restored."""
         before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
 
         with handle_signals(SignalHandler(Console(io.StringIO()), lambda: False)):
@@ -118,7 +118,7 @@ class TestInterruption:
         assert after == before
 
     def test_what_a_parent_has_us_ignore_stays_ignored(self):
-        """Under nohup a hang-up does not stop even the preparation."""
+        """Under nohup SIGHUP does not stop the preparation either."""
         before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
         try:
             wish = SignalHandler(Console(io.StringIO()), lambda: False)
@@ -130,7 +130,7 @@ class TestInterruption:
         assert wish.reason is None
 
     def test_the_second_wish_stops_at_once_with_the_way_to_go_on(self):
-        """Twice Ctrl-C ends the process there and then, with exit code 7."""
+        """A second Ctrl-C ends the process immediately, with exit code 7."""
         ended = subprocess.run(
             [sys.executable, "-c", STUBBORN], capture_output=True, text=True, check=False
         )
@@ -153,7 +153,7 @@ sys.exit(code)
 
 
 def test_a_late_ctrl_c_does_not_replace_the_exit_code():
-    """Ctrl-C while a process says its farewell leaves with 7, not as if a signal had killed it."""
+    """Ctrl-C while the process exits gives exit code 7, not death by a signal."""
     left = subprocess.run([sys.executable, "-c", HASTY], check=False)
 
     assert left.returncode == 7

@@ -1,4 +1,4 @@
-"""What others build on: verbs, flags, help, JSON, completion, and how fast it answers."""
+"""Public interface: commands, flags, help, JSON, completion, and start-up time."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def commands(group=None, path=""):
 
 
 def test_verbs_and_flags_are_those_promised():
-    """Scripts and change documents rest on these names; a change here is a change for them."""
+    """Scripts and change documents depend on these names."""
     found = {
         path: {
             flag
@@ -97,7 +97,7 @@ def test_verbs_and_flags_are_those_promised():
 
 @pytest.mark.parametrize("path", FLAGS)
 def test_help_fits_eighty_columns_and_needs_no_unicode(terminal, path):
-    """Help reads the same on every terminal."""
+    """Help is plain text on every terminal."""
     ran = terminal.run(*path.split(), "--help")
 
     assert ran.code == 0
@@ -106,7 +106,7 @@ def test_help_fits_eighty_columns_and_needs_no_unicode(terminal, path):
 
 
 def test_without_a_verb_the_program_explains_itself(terminal):
-    """The bare name prints the help."""
+    """Without a command the help is printed."""
     ran = terminal.run()
 
     assert ran.code == 0
@@ -117,7 +117,7 @@ def test_without_a_verb_the_program_explains_itself(terminal):
 
 @pytest.mark.parametrize("group", ["report", "playbook", "sandbox"])
 def test_half_a_command_leads_to_its_help(terminal, group):
-    """A group without a verb is a slip of the hand, told in a line and not in a folded page."""
+    """A group without a command is a usage error of one line."""
     ran = terminal.run(group)
 
     assert ran.code == 2
@@ -130,7 +130,7 @@ def test_each_line_of_the_verb_list_is_a_whole_sentence(terminal):
 
 
 def test_the_reference_has_every_verb():
-    """The page in docs/ is written from the program and misses nothing."""
+    """The generated page in docs/ is up to date and complete."""
     page = markdown()
 
     for path in FLAGS:
@@ -172,8 +172,8 @@ def process(*words, out=subprocess.PIPE, **environment):
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["apply", "--help"]])
 def test_help_and_version_load_nothing_slow(words):
-    """Help is instant because boto3, moto, Rich and Jinja2 stay unloaded."""
-    # A command's own help reads its module, and so what its values are made of.
+    """Help does not import boto3, moto, Rich or Jinja2."""
+    # The help of a command imports its module, and so the types of its values.
     slow = {
         "boto3",
         "botocore",
@@ -221,7 +221,7 @@ def test_a_reader_that_leaves_early_is_no_failure():
 
 @pytest.mark.parametrize("words", [["--version"], [], ["apply", "--help"]])
 def test_help_that_cannot_be_written_is_no_defect(words):
-    """A full disk is told as it is for every result, and a reader that left is not told at all."""
+    """Help on a full disk is an error as for every result; a closed pipe is not."""
     with Path("/dev/full").open("w") as full:
         cut_off = process("-m", "vpnmigrate", *words, out=full)
     reading, writing = os.pipe()
@@ -235,7 +235,7 @@ def test_help_that_cannot_be_written_is_no_defect(words):
 
 
 def test_a_shell_can_complete_verbs_and_runs(terminal, tmp_path):
-    """Tab completes a verb, and the id of a run."""
+    """Tab completes a command, and the id of a run."""
     run_id = terminal.planned()
     terminal.run("apply", "plan.json", "--until", "cutover")
 
@@ -254,7 +254,7 @@ def test_a_shell_can_complete_verbs_and_runs(terminal, tmp_path):
 
 
 def test_errors_of_an_ordinary_process_have_no_traceback():
-    """The installed program behaves as the verbs do in this process."""
+    """The installed program behaves as the commands do in this process."""
     ended = process("-m", "vpnmigrate", "apply", "no-such-run", "--json")
 
     assert ended.returncode == 2
@@ -268,7 +268,7 @@ def groups(program):
 
 
 def test_help_lists_each_command_in_its_own_words():
-    """The list of commands needs none of them, and says what the help of each says first."""
+    """The list of commands imports none of them, and shows the first sentence of each help."""
     for group in groups(typer.main.get_command(app)):
         for name, entry in group.entries.items():
             assert group.commands[name].get_short_help_str(200) == entry.help

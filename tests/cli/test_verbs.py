@@ -1,4 +1,4 @@
-"""The verbs end to end, in this process, against a sandbox in virtual time."""
+"""Commands end to end, in this process, against a sandbox in virtual time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
 class TestPlan:
     def test_writes_the_file_and_shows_the_plan(self, terminal):
-        """The plan on the screen names the file, and the file is there."""
+        """The printed plan names its file, and the file exists."""
         ran = terminal.run("plan", "--vpn-gateway", terminal.gateway, "-o", "plan.json")
 
         assert ran.code == 0
@@ -23,7 +23,7 @@ class TestPlan:
         assert (terminal.place / "plan.json").is_file()
 
     def test_a_connection_names_its_gateway(self, terminal):
-        """The operator who knows a connection need not look its gateway up."""
+        """A connection is enough to find its gateway."""
         ran = terminal.run("plan", "--vpn-connection", terminal.connections[0], "--json")
 
         assert ran.document["plan"]["before"]["gateway"]["id"] == terminal.gateway
@@ -40,7 +40,7 @@ class TestPlan:
 
     @pytest.mark.parametrize("words", [[], ["--vpn-gateway", "vgw-1", "--vpn-connection", "vpn-1"]])
     def test_wants_exactly_one_subject(self, terminal, words):
-        """Nothing, or two things, cannot be planned."""
+        """A plan needs exactly one target."""
         ran = terminal.run("plan", *words)
 
         assert ran.code == 2
@@ -59,7 +59,7 @@ class TestPlan:
         assert not (terminal.place / "p.json").exists()
 
     def test_nothing_to_migrate_has_a_code_of_its_own(self, terminal):
-        """A gateway without Classic connections is no failure and no success."""
+        """A gateway without Classic connections has its own exit code, 6."""
         terminal.scenario("nothing-classic")
 
         assert terminal.run("plan", "--vpn-gateway", terminal.gateway).code == 6
@@ -67,7 +67,7 @@ class TestPlan:
 
 class TestApply:
     def test_migrates_and_says_how_to_go_on_and_back(self, terminal):
-        """A finished migration tells the traffic, the finalize command and the way back."""
+        """A finished migration prints traffic, the finalize command and the rollback command."""
         run = terminal.planned()
 
         ran = terminal.run("apply", "plan.json")
@@ -79,7 +79,7 @@ class TestApply:
         assert f"vpnmigrate rollback {run}" in ran.out
 
     def test_again_after_the_end_does_nothing(self, terminal):
-        """Applying a migrated run is no new attempt."""
+        """Applying a migrated run does not start a new attempt."""
         run = terminal.planned()
         terminal.run("apply", "plan.json")
 
@@ -87,7 +87,7 @@ class TestApply:
         assert terminal.status(run)["attempt"] == 1
 
     def test_until_cutover_holds_without_outage_however_often(self, terminal):
-        """A staged run stays staged, and traffic stays where it was."""
+        """A staged run stays staged, and traffic is not affected."""
         run = terminal.planned()
 
         codes = [terminal.run("apply", "plan.json", "--until", "cutover").code for _ in range(3)]
@@ -99,7 +99,7 @@ class TestApply:
         assert status["next"] == f"vpnmigrate apply {run}"
 
     def test_goes_on_from_a_hold(self, terminal):
-        """The command that a hold prints carries the migration to its end."""
+        """The command that a held run prints completes the migration."""
         run = terminal.planned()
         terminal.run("apply", "plan.json", "--until", "cutover")
 
@@ -107,14 +107,14 @@ class TestApply:
         assert terminal.status(run)["traffic"] == "new"
 
     def test_a_killed_run_is_resumed(self, terminal):
-        """A process that dies in step 8 leaves a run that any other process finishes."""
+        """A run whose process died in step 8 can be finished by another process."""
         run = terminal.planned()
-        terminal.meets(Faults([Fault("AttachVpnGateway", FaultKind.KILL_AFTER)]))
+        terminal.inject(Faults([Fault("AttachVpnGateway", FaultKind.KILL_AFTER)]))
         with pytest.raises(Killed):
             terminal.run("apply", "plan.json")
 
         down = terminal.status(run)
-        terminal.meets(Faults())
+        terminal.inject(Faults())
         resumed = terminal.run("apply", run)
 
         assert (down["traffic"], down["step"], down["phase"]) == ("none", 8, "cutover")
@@ -122,7 +122,7 @@ class TestApply:
         assert resumed.err.count("  attach ") == 0
 
     def test_an_edited_plan_is_refused(self, terminal):
-        """Nothing is begun with a plan whose text is not the one that was approved."""
+        """An edited plan is refused."""
         terminal.planned()
         file = terminal.place / "plan.json"
         file.write_text(file.read_text().replace('"standard"', '"my-own"'))
@@ -134,7 +134,7 @@ class TestApply:
         assert terminal.run("status", "--json").document["runs"] == []
 
     def test_a_world_that_differs_is_refused_field_by_field(self, terminal):
-        """Drift is told as values, and nothing is sent."""
+        """Drift is reported with values, and nothing is sent."""
         terminal.planned()
         terminal.world.execute(
             "ec2",
@@ -149,8 +149,8 @@ class TestApply:
         assert ran.document["run"]["direction"] is None
 
     def test_without_a_person_it_holds_and_names_the_word(self, terminal):
-        """Off a terminal a device task holds the run; done and apply go on from there."""
-        terminal.leaves_devices_alone()
+        """Without a terminal a device task holds the run; done and apply resume it."""
+        terminal.without_engineer()
         run = terminal.planned()
 
         held = terminal.run("apply", "plan.json")
@@ -167,7 +167,7 @@ class TestApply:
     def test_aws_saying_no_stops_with_what_is_missing(self, terminal):
         """A refusal names the action, the step, and that traffic is where it was."""
         run = terminal.planned()
-        terminal.meets(Faults([Fault("CreateVpnGateway", FaultKind.DENIED, times=0)]))
+        terminal.inject(Faults([Fault("CreateVpnGateway", FaultKind.DENIED, times=0)]))
 
         ran = terminal.run("apply", "plan.json", "--json")
 
@@ -179,7 +179,7 @@ class TestApply:
 
 
 class TestBackOut:
-    """A cutover that fails, and what the plan had decided for that."""
+    """A failed cutover, and the plan's back-out policy."""
 
     def refused_in_step_8(self, terminal, policy):
         (terminal.place / "p.yaml").write_text(
@@ -187,11 +187,11 @@ class TestBackOut:
         )
         planned = ["plan", "--vpn-gateway", terminal.gateway, "--playbook", "./p.yaml"]
         run = terminal.run(*planned, "-o", "plan.json", "--json").document["plan"]["migration"]
-        terminal.meets(Faults([Fault("AttachVpnGateway", FaultKind.DENIED)]))
+        terminal.inject(Faults([Fault("AttachVpnGateway", FaultKind.DENIED)]))
         return run, terminal.run("apply", "plan.json")
 
     def test_unasked_nothing_is_rolled_back(self, terminal):
-        """While traffic is down the code says that a person must act, and both ways are named."""
+        """While traffic is down the exit code is 5, and both commands are printed."""
         run, ran = self.refused_in_step_8(terminal, "ask")
 
         assert ran.code == 5
@@ -200,7 +200,7 @@ class TestBackOut:
         assert f"roll back:  vpnmigrate rollback {run}" in ran.err
 
     def test_a_policy_takes_it_back(self, terminal):
-        """A failure that was taken back is a failure, with traffic as before and what was kept."""
+        """A rolled back failure is still a failure; the output has traffic and kept resources."""
         run, ran = self.refused_in_step_8(terminal, "rollback")
 
         output = " ".join(ran.err.split())
@@ -210,7 +210,7 @@ class TestBackOut:
         assert f"clean up: vpnmigrate rollback {run}" in output
 
     def test_what_it_kept_can_be_taken_away(self, terminal):
-        """The command for cleaning up leaves nothing of the run, and is not offered again."""
+        """The clean-up command removes everything of the run, and is not printed again."""
         run, _ = self.refused_in_step_8(terminal, "rollback")
 
         ran = terminal.run("rollback", run)
@@ -223,7 +223,7 @@ class TestBackOut:
 class TestRollback:
     @pytest.mark.parametrize("begun", ["staged", "migrated"])
     def test_brings_back_what_was_there(self, terminal, begun):
-        """Whatever was reached before, one command restores it, and a new plan finds no change."""
+        """From any point one command rolls back, and a new plan finds no change."""
         run = terminal.planned()
         before = json.loads((terminal.place / "plan.json").read_text())["before"]
         terminal.run("apply", "plan.json", *(["--until", "cutover"] if begun == "staged" else []))
@@ -246,7 +246,7 @@ class TestRollback:
         assert terminal.status(run)["attempt"] == 2
 
     def test_keep_new_leaves_the_new_side_for_a_retry(self, terminal):
-        """What was built is used again by the next attempt instead of being made twice."""
+        """The next attempt reuses the kept resources."""
         run = terminal.planned()
         terminal.run("apply", "plan.json")
         terminal.run("rollback", run, "--keep-new")
@@ -258,22 +258,22 @@ class TestRollback:
 
 
 class TestWithoutTheJournal:
-    """The laptop is gone: plan file and tags are enough."""
+    """After the loss of the run directory, plan file and tags are enough."""
 
     def dead_in_step_8(self, terminal):
         run = terminal.planned()
-        terminal.meets(Faults([Fault("AttachVpnGateway", FaultKind.KILL_AFTER)]))
+        terminal.inject(Faults([Fault("AttachVpnGateway", FaultKind.KILL_AFTER)]))
         with pytest.raises(Killed):
             terminal.run("apply", "plan.json")
         shutil.rmtree(terminal.place / "home" / "runs")
-        terminal.meets(Faults())
+        terminal.inject(Faults())
         refused = terminal.run("apply", "plan.json")
         assert refused.code == 4
         return run, " ".join(refused.err.split()).split("--take-over ")[1].split()[0]
 
     @pytest.mark.parametrize(("verb", "traffic"), [("apply", "new"), ("rollback", "old")])
     def test_either_way_can_be_gone(self, terminal, verb, traffic):
-        """Another machine goes on, or back, from the plan file alone, and asks nothing again."""
+        """Another machine resumes or rolls back from the plan file, and asks for no task again."""
         run, holder = self.dead_in_step_8(terminal)
 
         ran = terminal.run(verb, "plan.json", "--take-over", holder)
@@ -283,12 +283,12 @@ class TestWithoutTheJournal:
         assert "load the candidate" not in ran.err
 
     def test_and_be_interrupted_again(self, terminal):
-        """The process that took over may die as well; the next asks for no early step either."""
+        """If the process that took over dies, the next one asks for no early task either."""
         run, holder = self.dead_in_step_8(terminal)
-        terminal.meets(Faults([Fault("EnableVgwRoutePropagation", FaultKind.KILL_BEFORE)]))
+        terminal.inject(Faults([Fault("EnableVgwRoutePropagation", FaultKind.KILL_BEFORE)]))
         with pytest.raises(Killed):
             terminal.run("apply", "plan.json", "--take-over", holder)
-        terminal.meets(Faults())
+        terminal.inject(Faults())
 
         ran = terminal.run("apply", run)
 
@@ -297,7 +297,7 @@ class TestWithoutTheJournal:
         assert terminal.status(run)["traffic"] == "new"
 
     def test_without_waiting_twice_in_the_outage(self, terminal):
-        """What AWS shows is waited for once, visibly, and no gate is asked with traffic down."""
+        """The run waits for the consistency delay once and visibly, and evaluates no gate then."""
         _, holder = self.dead_in_step_8(terminal)
         began = terminal.clock.now()
 
@@ -309,12 +309,12 @@ class TestWithoutTheJournal:
         assert " of 4 min: without a journal" in ran.err
 
     def test_and_stopped_before_the_claim_was_ours(self, terminal):
-        """The printed command goes on, though the tag still names whoever was taken over from."""
+        """The printed command resumes, although the tag still names the previous holder."""
         run, holder = self.dead_in_step_8(terminal)
-        terminal.meets(Faults([Fault("CreateTags", FaultKind.KILL_BEFORE)]))
+        terminal.inject(Faults([Fault("CreateTags", FaultKind.KILL_BEFORE)]))
         with pytest.raises(Killed):
             terminal.run("apply", "plan.json", "--take-over", holder)
-        terminal.meets(Faults())
+        terminal.inject(Faults())
 
         ran = terminal.run("apply", run)
 
@@ -323,19 +323,19 @@ class TestWithoutTheJournal:
         assert terminal.status(run)["traffic"] == "new"
 
     def test_whoever_takes_it_back_is_not_overruled(self, terminal):
-        """Naming a holder counts until the claim is ours, and not for ever."""
+        """A take-over counts until this run has the claim, and no longer."""
         _, holder = self.dead_in_step_8(terminal)
-        terminal.meets(Faults([Fault("EnableVgwRoutePropagation", FaultKind.KILL_BEFORE)]))
+        terminal.inject(Faults([Fault("EnableVgwRoutePropagation", FaultKind.KILL_BEFORE)]))
         with pytest.raises(Killed):
             terminal.run("apply", "plan.json", "--take-over", holder)
-        terminal.meets(Faults())
+        terminal.inject(Faults())
         tags = [{"Key": "vpnmigrate:claim", "Value": holder}]
         terminal.world.execute("ec2", "CreateTags", {"Resources": [terminal.gateway], "Tags": tags})
 
         assert terminal.run("apply", "plan.json").code == 4
 
     def test_and_found_done_already(self, terminal):
-        """Who takes over a finished cutover can still go the whole way back, devices included."""
+        """A finished cutover that was taken over can be rolled back fully, with device tasks."""
         (terminal.place / "leave.yaml").write_text(
             "name: leave\nsummary: s\ndecisions:\n  old_tunnels: leave\n"
         )
@@ -403,14 +403,14 @@ class TestFinalize:
         assert terminal.run("apply", run).code == 4
 
     def test_killed_while_deleting_it_goes_on_by_the_printed_command(self, terminal):
-        """What was asked for beyond the connections is in the next command, and nothing else."""
+        """The printed command repeats the options of finalize, and nothing else."""
         run = terminal.planned()
         terminal.run("apply", "plan.json")
         finalize = ["finalize", run, "--confirm", terminal.connections[0], "--delete-old-gateway"]
-        terminal.meets(Faults([Fault("DeleteVpnConnection", FaultKind.KILL_AFTER)]))
+        terminal.inject(Faults([Fault("DeleteVpnConnection", FaultKind.KILL_AFTER)]))
         with pytest.raises(Killed):
             terminal.run(*finalize)
-        terminal.meets(Faults())
+        terminal.inject(Faults())
 
         status = terminal.status(run)
         back = terminal.run("rollback", run)
@@ -424,10 +424,10 @@ class TestFinalize:
         assert terminal.status(run)["next"] == ""
 
     def test_as_long_as_nothing_is_deleted_the_way_back_is_open(self, terminal):
-        """A finalize that AWS refused has not passed the point of no return."""
+        """A finalize that AWS refused can still be rolled back."""
         run = terminal.planned()
         terminal.run("apply", "plan.json")
-        terminal.meets(Faults([Fault("DeleteVpnConnection", FaultKind.DENIED)]))
+        terminal.inject(Faults([Fault("DeleteVpnConnection", FaultKind.DENIED)]))
 
         refused = terminal.run("finalize", run, "--confirm", terminal.connections[0])
         applied = terminal.run("apply", run)
@@ -436,12 +436,12 @@ class TestFinalize:
         assert refused.code == 1
         assert f"roll back:  vpnmigrate rollback {run}" in refused.err
         assert applied.code == 4
-        assert "deleted nothing yet" in applied.err
+        assert "nothing is deleted yet" in applied.err
         assert back.code == 0
         assert terminal.status(run)["traffic"] == "old"
 
     def test_refuses_when_the_new_side_carries_nothing_any_more(self, terminal):
-        """What a journal verified yesterday is looked at again before anything is deleted."""
+        """Traffic that was verified earlier is observed again before anything is deleted."""
         run = terminal.planned()
         terminal.run("apply", "plan.json")
         with terminal.world.alone() as state:
@@ -457,13 +457,13 @@ class TestFinalize:
         assert terminal.run("rollback", run).code == 0
 
     def test_yes_is_no_flag_of_it(self, terminal):
-        """There is no shortcut around naming."""
+        """No option replaces naming the connections."""
         assert terminal.run("finalize", "m-1", "--yes").code == 2
 
 
 class TestDone:
     def test_a_word_nobody_waits_for_is_refused(self, terminal):
-        """Saying done too early would be forgotten, so it is refused instead."""
+        """Done is refused before the run asks for the task."""
         run = terminal.planned()
         terminal.run("apply", "plan.json", "--until", "cutover")
 
@@ -475,7 +475,7 @@ class TestDone:
 
 class TestReplan:
     def test_a_held_run_that_drifted_goes_on_with_a_new_plan(self, terminal):
-        """What the run has built is kept, and the world as it is now is accepted."""
+        """The run's resources are kept, and the current state of AWS is accepted."""
         run = terminal.planned()
         terminal.run("apply", "plan.json", "--until", "cutover")
         terminal.world.execute(
@@ -494,7 +494,7 @@ class TestReplan:
         assert terminal.status(run)["plan"] == planned.document["plan"]["fingerprint"]
 
     def test_a_run_in_its_cutover_keeps_its_plan(self, terminal):
-        """The way back goes by the plan the cutover began with."""
+        """A rollback uses the plan that the cutover started with."""
         run = terminal.planned()
         terminal.run("apply", "plan.json")
 
@@ -503,7 +503,7 @@ class TestReplan:
 
 class TestRehearse:
     def test_reports_every_boundary_and_touches_no_world(self, terminal):
-        """A rehearsal goes back from each of ten steps, and nothing outside it changes."""
+        """A rehearsal rolls back from each of ten steps, and changes nothing outside."""
         terminal.planned()
         calls = terminal.clock.now()
 
@@ -518,9 +518,9 @@ class TestRehearse:
 
 class TestOthersAtWork:
     def test_a_claim_leaves_the_traffic_to_its_holder(self, terminal):
-        """A second machine does not say that traffic flows while the first has it down."""
+        """A second machine does not report traffic as up while the first one's outage is open."""
         run = terminal.planned()
-        terminal.meets(Faults([Fault("AttachVpnGateway", FaultKind.DENIED)]))
+        terminal.inject(Faults([Fault("AttachVpnGateway", FaultKind.DENIED)]))
         terminal.run("apply", "plan.json")
 
         refused = terminal.run("apply", "plan.json", "--run-dir", "elsewhere")
@@ -532,7 +532,7 @@ class TestOthersAtWork:
         assert status["traffic"] == "unknown"
 
     def test_the_command_to_take_over_can_be_pasted(self, terminal):
-        """It is the command line that was refused, with the name that it lacked."""
+        """The command line was refused, with the missing name."""
         terminal.planned()
         terminal.run("apply", "plan.json", "--until", "cutover")
 
@@ -546,7 +546,7 @@ class TestOthersAtWork:
 
 class TestStatus:
     def test_lists_every_run(self, terminal):
-        """Runs of one directory are seen together."""
+        """Status lists all runs of a directory."""
         first = terminal.planned()
         terminal.run("apply", "plan.json", "--until", "cutover")
 
@@ -556,7 +556,7 @@ class TestStatus:
         assert first in ran.out
 
     def test_a_damaged_journal_is_named_and_hides_no_other_run(self, terminal):
-        """One broken run does not make the others invisible."""
+        """One damaged run does not hide the others."""
         run = terminal.planned()
         terminal.run("apply", "plan.json", "--until", "cutover")
         journal = next((terminal.place / "home" / "runs").glob("*/journal.jsonl"))
@@ -574,7 +574,7 @@ class TestStatus:
 
 class TestProbes:
     def test_a_probe_that_cannot_be_sent_is_refused_before_anything_begins(self, terminal):
-        """A mistyped probe is a mistake on the command line, and the run does not set out."""
+        """A mistyped probe is a usage error, and the run does not start."""
         run = terminal.planned()
 
         piped = terminal.run("apply", "plan.json", "--probe", "ping x | grep y")
@@ -584,7 +584,7 @@ class TestProbes:
         assert terminal.run("status", run).code == 2
 
     def test_going_on_without_probes_is_written_down(self, terminal):
-        """Who forgoes the probes is read in the status afterwards."""
+        """The status shows that probes are off."""
         run = terminal.planned()
 
         ran = terminal.run("apply", "plan.json", "--no-probes")

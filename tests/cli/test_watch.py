@@ -1,4 +1,4 @@
-"""``status --watch``: the screen of a run from another terminal, and how it ends."""
+"""``status --watch``: the screen of a run from another terminal, and its exit code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
 class TestEnds:
     def test_with_the_run_and_its_exit_code(self, terminal):
-        """Done is 0, held is 3: a script that waits for a run learns how it ended."""
+        """The exit code is that of the run: 0 for done, 3 for held."""
         migration = terminal.planned()
         terminal.run("apply", "plan.json", "--until", "cutover")
         held = terminal.run("status", "--watch", migration)
@@ -32,13 +32,13 @@ class TestEnds:
         assert "forward: finished" in done.err
 
     def test_one_that_turned_back_failed_and_one_that_was_sent_back_did_not(self, terminal):
-        """The plan's policy took it back: 1, as apply says; a rollback did what it was asked: 0."""
+        """Rolled back by the policy: 1, as apply exits; rolled back by the operator: 0."""
         (terminal.place / "p.yaml").write_text(
             "name: p\nsummary: s\ndecisions: {back_out: rollback}\n"
         )
         words = ("--vpn-gateway", terminal.gateway, "--playbook", "./p.yaml", "-o", "plan.json")
         terminal.run("plan", *words)
-        terminal.meets(Faults([Fault("AttachVpnGateway", FaultKind.DENIED)]))
+        terminal.inject(Faults([Fault("AttachVpnGateway", FaultKind.DENIED)]))
         applied = terminal.run("apply", "plan.json", "--json")
         run = applied.document["run"]["run"]
         turned_back = terminal.run("status", "--watch", run)
@@ -48,16 +48,16 @@ class TestEnds:
         assert (applied.code, turned_back.code, sent_back.code) == (1, 1, 0)
 
     def test_when_a_process_died_with_traffic_down_somebody_must_act(self, terminal):
-        """Nobody is at work and the outage is open: 5, as for a run that is stuck."""
+        """No process is working and the outage is open: 5, as for a stuck run."""
         migration = terminal.planned()
-        terminal.meets(Faults([Fault("AttachVpnGateway", FaultKind.KILL_AFTER)]))
+        terminal.inject(Faults([Fault("AttachVpnGateway", FaultKind.KILL_AFTER)]))
         with pytest.raises(Killed):
             terminal.run("apply", "plan.json")
 
         assert terminal.run("status", "--watch", migration).code == 5
 
     def test_a_run_has_to_be_named_unless_one_is_at_work(self, terminal):
-        """Without a name the only run at work is meant; with none there is nothing to watch."""
+        """Without a name the only active run is watched; without one it is a usage error."""
         terminal.planned()
 
         ran = terminal.run("status", "--watch")
@@ -66,8 +66,8 @@ class TestEnds:
         assert "vpnmigrate status --watch RUN" in ran.err
 
 
-class Impatient(VirtualClock):
-    """Lets its reader wait three times, and then press Ctrl-C."""
+class CtrlCClock(VirtualClock):
+    """A clock that sends Ctrl-C after three waits."""
 
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__(clock.now())
@@ -81,7 +81,7 @@ class Impatient(VirtualClock):
 
 
 def test_ctrl_c_ends_the_looking_on_and_not_the_run(terminal, capsys):
-    """Off a terminal what is new comes line by line; Ctrl-C is exit code 7 and disturbs nobody."""
+    """Without a terminal entries are printed as lines; Ctrl-C gives 7, and the run continues."""
     migration = terminal.planned()
     terminal.run("apply", "plan.json", "--until", "cutover")
     found = Runs(settings_of(os.environ, None).home).find(migration)
@@ -89,7 +89,7 @@ def test_ctrl_c_ends_the_looking_on_and_not_the_run(terminal, capsys):
     live = LiveFile(found, terminal.clock)
     live.on_wait(8, "vgw-1 is detaching", timedelta(seconds=22), timedelta(minutes=45))
     capsys.readouterr()
-    terminal.parts.clock = Impatient(terminal.clock)
+    terminal.parts.clock = CtrlCClock(terminal.clock)
     try:
         code = run_command(["status", "--watch"], terminal.parts)
     finally:
@@ -98,5 +98,5 @@ def test_ctrl_c_ends_the_looking_on_and_not_the_run(terminal, capsys):
     output = capsys.readouterr().err
     assert code == 7
     assert "step 8 waits 22 s of 45 min: vgw-1 is detaching" in output
-    assert f"run {migration} goes on" in output
+    assert f"run {migration} continues" in output
     assert f"vpnmigrate status --watch {migration}" in output

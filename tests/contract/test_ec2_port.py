@@ -1,7 +1,7 @@
 """Contract of ``ports.Ec2``, tested with the real client.
 
-The sandbox answers it thrice: with no client in between, behind the client's own parameter check,
-and over HTTP, where requests are serialised, signed, repeated and parsed as with AWS.
+There are three clients: the direct one, a botocore client with its parameter check, and one over
+HTTP, where requests are serialised, signed, retried and parsed as with AWS.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ GATEWAY = CreateVpnGateway(GATEWAY_ROLE, asn=64600, tags=(("Name", "new"),))
 
 
 @dataclass
-class Seat:
+class Setting:
     """One setting for the port: its world, its clock and its vault."""
 
     world: World
@@ -120,29 +120,29 @@ class Seat:
         return snapshot_by_tag(self.ec2.observe(plan), plan.migration)
 
 
-DOORS: dict[str, Callable[..., ClientSource]] = {
+CLIENTS: dict[str, Callable[..., ClientSource]] = {
     "direct": DirectClients,
     "client": lambda world, **how: Clients(lambda: session_for(world, **how)),
 }
-each_door = pytest.mark.parametrize("clients_of", DOORS.values(), ids=DOORS.keys())
+each_client = pytest.mark.parametrize("clients_of", CLIENTS.values(), ids=CLIENTS.keys())
 
 
-@pytest.fixture(params=[*DOORS, "http"])
-def seat(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Seat]:
+@pytest.fixture(params=[*CLIENTS, "http"])
+def setting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setting]:
     """Return a setting with the scenario of three connections."""
     clock = VirtualClock()
     world = load_world(bundled("three-connections"), clock)
     vault = Vault(tmp_path / "devices")
-    if request.param in DOORS:
-        account = Account(DOORS[request.param](world), clock, vault)
-        yield Seat(world, clock, account, vault)
+    if request.param in CLIENTS:
+        account = Account(CLIENTS[request.param](world), clock, vault)
+        yield Setting(world, clock, account, vault)
         return
     with serve(world) as server:
         clients = Clients(
             lambda: boto3.Session("AKIATEST", "no-secret", region_name=world.region),
             endpoint_url=server.url,
         )
-        yield Seat(world, clock, Account(clients, clock, vault), vault)
+        yield Setting(world, clock, Account(clients, clock, vault), vault)
 
 
 def made(outcome: Performed) -> str:
@@ -154,15 +154,15 @@ def made(outcome: Performed) -> str:
 class TestReading:
     """Identity, survey, observation."""
 
-    def test_identity(self, seat):
+    def test_identity(self, setting):
         """The identity has the account that the plan will be bound to."""
-        assert seat.ec2.identity().account == seat.world.account
+        assert setting.ec2.identity().account == setting.world.account
 
-    def test_survey(self, seat):
+    def test_survey(self, setting):
         """A survey sees the gateway's connections, its VPC's tables and every kind of route."""
-        survey = seat.ec2.survey(OLD)
+        survey = setting.ec2.survey(OLD)
 
-        assert (survey.account, survey.region) == (seat.world.account, seat.world.region)
+        assert (survey.account, survey.region) == (setting.world.account, setting.world.region)
         assert survey.vpc is not None
         assert [c.category for c in survey.connections] == ["VPN-Classic"] * 3
         assert [c.static_only for c in survey.connections] == [False, False, True]
@@ -172,21 +172,21 @@ class TestReading:
         assert {"pl-0a300000000000001", "2001:db8:99::/48"} <= destinations
         assert survey.unread == ()
 
-    def test_survey_twice(self, seat):
+    def test_survey_twice(self, setting):
         """Without a change, two surveys are equal except for their time."""
-        first, second = seat.ec2.survey(OLD), seat.ec2.survey(OLD)
+        first, second = setting.ec2.survey(OLD), setting.ec2.survey(OLD)
 
         assert first == msgspec.structs.replace(second, taken=first.taken)
 
-    def test_unknown_gateway(self, seat):
+    def test_unknown_gateway(self, setting):
         """A gateway that the account does not have is not found."""
         with pytest.raises(NotFoundError, match="vgw-0a3000000000000ff"):
-            seat.ec2.survey(VpnGatewayId("vgw-0a3000000000000ff"))
+            setting.ec2.survey(VpnGatewayId("vgw-0a3000000000000ff"))
 
-    def test_a_look_agrees_with_the_survey(self, seat):
+    def test_a_look_agrees_with_the_survey(self, setting):
         """An observation of the old side agrees with the survey, except for tunnel addresses."""
-        plan = seat.plan()
-        reading = seat.ec2.observe(plan)
+        plan = setting.plan()
+        reading = setting.ec2.observe(plan)
 
         assert plan.before.gateway in reading.gateways
         assert reading.connections == tuple(
@@ -194,99 +194,99 @@ class TestReading:
             for connection in plan.before.connections
         )
         assert reading.tables == plan.before.route_tables
-        assert seat.clock.now() >= reading.begun
+        assert setting.clock.now() >= reading.begun
 
 
 class TestPreparing:
     """Steps 2, 3 and 6."""
 
-    def test_gateway(self, seat):
+    def test_gateway(self, setting):
         """A created gateway is found by its role, with the requested ASN and tags."""
-        plan = seat.plan()
-        assert seat.observe(plan).state(GATEWAY_ROLE) is ResourceState.ABSENT
-        gateway = made(seat.perform(GATEWAY))
-        seat.settle()
+        plan = setting.plan()
+        assert setting.observe(plan).state(GATEWAY_ROLE) is ResourceState.ABSENT
+        gateway = made(setting.perform(GATEWAY))
+        setting.settle()
 
-        now = seat.observe(plan)
+        now = setting.observe(plan)
         assert now.ours[GATEWAY_ROLE] == gateway
         assert now.state(GATEWAY_ROLE) is ResourceState.AVAILABLE
-        (record,) = (g for g in seat.ec2.observe(plan).gateways if g.id == gateway)
+        (record,) = (g for g in setting.ec2.observe(plan).gateways if g.id == gateway)
         assert (record.asn, record.tags["Name"]) == (64600, "new")
 
-    def test_connection(self, seat):
+    def test_connection(self, setting):
         """A created connection has the requested routing type and inside networks."""
-        plan = seat.plan()
-        gateway = VpnGatewayId(made(seat.perform(GATEWAY)))
-        seat.settle()
+        plan = setting.plan()
+        gateway = VpnGatewayId(made(setting.perform(GATEWAY)))
+        setting.settle()
         inside = ("169.254.90.0/30", "169.254.90.4/30")
-        seat.perform(successor_of(WAREHOUSE, plan, gateway, inside_cidrs=inside))
-        seat.settle()
+        setting.perform(successor_of(WAREHOUSE, plan, gateway, inside_cidrs=inside))
+        setting.settle()
 
         role = connection_role(WAREHOUSE)
-        (record,) = seat.ec2.survey(gateway).connections
-        assert seat.observe(plan).state(role) is ResourceState.AVAILABLE
+        (record,) = setting.ec2.survey(gateway).connections
+        assert setting.observe(plan).state(role) is ResourceState.AVAILABLE
         assert (record.category, record.static_only) == (AWS_VPN, True)
         assert sorted(tunnel.inside_cidr for tunnel in record.tunnels) == sorted(inside)
 
-    def test_static_prefix(self, seat):
+    def test_static_prefix(self, setting):
         """An added static prefix is observed."""
-        plan = seat.plan()
-        gateway = VpnGatewayId(made(seat.perform(GATEWAY)))
-        seat.settle()
+        plan = setting.plan()
+        gateway = VpnGatewayId(made(setting.perform(GATEWAY)))
+        setting.settle()
         created = successor_of(WAREHOUSE, plan, gateway)
-        connection = VpnConnectionId(made(seat.perform(created)))
+        connection = VpnConnectionId(made(setting.perform(created)))
         assert isinstance(
-            seat.ec2.perform(AddStaticPrefix(connection, "10.7.0.0/16"), MARK), Later
+            setting.ec2.perform(AddStaticPrefix(connection, "10.7.0.0/16"), MARK), Later
         )  # not before the connection is available
-        seat.settle()
-        seat.perform(AddStaticPrefix(connection, "10.7.0.0/16"))
-        seat.settle()
+        setting.settle()
+        setting.perform(AddStaticPrefix(connection, "10.7.0.0/16"))
+        setting.settle()
 
-        assert seat.observe(plan).value(Prefix(connection, "10.7.0.0/16")) is Switch.ON
+        assert setting.observe(plan).value(Prefix(connection, "10.7.0.0/16")) is Switch.ON
 
-    def test_reused_keys(self, seat):
+    def test_reused_keys(self, setting):
         """Reused keys are those of the old connection."""
-        plan = seat.plan()
-        gateway = VpnGatewayId(made(seat.perform(GATEWAY)))
-        seat.settle()
-        before = seat.world.keys
-        seat.perform(successor_of(LONDON, plan, gateway, keys=KeyMode.REUSE))
+        plan = setting.plan()
+        gateway = VpnGatewayId(made(setting.perform(GATEWAY)))
+        setting.settle()
+        before = setting.world.keys
+        setting.perform(successor_of(LONDON, plan, gateway, keys=KeyMode.REUSE))
 
-        assert seat.world.keys == before
+        assert setting.world.keys == before
 
-    def test_test_vpc(self, seat):
+    def test_test_vpc(self, setting):
         """The test VPC and its subnet are created, found by role, and deleted."""
-        plan = seat.plan()
-        vpc = VpcId(made(seat.perform(CreateTestVpc(TEST_VPC_ROLE, "10.200.0.0/24"))))
-        seat.settle()
-        subnet = made(seat.perform(CreateTestSubnet(TEST_SUBNET_ROLE, vpc, "10.200.0.0/28")))
-        now = seat.observe(plan)
+        plan = setting.plan()
+        vpc = VpcId(made(setting.perform(CreateTestVpc(TEST_VPC_ROLE, "10.200.0.0/24"))))
+        setting.settle()
+        subnet = made(setting.perform(CreateTestSubnet(TEST_SUBNET_ROLE, vpc, "10.200.0.0/28")))
+        now = setting.observe(plan)
         assert {TEST_VPC_ROLE: vpc, TEST_SUBNET_ROLE: subnet}.items() <= dict(now.ours).items()
         assert any(table.vpc == vpc for table in now.tables.values())
 
-        assert isinstance(seat.ec2.perform(DeleteTestVpc(TEST_VPC_ROLE, vpc), MARK), Later)
-        seat.perform(DeleteTestSubnet(TEST_SUBNET_ROLE, subnet))
-        seat.perform(DeleteTestVpc(TEST_VPC_ROLE, vpc))
-        assert TEST_VPC_ROLE not in seat.observe(plan).ours
+        assert isinstance(setting.ec2.perform(DeleteTestVpc(TEST_VPC_ROLE, vpc), MARK), Later)
+        setting.perform(DeleteTestSubnet(TEST_SUBNET_ROLE, subnet))
+        setting.perform(DeleteTestVpc(TEST_VPC_ROLE, vpc))
+        assert TEST_VPC_ROLE not in setting.observe(plan).ours
 
-    def test_archive(self, seat):
+    def test_archive(self, setting):
         """The configuration from EC2 is in the vault, with the hash in the outcome."""
-        outcome = seat.perform(ArchiveConfiguration(LONDON))
+        outcome = setting.perform(ArchiveConfiguration(LONDON))
 
-        assert seat.vault.holds(LONDON, "configuration.xml", outcome.files[LONDON])
+        assert setting.vault.holds(LONDON, "configuration.xml", outcome.files[LONDON])
 
-    def test_device_folder(self, seat):
+    def test_device_folder(self, setting):
         """A new connection's folder has the sheet with both sides' keys, and AWS's sample."""
-        plan = seat.plan()
-        gateway = VpnGatewayId(made(seat.perform(GATEWAY)))
-        seat.settle()
-        new = VpnConnectionId(made(seat.perform(successor_of(LONDON, plan, gateway))))
-        seat.settle()
+        plan = setting.plan()
+        gateway = VpnGatewayId(made(setting.perform(GATEWAY)))
+        setting.settle()
+        new = VpnConnectionId(made(setting.perform(successor_of(LONDON, plan, gateway))))
+        setting.settle()
         named = "Cisco Systems, Inc./CSRv AMI/IOS 12.4+"
-        seat.perform(ArchiveConfiguration(new, replaces=LONDON, device_type=named))
+        setting.perform(ArchiveConfiguration(new, replaces=LONDON, device_type=named))
 
-        page = (seat.vault.folder(new) / "sheet.md").read_text()
-        shown = {key for key in seat.world.keys if key in page}
+        page = (setting.vault.folder(new) / "sheet.md").read_text()
+        shown = {key for key in setting.world.keys if key in page}
         assert len(shown) == 4
 
 
@@ -309,15 +309,15 @@ def successor_of(
 class TestCutover:
     """Steps 7 to 9, forward and back."""
 
-    def value(self, seat: Seat, plan: Plan, fact: Fact) -> Value:
+    def value(self, setting: Setting, plan: Plan, fact: Fact) -> Value:
         """Return a fact's value now."""
-        return seat.observe(plan).value(fact)
+        return setting.observe(plan).value(fact)
 
-    def test_swap(self, seat):
+    def test_swap(self, setting):
         """Detach, attach, propagate, replace routes: every fact follows its change."""
-        plan = seat.plan()
-        new = VpnGatewayId(made(seat.perform(GATEWAY)))
-        seat.settle()
+        plan = setting.plan()
+        new = VpnGatewayId(made(setting.perform(GATEWAY)))
+        setting.settle()
         propagating = [table.id for table in plan.propagating_tables]
         static = [
             (table.id, route.destination)
@@ -330,141 +330,141 @@ class TestCutover:
         assert edges
 
         for table in propagating:
-            seat.perform(DisablePropagation(table, OLD))
+            setting.perform(DisablePropagation(table, OLD))
         for table, edge in edges:
             assert edge is not None
-            seat.perform(DisassociateEdge(table, OLD, edge.id))
-        seat.perform(DetachVpnGateway(OLD, plan.vpc))
-        assert seat.observe(plan).attachment(OLD, plan.vpc) is Attachment.DETACHING
-        seat.settle()
-        seat.perform(AttachVpnGateway(new, plan.vpc))
-        assert seat.observe(plan).attachment(new, plan.vpc) is Attachment.ATTACHING
-        seat.settle()
+            setting.perform(DisassociateEdge(table, OLD, edge.id))
+        setting.perform(DetachVpnGateway(OLD, plan.vpc))
+        assert setting.observe(plan).attachment(OLD, plan.vpc) is Attachment.DETACHING
+        setting.settle()
+        setting.perform(AttachVpnGateway(new, plan.vpc))
+        assert setting.observe(plan).attachment(new, plan.vpc) is Attachment.ATTACHING
+        setting.settle()
         for table in propagating:
-            seat.perform(EnablePropagation(table, new))
+            setting.perform(EnablePropagation(table, new))
         for table, destination in static:
-            seat.perform(ReplaceRoute(table, destination, new))
+            setting.perform(ReplaceRoute(table, destination, new))
         for table, _ in edges:
-            seat.perform(AssociateEdge(table, new))
+            setting.perform(AssociateEdge(table, new))
 
-        now = seat.observe(plan)
+        now = setting.observe(plan)
         assert now.occupants(plan.vpc) == {new: Attachment.ATTACHED}
         assert {now.value(Propagation(t, new)) for t in propagating} == {Switch.ON}
         assert {now.value(Propagation(t, OLD)) for t in propagating} == {Switch.OFF}
         assert {now.route(table, destination) for table, destination in static} == {new}
         assert all(now.tables[table].edge_of(new) for table, _ in edges)
 
-    def test_attach_while_the_other_is_there(self, seat):
+    def test_attach_while_the_other_is_there(self, setting):
         """While the VPC still has a gateway, an attach is retried and does not fail (case 45)."""
-        plan = seat.plan()
-        new = VpnGatewayId(made(seat.perform(GATEWAY)))
-        seat.settle()
+        plan = setting.plan()
+        new = VpnGatewayId(made(setting.perform(GATEWAY)))
+        setting.settle()
         attach = AttachVpnGateway(new, plan.vpc)
 
-        assert isinstance(seat.ec2.perform(attach, MARK), Later)
-        seat.perform(DetachVpnGateway(OLD, plan.vpc))
-        assert isinstance(seat.ec2.perform(attach, MARK), Later)
-        seat.settle()
-        seat.perform(attach)
+        assert isinstance(setting.ec2.perform(attach, MARK), Later)
+        setting.perform(DetachVpnGateway(OLD, plan.vpc))
+        assert isinstance(setting.ec2.perform(attach, MARK), Later)
+        setting.settle()
+        setting.perform(attach)
 
-    def test_propagation_before_the_attach(self, seat):
+    def test_propagation_before_the_attach(self, setting):
         """Propagation from a gateway that is not attached yet is to be retried (case 47)."""
-        plan = seat.plan()
-        new = VpnGatewayId(made(seat.perform(GATEWAY)))
-        seat.settle()
+        plan = setting.plan()
+        new = VpnGatewayId(made(setting.perform(GATEWAY)))
+        setting.settle()
         table = plan.propagating_tables[0].id
 
-        outcome = seat.ec2.perform(EnablePropagation(table, new), MARK)
+        outcome = setting.ec2.perform(EnablePropagation(table, new), MARK)
         assert isinstance(outcome, Later)
         assert outcome.limit == timedelta(minutes=2)
 
-    def test_detach_twice(self, seat):
+    def test_detach_twice(self, setting):
         """Only an observation shows whether a gateway that EC2 calls not attached is detached."""
-        plan = seat.plan()
-        seat.perform(DetachVpnGateway(OLD, plan.vpc))
-        seat.settle()
+        plan = setting.plan()
+        setting.perform(DetachVpnGateway(OLD, plan.vpc))
+        setting.settle()
 
-        assert isinstance(seat.ec2.perform(DetachVpnGateway(OLD, plan.vpc), MARK), InDoubt)
-        assert seat.observe(plan).attachment(OLD, plan.vpc) is Attachment.DETACHED
+        assert isinstance(setting.ec2.perform(DetachVpnGateway(OLD, plan.vpc), MARK), InDoubt)
+        assert setting.observe(plan).attachment(OLD, plan.vpc) is Attachment.DETACHED
 
-    def test_claim(self, seat):
+    def test_claim(self, setting):
         """The claim is on the gateway once it is set, and gone once its holder removes it."""
-        plan = seat.plan()
+        plan = setting.plan()
         claim = Claim(OLD)
 
-        seat.perform(PlaceClaim(OLD, "ann@laptop"))
-        assert self.value(seat, plan, claim) == "ann@laptop"
-        seat.perform(RemoveClaim(OLD, "bob@lab"))
-        assert self.value(seat, plan, claim) == "ann@laptop"
-        seat.perform(RemoveClaim(OLD, "ann@laptop"))
-        assert self.value(seat, plan, claim) == ABSENT
+        setting.perform(PlaceClaim(OLD, "ann@laptop"))
+        assert self.value(setting, plan, claim) == "ann@laptop"
+        setting.perform(RemoveClaim(OLD, "bob@lab"))
+        assert self.value(setting, plan, claim) == "ann@laptop"
+        setting.perform(RemoveClaim(OLD, "ann@laptop"))
+        assert self.value(setting, plan, claim) == ABSENT
 
-    def test_in_parallel(self, seat):
+    def test_in_parallel(self, setting):
         """Independent changes may be executed in several threads at once."""
-        plan = seat.plan()
+        plan = setting.plan()
         batch = [DisablePropagation(t.id, OLD) for t in plan.propagating_tables] * 5
 
         def one(change: AwsChange) -> Outcome:
-            outcome: Outcome = seat.ec2.perform(change, MARK)
+            outcome: Outcome = setting.ec2.perform(change, MARK)
             return outcome
 
         with ThreadPoolExecutor(max_workers=8) as pool:
             outcomes = list(pool.map(one, batch))
 
         assert {type(outcome) for outcome in outcomes} == {Performed}
-        assert not seat.observe(plan).tables[batch[0].table].propagating
+        assert not setting.observe(plan).tables[batch[0].table].propagating
 
 
 class TestDeleting:
     """Deletions, and deletions that EC2 refuses."""
 
-    def test_gateway_in_use(self, seat):
+    def test_gateway_in_use(self, setting):
         """Deleting a gateway that is still in use fails for now, and is to be retried (case 68)."""
-        outcome = seat.ec2.perform(DeleteVpnGateway(GATEWAY_ROLE, OLD), MARK)
+        outcome = setting.ec2.perform(DeleteVpnGateway(GATEWAY_ROLE, OLD), MARK)
 
         assert isinstance(outcome, Later)
         assert outcome.limit == timedelta(minutes=10)
 
-    def test_connection_and_gateway(self, seat):
+    def test_connection_and_gateway(self, setting):
         """A connection and then its gateway are deleted, and their roles are empty again."""
-        plan = seat.plan()
-        gateway = VpnGatewayId(made(seat.perform(GATEWAY)))
-        seat.settle()
-        connection = made(seat.perform(successor_of(LONDON, plan, gateway)))
-        seat.settle()
+        plan = setting.plan()
+        gateway = VpnGatewayId(made(setting.perform(GATEWAY)))
+        setting.settle()
+        connection = made(setting.perform(successor_of(LONDON, plan, gateway)))
+        setting.settle()
         role = connection_role(LONDON)
 
-        seat.perform(DeleteVpnConnection(role, connection))
-        assert seat.observe(plan).state(role) is ResourceState.DELETING
-        seat.settle()
-        seat.perform(DeleteVpnGateway(GATEWAY_ROLE, gateway))
-        seat.settle()
-        assert seat.observe(plan).ours == {}
+        setting.perform(DeleteVpnConnection(role, connection))
+        assert setting.observe(plan).state(role) is ResourceState.DELETING
+        setting.settle()
+        setting.perform(DeleteVpnGateway(GATEWAY_ROLE, gateway))
+        setting.settle()
+        assert setting.observe(plan).ours == {}
 
     @pytest.mark.parametrize("count", [1, 2])
-    def test_a_made_up_connection(self, seat, count):
+    def test_a_made_up_connection(self, setting, count):
         """Deleting an unknown resource proves nothing; only an observation does."""
         ghost = "vpn-0a3000000000000ff"
 
         for _ in range(count):
-            outcome = seat.ec2.perform(DeleteVpnConnection(Role("x"), ghost), MARK)
+            outcome = setting.ec2.perform(DeleteVpnConnection(Role("x"), ghost), MARK)
             assert isinstance(outcome, InDoubt), outcome
 
 
 class TestTrouble:
     """Faults between the client and AWS."""
 
-    def seat_with(
+    def setting_with(
         self, tmp_path: Path, clients_of: Callable[..., ClientSource], *faults: Fault
-    ) -> Seat:
+    ) -> Setting:
         """Return a setting with *faults*."""
         clock = VirtualClock()
         world = load_world(bundled("three-connections"), clock)
         clients = clients_of(world, faults=Faults(faults))
         vault = Vault(tmp_path / "devices")
-        return Seat(world, clock, Account(clients, clock, vault), vault)
+        return Setting(world, clock, Account(clients, clock, vault), vault)
 
-    @each_door
+    @each_client
     @pytest.mark.parametrize(
         ("kind", "outcome", "gateways"),
         [
@@ -479,11 +479,11 @@ class TestTrouble:
     )
     def test_a_creation_is_sent_once(self, tmp_path, clients_of, kind, outcome, gateways):
         """After every fault there is at most one gateway, and a doubt is reported (case 22)."""
-        seat = self.seat_with(tmp_path, clients_of, Fault("CreateVpnGateway", kind))
-        plan = seat.plan()
+        setting = self.setting_with(tmp_path, clients_of, Fault("CreateVpnGateway", kind))
+        plan = setting.plan()
 
-        assert isinstance(seat.ec2.perform(GATEWAY, MARK), outcome)
-        ours = [g for g in seat.ec2.observe(plan).gateways if g.id != OLD]
+        assert isinstance(setting.ec2.perform(GATEWAY, MARK), outcome)
+        ours = [g for g in setting.ec2.observe(plan).gateways if g.id != OLD]
         assert len(ours) == gateways
 
     @pytest.mark.parametrize("keys", KeyMode)
@@ -551,16 +551,16 @@ class Listener:
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS.keys())
-def test_the_doors_of_a_process_do_not_differ(tmp_path, settings):
+def test_the_clients_of_a_process_do_not_differ(tmp_path, settings):
     """Each client in the process makes the same calls in the same order, with the same answers."""
     stories = []
-    for name, clients_of in DOORS.items():
+    for name, clients_of in CLIENTS.items():
         clock = VirtualClock()
         world = load_world(bundled("three-connections"), clock, Behaviour(**settings))
         ear = Listener()
         ec2 = Account(clients_of(world, faults=ear), clock, Vault(tmp_path / name))
-        seat = Seat(world, clock, ec2, Vault(tmp_path / name))
-        plan = seat.plan()
+        setting = Setting(world, clock, ec2, Vault(tmp_path / name))
+        plan = setting.plan()
         lines: list[object] = [plan.before]
         changes: tuple[AwsChange, ...] = (
             GATEWAY,

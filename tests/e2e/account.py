@@ -1,4 +1,4 @@
-"""An account as the AWS CLI describes it, as values that can be compared and foretold."""
+"""An account as the AWS CLI describes it, as values to compare and to predict."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Gateway:
 
 @dataclass(frozen=True)
 class Connection:
-    """A connection's configuration; what its tunnels do is no part of it."""
+    """A connection's configuration, without the state of its tunnels."""
 
     category: str
     customer_gateway: str
@@ -36,7 +36,7 @@ class Connection:
 
 @dataclass(frozen=True)
 class Table:
-    """A route table; associations without their ids, which change when they are made again."""
+    """A route table; associations without their ids, which change on re-association."""
 
     propagating: frozenset[str]
     routes: frozenset[tuple[str, str, str, str]]
@@ -47,18 +47,18 @@ class Table:
 
 @dataclass(frozen=True)
 class Account:
-    """Everything that a migration may touch, by id; deleted things are not there."""
+    """Every resource that a migration may change, by id, without deleted ones."""
 
     gateways: Mapping[str, Gateway]
     connections: Mapping[str, Connection]
     customer_gateways: frozenset[str]
     tables: Mapping[str, Table]
     up: Mapping[str, int] = field(default_factory=dict, compare=False)
-    """Tunnels that are UP, by connection: no configuration, so no part of a comparison."""
+    """Tunnels that are UP, by connection; not part of a comparison."""
 
 
 def described(aws: AwsCli) -> Account:
-    """Ask the AWS CLI for everything."""
+    """Read the whole account with the AWS CLI."""
     gateways = aws("ec2", "describe-vpn-gateways")["VpnGateways"]
     connections = aws("ec2", "describe-vpn-connections")["VpnConnections"]
     customers = aws("ec2", "describe-customer-gateways")["CustomerGateways"]
@@ -76,9 +76,9 @@ def described(aws: AwsCli) -> Account:
 
 
 def after(before: Account, changes: Iterable[Mapping[str, Any]], new: Mapping[str, str]) -> Account:
-    """Return what *before* becomes through the *changes* of a plan's file.
+    """Return *before* after the *changes* of a plan's file.
 
-    *new* gives the ids of the resources for which the plan has only roles.
+    *new* has the ids of the resources for which the plan has only roles.
     """
     draft = _Draft(before)
     for change in changes:
@@ -89,15 +89,15 @@ def after(before: Account, changes: Iterable[Mapping[str, Any]], new: Mapping[st
 
 
 _WITHOUT_EFFECT = {
-    "archive-configuration",  # changes nothing in AWS
+    "archive-configuration",  # Changes nothing in AWS.
     "ask-operator",
-    "place-claim",  # our own tags are left out of the comparison
+    "place-claim",  # The migration's own tags are not compared.
     "remove-claim",
 }
 
 
 class _Draft:
-    """An account in the making: one method for each change, named and told as in a plan's file."""
+    """An account to change: one method per change, with the names and fields of a plan's file."""
 
     def __init__(self, before: Account) -> None:
         self.gateways = dict(before.gateways)
@@ -210,7 +210,7 @@ def _tie(row: Mapping[str, Any]) -> str:
 
 
 def _tags(row: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
-    """Return the user's tags; those of the migration itself tell who made a thing, not what it is."""
+    """Return the user's tags, without those of the migration."""
     return frozenset(
         (t["Key"], t["Value"])
         for t in row.get("Tags", ())

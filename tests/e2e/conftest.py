@@ -1,4 +1,4 @@
-"""What end-to-end tests share with those of the AWS CLI."""
+"""Fixtures shared with the tests of the AWS CLI."""
 
 from tests.aws_cli.conftest import aws_program
 

@@ -1,4 +1,4 @@
-"""Operators before one served sandbox: real processes, real journals, and what they leave."""
+"""Operators of one served sandbox: real processes, real journals, and their results."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ from vpnmigrate.sandbox.server.serve import serve
 GATEWAY = "vgw-0a100000000000001"
 SCENARIO = "single-bgp"
 SPEED = 120
-"""A step may take five minutes at least: two and a half seconds of a busy machine."""
+"""Minimum limit of a step: five minutes are two and a half seconds of a busy machine."""
 PLAYBOOK = """
 name: quick
-summary: A clock that races needs patience where a person is waited for.
+summary: A fast clock needs long limits where a person is waited for.
 decisions:
   asn: 64600
   waits:
     tunnels: 12h
 """
 TICK = 0.01
-"""Seconds between two looks at a process."""
+"""Seconds between two checks of a process."""
 
 
 class Migration:
-    """One plan before one sandbox, whose devices a robot attends."""
+    """One plan for one sandbox, whose device tasks a robot does."""
 
     def __init__(self, environment: Mapping[str, str], home: Path, decided: str = PLAYBOOK) -> None:
         self.environment = {**environment, ENGINEER: "1"}
@@ -75,29 +75,29 @@ class Migration:
         )
 
     def begin(self, verb: str, *words: str, **how: Any) -> subprocess.Popen[str]:
-        """Begin *verb*, from a terminal that nobody types at."""
+        """Start *verb* without input."""
         subject = self.run.id if verb == "finalize" else str(self.plan_file)
         errors = (self.home / f"{verb}.err").open("a")
         with errors:
             streams = {"stdout": subprocess.DEVNULL, "stderr": errors}
             return self.terminal.begun(verb, subject, *words, **(streams | how))
 
-    def said(self, verb: str) -> str:
-        """Return everything that processes of *verb* have said."""
+    def output(self, verb: str) -> str:
+        """Return the output of all processes of *verb*."""
         errors = self.home / f"{verb}.err"
         return errors.read_text() if errors.exists() else ""
 
     def finish(self, verb: str, *words: str, leaves: int = 0) -> None:
         """Run *verb* to its end."""
-        ended(self.begin(verb, *words), leaves, lambda: self.said(verb))
+        ended(self.begin(verb, *words), leaves, lambda: self.output(verb))
 
     def stop(self, process: subprocess.Popen[str]) -> None:
-        """Put *process* to sleep."""
+        """Suspend *process*."""
         process.send_signal(signal.SIGSTOP)
         os.waitpid(process.pid, os.WUNTRACED)
 
-    def sleeps(self, process: subprocess.Popen[str], span: timedelta) -> None:
-        """Let *span* pass for EC2 and all clocks while *process* sleeps, and wake it up."""
+    def suspend_for(self, process: subprocess.Popen[str], span: timedelta) -> None:
+        """Advance EC2 and all clocks by *span* while *process* is suspended, and resume it."""
         self.stop(process)
         self.control.advance(span)
         process.send_signal(signal.SIGCONT)
@@ -110,38 +110,38 @@ class Migration:
             return 0
 
     def shape(self) -> Shape:
-        """Look at what is there once everything has come to rest."""
+        """Return the state of the account once it is stable."""
         self.control.advance(timedelta(minutes=10))
         return shape_of(self._account.observe(self.plan), self.plan.migration)
 
     def expected(self) -> Shape:
-        """Return what an undisturbed apply of this plan leaves, in a world and a time of its own."""
+        """Return the end state of an undisturbed apply of this plan, in another world."""
         anytime = msgspec.structs.replace(self.plan.decisions, window=None)
         stage = Stage(self.home / "stage", self.plan.before, decisions=anytime)
         stage.forward()
         return shape_left(stage)
 
     def assert_migrated(self, expected: Shape) -> None:
-        """Everything is where an undisturbed apply leaves it, and the journal is whole."""
+        """Check that the state equals that of an undisturbed apply, and the journal is valid."""
         assert self.shape() == expected
         read_journal(self.run)
 
     def assert_returned(self) -> None:
-        """Everything is as it was before, nothing is left, and the journal is whole."""
+        """Check that the state is as before, no resource is left, and the journal is valid."""
         self.control.advance(timedelta(minutes=10))
         assert differences(self.plan.before, self._account.survey(self.plan.old_gateway)) == ()
         assert self.made() == set()
         read_journal(self.run)
 
     def assert_finalized(self) -> None:
-        """Nothing that was there before is left of what finalize deletes."""
+        """Check that finalize has deleted everything it has to delete."""
         shape = self.shape()
         assert GATEWAY not in {name for name, _ in shape.gateways}
         assert not {name for name, *_ in shape.connections} & set(self.plan.old_connections)
         read_journal(self.run)
 
     def made(self) -> set[str]:
-        """Return the roles in which the run has made something that is still there."""
+        """Return the roles of the run's resources that still exist."""
         shape = shape_of(self._account.observe(self.plan), self.plan.migration)
         roles = {name for name, _ in shape.gateways} | {name for name, *_ in shape.connections}
         return {role for role in roles if role.startswith(("gateway", "connection/"))}
@@ -149,16 +149,16 @@ class Migration:
 
 @contextmanager
 def a_migration(home: Path, decided: str = PLAYBOOK, speed: float = SPEED) -> Iterator[Migration]:
-    """Serve a sandbox and plan its migration, with the playbook that says what is *decided*.
+    """Serve a sandbox and plan its migration, with a playbook that contains *decided*.
 
-    A thread of this process serves it, for a process of its own takes seconds to begin.
+    A thread of this process serves it, because another process takes seconds to start.
     """
     with serve(load_world(load(SCENARIO), ScaledClock(speed))) as server:
         yield Migration(server.environment, home, decided)
 
 
 def until(process: subprocess.Popen[str], reached: Callable[[], bool]) -> bool:
-    """Wait until *reached*; tell whether *process* is still there then."""
+    """Wait until *reached*; return whether *process* is still running then."""
     deadline = time.monotonic() + PATIENCE
     while process.poll() is None and not reached():
         assert time.monotonic() < deadline, "it neither ended nor got there"
@@ -166,11 +166,11 @@ def until(process: subprocess.Popen[str], reached: Callable[[], bool]) -> bool:
     return process.poll() is None
 
 
-def ended(process: subprocess.Popen[str], leaves: int, said: Callable[[], str]) -> None:
-    """Let *process* end by itself, with *leaves*."""
+def ended(process: subprocess.Popen[str], leaves: int, output: Callable[[], str]) -> None:
+    """Wait for the end of *process*, and check its exit code *leaves*."""
     try:
         process.wait(PATIENCE)
     finally:
         process.kill()
         process.communicate()
-    assert process.returncode == leaves, said()[-3000:]
+    assert process.returncode == leaves, output()[-3000:]

@@ -1,8 +1,8 @@
 """The command line in the time of a served sandbox: ``python -m tests.e2e.quick WORDS...``.
 
 EC2's consistency delay alone is two minutes, and a run waits for it more than once.  Everything is
-that of ``python -m vpnmigrate``, but where ``VPNMIGRATE_TEST_ENGINEER`` is set somebody sits here
-who says at once that a device task is done.
+as in ``python -m vpnmigrate``, but with ``VPNMIGRATE_TEST_ENGINEER`` set, a simulated operator
+confirms device tasks at once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ENGINEER = "VPNMIGRATE_TEST_ENGINEER"
 
 
 class Quick(SandboxTimeDependencies):
-    """The parts of a process in the sandbox's time, and whoever sits there."""
+    """Dependencies of a process on the sandbox's clock, with a simulated operator."""
 
     program = "tests.e2e.quick"
 
@@ -34,12 +34,12 @@ class Quick(SandboxTimeDependencies):
         self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions
     ) -> Operator:
         if os.environ.get(ENGINEER):
-            return Willing()
+            return ConfirmingOperator()
         return super().operator(console, on, run, asking)
 
 
-class Willing:
-    """Whoever does the device tasks has a robot at the devices."""
+class ConfirmingOperator:
+    """Operator who confirms device tasks, which a robot does."""
 
     patient = True
 

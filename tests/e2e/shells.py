@@ -1,4 +1,4 @@
-"""The terminals of a migration: one serves the sandbox, the others run the program."""
+"""Terminals of a migration: one serves the sandbox, the others run the program."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120
-"""Seconds of the machine for any one command; the longest takes ten on an idle one."""
+"""Limit of one command in machine seconds; the longest takes ten on an idle machine."""
 
 _REAL = ("-m", "vpnmigrate")
 _QUICK = ("-m", "tests.e2e.quick")
@@ -21,7 +21,7 @@ _QUICK = ("-m", "tests.e2e.quick")
 
 @contextmanager
 def served(scenario: str, speed: int) -> Iterator[Mapping[str, str]]:
-    """Serve *scenario* in a process of its own, and give the environment it prints."""
+    """Serve *scenario* in another process, and return the environment it prints."""
     words = ("sandbox", "serve", "--scenario", scenario, "--speed", str(speed), "--json")
     with subprocess.Popen(
         [sys.executable, *_REAL, *words], cwd=ROOT, stdout=subprocess.PIPE, text=True
@@ -39,39 +39,40 @@ def served(scenario: str, speed: int) -> Iterator[Mapping[str, str]]:
 
 
 class Terminal:
-    """Where ``vpnmigrate`` is typed, with nothing in its environment that leads to AWS."""
+    """A shell that runs ``vpnmigrate``, without AWS settings in its environment."""
 
     def __init__(self, environment: Mapping[str, str], home: Path) -> None:
         self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(home),
             "VPNMIGRATE_HOME": str(home / "runs"),
-            "PYTHONPATH": str(ROOT),  # the watchdog of ``tests.e2e.quick`` works elsewhere
+            # The watchdog of ``tests.e2e.quick`` works in another directory.
+            "PYTHONPATH": str(ROOT),
             "PYTHONWARNINGS": "error",
             **environment,
         }
 
     def real(self, *words: str) -> Any:
-        """Run ``vpnmigrate WORDS --json`` in the machine's time; give what it prints."""
+        """Run ``vpnmigrate WORDS --json`` on the machine's clock; return what it prints."""
         return self._finished(0, (*_REAL, *words))
 
     def quick(self, *words: str, leaves: int = 0) -> Any:
-        """Run ``vpnmigrate WORDS --json`` in the sandbox's time; it exits with *leaves*."""
+        """Run ``vpnmigrate WORDS --json`` on the sandbox's clock; it exits with *leaves*."""
         return self._finished(leaves, (*_QUICK, *words))
 
     @contextmanager
     def until_said(self, text: str, *words: str, leaves: int) -> Iterator[None]:
-        """Run ``vpnmigrate WORDS`` until it says *text*, and then to its end.
+        """Run ``vpnmigrate WORDS`` until it prints *text*, and then to its end.
 
-        It ends by itself, with *leaves*, after what the caller has done meanwhile.
+        It ends with exit code *leaves*, after the caller has acted in between.
         """
         process = self._begun((*_QUICK, *words))
         assert process.stderr is not None
         try:
-            said = [""]
-            while text not in said[-1]:
-                said.append(process.stderr.readline())
-                assert said[-1], f"it ended without that: {''.join(said)}"
+            output = [""]
+            while text not in output[-1]:
+                output.append(process.stderr.readline())
+                assert output[-1], f"it ended without that: {''.join(output)}"
             yield
             _, complaint = process.communicate(timeout=PATIENCE)
         finally:
@@ -80,7 +81,7 @@ class Terminal:
         assert process.returncode == leaves, complaint
 
     def begun(self, *words: str, **how: Any) -> subprocess.Popen[str]:
-        """Begin ``vpnmigrate WORDS`` in the sandbox's time; *how* is Popen's, for its streams."""
+        """Start ``vpnmigrate WORDS`` on the sandbox's clock; *how* has the streams for Popen."""
         return self._begun((*_QUICK, *words), **how)
 
     def _finished(self, leaves: int, command: tuple[str, ...]) -> Any:

@@ -1,4 +1,4 @@
-"""A proxy before a served sandbox, whose answers trickle when a test wants that."""
+"""A proxy for a served sandbox, which can slow answers down."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 PAUSE = 0.2
-"""Seconds between two bytes of an answer that trickles."""
+"""Seconds between two bytes of a slow answer."""
 _HOP = {"connection", "content-length", "host", "transfer-encoding"}
 
 
 class SlowProxy(ThreadingHTTPServer):
-    """Hands requests on; while *slow* is set, answers to *action* come byte by byte."""
+    """Forwards requests; while *slow* is set, answers to *action* are sent byte by byte."""
 
     daemon_threads = True
 
@@ -28,7 +28,7 @@ class SlowProxy(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL of the proxy."""
         return f"http://127.0.0.1:{self.server_port}"
 
 
@@ -38,11 +38,11 @@ class _Exchange(BaseHTTPRequestHandler):
     server: SlowProxy
 
     def do_POST(self) -> None:
-        """Hand a request with a body on."""
+        """Forward a request with a body."""
         self._hand_on(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
 
     def do_GET(self) -> None:
-        """Hand a request without a body on."""
+        """Forward a request without a body."""
         self._hand_on(None)
 
     def _hand_on(self, body: bytes | None) -> None:
@@ -77,13 +77,13 @@ class _Exchange(BaseHTTPRequestHandler):
         while self.server.slow.is_set():
             never.wait(PAUSE)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  its base's name
-        """Keep the terminal quiet."""
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class uses this name
+        """Print nothing."""
 
 
 @contextmanager
 def slowed(upstream: str, action: str) -> Iterator[SlowProxy]:
-    """Have a proxy at its work."""
+    """Run a proxy inside the context."""
     with SlowProxy(upstream, action) as proxy:
         thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()

@@ -1,4 +1,4 @@
-"""The watchdog as a process of its own: it outlives the terminal, and is missed when it is gone."""
+"""The watchdog as a real process: it outlives the terminal, and its end is detected."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from vpnmigrate.local.lock import watchdog_of
 
 PLAYBOOK = """
 name: quick
-summary: Old tunnels stay enabled, so that nobody is needed to go back.
+summary: Old tunnels stay enabled, so that no operator is needed for a rollback.
 decisions:
   asn: 64600
   old_tunnels: leave
@@ -30,33 +30,33 @@ decisions:
     tunnels: 12h
     steady: 5m
 """
-"""Green has to hold for some of the machine's seconds, so that even a busy one sees the outage."""
+"""Traffic has to be stable for some machine seconds, so that a busy machine sees the outage."""
 KEY = re.compile(rb"<pre_shared_key>([^<]+)<")
 SPEED = 60
-"""A watchdog that begins is another process, and all that is a sleep after a quarter of an hour."""
+"""Time to confirm, long enough for the start of the watchdog process."""
 SOON = "10m"
 LATE = "2h"
-"""Of the sandbox's time: two minutes of the machine's, so a watchdog is killed before that."""
+"""Sandbox time that is two minutes of machine time, so that the watchdog is killed before."""
 
 
 def state(migration: Migration) -> RunState:
-    """Read where the run stands."""
+    """Return the status of the run."""
     return replay(read_journal(migration.run).entries)
 
 
 def applied(
     migration: Migration, within: str, meanwhile: Callable[[int], None] = lambda _: None
 ) -> None:
-    """Apply in a session of its own, and do something once traffic is down."""
+    """Apply in another session, and call a function once traffic is down."""
     process = migration.begin("apply", "--confirm-within", within, start_new_session=True)
     until(process, lambda: migration.lines() > 0 and state(migration).outage_open)
     meanwhile(process.pid)
-    ended(process, 3, lambda: migration.said("apply"))
+    ended(process, 3, lambda: migration.output("apply"))
 
 
 @contextmanager
-def nobody_left(migration: Migration) -> Iterator[None]:
-    """End a watchdog that a failed test leaves behind."""
+def kill_leftovers(migration: Migration) -> Iterator[None]:
+    """Kill a watchdog that a failed test left."""
     try:
         yield
     finally:
@@ -64,16 +64,16 @@ def nobody_left(migration: Migration) -> Iterator[None]:
             os.kill(watchdog, signal.SIGKILL)
 
 
-def gone(migration: Migration) -> None:
-    """Wait until the watchdog has left its post."""
+def wait_for_exit(migration: Migration) -> None:
+    """Wait until the watchdog has exited."""
     deadline = time.monotonic() + PATIENCE
     while watchdog_of(migration.run) is not None:
-        assert time.monotonic() < deadline, "it neither went back nor stood down"
+        assert time.monotonic() < deadline, "the watchdog neither rolled back nor stopped"
         time.sleep(TICK)
 
 
 def leaked(run: Path, besides: str) -> set[str]:
-    """Return the files of a run that hold a key and are not in its vault; *besides* is among all."""
+    """Return the files of a run, and *besides*, that contain a key and are not in its vault."""
     files = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     kept = [path for path in files if "vault" in path.parts]
     keys = {key for path in kept for key in KEY.findall(files[path])}
@@ -84,11 +84,11 @@ def leaked(run: Path, besides: str) -> set[str]:
 
 @pytest.mark.no_cover
 def test_a_lost_terminal_is_outlived_and_a_lost_watchdog_is_missed(tmp_path: Path) -> None:
-    """Unconfirmed it goes back although its session hung up; without its watchdog it stays.
+    """An unconfirmed run is rolled back after SIGHUP; without its watchdog it stays migrated.
 
-    What it writes down is free of keys.
+    The watchdog writes no keys.
     """
-    with a_migration(tmp_path, PLAYBOOK, SPEED) as migration, nobody_left(migration):
+    with a_migration(tmp_path, PLAYBOOK, SPEED) as migration, kill_leftovers(migration):
 
         def hang_up(process: int) -> None:
             watchdog = watchdog_of(migration.run)
@@ -97,7 +97,7 @@ def test_a_lost_terminal_is_outlived_and_a_lost_watchdog_is_missed(tmp_path: Pat
             os.killpg(process, signal.SIGHUP)
 
         applied(migration, SOON, hang_up)
-        gone(migration)
+        wait_for_exit(migration)
         assert state(migration).status is RunStatus.ROLLED_BACK
         log = migration.run.path / "watchdog.log"
         assert "not confirmed by" in log.read_text()

@@ -1,4 +1,4 @@
-"""A whole migration over HTTP, and what the AWS CLI sees of it after every command."""
+"""A whole migration over HTTP, observed with the AWS CLI after every command."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ OLD = ("vpn-0a300000000000001", "vpn-0a300000000000002", "vpn-0a300000000000003"
 SPEED = 120
 PLAYBOOK = """
 name: quick
-summary: A clock that races needs patience where a person is waited for.
+summary: A fast clock needs long limits where a person is waited for.
 decisions:
   asn: 64600
   waits:
     tunnels: 12h
 """
 HELD = 3
-"""Exit status of a run that waits for a person who is not there."""
+"""Exit code of a run that waits for an absent operator."""
 
 
 class Migration:
@@ -41,7 +41,7 @@ class Migration:
         self._playbook = home / "playbook.yaml"
 
     def plan(self) -> dict[str, Any]:
-        """Plan, and give what the file says."""
+        """Plan, and return the content of the file."""
         self._playbook.write_text(PLAYBOOK, encoding="utf-8")
         words = ("--vpn-gateway", GATEWAY, "--playbook", str(self._playbook))
         self.terminal.real("plan", *words, "--output", str(self.plan_file))
@@ -62,16 +62,16 @@ def migration(aws_program: Path, tmp_path: Path) -> Iterator[Migration]:
 
 
 def changes(plan: Mapping[str, Any], part: str, upto: int = 11) -> list[dict[str, Any]]:
-    """Return the changes that the plan's file foretells for *part*, to the end of step *upto*."""
+    """Return the changes that the plan's file predicts for *part*, to the end of step *upto*."""
     return [c for step in plan[part] if step["number"] <= upto for c in step["changes"]]
 
 
 def test_a_migration_over_http_is_what_the_aws_cli_sees(migration):
-    """Planned, applied, rolled back, applied again, finalized, by processes of their own.
+    """Planned, applied, rolled back, applied again and finalized, each by another process.
 
-    After every command ``aws ec2 describe-*`` shows what the plan's file foretold: nothing after
-    planning, the new side beside the old one when staged, the swap when applied, and what was
-    there before when rolled back.
+    After every command ``aws ec2 describe-*`` shows what the plan's file predicts: nothing after
+    planning, the new resources next to the old ones when staged, the swap when applied, and the
+    state before the migration when rolled back.
     """
     aws, terminal = migration.aws, migration.terminal
     before = described(aws)
@@ -103,7 +103,7 @@ def test_a_migration_over_http_is_what_the_aws_cli_sees(migration):
         assert migrated.up[new[f"connection/{old}"]] >= before.up[old]
         assert not migrated.up[old]
 
-    # From here on a robot sits at the devices.
+    # From here on a robot does the device tasks.
     migration.control.attend_after(timedelta(seconds=20))
     output = terminal.quick("rollback", run)
     assert (output["traffic"], output["status"]) == ("old", "rolled-back")

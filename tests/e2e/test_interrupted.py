@@ -1,4 +1,4 @@
-"""Signals, a closed terminal and a sleeping machine, met by real processes over HTTP."""
+"""Signals and a closed terminal, with real processes over HTTP."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ INTERRUPTED = 7
 BETWEEN = 0.05
 """Seconds from the first signal to the second."""
 LEGS = 12
-"""Ways forward, at most; in three each signal meets each step if none comes late."""
+"""Maximum migrations; three are enough for each signal in each step if none comes late."""
 KINDS = {
     "Ctrl-C": (signal.SIGINT,),
     "Ctrl-C twice": (signal.SIGINT, signal.SIGINT),
@@ -41,29 +41,29 @@ def migration(tmp_path: Path) -> Iterator[Migration]:
 def interrupted(
     migration: Migration, verb: str, steps: set[int], signals: Sequence[int], *words: str
 ) -> int | None:
-    """Run *verb*, and signal in the first of *steps* that is reached; give the step that was hit.
+    """Run *verb*, and send a signal in the first of *steps* that is reached; return that step.
 
-    None if the process came to its end.
+    None if the process ended before.
     """
-    here = len(migration.said(verb))
+    here = len(migration.output(verb))
     process = migration.begin(verb, *words)
     marks = [f"step {step} of 11" for step in steps]
-    if until(process, lambda: any(mark in migration.said(verb)[here:] for mark in marks)):
+    if until(process, lambda: any(mark in migration.output(verb)[here:] for mark in marks)):
         for number in signals:
             process.send_signal(number)
             time.sleep(BETWEEN)
     if process.wait(PATIENCE) == 0:
         return None
-    assert process.returncode == INTERRUPTED, migration.said(verb)[-3000:]
+    assert process.returncode == INTERRUPTED, migration.output(verb)[-3000:]
     heard = f"{signal.Signals(signals[0]).name}: stops"
-    before, heard, _ = migration.said(verb)[here:].partition(heard)
+    before, heard, _ = migration.output(verb)[here:].partition(heard)
     assert heard, before[-3000:]
     return int(re.findall(r"step (\d+) of 11", before)[-1])
 
 
 @pytest.mark.no_cover
 def test_a_signal_in_any_step_leaves_a_run_that_resumes(migration: Migration) -> None:
-    """Interrupted in every step, the run ends with 7 each time and gets to the same end.
+    """Interrupted in every step, the process exits with 7 each time, and the end state is the same.
 
     With one Ctrl-C, two, and SIGTERM in each of steps 1 to 10, and in step 11 of the finalize that
     follows; an ordinary run tries a share.  A step counts where its own line was the last one
@@ -103,7 +103,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 
 
 def on_a_terminal(migration: Migration, *words: str) -> tuple[subprocess.Popen[bytes], int]:
-    """Begin ``apply --yes`` as the foreground of a terminal; give that terminal's other end."""
+    """Start ``apply --yes`` in the foreground of a terminal; return the terminal's other end."""
     ours, theirs = pty.openpty()
     try:
         command = ("-m", "tests.e2e.quick", "apply", str(migration.plan_file), "--yes", *words)
@@ -121,7 +121,7 @@ def on_a_terminal(migration: Migration, *words: str) -> tuple[subprocess.Popen[b
 
 
 def read_until(terminal: int, text: str) -> None:
-    """Read what is shown until it has *text* in it."""
+    """Read the output until it contains *text*."""
     shown = b""
     while text.encode() not in shown:
         shown += os.read(terminal, 4096)
@@ -131,9 +131,9 @@ def read_until(terminal: int, text: str) -> None:
 def test_a_terminal_that_is_closed_stops_the_preparation_and_not_the_cutover(
     migration: Migration,
 ) -> None:
-    """The kernel hangs up on a real terminal's process: before the outage it ends with 7.
+    """SIGHUP from a closed terminal: before the outage the process exits with 7.
 
-    In the outage it goes on without a terminal, to the end.
+    In the outage it continues without a terminal, to the end.
     """
     expected = migration.expected()
 

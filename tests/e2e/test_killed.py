@@ -1,4 +1,4 @@
-"""SIGKILL at random instants: whoever runs the same command again gets to the same end."""
+"""SIGKILL at random times: the same command, run again, reaches the same end state."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import pytest
 from tests.e2e.operators import Migration, a_migration, ended, until
 
 KILLS = int(os.environ.get("VPNMIGRATE_TEST_KILLS", "6"))
-"""``make kill-processes KILLS=200`` asks for more."""
+"""``make kill-processes KILLS=200`` runs more."""
 LINES = 14
-"""At most as many does a process journal before it dies; a whole way takes about seventy."""
+"""Maximum journal lines before a process is killed; a whole migration has about seventy."""
 JITTER = 0.2
-"""Seconds that it lives on at most, so that it dies between lines too."""
+"""Maximum seconds until the kill, so that a process also dies between lines."""
 SEED = 20260117
 
 
 class Killer:
-    """Kills processes until enough have died; draws the instants from one seed."""
+    """Kills processes until enough have died, at times drawn from one seed."""
 
     def __init__(self, kills: int, seed: int) -> None:
         self.left = kills
@@ -30,7 +30,7 @@ class Killer:
         self._draw = random.Random(seed)
 
     def go(self, migration: Migration, verb: str) -> None:
-        """Run *verb* again and again until a process is spared and gets to the end."""
+        """Run *verb* until a process is not killed and reaches the end."""
         for _ in range(min(self.each_way, self.left)):
             target = migration.lines() + self._draw.randint(0, LINES)
             jitter = self._draw.uniform(0, JITTER)
@@ -42,7 +42,7 @@ class Killer:
                 process.wait()
                 self.left -= 1
             else:
-                ended(process, 0, lambda: migration.said(verb))
+                ended(process, 0, lambda: migration.output(verb))
                 return
         migration.finish(verb)
 
@@ -53,9 +53,9 @@ def _has_written(migration: Migration, lines: int) -> bool:
 
 @pytest.mark.no_cover
 def test_killed_at_random_instants_the_same_command_gets_to_the_same_end(tmp_path: Path) -> None:
-    """Forward and back as often as it takes, a process dies every few journal lines.
+    """In repeated migrations and rollbacks, a process dies every few journal lines.
 
-    Every way ends where an undisturbed one ends: no duplicate, no orphan, no journal that cannot
+    Every migration ends like an undisturbed one: no duplicate, no orphan, no journal that cannot
     be read.
     """
     killer = Killer(KILLS, SEED)

@@ -1,4 +1,4 @@
-"""Run directories on file systems that are read-only, from the start or from one moment on."""
+"""Run directories on file systems that are read-only, from the start or from some time on."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.model.changes import CreateVpnConnection, CreateVpnGateway
 
 OWN_MOUNTS = ("unshare", "--map-root-user", "--mount", "--propagation", "private")
-"""A mount namespace that even an ordinary user may have, where the kernel lets them."""
+"""A mount namespace, which an ordinary user may create if the kernel allows it."""
 
 
 def may_mount() -> bool:
-    """Return whether this machine lets us bind a directory read-only, for one process alone."""
+    """Return whether a directory can be mounted read-only for a single process here."""
     if shutil.which("unshare") is None:
         return False
     tried = subprocess.run(
@@ -52,9 +52,9 @@ def migration(tmp_path: Path) -> Iterator[Migration]:
 def test_a_read_only_run_directory_is_refused_before_any_call_to_aws(
     migration: Migration, tmp_path: Path
 ) -> None:
-    """Each verb that would write says which file it cannot, exit code 1; nobody is called.
+    """Each command that writes names the file and exits with 1; AWS is not called.
 
-    So for a run that is to be begun and for one that is staged.  ``status`` only reads, and works.
+    This holds for a new run and for a staged one.  ``status`` only reads, and works.
     """
     migration.finish("apply", "--until", "cutover", leaves=3)
     run, plan = migration.run.id, str(migration.plan_file)
@@ -97,9 +97,9 @@ def test_a_read_only_run_directory_is_refused_before_any_call_to_aws(
 
 @contextmanager
 def a_file_system(image: Path, at: Path) -> Iterator[list[str]]:
-    """Mount a file system at *at*; give the words before a command that is to see it.
+    """Mount a file system at *at*; return the prefix for commands that use it.
 
-    It ends with the process that holds its mount namespace, and is seen by nobody else.
+    Other processes do not see it, and it ends with the process that holds its namespace.
     """
     made = ["mkfs.ext4", "-q", "-F", str(image)]
     image.touch()
@@ -128,7 +128,7 @@ def a_file_system(image: Path, at: Path) -> Iterator[list[str]]:
 
 
 PLACES = {"step 3 of 11": 1, "step 8 of 11": 5}
-"""Where the disk goes, with what the process leaves with: 5 while traffic is down."""
+"""Steps in which the disk fails, with the exit code: 5 while traffic is down."""
 
 
 @pytest.mark.no_cover
@@ -136,21 +136,21 @@ PLACES = {"step 3 of 11": 1, "step 8 of 11": 5}
 def test_a_disk_that_turns_read_only_stops_the_run_before_its_next_change(
     migration: Migration, tmp_path: Path, mark: str, leaves: int
 ) -> None:
-    """As after an I/O error under ext4: what was written so far is there, and nothing else is sent.
+    """As after an I/O error under ext4: earlier writes are kept, and nothing more is sent.
 
-    One message names the file.  A copy of the directory on a good disk gets to the same end.
+    One message names the file.  A copy of the directory on another disk reaches the same end.
     """
     expected = migration.expected()
     runs, errors = tmp_path / "mounted", tmp_path / "apply.err"
     with a_file_system(tmp_path / "image", runs) as inside:
-        with errors.open("w") as said:
+        with errors.open("w") as output:
             words = ("-m", "tests.e2e.quick", "apply", str(migration.plan_file), "--yes")
             process = subprocess.Popen(
                 [*inside, sys.executable, *words, "--run-dir", str(runs)],
                 env=migration.terminal.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=said,
+                stderr=output,
                 text=True,
             )
         assert until(process, lambda: mark in errors.read_text())
@@ -160,7 +160,7 @@ def test_a_disk_that_turns_read_only_stops_the_run_before_its_next_change(
         subprocess.run([*inside, "cp", "-a", f"{runs}/.", str(kept)], check=True)
 
     text = " ".join(errors.read_text().split())
-    # A write that is under way as ext4 aborts ends with EIO, one that comes later with EROFS.
+    # A write during the abort of ext4 fails with EIO, a later one with EROFS.
     assert "Read-only file system" in text or "Input/output error" in text
     assert "Traceback" not in text
     assert "This is a bug" not in text

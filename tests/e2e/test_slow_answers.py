@@ -1,4 +1,4 @@
-"""Real processes whose answers trickle in the outage: what another terminal and a signal can do."""
+"""Slow answers during the outage: orders and signals still work in real processes."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from vpnmigrate.sandbox.server.serve import serve
 BACKED_OUT = 1
 INTERRUPTED = 7
 SPEED = 60
-"""The look that trickles outlasts every limit of the sandbox's time, and an order comes first."""
+"""The slow observation takes longer than every limit in sandbox time; the order comes first."""
 SECONDS = 40
-"""Far less than a look may take (90 s), and enough for a busy machine to start a command."""
+"""Much less than the limit of an observation (90 s), and enough to start a command."""
 
 
 def state(migration: Migration) -> RunState:
-    """Read where the run stands."""
+    """Return the status of the run."""
     return replay(read_journal(migration.run).entries)
 
 
 @contextmanager
 def slow_in_the_outage(home: Path) -> Iterator[tuple[Migration, SlowProxy, subprocess.Popen[str]]]:
-    """Apply until traffic is down and a look at the gateways trickles."""
+    """Apply until traffic is down and an observation of the gateways is slow."""
     with (
         serve(load_world(load(SCENARIO), ScaledClock(SPEED))) as server,
         slowed(server.environment["AWS_ENDPOINT_URL"], "DescribeVpnGateways") as proxy,
@@ -47,7 +47,7 @@ def slow_in_the_outage(home: Path) -> Iterator[tuple[Migration, SlowProxy, subpr
         process = migration.begin("apply")
         try:
             assert until(process, lambda: migration.lines() > 0 and state(migration).outage_open), (
-                migration.said("apply")
+                migration.output("apply")
             )
             proxy.slow.set()
             assert until(process, lambda: proxy.trickled > 0)
@@ -59,7 +59,7 @@ def slow_in_the_outage(home: Path) -> Iterator[tuple[Migration, SlowProxy, subpr
 
 @pytest.mark.no_cover
 def test_an_abort_turns_back_while_an_answer_trickles(tmp_path: Path) -> None:
-    """Status tells of it, the abort is heeded within seconds, and the way back works."""
+    """Status shows it, an abort takes effect within seconds, and the rollback works."""
     with slow_in_the_outage(tmp_path) as (migration, proxy, process):
         found = ""
         end = time.monotonic() + SECONDS
@@ -73,7 +73,7 @@ def test_an_abort_turns_back_while_an_answer_trickles(tmp_path: Path) -> None:
         assert until(process, lambda: state(migration).direction is Direction.ROLLBACK)
         assert time.monotonic() - asked < SECONDS
         proxy.slow.clear()
-        ended(process, BACKED_OUT, lambda: migration.said("apply"))
+        ended(process, BACKED_OUT, lambda: migration.output("apply"))
 
         after = state(migration)
         assert after.status is RunStatus.ROLLED_BACK
@@ -83,11 +83,11 @@ def test_an_abort_turns_back_while_an_answer_trickles(tmp_path: Path) -> None:
 
 @pytest.mark.no_cover
 def test_a_signal_ends_a_process_whose_answer_trickles(tmp_path: Path) -> None:
-    """No thread that was left behind keeps it, and the run goes on from its journal."""
+    """No abandoned thread keeps the process alive, and the run resumes from its journal."""
     with slow_in_the_outage(tmp_path) as (migration, proxy, process):
         asked = time.monotonic()
         process.send_signal(signal.SIGINT)
-        ended(process, INTERRUPTED, lambda: migration.said("apply"))
+        ended(process, INTERRUPTED, lambda: migration.output("apply"))
 
         assert time.monotonic() - asked < SECONDS
         proxy.slow.clear()

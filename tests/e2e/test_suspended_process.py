@@ -1,4 +1,4 @@
-"""A real process that sleeps through the end of its change window: a closed laptop."""
+"""A process that is suspended past the end of its change window, as on a closed laptop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vpnmigrate.model.decisions import BackOut
 HELD = 3
 FAILED = 1
 NIGHT = timedelta(hours=6)
-"""Longer than what is left of the window."""
+"""Longer than the rest of the window."""
 WITH_A_WINDOW = """
 name: quick
 summary: A window that is open now, and over after a night.
@@ -32,7 +32,7 @@ decisions:
 
 
 def decided(back_out: BackOut) -> str:
-    """Return a playbook whose window has begun an hour ago, and ends in five."""
+    """Return a playbook whose window started an hour ago, and ends in five hours."""
     now = SystemClock().now()
 
     def written(moment: datetime) -> str:
@@ -43,32 +43,32 @@ def decided(back_out: BackOut) -> str:
 
 
 def state(migration: Migration) -> RunState:
-    """Read where the run stands."""
+    """Return the status of the run."""
     return replay(read_journal(migration.run).entries)
 
 
-def was_away(migration: Migration) -> bool:
-    """Return whether the journal says that the run stood still for a while."""
+def was_suspended(migration: Migration) -> bool:
+    """Return whether the journal records that the process was suspended."""
     notes = [e.record for e in read_journal(migration.run).entries if isinstance(e.record, Noted)]
     return any("was suspended from" in note.what for note in notes)
 
 
 @pytest.mark.no_cover
 def test_a_machine_that_slept_over_the_end_of_its_window_does_not_cut_over(tmp_path: Path) -> None:
-    """Stopped while it stages and awake after the window's end, it stages on, says so, and holds.
+    """Suspended while staging past the window's end, the process reports it, stages and holds.
 
     Nothing is interrupted.
     """
     with a_migration(tmp_path, decided(BackOut.ASK)) as migration:
         process = migration.begin("apply")
-        assert until(process, lambda: "step 3 of 11" in migration.said("apply"))
-        migration.sleeps(process, NIGHT)
+        assert until(process, lambda: "step 3 of 11" in migration.output("apply"))
+        migration.suspend_for(process, NIGHT)
 
-        ended(process, HELD, lambda: migration.said("apply"))
+        ended(process, HELD, lambda: migration.output("apply"))
 
-        assert was_away(migration)
-        said = " ".join(migration.said("apply").split())
-        assert "the cutover cannot start: window: ended" in said
+        assert was_suspended(migration)
+        output = " ".join(migration.output("apply").split())
+        assert "the cutover cannot start: window: ended" in output
         assert state(migration).traffic is Traffic.OLD
         assert state(migration).outage_since is None
 
@@ -84,20 +84,20 @@ def test_a_machine_that_slept_over_the_end_of_its_window_does_not_cut_over(tmp_p
 def test_a_machine_that_slept_in_the_outage_goes_on_or_back_as_was_decided(
     tmp_path: Path, back_out: BackOut, leaves: int, status: RunStatus
 ) -> None:
-    """Awake in the outage after the window's end, the process says so and does as the plan says.
+    """Suspended in the outage past the window's end, the process reports it and follows the plan.
 
-    It finishes where somebody would be asked and nobody is there, and goes back where the plan
-    wants that past its back-out deadline.  A rollback after the window's end is asked about none.
+    With the policy to ask and no operator present it finishes; it rolls back if the plan
+    requires that past its back-out deadline.  A rollback after the window's end asks nothing.
     """
     with a_migration(tmp_path, decided(back_out)) as migration:
         expected = migration.expected()
         process = migration.begin("apply")
-        assert until(process, lambda: "step 8 of 11" in migration.said("apply"))
-        migration.sleeps(process, NIGHT)
+        assert until(process, lambda: "step 8 of 11" in migration.output("apply"))
+        migration.suspend_for(process, NIGHT)
 
-        ended(process, leaves, lambda: migration.said("apply"))
+        ended(process, leaves, lambda: migration.output("apply"))
 
-        assert was_away(migration)
+        assert was_suspended(migration)
         assert state(migration).status is status
         if status is RunStatus.CUT_OVER:
             migration.assert_migrated(expected)

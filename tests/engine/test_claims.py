@@ -40,7 +40,7 @@ def test_a_claim_is_free_ours_or_foreign(
     assert claim_of(value, US, take_over) == claim
 
 
-def test_a_foreign_claim_is_refused_with_the_way_on() -> None:
+def test_a_foreign_claim_is_refused_with_the_take_over_flag() -> None:
     """The error names gateway and holder, and the flag that takes over from the holder."""
     with pytest.raises(ClaimedError) as caught:
         require_not_foreign(ForeignClaim(THEM), OLD)

@@ -70,7 +70,7 @@ def usual_outage(tmp_path: Path, *, back: bool) -> timedelta:
 
 @pytest.mark.parametrize("boot", [SAME, OTHER])
 @pytest.mark.parametrize("off", [-HOUR, HOUR, -timedelta(days=400), timedelta(days=400)])
-def test_a_rollback_after_the_clock_was_set_ends_as_soon_as_ever(
+def test_a_changed_clock_does_not_delay_a_rollback(
     tmp_path: Path, boot: str, off: timedelta
 ) -> None:
     """The outage is as long as with a correct clock, and is reported with that length."""
@@ -126,7 +126,7 @@ def test_an_outage_began_at_the_time_that_people_saw_then(tmp_path: Path) -> Non
     assert [down.since for down in outages_of(stage.entries)] == began
 
 
-def test_a_clock_that_nobody_sets_is_not_talked_about(tmp_path: Path) -> None:
+def test_an_unchanged_clock_is_not_recorded(tmp_path: Path) -> None:
     """Neither is a difference of a few seconds."""
     stage = Stage(tmp_path)
     stage.host_of = clock_of_host(SAME)
@@ -166,7 +166,7 @@ def windowed(back_out: BackOut, length: timedelta) -> Decisions:
     return Decisions(window=Window(start, end, "as written"), back_out=back_out)
 
 
-def test_the_back_out_deadline_follows_the_clock_that_was_put_right(tmp_path: Path) -> None:
+def test_the_back_out_deadline_follows_the_corrected_clock(tmp_path: Path) -> None:
     """A window is a time of day: once the clock shows that it has ended, the run rolls back."""
     stage = Stage(tmp_path, decisions=windowed(BackOut.ROLLBACK, 5 * HOUR))
     setter = ClockSetter(stage, 6 * HOUR, lambda entry: isinstance(entry.record, OutageBegan))
@@ -192,7 +192,7 @@ def test_a_machine_that_was_paused_before_the_cutover_asks_its_gates_again(tmp_p
     assert stage.forward().status is RunStatus.CUT_OVER
 
 
-def test_a_rollback_is_warned_of_a_clock_that_is_off_and_goes_on(tmp_path: Path) -> None:
+def test_a_rollback_records_a_wrong_clock_and_continues(tmp_path: Path) -> None:
     """AWS's responses have the time; the clock gate fails a migration and only warns a rollback."""
     stage = Stage(tmp_path)
     stage.forward()

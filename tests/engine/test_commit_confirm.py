@@ -69,7 +69,7 @@ class TestWatch:
             (RunState(), UNARMED - timedelta(seconds=1), KeepWatching()),
         ],
     )
-    def test_goes_back_when_the_time_has_passed_and_not_before(self, state, after, said):
+    def test_rolls_back_when_the_time_has_passed_and_not_before(self, state, after, said):
         """The time counts from the first verified traffic; until then a watchdog only reads."""
         assert said == watching(state, after)
 
@@ -82,7 +82,7 @@ class TestWatch:
             (ARMED, "not verified"),
         ],
     )
-    def test_stands_down_when_nothing_is_left_to_watch_over(self, state, why):
+    def test_exits_when_the_run_needs_no_watchdog(self, state, why):
         """Confirmed, rolled back, replaced or idle: each has its own reason."""
         said = watching(state, LONGEST_QUIET)
 
@@ -132,7 +132,7 @@ class TestMove:
             ),
         ],
     )
-    def test_asks_first_and_takes_only_what_nobody_brings_back(
+    def test_asks_first_and_takes_over_only_a_stuck_or_dead_process(
         self, state, at_work, asked, quiet, said
     ):
         """A process that rolls back is not interrupted even if it writes little."""
@@ -152,7 +152,7 @@ class TestObstacles:
         """Credentials without an expiry are no obstacle."""
         assert self.found() == ""
 
-    def test_devices_have_to_take_the_old_tunnels_back_unattended(self):
+    def test_the_old_tunnels_have_to_stay_enabled(self):
         """With disabled old tunnels a rollback waits for a person, who may be absent."""
         assert "old_tunnels: leave" in self.found(decisions=Decisions())
 
@@ -175,7 +175,7 @@ class TestObstacles:
             (Credentials(Renewal.BY_ITSELF, NOON), ""),
         ],
     )
-    def test_credentials_have_to_outlast_the_way_back(self, held, said):
+    def test_credentials_have_to_outlast_the_rollback(self, held, said):
         """Cutover, confirmation and rollback must fit; renewed credentials always last."""
         found = self.found(held=held)
 
@@ -249,7 +249,7 @@ class TestARun:
         assert not stage.records(OutageBegan)
         assert not stage.records(Armed)
 
-    def test_a_wish_that_cannot_be_kept_is_refused_before_anything_is_done(self, tmp_path):
+    def test_an_impossible_request_is_refused_before_anything_is_done(self, tmp_path):
         """The reason is reported at the start of the run, not when the window has opened."""
         stage = Stage(tmp_path)
 
@@ -258,7 +258,7 @@ class TestARun:
 
         assert stage.calls == []
 
-    def test_a_watchdog_that_goes_is_missed_aloud(self, stage):
+    def test_a_missing_watchdog_is_reported(self, stage):
         """The run continues, because traffic is down, and reports the missing watchdog."""
         watchdog = FakeWatchdog()
 
@@ -339,7 +339,7 @@ class TestARun:
 
         assert state.armed is not None
 
-    def test_a_wish_outlives_the_process_that_was_given_it(self, stage):
+    def test_a_request_survives_its_process(self, stage):
         """If the run is held for an operator task, the resuming process arms it."""
         watchdog = FakeWatchdog()
         with pytest.raises(HeldError):
@@ -350,7 +350,7 @@ class TestARun:
         assert state.armed is not None
         assert state.armed.within == WITHIN
 
-    def test_a_wish_can_be_taken_back(self, stage):
+    def test_a_request_can_be_withdrawn(self, stage):
         """With ``off`` there is no automatic rollback."""
         watchdog = FakeWatchdog()
         with pytest.raises(HeldError):
@@ -361,7 +361,7 @@ class TestARun:
         assert state.armed is None
         assert watchdog.started == 0
 
-    def test_going_back_ends_it(self, stage):
+    def test_a_rollback_disarms_it(self, stage):
         """A rollback ends the wait for a confirmation."""
         stage.forward(commit=committed(FakeWatchdog()))
 

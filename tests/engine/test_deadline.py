@@ -61,7 +61,7 @@ def decided(back_out: BackOut) -> Decisions:
 
 
 class TestWhen:
-    def test_is_the_end_less_the_way_back_less_the_margin(self):
+    def test_is_the_end_less_the_rollback_less_the_margin(self):
         """A rehearsal of the same plan determines the expected times."""
         plan = replace(a_plan(decisions=decided(BackOut.ASK)), fingerprint="f")
         rehearsed = RehearsalResult(
@@ -101,7 +101,7 @@ class TestWhen:
             replace(OVERDUE, journal_facts=JournalFacts(verified=NOON)),
         ],
     )
-    def test_what_is_green_or_goes_back_or_has_not_begun_is_not(self, state):
+    def test_a_stable_or_rolled_back_or_unstarted_cutover_is_not(self, state):
         """A run that has been decided is not overdue."""
         assert not is_overdue(state, NOON + MINUTE)
 
@@ -164,7 +164,7 @@ class TestWhatIsAsked:
             ((DirectionTaken(Direction.ROLLBACK, 1, keep_new=True),), False),
         ],
     )
-    def test_until_somebody_answers_or_nothing_is_left_to_decide(self, then, asks):
+    def test_until_the_answer_or_the_end_of_the_question(self, then, asks):
         """Continue is accepted as an answer exactly while the question is open."""
         state = replay(a_journal(*self.PASSED, *then))
 
@@ -190,7 +190,7 @@ class TestARun:
         assert kinds.index(DeadlineSet) < kinds.index(OutageBegan)
         assert not stage.records(DeadlinePassed)
 
-    def test_turns_back_where_the_plan_says_so(self, tmp_path):
+    def test_rolls_back_if_the_plan_says_so(self, tmp_path):
         """Without stable traffic at the deadline the run rolls back to the state before."""
         stage = Stage(tmp_path, decisions=decided(BackOut.ROLLBACK))
 
@@ -219,7 +219,7 @@ class TestARun:
         assert state.status is RunStatus.CUT_OVER
 
     @pytest.mark.parametrize("looks", [0, 90])
-    def test_whoever_is_asked_may_roll_back(self, tmp_path, looks):
+    def test_the_operator_may_answer_roll_back(self, tmp_path, looks):
         """The run continues until the answer, and then rolls back as after any abort."""
         stage = Stage(tmp_path, decisions=decided(BackOut.ASK))
         boss = Boss(stage.world, DeadlineChoice.ROLL_BACK, after=looks)
@@ -249,7 +249,7 @@ class TestARun:
         assert lefts[0] <= 5 * MINUTE
         assert sorted(lefts, reverse=True) == lefts
 
-    def test_whoever_is_asked_may_go_on_and_is_not_asked_again(self, tmp_path):
+    def test_the_operator_may_answer_go_on_and_is_not_asked_again(self, tmp_path):
         """The journal has who decided to continue; the run becomes stable when it can."""
         stage = Stage(tmp_path, decisions=decided(BackOut.ASK))
         boss = Boss(stage.world, DeadlineChoice.GO_ON, after=5, wakes=600)
@@ -298,7 +298,7 @@ class TestARun:
         assert first.asked[0] == second.asked[0]
         assert len(stage.records(DeadlinePassed)) == 1
 
-    def test_a_plan_that_rolls_back_asks_nobody(self, tmp_path):
+    def test_a_plan_that_rolls_back_does_not_ask(self, tmp_path):
         """The deadline was already decided."""
         stage = Stage(tmp_path, decisions=decided(BackOut.ROLLBACK))
         boss = Boss(stage.world, DeadlineChoice.GO_ON)

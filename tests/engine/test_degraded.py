@@ -69,7 +69,7 @@ def _state(stage: Stage) -> RunState:
 
 
 class TestARun:
-    def test_offers_it_once_tunnels_are_all_that_is_lacking_and_goes_on_waiting(self, stage):
+    def test_offers_it_once_only_tunnels_are_missing_and_keeps_waiting(self, stage):
         """Without the operator's acceptance the outage lasts until the step's limit."""
         with pytest.raises(DidNotSettleError, match="DEGRADED"):
             stage.forward(operator=OneTunnel(stage.world))
@@ -119,7 +119,7 @@ class TestARun:
 
         assert stage.records(Acceptable) == []
 
-    def test_takes_the_offer_back_when_the_second_tunnel_comes(self, stage):
+    def test_withdraws_the_offer_when_the_second_tunnel_comes(self, stage):
         """An offer that is no longer valid cannot be accepted."""
 
         def mend(entry: Entry) -> None:

@@ -81,7 +81,7 @@ def test_taken_over_it_is_found_migrated_and_finalized_to_the_same_end(migrated:
 
 
 @pytest.mark.no_cover
-def test_no_rollback_takes_the_new_side_away_from_what_is_deleted(migrated: Stage) -> None:
+def test_no_rollback_removes_the_new_side_after_deletions(migrated: Stage) -> None:
     """Without its journal a rollback does not know of finalize, and reads AWS to see what is left.
 
     With every old connection deleted it stops while traffic flows; with one of several deleted, it

@@ -74,7 +74,7 @@ def test_drift_is_written_down_and_refused(tmp_path):
     assert stage.state.status is not RunStatus.CUTTING_OVER
 
 
-def test_a_failed_trial_of_the_way_back_holds(tmp_path):
+def test_a_failed_rollback_test_holds(tmp_path):
     """The result of testing the rollback is evaluated before step 7."""
     stage = Stage(tmp_path)
     failed = RollbackTrial(holds=False, text="may not attach vgw-old")
@@ -126,7 +126,7 @@ class PausedWhileItWaits(Lookout):
             self._stage.letters.append(CONTINUE)
 
 
-def test_what_forbids_going_on_after_a_rest_is_told_as_such(tmp_path):
+def test_an_error_after_a_pause_keeps_its_cause(tmp_path):
     """An error of the preconditions after a pause at the gates keeps its own cause."""
     sts = Fault("sts:GetCallerIdentity", FaultKind.UNAVAILABLE, nth=3, times=0)
     stage = Stage(tmp_path, faults=Faults([sts]))
@@ -139,7 +139,7 @@ def test_what_forbids_going_on_after_a_rest_is_told_as_such(tmp_path):
     assert any("paused by" in wait for wait in stage.lookout.waits_seen)
 
 
-def test_what_would_close_a_gate_is_looked_at_for_one_delay_and_told(tmp_path):
+def test_a_failing_gate_is_observed_for_one_delay_with_its_reason(tmp_path):
     """A describe may lag: the wait for another observation has its reason and limit."""
     stage = Stage(tmp_path)
     with pytest.raises(HeldError):
@@ -234,7 +234,7 @@ class TestPassedAgain:
             stage.forward()
         assert stage.state.traffic is Traffic.OLD
 
-    def test_after_it_was_taken_back(self, tmp_path):
+    def test_after_it_was_rolled_back(self, tmp_path):
         """A second outage needs an open window as well."""
         stage = in_the_window(tmp_path)
         stage.forward()
@@ -260,7 +260,7 @@ def test_an_outage_meets_no_gate(tmp_path):
     assert len(stage.records(GatesSeen)) == 1
 
 
-def test_without_a_journal_a_cutover_goes_on_whatever_the_hour(tmp_path):
+def test_without_a_journal_a_cutover_resumes_at_any_time(tmp_path):
     """With a lost journal only gates that avoid more harm are evaluated, without STS."""
     stage = in_the_window(
         tmp_path, faults=Faults([Fault("DetachVpnGateway", FaultKind.KILL_BEFORE)])

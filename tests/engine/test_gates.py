@@ -136,12 +136,12 @@ def test_drift_closes_the_first_gate():
     )
 
 
-def test_the_devices_need_somebodys_word():
+def test_the_devices_need_a_confirmation():
     """Without the confirmation of step 5 the device configuration is unknown."""
     assert asked(Gate.DEVICES, said=journal_facts()).call is GateVerdict.FAIL
 
 
-def test_a_trial_of_the_way_back_counts():
+def test_a_rollback_test_counts():
     """A test of the rollback decides; without one, the gate says that it was not tested."""
     assert "rollback not tested" in asked(Gate.WAY_BACK).observed
     assert asked(Gate.WAY_BACK, proof=RollbackTrial(True, "may attach")).observed.endswith(
@@ -166,7 +166,7 @@ class TestWindow:
             (minutes(180), GateVerdict.FAIL, "ended 2026-03-01 15:00Z"),
         ],
     )
-    def test_a_cutover_begins_only_where_its_way_back_fits(self, after, call, observed):
+    def test_a_cutover_starts_only_if_its_rollback_fits(self, after, call, observed):
         """Outside the window, and where a rollback would no longer fit, the gate fails."""
         seen = asked(Gate.WINDOW, plan=plan_with(window=NIGHT), later=after)
 
@@ -276,7 +276,7 @@ class TestApprovals:
             ((an_approval(expires=NOON), an_approval()), GateVerdict.PASS, "bob"),
         ],
     )
-    def test_four_eyes_want_somebody_else(self, approvals, call, text):
+    def test_four_eyes_require_another_person(self, approvals, call, text):
         """Only a valid approval of the same plan by another person counts."""
         plan = plan_with(approvals=Approvals(four_eyes=True))
 
@@ -296,7 +296,7 @@ class TestApprovals:
             is GateVerdict.PASS
         )
 
-    def test_a_session_name_makes_nobody_another_person(self):
+    def test_a_session_name_does_not_make_another_person(self):
         """With an assumed role the session name is free: the login names have to differ as well."""
         plan = plan_with(approvals=Approvals(four_eyes=True))
         me = an_identity(arn=a_session("admin", "ann"))
@@ -337,7 +337,7 @@ class TestOldTunnels:
             "vpn-old has 1 UP, 2 when planned",
         )
 
-    def test_every_old_connection_is_told(self):
+    def test_every_old_connection_is_in_the_observation(self):
         """With several connections, the observation has each of them."""
         two = (a_connection(), a_connection("vpn-b", customer_gateway="cgw-2", up=1))
         plan = msgspec.structs.replace(PLAN, before=a_survey(connections=two))
@@ -385,7 +385,7 @@ class TestCredentials:
     @pytest.mark.parametrize(
         ("until", "call"), [(minutes(40), GateVerdict.FAIL), (minutes(41), GateVerdict.PASS)]
     )
-    def test_without_a_window_outlast_the_way_back(self, until, call):
+    def test_without_a_window_outlast_the_rollback(self, until, call):
         """Without a window they have to last for a cutover and a rollback."""
         held = Credentials(Renewal.BY_A_PERSON, NOON + until)
 
@@ -415,7 +415,7 @@ class TestOwnPath:
         assert seen.call is GateVerdict.FAIL
         assert "10.0.3.4" in seen.observed
 
-    def test_a_host_in_the_vpc_behind_a_default_route_to_the_gateway_is_cut_off(self):
+    def test_a_host_in_the_vpc_with_a_default_route_to_the_gateway_fails(self):
         """A host in the VPC whose default route is the gateway would lose AWS as well."""
         before = a_survey(route_tables=(a_table(BOTH, static={"0.0.0.0/0": OLD}),))
         inside = (NetworkPath("STS", ("198.51.100.7",), "10.0.3.4"),)
@@ -435,7 +435,7 @@ class TestOwnPath:
 
 
 class TestOtherRounds:
-    def test_a_cutover_under_way_is_not_stopped_for_people_or_the_hour(self):
+    def test_a_resumed_cutover_needs_no_people_and_no_window(self):
         """With traffic down only gates that avoid more harm are evaluated."""
         plan = plan_with(window=NIGHT, approvals=Approvals(required=1))
 
@@ -443,7 +443,7 @@ class TestOtherRounds:
 
         assert all(each.call is GateVerdict.PASS for each in seen)
 
-    def test_what_another_look_cannot_change_is_not_looked_at_twice(self):
+    def test_only_gates_on_aws_state_are_observed_again(self):
         """Only gates that AWS may show with a delay are observed again."""
         seen = observable_gates(StepInput(PLAN, FORWARD, a_snapshot(), journal_facts()))
 

@@ -97,7 +97,7 @@ def stage(tmp_path):
 
 class TestPause:
     @pytest.mark.parametrize("when", [*map(begins, range(1, 7)), settles(6), is_a(BaselineTaken)])
-    def test_rests_before_the_cutover_and_then_goes_on_to_the_end(self, stage, when):
+    def test_pauses_before_the_cutover_and_then_finishes(self, stage, when):
         """A pause at any point before step 7 prevents the outage until continue."""
         second = Second(stage, when, PAUSE, says(stage, CONTINUE))
 
@@ -129,7 +129,7 @@ class TestPause:
         first, last = stage.records(BaselineTaken)
         assert last.taken - first.taken >= timedelta(minutes=5)
 
-    def test_drift_during_a_rest_stops_the_run_when_it_goes_on(self, stage):
+    def test_drift_during_a_pause_stops_the_run_after_it(self, stage):
         """Continue reports immediately that a route table was changed during the pause."""
 
         def meddle() -> None:
@@ -185,7 +185,7 @@ class TestPause:
         assert held.value.advice.startswith("vpnmigrate continue mig-")
         assert len(stage.calls) == before
 
-    def test_rollback_goes_over_a_pause(self, stage):
+    def test_a_rollback_ignores_a_pause(self, stage):
         """A rollback is not held by a pause of the migration."""
         self.test_a_signal_ends_the_rest(stage)
         stage.signal.reason = None
@@ -223,7 +223,7 @@ class TestAbort:
         with pytest.raises(HeldError, match="aborted by bob"):
             stage.forward(lookout=Second(stage, begins(3), PAUSE, says(stage, ABORT)))
 
-    def test_an_aborted_run_is_not_applied_until_somebody_takes_it_back(self, stage):
+    def test_an_aborted_run_is_not_applied_before_continue(self, stage):
         """Apply is held and names who aborted; continue lifts the order."""
         with pytest.raises(HeldError):
             stage.forward(lookout=Second(stage, begins(3), ABORT))
@@ -235,7 +235,7 @@ class TestAbort:
         assert stage.forward().status is RunStatus.CUT_OVER
 
     @pytest.mark.parametrize("when", [*map(settles, (7, 8, 9)), is_a(OutageBegan)])
-    def test_in_the_cutover_the_run_turns_back(self, stage, when):
+    def test_in_the_cutover_the_run_rolls_back(self, stage, when):
         """The old gateway is attached, the new side is kept, and the message has who aborted."""
         with pytest.raises(RolledBackError, match=r"aborted by bob.*has been rolled back"):
             stage.forward(lookout=Second(stage, when, ABORT))
@@ -249,7 +249,7 @@ class TestAbort:
         )
         assert not [r for r in stage.records(Held) if "step" in r.why]
 
-    def test_with_traffic_on_the_new_side_the_run_turns_back_too(self, tmp_path):
+    def test_with_traffic_on_the_new_side_the_run_rolls_back_too(self, tmp_path):
         """While step 10 waits for the old tunnels, an abort still rolls back."""
         stage = Stage(tmp_path, decisions=Decisions(old_tunnels=OldTunnels.DISABLE))
 
@@ -258,7 +258,7 @@ class TestAbort:
 
         assert stage.state.traffic is Traffic.OLD
 
-    def test_an_order_that_waits_for_a_process_is_heeded_before_anything_is_done(self, stage):
+    def test_a_waiting_order_is_applied_before_anything_is_done(self, stage):
         """An order left in the inbox of a dead run holds the process that resumes it."""
         stage.letters.append(ABORT)
 

@@ -26,7 +26,7 @@ def staged_until(stage: Stage, step: int) -> None:
         stage.run(lambda runner: runner.apply(until=step))
 
 
-def test_after_an_act_it_looks_at_once_and_then_with_patience(tmp_path):
+def test_after_a_change_it_observes_quickly_and_then_slowly(tmp_path):
     """The effect of a change may show in a second; otherwise it takes longer."""
     stage = Stage(tmp_path)
     staged_until(stage, 3)
@@ -53,7 +53,7 @@ def test_what_aws_puts_off_is_no_act(tmp_path):
     assert not any("last try" in why for why in stage.lookout.waits_seen if "pending" in why)
 
 
-def test_in_the_outage_it_looks_every_second(tmp_path):
+def test_in_the_outage_it_observes_every_second(tmp_path):
     """During the outage the interval is shorter than ten seconds."""
     stage = Stage(tmp_path)
     stage.forward()
@@ -79,7 +79,7 @@ def test_a_limit_is_over_when_it_is_reached(tmp_path):
     assert looks(before)[-1] == before
 
 
-def test_every_look_of_the_cutover_is_shown(tmp_path):
+def test_every_observation_of_the_cutover_is_shown(tmp_path):
     """A screen has a view to draw from step 7 on."""
     stage = Stage(tmp_path)
     staged_until(stage, 6)

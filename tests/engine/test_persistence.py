@@ -48,7 +48,7 @@ def test_everything_that_may_pass_is_tried_again(error):
 
 
 @pytest.mark.parametrize("error", [InterruptedRunError("SIGTERM"), TakenOverError("by bob")])
-def test_what_a_person_has_done_on_purpose_is_respected(error):
+def test_a_stop_or_take_over_ends_the_retries(error):
     """After a stop or a take-over an operator is present, so there is no retry."""
     assert not may_pass(error)
 
@@ -62,7 +62,7 @@ def test_pauses_grow_and_stay_short_while_traffic_is_down():
     assert down == [30 * SECOND, 60 * SECOND, 120 * SECOND, 120 * SECOND]
 
 
-def test_it_goes_on_for_a_weekend():
+def test_it_retries_for_a_weekend():
     """Retries continue for more than a day, and end after three."""
     assert timedelta(days=1) < PERSISTENCE
     assert not is_exhausted(NOON, NOON + PERSISTENCE - SECOND)

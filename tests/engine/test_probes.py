@@ -138,7 +138,7 @@ class TestProber:
             "differs from what it was when this probe was started"
         )
 
-    def test_what_hangs_is_lost_and_holds_up_nobody(self, run):
+    def test_a_hanging_command_is_a_loss_and_delays_no_other(self, run):
         """A command that does not end in time is killed, and counted as a loss."""
         endless = f"{sys.executable} -c 'import time; time.sleep(600)'"
         prober = Prober(SteadyClock(), run, {})
@@ -148,7 +148,7 @@ class TestProber:
         prober.end()
         assert stats.works is False
 
-    def test_counting_goes_on_where_an_earlier_process_stopped(self, run):
+    def test_counts_continue_those_of_an_earlier_process(self, run):
         """A resumed run adds to the losses in its journal."""
         answers = iter([True])
         prober = Prober(SteadyClock(), run, {}, attempt=lambda _: next(answers, True))
@@ -158,7 +158,7 @@ class TestProber:
 
         assert (stats.sent >= 61, stats.lost, stats.last_loss) == (True, 12, NOON + SECOND)
 
-    def test_a_way_back_in_the_same_process_is_probed_too(self, run):
+    def test_a_rollback_in_the_same_process_is_probed_too(self, run):
         """Started again after its end, it sends again, and continues the given counts."""
         prober = Prober(SteadyClock(), run, {}, attempt=lambda _: True)
         prober.begin([ProbeStats("10.1.0.5:22")])
@@ -262,7 +262,7 @@ class TestInARun:
         assert stage.state.outage_open
         assert not any(self.DEAD in why for why in stage.lookout.waits_seen)
 
-    def test_the_way_back_asks_for_no_probe(self, tmp_path):
+    def test_a_rollback_requires_no_probe(self, tmp_path):
         """A rollback does not wait for a target that is down; it only reports it."""
         stage = self.stage(tmp_path)
         stage.forward(probes=Scripted(stage), lookout=ProbeRepairer())
@@ -274,7 +274,7 @@ class TestInARun:
         assert stage.state.status is RunStatus.ROLLED_BACK
         assert stage.state.probes[self.PROBE].works is False
 
-    def test_each_way_keeps_its_own_counts(self, tmp_path):
+    def test_each_direction_keeps_its_own_counts(self, tmp_path):
         """After a rollback the report has both directions, also after clean-up and finalize."""
         stage = self.stage(tmp_path)
         forward = stage.forward(probes=Scripted(stage), lookout=ProbeRepairer())

@@ -283,7 +283,7 @@ class TestWayBack:
         assert run.may_retry(UNHEARD, change)
         assert run.state_reader.forgone
 
-    def test_a_claim_that_came_off_begins_its_patience_afresh(self):
+    def test_a_removed_claim_starts_its_limit_again(self):
         """An answer of AWS in between starts the four delays again."""
         run = Bearing(Direction.ROLLBACK)
         change = RemoveClaim(OLD, "ann@desk/1")
@@ -308,7 +308,7 @@ class TestWayBack:
         assert not run.may_retry(Refused("UnauthorizedOperation", "you may not"))
         assert not run.state_reader.forgone
 
-    def test_on_the_way_there_the_claim_is_no_trifle(self):
+    def test_a_migration_needs_its_claim(self):
         """A migration does not continue without the claim tag."""
         run = Bearing()
 

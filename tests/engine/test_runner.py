@@ -170,7 +170,7 @@ class TestForward:
         assert heard
         assert all(written >= number for (_, written), number in zip(heard, sent, strict=True))
 
-    def test_the_outage_is_measured_from_the_first_call_to_green(self, stage):
+    def test_the_outage_is_measured_from_the_first_call_to_stable_traffic(self, stage):
         """The outage lasts from step 7's first change to the first observation with traffic."""
         stage.forward()
 
@@ -227,7 +227,7 @@ class TestHolds:
         assert str(resume_command(stage.state, MIGRATION, ())) == f"vpnmigrate apply {MIGRATION}"
         assert stage.state.attempt == 1
 
-    def test_who_goes_on_without_staging_is_not_held_to_it(self, stage):
+    def test_apply_without_until_runs_to_the_end(self, stage):
         """The last command counts: apply without --until runs to the end."""
         with pytest.raises(HeldError):
             stage.run(lambda runner: runner.apply(until=6), operator=Nobody())
@@ -247,7 +247,7 @@ class TestHolds:
             DirectionTaken(Direction.FORWARD, 1, keep_new=False, until=until) for until in (2, 3)
         ]
 
-    def test_a_device_task_holds_the_run_when_nobody_is_there(self, stage):
+    def test_a_device_task_holds_the_run_without_an_operator(self, stage):
         """Without an operator step 5 holds, and the advice is the command that resumes."""
         with pytest.raises(HeldError, match="step 5 needs a person") as held:
             stage.forward(operator=Nobody())
@@ -255,7 +255,7 @@ class TestHolds:
         assert "vpnmigrate done" in held.value.advice
         assert isinstance(stage.entries[-1].record, Held)
 
-    def test_a_word_left_meanwhile_is_taken_before_anyone_is_asked_again(self, stage):
+    def test_a_waiting_confirmation_is_read_before_the_question(self, stage):
         """A confirmation given while the run was held finishes its step without a question."""
         with pytest.raises(HeldError):
             stage.forward(operator=Nobody())
@@ -267,7 +267,7 @@ class TestHolds:
 
         assert stage.calls.count("AskOperator") == asked
 
-    def test_nobody_is_sent_away_while_traffic_is_down(self, tmp_path):
+    def test_a_run_is_not_held_while_traffic_is_down(self, tmp_path):
         """In the outage the run observes tunnels even without an operator at the prompt."""
         stage = Stage(tmp_path, decisions=Decisions(waits=Waits(tunnels=timedelta(minutes=5))))
         with pytest.raises(HeldError):
@@ -346,7 +346,7 @@ class TestAdmission:
         assert stage.state.traffic is Traffic.OLD
         assert not any(isinstance(c, DisablePropagation) for c in stage.intended)
 
-    def test_somebody_elses_claim_is_respected(self, stage):
+    def test_a_foreign_claim_is_respected(self, stage):
         """A claim on the old gateway stops the second operator and names the first."""
         stage.do(
             "CreateTags", Resources=[OLD], Tags=[{"Key": "vpnmigrate:claim", "Value": "bob@lab"}]
@@ -564,7 +564,7 @@ class TestFaults:
         stage.faults = None
         assert stage.forward().status is RunStatus.CUT_OVER
 
-    def test_unreadable_looks_are_survived(self, tmp_path):
+    def test_failed_observations_are_retried(self, tmp_path):
         """Failed reads in the outage are retried; the run continues when they succeed."""
         stage = Stage(
             tmp_path,
@@ -617,7 +617,7 @@ class TestBackOut:
         assert stage.differences() == ()
         assert stage.new_gateway
 
-    def test_what_others_took_away_is_told_with_the_way_back(self, tmp_path):
+    def test_an_external_change_is_reported_with_the_rollback(self, tmp_path):
         """An automatic rollback does not report that all is as before if it is not."""
         stage = Stage(
             tmp_path,
@@ -681,7 +681,7 @@ class TestWithoutJournal:
         assert ended.earlier
 
     @pytest.mark.parametrize("boundary", [2, 6, 7, 8, 9, 10])
-    def test_a_dead_laptops_run_is_taken_over_and_rolled_back(self, tmp_path, boundary):
+    def test_a_lost_run_is_taken_over_and_rolled_back(self, tmp_path, boundary):
         """Plan and tags are enough to roll back."""
         stage = Stage(tmp_path)
         with pytest.raises(HeldError):
@@ -736,7 +736,7 @@ class TestVariants:
             f for f in b.__struct_fields__ if getattr(b, f) != getattr(Behaviour(), f)
         ),
     )
-    def test_whatever_aws_does_both_ways_end_right(self, tmp_path, behaviour):
+    def test_with_any_behaviour_both_directions_end_right(self, tmp_path, behaviour):
         """Cases 33, 44, 46, 48, 63: with any EC2 behaviour, apply and rollback end as required."""
         tables = (
             a_table(BOTH, propagates=OLD, learned=["10.1.0.0/16"], static={"192.168.0.0/16": OLD}),
@@ -771,7 +771,7 @@ class TestVariants:
         attached = [c for c in stage.intended if isinstance(c, AttachVpnGateway)]
         assert [c.vpc == VPC for c in attached] == [False, True]
 
-    def test_old_tunnels_left_on_need_nobody_on_the_way_back(self, tmp_path):
+    def test_a_rollback_to_enabled_old_tunnels_needs_no_person(self, tmp_path):
         """With the old tunnels left enabled a rollback needs no person."""
         stage = Stage(tmp_path, decisions=Decisions(old_tunnels=OldTunnels.LEAVE))
         stage.forward()

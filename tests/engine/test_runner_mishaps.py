@@ -106,7 +106,7 @@ class TestHolding:
 
         assert stage.records(OutageBegan) == []
 
-    def test_a_person_who_takes_long_with_old_tunnels_is_no_failure(self, tmp_path):
+    def test_slow_work_on_old_tunnels_is_no_failure(self, tmp_path):
         """While traffic flows, old tunnels that are not disabled in time only hold the run."""
 
         class Slow(DeviceEngineer):
@@ -144,7 +144,7 @@ class TestFalseEnds:
 
         assert (late.value.step, late.value.outage) == (10, False)
 
-    def test_a_gateway_that_others_took_off_ends_the_step_in_the_outage(self, stage):
+    def test_an_external_detach_ends_the_step_in_the_outage(self, stage):
         """A gateway taken away in the cutover stops the run, stuck, with the call to make."""
         held_after(stage, 8)
         stage.do("DetachVpnGateway", VpnGatewayId=stage.new_gateway, VpcId=VPC)
@@ -167,7 +167,7 @@ class TestFalseEnds:
 
         assert stage.forward().status is RunStatus.CUT_OVER
 
-    def test_a_call_that_was_answered_prefix_was_not_unheard_all_the_time(self, tmp_path):
+    def test_an_answer_in_between_restarts_the_limit(self, tmp_path):
         """Two lost calls with fifteen minutes of refusals between them do not end a run."""
         create = "CreateVpnConnection"
         busy = ("VpnConnectionLimitExceeded", "maximum number of mutating objects")
@@ -220,7 +220,7 @@ class TestPutOff:
 
 
 class TestOtherHandsAndResuming:
-    def test_a_resumed_cutover_is_not_stopped_by_another_hand(self, stage):
+    def test_a_resumed_cutover_is_not_stopped_by_external_changes(self, stage):
         """The resumed run names external changes since step 7, and becomes stable."""
         held_after(stage, 9)
         stage.do("DeleteRoute", RouteTableId=BOTH, DestinationCidrBlock="192.168.0.0/16")
@@ -230,14 +230,14 @@ class TestOtherHandsAndResuming:
 
         assert state.status is RunStatus.CUT_OVER
 
-    def test_a_test_that_takes_its_time_is_not_taken_for_another_hand(self, tmp_path):
+    def test_a_slow_test_is_not_an_external_change(self, tmp_path):
         """Deleting the test VPC is the run's own change, even after a long test."""
         stage = Stage(tmp_path, decisions=Decisions(test_vpc=TestVpc("172.31.0.0/24")))
         engineer = DeviceEngineer(stage.world, reaction=timedelta(minutes=30))
 
         assert stage.forward(operator=engineer).status is RunStatus.CUT_OVER
 
-    def test_a_gateway_put_back_by_a_rollback_leaves_no_outage_open(self, tmp_path):
+    def test_a_gateway_attached_by_a_rollback_leaves_no_outage_open(self, tmp_path):
         """A rollback that has to re-attach the old gateway checks that traffic flows."""
         stage = Stage(tmp_path, behaviour=Behaviour(reattach_restores_propagation=True))
         held_after(stage, 6)
@@ -318,7 +318,7 @@ class TestOtherHandsAndResuming:
         assert (state.status, state.lost) == (RunStatus.ROLLED_BACK, ())
         assert stage.differences() == ()
 
-    def test_a_table_that_others_made_take_up_routes_is_named_when_it_goes_off(self, tmp_path):
+    def test_external_propagation_is_named_when_it_is_disabled(self, tmp_path):
         """A rollback disables external propagation of the leaving gateway, and names it."""
         spare = a_table("rtb-spare")
         stage = Stage(tmp_path, a_survey(route_tables=(*ordinary_tables(), spare)))
@@ -369,7 +369,7 @@ class TestTwins:
         assert stage.observe().state(stranger) == "available"
         assert any(stranger in line for line in state.other_hands)
 
-    def test_a_copied_tag_does_not_change_which_gateway_a_rollback_takes_off(self, stage):
+    def test_a_copied_tag_does_not_change_which_gateway_is_detached(self, stage):
         """A resource in the journal is the run's own, even if others have its tags."""
         stage.forward()
         new = stage.new_gateway
@@ -478,7 +478,7 @@ class TestNothingToGoBackTo:
         assert any("vpn-a" in line for line in state.lost)
 
 
-def test_a_turn_back_that_is_turned_again_prepares_nothing_anew(stage):
+def test_a_migration_after_an_unfinished_rollback_prepares_nothing_again(stage):
     """Once the cutover has started steps 2 to 6 are not repeated, even in another attempt."""
     held_after(stage, 8)
     stage.faults = Faults([Fault("DetachVpnGateway", FaultKind.KILL_BEFORE)])
@@ -586,7 +586,7 @@ class TestWithoutJournal:
 
         assert all(b.propagated.get(MAIN) for b in stage.records(BaselineTaken))
 
-    def test_nobody_is_sent_away_while_traffic_may_be_down(self, tmp_path):
+    def test_a_run_is_not_held_while_traffic_may_be_down(self, tmp_path):
         """A take-over in the outage observes tunnels without an operator at the prompt."""
         stage = Stage(tmp_path, decisions=Decisions(waits=Waits(tunnels=timedelta(minutes=5))))
         held_after(stage, 9)
@@ -603,7 +603,7 @@ class TestWithoutJournal:
 
 class TestClaims:
     @pytest.mark.parametrize("kind", [FaultKind.DENIED, FaultKind.THROTTLE])
-    def test_a_way_back_does_not_fail_for_want_of_a_tag(self, stage, kind):
+    def test_a_rollback_does_not_fail_without_its_claim_tag(self, stage, kind):
         """A claim that cannot be placed is recorded, and the rollback continues without it."""
         stage.forward()
         stage.faults = Faults([Fault("CreateTags", kind, times=0)])
@@ -612,7 +612,7 @@ class TestClaims:
 
         assert state.status is RunStatus.ROLLED_BACK
 
-    def test_nor_for_want_of_taking_it_off(self, stage):
+    def test_nor_if_its_claim_tag_cannot_be_removed(self, stage):
         """A claim that cannot be removed is recorded, and the rollback finishes."""
         stage.forward()
         stage.faults = Faults([Fault("DeleteTags", FaultKind.DENIED, times=0)])
@@ -622,7 +622,7 @@ class TestClaims:
         assert state.status is RunStatus.ROLLED_BACK
         assert any("AWS did not release the lock" in note for note in state.notes)
 
-    def test_one_that_was_placed_unheard_is_taken_off(self, stage):
+    def test_a_claim_set_by_a_lost_answer_is_removed(self, stage):
         """A claim whose placing failed may exist, so it is removed at the end."""
         stage.faults = Faults([Fault("CreateTags", FaultKind.KILL_BEFORE)])
         with pytest.raises(Killed):
@@ -637,7 +637,7 @@ class TestClaims:
 
 
 class TestNextCommand:
-    def test_an_interrupted_rollback_says_how_to_go_on_back(self, stage):
+    def test_an_interrupted_rollback_advises_rollback(self, stage):
         """The command to paste after an interruption resumes in the same direction."""
         stage.forward()
         stage.signal.reason = "interrupted by the operator"

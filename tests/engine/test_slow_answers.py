@@ -97,7 +97,7 @@ def stage(tmp_path: Path) -> Stage:
 
 class TestAnAbort:
     @pytest.mark.parametrize("step", [7, 8, 9, 10])
-    def test_in_the_outage_turns_back_while_the_call_is_in_flight(
+    def test_in_the_outage_rolls_back_while_the_call_is_in_flight(
         self, stage: Stage, step: int
     ) -> None:
         """An abort in the outage ends the wait for any call, however slow its answer."""
@@ -140,7 +140,7 @@ class TestAnAbort:
 
         assert stage.state.traffic is Traffic.OLD
 
-    def test_that_is_heeded_already_leaves_no_call_of_the_way_back(self, stage: Stage) -> None:
+    def test_already_applied_ends_no_wait_of_the_rollback(self, stage: Stage) -> None:
         """A rollback waits for all its calls, although the abort is still in force."""
         stage.letters.append(ABORT)
         with pytest.raises(HeldError):
@@ -152,7 +152,7 @@ class TestAnAbort:
         assert calls.left == []
         assert not [n for n in stage.records(Noted) if "could not be checked" in n.what]
 
-    def test_turns_round_without_asking_aws_first(self, stage: Stage) -> None:
+    def test_rolls_back_without_reading_aws_first(self, stage: Stage) -> None:
         """An outage does not wait for STS, nor for the claims that step 1 checks."""
         asked: list[str] = []
 
@@ -178,7 +178,7 @@ class TestAnAbort:
         assert asked == []
 
 
-def test_a_signal_stops_the_run_while_a_look_is_in_flight(stage: Stage) -> None:
+def test_a_signal_stops_the_run_during_an_observation(stage: Stage) -> None:
     """Before and in the outage, everything done so far is in the journal."""
     calls = slow_calls(stage, timedelta(hours=2), when=lambda now: now.step == 8)
 
@@ -191,7 +191,7 @@ def test_a_signal_stops_the_run_while_a_look_is_in_flight(stage: Stage) -> None:
         stage.forward(calls=calls)
 
 
-def test_a_pause_before_the_cutover_is_heeded_while_a_look_is_in_flight(stage: Stage) -> None:
+def test_a_pause_before_the_cutover_is_applied_during_an_observation(stage: Stage) -> None:
     """The wait for the observation ends, the run pauses, and then continues."""
     calls = slow_calls(stage, timedelta(minutes=5), when=lambda now: now.step == 3)
     calls.on_beat = says_once(stage, Paused("bob", "desk"))
@@ -203,7 +203,7 @@ def test_a_pause_before_the_cutover_is_heeded_while_a_look_is_in_flight(stage: S
     assert "paused by bob" in calls.left[0][2]
 
 
-def test_a_word_is_taken_up_while_a_look_is_in_flight(stage: Stage) -> None:
+def test_a_confirmation_is_read_during_an_observation(stage: Stage) -> None:
     """The observation is waited for, because there is no new order."""
     calls = slow_calls(stage, timedelta(seconds=30), when=lambda now: now.step == 8)
     heard: list[bool] = []
@@ -221,7 +221,7 @@ def test_a_word_is_taken_up_while_a_look_is_in_flight(stage: Stage) -> None:
     assert calls.left == []
 
 
-def test_the_back_out_deadline_is_heeded_while_a_look_is_in_flight(tmp_path: Path) -> None:
+def test_the_back_out_deadline_is_applied_during_an_observation(tmp_path: Path) -> None:
     """If the plan says so, the run rolls back at its deadline, and not hours later."""
     window = Window(NOON - timedelta(hours=1), NOON + timedelta(hours=3), "a night")
     stage = Stage(tmp_path, decisions=Decisions(window=window, back_out=BackOut.ROLLBACK))
@@ -245,7 +245,7 @@ def test_the_back_out_deadline_is_heeded_while_a_look_is_in_flight(tmp_path: Pat
     assert stage.state.traffic is Traffic.OLD
 
 
-def test_a_run_that_waits_for_answers_is_not_said_to_stand_still(tmp_path: Path) -> None:
+def test_a_run_that_waits_for_answers_is_not_suspended(tmp_path: Path) -> None:
     """A slow call is no suspension, because the run is attended to."""
     stage = Stage(tmp_path, decisions=Decisions(waits=Waits(tunnels=timedelta(days=1))))
     calls = slow_calls(stage, AWAY + timedelta(minutes=1), when=lambda now: now.step == 10)
@@ -273,7 +273,7 @@ def test_a_name_that_does_not_resolve_keeps_the_cutover_from_beginning(stage: St
     assert stage.state.traffic is Traffic.OLD
 
 
-def test_whoever_watches_reads_that_aws_is_slow(stage: Stage) -> None:
+def test_slow_answers_are_reported(stage: Stage) -> None:
     """It is reported once a second, once a call takes longer than usual."""
     calls = slow_calls(stage, timedelta(seconds=20), when=lambda now: now.step == 2)
     calls.beat = BEAT / 4

@@ -91,7 +91,7 @@ def detached_and_answered(stage: Stage) -> Callable[[Entry], bool]:
     return when
 
 
-def test_a_night_asleep_in_the_swap_uses_up_none_of_its_limit(tmp_path: Path) -> None:
+def test_a_suspension_in_the_swap_uses_none_of_its_limit(tmp_path: Path) -> None:
     """The gateway detached during the suspension; then the run attaches the new one."""
     stage = Stage(tmp_path)
 
@@ -104,7 +104,7 @@ def test_a_night_asleep_in_the_swap_uses_up_none_of_its_limit(tmp_path: Path) ->
     assert days == ["2026-03-01"] * 2
 
 
-def test_a_call_that_was_written_down_before_a_night_is_not_sent_after_it(tmp_path: Path) -> None:
+def test_a_call_intended_before_a_suspension_is_not_sent_after_it(tmp_path: Path) -> None:
     """After a suspension between intent and call, the run observes again first."""
     stage = Stage(tmp_path)
 
@@ -117,7 +117,7 @@ def test_a_call_that_was_written_down_before_a_night_is_not_sent_after_it(tmp_pa
 
 
 @pytest.mark.parametrize("kind", [BaselineTaken, Intended])
-def test_a_cutover_does_not_begin_on_gates_of_the_night_before(
+def test_a_cutover_does_not_start_on_gates_from_before_a_suspension(
     tmp_path: Path, kind: type[BaselineTaken | Intended]
 ) -> None:
     """Suspended between the gates and the start of the outage, the run holds and asks again.
@@ -139,7 +139,9 @@ def test_a_cutover_does_not_begin_on_gates_of_the_night_before(
     assert stage.forward().status is RunStatus.CUT_OVER
 
 
-def test_a_cutover_does_not_begin_after_a_night_in_its_first_look(tmp_path: Path) -> None:
+def test_a_cutover_does_not_start_after_a_suspension_in_its_first_observation(
+    tmp_path: Path,
+) -> None:
     """A reading from before the night is not used: the run holds, and passes the gates again."""
     stage = Stage(tmp_path)
     stage.faults = sleeper = SleepsInAnObservation(stage)
@@ -154,7 +156,7 @@ def test_a_cutover_does_not_begin_after_a_night_in_its_first_look(tmp_path: Path
 
 
 @pytest.mark.parametrize("step", [2, 3, 8, 10])
-def test_a_night_asleep_between_two_looks_uses_up_no_limit(tmp_path: Path, step: int) -> None:
+def test_a_suspension_between_two_observations_uses_no_limit(tmp_path: Path, step: int) -> None:
     """A suspension is detected anywhere, also while the run reports what it waits for."""
     stage = Stage(tmp_path)
     nap = Nap(stage, step)
@@ -166,7 +168,7 @@ def test_a_night_asleep_between_two_looks_uses_up_no_limit(tmp_path: Path, step:
     assert any("was suspended from" in note for note in state.notes)
 
 
-def test_a_run_that_works_is_not_said_to_have_slept(tmp_path: Path) -> None:
+def test_an_active_run_is_not_reported_as_suspended(tmp_path: Path) -> None:
     """Waiting for AWS and for people is no suspension."""
     stage = Stage(tmp_path)
 

@@ -125,7 +125,7 @@ def _said(error: VpnMigrateError | None) -> str:
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize(("call", "boundary", "letter"), [c for c in cells() if c[2] != "-"])
-def test_other_hands_meet_the_stated_verdict(call, boundary, letter, boundaries, ends):
+def test_external_changes_have_the_stated_verdict(call, boundary, letter, boundaries, ends):
     """The run refuses, stops, or continues, and names the external change.
 
     It claims nothing wrong about traffic, and if the change has no effect, the end is the same as
@@ -168,6 +168,6 @@ def test_what_cannot_be_done_there_cannot_be_done_in_the_sandbox(
         CHANGES[call](stage)
 
 
-def test_every_deed_has_a_row():
+def test_every_external_change_has_a_row():
     """The table and the changes have the same names."""
     assert {call for call, _, _ in cells()} == set(CHANGES)

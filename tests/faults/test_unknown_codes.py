@@ -90,7 +90,7 @@ def test_it_stops_a_run_while_traffic_flows(leg, operation, played):
 
 
 @pytest.mark.parametrize("operation", READS)
-def test_a_look_that_is_refused_is_repeated_in_the_outage(operation, played):
+def test_a_refused_observation_is_retried_in_the_outage(operation, played):
     """An unknown code for a describe call does not end a run that has interrupted traffic."""
     ending = refuse(played["outage"], operation, 30, nth=6)
 
@@ -98,7 +98,7 @@ def test_a_look_that_is_refused_is_repeated_in_the_outage(operation, played):
 
 
 @pytest.mark.parametrize("operation", READS)
-def test_a_look_that_is_refused_ends_a_run_before_the_outage(operation, played):
+def test_a_refused_observation_ends_a_run_before_the_outage(operation, played):
     """While traffic flows the error is reported immediately."""
     ending = refuse(played["prepare"], operation, FOR_EVER, nth=6)
 

@@ -162,7 +162,7 @@ def test_a_newer_format_is_told_apart_from_damage() -> None:
 
 
 def test_an_older_format_is_refused_by_name() -> None:
-    """A journal of format 1 is not called damaged: the advice is to use the version that wrote it."""
+    """A journal of format 1 is not called damaged: the advice is to use its version."""
     older = rewritten(1, v=1).splitlines(keepends=True)[0]
 
     with pytest.raises(JournalError, match="format 1, which this version does not read") as caught:

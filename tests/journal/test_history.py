@@ -80,7 +80,7 @@ class TestCalls:
         assert made_by(entries) == {GATEWAY_ROLE: "vgw-2"}
 
     def test_what_was_made_without_an_answer_is_known_by_what_was_done_with_it(self):
-        """After a lost answer the id is known from later changes: connections, and their archive."""
+        """After a lost answer the id is known from later changes to the resource."""
         entries = a_journal(
             Intended(1, 2, CREATE),
             Answered(1, InDoubt("no answer")),
@@ -117,7 +117,7 @@ class TestOutages:
         assert (down.since, down.lasted, down.over) == (BEGAN, entries[-1].at - BEGAN, False)
 
     def test_one_that_aws_refused_to_begin_was_none(self):
-        """If every interrupting call was refused there is no outage, and a later outage is not hidden."""
+        """If every interrupting call was refused there is no outage; a later one is listed."""
         stop = DisablePropagation(TABLE, OLD)
         entries = a_journal(
             BaselineTaken(BEGAN, {}, {}),
@@ -167,7 +167,7 @@ class TestJourneys:
         assert kept[9] == ({"EnablePropagation": 1, "ReplaceRoute": 1}, {})
 
     def test_each_way_is_measured_against_its_own_plan(self):
-        """A rollback is compared with the planned rollback; an interrupted direction is not finished."""
+        """A rollback is compared with the planned one; an interrupted direction is not finished."""
         entries = a_journal(
             Intended(1, 8, DETACH),
             DirectionTaken(Direction.ROLLBACK, 1),

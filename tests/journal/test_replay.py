@@ -159,7 +159,7 @@ class TestStatus:
         assert state.puzzles == ()
 
     def test_what_does_not_add_up_is_named_and_replayed_on(self) -> None:
-        """An invalid transition is listed as inconsistent, makes traffic unknown, and does not fail."""
+        """An invalid transition is listed and makes traffic unknown, but does not fail."""
         story = Story().migrated().finalized().opened().set_out(attempt=2).begun(1)
 
         state = replay(story.entries)
@@ -352,7 +352,7 @@ class TestIntents:
         assert state.seen == ({STOP.fact} if isinstance(outcome, Performed) else frozenset())
 
     def test_what_was_verified_holds_while_the_old_side_is_deleted(self) -> None:
-        """Finalize does not affect traffic, so it stays verified; a rollback must verify it again."""
+        """Finalize keeps verified traffic; a rollback must verify traffic again."""
         since = replay(Story().migrated().entries).journal_facts.verified
         finalizing, back = (
             replay(Story().migrated().opened().set_out(direction).entries).journal_facts.verified

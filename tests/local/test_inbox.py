@@ -104,7 +104,7 @@ def done(clock: VirtualClock, step: int) -> DoneMessage:
     return DoneMessage(at=clock.now(), who="bob", host="desk", step=step)
 
 
-def spoken(journal: FileJournal) -> list[Confirmation]:
+def confirmations(journal: FileJournal) -> list[Confirmation]:
     """Return the confirmations in a journal, in order."""
     return [e.record.word for e in journal.entries if isinstance(e.record, OperatorConfirmed)]
 
@@ -117,7 +117,7 @@ def notes(journal: FileJournal) -> list[str]:
 def test_a_word_is_written_down_and_forgotten(
     journal: FileJournal, inbox: Inbox, clock: VirtualClock, run: Run
 ) -> None:
-    """``done STEP`` becomes a durable confirmation with its operator, and its message is removed."""
+    """``done STEP`` becomes a durable confirmation with its operator; the message is removed."""
     inbox.post(done(clock, 5))
 
     journal.fold_inbox()
@@ -137,7 +137,7 @@ def test_words_are_taken_in_the_order_they_were_said(
 
     journal.fold_inbox()
 
-    assert spoken(journal) == [
+    assert confirmations(journal) == [
         Confirmation.TEST_PASSED,
         Confirmation.DEVICES_CONFIGURED,
         Confirmation.NEW_TUNNELS_ENABLED,
@@ -148,22 +148,22 @@ def test_an_order_is_written_down_once(
     journal: FileJournal, inbox: Inbox, clock: VirtualClock, run: Run
 ) -> None:
     """A pause becomes durable with its operator and message id, and is not a confirmation."""
-    letter = inbox.post(PauseMessage(at=clock.now(), who="bob", host="desk"))
+    message_id = inbox.post(PauseMessage(at=clock.now(), who="bob", host="desk"))
 
     journal.fold_inbox()
     journal.fold_inbox()
 
-    assert read_journal(run).entries[-1].record == Paused("bob", "desk", letter)
+    assert read_journal(run).entries[-1].record == Paused("bob", "desk", message_id)
     assert list(run.inbox.iterdir()) == []
-    assert spoken(journal) == []
+    assert confirmations(journal) == []
 
 
 def test_an_order_taken_up_before_a_crash_is_not_taken_up_again(
     journal: FileJournal, inbox: Inbox, clock: VirtualClock, run: Run
 ) -> None:
     """After a crash between journalling and removal, the message is not journalled again."""
-    letter = inbox.post(PauseMessage(at=clock.now(), who="bob", host="desk"))
-    journal.write(Paused("bob", "desk", letter), Continued("bob", "desk"))
+    message_id = inbox.post(PauseMessage(at=clock.now(), who="bob", host="desk"))
+    journal.write(Paused("bob", "desk", message_id), Continued("bob", "desk"))
 
     journal.fold_inbox()
 
@@ -179,7 +179,7 @@ def test_an_acceptance_is_answered_once(
         at=clock.now(), who="bob", host="desk", degraded=("vpn-new",), reason="it will do"
     )
     inbox.post(few)
-    (message,) = (letter.path for letter in inbox.messages())
+    (message,) = (message_id.path for message_id in inbox.messages())
     text = message.read_bytes()
     journal.fold_inbox()
     answered = journal.entries
@@ -196,13 +196,13 @@ def test_an_order_that_makes_no_sense_is_declined_with_the_reason(
     journal: FileJournal, inbox: Inbox, clock: VirtualClock
 ) -> None:
     """A declined order is answered with the reason."""
-    letter = inbox.post(ContinueMessage(at=clock.now(), who="bob", host="desk"))
+    message_id = inbox.post(ContinueMessage(at=clock.now(), who="bob", host="desk"))
 
     journal.fold_inbox()
 
     why = "it is neither paused nor aborted"
     assert journal.entries[-1].record == OrderDeclined(
-        OrderVerb.CONTINUE, why, "bob", "desk", letter
+        OrderVerb.CONTINUE, why, "bob", "desk", message_id
     )
 
 
@@ -215,14 +215,16 @@ def test_who_confirms_in_the_last_second_is_not_turned_back(
     if confirmed:
         inbox.post(ConfirmMessage(at=clock.now(), who="bob", host="desk"))
     clock.sleep(timedelta(seconds=1))
-    letter = inbox.post(AbortMessage(at=clock.now(), who="dog", host="desk", unless_confirmed=True))
+    message_id = inbox.post(
+        AbortMessage(at=clock.now(), who="dog", host="desk", unless_confirmed=True)
+    )
 
     journal.fold_inbox()
 
     state = replay(journal.entries)
     why = CONFIRMED_AFTER_ALL
-    declined = OrderDeclined(OrderVerb.ABORT, why, "dog", "desk", letter)
-    asked = AbortAsked("dog", "desk", letter)
+    declined = OrderDeclined(OrderVerb.ABORT, why, "dog", "desk", message_id)
+    asked = AbortAsked("dog", "desk", message_id)
     assert (state.order is None, state.armed is None) == (confirmed, confirmed)
     assert journal.entries[-1].record == (declined if confirmed else asked)
 
@@ -253,7 +255,7 @@ def test_a_message_that_outlived_a_crash_is_taken_once(
 
     journal.fold_inbox()
 
-    assert spoken(journal) == [Confirmation.NEW_TUNNELS_ENABLED]
+    assert confirmations(journal) == [Confirmation.NEW_TUNNELS_ENABLED]
     assert list(run.inbox.iterdir()) == []
 
 
@@ -267,13 +269,13 @@ def test_a_word_answers_what_was_asked_when_it_was_said(
     journal.write(StepBegun(10, "Switch"), TrafficVerified(clock.now()))
 
     journal.fold_inbox()
-    early = spoken(journal)
+    early = confirmations(journal)
     clock.sleep(MINUTE)
     inbox.post(done(clock, 10))
     journal.fold_inbox()
 
     assert early == [Confirmation.NEW_TUNNELS_ENABLED]
-    assert spoken(journal)[1:] == [Confirmation.OLD_TUNNELS_DISABLED]
+    assert confirmations(journal)[1:] == [Confirmation.OLD_TUNNELS_DISABLED]
 
 
 @pytest.mark.parametrize(
@@ -297,7 +299,7 @@ def test_a_word_that_nobody_asked_for_is_set_aside(
 
     journal.fold_inbox()
 
-    assert spoken(journal) == []
+    assert confirmations(journal) == []
     assert f"reported step {step} as done, but no task of it was open" in notes(journal)[0]
     assert [path.suffix for path in run.inbox.iterdir()] == [".rejected"]
 
@@ -313,7 +315,7 @@ def test_a_word_for_an_earlier_direction_is_set_aside(
 
     journal.fold_inbox()
 
-    assert spoken(journal) == []
+    assert confirmations(journal) == []
     assert len(notes(journal)) == 1
 
 
@@ -340,7 +342,7 @@ def test_a_malformed_message_is_moved_aside_and_noted(
     journal.fold_inbox()
 
     assert len(notes(journal)) == 1
-    assert spoken(journal) == [Confirmation.DEVICES_CONFIGURED]
+    assert confirmations(journal) == [Confirmation.DEVICES_CONFIGURED]
     assert [path.name for path in run.inbox.iterdir()] == [broken.name + ".rejected"]
     assert (run.inbox / (broken.name + ".rejected")).read_bytes() == text
 
@@ -401,7 +403,7 @@ def test_a_message_that_cannot_be_removed_is_heard_once(
     for _ in range(3):
         journal.fold_inbox()
 
-    assert spoken(journal) == [Confirmation.DEVICES_CONFIGURED]
+    assert confirmations(journal) == [Confirmation.DEVICES_CONFIGURED]
     assert any("cannot be set aside" in note for note in found)
     assert notes(journal) == found
 
@@ -414,7 +416,7 @@ def test_many_terminals_at_once_lose_no_word(run: Run, journal: FileJournal) -> 
     kinds = (PauseMessage, ContinueMessage, AbortMessage)
     moment = journal.entries[-1].at
 
-    def speak(terminal: int) -> list[str]:
+    def send(terminal: int) -> list[str]:
         return [
             Inbox(run).post(
                 kinds[(terminal + n) % len(kinds)](at=moment + n * MINUTE, who="bob", host="desk")
@@ -423,12 +425,12 @@ def test_many_terminals_at_once_lose_no_word(run: Run, journal: FileJournal) -> 
         ]
 
     with ThreadPoolExecutor(8) as pool:
-        talk = [pool.submit(speak, terminal) for terminal in range(8)]
+        talk = [pool.submit(send, terminal) for terminal in range(8)]
         while not all(each.done() for each in talk):
             journal.fold_inbox()
     journal.fold_inbox()
 
-    said = sorted(letter for each in talk for letter in each.result())
+    said = sorted(message_id for each in talk for message_id in each.result())
     heard = [getattr(entry.record, "message", None) for entry in read_journal(run).entries]
     assert sorted(filter(None, heard)) == said
     assert list(run.inbox.iterdir()) == []

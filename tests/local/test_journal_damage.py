@@ -103,7 +103,7 @@ class TestTheMark:
         lines = written.journal.read_bytes().splitlines(keepends=True)
         written.journal.write_bytes(b"".join(lines[:-1]))
 
-        with pytest.raises(JournalDamagedError, match="the last line is cut off") as caught:
+        with pytest.raises(JournalDamagedError, match="the last line is missing") as caught:
             opening()
 
         assert f"--take-over {written.holder}" in caught.value.advice
@@ -121,7 +121,7 @@ class TestTheMark:
         text = written.journal.read_bytes()
         written.journal.write_bytes(text.replace(b'"two"', b'"six"'))
 
-        with pytest.raises(JournalDamagedError, match="not the line that was acknowledged"):
+        with pytest.raises(JournalDamagedError, match="is not the acknowledged line"):
             read_journal(written)
 
     def test_a_journal_without_a_mark_is_read(self, written: Run, opening: Opening) -> None:
@@ -159,7 +159,7 @@ class TestTheMark:
     def test_a_mark_that_cannot_be_written_ends_the_writing(
         self, run: Run, opening: Opening
     ) -> None:
-        """If the mark cannot be written, the write fails: a line that cannot be proved does not count."""
+        """If the mark cannot be written, the write fails: an unproved line does not count."""
 
         class Unmarkable(SystemDisk):
             def overwrite(self, handle: int, text: bytes) -> None:

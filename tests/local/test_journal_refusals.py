@@ -91,7 +91,7 @@ def test_another_last_line_than_the_acknowledged_one_is_told():
     ids=["format", "record"],
 )
 def test_what_a_newer_program_wrote_is_told(lines, number, why):
-    """A journal of a later version is not damaged: the message names the line, the advice the version."""
+    """A journal of a later version is reported with line and version, not as damaged."""
     error = refused(lines)
 
     assert not isinstance(error, JournalDamagedError)

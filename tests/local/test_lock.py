@@ -92,14 +92,14 @@ def start(run: Run) -> Iterator[Start]:
         yield start_
 
 
-def tell(process: subprocess.Popen[str], order: str) -> None:
+def send(process: subprocess.Popen[str], order: str) -> None:
     """Send *order* to a process."""
     assert process.stdin is not None
     process.stdin.write(order + "\n")
     process.stdin.flush()
 
 
-def hear(process: subprocess.Popen[str]) -> str:
+def reply(process: subprocess.Popen[str]) -> str:
     """Return the next line that a process prints."""
     assert process.stdout is not None
     return process.stdout.readline().strip()
@@ -178,7 +178,7 @@ class TestHolding:
         lock = acquire_lock(run, clock, ALICE)
         run.owner.unlink()
 
-        with pytest.raises(LockedError, match="just begun") as caught:
+        with pytest.raises(LockedError, match="just locked") as caught:
             acquire_lock(run, clock, BOB)
 
         assert "again" in caught.value.advice
@@ -246,8 +246,8 @@ class TestLooking:
     def test_a_dead_owner_is_not(self, run: Run, start: Start) -> None:
         """A killed process is not at work, although its file still names it."""
         other = start()
-        tell(other, "one")
-        assert hear(other) == "written"
+        send(other, "one")
+        assert reply(other) == "written"
         other.kill()
         other.wait()
 
@@ -307,19 +307,19 @@ class TestRealProcesses:
     def test_a_second_process_is_refused(self, run: Run, start: Start) -> None:
         """While one process has the run, another one is refused and writes nothing."""
         first = start()
-        tell(first, "one")
-        assert hear(first) == "written"
+        send(first, "one")
+        assert reply(first) == "written"
 
         second = start()
 
-        assert hear(second).startswith(f"LockedError run {run.id} is locked by dave")
+        assert reply(second).startswith(f"LockedError run {run.id} is locked by dave")
         assert [e.record for e in read_journal(run).entries] == [Noted("one")]
 
     def test_a_killed_process_leaves_the_run_to_the_next(self, run: Run, start: Start) -> None:
         """A dead owner is displaced without --take-over."""
         first = start()
-        tell(first, "one")
-        assert hear(first) == "written"
+        send(first, "one")
+        assert reply(first) == "written"
         first.kill()
         first.wait()
 
@@ -333,8 +333,8 @@ class TestRealProcesses:
     def test_a_stopped_process_cannot_write_after_a_take_over(self, run: Run, start: Start) -> None:
         """A holder that resumes after a take-over journals nothing more."""
         first = start()
-        tell(first, "one")
-        assert hear(first) == "written"
+        send(first, "one")
+        assert reply(first) == "written"
         first.send_signal(signal.SIGSTOP)
         os.waitpid(first.pid, os.WUNTRACED)
         me, clock = this_process("alice", "laptop"), SteadyClock()
@@ -344,15 +344,15 @@ class TestRealProcesses:
         lock: RunLock = acquire_lock(run, clock, me, take_over=f"dave@laptop/{first.pid}")
         journal = FileJournal.open(run, clock, lock)
         journal.write(Noted("in its place"))
-        tell(first, "late")
+        send(first, "late")
         first.send_signal(signal.SIGCONT)
-        said = hear(first)
+        said = reply(first)
         journal.write(Noted("still here"))
 
         assert said.startswith(f"TakenOverError run {run.id} was taken over")
         assert f"by alice on laptop, process {os.getpid()}, since" in said
         if Path("/proc/self/stat").exists():
-            assert "it is stopped" in caught.value.message
+            assert "it is suspended" in caught.value.message
         assert [e.record for e in read_journal(run).entries] == [
             Noted("one"),
             Noted("in its place"),

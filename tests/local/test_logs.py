@@ -158,7 +158,7 @@ def test_other_values_pass_unchanged() -> None:
 
 
 def test_a_lost_terminal_does_not_stop_the_file(run: Run, clock: VirtualClock) -> None:
-    """If the terminal is lost in the cutover, the log continues in the file, and so does the run."""
+    """If the terminal is lost in the cutover, the log continues in the file, and the run too."""
     entry: Entry = Story().opened().entries[0]
     with log_of(run, LogTo.BOTH, clock, LostTerminal()) as log:
         log.on_entry(entry)

@@ -100,7 +100,7 @@ class TestAppending:
         """A pipe is refused even with a reader: a log is written to a file only."""
         reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
         try:
-            with pytest.raises(OSError, match="no regular file"):
+            with pytest.raises(OSError, match="not a regular file"):
                 open_to_append(pipe)
         finally:
             os.close(reader)
@@ -183,7 +183,7 @@ class TestOutput:
         link = tmp_path / "link"
         link.symlink_to("target")
 
-        with pytest.raises(OSError, match=f"name {tmp_path / 'target'} itself"):
+        with pytest.raises(OSError, match=f"its target {tmp_path / 'target'} instead"):
             write_output(link, b"after")
         assert link.is_symlink()
         assert (tmp_path / "target").read_text() == "before"
@@ -198,7 +198,7 @@ class TestOutput:
 
     def test_a_folder_is_refused(self, tmp_path):
         """A folder is not replaced."""
-        with pytest.raises(OSError, match="no file"):
+        with pytest.raises(OSError, match="not a file"):
             write_output(tmp_path, b"x")
 
     @pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])

@@ -88,7 +88,7 @@ def test_no_fingerprint_leads_out_of_the_folder(tmp_path):
     """A forged fingerprint cannot name another file."""
     plan = msgspec.structs.replace(PLAN, fingerprint="../../etc/passwd")
 
-    with pytest.raises(MalformedFileError, match="no fingerprint"):
+    with pytest.raises(MalformedFileError, match="is not a fingerprint"):
         Rehearsals(tmp_path).of(plan)
 
 
@@ -96,6 +96,6 @@ def test_a_disk_that_refuses_is_told(tmp_path):
     """A result that cannot be written is an error."""
     (tmp_path / "rehearsals").write_text("in the way")
 
-    with pytest.raises(VpnMigrateError, match="cannot be kept") as caught:
+    with pytest.raises(VpnMigrateError, match="cannot be written") as caught:
         Rehearsals(tmp_path).keep(msgspec.structs.replace(RESULT, cutover=timedelta(0)))
     assert "--run-dir" in caught.value.advice

@@ -92,7 +92,7 @@ def test_what_cannot_be_run_is_no_exception(run):
     ],
 )
 def test_what_the_plan_does_not_know_is_not_run(program, why, run):
-    """A program without a pinned content, or with a relative name from a forged plan, is not run."""
+    """A program with unpinned content, or a relative name from a forged plan, is not run."""
     ended = run_bounded([program], b"", PATIENT, run, {**PROGRAMS, "./here": "0" * 64})
 
     assert ended.exit is None

@@ -136,7 +136,7 @@ class TestKnownFromAnswers:
 
 class TestForeign:
     def test_a_confirmed_effect_that_is_gone_is_another_hand(self):
-        """A confirmed change that a reading, not stale, no longer shows was undone outside this run."""
+        """A confirmed change that a fresh reading does not show was undone outside this run."""
         intents = [detach(minutes_ago=10, performed=True)]
 
         assert externally_changed(mask_stale(a_snapshot(old="attached"), intents), intents) == {
@@ -144,7 +144,7 @@ class TestForeign:
         }
 
     def test_an_effect_in_doubt_that_is_not_there_simply_did_not_happen(self):
-        """A call with a lost answer and no effect is repeated, and not called an external change."""
+        """A call with a lost answer and no effect is repeated; it is not an external change."""
         intents = [detach(minutes_ago=10)]
 
         assert (

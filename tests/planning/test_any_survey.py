@@ -1,4 +1,4 @@
-"""Planning never fails in an unplanned way: any survey gives a plan or a refusal with a name."""
+"""Planning never fails unexpectedly: any survey gives a plan or an error with advice."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.drift import configuration, differences
 from vpnmigrate.planning.planner import fingerprint, plan_from
 
-# Their lines are measured by the tests that say what each is for.
+# Coverage of these modules is measured by their own tests.
 pytestmark = pytest.mark.no_cover
 
 some = settings(max_examples=50)
-"""Enough: every kind of table and connection comes up in fewer."""
+"""Number of examples; fewer already include every kind of table and connection."""
 
 NETWORKS = ("0.0.0.0/0", "10.1.0.0/16", "10.1.2.0/24", "2001:db8::/32", "::/0")
 TARGETS = (OLD, "local", "igw-1", "vgw-strange")
@@ -78,7 +78,7 @@ def _by_destination(found: list[RouteRecord]) -> tuple[RouteRecord, ...]:
 
 
 def tables() -> st.SearchStrategy[tuple[RouteTableRecord, ...]]:
-    """Draw the route tables of the VPC, each with an id of its own."""
+    """Draw the route tables of the VPC, each with its own id."""
     table = st.builds(
         RouteTableRecord,
         id=st.sampled_from(("rtb-1", "rtb-2", "rtb-3", "rtb-4")),
@@ -105,7 +105,7 @@ def tables() -> st.SearchStrategy[tuple[RouteTableRecord, ...]]:
 
 
 def connections() -> st.SearchStrategy[tuple[ConnectionRecord, ...]]:
-    """Draw connections, each with an id of its own."""
+    """Draw connections, each with its own id."""
     one = st.builds(
         ConnectionRecord,
         id=st.sampled_from(("vpn-1", "vpn-2", "vpn-3")),
@@ -167,7 +167,7 @@ def surveys(draw: st.DrawFn) -> Survey:
 
 
 def healthy_connections() -> st.SearchStrategy[tuple[ConnectionRecord, ...]]:
-    """Draw connections that can be migrated, with a device each, static or BGP, up or down."""
+    """Draw connections that can be migrated, each with a device, static or BGP, up or down."""
 
     def numbered(count: int) -> st.SearchStrategy[tuple[ConnectionRecord, ...]]:
         return st.tuples(*(_healthy(number) for number in range(1, count + 1)))
@@ -229,7 +229,7 @@ def _planned(survey: Survey, chosen: Decisions) -> Plan | VpnMigrateError:
 @some
 @given(surveys(), decisions)
 def test_any_survey_gives_a_plan_or_a_named_refusal(survey: Survey, chosen: Decisions) -> None:
-    """Whatever an account looks like, the answer is a plan or a finding with its fix."""
+    """For any account the result is a plan or a finding with its fix."""
     answer = _planned(survey, chosen)
 
     if isinstance(answer, VpnMigrateError):
@@ -241,7 +241,7 @@ def test_any_survey_gives_a_plan_or_a_named_refusal(survey: Survey, chosen: Deci
 @some
 @given(healthy_surveys, healthy_decisions)
 def test_a_plan_swaps_once_and_moves_every_route(survey: Survey, chosen: Decisions) -> None:
-    """A plan detaches the old gateway once, and re-points exactly the routes that a person made."""
+    """A plan detaches the old gateway once, and changes exactly its static routes."""
     plan = _planned(survey, chosen)
 
     assert isinstance(plan, Plan)
@@ -257,7 +257,7 @@ def test_a_plan_swaps_once_and_moves_every_route(survey: Survey, chosen: Decisio
 @some
 @given(healthy_surveys, healthy_decisions)
 def test_the_end_names_the_old_gateway_nowhere(survey: Survey, chosen: Decisions) -> None:
-    """After step 10 nothing of the VPC's routing names the old gateway any more."""
+    """After step 10 no routing of the VPC names the old gateway."""
     plan = _planned(survey, chosen)
 
     assert isinstance(plan, Plan)
@@ -276,5 +276,5 @@ def test_a_survey_does_not_drift_from_itself(survey: Survey) -> None:
 @some
 @given(surveys(), surveys())
 def test_drift_is_seen_from_both_sides(one: Survey, other: Survey) -> None:
-    """What differs one way differs the other way, in as many fields."""
+    """The number of differences is the same in both directions."""
     assert len(differences(one, other)) == len(differences(other, one))

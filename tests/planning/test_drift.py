@@ -1,4 +1,4 @@
-"""What counts as configuration, and how its change is told."""
+"""What counts as configuration, and how a change is described."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ BEFORE = a_survey()
     ],
 )
 def test_what_changes_by_itself_is_no_drift(now: Survey) -> None:
-    """Telemetry, claims, neighbours, quotas and what is already deleted are not configuration."""
+    """Telemetry, claims, other gateways, quotas and deleted resources are not configuration."""
     assert differences(BEFORE, now) == ()
 
 
 def test_propagated_routes_and_route_states_are_no_drift() -> None:
-    """Routes that come and go with the tunnels are not configuration."""
+    """Routes that depend on the tunnels are not configuration."""
     before = a_survey(route_tables=(a_table(propagates=OLD, learned=["10.1.0.0/16"]),))
     now = a_survey(route_tables=(a_table(propagates=OLD, learned=["10.2.0.0/16"]),))
     alive = a_survey(route_tables=(a_table(static={"10.0.0.0/8": OLD}),))
@@ -76,7 +76,7 @@ def test_propagated_routes_and_route_states_are_no_drift() -> None:
 
 
 def test_association_ids_are_no_drift() -> None:
-    """An association that was made anew ties the same two, whatever its id is now."""
+    """A new association of the same two resources is no difference, although its id is new."""
     old, new = (
         msgspec.structs.replace(
             a_table(), associations=(AssociationRecord(id_, subnet="subnet-1"),)
@@ -88,7 +88,7 @@ def test_association_ids_are_no_drift() -> None:
 
 
 def test_a_route_is_told_with_both_targets() -> None:
-    """A re-pointed route is told in one sentence with table, destination, then and now."""
+    """A changed route is one sentence with table, destination, old and new target."""
     before = a_survey(route_tables=(a_table("rtb-1", static={"10.0.0.0/8": OLD}),))
     now = a_survey(route_tables=(a_table("rtb-1", static={"10.0.0.0/8": "igw-b"}),))
 
@@ -176,14 +176,14 @@ def test_a_static_prefix_that_is_leaving_has_gone() -> None:
 
 
 def test_a_lost_attachment_is_told() -> None:
-    """A gateway that somebody detached is told of, though its VPC can no longer be read from it."""
+    """A detached gateway is a difference, although its VPC can no longer be read from it."""
     found = differences(BEFORE, a_survey(gateway=a_gateway(attachment="detached")))
 
     assert "vgw-old: attachment vpc-1 (attached) is gone" in found
 
 
 def test_routes_of_other_services_are_no_configuration() -> None:
-    """A route that a route server advertises is not a person's doing."""
+    """A route that a route server advertises is not configuration."""
     table = msgspec.structs.replace(
         a_table("rtb-1"), routes=(RouteRecord("10.9.0.0/16", "eni-1", "Advertisement"),)
     )

@@ -1,4 +1,4 @@
-"""Ownership: a tag proves nothing, so a hostile tagger never makes a run touch what is not its."""
+"""Ownership: tags prove nothing, so a hostile tagger cannot make a run change other resources."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ CREATE_VPN = CreateVpnConnection(
 
 
 def with_strangers(customer_gateway: str = "cgw-1") -> Survey:
-    """Build a world with a second gateway and a connection on it, there before the plan."""
+    """Return a world with a second gateway and a connection on it, from before the plan."""
     return a_survey(
         customer_gateways=(a_customer_gateway(), a_customer_gateway("cgw-2")),
         vpcs=(*a_survey().vpcs, VpcRecord(FOREIGN, cidrs=("10.77.0.0/16",))),
@@ -99,7 +99,7 @@ def with_strangers(customer_gateway: str = "cgw-1") -> Survey:
 
 
 def tag(stage: Stage, resource: str, role: str) -> None:
-    """Be somebody who may call CreateTags and nothing else."""
+    """Set tags, as a person who may call CreateTags only."""
     tags = {**our_tags(role), Tag.CHANGE: "CHG1"}
     stage.do(
         "CreateTags",
@@ -122,7 +122,7 @@ def life(stage: Stage, resource: str) -> str:
 
 
 class Unasked(DeviceEngineer):
-    """Does what is to be done on devices, and answers no question."""
+    """Operator that does the device tasks and answers no question."""
 
     patient = False
 
@@ -131,13 +131,13 @@ class Unasked(DeviceEngineer):
 
 
 class TestHostileTags:
-    """A tagger between plan and run, by the commands of an attack."""
+    """Hostile tags set between plan and run."""
 
     @pytest.mark.parametrize("went_forward", [False, True])
     def test_the_old_connection_is_never_deleted_by_a_rollback(
         self, tmp_path: Path, *, went_forward: bool
     ) -> None:
-        """The run creates its own successor, and takes nothing else away again."""
+        """The run creates its own successor, and deletes nothing else."""
         stage = Stage(tmp_path)
         tag(stage, OLD_VPN, SUCCESSOR)
         if went_forward:
@@ -152,7 +152,7 @@ class TestHostileTags:
 
     @pytest.mark.parametrize("went_forward", [False, True])
     def test_the_old_gateway_stays_on_its_vpc(self, tmp_path: Path, *, went_forward: bool) -> None:
-        """A rollback before the cutover detaches nothing, and one after it brings traffic back."""
+        """A rollback before the cutover detaches nothing, and one after it restores traffic."""
         stage = Stage(tmp_path)
         tag(stage, OLD, GATEWAY_ROLE)
         if went_forward:
@@ -171,7 +171,7 @@ class TestHostileTags:
     def test_what_the_survey_saw_is_never_adopted(
         self, tmp_path: Path, customer_gateway: str, tagged: tuple[str, ...]
     ) -> None:
-        """The run makes its own, attaches its own, and deletes its own."""
+        """The run creates, attaches and deletes its own gateway."""
         stage = Stage(tmp_path, with_strangers(customer_gateway))
         for resource in tagged:
             tag(stage, resource, GATEWAY_ROLE if resource == SPARE else SUCCESSOR)
@@ -181,13 +181,13 @@ class TestHostileTags:
         assert stage.back().status is RunStatus.ROLLED_BACK
 
         assert (life(stage, SPARE), life(stage, SPARE_VPN)) == ("available", "available")
-        if SPARE in tagged:  # else the connection is on a gateway that no look has to do with
+        if SPARE in tagged:  # Otherwise the connection is on a gateway that no observation reads.
             for resource in tagged:
                 assert any(resource in line for line in stage.state.other_hands)
 
     @pytest.mark.parametrize("cidr", ["172.31.0.0/24", "10.77.0.0/16"])
     def test_a_foreign_vpc_is_never_a_test_vpc(self, tmp_path: Path, cidr: str) -> None:
-        """Not even one whose network is the plan's, as long as it was there before."""
+        """A VPC with the plan's network that existed before is not the run's."""
         vpcs = (*a_survey().vpcs, VpcRecord(FOREIGN, cidrs=(cidr,)))
         survey = replace(with_strangers(), vpcs=vpcs)
         stage = Stage(tmp_path, survey, decisions=Decisions(test_vpc=TestVpc("172.31.0.0/24")))
@@ -202,7 +202,7 @@ class TestHostileTags:
         assert any(FOREIGN in line for line in stage.state.other_hands)
 
     def test_without_a_journal_the_survey_still_counts(self, tmp_path: Path) -> None:
-        """The new side is gone, a foreign pair is tagged: it is neither asked about nor deleted."""
+        """The new side is deleted and another pair is tagged: it is not offered and not deleted."""
         stage = Stage(tmp_path, with_strangers())
         tag(stage, SPARE, GATEWAY_ROLE)
         tag(stage, SPARE_VPN, SUCCESSOR)
@@ -216,7 +216,7 @@ class TestHostileTags:
     def test_what_has_lost_its_tags_is_still_cleaned_up(
         self, tmp_path: Path, strip: tuple[str, ...] | None
     ) -> None:
-        """The journal knows the ids; what carries the tags instead is left."""
+        """The journal has the ids; other resources with the tags are not deleted."""
         stage = Stage(tmp_path, decisions=Decisions(test_vpc=TestVpc("172.31.0.0/24")))
         stage.forward()
         ours = set(stage.observe().ours.values())
@@ -229,7 +229,7 @@ class TestHostileTags:
         assert {life(stage, resource) for resource in ours} <= {"deleted", "gone"}
 
     def test_tags_of_ours_may_be_exchanged(self, tmp_path: Path) -> None:
-        """A gateway tagged as a connection and the other way round are what they were made as."""
+        """A gateway tagged as a connection, and the reverse, keep their roles from the journal."""
         stage = Stage(tmp_path)
         stage.forward()
         ours = dict(stage.observe().ours)
@@ -243,10 +243,10 @@ class TestHostileTags:
 
 
 class TestLostAnswers:
-    """An unanswered create call makes a resource the run's own, if it can have made it."""
+    """A resource that fits an unanswered create call belongs to the run."""
 
     def test_what_it_made_is_adopted_and_written_down(self, tmp_path: Path) -> None:
-        """From then on no tag counts any more."""
+        """After that tags do not matter."""
         stage = Stage(tmp_path, faults=Faults([Fault("CreateVpnGateway", FaultKind.LOST_ANSWER)]))
 
         assert stage.forward().status is RunStatus.CUT_OVER
@@ -256,7 +256,7 @@ class TestLostAnswers:
         assert stage.calls.count("CreateVpnGateway") == 1
 
     def test_a_gateway_of_before_is_not_taken_for_it(self, tmp_path: Path) -> None:
-        """Neither one of the survey nor one that was seen before the call was sent."""
+        """A resource of the survey, or one seen before the call, does not belong to the run."""
         stage = Stage(tmp_path, with_strangers())
         later = stage.do("CreateVpnGateway", Type="ipsec.1")["VpnGateway"]["VpnGatewayId"]  # type: ignore[index]
         stage.clock.sleep(timedelta(minutes=5))
@@ -274,7 +274,7 @@ class TestLostAnswers:
 
 
 class Stripper:
-    """Loses the answer to CreateVpnGateway, and takes the tags off what it made at once."""
+    """Fault that loses the answer to CreateVpnGateway and removes the tags of the new gateway."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -292,10 +292,10 @@ class Stripper:
 
 
 class TestUnansweredAndStripped:
-    """What a call without an answer made, and whose tags are gone before anybody saw them."""
+    """A gateway whose answer was lost and whose tags were removed before they were observed."""
 
     def stopped(self, tmp_path: Path) -> tuple[Stage, str]:
-        """Bring a run to where it has made such a gateway."""
+        """Return a stage whose run has created such a gateway."""
         stage = Stage(tmp_path)
         stage.faults = stripper = Stripper(stage)
         with pytest.raises(StepError, match="may have been created") as stopped:
@@ -306,7 +306,7 @@ class TestUnansweredAndStripped:
         return stage, stripper.made
 
     def test_a_person_gives_it_back_to_the_run(self, tmp_path: Path) -> None:
-        """Named, it is the run's as if the answer had come."""
+        """If adopted, it belongs to the run as if the answer had arrived."""
         stage, made = self.stopped(tmp_path)
 
         assert stage.forward(adopt=(made,)).status is RunStatus.CUT_OVER
@@ -314,7 +314,7 @@ class TestUnansweredAndStripped:
         assert life(stage, made) in {"deleted", "gone"}
 
     def test_a_person_disowns_it(self, tmp_path: Path) -> None:
-        """The run makes another one, and leaves this one for good."""
+        """If refused, the run creates another one and never deletes this one."""
         stage, made = self.stopped(tmp_path)
 
         assert stage.forward(adopt=("none",)).status is RunStatus.CUT_OVER
@@ -323,7 +323,7 @@ class TestUnansweredAndStripped:
         assert stage.state.lost == ()
 
     def test_a_rollback_leaves_and_names_it(self, tmp_path: Path) -> None:
-        """With the command that has it cleared away."""
+        """The message has the command that deletes it."""
         stage, made = self.stopped(tmp_path)
 
         [line] = stage.back().lost
@@ -335,10 +335,10 @@ class TestUnansweredAndStripped:
 
 
 class TestWithoutJournal:
-    """A person says by id what the run made."""
+    """A person names the run's resources by id."""
 
     def test_it_holds_where_nobody_can_be_asked(self, tmp_path: Path) -> None:
-        """The command that answers is printed, and works."""
+        """The command with the ids is printed, and works."""
         stage = Stage(tmp_path)
         stage.forward()
         gateway, vpn = (stage.observe().ours[role] for role in (GATEWAY_ROLE, SUCCESSOR))
@@ -354,7 +354,7 @@ class TestWithoutJournal:
         assert stage.observe().attachment(OLD, VPC) is Attachment.ATTACHED
 
     def test_what_is_disowned_is_left_alone(self, tmp_path: Path) -> None:
-        """A pair made after the plan that fits and is tagged stays, if a person says so."""
+        """A newer pair that fits and has the tags is not deleted if a person refuses it."""
         stage = Stage(tmp_path)
         gateway = stage.do("CreateVpnGateway", Type="ipsec.1")["VpnGateway"]["VpnGatewayId"]  # type: ignore[index]
         tag(stage, gateway, GATEWAY_ROLE)
@@ -368,7 +368,7 @@ class TestWithoutJournal:
 
     @pytest.mark.parametrize("named", [OLD, OLD_VPN, SPARE, "vgw-nowhere"])
     def test_what_cannot_be_the_runs_is_refused(self, tmp_path: Path, named: str) -> None:
-        """Whoever names the old gateway does not lose it."""
+        """Naming the old gateway does not delete it."""
         stage = Stage(tmp_path, with_strangers())
 
         with pytest.raises(RefusedError, match=named):
@@ -379,7 +379,7 @@ class TestWithoutJournal:
     def test_tags_that_were_taken_off_do_not_hide_the_gateway_on_the_vpc(
         self, tmp_path: Path
     ) -> None:
-        """Nobody can block a rollback by taking tags off: a person can name what has none."""
+        """Removing tags cannot block a rollback: a person can name resources without tags."""
         stage = Stage(tmp_path)
         stage.forward()
         gateway, vpn = (stage.observe().ours[role] for role in (GATEWAY_ROLE, SUCCESSOR))
@@ -397,7 +397,7 @@ class TestWithoutJournal:
 
 class TestEndOfARollback:
     def test_what_is_not_as_before_is_told(self, tmp_path: Path) -> None:
-        """Where others deleted the old connection, nobody is told that it is there again."""
+        """If the old connection was deleted, the rollback does not claim that it is restored."""
         stage = Stage(tmp_path)
         stage.do("DeleteVpnConnection", VpnConnectionId=OLD_VPN)
         stage.clock.sleep(timedelta(hours=1))
@@ -415,26 +415,26 @@ def intended(number: int, change: object, *present: str) -> Intended:
 
 
 class TestEvidence:
-    """What a journal proves."""
+    """Evidence in a journal."""
 
     def of(self, *records: Record) -> Evidence:
         return evidence_of(replay(entries(*records)), frozenset({"vgw-old", "vpn-old"}))
 
     def test_an_answer_proves(self) -> None:
-        """The id in the answer is the run's."""
+        """The id in the answer belongs to the run."""
         made = self.of(intended(1, CREATE_GATEWAY), Answered(1, Performed("r", made="vgw-1")))
 
         assert made == Evidence({GATEWAY_ROLE: frozenset({"vgw-1"})})
 
     @pytest.mark.parametrize("known", ["vgw-old", "vgw-there"])
     def test_but_not_that_of_what_was_there(self, known: str) -> None:
-        """EC2 may hand back what exists instead of creating anything."""
+        """EC2 may return an existing resource instead of creating one."""
         answer = Answered(1, Performed("r", made=known))
 
         assert self.of(intended(1, CREATE_GATEWAY, "vgw-there"), answer) == Evidence()
 
     def test_no_answer_is_a_doubt_until_something_is_known(self) -> None:
-        """What is found afterwards ends it, and so does a later answer."""
+        """A resource found later ends the doubt, and so does a later answer."""
         doubt = (intended(1, CREATE_GATEWAY, "vgw-x"), Answered(1, InDoubt("lost")))
 
         assert self.of(*doubt).doubts == (Doubt(CREATE_GATEWAY, frozenset({"vgw-x"})),)
@@ -443,7 +443,7 @@ class TestEvidence:
         assert self.of(*doubt, *later) == Evidence({GATEWAY_ROLE: frozenset({"vgw-2"})})
 
     def test_an_adoption_says_nothing_of_later_calls(self) -> None:
-        """A new attempt's call can be in doubt again."""
+        """The call of a new attempt can be in doubt again."""
         again = self.of(
             intended(1, CREATE_GATEWAY), Adopted(GATEWAY_ROLE, "vgw-1"), intended(2, CREATE_GATEWAY)
         )
@@ -451,7 +451,7 @@ class TestEvidence:
         assert [doubt.creation for doubt in again.doubts] == [CREATE_GATEWAY]
 
     def test_nothing_adopts_what_was_surveyed(self) -> None:
-        """Not even a record that says so."""
+        """A record that adopts a surveyed resource is ignored."""
         assert self.of(Adopted(GATEWAY_ROLE, "vgw-old")) == Evidence()
 
 
@@ -517,33 +517,33 @@ def with_options(connection: ConnectionRecord, options: TunnelOptions) -> Connec
 def test_what_a_call_creates_is_told_from_what_it_does_not(
     resource: GatewayRecord | ConnectionRecord, wanted: CreateVpnGateway, why: str
 ) -> None:
-    """Every property that the call sets and a describe tells is compared."""
+    """Every property that the call sets and a describe returns is compared."""
     found = unfit(resource, wanted)
 
     assert (why in found) if why else found == ""
 
 
 class TestOwnershipOf:
-    """The reading of a world by evidence."""
+    """Ownership in a reading, by evidence."""
 
     READING = Reading(NOON, gateways=(a_gateway(), NEW_GATEWAY), connections=(NEW_CONNECTION,))
     DOUBTS = Evidence(doubts=(Doubt(CREATE_GATEWAY), Doubt(CREATE_VPN)))
 
     def test_no_tag_fills_a_role(self) -> None:
-        """Without evidence nothing is the run's, and what looks like it is named."""
+        """Without evidence nothing belongs to the run, and resources with its tags are named."""
         owned = ownership_of(self.READING, a_plan(), Evidence())
 
         assert not owned.ours
         assert {stranger.id for stranger in owned.strangers} == {"vgw-new", "vpn-new"}
 
     def test_doubts_fill_roles_with_what_fits(self) -> None:
-        """What was found is to be adopted."""
+        """A found resource is listed for adoption."""
         owned = ownership_of(self.READING, a_plan(), self.DOUBTS)
 
         assert owned.ours == owned.found == {GATEWAY_ROLE: "vgw-new", SUCCESSOR: "vpn-new"}
 
     def test_two_that_fit_are_contested(self) -> None:
-        """Neither is adopted."""
+        """If two fit, neither is adopted."""
         twin = a_gateway("vgw-twin", on=None, asn=64512, tags=our_tags(GATEWAY_ROLE))
         reading = Reading(NOON, gateways=(NEW_GATEWAY, twin))
 
@@ -553,13 +553,13 @@ class TestOwnershipOf:
         assert not owned.found
 
     def test_what_was_seen_before_the_call_is_not_its_doing(self) -> None:
-        """However well it fits."""
+        """A surveyed resource is never the run's, even if it fits."""
         doubt = Evidence(doubts=(Doubt(CREATE_GATEWAY, frozenset({"vgw-new"})),))
 
         assert not ownership_of(self.READING, a_plan(), doubt).ours
 
     def test_what_lacks_its_tags_is_suspected(self) -> None:
-        """As long as nobody has said whose it is, and nothing is in its role."""
+        """A suspect is listed until a person decides, or its role has a resource."""
         bare = Reading(NOON, gateways=(a_gateway("vgw-new", on=None, asn=64512),))
         refused = Evidence(doubts=self.DOUBTS.doubts, refused=frozenset({"vgw-new"}))
         present = Evidence(doubts=(Doubt(CREATE_GATEWAY, frozenset({"vgw-new"})),))
@@ -570,13 +570,13 @@ class TestOwnershipOf:
         assert not ownership_of(self.READING, a_plan(), self.DOUBTS).suspects
 
     def test_newcomers_are_what_nobody_accounts_for(self) -> None:
-        """They are written down before the next creation."""
+        """Newcomers are recorded before the next creation."""
         made = Evidence({GATEWAY_ROLE: frozenset({"vgw-new"})})
 
         assert ownership_of(self.READING, a_plan(), made).newcomers == ("vpn-new",)
 
     def test_candidates_and_adoption_without_a_journal(self) -> None:
-        """Tag and fit make a candidate; fit is enough for what a person names."""
+        """A candidate needs tag and fit; for a resource that a person names fit is enough."""
         assert candidates(self.READING, a_plan(), Evidence()) == {
             "vgw-new": GATEWAY_ROLE,
             "vpn-new": SUCCESSOR,
@@ -607,7 +607,7 @@ class TestOwnershipOf:
     ],
 )
 def test_the_last_line_before_aws(change: object, *, finalizes: bool, permitted: bool) -> None:
-    """Whatever a step asks for, only what the run made, or finalize named, is touched."""
+    """Only resources that the run created, or that finalize names, may be changed."""
     made = {
         GATEWAY_ROLE: frozenset({"vgw-new", OLD}),
         SUCCESSOR: frozenset({"vpn-new", OLD_VPN}),

@@ -1,4 +1,4 @@
-"""From a survey and decisions to a plan, and from a held run to a newer one."""
+"""Plans from a survey and decisions, and newer plans of a held run."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ EVERY_KIND_OF_TABLE = (
 
 
 MADE = {GATEWAY_ROLE: "vgw-new", Role("connection/vpn-old"): "vpn-new"}
-"""What a good run created, by role."""
+"""Ids of resources created by a successful run, by role."""
 
 
 def planned(survey: Survey | None = None, decisions: Decisions | None = None) -> Plan:
-    """Plan *survey*."""
+    """Return the plan of *survey*."""
     return plan_from(
         survey or a_survey(route_tables=EVERY_KIND_OF_TABLE),
         decisions or Decisions(),
@@ -82,10 +82,10 @@ def all_of(steps: tuple[PlannedStep, ...]) -> list[Change]:
 
 
 class TestPlan:
-    """What a plan holds."""
+    """Contents of a plan."""
 
     def test_it_has_all_steps(self) -> None:
-        """Forward are steps 1 to 10, back is the cutover and the clean-up, and 11 stands alone."""
+        """Forward has steps 1 to 10, rollback the cutover and the clean-up, finalize step 11."""
         plan = planned()
 
         assert [s.number for s in plan.forward] == list(range(1, 11))
@@ -93,7 +93,7 @@ class TestPlan:
         assert 11 in {s.number for s in plan.finalize}
 
     def test_forward_deletes_nothing_that_was_there(self) -> None:
-        """No change of steps 1 to 10 deletes a gateway or connection; only the last part does."""
+        """No change of steps 1 to 10 deletes a gateway or connection; only finalize does."""
         plan = planned(decisions=Decisions(test_vpc=TestVpc("10.255.0.0/24")))
 
         deletions = (DeleteVpnConnection, DeleteVpnGateway)
@@ -104,7 +104,7 @@ class TestPlan:
         assert finalize == ["vpn-old"]
 
     def test_the_outage_begins_with_the_first_interruption(self) -> None:
-        """Where a table propagates, the outage begins when the first stops to."""
+        """With propagation the outage begins when it is disabled in the first table."""
         outage = planned().outage
 
         assert outage is not None
@@ -113,7 +113,7 @@ class TestPlan:
         assert "10.1.0.0/16" in outage.ends_when
 
     def test_the_outage_ends_with_what_the_plan_asks_for(self) -> None:
-        """Where one tunnel of two will do, the sentence does not promise two."""
+        """If one tunnel of two is enough, the sentence does not require two."""
         one = Decisions(verification=Verification(tunnels=TunnelPolicy.AT_LEAST_ONE))
         both, single = planned().outage, planned(decisions=one).outage
 
@@ -123,7 +123,7 @@ class TestPlan:
         assert "vpn-old has at least one tunnel UP" in single.ends_when
 
     def test_without_propagation_the_outage_begins_with_the_detach(self) -> None:
-        """Where no table propagates, step 7 interrupts nothing."""
+        """Without propagation step 7 interrupts nothing."""
         outage = planned(
             a_survey(route_tables=(a_table("rtb-1", static={"10.0.0.0/8": OLD}),))
         ).outage
@@ -133,13 +133,13 @@ class TestPlan:
         assert outage.begins_with == DetachVpnGateway(OLD, VPC)
 
     def test_only_prepare_comes_before_the_outage(self) -> None:
-        """Steps 1 to 6 are of the phase that interrupts nothing."""
+        """Steps 1 to 6 belong to the phase that does not interrupt traffic."""
         phases = [step.phase for step in planned().forward]
 
         assert phases == [Phase.PREPARE] * 6 + [Phase.CUTOVER] * 4
 
     def test_a_rollback_may_need_nobody(self) -> None:
-        """With the old tunnels left enabled, the way back asks nothing of the devices."""
+        """With the old tunnels left enabled, a rollback needs no work at the devices."""
         plan = planned(decisions=Decisions(old_tunnels=OldTunnels.LEAVE))
 
         assert not [c for c in all_of(plan.back) if isinstance(c, AskOperator)]
@@ -147,7 +147,7 @@ class TestPlan:
         assert Confirmation.OLD_TUNNELS_DISABLED not in words
 
     def test_a_command_may_test_the_test_vpc(self) -> None:
-        """A test command stands in the plan as it will be run."""
+        """The plan shows a test command as it will be run."""
         wish = TestVpc("10.255.0.0/24", ("./try",))
 
         plan = planned(decisions=Decisions(test_vpc=wish))
@@ -157,20 +157,20 @@ class TestPlan:
         ]
 
     def test_findings_of_a_plan_only_warn(self) -> None:
-        """What a plan carries along are warnings."""
+        """The findings in a plan are warnings."""
         assert planned().findings
         assert all(f.code.startswith("VPM-W") for f in planned().findings)
 
     def test_equal_input_gives_an_equal_plan(self) -> None:
-        """Planning asks no clock and no dice."""
+        """Planning uses no clock and no random numbers."""
         assert planned() == planned()
 
 
 class TestRefusals:
-    """What is not planned."""
+    """Surveys that cannot be planned."""
 
     def test_blockers_are_all_told(self) -> None:
-        """The error has every finding, and advises on the first that blocks."""
+        """The error has every finding, and the advice of the first blocking one."""
         survey = a_survey(gateway=a_gateway(state="deleting"))
 
         with pytest.raises(PreflightError) as caught:
@@ -183,16 +183,16 @@ class TestRefusals:
         assert caught.value.advice
 
     def test_an_empty_gateway_has_nothing_to_migrate(self) -> None:
-        """A gateway without connections is answered, not refused."""
+        """A gateway without connections has nothing to migrate, which is not a refusal."""
         with pytest.raises(NothingToMigrateError, match="has no VPN connection"):
             planned(a_survey(connections=()))
 
 
 class TestFingerprint:
-    """What a fingerprint covers."""
+    """Fingerprint of a plan."""
 
     def test_it_is_that_of_the_plan(self) -> None:
-        """A plan carries its own fingerprint, 64 hexadecimal digits."""
+        """A plan has its own fingerprint, 64 hexadecimal digits."""
         plan = planned()
 
         assert plan.fingerprint == fingerprint(plan)
@@ -200,7 +200,7 @@ class TestFingerprint:
 
     @pytest.mark.parametrize("field", [f for f in Plan.__struct_fields__ if f != "fingerprint"])
     def test_it_covers_every_field(self, field: str) -> None:
-        """No field can be changed without the fingerprint telling."""
+        """A change of any field changes the fingerprint."""
         plan = planned()
         other = msgspec.to_builtins(plan)
         value = other[field]
@@ -212,10 +212,10 @@ class TestFingerprint:
 
 
 class TestExpectedEnd:
-    """Where a plan ends."""
+    """Expected end of a plan."""
 
     def survey_after(self) -> Survey:
-        """Build what is seen of the new gateway when all went well."""
+        """Return the survey of the new gateway after a successful run."""
         tables = (
             *ordinary_tables("vgw-new"),
             a_table("rtb-edge", edge_of="vgw-new"),
@@ -230,11 +230,11 @@ class TestExpectedEnd:
         )
 
     def test_it_is_the_configuration_that_will_be_found(self) -> None:
-        """A survey of the new gateway after a good run has nothing unexpected."""
+        """A survey of the new gateway after a successful run has nothing unexpected."""
         assert unexpected(planned(), MADE, self.survey_after()) == ()
 
     def test_what_went_wrong_is_told(self) -> None:
-        """A table that was left behind is told by name."""
+        """A table that still leads to the old gateway is named."""
         after = self.survey_after()
         left = msgspec.structs.replace(
             after, route_tables=(*after.route_tables[:-1], EVERY_KIND_OF_TABLE[-1])
@@ -246,7 +246,7 @@ class TestExpectedEnd:
         )
 
     def test_a_successor_that_is_gone_is_told_once_and_by_its_id(self) -> None:
-        """Not by its old connection, nor field by field; without an id, by what it succeeded."""
+        """A missing successor is one sentence; without an id it is named by its old connection."""
         gone = msgspec.structs.replace(self.survey_after(), connections=())
         nameless = {role: id_ for role, id_ in MADE.items() if role == "gateway"}
 
@@ -254,17 +254,17 @@ class TestExpectedEnd:
         assert unexpected(planned(), nameless, gone) == ("the successor of vpn-old is gone",)
 
     def test_without_ids_roles_stand_for_them(self) -> None:
-        """Before anything is made, the end speaks of roles."""
+        """Before resources are created, the expected end uses roles."""
         assert expected_end(planned(), {})["rtb-main/propagation/gateway"] == "set"
 
     def test_the_old_side_is_not_part_of_it(self) -> None:
-        """The expected end is about what the new gateway holds."""
+        """The expected end covers the configuration of the new gateway."""
         assert not [path for path in expected_end(planned(), MADE) if "vgw-old" in path]
         assert "vgw-old/state" in configuration(a_survey())
 
 
 class TestReplan:
-    """Planning a held run again."""
+    """New plans of a held run."""
 
     BUILT = a_gateway("vgw-new", on=None, tags=our_tags("gateway"))
     BUILT_VPN = a_connection(
@@ -283,7 +283,7 @@ class TestReplan:
     }
 
     def again(self, survey: Survey, decisions: Decisions | None = None) -> Plan:
-        """Plan the held run from *survey*."""
+        """Return the new plan of the held run from *survey*."""
         return replan_from(
             planned(a_survey()),
             survey,
@@ -295,7 +295,7 @@ class TestReplan:
         )
 
     def test_it_keeps_the_migration(self) -> None:
-        """The new plan has the old id, and leaves what was built to the run."""
+        """The new plan has the old id, and the run keeps the resources it created."""
         plan = self.again(self.GROWN)
 
         assert plan.migration == MIGRATION
@@ -316,7 +316,7 @@ class TestReplan:
         assert not plan.before.other_connections
 
     def test_a_tag_makes_nothing_the_runs_own(self) -> None:
-        """What carries the run's tags and was not built by it stays in the survey."""
+        """A resource with the run's tags that it did not create stays in the survey."""
         tagged = a_gateway("vgw-x", on=None, tags=our_tags("gateway"))
         network = VpcRecord(VpcId("vpc-x"), tags=our_tags("test-vpc"))
         survey = msgspec.structs.replace(
@@ -332,7 +332,7 @@ class TestReplan:
         assert "vgw-new" not in plan.surveyed
 
     def test_what_others_built_still_counts(self) -> None:
-        """A stranger's gateway is counted as before."""
+        """Another gateway counts against the quota as before."""
         stranger = a_gateway("vgw-x", on=None, tags={Tag.MIGRATION: "somebody-else"})
         survey = a_survey(other_gateways=(stranger,), quotas=Quotas(gateways_per_region=2))
 
@@ -341,20 +341,20 @@ class TestReplan:
 
     @pytest.mark.parametrize("decisions", [Decisions(asn=64513), Decisions(keys=KeyMode.REUSE)])
     def test_what_was_built_in_cannot_be_decided_anew(self, decisions: Decisions) -> None:
-        """Decisions that EC2 cannot change in place are refused once they were built."""
+        """Changed decisions are refused if EC2 cannot apply them to existing resources."""
         with pytest.raises(RefusedError, match="created with other decisions"):
             self.again(self.GROWN, decisions)
 
         assert self.again(a_survey(), decisions).decisions == decisions
 
     def test_other_decisions_may_change(self) -> None:
-        """How the cutover is done may be decided anew until it begins."""
+        """Decisions about the cutover may change until it begins."""
         plan = self.again(self.GROWN, Decisions(old_tunnels=OldTunnels.LEAVE))
 
         assert plan.decisions.old_tunnels is OldTunnels.LEAVE
 
     def test_a_successor_without_forerunner_is_refused(self) -> None:
-        """Where an old connection has gone, its successor would be left over."""
+        """If an old connection was deleted, its successor would be left over."""
         survey = msgspec.structs.replace(self.GROWN, connections=(a_connection("vpn-other"),))
 
         with pytest.raises(RefusedError, match="vpn-new were created for connections"):
@@ -370,7 +370,7 @@ class TestReplan:
         ],
     )
     def test_another_migration_is_refused(self, survey: Survey) -> None:
-        """Account, Region, gateway and VPC are what makes it the same migration."""
+        """The same migration has the same account, Region, gateway and VPC."""
         with pytest.raises(RefusedError, match="is for"):
             self.again(survey)
 

@@ -1,4 +1,4 @@
-"""What a plan says is what a run does: planned by imagination, then carried out in the sandbox."""
+"""A run makes the planned changes: plans are predicted, then applied in the sandbox."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from vpnmigrate.sandbox.scenarios.parser import scenario_from_text
 
 
 class Trial:
-    """One scenario: its world, a plan made of what was read there, and a run of that plan."""
+    """One scenario: its world, a plan of its survey, and a run of that plan."""
 
     def __init__(self, name: str, vault: Path) -> None:
         found = scenario_text(name)
@@ -64,7 +64,7 @@ class Trial:
         self.done = [e.record.change for e in journal.entries if isinstance(e.record, Intended)]
 
     def by_role(self, change: Change) -> str:
-        """Return a change with roles in place of the ids of what was made."""
+        """Return a change with roles in place of the ids of created resources."""
         text = str(change)
         for role, id_ in self.made.items():
             text = text.replace(id_, role)
@@ -72,13 +72,13 @@ class Trial:
 
 
 def comparable(change: Change) -> bool:
-    """Leave out device tasks, the claim's holder, and what a detach may already have untied."""
+    """Leave out device tasks, the claim's holder, and disassociations that a detach may include."""
     return isinstance(change, AwsChange) and not isinstance(change, PlaceClaim | DisassociateEdge)
 
 
 @pytest.mark.parametrize("name", ["single-static", "cloudhub", "three-connections"])
 def test_a_plan_comes_true(name: str, tmp_path: Path) -> None:
-    """A run makes the planned changes and no others, and ends as the plan expects."""
+    """A run makes exactly the planned changes, and ends as the plan expects."""
     trial = Trial(name, tmp_path / "vault")
 
     planned = [c for step in trial.plan.forward for c in step.changes if comparable(c)]

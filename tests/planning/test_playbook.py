@@ -1,4 +1,4 @@
-"""What a playbook may say, and how it is told what it may not."""
+"""Fields of playbooks, and errors for invalid ones."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ decisions:
 
 
 def test_says_everything_a_plan_can_decide() -> None:
-    """Each decision has a field, and each field is read as what it means."""
+    """Each decision has a field, and each field is read."""
     assert playbook_from(WHOLE, "mine.yaml") == Playbook(
         "mine",
         "Everything at once.",
@@ -133,7 +133,7 @@ def test_says_everything_a_plan_can_decide() -> None:
 
 
 def test_the_whole_example_leaves_nothing_out() -> None:
-    """The example above grows with the decisions."""
+    """The example above has every field of the decisions."""
     said = playbook_from(WHOLE, "mine.yaml").decisions
 
     same = {
@@ -145,7 +145,7 @@ def test_the_whole_example_leaves_nothing_out() -> None:
 
 
 def test_what_is_left_out_has_its_default() -> None:
-    """A playbook needs a name and a summary; the rest is as usual."""
+    """A playbook needs a name and a summary; the rest has defaults."""
     assert playbook_from("name: x\nsummary: s\n", "x.yaml").decisions == Decisions()
 
 
@@ -195,7 +195,7 @@ def test_what_is_left_out_has_its_default() -> None:
     ],
 )
 def test_a_fault_names_line_field_and_choices(line: str, text: str, advice: str) -> None:
-    """A misspelt or mistyped field is told with its line, its path, and what could stand there."""
+    """An error about a field has its line, its path, and the valid choices."""
     with pytest.raises(MalformedFileError) as caught:
         playbook_from(f"name: x\nsummary: s\ndecisions:\n  {line}\n", "mine.yaml")
 
@@ -215,7 +215,7 @@ def test_a_fault_names_line_field_and_choices(line: str, text: str, advice: str)
     ],
 )
 def test_an_unknown_field_is_answered_with_the_closest_one(text: str, message: str) -> None:
-    """A misspelt field gets the closest field name; a field without a close name gets none."""
+    """The error for a misspelt field suggests the closest name, if there is a close one."""
     with pytest.raises(MalformedFileError) as caught:
         playbook_from(text, "mine.yaml")
 
@@ -226,7 +226,7 @@ def test_an_unknown_field_is_answered_with_the_closest_one(text: str, message: s
     "text", ["", "- a\n", "just words\n", "name: x\n", "name: A B\nsummary: s\n"]
 )
 def test_refuses_what_is_no_playbook(text: str) -> None:
-    """A text without a good name and a summary is no playbook."""
+    """A text without a valid name and a summary is not a playbook."""
     with pytest.raises(MalformedFileError, match=r"mine\.yaml, line 1: "):
         playbook_from(text, "mine.yaml")
 
@@ -241,13 +241,13 @@ def test_spans_are_read_as_written(days: int, hours: int, minutes: int, seconds:
 
 @pytest.mark.parametrize("said", ["", "30", "s", "1m1h", "-5s", "1.5h", "5 m", "٣s", 30, None])
 def test_other_spans_are_refused(said: object) -> None:
-    """A number without a unit, or in another order, is no span."""
+    """A number without a unit, or with units in another order, is not a duration."""
     assert duration_from(said) is None
 
 
 @given(st.text(max_size=200))
 def test_any_text_is_a_playbook_or_a_named_fault(text: str) -> None:
-    """Whatever somebody hands in, the answer is a playbook or one clear error."""
+    """For any text the result is a playbook or one clear error."""
     read = _read(f"name: x\nsummary: s\ndecisions:\n  {text}")
 
     if isinstance(read, MalformedFileError):

@@ -13,7 +13,7 @@ from vpnmigrate.planning.strict_yaml import document_from
 
 
 def test_the_schema_knows_every_decision() -> None:
-    """An editor can complete every field, and refuses all others."""
+    """The schema has every field, and refuses all others."""
     decisions = playbook_schema()["$defs"]["Decisions"]
 
     assert set(decisions["properties"]) == set(Decisions.__struct_fields__)
@@ -21,7 +21,7 @@ def test_the_schema_knows_every_decision() -> None:
 
 
 def test_spans_are_written_as_people_do() -> None:
-    """The schema asks for 30s and 1h30m, not for ISO 8601."""
+    """The schema has durations such as 30s and 1h30m, not ISO 8601."""
     text = json.dumps(playbook_schema())
 
     assert "duration" not in text
@@ -30,7 +30,7 @@ def test_spans_are_written_as_people_do() -> None:
 
 @pytest.mark.parametrize("name", PLAYBOOKS.names)
 def test_ready_playbooks_say_what_the_schema_knows(name: str) -> None:
-    """No ready playbook uses a field that an editor would mark."""
+    """Every ready playbook is valid by the schema."""
     schema = playbook_schema()
     said = document_from(PLAYBOOKS.read(name).text, name).data
 

@@ -1,4 +1,4 @@
-"""A migration imagined with the production steps."""
+"""A migration predicted with the production steps."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ def there(decisions: Decisions | None = None) -> PredictedMoment:
 
 
 class TestForward:
-    """Where the way forward ends."""
+    """End of a predicted migration forward."""
 
     def test_the_new_gateway_is_on_the_vpc(self) -> None:
-        """After step 10 the new gateway has taken the old one's place."""
+        """After step 10 the new gateway is attached instead of the old one."""
         now = there().observe()
 
         assert now.attachment(NEW, VPC) is Attachment.ATTACHED
         assert now.attachment(OLD, VPC) is Attachment.DETACHED
 
     def test_every_table_follows(self) -> None:
-        """After step 10 propagation and static routes are the new gateway's, and carry traffic."""
+        """After step 10 propagation and static routes use the new gateway, and carry traffic."""
         now = there().observe()
 
         assert now.propagates(MAIN, NEW) is now.propagates(BOTH, NEW) is Switch.ON
@@ -66,7 +66,7 @@ class TestForward:
         assert now.route_is_active(BOTH, "192.168.0.0/16")
 
     def test_what_is_made_is_ours(self) -> None:
-        """What the imagined run creates carries the migration's tags, under its role's name."""
+        """Resources that the predicted run creates have the migration's tags and their role."""
         now = there().observe()
 
         assert now.ours == {
@@ -75,7 +75,7 @@ class TestForward:
         }
 
     def test_a_test_vpc_leaves_nothing(self) -> None:
-        """Step 6 puts up a test VPC and takes it away again."""
+        """Step 6 creates a test VPC and deletes it again."""
         scene = there(Decisions(test_vpc=TestVpc("10.255.0.0/24")))
 
         assert set(scene.world.vpcs) == {VPC}
@@ -83,7 +83,7 @@ class TestForward:
         assert {t.vpc for t in scene.world.tables.values()} == {VPC}
 
     def test_a_claim_of_yesterday_is_no_hindrance(self) -> None:
-        """A claim that was there at planning is the run's business, not the plan's."""
+        """An existing claim at planning does not change the plan."""
         before = a_survey(gateway=a_gateway(tags={Tag.CLAIM: "ann"}))
 
         planned, _ = predict_steps(
@@ -95,7 +95,7 @@ class TestForward:
         ]
 
     def test_real_ids_may_be_given(self) -> None:
-        """What has been made already goes by its id."""
+        """Resources already created are named by id."""
         made = {GATEWAY_ROLE: "vgw-9", Role("connection/vpn-old"): "vpn-9"}
 
         _, scene = predict_steps(initial_state(PLAN, made), FORWARD, Direction.FORWARD)
@@ -105,10 +105,10 @@ class TestForward:
 
 
 class TestBack:
-    """Where the way back ends."""
+    """End of a predicted rollback."""
 
     def test_the_world_is_as_it_was(self) -> None:
-        """After the cutover backwards and the clean-up, nothing differs but association ids."""
+        """After the rollback and the clean-up, only association ids differ."""
         _, scene = predict_steps(there(), (*CUTOVER, *CLEAN_UP), Direction.ROLLBACK)
 
         start = initial_state(PLAN, {}).world
@@ -121,10 +121,10 @@ class TestBack:
 
 
 class TestWorld:
-    """What single changes do to an imagined AWS."""
+    """Effects of single changes on the predicted AWS."""
 
     def test_a_detached_gateway_leaves_black_holes(self) -> None:
-        """A static route to a gateway that is on no VPC carries nothing."""
+        """A static route to a detached gateway carries no traffic."""
         scene = initial_state(PLAN, {})
 
         world = scene.world.after(DetachVpnGateway(OLD, VPC))
@@ -134,7 +134,7 @@ class TestWorld:
         assert now.tables[BOTH].propagated_from(OLD) == frozenset()
 
     def test_new_tunnels_wait_for_their_word(self) -> None:
-        """Routes of a gateway appear once somebody has enabled its tunnels, and not before."""
+        """Routes of a gateway appear only after its tunnels are enabled."""
         world = initial_state(PLAN, {}).world
         for change in (
             CreateVpnGateway(GATEWAY_ROLE),
@@ -152,7 +152,7 @@ class TestWorld:
         assert now.tables[MAIN].propagated_from(NEW) == frozenset()
 
     def test_the_start_is_left_alone(self) -> None:
-        """A change gives another world; the one before stays what it was."""
+        """A change returns a new value; the one before is not modified."""
         start = initial_state(PLAN, {}).world
 
         start.after(DetachVpnGateway(OLD, VPC))
@@ -191,13 +191,13 @@ class _Hopeless(_Stuck):
     ],
 )
 def test_a_step_without_an_end_is_named(step: Step, text: str) -> None:
-    """A step that can never reach its goal refuses the plan, with its number and its reason."""
+    """If a step can never reach its goal the plan is refused, with its number and the reason."""
     with pytest.raises(RefusedError, match=f"step 5 .Wait for Godot.*{text}"):
         predict_steps(initial_state(PLAN, {}), [step], Direction.FORWARD)
 
 
 def test_two_connections_at_a_time() -> None:
-    """However many connections there are, the walk ends, with every one of them made."""
+    """With many connections the prediction ends, and all of them are created."""
     many = tuple(a_connection(f"vpn-{n}", customer_gateway=f"cgw-{n}") for n in range(7))
     plan = a_plan(before=a_survey(connections=many))
 

@@ -1,4 +1,4 @@
-"""The checks that no numbered case speaks of, and what holds for all of them."""
+"""Checks without a numbered case, and rules for all checks."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class TestEveryCheck:
     """Rules that hold for all findings."""
 
     def test_codes_and_names_belong_together(self) -> None:
-        """A code is given to one finding only, and reads VPM-B or VPM-W and three digits."""
+        """A code has one finding only, and is VPM-B or VPM-W and three digits."""
         pairs = [
             pair
             for source in SOURCES
@@ -68,7 +68,7 @@ class TestEveryCheck:
         assert all(re.fullmatch(r"VPM-[BW]\d{3}", code) for code, _ in pairs)
 
     def test_every_check_is_asked(self) -> None:
-        """A check that is written is also run."""
+        """Every check function is in the list."""
         written = {
             name
             for source in SOURCES
@@ -80,11 +80,11 @@ class TestEveryCheck:
         assert {one.__name__ for one in CHECKS} == written
 
     def test_the_ordinary_migration_only_warns(self) -> None:
-        """Nothing blocks a healthy gateway with the default decisions."""
+        """A healthy gateway with default decisions has no blocking finding."""
         assert all(f.severity is Severity.WARNS for f in check(a_survey(), Decisions()))
 
     def test_blockers_come_first(self) -> None:
-        """Whoever reads the findings sees first what has to be done."""
+        """Blocking findings come first."""
         survey = a_survey(gateway=a_gateway(tags={Tag.CLAIM: "ann"}))
 
         severities = [f.severity for f in check(survey, Decisions(asn=1))]
@@ -94,7 +94,7 @@ class TestEveryCheck:
 
 
 class TestGateway:
-    """The gateway that is to leave, and its VPC."""
+    """The old gateway and its VPC."""
 
     def test_refuses_an_unavailable_gateway(self) -> None:
         """A gateway that is being deleted is not migrated."""
@@ -102,30 +102,30 @@ class TestGateway:
 
     @pytest.mark.parametrize("state", ["attaching", "detaching", "wandering"])
     def test_refuses_a_gateway_in_transition(self, state: str) -> None:
-        """An attachment that is neither there nor gone has to settle first."""
+        """An attachment in transition must finish first."""
         assert "VPM-B203" in found(a_survey(gateway=a_gateway(attachment=state)))
 
     def test_refuses_a_gateway_on_two_vpcs(self) -> None:
-        """A gateway that EC2 shows on two VPCs is not understood, so not touched."""
+        """A gateway that EC2 shows on two VPCs is refused."""
         both = (Attached(VPC, "attached"), Attached(VpcId("vpc-2"), "attached"))
         gateway = msgspec.structs.replace(a_gateway(), attachments=both)
 
         assert "vpc-1, vpc-2" in found(a_survey(gateway=gateway))["VPM-B204"].evidence
 
     def test_accepts_a_memory_of_another_vpc(self) -> None:
-        """An attachment that EC2 lists as detached counts for nothing."""
+        """An attachment that EC2 lists as detached is ignored."""
         both = (Attached(VpcId("vpc-0"), "detached"), Attached(VPC, "attached"))
         gateway = msgspec.structs.replace(a_gateway(), attachments=both)
 
         assert not any(code.startswith("VPM-B") for code in found(a_survey(gateway=gateway)))
 
     def test_refuses_a_vpc_it_cannot_read(self) -> None:
-        """The VPC behind the attachment has to be readable."""
+        """The attached VPC must be readable."""
         assert VPC in found(a_survey(vpcs=()))["VPM-B205"].evidence
 
     @pytest.mark.parametrize("whose", ["vpc", "table"])
     def test_refuses_a_shared_vpc(self, whose: str) -> None:
-        """A participant of a shared VPC is sent to its owner."""
+        """A participant of a shared VPC must plan with the owner's credentials."""
         survey = a_survey(
             vpcs=(VpcRecord(VPC, owner="999999999999" if whose == "vpc" else ""),),
             route_tables=(
@@ -139,25 +139,25 @@ class TestGateway:
 
     @pytest.mark.parametrize(("count", "refused"), [(47, False), (48, True)])
     def test_refuses_more_tags_than_can_be_copied(self, count: int, refused: bool) -> None:
-        """Three tags of ours have to fit beside those that are copied; AWS's own are not."""
+        """Three more tags must fit beside the copied ones; AWS's tags are not copied."""
         tags = {"aws:cloudformation:stack-id": "x", **{f"tag-{n}": "" for n in range(count)}}
 
         assert ("VPM-B207" in found(a_survey(gateway=a_gateway(tags=tags)))) is refused
 
     def test_a_change_number_takes_a_tag_too(self) -> None:
-        """With a change number one more tag has to fit."""
+        """With a change number one more tag must fit."""
         survey = a_survey(gateway=a_gateway(tags={f"tag-{n}": "" for n in range(47)}))
 
         assert "VPM-B207" in found(survey, Decisions(change="CHG1"))
 
     def test_tells_of_a_claim(self) -> None:
-        """Somebody else's claim is told of at planning already."""
+        """The claim of another holder is reported in planning."""
         survey = a_survey(gateway=a_gateway(tags={Tag.CLAIM: "ann@ops"}))
 
         assert "ann@ops" in found(survey)["VPM-W201"].evidence
 
     def test_tells_of_tags_of_a_migration(self) -> None:
-        """Whatever carries them before there is a run was made by another one, or tagged."""
+        """Resources that have a migration's tags before the run starts are reported."""
         tags = {str(Tag.MIGRATION): "m-1", str(Tag.ROLE): "gateway"}
         survey = a_survey(other_gateways=(a_gateway("vgw-x", on=None, tags=tags),))
 
@@ -174,7 +174,7 @@ class TestConnections:
         assert "VPM-B106" in found(a_survey(customer_gateways=devices))
 
     def test_refuses_to_reuse_the_key_of_a_certificate(self) -> None:
-        """Where a certificate authenticates there is no key to reuse."""
+        """A connection with a certificate has no key to reuse."""
         device = msgspec.structs.replace(a_customer_gateway(), certificate="arn:aws:acm:x")
         survey = a_survey(customer_gateways=(device,))
 
@@ -182,7 +182,7 @@ class TestConnections:
         assert "VPM-B108" not in found(survey)
 
     def test_warns_of_a_connection_that_is_down(self) -> None:
-        """A connection without a tunnel UP cannot prove itself in step 10 unless excepted."""
+        """A connection without a tunnel UP is reported, since step 10 requires one."""
         survey = a_survey(connections=(a_connection(up=0),))
 
         assert "exceptions.connections" in found(survey)["VPM-W103"].fix
@@ -190,18 +190,18 @@ class TestConnections:
 
 
 class TestDirectConnect:
-    """What cannot be read cannot be ruled out."""
+    """Parts of the survey that could not be read."""
 
     UNREAD = a_survey(unread=(Unread("direct_connect", "AccessDeniedException"),))
 
     def test_refuses_what_it_cannot_rule_out(self) -> None:
-        """Direct Connect that may not be read blocks, and the missing actions are named."""
+        """Direct Connect that cannot be read blocks, and the missing actions are named."""
         fix = found(self.UNREAD)["VPM-B303"].fix
 
         assert "directconnect:DescribeVirtualInterfaces" in fix
 
     def test_takes_the_operators_word(self) -> None:
-        """A playbook may vouch for there being none; the plan then says so."""
+        """A playbook may declare that there is none; then it is a warning."""
         findings = found(self.UNREAD, Decisions(direct_connect=DirectConnectAssumption.ABSENT))
 
         assert "VPM-B303" not in findings
@@ -209,10 +209,10 @@ class TestDirectConnect:
 
 
 class TestAddresses:
-    """Inside CIDRs as a playbook chooses them."""
+    """Inside CIDRs in a playbook."""
 
     def test_refuses_a_list_that_is_not_used(self) -> None:
-        """Inside CIDRs that another mode would silently ignore are refused."""
+        """Listed inside CIDRs are refused if another mode would ignore them."""
         assert "VPM-B603" in found(decisions=Decisions(inside_cidrs=LISTED))
 
     def test_refuses_a_list_for_strangers(self) -> None:
@@ -225,7 +225,7 @@ class TestAddresses:
         assert "vpn-old" in findings["VPM-B605"].evidence
 
     def test_refuses_to_keep_what_it_does_not_know(self) -> None:
-        """Both inside CIDRs of the old connection have to be known to be kept."""
+        """Both inside CIDRs of the old connection must be known to be kept."""
         blind = msgspec.structs.replace(
             a_connection(), tunnels=(TunnelRecord("192.0.2.1"), TunnelRecord("192.0.2.2"))
         )
@@ -235,20 +235,20 @@ class TestAddresses:
         assert "VPM-B606" in findings
 
     def test_warns_of_kept_addresses(self) -> None:
-        """Kept addresses must never be open twice on a device."""
+        """Kept addresses come with a warning: a device must not use them twice."""
         findings = found(decisions=Decisions(inside=InsideMode.KEEP))
 
         assert "disable" in findings["VPM-W601"].fix
         assert not any(code.startswith("VPM-B") for code in findings)
 
     def test_refuses_kept_addresses_beside_open_old_tunnels(self) -> None:
-        """Keeping the addresses and leaving the old tunnels open contradict each other."""
+        """Keeping the addresses and leaving the old tunnels enabled contradict each other."""
         decisions = Decisions(inside=InsideMode.KEEP, old_tunnels=OldTunnels.LEAVE)
 
         assert "VPM-B607" in found(decisions=decisions)
 
     def test_warns_of_a_test_network_like_another_vpc(self) -> None:
-        """A test network of some other VPC's may confuse a device that reaches both."""
+        """A test network that overlaps another VPC is a warning: a device may reach both."""
         vpcs = (VpcRecord(VPC), VpcRecord(VpcId("vpc-2"), cidrs=("10.255.0.0/16",)))
 
         findings = found(a_survey(vpcs=vpcs), Decisions(test_vpc=TestVpc("10.255.0.0/24")))
@@ -258,14 +258,14 @@ class TestAddresses:
 
 
 class TestRouting:
-    """What the route tables will feel."""
+    """Effects on route tables."""
 
     def test_tells_of_static_routes(self) -> None:
-        """Routes written by hand drop packets during the outage; they are named."""
+        """Static routes drop packets during the outage; they are named."""
         assert "192.168.0.0/16 in rtb-both" in found()["VPM-W702"].evidence
 
     def test_tells_of_rivals(self) -> None:
-        """A route elsewhere for some of the same addresses is named with what it overlaps."""
+        """A route with another target for some of the same addresses is named with the overlap."""
         table = msgspec.structs.replace(
             a_table("rtb-1", propagates=OLD, learned=["10.1.0.0/16"]),
             routes=(
@@ -282,7 +282,7 @@ class TestRouting:
 
     @pytest.mark.parametrize(("propagates", "output"), [(OLD, True), (None, False)])
     def test_tells_of_default_routes(self, propagates: str | None, output: bool) -> None:
-        """A default route takes over where propagated routes go away, and nowhere else."""
+        """A default route is reported only for tables with propagation."""
         table = a_table("rtb-1", propagates=propagates, static={"0.0.0.0/0": "nat-1"})
 
         assert ("VPM-W704" in found(a_survey(route_tables=(table,)))) is output
@@ -292,24 +292,24 @@ class TestOptions:
     """Device types, waits and exceptions."""
 
     def test_refuses_device_types_of_nobody(self) -> None:
-        """A device type for a customer gateway that no connection uses is a misspelling."""
+        """A device type for a customer gateway that no connection uses is refused."""
         decisions = Decisions(device_types={"cgw-typo": "Cisco/ISR/12.4"})
 
         assert "cgw-1" in found(decisions=decisions)["VPM-B702"].fix
 
     @pytest.mark.parametrize("kind", ["Cisco", "Cisco/ISR", "Cisco//12.4"])
     def test_refuses_incomplete_device_types(self, kind: str) -> None:
-        """AWS's samples go by vendor, platform and software, all three."""
+        """A device type needs vendor, platform and software."""
         assert "VPM-B703" in found(decisions=Decisions(device_types={"default": kind}))
 
     def test_accepts_a_device_type_with_commas_and_slashes(self) -> None:
-        """A vendor's name is as AWS writes it."""
+        """A vendor's name may contain any character that AWS uses."""
         kind = "Cisco Systems, Inc./ASR 1000/IOS 12.4+"
 
         assert "VPM-B703" not in found(decisions=Decisions(device_types={"cgw-1": kind}))
 
     def test_refuses_waits_that_cannot_be(self) -> None:
-        """Traffic cannot hold steady for longer than step 10 may take."""
+        """The stable time must be shorter than the limit of step 10."""
         waits = Waits(tunnels=timedelta(seconds=30), steady=timedelta(minutes=1))
 
         assert "VPM-B704" in found(decisions=Decisions(waits=waits))
@@ -326,19 +326,19 @@ class TestOptions:
         assert "VPM-B705" in found(decisions=decisions)
 
     def test_refuses_exceptions_for_strangers(self) -> None:
-        """An exception for an unknown connection would excuse nothing."""
+        """An exception for an unknown connection is refused."""
         exceptions = Exceptions(connections=(VpnConnectionId("vpn-typo"),))
 
         assert "vpn-old" in found(decisions=Decisions(exceptions=exceptions))["VPM-B801"].fix
 
     def test_refuses_exceptions_that_are_not_canonical(self) -> None:
-        """A prefix is excepted by the name EC2 gives it."""
+        """An excepted prefix must be in EC2's notation."""
         exceptions = Exceptions(prefixes=("10.1.2.3/16",))
 
         assert "10.1.0.0/16" in found(decisions=Decisions(exceptions=exceptions))["VPM-B802"].fix
 
     def test_warns_of_exceptions_never_seen(self) -> None:
-        """An excepted prefix that nobody advertises now may be misspelt."""
+        """An excepted prefix that is not advertised now may be misspelt."""
         unseen = Exceptions(prefixes=("10.77.0.0/16",))
         seen = Exceptions(prefixes=("10.1.0.0/16",))
 

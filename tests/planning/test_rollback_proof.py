@@ -1,4 +1,4 @@
-"""Proof of return: every state a plan can reach has a way back, and a planted dead end is found."""
+"""Rollback proof: every state of a plan can be rolled back, and a planted dead end is found."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from vpnmigrate.steps.sequences import CUTOVER, FORWARD
 
 
 class DeleteOldSide(Step):
-    """A step nobody should write: it deletes the old connection right after the swap."""
+    """A faulty step that deletes the old connection right after the swap."""
 
     number = 9
     title = "Delete the old connection early"
@@ -52,7 +52,7 @@ class DeleteOldSide(Step):
 
 
 class DeleteOldGatewayEarly(DeleteOldSide):
-    """The same with the gateway, which the way back would attach again."""
+    """The same with the gateway, which a rollback would attach again."""
 
     title = "Delete the old gateway early"
 
@@ -65,7 +65,7 @@ class DeleteOldGatewayEarly(DeleteOldSide):
 
 
 class ForgetfulCleanUp(RemoveGateway):
-    """Takes its leave without deleting the gateway that step 2 made."""
+    """A faulty clean-up that does not delete the gateway of step 2."""
 
     def missing_changes(self, view):
         return iter(())
@@ -75,14 +75,14 @@ class ForgetfulCleanUp(RemoveGateway):
 
 
 class Restless(StopPropagation):
-    """Asks for what is done already, for ever."""
+    """A faulty step that repeats a change without end."""
 
     def verify(self, view):
         return NotYet("never content")
 
 
 def after(steps, number, planted):
-    """Give *steps* with *planted* behind the one of that number."""
+    """Return *steps* with *planted* after the one of that number."""
     index = next(i for i, step in enumerate(steps) if step.number == number)
     return (*steps[: index + 1], planted, *steps[index + 1 :])
 
@@ -112,7 +112,7 @@ WORLDS = {
     ids=["standard", "unattended", "test VPC"],
 )
 def test_every_state_of_a_plan_has_a_way_back_and_forward(world, decisions):
-    """From every state, whole or half-way, the steps lead back to before and forward to the end."""
+    """From every state, also within a proposal, rollback and forward both reach their end."""
     proof = prove(a_plan(before=WORLDS[world], decisions=decisions))
 
     assert proof.holds, proof.dead_ends
@@ -120,13 +120,13 @@ def test_every_state_of_a_plan_has_a_way_back_and_forward(world, decisions):
 
 
 def test_the_longest_way_back_is_told():
-    """The longest way back begins at the end of the cutover and has a limit that adds up."""
+    """The longest rollback starts after the cutover, and its limit is the sum of the steps'."""
     plan = a_plan()
 
     back = prove(plan).back
 
     assert back.begins.startswith("step 10")
-    # Off in two tables; detach, attach; on in two and one route; three deletions or claims.
+    # Disable in two tables; detach, attach; enable in two and one route; three deletions or claims.
     assert back.changes >= 2 + 2 + 3
     assert back.cutover == sum((step.limit_for(plan) for step in CUTOVER), timedelta(0))
 
@@ -140,7 +140,7 @@ def test_the_longest_way_back_is_told():
     ids=["connection", "gateway"],
 )
 def test_a_planted_dead_end_is_found(planted, why):
-    """A step that destroys what the way back needs is found, with the state and the reason."""
+    """A step that destroys what a rollback needs is found, with the state and the reason."""
     proof = prove(a_plan(), forward=after(FORWARD, 9, planted))
 
     back = [end for end in proof.dead_ends if end.direction is Direction.ROLLBACK]
@@ -150,7 +150,7 @@ def test_a_planted_dead_end_is_found(planted, why):
 
 
 def test_a_way_back_that_leaves_something_is_a_dead_end():
-    """A rollback that ends differently from before does not count as a way back."""
+    """A rollback that does not restore the state before is a dead end."""
     forgetful = [ForgetfulCleanUp() if isinstance(each, RemoveGateway) else each for each in BACK]
 
     proof = prove(a_plan(), back=forgetful)
@@ -159,7 +159,7 @@ def test_a_way_back_that_leaves_something_is_a_dead_end():
 
 
 def test_steps_that_never_end_are_a_dead_end():
-    """Steps that ask for nothing and are never content have no bounded way."""
+    """Steps that never finish are a dead end."""
     restless = [Restless() if isinstance(each, StopPropagation) else each for each in BACK]
 
     proof = prove(a_plan(), back=restless)

@@ -1,4 +1,4 @@
-"""YAML as far as people need it, with a line number for every fault."""
+"""The accepted part of YAML, with a line number for every error."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from vpnmigrate.planning.strict_yaml import DEEPEST, document_from
 
 
 def test_reads_plain_yaml() -> None:
-    """Mappings, lists, numbers, truths and texts are read as YAML means them."""
+    """Mappings, lists, numbers, booleans and texts are read as in YAML."""
     text = "a: 1\nb:\n  - x\n  - true\nc: {d: 'no'}\n"
 
     assert document_from(text, "f.yaml").data == {"a": 1, "b": ["x", True], "c": {"d": "no"}}
 
 
 def test_an_empty_text_is_nothing() -> None:
-    """A file without a word in it holds nothing, and that is no fault of YAML's."""
+    """An empty file has no data, and is valid YAML."""
     assert document_from("# only a comment\n", "f.yaml").data is None
 
 
 def test_knows_the_line_of_every_value() -> None:
-    """A place that is in the file has its line, one that is not that of what is around it."""
+    """A path in the file has its line; another path has the line of the nearest value around it."""
     document = document_from("a:\n  b:\n    - x\n    - y\n", "f.yaml")
 
     assert document.line_of(("a", "b", 1)) == 4
@@ -30,7 +30,7 @@ def test_knows_the_line_of_every_value() -> None:
 
 
 def test_a_fault_names_file_line_and_field() -> None:
-    """A fault that is found later still tells where the value stands."""
+    """An error found later also has the line of the value."""
     document = document_from("a:\n  b:\n    - x\n", "f.yaml")
 
     fault = document.fault(("a", "b", 0), "not good", advice="do better")
@@ -65,7 +65,7 @@ def test_refuses_what_would_surprise(text: str, output: str) -> None:
 
 
 def test_refuses_what_is_nested_without_end() -> None:
-    """A text that nests deeper than any file of ours cannot exhaust the parser."""
+    """A deeply nested text cannot exhaust the parser."""
     assert document_from("[" * DEEPEST + "]" * DEEPEST, "f.yaml").data
 
     with pytest.raises(MalformedFileError, match="nested more than"):
@@ -73,7 +73,7 @@ def test_refuses_what_is_nested_without_end() -> None:
 
 
 def test_quotes_nothing() -> None:
-    """What stands in a broken line may be a secret, so no message repeats it."""
+    """A broken line may contain a secret, so no message repeats it."""
     with pytest.raises(MalformedFileError) as caught:
         document_from("a: 1\nkey: 'hunter2\n", "f.yaml")
 

@@ -1,4 +1,4 @@
-"""Windows as people write them, read at every edge that clocks have."""
+"""Parsing of windows, also at every change of clocks."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def utc(text):
         # The night is an hour longer, then an hour shorter, than its clocks say.
         ("2026-10-25T01:00/04:00 Europe/Berlin", "2026-10-24T23:00", "2026-10-25T03:00"),
         ("2026-03-29T01:00/04:00 Europe/Berlin", "2026-03-29T00:00", "2026-03-29T02:00"),
-        # Either of the two half past twos, if it is said which.
+        # Either of the two 02:30, with an offset.
         ("2026-10-25T02:30+02:00/04:00 Europe/Berlin", "2026-10-25T00:30", "2026-10-25T03:00"),
         ("2026-10-25T02:30+01:00/04:00 Europe/Berlin", "2026-10-25T01:30", "2026-10-25T03:00"),
         ("2026-10-25T02:30+02:00/02:15+01:00", "2026-10-25T00:30", "2026-10-25T01:15"),
-        # The time that comes twice was over before the window begins.
+        # The time that occurs twice is before the window.
         ("2026-10-25T23:00/02:30 Europe/Berlin", "2026-10-25T22:00", "2026-10-26T01:30"),
     ],
 )
 def test_a_window_is_two_moments(text, start, end):
-    """What is written means one moment each, across midnight and across a change of clocks."""
+    """A window has two definite moments, across midnight and across a change of clocks."""
     assert window_from(text) == Window(utc(start), utc(end), text)
 
 
@@ -67,7 +67,7 @@ def test_a_window_is_two_moments(text, start, end):
     ],
 )
 def test_a_fault_comes_with_what_to_write(text, output, advice):
-    """Whatever is wrong with a window is said, with what could stand there."""
+    """An error about a window says what is wrong, and what to write."""
     with pytest.raises(UsageError) as caught:
         window_from(text)
 
@@ -106,7 +106,7 @@ def test_a_fault_comes_with_what_to_write(text, output, advice):
     ],
 )
 def test_a_time_that_clocks_show_twice_or_never_is_refused(text, comes, readings):
-    """No hour is guessed: both readings are named, and either can be written instead."""
+    """An ambiguous time is refused; both readings are named, and either can be written."""
     with pytest.raises(UsageError) as caught:
         window_from(text)
 
@@ -124,15 +124,15 @@ CHANGES = [
     ("Australia/Lord_Howe", "2026-04-04"),
     ("Australia/Lord_Howe", "2026-10-03"),
     ("Asia/Kolkata", "2026-10-24"),
-    ("America/Havana", "2026-11-01"),  # changes at midnight
+    ("America/Havana", "2026-11-01"),  # Clocks change at midnight.
 ]
 
 
 @pytest.mark.parametrize(("zone", "day"), CHANGES)
 def test_agrees_with_a_clock_that_is_watched(zone, day):
-    """At every half hour around a change of clocks, a window is what one who stares at them sees.
+    """At every half hour around a change of clocks, a window has the moments of an oracle.
 
-    The oracle walks through the minutes of two days and notes what the clocks on the wall show.
+    The oracle goes through the minutes of two days and lists the local time of each.
     """
     watched: dict[str, list[datetime]] = {}
     moment = utc(f"{day}T00:00") - timedelta(hours=15)
@@ -155,7 +155,7 @@ def test_agrees_with_a_clock_that_is_watched(zone, day):
 
 @given(st.text(max_size=80))
 def test_any_text_is_a_window_or_a_named_fault(text):
-    """Whatever somebody hands in, the answer is a window or one clear error."""
+    """For any text the result is a window or one clear error."""
     found = read(text)
 
     assert found.advice if isinstance(found, UsageError) else found.start < found.end

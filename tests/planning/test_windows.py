@@ -1,4 +1,4 @@
-"""How late is too late: windows against four hundred moments."""
+"""Change windows at four hundred moments."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MARGIN = minutes(30)
 
 
 def test_the_deadline_leaves_a_rollback_and_the_margin():
-    """The back-out deadline is the window's end less the rollback less the margin."""
+    """The back-out deadline is the window's end minus the rollback and the margin."""
     assert back_out_deadline(NIGHT, minutes(15), MARGIN) == NIGHT.end - minutes(45)
 
 
@@ -61,7 +61,7 @@ def test_each_edge_belongs_to_one_side(moment, expected):
 
 
 def test_a_window_into_which_nothing_fits_is_never_open():
-    """If cutover, rollback and margin are longer than the window, it says so from the beginning."""
+    """If cutover, rollback and margin are longer than the window, it is too short at any time."""
     short = window_from("2026-11-28T02:00/02:54 UTC")
 
     for moment in (short.start - minutes(1), short.start, short.end - minutes(1)):
@@ -82,7 +82,7 @@ WINDOWS = [
 
 @pytest.mark.parametrize("text", WINDOWS)
 def test_at_every_moment_somebody_who_counts_minutes_agrees(text):
-    """Eighty moments in and around each window: open means that everything fits in what is left."""
+    """At eighty moments in and around each window: open means that the remaining time is enough."""
     window = window_from(text)
     step = (window.end - window.start + minutes(60)) / 79
     needs = BY_DEFAULT.cutover + BY_DEFAULT.rollback + MARGIN
@@ -107,7 +107,7 @@ def test_at_every_moment_somebody_who_counts_minutes_agrees(text):
     st.tuples(*(st.timedeltas(timedelta(0), timedelta(hours=3)) for _ in range(3))),
 )
 def test_a_start_that_is_allowed_can_be_taken_back_in_time(moment, spans):
-    """Whenever a window is open, a cutover and a rollback end the margin before its end."""
+    """While a window is open, a cutover and a rollback end the margin before its end."""
     cutover, rollback, margin = spans
 
     found = window_state(NIGHT, ExpectedDurations(cutover, rollback, "made up"), margin, moment)

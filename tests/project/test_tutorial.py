@@ -44,24 +44,24 @@ _VARYING = re.compile(
 
 
 @dataclass(frozen=True)
-class Told:
+class ShownCommand:
     """A command of a tutorial, with the output that the page shows."""
 
     command: str
     output: tuple[str, ...]
 
 
-def transcripts(page: str) -> list[Told]:
+def transcripts(page: str) -> list[ShownCommand]:
     """Return the commands of *page*; a line that starts with ``> `` continues the one before."""
-    found: list[Told] = []
+    found: list[ShownCommand] = []
     for block in _BLOCK.findall(page):
         for line in block.splitlines():
             if line.startswith("$ "):
-                found.append(Told(line[2:], ()))
+                found.append(ShownCommand(line[2:], ()))
             elif line.startswith("> "):
-                found[-1] = Told(f"{found[-1].command}\n{line[2:]}", found[-1].output)
+                found[-1] = ShownCommand(f"{found[-1].command}\n{line[2:]}", found[-1].output)
             elif line.strip() and line.strip() != "...":
-                found[-1] = Told(found[-1].command, (*found[-1].output, line))
+                found[-1] = ShownCommand(found[-1].command, (*found[-1].output, line))
     return found
 
 
@@ -70,7 +70,7 @@ def steady(line: str) -> str:
     return re.sub(r"\s+", " ", _VARYING.sub("#", line)).strip()
 
 
-def _script(commands: list[Told]) -> str:
+def _script(commands: list[ShownCommand]) -> str:
     """Return a script that runs *commands*, each followed by its number and exit status."""
     lines = ["exec 2>&1"]
     for number, one in enumerate(commands):
@@ -93,7 +93,7 @@ def _free_ports(many: int) -> list[str]:
         return [str(probe.getsockname()[1]) for probe in probes]
 
 
-def _run(commands: list[Told], home: Path, port: str) -> list[tuple[int, str]]:
+def _run(commands: list[ShownCommand], home: Path, port: str) -> list[tuple[int, str]]:
     programs = home / "bin"
     programs.mkdir(parents=True)
     program = programs / "vpnmigrate"
@@ -153,18 +153,18 @@ def test_the_tutorials_work_as_written(tmp_path: Path) -> None:
         _require_as_written(commands[name], run.result())
 
 
-def _require_as_written(commands: list[Told], results: list[tuple[int, str]]) -> None:
-    story = "\n".join(
+def _require_as_written(commands: list[ShownCommand], results: list[tuple[int, str]]) -> None:
+    transcript = "\n".join(
         f"$ {one.command}\n{text}[{status}]"
         for one, (status, text) in zip(commands, results, strict=False)
     )
-    assert len(commands) == len(results), story
+    assert len(commands) == len(results), transcript
     for number, (one, (status, text)) in enumerate(zip(commands, results, strict=True)):
         asked = number + 1 < len(commands) and commands[number + 1].command == "echo $?"
-        assert status == 0 or asked, story
+        assert status == 0 or asked, transcript
         printed = {steady(line) for line in text.splitlines()}
         missing = [line for line in one.output if steady(line) not in printed]
-        assert not missing, f"{missing} not printed by `{one.command}`:\n{story}"
+        assert not missing, f"{missing} not printed by `{one.command}`:\n{transcript}"
 
 
 @pytest.mark.parametrize("name", TUTORIALS)

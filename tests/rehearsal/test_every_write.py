@@ -192,7 +192,7 @@ def from_dusk(dusk: Stage) -> Stage:
 
 @pytest.mark.parametrize("arrives", [False, True], ids=["lost", "durable"])
 @pytest.mark.parametrize("action", [Runner.apply, Runner.rollback], ids=["on", "back"])
-def test_a_night_killed_at_any_line_ends_like_one_that_was_not(dusk, arrives, action):
+def test_a_night_killed_at_any_line_has_the_same_end(dusk, arrives, action):
     """Killed at any write, the next process has the same end, forward and rolled back."""
     whole, counter = from_dusk(dusk), WriteCounter()
     run_to_end(whole, counter)

@@ -95,7 +95,7 @@ def test_what_the_journal_claims_is_checked(setting, before, case):
     assert list(InvariantChecker(setting.plan, before).check_entry(entry, before, run))
 
 
-def test_a_way_back_must_leave_everything_as_before(setting, before):
+def test_a_rollback_must_leave_everything_as_before(setting, before):
     """One route with another target makes the claim of a rollback untrue."""
     entry = Entry(1, setting.plan.made, Finished(Direction.ROLLBACK))
     run = RunState(direction=Direction.ROLLBACK)

@@ -55,7 +55,7 @@ def silence(_):
 
 
 class TestRehearse:
-    def test_every_kind_of_table_and_connection_comes_back(self):
+    def test_every_kind_of_table_and_connection_is_restored(self):
         """After a rollback from any step, the end equals the start in every fact."""
         found = rehearse(a_plan_of("three-connections", Decisions(asn=65099)), silence)
 
@@ -69,7 +69,7 @@ class TestRehearse:
         assert all(p.routes and not p.rerouted for p in (found.forward, *found.back))
         assert found.good
 
-    def test_turning_back_before_the_cutover_interrupts_nothing(self):
+    def test_a_rollback_before_the_cutover_has_no_outage(self):
         """Only a rollback from step 7 on has an outage."""
         found = rehearse(a_plan_of("single-static"), silence)
 
@@ -79,7 +79,7 @@ class TestRehearse:
             p.outage > timedelta(0) for p in found.back
         ]
 
-    def test_a_test_vpc_is_built_and_taken_away(self):
+    def test_a_test_vpc_is_created_and_deleted(self):
         """Step 6 is rehearsed as well if it is in the plan."""
         plan = a_plan_of("single-bgp", Decisions(test_vpc=TestVpc("10.200.0.0/24")))
 
@@ -131,7 +131,7 @@ def found():
     return Rehearsal(GOOD, back, a_proof())
 
 
-def test_what_is_kept_says_how_long_each_way_takes():
+def test_the_result_has_the_duration_of_each_direction():
     """The result names the plan, and is good only if every run was."""
     plan = a_plan_of("single-bgp")
     rehearsal = rehearse(plan, silence)
@@ -153,7 +153,7 @@ APPLY = cli("apply", "plan.json")
 
 
 class TestView:
-    def test_shows_changes_outage_and_each_way_back(self, found):
+    def test_shows_changes_outage_and_each_rollback(self, found):
         """The report has the changes, the outage times, and the rollback."""
         text = view.text(found, file="plan.json", kept="k.json", on=APPLY)
 

@@ -52,7 +52,7 @@ def said(outcome: TrialResult, setting: TrialSetting) -> list[type[Record]]:
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("rest", [REST, LONG_REST], ids=["a while", "over a day"])
-def test_a_pause_at_any_deed_changes_no_end(
+def test_a_pause_at_any_call_does_not_change_the_end(
     setting: TrialSetting, ends: dict[TrialRoute, TrialResult], rest: timedelta
 ) -> None:
     """Before the cutover the run pauses, in it the pause is declined; the end is the same."""
@@ -71,7 +71,7 @@ def test_a_pause_at_any_deed_changes_no_end(
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("moment", [None, KillPoint.BEFORE_SENDING, KillPoint.BEFORE_LINE])
-def test_an_abort_at_any_deed_leads_back(
+def test_an_abort_at_any_call_rolls_back(
     setting: TrialSetting, ends: dict[TrialRoute, TrialResult], moment: KillPoint | None
 ) -> None:
     """After an abort, which stops or rolls back, and a clean-up, everything is as before.

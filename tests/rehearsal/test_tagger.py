@@ -161,6 +161,6 @@ def test_a_tagger_acts_in_the_world_that_is_judged() -> None:
     everything = Tagging(0, Trick.PUT, None, 0)
     outcome = tried(TrialRoute.ROUND_TRIP, everything)
 
-    assert b"carries this run's tags" in outcome.journal
+    assert b"has this run's tags" in outcome.journal
     assert f'"{DeleteVpnConnection.__struct_config__.tag}"'.encode() in outcome.journal
     assert Tag.ROLE.value.encode() not in outcome.journal

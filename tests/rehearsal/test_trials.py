@@ -80,7 +80,7 @@ def run(world: Topology, schedule: Schedule) -> TrialResult:
 
 @pytest.mark.parametrize("seed", range(30))
 @pytest.mark.no_cover
-def test_whatever_goes_wrong_the_end_is_right(seed):
+def test_with_any_faults_the_end_is_right(seed):
     """In a drawn world, with drawn kills and call faults, no invariant is broken."""
     stats = SearchStats()
     run_seed(seed, stats)
@@ -160,7 +160,7 @@ def test_a_plan_is_simulated_in_the_world_that_it_saw():
     assert killed.end == whole.end
 
 
-def test_a_run_that_held_because_aws_was_not_readable_goes_on():
+def test_a_run_held_by_failed_reads_resumes():
     """If surveys fail for minutes the run holds, and the same command resumes it."""
     stats = SearchStats()
     run_seed(UNREADABLE, stats)
@@ -173,7 +173,7 @@ UNREADABLE = 161345
 
 
 class TestVerdicts:
-    def test_a_category_that_nobody_tells_stops_planning(self):
+    def test_a_missing_category_stops_planning(self):
         """If EC2 leaves out the category, planning refuses."""
         world = replace(small(1, category_absent=True), stops=STOPS_PLANNING)
         stats = SearchStats()
@@ -223,7 +223,7 @@ class TestHarness:
 
         assert text == {JOURNALS}
 
-    def test_who_wakes_late_looks_less_often_and_ends_alike(self):
+    def test_late_wake_ups_reduce_observations_and_keep_the_end(self):
         """With late wake-ups the end is the same as without."""
         setting = setting_of(small(4, read_lag=timedelta(seconds=15)))
         punctual = run_trial(setting, Schedule(TrialRoute.ROUND_TRIP))
@@ -232,7 +232,7 @@ class TestHarness:
         assert (late.error, late.broken, late.end) == ("", (), punctual.end)
         assert late.looks < punctual.looks / 2
 
-    def test_nobody_sleeps_over_a_change_of_the_world(self):
+    def test_a_wait_ends_with_a_change_of_the_world(self):
         """If nothing new can be seen a wait lasts until something may, and no longer."""
         world = setting_of(small(4, gateway_creation=seconds(10))).world()
         clock = LateClock(world, timedelta(seconds=2), lambda: None)

@@ -55,7 +55,7 @@ class TestAttachment:
         code = refusal(world, "AttachVpnGateway", VpnGatewayId=OLD, VpcId=other)
         assert code == "VpnGatewayAttachmentLimitExceeded"
 
-    def test_repeating_an_attach_tells_how_far_it_is(self):
+    def test_repeating_an_attach_returns_the_state(self):
         """Repeating an attach is no error and returns the present state."""
         world = a_world()
         again = ask(world, "AttachVpnGateway", VpnGatewayId=OLD, VpcId=VPC)

@@ -1,4 +1,4 @@
-"""The fast door: clients of its sessions are answered by the world, and by nothing else."""
+"""Boto client: a boto3 session that only the world answers."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def ec2(world):
 
 class TestAnswers:
     def test_a_call_is_answered_by_the_world(self, world, ec2):
-        """What the world answers arrives at the caller as it is."""
+        """The caller gets the world's answer unchanged."""
         answer = ec2.describe_vpn_gateways(VpnGatewayIds=[OLD])
         assert answer["VpnGateways"] == ask(world, "DescribeVpnGateways")["VpnGateways"]
         assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
         assert answer["ResponseMetadata"]["RequestId"]
 
     def test_a_refusal_is_a_client_error(self, ec2):
-        """A refusal of the world has code, message, status and request id, as AWS's have."""
+        """An error of the world has code, message, status and request id, as in AWS."""
         with pytest.raises(ClientError) as caught:
             ec2.attach_vpn_gateway(VpnGatewayId="vgw-00000000000000000", VpcId=VPC)
         response = caught.value.response
@@ -47,15 +47,15 @@ class TestAnswers:
         assert response["ResponseMetadata"]["HTTPStatusCode"] == 400
         assert response["ResponseMetadata"]["RequestId"]
 
-    def test_dry_run_is_told_by_an_error(self, ec2):
-        """DryRun gives DryRunOperation with status 412."""
+    def test_dry_run_is_an_error(self, ec2):
+        """DryRun is DryRunOperation with status 412."""
         with pytest.raises(ClientError) as caught:
             ec2.detach_vpn_gateway(VpnGatewayId=OLD, VpcId=VPC, DryRun=True)
         assert caught.value.response["Error"]["Code"] == "DryRunOperation"
         assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 412
 
     def test_parameters_are_checked_before(self, ec2):
-        """The check of parameters that botocore makes still runs."""
+        """Botocore's parameter check still runs."""
         with pytest.raises(ParamValidationError):
             ec2.attach_vpn_gateway(VpnGateway=OLD)
 
@@ -83,13 +83,13 @@ class TestAnswers:
 
 class TestTime:
     def test_each_call_takes_its_latency_on_a_virtual_clock(self, world, ec2):
-        """A virtual clock has moved on by the latency after a call."""
+        """A call advances a virtual clock by its latency."""
         before = world.clock.now()
         ec2.describe_vpn_gateways()
         assert world.clock.now() - before == LATENCY
 
     def test_a_real_clock_is_left_alone(self):
-        """On another clock nobody sleeps."""
+        """On a real clock no call sleeps."""
 
         class Stopped(SteadyClock):
             def now(self):
@@ -101,8 +101,8 @@ class TestTime:
         world = load_world(Scenario(name="empty"), Stopped())
         assert session_for(world).client("ec2").describe_vpcs()["Vpcs"] == []
 
-    def test_time_can_be_passed_to_whoever_keeps_it(self, world):
-        """A caller that keeps time itself is told of every call's latency."""
+    def test_latency_can_be_passed_to_a_function(self, world):
+        """Each call's latency is passed to a given function."""
         spans: list[timedelta] = []
         session = session_for(world, latency=timedelta(seconds=3), advance=spans.append)
         session.client("ec2").describe_vpcs()
@@ -111,13 +111,13 @@ class TestTime:
 
 class TestClosed:
     def test_what_the_world_lacks_is_an_error(self, world):
-        """An operation that no world has raises, and says that nothing was sent."""
+        """An operation that the world lacks is an error, which says that nothing was sent."""
         with pytest.raises(SandboxGapError, match="DescribeInstances"):
             session_for(world).client("ec2").describe_instances()
 
     @pytest.mark.disable_socket
     def test_no_socket_is_ever_opened(self, world):
-        """Answered or not, a call never gets as far as a socket."""
+        """No call opens a socket, whether it is answered or not."""
         with pytest.warns(UserWarning, match="socket"), pytest.raises(SocketBlockedError):
             socket.socket()
         session = session_for(world)
@@ -126,15 +126,15 @@ class TestClosed:
             with pytest.raises(SandboxGapError):
                 getattr(session.client(service), operation)()
 
-    def test_there_is_a_wall_behind_the_door(self, world):
-        """A call that slipped past the door would be stopped before it is sent."""
+    def test_a_second_handler_stops_every_request(self, world):
+        """A call that the first handler did not answer is stopped before it is sent."""
         ec2 = session_for(world).client("ec2")
         ec2.meta.events.unregister("before-call", unique_id="sandbox-answer")
         with pytest.raises(SandboxGapError, match="was stopped"):
             ec2.describe_vpn_gateways()
 
     def test_the_environment_has_no_effect(self, world, monkeypatch, tmp_path):
-        """Endpoint, profile, Region, files and bundles of the environment change nothing."""
+        """Endpoint, profile, Region, files and bundles of the environment have no effect."""
         broken = tmp_path / "config"
         broken.write_text("[not a config file")
         for name, value in {
@@ -157,7 +157,7 @@ class TestClosed:
         assert ec2.describe_vpn_gateways()["VpnGateways"]
 
     def test_an_endpoint_of_the_callers_makes_no_difference(self, world):
-        """A client with an endpoint of its own is answered by the world all the same."""
+        """The world answers a client with another endpoint too."""
         ec2 = session_for(world).client(
             "ec2", endpoint_url="http://elsewhere.invalid", config=Config(connect_timeout=1)
         )
@@ -175,7 +175,7 @@ class TestClosed:
         with pytest.raises(_CutError):
             other.describe_vpn_gateways()
 
-    def test_credentials_are_nobodys(self, world):
+    def test_credentials_are_the_sandboxes(self, world):
         """The session's credentials are the sandbox's, not those of the environment."""
         credentials = session_for(world).get_credentials()
         assert credentials is not None
@@ -183,7 +183,7 @@ class TestClosed:
 
 
 def test_worlds_do_not_mix(world):
-    """Two sessions of two worlds are answered each by its own."""
+    """Each of two sessions is answered by its own world."""
     other = a_world("single-static")
     first, second = session_for(world).client("ec2"), session_for(other).client("ec2")
     assert first.describe_vpn_connections()["VpnConnections"][0]["VpnConnectionId"] == OLD_VPN

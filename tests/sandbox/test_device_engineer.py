@@ -65,7 +65,7 @@ def test_a_word_is_given_after_the_reaction_and_not_before(world):
     assert engineer.ask(_task(Confirmation.DEVICES_CONFIGURED)) is Confirmation.DEVICES_CONFIGURED
 
 
-def test_who_was_told_before_is_ready(world):
+def test_an_announced_task_is_done_at_once(world):
     """If a task was announced long before, it is confirmed at the first request."""
     engineer = DeviceEngineer(world, REACTION)
     engineer.announce(_task(Confirmation.NEW_TUNNELS_ENABLED))

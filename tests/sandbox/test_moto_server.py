@@ -197,7 +197,7 @@ def test_moto_serves_the_rest_for_the_same_account():
         ("describe_route_tables", {"Filters": [{"Name": "route.state", "Values": ["active"]}]}),
     ],
 )
-def test_what_nobody_models_is_an_ec2_error(call, sent):
+def test_a_missing_action_is_an_ec2_error(call, sent):
     """An action or filter that moto lacks is InvalidAction with status 400, never an HTML page."""
     with pytest.raises(ClientError) as refused:
         getattr(ec2_before(CannedWorld()), call)(**sent)
@@ -244,7 +244,7 @@ def test_a_gap_in_another_service_is_refused_in_its_protocol():
         assert refusal(refused) == ("InvalidAction", 400)
 
 
-def test_two_doors_serve_two_worlds():
+def test_two_servers_serve_two_worlds():
     """Two servers serve two worlds: nothing is installed in moto globally."""
     first, second = (
         ec2_before(CannedWorld(DescribeVpcs={"Vpcs": [{"VpcId": name}]}))

@@ -172,7 +172,7 @@ class TestLoading:
         assert attachments(world) == {VPC: "detached"}
         assert connection(world)["State"] == "available"
 
-    def test_a_category_that_was_not_told_is_not_told(self):
+    def test_a_missing_category_stays_missing(self):
         """A connection without a category is described without one."""
         (known,) = bundled("single-bgp").connections
         unknown = msgspec.structs.replace(known, category=None)

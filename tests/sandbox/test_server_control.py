@@ -99,7 +99,7 @@ def test_the_state_holds_no_key(control, sides):
     assert not [key for key in sides.world.keys if key in said]
 
 
-def test_a_device_does_what_it_is_told(control, sides):
+def test_a_device_follows_requests(control, sides):
     """Tunnels are enabled and disabled for one connection, without an effect on others."""
     control.enable(sides.connections[1])
     assert devices(control, sides) == ["disabled", "enabled"]
@@ -248,7 +248,7 @@ def test_a_clock_that_cannot_be_advanced(sides):
         DeviceControl(server.url).advance(timedelta(minutes=1))
 
 
-def test_nobody_there_is_told_from_somebody_else(control):
+def test_a_missing_server_and_another_server_are_reported(control):
     """A missing server, and a server that is not a sandbox, are reported."""
     with serve(World(ScaledClock())) as server:
         pass

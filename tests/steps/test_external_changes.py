@@ -104,18 +104,21 @@ class TestEdgeTables:
     """An edge table disassociated outside this run is associated again, and reported."""
 
     PLAN = a_plan(before=a_survey(route_tables=(a_table(EDGE, edge_of=OLD),)))
-    LINE = "edge route table rtb-edge was disassociated from vgw-old outside this run; it is associated again"
+    LINE = (
+        "edge route table rtb-edge was disassociated from vgw-old outside this run; "
+        "it is associated again"
+    )
 
     def named(self, step, swap, now, said=UNTOUCHED):
         return list(step.external_changes_overwritten(StepInput(self.PLAN, swap, now, said)))
 
     def test_while_its_gateway_stays_on_the_vpc(self):
         """A table is disassociated from an attached gateway only by an external change."""
-        untied = a_snapshot(tables=[a_table(EDGE)])
+        disassociated = a_snapshot(tables=[a_table(EDGE)])
         mine = touching(EdgeAssociation(EDGE, OLD))
 
-        assert self.named(SwapGateways(), FORWARD, untied) == [self.LINE]
-        assert self.named(SwapGateways(), FORWARD, untied, mine) == []
+        assert self.named(SwapGateways(), FORWARD, disassociated) == [self.LINE]
+        assert self.named(SwapGateways(), FORWARD, disassociated, mine) == []
         assert self.named(SwapGateways(), FORWARD, a_snapshot(tables=[])) == []
         assert (
             self.named(SwapGateways(), FORWARD, a_snapshot(tables=[a_table(EDGE, edge_of=OLD)]))
@@ -137,12 +140,14 @@ class TestEdgeTables:
 
     def test_on_the_way_back_where_the_old_gateway_never_left(self):
         """Associations of a gateway that this run detached are not reported; others are."""
-        untied = a_snapshot(tables=[a_table(EDGE)])
+        disassociated = a_snapshot(tables=[a_table(EDGE)])
         moved = touching(AttachmentOf(OLD, VPC))
 
-        assert self.named(RestoreRouting(), BACK, untied, touching(Claim(OLD))) == [self.LINE]
-        assert self.named(RestoreRouting(), BACK, untied, moved) == []
-        assert self.named(RestoreRouting(), FORWARD, untied) == []
+        assert self.named(RestoreRouting(), BACK, disassociated, touching(Claim(OLD))) == [
+            self.LINE
+        ]
+        assert self.named(RestoreRouting(), BACK, disassociated, moved) == []
+        assert self.named(RestoreRouting(), FORWARD, disassociated) == []
 
 
 def test_propagation_that_others_switched_off_is_told_as_it_goes_on_again():

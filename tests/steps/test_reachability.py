@@ -28,7 +28,7 @@ def the_routes(table, baseline):
 
 
 def test_a_leftover_of_propagation_is_promised_to_nobody():
-    """A propagated route in a table without propagation is about to disappear, and is not required."""
+    """A propagated route in a table without propagation is not required."""
     leftover = replace(a_table(BOTH, propagates=OLD, learned=("10.9.0.0/16",)), propagating=())
     nothing_taken = Baseline(taken=a_survey().taken, tunnels_up={}, propagated={})
 
@@ -74,7 +74,7 @@ class TestPrefixLists:
         assert (found.waiting, found.taken, found.altered) == ((), (), ())
 
     def test_a_prefix_that_is_not_back_is_waited_for_though_a_wider_route_leads_there(self):
-        """The list may be between the two and has another target: that does not count as the same."""
+        """The list may be between the two and has another target: that is a difference."""
         (line,) = judged(now_with([], BESIDE)).waiting
 
         assert PREFIX in line
@@ -82,7 +82,7 @@ class TestPrefixLists:
 
     @pytest.mark.parametrize("after", [{"pl-1": "eni-2"}, {}, {**BESIDE, "pl-2": "eni-2"}])
     def test_a_list_that_others_moved_added_or_removed_is_named_and_not_waited_for(self, after):
-        """Another observation would not help, so the outage does not wait for it; it is reported."""
+        """The step does not wait for the uncertain destination, but reports it."""
         found = judged(now_with([PREFIX], after))
 
         assert found.waiting == ()

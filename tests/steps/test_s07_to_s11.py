@@ -96,7 +96,7 @@ class TestStopPropagation:
         assert verdict(StopPropagation(), a_snapshot(tables=tables)) == Met()
 
     def test_also_stops_a_table_that_nobody_recorded(self):
-        """Propagation enabled from the new gateway in another table is disabled in a rollback, too."""
+        """Propagation from the new gateway in another table is disabled in a rollback, too."""
         tables = [*ordinary_tables(NEW), a_table("rtb-late", propagates=NEW)]
         now = a_snapshot(old="detached", new="attached", tables=tables)
 
@@ -278,7 +278,7 @@ class TestRestoreRouting:
         assert isinstance(verdict(RestoreRouting(), now), NotYet)
 
     def test_an_edge_table_changes_hands(self):
-        """Case 14: the edge table is disassociated from one gateway and associated with the other."""
+        """Case 14: the edge association moves from the leaving to the joining gateway."""
         plan = a_plan(before=a_survey(route_tables=(a_table("rtb-edge", edge_of=OLD),)))
         edge = RouteTableId("rtb-edge")
 
@@ -365,7 +365,7 @@ class TestSwitchTunnels:
         assert SwitchTunnels().limit_for(plan) == minutes(90)
 
     def test_what_another_hand_decides_is_named_and_not_waited_for(self):
-        """An external route inside a prefix of the gateway is reported as lost, with both next hops."""
+        """An external route inside a prefix is reported as lost, with both next hops."""
         ours, main = ordinary_tables(NEW)
         taken = replace(main, routes=(*main.routes, RouteRecord("10.1.1.0/24", "eni-9")))
         said = journal_facts(verified=NOON, green=STEADY)
@@ -628,7 +628,7 @@ class TestDeleteClassic:
 
     @pytest.mark.parametrize(("minute", "kept"), [(1, NotYet), (2, Blocked)])
     def test_keeps_what_may_be_the_only_path(self, minute, kept):
-        """While the new tunnels are DOWN nothing is deleted, but a stale reading does not block for good."""
+        """With the new tunnels DOWN nothing is deleted; while that may be stale the step waits."""
         down = a_snapshot(old="detached", new="attached", begun=NOON + minutes(minute))
         said = journal_facts(files=[OLD_VPN], verified=NOON)
 

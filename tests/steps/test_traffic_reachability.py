@@ -81,7 +81,7 @@ class TestReach:
         ]
 
     def test_propagation_that_others_switched_off_takes_what_it_brought(self):
-        """Propagated prefixes missing because of an external change are not waited for; static ones are."""
+        """Propagated prefixes removed externally are not waited for; static routes are."""
         off = (a_table(BOTH, static={STATIC: OLD}), ordinary_tables(NEW)[1])
 
         found = reached(off, foreign=[Propagation(BOTH, NEW)])

@@ -327,7 +327,8 @@ SAID = [
         Lost(
             (
                 (
-                    "the route 10.9.0.0/16 in rtb-main: its target was set outside this run to vgw-old, which is detached"
+                    "the route 10.9.0.0/16 in rtb-main: "
+                    "its target was set outside this run to vgw-old, which is detached"
                 ),
             )
         ),
@@ -391,8 +392,8 @@ SAID = [
         NOTHING_TOLD,
         Blocked(
             (
-                "vgw-new is detached from vpc-1: the connections of vgw-old may be all "
-                "there is, and are not deleted"
+                "vgw-new is detached from vpc-1: the connections of vgw-old may be the only "
+                "path, and are not deleted"
             ),
             ("make sure that traffic flows through the new connections, then finalize again"),
         ),
@@ -450,7 +451,7 @@ def test_a_route_of_another_vpc_is_not_ours_to_name():
 
 
 def test_a_copy_of_our_tags_stops_what_creates():
-    """It is unknown which of two duplicates is this run's: a person must remove the tags from one."""
+    """If two resources have one role's tags, a person must remove the tags from one."""
     owned = Ownership({GATEWAY_ROLE: NEW}, twins=((Role(GATEWAY_ROLE), "vgw-copy"),))
     now = replace(a_snapshot(), owned=owned)
     blocked = Blocked(

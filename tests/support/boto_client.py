@@ -1,8 +1,8 @@
 """Boto client: a boto3 session that is answered by a world.
 
 A call is answered between botocore's parameter check and its transport, so it costs a fraction of
-a call over HTTP and can never reach a socket.  Nothing global is touched: other sessions of the
-process go where they went before.
+a call over HTTP and can never reach a socket.  Nothing global is changed: other sessions of the
+process are not affected.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from vpnmigrate.sandbox.world import World
 
 KEY = "SANDBOX"
-"""Access key id and secret: nobody checks them."""
+"""Access key id and secret, which are not checked."""
 
 
 def session_for(
@@ -36,19 +36,19 @@ def session_for(
     faults: FaultSource | None = None,
     advance: Callable[[timedelta], None] | None = None,
 ) -> boto3.Session:
-    """Open a session whose every client is answered by *world*.
+    """Return a session whose clients are answered by *world*.
 
-    The rest is ``threshold.Threshold``'s.
+    The other parameters are those of ``CallPipeline``.
     """
     import boto3
 
-    door = _BotoHandlers(CallPipeline(world, latency=latency, faults=faults, advance=advance))
+    handlers = _BotoHandlers(CallPipeline(world, latency=latency, faults=faults, advance=advance))
     botocore_session = _isolated_session(world.region)
-    botocore_session.register("before-parameter-build", door.note, unique_id="sandbox-note")
+    botocore_session.register("before-parameter-build", handlers.note, unique_id="sandbox-note")
     # The stubs know only handlers that give nothing back; botocore takes this one's answer.
-    answer: Any = door.answer
+    answer: Any = handlers.answer
     botocore_session.register("before-call", answer, unique_id="sandbox-answer")
-    botocore_session.register("before-send", door.refuse, unique_id="sandbox-refuse")
+    botocore_session.register("before-send", handlers.refuse, unique_id="sandbox-refuse")
     return boto3.Session(
         aws_access_key_id=KEY,
         aws_secret_access_key=KEY,
@@ -60,24 +60,24 @@ def session_for(
 class _BotoHandlers:
     """The handlers of one session."""
 
-    def __init__(self, threshold: CallPipeline) -> None:
-        self._threshold = threshold
+    def __init__(self, pipeline: CallPipeline) -> None:
+        self._pipeline = pipeline
 
     def note(self, **event: Any) -> None:
-        """Keep the parameters as the caller wrote them: later there is only a request's body."""
+        """Record the parameters of the caller: later handlers see only the request's body."""
         event["context"][_PARAMS] = event["params"]
 
     def answer(self, **event: Any) -> tuple[object, dict[str, Any]]:
-        """Return what botocore would have read from AWS: a response and its parsed body."""
+        """Return a response and its parsed body, as botocore would read them from AWS."""
         model: OperationModel = event["model"]
         params = deepcopy(dict(event["context"][_PARAMS]))
         service = model.service_model.service_name
         # The world may give the same answer again: what its caller does to this one is his own.
-        parsed = deepcopy(self._threshold.pass_(service, model.name, params))
+        parsed = deepcopy(self._pipeline.pass_(service, model.name, params))
         return _response(parsed["ResponseMetadata"]["HTTPStatusCode"]), parsed
 
     def refuse(self, **_event: Any) -> NoReturn:
-        """Be the wall behind the door."""
+        """Refuse to open a network connection."""
         raise SandboxGapError("a sandbox's client was about to open a connection; it was stopped")
 
 
@@ -92,7 +92,7 @@ def _response(status: int) -> object:
 
 
 def _isolated_session(region: str) -> Session:
-    """Make a botocore session that no variable of the environment and no file can alter."""
+    """Return a botocore session on which environment variables and files have no effect."""
     from botocore.session import Session
 
     settings = {
@@ -110,7 +110,7 @@ def _isolated_session(region: str) -> Session:
 
 @cache
 def _models() -> Loader:
-    """Load botocore's service models once: EC2's alone takes a tenth of a second."""
+    """Return botocore's service models, loaded once: EC2's alone takes a tenth of a second."""
     from botocore.loaders import Loader
 
     return Loader()

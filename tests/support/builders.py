@@ -1,7 +1,7 @@
-"""Builders for the values tests speak of: say what matters, the rest is an ordinary migration.
+"""Builders of values for tests: arguments for what matters, an ordinary migration for the rest.
 
 The ordinary one: ``vgw-old`` on ``vpc-1`` with one BGP connection ``vpn-old`` to ``cgw-1``, and two
-tables, ``rtb-main`` that propagates and ``rtb-both`` that propagates and holds a static route too.
+tables: ``rtb-main`` with propagation, and ``rtb-both`` with propagation and a static route.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def a_gateway(
     asn: int | None = 7224,
     tags: dict[str, str] | None = None,
 ) -> GatewayRecord:
-    """Build a virtual private gateway that is on *on*."""
+    """Return a virtual private gateway that is attached to *on*."""
     attachments = () if on is None else (Attached(VpcId(on), attachment),)
     return GatewayRecord(
         VpnGatewayId(id_), state, asn=asn, attachments=attachments, tags=tags or {}
@@ -93,7 +93,7 @@ def a_gateway(
 
 
 def some_telemetry(*, up: int, routes: int = 1) -> tuple[TunnelReading, ...]:
-    """Build the telemetry of two tunnels of which the first *up* are UP."""
+    """Return the telemetry of two tunnels of which the first *up* are UP."""
     return tuple(
         TunnelReading(f"192.0.2.{n}", up=n <= up, accepted_routes=routes if n <= up else 0)
         for n in (1, 2)
@@ -112,7 +112,7 @@ def a_connection(
     routes: int = 1,
     tags: dict[str, str] | None = None,
 ) -> ConnectionRecord:
-    """Build a connection; one with *prefixes* is static, else it speaks BGP."""
+    """Return a connection; one with *prefixes* is static, else it uses BGP."""
     return ConnectionRecord(
         VpnConnectionId(id_),
         state,
@@ -131,7 +131,7 @@ def a_connection(
 
 
 def a_customer_gateway(id_: str = "cgw-1", *, asn: int = 65000) -> CustomerGatewayRecord:
-    """Build AWS's record of a device."""
+    """Return AWS's record of a device."""
     return CustomerGatewayRecord(
         CustomerGatewayId(id_), "available", asn=asn, ip=f"203.0.113.{len(id_)}"
     )
@@ -148,7 +148,7 @@ def a_table(
     dead: Iterable[str] = (),
     edge_of: str | None = None,
 ) -> RouteTableRecord:
-    """Build a route table; *static* maps destinations to gateways, *dead* ones are black holes."""
+    """Return a route table; *static* maps destinations to gateways, *dead* ones are black holes."""
     associations = [AssociationRecord(f"rtbassoc-{id_}", main=True)] if main else []
     if edge_of is not None:
         associations.append(AssociationRecord(f"rtbassoc-{id_}-{edge_of}", gateway=edge_of))
@@ -167,7 +167,7 @@ def a_table(
 
 
 def ordinary_tables(gateway: str = OLD) -> tuple[RouteTableRecord, ...]:
-    """Build the two tables of the ordinary migration as they are with *gateway* in charge."""
+    """Return the two tables of the ordinary migration with routing to *gateway*."""
     return (
         a_table(BOTH, propagates=gateway, learned=[PREFIX], static={"192.168.0.0/16": gateway}),
         a_table(MAIN, main=True, propagates=gateway, learned=[PREFIX]),
@@ -175,7 +175,7 @@ def ordinary_tables(gateway: str = OLD) -> tuple[RouteTableRecord, ...]:
 
 
 def a_survey(**changes: object) -> Survey:
-    """Build the before-survey of the ordinary migration, but for *changes*."""
+    """Return the before-survey of the ordinary migration with *changes*."""
     survey = Survey(
         taken=NOON,
         account=AccountId("123456789012"),
@@ -190,7 +190,7 @@ def a_survey(**changes: object) -> Survey:
 
 
 def a_plan(*, before: Survey | None = None, decisions: Decisions | None = None) -> Plan:
-    """Build a plan without its imagined steps, which no step reads."""
+    """Return a plan without its predicted steps, which no step reads."""
     return Plan(
         tool="test",
         migration=MIGRATION,
@@ -204,7 +204,7 @@ def a_plan(*, before: Survey | None = None, decisions: Decisions | None = None) 
 
 
 def by_tag(reading: Reading, migration: MigrationId = MIGRATION) -> Ownership:
-    """Take everything that carries *migration*'s tags for the run's own.
+    """Return the ownership in which all resources with *migration*'s tags are the run's own.
 
     For tests that are not about ownership: the program itself never trusts a tag.
     """
@@ -222,12 +222,12 @@ def by_tag(reading: Reading, migration: MigrationId = MIGRATION) -> Ownership:
 
 
 def snapshot_by_tag(reading: Reading, migration: MigrationId = MIGRATION) -> Snapshot:
-    """Turn *reading* into facts, with roles by tag."""
+    """Return the facts of *reading*, with roles by tag."""
     return snapshot_of(reading, by_tag(reading, migration))
 
 
 def a_proof(*dead_ends: DeadEnd) -> RollbackProof:
-    """Build what a walk through all states has shown."""
+    """Return a rollback proof."""
     back = LongestPath(10, timedelta(minutes=135), "step 10, after: disable the old tunnels")
     return RollbackProof(
         107, back, LongestPath(12, timedelta(minutes=135), "the beginning"), dead_ends
@@ -235,7 +235,7 @@ def a_proof(*dead_ends: DeadEnd) -> RollbackProof:
 
 
 def new_side(*, on: str | None = None, attachment: str = "attached", up: int = 0) -> Reading:
-    """Build a reading of just the new gateway and the new connection, both ours."""
+    """Return a reading of the new gateway and the new connection, both of this run."""
     return Reading(
         NOON,
         gateways=(
@@ -259,10 +259,10 @@ def a_snapshot(
     facts: dict[Fact, Value] | None = None,
     foreign: Iterable[Fact] = (),
 ) -> Snapshot:
-    """Build a believed look at the ordinary migration with both gateways there.
+    """Return a snapshot, without stale values, of the ordinary migration with both gateways.
 
     *old* and *new* are the gateways' attachments to the VPC, *up* the new tunnels that are UP, and
-    *facts* overrides what was read.
+    *facts* override the values of the reading.
     """
     fresh = new_side(on=VPC, attachment=new, up=up)
     reading = Reading(
@@ -277,7 +277,7 @@ def a_snapshot(
 
 
 def journal_facts(*words: Confirmation, files: Iterable[str] = (), **more: object) -> JournalFacts:
-    """Build what the journal adds: words given at noon, archives of *files*."""
+    """Return journal facts: confirmations given at noon, archives of *files*."""
     plain = JournalFacts(words=dict.fromkeys(words, NOON), files=dict.fromkeys(files, "0" * 64))
     return msgspec.structs.replace(plain, **more)
 
@@ -288,14 +288,14 @@ STEADY = Stability(
     300,
     {f"{NEW_VPN} 192.0.2.{number}": TunnelStability(300) for number in (1, 2)},
 )
-"""What a process has seen of two tunnels that have been UP for five minutes, and of every route."""
+"""Stability after two tunnels and all routes have been complete for five minutes."""
 
 NOTHING_TOLD = JournalFacts()
-"""A journal that adds nothing."""
+"""Journal facts without any content."""
 
 
 def minutes(count: float) -> timedelta:
-    """Return a span of *count* minutes."""
+    """Return a duration of *count* minutes."""
     return timedelta(minutes=count)
 
 
@@ -305,6 +305,6 @@ def role_of(old: str) -> Role:
 
 
 def a_run(home: Path, **changes: object) -> Run:
-    """Begin the run of the ordinary migration below *home*; *changes* are to its plan."""
+    """Create the run of the ordinary migration below *home*; *changes* apply to its plan."""
     plan = msgspec.structs.replace(a_plan(), **{"fingerprint": "f" * 64, **changes})
     return Runs(home).create(plan, msgspec.json.encode(plan), "alice@laptop/1")

@@ -1,4 +1,4 @@
-"""A client of a served sandbox that also decides who tends its devices."""
+"""Control client of a served sandbox that also sets how its devices react."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ class DeviceControl(ControlClient):
     """A control client that sets how the sandbox's devices react."""
 
     def attend_after(self, delay: timedelta) -> None:
-        """Let the devices follow every swap of gateways after *delay*."""
+        """Set the devices to follow every swap of gateways after *delay*."""
         self._ask("devices", {"mode": "attentive", "seconds": delay.total_seconds()})
 
     def leave_alone(self) -> None:
-        """Let the devices do only what they are told."""
+        """Set the devices to change only on request."""
         self._ask("devices", {"mode": "manual"})

@@ -1,6 +1,6 @@
-"""How much of a long list a test goes through: a fixed share, or all of it where that is asked for.
+"""Share of a long list of cases that a test runs: a fixed share, or all on request.
 
-``VPNMIGRATE_TEST_FULL=1`` goes through everything; ``make full-counts`` sets it.
+``VPNMIGRATE_TEST_FULL=1`` runs all; ``make full-counts`` sets it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A run's directory beside a stage: processes with real locks and journals, in virtual time."""
+"""Run directory of a stage: processes with real locks and journals, in virtual time."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from vpnmigrate.model.clock import Clock
 
 ANN = ProcessIdentity("ann", "desk", 101)
 BOB = ProcessIdentity("bob", "desk", 202)
-"""Colleagues on one host, whose processes have died unless a test holds on to their locks."""
+"""Operators on one host; their processes count as dead unless a test keeps their locks."""
 
 
 class Desk:
-    """Where processes take the one run in hand."""
+    """Run directory that processes of a test open."""
 
     def __init__(self, home: Path, clock: Clock) -> None:
         self.run: Run = a_run(home)
@@ -28,7 +28,7 @@ class Desk:
     def process(
         self, me: ProcessIdentity = ANN, *, disk: Disk | None = None, take_over: str | None = None
     ) -> Iterator[FileJournal]:
-        """Be a process that has the run in hand; give the journal it writes."""
+        """Hold the lock as a process of the run, and yield the journal it writes."""
         lock = acquire_lock(self.run, self._clock, me, take_over)
         try:
             journal = FileJournal.open(self.run, self._clock, lock, disk)
@@ -41,5 +41,5 @@ class Desk:
 
 
 def named(me: ProcessIdentity) -> str:
-    """Return the name by which ``--take-over`` knows *me*."""
+    """Return the holder name of *me* for ``--take-over``."""
     return f"{me.user}@{me.host}/{me.process}"

@@ -10,14 +10,14 @@ from threading import Thread
 
 @contextmanager
 def serving(answer: Callable[[BaseHTTPRequestHandler, bytes], None]) -> Iterator[str]:
-    """Have *answer* write the response to each POST, given its body; yield the address."""
+    """Serve each POST with the response of *answer* to its body; yield the address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             answer(self, self.rfile.read(int(self.headers.get("Content-Length", 0))))
 
         def log_message(self, *_: object) -> None:
-            """Write no request line."""
+            """Write no access log."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = Thread(target=server.serve_forever, args=(0.01,))

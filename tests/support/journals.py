@@ -1,4 +1,4 @@
-"""Journals as a run would write them, told record by record."""
+"""Journals as a run would write them, built record by record."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ DELETE = DeleteVpnConnection(OLD_VPN, OLD_VPN)
 
 
 def entries(*records: Record, start: datetime = NOON) -> tuple[Entry, ...]:
-    """Build a journal of *records*, one a second."""
+    """Return a journal of *records*, one per second."""
     return tuple(
         Entry(number, start + (number - 1) * SECOND, record)
         for number, record in enumerate(records, start=1)
@@ -68,12 +68,12 @@ def entries(*records: Record, start: datetime = NOON) -> tuple[Entry, ...]:
 
 
 def ask(step: int, word: Confirmation) -> AskOperator:
-    """Build the task of a person at a device."""
+    """Return an operator task at a device."""
     return AskOperator(step, word, f"see to step {step}")
 
 
 class Story:
-    """Tells a run; numbers its intents as a run does."""
+    """Builder of a run's journal, which numbers intents as a run does."""
 
     def __init__(self) -> None:
         self.records: list[Record] = []
@@ -85,80 +85,80 @@ class Story:
         return entries(*self.records)
 
     def then(self, *records: Record) -> Story:
-        """Go on with *records*."""
+        """Append *records*."""
         self.records += records
         return self
 
     def opened(self) -> Story:
-        """Let a process take the run up."""
+        """Append the start of a process."""
         return self.then(OPENED)
 
     def set_out(
         self, direction: Direction = Direction.FORWARD, attempt: int = 1, *, keep_new: bool = False
     ) -> Story:
-        """Take a direction."""
+        """Append the start of a direction."""
         return self.then(DirectionTaken(direction, attempt, keep_new))
 
     def begun(self, number: int, *, cleaning: bool = False) -> Story:
-        """Begin a step."""
+        """Append the begin of a step."""
         return self.then(StepBegun(number, f"Step {number}", cleaning))
 
     def intended(self, step: int, change: Change) -> Story:
-        """Intend a change and leave it in doubt."""
+        """Append the intent of a change, without an answer."""
         self._intents += 1
         return self.then(Intended(self._intents, step, change))
 
     def answered(self, outcome: Outcome | None = None) -> Story:
-        """Return what became of the last intent."""
+        """Append the outcome of the last intent."""
         return self.then(Answered(self._intents, outcome or Performed("req-1")))
 
     def settled(self, number: int, *, cleaning: bool = False) -> Story:
-        """Settle a step."""
+        """Append the end of a step."""
         return self.then(StepSettled(number, cleaning))
 
     def step(self, number: int, *changes: Change, cleaning: bool = False) -> Story:
-        """Begin a step, perform *changes* and settle it."""
+        """Append a whole step that makes *changes*."""
         self.begun(number, cleaning=cleaning)
         for change in changes:
             self.intended(number, change).answered()
         return self.settled(number, cleaning=cleaning)
 
     def steps(self, numbers: Iterable[int], *, cleaning: bool = False) -> Story:
-        """Go through steps that find nothing to do."""
+        """Append steps without changes."""
         for number in numbers:
             self.step(number, cleaning=cleaning)
         return self
 
     def staged(self) -> Story:
-        """Begin forward and settle steps 1 to 6."""
+        """Append a start forward and steps 1 to 6."""
         self.opened().set_out().step(1).step(2, CREATE).step(3).begun(4).intended(4, ARCHIVE)
         self.answered(Performed(files={NEW_VPN: "a" * 64})).settled(4)
         return self.steps((5, 6))
 
     def cut(self) -> Story:
-        """Take traffic down: from the baseline to the end of step 9."""
+        """Append the outage: from the baseline to the end of step 9."""
         self.then(BaselineTaken(NOON, {OLD_VPN: 2}, {MAIN: (PREFIX,), BOTH: (PREFIX,)}))
         self.begun(7).then(OutageBegan(NOON)).intended(7, STOP).answered().settled(7)
         return self.step(8, LEAVE, JOIN).step(9, RESTORE)
 
     def flowing(self) -> Story:
-        """See traffic flow and hold steady."""
+        """Append verified traffic."""
         since = NOON + timedelta(seconds=100)
         return self.then(TrafficVerified(since), OutageEnded(since, timedelta(seconds=100)))
 
     def migrated(self) -> Story:
-        """Go all the way forward."""
+        """Append a whole migration forward."""
         self.staged().cut().begun(10).flowing().settled(10)
         return self.then(Finished(Direction.FORWARD))
 
     def returned(self, *, keep_new: bool = False) -> Story:
-        """Go all the way back from a migrated run."""
+        """Append a whole rollback of a migrated run."""
         self.opened().set_out(Direction.ROLLBACK, keep_new=keep_new).step(1)
         self.begun(7).then(OutageBegan(NOON)).settled(7).steps((8, 9)).begun(10).flowing()
         self.settled(10).steps((6, 3, 2, 1), cleaning=True)
         return self.then(Finished(Direction.ROLLBACK))
 
     def finalized(self) -> Story:
-        """Finalize a migrated run."""
+        """Append finalize of a migrated run."""
         self.opened().set_out(Direction.FINALIZE).step(1).step(11, DELETE)
         return self.then(Finished(Direction.FINALIZE))

@@ -1,4 +1,4 @@
-"""What a run leaves of a world, by role instead of by id, so that two worlds can be compared."""
+"""Shape of a world after a run, by role instead of by id, so that two worlds can be compared."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from vpnmigrate.model.snapshot import Reading
 
 @dataclass(frozen=True)
 class Shape:
-    """Everything a migration may touch, as it is once it has come to rest."""
+    """Everything that a migration may change, after all changes are complete."""
 
     gateways: frozenset[tuple[str, frozenset[str]]]
-    """Each with the VPCs it is attached to."""
+    """Gateways, each with the VPCs it is attached to."""
     connections: frozenset[tuple[str, str, frozenset[str], int]]
-    """Each with its gateway, its prefixes and how many of its tunnels are up."""
+    """Connections, each with its gateway, its prefixes and the number of its tunnels UP."""
     tables: frozenset[tuple[str, frozenset[str], frozenset[tuple[str, str]], frozenset[str]]]
-    """Each with what it propagates, its routes and the gateways whose edge table it is."""
+    """Tables, each with propagation, routes and edge associations."""
     twins: int
     """Resources beyond one for each role."""
 
 
 def shape_left(stage: Stage) -> Shape:
-    """Look, a while later and unclouded by any lag, at what the run left."""
+    """Return the shape of the world a while later, without delays."""
     stage.clock.sleep(timedelta(minutes=10))
     return shape_of(stage.plain.observe(stage.plan), stage.plan.migration)
 
 
 def shape_of(reading: Reading, migration: MigrationId) -> Shape:
-    """Return the shape that *reading* shows, with what *migration* made called by its roles."""
+    """Return the shape of *reading*, with resources of *migration* named by role."""
     now = snapshot_by_tag(reading, migration)
     roles: Mapping[str, str] = {id_: role for role, id_ in now.ours.items()}
 

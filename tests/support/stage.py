@@ -1,4 +1,4 @@
-"""A stage for whole runs: the production runner and adapter on a sandbox with a virtual clock."""
+"""Stage for whole runs: the production runner and adapter on a sandbox with a virtual clock."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ OPEN_ROAD = (HostPath("EC2", ("198.51.100.7",), "192.168.1.5"),)
 
 
 class Nobody:
-    """People who are not there: a task holds the run."""
+    """Operator who is not present: a task holds the run."""
 
     patient = False
 
@@ -85,13 +85,13 @@ class Lookout:
 
 
 class Signal:
-    """An operator's wish to stop."""
+    """A request of the operator to stop."""
 
     reason: str | None = None
 
 
 class Roads:
-    """Paths to AWS that lead nowhere near the VPN, unless told otherwise."""
+    """Network paths to AWS that do not use the VPN, unless set otherwise."""
 
     def __init__(self, paths: Sequence[HostPath] = OPEN_ROAD) -> None:
         self._paths = paths
@@ -101,7 +101,7 @@ class Roads:
 
 
 class Postbox(MemoryJournal):
-    """A journal in whose inbox other terminals have left *letters*."""
+    """A journal whose inbox has *letters* from other terminals."""
 
     def __init__(self, clock: Clock, entries: Iterable[Entry], letters: list[Record]) -> None:
         super().__init__(clock, entries)
@@ -113,7 +113,7 @@ class Postbox(MemoryJournal):
 
 
 class Stage:
-    """One world, one plan, and as many processes on it as a test starts."""
+    """One world and one plan, with the processes that a test starts."""
 
     def __init__(
         self,
@@ -127,12 +127,12 @@ class Stage:
     ) -> None:
         self.clock = VirtualClock(NOON)
         self.host_of: Callable[[VirtualClock], Clock] = lambda clock: clock
-        """Gives the clock of the host that the next process runs on; theirs may be wrong."""
+        """Return the clock of the next process's host, which may be wrong."""
         self._clients_of = clients_of
         before = before or a_survey()
         self.world = load_world(scenario_from_survey(before), self.clock, behaviour)
         self._vault = Vault(vault)
-        # The plan is made by a client that no fault comes near.
+        # The plan is made by a client without faults.
         self.plain = self._account(None)
         self.faults = faults
         self.plan: Plan = a_plan(before=self.plain.survey(before.gateway.id), decisions=decisions)
@@ -146,7 +146,7 @@ class Stage:
         return Account(clients, clock or self.clock, self._vault)
 
     def branch(self, *, behaviour: Behaviour | None = None) -> Stage:
-        """Return a stage that is where this one is, and goes its own way from there."""
+        """Return an independent copy of this stage."""
         other = copy(self)
         other.clock = VirtualClock(self.clock.now())
         other.world = self.world.fork(other.clock, behaviour)
@@ -171,7 +171,7 @@ class Stage:
         commit: CommitConfirm | None = None,
         adopt: tuple[str, ...] | None = None,
     ) -> Runner:
-        """Start a process: a runner over *journal*, or the one so far (over none, if *blind*)."""
+        """Return the runner of a new process on *journal*, or the one so far (none, if *blind*)."""
         so_far = () if blind else self.entries
         time = run_clock(self.host_of(self.clock), so_far)
         self.journal: Journal = journal or Postbox(time, so_far, self.letters)
@@ -197,7 +197,7 @@ class Stage:
         )
 
     def run(self, journey: Callable[[Runner], object], **how: object) -> RunState:
-        """Run one process to its end, keep its journal, and give the state it leaves."""
+        """Run one process to its end, keep its journal, and return the state after it."""
         runner = self.runner(**how)  # type: ignore[arg-type]
         try:
             journey(runner)
@@ -206,16 +206,16 @@ class Stage:
         return self.state
 
     def forward(self, **how: object) -> RunState:
-        """Apply, in a process of its own."""
+        """Apply in a new process."""
         return self.run(Runner.apply, **how)
 
     def back(self, **how: object) -> RunState:
-        """Roll back, in a process of its own."""
+        """Roll back in a new process."""
         return self.run(Runner.rollback, **how)
 
     @property
     def state(self) -> RunState:
-        """What the journal amounts to."""
+        """The state that the journal replays to."""
         return replay(self.entries)
 
     @property
@@ -233,16 +233,16 @@ class Stage:
         return [e.record for e in self.entries if isinstance(e.record, kind)]
 
     def observe(self) -> Snapshot:
-        """Look at the world as it is, a while later, unclouded by any lag."""
+        """Return a snapshot of the world a while later, without delays."""
         self.clock.sleep(timedelta(minutes=10))
         return snapshot_by_tag(self.plain.observe(self.plan), MIGRATION)
 
     def differences(self) -> tuple[str, ...]:
-        """Compare the world with the plan's before-survey."""
+        """Return the differences of the world from the plan's before-survey."""
         return differences(self.plan.before, self.plain.survey(OLD))
 
     def do(self, action: str, **params: object) -> dict[str, object]:
-        """Be another hand: call EC2 as somebody else would."""
+        """Call EC2 outside the run."""
         return self.world.execute("ec2", action, params)
 
     @property

@@ -3,6 +3,7 @@
 from collections import UserDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Annotated, Any, ClassVar
 
@@ -103,8 +104,9 @@ class DefaultShowGroup(LazyGroup):
     """A group with the default command ``show``: any other first word is its argument."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Insert ``show`` if no command is named."""
-        if args and args[0] not in {*self.commands, "-h", "--help"}:
+        """Insert ``show`` if no command is named, not even a misspelt one."""
+        first = args[0] if args else "--help"
+        if first not in {"-h", "--help"} and not get_close_matches(first, self.commands):
             args = ["show", *args]
         return super().parse_args(ctx, args)
 

@@ -179,7 +179,8 @@ Adopt = Annotated[
         "--adopt",
         metavar="ID",
         show_default=False,
-        help="A resource of this run that is missing from its journal, or none. Repeatable.",
+        help="A resource of this run that is missing from its journal, or the word none. "
+        "Repeatable.",
     ),
 ]
 

@@ -210,7 +210,7 @@ class CutoverStart:
             return
         self._pass_gates()
         while self._pauses.poll():
-            self._pass_gates()  # the results from before the pause are too old
+            self._pass_gates()  # The results from before the pause are too old.
         self._deadline.begin()
         self._commit_confirm.arm()
 

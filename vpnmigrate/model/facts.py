@@ -140,7 +140,7 @@ def name_of(fact: Fact, value: Value) -> str:
         case Propagation(table, gateway):
             return f"propagation from {gateway} in {table} is {value}"
         case RouteTarget(table, destination):
-            return f"the route {destination} in {table} points at {value}"
+            return f"the route {destination} in {table} leads to {value}"
         case EdgeAssociation(table, gateway):
             return f"the edge association of {table} with {gateway} is {value}"
         case Prefix(connection, cidr):

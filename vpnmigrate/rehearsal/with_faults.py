@@ -54,8 +54,7 @@ _DRAWN_BEHAVIOUR = (
     "attach_while_other_detaches",
     "mutating_objects",
 )
-"""The fields of the behaviour that are drawn: durations, and switches for which no plan is refused.
-"""
+"""The drawn fields of the behaviour: durations, and switches for which no plan is refused."""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.model.redaction import mapped, without_key_elements
 from vpnmigrate.report import gates
 from vpnmigrate.report.document import DocumentTable, ReportDocument, Section
-from vpnmigrate.report.progress import Narrator, probe_lines
+from vpnmigrate.report.progress import DIRECTION_NAMES, Narrator, probe_lines
 from vpnmigrate.report.text import count, safe
 
 SCHEMA = "vpnmigrate/report/1"
@@ -162,7 +162,7 @@ def _planned_against_actual(action: RunAttempt) -> Section:
         for step in action.steps
     )
     return Section(
-        f"Planned and actual: {action.direction.value}, attempt {action.attempt}",
+        f"Planned and actual: {DIRECTION_NAMES[action.direction]}, attempt {action.attempt}",
         (f"started {moment(action.began)}, {ending}, total {length}",),
         DocumentTable(("step", "made", "differs from the plan"), rows),
     )
@@ -304,7 +304,8 @@ def _outages(outages: Sequence[OutagePeriod]) -> Iterator[str]:
         least = "at least " if down.earlier or not down.over else ""
         ending = "" if down.over else "; still open at the end of the journal"
         yield (
-            f"{least}{span(down.lasted)} from {moment(down.since)}, {down.direction.value}: "
+            f"{least}{span(down.lasted)} from {moment(down.since)}, "
+            f"{DIRECTION_NAMES[down.direction]}: "
             "measured from before the first interrupting call until tunnels and routes were "
             f"observed to carry traffic{ending}"
         )

@@ -185,7 +185,7 @@ _BACK_OUT = {
 
 
 def decisions_text(decisions: Decisions) -> str:
-    """Return every decision on a line of its own."""
+    """Return every decision, one per line."""
     return columns(_rows(decisions))
 
 

@@ -65,8 +65,16 @@ REMINDER = timedelta(minutes=1)
 _STARTS = {
     Direction.FORWARD: "migration started",
     Direction.ROLLBACK: "rolling back",
-    Direction.FINALIZE: "finalize started: the old connections are deleted",
+    Direction.FINALIZE: "finalize started (deletes the old connections)",
 }
+
+
+DIRECTION_NAMES = {
+    Direction.FORWARD: "forward",
+    Direction.ROLLBACK: "rollback",
+    Direction.FINALIZE: "finalize",
+}
+"""Directions in text for people."""
 
 
 class Narrator:
@@ -110,7 +118,7 @@ class Narrator:
             ) as order:
                 yield from _ordered_lines(order, self._on)
             case Finished(direction=direction):
-                yield f"{direction.value}: finished"
+                yield f"{DIRECTION_NAMES[direction]}: finished"
             case Approved() | GatesSeen() | Forced() as about:
                 yield from _at_the_gates(about, self._on)
             case record:

@@ -71,7 +71,7 @@ class Vpc:
 
 @dataclass
 class Subnet:
-    """A subnet; it lives as long as it is listed."""
+    """A subnet; it exists as long as it is listed."""
 
     id: str
     vpc: str

@@ -188,7 +188,7 @@ class World:
             return frozenset(t.key for c in state.connections.values() for t in c.tunnels)
 
     def fork(self, clock: Clock, behaviour: Behaviour | None = None) -> World:
-        """Return a world that is as this one is now, and goes its own way from there.
+        """Return a copy of this world that changes independently from then on.
 
         *clock* shows the same moment; a *behaviour* of its own holds from there on.
         """
@@ -200,10 +200,10 @@ class World:
 
     def _asked(self, params: Mapping[str, Any]) -> str:
         """Return ``_canonical`` of a read's *params*, cached until the next change."""
-        spoken = repr(params)
-        if spoken not in self._questions:
-            self._questions[spoken] = _canonical(params)
-        return self._questions[spoken]
+        written = repr(params)
+        if written not in self._questions:
+            self._questions[written] = _canonical(params)
+        return self._questions[written]
 
     def _once(self, name: tuple[str, str], written: str) -> str:
         """Return a name for a call that is unique in this world, even among equal calls."""

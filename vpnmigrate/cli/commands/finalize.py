@@ -46,8 +46,8 @@ def finalize(
 ) -> None:
     """Delete the old connections of a verified migration.
 
-    After this, rollback is not possible.  Every old connection has to be named with --confirm;
-    --yes does not replace that.
+    Rollback is not possible afterwards.  Every old connection has to be named with --confirm; no
+    other option replaces that.
     """
     from vpnmigrate.cli import run_actions
     from vpnmigrate.cli.run_session import RunOptions

@@ -30,7 +30,7 @@ _OBSERVE_AGAIN = ("observe again:", cli("apply", "RUN"))
 
 
 def unchanged(ports: GateContext) -> GateResult:
-    """Return whether the AWS configuration is unchanged since planning."""
+    """Check whether the AWS configuration is unchanged since planning."""
     return unless(
         Gate.WORLD,
         ports.differences,
@@ -41,7 +41,7 @@ def unchanged(ports: GateContext) -> GateResult:
 
 
 def way_back(plan: Plan, now: Snapshot, proof: RollbackTrial | None) -> GateResult:
-    """Return whether everything that a rollback needs is present, and no test of it failed."""
+    """Check whether everything that a rollback needs is present, and no test of it failed."""
     faults = [*_old_side(plan, now)]
     if proof is not None and not proof.holds:
         faults.append(proof.text)
@@ -68,7 +68,7 @@ def _old_side(plan: Plan, now: Snapshot) -> Iterator[str]:
 
 
 def devices(journal_facts: JournalFacts) -> GateResult:
-    """Return whether it is confirmed that every device holds its candidate configuration."""
+    """Check whether it is confirmed that every device holds its candidate configuration."""
     required = "a confirmation that the devices are configured (step 5)"
     confirmed = journal_facts.words.get(Confirmation.DEVICES_CONFIGURED)
     if confirmed is None:
@@ -77,7 +77,7 @@ def devices(journal_facts: JournalFacts) -> GateResult:
 
 
 def new_connections(view: StepInput) -> GateResult:
-    """Return whether the goal of step 3 holds."""
+    """Check whether the goal of step 3 holds."""
     verdict = CreateConnections().verify(view)
     if isinstance(verdict, Met):
         observed = f"{len(view.plan.old_connections)} available, no static prefix missing"
@@ -86,7 +86,7 @@ def new_connections(view: StepInput) -> GateResult:
 
 
 def new_gateway(swap: GatewaySwap, now: Snapshot) -> GateResult:
-    """Return whether the joining gateway is not attached: a gateway can be on one VPC only."""
+    """Check whether the joining gateway is not attached: a gateway can be on one VPC only."""
     state = now.state(GATEWAY_ROLE)
     if state is UNKNOWN:
         observed = "the state of the new virtual private gateway is unknown"
@@ -107,7 +107,7 @@ def new_gateway(swap: GatewaySwap, now: Snapshot) -> GateResult:
 
 
 def old_tunnels(plan: Plan, now: Snapshot) -> GateResult:
-    """Return whether as many old tunnels are UP as when planned.
+    """Check whether as many old tunnels are UP as when planned.
 
     Step 10 requires of the new side as many tunnels as are UP before step 7, so fewer prove little.
     """

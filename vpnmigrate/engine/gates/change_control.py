@@ -27,7 +27,7 @@ NOT_REQUIRED = "not required"
 
 
 def window(plan: Plan, ports: GateContext) -> GateResult:
-    """Return whether the window is open and has room for a cutover and a full rollback."""
+    """Check whether the window is open and has room for a cutover and a full rollback."""
     given = plan.decisions.window
     if given is None:
         return passed(Gate.WINDOW, "the plan has no window", NOT_REQUIRED)
@@ -64,7 +64,7 @@ def window(plan: Plan, ports: GateContext) -> GateResult:
 
 
 def finalize_window(plan: Plan, ports: GateContext) -> GateResult:
-    """Return whether the window of finalize is open; no rollback has to fit into it."""
+    """Check whether the window of finalize is open; no rollback has to fit into it."""
     given = plan.decisions.finalize.window
     if given is None:
         return passed(Gate.WINDOW, "the plan has no window for finalize", NOT_REQUIRED)
@@ -76,7 +76,7 @@ def finalize_window(plan: Plan, ports: GateContext) -> GateResult:
 
 
 def rehearsal(plan: Plan, ports: GateContext) -> GateResult:
-    """Return whether this plan was rehearsed recently, if its playbook requires that."""
+    """Check whether this plan was rehearsed recently, if its playbook requires that."""
     within = plan.decisions.rehearsed_within
     known = ports.rehearsed
     if known is not None and known.fingerprint != plan.fingerprint:
@@ -112,7 +112,7 @@ def _span(length: timedelta) -> str:
 
 
 def approvals(plan: Plan, ports: GateContext) -> GateResult:
-    """Return whether the plan has as many valid approvals as its playbook requires."""
+    """Check whether the plan has as many valid approvals as its playbook requires."""
     rule = plan.decisions.approvals
     operator = Approver(ports.identity.arn, ports.user)
     counted = count_valid(plan, ports.approvals, operator, ports.now)
@@ -132,14 +132,14 @@ def approvals(plan: Plan, ports: GateContext) -> GateResult:
 
 
 def finalize_approvals(plan: Plan, ports: GateContext) -> GateResult:
-    """Return the same before finalize, if the playbook requires it."""
+    """Check the same before finalize, if the playbook requires it."""
     if plan.decisions.finalize.approved:
         return approvals(plan, ports)
     return passed(Gate.APPROVALS, "not checked before finalize", NOT_REQUIRED)
 
 
 def hook(moment: HookMoment, result: HookResult) -> GateResult:
-    """Return whether the plan's hook agrees; UNKNOWN if it was killed or could not be run."""
+    """Check whether the plan's hook agrees; UNKNOWN if it was killed or could not be run."""
     required = f"{result.program} exits 0 ({moment})"
     if not result.fault:
         return passed(Gate.HOOK, f"{result.program} exited 0", required)

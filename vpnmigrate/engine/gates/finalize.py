@@ -13,7 +13,7 @@ from vpnmigrate.steps.traffic import degraded, missing_traffic
 
 
 def traffic(view: StepInput) -> GateResult:
-    """Return whether traffic flows through the new connections now."""
+    """Check whether traffic flows through the new connections now."""
     few = "".join(f"; DEGRADED: {what}" for what in degraded(view))
     return unless(
         Gate.TRAFFIC,
@@ -25,7 +25,7 @@ def traffic(view: StepInput) -> GateResult:
 
 
 def archived(plan: Plan, now: Snapshot, journal_facts: JournalFacts) -> GateResult:
-    """Return whether the configuration of every connection, old and new, is in the vault."""
+    """Check whether the configuration of every connection, old and new, is in the vault."""
     roles = [connection_role(old) for old in plan.old_connections]
     new = [now.ours[role] for role in roles if now.state(role) is ResourceState.AVAILABLE]
     wanted = [*plan.old_connections, *new]

@@ -19,7 +19,7 @@ domain.md 2.11)."""
 
 
 def credentials(plan: Plan, ports: GateContext) -> GateResult:
-    """Return whether the credentials outlast the window, or else a cutover and its rollback."""
+    """Check whether the credentials outlast the window, or else a cutover and its rollback."""
     needed = _needed_until(plan, ports)
     required = f"valid until {needed:%Y-%m-%d %H:%M}Z"
     held = ports.identity.credentials
@@ -57,7 +57,7 @@ def _needed_until(plan: Plan, ports: GateContext) -> datetime:
 
 
 def clock(identity: Identity) -> GateResult:
-    """Return whether the clock is right: otherwise AWS refuses signatures and windows shift."""
+    """Check whether the clock is right: otherwise AWS refuses signatures and windows shift."""
     required = f"within {SKEW.seconds // 60} min of AWS's clock"
     ahead = identity.ahead
     if ahead is None:
@@ -71,7 +71,7 @@ def clock(identity: Identity) -> GateResult:
 
 
 def own_path(plan: Plan, paths: Sequence[NetworkPath]) -> GateResult:
-    """Return whether this host reaches AWS without the VPN that the cutover interrupts."""
+    """Check whether this host reaches AWS without the VPN that the cutover interrupts."""
     required = "this host reaches EC2 and STS without this VPN"
     elsewhere = "run vpnmigrate on another host"
     unresolved = [path.service for path in paths if not path.addresses]

@@ -100,7 +100,7 @@ def _telemetry(plan: Plan, on: PlanCommands) -> Iterator[RunbookCheck]:
                 *("--query", "VpnConnections[0].VgwTelemetry[].Status", "--output", "text"),
             ),
             f"{up} UP, as when the plan was made",
-            "fewer: fix that first; later it cannot be told from the change",
+            "fewer: fix that first; otherwise it looks like a result of the change",
         )
 
 

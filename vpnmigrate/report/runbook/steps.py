@@ -74,7 +74,7 @@ KNOWN: dict[tuple[int, bool], StepConstants] = {
         (
             "TO DO: enable the tunnels of ...",
             "OUTAGE ENDED after ...",
-            "TO DO: traffic flows ...: now disable the tunnels of ... (if the plan says so)",
+            "TO DO: traffic flows ...: now disable the tunnels of ... (with old_tunnels: disable)",
         ),
     ),
     (6, True): StepConstants(
