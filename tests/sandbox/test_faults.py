@@ -96,14 +96,14 @@ def test_it_strikes_the_nth_call_only():
 def test_it_can_last():
     """A fault may affect several calls, or all calls from one on."""
     some = Fault(CREATE, FaultKind.DENIED, nth=2, times=2)
-    assert [some.fault_count("ec2", CREATE, nth) for nth in range(1, 5)] == [
+    assert [some.matches("ec2", CREATE, nth) for nth in range(1, 5)] == [
         False,
         True,
         True,
         False,
     ]
     ever = Fault(CREATE, FaultKind.DENIED, times=0)
-    assert all(ever.fault_count("ec2", CREATE, nth) for nth in (1, 2, 1000))
+    assert all(ever.matches("ec2", CREATE, nth) for nth in (1, 2, 1000))
 
 
 def test_other_services_are_named_with_their_name():

@@ -72,7 +72,7 @@ class Fault(Struct, frozen=True):
     message: str = ""
     late: timedelta = timedelta(0)
 
-    def fault_count(self, service: str, action: str, nth: int) -> bool:
+    def matches(self, service: str, action: str, nth: int) -> bool:
         """Return whether the fault affects this call."""
         name = action if service == "ec2" else f"{service}:{action}"
         lasts = self.times == 0 or nth < self.nth + self.times
@@ -105,7 +105,7 @@ class Faults:
     def before(self, service: str, action: str, nth: int) -> None:
         """Raise a fault that occurs before the call takes effect."""
         for fault in self._faults:
-            if fault.kind not in _AFTER and fault.fault_count(service, action, nth):
+            if fault.kind not in _AFTER and fault.matches(service, action, nth):
                 self._sleep(fault.late)
                 if fault.kind is not FaultKind.SLOW:
                     raise _raised(fault, service, action)
@@ -113,7 +113,7 @@ class Faults:
     def after(self, service: str, action: str, nth: int) -> None:
         """Raise a fault that occurs after the call took effect."""
         for fault in self._faults:
-            if fault.kind in _AFTER and fault.fault_count(service, action, nth):
+            if fault.kind in _AFTER and fault.matches(service, action, nth):
                 self._sleep(fault.late)
                 raise _raised(fault, service, action)
 
