@@ -31,14 +31,14 @@ def found():
 
 def test_keys_of_a_user_do_not_expire(keys):
     """An access key without a session token does not expire."""
-    assert found() == Credentials(Renewal.NEEDLESS)
+    assert found() == Credentials(Renewal.NEVER_EXPIRES)
 
 
 def test_a_session_token_expires_at_an_unknown_time(keys):
     """Keys with a copied session token expire at an unknown time."""
     keys.setenv("AWS_SESSION_TOKEN", "token")
 
-    assert found() == Credentials(Renewal.BY_A_PERSON)
+    assert found() == Credentials(Renewal.MANUAL)
 
 
 def test_an_expiry_beside_the_keys_is_read(keys):
@@ -46,7 +46,7 @@ def test_an_expiry_beside_the_keys_is_read(keys):
     keys.setenv("AWS_SESSION_TOKEN", "token")
     keys.setenv("AWS_CREDENTIAL_EXPIRATION", LATER.isoformat())
 
-    assert found() == Credentials(Renewal.BY_A_PERSON, LATER)
+    assert found() == Credentials(Renewal.MANUAL, LATER)
 
 
 def test_what_a_command_gives_is_renewed(keys, tmp_path):
@@ -62,7 +62,7 @@ def test_what_a_command_gives_is_renewed(keys, tmp_path):
     keys.delenv("AWS_ACCESS_KEY_ID")
     keys.delenv("AWS_SECRET_ACCESS_KEY")
 
-    assert found() == Credentials(Renewal.BY_ITSELF, LATER)
+    assert found() == Credentials(Renewal.AUTOMATIC, LATER)
 
 
 @pytest.mark.parametrize(
@@ -89,4 +89,4 @@ def test_an_answer_without_headers_tells_nothing():
     ).identity()
 
     assert who.ahead is None
-    assert who.credentials == Credentials(Renewal.NEEDLESS)
+    assert who.credentials == Credentials(Renewal.NEVER_EXPIRES)

@@ -45,8 +45,8 @@ from vpnmigrate.sandbox.client.direct import DirectClients
 
 MINUTES = timedelta(minutes=1)
 WITHIN = 15 * MINUTES
-KEYS = Credentials(Renewal.NEEDLESS)
-TEMPORARY = Renewal.BY_A_PERSON
+KEYS = Credentials(Renewal.NEVER_EXPIRES)
+TEMPORARY = Renewal.MANUAL
 LEAVE = Decisions(old_tunnels=OldTunnels.LEAVE)
 ARMED = RunState(armed=Armed(WITHIN, 7, "desk"), direction=Direction.FORWARD)
 GREEN = replace(ARMED, unconfirmed_since=NOON)
@@ -172,7 +172,7 @@ class TestObstacles:
             (Credentials(TEMPORARY), "when they expire is unknown"),
             (Credentials(TEMPORARY, NOON + 30 * MINUTES), "the credentials expire at"),
             (Credentials(TEMPORARY, NOON + 56 * MINUTES), ""),
-            (Credentials(Renewal.BY_ITSELF, NOON), ""),
+            (Credentials(Renewal.AUTOMATIC, NOON), ""),
         ],
     )
     def test_credentials_have_to_outlast_the_rollback(self, held, said):

@@ -92,7 +92,7 @@ def identity(credentials: Credentials, ahead: timedelta | None) -> Identity:
 def ports(**changes: object) -> GateContext:
     plain = GateContext(
         now=NOON,
-        identity=identity(Credentials(Renewal.NEEDLESS), timedelta(seconds=2)),
+        identity=identity(Credentials(Renewal.NEVER_EXPIRES), timedelta(seconds=2)),
         user="ann",
         paths=(WayOut("EC2", ("198.51.100.7",), ""), WayOut("STS", ("198.51.100.8",), "")),
     )
@@ -129,7 +129,7 @@ def hooked(judged):
 
 
 def by_a_person(until, ahead=None):
-    return identity(Credentials(Renewal.BY_A_PERSON, until), ahead)
+    return identity(Credentials(Renewal.MANUAL, until), ahead)
 
 
 BAD = with_facts(
@@ -157,7 +157,7 @@ ROUNDS: dict[str, Callable[[], Iterable[GateResult]]] = {
         STRICT,
         rehearsed=REHEARSED,
         proof=RollbackTrial(holds=True, text="may attach vgw-old"),
-        identity=identity(Credentials(Renewal.BY_ITSELF, NOON), timedelta(seconds=-3)),
+        identity=identity(Credentials(Renewal.AUTOMATIC, NOON), timedelta(seconds=-3)),
         paths=(),
     ),
     "nothing is": partial(

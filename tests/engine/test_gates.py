@@ -56,7 +56,7 @@ OUTSIDE = NetworkPath("EC2", ("198.51.100.7",), "192.168.1.5")
 PLAN = msgspec.structs.replace(a_plan(), fingerprint="f" * 64)
 OPERATOR = "arn:aws:iam::123456789012:user/ann"
 NOW = timedelta(0)
-FOREVER = Credentials(Renewal.NEEDLESS)
+FOREVER = Credentials(Renewal.NEVER_EXPIRES)
 SAID = journal_facts(Confirmation.DEVICES_CONFIGURED)
 NIGHT = Window(NOON, NOON + timedelta(hours=3), "noon to three, UTC")
 
@@ -367,11 +367,11 @@ class TestCredentials:
         ("credentials", "call"),
         [
             (FOREVER, GateVerdict.PASS),
-            (Credentials(Renewal.BY_ITSELF, NOON), GateVerdict.PASS),
-            (Credentials(Renewal.BY_ITSELF), GateVerdict.PASS),
-            (Credentials(Renewal.BY_A_PERSON), GateVerdict.UNKNOWN),
-            (Credentials(Renewal.BY_A_PERSON, NIGHT.end), GateVerdict.FAIL),
-            (Credentials(Renewal.BY_A_PERSON, NIGHT.end + minutes(1)), GateVerdict.PASS),
+            (Credentials(Renewal.AUTOMATIC, NOON), GateVerdict.PASS),
+            (Credentials(Renewal.AUTOMATIC), GateVerdict.PASS),
+            (Credentials(Renewal.MANUAL), GateVerdict.UNKNOWN),
+            (Credentials(Renewal.MANUAL, NIGHT.end), GateVerdict.FAIL),
+            (Credentials(Renewal.MANUAL, NIGHT.end + minutes(1)), GateVerdict.PASS),
         ],
     )
     def test_outlast_the_window(self, credentials, call):
@@ -387,7 +387,7 @@ class TestCredentials:
     )
     def test_without_a_window_outlast_the_rollback(self, until, call):
         """Without a window they have to last for a cutover and a rollback."""
-        held = Credentials(Renewal.BY_A_PERSON, NOON + until)
+        held = Credentials(Renewal.MANUAL, NOON + until)
 
         assert asked(Gate.CREDENTIALS, identity=an_identity(credentials=held)).call is call
 

@@ -296,7 +296,7 @@ class TestOtherHandsAndResuming:
         assert state.status is RunStatus.ROLLED_BACK
         assert (
             f"{OLD} was detached from {VPC} outside this run; it is attached again"
-            in state.other_hands
+            in state.external_changes
         )
         assert stage.clock.now() - began < timedelta(minutes=10)
         assert stage.differences() == ()
@@ -329,7 +329,7 @@ class TestOtherHandsAndResuming:
         state = stage.back()
 
         assert state.status is RunStatus.ROLLED_BACK
-        assert any("rtb-spare" in call for call in state.other_hands)
+        assert any("rtb-spare" in call for call in state.external_changes)
 
 
 class TestTwins:
@@ -344,7 +344,7 @@ class TestTwins:
         state = stage.back()
 
         assert stage.observe().state(stranger) == "available"
-        assert any(stranger in line for line in state.other_hands)
+        assert any(stranger in line for line in state.external_changes)
         assert state.differs == ()
         assert state.status is RunStatus.ROLLED_BACK
 
@@ -367,7 +367,7 @@ class TestTwins:
         state = stage.back()
 
         assert stage.observe().state(stranger) == "available"
-        assert any(stranger in line for line in state.other_hands)
+        assert any(stranger in line for line in state.external_changes)
 
     def test_a_copied_tag_does_not_change_which_gateway_is_detached(self, stage):
         """A resource in the journal is the run's own, even if others have its tags."""
@@ -507,7 +507,7 @@ def test_a_successor_that_others_deleted_at_the_end_is_named_by_its_own_id(stage
     state = stage.forward(lookout=Lookout(delete))
 
     named = f"found at the end of the run: {made[0]}, the successor of {OLD_VPN}, is gone"
-    assert named in state.other_hands
+    assert named in state.external_changes
 
 
 def test_what_others_changed_on_the_old_side_is_named_at_the_end(stage):
@@ -524,7 +524,7 @@ def test_what_others_changed_on_the_old_side_is_named_at_the_end(stage):
     state = stage.forward(lookout=Lookout(meddle))
 
     prefix = "found at the end of the run"
-    assert state.other_hands == (
+    assert state.external_changes == (
         f"{prefix}: {OLD}: tag Owner (bob) is new",
         f"{prefix}: {OLD_VPN}: tag Owner (bob) is new",
     )

@@ -135,7 +135,7 @@ class TestEveryCell:
             assert set(end_state(ending.stage)) - left == set(ends[leg.name]) - (
                 {"claim None"} if left else set()
             )
-            assert ending.stage.state.lost == ending.stage.state.other_hands == ()
+            assert ending.stage.state.lost == ending.stage.state.external_changes == ()
 
 
 class TestNothingIsLeftOut:

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from tests.report.examples import BEGAN, BGP, ENABLE, NEW, OLD, TABLE, VPC, a_journal, a_plan
 from vpnmigrate.journal.history import (
+    attempts_of,
     calls_of,
-    journeys_of,
     made_by,
     outages_of,
     person_entries,
@@ -156,7 +156,7 @@ class TestJourneys:
             Finished(Direction.FORWARD),
         )
 
-        (action,) = journeys_of(a_plan(), entries)
+        (action,) = attempts_of(a_plan(), entries)
         kept = {
             step.number: (step.planned - step.made, step.made - step.planned)
             for step in action.steps
@@ -175,7 +175,7 @@ class TestJourneys:
             Finished(Direction.ROLLBACK),
         )
 
-        forward, back = journeys_of(a_plan(), entries)
+        forward, back = attempts_of(a_plan(), entries)
         assert (forward.finished, back.finished) == (False, True)
         assert all(step.to_plan for step in back.steps)
 

@@ -134,7 +134,7 @@ class TestStatus:
         state = replay(story.entries)
 
         assert state.status is status
-        assert state.puzzles == ()
+        assert state.contradictions == ()
 
     def test_a_step_in_the_cutover_makes_it_a_cutover(self) -> None:
         """Once step 7 is begun the run is cutting over, even before a call was sent."""
@@ -156,7 +156,7 @@ class TestStatus:
         state = replay(story.entries)
 
         assert (state.status, state.traffic, state.attempt) == (status, traffic, 2)
-        assert state.puzzles == ()
+        assert state.contradictions == ()
 
     def test_what_does_not_add_up_is_named_and_replayed_on(self) -> None:
         """An invalid transition is listed and makes traffic unknown, but does not fail."""
@@ -164,7 +164,7 @@ class TestStatus:
 
         state = replay(story.entries)
 
-        assert state.puzzles == ("a run that is finalized became preparing",)
+        assert state.contradictions == ("a run that is finalized became preparing",)
         assert state.traffic is Traffic.UNKNOWN
         assert state.status is RunStatus.PREPARING
 
@@ -172,7 +172,7 @@ class TestStatus:
         """An outcome without an intent is inconsistent."""
         state = replay(entries(OPENED, Answered(7, Performed())))
 
-        assert state.puzzles == ("intent 7 has an answer but no record",)
+        assert state.contradictions == ("intent 7 has an answer but no record",)
 
 
 class TestTraffic:
@@ -438,7 +438,7 @@ def test_what_others_did_is_named_once() -> None:
     state = replay(story.entries)
 
     assert state.lost == ("rtb-1 is gone", "rtb-2 is gone")
-    assert state.other_hands == ("rtb-1 is gone",)
+    assert state.external_changes == ("rtb-1 is gone",)
     assert state.notes == ("risk accepted",)
 
 
@@ -497,7 +497,7 @@ def test_every_prefix_of_a_life_adds_up(records: tuple[Record, ...], data: st.Da
 
     state = replay(whole[:cut])
 
-    assert state.puzzles == ()
+    assert state.contradictions == ()
     assert state.traffic is not Traffic.UNKNOWN or state.direction is None
     command = next_command(state, "mig", [OLD_VPN], alive=False)
     assert bool(command) is (state.status is not RunStatus.FINALIZED)

@@ -147,7 +147,7 @@ class TestHostileTags:
 
         assert life(stage, OLD_VPN) == "available"
         assert state.status is RunStatus.ROLLED_BACK
-        assert any(OLD_VPN in line for line in state.other_hands)
+        assert any(OLD_VPN in line for line in state.external_changes)
         assert stage.differences() == state.differs == ()
 
     @pytest.mark.parametrize("went_forward", [False, True])
@@ -183,7 +183,7 @@ class TestHostileTags:
         assert (life(stage, SPARE), life(stage, SPARE_VPN)) == ("available", "available")
         if SPARE in tagged:  # Otherwise the connection is on a gateway that no observation reads.
             for resource in tagged:
-                assert any(resource in line for line in stage.state.other_hands)
+                assert any(resource in line for line in stage.state.external_changes)
 
     @pytest.mark.parametrize("cidr", ["172.31.0.0/24", "10.77.0.0/16"])
     def test_a_foreign_vpc_is_never_a_test_vpc(self, tmp_path: Path, cidr: str) -> None:
@@ -199,7 +199,7 @@ class TestHostileTags:
         assert stage.back().status is RunStatus.ROLLED_BACK
 
         assert (life(stage, FOREIGN), life(stage, subnet)) == ("available", "available")
-        assert any(FOREIGN in line for line in stage.state.other_hands)
+        assert any(FOREIGN in line for line in stage.state.external_changes)
 
     def test_without_a_journal_the_survey_still_counts(self, tmp_path: Path) -> None:
         """The new side is deleted and another pair is tagged: it is not offered and not deleted."""

@@ -175,7 +175,7 @@ def ends(stage: Stage) -> tuple[object, ...]:
     facts = str(sorted(f"{fact}={value}" for fact, value in now.facts.items()))
     for id_, role in by_id.items():
         facts = facts.replace(id_, role)
-    return facts, stage.state.status, stage.state.traffic, stage.state.puzzles
+    return facts, stage.state.status, stage.state.traffic, stage.state.contradictions
 
 
 @pytest.fixture(scope="module")

@@ -87,9 +87,9 @@ class TestText:
             invocation=Invocation(),
         )
 
-        way_back = text[text.index("\nROLLBACK\n") : text.index("STEP 11")]
-        assert way_back.count("THE OUTAGE ENDS") == 1
-        assert way_back.index("THE OUTAGE ENDS") < way_back.index("(clean-up)")
+        rollback_command = text[text.index("\nROLLBACK\n") : text.index("STEP 11")]
+        assert rollback_command.count("THE OUTAGE ENDS") == 1
+        assert rollback_command.index("THE OUTAGE ENDS") < rollback_command.index("(clean-up)")
 
     def test_shows_every_change(self, text):
         """The board sees every change that will be made."""

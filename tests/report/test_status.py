@@ -180,7 +180,7 @@ class TestOutcome:
         """An active process gets an abort; a rollback beside it would be refused."""
         view = a_standing(SET_OUT, *records, alive=alive)
 
-        assert str(view.way_back) == f"vpnmigrate {verb} {MIGRATION}"
+        assert str(view.rollback_command) == f"vpnmigrate {verb} {MIGRATION}"
 
     @pytest.mark.parametrize("task", [(), (Intended(1, 10, ENABLE),)])
     def test_an_abort_in_progress_is_not_offered_again(self, task):

@@ -84,7 +84,9 @@ def test_an_old_gateway_that_others_took_off_is_put_back_by_name():
         "vgw-old was detached from vpc-1 outside this run; it is attached again"
     ]
     assert undone(SwapGateways(), BACK, off, mine) == []
-    assert undone(SwapGateways(), BACK, off, NOTHING_TOLD) == [], "a lost journal accuses nobody"
+    assert undone(SwapGateways(), BACK, off, NOTHING_TOLD) == [], (
+        "no external change is reported after a lost journal"
+    )
     assert undone(SwapGateways(), FORWARD, off, UNTOUCHED) == []
     assert undone(SwapGateways(), BACK, a_snapshot(), UNTOUCHED) == []
 

@@ -273,13 +273,13 @@ def credentials_of(held: Any) -> Credentials:
     until = getattr(held, "_expiry_time", None)
     if isinstance(until, datetime):
         automatic = held.method != FROM_ENVIRONMENT
-        renewal = Renewal.BY_ITSELF if automatic else Renewal.BY_A_PERSON
+        renewal = Renewal.AUTOMATIC if automatic else Renewal.MANUAL
         return Credentials(renewal, until.astimezone(UTC))
     if hasattr(held, "refresh_needed"):
-        return Credentials(Renewal.BY_ITSELF)
+        return Credentials(Renewal.AUTOMATIC)
     if getattr(held, "token", None):
-        return Credentials(Renewal.BY_A_PERSON)
-    return Credentials(Renewal.NEEDLESS)
+        return Credentials(Renewal.MANUAL)
+    return Credentials(Renewal.NEVER_EXPIRES)
 
 
 def clock_offset(answer: Mapping[str, Any], now: datetime) -> timedelta | None:

@@ -312,7 +312,7 @@ def _path(plan: Plan, paths: Sequence[NetworkPath]) -> Iterator[str]:
 
 
 def _credentials(held: Credentials, until: datetime) -> Iterator[str]:
-    if held.renewal is not Renewal.BY_A_PERSON:
+    if held.renewal is not Renewal.MANUAL:
         return
     if held.until is None:
         yield "the credentials are temporary, and when they expire is unknown"

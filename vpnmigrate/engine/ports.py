@@ -25,11 +25,11 @@ T = TypeVar("T")
 class Renewal(StrEnum):
     """How credentials are renewed when they expire."""
 
-    NEEDLESS = "needless"
+    NEVER_EXPIRES = "needless"
     """They do not expire."""
-    BY_ITSELF = "by-itself"
+    AUTOMATIC = "by-itself"
     """botocore renews them, as long as the source it gets them from is valid."""
-    BY_A_PERSON = "by-a-person"
+    MANUAL = "by-a-person"
 
 
 @dataclass(frozen=True)

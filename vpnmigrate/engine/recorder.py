@@ -86,7 +86,7 @@ class RunRecorder:
 
     def name(self, *changes: str) -> None:
         """Record external changes, each once."""
-        known = self._state.other_hands
+        known = self._state.external_changes
         self.write(*(ExternalChange(what) for what in changes if what not in known))
 
     def fold_inbox(self) -> None:

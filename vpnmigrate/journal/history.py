@@ -175,7 +175,7 @@ def plans_of(entries: Iterable[Entry]) -> tuple[tuple[int, str], ...]:
     )
 
 
-def journeys_of(plan: Plan, entries: Sequence[Entry]) -> tuple[RunAttempt, ...]:
+def attempts_of(plan: Plan, entries: Sequence[Entry]) -> tuple[RunAttempt, ...]:
     """Return every direction taken, compared with *plan*; its rollback starts after step 10."""
     planned = {
         Direction.FORWARD: plan.forward,

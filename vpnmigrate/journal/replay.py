@@ -1,7 +1,7 @@
 """Replay: journal entries folded into the state of the run.
 
 Nothing here raises: the operator must be able to see the run's status with any journal.  Records
-that contradict each other are listed in ``RunState.puzzles``.
+that contradict each other are listed in ``RunState.contradictions``.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
         case Probed() as probed:
             return probes_after(state, probed)
         case ExternalChange(what):
-            return replace(state, other_hands=_with(state.other_hands, what))
+            return replace(state, external_changes=_with(state.external_changes, what))
         case HookRan(moment, fault=fault):
             lines = (f"the hook of {moment} {fault}",) if fault else ()
             return replace(state, notes=_with(state.notes, *lines))
@@ -200,7 +200,7 @@ def _direction_taken(state: RunState, taken: DirectionTaken, entry: Entry) -> Ru
             probes_forward={},
             proven_probes=frozenset(),
             lost=(),
-            other_hands=(),
+            external_changes=(),
         )
     elif taken.direction is not state.direction or state.finished:
         # Finalize does not affect traffic, so verified traffic stays verified.
@@ -331,7 +331,7 @@ def _move(state: RunState, to: RunStatus) -> RunState:
 
 
 def _puzzled(state: RunState, what: str) -> RunState:
-    return replace(state, traffic=Traffic.UNKNOWN, puzzles=_with(state.puzzles, what))
+    return replace(state, traffic=Traffic.UNKNOWN, contradictions=_with(state.contradictions, what))
 
 
 def _with(known: tuple[str, ...], *more: str) -> tuple[str, ...]:

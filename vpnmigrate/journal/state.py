@@ -251,9 +251,9 @@ class RunState(Struct, frozen=True):
     """Differences from the before-survey when the last rollback finished."""
     lost: tuple[str, ...] = ()
     """Parts of goals removed outside this run in this attempt, each once."""
-    other_hands: tuple[str, ...] = ()
+    external_changes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    puzzles: tuple[str, ...] = ()
+    contradictions: tuple[str, ...] = ()
     """Inconsistencies in the journal; with any, ``traffic`` is unknown until it is seen to flow."""
 
     @property

@@ -173,7 +173,7 @@ def failure_json(error: VpnMigrateError, again: RepeatableCommand, *, where: str
     match error:
         case RunFailedError(error=cause, view=view):
             if isinstance(cause, HeldByOthersError | TakenOverError):
-                view = view.seen_from_aside
+                view = view.for_other_operator
             document = error_json(cause, where=where, invocation=again.invocation)
             document["error"]["exit"] = int(exit_code(cause, error.view.state))
             return {**document, "run": fields(view)}

@@ -18,8 +18,8 @@ from vpnmigrate.journal.history import (
     PersonEntry,
     PlanAdherence,
     RunAttempt,
+    attempts_of,
     calls_of,
-    journeys_of,
     outages_of,
     person_entries,
     processes_of,
@@ -89,16 +89,16 @@ def as_json(evidence: RunEvidence) -> dict[str, Any]:
             for at, o in processes_of(entries)
         ],
         **outages_json(entries, state, evidence.rehearsed),
-        "journeys": [_attempt_json(action) for action in journeys_of(plan, entries)],
+        "journeys": [_attempt_json(action) for action in attempts_of(plan, entries)],
         "people": [
             {"at": voice.at.isoformat(), "who": voice.who, "host": voice.host, "said": said}
             for voice, said in _actions(entries)
         ],
         **gates_json(entries, state),
         "lost": list(state.lost),
-        "other_hands": list(state.other_hands),
+        "other_hands": list(state.external_changes),
         "notes": list(state.notes),
-        "puzzles": list(state.puzzles),
+        "puzzles": list(state.contradictions),
         "after": after
         and {
             "taken": after.taken.isoformat(),
@@ -117,11 +117,11 @@ def _sections(evidence: RunEvidence) -> Iterator[Section]:
     state = replay(entries)
     yield Section("Outcome", tuple(_outcome(evidence)))
     yield from forces(state)
-    notable = (*state.lost, *state.other_hands, *state.puzzles)
+    notable = (*state.lost, *state.external_changes, *state.contradictions)
     if notable:
         yield Section("External changes and inconsistencies", notable, loud=True)
     yield outage_section(entries, state, evidence.rehearsed)
-    for action in journeys_of(plan, entries):
+    for action in attempts_of(plan, entries):
         yield _planned_against_actual(action)
     yield _after(evidence.after)
     yield from rounds(entries, state)

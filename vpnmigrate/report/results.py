@@ -50,7 +50,7 @@ def outcome_text(view: RunStatusView) -> str:
 def now(view: RunStatusView) -> str:
     """Return the current state and the next commands; shown after failures too."""
     rolled_back = view.state.status is RunStatus.ROLLED_BACK
-    on = None if view.next in {view.observe, view.way_back} else view.next
+    on = None if view.next in {view.observe, view.rollback_command} else view.next
     rows: list[tuple[str, Advice | None]] = [
         *(("forced:", gates.forced_line(each)) for each in view.state.forced),
         *(("accepted:", gates.accepted_line(each)) for each in view.state.accepted),
@@ -59,7 +59,7 @@ def now(view: RunStatusView) -> str:
         ("try again:" if rolled_back else "next:", on),
         ("accept:", view.accepting),
         ("clean up:", view.clean_up),
-        ("roll back:", view.way_back),
+        ("roll back:", view.rollback_command),
         ("devices:", view.device_files if view.state.task is not None else ""),
         ("status:", view.observe),
     ]

@@ -56,16 +56,16 @@ def one(view: RunStatusView) -> str:
         *(("missing", each.text) for each in state.acceptable),
         *(("lost", what) for what in state.lost),
         *(("differs", what) for what in state.differs),
-        *(("external", what) for what in state.other_hands),
+        *(("external", what) for what in state.external_changes),
         *(("FORCED", gates.forced_line(each)) for each in state.forced),
         *(("ACCEPTED", gates.accepted_line(each)) for each in state.accepted),
         *(("approved", _approval(each, view)) for each in state.approvals),
         *(("note", what) for what in state.notes),
-        *(("inconsistent", what) for what in state.puzzles),
+        *(("inconsistent", what) for what in state.contradictions),
         ("device files", view.device_files),
         ("next", view.next),
         ("accept", view.accepting),
-        ("roll back", view.way_back),
+        ("roll back", view.rollback_command),
         ("clean up", view.clean_up),
     ]
     output = columns([(name, value) for name, value in rows if value], indent=0)
@@ -173,7 +173,7 @@ def fields(view: RunStatusView) -> dict[str, Any]:
         "flaps": state.flaps,
         "lost": list(state.lost),
         "differs": list(state.differs),
-        "other_hands": list(state.other_hands),
+        "other_hands": list(state.external_changes),
         "notes": list(state.notes),
         "gates": gates.as_json(state.gates, state.gates_at),
         "forced": [msgspec.structs.asdict(each) for each in state.forced],
@@ -184,7 +184,7 @@ def fields(view: RunStatusView) -> dict[str, Any]:
         "folder": view.folder,
         "device_files": view.device_files,
         "next": str(view.next or ""),
-        "way_back": str(view.way_back or ""),
+        "way_back": str(view.rollback_command or ""),
     }
 
 
@@ -388,7 +388,7 @@ class RunStatusView:
         """
         order = self.state.order
         paused = order is not None and order.wish is Hold.PAUSED
-        if self.alive and (self.turning or (self.state.task is None and not paused)):
+        if self.alive and (self.rolling_back or (self.state.task is None and not paused)):
             return self.observe
         command = next_command(self.state, self.run, self.connections, alive=self.alive)
         if command is not None and self.state.delete_old_gateway:
@@ -406,12 +406,12 @@ class RunStatusView:
     @property
     def accepting(self) -> Command | None:
         """The command that accepts fewer tunnels if nothing else is missing; else None."""
-        if self.turning:
+        if self.rolling_back:
             return None
         return self._complete(accept_command(self.state.acceptable, self.run))
 
     @property
-    def turning(self) -> bool:
+    def rolling_back(self) -> bool:
         """Whether the run was aborted and its process is about to stop or roll back."""
         order = self.state.order
         return self.alive and order is not None and order.wish is Hold.ABORTED
@@ -431,18 +431,18 @@ class RunStatusView:
         return Traffic.UNKNOWN if self.state.direction is None else self.state.traffic
 
     @property
-    def seen_from_aside(self) -> RunStatusView:
+    def for_other_operator(self) -> RunStatusView:
         """The status while another operator has the run: their changes are not in this journal."""
         return replace(self, state=altered(self.state, traffic=Traffic.UNKNOWN))
 
     @property
-    def way_back(self) -> Command | None:
+    def rollback_command(self) -> Command | None:
         """The command that rolls back; None if there is none.
 
         During a rollback there is none: ``next`` completes it.  An active process needs an
         order; a second process would be refused.
         """
-        if not self._may_roll_back or self.turning:
+        if not self._may_roll_back or self.rolling_back:
             return None
         at_work = self.alive and self.state.direction is Direction.FORWARD
         verb = "abort" if at_work and not self.state.finished else "rollback"

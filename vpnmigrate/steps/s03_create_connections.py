@@ -35,7 +35,7 @@ class CreateConnections(Step):
     number = 3
     title = "Create the VPN connections"
     phase = Phase.PREPARE
-    # Creation takes up to 40 minutes (domain.md 3.1); two at a time, ten connections at most.
+    # Creation can take 40 minutes (domain.md 3.1); two at a time, ten connections at most.
     limit = timedelta(minutes=200)
 
     def missing_changes(self, view: StepInput) -> MissingChanges:

@@ -208,7 +208,7 @@ def _next_command(verb: OrderVerb, view: RunStatusView) -> Command:
     status = cli("status", view.run)
     if verb is OrderVerb.PAUSE and view.state.finished:
         return status
-    return view.way_back or status
+    return view.rollback_command or status
 
 
 def _journal_inbox(context: CommandContext, run: Run) -> None:

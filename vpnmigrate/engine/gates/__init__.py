@@ -53,7 +53,7 @@ def before_cutover(view: StepInput, ports: GateContext) -> tuple[GateResult, ...
         change_control.window(view.plan, ports),
         change_control.approvals(view.plan, ports),
         change_control.rehearsal(view.plan, ports),
-        aws_state.way_back(view.plan, view.now, ports.proof),
+        aws_state.rollback_possible(view.plan, view.now, ports.proof),
         aws_state.devices(view.journal_facts),
         aws_state.new_connections(view),
         aws_state.new_gateway(view.swap, view.now),
@@ -67,7 +67,7 @@ def before_cutover(view: StepInput, ports: GateContext) -> tuple[GateResult, ...
 def observable_gates(view: StepInput) -> tuple[GateResult, ...]:
     """Return the results of the gates that depend only on an observation, which may be repeated."""
     return (
-        aws_state.way_back(view.plan, view.now, None),
+        aws_state.rollback_possible(view.plan, view.now, None),
         aws_state.new_connections(view),
         aws_state.new_gateway(view.swap, view.now),
         aws_state.old_tunnels(view.plan, view.now),
@@ -83,7 +83,7 @@ def in_the_cutover(
     Traffic may be down, so gates that depend on people or on the time of day are left out.
     """
     return (
-        aws_state.way_back(view.plan, view.now, None),
+        aws_state.rollback_possible(view.plan, view.now, None),
         aws_state.new_connections(view),
         aws_state.new_gateway(view.swap, view.now),
         host.own_path(view.plan, paths),

@@ -40,7 +40,7 @@ def unchanged(ports: GateContext) -> GateResult:
     )
 
 
-def way_back(plan: Plan, now: Snapshot, proof: RollbackTrial | None) -> GateResult:
+def rollback_possible(plan: Plan, now: Snapshot, proof: RollbackTrial | None) -> GateResult:
     """Check whether everything that a rollback needs is present, and no test of it failed."""
     faults = [*_old_side(plan, now)]
     if proof is not None and not proof.holds:

@@ -25,26 +25,26 @@ def credentials(plan: Plan, ports: GateContext) -> GateResult:
     held = ports.identity.credentials
     expiry = "" if held.until is None else f"{held.until:%Y-%m-%d %H:%M}Z"
     match held.renewal:
-        case Renewal.NEEDLESS:
+        case Renewal.NEVER_EXPIRES:
             return passed(Gate.CREDENTIALS, "long-term credentials, no expiry", required)
-        case Renewal.BY_ITSELF:
+        case Renewal.AUTOMATIC:
             next_one = f", next at {expiry}" if expiry else ""
             return passed(Gate.CREDENTIALS, f"renewed automatically{next_one}", required)
-        case Renewal.BY_A_PERSON if held.until is None:
+        case Renewal.MANUAL if held.until is None:
             return unknown(
                 Gate.CREDENTIALS,
                 "temporary credentials, expiry unknown",
                 required,
                 advice="use a profile, or set AWS_CREDENTIAL_EXPIRATION next to the keys",
             )
-        case Renewal.BY_A_PERSON if held.until <= needed:
+        case Renewal.MANUAL if held.until <= needed:
             return failed(
                 Gate.CREDENTIALS,
                 f"they expire {expiry}",
                 required,
                 advice="renew the credentials first",
             )
-        case Renewal.BY_A_PERSON:
+        case Renewal.MANUAL:
             return passed(Gate.CREDENTIALS, f"they expire {expiry}", required)
 
 

@@ -68,7 +68,7 @@ class DirectClients:
 
     def credentials(self) -> Credentials:
         """Return credentials that do not expire."""
-        return Credentials(Renewal.NEEDLESS)
+        return Credentials(Renewal.NEVER_EXPIRES)
 
     def renew(self) -> None:
         """Do nothing: a sandbox's credentials expire only by an injected fault."""
