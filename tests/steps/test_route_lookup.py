@@ -155,6 +155,17 @@ class TestUnreadLists:
 
         assert doubtful == {self.PREFIX: ("pl-1",), "pl-2": ("pl-1",), "pl-1": ("pl-2",)}
 
+    def test_a_list_that_was_a_black_hole_makes_nothing_incomparable(self):
+        """Its packets were dropped before, so they cannot be worse off through the successor."""
+        dead = msgspec.structs.replace(static("pl-1"), state="blackhole")
+        before = table(dead, static("0.0.0.0/0"))
+        after = table(static("pl-1", NEW), static("0.0.0.0/0", NEW))
+
+        rows = {row.destination: row for row in equivalence(before, after, {OLD: NEW})}
+
+        assert rows["0.0.0.0/0"].same
+        assert not any(row.unread for row in rows.values())
+
     def test_lists_that_lead_where_everything_leads_hide_nothing(self):
         """If every route goes to the gateway it does not matter which one is used."""
         before = table(static("pl-1"), learned(self.PREFIX), learned("10.0.0.0/8"))

@@ -141,8 +141,8 @@ _WORDS = {
 
 
 def _advice(message: str, path: Path) -> str:
-    ports = path[:-1] if "unknown field" in message else path
-    match _type_at(ports):
+    parent = path[:-1] if "unknown field" in message else path
+    match _type_at(parent):
         case inspect.StructType(fields=fields):
             return f"fields: {', '.join(one.encode_name for one in fields)}"
         case inspect.EnumType(cls=cls) | inspect.DictType(key_type=inspect.EnumType(cls=cls)):

@@ -157,7 +157,9 @@ def _unread(
 
     def led(name: str) -> set[str]:
         before, after = here.opaque.get(name, NO_ROUTE), there.opaque.get(name, NO_ROUTE)
-        return {successors.get(before.hop, before.hop), after.hop}
+        # Packets that a black hole dropped before cannot be worse off now.
+        was = set() if before.dead else {successors.get(before.hop, before.hop)}
+        return was | {after.hop}
 
     if not (here.opaque or there.opaque):
         return ()
@@ -268,13 +270,13 @@ def _steps(
     """
     local = [(f, a, z) for (f, a, z), winner in best.items() if winner.kind is RouteOrigin.LOCAL]
     steps = {0: NO_ROUTE}
-    ports: list[tuple[int, EffectiveRoute]] = []
+    enclosing: list[tuple[int, EffectiveRoute]] = []
 
     def close(before: int) -> None:
-        while ports and ports[-1][0] < before:
-            last, _ = ports.pop()
+        while enclosing and enclosing[-1][0] < before:
+            last, _ = enclosing.pop()
             if last < _LAST[family]:
-                steps[last + 1] = ports[-1][1] if ports else NO_ROUTE
+                steps[last + 1] = enclosing[-1][1] if enclosing else NO_ROUTE
 
     for (of, first, last), winner in sorted(best.items(), key=lambda b: (b[0][1], -b[0][2])):
         if of != family or (
@@ -283,7 +285,7 @@ def _steps(
             continue
         close(first)
         steps[first] = winner
-        ports.append((last, winner))
+        enclosing.append((last, winner))
     close(_LAST[family] + 1)
     return steps
 
