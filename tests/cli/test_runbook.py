@@ -88,5 +88,5 @@ def unseen(rows, printed):
         line
         for row in rows
         for line in row["expected"]
-        if not re.search(".*".join(map(re.escape, line.split(" (unless")[0].split("..."))), printed)
+        if not re.search(".*".join(map(re.escape, line.split(" (with ")[0].split("..."))), printed)
     ]

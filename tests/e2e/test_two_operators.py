@@ -98,7 +98,7 @@ def test_a_stopped_holder_wakes_up_to_a_run_that_is_another_s(migration: Migrati
     refused, document, _ = outcome_of(started_with_output(migration, "apply", migration.run.id))
     holder = document["error"]["next"].rpartition("--take-over ")[2]
     second = migration.begin("apply", "--take-over", holder)
-    assert until(second, lambda: f"in place of {holder}" in migration.output("apply"))
+    assert until(second, lambda: f"took over from {holder}" in migration.output("apply"))
     assert until(second, lambda: opened_by(migration) == [first.pid, second.pid])
     first.send_signal(signal.SIGCONT)
     first.wait(PATIENCE)
@@ -106,7 +106,7 @@ def test_a_stopped_holder_wakes_up_to_a_run_that_is_another_s(migration: Migrati
 
     entries = read_journal(migration.run).entries
     assert refused == REFUSED
-    assert "it is stopped" in document["error"]["what"]
+    assert "it is suspended" in document["error"]["what"]
     assert first.returncode == REFUSED
     heard = " ".join(migration.output("apply").split())
     assert "was taken over" in heard

@@ -30,13 +30,16 @@ OTHERS = ("docs/decisions", "docs/domain.md")
 
 
 def sentences(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the text of *path* by line: of a module its comments and strings, of a page all."""
+    """Yield the text of *path* by line: of a module its comments and strings, of a page all.
+
+    A string without a blank is a key or a name.
+    """
     text = path.read_text(encoding="utf-8")
     if path.suffix != ".py":
         yield from enumerate(text.splitlines(), start=1)
         return
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type in (tokenize.COMMENT, tokenize.STRING):
+        if token.type in (tokenize.COMMENT, tokenize.STRING) and " " in token.string:
             yield from enumerate(token.string.splitlines(), start=token.start[0])
 
 

@@ -153,7 +153,7 @@ class Run:
             )
 
     def replan(self, plan: Plan, text: bytes) -> None:
-        """Put a newer plan of the same migration in force; *text* is the content of its file.
+        """Replace the plan by a newer one of the same migration; *text* is the content of its file.
 
         The former plan is kept as a record.
         """
