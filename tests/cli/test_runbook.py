@@ -84,9 +84,10 @@ class TestRunbook:
 
 def unseen(rows, printed):
     """Return the expected lines that were not printed; three dots match anything."""
-    return [
-        line
-        for row in rows
-        for line in row["expected"]
-        if not re.search(".*".join(map(re.escape, line.split(" (with ")[0].split("..."))), printed)
-    ]
+    return [line for row in rows for line in row["expected"] if not re.search(form(line), printed)]
+
+
+def form(line):
+    """Return the pattern of an expected line, without the condition in brackets at its end."""
+    text = re.split(r" \((?:unless|with) ", line)[0]
+    return ".*".join(map(re.escape, text.split("...")))

@@ -55,7 +55,7 @@ def interrupted(
     if process.wait(PATIENCE) == 0:
         return None
     assert process.returncode == INTERRUPTED, migration.output(verb)[-3000:]
-    heard = f"{signal.Signals(signals[0]).name}: stops"
+    heard = f"{signal.Signals(signals[0]).name}: finishing"
     before, heard, _ = migration.output(verb)[here:].partition(heard)
     assert heard, before[-3000:]
     return int(re.findall(r"step (\d+) of 11", before)[-1])

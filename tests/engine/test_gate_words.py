@@ -243,7 +243,7 @@ def test_a_gate_says_what_it_observed_and_requires(name):
 def test_a_gate_that_does_not_pass_says_what_to_do(name):
     """Its advice has a command to paste, or begins with what to do; a passing gate has none."""
     for result in results_of(name):
-        if result.call is GateVerdict.PASS:
+        if result.verdict is GateVerdict.PASS:
             assert result.advice == ""
         else:
             advice = one_line(result.advice)
@@ -263,8 +263,8 @@ def test_every_gate_is_seen_to_pass_and_not_to_pass():
     """The situations above have each gate with PASS, and with FAIL or UNKNOWN."""
     results = [result for name in ROUNDS for result in results_of(name)]
 
-    assert {r.gate for r in results if r.call is GateVerdict.PASS} == {*Gate}
-    assert {r.gate for r in results if r.call is not GateVerdict.PASS} == {*Gate}
+    assert {r.gate for r in results if r.verdict is GateVerdict.PASS} == {*Gate}
+    assert {r.gate for r in results if r.verdict is not GateVerdict.PASS} == {*Gate}
 
 
 def test_names_are_filled_in_only_in_commands():

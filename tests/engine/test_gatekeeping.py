@@ -56,7 +56,7 @@ def test_every_round_is_in_the_journal_before_step_7(tmp_path):
     (seen,) = stage.records(GatesSeen)
     kinds = [type(entry.record) for entry in stage.entries]
     assert seen.before is Milestone.CUTOVER
-    assert {each.call for each in seen.gates} == {GateVerdict.PASS}
+    assert {each.verdict for each in seen.gates} == {GateVerdict.PASS}
     assert kinds.index(GatesSeen) < kinds.index(BaselineTaken)
 
 
@@ -189,7 +189,7 @@ def test_a_hook_is_written_down_with_its_moment(tmp_path):
     stage.run(Runner.finalize, gate_inputs=gate_inputs)
 
     hooks = [e for seen in stage.records(GatesSeen) for e in seen.gates if e.gate is Gate.HOOK]
-    assert [(each.call, each.required) for each in hooks] == [
+    assert [(each.verdict, each.required) for each in hooks] == [
         (GateVerdict.PASS, "ask exits 0 (before-cutover)"),
         (GateVerdict.PASS, "ask exits 0 (before-finalize)"),
     ]
@@ -202,7 +202,7 @@ def test_where_no_plan_file_is_known_the_advice_leaves_its_name_open(tmp_path):
         stage.forward()
 
     (seen,) = stage.records(GatesSeen)
-    (closed,) = (each for each in seen.gates if each.call is GateVerdict.FAIL)
+    (closed,) = (each for each in seen.gates if each.verdict is GateVerdict.FAIL)
     assert one_line(closed.advice).endswith(": vpnmigrate approve PLAN")
 
 
@@ -296,7 +296,7 @@ class TestFinalize:
 
         seen = stage.records(GatesSeen)[-1]
         assert seen.before is Milestone.FINALIZE
-        assert (seen.gates[0].gate, seen.gates[0].call) == (Gate.TRAFFIC, GateVerdict.FAIL)
+        assert (seen.gates[0].gate, seen.gates[0].verdict) == (Gate.TRAFFIC, GateVerdict.FAIL)
         assert stage.state.status is RunStatus.CUT_OVER
 
     @pytest.mark.parametrize(

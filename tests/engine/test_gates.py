@@ -92,7 +92,7 @@ def test_all_open_when_everything_is_ready():
     seen = before_cutover(StepInput(PLAN, FORWARD, a_snapshot(), SAID), ports())
 
     assert [each.gate for each in seen] == list(Gate)[:12]
-    assert [each.call for each in seen] == [GateVerdict.PASS] * 12
+    assert [each.verdict for each in seen] == [GateVerdict.PASS] * 12
     assert all(each.observed and each.required for each in seen)
 
 
@@ -122,7 +122,7 @@ def test_what_is_not_ready_or_not_known_is_named(gate, facts, named):
     """Each AWS state that is not ready or unknown fails its gate."""
     seen = asked(gate, with_facts(facts))
 
-    assert seen.call is not GateVerdict.PASS
+    assert seen.verdict is not GateVerdict.PASS
     assert named in seen.observed
 
 
@@ -130,7 +130,7 @@ def test_drift_closes_the_first_gate():
     """Every difference from the plan's survey is listed."""
     seen = asked(Gate.WORLD, differences=("rtb-1: route is gone", "vgw-1: tag is new"))
 
-    assert (seen.call, seen.observed) == (
+    assert (seen.verdict, seen.observed) == (
         GateVerdict.FAIL,
         "rtb-1: route is gone; vgw-1: tag is new",
     )
@@ -138,7 +138,7 @@ def test_drift_closes_the_first_gate():
 
 def test_the_devices_need_a_confirmation():
     """Without the confirmation of step 5 the device configuration is unknown."""
-    assert asked(Gate.DEVICES, said=journal_facts()).call is GateVerdict.FAIL
+    assert asked(Gate.DEVICES, said=journal_facts()).verdict is GateVerdict.FAIL
 
 
 def test_a_rollback_test_counts():
@@ -148,7 +148,7 @@ def test_a_rollback_test_counts():
         "may attach"
     )
     failed = asked(Gate.WAY_BACK, proof=RollbackTrial(False, "may not call AttachVpnGateway"))
-    assert (failed.call, failed.observed) == (GateVerdict.FAIL, "may not call AttachVpnGateway")
+    assert (failed.verdict, failed.observed) == (GateVerdict.FAIL, "may not call AttachVpnGateway")
 
 
 class TestWindow:
@@ -170,7 +170,7 @@ class TestWindow:
         """Outside the window, and where a rollback would no longer fit, the gate fails."""
         seen = asked(Gate.WINDOW, plan=plan_with(window=NIGHT), later=after)
 
-        assert seen.call is call
+        assert seen.verdict is call
         assert seen.observed.startswith(observed)
         assert "noon to three, UTC" in seen.required
         assert "not rehearsed" in seen.required
@@ -237,7 +237,7 @@ class TestRehearsal:
         """A plan that requires a rehearsal needs a passed and recent one of itself."""
         plan = plan_with(rehearsed_within=within)
 
-        assert asked(Gate.REHEARSAL, plan=plan, rehearsed=rehearsed).call is call
+        assert asked(Gate.REHEARSAL, plan=plan, rehearsed=rehearsed).verdict is call
 
 
 def an_approval(who="bob", **changes):
@@ -282,7 +282,7 @@ class TestApprovals:
 
         seen = asked(Gate.APPROVALS, plan=plan, approvals=approvals)
 
-        assert seen.call is call
+        assert seen.verdict is call
         assert text in seen.observed
 
     def test_two_are_two_people(self):
@@ -290,9 +290,9 @@ class TestApprovals:
         plan = plan_with(approvals=Approvals(required=2))
         twice = (an_approval(), an_approval(host="laptop", user="root"))
 
-        assert asked(Gate.APPROVALS, plan=plan, approvals=twice).call is GateVerdict.FAIL
+        assert asked(Gate.APPROVALS, plan=plan, approvals=twice).verdict is GateVerdict.FAIL
         assert (
-            asked(Gate.APPROVALS, plan=plan, approvals=(an_approval(), an_approval("eve"))).call
+            asked(Gate.APPROVALS, plan=plan, approvals=(an_approval(), an_approval("eve"))).verdict
             is GateVerdict.PASS
         )
 
@@ -304,11 +304,11 @@ class TestApprovals:
         other = an_approval("bob", approver=a_session("admin", "bob"))
 
         assert (
-            asked(Gate.APPROVALS, plan=plan, approvals=(myself,), identity=me).call
+            asked(Gate.APPROVALS, plan=plan, approvals=(myself,), identity=me).verdict
             is GateVerdict.FAIL
         )
         assert (
-            asked(Gate.APPROVALS, plan=plan, approvals=(other,), identity=me).call
+            asked(Gate.APPROVALS, plan=plan, approvals=(other,), identity=me).verdict
             is GateVerdict.PASS
         )
 
@@ -317,7 +317,7 @@ class TestApprovals:
         plan = plan_with(approvals=Approvals(required=1))
 
         assert (
-            asked(Gate.APPROVALS, plan=plan, approvals=(an_approval("ann"),)).call
+            asked(Gate.APPROVALS, plan=plan, approvals=(an_approval("ann"),)).verdict
             is GateVerdict.PASS
         )
 
@@ -332,7 +332,7 @@ class TestOldTunnels:
         """Tunnels that are down before are not required after: a cutover would hide the fault."""
         seen = asked(Gate.OLD_TUNNELS, self.now(1))
 
-        assert (seen.call, seen.observed) == (
+        assert (seen.verdict, seen.observed) == (
             GateVerdict.FAIL,
             "vpn-old has 1 UP, 2 when planned",
         )
@@ -353,13 +353,13 @@ class TestOldTunnels:
         """A playbook can leave a connection out by name."""
         plan = plan_with(exceptions=Exceptions(connections=(OLD_VPN,)))
 
-        assert asked(Gate.OLD_TUNNELS, self.now(0), plan=plan).call is GateVerdict.PASS
+        assert asked(Gate.OLD_TUNNELS, self.now(0), plan=plan).verdict is GateVerdict.PASS
 
     def test_no_telemetry_is_unknown(self):
         """A connection that an observation does not show is UNKNOWN."""
         blank = msgspec.structs.replace(a_snapshot(), connections={})
 
-        assert asked(Gate.OLD_TUNNELS, blank).call is GateVerdict.UNKNOWN
+        assert asked(Gate.OLD_TUNNELS, blank).verdict is GateVerdict.UNKNOWN
 
 
 class TestCredentials:
@@ -380,7 +380,7 @@ class TestCredentials:
 
         found = asked(Gate.CREDENTIALS, plan=plan, identity=an_identity(credentials=credentials))
 
-        assert found.call is call
+        assert found.verdict is call
 
     @pytest.mark.parametrize(
         ("until", "call"), [(minutes(40), GateVerdict.FAIL), (minutes(41), GateVerdict.PASS)]
@@ -389,7 +389,7 @@ class TestCredentials:
         """Without a window they have to last for a cutover and a rollback."""
         held = Credentials(Renewal.MANUAL, NOON + until)
 
-        assert asked(Gate.CREDENTIALS, identity=an_identity(credentials=held)).call is call
+        assert asked(Gate.CREDENTIALS, identity=an_identity(credentials=held)).verdict is call
 
 
 @pytest.mark.parametrize(
@@ -404,7 +404,7 @@ class TestCredentials:
 )
 def test_the_clock_is_near_aws(ahead, call):
     """AWS refuses signatures that are minutes off; a clock without comparison is UNKNOWN."""
-    assert asked(Gate.CLOCK, identity=an_identity(ahead=ahead)).call is call
+    assert asked(Gate.CLOCK, identity=an_identity(ahead=ahead)).verdict is call
 
 
 class TestOwnPath:
@@ -412,7 +412,7 @@ class TestOwnPath:
         """An interface endpoint of EC2 in the VPC would be cut off with the VPN."""
         seen = asked(Gate.OWN_PATH, paths=(NetworkPath("EC2", ("10.0.3.4",), "192.168.1.5"),))
 
-        assert seen.call is GateVerdict.FAIL
+        assert seen.verdict is GateVerdict.FAIL
         assert "10.0.3.4" in seen.observed
 
     def test_a_host_in_the_vpc_with_a_default_route_to_the_gateway_fails(self):
@@ -421,17 +421,18 @@ class TestOwnPath:
         inside = (NetworkPath("STS", ("198.51.100.7",), "10.0.3.4"),)
 
         assert (
-            asked(Gate.OWN_PATH, plan=a_plan(before=before), paths=inside).call is GateVerdict.FAIL
+            asked(Gate.OWN_PATH, plan=a_plan(before=before), paths=inside).verdict
+            is GateVerdict.FAIL
         )
-        assert asked(Gate.OWN_PATH, paths=inside).call is GateVerdict.PASS
+        assert asked(Gate.OWN_PATH, paths=inside).verdict is GateVerdict.PASS
 
     def test_an_unknown_path_does_not_pass(self):
         """A name that does not resolve is UNKNOWN, and does not hide a known path."""
         lost = NetworkPath("EC2", (), "")
         through = NetworkPath("STS", ("10.0.3.4",), "192.168.1.5")
 
-        assert asked(Gate.OWN_PATH, paths=(lost, OUTSIDE)).call is GateVerdict.UNKNOWN
-        assert asked(Gate.OWN_PATH, paths=(lost, through)).call is GateVerdict.FAIL
+        assert asked(Gate.OWN_PATH, paths=(lost, OUTSIDE)).verdict is GateVerdict.UNKNOWN
+        assert asked(Gate.OWN_PATH, paths=(lost, through)).verdict is GateVerdict.FAIL
 
 
 class TestOtherRounds:
@@ -441,13 +442,13 @@ class TestOtherRounds:
 
         seen = in_the_cutover(StepInput(plan, FORWARD, a_snapshot(), journal_facts()), (OUTSIDE,))
 
-        assert all(each.call is GateVerdict.PASS for each in seen)
+        assert all(each.verdict is GateVerdict.PASS for each in seen)
 
     def test_only_gates_on_aws_state_are_observed_again(self):
         """Only gates that AWS may show with a delay are observed again."""
         seen = observable_gates(StepInput(PLAN, FORWARD, a_snapshot(), journal_facts()))
 
-        assert all(each.call is GateVerdict.PASS for each in seen)
+        assert all(each.verdict is GateVerdict.PASS for each in seen)
 
     def test_finalize_wants_traffic_and_archives(self):
         """Finalize requires traffic on the new side and archived configurations."""
@@ -456,13 +457,13 @@ class TestOtherRounds:
 
         seen = before_finalize(StepInput(PLAN, FORWARD, flows, archived), ports())
 
-        assert [each.call for each in seen] == [GateVerdict.PASS] * 4
+        assert [each.verdict for each in seen] == [GateVerdict.PASS] * 4
         missing = before_finalize(
             StepInput(PLAN, FORWARD, flows, journal_facts(files=[NEW_VPN])), ports()
         )
         assert "no configuration of vpn-old" in missing[1].observed
         down = before_finalize(StepInput(PLAN, FORWARD, a_snapshot(), archived), ports())
-        assert down[0].call is GateVerdict.FAIL
+        assert down[0].verdict is GateVerdict.FAIL
 
     def test_so_soon_after_the_cutover_a_tunnel_may_be_seen_as_it_was(self):
         """Within a consistency delay of the verification DOWN is not final; later it is."""
@@ -493,7 +494,7 @@ class TestOtherRounds:
             StepInput(plan, FORWARD, a_snapshot(), journal_facts()), ports(now=NOON + after)
         )
 
-        assert (seen[2].call, seen[3].call) == (call, GateVerdict.FAIL)
+        assert (seen[2].verdict, seen[3].verdict) == (call, GateVerdict.FAIL)
 
 
 def _moved():
@@ -515,7 +516,7 @@ class TestForcing:
             for each in forced(seen, [Force(Gate.CLOCK, "NTP is late"), Force(Gate.WINDOW, "x")])
         }
 
-        assert found[Gate.CLOCK].call is GateVerdict.UNKNOWN
+        assert found[Gate.CLOCK].verdict is GateVerdict.UNKNOWN
         assert found[Gate.CLOCK].forced == "NTP is late"
         assert found[Gate.CLOCK].lets_through
         assert not found[Gate.WINDOW].forced, "an open gate needs no force"

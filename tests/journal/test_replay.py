@@ -271,7 +271,7 @@ class TestAttempts:
         assert first.cutover_begun
         assert second.attempt == 2
         assert second.settled == frozenset()
-        assert second.journal_facts.words == {}
+        assert second.journal_facts.confirmations == {}
         assert second.journal_facts.baseline is None
         assert second.journal_facts.files == {NEW_VPN: "a" * 64}
         assert not second.cutover_begun
@@ -381,7 +381,9 @@ class TestWaiting:
         assert waiting.task == task
         assert waiting.waiting_for == "see to step 5"
         assert done.task is None
-        assert done.journal_facts.words == {Confirmation.DEVICES_CONFIGURED: story.entries[-1].at}
+        assert done.journal_facts.confirmations == {
+            Confirmation.DEVICES_CONFIGURED: story.entries[-1].at
+        }
 
     def test_a_held_run_still_names_the_task(self) -> None:
         """A held run shows the task that it waits for."""

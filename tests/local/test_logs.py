@@ -73,7 +73,7 @@ def test_waits_and_notices_are_logged(run: Run, clock: VirtualClock) -> None:
     with log_of(run, LogTo.FILE, clock, io.StringIO()) as log:
         log.on_wait(8, "vgw-new is attaching", timedelta(seconds=9), timedelta(minutes=45))
         clock.sleep(timedelta(seconds=1))
-        log.notice("went on in place of bob")
+        log.notice("took over from bob")
 
     assert lines(run) == [
         {
@@ -89,7 +89,7 @@ def test_waits_and_notices_are_logged(run: Run, clock: VirtualClock) -> None:
             "event": "run.noticed",
             "run": run.id,
             "at": "2026-01-17T02:00:01+00:00",
-            "text": "went on in place of bob",
+            "text": "took over from bob",
         },
     ]
 

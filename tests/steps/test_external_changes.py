@@ -133,7 +133,7 @@ class TestEdgeTables:
         """A table that was never associated with the new gateway is not reported."""
         on = a_snapshot(old="detached", new="attached", tables=[a_table(EDGE)])
         tie = EdgeAssociation(EDGE, NEW)
-        ours = replace(on, foreign=frozenset({tie}))
+        ours = replace(on, externally_changed=frozenset({tie}))
 
         assert self.named(SwapGateways(), BACK, on, touching(AttachmentOf(OLD, VPC))) == []
         assert self.named(SwapGateways(), BACK, ours, touching(tie, AttachmentOf(OLD, VPC))) == [
@@ -161,7 +161,10 @@ def test_propagation_that_others_switched_off_is_told_as_it_goes_on_again():
     assert undone(RestoreRouting(), BACK, off, UNTOUCHED) == [line]
     assert undone(RestoreRouting(), BACK, off, touching(setting)) == []
     assert (
-        undone(RestoreRouting(), BACK, replace(off, foreign=frozenset({setting})), UNTOUCHED) == []
+        undone(
+            RestoreRouting(), BACK, replace(off, externally_changed=frozenset({setting})), UNTOUCHED
+        )
+        == []
     )
     assert undone(RestoreRouting(), FORWARD, off, UNTOUCHED) == []
 
@@ -206,7 +209,7 @@ class TestAsked:
 
     def test_to_disable_the_old_tunnels(self):
         """The old tunnels are disabled last, and all of them are named."""
-        verified = journal_facts(verified=NOON, green=STEADY)
+        verified = journal_facts(verified=NOON, stability=STEADY)
 
         assert self.asked(SwitchTunnels(), FORWARD, SWAPPED, verified) == AskOperator(
             10,

@@ -57,7 +57,7 @@ def test_a_look_that_lacks_nothing():
     probe = ProbeStats("10.1.0.9:443")
 
     assert cutover_view(
-        StepInput(PLAN, FORWARD, swapped(), journal_facts(green=STEADY)), [probe]
+        StepInput(PLAN, FORWARD, swapped(), journal_facts(stability=STEADY)), [probe]
     ) == CutoverView(
         tunnels=(
             TunnelView(NEW_VPN, "192.0.2.1", up=True, detail="1 route", readings=300),
@@ -98,7 +98,7 @@ def test_green_that_broke_shows_no_time():
     """After an incomplete reading earlier readings do not count."""
     broken = replace(STEADY, since=None, readings=0, tunnels={})
 
-    sight = cutover_view(StepInput(PLAN, FORWARD, swapped(), journal_facts(green=broken)))
+    sight = cutover_view(StepInput(PLAN, FORWARD, swapped(), journal_facts(stability=broken)))
 
     assert (sight.green, sight.readings) == (None, 0)
     assert [tunnel.readings for tunnel in sight.tunnels] == [0, 0]
@@ -108,7 +108,7 @@ def test_only_the_tunnel_that_was_seen_up_counts_its_readings():
     """Readings are counted for each tunnel."""
     one = replace(STEADY, tunnels={f"{NEW_VPN} 192.0.2.2": TunnelStability(3)})
 
-    sight = cutover_view(StepInput(PLAN, FORWARD, swapped(), journal_facts(green=one)))
+    sight = cutover_view(StepInput(PLAN, FORWARD, swapped(), journal_facts(stability=one)))
 
     assert [tunnel.readings for tunnel in sight.tunnels] == [0, 3]
 

@@ -336,7 +336,7 @@ class TestSwitchTunnels:
         (task,) = changes(SwitchTunnels(), self.green(), said=journal_facts(verified=NOON))
         assert task.word is Confirmation.OLD_TUNNELS_DISABLED
 
-        done = journal_facts(Confirmation.OLD_TUNNELS_DISABLED, verified=NOON, green=STEADY)
+        done = journal_facts(Confirmation.OLD_TUNNELS_DISABLED, verified=NOON, stability=STEADY)
         assert verdict(SwitchTunnels(), self.green(), said=done) == Met()
 
     def test_is_not_done_before_green_has_held_again(self):
@@ -348,8 +348,8 @@ class TestSwitchTunnels:
     def test_soaks_before_the_old_tunnels_are_touched(self):
         """During the soak time the operator is not asked to disable the old tunnels."""
         plan = a_plan(decisions=Decisions(waits=Waits(soak=minutes(6))))
-        soaking = journal_facts(verified=NOON, green=STEADY)
-        soaked = journal_facts(verified=NOON, green=replace(STEADY, since=NOON - minutes(6)))
+        soaking = journal_facts(verified=NOON, stability=STEADY)
+        soaked = journal_facts(verified=NOON, stability=replace(STEADY, since=NOON - minutes(6)))
 
         assert changes(SwitchTunnels(), self.green(), plan=plan, said=soaking) == []
         assert verdict(SwitchTunnels(), self.green(), plan=plan, said=soaking) == NotYet(
@@ -368,7 +368,7 @@ class TestSwitchTunnels:
         """An external route inside a prefix is reported as lost, with both next hops."""
         ours, main = ordinary_tables(NEW)
         taken = replace(main, routes=(*main.routes, RouteRecord("10.1.1.0/24", "eni-9")))
-        said = journal_facts(verified=NOON, green=STEADY)
+        said = journal_facts(verified=NOON, stability=STEADY)
         plan = a_plan(decisions=Decisions(old_tunnels=OldTunnels.LEAVE))
         now = a_snapshot(old="detached", new="attached", tables=(ours, taken), up=2)
 
@@ -380,7 +380,7 @@ class TestSwitchTunnels:
         """A playbook that leaves the old tunnels enabled needs no further confirmation."""
         plan = a_plan(decisions=Decisions(old_tunnels=OldTunnels.LEAVE))
 
-        said = journal_facts(verified=NOON, green=STEADY)
+        said = journal_facts(verified=NOON, stability=STEADY)
         assert verdict(SwitchTunnels(), self.green(), plan=plan, said=said) == Met()
 
     def test_the_way_back_asks_for_the_old_tunnels(self):

@@ -69,13 +69,13 @@ class Watcher:
         green = update_stability(
             StepInput(self.plan, FORWARD, now, self.journal_facts), lacking=lacking
         )
-        self.journal_facts = replace_struct(self.journal_facts, green=green)
+        self.journal_facts = replace_struct(self.journal_facts, stability=green)
         return is_stable(StepInput(self.plan, FORWARD, now, self.journal_facts))
 
     @property
     def green(self) -> Stability:
-        assert self.journal_facts.green is not None
-        return self.journal_facts.green
+        assert self.journal_facts.stability is not None
+        return self.journal_facts.stability
 
 
 def test_green_takes_as_many_readings_in_a_row_as_the_playbook_asks():

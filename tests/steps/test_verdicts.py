@@ -365,7 +365,7 @@ SAID = [
         SwitchTunnels(),
         FORWARD,
         SWAPPED,
-        journal_facts(verified=NOON, green=STEADY),
+        journal_facts(verified=NOON, stability=STEADY),
         NotYet("the old tunnels are not disabled yet"),
     ),
     (

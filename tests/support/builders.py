@@ -273,12 +273,14 @@ def a_snapshot(
     )
     snapshot = snapshot_by_tag(reading)
     merged = {**snapshot.facts, **(facts or {})}
-    return msgspec.structs.replace(snapshot, facts=merged, foreign=frozenset(foreign))
+    return msgspec.structs.replace(snapshot, facts=merged, externally_changed=frozenset(foreign))
 
 
 def journal_facts(*words: Confirmation, files: Iterable[str] = (), **more: object) -> JournalFacts:
     """Return journal facts: confirmations given at noon, archives of *files*."""
-    plain = JournalFacts(words=dict.fromkeys(words, NOON), files=dict.fromkeys(files, "0" * 64))
+    plain = JournalFacts(
+        confirmations=dict.fromkeys(words, NOON), files=dict.fromkeys(files, "0" * 64)
+    )
     return msgspec.structs.replace(plain, **more)
 
 

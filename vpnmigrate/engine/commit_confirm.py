@@ -307,7 +307,7 @@ def _devices(plan: Plan) -> Iterator[str]:
 
 def _path(plan: Plan, paths: Sequence[NetworkPath]) -> Iterator[str]:
     seen = own_path(plan, paths)
-    if seen.call is not GateVerdict.PASS:
+    if seen.verdict is not GateVerdict.PASS:
         yield seen.observed
 
 

@@ -104,7 +104,7 @@ class GateRunner:
         results = gates.before_finalize(observation.input, context)
         results = self._record(Milestone.FINALIZE, (*results, *hook), context.identity.arn)
         for each in results:
-            if each.gate is Gate.TRAFFIC and each.call is not GateVerdict.PASS:
+            if each.gate is Gate.TRAFFIC and each.verdict is not GateVerdict.PASS:
                 message = f"traffic does not flow through the new connections: {each.observed}"
                 raise NotVerifiedError(message, advice=each.advice)
         closed = [each for each in results if not each.lets_through]

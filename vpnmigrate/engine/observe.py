@@ -128,10 +128,12 @@ class StateReader:
         """Return the facts that the journal adds to an observation."""
         claim_holder = ClaimHolder("") if self._claim_skipped else self._claim_holder
         facts, latest = self._recorder.state.journal_facts, self._recorder.latest
-        ageing = {word: latest(facts.words[word]) for word in _AGEING & facts.words.keys()}
+        ageing = {
+            word: latest(facts.confirmations[word]) for word in _AGEING & facts.confirmations.keys()
+        }
         return replace(
             facts,
-            words={**facts.words, **ageing},
+            words={**facts.confirmations, **ageing},
             verified=None if facts.verified is None else latest(facts.verified),
             idle=self._recorder.idle(self._plan.propagating_tables),
             touched=None if self.blind else self._recorder.touched(),

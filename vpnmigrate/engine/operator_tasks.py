@@ -63,16 +63,16 @@ class OperatorTasks:
 
     def read_confirmations(self) -> bool:
         """Read new confirmations; return whether the pending task is confirmed now."""
-        known = set(self._recorder.state.journal_facts.words)
+        known = set(self._recorder.state.journal_facts.confirmations)
         self._recorder.fold_inbox()
         task = self._pending
         if task is None:
             return False
-        if _word_of(task) not in self._recorder.state.journal_facts.words:
+        if _word_of(task) not in self._recorder.state.journal_facts.confirmations:
             word = self._operator.ask(task)
             if word is not None:
                 self._recorder.write(OperatorConfirmed(word, self._who, ""))
-        words = self._recorder.state.journal_facts.words
+        words = self._recorder.state.journal_facts.confirmations
         if _word_of(task) in words and _word_of(task) not in known:
             self._recorder.write(Answered(self._intents[task], Performed()))
             self._pending = None

@@ -77,7 +77,7 @@ class Preconditions:
     def _warn_of_clock(self, identity: Identity) -> None:
         """Record a wrong clock before a rollback, which starts with any clock."""
         result = host.clock(identity)
-        if result.call is not GateVerdict.FAIL:
+        if result.verdict is not GateVerdict.FAIL:
             return
         self._recorder.write(
             Noted(

@@ -261,7 +261,8 @@ class StepLoop:
         if not forward or step.phase is not Phase.PREPARE or self._recorder.cutover_is_open:
             return
         calls = sorted(
-            name_of(fact, observation.now.value(fact)) for fact in observation.now.foreign
+            name_of(fact, observation.now.value(fact))
+            for fact in observation.now.externally_changed
         )
         if calls:
             message = f"changed outside this run: {'; '.join(calls)}"

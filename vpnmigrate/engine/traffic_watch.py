@@ -185,7 +185,7 @@ class TrafficWatch:
 
     def _reset_after_old_tunnels(self, observation: Observation) -> None:
         """Require stability again once the old tunnels are off: the wrong ones may be disabled."""
-        disabled = Confirmation.OLD_TUNNELS_DISABLED in observation.journal_facts.words
+        disabled = Confirmation.OLD_TUNNELS_DISABLED in observation.journal_facts.confirmations
         if disabled and not self._disabled:
             self.reset()
         self._disabled = disabled

@@ -303,7 +303,7 @@ class RunState(Struct, frozen=True):
             self.journal_facts.verified is not None
             and word is not Confirmation.OLD_TUNNELS_DISABLED
         )
-        return shown or word in self.journal_facts.words
+        return shown or word in self.journal_facts.confirmations
 
     @property
     def waiting_for(self) -> str:

@@ -55,7 +55,7 @@ class GateResult(Struct, frozen=True):
     """Result of one gate: what was observed, and what is required."""
 
     gate: Gate
-    call: GateVerdict
+    verdict: GateVerdict
     observed: str
     required: str
     advice: Advice = ""
@@ -66,7 +66,7 @@ class GateResult(Struct, frozen=True):
     @property
     def lets_through(self) -> bool:
         """Whether this gate lets the run continue."""
-        return self.call is GateVerdict.PASS or bool(self.forced)
+        return self.verdict is GateVerdict.PASS or bool(self.forced)
 
     def __str__(self) -> str:
         return f"{self.gate}: {self.observed}"

@@ -108,7 +108,7 @@ class Snapshot(Struct, frozen=True):
     owned: Ownership = Ownership()
     connections: Mapping[VpnConnectionId, ConnectionRecord] = {}
     tables: Mapping[RouteTableId, RouteTableRecord] = {}
-    foreign: frozenset[Fact] = frozenset()
+    externally_changed: frozenset[Fact] = frozenset()
     """Facts changed outside this run after its effect was seen; reported and left unchanged."""
     stale: frozenset[Fact] = frozenset()
     """Facts whose reading may predate the latest intent, even if their value is known."""
@@ -255,13 +255,13 @@ class Stability(Struct, frozen=True):
 class JournalFacts(Struct, frozen=True):
     """Facts of this attempt that are recorded in the journal and cannot be read from AWS."""
 
-    words: Mapping[Confirmation, datetime] = {}
+    confirmations: Mapping[Confirmation, datetime] = {}
     files: Mapping[str, str] = {}
     """Archived connection id to the SHA-256 of its configuration in the vault."""
     baseline: Baseline | None = None
     verified: datetime | None = None
     """Since when traffic has flowed on the joining side; set once it has been stable."""
-    green: Stability | None = None
+    stability: Stability | None = None
     """Stability seen by this process so far; not in the journal."""
     accepted: frozenset[VpnConnectionId] = frozenset()
     """Old connections whose successors may have fewer tunnels, accepted by an operator."""

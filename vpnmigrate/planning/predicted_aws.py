@@ -260,7 +260,7 @@ class PredictedMoment(Struct, frozen=True):
         return replace(connection, telemetry=readings)
 
     def _is_up(self, connection: ConnectionRecord) -> bool:
-        words = self.journal_facts.words
+        words = self.journal_facts.confirmations
         if connection.vpn_gateway == self.plan.old_gateway:
             enabled = (
                 Confirmation.OLD_TUNNELS_DISABLED not in words

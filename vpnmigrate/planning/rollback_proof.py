@@ -110,7 +110,7 @@ class ReachableState(Struct, frozen=True, dict=True):
             world.tables,
             world.vpcs,
             world.subnets,
-            sorted(journal_facts.words),
+            sorted(journal_facts.confirmations),
             sorted(journal_facts.files),
             journal_facts.verified is not None,
             (self.direction, sorted(self.settled), self.cutting),

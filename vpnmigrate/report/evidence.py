@@ -389,5 +389,5 @@ def gates_json(entries: Sequence[Entry], state: RunState) -> dict[str, Any]:
 
 
 def _row(seen: GateResult) -> tuple[str, ...]:
-    call = f"FORCED ({seen.call.value})" if seen.forced else seen.call.value
+    call = f"FORCED ({seen.verdict.value})" if seen.forced else seen.verdict.value
     return seen.gate.value, call, seen.observed, f"required: {seen.required}"

@@ -46,12 +46,12 @@ def title(seen: GatesSeen) -> str:
 def lines(seen: Sequence[GateResult], invocation: Invocation) -> Iterator[str | Labelled]:
     """Return a line per gate; a gate that does not pass also has its requirement and advice."""
     for each in seen:
-        call = "FORCED" if each.forced else each.call.value
+        call = "FORCED" if each.forced else each.verdict.value
         yield f"{call:<{_CALL}}{each.gate.value:<{_GATE}}{each.observed}"
-        if each.call is not GateVerdict.PASS:
+        if each.verdict is not GateVerdict.PASS:
             yield f"{'':<{_CALL}}required: {each.required}"
             if each.forced:
-                yield f"{'':<{_CALL}}{each.call}, forced because: {each.forced}"
+                yield f"{'':<{_CALL}}{each.verdict}, forced because: {each.forced}"
             elif each.advice:
                 yield from _to_do(invocation.advise(each.advice))
 

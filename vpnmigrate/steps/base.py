@@ -111,12 +111,16 @@ class DesiredFact(Struct, frozen=True):
     def missing(self, now: Snapshot) -> bool:
         """Return whether *change* is due: the fact is known, differs, and is this run's."""
         seen = now.value(self.fact)
-        return not self.gone and seen not in (self.value, UNKNOWN) and self.fact not in now.foreign
+        return (
+            not self.gone
+            and seen not in (self.value, UNKNOWN)
+            and self.fact not in now.externally_changed
+        )
 
 
 def is_external_change(fact: Fact, now: Snapshot, journal_facts: JournalFacts) -> bool:
     """Return whether the value of *fact* was set outside this run."""
-    return fact in now.foreign or (
+    return fact in now.externally_changed or (
         journal_facts.touched is not None and fact not in journal_facts.touched
     )
 
@@ -138,7 +142,7 @@ def judge(wants: Iterable[DesiredFact], now: Snapshot) -> Verdict:
             lost.append(f"{want.name}: {want.gone}")
         elif seen == want.value:
             continue
-        elif want.fact in now.foreign:
+        elif want.fact in now.externally_changed:
             lost.append(f"{want.name}: set outside this run to {seen}")
         elif seen is UNKNOWN:
             waiting.append(f"{want.name} is unknown: the last reading may be stale")

@@ -21,7 +21,7 @@ def cutover_view(
     probes: Iterable[ProbeStats] = (),
 ) -> CutoverView:
     """Return a summary of the joining side from the observation in *view*."""
-    green, waits = view.journal_facts.green, view.plan.decisions.waits
+    green, waits = view.journal_facts.stability, view.plan.decisions.waits
     since = green.since if green else None
     verified = view.journal_facts.verified is not None
     return CutoverView(
@@ -45,7 +45,7 @@ def cutover_view(
 def _tunnels(view: StepInput) -> Iterator[TunnelView]:
     for _, record in asked_for(view.plan, view.swap, view.now):
         for tunnel in record.telemetry:
-            streaks = view.journal_facts.green.tunnels if view.journal_facts.green else {}
+            streaks = view.journal_facts.stability.tunnels if view.journal_facts.stability else {}
             seen = streaks.get(tunnel_name(record, tunnel), TunnelStability(0))
             yield TunnelView(
                 record.id, tunnel.outside_ip, tunnel.up, _says(record, tunnel), seen.readings

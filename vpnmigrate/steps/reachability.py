@@ -50,7 +50,7 @@ class ComparisonBasis:
 
     def _parts(self) -> tuple[object, ...]:
         now = self.now
-        read = (id(now.facts), id(now.tables), id(now.foreign), id(now.stale))
+        read = (id(now.facts), id(now.tables), id(now.externally_changed), id(now.stale))
         return id(self.plan), self.swap, read, id(self.baseline), self.incomplete
 
     def rows(self, before: RouteTableRecord) -> tuple[RouteComparison, ...]:
@@ -83,7 +83,7 @@ def _reach(basis: ComparisonBasis) -> Reachability:
             continue
         before = as_before(plan, basis.baseline, table)
         known = {(r.destination, r.origin == PROPAGATED_ROUTE) for r in before.routes}
-        foreign = Propagation(table.id, swap.joining) in now.foreign or basis.incomplete
+        foreign = Propagation(table.id, swap.joining) in now.externally_changed or basis.incomplete
         for row in basis.rows(before):
             if row.same or excepted(plan, row):
                 continue
@@ -156,7 +156,7 @@ def _doubt(plan: Plan, swap: GatewaySwap, now: Snapshot, table: RouteTableRecord
     propagation = Propagation(table.id, swap.joining)
     if plan.old_gateway in table.propagating:
         off = now.value(propagation) is not Switch.ON
-        if off and propagation not in now.foreign:
+        if off and propagation not in now.externally_changed:
             return f"propagation from {swap.joining} in {table.id} is not visible yet"
     about = {propagation} | {
         RouteTarget(table.id, route.destination)

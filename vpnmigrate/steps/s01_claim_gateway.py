@@ -29,7 +29,7 @@ class RecordBefore(Step):
 
     def external_changes_overwritten(self, view: StepInput) -> Iterable[str]:
         claim = Claim(view.plan.old_gateway)
-        if claim in view.now.foreign and view.now.value(claim) == ABSENT:
+        if claim in view.now.externally_changed and view.now.value(claim) == ABSENT:
             old = view.plan.old_gateway
             yield f"the lock tag on {old} was removed outside this run; this step sets it again"
 

@@ -24,7 +24,7 @@ class ConfigureDevices(Step):
     limit = timedelta(days=30)  # a person's work, ahead of the change window
 
     def missing_changes(self, view: StepInput) -> MissingChanges:
-        if Confirmation.DEVICES_CONFIGURED not in view.journal_facts.words:
+        if Confirmation.DEVICES_CONFIGURED not in view.journal_facts.confirmations:
             new = ", ".join(
                 f"{view.now.ours.get(connection_role(old), '?')} (beside {old})"
                 for old in view.plan.old_connections
@@ -37,6 +37,6 @@ class ConfigureDevices(Step):
             )
 
     def verify(self, view: StepInput) -> Verdict:
-        if Confirmation.DEVICES_CONFIGURED in view.journal_facts.words:
+        if Confirmation.DEVICES_CONFIGURED in view.journal_facts.confirmations:
             return Met()
         return NotYet("the devices are not configured yet")

@@ -44,7 +44,7 @@ class TryInTestVpc(Step):
         wish = view.plan.decisions.test_vpc
         if wish is None:
             return
-        if Confirmation.TEST_PASSED in view.journal_facts.words:
+        if Confirmation.TEST_PASSED in view.journal_facts.confirmations:
             yield from _take_down(view.now)
         else:
             yield from _put_up(wish, view.now)
@@ -54,7 +54,7 @@ class TryInTestVpc(Step):
             return Met()
         if blocked := suspected(view.plan, view.now, TEST_VPC_ROLE, TEST_SUBNET_ROLE):
             return blocked
-        if Confirmation.TEST_PASSED not in view.journal_facts.words:
+        if Confirmation.TEST_PASSED not in view.journal_facts.confirmations:
             return NotYet("the test VPC is being built, or its test has not passed")
         return _is_down(view.now)
 

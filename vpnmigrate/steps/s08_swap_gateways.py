@@ -117,7 +117,7 @@ def _stranger(vpc: VpcId, swap: GatewaySwap, now: Snapshot) -> VpnGatewayId | No
 def detached_externally(plan: Plan, swap: GatewaySwap, now: Snapshot) -> Blocked | None:
     """Return a verdict if the joining gateway was detached outside this run, or None."""
     place = AttachmentOf(swap.joining, plan.vpc)
-    if place not in now.foreign or now.value(place) is not Attachment.DETACHED:
+    if place not in now.externally_changed or now.value(place) is not Attachment.DETACHED:
         return None
     return Blocked(
         f"{swap.joining} was detached from {plan.vpc} outside this run",

@@ -59,7 +59,9 @@ class RestoreRouting(Step):
             view.plan.propagating_tables if view.swap.joining == view.plan.old_gateway else ()
         ):
             setting = Propagation(table.id, view.swap.joining)
-            off = view.now.value(setting) is Switch.OFF and setting not in view.now.foreign
+            off = (
+                view.now.value(setting) is Switch.OFF and setting not in view.now.externally_changed
+            )
             if off and is_external_change(setting, view.now, view.journal_facts):
                 yield (
                     f"propagation from {view.swap.joining} in {table.id} was disabled outside this "
@@ -114,7 +116,7 @@ def _idle(view: StepInput) -> tuple[RouteTableId, ...]:
         for table, setting in settings
         if view.now.value(setting) is Switch.ON
         and setting in view.journal_facts.idle
-        and setting not in view.now.foreign
+        and setting not in view.now.externally_changed
     )
 
 

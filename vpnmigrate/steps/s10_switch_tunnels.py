@@ -45,12 +45,12 @@ class SwitchTunnels(Step):
     def missing_changes(self, view: StepInput) -> MissingChanges:
         if view.journal_facts.verified is None:
             task = enabling_task(view.plan, view.swap, view.now)
-            if missing_traffic(view) and task.word not in view.journal_facts.words:
+            if missing_traffic(view) and task.word not in view.journal_facts.confirmations:
                 yield task
         elif (
             _must_disable(view.plan, view.swap)
             and is_soaked(view.plan, view.journal_facts)
-            and Confirmation.OLD_TUNNELS_DISABLED not in view.journal_facts.words
+            and Confirmation.OLD_TUNNELS_DISABLED not in view.journal_facts.confirmations
         ):
             old = ", ".join(view.plan.old_connections)
             yield AskOperator(
@@ -72,7 +72,7 @@ class SwitchTunnels(Step):
             return NotYet(f"{HOLD}: the soak time is {span(view.plan.decisions.waits.soak)}")
         if (
             _must_disable(view.plan, view.swap)
-            and Confirmation.OLD_TUNNELS_DISABLED not in view.journal_facts.words
+            and Confirmation.OLD_TUNNELS_DISABLED not in view.journal_facts.confirmations
         ):
             return NotYet("the old tunnels are not disabled yet")
         if not is_stable(view):

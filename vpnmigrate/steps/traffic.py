@@ -96,7 +96,7 @@ def destinations(view: StepInput) -> Reachability:
 
 def _words_too_fresh(view: StepInput) -> Iterator[str]:
     """Yield a sentence if old tunnels were just disabled: UP may be a stale reading."""
-    said = view.journal_facts.words.get(Confirmation.OLD_TUNNELS_DISABLED)
+    said = view.journal_facts.confirmations.get(Confirmation.OLD_TUNNELS_DISABLED)
     if view.swap.joining == view.plan.old_gateway and _lately(said, view.now):
         yield "the old tunnels were disabled too recently: their telemetry may be stale"
 
@@ -254,7 +254,7 @@ def needed_tunnels(
 
 def update_stability(view: StepInput, *, lacking: bool) -> Stability:
     """Return the stability after the latest reading; *lacking* says if anything was missing."""
-    seen = view.journal_facts.green
+    seen = view.journal_facts.stability
     if seen is not None and view.now.begun <= seen.last:
         return seen  # No new reading.
     streaks: dict[str, TunnelStability] = {}
@@ -287,7 +287,7 @@ def tunnel_name(connection: ConnectionRecord, tunnel: TunnelReading) -> str:
 
 def is_stable(view: StepInput) -> bool:
     """Return whether traffic has been stable as long and as often as the plan requires."""
-    green, asked = view.journal_facts.green, view.plan.decisions.verification.readings
+    green, asked = view.journal_facts.stability, view.plan.decisions.verification.readings
     if green is None or green.since is None or green.readings < asked:
         return False
     if green.last - green.since < view.plan.decisions.waits.steady:
@@ -307,7 +307,7 @@ def is_soaked(plan: Plan, journal_facts: JournalFacts) -> bool:
     soak = plan.decisions.waits.soak
     if soak <= timedelta(0):
         return True
-    green = journal_facts.green
+    green = journal_facts.stability
     return green is not None and green.since is not None and green.last - green.since >= soak
 
 

@@ -70,7 +70,7 @@ def _old_side(plan: Plan, now: Snapshot) -> Iterator[str]:
 def devices(journal_facts: JournalFacts) -> GateResult:
     """Check whether it is confirmed that every device holds its candidate configuration."""
     required = "a confirmation that the devices are configured (step 5)"
-    confirmed = journal_facts.words.get(Confirmation.DEVICES_CONFIGURED)
+    confirmed = journal_facts.confirmations.get(Confirmation.DEVICES_CONFIGURED)
     if confirmed is None:
         return failed(Gate.DEVICES, "not confirmed", required, advice=cli("done", "RUN", "5"))
     return passed(Gate.DEVICES, f"confirmed {confirmed:%Y-%m-%d %H:%M}Z", required)
