@@ -2,6 +2,7 @@
 
 Packages, from values to users; each imports only packages above it in this list:
 
+- ``errors``: exceptions, exit codes, commands to paste.
 - ``model``: values of EC2, decisions, plans and changes; no I/O.
 - ``steps``: AWS's eleven steps as pure functions; ``journal``: records of a run;
   ``devices``: configurations of the customer's devices.

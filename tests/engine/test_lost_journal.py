@@ -21,11 +21,13 @@ from tests.support.counts import share
 from tests.support.shapes import Shape, shape_left
 from tests.support.stage import Stage
 from vpnmigrate.engine.runner import Runner
+from vpnmigrate.errors import HeldError
+from vpnmigrate.journal.records import Answered
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.decisions import Decisions, TestVpc
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.sandbox.behaviour import Behaviour
-from vpnmigrate.sandbox.faults import Killed
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
 READS = ("Describe", "Get", "List")
 LAG = timedelta(minutes=2)
@@ -141,3 +143,17 @@ def test_killed_at_any_call_and_robbed_of_its_journal(
 
         assert state.status is ENDS[resumed], (nth, after_effect)
         assert shape_left(stage) == undisturbed.shapes[resumed], (nth, after_effect)
+
+
+def test_an_unknown_refusal_in_a_blind_cutover_is_retried(tmp_path: Path) -> None:
+    """Without the journal of its outage traffic may be down, so no unknown code ends step 9."""
+    stage = Stage(tmp_path)
+    with pytest.raises(HeldError):
+        stage.run(lambda runner: runner.apply(until=8))
+    unknown = Fault("ReplaceRoute", FaultKind.REFUSED, 1, 2, "SomethingNew", "Not now")
+    stage.faults = Faults([unknown])
+
+    stage.run(Runner.apply, blind=True, holder="bob@desk", outranks="ann@desk")
+
+    assert stage.state.status is RunStatus.CUT_OVER
+    assert any("SomethingNew" in str(answer.outcome) for answer in stage.records(Answered))

@@ -1,4 +1,4 @@
-"""Command line: one file per command, and what commands share.
+"""Command line: a file per command or group of commands, and what they share.
 
 Commands parse options and print results; the work is done by the packages below.
 Begin with ``app``, then ``commands/apply`` and ``run_session``.

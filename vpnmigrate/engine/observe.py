@@ -110,7 +110,7 @@ class StateReader:
         owned = ownership_of(reading, self._plan, recorder.evidence())
         doubts = recorder.doubts(self._plan.edge_tables)
         now = mask_stale(snapshot_of(reading, owned), doubts)
-        return replace(now, foreign=externally_changed(now, recorder.attempt_intents()))
+        return replace(now, externally_changed=externally_changed(now, recorder.attempt_intents()))
 
     def _may_pass(self, error: AwsError) -> bool:
         """Return whether a later read may succeed; during an outage, any error may pass."""
@@ -133,7 +133,7 @@ class StateReader:
         }
         return replace(
             facts,
-            words={**facts.confirmations, **ageing},
+            confirmations={**facts.confirmations, **ageing},
             verified=None if facts.verified is None else latest(facts.verified),
             idle=self._recorder.idle(self._plan.propagating_tables),
             touched=None if self.blind else self._recorder.touched(),

@@ -242,7 +242,8 @@ class StepLoop:
         # A refused call does not count: retries every second would only cause more throttling.
         self._acted = not all(isinstance(each.outcome, Later | Refused) for each in done)
         self._tried = next(filter(None, map(_unanswered, done)), "")
-        failures = [self._retries.decide(step, each, outage=self._outage) for each in done]
+        down = self._may_be_down(step)
+        failures = [self._retries.decide(step, each, outage=down) for each in done]
         for failure in filter(None, failures):
             raise failure
 
@@ -304,7 +305,8 @@ class StepLoop:
     def _may_be_down(self, step: Step) -> bool:
         """Return whether traffic is down, or may be if the journal of its outage is lost."""
         verified = self._recorder.state.journal_facts.verified is not None
-        return self._outage or (isinstance(step, SwitchTunnels) and not verified)
+        blind = self._state_reader.blind and step.phase is Phase.CUTOVER
+        return self._outage or ((blind or isinstance(step, SwitchTunnels)) and not verified)
 
     def _pace(self) -> timedelta:
         return QUICK_PACE if self._outage or self._acted else PACE

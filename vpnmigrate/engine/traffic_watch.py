@@ -146,12 +146,14 @@ class TrafficWatch:
         """Evaluate *observation*, record the results, and return it with the new journal facts."""
         self._reset_after_old_tunnels(observation)
         facts = replace(
-            observation.journal_facts, green=self._stability, unanswered=self._probing.unanswered()
+            observation.journal_facts,
+            stability=self._stability,
+            unanswered=self._probing.unanswered(),
         )
         observation = observation.with_facts(facts)
         lacking = missing_traffic(observation.input)
         self._stability = update_stability(observation.input, lacking=bool(lacking))
-        observation = observation.with_facts(replace(facts, green=self._stability))
+        observation = observation.with_facts(replace(facts, stability=self._stability))
         verified = observation.journal_facts.verified is not None
         self._offer(observation)
         if lacking:
@@ -167,7 +169,9 @@ class TrafficWatch:
         )
         unanswered = observation.journal_facts.unanswered
         facts = self._state_reader.journal_facts()
-        return observation.with_facts(replace(facts, green=self._stability, unanswered=unanswered))
+        return observation.with_facts(
+            replace(facts, stability=self._stability, unanswered=unanswered)
+        )
 
     def _offer(self, observation: Observation) -> None:
         """Record what the operator may accept, once only that has been lacking for a while.

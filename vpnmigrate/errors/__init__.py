@@ -12,7 +12,7 @@ Begin with this file; ``commands`` has the commands that advice prints.
     - ``NothingToMigrateError`` (6)
     - ``HeldError`` (3): at a gate or waiting for a person
     - ``InterruptedRunError`` (7): an operator's signal, resumable
-    - ``StepError`` (1, or 5 while traffic is down)
+    - ``StepError`` (1)
         - ``DidNotSettleError``, ``ChangeRefusedError``, ``ExternalChangeError``
     - ``RollbackRequestedError`` (1): internal; the runner rolls back and raises the next one
     - ``RolledBackError`` (1): the plan's back-out policy, or an abort, has rolled back
@@ -26,7 +26,8 @@ Begin with this file; ``commands`` has the commands that advice prints.
         - ``NotAuthorizedError``
         - ``NoCredentialsError``, ``NotFoundError`` (2)
 
-The number is the exit code.  Messages say what happened; ``advice`` says what to do.
+The number is the exit code; 1 becomes 5 while traffic is down (``journal.exit_code``).
+Messages say what happened; ``advice`` says what to do.
 """
 
 from __future__ import annotations

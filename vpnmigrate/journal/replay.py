@@ -128,7 +128,9 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
         case AdoptionAsked(refused=refused):
             return replace(state, adoption_asked=True, refused=_with(state.refused, *refused))
         case OperatorConfirmed(word):
-            return with_facts(state, words={**state.journal_facts.confirmations, word: entry.at})
+            return with_facts(
+                state, confirmations={**state.journal_facts.confirmations, word: entry.at}
+            )
         case BaselineTaken() as taken:
             propagated = {table: frozenset(found) for table, found in taken.propagated.items()}
             return with_facts(state, baseline=Baseline(taken.taken, taken.tunnels_up, propagated))

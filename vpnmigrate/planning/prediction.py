@@ -135,7 +135,7 @@ def _after(scene: PredictedMoment, changes: Iterable[Change]) -> PredictedMoment
 
 def _confirmed(scene: PredictedMoment, word: Confirmation) -> PredictedMoment:
     words = {**scene.journal_facts.confirmations, word: scene.at}
-    return replace(scene, journal_facts=replace(scene.journal_facts, words=words))
+    return replace(scene, journal_facts=replace(scene.journal_facts, confirmations=words))
 
 
 def _verified(scene: PredictedMoment, view: StepInput) -> PredictedMoment:
@@ -145,7 +145,7 @@ def _verified(scene: PredictedMoment, view: StepInput) -> PredictedMoment:
     journal_facts = replace(
         scene.journal_facts,
         verified=scene.journal_facts.verified or scene.at,
-        green=scene.journal_facts.stability or stable_reading(scene.plan, view.now, scene.at),
+        stability=scene.journal_facts.stability or stable_reading(scene.plan, view.now, scene.at),
     )
     return replace(scene, journal_facts=journal_facts)
 

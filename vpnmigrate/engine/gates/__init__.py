@@ -1,8 +1,8 @@
 """Gates: pure checks before the cutover and before finalize.
 
 Each gate is a pure function that returns what it observed, what it requires, and PASS, FAIL or
-UNKNOWN; UNKNOWN does not pass.  A new gate, such as a calendar or an alarm, is one more function
-here and one more name in ``model.gates``, with its inputs in ``GateContext``.
+UNKNOWN; UNKNOWN does not pass.  CONTRIBUTING lists the
+places of a new gate.
 """
 
 from __future__ import annotations

@@ -259,7 +259,7 @@ def _behaviour(dice: SeededRandom) -> Behaviour:
         deleted_lingers=timedelta(seconds=dice.one((0, 60, 3600))),
         ike=timedelta(seconds=dice.one((1, 8, 30))),
         bgp=timedelta(seconds=dice.one((1, 7, 40))),
-        # Together they are the lag of an attachment, for which rule 2 allows two minutes.
+        # Together they are the lag of an attachment, within the consistency delay of two minutes.
         read_lag=timedelta(seconds=dice.one((0, 0, 0, 2, 15, 60, 119 - late))),
         propagation_setting_survives_detach=dice.chance(0.5),
         propagated_routes_of_detached="vanish" if dice.chance(0.5) else "blackhole",

@@ -120,14 +120,14 @@ BEFORE_CUTOVER: tuple[GateRow, ...] = (
     _gate(Gate.NEW_CONNECTIONS, "each available, with all its static prefixes", "wait, or step 3"),
     _gate(Gate.NEW_GATEWAY, "the new gateway is not attached", "detach it there first"),
     _gate(Gate.OLD_TUNNELS, "as many UP as when the plan was made", "fix them first"),
-    _gate(Gate.CREDENTIALS, "valid until after the window, if the expiry is known", "renew them"),
+    _gate(Gate.CREDENTIALS, "valid until after the window", "renew them"),
     _gate(Gate.CLOCK, "this host's clock agrees with AWS's", "set the clock"),
     _gate(Gate.OWN_PATH, "EC2 and STS are reached without this VPN", "use another host"),
     _gate(Gate.HOOK, "the plan's own program agrees, if it names one", "follow its answer"),
 )
 BEFORE_FINALIZE: tuple[GateRow, ...] = (
     _gate(Gate.TRAFFIC, "the new side has carried traffic, and still does", "do not finalize"),
-    _gate(Gate.ARCHIVED, "every old configuration is in the vault", "step 4"),
+    _gate(Gate.ARCHIVED, "every configuration, old and new, is in the vault", "step 4"),
 )
 
 
