@@ -126,9 +126,24 @@ def test_a_survey_or_decisions_that_were_edited_change_what_follows(tmp_path, ed
 def test_what_is_decided_is_shown_so_a_hook_can_be_read(tmp_path):
     """Decisions are not derived: an added hook is a decision, and every view shows it."""
     hooks = {"before-cutover": ["/usr/local/bin/ask", "now"]}
-    file = edited(written(tmp_path), lambda plan: plan["decisions"].update(hooks=hooks))
+    programs = {"/usr/local/bin/ask": "0" * 64}
+
+    def add(document: Document) -> None:
+        document["decisions"].update(hooks=hooks)
+        document["programs"] = programs
+
+    file = edited(written(tmp_path), add)
 
     assert "/usr/local/bin/ask now" in plan.decisions_text(load_plan(file).decisions)
+
+
+def test_a_program_without_its_hash_is_refused(tmp_path):
+    """The plan has the content of each program it names, whoever adds one."""
+    hooks = {"before-cutover": ["/usr/local/bin/ask", "now"]}
+    file = edited(written(tmp_path), lambda plan: plan["decisions"].update(hooks=hooks))
+
+    with pytest.raises(PlanEditedError, match="what /usr/local/bin/ask contains"):
+        load_plan(file)
 
 
 class TestAnotherVersion:

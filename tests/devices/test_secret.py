@@ -49,3 +49,18 @@ def test_it_does_not_reach_a_log(caplog):
         logging.getLogger("test").warning("key %s %r", Secret(KEY), {"key": Secret(KEY)})
 
     assert KEY not in caplog.text
+
+
+@pytest.mark.parametrize("part", [KEY[:-2], KEY[2:], KEY[:8], KEY[-8:]])
+def test_a_part_of_a_key_is_hidden(part: str) -> None:
+    """A message may have been cut in the middle of a key, or may quote a part of it."""
+    assert (
+        Secret(KEY).hidden_in(f"Value ({part}...) is invalid") == f"Value ({HIDDEN}...) is invalid"
+    )
+
+
+def test_a_short_coincidence_stays() -> None:
+    """Fewer characters than the shortest key give nothing away."""
+    text = f"Value ({KEY[:7]}) is invalid"
+
+    assert Secret(KEY).hidden_in(text) == text

@@ -39,7 +39,9 @@ MOST_LEFT: Final = 8
 """Maximum number of abandoned threads.  Nearly all end when their connection is closed; a name
 resolution or a credential provider may take longer."""
 
-_SLOW: Final = "check the network path to AWS; the run retries automatically"
+_SLOW: Final = (
+    "check the network path to AWS; a run retries by itself, other commands have to be repeated"
+)
 
 
 def nothing() -> None:

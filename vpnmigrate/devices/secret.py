@@ -11,6 +11,10 @@ _PLAIN: Final = re.compile(r"[A-Za-z.]+|[0-9a-f._]+")
 """A word, a number or a part of an id, which may occur in text for other reasons."""
 
 
+_PART: Final = 8
+"""Characters: EC2's shortest key.  A shorter part is of no use, and may occur by coincidence."""
+
+
 @final
 class Secret:
     """Pre-shared key.  Only ``reveal`` returns its text."""
@@ -25,8 +29,24 @@ class Secret:
         return self._text
 
     def hidden_in(self, text: str) -> str:
-        """Return *text* without this key, for outside messages that may quote it."""
-        return text.replace(self._text, HIDDEN) if self._text else text
+        """Return *text* without this key and its longer parts, for messages that may quote it.
+
+        A message may have been cut in the middle of a key.
+        """
+        if not self._text:
+            return text
+        text = text.replace(self._text, HIDDEN)
+        if not self.is_distinct:
+            return text
+        for start in range(len(self._text) - _PART + 1):
+            while (at := text.find(self._text[start : start + _PART])) >= 0:
+                length = _PART
+                while text[at : at + length + 1] == self._text[start : start + length + 1]:
+                    length += 1
+                    if start + length >= len(self._text) or at + length >= len(text):
+                        break
+                text = f"{text[:at]}{HIDDEN}{text[at + length :]}"
+        return text
 
     @property
     def is_distinct(self) -> bool:

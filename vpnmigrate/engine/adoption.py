@@ -60,16 +60,20 @@ class AdoptionControl:
         evidence = self._recorder.evidence()
         known = {id_ for ids in evidence.made.values() for id_ in ids}
         adopted: dict[str, Role] = {}
+        unfit: dict[str, str] = {}
         for id_ in named:
             if id_ == NONE or id_ in known:
                 continue
             found = role_to_adopt(id_, reading, self._plan, evidence)
             if found.role is None:
-                raise RefusedError(
-                    f"{id_} cannot be adopted: {found.why}",
-                    advice=("leave it out:", self._command(i for i in named if i != id_)),
-                )
-            adopted[id_] = found.role
+                unfit[id_] = found.why
+            else:
+                adopted[id_] = found.role
+        if unfit:
+            raise RefusedError(
+                "; ".join(f"{id_} cannot be adopted: {why}" for id_, why in unfit.items()),
+                advice=("leave that out:", self._command(i for i in named if i not in unfit)),
+            )
         suspects = ownership_of(reading, self._plan, evidence).suspects
         asked = {id_: role for role, id_ in suspects.items()}
         return self._record(adopted, {**asked, **candidates(reading, self._plan, evidence)})

@@ -19,7 +19,7 @@ from vpnmigrate.engine.execute import ChangeExecutor, ChangeResult
 from vpnmigrate.engine.observe import Observation, StateReader
 from vpnmigrate.engine.operator_tasks import OperatorTasks
 from vpnmigrate.engine.pause import PauseControl
-from vpnmigrate.engine.preconditions import claimed
+from vpnmigrate.engine.preconditions import claimed, shown_holder
 from vpnmigrate.engine.retries import RetryPolicy
 from vpnmigrate.engine.traffic_watch import ProbeWatch, TrafficWatch
 from vpnmigrate.errors import (
@@ -35,7 +35,7 @@ from vpnmigrate.model.changes import AwsChange, DetachVpnGateway, OperatorTask
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
-from vpnmigrate.model.facts import name_of
+from vpnmigrate.model.facts import ABSENT, UNKNOWN, Claim, name_of
 from vpnmigrate.model.plan import Direction, Phase
 from vpnmigrate.steps.base import Blocked, Claimed, Lost, Met, NotYet, Step, Verdict
 from vpnmigrate.steps.progress import cutover_view
@@ -258,9 +258,21 @@ class StepLoop:
             *(f"{id_} has a copy of this run's tags" for _, id_ in owned.twins),
             *map(str, owned.strangers),
         )
+        old = self._plan.old_gateway
+        holder = observation.now.value(Claim(old))
+        own = observation.journal_facts.holder
+        replaced = Claim(old) in observation.now.externally_changed and holder not in {
+            ABSENT,
+            UNKNOWN,
+            own,
+        }
+        if replaced:
+            self._recorder.name(f"the lock of {old} was replaced by {shown_holder(str(holder))}")
         forward = self._recorder.state.direction is Direction.FORWARD
         if not forward or step.phase is not Phase.PREPARE or self._recorder.cutover_is_open:
             return
+        if replaced:
+            raise claimed(str(holder), old)
         calls = sorted(
             name_of(fact, observation.now.value(fact))
             for fact in observation.now.externally_changed

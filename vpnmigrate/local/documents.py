@@ -25,6 +25,7 @@ from vpnmigrate.local.private_files import write_output
 from vpnmigrate.model.approval import APPROVAL_FORMAT, Approval
 from vpnmigrate.model.decoding import fault_of
 from vpnmigrate.model.plan import PLAN_FORMAT, Plan
+from vpnmigrate.model.programs import commands_of
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.approvals import digest_of
 from vpnmigrate.planning.planner import derived_again, differing, fingerprint_of
@@ -178,6 +179,12 @@ def require_derived(plan: Plan, path: Path) -> None:
         RefusedError: Another version made the plan, and this version derives something else.
     """
     again = ("plan again:", cli("plan", "--vpn-gateway", plan.before.gateway.id))
+    if unpinned := [c for c in commands_of(plan.decisions) if c.words[0] not in plan.programs]:
+        raise PlanEditedError(
+            f"{path} was edited after it was made: it does not say what {unpinned[0].words[0]} "
+            f"contains ({unpinned[0].field})",
+            advice=again,
+        )
     try:
         found = differing(plan, derived_again(plan))
     except VpnMigrateError as error:

@@ -93,6 +93,8 @@ def bug(error: BaseException, *, kept: Path | None, invocation: Invocation) -> s
     ]
     if kept is not None:
         lines.append(item(f"please report it and attach: {kept}"))
+    else:
+        lines.append(item("its traceback could not be written to crash.log"))
     return "\n".join(lines)
 
 

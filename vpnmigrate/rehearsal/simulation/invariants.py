@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.records import Entry, Finished, StepSettled, TrafficVerified
@@ -96,8 +97,9 @@ class InvariantChecker:
         joining = self._joining(now, run)
         if now.attached != {joining}:
             yield f"attached are {sorted(now.attached)}, not {joining}"
-        if lost := self.before.paths - now.paths:
-            yield f"no path for {sorted(lost)[:3]}"
+        missing = self.before.paths - now.paths
+        if lost := sorted(path for path in missing if not _leads_to(joining, path, now)):
+            yield f"no path for {lost[:3]}"
 
     def _settled(self, number: int, now: ActualState, run: RunState) -> Iterator[str]:
         joining = self._joining(now, run)
@@ -221,6 +223,31 @@ def actual_state(state: WorldState, vpc: str, migration: MigrationId) -> ActualS
         paths=frozenset([path for t in tables for path in _paths(state, t, carrying, brought)]),
         tags={id_: dict(state.tags.get(id_, {})) for id_ in lives},
     )
+
+
+def _leads_to(joining: str, path: tuple[str, str], now: ActualState) -> bool:
+    """Return whether a wider static route leads to *joining* until the propagated route is there.
+
+    The table propagates that gateway, whose tunnels are up: only the delay of EC2 is left.
+    """
+    table, destination = path
+    if (table, joining) not in now.propagating or destination.startswith("pl-"):
+        return False
+    network = ip_network(destination)
+    wider = {
+        ip_network(other): target
+        for (of, other), target in now.routes.items()
+        if of == table and not other.startswith("pl-")
+    }
+    first, last = int(network.network_address), int(network.broadcast_address)
+    covering = [
+        n
+        for n in wider
+        if n.version == network.version
+        and int(n.network_address) <= first
+        and last <= int(n.broadcast_address)
+    ]
+    return bool(covering) and wider[max(covering, key=lambda n: n.prefixlen)] == joining
 
 
 def _lives(state: WorldState) -> dict[str, str]:
