@@ -23,12 +23,22 @@ from vpnmigrate.engine.cutover import GateInputs
 from vpnmigrate.engine.gates import RollbackTrial
 from vpnmigrate.engine.ports import HookResult
 from vpnmigrate.engine.runner import Runner
-from vpnmigrate.errors import AwsUnreadableError, DriftError, HeldError, NotVerifiedError, StepError
+from vpnmigrate.errors import (
+    AwsUnreadableError,
+    ClaimedError,
+    DriftError,
+    Exit,
+    HeldError,
+    NotVerifiedError,
+    StepError,
+)
 from vpnmigrate.errors.commands import one_line
 from vpnmigrate.journal import Traffic
+from vpnmigrate.journal.exit_code import exit_code
 from vpnmigrate.journal.records import BaselineTaken, Forced, GatesSeen, StepSettled
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.decisions import Approvals, Decisions, Finalize, Window
+from vpnmigrate.model.ec2 import Tag
 from vpnmigrate.model.gates import Force, Gate, GateVerdict, Milestone
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
@@ -317,3 +327,19 @@ class TestFinalize:
 
         assert held.value.advice == "run finalize again in the window"
         assert "DeleteVpnConnection" not in stage.calls
+
+
+def test_a_lock_that_another_run_replaces_in_preparation_is_refused(tmp_path):
+    """The error is that of any foreign lock, exit code 4, and taking over resumes the run."""
+    stage = Stage(tmp_path)
+    with pytest.raises(HeldError):
+        stage.run(lambda runner: runner.apply(until=2))
+    stage.do("CreateTags", Resources=[OLD], Tags=[{"Key": Tag.CLAIM, "Value": "bob@lab/7"}])
+    stage.clock.sleep(timedelta(minutes=5))
+
+    with pytest.raises(ClaimedError) as refused:
+        stage.forward()
+    assert exit_code(refused.value) is Exit.REFUSED
+    stage.run(Runner.apply, outranks="bob@lab/7")
+
+    assert stage.state.status is RunStatus.CUT_OVER

@@ -261,5 +261,5 @@ class TestHarness:
 
 WORLDS = "d3bc3768fc5f25e01a689974fce8e0e42c991543b0fb3f257ed80849955dc985"
 """The digest of the generator's first worlds; it changes with the generator."""
-JOURNALS = "4932157d0c7b23069c9f28ea0ed36372b6af95185cf4caefa76ac097cb77f490"
+JOURNALS = "c6c1debd72d3f3521ea6c798130cd074cb2e582ef0ec15e6ceb0aec0ef1299fa"
 """The output of `scripts/simulate.py --digest 8`; it changes with behaviour and journal texts."""

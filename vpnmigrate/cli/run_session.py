@@ -176,6 +176,7 @@ def _do(
     action: RunAction,
     view: Callable[[], RunStatusView],
 ) -> None:
+    """Do *action* with a runner whose ports are this machine, AWS and the operator."""
     plan, run, journal = subject.plan, subject.run, kept.journal
     before = replay(journal.entries)
     for approval in terms.brought.approvals:

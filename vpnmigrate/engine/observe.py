@@ -108,7 +108,7 @@ class StateReader:
         """Return the snapshot of *reading*, with stale facts masked."""
         recorder = self._recorder
         owned = ownership_of(reading, self._plan, recorder.evidence())
-        doubts = recorder.doubts(self._plan.edge_tables)
+        doubts = recorder.intents_to_mask(self._plan.edge_tables)
         now = mask_stale(snapshot_of(reading, owned), doubts)
         return replace(now, externally_changed=externally_changed(now, recorder.attempt_intents()))
 

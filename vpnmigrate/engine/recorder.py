@@ -152,7 +152,7 @@ class RunRecorder:
                     pass
         return attached, enabled
 
-    def doubts(self, edge_tables: Iterable[RouteTableRecord]) -> Sequence[SentChange]:
+    def intents_to_mask(self, edge_tables: Iterable[RouteTableRecord]) -> Sequence[SentChange]:
         """Return the intents, including the possible side effects of detaching a gateway.
 
         A detach may disassociate *edge_tables*, at an unknown time before the gateway is attached

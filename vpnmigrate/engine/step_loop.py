@@ -260,11 +260,12 @@ class StepLoop:
         )
         old = self._plan.old_gateway
         holder = observation.now.value(Claim(old))
-        own = observation.journal_facts.holder
+        facts = observation.journal_facts
         replaced = Claim(old) in observation.now.externally_changed and holder not in {
             ABSENT,
             UNKNOWN,
-            own,
+            facts.holder,
+            facts.outranks,
         }
         if replaced:
             self._recorder.name(f"the lock of {old} was replaced by {shown_holder(str(holder))}")

@@ -122,7 +122,7 @@ def result_of(rehearsal: Rehearsal, plan: Plan, at: datetime, tool: str) -> Rehe
     )
 
 
-def without_waits(plan: Plan) -> Plan:
+def without_restrictions(plan: Plan) -> Plan:
     """Return *plan* without window, approvals and required rehearsal, for a rehearsal."""
     free = replace(plan.decisions, window=None, approvals=Approvals(), rehearsed_within=None)
     return replace(plan, decisions=free)
@@ -130,7 +130,7 @@ def without_waits(plan: Plan) -> Plan:
 
 def rehearse(plan: Plan, tell: Callable[[str], None]) -> Rehearsal:
     """Rehearse *plan* in every direction; *tell* is called with each progress message."""
-    plan = without_waits(plan)
+    plan = without_restrictions(plan)
     tell("migration, steps 1 to 10")
     forward = _forward(plan)
     back = []

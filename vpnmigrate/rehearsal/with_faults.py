@@ -119,7 +119,7 @@ def rehearse_with_faults(
     """Run *trials* of *plan* on sandboxes of its survey, with consecutive seeds from *seed* on.
 
     *tell* is called with progress messages.  *plan* has no window and needs no approval: see
-    ``rehearse.without_waits``.
+    ``rehearse.without_restrictions``.
     """
     done: list[FaultedTrial] = []
     worst: tuple[FaultedTrial, TrialResult] | None = None

@@ -31,7 +31,7 @@ class SwapGateways(Step):
 
     In AWS: detaches the leaving gateway and attaches the joining one.  A VPC has one virtual
     private gateway, so the attach waits until EC2 reports the other gateway detached.  Traffic,
-    interrupted since step 7, stays down during this step.
+    interrupted in step 7 or by this detach, is down during this step.
 
     Rollback: this step runs again with the gateways exchanged: it detaches the new gateway and
     attaches the old one.

@@ -18,7 +18,7 @@ from vpnmigrate.local.documents import load_plan
 from vpnmigrate.local.rehearsals import Rehearsals
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.rehearsal.rehearse import Rehearsal, result_of, without_waits
+from vpnmigrate.rehearsal.rehearse import Rehearsal, result_of, without_restrictions
 from vpnmigrate.rehearsal.rehearse import rehearse as rehearse_in_sandbox
 from vpnmigrate.rehearsal.with_faults import FaultedRehearsal, rehearse_with_faults
 
@@ -83,7 +83,7 @@ def rehearse_plan(
 ) -> tuple[Rehearsal, tuple[FaultedRehearsal, ...], RehearsalResult]:
     """Rehearse *plan*, and *faults* more times with faults; one unsafe run fails the rehearsal."""
     found = rehearse_in_sandbox(plan, tell)
-    hard = (rehearse_with_faults(without_waits(plan), faults, seed, tell),) if faults else ()
+    hard = (rehearse_with_faults(without_restrictions(plan), faults, seed, tell),) if faults else ()
     result = result_of(found, plan, at, tool)
     unsafe = any(each.unsafe for each in hard)
     return found, hard, replace(result, passed=result.passed and not unsafe)

@@ -46,21 +46,21 @@ ASKED: Mapping[Milestone, tuple[Gate, ...]] = {
 """The gates before each milestone, in the order in which they are evaluated."""
 
 
-def before_cutover(view: StepInput, ports: GateContext) -> tuple[GateResult, ...]:
+def before_cutover(view: StepInput, context: GateContext) -> tuple[GateResult, ...]:
     """Return the results of every gate before step 7, in display order."""
     return (
-        aws_state.unchanged(ports),
-        change_control.window(view.plan, ports),
-        change_control.approvals(view.plan, ports),
-        change_control.rehearsal(view.plan, ports),
-        aws_state.rollback_possible(view.plan, view.now, ports.proof),
+        aws_state.unchanged(context),
+        change_control.window(view.plan, context),
+        change_control.approvals(view.plan, context),
+        change_control.rehearsal(view.plan, context),
+        aws_state.rollback_possible(view.plan, view.now, context.proof),
         aws_state.devices(view.journal_facts),
         aws_state.new_connections(view),
         aws_state.new_gateway(view.swap, view.now),
         aws_state.old_tunnels(view.plan, view.now),
-        host.credentials(view.plan, ports),
-        host.clock(ports.identity),
-        host.own_path(view.plan, ports.paths),
+        host.credentials(view.plan, context),
+        host.clock(context.identity),
+        host.own_path(view.plan, context.paths),
     )
 
 
@@ -96,11 +96,11 @@ def traffic_reading_final(view: StepInput) -> bool:
     return flows or not verified_recently(view.now, view.journal_facts)
 
 
-def before_finalize(view: StepInput, ports: GateContext) -> tuple[GateResult, ...]:
+def before_finalize(view: StepInput, context: GateContext) -> tuple[GateResult, ...]:
     """Return the results of every gate before step 11."""
     return (
         finalize.traffic(view),
         finalize.archived(view.plan, view.now, view.journal_facts),
-        change_control.finalize_window(view.plan, ports),
-        change_control.finalize_approvals(view.plan, ports),
+        change_control.finalize_window(view.plan, context),
+        change_control.finalize_approvals(view.plan, context),
     )

@@ -29,11 +29,11 @@ _ROLL_BACK = ("find out who changed it; roll back:", cli("rollback", "RUN"))
 _OBSERVE_AGAIN = ("observe again:", cli("apply", "RUN"))
 
 
-def unchanged(ports: GateContext) -> GateResult:
+def unchanged(context: GateContext) -> GateResult:
     """Check whether the AWS configuration is unchanged since planning."""
     return unless(
         Gate.WORLD,
-        ports.differences,
+        context.differences,
         "no differences",
         "the AWS configuration unchanged since planning",
         advice=("plan again:", cli("plan", "--from", "RUN")),

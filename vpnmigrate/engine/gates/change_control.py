@@ -26,24 +26,24 @@ ANOTHER = ("plan again with another window:", cli("plan", "--from", "RUN", "--wi
 NOT_REQUIRED = "not required"
 
 
-def window(plan: Plan, ports: GateContext) -> GateResult:
+def window(plan: Plan, context: GateContext) -> GateResult:
     """Check whether the window is open and has room for a cutover and a full rollback."""
     given = plan.decisions.window
     if given is None:
         return passed(Gate.WINDOW, "the plan has no window", NOT_REQUIRED)
     waits = plan.decisions.waits
-    durations = with_soak(expected(plan.fingerprint, ports.rehearsed), waits)
+    durations = with_soak(expected(plan.fingerprint, context.rehearsed), waits)
     margin = waits.margin
     required = (
         f"{_window_text(given)}; {_span(durations.cutover)} for the cutover, "
         f"{_span(durations.rollback)} for a rollback ({durations.source}), and a margin of "
         f"{_span(margin)}"
     )
-    match window_state(given, durations, margin, ports.now):
+    match window_state(given, durations, margin, context.now):
         case WindowOpen(latest):
             return passed(Gate.WINDOW, f"open; latest start {_at(latest)}", required)
         case WindowAhead(opens):
-            opening = f"opens {_at(opens)}, in {_span(opens - ports.now)}"
+            opening = f"opens {_at(opens)}, in {_span(opens - context.now)}"
             advice = ("apply again when it is open:", cli("apply", "RUN"))
             return failed(Gate.WINDOW, opening, required, advice=advice)
         case WindowTooLate(latest, ends):
@@ -63,22 +63,22 @@ def window(plan: Plan, ports: GateContext) -> GateResult:
             )
 
 
-def finalize_window(plan: Plan, ports: GateContext) -> GateResult:
+def finalize_window(plan: Plan, context: GateContext) -> GateResult:
     """Check whether the window of finalize is open; no rollback has to fit into it."""
     given = plan.decisions.finalize.window
     if given is None:
         return passed(Gate.WINDOW, "the plan has no window for finalize", NOT_REQUIRED)
-    if given.start <= ports.now < given.end:
+    if given.start <= context.now < given.end:
         return passed(Gate.WINDOW, "open", _window_text(given))
-    observed = "not open yet" if ports.now < given.start else f"ended {_at(given.end)}"
+    observed = "not open yet" if context.now < given.start else f"ended {_at(given.end)}"
     advice = "run finalize again in the window"
     return failed(Gate.WINDOW, observed, _window_text(given), advice=advice)
 
 
-def rehearsal(plan: Plan, ports: GateContext) -> GateResult:
+def rehearsal(plan: Plan, context: GateContext) -> GateResult:
     """Check whether this plan was rehearsed recently, if its playbook requires that."""
     within = plan.decisions.rehearsed_within
-    known = ports.rehearsed
+    known = context.rehearsed
     if known is not None and known.fingerprint != plan.fingerprint:
         known = None
     if known is None:
@@ -89,7 +89,7 @@ def rehearsal(plan: Plan, ports: GateContext) -> GateResult:
     if within is None:
         return passed(Gate.REHEARSAL, observed, NOT_REQUIRED)
     required = f"a rehearsal of this plan, passed in the last {_span(within)}"
-    recent = known is not None and timedelta(0) <= ports.now - known.at <= within
+    recent = known is not None and timedelta(0) <= context.now - known.at <= within
     if known is not None and known.passed and recent:
         return passed(Gate.REHEARSAL, observed, required)
     return failed(Gate.REHEARSAL, observed, required, advice=cli("rehearse", "PLAN"))
@@ -111,11 +111,11 @@ def _span(length: timedelta) -> str:
     return " ".join(f"{amount} {unit}" for amount, unit in parts if amount) or "0 min"
 
 
-def approvals(plan: Plan, ports: GateContext) -> GateResult:
+def approvals(plan: Plan, context: GateContext) -> GateResult:
     """Check whether the plan has as many valid approvals as its playbook requires."""
     rule = plan.decisions.approvals
-    operator = Approver(ports.identity.arn, ports.user)
-    counted = count_valid(plan, ports.approvals, operator, ports.now)
+    operator = Approver(context.identity.arn, context.user)
+    counted = count_valid(plan, context.approvals, operator, context.now)
     observed = "; ".join([*(f"by {a.approver}" for a in counted.good), *counted.faults]) or "none"
     if rule.needed == 0:
         return passed(Gate.APPROVALS, observed, NOT_REQUIRED)
@@ -131,10 +131,10 @@ def approvals(plan: Plan, ports: GateContext) -> GateResult:
     return failed(Gate.APPROVALS, observed, required, advice=advice)
 
 
-def finalize_approvals(plan: Plan, ports: GateContext) -> GateResult:
+def finalize_approvals(plan: Plan, context: GateContext) -> GateResult:
     """Check the same before finalize, if the playbook requires it."""
     if plan.decisions.finalize.approved:
-        return approvals(plan, ports)
+        return approvals(plan, context)
     return passed(Gate.APPROVALS, "not checked before finalize", NOT_REQUIRED)
 
 

@@ -18,11 +18,11 @@ SKEW = timedelta(minutes=5)
 domain.md 2.11)."""
 
 
-def credentials(plan: Plan, ports: GateContext) -> GateResult:
+def credentials(plan: Plan, context: GateContext) -> GateResult:
     """Check whether the credentials outlast the window, or else a cutover and its rollback."""
-    needed = _needed_until(plan, ports)
+    needed = _needed_until(plan, context)
     required = f"valid until {needed:%Y-%m-%d %H:%M}Z"
-    held = ports.identity.credentials
+    held = context.identity.credentials
     expiry = "" if held.until is None else f"{held.until:%Y-%m-%d %H:%M}Z"
     match held.renewal:
         case Renewal.NEVER_EXPIRES:
@@ -48,12 +48,12 @@ def credentials(plan: Plan, ports: GateContext) -> GateResult:
             return passed(Gate.CREDENTIALS, f"they expire {expiry}", required)
 
 
-def _needed_until(plan: Plan, ports: GateContext) -> datetime:
+def _needed_until(plan: Plan, context: GateContext) -> datetime:
     window = plan.decisions.window
     if window is not None:
         return window.end
-    durations = expected(plan.fingerprint, ports.rehearsed)
-    return ports.now + durations.cutover + durations.rollback
+    durations = expected(plan.fingerprint, context.rehearsed)
+    return context.now + durations.cutover + durations.rollback
 
 
 def clock(identity: Identity) -> GateResult:

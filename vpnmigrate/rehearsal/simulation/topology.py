@@ -99,7 +99,7 @@ def topology(seed: int) -> Topology:
     devices = tuple(_device(dice, n) for n in range(dice.size((1, 1, 1, 2, 2, 3), 10)))
     connections = tuple(_connection(dice, n, device) for n, device in enumerate(devices))
     tables, subnets = _tables(dice)
-    behaviour = _refusing(_behaviour(dice), seed)
+    behaviour = _drawn_later(_behaviour(dice), seed)
     decisions = _decisions(dice)
     stops = ""
     if behaviour.category_absent:
@@ -280,8 +280,8 @@ def _behaviour(dice: SeededRandom) -> Behaviour:
     )
 
 
-def _refusing(behaviour: Behaviour, seed: int) -> Behaviour:
-    """Return *behaviour* with drawn temporary refusals.
+def _drawn_later(behaviour: Behaviour, seed: int) -> Behaviour:
+    """Return *behaviour* with temporary refusals, and whatever was added after the first draw.
 
     They have a seed of their own, so that the worlds of known seeds stay the same.
     """
