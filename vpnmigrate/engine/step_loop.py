@@ -277,6 +277,8 @@ class StepLoop:
         calls = sorted(
             name_of(fact, observation.now.value(fact))
             for fact in observation.now.externally_changed
+            # A lock that the operator takes over is replaced by step 1.
+            if not (fact == Claim(old) and facts.outranks and holder == facts.outranks)
         )
         if calls:
             message = f"changed outside this run: {'; '.join(calls)}"
