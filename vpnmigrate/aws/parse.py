@@ -182,10 +182,16 @@ def _tunnels(row: VpnConnectionTypeDef) -> tuple[TunnelRecord, ...]:
     )
 
 
+AWS_DEFAULTS: Final = TunnelOptions()
+_START_UP: Final = {"StartupAction"}
+
+
 def _tunnel_options(row: TunnelOptionTypeDef) -> TunnelOptions | None:
     """Return the options of a tunnel, or None if the endpoint returns only addresses."""
-    if not any(row.get(key) for key in _CHOICES):
-        return None
+    described = row.keys() & _CHOICES.keys()
+    if described <= _START_UP:
+        # Most tunnels have no other option; an observation reads them every second.
+        return AWS_DEFAULTS if described else None
 
     def values(key: str) -> list[Any]:
         rows: Any = row.get(key) or ()
@@ -371,12 +377,14 @@ def _association(row: RouteTableAssociationTypeDef) -> AssociationRecord:
 
 
 def _route(row: RouteTypeDef) -> RouteRecord:
-    return RouteRecord(
-        destination=canonical(_first(row, _DESTINATIONS)),
-        target=_first(row, _TARGETS),
-        origin=row.get("Origin", ""),
-        state=row.get("State", ""),
-    )
+    destination, target = _first(row, _DESTINATIONS), _first(row, _TARGETS)
+    return _shared_route(destination, target, row.get("Origin", ""), row.get("State", ""))
+
+
+@lru_cache(maxsize=4096)
+def _shared_route(destination: str, target: str, origin: str, state: str) -> RouteRecord:
+    """Return one record for equal routes: tables repeat the same few, in every observation."""
+    return RouteRecord(canonical(destination), target, origin, state)
 
 
 def _first(row: RouteTypeDef, keys: tuple[str, ...]) -> str:
