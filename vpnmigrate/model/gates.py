@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from vpnmigrate.errors.commands import Advice
 
@@ -55,7 +55,8 @@ class GateResult(Struct, frozen=True):
     """Result of one gate: what was observed, and what is required."""
 
     gate: Gate
-    verdict: GateVerdict
+    verdict: GateVerdict = field(name="call")
+    """``call`` in JSON, which programs read."""
     observed: str
     required: str
     advice: Advice = ""
