@@ -110,7 +110,7 @@ def as_json(seen: GatesSeen | None, at: datetime | None) -> dict[str, Any] | Non
         "open": all(each.lets_through for each in seen.gates),
         "gates": [
             {
-                **msgspec.structs.asdict(each),
+                **msgspec.to_builtins(each),
                 "observed": safe(each.observed),
                 "advice": one_line(each.advice),
             }
