@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from vpnmigrate.model.ec2 import (
     CREATED_ROUTE,
@@ -292,7 +292,7 @@ class Shortage(Struct, frozen=True):
 
     replaces: VpnConnectionId
     connection: VpnConnectionId
-    text: str
+    text: str = field(name="told")
     """How many tunnels it has, as text for an operator."""
 
 
