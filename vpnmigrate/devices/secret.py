@@ -46,7 +46,8 @@ class Secret:
                     if start + length >= len(self._text) or at + length >= len(text):
                         break
                 text = f"{text[:at]}{HIDDEN}{text[at + length :]}"
-        return text
+        # Two keys may begin alike: then both hide a part of the same text.
+        return text.replace(HIDDEN + HIDDEN, HIDDEN)
 
     @property
     def is_distinct(self) -> bool:
