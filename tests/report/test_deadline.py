@@ -21,6 +21,7 @@ from vpnmigrate.journal.records import (
 )
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.report import gates, status
+from vpnmigrate.report.gates import deadline_lines
 from vpnmigrate.report.progress import Narrator, OutageClock
 from vpnmigrate.report.status import Retry, RunStatusView
 from vpnmigrate.report.text import RunCommands
@@ -155,3 +156,13 @@ def test_a_pause_is_told_with_whose_it_is():
 
     assert "paused by bob on desk since 2026-01-17" in status.one(paused)
     assert str(paused.next) == "vpnmigrate continue m-7f3c"
+
+
+def test_a_watchdog_that_starts_after_traffic_counts_from_now():
+    """The time to confirm begins with that watchdog, so the sentence does not name the traffic."""
+    again = Armed(timedelta(hours=8), 9, "desk", verified=True)
+
+    text = " ".join(map(str, deadline_lines(again, None)))
+
+    assert "8 h from now" in text
+    assert "first verified" not in text

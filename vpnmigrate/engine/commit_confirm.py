@@ -146,7 +146,8 @@ class CommitConfirmControl:
     def _start(self, commit: CommitConfirm, within: timedelta) -> None:
         process = commit.watchdog.start()
         self._missed = False
-        self._recorder.write(Armed(within, process, commit.host))
+        waits = self._recorder.state.unconfirmed_since is not None
+        self._recorder.write(Armed(within, process, commit.host, waits))
 
     def _miss(self, why: str) -> None:
         self._missed = True

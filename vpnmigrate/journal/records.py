@@ -353,6 +353,8 @@ class Armed(_Record, frozen=True, tag="armed"):
     within: timedelta
     process: int
     host: str
+    verified: bool = False
+    """Whether traffic was verified already, so that the time counts from this record."""
 
 
 class Confirmed(_Record, frozen=True, tag="confirmed"):

@@ -138,6 +138,9 @@ def deadline_lines(about: Moment, on: RunCommands | None) -> Iterator[str | Labe
                 yield "the cutover needs no confirmation: automatic rollback is off"
             else:
                 yield f"the cutover must be confirmed within {span(within)}"
+        case Armed(within, process, verified=True):
+            yield f"automatic rollback by process {process} {span(within)} from now,"
+            yield "unless you run vpnmigrate confirm"
         case Armed(within, process):
             yield f"automatic rollback by process {process} {span(within)} after the first verified"
             yield "traffic, unless you run vpnmigrate confirm"
