@@ -186,6 +186,7 @@ class _Trial:
         self.time = DurationChecker()
         self.memory_disk = MemoryDisk()
         self.blind = self.turned = self.adopts = False
+        self.named: tuple[str, ...] | None = None
         self.outranks = ""
         self.tagger = Tagger(self.schedule.taggings, self.setting.plan, self.world)
         if self.schedule.taggings:
@@ -268,10 +269,14 @@ class _Trial:
             # A removed claim tag stops the migration: the operator rolls back.
             self.turned = True
             return Runner.rollback
-        if self.schedule.taggings and isinstance(error, StepError) and not self.adopts:
+        if (
+            self.schedule.taggings
+            and isinstance(error, StepError)
+            and self._created() != self.named
+        ):
             # A resource created by a call with a lost answer has lost its tags: the operator
-            # adopts it.
-            self.adopts = True
+            # adopts it, and again when that happens to another one.
+            self.adopts, self.named = True, self._created()
             return action
         # An aborted run is rolled back; a pause is waited for.
         if self._was_aborted(error):
