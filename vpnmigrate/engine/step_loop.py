@@ -19,7 +19,13 @@ from vpnmigrate.engine.execute import ChangeExecutor, ChangeResult
 from vpnmigrate.engine.observe import Observation, StateReader
 from vpnmigrate.engine.operator_tasks import OperatorTasks
 from vpnmigrate.engine.pause import PauseControl
-from vpnmigrate.engine.preconditions import claimed, shown_holder
+from vpnmigrate.engine.preconditions import (
+    ForeignClaim,
+    claim_of,
+    claimed,
+    require_not_foreign,
+    shown_holder,
+)
 from vpnmigrate.engine.retries import RetryPolicy
 from vpnmigrate.engine.traffic_watch import ProbeWatch, TrafficWatch
 from vpnmigrate.errors import (
@@ -35,7 +41,7 @@ from vpnmigrate.model.changes import AwsChange, DetachVpnGateway, OperatorTask
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
-from vpnmigrate.model.facts import ABSENT, UNKNOWN, Claim, name_of
+from vpnmigrate.model.facts import ABSENT, Claim, name_of
 from vpnmigrate.model.plan import Direction, Phase
 from vpnmigrate.steps.base import Blocked, Claimed, Lost, Met, NotYet, Step, Verdict
 from vpnmigrate.steps.progress import cutover_view
@@ -258,30 +264,23 @@ class StepLoop:
             *(f"{id_} has a copy of this run's tags" for _, id_ in owned.twins),
             *map(str, owned.strangers),
         )
-        old = self._plan.old_gateway
+        old, facts = self._plan.old_gateway, observation.journal_facts
+        changed = observation.now.externally_changed
         holder = observation.now.value(Claim(old))
-        facts = observation.journal_facts
-        replaced = Claim(old) in observation.now.externally_changed and holder not in {
-            ABSENT,
-            UNKNOWN,
-            facts.holder,
-            facts.outranks,
-        }
-        if replaced:
-            self._recorder.name(f"the lock of {old} was replaced by {shown_holder(str(holder))}")
+        if facts.outranks and holder == facts.outranks:
+            # Step 1 replaces the lock that the operator takes over.
+            changed -= {Claim(old)}
+        lock = holder if Claim(old) in changed else ABSENT
+        claim = claim_of(lock, facts.holder, facts.outranks)
+        if isinstance(claim, ForeignClaim):
+            self._recorder.name(f"the lock of {old} was replaced by {shown_holder(claim.holder)}")
         forward = self._recorder.state.direction is Direction.FORWARD
         if not forward or step.phase is not Phase.PREPARE or self._recorder.cutover_is_open:
             return
-        if replaced:
-            raise claimed(str(holder), old)
-        calls = sorted(
-            name_of(fact, observation.now.value(fact))
-            for fact in observation.now.externally_changed
-            # A lock that the operator takes over is replaced by step 1.
-            if not (fact == Claim(old) and facts.outranks and holder == facts.outranks)
-        )
-        if calls:
-            message = f"changed outside this run: {'; '.join(calls)}"
+        require_not_foreign(claim, old)
+        if changed:
+            names = sorted(name_of(fact, observation.now.value(fact)) for fact in changed)
+            message = f"changed outside this run: {'; '.join(names)}"
             raise ExternalChangeError(
                 message,
                 step=step.number,
