@@ -108,7 +108,8 @@ def gateway_record(row: VpnGatewayTypeDef) -> GatewayRecord:
 
 def connection_record(row: VpnConnectionTypeDef) -> ConnectionRecord:
     """Return a VPN connection without its keys."""
-    return replace(connection_at_a_glance(row), tunnels=_tunnels(row))
+    record = connection_at_a_glance(row)
+    return replace(record, tunnels=_with_inside_networks(record.tunnels, configuration_of(row)))
 
 
 def connection_at_a_glance(row: VpnConnectionTypeDef) -> ConnectionRecord:
@@ -141,8 +142,7 @@ def connection_at_a_glance(row: VpnConnectionTypeDef) -> ConnectionRecord:
                 canonical(option.get("TunnelInsideCidr") or ""),
                 _tunnel_options(option),
             )
-            for option in (row.get("Options") or {}).get("TunnelOptions") or ()
-            if option.get("OutsideIpAddress")
+            for option in _tunnel_rows(row)
         ),
         telemetry=tuple(
             sorted(map(_telemetry, row.get("VgwTelemetry") or ()), key=lambda t: t.outside_ip)
@@ -162,24 +162,28 @@ def configuration_of(row: VpnConnectionTypeDef) -> DeviceConfiguration | None:
         return None
 
 
-def _tunnels(row: VpnConnectionTypeDef) -> tuple[TunnelRecord, ...]:
-    """Return the tunnels from options and configuration, joined by outside address.
+def _tunnel_rows(row: VpnConnectionTypeDef) -> list[TunnelOptionTypeDef]:
+    """Return the options of the tunnels that have an outside address, which identifies them."""
+    rows = (row.get("Options") or {}).get("TunnelOptions") or ()
+    return [option for option in rows if option.get("OutsideIpAddress")]
+
+
+def _with_inside_networks(
+    tunnels: Iterable[TunnelRecord], configuration: DeviceConfiguration | None
+) -> tuple[TunnelRecord, ...]:
+    """Return *tunnels* and those of *configuration*, joined by outside address.
 
     Classic connections have no tunnel options, only the configuration (domain.md 1.1).
     """
-    inside: dict[str, str] = {}
-    options: dict[str, TunnelOptions | None] = {}
-    if configuration := configuration_of(row):
-        inside.update((t.outside_ip, t.amazon.inside_cidr) for t in configuration.tunnels)
-    for option in (row.get("Options") or {}).get("TunnelOptions") or ():
-        outside, cidr = option.get("OutsideIpAddress"), option.get("TunnelInsideCidr")
-        if outside:
-            inside[outside] = canonical(cidr) if cidr else inside.get(outside, "")
-            options[outside] = _tunnel_options(option)
-    return tuple(
-        TunnelRecord(outside, cidr, options.get(outside))
-        for outside, cidr in sorted(inside.items())
-    )
+    joined = {
+        tunnel.outside_ip: TunnelRecord(tunnel.outside_ip, tunnel.amazon.inside_cidr)
+        for tunnel in (configuration.tunnels if configuration else ())
+    }
+    for tunnel in tunnels:
+        known = joined.get(tunnel.outside_ip, tunnel)
+        inside = tunnel.inside_cidr or known.inside_cidr
+        joined[tunnel.outside_ip] = replace(tunnel, inside_cidr=inside)
+    return tuple(joined[outside] for outside in sorted(joined))
 
 
 AWS_DEFAULTS: Final = TunnelOptions()
@@ -223,11 +227,9 @@ def _telemetry(row: VgwTelemetryTypeDef) -> TunnelReading:
 def chosen_options(row: VpnConnectionTypeDef) -> dict[str, list[tuple[str, str]]]:
     """Return the options chosen for each tunnel, by outside address, as text without the key."""
     chosen: dict[str, list[tuple[str, str]]] = {}
-    for option in (row.get("Options") or {}).get("TunnelOptions") or ():
-        outside = option.get("OutsideIpAddress")
-        if outside:
-            found = ((words, _words(option.get(key))) for key, words in _CHOICES.items())
-            chosen[outside] = [(words, value) for words, value in found if value]
+    for option in _tunnel_rows(row):
+        found = ((words, _words(option.get(key))) for key, words in _CHOICES.items())
+        chosen[option["OutsideIpAddress"]] = [(words, value) for words, value in found if value]
     return chosen
 
 
