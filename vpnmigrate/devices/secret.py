@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import operator
 import re
+from itertools import takewhile
 from typing import Final, NoReturn, final
 
 from vpnmigrate.model.redaction import HIDDEN
 
 _PLAIN: Final = re.compile(r"[A-Za-z.]+|[0-9a-f._]+")
 """A word, a number or a part of an id, which may occur in text for other reasons."""
-
 
 _PART: Final = 8
 """Characters: EC2's shortest key.  A shorter part is of no use, and may occur by coincidence."""
@@ -40,12 +41,9 @@ class Secret:
             return text
         for start in range(len(self._text) - _PART + 1):
             while (at := text.find(self._text[start : start + _PART])) >= 0:
-                length = _PART
-                while text[at : at + length + 1] == self._text[start : start + length + 1]:
-                    length += 1
-                    if start + length >= len(self._text) or at + length >= len(text):
-                        break
-                text = f"{text[:at]}{HIDDEN}{text[at + length :]}"
+                alike = map(operator.eq, text[at:], self._text[start:])
+                end = at + len([*takewhile(bool, alike)])
+                text = f"{text[:at]}{HIDDEN}{text[end:]}"
         # Two keys may begin alike: then both hide a part of the same text.
         return text.replace(HIDDEN + HIDDEN, HIDDEN)
 

@@ -14,7 +14,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from vpnmigrate.local.child_processes import OPERATOR_PROGRAM, inherited_by, working_directory
-from vpnmigrate.local.program_files import Checked, checked, contents_of
+from vpnmigrate.local.program_files import PLANNED, Checked, checked, contents_of
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.probes import Aim, CommandProbe, ConnectProbe, ProbeStats, counted, probe_from
@@ -91,7 +91,7 @@ class Prober:
 
     def _send(self, text: str, aim: Aim, over: threading.Event) -> None:
         files = Checked()
-        programs, since = self._programs, "when the plan was made"
+        programs, since = self._programs, PLANNED
         if isinstance(aim, CommandProbe) and aim.words[0] not in programs:
             programs, since = contents_of(aim.words), "when this probe was started"
         while not over.is_set():

@@ -26,6 +26,9 @@ _RUNS_ANOTHER: Final = re.compile(
 )
 """Programs whose arguments are programs."""
 
+PLANNED: Final = "when the plan was made"
+"""The time at which the programs of a plan were read."""
+
 Signature = tuple[int, int, int, int, int]
 """Device, inode, size, and the times of the last change of content and inode."""
 
@@ -74,9 +77,7 @@ def pinned(decisions: Decisions) -> dict[str, str]:
     return found
 
 
-def checked(
-    words: Sequence[str], programs: Mapping[str, str], since: str = "when the plan was made"
-) -> Checked:
+def checked(words: Sequence[str], programs: Mapping[str, str], since: str = PLANNED) -> Checked:
     """Compare the files in *words* with *programs*, which were read at the time *since*."""
     if fault := name_fault(words):
         return Checked(fault)

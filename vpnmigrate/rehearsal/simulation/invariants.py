@@ -234,20 +234,8 @@ def _leads_to(joining: str, path: tuple[str, str], now: ActualState) -> bool:
     if (table, joining) not in now.propagating or destination.startswith("pl-"):
         return False
     network = ip_network(destination)
-    wider = {
-        ip_network(other): target
-        for (of, other), target in now.routes.items()
-        if of == table and not other.startswith("pl-")
-    }
-    first, last = int(network.network_address), int(network.broadcast_address)
-    covering = [
-        n
-        for n in wider
-        if n.version == network.version
-        and int(n.network_address) <= first
-        and last <= int(n.broadcast_address)
-    ]
-    return bool(covering) and wider[max(covering, key=lambda n: n.prefixlen)] == joining
+    wider = (str(network.supernet(new_prefix=n)) for n in range(network.prefixlen, -1, -1))
+    return next((now.routes[table, n] for n in wider if (table, n) in now.routes), "") == joining
 
 
 def _lives(state: WorldState) -> dict[str, str]:
