@@ -25,8 +25,8 @@ QUOTED = re.compile(r"`[^`]*`")
 """Names and output, such as the gate ``way-back``."""
 
 PAGES = ("README.md", "CONTRIBUTING.md", "docs", "playbooks")
-OTHERS = ("docs/decisions", "docs/domain.md")
-"""Decisions are dated records; ``domain.md`` quotes AWS and others."""
+OTHERS = ("docs/domain.md",)
+"""It quotes AWS and others."""
 
 
 def sentences(path: Path) -> Iterator[tuple[int, str]]:
