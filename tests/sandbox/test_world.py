@@ -25,8 +25,9 @@ from tests.sandbox.worlds import (
     wait,
 )
 from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.ec2 import WITHOUT_DRY_RUN
 from vpnmigrate.sandbox.behaviour import Behaviour
-from vpnmigrate.sandbox.ec2.dispatch import READS, WITHOUT_DRY_RUN, WRITES
+from vpnmigrate.sandbox.ec2.dispatch import READS, WRITES
 from vpnmigrate.sandbox.ec2.ids import ApiError
 
 WRITTEN: dict[str, dict[str, Any]] = {

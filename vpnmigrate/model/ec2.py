@@ -62,6 +62,8 @@ AWS_VPN = "VPN"
 CREATED_ROUTE = "CreateRoute"
 """Origin of a static route; the target of no other route is changed (domain.md 2.6)."""
 PROPAGATED_ROUTE = "EnableVgwRoutePropagation"
+WITHOUT_DRY_RUN = frozenset({"CreateVpnConnectionRoute", "DeleteVpnConnectionRoute"})
+"""EC2 operations without the parameter ``DryRun`` (EC2's model); other mutating ones have it."""
 
 
 class Attached(Struct, frozen=True):

@@ -5,7 +5,7 @@ So a plan's changes need no code of their own: they are the changes that the ste
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -103,19 +103,31 @@ def propose(
     return StepProposal(later, changes, verdict.why)
 
 
-def _settled(
-    scene: PredictedMoment, step: Step, direction: Direction
-) -> tuple[tuple[Change, ...], PredictedMoment]:
-    changes: list[Change] = []
+def proposals(scene: PredictedMoment, step: Step, direction: Direction) -> Iterator[StepProposal]:
+    """Yield what *step* proposes from *scene* on, each after the one before, until its goal holds.
+
+    Raises:
+        RefusedError: It can never reach its goal; the message names the step and why.
+    """
     why = "it would never finish"
     for _ in range(MOST_LOOKS):
         turn = propose(scene, step, direction, scene.observe())
         if turn is None:
-            return tuple(changes), scene
+            return
+        yield turn
         why = turn.why
-        changes += turn.changes
         scene = turn.after(turn.changes)
     raise _unplannable(step, why, _REPORT)
+
+
+def _settled(
+    scene: PredictedMoment, step: Step, direction: Direction
+) -> tuple[tuple[Change, ...], PredictedMoment]:
+    changes: list[Change] = []
+    for turn in proposals(scene, step, direction):
+        changes += turn.changes
+        scene = turn.after(turn.changes)
+    return tuple(changes), scene
 
 
 def _after(scene: PredictedMoment, changes: Iterable[Change]) -> PredictedMoment:

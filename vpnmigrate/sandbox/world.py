@@ -19,9 +19,10 @@ from threading import RLock
 from typing import Any
 
 from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.ec2 import WITHOUT_DRY_RUN
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.devices import Devices
-from vpnmigrate.sandbox.ec2.dispatch import READS, WITHOUT_DRY_RUN, WRITES, Action
+from vpnmigrate.sandbox.ec2.dispatch import READS, WRITES, Action
 from vpnmigrate.sandbox.ec2.ids import ApiError
 from vpnmigrate.sandbox.next_change import changes
 from vpnmigrate.sandbox.state import (

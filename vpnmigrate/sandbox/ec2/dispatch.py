@@ -98,9 +98,6 @@ WRITES: Mapping[Name, Action] = {
     ("ec2", "ReplaceRoute"): routes.replace_route,
 }
 
-WITHOUT_DRY_RUN = frozenset({"CreateVpnConnectionRoute", "DeleteVpnConnectionRoute"})
-"""EC2 operations without the parameter ``DryRun`` (EC2's model)."""
-
 _NAMED = re.compile(r"SANDBOX_([A-Za-z0-9]{1,32})")
 
 

@@ -1,0 +1,260 @@
+"""Permissions: every call that a plan can lead to is in the catalogue, and no other."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import get_args
+
+import botocore.session
+import pytest
+from botocore.model import StructureShape
+from botocore.validate import ParamValidator
+
+import vpnmigrate.aws
+from tests.support.builders import (
+    BOTH,
+    NEW,
+    OLD,
+    OLD_VPN,
+    PREFIX,
+    VPC,
+    a_connection,
+    a_customer_gateway,
+    a_plan,
+    a_survey,
+    a_table,
+)
+from vpnmigrate.model.changes import ArchiveConfiguration, AwsChange
+from vpnmigrate.model.decisions import Decisions, TestVpc
+from vpnmigrate.model.ec2 import Role
+from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
+from vpnmigrate.planning.permissions import (
+    DELETE_OLD_GATEWAY,
+    CallResource,
+    MutatingChange,
+    ResourceOrigin,
+    RunPhase,
+    planned_calls,
+    planned_reads,
+    required_actions,
+)
+from vpnmigrate.planning.rollback_proof import BACK, prove
+from vpnmigrate.steps.base import Step
+from vpnmigrate.steps.sequences import FORWARD
+
+WITH_TEST = Decisions(test_vpc=TestVpc("10.250.0.0/24"))
+
+
+def everything(decisions: Decisions = WITH_TEST) -> Plan:
+    """Return a plan that needs every change: static, BGP, propagation, edge table, test VPC."""
+    survey = a_survey(
+        connections=(
+            a_connection(),
+            a_connection("vpn-static", customer_gateway="cgw-22", prefixes=["10.9.0.0/16"]),
+        ),
+        customer_gateways=(a_customer_gateway(), a_customer_gateway("cgw-22")),
+        route_tables=(
+            a_table(BOTH, propagates=OLD, learned=[PREFIX], static={"192.168.0.0/16": OLD}),
+            a_table("rtb-edge", edge_of=OLD),
+        ),
+    )
+    return a_plan(before=survey, decisions=decisions)
+
+
+def only_static_routes() -> Plan:
+    """Return a plan without propagation, edge tables, static prefixes or a test VPC."""
+    survey = a_survey(
+        connections=(a_connection(prefixes=[]),),
+        route_tables=(a_table(BOTH, static={PREFIX: OLD}),),
+    )
+    return a_plan(before=survey)
+
+
+PLANS = {"everything": everything(), "only-static-routes": only_static_routes()}
+
+
+def recording(steps: tuple[Step, ...], seen: list[object]) -> tuple[Step, ...]:
+    """Return *steps* that add every change they propose to *seen*."""
+
+    def recorded(step: Step) -> Step:
+        class Recorded(type(step)):  # type: ignore[misc]
+            def missing_changes(self, view):
+                for change in super().missing_changes(view):
+                    seen.append(change)
+                    yield change
+
+        made: Step = Recorded()
+        return made
+
+    return tuple(map(recorded, steps))
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_every_reachable_state_is_covered(name: str) -> None:
+    """Whatever a step proposes in any state of the rollback proof is in the catalogue."""
+    plan, seen = PLANS[name], list[object]()
+    assert prove(plan, recording(FORWARD, seen), recording(BACK, seen)).holds
+
+    known = {(call.operation, call.actions) for call in planned_calls(plan)}
+    assert {
+        (change.call, required_actions(change, plan))
+        for change in seen
+        if isinstance(change, MutatingChange)
+    } <= known
+
+
+def test_every_kind_of_change_is_covered() -> None:
+    """Each class of the union that calls EC2 is a call of a plan that needs all of them."""
+    calls = {call.operation for call in planned_calls(everything())}
+    classes = [kind for kind in get_args(AwsChange) if kind is not ArchiveConfiguration]
+    assert {_operation(kind) for kind in classes} == calls
+
+
+def _operation(kind: type) -> str:
+    call = kind.__dict__.get("call")
+    return call.fget(None) if call else kind.__name__
+
+
+def test_what_a_plan_does_not_need_is_left_out() -> None:
+    """Without test VPC, propagation, edge tables and prefixes their calls are left out."""
+    plan = PLANS["only-static-routes"]
+    assert {call.operation for call in planned_calls(plan)} == {
+        "AttachVpnGateway",
+        "CreateTags",
+        "CreateVpnConnection",
+        "CreateVpnGateway",
+        "DeleteTags",
+        "DeleteVpnConnection",
+        "DeleteVpnGateway",
+        "DetachVpnGateway",
+        "ReplaceRoute",
+    }
+    assert "DescribeSubnets" not in {read.operation for read in planned_reads(plan)}
+
+
+def test_calls_are_those_that_the_program_sends() -> None:
+    """Each call is valid for EC2's model, and says truly whether EC2 has a dry run of it."""
+    ec2 = botocore.session.Session().get_service_model("ec2")
+    for call in planned_calls(everything()):
+        shape = ec2.operation_model(call.operation).input_shape
+        assert isinstance(shape, StructureShape)
+        assert not ParamValidator().validate(call.parameters, shape).has_errors()
+        assert call.has_dry_run == ("DryRun" in shape.members)
+
+
+class TestUses:
+    def test_the_swap_belongs_to_cutover_and_rollback(self) -> None:
+        """The old gateway is detached in a cutover and attached in a rollback."""
+        swap = {"VpnGatewayId": OLD, "VpcId": VPC}
+        phases = {
+            call.operation: call.phases
+            for call in planned_calls(everything())
+            if call.parameters == swap
+        }
+        assert phases == {
+            "DetachVpnGateway": {RunPhase.CUTOVER},
+            "AttachVpnGateway": {RunPhase.ROLLBACK},
+        }
+
+    def test_a_claim_may_be_placed_in_every_phase(self) -> None:
+        """Another process may continue a run in any phase, and places its own claim."""
+        claim = next(c for c in planned_calls(everything()) if c.operation == "CreateTags")
+        assert claim.phases == frozenset(RunPhase) - {RunPhase.DISCOVER}
+
+    def test_removal_is_told_from_the_way(self) -> None:
+        """Deleting is clean-up or finalize, except for the test VPC, which step 6 removes."""
+        removing = {c.operation for c in planned_calls(everything()) if c.only_removes}
+        assert removing == {"DeleteTags", "DeleteVpnConnection", "DeleteVpnGateway"}
+
+    def test_the_old_gateway_is_deleted_on_request_only(self) -> None:
+        """Only finalize with its option deletes the old gateway."""
+        optional = [c for c in planned_calls(everything()) if c.optional]
+        assert [(c.operation, c.parameters) for c in optional] == [
+            ("DeleteVpnGateway", {"VpnGatewayId": OLD})
+        ]
+        assert {use.option for use in optional[0].uses} == {DELETE_OLD_GATEWAY}
+
+
+class TestResources:
+    def test_old_and_new_are_told_apart(self) -> None:
+        """Surveyed resources are named by id; those of the run are recognised by their tags."""
+        attach = next(
+            call
+            for call in planned_calls(everything())
+            if call.operation == "AttachVpnGateway" and call.parameters["VpcId"] == VPC
+        )
+        assert attach.actions[0].resources == (
+            CallResource("vpc", VPC, ResourceOrigin.SURVEYED),
+            CallResource("vpn-gateway", GATEWAY_ROLE, ResourceOrigin.TAGGED),
+        )
+        assert attach.unknown_ids == (GATEWAY_ROLE,)
+
+    def test_a_creation_also_needs_create_tags(self) -> None:
+        """A call with tags for the new resource needs the permission to create tags."""
+        creating = [c for c in planned_calls(everything()) if "TagSpecifications" in c.parameters]
+        assert creating
+        for call in creating:
+            assert [needed.action for needed in call.actions] == [
+                f"ec2:{call.operation}",
+                "ec2:CreateTags",
+            ]
+            kind = call.parameters["TagSpecifications"][0]["ResourceType"]
+            assert call.actions[1].resources == (CallResource(kind, "*", ResourceOrigin.NEW),)
+
+    def test_ids_of_the_run_take_the_place_of_roles(self) -> None:
+        """With the ids that a run has created, its calls can be tried as they are."""
+        calls = planned_calls(PLANS["only-static-routes"], {GATEWAY_ROLE: NEW})
+        attached = {
+            call.parameters["VpnGatewayId"]: call.unknown_ids
+            for call in calls
+            if call.operation == "AttachVpnGateway"
+        }
+        assert attached == {OLD: (), NEW: ()}
+        deleted = [c for c in calls if c.operation == "DeleteVpnConnection" and c.unknown_ids]
+        assert {c.unknown_ids for c in deleted} == {(Role(f"connection/{OLD_VPN}"),)}
+
+    def test_the_table_of_the_test_vpc_has_no_tags(self) -> None:
+        """AWS makes the test VPC's table, so no tag identifies it."""
+        changes = [c for c in planned_calls(everything()) if "RouteTableId" in c.parameters]
+        origins = {
+            resource.origin
+            for call in changes
+            for resource in call.actions[0].resources
+            if resource.type == "route-table"
+        }
+        assert origins == {ResourceOrigin.SURVEYED, ResourceOrigin.UNTAGGED}
+
+
+class TestReads:
+    def test_reads_are_those_of_the_adapter(self) -> None:
+        """The reads are the actions that the AWS adapter names in its errors."""
+        plan = everything(Decisions(test_vpc=WITH_TEST.test_vpc, device_types={"default": "a/b/c"}))
+        listed = {needed.action for read in planned_reads(plan) for needed in read.actions}
+        assert listed | {"sts:GetCallerIdentity"} == set(_named_in_the_adapter())
+
+    def test_a_sample_is_read_of_the_new_connections(self) -> None:
+        """A device type in the playbook needs the sample configuration in step 4."""
+        plan = everything(Decisions(device_types={"default": "a/b/c"}))
+        sample = next(r for r in planned_reads(plan) if "Sample" in r.operation)
+        assert sample.phases == {RunPhase.STAGE}
+        assert {r.type for r in sample.actions[0].resources} == {
+            "vpn-connection",
+            "vpn-connection-device-type",
+        }
+
+
+def _named_in_the_adapter() -> list[str]:
+    folder = Path(vpnmigrate.aws.__file__).parent
+    calls = (
+        node
+        for path in folder.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+    )
+    return [
+        name
+        for call in calls
+        if isinstance(call.func, ast.Name) and call.func.id == "translate_errors"
+        for name in (ast.literal_eval(argument) for argument in call.args[:1])
+    ]
