@@ -29,7 +29,6 @@ from tests.support.builders import (
 from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.model import changes
 from vpnmigrate.model.changes.base import CallTags
-from vpnmigrate.model.changes.requests import request_of
 from vpnmigrate.model.decisions import Decisions, KeyMode, TestVpc
 from vpnmigrate.model.ec2 import MigrationId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Phase, PlannedStep
@@ -97,7 +96,7 @@ def everything(plan):
 @pytest.mark.parametrize(("change", "operation", "params"), PLAIN)
 def test_a_command_says_what_the_program_sends(change, operation, params):
     """Every change, with every kind of destination, is the same call with the same values."""
-    line = command(request_of(change, MARK), ShellNames(a_plan()))
+    line = command(change.request(MARK), ShellNames(a_plan()))
 
     assert parameters_of(line) == (operation, params)
 
@@ -106,7 +105,7 @@ def test_a_command_says_what_the_program_sends(change, operation, params):
 def test_data_stays_data(name):
     """The shell treats every tag value as text."""
     change = changes.CreateVpnGateway(GATEWAY_ROLE, asn=64600, tags=(("Name", name),))
-    request = request_of(change, MARK)
+    request = change.request(MARK)
 
     line = command(request, ShellNames(a_plan()))
 

@@ -17,8 +17,7 @@ from vpnmigrate.devices.secret import Secret
 from vpnmigrate.engine.ports import Identity
 from vpnmigrate.errors import AwsError, NoCredentialsError, VaultError
 from vpnmigrate.model.changes import ArchiveConfiguration, AwsChange, CreateVpnConnection
-from vpnmigrate.model.changes.base import CallTags, Outcome, Refused
-from vpnmigrate.model.changes.requests import Plain
+from vpnmigrate.model.changes.base import BaseCall, CallTags, Outcome, Refused
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.decisions import KeyMode
 from vpnmigrate.model.ec2 import VpnConnectionId, VpnGatewayId
@@ -127,7 +126,7 @@ class Account(Reader):
         except VaultError as exc:
             return Refused("Vault", exc.message, exc.next_step)
 
-    def _send(self, change: Plain, mark: CallTags) -> Outcome:
+    def _send(self, change: BaseCall, mark: CallTags) -> Outcome:
         try:
             with guard_sends(self._may_send):
                 return execute.execute(change, mark, self._clients.writer())
@@ -143,7 +142,7 @@ class Account(Reader):
         except FAILURES as exc:
             return self._failed(exc, change, keys)
 
-    def _failed(self, exc: Exception, change: AwsChange, keys: Sequence[Secret]) -> Outcome:
+    def _failed(self, exc: Exception, change: BaseCall, keys: Sequence[Secret]) -> Outcome:
         failure = failure_of(exc, change.call, hide=keys)
         if failure.kind is FailureKind.CREDENTIALS:
             self._clients.renew()

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from vpnmigrate.aws.errors import UnexpectedAnswerError
 from vpnmigrate.devices.secret import Secret
 from vpnmigrate.model.changes import CreateVpnConnection
-from vpnmigrate.model.changes.base import CallTags, Performed
-from vpnmigrate.model.changes.requests import Plain, Request, request_of
+from vpnmigrate.model.changes.base import BaseCall, CallTags, Performed, Request
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -23,16 +22,16 @@ _CREATED: Final = {
 }
 
 
-def execute(change: Plain, mark: CallTags, ec2: EC2Client) -> Performed:
+def execute(change: BaseCall, mark: CallTags, ec2: EC2Client) -> Performed:
     """Send *change* with *ec2* and return its result; exceptions of the client pass through."""
-    return _called(request_of(change, mark), ec2)
+    return _called(change.request(mark), ec2)
 
 
 def execute_connection(
     change: CreateVpnConnection, mark: CallTags, keys: Sequence[Secret], ec2: EC2Client
 ) -> Performed:
     """Create a connection; *keys* are the old ones if the plan reuses them, else empty."""
-    request = request_of(change, mark)
+    request = change.request(mark)
     tunnels = request.parameters["Options"]["TunnelOptions"]
     for tunnel, key in zip(tunnels, keys, strict=False):
         tunnel["PreSharedKey"] = key.reveal()

@@ -41,7 +41,6 @@ from vpnmigrate.model.changes import (
     ReplaceRoute,
 )
 from vpnmigrate.model.changes.base import CallTags
-from vpnmigrate.model.changes.requests import request_of
 from vpnmigrate.model.ec2 import WITHOUT_DRY_RUN, Role
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_PREPARE, Direction, Phase, Plan
 from vpnmigrate.planning.predicted_aws import PredictedMoment
@@ -196,7 +195,7 @@ def _call(
     made: Mapping[Role, str],
     tags: CallTags,
 ) -> PlannedCall:
-    request = request_of(change, tags)
+    request = change.request(tags)
     known = {*_surveyed_ids(plan), *made.values()}
     return PlannedCall(
         service="ec2",

@@ -1,18 +1,38 @@
-"""Common parts of all changes: tags, call tags and outcomes."""
+"""Common parts of all changes: tags, call tags, requests and outcomes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from msgspec import Struct
 
 from vpnmigrate.errors.commands import Advice
-from vpnmigrate.model.ec2 import MigrationId, ResourceState, Role
+from vpnmigrate.model.ec2 import MigrationId, ResourceState, Role, Tag
 from vpnmigrate.model.facts import Existence, Fact, Value
 
 Tags = tuple[tuple[str, str], ...]
 """User tags, sorted; the program's own tags are added when the change is performed."""
+
+
+@dataclass(frozen=True)
+class CallTags:
+    """Values that identify a mutating call later: tags and user agent."""
+
+    migration: MigrationId
+    attempt: int
+    step: int
+    change: str = ""
+    """The change number, if the plan has one."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A call: ``operation`` as EC2 names it, ``parameters`` as boto3 takes them."""
+
+    operation: str
+    parameters: dict[str, Any]
 
 
 class BaseChange(Struct, frozen=True, tag_field="change"):
@@ -40,7 +60,23 @@ class BaseChange(Struct, frozen=True, tag_field="change"):
         return type(self).__name__
 
 
-class BaseCreation(BaseChange, frozen=True):
+class BaseCall(BaseChange, frozen=True):
+    """A change that one EC2 call makes.
+
+    Program and runbook send and print the same request.  It holds no key: ``aws`` adds the keys of
+    a connection when it sends the call.
+    """
+
+    def parameters(self, call_tags: CallTags) -> dict[str, Any]:
+        """Return the parameters of the call as boto3 takes them, without keys."""
+        raise NotImplementedError
+
+    def request(self, call_tags: CallTags) -> Request:
+        """Return the call, without keys."""
+        return Request(self.call, self.parameters(call_tags))
+
+
+class BaseCreation(BaseCall, frozen=True):
     """Creation of the resource of a role; PENDING already shows that it was created."""
 
     role: Role
@@ -57,8 +93,26 @@ class BaseCreation(BaseChange, frozen=True):
     def arrived(self) -> frozenset[Value]:
         return frozenset({ResourceState.PENDING, ResourceState.AVAILABLE})
 
+    def _tagging(self, kind: str, call_tags: CallTags, copied: Tags = ()) -> dict[str, Any]:
+        """Return the tags of the new resource, sent with its creation so it always has them."""
+        ours = {
+            Tag.MIGRATION.value: str(call_tags.migration),
+            Tag.ATTEMPT.value: str(call_tags.attempt),
+            Tag.ROLE.value: str(self.role),
+            **({Tag.CHANGE.value: call_tags.change} if call_tags.change else {}),
+        }
+        every = {**dict(copied), **ours}
+        return {
+            "TagSpecifications": [
+                {
+                    "ResourceType": kind,
+                    "Tags": [{"Key": key, "Value": value} for key, value in sorted(every.items())],
+                }
+            ]
+        }
 
-class BaseDeletion(BaseChange, frozen=True):
+
+class BaseDeletion(BaseCall, frozen=True):
     """Deletion of a resource; ``id`` is sent to EC2, ``subject`` is the subject of the fact."""
 
     subject: Role | str
@@ -76,17 +130,6 @@ class BaseDeletion(BaseChange, frozen=True):
     @property
     def arrived(self) -> frozenset[Value]:
         return frozenset({ResourceState.DELETING, ResourceState.ABSENT})
-
-
-@dataclass(frozen=True)
-class CallTags:
-    """Values that identify a mutating call later: tags and user agent."""
-
-    migration: MigrationId
-    attempt: int
-    step: int
-    change: str = ""
-    """The change number, if the plan has one."""
 
 
 class Performed(Struct, frozen=True, tag="performed"):

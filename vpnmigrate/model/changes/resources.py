@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from vpnmigrate.model.changes.base import BaseChange, BaseCreation, BaseDeletion, Tags
+from itertools import zip_longest
+from typing import Any, Final
+
+from vpnmigrate.model.changes.base import (
+    BaseCall,
+    BaseChange,
+    BaseCreation,
+    BaseDeletion,
+    CallTags,
+    Tags,
+)
 from vpnmigrate.model.decisions import KeyMode
 from vpnmigrate.model.ec2 import (
+    TUNNELS,
     CustomerGatewayId,
+    Tag,
     TunnelOptions,
     VpcId,
     VpnConnectionId,
@@ -13,16 +25,36 @@ from vpnmigrate.model.ec2 import (
 )
 from vpnmigrate.model.facts import ABSENT, Archive, Claim, Fact, Prefix, Switch, Value
 
+_LISTS: Final = {
+    "ike_versions": "IKEVersions",
+    "phase1_encryption": "Phase1EncryptionAlgorithms",
+    "phase1_integrity": "Phase1IntegrityAlgorithms",
+    "phase1_dh_groups": "Phase1DHGroupNumbers",
+    "phase2_encryption": "Phase2EncryptionAlgorithms",
+    "phase2_integrity": "Phase2IntegrityAlgorithms",
+    "phase2_dh_groups": "Phase2DHGroupNumbers",
+}
+_VALUES: Final = {
+    "dpd_timeout_seconds": "DPDTimeoutSeconds",
+    "dpd_timeout_action": "DPDTimeoutAction",
+}
 
-class PlaceClaim(BaseChange, frozen=True, tag="place-claim"):
-    """Set the claim tag on the old gateway: it warns other operators, it cannot exclude them."""
 
+class _Claiming(BaseCall, frozen=True):
     gateway: VpnGatewayId
     holder: str
 
     @property
     def fact(self) -> Fact:
         return Claim(self.gateway)
+
+    def _claim(self) -> dict[str, str]:
+        """Return the claim's tag; given a value, EC2 deletes a tag only if the value matches."""
+        return {"Key": Tag.CLAIM.value, "Value": self.holder}
+
+
+class PlaceClaim(_Claiming, frozen=True, tag="place-claim"):
+    """Set the claim tag on the old gateway: it warns other operators, it cannot exclude them."""
 
     @property
     def becomes(self) -> Value:
@@ -32,19 +64,16 @@ class PlaceClaim(BaseChange, frozen=True, tag="place-claim"):
     def call(self) -> str:
         return "CreateTags"
 
+    def parameters(self, call_tags: CallTags) -> dict[str, Any]:
+        number = [{"Key": Tag.CHANGE.value, "Value": call_tags.change}] if call_tags.change else []
+        return {"Resources": [self.gateway], "Tags": [self._claim(), *number]}
+
     def __str__(self) -> str:
         return f"set the lock tag on {self.gateway} for {self.holder}"
 
 
-class RemoveClaim(BaseChange, frozen=True, tag="remove-claim"):
+class RemoveClaim(_Claiming, frozen=True, tag="remove-claim"):
     """Remove this run's claim tag from the old gateway; the tag of another holder stays."""
-
-    gateway: VpnGatewayId
-    holder: str
-
-    @property
-    def fact(self) -> Fact:
-        return Claim(self.gateway)
 
     @property
     def becomes(self) -> Value:
@@ -53,6 +82,11 @@ class RemoveClaim(BaseChange, frozen=True, tag="remove-claim"):
     @property
     def call(self) -> str:
         return "DeleteTags"
+
+    def parameters(self, call_tags: CallTags) -> dict[str, Any]:
+        # The change number is removed with the claim, also if another plan has set it.
+        number = [{"Key": Tag.CHANGE.value}] if call_tags.change else []
+        return {"Resources": [self.gateway], "Tags": [self._claim(), *number]}
 
     def __str__(self) -> str:
         return f"release the lock tag on {self.gateway}"
@@ -63,6 +97,13 @@ class CreateVpnGateway(BaseCreation, frozen=True, tag="create-vpn-gateway"):
 
     asn: int | None = None
     tags: Tags = ()
+
+    def parameters(self, call_tags: CallTags) -> dict[str, Any]:
+        return {
+            "Type": "ipsec.1",
+            **({} if self.asn is None else {"AmazonSideAsn": self.asn}),
+            **self._tagging("vpn-gateway", call_tags, self.tags),
+        }
 
     def __str__(self) -> str:
         asn = "the default ASN 64512" if self.asn is None else f"ASN {self.asn}"
@@ -82,6 +123,22 @@ class CreateVpnConnection(BaseCreation, frozen=True, tag="create-vpn-connection"
     options: TunnelOptions = TunnelOptions()
     tags: Tags = ()
 
+    def parameters(self, call_tags: CallTags) -> dict[str, Any]:
+        # Both tunnels are always listed: an omitted one gets EC2's weak defaults (domain.md 2.3).
+        tunnels = [
+            _tunnel(self.options, cidr)
+            for cidr, _ in zip_longest(self.inside_cidrs, range(TUNNELS))
+        ]
+        stored = self.keys is KeyMode.SECRETS_MANAGER
+        return {
+            "Type": "ipsec.1",
+            "CustomerGatewayId": self.customer_gateway,
+            "VpnGatewayId": self.gateway,
+            "Options": {"StaticRoutesOnly": self.static_only, "TunnelOptions": tunnels},
+            **({"PreSharedKeyStorage": "SecretsManager"} if stored else {}),
+            **self._tagging("vpn-connection", call_tags, self.tags),
+        }
+
     def __str__(self) -> str:
         routing = "static" if self.static_only else "BGP"
         return (
@@ -90,7 +147,21 @@ class CreateVpnConnection(BaseCreation, frozen=True, tag="create-vpn-connection"
         )
 
 
-class AddStaticPrefix(BaseChange, frozen=True, tag="add-static-prefix"):
+def _tunnel(options: TunnelOptions, inside_cidr: str | None) -> dict[str, Any]:
+    # AWS must not initiate before step 10: the device opens the tunnel (domain.md 6.5).
+    tunnel: dict[str, Any] = {"StartupAction": "add"}
+    if inside_cidr:
+        tunnel["TunnelInsideCidr"] = inside_cidr
+    for field, parameter in _LISTS.items():
+        if chosen := getattr(options, field):
+            tunnel[parameter] = [{"Value": value} for value in chosen]
+    for field, parameter in _VALUES.items():
+        if (value := getattr(options, field)) is not None:
+            tunnel[parameter] = value
+    return tunnel
+
+
+class AddStaticPrefix(BaseCall, frozen=True, tag="add-static-prefix"):
     """Route a prefix to the device over a static connection."""
 
     connection: VpnConnectionId
@@ -111,6 +182,10 @@ class AddStaticPrefix(BaseChange, frozen=True, tag="add-static-prefix"):
     @property
     def call(self) -> str:
         return "CreateVpnConnectionRoute"
+
+    def parameters(self, call_tags: CallTags) -> dict[str, Any]:
+        del call_tags
+        return {"VpnConnectionId": self.connection, "DestinationCidrBlock": self.cidr}
 
     def __str__(self) -> str:
         return f"add static prefix {self.cidr} to {self.connection}"
@@ -151,6 +226,9 @@ class CreateTestVpc(BaseCreation, frozen=True, tag="create-test-vpc"):
     def call(self) -> str:
         return "CreateVpc"
 
+    def parameters(self, call_tags: CallTags) -> dict[str, Any]:
+        return {"CidrBlock": self.cidr, **self._tagging("vpc", call_tags)}
+
     def __str__(self) -> str:
         return f"create test VPC {self.cidr}"
 
@@ -165,6 +243,9 @@ class CreateTestSubnet(BaseCreation, frozen=True, tag="create-test-subnet"):
     def call(self) -> str:
         return "CreateSubnet"
 
+    def parameters(self, call_tags: CallTags) -> dict[str, Any]:
+        return {"VpcId": self.vpc, "CidrBlock": self.cidr, **self._tagging("subnet", call_tags)}
+
     def __str__(self) -> str:
         return f"create subnet {self.cidr} in test VPC {self.vpc}"
 
@@ -172,12 +253,20 @@ class CreateTestSubnet(BaseCreation, frozen=True, tag="create-test-subnet"):
 class DeleteVpnConnection(BaseDeletion, frozen=True, tag="delete-vpn-connection"):
     """Delete a connection; deleting an old one cannot be rolled back."""
 
+    def parameters(self, call_tags: CallTags) -> dict[str, Any]:
+        del call_tags
+        return {"VpnConnectionId": self.id}
+
     def __str__(self) -> str:
         return f"delete connection {self.id}"
 
 
 class DeleteVpnGateway(BaseDeletion, frozen=True, tag="delete-vpn-gateway"):
     """Delete a virtual private gateway that is not attached and has no connection."""
+
+    def parameters(self, call_tags: CallTags) -> dict[str, Any]:
+        del call_tags
+        return {"VpnGatewayId": self.id}
 
     def __str__(self) -> str:
         return f"delete virtual private gateway {self.id}"
@@ -190,6 +279,10 @@ class DeleteTestSubnet(BaseDeletion, frozen=True, tag="delete-test-subnet"):
     def call(self) -> str:
         return "DeleteSubnet"
 
+    def parameters(self, call_tags: CallTags) -> dict[str, Any]:
+        del call_tags
+        return {"SubnetId": self.id}
+
     def __str__(self) -> str:
         return f"delete test subnet {self.id}"
 
@@ -200,6 +293,10 @@ class DeleteTestVpc(BaseDeletion, frozen=True, tag="delete-test-vpc"):
     @property
     def call(self) -> str:
         return "DeleteVpc"
+
+    def parameters(self, call_tags: CallTags) -> dict[str, Any]:
+        del call_tags
+        return {"VpcId": self.id}
 
     def __str__(self) -> str:
         return f"delete test VPC {self.id}"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from vpnmigrate.model.changes.base import BaseChange
+import ipaddress
+from typing import Any
+
+from vpnmigrate.model.changes.base import BaseCall, CallTags
 from vpnmigrate.model.ec2 import Attachment, RouteTableId, VpcId, VpnGatewayId
 from vpnmigrate.model.facts import (
     AttachmentOf,
@@ -15,13 +18,17 @@ from vpnmigrate.model.facts import (
 )
 
 
-class _Attaching(BaseChange, frozen=True):
+class _Attaching(BaseCall, frozen=True):
     gateway: VpnGatewayId
     vpc: VpcId
 
     @property
     def fact(self) -> Fact:
         return AttachmentOf(self.gateway, self.vpc)
+
+    def parameters(self, call_tags: CallTags) -> dict[str, Any]:
+        del call_tags
+        return {"VpnGatewayId": self.gateway, "VpcId": self.vpc}
 
 
 class AttachVpnGateway(_Attaching, frozen=True, tag="attach-vpn-gateway"):
@@ -54,13 +61,17 @@ class DetachVpnGateway(_Attaching, frozen=True, tag="detach-vpn-gateway"):
         return f"detach {self.gateway} from {self.vpc}"
 
 
-class _Propagating(BaseChange, frozen=True):
+class _Propagating(BaseCall, frozen=True):
     table: RouteTableId
     gateway: VpnGatewayId
 
     @property
     def fact(self) -> Fact:
         return Propagation(self.table, self.gateway)
+
+    def parameters(self, call_tags: CallTags) -> dict[str, Any]:
+        del call_tags
+        return {"RouteTableId": self.table, "GatewayId": self.gateway}
 
 
 class EnablePropagation(_Propagating, frozen=True, tag="enable-propagation"):
@@ -93,7 +104,7 @@ class DisablePropagation(_Propagating, frozen=True, tag="disable-propagation"):
         return f"disable propagation from {self.gateway} in {self.table}"
 
 
-class ReplaceRoute(BaseChange, frozen=True, tag="replace-route"):
+class ReplaceRoute(BaseCall, frozen=True, tag="replace-route"):
     """Change the target of a static route, even a black hole, in one call (domain.md 2.6)."""
 
     table: RouteTableId
@@ -108,11 +119,28 @@ class ReplaceRoute(BaseChange, frozen=True, tag="replace-route"):
     def becomes(self) -> Value:
         return self.gateway
 
+    def parameters(self, call_tags: CallTags) -> dict[str, Any]:
+        del call_tags
+        return {
+            "RouteTableId": self.table,
+            "GatewayId": self.gateway,
+            **_destination(self.destination),
+        }
+
     def __str__(self) -> str:
         return f"change route {self.destination} in {self.table} to {self.gateway}"
 
 
-class _Edge(BaseChange, frozen=True):
+def _destination(of: str) -> dict[str, Any]:
+    """Return the one parameter that names a route's destination, by its kind."""
+    if of.startswith("pl-"):
+        return {"DestinationPrefixListId": of}
+    network = ipaddress.ip_network(of)
+    name = "DestinationCidrBlock" if network.version == 4 else "DestinationIpv6CidrBlock"  # noqa: PLR2004
+    return {name: of}
+
+
+class _Edge(BaseCall, frozen=True):
     table: RouteTableId
     gateway: VpnGatewayId
 
@@ -132,6 +160,10 @@ class AssociateEdge(_Edge, frozen=True, tag="associate-edge"):
     def call(self) -> str:
         return "AssociateRouteTable"
 
+    def parameters(self, call_tags: CallTags) -> dict[str, Any]:
+        del call_tags
+        return {"RouteTableId": self.table, "GatewayId": self.gateway}
+
     def __str__(self) -> str:
         return f"associate edge route table {self.table} with {self.gateway}"
 
@@ -148,6 +180,10 @@ class DisassociateEdge(_Edge, frozen=True, tag="disassociate-edge"):
     @property
     def call(self) -> str:
         return "DisassociateRouteTable"
+
+    def parameters(self, call_tags: CallTags) -> dict[str, Any]:
+        del call_tags
+        return {"AssociationId": self.association}
 
     def __str__(self) -> str:
         return f"disassociate edge route table {self.table} from {self.gateway}"

@@ -29,8 +29,7 @@ from vpnmigrate.model.changes import (
     ReplaceRoute,
     RunTest,
 )
-from vpnmigrate.model.changes.base import CallTags
-from vpnmigrate.model.changes.requests import Request, Sent, request_of
+from vpnmigrate.model.changes.base import BaseCall, CallTags, Request
 from vpnmigrate.model.decisions import KeyMode
 from vpnmigrate.model.ec2 import AWS_VPN, ConnectionRecord, Tag
 from vpnmigrate.model.plan import GATEWAY_ROLE
@@ -88,7 +87,7 @@ def lines(change: Change, names: ShellNames, step: int) -> Iterator[str]:
 
 
 def _claim(change: PlaceClaim | RemoveClaim, names: ShellNames, mark: CallTags) -> Iterator[str]:
-    request = request_of(change, mark)
+    request = change.request(mark)
     match change:
         case PlaceClaim():
             number = f" Key={Tag.CHANGE},Value={mark.change}" if mark.change else ""
@@ -102,14 +101,14 @@ def _claim(change: PlaceClaim | RemoveClaim, names: ShellNames, mark: CallTags) 
             yield when('[ "$(claim)" != None ]', removed)
 
 
-def _call(change: Sent, names: ShellNames, mark: CallTags) -> str:
-    return command(request_of(change, mark), names)
+def _call(change: BaseCall, names: ShellNames, mark: CallTags) -> str:
+    return command(change.request(mark), names)
 
 
 def _create(change: _Creation, names: ShellNames, mark: CallTags) -> Iterator[str]:
     variable = names.variables[change.role]
     query, wait = _made(change, f'"${variable}"')
-    made = command(request_of(change, mark), names, query=query)
+    made = command(change.request(mark), names, query=query)
     yield when(f'[ -z "${variable}" ]', f"{variable}=$({ONCE}{made})")
     yield wait
 
@@ -151,7 +150,7 @@ def _route(change: _Routing, names: ShellNames, mark: CallTags) -> Iterator[str]
             yield when(f'[ "$({at})" = None ]', f"again {EDGE} {call} >/dev/null")
         case DisassociateEdge():
             yield f"ASSOCIATION=$(edge {table} {gateway})"
-            call = command(request_of(change, mark), names, AssociationId='"$ASSOCIATION"')
+            call = command(change.request(mark), names, AssociationId='"$ASSOCIATION"')
             yield when('[ "$ASSOCIATION" != None ]', call)
 
 
@@ -187,7 +186,7 @@ def create_connection(
 ) -> Iterator[str]:
     """Yield the creation of the successor of an old connection."""
     variable = names.variables[change.role]
-    request = request_of(change, mark)
+    request = change.request(mark)
     match change.keys:
         case KeyMode.NEW | KeyMode.SECRETS_MANAGER:
             made = command(request, names, query=_QUERY)

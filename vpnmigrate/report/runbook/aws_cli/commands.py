@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from vpnmigrate.errors.commands import quoted
-from vpnmigrate.model.changes.requests import Request
+from vpnmigrate.model.changes.base import Request
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import (
     GATEWAY_ROLE,
