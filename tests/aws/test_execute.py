@@ -114,6 +114,11 @@ PLAIN: list[tuple[changes.AwsChange, str, dict[str, Any]]] = [
         {"RouteTableId": "rtb-1", "GatewayId": "vgw-1", "DestinationPrefixListId": "pl-1"},
     ),
     (
+        changes.CreateRoute(TABLE, "10.1.0.0/16", GATEWAY),
+        "CreateRoute",
+        {"RouteTableId": "rtb-1", "GatewayId": "vgw-1", "DestinationCidrBlock": "10.1.0.0/16"},
+    ),
+    (
         changes.AssociateEdge(TABLE, GATEWAY),
         "AssociateRouteTable",
         {"RouteTableId": "rtb-1", "GatewayId": "vgw-1"},

@@ -89,7 +89,7 @@ TABLE = [
     ("SomethingNew", "vgw-1 has not been attached to a VPC", "CreateRoute", Later, 2),
     ("InvalidParameterValue", NO_ROUTE, "ReplaceRoute", Refused, None),
     ("InvalidRouteTableID.NotFound", "", "ReplaceRoute", Refused, None),
-    ("RouteAlreadyExists", "", "CreateRoute", Refused, None),
+    ("RouteAlreadyExists", "", "CreateRoute", InDoubt, None),
     ("RouteLimitExceeded", "", "CreateRoute", Refused, None),
     ("InvalidRoute.NotFound", "", "DeleteRoute", InDoubt, None),
     ("InvalidRoute.NotFound", "", "DeleteVpnConnectionRoute", InDoubt, None),

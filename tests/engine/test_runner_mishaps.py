@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
 
 import pytest
+from msgspec.structs import replace
 
 from tests.support.builders import (
     BOTH,
@@ -18,6 +20,7 @@ from tests.support.builders import (
     a_customer_gateway,
     a_survey,
     a_table,
+    minutes,
     ordinary_tables,
     role_of,
 )
@@ -30,9 +33,10 @@ from vpnmigrate.errors import (
     NotVerifiedError,
     StepError,
 )
-from vpnmigrate.journal import Traffic
+from vpnmigrate.journal import RunState, Traffic
 from vpnmigrate.journal.records import (
     BaselineTaken,
+    DirectionTaken,
     Entry,
     Intended,
     OutageBegan,
@@ -43,17 +47,20 @@ from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.changes import (
     AskOperator,
     AttachVpnGateway,
+    CreateRoute,
     CreateVpnConnection,
     CreateVpnGateway,
     DisablePropagation,
 )
 from vpnmigrate.model.decisions import Decisions, TestVpc, Waits
-from vpnmigrate.model.ec2 import Attachment
+from vpnmigrate.model.ec2 import Attachment, RouteRecord
 from vpnmigrate.model.facts import ABSENT, Claim
+from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
+from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 
 
 @pytest.fixture
@@ -250,21 +257,74 @@ class TestOtherHandsAndResuming:
         assert not state.outage_open
         assert state.traffic is Traffic.OLD
 
-    def test_a_route_that_vanishes_unseen_does_not_stop_a_rollback(self, tmp_path):
-        """A route in a stale describe that EC2 no longer has is named, and no error."""
-        fault = Fault(
-            "ReplaceRoute",
-            FaultKind.REFUSED,
-            nth=1,
-            times=3,
-            code="InvalidParameterValue",
-            message="There is no route defined for '192.168.0.0/16' in the route table.",
-        )
-        stage = Stage(tmp_path)
-        stage.forward()
-        stage.faults = Faults([fault])
+    @pytest.mark.parametrize("back", [False, True])
+    @pytest.mark.parametrize("seen", [False, True])
+    def test_a_route_deleted_outside_the_run_is_created_again(self, stage, *, back, seen):
+        """A deleted route is created again at once, in either direction, and named.
 
-        assert stage.back().status is RunStatus.ROLLED_BACK
+        EC2's refusal to replace it is enough, while a describe still lists it.
+        """
+        if back:
+            stage.forward()
+            stage.clock.sleep(timedelta(minutes=5))
+        else:
+            held_after(stage, 7)
+        if not seen:
+            lagging = ("DescribeRouteTables",)
+            stage = stage.branch(behaviour=Behaviour(read_lag=minutes(2), lagging=lagging))
+        stage.do("DeleteRoute", RouteTableId=BOTH, DestinationCidrBlock="192.168.0.0/16")
+        stage.clock.sleep(timedelta(minutes=5 if seen else 0))
+        before = len(stage.intended)
+
+        state = stage.back() if back else stage.forward()
+
+        to = OLD if back else stage.new_gateway
+        now = stage.observe()
+        assert now.route(BOTH, "192.168.0.0/16") == to
+        assert now.route_is_active(BOTH, "192.168.0.0/16")
+        assert CreateRoute(BOTH, "192.168.0.0/16", to) in stage.intended[before:]
+        assert state.lost == ()
+        [named] = state.external_changes
+        assert named == (
+            "the route 192.168.0.0/16 in rtb-both was deleted outside this run; it is created again"
+        )
+
+    def test_a_route_that_was_a_black_hole_before_is_not_waited_for(self, tmp_path):
+        """A route that carried no traffic before the migration delays neither direction."""
+        dead = RouteRecord("10.9.0.0/16", OLD, state="blackhole")
+        both, main = ordinary_tables()
+        tables = (replace(both, routes=(*both.routes, dead)), main)
+        stage = Stage(tmp_path, a_survey(route_tables=tables))
+
+        def quickly(move: Callable[[], RunState]) -> RunState:
+            began = stage.clock.now()
+            state = move()
+            assert stage.clock.now() - began < RestoreRouting.limit
+            return state
+
+        migrated, rolled_back = quickly(stage.forward), quickly(stage.back)
+
+        assert (migrated.status, migrated.traffic) == (RunStatus.CUT_OVER, Traffic.NEW)
+        assert (rolled_back.status, rolled_back.traffic) == (RunStatus.ROLLED_BACK, Traffic.OLD)
+        assert stage.observe().route(BOTH, "10.9.0.0/16") == OLD
+        assert not stage.observe().route_is_active(BOTH, "10.9.0.0/16")
+
+    def test_a_route_deleted_once_more_stays_deleted(self, stage):
+        """The run does not compete with others: a route that it has restored is left and named."""
+        stage.forward()
+        stage.clock.sleep(timedelta(minutes=5))
+
+        def delete(entry: Entry) -> None:
+            back = stage.journal.entries and any(
+                e.record == DirectionTaken(Direction.ROLLBACK, 1) for e in stage.journal.entries
+            )
+            if back and entry.record == StepSettled(9):
+                stage.do("DeleteRoute", RouteTableId=BOTH, DestinationCidrBlock="192.168.0.0/16")
+
+        state = stage.back(lookout=Lookout(delete))
+
+        assert state.status is RunStatus.ROLLED_BACK
+        assert any("192.168.0.0/16" in line for line in state.lost)
 
     def test_a_route_of_others_to_the_gateway_that_left_is_named(self, stage):
         """A static route to the leaving gateway that is not in the plan is named as a blackhole."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.support.builders import (
+    BOTH,
     OLD,
     a_connection,
     a_customer_gateway,
@@ -26,6 +27,8 @@ from vpnmigrate.sandbox.behaviour import Behaviour
 
 STATIC_VPN: Final = "vpn-static"
 EDGE: Final = "rtb-edge"
+ROUTE: Final = "192.168.0.0/16"
+"""The static route to the old gateway."""
 SPARE: Final = "rtb-spare"
 """A table without any relation to the gateways."""
 
@@ -95,9 +98,13 @@ def legs(vault: Path) -> dict[str, Leg]:
     prepare = _leg("prepare", start, forward_to(6))
     begin = _leg("begin", prepare.end, forward_to(7))
     outage = _leg("outage", begin.end, Runner.apply)
+    deleted = begin.end.branch()
+    deleted.do("DeleteRoute", RouteTableId=BOTH, DestinationCidrBlock=ROUTE)
+    deleted.clock.sleep(minutes(5))
+    recreate = _leg("recreate", deleted, Runner.apply)
     back = _leg("back", outage.end, Runner.rollback)
     finalizing = _leg("finalize", outage.end, finalize)
-    return {leg.name: leg for leg in (prepare, begin, outage, back, finalizing)}
+    return {leg.name: leg for leg in (prepare, begin, outage, recreate, back, finalizing)}
 
 
 def _leg(name: str, start: Stage, go: RunAction) -> Leg:

@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from tests.faults.branching import EDGE, SPARE, STATIC_VPN
+from tests.faults.branching import EDGE, ROUTE, SPARE, STATIC_VPN
 from tests.support.builders import (
     BOTH,
     MAIN,
@@ -39,7 +39,6 @@ from tests.support.stage import Stage
 from vpnmigrate.model.ec2 import Role, Tag
 
 ELSEWHERE: Final = "10.77.0.0/16"
-ROUTE: Final = "192.168.0.0/16"
 
 WORDS: Final = {
     "d": "refuse, field by field",

@@ -66,6 +66,7 @@ DetachVpnGateway            CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  
 DisableVgwRoutePropagation  CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   -   -   SS  CS
 EnableVgwRoutePropagation   CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   -   -   SS  CS
 ReplaceRoute                CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   -   -   SS  CS
+CreateRoute                 CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   SS  -   SS  CS
 AssociateRouteTable         CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   -   -   SS  CS
 DisassociateRouteTable      CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  CS  -   -   SS  CS
 DeleteVpnConnection         CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  CS  -   CS  SS  CS

@@ -121,6 +121,7 @@ def test_what_a_plan_does_not_need_is_left_out() -> None:
     plan = PLANS["only-static-routes"]
     assert {call.operation for call in planned_calls(plan)} == {
         "AttachVpnGateway",
+        "CreateRoute",
         "CreateTags",
         "CreateVpnConnection",
         "CreateVpnGateway",

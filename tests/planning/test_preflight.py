@@ -264,6 +264,19 @@ class TestRouting:
         """Static routes drop packets during the outage; they are named."""
         assert "192.168.0.0/16 in rtb-both" in found()["VPM-W702"].evidence
 
+    def test_tells_of_black_holes(self) -> None:
+        """A static route that carries no traffic before the migration is named with its state."""
+        table = msgspec.structs.replace(
+            a_table("rtb-1"),
+            routes=(RouteRecord("10.1.0.0/16", OLD, state="blackhole"), RouteRecord("::/0", OLD)),
+        )
+
+        assert (
+            "10.1.0.0/16 in rtb-1 is blackhole"
+            in found(a_survey(route_tables=(table,)))["VPM-W708"].evidence
+        )
+        assert "VPM-W708" not in found()
+
     def test_tells_of_rivals(self) -> None:
         """A route with another target for some of the same addresses is named with the overlap."""
         table = msgspec.structs.replace(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from msgspec.structs import replace
 
@@ -35,6 +37,7 @@ from vpnmigrate.model.changes import (
     ArchiveConfiguration,
     AssociateEdge,
     AttachVpnGateway,
+    CreateRoute,
     DeleteVpnConnection,
     DeleteVpnGateway,
     DetachVpnGateway,
@@ -259,6 +262,35 @@ class TestRestoreRouting:
         assert verdict(RestoreRouting(), now) == Lost(
             ("the route 192.168.0.0/16 in rtb-both: set outside this run to igw-1",)
         )
+
+    def test_a_deleted_route_is_created_again(self):
+        """A route of the before-survey that no longer exists gets a CreateRoute."""
+        tables = (a_table(BOTH, propagates=NEW), ordinary_tables(NEW)[1])
+        now = self.swapped(tables)
+
+        assert changes(RestoreRouting(), now) == [CreateRoute(BOTH, STATIC, NEW)]
+        assert isinstance(verdict(RestoreRouting(), now), NotYet)
+
+    def test_a_route_that_ec2_does_not_have_is_created_although_a_describe_lists_it(self):
+        """A refused ReplaceRoute counts more than a describe of the next two minutes."""
+        route = RouteTarget(BOTH, STATIC)
+        now = self.swapped((a_table(BOTH, propagates=NEW, static={STATIC: OLD}),))
+        recent = journal_facts(vanished={route: now.begun - timedelta(seconds=119)})
+        old = journal_facts(vanished={route: now.begun - timedelta(seconds=120)})
+
+        assert CreateRoute(BOTH, STATIC, NEW) in changes(RestoreRouting(), now, said=recent)
+        assert ReplaceRoute(BOTH, STATIC, NEW) in changes(RestoreRouting(), now, said=old)
+
+    def test_a_route_deleted_after_it_was_restored_is_left_and_named(self):
+        """A route that this step has directed already, and that is gone, is an external change."""
+        route = RouteTarget(BOTH, STATIC)
+        tables = (a_table(BOTH, propagates=NEW), ordinary_tables(NEW)[1])
+        now = self.swapped(tables, foreign=[route])
+
+        assert changes(RestoreRouting(), now, said=journal_facts(directed={route: NEW})) == []
+        assert changes(RestoreRouting(), now, said=journal_facts(directed={route: OLD})) == [
+            CreateRoute(BOTH, STATIC, NEW)
+        ]
 
     def test_what_another_hand_undid_is_left_and_named(self):
         """Propagation disabled outside this run stays off."""

@@ -83,8 +83,10 @@ def _answered(failure: CallFailure) -> Outcome:
         case AlreadyDone():
             # EC2 also returns this for a resource created a moment ago: an observation decides.
             return InDoubt(f"{code}: {message}")
-        case Permanent(advice, definite):
-            return Refused(code, message, advice, failure.request_id, definite=definite)
+        case Permanent(advice, definite, missing):
+            return Refused(
+                code, message, advice, failure.request_id, definite=definite, missing=missing
+            )
 
 
 def _missing(call: str) -> str:
@@ -113,6 +115,8 @@ class Permanent:
 
     advice: str
     definite: bool = True
+    missing: bool = False
+    """Whether what the call alters does not exist; a step may create it again."""
 
 
 Decision = Transient | AlreadyDone | Permanent
@@ -253,10 +257,11 @@ REFUSALS: Final = (
     ),
     _rule(
         "InvalidParameterValue",
-        Permanent("the route was deleted outside this run: create it again if it is still needed"),
+        Permanent("the route was deleted outside this run: it is created again", missing=True),
         calls=("ReplaceRoute",),
         saying=("no route defined",),
     ),
+    _rule("RouteAlreadyExists", AlreadyDone(), calls=("CreateRoute",)),
     _rule(
         "RouteAlreadyExists",
         Permanent("the destination already has another route: decide which one is right"),

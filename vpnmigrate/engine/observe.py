@@ -136,6 +136,8 @@ class StateReader:
             confirmations={**facts.confirmations, **ageing},
             verified=None if facts.verified is None else latest(facts.verified),
             idle=self._recorder.idle(self._plan.propagating_tables),
+            directed=self._recorder.directed(),
+            vanished=self._recorder.vanished(),
             touched=None if self.blind else self._recorder.touched(),
             holder=claim_holder.holder,
             outranks=claim_holder.outranks,

@@ -23,8 +23,14 @@ from vpnmigrate.errors.commands import Command
 from vpnmigrate.journal import RunState, replay, resume_command
 from vpnmigrate.journal.records import Adopted, ExternalChange, Failed, Held, Interrupted, Record
 from vpnmigrate.journal.run_clock import gaps_in, latest
-from vpnmigrate.model.changes import AttachVpnGateway, Creation, EnablePropagation
-from vpnmigrate.model.changes.base import Performed
+from vpnmigrate.model.changes import (
+    AttachVpnGateway,
+    CreateRoute,
+    Creation,
+    EnablePropagation,
+    ReplaceRoute,
+)
+from vpnmigrate.model.changes.base import Performed, Refused
 from vpnmigrate.model.consistency import SentChange
 from vpnmigrate.model.ec2 import Role, RouteTableRecord, VpnGatewayId
 from vpnmigrate.model.facts import EdgeAssociation, Fact, Propagation, Switch
@@ -50,6 +56,7 @@ class RunRecorder:
         self._evidence: Evidence | None = None
         self._touched: frozenset[Fact] | None = None
         self._switched: tuple[Mapping[VpnGatewayId, int], Mapping[Fact, int]] | None = None
+        self._routes: tuple[Mapping[Fact, VpnGatewayId], Mapping[Fact, datetime]] | None = None
 
     @property
     def cutover_is_open(self) -> bool:
@@ -152,6 +159,30 @@ class RunRecorder:
                     pass
         return attached, enabled
 
+    def directed(self) -> Mapping[Fact, VpnGatewayId]:
+        """Return the gateway that each route was last directed to, as far as this run did so."""
+        return self._latest_of_routes()[0]
+
+    def vanished(self) -> Mapping[Fact, datetime]:
+        """Return the routes that EC2 last said do not exist, and when it said so."""
+        return self._latest_of_routes()[1]
+
+    def _latest_of_routes(self) -> tuple[Mapping[Fact, VpnGatewayId], Mapping[Fact, datetime]]:
+        if self._routes is None:
+            directed: dict[Fact, VpnGatewayId] = {}
+            vanished: dict[Fact, datetime] = {}
+            for intent in self._state.intents:
+                match intent.change, intent.outcome:
+                    case ReplaceRoute(), Refused(missing=True):
+                        vanished[intent.change.fact] = self.latest(intent.answered or intent.at)
+                    case (ReplaceRoute() | CreateRoute()) as change, _ if not intent.cancelled:
+                        directed[change.fact] = change.gateway
+                        vanished.pop(change.fact, None)
+                    case _:
+                        pass
+            self._routes = directed, vanished
+        return self._routes
+
     def intents_to_mask(self, edge_tables: Iterable[RouteTableRecord]) -> Sequence[SentChange]:
         """Return the intents, including the possible side effects of detaching a gateway.
 
@@ -196,6 +227,7 @@ class RunRecorder:
         before, self._state = self._state, replay(fresh, self._state)
         if self._state.intents is not before.intents:
             self._intents = self._evidence = self._touched = self._switched = None
+            self._routes = None
         known = before.adopted, before.refused
         if (self._state.adopted, self._state.refused) != known:
             self._evidence = None

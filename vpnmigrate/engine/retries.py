@@ -136,9 +136,10 @@ class RetryPolicy:
     def _may_be_gone(self, step: Step, change: AwsChange, refused: Refused) -> bool:
         """Return whether a resource that a describe still shows may be deleted (domain.md 12.2).
 
-        It has one consistency delay to disappear from the describe as well.
+        It has one consistency delay to disappear from the describe as well; meanwhile the step may
+        create it again.
         """
-        gone = refused.code.endswith(".NotFound") or "no route defined" in refused.message.lower()
+        gone = refused.code.endswith(".NotFound") or refused.missing
         if step.phase is Phase.PREPARE or not gone:
             return False
         since = self._gone_since.setdefault(change, self._clock.now())

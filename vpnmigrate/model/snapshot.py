@@ -272,6 +272,10 @@ class JournalFacts(Struct, frozen=True):
 
     If AWS still lists one, it may be left over from before the detach and have no effect.
     """
+    directed: Mapping[Fact, VpnGatewayId] = {}
+    """Routes to the gateway that this run last made their target."""
+    vanished: Mapping[Fact, datetime] = {}
+    """Routes that EC2 last said do not exist, and when: a describe may still list them."""
     touched: frozenset[Fact] | None = None
     """Facts this attempt changed or tried to change; None if a lost journal makes it unknown."""
     holder: str = ""

@@ -23,6 +23,7 @@ from vpnmigrate.model.changes import (
     AttachVpnGateway,
     AwsChange,
     Change,
+    CreateRoute,
     CreateTestSubnet,
     CreateTestVpc,
     CreateVpnConnection,
@@ -62,6 +63,7 @@ _Alteration = (
     | EnablePropagation
     | DisablePropagation
     | ReplaceRoute
+    | CreateRoute
     | AssociateEdge
     | DisassociateEdge
     | PlaceClaim
@@ -334,7 +336,7 @@ def _altered(change: _Alteration | _Deletion, plan: Plan) -> tuple[CallResource,
             return (_table(table, plan), _tagged("vpn-gateway", gateway, plan))
         case AssociateEdge(table, gateway) | DisassociateEdge(table, gateway):
             return (_table(table, plan), _tagged("vpn-gateway", gateway, plan))
-        case ReplaceRoute(table):
+        case ReplaceRoute(table) | CreateRoute(table):
             return (_table(table, plan),)
         case PlaceClaim(gateway) | RemoveClaim(gateway):
             return (_tagged("vpn-gateway", gateway, plan),)
@@ -411,8 +413,12 @@ def _used(
     changes: Sequence[Change], step: Step, phase: RunPhase, option: str = ""
 ) -> Iterator[Use]:
     removes = step.phase in (Phase.CLEAN_UP, Phase.FINALIZE)
+    use = CallUse(phase, step.number, step.title, removes, option)
     for change in changes:
-        yield change, CallUse(phase, step.number, step.title, removes, option)
+        yield change, use
+        if isinstance(change, ReplaceRoute):
+            # Step 9 creates a route that was deleted outside the run; no prediction shows that.
+            yield CreateRoute(change.table, change.destination, change.gateway), use
 
 
 def _unclaimed(scene: PredictedMoment, plan: Plan) -> PredictedMoment:

@@ -15,6 +15,7 @@ from vpnmigrate.model.changes import (
     AssociateEdge,
     AttachVpnGateway,
     AwsChange,
+    CreateRoute,
     CreateTestSubnet,
     CreateTestVpc,
     CreateVpnConnection,
@@ -95,7 +96,7 @@ class PredictedAws(Struct, frozen=True):
                 prefix = StaticPrefixRecord(cidr, "available")
                 grown = replace(there, prefixes=(*there.prefixes, prefix))
                 return replace(self, connections={**self.connections, connection: grown})
-            case EnablePropagation() | DisablePropagation() | ReplaceRoute():
+            case EnablePropagation() | DisablePropagation() | ReplaceRoute() | CreateRoute():
                 return self._routing(change)
             case AssociateEdge() | DisassociateEdge():
                 return self._routing(change)
@@ -172,6 +173,7 @@ class PredictedAws(Struct, frozen=True):
         change: EnablePropagation
         | DisablePropagation
         | ReplaceRoute
+        | CreateRoute
         | AssociateEdge
         | DisassociateEdge,
     ) -> PredictedAws:
@@ -198,6 +200,7 @@ def _routed(
     change: EnablePropagation
     | DisablePropagation
     | ReplaceRoute
+    | CreateRoute
     | AssociateEdge
     | DisassociateEdge,
 ) -> RouteTableRecord:
@@ -217,6 +220,8 @@ def _routed(
                     for route in table.routes
                 ),
             )
+        case CreateRoute(_, destination, gateway):
+            return replace(table, routes=(*table.routes, RouteRecord(destination, gateway)))
         case AssociateEdge(_, gateway):
             tie = AssociationRecord(f"association of {gateway}", gateway=gateway)
             return replace(table, associations=(*table.associations, tie))

@@ -171,7 +171,7 @@ class Route(Struct, frozen=True):
     target: str
     origin: str = "CreateRoute"
     state: str = "active"
-    """State of a route to a target outside the model; for a gateway it is calculated."""
+    """State of a route to a target outside the model, or to a gateway that is attached."""
 
 
 @dataclass

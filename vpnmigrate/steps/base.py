@@ -107,15 +107,17 @@ class DesiredFact(Struct, frozen=True):
     """None while the change cannot be made yet."""
     gone: str = ""
     """Why the value can no longer be reached: something it depends on was removed."""
+    restores: bool = False
+    """Whether *change* undoes an external change instead of leaving it."""
+
+    def is_left(self, now: Snapshot) -> bool:
+        """Return whether the value is an external change that the run leaves as it is."""
+        return self.fact in now.externally_changed and not self.restores
 
     def missing(self, now: Snapshot) -> bool:
         """Return whether *change* is due: the fact is known, differs, and is this run's."""
         seen = now.value(self.fact)
-        return (
-            not self.gone
-            and seen not in (self.value, UNKNOWN)
-            and self.fact not in now.externally_changed
-        )
+        return not self.gone and seen not in (self.value, UNKNOWN) and not self.is_left(now)
 
 
 def is_external_change(fact: Fact, now: Snapshot, journal_facts: JournalFacts) -> bool:
@@ -142,7 +144,7 @@ def judge(wants: Iterable[DesiredFact], now: Snapshot) -> Verdict:
             lost.append(f"{want.name}: {want.gone}")
         elif seen == want.value:
             continue
-        elif want.fact in now.externally_changed:
+        elif want.is_left(now):
             lost.append(f"{want.name}: set outside this run to {seen}")
         elif seen is UNKNOWN:
             waiting.append(f"{want.name} is unknown: the last reading may be stale")

@@ -7,12 +7,15 @@ from datetime import timedelta
 
 from vpnmigrate.model.changes import (
     AssociateEdge,
+    CreateRoute,
     DisassociateEdge,
     EnablePropagation,
     ReplaceRoute,
 )
+from vpnmigrate.model.consistency import CONSISTENCY_DELAY
 from vpnmigrate.model.ec2 import ResourceState, RouteTableId, RouteTableRecord
 from vpnmigrate.model.facts import (
+    ABSENT,
     UNKNOWN,
     AttachmentOf,
     EdgeAssociation,
@@ -43,7 +46,8 @@ class RestoreRouting(Step):
     In AWS: enables propagation, changes the targets of static routes, and moves edge associations.
     One table may have propagation *and* static routes to the gateway; both are restored.  Static
     routes can only be changed now, because EC2 accepts no route to a gateway that is not attached
-    to the VPC (domain.md 2.6).
+    to the VPC (domain.md 2.6).  A static route that was deleted outside this run is created again,
+    so that its traffic does not follow a less specific route.
 
     Rollback: this step runs again with the gateways exchanged: it enables propagation from the old
     gateway, and moves static routes and edge associations back to it.
@@ -75,26 +79,24 @@ class RestoreRouting(Step):
                 view.plan, view.swap.joining, view.now, view.journal_facts
             )
 
+        for want in _wants(view):
+            if isinstance(want.change, CreateRoute) and want.missing(view.now):
+                yield f"{want.name} was deleted outside this run; it is created again"
+
     def missing_changes(self, view: StepInput) -> MissingChanges:
-        yield from missing(_wants(view.plan, view.swap, view.now), view.now)
+        yield from missing(_wants(view), view.now)
         yield from (EnablePropagation(t, view.swap.joining) for t in _idle(view))
 
     def verify(self, view: StepInput) -> Verdict:
         if taken := detached_externally(view.plan, view.swap, view.now):
             return taken
-        wants = tuple(_wants(view.plan, view.swap, view.now))
-        verdict = judge(wants, view.now)
+        verdict = judge(_wants(view), view.now)
         if isinstance(verdict, NotYet):
             return verdict
-        for want in wants:
-            match want.fact:
-                case RouteTarget(table, destination) if (
-                    view.now.value(want.fact) == view.swap.joining
-                ):
-                    if not view.now.route_is_active(table, destination):
-                        return NotYet(f"the route {destination} in {table} is a black hole")
-                case _:
-                    pass
+        for table, destination in _carrying_routes(view.plan):
+            led = view.now.route(table, destination) == view.swap.joining
+            if led and not view.now.route_is_active(table, destination):
+                return NotYet(f"the route {destination} in {table} is a black hole")
         if idle := _idle(view):
             return NotYet(
                 f"propagation from {view.swap.joining} in {idle[0]} was on before it was attached, "
@@ -120,6 +122,17 @@ def _idle(view: StepInput) -> tuple[RouteTableId, ...]:
     )
 
 
+def _carrying_routes(plan: Plan) -> Iterator[tuple[RouteTableId, str]]:
+    """Yield the static routes to the old gateway that were no black holes in the before-survey.
+
+    What was one before may be one again, and is not waited for.
+    """
+    for table in plan.before.route_tables:
+        for route in table.static_routes_to(plan.old_gateway):
+            if route.state == "active":
+                yield table.id, route.destination
+
+
 def _left_behind(plan: Plan, swap: GatewaySwap, now: Snapshot) -> Iterator[str]:
     """Yield black holes this run must not fix: routes that the before-survey does not contain."""
     known = {
@@ -136,11 +149,12 @@ def _left_behind(plan: Plan, swap: GatewaySwap, now: Snapshot) -> Iterator[str]:
                 )
 
 
-def _wants(plan: Plan, swap: GatewaySwap, now: Snapshot) -> Iterator[DesiredFact]:
+def _wants(view: StepInput) -> Iterator[DesiredFact]:
+    plan, swap, now = view.plan, view.swap, view.now
     for table in plan.before.route_tables:
         gone = _why_gone(table.id, now)
         yield from _propagation(plan, swap, table, gone)
-        yield from _static_routes(plan, swap, table, gone, now)
+        yield from _static_routes(view, table, gone)
         yield from _edge(plan, swap, table, gone, now)
 
 
@@ -161,22 +175,38 @@ def _propagation(
         )
 
 
-def _static_routes(
-    plan: Plan, swap: GatewaySwap, table: RouteTableRecord, gone: str, now: Snapshot
-) -> Iterator[DesiredFact]:
-    for route in table.static_routes_to(plan.old_gateway):
+def _static_routes(view: StepInput, table: RouteTableRecord, gone: str) -> Iterator[DesiredFact]:
+    joining = view.swap.joining
+    for route in table.static_routes_to(view.plan.old_gateway):
         fact = RouteTarget(table.id, route.destination)
-        seen = now.value(fact)
+        seen = view.now.value(fact)
+        vanished = _has_vanished(fact, view)
         # Only a route that still leads to one of the two gateways may be changed.
-        ours = seen in (swap.leaving, swap.joining, UNKNOWN)
+        ours = vanished or seen in (view.swap.leaving, joining, UNKNOWN)
         moved = "" if ours else f"set outside this run to {seen}"
+        change = CreateRoute if vanished else ReplaceRoute
         yield DesiredFact(
             f"the route {route.destination} in {table.id}",
             fact,
-            swap.joining,
-            ReplaceRoute(table.id, route.destination, swap.joining),
+            joining,
+            change(table.id, route.destination, joining),
             gone or moved,
+            restores=vanished,
         )
+
+
+def _has_vanished(route: RouteTarget, view: StepInput) -> bool:
+    """Return whether *route* was deleted outside this run, so that it is to be created again.
+
+    EC2's refusal to replace it shows that earlier than a describe that may be stale.  A route that
+    was deleted after this step had directed it to the joining gateway stays deleted.
+    """
+    facts, now = view.journal_facts, view.now
+    refused = facts.vanished.get(route)
+    if refused is not None and now.begun < refused + CONSISTENCY_DELAY:
+        return now.value(route) != view.swap.joining
+    done = route in now.externally_changed and facts.directed.get(route) == view.swap.joining
+    return now.value(route) == ABSENT and not done
 
 
 def _edge(

@@ -24,6 +24,7 @@ from vpnmigrate.model.changes.resources import (
 from vpnmigrate.model.changes.routing import (
     AssociateEdge,
     AttachVpnGateway,
+    CreateRoute,
     DetachVpnGateway,
     DisablePropagation,
     DisassociateEdge,
@@ -42,6 +43,7 @@ AwsChange = (
     | EnablePropagation
     | DisablePropagation
     | ReplaceRoute
+    | CreateRoute
     | AssociateEdge
     | DisassociateEdge
     | PlaceClaim
@@ -61,6 +63,7 @@ __all__ = [
     "AttachVpnGateway",
     "AwsChange",
     "Change",
+    "CreateRoute",
     "CreateTestSubnet",
     "CreateTestVpc",
     "CreateVpnConnection",

@@ -161,6 +161,8 @@ class Refused(Struct, frozen=True, tag="refused"):
     request_id: str = ""
     definite: bool = True
     """False for an error code that no rule knows: the error may be transient."""
+    missing: bool = False
+    """Whether EC2 says that what the change alters does not exist."""
 
 
 class InDoubt(Struct, frozen=True, tag="in-doubt"):

@@ -104,9 +104,7 @@ class DisablePropagation(_Propagating, frozen=True, tag="disable-propagation"):
         return f"disable propagation from {self.gateway} in {self.table}"
 
 
-class ReplaceRoute(BaseCall, frozen=True, tag="replace-route"):
-    """Change the target of a static route, even a black hole, in one call (domain.md 2.6)."""
-
+class _Directing(BaseCall, frozen=True):
     table: RouteTableId
     destination: str
     gateway: VpnGatewayId
@@ -127,9 +125,6 @@ class ReplaceRoute(BaseCall, frozen=True, tag="replace-route"):
             **_destination(self.destination),
         }
 
-    def __str__(self) -> str:
-        return f"change route {self.destination} in {self.table} to {self.gateway}"
-
 
 def _destination(of: str) -> dict[str, Any]:
     """Return the one parameter that names a route's destination, by its kind."""
@@ -138,6 +133,20 @@ def _destination(of: str) -> dict[str, Any]:
     network = ipaddress.ip_network(of)
     name = "DestinationCidrBlock" if network.version == 4 else "DestinationIpv6CidrBlock"  # noqa: PLR2004
     return {name: of}
+
+
+class ReplaceRoute(_Directing, frozen=True, tag="replace-route"):
+    """Change the target of a static route, even a black hole, in one call (domain.md 2.6)."""
+
+    def __str__(self) -> str:
+        return f"change route {self.destination} in {self.table} to {self.gateway}"
+
+
+class CreateRoute(_Directing, frozen=True, tag="create-route"):
+    """Create a static route of the before-survey that was deleted outside this run."""
+
+    def __str__(self) -> str:
+        return f"create route {self.destination} in {self.table} to {self.gateway}"
 
 
 class _Edge(BaseCall, frozen=True):

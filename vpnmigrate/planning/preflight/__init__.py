@@ -56,6 +56,7 @@ CHECKS: tuple[Check, ...] = (
     connections.waits_are_possible,
     routing.edge_tables_are_told,
     routing.static_routes_are_told,
+    routing.black_holes_are_told,
     routing.other_routes_are_told,
     routing.default_routes_are_told,
     routing.sites_are_told,

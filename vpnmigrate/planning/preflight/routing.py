@@ -50,6 +50,24 @@ def static_routes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
         )
 
 
+def black_holes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
+    """Check for static routes to the gateway that carry no traffic now, although it is attached."""
+    dead = [
+        f"{route.destination} in {table.id} is {route.state}"
+        for table in survey.route_tables
+        for route in table.static_routes_to(survey.gateway.id)
+        if route.state != "active"
+    ]
+    if dead:
+        yield Finding(
+            "VPM-W708",
+            "black-hole-before",
+            f"static routes to {survey.gateway.id} that carry no traffic: {listed(dead)}",
+            "Find out why, or delete them.  Step 9 changes their targets as well, and neither it "
+            "nor a rollback waits for them to carry traffic.",
+        )
+
+
 def other_routes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
     """Check for other routes to the same addresses: the outage changes which route is used."""
     for table in survey.route_tables:

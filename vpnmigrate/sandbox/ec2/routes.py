@@ -73,7 +73,10 @@ def replace_route(state: WorldState, params: Params) -> Result:
             f"There is no route defined for '{destination}' in the route table. "
             "Use CreateRoute instead."
         )
-    table.routes[table.routes.index(route)] = Route(destination, _target(state, table, params))
+    # What makes a black hole of a route to an attached gateway is outside the model, and stays.
+    kept = route.state if route.target.startswith("vgw-") else "active"
+    replaced = Route(destination, _target(state, table, params), state=kept)
+    table.routes[table.routes.index(route)] = replaced
     return {}
 
 
@@ -120,7 +123,7 @@ def _condition(state: WorldState, table: RouteTable, route: Route) -> str:
         return route.state
     gateway = state.gateways.get(route.target)
     attached = gateway is not None and gateway.vpc(state.now) == table.vpc
-    return "active" if attached else "blackhole"
+    return route.state if attached else "blackhole"
 
 
 def _destination(params: Params) -> str:

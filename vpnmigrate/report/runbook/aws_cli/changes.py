@@ -12,6 +12,7 @@ from vpnmigrate.model.changes import (
     AssociateEdge,
     AttachVpnGateway,
     Change,
+    CreateRoute,
     CreateTestSubnet,
     CreateTestVpc,
     CreateVpnConnection,
@@ -38,7 +39,14 @@ from vpnmigrate.report.runbook.aws_cli.commands import ONCE, ShellNames, as_json
 
 _Deletion = DeleteVpnConnection | DeleteVpnGateway | DeleteTestSubnet | DeleteTestVpc
 
-_Routing = EnablePropagation | DisablePropagation | ReplaceRoute | AssociateEdge | DisassociateEdge
+_Routing = (
+    EnablePropagation
+    | DisablePropagation
+    | ReplaceRoute
+    | CreateRoute
+    | AssociateEdge
+    | DisassociateEdge
+)
 
 _Creation = CreateVpnGateway | CreateTestVpc | CreateTestSubnet
 
@@ -69,6 +77,7 @@ def lines(change: Change, names: ShellNames, step: int) -> Iterator[str]:
             EnablePropagation()
             | DisablePropagation()
             | ReplaceRoute()
+            | CreateRoute()
             | AssociateEdge()
             | DisassociateEdge()
         ):
@@ -145,6 +154,11 @@ def _route(change: _Routing, names: ShellNames, mark: CallTags) -> Iterator[str]
                 f"again {ROUTE} {call}",
                 f"until_is {ROUTE} {gateway}' active' {at}",
             )
+            deleted = CreateRoute(change.table, destination, change.gateway)
+            yield from _route(deleted, names, mark)
+        case CreateRoute(destination=destination):
+            at = f"target {table} {quoted(destination)}"
+            yield when(f'[ "$({at})" = None ]', f"again {ROUTE} {call} >/dev/null")
         case AssociateEdge():
             at = f"edge {table} {gateway}"
             yield when(f'[ "$({at})" = None ]', f"again {EDGE} {call} >/dev/null")
