@@ -19,6 +19,7 @@ from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.ec2 import VpnConnectionId
 
 OLD, NEW = VpnConnectionId("vpn-old"), VpnConnectionId("vpn-new")
+DOCUMENT = "CustomerGatewayConfiguration"
 OLD_DOCUMENT = a_document(connection=OLD)
 NEW_DOCUMENT = a_document(NEW_ENDS, connection=NEW, asn=64512)
 TYPES = [
@@ -108,15 +109,14 @@ class TestOldConnection:
 
     @pytest.mark.parametrize("state", ["deleting", "available"])
     def test_not_shown(self, vault, state):
-        """If EC2 shows none, a note is kept in its place and the step continues."""
+        """If EC2 shows none, a note is kept, and the outcome says that nothing was archived."""
         answering = an_ec2(DescribeVpnConnections=connections(old={"State": state}))
         outcome = archive(ArchiveConfiguration(OLD), answering, vault)
 
         ((name, note),) = files(vault, OLD).items()
         assert name == "configuration-missing.txt"
         assert state in note
-        assert isinstance(outcome, Performed)
-        assert vault.holds(OLD, name, outcome.files["vpn-old"])
+        assert outcome == Performed(files={"vpn-old": ""})
 
     def test_not_listed(self, vault):
         """A connection that is not listed is retried: it may be too new (domain.md 2.3)."""
@@ -242,9 +242,22 @@ class TestDeviceFolder:
         assert "The configuration of vpn-old is not shown here: the connection is deleted." in page
         assert NEW_KEYS[1] in page
 
+    @pytest.mark.parametrize("shown", [None, "", a_document(OLD_ENDS[:1]), a_document(())])
+    def test_configuration_that_is_not_whole(self, vault, shown):
+        """Without the values of both tunnels nothing is written, and the run asks again."""
+        row = {"State": "available", **({} if shown is None else {DOCUMENT: shown})}
+        answering = an_ec2(DescribeVpnConnections=connections(new=row))
+
+        outcome = archive(device_folder(), answering, vault)
+
+        assert isinstance(outcome, Later)
+        assert outcome.holds
+        assert "vpn-new" in outcome.why
+        assert not vault.folder(NEW).exists() or files(vault, NEW) == {}
+
     def test_configuration_that_cannot_be_read(self, vault):
         """An invalid configuration is kept, and the sheet names its file."""
-        row = {"State": "available", "CustomerGatewayConfiguration": a_document(OLD_ENDS[:1])}
+        row = {"State": "available", "CustomerGatewayConfiguration": "<other/>"}
         answering = an_ec2(DescribeVpnConnections=connections(new=row))
 
         assert isinstance(archive(device_folder(), answering, vault), Performed)

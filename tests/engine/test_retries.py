@@ -235,7 +235,8 @@ class TestBackoff:
 
 
 @pytest.mark.parametrize(
-    "gone", [GONE, Refused("InvalidParameterValue", "There is No Route Defined for it")]
+    "gone",
+    [GONE, Refused("InvalidParameterValue", "There is No Route Defined for it", missing=True)],
 )
 def test_what_is_gone_has_one_delay_to_vanish_from_sight(gone):
     """A change to a deleted resource is retried until a describe has to show its deletion."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
+from typing import ClassVar
 
 import pytest
 from msgspec.structs import replace
@@ -25,6 +26,8 @@ from tests.support.builders import (
     role_of,
 )
 from tests.support.stage import Lookout, Nobody, Stage
+from vpnmigrate.engine.cutover import GateInputs
+from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import (
     ChangeRefusedError,
     DidNotSettleError,
@@ -55,12 +58,48 @@ from vpnmigrate.model.changes import (
 from vpnmigrate.model.decisions import Decisions, TestVpc, Waits
 from vpnmigrate.model.ec2 import Attachment, RouteRecord
 from vpnmigrate.model.facts import ABSENT, Claim
+from vpnmigrate.model.gates import Force, Gate
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.sandbox.behaviour import Behaviour
+from vpnmigrate.sandbox.client.direct import DirectClients
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
+
+
+class HidingTheNew(DirectClients):
+    """Clients that are shown no configuration of the new connections."""
+
+    old: ClassVar[bool] = False
+
+    def reader(self):
+        hidden_old, shown = self.old, super().reader()
+
+        class Reader:
+            def __getattr__(self, name):
+                return getattr(shown, name)
+
+            def describe_vpn_connections(self, **params):
+                rows = shown.describe_vpn_connections(**params)["VpnConnections"]
+                return {"VpnConnections": [self._shown(row) for row in rows]}
+
+            @staticmethod
+            def _shown(row):
+                hidden = (row["VpnConnectionId"] == OLD_VPN) is hidden_old
+                without = {"CustomerGatewayConfiguration"} if hidden else set()
+                return {key: value for key, value in row.items() if key not in without}
+
+        return Reader()
+
+    def writer(self):
+        return super().reader()
+
+
+class HidingTheOld(HidingTheNew):
+    """Clients that are shown no configuration of the old connection."""
+
+    old = True
 
 
 @pytest.fixture
@@ -224,6 +263,33 @@ class TestPutOff:
 
         assert stage.back().status is RunStatus.ROLLED_BACK
         assert stage.observe().value(Claim(OLD)) == ABSENT
+
+
+class TestConfigurationsNotShown:
+    def test_a_new_connection_without_one_holds_the_run(self, tmp_path):
+        """Step 4 asks again for minutes, then holds before the devices are configured."""
+        stage = Stage(tmp_path, clients_of=HidingTheNew)
+        with pytest.raises(HeldError, match="EC2 shows no configuration of vpn-"):
+            stage.forward()
+
+        assert stage.state.step == 4
+        assert stage.calls.count("ArchiveConfiguration") > 10
+        assert Confirmation.DEVICES_CONFIGURED not in stage.state.journal_facts.confirmations
+
+        stage._clients_of = DirectClients
+        assert stage.forward().status is RunStatus.CUT_OVER
+
+    def test_an_old_connection_without_one_is_not_deleted_unsaved(self, tmp_path):
+        """The gate of the archives fails before finalize, and a person decides."""
+        stage = Stage(tmp_path, clients_of=HidingTheOld)
+        stage.forward()
+
+        with pytest.raises(HeldError, match=Gate.ARCHIVED):
+            stage.run(Runner.finalize)
+
+        assert "DeleteVpnConnection" not in stage.calls
+        saved = GateInputs("ann", forces=(Force(Gate.ARCHIVED, "saved by hand"),))
+        assert stage.run(Runner.finalize, gate_inputs=saved).status is RunStatus.FINALIZED
 
 
 class TestOtherHandsAndResuming:

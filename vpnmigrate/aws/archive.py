@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 from vpnmigrate.aws import describe
 from vpnmigrate.aws.describe import pages
 from vpnmigrate.aws.parse import chosen_options
-from vpnmigrate.aws.read_errors import translate_errors
-from vpnmigrate.devices.configuration import ConfigurationError, parse
+from vpnmigrate.aws.read_errors import ConfigurationMissingError, translate_errors
+from vpnmigrate.devices.configuration import ConfigurationError, IncompleteConfigurationError, parse
 from vpnmigrate.devices.sheet import SampleConfiguration, SheetSide, sheet
 from vpnmigrate.errors import AwsError, AwsUnreadableError, NotFoundError
 from vpnmigrate.model.changes import ArchiveConfiguration
@@ -45,16 +45,19 @@ def archive(
 ) -> Performed:
     """Write the device files that *change* of *run* requires.
 
-    A sample that AWS denies and a configuration that EC2 does not show are noted in the files, and
-    do not fail the change.
+    A sample that AWS denies, and an old connection's configuration that EC2 does not show, are
+    noted in the files, and do not fail the change; the hash of the latter is empty.
 
     Raises:
+        ConfigurationMissingError: EC2 does not show the whole configuration of a new connection.
         AwsError: A describe call failed.
         VaultError: A file could not be written.
     """
     row = describe.connection(ec2, change.connection)
     if row is None:
         raise NotFoundError(f"{change.connection} is not listed")
+    if change.replaces is not None:
+        _require_whole(change.connection, row)
     kept = _keep_configuration(change.connection, row, vault)
     if change.replaces is not None:
         sample = _sample(change, ec2)
@@ -71,12 +74,26 @@ def _keep_configuration(
     text = row.get("CustomerGatewayConfiguration")
     if text:
         return vault.keep(connection, CONFIGURATION, text)
-    return vault.keep(
+    vault.keep(
         connection,
         MISSING,
         f"EC2 showed no configuration for {connection}, whose state was {row.get('State', '')}.\n"
         "It shows one only while a connection is pending or available.\n",
     )
+    return ""
+
+
+def _require_whole(connection: VpnConnectionId, row: VpnConnectionTypeDef) -> None:
+    """Require what the device engineer needs: the values of both tunnels."""
+    text = row.get("CustomerGatewayConfiguration")
+    if not text:
+        raise ConfigurationMissingError(f"EC2 shows no configuration of {connection}")
+    try:
+        parse(text)
+    except IncompleteConfigurationError as exc:
+        raise ConfigurationMissingError(f"{connection}: {exc.message}") from None
+    except ConfigurationError:
+        pass  # The sheet says why, and refers to the file.
 
 
 def _old_side(connection: VpnConnectionId, ec2: EC2Client) -> SheetSide:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Final
 
 from vpnmigrate.aws.errors import CallFailure, FailureKind, is_denial, is_throttle
-from vpnmigrate.aws.read_errors import RENEW, CredentialsExpiredError
+from vpnmigrate.aws.read_errors import RENEW, ConfigurationMissingError, CredentialsExpiredError
 from vpnmigrate.errors import (
     AwsError,
     AwsUnreadableError,
@@ -27,6 +27,9 @@ CREDENTIALS_LIMIT: Final = timedelta(minutes=60)
 
 OFFLINE_LIMIT: Final = timedelta(minutes=30)
 """Time for the network path to AWS to recover; as long as the longest wait of a cutover."""
+
+CONFIGURATION_LIMIT: Final = timedelta(minutes=8)
+"""Time for EC2 to show the whole configuration of a new connection: most of step 4's limit."""
 
 _TAGGING: Final = frozenset(
     {"CreateVpnGateway", "CreateVpnConnection", "CreateVpc", "CreateSubnet"}
@@ -61,6 +64,8 @@ def outcome_of_read(error: AwsError) -> Outcome:
     match error:
         case CredentialsExpiredError() | NoCredentialsError():
             return Later(f"{text}; {error.advice}", CREDENTIALS_LIMIT)
+        case ConfigurationMissingError():
+            return Later(text, CONFIGURATION_LIMIT, holds=True)
         case UnreachableError():
             return Later(text, OFFLINE_LIMIT)
         case AwsUnreadableError():

@@ -34,6 +34,10 @@ class CredentialsExpiredError(AwsUnreadableError):
     """The credentials have expired; new ones are loaded before the next call."""
 
 
+class ConfigurationMissingError(AwsUnreadableError):
+    """EC2 does not show a new connection's whole configuration, or does not show it yet."""
+
+
 _LOOK: Final = (
     "try again; if it still fails, make the same call with the AWS CLI and --output text, and "
     "check the proxy on the path to AWS: it truncates or alters answers"

@@ -36,6 +36,10 @@ class ConfigurationError(VpnMigrateError):
     """Invalid configuration document.  Its text is never part of the message."""
 
 
+class IncompleteConfigurationError(ConfigurationError):
+    """A document with fewer tunnels than a connection has: EC2 may complete it later."""
+
+
 @dataclass(frozen=True)
 class TunnelEnd:
     """One end of a tunnel.  BGP values are None on a static connection."""
@@ -120,6 +124,7 @@ def parse(text: str) -> DeviceConfiguration:
     """Return EC2's document as values.
 
     Raises:
+        IncompleteConfigurationError: It has fewer than two tunnels.
         ConfigurationError: It is too long, not XML, not a ``vpn_connection``, or does not have
             exactly two tunnels.
     """
@@ -143,10 +148,12 @@ def _parsed(text: str) -> DeviceConfiguration:
     if root.tag != "vpn_connection":
         raise ConfigurationError("the configuration is XML without a vpn_connection root element")
     found = sorted((_tunnel(e) for e in root.iterfind("ipsec_tunnel")), key=_outside)
-    if len({_outside(tunnel) for tunnel in found}) != TUNNELS or len(found) != TUNNELS:
-        raise ConfigurationError(
+    addresses = len({_outside(tunnel) for tunnel in found} - {""})
+    if addresses != TUNNELS or len(found) != TUNNELS:
+        kind = IncompleteConfigurationError if addresses < TUNNELS else ConfigurationError
+        raise kind(
             f"the configuration has {len(found)} tunnels with "
-            f"{len({_outside(t) for t in found})} different outside addresses, not {TUNNELS}"
+            f"{addresses} different outside addresses, not {TUNNELS}"
         )
     return DeviceConfiguration(
         connection=(root.get("id") or "").strip(),

@@ -34,6 +34,7 @@ from vpnmigrate.errors import (
     ExternalChangeError,
     HeldError,
     StepError,
+    VpnMigrateError,
 )
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal.records import ExternalChange, OutageBegan, StepBegun, StepSettled
@@ -249,9 +250,16 @@ class StepLoop:
         self._acted = not all(isinstance(each.outcome, Later | Refused) for each in done)
         self._tried = next(filter(None, map(_unanswered, done)), "")
         down = self._may_be_down(step)
-        failures = [self._retries.decide(step, each, outage=down) for each in done]
+        failures = [self._failure(step, each, outage=down) for each in done]
         for failure in filter(None, failures):
             raise failure
+
+    def _failure(self, step: Step, done: ChangeResult, *, outage: bool) -> VpnMigrateError | None:
+        """Return the error that ends *step* after *done*, or None if the call may be retried."""
+        failure = self._retries.decide(step, done, outage=outage)
+        if failure is not None and isinstance(done.outcome, Later) and done.outcome.holds:
+            return HeldError(failure.message, advice=self._recorder.resuming(self._plan))
+        return failure
 
     def _handle_external_changes(self, step: Step, observation: Observation) -> None:
         """Record external changes; before the cutover, stop if one undid a change of this run.

@@ -257,7 +257,10 @@ class JournalFacts(Struct, frozen=True):
 
     confirmations: Mapping[Confirmation, datetime] = {}
     files: Mapping[str, str] = {}
-    """Archived connection id to the SHA-256 of its configuration in the vault."""
+    """Archived connection id to the SHA-256 of its configuration in the vault.
+
+    The hash is empty if EC2 showed no configuration, so that nothing was archived.
+    """
     baseline: Baseline | None = None
     verified: datetime | None = None
     """Since when traffic has flowed on the joining side; set once it has been stable."""

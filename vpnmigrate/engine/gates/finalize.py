@@ -34,7 +34,7 @@ def archived(plan: Plan, now: Snapshot, journal_facts: JournalFacts) -> GateResu
         [
             f"no configuration of {each} in the vault"
             for each in wanted
-            if each not in journal_facts.files
+            if not journal_facts.files.get(each)
         ],
         f"{len(wanted)} configurations in the vault",
         "the configuration of every connection in the vault",

@@ -149,6 +149,8 @@ class Later(Struct, frozen=True, tag="later"):
     limit: timedelta
     """From the first refusal of this change; each has its source in domain.md 12.2."""
     request_id: str = ""
+    holds: bool = False
+    """Whether the run holds for a person once *limit* has passed, instead of failing."""
 
 
 class Refused(Struct, frozen=True, tag="refused"):
