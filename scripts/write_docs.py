@@ -21,6 +21,7 @@ import msgspec
 
 from vpnmigrate.cli.reference import markdown
 from vpnmigrate.local.hooks import HookInput
+from vpnmigrate.model.gates import GATES, UNFORCEABLE, Gate, Milestone
 from vpnmigrate.planning.playbook import schema_text
 
 ROOT = Path(__file__).parents[1]
@@ -81,6 +82,32 @@ def findings_page(preflight: Path) -> str:
             "",
         ]
     )
+
+
+def gates_page(page: str) -> str:
+    """Return *page* with the tables of the gates before each milestone.
+
+    Raises:
+        ValueError: The page has no table for a milestone.
+    """
+    for milestone, rules in GATES.items():
+        head = (
+            f"| gate before {_NAMES[milestone]} | requires | can be forced |\n| --- | --- | --- |\n"
+        )
+        if head not in page:
+            raise ValueError(f"docs/how-to/change-window.md lacks the table of {milestone}")
+        before, _, rest = page.partition(head)
+        after = rest[rest.index("\n\n") :]
+        rows = (f"| `{rule.gate}` | {rule.required} | {_forceable(rule.gate)} |" for rule in rules)
+        page = f"{before}{head}{chr(10).join(rows)}{after}"
+    return page
+
+
+_NAMES = {Milestone.CUTOVER: "the cutover", Milestone.FINALIZE: "finalize"}
+
+
+def _forceable(gate: Gate) -> str:
+    return f"no: {UNFORCEABLE[gate]}" if gate in UNFORCEABLE else "yes"
 
 
 def _findings(path: Path) -> Iterator[tuple[str, ...]]:
@@ -208,8 +235,10 @@ def pages() -> dict[Path, str]:
     """Return every generated page with the text it should have."""
     docs = ROOT / "docs"
     cases, demo, reference = docs / "cases.md", docs / "demo.md", docs / "reference"
+    window = docs / "how-to" / "change-window.md"
     return {
         demo: demo_page(demo.read_text(encoding="utf-8")),
+        window: gates_page(window.read_text(encoding="utf-8")),
         reference / "playbook.schema.json": schema_text(),
         reference / "hook.schema.json": hook_schema(),
         reference / "cli.md": markdown(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path as FilePath
@@ -30,7 +29,6 @@ from tests.support.builders import (
     role_of,
 )
 from vpnmigrate.engine.gates import (
-    ASKED,
     GateContext,
     RollbackTrial,
     before_cutover,
@@ -45,7 +43,7 @@ from vpnmigrate.model.approval import Approval, RehearsalResult
 from vpnmigrate.model.decisions import Approvals, Decisions, Exceptions, Finalize, Waits, Window
 from vpnmigrate.model.ec2 import Attachment, ResourceState, VpcId
 from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, Existence
-from vpnmigrate.model.gates import UNFORCEABLE, Force, Gate, GateVerdict, Milestone
+from vpnmigrate.model.gates import UNFORCEABLE, Force, Gate, GateVerdict
 from vpnmigrate.model.plan import GATEWAY_ROLE
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.planning.approvals import with_digest
@@ -547,12 +545,3 @@ class TestForcing:
 
         assert not [each for each in judged if each.gate is gate and each.lets_through]
         assert UNFORCEABLE[gate]
-
-
-def test_the_page_on_the_change_window_lists_every_gate():
-    """The page for operators has each gate, and whether it can be forced."""
-    page = (ROOT / "docs" / "how-to" / "change-window.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `([a-z-]+)` \| .* \| (yes|no)\b[^|]* \|$", page, re.MULTILINE)
-
-    asked = [gate for milestone in Milestone for gate in ASKED[milestone]]
-    assert rows == [(gate, "no" if gate in UNFORCEABLE else "yes") for gate in asked]

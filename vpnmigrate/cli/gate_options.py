@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vpnmigrate.cli.options import GateOptions
-from vpnmigrate.engine.gates import ASKED
 from vpnmigrate.errors import UsageError
 from vpnmigrate.local.documents import load_approval
 from vpnmigrate.model.approval import Approval
-from vpnmigrate.model.gates import UNFORCEABLE, Force, Gate, Milestone
+from vpnmigrate.model.gates import UNFORCEABLE, Force, Gate, Milestone, gates_before
 
 
 @dataclass(frozen=True)
@@ -49,9 +48,9 @@ def _forces(
 
 
 def _forceable(milestone: Milestone, name: str) -> Gate:
-    forceable = [gate for gate in ASKED[milestone] if gate not in UNFORCEABLE]
+    forceable = [gate for gate in gates_before(milestone) if gate not in UNFORCEABLE]
     listed = ", ".join(forceable)
-    if name not in ASKED[milestone]:
+    if name not in gates_before(milestone):
         raise UsageError(
             f"{name!r} is not a gate before the {milestone}", advice=f"choose one of: {listed}"
         )

@@ -1,7 +1,8 @@
-"""Gates: their names, milestones, results and verdicts."""
+"""Gates: their names, what each requires before which milestone, results and verdicts."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from msgspec import Struct, field
@@ -86,3 +87,54 @@ UNFORCEABLE: dict[Gate, str] = {
     Gate.TRAFFIC: "finalize would delete connections that may be the only path",
 }
 """Gates that cannot be forced, with the reason."""
+
+
+class GateRule(Struct, frozen=True):
+    """What a gate requires before a milestone, for the runbook and the page of the gates."""
+
+    gate: Gate
+    required: str
+    otherwise: str
+    """What to do until it passes."""
+
+
+GATES: Mapping[Milestone, tuple[GateRule, ...]] = {
+    Milestone.CUTOVER: (
+        GateRule(Gate.WORLD, "AWS is as the plan's survey found it", "plan again"),
+        GateRule(
+            Gate.WINDOW, "now is in the window, with time for cutover and rollback", "next window"
+        ),
+        GateRule(
+            Gate.APPROVALS, "every approval the plan requires, for this fingerprint", "get them"
+        ),
+        GateRule(Gate.REHEARSAL, "this plan was rehearsed recently, with rollback", "rehearse it"),
+        GateRule(
+            Gate.WAY_BACK, "the old gateway is attached, its connections available", "no cutover"
+        ),
+        GateRule(Gate.DEVICES, "the candidate is on every device, tunnels disabled", "step 5"),
+        GateRule(
+            Gate.NEW_CONNECTIONS, "each available, with all its static prefixes", "wait, or step 3"
+        ),
+        GateRule(Gate.NEW_GATEWAY, "available, and attached to no VPC", "detach it there first"),
+        GateRule(Gate.OLD_TUNNELS, "as many UP as when the plan was made", "fix them first"),
+        GateRule(Gate.CREDENTIALS, "valid until after the window", "renew them"),
+        GateRule(Gate.CLOCK, "this host's clock is within 5 minutes of AWS's", "set the clock"),
+        GateRule(Gate.OWN_PATH, "EC2 and STS are reached without this VPN", "use another host"),
+        GateRule(Gate.HOOK, "the plan's own program agrees, if it names one", "follow its answer"),
+    ),
+    Milestone.FINALIZE: (
+        GateRule(
+            Gate.TRAFFIC, "the new side has carried traffic, and still does", "do not finalize"
+        ),
+        GateRule(Gate.ARCHIVED, "every configuration, old and new, is in the vault", "step 4"),
+        GateRule(Gate.WINDOW, "finalize.window, if the plan has one", "next window"),
+        GateRule(Gate.APPROVALS, "as before the cutover, with finalize.approved", "get them"),
+        GateRule(Gate.HOOK, "the plan's own program agrees, if it names one", "follow its answer"),
+    ),
+}
+"""The gates before each milestone, in the order in which they are evaluated."""
+
+
+def gates_before(milestone: Milestone) -> tuple[Gate, ...]:
+    """Return the gates that are evaluated before *milestone*, in order."""
+    return tuple(rule.gate for rule in GATES[milestone])

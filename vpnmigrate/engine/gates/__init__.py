@@ -1,24 +1,22 @@
 """Gates: pure checks before the cutover and before finalize.
 
 Each gate is a pure function that returns what it observed, what it requires, and PASS, FAIL or
-UNKNOWN; UNKNOWN does not pass.  CONTRIBUTING lists the
-places of a new gate.
+UNKNOWN; UNKNOWN does not pass.  CONTRIBUTING lists the places of a new gate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from vpnmigrate.engine.gates import aws_state, change_control, finalize, host
 from vpnmigrate.engine.gates.base import GateContext, RollbackTrial, forced, ready_to_paste
 from vpnmigrate.engine.gates.change_control import changed_program, hook
 from vpnmigrate.engine.ports import NetworkPath
-from vpnmigrate.model.gates import Gate, GateResult, Milestone
+from vpnmigrate.model.gates import GateResult
 from vpnmigrate.steps.base import StepInput
 from vpnmigrate.steps.traffic import verified_recently
 
 __all__ = [
-    "ASKED",
     "GateContext",
     "RollbackTrial",
     "before_cutover",
@@ -31,19 +29,6 @@ __all__ = [
     "ready_to_paste",
     "traffic_reading_final",
 ]
-
-
-ASKED: Mapping[Milestone, tuple[Gate, ...]] = {
-    Milestone.CUTOVER: tuple(gate for gate in Gate if gate not in (Gate.TRAFFIC, Gate.ARCHIVED)),
-    Milestone.FINALIZE: (
-        Gate.TRAFFIC,
-        Gate.ARCHIVED,
-        Gate.WINDOW,
-        Gate.APPROVALS,
-        Gate.HOOK,
-    ),
-}
-"""The gates before each milestone, in the order in which they are evaluated."""
 
 
 def before_cutover(view: StepInput, context: GateContext) -> tuple[GateResult, ...]:

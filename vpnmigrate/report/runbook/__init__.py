@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.model.clock import moment, span
+from vpnmigrate.model.gates import Milestone
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.windows import ExpectedDurations, back_out_deadline, latest_start
 from vpnmigrate.rehearsal.rehearse import Rehearsal
@@ -47,7 +48,7 @@ def runbook_of(plan: Plan, rehearsal: Rehearsal, file: str, invocation: Invocati
         warnings=checks.warnings(plan),
         preconditions=checks.preconditions(plan),
         pre_checks=checks.pre_checks(plan, on),
-        gates=checks.BEFORE_CUTOVER,
+        gates=checks.gate_rows(Milestone.CUTOVER),
         opening=opening(plan, on.invocation),
         staging=steps.staging(plan, rehearsal, on),
         cutover=steps.cutover(plan, rehearsal, on),
@@ -63,7 +64,7 @@ def runbook_of(plan: Plan, rehearsal: Rehearsal, file: str, invocation: Invocati
             "Its first call is the point of no return: a Classic connection cannot be recreated.",
             "The old gateway is kept, unless finalize gets --delete-old-gateway.",
         ),
-        finalize_gates=checks.BEFORE_FINALIZE,
+        finalize_gates=checks.gate_rows(Milestone.FINALIZE),
         finalize=steps.finalize(plan, on),
         failures=FAILURES,
     )

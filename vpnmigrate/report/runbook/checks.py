@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vpnmigrate.model.decisions import OldTunnels, TunnelPolicy
-from vpnmigrate.model.gates import UNFORCEABLE, Gate
+from vpnmigrate.model.gates import GATES, UNFORCEABLE, Gate, Milestone
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.report.runbook.content import AcceptedWarning, GateRow, PlanCommands, RunbookCheck
 from vpnmigrate.report.text import count
@@ -104,31 +104,18 @@ def _telemetry(plan: Plan, on: PlanCommands) -> Iterator[RunbookCheck]:
         )
 
 
-def _gate(gate: Gate, required: str, otherwise: str) -> GateRow:
+def gate_rows(milestone: Milestone) -> tuple[GateRow, ...]:
+    """Return the gates before *milestone*, and how each can be forced."""
+    return tuple(
+        GateRow(rule.gate, rule.required, rule.otherwise, _force(rule.gate))
+        for rule in GATES[milestone]
+    )
+
+
+def _force(gate: Gate) -> str:
     if gate in UNFORCEABLE:
-        return GateRow(gate, required, otherwise, f"never: {UNFORCEABLE[gate]}")
-    return GateRow(gate, required, otherwise, f"--force {gate.value} --reason TEXT")
-
-
-BEFORE_CUTOVER: tuple[GateRow, ...] = (
-    _gate(Gate.WORLD, "AWS is as the plan's survey found it", "plan again"),
-    _gate(Gate.WINDOW, "now is in the window, with time for cutover and rollback", "next window"),
-    _gate(Gate.APPROVALS, "every approval the plan requires, for this fingerprint", "get them"),
-    _gate(Gate.REHEARSAL, "this plan was rehearsed recently, with rollback", "rehearse it"),
-    _gate(Gate.WAY_BACK, "the old gateway is attached, its connections available", "no cutover"),
-    _gate(Gate.DEVICES, "the candidate is on every device, tunnels disabled", "step 5"),
-    _gate(Gate.NEW_CONNECTIONS, "each available, with all its static prefixes", "wait, or step 3"),
-    _gate(Gate.NEW_GATEWAY, "the new gateway is not attached", "detach it there first"),
-    _gate(Gate.OLD_TUNNELS, "as many UP as when the plan was made", "fix them first"),
-    _gate(Gate.CREDENTIALS, "valid until after the window", "renew them"),
-    _gate(Gate.CLOCK, "this host's clock agrees with AWS's", "set the clock"),
-    _gate(Gate.OWN_PATH, "EC2 and STS are reached without this VPN", "use another host"),
-    _gate(Gate.HOOK, "the plan's own program agrees, if it names one", "follow its answer"),
-)
-BEFORE_FINALIZE: tuple[GateRow, ...] = (
-    _gate(Gate.TRAFFIC, "the new side has carried traffic, and still does", "do not finalize"),
-    _gate(Gate.ARCHIVED, "every configuration, old and new, is in the vault", "step 4"),
-)
+        return f"never: {UNFORCEABLE[gate]}"
+    return f"--force {gate.value} --reason TEXT"
 
 
 def stuck(plan: Plan, on: PlanCommands) -> tuple[RunbookCheck, ...]:
