@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from vpnmigrate.cli.options import AwsOptions, PromptOptions
 from vpnmigrate.model.clock import Clock, SteadyClock
 from vpnmigrate.model.redaction import Redaction
-from vpnmigrate.report.console import MessageOutput
+from vpnmigrate.report.console import MessageOutput, in_background
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,7 +149,9 @@ class RealDependencies:
 
     def attended(self, asking: PromptOptions) -> bool:
         """Return whether stdin is a terminal, and may be read."""
-        return not asking.no_input and sys.stdin is not None and sys.stdin.isatty()
+        if asking.no_input or sys.stdin is None or not sys.stdin.isatty():
+            return False
+        return not in_background(sys.stdin)
 
 
 def redaction_in(meta: dict[str, Any]) -> Redaction:

@@ -16,7 +16,7 @@ from vpnmigrate.model.changes import AskOperator, OperatorTask, RunTest
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.ec2 import Role
 from vpnmigrate.model.snapshot import Confirmation
-from vpnmigrate.report.console import MessageOutput
+from vpnmigrate.report.console import MessageOutput, in_background
 from vpnmigrate.report.text import RunCommands, command, wrapped
 
 _DONE = ("done",)
@@ -51,7 +51,10 @@ class NoPrompt:
 
 
 class StdinPrompt:
-    """An operator at a terminal, until stdin ends."""
+    """An operator at a terminal, until stdin ends.
+
+    Nothing is read in the background, where reading would stop the process, also in an outage.
+    """
 
     def __init__(self, stdin: TextIO) -> None:
         self._stdin = stdin
@@ -59,6 +62,8 @@ class StdinPrompt:
 
     def answer(self) -> str | None:
         """Return a typed line, or None if there is none yet."""
+        if in_background(self._stdin):
+            return None
         try:
             ready, _, _ = select.select([self._stdin], [], [], 0)
             line = self._stdin.readline() if ready else None

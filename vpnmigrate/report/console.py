@@ -95,6 +95,17 @@ class Stream:
             return
 
 
+def in_background(terminal: TextIO) -> bool:
+    """Return whether *terminal* controls this process, but another job has its input.
+
+    A process that reads it then is stopped (SIGTTIN), for example one that was started with ``&``.
+    """
+    try:
+        return os.tcgetpgrp(terminal.fileno()) != os.getpgrp()
+    except (OSError, ValueError):
+        return False
+
+
 def _encodable(text: str, encoding: str | None) -> str:
     name = encoding or "ascii"
     return text.encode(name, "backslashreplace").decode(name)

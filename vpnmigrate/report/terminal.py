@@ -22,7 +22,7 @@ from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.records import Entry, StepBegun
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.progress import CutoverView, Sighting, Waiting
-from vpnmigrate.report.console import Console
+from vpnmigrate.report.console import Console, in_background
 from vpnmigrate.report.progress import Narrator, PlainProgress
 from vpnmigrate.report.screen import ScreenContent, screen
 from vpnmigrate.report.text import RunCommands, hanging, wrapped
@@ -260,5 +260,6 @@ class TerminalProgress:
 def _line_is_waiting() -> bool:
     """Return whether a whole line was typed on this terminal and is not read yet."""
     with suppress(OSError, ValueError, AttributeError):
-        return sys.stdin.isatty() and bool(select.select([sys.stdin], [], [], 0)[0])
+        mine = sys.stdin.isatty() and not in_background(sys.stdin)
+        return mine and bool(select.select([sys.stdin], [], [], 0)[0])
     return False
