@@ -462,7 +462,7 @@ class TestOtherRounds:
         assert "no configuration of vpn-old" in missing[1].observed
         assert missing[1].verdict is GateVerdict.FAIL
         unseen = journal_facts(files=[NEW_VPN])
-        unseen = replace(unseen, files={**unseen.files, OLD_VPN: ""})
+        unseen = msgspec.structs.replace(unseen, files={**unseen.files, OLD_VPN: ""})
         noted = before_finalize(StepInput(PLAN, FORWARD, flows, unseen), ports())
         assert (noted[1].verdict, noted[1].observed) == (missing[1].verdict, missing[1].observed)
         down = before_finalize(StepInput(PLAN, FORWARD, a_snapshot(), archived), ports())
