@@ -22,6 +22,8 @@ import msgspec
 from vpnmigrate.cli.reference import markdown
 from vpnmigrate.local.hooks import HookInput
 from vpnmigrate.model.gates import GATES, UNFORCEABLE, Gate, Milestone
+from vpnmigrate.planning.iam_policy import policy_for_any_plan
+from vpnmigrate.planning.permissions import RunPhase
 from vpnmigrate.planning.playbook import schema_text
 
 ROOT = Path(__file__).parents[1]
@@ -226,6 +228,28 @@ _DRAWN = re.compile(
 )
 
 
+_POLICY = re.compile(
+    r"(?<=<!-- policy: )(?P<phase>[a-z]+) -->\n.*?(?=<!-- end of policy -->)", re.DOTALL
+)
+
+
+def permissions_page(page: str) -> str:
+    """Return *page* with the policy of each phase between its marks.
+
+    Raises:
+        ValueError: A phase has no marks, or there is no such phase.
+    """
+    found = [RunPhase(mark["phase"]) for mark in _POLICY.finditer(page)]
+    if missing := set(RunPhase) - set(found):
+        raise ValueError(f"docs/how-to/permissions.md lacks {', '.join(sorted(missing))}")
+    return _POLICY.sub(_policy_block, page)
+
+
+def _policy_block(mark: re.Match[str]) -> str:
+    policy = policy_for_any_plan({RunPhase(mark["phase"])}).document()
+    return f"{mark['phase']} -->\n\n```json\n{json.dumps(policy, indent=2)}\n```\n\n"
+
+
 def hook_schema() -> str:
     """Return the JSON Schema of the document that a hook reads."""
     return json.dumps(msgspec.json.schema(HookInput), indent=2, sort_keys=True) + "\n"
@@ -236,6 +260,7 @@ def pages() -> dict[Path, str]:
     docs = ROOT / "docs"
     cases, demo, reference = docs / "cases.md", docs / "demo.md", docs / "reference"
     window = docs / "how-to" / "change-window.md"
+    permissions = docs / "how-to" / "permissions.md"
     return {
         demo: demo_page(demo.read_text(encoding="utf-8")),
         window: gates_page(window.read_text(encoding="utf-8")),
@@ -243,6 +268,7 @@ def pages() -> dict[Path, str]:
         reference / "hook.schema.json": hook_schema(),
         reference / "cli.md": markdown(),
         docs / "faults.md": fault_page.page(),
+        permissions: permissions_page(permissions.read_text(encoding="utf-8")),
         reference / "findings.md": findings_page(ROOT / "vpnmigrate" / "planning" / "preflight"),
         cases: cases_page(cases.read_text(encoding="utf-8"), tests_by_case(ROOT / "tests")),
     }

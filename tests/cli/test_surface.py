@@ -27,6 +27,7 @@ FLAGS = {
     | GIVEN_TO_AWS,
     "rehearse": {"--faults", "--seed"} | GIVEN_TO_RUNS,
     "runbook": {"--output", "-o"},
+    "iam-policy": {"--phase", "--delete-old-gateway", "--region"},
     "approve": {"--output", "-o", "--yes", "--no-input"} | GIVEN_TO_AWS,
     "apply": {
         "--until",

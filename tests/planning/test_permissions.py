@@ -18,15 +18,12 @@ from tests.support.builders import (
     OLD,
     OLD_VPN,
     PREFIX,
-    VPC,
     a_connection,
-    a_customer_gateway,
     a_plan,
     a_survey,
     a_table,
 )
 from vpnmigrate.model.changes import ArchiveConfiguration, AwsChange
-from vpnmigrate.model.decisions import Decisions, TestVpc
 from vpnmigrate.model.ec2 import Role
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.planning.permissions import (
@@ -39,27 +36,10 @@ from vpnmigrate.planning.permissions import (
     planned_reads,
     required_actions,
 )
+from vpnmigrate.planning.reference_plan import plan_with_everything
 from vpnmigrate.planning.rollback_proof import BACK, prove
 from vpnmigrate.steps.base import Step
 from vpnmigrate.steps.sequences import FORWARD
-
-WITH_TEST = Decisions(test_vpc=TestVpc("10.250.0.0/24"))
-
-
-def everything(decisions: Decisions = WITH_TEST) -> Plan:
-    """Return a plan that needs every change: static, BGP, propagation, edge table, test VPC."""
-    survey = a_survey(
-        connections=(
-            a_connection(),
-            a_connection("vpn-static", customer_gateway="cgw-22", prefixes=["10.9.0.0/16"]),
-        ),
-        customer_gateways=(a_customer_gateway(), a_customer_gateway("cgw-22")),
-        route_tables=(
-            a_table(BOTH, propagates=OLD, learned=[PREFIX], static={"192.168.0.0/16": OLD}),
-            a_table("rtb-edge", edge_of=OLD),
-        ),
-    )
-    return a_plan(before=survey, decisions=decisions)
 
 
 def only_static_routes() -> Plan:
@@ -71,7 +51,7 @@ def only_static_routes() -> Plan:
     return a_plan(before=survey)
 
 
-PLANS = {"everything": everything(), "only-static-routes": only_static_routes()}
+PLANS = {"everything": plan_with_everything(), "only-static-routes": only_static_routes()}
 
 
 def recording(steps: tuple[Step, ...], seen: list[object]) -> tuple[Step, ...]:
@@ -106,7 +86,7 @@ def test_every_reachable_state_is_covered(name: str) -> None:
 
 def test_every_kind_of_change_is_covered() -> None:
     """Each class of the union that calls EC2 is a call of a plan that needs all of them."""
-    calls = {call.operation for call in planned_calls(everything())}
+    calls = {call.operation for call in planned_calls(plan_with_everything())}
     classes = [kind for kind in get_args(AwsChange) if kind is not ArchiveConfiguration]
     assert {_operation(kind) for kind in classes} == calls
 
@@ -137,7 +117,7 @@ def test_what_a_plan_does_not_need_is_left_out() -> None:
 def test_calls_are_those_that_the_program_sends() -> None:
     """Each call is valid for EC2's model, and says truly whether EC2 has a dry run of it."""
     ec2 = botocore.session.Session().get_service_model("ec2")
-    for call in planned_calls(everything()):
+    for call in planned_calls(plan_with_everything()):
         shape = ec2.operation_model(call.operation).input_shape
         assert isinstance(shape, StructureShape)
         assert not ParamValidator().validate(call.parameters, shape).has_errors()
@@ -147,10 +127,11 @@ def test_calls_are_those_that_the_program_sends() -> None:
 class TestUses:
     def test_the_swap_belongs_to_cutover_and_rollback(self) -> None:
         """The old gateway is detached in a cutover and attached in a rollback."""
-        swap = {"VpnGatewayId": OLD, "VpcId": VPC}
+        plan = plan_with_everything()
+        swap = {"VpnGatewayId": plan.old_gateway, "VpcId": plan.vpc}
         phases = {
             call.operation: call.phases
-            for call in planned_calls(everything())
+            for call in planned_calls(plan_with_everything())
             if call.parameters == swap
         }
         assert phases == {
@@ -160,19 +141,21 @@ class TestUses:
 
     def test_a_claim_may_be_placed_in_every_phase(self) -> None:
         """Another process may continue a run in any phase, and places its own claim."""
-        claim = next(c for c in planned_calls(everything()) if c.operation == "CreateTags")
+        claim = next(
+            c for c in planned_calls(plan_with_everything()) if c.operation == "CreateTags"
+        )
         assert claim.phases == frozenset(RunPhase) - {RunPhase.DISCOVER}
 
     def test_removal_is_told_from_the_way(self) -> None:
         """Deleting is clean-up or finalize, except for the test VPC, which step 6 removes."""
-        removing = {c.operation for c in planned_calls(everything()) if c.only_removes}
+        removing = {c.operation for c in planned_calls(plan_with_everything()) if c.only_removes}
         assert removing == {"DeleteTags", "DeleteVpnConnection", "DeleteVpnGateway"}
 
     def test_the_old_gateway_is_deleted_on_request_only(self) -> None:
         """Only finalize with its option deletes the old gateway."""
-        optional = [c for c in planned_calls(everything()) if c.optional]
+        optional = [c for c in planned_calls(plan_with_everything()) if c.optional]
         assert [(c.operation, c.parameters) for c in optional] == [
-            ("DeleteVpnGateway", {"VpnGatewayId": OLD})
+            ("DeleteVpnGateway", {"VpnGatewayId": "vgw-old"})
         ]
         assert {use.option for use in optional[0].uses} == {DELETE_OLD_GATEWAY}
 
@@ -180,20 +163,23 @@ class TestUses:
 class TestResources:
     def test_old_and_new_are_told_apart(self) -> None:
         """Surveyed resources are named by id; those of the run are recognised by their tags."""
+        plan = plan_with_everything()
         attach = next(
             call
-            for call in planned_calls(everything())
-            if call.operation == "AttachVpnGateway" and call.parameters["VpcId"] == VPC
+            for call in planned_calls(plan_with_everything())
+            if call.operation == "AttachVpnGateway" and call.parameters["VpcId"] == plan.vpc
         )
         assert attach.actions[0].resources == (
-            CallResource("vpc", VPC, ResourceOrigin.SURVEYED),
+            CallResource("vpc", plan.vpc, ResourceOrigin.SURVEYED),
             CallResource("vpn-gateway", GATEWAY_ROLE, ResourceOrigin.TAGGED),
         )
         assert attach.unknown_ids == (GATEWAY_ROLE,)
 
     def test_a_creation_also_needs_create_tags(self) -> None:
         """A call with tags for the new resource needs the permission to create tags."""
-        creating = [c for c in planned_calls(everything()) if "TagSpecifications" in c.parameters]
+        creating = [
+            c for c in planned_calls(plan_with_everything()) if "TagSpecifications" in c.parameters
+        ]
         assert creating
         for call in creating:
             assert [needed.action for needed in call.actions] == [
@@ -217,7 +203,9 @@ class TestResources:
 
     def test_the_table_of_the_test_vpc_has_no_tags(self) -> None:
         """AWS makes the test VPC's table, so no tag identifies it."""
-        changes = [c for c in planned_calls(everything()) if "RouteTableId" in c.parameters]
+        changes = [
+            c for c in planned_calls(plan_with_everything()) if "RouteTableId" in c.parameters
+        ]
         origins = {
             resource.origin
             for call in changes
@@ -230,13 +218,13 @@ class TestResources:
 class TestReads:
     def test_reads_are_those_of_the_adapter(self) -> None:
         """The reads are the actions that the AWS adapter names in its errors."""
-        plan = everything(Decisions(test_vpc=WITH_TEST.test_vpc, device_types={"default": "a/b/c"}))
+        plan = plan_with_everything()
         listed = {needed.action for read in planned_reads(plan) for needed in read.actions}
         assert listed | {"sts:GetCallerIdentity"} == set(_named_in_the_adapter())
 
     def test_a_sample_is_read_of_the_new_connections(self) -> None:
         """A device type in the playbook needs the sample configuration in step 4."""
-        plan = everything(Decisions(device_types={"default": "a/b/c"}))
+        plan = plan_with_everything()
         sample = next(r for r in planned_reads(plan) if "Sample" in r.operation)
         assert sample.phases == {RunPhase.STAGE}
         assert {r.type for r in sample.actions[0].resources} == {

@@ -160,6 +160,9 @@ class Program(LazyGroup):
             "rehearse:rehearse", "Test a plan and its rollback in a sandbox made from its survey."
         ),
         "runbook": CommandEntry("runbook:runbook", "Write the change document of a plan."),
+        "iam-policy": CommandEntry(
+            "iam_policy:iam_policy", "Print the IAM policy that a role needs, and no more."
+        ),
         "approve": CommandEntry(
             "approve:approve", "Approve a plan, so that its operator can apply it."
         ),
