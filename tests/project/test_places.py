@@ -14,6 +14,7 @@ from vpnmigrate.cli.app import CommandEntry, Program
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.gates import Gate, Milestone, gates_before
 from vpnmigrate.planning import preflight
+from vpnmigrate.rehearsal.with_faults import KEPT
 from vpnmigrate.sandbox.behaviour import Behaviour
 
 ROOT = Path(__file__).parents[2]
@@ -25,23 +26,6 @@ NOT_DRAWN = {
     "lagging": "with none named, every describe lags",
 }
 """Behaviour that a simulated world keeps at its default, with the reason."""
-NOT_IN_REHEARSALS = {
-    "detach_with_direct_connect": "the plan's own survey decides",
-    "vpc_creation": "settles before a test VPC is used",
-    "lagging": "with none named, every describe lags",
-    "detached_lingers": "rows of the past change no decision of a rehearsal",
-    "deleted_lingers": "rows of the past change no decision of a rehearsal",
-    "ike": "the time of the device, which the reaction time stands for",
-    "bgp": "the time of the device, which the reaction time stands for",
-    "classic_customer_gateway_reusable": "no plan survives a refusal",
-    "same_pair_returns_existing": "planning refuses a second connection of a pair",
-    "beside_classic": "the new connections are on a gateway of their own",
-    "category_absent": "the survey has the categories already",
-    "classic_tunnel_options_listed": "the survey has the tunnels already",
-    "quota_counts_deleting": "planning has counted the quotas",
-    "xml_follows_options": "no step depends on the order",
-}
-"""Behaviour that a rehearsal with faults keeps at its default, with the reason."""
 GROUPS = {"playbook", "report", "sandbox"}
 """Commands that have commands of their own, in the same file."""
 BUILDERS = {
@@ -124,18 +108,19 @@ def test_a_command_has_its_file_its_flags_and_its_reference() -> None:
     assert {name for name in _entries() if not any(p.split()[0] == name for p in FLAGS)} == set()
 
 
-def test_a_behaviour_is_used_drawn_and_rehearsed() -> None:
-    """Each field is read by the sandbox, drawn in simulations, and drawn in faulted rehearsals."""
+def test_a_behaviour_is_used_drawn_and_explained() -> None:
+    """Each field is read by the sandbox and drawn in simulations; a rehearsal keeps few of them."""
     names = [field.name for field in fields(Behaviour)]
     model = text_of(
         "vpnmigrate/sandbox/ec2", "vpnmigrate/sandbox/world.py", "vpnmigrate/sandbox/state.py"
     )
     drawn = text_of("vpnmigrate/rehearsal/simulation/topology.py")
-    faulted = text_of("vpnmigrate/rehearsal/with_faults.py")
+    page = text_of("docs/sandbox-fidelity.md")
 
     assert [n for n in names if not re.search(rf"behaviour\.{n}\b", model)] == []
     assert [n for n in names if n not in NOT_DRAWN and f"        {n}=" not in drawn] == []
-    assert [n for n in names if n not in NOT_IN_REHEARSALS and f'"{n}"' not in faulted] == []
+    assert set(KEPT) - set(names) == set()
+    assert [n for n in names if f"`{n}`" not in page] == []
 
 
 def test_a_delay_is_among_the_next_changes() -> None:

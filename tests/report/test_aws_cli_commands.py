@@ -13,7 +13,7 @@ import pytest
 from botocore import xform_name
 from msgspec.structs import replace
 
-from tests.aws.test_execute import PLAIN
+from tests.aws.test_account import PLAIN
 from tests.support.builders import (
     MAIN,
     MIGRATION,

@@ -1,29 +1,42 @@
-"""AWS account: the ``Ec2`` port implemented with boto3."""
+"""AWS account: the ``Ec2`` port implemented with boto3, and the only code that alters AWS."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
 
-from vpnmigrate.aws import describe, execute, observe, survey
+from vpnmigrate.aws import describe, survey
 from vpnmigrate.aws.archive import ConfigurationStore, archive
-from vpnmigrate.aws.errors import FAILURES, FailureKind, failure_of
+from vpnmigrate.aws.errors import FAILURES, FailureKind, UnexpectedAnswerError, failure_of
 from vpnmigrate.aws.outcomes import outcome_of, outcome_of_read
 from vpnmigrate.aws.parse import configuration_of
 from vpnmigrate.aws.read_errors import CredentialsExpiredError, translate_errors
+from vpnmigrate.aws.reading import reading
 from vpnmigrate.aws.request_hooks import SendGuard, allow_all, guard_sends, tag_calls
 from vpnmigrate.aws.session import ClientSource, clock_offset
 from vpnmigrate.devices.secret import Secret
 from vpnmigrate.engine.ports import Identity
 from vpnmigrate.errors import AwsError, NoCredentialsError, VaultError
 from vpnmigrate.model.changes import ArchiveConfiguration, AwsChange, CreateVpnConnection
-from vpnmigrate.model.changes.base import BaseCall, CallTags, Outcome, Refused
+from vpnmigrate.model.changes.base import BaseCall, CallTags, Outcome, Performed, Refused, Request
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.decisions import KeyMode
 from vpnmigrate.model.ec2 import VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Reading
 from vpnmigrate.model.survey import Survey
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+_CREATED: Final = {
+    "VpnGateway": "VpnGatewayId",
+    "VpnConnection": "VpnConnectionId",
+    "Vpc": "VpcId",
+    "Subnet": "SubnetId",
+}
+"""The member of an answer that describes a new resource, and its id."""
 
 
 class Reader:
@@ -76,7 +89,7 @@ class Reader:
         """
         try:
             with tag_calls(plan.migration), self._renewing():
-                return observe.observe(self._clients.reader(), plan, self._clock)
+                return reading(self._clients.reader(), plan, self._clock)
         except NoCredentialsError as exc:
             raise CredentialsExpiredError(exc.message, advice=exc.next_step) from exc
 
@@ -115,30 +128,24 @@ class Account(Reader):
                     case ArchiveConfiguration():
                         return archive(change, self._clients.reader(), self._vault, mark.migration)
                     case CreateVpnConnection(keys=KeyMode.REUSE):
-                        keys = self._old_keys(change)
-                        return self._create_connection(change, mark, keys)
-                    case CreateVpnConnection():
-                        return self._create_connection(change, mark, ())
+                        return self._send(change, mark, self._old_keys(change))
                     case _:
-                        return self._send(change, mark)
+                        return self._send(change, mark, ())
         except AwsError as exc:
             return outcome_of_read(exc)
         except VaultError as exc:
             return Refused("Vault", exc.message, exc.next_step)
 
-    def _send(self, change: BaseCall, mark: CallTags) -> Outcome:
+    def _send(self, change: BaseCall, mark: CallTags, keys: Sequence[Secret]) -> Outcome:
+        """Send *change* once; *keys* are those of the tunnels of a connection that reuses them."""
+        request = change.request(mark)
+        if keys:
+            tunnels = request.parameters["Options"]["TunnelOptions"]
+            for tunnel, key in zip(tunnels, keys, strict=False):
+                tunnel["PreSharedKey"] = key.reveal()
         try:
             with guard_sends(self._may_send):
-                return execute.execute(change, mark, self._clients.writer())
-        except FAILURES as exc:
-            return self._failed(exc, change, ())
-
-    def _create_connection(
-        self, change: CreateVpnConnection, mark: CallTags, keys: Sequence[Secret]
-    ) -> Outcome:
-        try:
-            with guard_sends(self._may_send):
-                return execute.execute_connection(change, mark, keys, self._clients.writer())
+                return _call(request, self._clients.writer())
         except FAILURES as exc:
             return self._failed(exc, change, keys)
 
@@ -159,3 +166,23 @@ class Account(Reader):
                 advice="roll back, then plan with a playbook that uses new keys",
             )
         return keys
+
+
+def _call(request: Request, ec2: EC2Client) -> Performed:
+    """Call EC2 and return its answer; exceptions of the client pass through.
+
+    ``DetachVpnGateway`` is sent as ``ec2.detach_vpn_gateway(**parameters)``, and so on.
+
+    Raises:
+        UnexpectedAnswerError: The answer is not from AWS.
+    """
+    from botocore import xform_name
+
+    answer: Mapping[str, Any] = getattr(ec2, xform_name(request.operation))(**request.parameters)
+    made = next(
+        (answer[kind].get(name) for kind, name in _CREATED.items() if answer.get(kind)), None
+    )
+    named = answer.get("ResponseMetadata", {}).get("RequestId")
+    if not named:
+        raise UnexpectedAnswerError("the answer has no request id, so it is not from AWS")
+    return Performed(named, made)

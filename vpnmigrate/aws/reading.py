@@ -1,4 +1,4 @@
-"""Observation: the three to five describe calls of a running migration."""
+"""Reading: the three to five describe calls of a running migration."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 
-def observe(ec2: EC2Client, plan: Plan, clock: Clock) -> Reading:
+def reading(ec2: EC2Client, plan: Plan, clock: Clock) -> Reading:
     """Return the state of what *plan* touches; gateways first, because they name the rest.
 
     Raises:
