@@ -154,7 +154,7 @@ class TestEdgeTables:
 
 def test_propagation_that_others_switched_off_is_told_as_it_goes_on_again():
     """A rollback restores each earlier setting; an external change to it is reported."""
-    off = a_snapshot(tables=[a_table(BOTH), ordinary_tables()[1]])
+    off = a_snapshot(tables=[a_table(BOTH, static={"192.168.0.0/16": OLD}), ordinary_tables()[1]])
     setting = Propagation(BOTH, OLD)
     line = "propagation from vgw-old in rtb-both was disabled outside this run; it is enabled again"
 
