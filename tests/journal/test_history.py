@@ -19,6 +19,7 @@ from vpnmigrate.journal.records import (
     DirectionTaken,
     Finished,
     Intended,
+    Noted,
     OperatorConfirmed,
     OutageBegan,
     OutageEnded,
@@ -178,6 +179,23 @@ class TestJourneys:
         forward, back = attempts_of(a_plan(), entries)
         assert (forward.finished, back.finished) == (False, True)
         assert all(step.to_plan for step in back.steps)
+
+    def test_a_resumed_direction_is_one_way_until_it_finished(self):
+        """A direction that is held and resumed is one way; what follows its end is not part."""
+        entries = a_journal(
+            Intended(1, 3, DETACH),
+            DirectionTaken(Direction.FORWARD, 1),
+            Intended(2, 8, DETACH),
+            Finished(Direction.FORWARD),
+            Noted("before finalize, an hour later"),
+            DirectionTaken(Direction.FINALIZE, 1),
+        )
+
+        forward, finalize = attempts_of(a_plan(), entries)
+        (end,) = [entry for entry in entries if isinstance(entry.record, Finished)]
+        assert (forward.direction, forward.finished) == (Direction.FORWARD, True)
+        assert forward.ended - forward.began == end.at - entries[1].at
+        assert finalize.direction is Direction.FINALIZE
 
 
 def test_people_and_processes():

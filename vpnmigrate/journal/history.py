@@ -237,12 +237,17 @@ def _is_watchdog(state: RunState) -> bool:
 
 
 def _legs(entries: Sequence[Entry]) -> Iterator[tuple[DirectionTaken, Sequence[Entry]]]:
-    starts = [
-        (i, entry.record)
-        for i, entry in enumerate(entries)
-        if isinstance(entry.record, DirectionTaken)
-    ]
-    ends = [*(i for i, _ in starts[1:]), len(entries)]
+    """Yield each direction of each attempt with its entries; a resumed one is not another one."""
+    starts: list[tuple[int, DirectionTaken]] = []
+    for index, entry in enumerate(entries):
+        match entry.record:
+            case DirectionTaken(direction=direction, attempt=attempt) as taken:
+                last = starts[-1][1] if starts else None
+                if last is None or (last.direction, last.attempt) != (direction, attempt):
+                    starts.append((index, taken))
+            case _:
+                pass  # Takes no direction.
+    ends = [*(index for index, _ in starts[1:]), len(entries)]
     for (start, taken), end in zip(starts, ends, strict=True):
         yield taken, entries[start:end]
 
@@ -254,14 +259,17 @@ def _attempt(
     for step in planned:
         due.setdefault(step.number, Counter()).update(_kind(c) for c in step.changes)
     made = _made(leg)
+    # Later entries of its last process, or of the next one, are not part of the way.
+    finished = [entry for entry in leg if isinstance(entry.record, Finished)]
     # A hook ends after its event, and the next process may open the journal days later.
-    last = [entry for entry in leg if not isinstance(entry.record, HookRan | Opened)][-1]
+    others = [entry for entry in leg if not isinstance(entry.record, HookRan | Opened)]
+    last = (finished or others)[-1]
     return RunAttempt(
         taken.direction,
         taken.attempt,
         began=leg[0].wall,
         ended=leg[0].wall + (last.at - leg[0].at),
-        finished=any(isinstance(entry.record, Finished) for entry in leg),
+        finished=bool(finished),
         steps=tuple(
             PlanAdherence(number, due.get(number, Counter()), made.get(number, Counter()))
             for number in sorted(due.keys() | made.keys())
