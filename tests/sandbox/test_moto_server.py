@@ -205,6 +205,17 @@ def test_a_missing_action_is_an_ec2_error(call, sent):
     assert refusal(refused) == ("InvalidAction", 400)
 
 
+def test_moto_gets_no_dry_run():
+    """A call that the world lacks is refused with DryRun: moto would carry it out."""
+    ec2 = ec2_before(CannedWorld())
+
+    with pytest.raises(ClientError) as refused:
+        ec2.create_internet_gateway(DryRun=True)
+
+    assert refusal(refused) == ("UnsupportedOperation", 400)
+    assert ec2.describe_internet_gateways()["InternetGateways"] == []
+
+
 def test_an_action_that_ec2_has_not_is_an_ec2_error():
     """An unknown EC2 action is InvalidAction in EC2's XML."""
     scope = f"k/20260117/{REGION}/ec2/aws4_request"

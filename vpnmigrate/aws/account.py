@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from vpnmigrate.aws import describe, survey
+from vpnmigrate.aws import describe, dry_runs, survey
 from vpnmigrate.aws.archive import ConfigurationStore, archive
 from vpnmigrate.aws.errors import FAILURES, FailureKind, UnexpectedAnswerError, failure_of
 from vpnmigrate.aws.outcomes import outcome_of, outcome_of_read
@@ -23,6 +23,7 @@ from vpnmigrate.model.changes.base import BaseCall, CallTags, Outcome, Performed
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.decisions import KeyMode
 from vpnmigrate.model.ec2 import VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.permissions import PermissionQuery, PermissionResult
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Reading
 from vpnmigrate.model.survey import Survey
@@ -92,6 +93,16 @@ class Reader:
                 return reading(self._clients.reader(), plan, self._clock)
         except NoCredentialsError as exc:
             raise CredentialsExpiredError(exc.message, advice=exc.next_step) from exc
+
+    def permissions(self, queries: Sequence[PermissionQuery]) -> tuple[PermissionResult, ...]:
+        """Return whether the credentials may make each of *queries* (``PermissionReader``).
+
+        Raises:
+            AwsError: The identity of the credentials could not be read.
+        """
+        who = self.identity()
+        with self._renewing():
+            return dry_runs.permissions(self._clients, who.arn, queries)
 
     @contextmanager
     def _renewing(self) -> Iterator[None]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
+from urllib.parse import parse_qs
 
 from vpnmigrate import __version__
 from vpnmigrate.model.ec2 import MigrationId
@@ -88,3 +89,36 @@ def ask() -> None:
 
 def _ask(**_event: Any) -> None:
     ask()
+
+
+_READS: Final = ("Describe", "Get")
+"""How EC2 names the operations that change nothing."""
+
+
+def refuse_changes(client: Any) -> None:
+    """Refuse every request of *client*, of EC2, that is neither a read nor a dry run.
+
+    The serialized request is checked, so no parameter can be lost on the way to it.
+    """
+    service = client.meta.service_model.service_id.hyphenize()
+    client.meta.events.register(f"before-send.{service}", _require_harmless)
+
+
+def _require_harmless(request: Any, **_event: Any) -> None:
+    """Check that *request* changes nothing.
+
+    Raises:
+        UnsafeRequestError: It is neither a read nor a dry run, and is not sent.
+    """
+    body = request.body or b""
+    sent = parse_qs(body.decode() if isinstance(body, bytes) else str(body))
+    (action,) = sent.get("Action", [""])
+    if not action.startswith(_READS) and sent.get("DryRun") != ["true"]:
+        raise UnsafeRequestError(action)
+
+
+class UnsafeRequestError(Exception):
+    """A bug in this program: a client that only reads was told to change something."""
+
+    def __init__(self, action: str) -> None:
+        super().__init__(f"{action or 'a call'} was not sent: it is neither a read nor a dry run")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from vpnmigrate.aws.allowance import ANSWER_BYTES
 from vpnmigrate.aws.answers import watch_answers
 from vpnmigrate.aws.bounded_http import bound
-from vpnmigrate.aws.request_hooks import PROGRAM, install_send_guard, mark_calls
+from vpnmigrate.aws.request_hooks import PROGRAM, install_send_guard, mark_calls, refuse_changes
 from vpnmigrate.engine.ports import Credentials, Renewal
 from vpnmigrate.errors import NoCredentialsError, UsageError
 from vpnmigrate.errors.commands import aws
@@ -96,6 +96,8 @@ _DIRECT_CONNECT = _ClientSettings("directconnect", ASIDE_ATTEMPTS)
 
 _SERVICE_QUOTAS = _ClientSettings("service-quotas", ASIDE_ATTEMPTS)
 
+_IAM = _ClientSettings("iam", ASIDE_ATTEMPTS)
+
 
 def _unprepared(client: Any) -> None:
     """Leave *client* unchanged."""
@@ -140,8 +142,16 @@ class Clients:
         with opened.lock:
             return str(self._session_of(opened).region_name)
 
+    @property
+    def endpoint(self) -> str:
+        """The URL of the EC2 endpoint."""
+        return str(self._client(_READER).meta.endpoint_url)
+
     def reader(self) -> EC2Client:
-        """Return the EC2 client for describe calls, which botocore retries."""
+        """Return the EC2 client for describe calls and dry runs, which botocore retries.
+
+        It sends nothing else.
+        """
         made: EC2Client = self._client(_READER)
         return made
 
@@ -161,6 +171,10 @@ class Clients:
     def service_quotas(self) -> Any:
         """Return the Service Quotas client, for which the permission may be missing."""
         return self._client(_SERVICE_QUOTAS)
+
+    def iam(self) -> Any:
+        """Return the IAM client, for which the permission may be missing."""
+        return self._client(_IAM)
 
     def credentials(self) -> Credentials:
         """Return how long the credentials in use are valid."""
@@ -207,6 +221,8 @@ class Clients:
             ) from exc
         mark_calls(made)
         install_send_guard(made)
+        if kind is _READER:
+            refuse_changes(made)
         watch_answers(made)
         bound(made, alters=kind is _WRITER, most=self._answer_bytes)
         self._prepare(made)
@@ -231,8 +247,13 @@ class ClientSource(Protocol):
         """The Region of the clients."""
         ...
 
+    @property
+    def endpoint(self) -> str:
+        """The URL of the EC2 endpoint; empty for a model in this process."""
+        ...
+
     def reader(self) -> EC2Client:
-        """Return the EC2 client for describe calls."""
+        """Return the EC2 client for describe calls and dry runs."""
         ...
 
     def writer(self) -> EC2Client:
@@ -249,6 +270,10 @@ class ClientSource(Protocol):
 
     def service_quotas(self) -> Any:
         """Return the Service Quotas client."""
+        ...
+
+    def iam(self) -> Any:
+        """Return the IAM client."""
         ...
 
     def credentials(self) -> Credentials:

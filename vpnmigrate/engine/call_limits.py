@@ -18,12 +18,14 @@ from vpnmigrate.engine.ports import (
     Identity,
     NetworkPath,
     NetworkPaths,
+    PermissionReader,
     T,
 )
 from vpnmigrate.errors import AwsUnreadableError
 from vpnmigrate.model.changes import AwsChange
 from vpnmigrate.model.changes.base import CallTags, Outcome
 from vpnmigrate.model.ec2 import VpnGatewayId
+from vpnmigrate.model.permissions import PermissionQuery, PermissionResult
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Reading
 from vpnmigrate.model.survey import Survey
@@ -37,6 +39,8 @@ PATHS_LIMIT: Final = timedelta(seconds=30)
 """For two names: a resolver gives up on each after ten to twenty seconds."""
 SURVEY_LIMIT: Final = timedelta(minutes=3)
 """For the dozen calls of a survey: shorter than a gate waits for one (two consistency delays)."""
+PERMISSIONS_LIMIT: Final = timedelta(minutes=3)
+"""For a few hundred dry runs of a tenth of a second each; they come before the other gates."""
 SLOW: Final = timedelta(seconds=5)
 """After this time a message says that AWS is slow; most observations take a second."""
 
@@ -117,6 +121,24 @@ class LimitedPaths:
             )
         except AwsUnreadableError:
             return (NetworkPath("EC2 and STS", (), ""),)
+
+
+class LimitedPermissions:
+    """What tries calls without making them, with a limit for all of them together."""
+
+    def __init__(self, reader: PermissionReader, calls: Calls, attended: Attendance) -> None:
+        self._reader = reader
+        self._calls = calls
+        self._attended = attended
+
+    def permissions(self, queries: Sequence[PermissionQuery]) -> Sequence[PermissionResult]:
+        """Return whether the credentials may make each of *queries* (see ``PermissionReader``)."""
+        return self._calls.read(
+            "the dry runs",
+            PERMISSIONS_LIMIT,
+            lambda: self._reader.permissions(queries),
+            self._attended,
+        )
 
 
 class DirectCalls:

@@ -13,6 +13,7 @@ from vpnmigrate.model.changes import AwsChange, OperatorTask
 from vpnmigrate.model.changes.base import CallTags, Outcome
 from vpnmigrate.model.decisions import HookMoment
 from vpnmigrate.model.ec2 import Role, VpnGatewayId
+from vpnmigrate.model.permissions import PermissionQuery, PermissionResult
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.probes import ProbeStats
 from vpnmigrate.model.progress import Sighting
@@ -113,6 +114,18 @@ class Ec2(Protocol):
         """Send *change* once and return its outcome; never raises an AWS error.
 
         It may be called from several threads at once.
+        """
+        ...
+
+
+class PermissionReader(Protocol):
+    """What tries calls without making them, for the gate before step 7."""
+
+    def permissions(self, queries: Sequence[PermissionQuery]) -> Sequence[PermissionResult]:
+        """Return for each of *queries* whether the credentials may make the call.
+
+        Raises:
+            AwsError: Nothing could be tried.
         """
         ...
 

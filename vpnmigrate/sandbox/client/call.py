@@ -60,12 +60,14 @@ class CallPipeline:
             raise SandboxGapError(
                 f"the sandbox has no {service} {action}; the call was not sent anywhere"
             )
-        number, nth = self._begin(service, action)
+        # A fault names the nth call that takes effect, so dry runs are neither counted nor failed.
+        faults = Faults() if params.get("DryRun") else self._faults
+        number, nth = self._begin(service, action, counted=not params.get("DryRun"))
         named = {"RequestId": f"sandbox-{number:06d}"}
         try:
-            self._faults.before(service, action, nth)
+            faults.before(service, action, nth)
             answer = self._world.execute(service, action, params)
-            self._faults.after(service, action, nth)
+            faults.after(service, action, nth)
             status = 200
         except ApiError as error:
             answer, status = {"Error": {"Code": error.code, "Message": error.message}}, error.status
@@ -88,10 +90,10 @@ class CallPipeline:
             self._dated = second, written
         return written
 
-    def _begin(self, service: str, action: str) -> tuple[int, int]:
+    def _begin(self, service: str, action: str, *, counted: bool) -> tuple[int, int]:
         with self._turn:
             self._advance(self._latency)
-            self._calls[service, action] += 1
+            self._calls[service, action] += counted
             self._total += 1
             return self._total, self._calls[service, action]
 

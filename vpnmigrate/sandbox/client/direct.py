@@ -44,6 +44,10 @@ class DirectClients:
         self._sts = _Client("sts", pipeline)
         self._direct_connect = _Client("directconnect", pipeline)
         self._service_quotas = _Client("service-quotas", pipeline)
+        self._iam = _Client("iam", pipeline)
+
+    endpoint = ""
+    """A world in this process has no endpoint."""
 
     def reader(self) -> EC2Client:
         """Return the EC2 client; it makes no retries."""
@@ -65,6 +69,10 @@ class DirectClients:
     def service_quotas(self) -> Any:
         """Return the Service Quotas client."""
         return self._service_quotas
+
+    def iam(self) -> Any:
+        """Return the IAM client, which has no operations."""
+        return self._iam
 
     def credentials(self) -> Credentials:
         """Return credentials that do not expire."""

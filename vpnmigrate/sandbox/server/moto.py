@@ -102,9 +102,11 @@ class _MotoDispatcher(BaseResponse):
         """
         action = self._get_action()
         world = self.regions.world(self.region)
-        if not world.handles(self.boto3_service_name, action):
-            return super().call_action()
         params = self.params
+        if not world.handles(self.boto3_service_name, action):
+            if params.get("DryRun"):
+                raise ApiError("UnsupportedOperation", f"The sandbox has no dry run of {action}.")
+            return super().call_action()
         key, *_ = _credential(self.headers.get("Authorization", ""))
         if action == "GetCallerIdentity" and (user := user_of(key)):
             params = {**params, USER: user}

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Self
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from vpnmigrate import __version__
+from vpnmigrate.aws.dry_runs import SANDBOX_SERVER
 from vpnmigrate.errors import UsageError
 from vpnmigrate.sandbox.device_engineer import AutoEngineerWorld
 from vpnmigrate.sandbox.server.control import WithControl
@@ -122,6 +124,10 @@ class _QuietHandler(WSGIRequestHandler):
     """
 
     protocol_version = "HTTP/1.0"
+
+    def version_string(self) -> str:
+        """Return the header ``Server``, by which a client knows that dry runs are honoured."""
+        return f"{SANDBOX_SERVER}/{__version__}"
 
     def log(self, *_line: object) -> None:
         pass

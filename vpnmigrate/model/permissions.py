@@ -1,0 +1,71 @@
+"""Permissions: calls to be tried as dry runs, and the result of each."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct
+
+
+class PermissionVerdict(StrEnum):
+    """Whether credentials may make a call."""
+
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    UNPROVEN = "unproven"
+    """It was not tried: EC2 has no dry run of the call, or the endpoint may ignore it."""
+    UNKNOWN = "unknown"
+    """It was tried, and the answer shows neither."""
+
+
+class AuthorizedResource(Struct, frozen=True):
+    """A resource that an action is authorized on, as the end of its ARN: ``vpn-gateway/vgw-1``."""
+
+    path: str
+    tags: tuple[tuple[str, str], ...] = ()
+    """The tags that a policy may require of it."""
+
+
+class AuthorizedAction(Struct, frozen=True):
+    """An IAM action with the resources that it must be allowed on."""
+
+    action: str
+    resources: tuple[AuthorizedResource, ...] = ()
+
+
+class PermissionQuery(Struct, frozen=True):
+    """A call to be tried: ``operation`` as EC2 names it, ``parameters`` as boto3 takes them."""
+
+    operation: str
+    parameters: dict[str, Any]
+    actions: tuple[AuthorizedAction, ...]
+    has_dry_run: bool = True
+    """Whether the operation has the parameter ``DryRun``."""
+    complete: bool = True
+    """Whether *parameters* name only resources that exist; otherwise it cannot be tried yet."""
+
+
+class PermissionResult(Struct, frozen=True):
+    """The result of a query.  ``action`` is the denied or unproven IAM action."""
+
+    verdict: PermissionVerdict
+    action: str
+    why: str = ""
+
+
+class MissingPermission(Struct, frozen=True):
+    """An action that is not proven to be allowed on all the resources that need it."""
+
+    action: str
+    verdict: PermissionVerdict
+    why: str
+    resources: tuple[str, ...] = ()
+    """Ids of the resources; empty for a call that creates one."""
+    only_removes: bool = False
+    """Whether only clean-up and finalize need it: traffic flows without it."""
+    staged: bool = False
+    """Whether steps 1 to 6 alone need it, which interrupt nothing."""
+
+    def __str__(self) -> str:
+        return f"{self.action} on {', '.join(self.resources)}" if self.resources else self.action
