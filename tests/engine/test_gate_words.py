@@ -47,6 +47,7 @@ from vpnmigrate.model.decisions import Approvals, Decisions, Finalize, HookMomen
 from vpnmigrate.model.ec2 import AccountId, Attachment, ResourceState
 from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, Existence
 from vpnmigrate.model.gates import UNFORCEABLE, Gate, GateResult, GateVerdict
+from vpnmigrate.model.permissions import MissingPermission, PermissionVerdict
 from vpnmigrate.model.plan import GATEWAY_ROLE
 from vpnmigrate.model.snapshot import Confirmation, JournalFacts
 from vpnmigrate.model.survey import Survey
@@ -132,6 +133,10 @@ def by_a_person(until, ahead=None):
     return identity(Credentials(Renewal.MANUAL, until), ahead)
 
 
+def missing(action, verdict=PermissionVerdict.DENIED, *, only_removes=False):
+    return MissingPermission(action, verdict, "why", ("vgw-1",), only_removes=only_removes)
+
+
 BAD = with_facts(
     {
         Existence(OLD_VPN): ResourceState.DELETING,
@@ -200,6 +205,15 @@ ROUNDS: dict[str, Callable[[], Iterable[GateResult]]] = {
         finalize, STRICT, a_snapshot(), journal_facts(), now=NOON - minutes(1)
     ),
     "finalize, late": partial(finalize, STRICT, now=NIGHT.end),
+    "every call is allowed": partial(cutover, missing_permissions=()),
+    "a call is denied": partial(cutover, missing_permissions=(missing("ec2:AttachVpnGateway"),)),
+    "a removal is denied": partial(
+        cutover, missing_permissions=(missing("ec2:DeleteTags", only_removes=True),)
+    ),
+    "nothing could be tried": partial(
+        cutover,
+        missing_permissions=(missing("ec2:CreateTags", PermissionVerdict.UNPROVEN),),
+    ),
     "a hook agrees": partial(hooked, HookResult("ask", 0)),
     "a hook does not": partial(hooked, HookResult("ask", 3, "exited 3")),
     "a hook says nothing": partial(hooked, HookResult("ask", None, "was killed")),

@@ -224,8 +224,9 @@ def _do(
         hooks = CommandHooks(run, plan, journal.entries, journal.clock, kept.log, context.redaction)
         watch = ObserverGroup(progress, kept.log, live, hooks, redaction=context.redaction)
         stop_request = SignalHandler(output, lambda: watch.cutting, lambda: view().next)
+        account = Account(clients, journal.clock, _vault(context, run), journal.require_ours)
         ports = RunPorts(
-            ec2=Account(clients, journal.clock, _vault(context, run), journal.require_ours),
+            ec2=account,
             journal=HookedJournal(journal, hooks),
             operator=context.parts.operator(
                 output, RunCommands(run.id, context.invocation), run, terms.asking
@@ -247,6 +248,7 @@ def _do(
                 lambda: _proven(plan),
                 terms.brought.forces,
                 hooks,
+                account,
                 str(run.plan),
             ),
             probes=NoProbes() if terms.probes is None else context.parts.probes(run, terms.probes),

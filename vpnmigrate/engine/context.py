@@ -6,7 +6,14 @@ from dataclasses import dataclass
 
 from msgspec import Struct
 
-from vpnmigrate.engine.ports import Calls, Ec2, NetworkPaths, Observer, Operator
+from vpnmigrate.engine.ports import (
+    Calls,
+    Ec2,
+    NetworkPaths,
+    Observer,
+    Operator,
+    PermissionReader,
+)
 from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.plan import Plan
@@ -23,7 +30,7 @@ class ClaimHolder(Struct, frozen=True):
 class RunContext:
     """The plan of a run, its recorder, and the ports that more than one part uses.
 
-    *ec2* and *paths* limit how long each answer may take.
+    *ec2*, *paths* and *permissions* limit how long each answer may take.
     """
 
     plan: Plan
@@ -35,5 +42,7 @@ class RunContext:
     operator: Operator
     observer: Observer
     claim_holder: ClaimHolder
+    permissions: PermissionReader | None = None
+    """What tries calls before step 7; None if they are not tried."""
     blind: bool = False
     """An earlier process worked on this plan, and its journal is lost."""

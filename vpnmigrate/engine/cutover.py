@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vpnmigrate.engine import gates
 from vpnmigrate.engine.commit_confirm import CommitConfirmControl
@@ -12,7 +12,7 @@ from vpnmigrate.engine.deadline import DeadlineControl
 from vpnmigrate.engine.gates import GateContext, RollbackTrial
 from vpnmigrate.engine.observe import Observation
 from vpnmigrate.engine.pause import PauseControl
-from vpnmigrate.engine.ports import Hooks, NoHooks
+from vpnmigrate.engine.ports import Hooks, NoHooks, PermissionReader
 from vpnmigrate.engine.preconditions import require_direct_connect_known, require_unchanged
 from vpnmigrate.engine.step_loop import StepLoop
 from vpnmigrate.engine.traffic_watch import ProbeWatch
@@ -25,9 +25,12 @@ from vpnmigrate.model.decisions import HookMoment
 from vpnmigrate.model.ec2 import Attachment
 from vpnmigrate.model.facts import Switch
 from vpnmigrate.model.gates import Force, Gate, GateResult, GateVerdict, Milestone
+from vpnmigrate.model.permissions import MissingPermission
 from vpnmigrate.model.snapshot import Snapshot
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.drift import differences
+from vpnmigrate.planning.permission_checks import checks_before_cutover
+from vpnmigrate.planning.permission_checks import missing as missing_permissions
 from vpnmigrate.steps.traffic import any_device_is_over, baseline_of
 
 
@@ -43,6 +46,8 @@ class GateInputs:
     forces: tuple[Force, ...] = ()
     """Gates forced for this process only: a later process needs the flags again."""
     hooks: Hooks = field(default_factory=NoHooks)
+    permissions: PermissionReader | None = None
+    """Tries the calls that may follow step 6; None in a rehearsal, which shows no permissions."""
     plan_file: str = "PLAN"
     """Path of the plan in force, for commands to paste."""
 
@@ -60,6 +65,7 @@ class GateRunner:
         self._step_loop = step_loop
         self._recorder = context.recorder
         self._gate_inputs = gate_inputs
+        self._permissions = context.permissions
 
     def begin_cutover(self) -> Observation:
         """Evaluate the gates before the cutover, and return the observation they were given.
@@ -68,11 +74,15 @@ class GateRunner:
             RefusedError: The AWS configuration has changed since planning, or that is unknown.
             HeldError: A gate does not pass and was not forced.
         """
-        # The hook runs first, because it may be slow and the other gates need fresh input.
+        # Hook and dry runs come first: they may be slow, and the other gates need fresh input.
         hook = self._hook(HookMoment.BEFORE_CUTOVER)
+        missing = self._missing_permissions()
         survey = self._step_loop.read_reliably(self._survey)
         observation = self._step_loop.observe_reliably(self._gates_pass)
-        context = self._context(differences(self._plan.before, survey), self._proof())
+        context = replace(
+            self._context(differences(self._plan.before, survey), self._proof()),
+            missing_permissions=missing,
+        )
         results = gates.before_cutover(observation.input, context)
         results = self._record(Milestone.CUTOVER, (*results, *hook), context.identity.arn)
         require_unchanged(self._plan, survey)
@@ -119,6 +129,17 @@ class GateRunner:
             return (gates.changed_program(self._plan, moment, changed),)
         result = self._gate_inputs.hooks.ask(moment)
         return () if result is None else (gates.hook(moment, result),)
+
+    def _missing_permissions(self) -> tuple[MissingPermission, ...] | None:
+        reader = self._permissions
+        if reader is None:
+            return None
+        # The calls name what the run has created.
+        made = self._step_loop.observe_reliably().now.ours
+        checks = checks_before_cutover(self._plan, made, self._recorder.state.attempt)
+        queries = tuple(check.query for check in checks)
+        results = self._step_loop.read_reliably(lambda: reader.permissions(queries))
+        return missing_permissions(checks, results)
 
     def _survey(self) -> Survey:
         survey = self._ec2.survey(self._plan.old_gateway)

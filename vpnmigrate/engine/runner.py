@@ -10,7 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from vpnmigrate.engine.adoption import AdoptionControl
-from vpnmigrate.engine.call_limits import DirectCalls, LimitedEc2, LimitedPaths
+from vpnmigrate.engine.call_limits import (
+    DirectCalls,
+    LimitedEc2,
+    LimitedPaths,
+    LimitedPermissions,
+)
 from vpnmigrate.engine.commit_confirm import CommitConfirm, CommitConfirmControl
 from vpnmigrate.engine.context import ClaimHolder, RunContext
 from vpnmigrate.engine.cutover import CutoverStart, GateInputs, GateRunner
@@ -101,6 +106,7 @@ class Runner:
     def __init__(self, plan: Plan, ports: RunPorts) -> None:
         self._plan = plan
         self._ports = ports
+        permissions = ports.gate_inputs.permissions
         self._recorder = RunRecorder(ports.journal, ports.observer, plan.surveyed)
         context = RunContext(
             plan=plan,
@@ -112,6 +118,11 @@ class Runner:
             operator=ports.operator,
             observer=ports.observer,
             claim_holder=ports.claim_holder,
+            permissions=(
+                None
+                if permissions is None
+                else LimitedPermissions(permissions, ports.calls, self._attend_to_read)
+            ),
             blind=ports.blind,
         )
         gate_inputs = ports.gate_inputs

@@ -32,6 +32,7 @@ class Gate(StrEnum):
     CREDENTIALS = "credentials"
     CLOCK = "clock"
     OWN_PATH = "own-path"
+    PERMISSIONS = "permissions"
     TRAFFIC = "traffic-verified"
     ARCHIVED = "configuration-archived"
     HOOK = "hook"
@@ -64,6 +65,8 @@ class GateResult(Struct, frozen=True):
     """What to do if it does not pass."""
     forced: str = ""
     """The operator's reason for forcing the gate; empty if it was not forced."""
+    unforceable: str = ""
+    """Why this result cannot be forced, although the gate can; empty if it can."""
 
     @property
     def lets_through(self) -> bool:
@@ -120,6 +123,9 @@ GATES: Mapping[Milestone, tuple[GateRule, ...]] = {
         GateRule(Gate.CREDENTIALS, "valid until after the window", "renew them"),
         GateRule(Gate.CLOCK, "this host's clock is within 5 minutes of AWS's", "set the clock"),
         GateRule(Gate.OWN_PATH, "EC2 and STS are reached without this VPN", "use another host"),
+        GateRule(
+            Gate.PERMISSIONS, "every call that can follow was tried and is allowed", "grant them"
+        ),
         GateRule(Gate.HOOK, "the plan's own program agrees, if it names one", "follow its answer"),
     ),
     Milestone.FINALIZE: (

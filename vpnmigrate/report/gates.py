@@ -52,7 +52,10 @@ def lines(seen: Sequence[GateResult], invocation: Invocation) -> Iterator[str | 
             yield f"{'':<{_CALL}}required: {each.required}"
             if each.forced:
                 yield f"{'':<{_CALL}}{each.verdict}, forced because: {each.forced}"
-            elif each.advice:
+                continue
+            if each.unforceable:
+                yield f"{'':<{_CALL}}cannot be forced: {each.unforceable}"
+            if each.advice:
                 yield from _to_do(invocation.advise(each.advice))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vpnmigrate.engine.gates import aws_state, change_control, finalize, host
+from vpnmigrate.engine.gates import aws_state, change_control, finalize, host, permissions
 from vpnmigrate.engine.gates.base import GateContext, RollbackTrial, forced, ready_to_paste
 from vpnmigrate.engine.gates.change_control import changed_program, hook
 from vpnmigrate.engine.ports import NetworkPath
@@ -33,6 +33,7 @@ __all__ = [
 
 def before_cutover(view: StepInput, context: GateContext) -> tuple[GateResult, ...]:
     """Return the results of every gate before step 7, in display order."""
+    missing = context.missing_permissions
     return (
         aws_state.unchanged(context),
         change_control.window(view.plan, context),
@@ -46,6 +47,7 @@ def before_cutover(view: StepInput, context: GateContext) -> tuple[GateResult, .
         host.credentials(view.plan, context),
         host.clock(context.identity),
         host.own_path(view.plan, context.paths),
+        *(() if missing is None else (permissions.calls_allowed(missing),)),
     )
 
 

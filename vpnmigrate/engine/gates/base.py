@@ -12,6 +12,7 @@ from vpnmigrate.engine.ports import Identity, NetworkPath
 from vpnmigrate.errors.commands import Advice, Command
 from vpnmigrate.model.approval import Approval, RehearsalResult
 from vpnmigrate.model.gates import UNFORCEABLE, Force, Gate, GateResult, GateVerdict
+from vpnmigrate.model.permissions import MissingPermission
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class GateContext:
     rehearsed: RehearsalResult | None = None
     proof: RollbackTrial | None = None
     """None if the rollback was not tested."""
+    missing_permissions: tuple[MissingPermission, ...] | None = None
+    """What is not proven to be allowed; None in a rehearsal, which shows no permissions."""
 
 
 def passed(gate: Gate, observed: str, required: str) -> GateResult:
@@ -45,9 +48,11 @@ def passed(gate: Gate, observed: str, required: str) -> GateResult:
     return GateResult(gate, GateVerdict.PASS, observed, required)
 
 
-def failed(gate: Gate, observed: str, required: str, *, advice: Advice = "") -> GateResult:
-    """Return FAIL for what was observed."""
-    return GateResult(gate, GateVerdict.FAIL, observed, required, advice)
+def failed(
+    gate: Gate, observed: str, required: str, *, advice: Advice = "", unforceable: str = ""
+) -> GateResult:
+    """Return FAIL for what was observed; *unforceable* is why this result cannot be forced."""
+    return GateResult(gate, GateVerdict.FAIL, observed, required, advice, unforceable=unforceable)
 
 
 def unknown(gate: Gate, observed: str, required: str, *, advice: Advice = "") -> GateResult:
@@ -68,12 +73,12 @@ def unless(
 def forced(gates: Iterable[GateResult], forces: Iterable[Force]) -> tuple[GateResult, ...]:
     """Return *gates* with the operator's reason in each that does not pass and is forced.
 
-    A force on a gate that passes, or that cannot be forced, has no effect.
+    A force on a gate that passes, or on a result that cannot be forced, has no effect.
     """
     reasons = {force.gate: force.reason for force in forces if force.gate not in UNFORCEABLE}
     return tuple(
         result
-        if result.lets_through or result.gate not in reasons
+        if result.lets_through or result.unforceable or result.gate not in reasons
         else replace(result, forced=reasons[result.gate])
         for result in gates
     )

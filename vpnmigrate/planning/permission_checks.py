@@ -1,0 +1,190 @@
+"""Permission checks: the calls of a plan that are tried before they are needed.
+
+Calls of one operation that EC2 authorizes on the same resources need the same permission, so one of
+them is tried: preferably one that names resources of the survey, whose state it fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from vpnmigrate.model.ec2 import Role, Tag
+from vpnmigrate.model.permissions import (
+    AuthorizedAction,
+    AuthorizedResource,
+    MissingPermission,
+    PermissionQuery,
+    PermissionResult,
+    PermissionVerdict,
+)
+from vpnmigrate.model.plan import LAST_OF_PREPARE, Plan
+from vpnmigrate.planning.permissions import (
+    CallResource,
+    PlannedCall,
+    ResourceOrigin,
+    RunPhase,
+    planned_calls,
+)
+
+
+class PermissionCheck(Struct, frozen=True):
+    """A query, with what needs its call."""
+
+    query: PermissionQuery
+    resources: tuple[str, ...]
+    only_removes: bool
+    staged: bool
+    """Whether steps 1 to 6 alone make the call."""
+
+
+def checks_of_plan(plan: Plan) -> tuple[PermissionCheck, ...]:
+    """Return the checks of every call that the program makes for *plan* without further options.
+
+    Raises:
+        RefusedError: A step can never reach its goal.
+    """
+    return _checks(plan, [call for call in planned_calls(plan) if not call.optional], ())
+
+
+def checks_before_cutover(
+    plan: Plan, made: Mapping[Role, str], attempt: int
+) -> tuple[PermissionCheck, ...]:
+    """Return the checks of every call that can follow step 6; *made* has what the run created.
+
+    Resources that only steps 1 to 6 need are gone by then, such as a test VPC; their calls are left
+    out.
+
+    Raises:
+        RefusedError: A step can never reach its goal.
+    """
+    calls = [
+        call
+        for call in planned_calls(plan, made, attempt=attempt)
+        if call.phases - {RunPhase.STAGE}
+        and not call.optional
+        and not (call.unknown_ids and all(use.step <= LAST_OF_PREPARE for use in call.uses))
+    ]
+    return _checks(plan, calls, made.values())
+
+
+def missing(
+    checks: Sequence[PermissionCheck], results: Sequence[PermissionResult]
+) -> tuple[MissingPermission, ...]:
+    """Return the actions that *results*, one for each of *checks*, do not show to be allowed."""
+    found: dict[tuple[object, ...], MissingPermission] = {}
+    for check, result in zip(checks, results, strict=True):
+        if result.verdict is PermissionVerdict.ALLOWED:
+            continue
+        key = (result.action, result.verdict, result.why, check.only_removes, check.staged)
+        one = found.get(key) or MissingPermission(
+            result.action,
+            result.verdict,
+            result.why,
+            only_removes=check.only_removes,
+            staged=check.staged,
+        )
+        resources = dict.fromkeys((*one.resources, *check.resources))
+        found[key] = replace(one, resources=tuple(resources))
+    return tuple(found.values())
+
+
+def not_due_yet(check: PermissionCheck, result: PermissionResult) -> bool:
+    """Return whether the call cannot be tried before a resource of an earlier step exists.
+
+    The gate before step 7 tries it.
+    """
+    tried_later = check.query.has_dry_run and not check.query.complete
+    return tried_later and result.verdict is not PermissionVerdict.DENIED
+
+
+def _checks(
+    plan: Plan, calls: Iterable[PlannedCall], created: Iterable[str]
+) -> tuple[PermissionCheck, ...]:
+    equal: dict[tuple[object, ...], list[PlannedCall]] = {}
+    for call in calls:
+        equal.setdefault((call.operation, call.actions), []).append(call)
+    everything = [call for each in equal.values() for call in each]
+    new = frozenset(created)
+    return tuple(_check(plan, each, everything, new) for each in equal.values())
+
+
+def _check(
+    plan: Plan,
+    calls: Sequence[PlannedCall],
+    everything: Sequence[PlannedCall],
+    created: frozenset[str],
+) -> PermissionCheck:
+    first = calls[0]
+    tried = min(calls, key=lambda call: (len(call.unknown_ids), _named(call, created)))
+    if "AssociationId" in tried.parameters and tried.unknown_ids:
+        # The association that a rollback ends does not exist yet; the one on its table does.
+        tried = next(_on_the_same_table(first, everything), tried)
+    return PermissionCheck(
+        PermissionQuery(
+            tried.operation,
+            tried.parameters,
+            _authorized(plan, first),
+            first.has_dry_run,
+            complete=not tried.unknown_ids,
+        ),
+        tuple(dict.fromkeys(r.id for each in first.actions for r in each.resources if r.id != "*")),
+        only_removes=all(call.only_removes for call in calls),
+        staged=all(call.phases == {RunPhase.STAGE} for call in calls),
+    )
+
+
+def _named(call: PlannedCall, created: frozenset[str]) -> int:
+    """Return how many of *created* the call names: their state may not fit it yet."""
+    return sum(isinstance(value, str) and value in created for value in call.parameters.values())
+
+
+def _on_the_same_table(
+    like: PlannedCall, everything: Iterable[PlannedCall]
+) -> Iterator[PlannedCall]:
+    tables = _tables(like)
+    for call in everything:
+        if call.operation == like.operation and not call.unknown_ids and tables & _tables(call):
+            yield call
+
+
+def _tables(call: PlannedCall) -> set[str]:
+    return {r.id for each in call.actions for r in each.resources if r.type == "route-table"}
+
+
+def _authorized(plan: Plan, call: PlannedCall) -> tuple[AuthorizedAction, ...]:
+    """Return what IAM is asked about *call*; nothing for a call that creates a resource.
+
+    Its policy may require tags of the request, which only the call itself has.
+    """
+    creates = any(r.origin is ResourceOrigin.NEW for a in call.actions for r in a.resources)
+    if creates:
+        return ()
+    return tuple(
+        AuthorizedAction(
+            required.action,
+            tuple(_resource(plan, call, each) for each in required.resources),
+        )
+        for required in call.actions
+    )
+
+
+def _resource(plan: Plan, call: PlannedCall, resource: CallResource) -> AuthorizedResource:
+    id_ = "*" if resource.id in call.unknown_ids else resource.id
+    if resource.origin is ResourceOrigin.TAGGED:
+        tags: Mapping[str, str] = {Tag.MIGRATION.value: plan.migration}
+    else:
+        tags = _surveyed_tags(plan).get(resource.id, {})
+    return AuthorizedResource(f"{resource.type}/{id_}", tuple(sorted(tags.items())))
+
+
+def _surveyed_tags(plan: Plan) -> Mapping[str, Mapping[str, str]]:
+    before = plan.before
+    return {
+        before.gateway.id: before.gateway.tags,
+        **{each.id: each.tags for each in before.connections},
+        **{each.id: each.tags for each in before.vpcs},
+        **{each.id: each.tags for each in before.route_tables},
+    }
