@@ -134,7 +134,9 @@ def by_a_person(until, ahead=None):
 
 
 def missing(action, verdict=PermissionVerdict.DENIED, *, only_removes=False):
-    return MissingPermission(action, verdict, "why", ("vgw-1",), only_removes=only_removes)
+    return MissingPermission(
+        action, verdict, "why", ("vgw-1",), only_removes=only_removes, phases=("rollback",)
+    )
 
 
 BAD = with_facts(

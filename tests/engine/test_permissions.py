@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.support.builders import (
@@ -108,7 +109,7 @@ def test_a_denied_removal_can_be_forced(tmp_path, denied):
     stage = RestrictedStage(tmp_path, denied)
     with pytest.raises(HeldError, match=f"permissions: ec2:{denied}"):
         stage.forward(gate_inputs=stage.tried())
-    assert "only clean-up and finalize need it" in stage.gate().observed
+    assert "only clean-up needs it" in stage.gate().observed
 
     state = stage.forward(gate_inputs=stage.tried(Force(Gate.PERMISSIONS, "CHG1")))
 
@@ -161,6 +162,24 @@ def test_what_is_not_proven_holds_and_can_be_forced():
     assert one_line(result.advice).endswith(command)
     (open_,) = forced([result], [Force(Gate.PERMISSIONS, "known")])
     assert open_.lets_through
+
+
+def test_what_only_finalize_needs_holds_no_cutover():
+    """Finalize is another day's work, perhaps of another role: what it lacks is reported."""
+    later = MissingPermission(
+        "ec2:DeleteVpnConnection",
+        PermissionVerdict.DENIED,
+        "no",
+        ("vpn-old",),
+        only_removes=True,
+        phases=("finalize",),
+    )
+    result = calls_allowed((later,))
+
+    assert result.verdict is GateVerdict.PASS
+    assert "ec2:DeleteVpnConnection on vpn-old denied (only finalize needs it)" in result.observed
+    both = msgspec.structs.replace(later, phases=("rollback", "finalize"))
+    assert calls_allowed((both,)).verdict is GateVerdict.FAIL
 
 
 def test_a_denied_removal_beside_a_denied_call_cannot_be_forced():

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vpnmigrate.aws.account import Reader
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.options import AwsOptions
-from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, LimitedReader, unattended
+from vpnmigrate.engine.call_limits import (
+    IDENTITY_LIMIT,
+    LimitedPermissions,
+    LimitedReader,
+    unattended,
+)
 from vpnmigrate.engine.ports import Calls
+from vpnmigrate.errors import AwsError
 from vpnmigrate.model.ec2 import VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.permissions import MissingPermission, PermissionResult, PermissionVerdict
+from vpnmigrate.planning.permission_checks import PermissionCheck, missing, not_due_yet
 
 
 class AccountReader(LimitedReader):
@@ -24,6 +34,26 @@ class AccountReader(LimitedReader):
             IDENTITY_LIMIT,
             lambda: self._account.find_gateway(connection),
         )
+
+    def missing_permissions(
+        self, checks: Sequence[PermissionCheck]
+    ) -> tuple[MissingPermission, ...]:
+        """Return which of *checks* are not proven to be allowed; never fails.
+
+        What a plan can do without is no reason to make none.
+        """
+        queries = tuple(check.query for check in checks)
+        permissions = LimitedPermissions(self._account, self._calls, unattended)
+        try:
+            results = permissions.permissions(queries)
+        except AwsError as error:
+            why = f"nothing could be tried: {error.message}"
+            unproven = PermissionVerdict.UNPROVEN
+            results = [
+                PermissionResult(unproven, f"ec2:{query.operation}", why) for query in queries
+            ]
+        due = [pair for pair in zip(checks, results, strict=True) if not not_due_yet(*pair)]
+        return missing([check for check, _ in due], [result for _, result in due])
 
 
 def account_reader(context: CommandContext, aws: AwsOptions) -> AccountReader:

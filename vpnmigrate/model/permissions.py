@@ -64,8 +64,8 @@ class MissingPermission(Struct, frozen=True):
     """Ids of the resources; empty for a call that creates one."""
     only_removes: bool = False
     """Whether only clean-up and finalize need it: traffic flows without it."""
-    staged: bool = False
-    """Whether steps 1 to 6 alone need it, which interrupt nothing."""
+    phases: tuple[str, ...] = ()
+    """The phases whose policy has it: ``stage``, ``cutover``, ``rollback``, ``finalize``."""
 
     def __str__(self) -> str:
         return f"{self.action} on {', '.join(self.resources)}" if self.resources else self.action

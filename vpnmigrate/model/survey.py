@@ -15,6 +15,7 @@ from vpnmigrate.model.ec2 import (
     RouteTableRecord,
     VpcRecord,
 )
+from vpnmigrate.model.permissions import MissingPermission
 
 
 class VirtualInterface(Struct, frozen=True):
@@ -78,6 +79,8 @@ class Survey(Struct, frozen=True, dict=True):
     associations: tuple[DirectConnectAssociation, ...] = ()
     quotas: Quotas = Quotas()
     unread: tuple[Unread, ...] = ()
+    missing_permissions: tuple[MissingPermission, ...] = ()
+    """Actions of the plan that are not proven to be allowed; tried after the rest was read."""
 
     @cached_property
     def vpc(self) -> VpcRecord | None:

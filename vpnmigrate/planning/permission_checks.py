@@ -36,8 +36,7 @@ class PermissionCheck(Struct, frozen=True):
     query: PermissionQuery
     resources: tuple[str, ...]
     only_removes: bool
-    staged: bool
-    """Whether steps 1 to 6 alone make the call."""
+    phases: tuple[RunPhase, ...]
 
 
 def checks_of_plan(plan: Plan) -> tuple[PermissionCheck, ...]:
@@ -78,17 +77,36 @@ def missing(
     for check, result in zip(checks, results, strict=True):
         if result.verdict is PermissionVerdict.ALLOWED:
             continue
-        key = (result.action, result.verdict, result.why, check.only_removes, check.staged)
+        ends = check.phases == (RunPhase.FINALIZE,)
+        key = (result.action, result.verdict, result.why, check.only_removes, ends)
         one = found.get(key) or MissingPermission(
-            result.action,
-            result.verdict,
-            result.why,
-            only_removes=check.only_removes,
-            staged=check.staged,
+            result.action, result.verdict, result.why, only_removes=check.only_removes
         )
-        resources = dict.fromkeys((*one.resources, *check.resources))
-        found[key] = replace(one, resources=tuple(resources))
+        found[key] = replace(
+            one,
+            resources=tuple(dict.fromkeys((*one.resources, *check.resources))),
+            phases=tuple(phase for phase in RunPhase if phase in {*one.phases, *check.phases}),
+        )
     return tuple(found.values())
+
+
+def holding(missing: Iterable[MissingPermission]) -> tuple[MissingPermission, ...]:
+    """Return what holds a cutover: finalize is another day's work, perhaps of another role."""
+    return tuple(each for each in missing if each.phases != (RunPhase.FINALIZE,))
+
+
+def policy_phases(missing: Iterable[MissingPermission]) -> tuple[RunPhase, ...]:
+    """Return the phases whose policies have what is missing.
+
+    Cutover and rollback are granted together, because an outage needs both to be sure of its end.
+    """
+    both = {RunPhase.CUTOVER, RunPhase.ROLLBACK}
+    phases = set[str]()
+    for each in missing:
+        phases |= {*each.phases}
+        if not each.only_removes and both & {*each.phases}:
+            phases |= both
+    return tuple(phase for phase in RunPhase if phase in phases)
 
 
 def not_due_yet(check: PermissionCheck, result: PermissionResult) -> bool:
@@ -132,7 +150,7 @@ def _check(
         ),
         tuple(dict.fromkeys(r.id for each in first.actions for r in each.resources if r.id != "*")),
         only_removes=all(call.only_removes for call in calls),
-        staged=all(call.phases == {RunPhase.STAGE} for call in calls),
+        phases=tuple(phase for phase in RunPhase if any(phase in call.phases for call in calls)),
     )
 
 

@@ -24,6 +24,7 @@ from vpnmigrate.model.ec2 import (
     VpnConnectionId,
     VpnGatewayId,
 )
+from vpnmigrate.model.permissions import MissingPermission
 from vpnmigrate.model.plan import (
     GATEWAY_ROLE,
     Direction,
@@ -111,6 +112,11 @@ def derived_again(plan: Plan) -> Plan:
         tool=plan.tool,
         programs=plan.programs,
     )
+
+
+def with_permissions(plan: Plan, missing: tuple[MissingPermission, ...]) -> Plan:
+    """Return *plan* with findings about the permissions that are not proven."""
+    return derived_again(replace(plan, before=replace(plan.before, missing_permissions=missing)))
 
 
 def differing(plan: Plan, other: Plan) -> tuple[str, ...]:

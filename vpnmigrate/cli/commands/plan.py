@@ -26,7 +26,8 @@ from vpnmigrate.local.program_files import pinned
 from vpnmigrate.model.decisions import ChangeNumber, Decisions
 from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.planning.planner import plan_from, replan_from
+from vpnmigrate.planning.permission_checks import checks_of_plan
+from vpnmigrate.planning.planner import plan_from, replan_from, with_permissions
 from vpnmigrate.planning.rollback_proof import RollbackProof, prove
 from vpnmigrate.planning.window_parser import FORM, window_from
 from vpnmigrate.report import plan as view
@@ -194,7 +195,7 @@ def _afresh(
         gateway = reader.find_gateway(VpnConnectionId(about.connection))
     else:
         gateway = VpnGatewayId(about.gateway or "")
-    return plan_from(
+    plan = plan_from(
         reader.survey(gateway),
         decisions,
         playbook.name,
@@ -203,6 +204,7 @@ def _afresh(
         tool=vpnmigrate.__version__,
         programs=programs,
     )
+    return with_permissions(plan, reader.missing_permissions(checks_of_plan(plan)))
 
 
 def _again(context: CommandContext, aws: AwsOptions, run_id: str, chosen: PlanDecisions) -> Plan:
@@ -230,7 +232,7 @@ def _again(context: CommandContext, aws: AwsOptions, run_id: str, chosen: PlanDe
     _require_ahead(context, decisions, cli("plan", "--from", run_id, "--window", FORM))
     programs = pinned(decisions)
     reader = account_reader(context, aws)
-    return replan_from(
+    plan = replan_from(
         old,
         reader.survey(old.old_gateway),
         decisions,
@@ -240,6 +242,7 @@ def _again(context: CommandContext, aws: AwsOptions, run_id: str, chosen: PlanDe
         tool=vpnmigrate.__version__,
         programs=programs,
     )
+    return with_permissions(plan, reader.missing_permissions(checks_of_plan(plan)))
 
 
 def _require_ahead(context: CommandContext, decisions: Decisions, advice: Advice) -> None:

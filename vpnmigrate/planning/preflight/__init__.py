@@ -3,7 +3,7 @@
 A check is a small function.  Its findings have a stable code (VPM-Bnnn blocks, VPM-Wnnn warns), the
 evidence with ids and values, and what to do.  The hundreds are the topic: 1 connections, 2 gateway
 and VPC, 3 Direct Connect, 4 quotas, 5 ASN, 6 addresses, 7 tunnels (B) and routing (W),
-8 exceptions, 9 the window.  A code is never reused for another finding.
+8 exceptions, 9 the window, 0 permissions.  A code is never reused for another finding.
 """
 
 from __future__ import annotations
@@ -11,7 +11,14 @@ from __future__ import annotations
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.plan import Finding, Severity
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.planning.preflight import addresses, connections, gateway, limits, routing
+from vpnmigrate.planning.preflight import (
+    addresses,
+    connections,
+    gateway,
+    limits,
+    permissions,
+    routing,
+)
 from vpnmigrate.planning.preflight.base import Check
 from vpnmigrate.planning.preflight.connections import nothing_to_migrate
 
@@ -64,6 +71,9 @@ CHECKS: tuple[Check, ...] = (
     limits.excepted_connections_exist,
     limits.excepted_prefixes_are_canonical,
     limits.the_window_is_long_enough,
+    permissions.steps_are_allowed,
+    permissions.removal_is_allowed,
+    permissions.permissions_are_proven,
 )
 """Every check, in the order of display."""
 

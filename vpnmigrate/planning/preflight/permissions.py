@@ -1,0 +1,73 @@
+"""Preflight: permissions of the credentials that plan.
+
+They may be those of another role than the one that applies the plan, so nothing blocks: the gate
+before step 7 tries every call again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.permissions import MissingPermission, PermissionVerdict
+from vpnmigrate.model.plan import Finding
+from vpnmigrate.model.survey import Survey
+from vpnmigrate.planning.permission_checks import policy_phases
+from vpnmigrate.planning.preflight.base import Findings, listed
+
+
+def steps_are_allowed(survey: Survey, _decisions: Decisions) -> Findings:
+    """Check that every call of steps 1 to 10 and of a rollback is allowed."""
+    denied = [each for each in _denied(survey) if not each.only_removes]
+    if denied:
+        yield Finding(
+            "VPM-W001",
+            "permission-denied",
+            f"these credentials may not call {_actions(denied)}",
+            "The role that applies the plan needs them; without them the gates before step 7 hold "
+            f"the run.  To print its policy: {_commands(denied)}",
+        )
+
+
+def removal_is_allowed(survey: Survey, _decisions: Decisions) -> Findings:
+    """Check that what only the clean-up of a rollback, or finalize, needs is allowed."""
+    denied = [each for each in _denied(survey) if each.only_removes]
+    if denied:
+        yield Finding(
+            "VPM-W002",
+            "removal-denied",
+            f"these credentials may not call {_actions(denied)}, so a rollback cannot clean up, or "
+            "finalize cannot delete",
+            "Grant them, or force the gate permissions and remove the resources in another way.  "
+            "For the policy: vpnmigrate iam-policy PLAN --phase all",
+        )
+
+
+def permissions_are_proven(survey: Survey, _decisions: Decisions) -> Findings:
+    """Check that every call that exists by now could be tried as a dry run, or simulated."""
+    reasons: dict[str, list[MissingPermission]] = {}
+    for each in survey.missing_permissions:
+        if each.verdict is not PermissionVerdict.DENIED:
+            reasons.setdefault(each.why, []).append(each)
+    for why, actions in reasons.items():
+        yield Finding(
+            "VPM-W003",
+            "permission-unproven",
+            f"it is not proven that these credentials may call {_actions(actions)}: {why}",
+            "Compare the role's policy with that of vpnmigrate iam-policy PLAN --phase all, or "
+            "allow iam:SimulatePrincipalPolicy and plan again.",
+        )
+
+
+def _denied(survey: Survey) -> list[MissingPermission]:
+    missing = survey.missing_permissions
+    return [each for each in missing if each.verdict is PermissionVerdict.DENIED]
+
+
+def _commands(missing: Iterable[MissingPermission]) -> str:
+    phases = policy_phases(missing)
+    return "; ".join(f"vpnmigrate iam-policy PLAN --phase {phase}" for phase in phases)
+
+
+def _actions(missing: Iterable[MissingPermission]) -> str:
+    return listed(dict.fromkeys(each.action for each in missing))
