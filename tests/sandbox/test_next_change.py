@@ -56,6 +56,11 @@ def test_no_moment_is_missed_at_which_an_answer_changes(seed):
     setting = setting_of(topology(seed))
     world, plan = setting.world(), setting.plan
     begun = world.clock.now()
+    table = {"RouteTableId": plan.before.route_tables[0].id, "GatewayId": OLD}
+    world.execute("ec2", "DisableVgwRoutePropagation", table)
+    world.execute("ec2", "EnableVgwRoutePropagation", table)
+    for action in ("CreateRoute", "ReplaceRoute"):
+        world.execute("ec2", action, {**table, "DestinationCidrBlock": "203.0.113.0/24"})
     world.execute("ec2", "DetachVpnGateway", {"VpnGatewayId": OLD, "VpcId": plan.vpc})
     world.execute("ec2", "CreateVpnGateway", {"Type": "ipsec.1", "AmazonSideAsn": 64700})
     world.clock.sleep(timedelta(seconds=60))

@@ -21,6 +21,7 @@ from vpnmigrate.errors import (
 )
 from vpnmigrate.errors.commands import Command
 from vpnmigrate.journal import RunState, replay, resume_command
+from vpnmigrate.journal.exit_code import leaves_traffic_down
 from vpnmigrate.journal.records import Adopted, ExternalChange, Failed, Held, Interrupted, Record
 from vpnmigrate.journal.run_clock import gaps_in, latest
 from vpnmigrate.model.changes import (
@@ -251,13 +252,11 @@ def record_failure(recorder: RunRecorder) -> Iterator[None]:
         raise
     except RollbackRequestedError:
         raise  # The reason is in the journal already, and the rollback comes next.
-    except StepError as error:
-        recorder.write(Failed(error.message, error.step, stuck=error.outage))
-        raise
     except VpnMigrateError as error:
         state = recorder.state
-        if state.direction is not None:
-            recorder.write(Failed(error.message, state.step, stuck=state.outage_open))
+        step = error.step if isinstance(error, StepError) else state.step
+        if isinstance(error, StepError) or state.direction is not None:
+            recorder.write(Failed(error.message, step, stuck=leaves_traffic_down(error, state)))
         raise
 
 

@@ -15,9 +15,17 @@ def exit_code(error: VpnMigrateError, state: RunState | None = None) -> Exit:
 
     A failure while traffic is down becomes STUCK: an operator must act now.
     """
-    step_in_outage = isinstance(error, StepError) and error.outage
-    outage = step_in_outage or (state is not None and state.outage_open)
+    outage = leaves_traffic_down(error, state)
     return Exit.STUCK if outage and error.exit is Exit.FAILED else error.exit
+
+
+def leaves_traffic_down(error: VpnMigrateError, state: RunState | None) -> bool:
+    """Return whether traffic is down, or may be, when *error* ends a process.
+
+    A step says so itself where the journal of its outage is lost (``StepLoop._may_be_down``).
+    """
+    step_in_outage = isinstance(error, StepError) and error.outage
+    return step_in_outage or (state is not None and state.outage_open)
 
 
 def exit_code_of_run(state: RunState, entries: Sequence[Entry]) -> Exit:
