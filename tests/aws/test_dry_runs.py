@@ -29,11 +29,11 @@ from vpnmigrate.aws.request_hooks import UnsafeRequestError
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.permissions import (
-    AuthorizedAction,
-    AuthorizedResource,
     PermissionQuery,
     PermissionResult,
     PermissionVerdict,
+    QueriedAction,
+    QueriedResource,
 )
 from vpnmigrate.sandbox.client.direct import DirectClients
 from vpnmigrate.sandbox.scenarios.load import load_world
@@ -53,10 +53,8 @@ Verdict = Callable[[Request], str]
 
 
 def query(operation: str, **parameters: object) -> PermissionQuery:
-    resource = AuthorizedResource("vpn-gateway/vgw-1", (("team", "net"),))
-    return PermissionQuery(
-        operation, parameters, (AuthorizedAction(f"ec2:{operation}", (resource,)),)
-    )
+    resource = QueriedResource("vpn-gateway/vgw-1", (("team", "net"),))
+    return PermissionQuery(operation, parameters, (QueriedAction(f"ec2:{operation}", (resource,)),))
 
 
 DETACH = query("DetachVpnGateway", VpnGatewayId="vgw-1", VpcId="vpc-1")
@@ -68,11 +66,7 @@ CLAIM = query("CreateTags", Resources=["vgw-1"], Tags=[{"Key": "k", "Value": "v"
 PREFIX = PermissionQuery(
     "CreateVpnConnectionRoute",
     {"VpnConnectionId": "vpn-1", "DestinationCidrBlock": "10.1.0.0/16"},
-    (
-        AuthorizedAction(
-            "ec2:CreateVpnConnectionRoute", (AuthorizedResource("vpn-connection/vpn-1"),)
-        ),
-    ),
+    (QueriedAction("ec2:CreateVpnConnectionRoute", (QueriedResource("vpn-connection/vpn-1"),)),),
     has_dry_run=False,
 )
 EVERY = (DETACH, REPLACE, CREATE, CLAIM, PREFIX)

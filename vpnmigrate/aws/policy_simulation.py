@@ -12,10 +12,10 @@ from vpnmigrate.aws.read_errors import translate_errors
 from vpnmigrate.aws.session import ClientSource
 from vpnmigrate.errors import AwsError, NotAuthorizedError
 from vpnmigrate.model.permissions import (
-    AuthorizedResource,
     PermissionQuery,
     PermissionResult,
     PermissionVerdict,
+    QueriedResource,
 )
 
 _SETTLED: Final = (PermissionVerdict.ALLOWED, PermissionVerdict.DENIED)
@@ -53,7 +53,7 @@ class _Simulation:
         self._region = clients.region
         self._partition, self._account = _of(arn)
         self._principal = self._principal_of(arn)
-        self._answers: dict[tuple[str, AuthorizedResource], bool] = {}
+        self._answers: dict[tuple[str, QueriedResource], bool] = {}
 
     def result(self, query: PermissionQuery, tried: PermissionResult) -> PermissionResult:
         """Return *tried* with IAM's answer.
@@ -71,13 +71,13 @@ class _Simulation:
         why = f"{tried.why}; IAM's policy simulation allows it"
         return replace(tried, verdict=PermissionVerdict.ALLOWED, why=why)
 
-    def _may(self, action: str, resource: AuthorizedResource) -> bool:
+    def _may(self, action: str, resource: QueriedResource) -> bool:
         asked = action, resource
         if asked not in self._answers:
             self._answers[asked] = self._simulate(action, resource)
         return self._answers[asked]
 
-    def _simulate(self, action: str, resource: AuthorizedResource) -> bool:
+    def _simulate(self, action: str, resource: QueriedResource) -> bool:
         named = f"arn:{self._partition}:ec2:{self._region}:{self._account}:{resource.path}"
         with translate_errors("iam:SimulatePrincipalPolicy"):
             answer = self._iam.simulate_principal_policy(
@@ -109,7 +109,7 @@ def _of(arn: str) -> tuple[str, str]:
     return parts[1], parts[4]
 
 
-def _context(resource: AuthorizedResource, region: str) -> Iterator[Mapping[str, Any]]:
+def _context(resource: QueriedResource, region: str) -> Iterator[Mapping[str, Any]]:
     """Yield the condition keys of a call: the simulation does not read tags of resources."""
     yield _entry("aws:RequestedRegion", region)
     for key, value in resource.tags:

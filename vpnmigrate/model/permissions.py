@@ -19,7 +19,7 @@ class PermissionVerdict(StrEnum):
     """It was tried, and the answer shows neither."""
 
 
-class AuthorizedResource(Struct, frozen=True):
+class QueriedResource(Struct, frozen=True):
     """A resource that an action is authorized on, as the end of its ARN: ``vpn-gateway/vgw-1``."""
 
     path: str
@@ -27,11 +27,11 @@ class AuthorizedResource(Struct, frozen=True):
     """The tags that a policy may require of it."""
 
 
-class AuthorizedAction(Struct, frozen=True):
+class QueriedAction(Struct, frozen=True):
     """An IAM action with the resources that it must be allowed on."""
 
     action: str
-    resources: tuple[AuthorizedResource, ...] = ()
+    resources: tuple[QueriedResource, ...] = ()
 
 
 class PermissionQuery(Struct, frozen=True):
@@ -39,7 +39,7 @@ class PermissionQuery(Struct, frozen=True):
 
     operation: str
     parameters: dict[str, Any]
-    actions: tuple[AuthorizedAction, ...]
+    actions: tuple[QueriedAction, ...]
     has_dry_run: bool = True
     """Whether the operation has the parameter ``DryRun``."""
     complete: bool = True

@@ -13,12 +13,12 @@ from msgspec.structs import replace
 
 from vpnmigrate.model.ec2 import Role, Tag
 from vpnmigrate.model.permissions import (
-    AuthorizedAction,
-    AuthorizedResource,
     MissingPermission,
     PermissionQuery,
     PermissionResult,
     PermissionVerdict,
+    QueriedAction,
+    QueriedResource,
 )
 from vpnmigrate.model.plan import LAST_OF_PREPARE, Plan
 from vpnmigrate.planning.permissions import (
@@ -172,7 +172,7 @@ def _tables(call: PlannedCall) -> set[str]:
     return {r.id for each in call.actions for r in each.resources if r.type == "route-table"}
 
 
-def _authorized(plan: Plan, call: PlannedCall) -> tuple[AuthorizedAction, ...]:
+def _authorized(plan: Plan, call: PlannedCall) -> tuple[QueriedAction, ...]:
     """Return what IAM is asked about *call*; nothing for a call that creates a resource.
 
     Its policy may require tags of the request, which only the call itself has.
@@ -181,7 +181,7 @@ def _authorized(plan: Plan, call: PlannedCall) -> tuple[AuthorizedAction, ...]:
     if creates:
         return ()
     return tuple(
-        AuthorizedAction(
+        QueriedAction(
             required.action,
             tuple(_resource(plan, call, each) for each in required.resources),
         )
@@ -189,13 +189,13 @@ def _authorized(plan: Plan, call: PlannedCall) -> tuple[AuthorizedAction, ...]:
     )
 
 
-def _resource(plan: Plan, call: PlannedCall, resource: CallResource) -> AuthorizedResource:
+def _resource(plan: Plan, call: PlannedCall, resource: CallResource) -> QueriedResource:
     id_ = "*" if resource.id in call.unknown_ids else resource.id
     if resource.origin is ResourceOrigin.TAGGED:
         tags: Mapping[str, str] = {Tag.MIGRATION.value: plan.migration}
     else:
         tags = _surveyed_tags(plan).get(resource.id, {})
-    return AuthorizedResource(f"{resource.type}/{id_}", tuple(sorted(tags.items())))
+    return QueriedResource(f"{resource.type}/{id_}", tuple(sorted(tags.items())))
 
 
 def _surveyed_tags(plan: Plan) -> Mapping[str, Mapping[str, str]]:
