@@ -205,7 +205,9 @@ class TestBackoff:
             run.may_retry(PUT_OFF, outage=True)
             assert run.is_due()
 
-    @pytest.mark.parametrize("outcome", [PUT_OFF, NEVER_SEEN], ids=["later", "never seen"])
+    @pytest.mark.parametrize(
+        "outcome", [PUT_OFF, NEVER_SEEN, UNHEARD], ids=["later", "never seen", "doubt"]
+    )
     def test_later_ones_double_the_pause_up_to_ten_seconds(self, outcome):
         """Each change has a backoff of its own, which ends."""
         run = Bearing()
@@ -222,13 +224,12 @@ class TestBackoff:
         assert pauses[:8] == [0, 0, 0, 2, 4, 8, 10, 10]
         assert set(pauses[8:]) == {10}
 
-    @pytest.mark.parametrize("answer", [Performed("req-1"), UNHEARD], ids=["done", "doubt"])
-    def test_another_answer_ends_the_pauses(self, answer):
-        """Only consecutive refusals count."""
+    def test_success_ends_the_pauses(self):
+        """Only consecutive failures count."""
         run = Bearing()
         for _ in range(9):
             run.may_retry(PUT_OFF, outage=True)
-        run.may_retry(answer, outage=True)
+        run.may_retry(Performed("req-1"), outage=True)
         run.may_retry(PUT_OFF, outage=True)
 
         assert run.is_due()

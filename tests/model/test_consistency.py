@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from tests.support.builders import BOTH, MAIN, NEW, NOON, OLD, VPC, a_snapshot, a_table, minutes
 from tests.support.stage import Lookout
 from vpnmigrate.engine.recorder import RunRecorder
@@ -21,6 +23,7 @@ from vpnmigrate.model.facts import (
     Switch,
     Value,
 )
+from vpnmigrate.model.snapshot import Snapshot
 
 OLD_ON_VPC = AttachmentOf(OLD, VPC)
 NEW_ON_VPC = AttachmentOf(NEW, VPC)
@@ -134,6 +137,84 @@ class TestKnownFromAnswers:
         assert mask_stale(now, self.OFF_THEN_ON).propagates(MAIN, OLD) is UNKNOWN
 
 
+def doubtful(change: SentChange, *, already: bool = False) -> SentChange:
+    return replace(change, performed=False, already=already)
+
+
+class TestLikely:
+    """Values to act on while traffic is down: a call without an answer counts as not done."""
+
+    ATTACHED_THEN_DETACHED = (
+        attach(minutes_ago=1, performed=True),
+        detach(minutes_ago=0.1, performed=True),
+    )
+
+    def likely(self, old: str, *intents: SentChange) -> Value:
+        return mask_stale(a_snapshot(old=old), intents).acting.attachment(OLD, VPC)
+
+    def test_a_call_in_doubt_without_an_effect_is_repeated(self):
+        """A gateway that still shows as attached is likely attached: the detach is due again."""
+        assert self.likely("attached", detach(minutes_ago=0.1)) is Attachment.ATTACHED
+
+    def test_so_is_one_whose_effect_may_be_an_older_state(self):
+        """Detached may be a reading from before the attach, so the detach is due again."""
+        before = self.ATTACHED_THEN_DETACHED[0]
+
+        assert self.likely("detached", before, detach(minutes_ago=0.1)) is Attachment.ATTACHED
+        assert self.likely("detached", before, self.ATTACHED_THEN_DETACHED[1]) is (
+            Attachment.DETACHED
+        )
+
+    def test_an_answered_call_is_not_repeated(self):
+        """A confirmed detach that does not show yet is likely in progress."""
+        assert self.likely("attached", *self.ATTACHED_THEN_DETACHED) is Attachment.DETACHING
+
+    def test_nothing_left_to_do_is_evidence(self):
+        """A detach that EC2 calls done already counts together with a reading that shows it."""
+        before = self.ATTACHED_THEN_DETACHED[0]
+        done = doubtful(detach(minutes_ago=0.1), already=True)
+
+        assert self.likely("detached", before, done) is Attachment.DETACHED
+        assert self.likely("attached", before, done) is Attachment.ATTACHED, "it is tried again"
+
+    def test_answers_tell_what_a_setting_is_likely_to_be(self):
+        """A setting has the value of the last answer, whatever a lagging describe shows."""
+        off, on = switch(Switch.OFF, minutes_ago=1), switch(Switch.ON, minutes_ago=0.5)
+        lost = doubtful(off)
+        shown_on = a_snapshot()
+        shown_off = a_snapshot(tables=[a_table(MAIN), a_table(BOTH)])
+
+        def likely(now: Snapshot, *intents: SentChange) -> Value:
+            return mask_stale(now, intents).acting.propagates(MAIN, OLD)
+
+        assert likely(shown_off, lost, on) is Switch.ON
+        assert likely(shown_on, off, doubtful(on)) is Switch.OFF
+        assert likely(shown_off, off, doubtful(on)) is Switch.OFF
+
+    def test_a_table_that_is_gone_has_no_settings(self):
+        """Answers say nothing about a table that was deleted since."""
+        now = a_snapshot(tables=[a_table(BOTH)])
+        on = switch(Switch.ON, minutes_ago=0.5)
+
+        assert mask_stale(now, [on]).acting.propagates(MAIN, OLD) is Switch.OFF
+
+    def test_a_creation_keeps_waiting_for_proof(self):
+        """A repeated creation makes a second resource, so its absence is never likely."""
+        role = Role("test-vpc")
+        come = frozenset({ResourceState.PENDING, ResourceState.AVAILABLE})
+        intent = SentChange(Existence(role), come, NOON - minutes(1), performed=False)
+
+        assert mask_stale(a_snapshot(), [intent]).acting.state(role) is UNKNOWN
+
+    def test_a_verdict_does_not_see_it(self):
+        """The snapshot itself keeps the value unknown."""
+        seen = mask_stale(a_snapshot(old="detached"), self.ATTACHED_THEN_DETACHED)
+
+        assert seen.attachment(OLD, VPC) is UNKNOWN
+        assert seen.stale == {OLD_ON_VPC}
+        assert seen.acting.stale == frozenset()
+
+
 class TestForeign:
     def test_a_confirmed_effect_that_is_gone_is_another_hand(self):
         """A confirmed change that a fresh reading does not show was undone outside this run."""
@@ -160,6 +241,18 @@ class TestForeign:
             externally_changed(mask_stale(a_snapshot(old="attached"), intents), intents)
             == frozenset()
         )
+
+    def test_an_opposite_call_in_doubt_may_have_been_carried_out_late(self):
+        """A detach without an answer may take effect after a confirmed attach: it is repeated."""
+        came_late = [detach(minutes_ago=3.5), attach(minutes_ago=3, performed=True)]
+        answered = [replace(came_late[0], performed=True), came_late[1]]
+        long_ago = [detach(minutes_ago=9.5), attach(minutes_ago=9, performed=True)]
+        apart = [detach(minutes_ago=9), attach(minutes_ago=3, performed=True)]
+        now = a_snapshot(old="detached")
+
+        assert externally_changed(now, came_late) == frozenset()
+        for intents in (answered, long_ago, apart):
+            assert externally_changed(now, intents) == {OLD_ON_VPC}
 
     def test_only_our_latest_wish_counts(self):
         """An effect that this run undid is not an external change."""

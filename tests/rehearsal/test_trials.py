@@ -261,5 +261,5 @@ class TestHarness:
 
 WORLDS = "d3bc3768fc5f25e01a689974fce8e0e42c991543b0fb3f257ed80849955dc985"
 """The digest of the generator's first worlds; it changes with the generator."""
-JOURNALS = "c3251abce09064e0fea683bacb13f1d1d63abb88a4b4a50a6685257286558f8c"
+JOURNALS = "6e996cef09f055afccf4cce889e96bc117f3f218309cb7aeb0b7976e9f4f3e74"
 """The output of `scripts/simulate.py --digest 8`; it changes with behaviour and journal texts."""

@@ -87,7 +87,7 @@ def _answered(failure: CallFailure) -> Outcome:
             return Later(f"{code}: {message}", limit, failure.request_id)
         case AlreadyDone():
             # EC2 also returns this for a resource created a moment ago: an observation decides.
-            return InDoubt(f"{code}: {message}")
+            return InDoubt(f"{code}: {message}", already=True)
         case Permanent(advice, definite, missing):
             return Refused(
                 code, message, advice, failure.request_id, definite=definite, missing=missing

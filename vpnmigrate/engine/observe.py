@@ -44,6 +44,11 @@ class Observation(Struct, frozen=True):
         return self.input.now
 
     @property
+    def acting(self) -> StepInput:
+        """The step input for changes while traffic is down, with likely values of stale facts."""
+        return replace(self.input, now=self.now.acting)
+
+    @property
     def swap(self) -> GatewaySwap:
         """The gateways that this direction exchanges."""
         return self.input.swap

@@ -107,7 +107,7 @@ class RetryPolicy:
 
     def _back_off(self, done: ChangeResult) -> None:
         """Record when the change of *done* may be sent again."""
-        if isinstance(done.outcome, Later | Refused):
+        if isinstance(done.outcome, Later | Refused | InDoubt):
             refusals = self._refusals.get(done.change, 0) + 1
             self._refusals[done.change] = refusals
             self._next_try[done.change] = self._clock.now() + backoff(refusals)

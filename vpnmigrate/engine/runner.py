@@ -202,6 +202,7 @@ class Runner:
                     self._cutover_start.start()
                 lost += self._step_loop.run_step(step)
                 if step.number == until:
+                    lost += self._step_loop.verify_steps()
                     self._hold_after(until)
             return self._finish(Direction.FORWARD, lost)
 

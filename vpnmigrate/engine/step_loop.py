@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
+from msgspec.structs import replace
 from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_type
 
 from vpnmigrate.engine.adoption import AdoptionControl
@@ -44,7 +45,16 @@ from vpnmigrate.model.clock import span
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
 from vpnmigrate.model.facts import ABSENT, Claim, name_of
 from vpnmigrate.model.plan import Direction, Phase
-from vpnmigrate.steps.base import Blocked, Claimed, Lost, Met, NotYet, Step, Verdict
+from vpnmigrate.steps.base import (
+    Blocked,
+    Claimed,
+    Lost,
+    Met,
+    NotYet,
+    Step,
+    StepInput,
+    Verdict,
+)
 from vpnmigrate.steps.progress import cutover_view
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels, enabling_task
 
@@ -61,8 +71,14 @@ SLICE = timedelta(seconds=1)
 
 While a call is in flight, the callback that attends to the run notices them (``ports.Attend``)."""
 
+_BELIEF = "it is verified once a reading cannot be stale"
+
 INTERRUPTING = (7, 8)
 """Steps whose first change starts the outage; where nothing propagates, step 7 has none."""
+
+
+class CarriedOut(NotYet, frozen=True):
+    """The goal holds according to AWS's answers and a reading that may be stale."""
 
 
 class StepLoop:
@@ -95,9 +111,15 @@ class StepLoop:
         self._traffic = TrafficWatch(context, state_reader, probing)
         self._acted = False
         self._tried = ""
+        self._unverified: list[Step] = []
+        """Steps of this direction that are carried out, and not verified yet."""
 
     def run_step(self, step: Step) -> Sequence[str]:
         """Run *step* until its goal holds; return what external changes took away from it.
+
+        While traffic is down, the next step begins as soon as this one is carried out according to
+        AWS's answers and the latest reading.  It is verified during the following steps, once a
+        reading cannot be stale.
 
         Raises:
             StepError: It failed, or its goal was not reached in time; nothing is rolled back.
@@ -106,27 +128,60 @@ class StepLoop:
             ClaimedError: Another run has claimed the old gateway.
             InterruptedRunError: The operator asked to stop.
         """
+        if step.number <= max((each.number for each in self._unverified), default=0):
+            self._unverified.clear()  # Another direction.
         self._recorder.write(StepBegun(step.number, step.title, step.cleaning))
         self._tasks.begin_step()
         self._state_reader.require_claim()
         self._traffic.reset()
         self._tried = ""
+        lost: list[str] = []
+        verdict, limit = self._repeat(step, lost, lambda verdict: isinstance(verdict, CarriedOut))
+        if isinstance(verdict, CarriedOut):
+            self._unverified.append(step)
+            return lost
+        return (*lost, *self._conclude(step, verdict, limit))
+
+    def verify_steps(self) -> Sequence[str]:
+        """Wait until all steps that were carried out are verified; return what they have lost.
+
+        Raises:
+            StepError: One of them is not verified within its limit.
+        """
+        lost: list[str] = []
+        while self._unverified:
+            step = self._unverified.pop()
+            verdict, limit = self._repeat(step, lost, lambda _: False)
+            lost += self._conclude(step, verdict, limit)
+        return lost
+
+    def _repeat(
+        self, step: Step, lost: list[str], enough: Callable[[Verdict], bool]
+    ) -> tuple[Verdict, timedelta]:
+        """Observe and act until *step* has a final verdict, or one that is *enough*.
+
+        What earlier steps lost is added to *lost*.  Return the verdict and the limit of *step*.
+        """
         began = self._time.now()
         limit = step.limit_for(self._plan)
 
         def attempt() -> Verdict:
             self._acted = False
-            verdict = self._observe_and_act(step)
+            verdict = self._observe_and_act(step, lost)
             self._pauses.check_suspended()
             if isinstance(verdict, NotYet) and self._tried:
-                verdict = NotYet(f"{verdict.why}; last try: {self._tried}")
+                verdict = replace(verdict, why=f"{verdict.why}; last try: {self._tried}")
             if isinstance(verdict, NotYet) and not self._acted:
                 self._observer.on_wait(step.number, verdict.why, self._time.now() - began, limit)
             return verdict
 
-        while isinstance(verdict := attempt(), NotYet) and not self._has_passed(began + limit):
+        while (
+            isinstance(verdict := attempt(), NotYet)
+            and not enough(verdict)
+            and not self._has_passed(began + limit)
+        ):
             self._wait(self._pace())
-        return self._conclude(step, verdict, limit)
+        return verdict, limit
 
     def observe_reliably(
         self, suits: Callable[[Observation], bool] = lambda _: True
@@ -197,7 +252,7 @@ class StepLoop:
             message = f"AWS cannot be read, so nothing was started: {error}"
             raise HeldError(message, advice=self._recorder.resuming(self._plan)) from error
 
-    def _observe_and_act(self, step: Step) -> Verdict:
+    def _observe_and_act(self, step: Step, lost: list[str]) -> Verdict:
         self._tasks.stop_if_asked()
         self._pauses.poll()
         observation = self._state_reader.observe()
@@ -218,15 +273,39 @@ class StepLoop:
                     self._probing.stats,
                 )
             )
+        self._continue_unverified(observation, lost)
         verdict = step.verify(observation.input)
-        if isinstance(verdict, NotYet):
-            self._act(step, observation)
-        return verdict
+        if isinstance(step, SwitchTunnels) and self._unverified and _ends(verdict):
+            verdict = NotYet(f"step {self._unverified[0].number} is not verified yet")
+        if not isinstance(verdict, NotYet):
+            return verdict
+        view = self._to_act_on(observation)
+        likely = step.verify(view)
+        self._act(step, observation, view)
+        if not (self._outage and _ends(likely)):
+            return likely if isinstance(likely, NotYet) else verdict
+        if isinstance(step, SwitchTunnels):
+            return NotYet(f"traffic flows, as far as AWS shows; {_BELIEF}: {verdict.why}")
+        return CarriedOut(f"carried out, as far as AWS shows; {_BELIEF}: {verdict.why}")
 
-    def _act(self, step: Step, observation: Observation) -> None:
+    def _continue_unverified(self, observation: Observation, lost: list[str]) -> None:
+        """Verify the earlier steps that are carried out, and repeat their calls in doubt."""
+        for step in tuple(self._unverified):
+            verdict = step.verify(observation.input)
+            if isinstance(verdict, NotYet):
+                self._act(step, observation, self._to_act_on(observation))
+            else:
+                self._unverified.remove(step)
+                lost += self._conclude(step, verdict, step.limit_for(self._plan))
+
+    def _to_act_on(self, observation: Observation) -> StepInput:
+        """Return the step input for changes: while traffic is down, nothing waits for proof."""
+        return observation.acting if self._outage else observation.input
+
+    def _act(self, step: Step, observation: Observation, view: StepInput) -> None:
         changes: list[AwsChange] = []
         tasks: list[OperatorTask] = []
-        for change in step.missing_changes(observation.input):
+        for change in step.missing_changes(view):
             if isinstance(change, OperatorTask):
                 tasks.append(change)
             else:
@@ -348,6 +427,11 @@ class StepLoop:
             if self._tasks.read_confirmations() or self._pauses.apply_order():
                 return
             self._clock.sleep(min(left, SLICE))
+
+
+def _ends(verdict: Verdict) -> bool:
+    """Return whether *verdict* says that the goal holds, with or without losses."""
+    return isinstance(verdict, Met | Lost)
 
 
 def _unanswered(done: ChangeResult) -> str:

@@ -23,6 +23,8 @@ from vpnmigrate.journal.records import (
     Record,
     TrafficVerified,
 )
+from vpnmigrate.model.changes import AskOperator, RunTest
+from vpnmigrate.model.changes.base import Performed
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.probes import ProbeEvent, ProbeStats, missed
@@ -31,6 +33,7 @@ from vpnmigrate.steps.traffic import (
     acceptable,
     degraded,
     destinations,
+    flows_as_shown,
     is_stable,
     missing_traffic,
     update_stability,
@@ -131,6 +134,8 @@ class TrafficWatch:
         self._state_reader = state_reader
         self._probing = probing
         self._stability: Stability | None = None
+        self._flows_since: datetime | None = None
+        """Since when every reading has been complete, if those that may be stale count as well."""
         self._held = False
         self._disabled = False
         self._short: frozenset[VpnConnectionId] = frozenset()
@@ -139,6 +144,7 @@ class TrafficWatch:
     def reset(self) -> None:
         """Measure stability from the start again."""
         self._stability = None
+        self._flows_since = None
         self._held = False
         self._short = frozenset()
 
@@ -153,6 +159,8 @@ class TrafficWatch:
         observation = observation.with_facts(facts)
         lacking = missing_traffic(observation.input)
         self._stability = update_stability(observation.input, lacking=bool(lacking))
+        flows = not lacking or flows_as_shown(observation.acting)
+        self._flows_since = (self._flows_since or observation.now.begun) if flows else None
         observation = observation.with_facts(replace(facts, stability=self._stability))
         verified = observation.journal_facts.verified is not None
         self._offer(observation)
@@ -199,13 +207,31 @@ class TrafficWatch:
         if stability is None or stability.since is None:
             message = "stable traffic has no start time"
             raise AssertionError(message)
-        since = stability.since
+        verified = TrafficVerified(stability.since)
         elsewhere = destinations(observation.input).altered
         notes = [Noted(str(row)) for row in elsewhere]
         if not (state.outage_open and state.outage_since is not None):
-            return (TrafficVerified(since), *notes)
-        ended = OutageEnded(since, since - state.outage_since, state.outage_earlier)
-        return (TrafficVerified(since), ended, *notes)
+            return (verified, *notes)
+        end = self._end_of_outage(stability.since)
+        ended = OutageEnded(end, end - state.outage_since, state.outage_earlier)
+        return (verified, ended, *notes)
+
+    def _end_of_outage(self, proven: datetime) -> datetime:
+        """Return when traffic began to flow; since *proven* no reading can have been stale.
+
+        Earlier readings that showed the same, without a gap, count as well.  Traffic cannot have
+        flowed before AWS answered the last change.
+        """
+        if self._flows_since is None:
+            return proven
+        answers = (
+            intent.answered
+            for intent in self._recorder.state.intents
+            if intent.answered is not None
+            and isinstance(intent.outcome, Performed)
+            and not isinstance(intent.change, AskOperator | RunTest)
+        )
+        return min(proven, max(self._flows_since, *answers))
 
     def _tunnels(self, observation: Observation) -> tuple[Record, ...]:
         few = degraded(observation.input)

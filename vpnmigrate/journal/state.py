@@ -6,7 +6,7 @@ or was interrupted keeps its status, since the same work remains to be done.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -19,11 +19,11 @@ from vpnmigrate.journal.records import Accepted, Armed, Forced, GatesSeen, Opene
 from vpnmigrate.model import consistency
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.changes import AskOperator, Change, OperatorTask, RunTest
-from vpnmigrate.model.changes.base import Later, Outcome, Performed, Refused
+from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Performed, Refused
 from vpnmigrate.model.clock import moment
 from vpnmigrate.model.ec2 import MigrationId, Role
 from vpnmigrate.model.facts import Archive, ConfirmationGiven, Fact
-from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Direction
 from vpnmigrate.model.probes import ProbeStats
 from vpnmigrate.model.snapshot import Confirmation, JournalFacts, Shortage
 
@@ -71,6 +71,7 @@ class Intent(Struct, frozen=True, dict=True):
             self.change.arrived,
             self.answered or self.at,
             performed=isinstance(self.outcome, Performed),
+            already=isinstance(self.outcome, InDoubt) and self.outcome.already,
         )
 
 
@@ -321,9 +322,19 @@ class RunState(Struct, frozen=True):
     def steps(self) -> Mapping[int, StepStatus]:
         """Status of the steps begun in this direction, by number."""
         known = {number: StepStatus.SETTLED for number, _ in self.settled_here}
+        known |= dict.fromkeys(self._unverified, StepStatus.APPLYING)
         if self.step and (self.step, self.cleaning) not in self.settled_here:
             known[self.step] = StepStatus.FAILED if self.error else StepStatus.APPLYING
         return known
+
+    @property
+    def _unverified(self) -> Iterator[int]:
+        """Steps of an outage that are carried out and not verified, while a later one runs."""
+        done = {number for number, _ in self.settled_here}
+        if self.direction is Direction.FORWARD:
+            done |= self.settled
+        begun = range(FIRST_OF_CUTOVER, 0 if self.cleaning else self.step)
+        return (number for number in begun if number not in done)
 
 
 _R = RunStatus

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from vpnmigrate.journal.records import (
     DirectionTaken,
@@ -54,13 +54,15 @@ def step_timings(entries: Sequence[Entry]) -> tuple[StepTiming, ...]:
     found: list[StepTiming] = []
     if not entries:
         return ()
-    begun = start = entries[0].at
+    start = entries[0].at
+    begun: dict[tuple[int, bool], datetime] = {}
     for entry in entries:
         match entry.record:
-            case StepBegun():
-                begun = entry.at
+            case StepBegun(number=number, cleaning=cleaning):
+                begun[number, cleaning] = entry.at
             case StepSettled(number=number, cleaning=cleaning):
-                found.append(StepTiming(number, cleaning, begun - start, entry.at - start))
+                since = begun.get((number, cleaning), start)
+                found.append(StepTiming(number, cleaning, since - start, entry.at - start))
             case _:
                 pass  # Within a step.
     return tuple(found)

@@ -3,8 +3,10 @@
 A describe may not show a recent change yet, and may still show what a recent change undid.  So the
 value of a fact with a recent intent is used at once only if it shows the effect of the latest
 intent and no opposing intent is recent; any other value is used only from a snapshot begun a
-consistency delay after that intent.  Changes and verdicts are both based on the remaining values,
-so a stale reading never makes a step done.
+consistency delay after that intent.  Verdicts are based on the remaining values alone, so a stale
+reading never makes a step done.  So are changes while traffic flows, and those that create a
+resource always.  While traffic is down, the other changes are based on the likely values as well:
+EC2 refuses what is too early, and a repeated call has no further effect.
 
 Settings that EC2 alters before it answers need no delay: answers received in order show their
 current value, whatever a describe shows.  Attachments and resource states still change after the
@@ -22,6 +24,8 @@ from msgspec.structs import replace
 
 from vpnmigrate.model.facts import (
     UNKNOWN,
+    UNSETTLED,
+    AttachmentOf,
     Claim,
     EdgeAssociation,
     Fact,
@@ -37,6 +41,9 @@ CONSISTENCY_DELAY = timedelta(minutes=2)
 
 
 _ALTERED_BEFORE_THE_ANSWER = Propagation | RouteTarget | EdgeAssociation | Prefix | Claim
+_REPEATABLE = AttachmentOf | Propagation | RouteTarget | EdgeAssociation | Claim
+"""Facts whose changes name both ends, so that a repeated call has no further effect."""
+_OF_TABLE = Propagation | RouteTarget | EdgeAssociation
 
 
 class SentChange(Struct, frozen=True):
@@ -47,6 +54,8 @@ class SentChange(Struct, frozen=True):
     at: datetime
     performed: bool
     """Whether EC2 confirmed it; otherwise it is in doubt."""
+    already: bool = False
+    """Whether EC2 answered that there was nothing left to do: evidence, but no proof."""
 
 
 def recent(intents: Iterable[SentChange], begun: datetime) -> list[SentChange]:
@@ -63,13 +72,18 @@ def mask_stale(snapshot: Snapshot, intents: Iterable[SentChange]) -> Snapshot:
     """
     facts = dict(snapshot.facts)
     stale: set[Fact] = set()
+    likely: dict[Fact, Value] = {}
     for fact, about in _by_fact(recent(intents, snapshot.begun)).items():
-        if _shows_its_effect(snapshot.value(fact), about):
+        seen = snapshot.value(fact)
+        if _shows_its_effect(seen, about):
             continue
         stale.add(fact)
-        if not _is_known_from_answers(fact, snapshot.value(fact), about):
+        if not _is_known_from_answers(fact, seen, about):
             facts[fact] = UNKNOWN
-    return replace(snapshot, facts=facts, stale=frozenset(stale))
+            if isinstance(fact, _REPEATABLE):
+                deleted = isinstance(fact, _OF_TABLE) and fact.table not in snapshot.tables
+                likely[fact] = seen if deleted else _likely_value(seen, about)
+    return replace(snapshot, facts=facts, stale=frozenset(stale), likely=likely)
 
 
 def externally_changed(snapshot: Snapshot, intents: Iterable[SentChange]) -> frozenset[Fact]:
@@ -80,8 +94,50 @@ def externally_changed(snapshot: Snapshot, intents: Iterable[SentChange]) -> fro
     return frozenset(
         fact
         for fact, about in _by_fact(intents).items()
-        if about[-1].performed and snapshot.value(fact) not in {UNKNOWN, *about[-1].arrived}
+        if about[-1].performed
+        and snapshot.value(fact) not in {UNKNOWN, *about[-1].arrived}
+        and not _may_be_own_doing(snapshot.begun, about)
     )
+
+
+def _may_be_own_doing(begun: datetime, about: Sequence[SentChange]) -> bool:
+    """Return whether an earlier opposing call in doubt may have taken effect after the latest."""
+    latest = about[-1]
+    if begun >= latest.at + 2 * CONSISTENCY_DELAY:
+        return False
+    earliest = latest.at - CONSISTENCY_DELAY
+    return any(
+        not (each.performed or each.already)
+        and each.at > earliest
+        and latest.arrived.isdisjoint(each.arrived)
+        for each in about[:-1]
+    )
+
+
+def _likely_value(seen: Value, recent: Sequence[SentChange]) -> Value:
+    """Return the value to act on while *seen* may be stale.
+
+    A call in doubt counts as not carried out, so that it is repeated until EC2 answers it.  An
+    answered one counts as carried out, or as in progress if EC2 completes it after the answer.
+    """
+    latest = recent[-1]
+    if latest.performed:
+        return seen if seen in latest.arrived else _first_of(latest.arrived)
+    if seen not in latest.arrived or latest.already:
+        return seen
+    # Only an opposing intent keeps a visible effect from being used.
+    opposed = next(each for each in reversed(recent) if latest.arrived.isdisjoint(each.arrived))
+    return _last_of(opposed.arrived)
+
+
+def _first_of(values: frozenset[Value]) -> Value:
+    """Return the value of *values* that a change reaches first."""
+    return min(values, key=lambda value: (value not in UNSETTLED, value))
+
+
+def _last_of(values: frozenset[Value]) -> Value:
+    """Return the value of *values* that a change reaches last."""
+    return min(values, key=lambda value: (value in UNSETTLED, value))
 
 
 def _shows_its_effect(seen: Value, recent: Sequence[SentChange]) -> bool:

@@ -116,6 +116,9 @@ Fact = (
 ABSENT: Final = "absent"
 """Value of a missing route or claim."""
 
+UNSETTLED: Final = frozenset[Value]({Attachment.ATTACHING, Attachment.DETACHING, Switch.CHANGING})
+"""Values between two others."""
+
 
 def when_unlisted(fact: Fact) -> Value:
     """Return the value of *fact* in a reading that does not mention it."""

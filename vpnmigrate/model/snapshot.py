@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from vpnmigrate.model.ec2 import (
     CREATED_ROUTE,
@@ -112,6 +113,15 @@ class Snapshot(Struct, frozen=True):
     """Facts changed outside this run after its effect was seen; reported and left unchanged."""
     stale: frozenset[Fact] = frozenset()
     """Facts whose reading may predate the latest intent, even if their value is known."""
+    likely: Mapping[Fact, Value] = {}
+    """Values to act on, while traffic is down, for facts that are UNKNOWN (``consistency``)."""
+
+    @property
+    def acting(self) -> Snapshot:
+        """This snapshot with likely values: for changes while traffic is down, not for verdicts."""
+        if not self.stale:
+            return self
+        return replace(self, facts={**self.facts, **self.likely}, stale=frozenset(), likely={})
 
     @property
     def ours(self) -> Mapping[Role, str]:

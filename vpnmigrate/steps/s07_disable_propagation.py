@@ -15,13 +15,14 @@ from vpnmigrate.steps.base import (
     Blocked,
     DesiredFact,
     MissingChanges,
+    NotYet,
     Step,
     StepInput,
     Verdict,
     judge,
     missing,
 )
-from vpnmigrate.steps.s08_swap_gateways import GONE, is_gone
+from vpnmigrate.steps.s08_swap_gateways import GONE, is_gone, unproven_attachment
 
 
 class StopPropagation(Step):
@@ -50,12 +51,15 @@ class StopPropagation(Step):
                 )
 
     def missing_changes(self, view: StepInput) -> MissingChanges:
-        yield from missing(_wants(view.plan, view.swap, view.now), view.now)
+        if not unproven_attachment(view.swap, view.now):
+            yield from missing(_wants(view.plan, view.swap, view.now), view.now)
 
     def verify(self, view: StepInput) -> Verdict:
         if blocked := _cannot_take_over(view.plan, view.swap, view.now):
             return blocked
-        return judge(_wants(view.plan, view.swap, view.now), view.now)
+        verdict = judge(_wants(view.plan, view.swap, view.now), view.now)
+        unproven = unproven_attachment(view.swap, view.now)
+        return NotYet(unproven) if unproven and isinstance(verdict, NotYet) else verdict
 
 
 def _cannot_take_over(plan: Plan, swap: GatewaySwap, now: Snapshot) -> Blocked | None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from vpnmigrate.errors.commands import Command, aws
 from vpnmigrate.model.changes import AttachVpnGateway, DetachVpnGateway
 from vpnmigrate.model.ec2 import Attachment, ResourceState, VpcId, VpnGatewayId
-from vpnmigrate.model.facts import AttachmentOf, EdgeAssociation, Switch
+from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, EdgeAssociation, Switch
 from vpnmigrate.model.plan import Phase, Plan
 from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
 from vpnmigrate.steps.base import (
@@ -66,7 +66,7 @@ class SwapGateways(Step):
             view.now.attachment(view.swap.leaving, view.plan.vpc),
             view.now.attachment(view.swap.joining, view.plan.vpc),
         ):
-            case Attachment.ATTACHED, _:
+            case Attachment.ATTACHED, _ if not unproven_attachment(view.swap, view.now):
                 yield DetachVpnGateway(view.swap.leaving, view.plan.vpc)
             case Attachment.DETACHED, Attachment.DETACHED if not view.now.attachments(
                 view.swap.joining
@@ -151,6 +151,18 @@ def _was_associated(plan: Plan, tie: EdgeAssociation, journal_facts: JournalFact
     return tie.gateway == plan.old_gateway or (
         journal_facts.touched is not None and tie in journal_facts.touched
     )
+
+
+def unproven_attachment(swap: GatewaySwap, now: Snapshot) -> str:
+    """Return a clause if an attachment of either gateway is unknown, or an empty string.
+
+    While traffic flows, it is not interrupted until both are known.  While it is down, a likely
+    value takes the place of an unknown one.
+    """
+    for gateway in (swap.leaving, swap.joining):
+        if UNKNOWN in now.attachments(gateway).values():
+            return f"the attachment of {gateway} is unknown: the last reading may be stale"
+    return ""
 
 
 def is_gone(gateway: VpnGatewayId, now: Snapshot) -> bool:

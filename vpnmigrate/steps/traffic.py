@@ -70,8 +70,25 @@ def missing_traffic(view: StepInput) -> tuple[str, ...]:
     attached = view.now.attachment(view.swap.joining, view.plan.vpc)
     if attached is not Attachment.ATTACHED:
         return (f"{view.swap.joining} is {attached}",)
+    return (*_words_too_fresh(view), *_shown_missing(view))
+
+
+def flows_as_shown(view: StepInput) -> bool:
+    """Return whether a reading that may be stale shows complete traffic.
+
+    After the old tunnels were disabled, UP counts once they were reported enabled again.
+    """
+    attached = view.now.attachment(view.swap.joining, view.plan.vpc)
+    if attached is not Attachment.ATTACHED or _shown_missing(view):
+        return False
+    confirmed = view.journal_facts.confirmations
+    off = confirmed.get(Confirmation.OLD_TUNNELS_DISABLED)
+    on = confirmed.get(Confirmation.TUNNELS_RETURNED)
+    return not any(_words_too_fresh(view)) or (off is not None and on is not None and on > off)
+
+
+def _shown_missing(view: StepInput) -> tuple[str, ...]:
     return (
-        *_words_too_fresh(view),
         *(
             line
             for old in view.plan.old_connections

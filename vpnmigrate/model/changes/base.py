@@ -171,6 +171,8 @@ class InDoubt(Struct, frozen=True, tag="in-doubt"):
     """The answer was lost or unclear; only a describe that is not stale shows the effect."""
 
     why: str
+    already: bool = False
+    """Whether EC2 answered that there was nothing left to do."""
 
 
 Outcome = Performed | Later | Refused | InDoubt
