@@ -303,6 +303,17 @@ class TestWayBack:
         assert run.may_retry(GONE, RemoveClaim(OLD, "ann@desk/1"))
         assert run.state_reader.forgone
 
+    def test_a_code_never_seen_is_retried_like_a_call_in_doubt(self):
+        """The claim is removed once EC2 lets the call through."""
+        run = Bearing(Direction.ROLLBACK)
+        change = RemoveClaim(OLD, "ann@desk/1")
+
+        assert run.may_retry(NEVER_SEEN, change, RemoveOurClaim())
+        assert not run.state_reader.forgone
+        run.clock.sleep(CLAIM_REMOVAL_LIMIT)
+        assert run.may_retry(NEVER_SEEN, change, RemoveOurClaim())
+        assert run.state_reader.forgone
+
     def test_it_does_not_do_without_anything_else(self):
         """A route is not a tag: a rollback stops where AWS refuses to change one."""
         run = Bearing(Direction.ROLLBACK)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from tests.support.builders import (
     BOTH,
     OLD,
@@ -18,7 +20,7 @@ from tests.support.builders import (
     minutes,
     ordinary_tables,
 )
-from tests.support.stage import Stage
+from tests.support.stage import Nobody, Stage
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import HeldError
 from vpnmigrate.model.decisions import Decisions, TestVpc, Waits
@@ -105,6 +107,16 @@ def legs(vault: Path) -> dict[str, Leg]:
     back = _leg("back", outage.end, Runner.rollback)
     finalizing = _leg("finalize", outage.end, finalize)
     return {leg.name: leg for leg in (prepare, begin, outage, recreate, back, finalizing)}
+
+
+def abandoned(vault: Path) -> Leg:
+    """Return the rollback of a run that is held while its test VPC exists."""
+    stage = Stage(vault, everything(), decisions=DECISIONS, behaviour=BEHAVIOUR)
+    with pytest.raises(HeldError):
+        stage.run(forward_to(5))
+    with pytest.raises(HeldError):
+        stage.run(Runner.apply, operator=Nobody())
+    return _leg("abandoned", stage, Runner.rollback)
 
 
 def _leg(name: str, start: Stage, go: RunAction) -> Leg:

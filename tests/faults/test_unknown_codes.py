@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.branching import Leg, legs
-from tests.faults.cells import Ending, run_action
+from tests.faults.branching import Leg, abandoned, legs
+from tests.faults.cells import Ending, end_state, run_action
 from tests.support.stage import Stage
 from vpnmigrate.errors import ChangeRefusedError, DidNotSettleError, Exit
 from vpnmigrate.journal import Traffic
 from vpnmigrate.journal.records import Intended
+from vpnmigrate.sandbox.ec2.dispatch import WRITES
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
 
 CODE, MESSAGE = "OperationNotPermitted", "This operation is not permitted at this time"
-THREE, FOR_EVER = 3, 0
+PASSING = {
+    "in progress": ("OperationInProgress", "Another operation on it is in progress"),
+    "being modified": ("IncorrectState", "The resource is being modified"),
+    "never seen": (CODE, MESSAGE),
+}
+MINUTES, FOR_EVER = 16, 0
+"""With the pauses between them, sixteen refusals of one change take two minutes."""
 
 IN_THE_OUTAGE = (
     ("outage", "DetachVpnGateway"),
@@ -22,10 +29,15 @@ IN_THE_OUTAGE = (
     ("outage", "ReplaceRoute"),
     ("outage", "DisassociateRouteTable"),
     ("outage", "AssociateRouteTable"),
+    ("recreate", "CreateRoute"),
 )
 IN_THE_CLEAN_UP = (
     ("back", "DeleteVpnConnection"),
     ("back", "DeleteVpnGateway"),
+    ("back", "DeleteTags"),
+    ("abandoned", "DetachVpnGateway"),
+    ("abandoned", "DeleteSubnet"),
+    ("abandoned", "DeleteVpc"),
 )
 WHILE_TRAFFIC_FLOWS = (
     ("prepare", "CreateVpnGateway"),
@@ -39,14 +51,17 @@ READS = ("DescribeVpnGateways", "DescribeVpnConnections", "DescribeRouteTables")
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Leg]:
-    """Run one migration, its rollback, and its finalize."""
-    return legs(tmp_path_factory.mktemp("unknown"))
+    """Run one migration, its rollback, its finalize, and another that is given up."""
+    folder = tmp_path_factory.mktemp("unknown")
+    return {**legs(folder), "abandoned": abandoned(folder)}
 
 
-def refuse(leg: Leg, operation: str, times: int, *, nth: int = 1) -> Ending:
-    """Run *leg* with calls of *operation* refused by the unknown code."""
+def refuse(
+    leg: Leg, operation: str, times: int, *, nth: int = 1, by: tuple[str, str] = (CODE, MESSAGE)
+) -> Ending:
+    """Run *leg* with calls of *operation* refused by the code and message *by*."""
     stage = leg.start.branch()
-    fault = Fault(operation, FaultKind.REFUSED, nth, times, CODE, MESSAGE)
+    fault = Fault(operation, FaultKind.REFUSED, nth, times, *by)
     stage.faults = Faults([fault], stage.clock.sleep)
     return Ending(stage, run_action(stage, leg.go))
 
@@ -58,12 +73,43 @@ def tries_of(stage: Stage, operation: str) -> int:
     return max(map(calls.count, calls), default=0)
 
 
+@pytest.mark.parametrize("refused", PASSING)
 @pytest.mark.parametrize(("leg", "operation"), [*IN_THE_OUTAGE, *IN_THE_CLEAN_UP])
-def test_it_is_waited_for(leg, operation, played):
+def test_it_is_waited_for(leg, operation, refused, played):
     """The run finishes without an operator, for each call of the outage and of the clean-up."""
-    ending = refuse(played[leg], operation, THREE)
+    ending = refuse(played[leg], operation, MINUTES, by=PASSING[refused])
 
     assert ending.verdict == "continue", ending.error and ending.error.message
+    assert set(end_state(ending.stage)) == set(end_state(played[leg].end.branch()))
+
+
+@pytest.mark.parametrize("refused", PASSING)
+def test_so_is_the_last_table_of_step_7(refused, played):
+    """Once propagation is off in one table, traffic is down, and a refusal ends nothing."""
+    last = played["begin"].calls["DisableVgwRoutePropagation"]
+
+    ending = refuse(
+        played["begin"], "DisableVgwRoutePropagation", MINUTES, nth=last, by=PASSING[refused]
+    )
+
+    assert ending.verdict == "continue", ending.error and ending.error.message
+
+
+@pytest.mark.parametrize("refused", ["in progress", "being modified"])
+def test_what_is_known_to_pass_is_waited_for_before_the_outage(refused, played):
+    """The first call that interrupts traffic is retried if its refusal is known to pass."""
+    ending = refuse(played["begin"], "DisableVgwRoutePropagation", MINUTES, by=PASSING[refused])
+
+    assert ending.verdict == "continue", ending.error and ending.error.message
+
+
+def test_every_call_of_the_outage_and_of_the_clean_up_has_a_row(played):
+    """No change that a run makes in steps 7 to 10, either way, or in a clean-up is left out."""
+    rows = {operation for _, operation in (*IN_THE_OUTAGE, *IN_THE_CLEAN_UP)}
+    legs_of = ("begin", "outage", "recreate", "back", "abandoned")
+    made = {call for leg in legs_of for call in played[leg].calls if ("ec2", call) in WRITES}
+
+    assert made - rows == {"DisableVgwRoutePropagation"}
 
 
 @pytest.mark.parametrize(("leg", "operation"), IN_THE_OUTAGE)

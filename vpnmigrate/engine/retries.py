@@ -124,7 +124,9 @@ class RetryPolicy:
         rolls_back = direction is Direction.ROLLBACK
         if not rolls_back or not isinstance(change, PlaceClaim | RemoveClaim):
             return False
-        if isinstance(change, PlaceClaim) or isinstance(done.outcome, Refused):
+        if isinstance(change, PlaceClaim):
+            return True
+        if isinstance(done.outcome, Refused) and done.outcome.definite:
             return True
         since = self._claim_removal_since.setdefault(change, self._clock.now())
         return self._clock.now() - since >= CLAIM_REMOVAL_LIMIT
