@@ -50,7 +50,7 @@ def test_a_denied_call_is_a_finding_and_holds_the_run(terminal):
     plan = planned(terminal)
     found = findings(plan)["VPM-W001"]
     assert found["evidence"] == "these credentials may not call ec2:AttachVpnGateway"
-    assert "vpnmigrate iam-policy PLAN --phase cutover" in found["fix"]
+    assert found["fix"].endswith("vpnmigrate iam-policy PLAN --phase cutover and rollback")
 
     held = terminal.run("apply", "plan.json", "--force", "permissions", "--reason", "urgent")
 
@@ -85,6 +85,7 @@ def test_a_role_that_only_reads_can_plan(terminal):
 
     assert "ec2:DetachVpnGateway" in found["VPM-W001"]["evidence"]
     assert "ec2:DeleteVpnConnection" in found["VPM-W002"]["evidence"]
+    assert found["VPM-W001"]["fix"].endswith("--phase cutover and rollback and stage")
 
 
 def test_where_every_call_is_allowed_nothing_is_reported(terminal):

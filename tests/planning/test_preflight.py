@@ -39,6 +39,7 @@ from vpnmigrate.model.ec2 import (
     VpcRecord,
     VpnConnectionId,
 )
+from vpnmigrate.model.permissions import MissingPermission, PermissionVerdict
 from vpnmigrate.model.plan import Finding, Severity
 from vpnmigrate.model.survey import Survey, Unread
 from vpnmigrate.planning.preflight import CHECKS, check
@@ -357,3 +358,26 @@ class TestOptions:
 
         assert "VPM-W801" in found(decisions=Decisions(exceptions=unseen))
         assert "VPM-W801" not in found(decisions=Decisions(exceptions=seen))
+
+
+class TestPermissions:
+    @pytest.mark.parametrize("phases", [(), ("stage",), ("rollback",), ("finalize",)])
+    def test_every_missing_permission_is_named(self, phases: tuple[str, ...]) -> None:
+        """Denied, removing and unproven actions are three findings, whatever phase needs them."""
+        missing = [
+            MissingPermission(f"ec2:{name}", verdict, "why", only_removes=removes, phases=phases)
+            for name, verdict, removes in (
+                ("Needed", PermissionVerdict.DENIED, False),
+                ("Removing", PermissionVerdict.DENIED, True),
+                ("Untried", PermissionVerdict.UNPROVEN, False),
+                ("Unclear", PermissionVerdict.UNKNOWN, True),
+            )
+        ]
+        survey = msgspec.structs.replace(a_survey(), missing_permissions=tuple(missing))
+        seen = {code: f for code, f in found(survey).items() if code.startswith("VPM-W0")}
+
+        assert seen["VPM-W001"].evidence == "these credentials may not call ec2:Needed"
+        assert "vpnmigrate iam-policy PLAN --phase" in seen["VPM-W001"].fix
+        assert "ec2:Removing" in seen["VPM-W002"].evidence
+        assert "ec2:Untried, ec2:Unclear: why" in seen["VPM-W003"].evidence
+        assert all(f.severity is Severity.WARNS for f in seen.values())

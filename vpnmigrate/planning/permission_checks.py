@@ -103,9 +103,11 @@ def policy_phases(missing: Iterable[MissingPermission]) -> tuple[RunPhase, ...]:
     both = {RunPhase.CUTOVER, RunPhase.ROLLBACK}
     phases = set[str]()
     for each in missing:
-        phases |= {*each.phases}
-        if not each.only_removes and both & {*each.phases}:
-            phases |= both
+        if each.only_removes:
+            phases |= {*each.phases}
+        else:
+            phases |= {*each.phases} & {RunPhase.STAGE}
+            phases |= both if both & {*each.phases} else set()
     return tuple(phase for phase in RunPhase if phase in phases)
 
 

@@ -60,7 +60,8 @@ def _lines(missing: Iterable[MissingPermission]) -> list[str]:
         key = (each.verdict, each.why, _use(each))
         grouped.setdefault(key, []).append(each)
     order = [PermissionVerdict.DENIED, PermissionVerdict.UNKNOWN, PermissionVerdict.UNPROVEN]
-    ordered = sorted(grouped.items(), key=lambda item: order.index(item[0][0]))
+    # What can be done without comes last.
+    ordered = sorted(grouped.items(), key=lambda item: (order.index(item[0][0]), item[0][2]))
     return [
         f"{', '.join(dict.fromkeys(map(str, group)))} {verdict}{use}: {why}"
         for (verdict, why, use), group in ordered

@@ -13,6 +13,7 @@ from vpnmigrate.model.permissions import MissingPermission, PermissionVerdict
 from vpnmigrate.model.plan import Finding
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.permission_checks import policy_phases
+from vpnmigrate.planning.permissions import RunPhase
 from vpnmigrate.planning.preflight.base import Findings, listed
 
 
@@ -25,7 +26,7 @@ def steps_are_allowed(survey: Survey, _decisions: Decisions) -> Findings:
             "permission-denied",
             f"these credentials may not call {_actions(denied)}",
             "The role that applies the plan needs them; without them the gates before step 7 hold "
-            f"the run.  To print its policy: {_commands(denied)}",
+            f"the run.  To print its policy: {_command(denied)}",
         )
 
 
@@ -64,9 +65,11 @@ def _denied(survey: Survey) -> list[MissingPermission]:
     return [each for each in missing if each.verdict is PermissionVerdict.DENIED]
 
 
-def _commands(missing: Iterable[MissingPermission]) -> str:
-    phases = policy_phases(missing)
-    return "; ".join(f"vpnmigrate iam-policy PLAN --phase {phase}" for phase in phases)
+def _command(missing: Iterable[MissingPermission]) -> str:
+    """Return the command that prints the policy of the first phase, and the other phases."""
+    phases = policy_phases(missing) or (RunPhase.CUTOVER, RunPhase.ROLLBACK)
+    first, *others = sorted(phases, key=lambda phase: phase is RunPhase.STAGE)
+    return " and ".join((f"vpnmigrate iam-policy PLAN --phase {first}", *others))
 
 
 def _actions(missing: Iterable[MissingPermission]) -> str:
