@@ -2,10 +2,12 @@
 
     simulate.py --seeds 1000            random worlds with random faults of all kinds
     simulate.py --lost 1000             most answers to create calls lost, the tag search lagging
+    simulate.py --doubts 1000           kills, lost calls and stale describes in the outage
     simulate.py --kills 40              every kill point of the first 40 worlds
     simulate.py --pairs 40              two kills: all pairs in small worlds, a sample in large ones
     simulate.py --seed 17               one seed again, with its journal
     simulate.py --lost-in 17            the lost answers of one world again
+    simulate.py --doubt-in 17           the doubtful outage of one world again
     simulate.py --world 17 --late 9 --course turned --kill 12 "before sending"
                                         one kill point again
     simulate.py --digest 20             the hash of 20 journals: the same on every Python
@@ -33,12 +35,15 @@ from vpnmigrate.rehearsal.simulation.search import (
     TRIES,
     SearchStats,
     TrialFailure,
+    doubtful,
+    doubtful_outage,
     enumerate_kills,
     laggard,
     lost_answers,
     run_seed,
     schedule_of,
     topology_of,
+    try_doubtful_outage,
     try_lost_answers,
 )
 from vpnmigrate.rehearsal.simulation.topology import Topology, topology
@@ -58,6 +63,8 @@ def main() -> int:
         return _show(topology_of(options.seed), schedule_of(options.seed))
     if options.lost_in is not None:
         return _show(laggard(options.lost_in), lost_answers(options.lost_in))
+    if options.doubt_in is not None:
+        return _show(doubtful(options.doubt_in), doubtful_outage(options.doubt_in))
     if options.world is not None:
         kills = tuple(Kill(int(call), KillPoint(moment)) for call, moment in options.kill)
         late = timedelta(seconds=options.late)
@@ -65,6 +72,7 @@ def main() -> int:
     searches: list[tuple[str, Search, int]] = [
         ("seeds", run_seed, options.seeds),
         ("lost answers to creates", try_lost_answers, options.lost),
+        ("doubtful outages", try_doubtful_outage, options.doubts),
         ("kill points", enumerate_kills, options.kills),
         ("pairs of kills", partial(enumerate_kills, pairs=True), options.pairs),
     ]
@@ -83,6 +91,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--seeds", type=int, default=0)
     parser.add_argument("--lost", type=int, default=0)
+    parser.add_argument("--doubts", type=int, default=0)
     parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--pairs", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="first seed")
@@ -90,6 +99,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--digest", type=int, default=0)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--lost-in", type=int)
+    parser.add_argument("--doubt-in", type=int)
     parser.add_argument("--world", type=int)
     parser.add_argument("--late", type=int, default=0)
     parser.add_argument("--course", type=TrialRoute, default=TrialRoute.FORWARD)
@@ -141,6 +151,8 @@ def _again(failure: TrialFailure, search: Search) -> str:
     script = ".venv/bin/python scripts/simulate.py"
     if search is try_lost_answers:
         return f"{script} --lost-in {failure.seed}"
+    if search is try_doubtful_outage:
+        return f"{script} --doubt-in {failure.seed}"
     schedule = failure.schedule
     late = f"--late {schedule.late.total_seconds():.0f}"
     kills = " ".join(f'--kill {k.call} "{k.moment}"' for k in schedule.kills)

@@ -30,6 +30,7 @@ from vpnmigrate.rehearsal.simulation.search import (
     SearchStats,
     run_schedule,
     run_seed,
+    try_doubtful_outage,
 )
 from vpnmigrate.rehearsal.simulation.topology import (
     STOPS_IN_STEP_3,
@@ -131,6 +132,18 @@ def test_lost_answers_to_creates_leave_no_twin_and_no_orphan(lag):
         assert (outcome.error, outcome.broken) == ("", ())
 
     assert lost > 4
+
+
+@pytest.mark.no_cover
+def test_an_outage_full_of_doubt_ends_as_it_should():
+    """Kills and lost calls around the outage, with describes two minutes old, mislead no run."""
+    stats = SearchStats()
+    for seed in range(12):
+        try_doubtful_outage(seed, stats)
+
+    assert stats.failures == []
+    assert stats.deaths > 8
+    assert stats.fault_count > 100
 
 
 def test_a_journal_that_is_lost_with_its_process_is_not_needed():

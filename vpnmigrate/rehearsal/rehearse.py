@@ -44,8 +44,10 @@ from vpnmigrate.model.snapshot import Ownership, Reading, snapshot_of
 from vpnmigrate.planning.drift import differences
 from vpnmigrate.planning.ownership import ownership_of
 from vpnmigrate.planning.rollback_proof import RollbackProof, prove
+from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.client.direct import DirectClients
-from vpnmigrate.sandbox.device_engineer import DeviceEngineer
+from vpnmigrate.sandbox.device_engineer import REACTION, DeviceEngineer
+from vpnmigrate.sandbox.faults import FaultSource
 from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.scenarios.scenario import scenario_from_survey
 from vpnmigrate.steps.route_lookup import RouteComparison, equivalence
@@ -142,7 +144,7 @@ def rehearse(plan: Plan, tell: Callable[[str], None]) -> Rehearsal:
 
 
 def _forward(plan: Plan) -> RehearsalRun:
-    with _rehearsal_world(plan) as world:
+    with rehearsal_world(plan) as world:
         failure = _failure_of(world.runner.apply)
         entries = world.journal.entries
         return RehearsalRun(
@@ -158,7 +160,7 @@ def _forward(plan: Plan) -> RehearsalRun:
 
 
 def _back(plan: Plan, boundary: int) -> RehearsalRun:
-    with _rehearsal_world(plan) as world:
+    with rehearsal_world(plan) as world:
         failure = _failure_of(lambda: world.runner.apply(until=boundary))
         if boundary in replay(world.journal.entries).settled:
             failure = _failure_of(world.runner.rollback)
@@ -178,13 +180,14 @@ def _back(plan: Plan, boundary: int) -> RehearsalRun:
 
 
 @dataclass(frozen=True)
-class _RehearsalWorld:
+class RehearsalWorld:
     """A sandbox with everything that a run needs."""
 
     plan: Plan
     account: Account
     journal: MemoryJournal
     runner: Runner
+    clock: VirtualClock
 
     def differences_from_before(self) -> tuple[str, ...]:
         """Return how the sandbox differs from the plan's survey, and what the run left behind."""
@@ -214,23 +217,33 @@ class _RehearsalWorld:
 
 
 @contextmanager
-def _rehearsal_world(plan: Plan) -> Iterator[_RehearsalWorld]:
+def rehearsal_world(
+    plan: Plan,
+    behaviour: Behaviour | None = None,
+    *,
+    faults: FaultSource | None = None,
+    reaction: timedelta = REACTION,
+) -> Iterator[RehearsalWorld]:
+    """Yield a sandbox of *plan*'s survey, with *faults* of calls, and a runner of its migration.
+
+    *reaction* is that of the engineer at the devices.
+    """
     clock = VirtualClock(plan.before.taken)
-    world = load_world(scenario_from_survey(plan.before), clock)
+    world = load_world(scenario_from_survey(plan.before), clock, behaviour)
     journal = MemoryJournal(clock)
     with TemporaryDirectory(prefix="vpnmigrate-rehearsal-") as vault:
-        account = Account(DirectClients(world), clock, Vault(Path(vault)))
+        account = Account(DirectClients(world, faults=faults), clock, Vault(Path(vault)))
         ports = RunPorts(
             ec2=account,
             journal=journal,
-            operator=DeviceEngineer(world),
+            operator=DeviceEngineer(world, reaction),
             observer=_NullObserver(),
             clock=clock,
             stop_request=NoStopRequest(),
             paths=NoNetworkPaths(),
             claim_holder=ClaimHolder("rehearsal"),
         )
-        yield _RehearsalWorld(plan, account, journal, Runner(plan, ports))
+        yield RehearsalWorld(plan, account, journal, Runner(plan, ports), clock)
 
 
 class _NullObserver:

@@ -70,6 +70,8 @@ class CallFaults:
     in_a_row: int = 2
     """The maximum of consecutive faults of one operation: a call in doubt costs a consistency
     delay, and the shortest limit of a step allows for two and a retry."""
+    in_a_row_of_outage: int = 2
+    """The same for operations of steps 7 to 9, whose calls in doubt are repeated at once."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,12 @@ _UNKNOWN = (
 )
 _IN_AN_OUTAGE = frozenset({"ReplaceRoute", "AssociateRouteTable", "DisassociateRouteTable"})
 """Calls that a run makes only during an outage."""
+_OF_THE_OUTAGE = _IN_AN_OUTAGE | {
+    "DisableVgwRoutePropagation",
+    "DetachVpnGateway",
+    "AttachVpnGateway",
+    "EnableVgwRoutePropagation",
+}
 _SLOWNESS = tuple(timedelta(seconds=s) for s in (3, 10, 25))
 """Shorter than every call limit: a slower answer is a lost answer."""
 _AFTER = (FaultKind.LOST_ANSWER, FaultKind.SERVER_ERROR_AFTER, FaultKind.TRUNCATED)
@@ -245,7 +253,9 @@ class FaultInjector:
     def _is_faulty(self, what: str, chance: float) -> bool:
         if not chance:
             return False
-        faulty = self._random.chance(chance) and self._row.get(what, 0) < self._faults.in_a_row
+        repeated = what.partition(",")[0] in _OF_THE_OUTAGE
+        most = self._faults.in_a_row_of_outage if repeated else self._faults.in_a_row
+        faulty = self._random.chance(chance) and self._row.get(what, 0) < most
         self._row[what] = self._row.get(what, 0) + 1 if faulty else 0
         self.fault_count += faulty
         return faulty

@@ -43,6 +43,9 @@ TRIES = 4
 LEAST_LAG = timedelta(seconds=60)
 """Minimum lag of describes in trials that lose the answers to create calls."""
 
+LONGEST_LAG = timedelta(seconds=119)
+"""Below the consistency delay, with everything that keeps a change from being visible."""
+
 
 @dataclass(frozen=True)
 class TrialFailure:
@@ -188,6 +191,37 @@ def lost_answers(seed: int) -> Schedule:
     """Return a schedule that loses most answers to create calls, with late wake-ups."""
     return Schedule(
         call_faults=CallFaults(seed, lost_creates=0.8), late=_lateness(SeededRandom(f"late/{seed}"))
+    )
+
+
+def try_doubtful_outage(seed: int, stats: SearchStats) -> None:
+    """Run a trial of the world of *seed* whose outage is full of doubt (``doubtful_outage``)."""
+    world = doubtful(seed)
+    if not world.stops:
+        run_schedule(world, doubtful_outage(seed), stats)
+
+
+def doubtful(seed: int) -> Topology:
+    """Return the world of *seed*, with describes that lag by up to two minutes."""
+    world = topology(seed)
+    lag = LONGEST_LAG - world.behaviour.attachment_visible_after.most
+    return replace(world, behaviour=structs.replace(world.behaviour, read_lag=lag))
+
+
+def doubtful_outage(seed: int) -> Schedule:
+    """Return a schedule with kills, and calls lost or refused three times, around the outage.
+
+    The next process, or a rollback after the migration, begins at once or minutes later.
+    """
+    random = SeededRandom(f"doubt/{seed}")
+    moments = tuple(KillPoint)
+    calls = sorted(random.number(6, 30) for _ in range(random.number(1, 2)))
+    return Schedule(
+        random.one((TrialRoute.FORWARD, TrialRoute.REVERSED, TrialRoute.ROUND_TRIP)),
+        kills=tuple(Kill(call, random.one(moments)) for call in calls),
+        call_faults=CallFaults(seed, lost=0.3, refused=0.3, passing=0.2, in_a_row_of_outage=3),
+        restart=timedelta(seconds=random.one((0, 10, 60, 300))),
+        late=_lateness(random),
     )
 
 
