@@ -17,6 +17,7 @@ demo: .venv/ready ## set up and watch a whole migration on the sandbox; no AWS a
 test: .tox/tool/ready ## set up and run lint, types, every test and the built wheel
 	@scripts/need-browser
 	@scripts/need-zsh
+	@scripts/need-ssh-keygen
 	.tox/tool/bin/tox run
 
 KILLS ?= 200
