@@ -16,7 +16,13 @@ from tests.report.books import a_large_plan
 from tests.support.builders import MIGRATION, NOON, a_survey
 from vpnmigrate.errors import Exit, PlanEditedError, RefusedError
 from vpnmigrate.journal.exit_code import exit_code
-from vpnmigrate.local.documents import load_plan, load_plan_in_force, read_plan, save_plan
+from vpnmigrate.local.documents import (
+    load_plan,
+    load_plan_in_force,
+    plan_text,
+    read_plan,
+    save_bytes,
+)
 from vpnmigrate.model.decisions import (
     Approvals,
     BackOut,
@@ -44,7 +50,7 @@ Edit = Callable[[Document], object]
 def written(folder: Path, tool: str = vpnmigrate.__version__) -> Path:
     """Write the ordinary plan as made by version *tool*."""
     plan = plan_from(a_survey(), Decisions(), "standard", migration=MIGRATION, made=NOON, tool=tool)
-    save_plan(plan, folder / "plan.json")
+    save_bytes(plan_text(plan), folder / "plan.json")
     return folder / "plan.json"
 
 
@@ -171,7 +177,7 @@ class TestAnotherVersion:
 def test_a_large_plan_is_compared_too(tmp_path):
     """Ten connections and sixty tables."""
     plan = a_large_plan()
-    save_plan(plan, tmp_path / "plan.json")
+    save_bytes(plan_text(plan), tmp_path / "plan.json")
 
     assert load_plan(tmp_path / "plan.json") == plan
 

@@ -22,13 +22,13 @@ ALWAYS = {"--json", "--help"}
 BROUGHT_TO_GATES = {"--approval", "--force", "--reason"}
 FLAGS = {
     "plan": {"--vpn-gateway", "--vpn-connection", "--playbook", "--output", "-o", "--from"}
-    | {"--change", "--window"}
+    | {"--change", "--window", "--allowed-signers", "--sign-key"}
     | GIVEN_TO_RUNS
     | GIVEN_TO_AWS,
     "rehearse": {"--faults", "--seed"} | GIVEN_TO_RUNS,
     "runbook": {"--output", "-o"},
     "iam-policy": {"--phase", "--delete-old-gateway", "--region"},
-    "approve": {"--output", "-o", "--yes", "--no-input"} | GIVEN_TO_AWS,
+    "approve": {"--output", "-o", "--yes", "--no-input", "--sign-key", "--after"} | GIVEN_TO_AWS,
     "apply": {
         "--until",
         "--confirm-within",
@@ -56,9 +56,11 @@ FLAGS = {
     | GIVEN_TO_RUNS
     | GIVEN_TO_AWS,
     "status": {"--watch"} | GIVEN_TO_RUNS,
-    "report show": {"--output", "-o", "--bundle", "--survey"} | GIVEN_TO_RUNS | GIVEN_TO_AWS,
+    "report show": {"--output", "-o", "--bundle", "--survey", "--sign-key"}
+    | GIVEN_TO_RUNS
+    | GIVEN_TO_AWS,
     "demo": set(),
-    "report verify": {"--sha256"},
+    "report verify": {"--sha256", "--allowed-signers", "--revoked-keys"},
     "playbook list": set(),
     "playbook show": set(),
     "playbook schema": set(),

@@ -271,7 +271,7 @@ def test_a_command_in_an_advice_can_be_pasted(name):
     """It names a program, and after RUN and PLAN are filled in, no word stands for a name."""
     for result in ready_to_paste(results_of(name), run=MIGRATION, plan_file="plan.json"):
         for command in commands_in(result.advice):
-            assert command.words[0] in {"vpnmigrate", "aws"}
+            assert command.words[0] in {"vpnmigrate", "aws", "ssh-keygen"}
             assert not {"RUN", "PLAN"} & {*command.words}
 
 

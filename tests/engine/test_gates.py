@@ -39,12 +39,14 @@ from vpnmigrate.engine.gates import (
     traffic_reading_final,
 )
 from vpnmigrate.engine.ports import Credentials, Identity, NetworkPath, Renewal
+from vpnmigrate.errors.commands import one_line
 from vpnmigrate.model.approval import Approval, RehearsalResult
 from vpnmigrate.model.decisions import Approvals, Decisions, Exceptions, Finalize, Waits, Window
 from vpnmigrate.model.ec2 import Attachment, ResourceState, VpcId
 from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, Existence
 from vpnmigrate.model.gates import UNFORCEABLE, Force, Gate, GateVerdict, Milestone, gates_before
 from vpnmigrate.model.plan import GATEWAY_ROLE
+from vpnmigrate.model.signatures import UNSIGNED, CheckedSignature, SignatureChecks
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.planning.approvals import with_digest
 from vpnmigrate.steps.base import StepInput
@@ -321,6 +323,92 @@ class TestApprovals:
             asked(Gate.APPROVALS, plan=plan, approvals=(an_approval("ann"),)).verdict
             is GateVerdict.PASS
         )
+
+
+SIGNED = Approvals(required=1, four_eyes=True, signed=True, allowed_signers="/etc/signers")
+AUTHOR = CheckedSignature(key="SHA256:ann")
+
+
+def signed(*approvals, plan=AUTHOR, **faults):
+    """Return checks in which each approval is signed with its user's key, except for *faults*."""
+    checks = {
+        each.digest: CheckedSignature(faults.get(each.user, ""), f"SHA256:{each.user}")
+        for each in approvals
+    }
+    return SignatureChecks(plan, checks)
+
+
+class TestSignatures:
+    def gate(self, *approvals, signatures=None, rule=SIGNED, **context):
+        return asked(
+            Gate.APPROVALS,
+            plan=plan_with(approvals=rule),
+            approvals=approvals,
+            signatures=signatures,
+            later=minutes(1),
+            **context,
+        )
+
+    def test_signed_ones_count(self):
+        """A signed plan with a signed approval passes."""
+        bob = an_approval(at=NOON)
+
+        assert self.gate(bob, signatures=signed(bob)).verdict is GateVerdict.PASS
+
+    @pytest.mark.parametrize(
+        ("plan", "bob", "verdict", "text"),
+        [
+            (UNSIGNED, "", GateVerdict.FAIL, "the plan is not signed"),
+            (AUTHOR, "is signed badly", GateVerdict.FAIL, "user/bob is signed badly"),
+            (
+                CheckedSignature("cannot be checked", undecided=True),
+                "",
+                GateVerdict.UNKNOWN,
+                "the plan cannot be checked",
+            ),
+        ],
+    )
+    def test_a_fault_closes_the_gate(self, plan, bob, verdict, text):
+        """Plan and approval both need a good signature; one that was not checked is UNKNOWN."""
+        given = an_approval(at=NOON)
+        found = self.gate(given, signatures=signed(given, plan=plan, bob=bob))
+
+        assert (found.verdict, text in found.observed) == (verdict, True)
+        assert found.advice
+
+    def test_an_approval_that_could_not_be_checked_is_unknown(self):
+        """Without a check there is no verdict."""
+        bob = an_approval(at=NOON)
+        checks = {bob.digest: CheckedSignature("cannot be checked", undecided=True)}
+
+        found = self.gate(bob, signatures=SignatureChecks(AUTHOR, checks))
+
+        assert found.verdict is GateVerdict.UNKNOWN
+
+    @pytest.mark.parametrize("signatures", [None, SignatureChecks(AUTHOR)])
+    def test_without_checks_none_counts(self, signatures):
+        """A plan that demands signatures is never satisfied by approvals without a check."""
+        assert self.gate(an_approval(at=NOON), signatures=signatures).verdict is GateVerdict.FAIL
+
+    def test_one_from_before_the_plan_does_not_count(self):
+        """The date of an approval decides whether its key had expired, so it cannot be free."""
+        bob = an_approval(at=NOON - minutes(6))
+
+        found = self.gate(bob, signatures=signed(bob))
+
+        assert "before the plan was made" in found.observed
+
+    def test_after_a_rollback_an_approval_names_it(self):
+        """The gate of another attempt accepts an approval after the rollback alone."""
+        first, second = an_approval(at=NOON), an_approval(at=NOON, after="7-00")
+        rule = Approvals(required=1)
+
+        old = self.gate(first, rule=rule, after="7-00")
+        assert (old.verdict, "rolled back" in old.observed) == (GateVerdict.FAIL, True)
+        assert "--after 7-00" in one_line(old.advice)
+        assert self.gate(second, rule=rule, after="7-00").verdict is GateVerdict.PASS
+        assert self.gate(second, rule=rule).verdict is GateVerdict.FAIL
+        assert self.gate(second, rule=rule, after="9-00").verdict is GateVerdict.FAIL
 
 
 class TestOldTunnels:

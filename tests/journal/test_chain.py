@@ -8,14 +8,16 @@ import tracemalloc
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from tests.support.builders import MIGRATION, NOON
 from tests.support.journals import OPENED, Story, entries
 from vpnmigrate.errors import JournalDamagedError, JournalError
-from vpnmigrate.journal.chain import genesis, lines_of, read_chain
+from vpnmigrate.journal.chain import chained, genesis, lines_of, read_chain
 from vpnmigrate.journal.records import JOURNAL_FORMAT, Entry, Noted
 
-ENTRIES = Story().opened().set_out().begun(1).settled(1).entries
+STORY = Story().opened().set_out().begun(1).settled(1)
+ENTRIES = chained(STORY.entries, genesis(MIGRATION)).entries
 
 
 def text_of(journal: tuple[Entry, ...] = ENTRIES) -> bytes:
@@ -36,12 +38,12 @@ def rewritten(number: int, **changes: object) -> bytes:
 
 def test_what_was_written_is_read() -> None:
     """A journal is read as it was written, to the microsecond, with the head for the next line."""
-    everything = Story().migrated().returned().finalized().entries
-    text, head = lines_of(everything, genesis(MIGRATION))
+    everything = chained(Story().migrated().returned().finalized().entries, genesis(MIGRATION))
+    text, head = everything.text, everything.head
 
     contents = read_chain(text, MIGRATION)
 
-    assert contents.entries == everything
+    assert contents.entries == everything.entries
     assert contents.head == head
     assert (contents.sound, contents.torn) == (len(text), b"")
 
@@ -70,7 +72,7 @@ def test_a_line_says_when_it_was_written_by_every_measure() -> None:
 
     (read,) = read_chain(text, MIGRATION).entries
 
-    assert read == entry
+    assert read == replace(entry, prev=genesis(MIGRATION))
     assert read.wall == NOON - timedelta(hours=1)
 
 
@@ -190,7 +192,7 @@ def test_records_survive_any_text() -> None:
     """Newlines and unusual characters inside a record do not break its line."""
     odd = entries(OPENED, Noted('a\nb\r\u2028"\\ \U0001f600'))
 
-    assert read_chain(text_of(odd), MIGRATION).entries == odd
+    assert read_chain(text_of(odd), MIGRATION).entries == chained(odd, genesis(MIGRATION)).entries
 
 
 @pytest.mark.parametrize(

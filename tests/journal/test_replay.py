@@ -25,6 +25,7 @@ from tests.support.journals import (
 )
 from vpnmigrate.errors.commands import Command
 from vpnmigrate.journal import Intent, RunState, Traffic, next_command, replay
+from vpnmigrate.journal.chain import chained, genesis
 from vpnmigrate.journal.records import (
     AbortAsked,
     Acceptable,
@@ -60,6 +61,7 @@ from vpnmigrate.journal.records import (
     OutageBegan,
     OutageEnded,
     Paused,
+    PlanSigned,
     Probed,
     Record,
     Replanned,
@@ -77,6 +79,7 @@ from vpnmigrate.model.ec2 import AccountId, Role
 from vpnmigrate.model.gates import Gate, GateResult, GateVerdict, Milestone
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.probes import ProbeEvent, ProbeStats
+from vpnmigrate.model.signatures import SignedText
 from vpnmigrate.model.snapshot import Baseline, Confirmation, Shortage
 
 CLOSED = GateResult(
@@ -551,6 +554,7 @@ def _all_records() -> list[Record]:
         Failed("no", 8, stuck=True),
         Replanned("e" * 64),
         Approved(APPROVAL),
+        PlanSigned("f" * 64, "armour"),
         GatesSeen(Milestone.CUTOVER, (CLOSED,)),
         Forced(Milestone.CUTOVER, Gate.CLOCK, "NTP is late", CLOSED.observed, "ann"),
         TakenOver("ann@desk/7"),
@@ -611,3 +615,36 @@ def test_gates_approvals_and_forces_are_kept() -> None:
 
     assert (state.gates, state.forced, state.approvals) == (again, (forced,), (APPROVAL,))
     assert state.status is RunStatus.PREPARING
+
+
+def test_a_rollback_names_the_attempt_that_follows_it() -> None:
+    """Approvals of another attempt have to name the rollback by its place in the journal."""
+    story = Story().staged()
+    before = chained(story.entries, genesis(MIGRATION)).entries
+    rolled = chained(story.then(DirectionTaken(Direction.ROLLBACK, 1)).entries, genesis(MIGRATION))
+    (*_, rollback) = rolled.entries
+    resumed = story.then(DirectionTaken(Direction.ROLLBACK, 1))
+    again = chained(resumed.entries, genesis(MIGRATION)).entries
+
+    assert replay(before).approved_after == ""
+    assert replay(rolled.entries).approved_after == f"{rollback.seq}-{rollback.prev[:16]}"
+    assert replay(again).approved_after == replay(rolled.entries).approved_after
+
+
+def test_a_new_plan_starts_without_a_rollback() -> None:
+    """The rollback of a former plan does not bind approvals of a new one; its own does."""
+    entries_ = Story().staged().then(DirectionTaken(Direction.ROLLBACK, 1))
+    renewed = entries_.then(Finished(Direction.ROLLBACK), Replanned("e" * 64))
+    state = replay(renewed.entries)
+
+    assert state.approved_after == ""
+    assert replay(renewed.then(Replanned("f" * 64)).entries).approved_after != ""
+
+
+def test_a_signed_approval_replaces_the_same_one() -> None:
+    """An approval that is added again with its signature is kept once."""
+    signed = SignedText("text", "armour")
+    state = replay(Story().staged().then(Approved(APPROVAL), Approved(APPROVAL, signed)).entries)
+
+    assert state.approvals == (APPROVAL,)
+    assert state.signed_approvals == {APPROVAL.digest: signed}

@@ -19,9 +19,10 @@ from vpnmigrate.local.documents import (
     describe_documents,
     load_plan,
     load_playbook,
+    plan_text,
     read_plan,
     ready_playbooks,
-    save_plan,
+    save_bytes,
 )
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.plan import PLAN_FORMAT, Plan
@@ -40,7 +41,7 @@ def plan() -> Plan:
 def file(plan: Plan, tmp_path: Path) -> Path:
     """Return that plan's file."""
     path = tmp_path / "plan.json"
-    save_plan(plan, path)
+    save_bytes(plan_text(plan), path)
     return path
 
 
@@ -66,7 +67,7 @@ class TestPlans:
 
     def test_equal_plans_have_equal_files(self, plan: Plan, file: Path, tmp_path: Path) -> None:
         """The text is canonical, so two plans can be compared with diff."""
-        save_plan(plan, tmp_path / "again.json")
+        save_bytes(plan_text(plan), tmp_path / "again.json")
 
         assert (tmp_path / "again.json").read_bytes() == file.read_bytes()
 
@@ -74,7 +75,7 @@ class TestPlans:
         """An older plan is replaced atomically, and no temporary file is left."""
         file.write_text("something longer" * 10_000)
 
-        save_plan(plan, file)
+        save_bytes(plan_text(plan), file)
 
         assert load_plan(file) == plan
         assert list(file.parent.glob("*plan.json*")) == [file]
@@ -82,7 +83,7 @@ class TestPlans:
     def test_a_place_that_cannot_be_written_is_told(self, plan: Plan, tmp_path: Path) -> None:
         """A missing folder is a usage error."""
         with pytest.raises(UsageError, match="cannot be written"):
-            save_plan(plan, tmp_path / "nowhere" / "plan.json")
+            save_bytes(plan_text(plan), tmp_path / "nowhere" / "plan.json")
 
     @pytest.mark.parametrize(
         "fields", [{"account": "999999999999"}, {"playbook": "mine"}, {"note": "added"}]

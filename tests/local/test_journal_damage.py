@@ -12,15 +12,15 @@ from tests.local.conftest import ME, Opening
 from tests.support.builders import MIGRATION
 from tests.support.journals import OPENED, Story
 from vpnmigrate.errors import JournalDamagedError, JournalError
-from vpnmigrate.journal.chain import JournalHead, genesis, lines_of, read_chain
+from vpnmigrate.journal.chain import JournalHead, chained, genesis, lines_of, read_chain
 from vpnmigrate.journal.records import Noted
 from vpnmigrate.local.journal_file import FileJournal, SystemDisk, read_journal
 from vpnmigrate.local.lock import acquire_lock
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import VirtualClock
 
-ENTRIES = Story().migrated().returned().finalized().entries
-TEXT, HEAD = lines_of(ENTRIES, genesis(MIGRATION))
+CHAIN = chained(Story().migrated().returned().finalized().entries, genesis(MIGRATION))
+ENTRIES, TEXT, HEAD = CHAIN.entries, CHAIN.text, CHAIN.head
 MARK = JournalHead(len(ENTRIES), HEAD)
 LINES = TEXT.splitlines(keepends=True)
 ENDS = list(accumulate(map(len, LINES)))

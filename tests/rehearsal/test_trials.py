@@ -274,5 +274,5 @@ class TestHarness:
 
 WORLDS = "d3bc3768fc5f25e01a689974fce8e0e42c991543b0fb3f257ed80849955dc985"
 """The digest of the generator's first worlds; it changes with the generator."""
-JOURNALS = "6e996cef09f055afccf4cce889e96bc117f3f218309cb7aeb0b7976e9f4f3e74"
+JOURNALS = "a011fb35db938450a934b148029b62532647b2fbe40b0884325e3fca9cc27aef"
 """The output of `scripts/simulate.py --digest 8`; it changes with behaviour and journal texts."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vpnmigrate.engine.ports import Calls, NetworkPaths, Operator, Probes, Watchdog
     from vpnmigrate.local.lock import ProcessIdentity
     from vpnmigrate.local.run_directory import Run
+    from vpnmigrate.local.ssh_keygen import SshKeygen
     from vpnmigrate.report.text import RunCommands
 
 
@@ -65,6 +66,11 @@ class Dependencies(Protocol):
 
     def probes(self, run: Run, extra: Sequence[str]) -> Probes:
         """Return the sender of the probes of *run* and the *extra* ones."""
+        ...
+
+    @property
+    def keygen(self) -> SshKeygen:
+        """The ``ssh-keygen`` that signs and checks signatures."""
         ...
 
     def attended(self, asking: PromptOptions) -> bool:
@@ -146,6 +152,13 @@ class RealDependencies:
         from vpnmigrate.local.probes import Prober
 
         return Prober(self.clock, run, load_plan(run.plan).programs, extra)
+
+    @property
+    def keygen(self) -> SshKeygen:
+        """The ``ssh-keygen`` of this machine."""
+        from vpnmigrate.local.ssh_keygen import SshKeygen
+
+        return SshKeygen()
 
     def attended(self, asking: PromptOptions) -> bool:
         """Return whether stdin is a terminal, and may be read."""

@@ -16,6 +16,15 @@ import msgspec
 
 import vpnmigrate
 from vpnmigrate.cli.account_reader import account_reader
+from vpnmigrate.cli.bundle_signatures import (
+    SignatureCheck,
+    Signing,
+    is_planned,
+    require_signed_documents,
+    signed_documents,
+    signed_inside,
+    signer_of,
+)
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.options import AwsOptions
 from vpnmigrate.errors import (
@@ -40,7 +49,6 @@ from vpnmigrate.local.documents import (
     plan_from_text,
     read_bytes,
     read_plan,
-    save_bytes,
     save_survey,
     save_text,
     survey_from_text,
@@ -48,6 +56,10 @@ from vpnmigrate.local.documents import (
 from vpnmigrate.local.journal_file import read_journal, read_mark
 from vpnmigrate.local.rehearsals import Rehearsals
 from vpnmigrate.local.run_directory import Run
+from vpnmigrate.local.signatures import (
+    save_signed,
+)
+from vpnmigrate.local.ssh_keygen import key_and_namespace
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.decoding import fault_of
@@ -74,11 +86,13 @@ MOST_ENTRIES = 100_000
 _FORMER = re.compile(r"plan\.[0-9a-f]{12}\.json")
 
 
-def write_bundle(run: Run, rehearsed: RehearsalResult | None, file: Path) -> BundleResult:
-    """Pack the evidence of *run*, with the rehearsal of its plan, into *file*.
+def write_bundle(
+    run: Run, rehearsed: RehearsalResult | None, file: Path, sign: Signing | None = None
+) -> BundleResult:
+    """Pack the evidence of *run*, with the rehearsal of its plan, into *file*, and sign it.
 
     Raises:
-        RefusedError: A file contains a key.
+        RefusedError: A file contains a key, or the archive could not be signed.
         JournalError: The journal is damaged, so there is no evidence to pack.
         UsageError: A file cannot be read, or the bundle cannot be written.
     """
@@ -90,22 +104,29 @@ def write_bundle(run: Run, rehearsed: RehearsalResult | None, file: Path) -> Bun
     if rehearsed is not None:
         text = msgspec.json.encode(rehearsed)
         files[REHEARSAL] = msgspec.json.format(text, indent=2) + b"\n"
+    files |= signed_documents(contents.entries, plan.fingerprint)
     files |= _reports(run.id, plan, contents, files)
     _require_no_key(run, files)
     about = BundleSubject(
         run.id, plan.fingerprint, vpnmigrate.__version__, len(contents.entries), contents.head
     )
     raw = bundle.pack(about, files)
-    save_bytes(raw, file)
-    return BundleResult(str(file), sha256(raw).hexdigest(), tuple(sorted(files)))
+    signature = None if sign is None else sign(raw)
+    beside = save_signed(raw, signature, file)
+    key = "" if signature is None else key_and_namespace(signature)[0]
+    digest = sha256(raw).hexdigest()
+    return BundleResult(str(file), digest, tuple(sorted(files)), str(beside or ""), key)
 
 
-def verify_bundle(file: Path) -> VerifiedBundle:
+def verify_bundle(file: Path, signatures: SignatureCheck | None = None) -> VerifiedBundle:
     """Verify *file*, a bundle from any source, and return its contents.
+
+    With *signatures*, the bundle has to be signed, and every signature in it has to be good.
 
     Raises:
         UsageError: It cannot be read, or is not a bundle.
-        BundleDamagedError: It was changed after it was packed; names the first changed place.
+        BundleDamagedError: It was changed after it was packed, or a signature is missing or not
+            good; names the first place.
     """
     raw = read_bytes(file, bundle.LARGEST)
     members = bundle.unpack(raw)
@@ -120,7 +141,11 @@ def verify_bundle(file: Path) -> VerifiedBundle:
     same_tool = manifest.about.tool == vpnmigrate.__version__
     if same_tool:
         _require_own_reports(members, manifest, plan, contents)
+    with _in_place(JOURNAL):
+        require_signed_documents(members, contents.entries, plan)
     bundle.require_packed_by_us(raw, members)
+    signer = signer_of(file, raw, plan, contents.entries, signatures)
+    signed = signed_inside(members, plan, contents.entries, signatures)
     return VerifiedBundle(
         file=str(file),
         sha256=sha256(raw).hexdigest(),
@@ -128,6 +153,9 @@ def verify_bundle(file: Path) -> VerifiedBundle:
         files=tuple(one.name for one in manifest.files),
         torn=bool(contents.torn),
         reports_compared=same_tool,
+        signer=signer,
+        signed=signed,
+        planned_list=signatures is not None and is_planned(signatures.trust, plan),
     )
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from vpnmigrate.cli.options import GateOptions
 from vpnmigrate.errors import UsageError
-from vpnmigrate.local.documents import load_approval
-from vpnmigrate.model.approval import Approval
+from vpnmigrate.local.documents import ApprovalFile, load_approval
 from vpnmigrate.model.gates import UNFORCEABLE, Force, Gate, Milestone, gates_before
 
 
@@ -17,7 +16,7 @@ from vpnmigrate.model.gates import UNFORCEABLE, Force, Gate, Milestone, gates_be
 class ApprovalsAndForces:
     """Approvals and forces that were read and checked."""
 
-    approvals: tuple[Approval, ...] = ()
+    approvals: tuple[ApprovalFile, ...] = ()
     forces: tuple[Force, ...] = ()
 
 

@@ -140,6 +140,18 @@ def with_flags(function: CommandFunction) -> CommandFunction:
     return flat
 
 
+SignKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--sign-key",
+        metavar="KEY",
+        show_default=False,
+        help="Sign with this SSH key (a private key, or a public key whose agent has it); the "
+        "signature is written beside the file, as FILE.sig.",
+    ),
+]
+
+
 PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", show_default=False, help="A plan file.")]
 
 

@@ -12,7 +12,7 @@ from vpnmigrate.cli.options import PromptOptions
 from vpnmigrate.cli.run_selection import SelectedRun, by_id, by_plan_or_id
 from vpnmigrate.cli.run_session import ActiveRun, RunOptions, run_session
 from vpnmigrate.errors import HeldError, RefusedError, UsageError
-from vpnmigrate.errors.commands import cli, options
+from vpnmigrate.errors.commands import Command, cli, options
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.records import FinalizeRequested
 from vpnmigrate.journal.run_clock import run_clock
@@ -20,8 +20,10 @@ from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.documents import require_unedited
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.program_files import require_unchanged
+from vpnmigrate.local.signatures import signing_words
 from vpnmigrate.model.clock import moment
 from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction
+from vpnmigrate.model.signatures import SignedKind
 from vpnmigrate.report.errors import RunFailedError
 from vpnmigrate.report.status import RunStatusView, deletion_begun
 from vpnmigrate.report.text import wrapped
@@ -40,6 +42,7 @@ def apply(context: CommandContext, plan_or_run: str, terms: RunOptions) -> RunSt
         _require_not_finalized(subject, active.before)
         if active.before.status is not RunStatus.CUT_OVER:
             _require_planned_programs(subject, active.before)
+            _require_signed_plan(subject, active)
             active.runner.apply()
         elif terms.confirm_within and active.before.armed is None:
             raise RefusedError(
@@ -77,6 +80,7 @@ def stage(context: CommandContext, plan_or_run: str, terms: RunOptions) -> RunSt
                 advice=cli("apply", subject.run.id),
             )
         _require_planned_programs(subject, before)
+        _require_signed_plan(subject, active)
         active.runner.apply(until=LAST_OF_PREPARE)
 
     return run_session(context, subject, terms, action)
@@ -162,6 +166,30 @@ def _require_planned_programs(subject: SelectedRun, before: RunState) -> None:
     if not before.cutover_open:
         plan = subject.plan
         require_unchanged(plan.decisions, plan.programs, plan.migration)
+
+
+def _require_signed_plan(subject: SelectedRun, active: ActiveRun) -> None:
+    """Check, before the cutover, that the author signed a plan that demands it.
+
+    During the cutover a signature that cannot be checked does not stop the run.
+
+    Raises:
+        RefusedError: The plan is not signed, or its signature is not good.
+    """
+    if active.before.cutover_open or not subject.plan.decisions.approvals.signed:
+        return
+    checked = active.check_signatures().plan
+    if not checked.fault:
+        return
+    file = str(subject.file or subject.run.plan)
+    raise RefusedError(
+        f"the plan {checked.fault}; nothing was started",
+        advice=(
+            "have its author sign it, then apply that file:",
+            Command(signing_words(SignedKind.PLAN, file)),
+            cli("apply", file),
+        ),
+    )
 
 
 def _require_not_finalized(subject: SelectedRun, before: RunState) -> None:

@@ -30,6 +30,8 @@ class SelectedRun:
     plan: Plan
     text: bytes
     new: bool
+    file: Path | None = None
+    """The plan file that was given; its signature is beside it."""
 
     @property
     def replanned(self) -> bool:
@@ -70,12 +72,13 @@ def by_plan_or_id(
     known = next((run for run in context.runs.list() if run.id == plan.migration), None)
     if known is not None and known.fingerprint == plan.fingerprint:
         known.require_private()
-        return SelectedRun(known, load_plan_in_force(known.plan), text, new=False)
+        return SelectedRun(known, load_plan_in_force(known.plan), text, new=False, file=path)
     require(plan, path)
     if known is not None:
         known.require_private()
-        return SelectedRun(known, plan, text, new=False)
-    return SelectedRun(context.runs.create(plan, text, holder), plan, text, new=True)
+        return SelectedRun(known, plan, text, new=False, file=path)
+    run = context.runs.create(plan, text, holder)
+    return SelectedRun(run, plan, text, new=True, file=path)
 
 
 def _names_a_file(path: Path) -> bool:

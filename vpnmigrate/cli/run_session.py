@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
-from functools import cache
+from datetime import datetime, timedelta
+from functools import cache, partial
 
 import vpnmigrate
 from vpnmigrate.aws.account import Account
@@ -33,8 +33,14 @@ from vpnmigrate.engine.ports import NetworkPaths, Observer
 from vpnmigrate.engine.recorder import evidence_of
 from vpnmigrate.engine.runner import Runner, RunPorts
 from vpnmigrate.engine.traffic_watch import NoProbes
-from vpnmigrate.errors import MalformedFileError, UsageError, VpnMigrateError, WrongAccountError
-from vpnmigrate.errors.commands import cli
+from vpnmigrate.errors import (
+    MalformedFileError,
+    RefusedError,
+    UsageError,
+    VpnMigrateError,
+    WrongAccountError,
+)
+from vpnmigrate.errors.commands import Command, cli
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.records import (
     Approved,
@@ -43,11 +49,13 @@ from vpnmigrate.journal.records import (
     JournalLost,
     Noted,
     Opened,
+    PlanSigned,
     Record,
     Replanned,
     StepBegun,
     TakenOver,
 )
+from vpnmigrate.local.documents import ApprovalFile
 from vpnmigrate.local.hooks import CommandHooks, HookedJournal, supervise_hooks
 from vpnmigrate.local.journal_file import FileJournal
 from vpnmigrate.local.live_view import LiveFile
@@ -55,8 +63,16 @@ from vpnmigrate.local.lock import acquire_lock
 from vpnmigrate.local.logs import RunLog, log_of
 from vpnmigrate.local.rehearsals import Rehearsals
 from vpnmigrate.local.run_directory import Run
+from vpnmigrate.local.signatures import (
+    RunSignatures,
+    check_approval,
+    signature_file,
+    signature_of,
+    signing_words,
+    trusted_by,
+)
 from vpnmigrate.local.vault import Vault
-from vpnmigrate.model.approval import Approval, RehearsalResult
+from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.clock import Clock, span
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Plan
@@ -64,11 +80,12 @@ from vpnmigrate.model.probes import CommandProbe, probe_from
 from vpnmigrate.model.programs import ADVICE, name_fault
 from vpnmigrate.model.progress import Sighting
 from vpnmigrate.model.redaction import Redaction
-from vpnmigrate.planning.approvals import require_valid
+from vpnmigrate.model.signatures import SignatureChecks, SignedKind, SignedText
+from vpnmigrate.planning.approvals import approve_command, require_valid
 from vpnmigrate.planning.rollback_proof import prove
 from vpnmigrate.report.console import MessageOutput
 from vpnmigrate.report.errors import RunFailedError
-from vpnmigrate.report.progress import PlainProgress
+from vpnmigrate.report.progress import PlainProgress, approved_line
 from vpnmigrate.report.rollback_proof import proof_brief
 from vpnmigrate.report.status import RunStatusView
 from vpnmigrate.report.text import RunCommands, wrapped
@@ -106,11 +123,15 @@ class RunRecords:
 
 @dataclass(frozen=True)
 class ActiveRun:
-    """A locked run: its runner, its state *before*, and *write* for durable records."""
+    """A locked run: its runner, its state *before*, and *write* for durable records.
+
+    *check_signatures* checks those of the plan and of every approval.
+    """
 
     runner: Runner
     before: RunState
     write: Callable[[Record], object]
+    check_signatures: Callable[[], SignatureChecks]
 
 
 RunAction = Callable[[ActiveRun], object]
@@ -179,8 +200,11 @@ def _do(
     """Do *action* with a runner whose ports are this machine, AWS and the operator."""
     plan, run, journal = subject.plan, subject.run, kept.journal
     before = replay(journal.entries)
-    for approval in terms.brought.approvals:
-        require_valid(approval, plan, journal.clock.wall())
+    signatures = RunSignatures(context.parts.keygen, plan, run)
+    brought = [
+        _valid(each, plan, before, journal.clock.wall(), signatures)
+        for each in terms.brought.approvals
+    ]
     who = context.parts.me
     journal.write(
         Opened(
@@ -202,7 +226,7 @@ def _do(
         lambda: _paths(context, clients, plan.region),
         unattended,
     )
-    journal.write(*(Approved(each) for each in _unknown(terms.brought.approvals, before)))
+    journal.write(*_unknown(brought, before), *_plan_signature(subject, before, context))
     if terms.take_over is not None:
         journal.write(TakenOver(terms.take_over))
     taken_over_from = replay(journal.entries).taken_over_from
@@ -249,18 +273,20 @@ def _do(
                 terms.brought.forces,
                 hooks,
                 account,
+                signatures,
                 str(run.plan),
             ),
             probes=NoProbes() if terms.probes is None else context.parts.probes(run, terms.probes),
         )
         if terms.probes is None:
             journal.write(Noted(FORGONE))
-        for approval in terms.brought.approvals:
-            output.print_line(wrapped(f"Approved by {approval.approver} ({approval.user})."))
+        for added in brought:
+            output.print_line(wrapped(approved_line(added)))
         if ports.blind:
             output.print_line(wrapped(BLIND))
         with supervise_hooks(hooks, journal), handle_signals(stop_request):
-            action(ActiveRun(Runner(plan, ports), before, journal.write))
+            check = partial(_checked, signatures, journal)
+            action(ActiveRun(Runner(plan, ports), before, journal.write, check))
 
 
 def _vault(context: CommandContext, run: Run) -> Vault:
@@ -268,9 +294,80 @@ def _vault(context: CommandContext, run: Run) -> Vault:
     return Vault(run.vault, context.redaction.learn)
 
 
-def _unknown(approvals: Iterable[Approval], before: RunState) -> list[Approval]:
+def _valid(
+    given: ApprovalFile, plan: Plan, before: RunState, now: datetime, signatures: RunSignatures
+) -> Approved:
+    """Return the record of an approval that counts for *plan*, as far as it is known already.
+
+    Raises:
+        RefusedError: It does not count, or its signature is missing or not good.
+    """
+    approval, rule = given.approval, plan.decisions.approvals
+    after = before.rollbacks.get(plan.fingerprint, "")
+    require_valid(approval, plan, now, after)
+    if not rule.allowed_signers:
+        return Approved(approval)
+    signature = signature_of(given.path)
+    if signature is None:
+        if not rule.signed:
+            return Approved(approval)
+        raise RefusedError(
+            f"{given.path} is not signed, but the plan demands signed approvals: there is no "
+            f"{signature_file(given.path)}",
+            advice=(
+                "ask the approver to sign it:",
+                Command(signing_words(SignedKind.APPROVAL, str(given.path))),
+                "or to approve and sign again:",
+                approve_command("PLAN", after, "--sign-key", "KEY"),
+            ),
+        )
+    signed = SignedText(given.text.decode(), signature)
+    added = Approved(approval, signed)
+    trust = trusted_by(plan.decisions, plan.programs)
+    checked = check_approval(signatures.keygen, trust, approval, signed)
+    if checked.fault:
+        raise RefusedError(
+            f"{given.path} {checked.fault}",
+            advice=(
+                "ask for another approval, signed by the approver with a key that is listed:",
+                approve_command("PLAN", after, "--sign-key", "KEY"),
+            ),
+        )
+    return added
+
+
+def _unknown(brought: Iterable[Approved], before: RunState) -> list[Approved]:
     """Return the approvals that are new to the journal; a file may be given repeatedly."""
-    return [each for each in approvals if each not in before.approvals]
+    return [
+        each
+        for each in brought
+        if each.approval not in before.approvals
+        or each.signed != before.signed_approvals.get(each.approval.digest)
+    ]
+
+
+def _plan_signature(
+    subject: SelectedRun, before: RunState, context: CommandContext
+) -> list[PlanSigned]:
+    """Return the record of the signature beside the plan's file, if it is new to the journal.
+
+    It is checked where it counts, so a signature that is not good never stops a rollback.
+    """
+    if subject.file is None or not subject.plan.decisions.approvals.allowed_signers:
+        return []
+    try:
+        signature = signature_of(subject.file)
+    except RefusedError as error:
+        context.console.print_line(wrapped(f"Signature ignored: {error.message}"))
+        return []
+    fingerprint = subject.plan.fingerprint
+    if signature is None or before.plan_signatures.get(fingerprint) == signature:
+        return []
+    return [PlanSigned(fingerprint, signature)]
+
+
+def _checked(signatures: RunSignatures, journal: FileJournal) -> SignatureChecks:
+    return signatures.check(replay(journal.entries))
 
 
 def _rehearsed(

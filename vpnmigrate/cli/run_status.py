@@ -9,17 +9,19 @@ from datetime import datetime
 
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.errors import HeldByOthersError, VpnMigrateError
-from vpnmigrate.errors.commands import Invocation
+from vpnmigrate.errors.commands import Command, Invocation
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.records import Entry
 from vpnmigrate.journal.run_clock import run_clock
+from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.documents import read_plan
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.live_view import read_live
 from vpnmigrate.local.lock import Trouble, owner_at_work, post_of
 from vpnmigrate.local.run_directory import Run
+from vpnmigrate.local.signatures import noted_checks
 from vpnmigrate.model.plan import Direction, Plan
-from vpnmigrate.planning.approvals import Approver, count_valid
+from vpnmigrate.planning.approvals import ApprovalContext, Approver, approve_command, count_valid
 from vpnmigrate.report.errors import RunFailedError
 from vpnmigrate.report.status import Retry, RunStatusView
 
@@ -68,6 +70,7 @@ def run_status(
         retry=None if post is None or post.trouble is None else _retry(post.trouble),
         change=plan.decisions.change,
         void=_void(plan, state, clock.wall()),
+        approve_again=_approve_again(context, run, plan, state),
         waiting=read_live(run).waiting if alive else None,
         invocation=_invocation(context, state),
     )
@@ -84,6 +87,18 @@ def _invocation(context: CommandContext, state: RunState) -> Invocation:
     return replace(state.opened.invocation, run_dir=context.invocation.run_dir)
 
 
+def _approve_again(
+    context: CommandContext, run: Run, plan: Plan, state: RunState
+) -> Command | None:
+    """Return the command that approves another attempt, once a rollback is done."""
+    rule = plan.decisions.approvals
+    if not rule.needed or state.status is not RunStatus.ROLLED_BACK:
+        return None
+    signing = ("--sign-key", "KEY") if rule.signed else ()
+    command = approve_command(str(run.plan), state.approved_after, *signing)
+    return _invocation(context, state).complete(command)
+
+
 def _void(plan: Plan, state: RunState, now: datetime) -> dict[str, str]:
     """Return the approvals that do not count, as far as the journal knows the operator.
 
@@ -96,7 +111,9 @@ def _void(plan: Plan, state: RunState, now: datetime) -> dict[str, str]:
         mine = {a.digest for a in state.approvals if a.user == user}
         return dict.fromkeys(mine if plan.decisions.approvals.four_eyes else (), UNSURE)
     at = state.gates_at if state.cutover_begun and state.gates_at else now
-    judged = count_valid(plan, state.approvals, Approver(asked.operator, user), at)
+    signatures = noted_checks(state) if plan.decisions.approvals.signed else None
+    context = ApprovalContext(Approver(asked.operator, user), at, state.approved_after, signatures)
+    judged = count_valid(plan, state.approvals, context)
     return {approval.digest: f"it {why}" for approval, why in judged.void}
 
 

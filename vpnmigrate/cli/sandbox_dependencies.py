@@ -24,6 +24,7 @@ from vpnmigrate.errors.commands import cli
 from vpnmigrate.local.lock import this_process
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.settings import CLOCK_VARIABLE
+from vpnmigrate.local.ssh_keygen import SshKeygen
 from vpnmigrate.model.clock import Clock, SteadyClock
 from vpnmigrate.report.console import MessageOutput
 from vpnmigrate.report.text import RunCommands
@@ -48,6 +49,7 @@ class SandboxDependencies:
     ) -> None:
         self.clock: Clock = world.clock
         self.me = this_process("ann", "laptop")
+        self.keygen = SshKeygen()
         self._world = world
         self._reaction = reaction
         self._clients = DirectClients(world, faults=faults)

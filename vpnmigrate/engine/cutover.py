@@ -12,7 +12,13 @@ from vpnmigrate.engine.deadline import DeadlineControl
 from vpnmigrate.engine.gates import GateContext, RollbackTrial
 from vpnmigrate.engine.observe import Observation
 from vpnmigrate.engine.pause import PauseControl
-from vpnmigrate.engine.ports import Hooks, NoHooks, PermissionReader
+from vpnmigrate.engine.ports import (
+    Hooks,
+    NoHooks,
+    NoSignatureChecker,
+    PermissionReader,
+    SignatureChecker,
+)
 from vpnmigrate.engine.preconditions import require_direct_connect_known, require_unchanged
 from vpnmigrate.engine.step_loop import StepLoop
 from vpnmigrate.engine.traffic_watch import ProbeWatch
@@ -48,6 +54,7 @@ class GateInputs:
     hooks: Hooks = field(default_factory=NoHooks)
     permissions: PermissionReader | None = None
     """Tries the calls that may follow step 6; None in a rehearsal, which shows no permissions."""
+    signatures: SignatureChecker = field(default_factory=NoSignatureChecker)
     plan_file: str = "PLAN"
     """Path of the plan in force, for commands to paste."""
 
@@ -158,13 +165,17 @@ class GateRunner:
 
     def _context(self, drift: tuple[str, ...], proof: RollbackTrial | None) -> GateContext:
         identity = self._step_loop.read_reliably(self._ec2.identity)
+        state = self._recorder.state
+        signed = self._plan.decisions.approvals.signed
         return GateContext(
             now=self._clock.wall(),
             identity=identity,
             user=self._gate_inputs.user,
             differences=drift,
             paths=self._paths.read(),
-            approvals=self._recorder.state.approvals,
+            approvals=state.approvals,
+            after=state.approved_after,
+            signatures=self._gate_inputs.signatures.check(state) if signed else None,
             rehearsed=self._gate_inputs.rehearsed,
             proof=proof,
         )

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from vpnmigrate.journal.records import Entry, Record
+from vpnmigrate.journal.state import RunState
 from vpnmigrate.model.changes import AwsChange, OperatorTask
 from vpnmigrate.model.changes.base import CallTags, Outcome
 from vpnmigrate.model.decisions import HookMoment
@@ -17,6 +18,7 @@ from vpnmigrate.model.permissions import PermissionQuery, PermissionResult
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.probes import ProbeStats
 from vpnmigrate.model.progress import Sighting
+from vpnmigrate.model.signatures import CheckedSignature, SignatureChecks
 from vpnmigrate.model.snapshot import Confirmation, Reading
 from vpnmigrate.model.survey import Survey
 
@@ -358,3 +360,20 @@ class Watchdog(Protocol):
     def on_duty(self) -> bool:
         """Return whether a watchdog is running now."""
         ...
+
+
+class SignatureChecker(Protocol):
+    """Checks the signatures of a run's plan and approvals."""
+
+    def check(self, state: RunState) -> SignatureChecks:
+        """Return the checked signatures of the plan in force and of the approvals in *state*."""
+        ...
+
+
+class NoSignatureChecker:
+    """Where no signature can be checked, none counts."""
+
+    def check(self, state: RunState) -> SignatureChecks:
+        """Return that nothing could be checked."""
+        unchecked = CheckedSignature("cannot be checked here", undecided=True)
+        return SignatureChecks(unchecked, dict.fromkeys(state.signed_approvals, unchecked))

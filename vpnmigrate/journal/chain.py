@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
+from msgspec.structs import replace
 
 from vpnmigrate.errors import JournalDamagedError, JournalError
 from vpnmigrate.errors.commands import cli
@@ -75,10 +76,20 @@ def genesis(migration: str) -> str:
     return _hash(b"vpnmigrate journal of " + migration.encode())
 
 
-def lines_of(entries: Iterable[Entry], head: str) -> tuple[bytes, str]:
-    """Return the text of *entries* after *head*, and the new head."""
-    text = b""
+@dataclass(frozen=True)
+class ChainedLines:
+    """Entries with their place in the chain, their text, and the head after them."""
+
+    entries: tuple[Entry, ...]
+    text: bytes
+    head: str
+
+
+def chained(entries: Iterable[Entry], head: str) -> ChainedLines:
+    """Return *entries* as lines that follow *head*."""
+    placed, text = [], b""
     for entry in entries:
+        placed.append(replace(entry, prev=head))
         line = msgspec.json.encode(
             _Written(
                 JOURNAL_FORMAT,
@@ -93,7 +104,13 @@ def lines_of(entries: Iterable[Entry], head: str) -> tuple[bytes, str]:
         )
         head = _hash(line)
         text += line + b"\n"
-    return text, head
+    return ChainedLines(tuple(placed), text, head)
+
+
+def lines_of(entries: Iterable[Entry], head: str) -> tuple[bytes, str]:
+    """Return the text of *entries* after *head*, and the new head."""
+    lines = chained(entries, head)
+    return lines.text, lines.head
 
 
 def read_chain(

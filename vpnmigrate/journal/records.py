@@ -20,6 +20,7 @@ from vpnmigrate.model.ec2 import MigrationId, Role, RouteTableId, VpnConnectionI
 from vpnmigrate.model.gates import Gate, GateResult, Milestone
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.probes import ProbeEvent, ProbeStats
+from vpnmigrate.model.signatures import SignedText
 from vpnmigrate.model.snapshot import Confirmation, Shortage
 
 JOURNAL_FORMAT = 2
@@ -157,6 +158,15 @@ class Approved(_Record, frozen=True, tag="approved"):
     """A valid approval was added."""
 
     approval: Approval
+    signed: SignedText | None = None
+    """Its text and signature, if the plan names signers; they were checked."""
+
+
+class PlanSigned(_Record, frozen=True, tag="plan-signed"):
+    """The plan's file had a signature beside it; the gate of approvals checks it."""
+
+    fingerprint: str
+    signature: str
 
 
 class GatesSeen(_Record, frozen=True, tag="gates-seen"):
@@ -428,6 +438,7 @@ Record = (
     | OperatorConfirmed
     | Ordered
     | Approved
+    | PlanSigned
     | GatesSeen
     | Forced
     | BaselineTaken
@@ -463,6 +474,16 @@ class Entry(Struct, frozen=True):
     """Uptime of that machine."""
     ahead: timedelta = timedelta(0)
     """How far its wall clock was ahead of ``at``, in whole seconds."""
+    prev: str = ""
+    """The journal's head before this line; empty if the entry was never in a journal."""
+
+    @property
+    def place(self) -> str:
+        """The number of the line and the first 64 bits of its ``prev``.
+
+        No other history of the run has the same place.
+        """
+        return f"{self.seq}-{self.prev[:16]}"
 
     @property
     def wall(self) -> datetime:

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from vpnmigrate.journal.approved import end_approved_attempt, with_approval
 from vpnmigrate.journal.records import (
     AbortAsked,
     Acceptable,
@@ -49,6 +50,7 @@ from vpnmigrate.journal.records import (
     OutageBegan,
     OutageEnded,
     Paused,
+    PlanSigned,
     Probed,
     Replanned,
     RunNote,
@@ -138,8 +140,11 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             return start_confirm_timer(traffic(state, verified), entry.at)
         case OutageBegan() | OutageEnded() as about:
             return _shown(state, traffic(state, about), entry)
-        case Approved(approval):
-            return replace(state, approvals=(*state.approvals, approval))
+        case Approved() as approved:
+            return with_approval(state, approved)
+        case PlanSigned(fingerprint, signature):
+            signatures = {**state.plan_signatures, fingerprint: signature}
+            return replace(state, plan_signatures=signatures)
         case GatesSeen() as seen:
             return replace(state, gates=seen, gates_at=entry.wall)
         case Forced() as forced:
@@ -227,6 +232,8 @@ def _direction_taken(state: RunState, taken: DirectionTaken, entry: Entry) -> Ru
     if taken.direction is not Direction.FINALIZE:
         state = replace(state, delete_old_gateway=False)
     if taken.direction is Direction.ROLLBACK:
+        if taken.direction is not state.direction or state.finished:
+            state = end_approved_attempt(state, entry)
         # Restoring traffic comes first: a rollback overrides a pause and fulfills an abort.
         state = replace(state, order=None)
     if taken.direction is Direction.ROLLBACK or taken.attempt != state.attempt:

@@ -25,6 +25,7 @@ from vpnmigrate.model.ec2 import MigrationId, Role
 from vpnmigrate.model.facts import Archive, ConfirmationGiven, Fact
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Direction
 from vpnmigrate.model.probes import ProbeStats
+from vpnmigrate.model.signatures import SignedText
 from vpnmigrate.model.snapshot import Confirmation, JournalFacts, Shortage
 
 
@@ -226,6 +227,12 @@ class RunState(Struct, frozen=True):
     """All shortages accepted in this run."""
     approvals: tuple[Approval, ...] = ()
     """All approvals added, for any plan of the migration."""
+    signed_approvals: Mapping[str, SignedText] = field(default_factory=dict)
+    """The signed texts of approvals, by the digest of the approval."""
+    plan_signatures: Mapping[str, str] = field(default_factory=dict)
+    """Signatures of plans, by the fingerprint of the plan."""
+    rollbacks: Mapping[str, str] = field(default_factory=dict)
+    """Fingerprint of a plan, to the place of the last rollback that began under it."""
     gates: GatesSeen | None = None
     """Results of the last evaluation of the gates."""
     gates_at: datetime | None = None
@@ -256,6 +263,19 @@ class RunState(Struct, frozen=True):
     notes: tuple[str, ...] = ()
     contradictions: tuple[str, ...] = ()
     """Inconsistencies in the journal; with any, ``traffic`` is unknown until it is seen to flow."""
+
+    @property
+    def plan_signature(self) -> str:
+        """The signature of the plan in force; empty if there is none."""
+        return self.plan_signatures.get(self.fingerprint, "")
+
+    @property
+    def approved_after(self) -> str:
+        """The rollback that an approval of the next cutover has to name; empty if there was none.
+
+        A rollback ends what was approved, so another attempt needs another approval.
+        """
+        return self.rollbacks.get(self.fingerprint, "")
 
     @property
     def outage_open(self) -> bool:

@@ -185,6 +185,13 @@ def require_derived(plan: Plan, path: Path) -> None:
             f"contains ({unpinned[0].field})",
             advice=again,
         )
+    rule = plan.decisions.approvals
+    if (rule.signed or rule.allowed_signers) and rule.allowed_signers not in plan.programs:
+        raise PlanEditedError(
+            f"{path} was edited after it was made: it does not say what its list of allowed "
+            "signers contains",
+            advice=again,
+        )
     try:
         found = differing(plan, derived_again(plan))
     except VpnMigrateError as error:
@@ -254,14 +261,9 @@ def plan_from_text(raw: bytes, path: str) -> Plan:
         raise MalformedFileError(f"{path}: {fault_of(error)}", advice="plan again") from None
 
 
-def save_plan(plan: Plan, path: Path) -> None:
-    """Write *plan* atomically, readable by its owner only.
-
-    Raises:
-        UsageError: The file cannot be written.
-    """
-    text = msgspec.json.format(msgspec.json.encode(plan, order="sorted"), indent=2)
-    save_text(text.decode() + "\n", path)
+def plan_text(plan: Plan) -> bytes:
+    """Return the content of the file of *plan*."""
+    return msgspec.json.format(msgspec.json.encode(plan, order="sorted"), indent=2) + b"\n"
 
 
 def save_survey(survey: Survey, path: Path) -> None:
@@ -407,7 +409,16 @@ def _bytes(path: Path, limit: int) -> bytes:
 _AGAIN = ("ask for a new one:", cli("approve", "PLAN"))
 
 
-def load_approval(path: Path) -> Approval:
+@dataclass(frozen=True)
+class ApprovalFile:
+    """An approval, and the file it was read from with its exact text."""
+
+    approval: Approval
+    path: Path
+    text: bytes
+
+
+def load_approval(path: Path) -> ApprovalFile:
     """Read an approval and check that it is unchanged since it was given.
 
     Raises:
@@ -415,8 +426,19 @@ def load_approval(path: Path) -> Approval:
         MalformedFileError: It is not an approval, or was written by a later version.
         RefusedError: Its text no longer matches its digest.
     """
+    text = read_bytes(path, MEGABYTE)
+    return ApprovalFile(approval_from(text, str(path)), path, text)
+
+
+def approval_from(text: bytes, path: str) -> Approval:
+    """Read an approval's text; messages name *path*.
+
+    Raises:
+        MalformedFileError: It is not an approval, or was written by a later version.
+        RefusedError: Its text no longer matches its digest.
+    """
     try:
-        document = msgspec.json.decode(read_bytes(path, MEGABYTE))
+        document = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise MalformedFileError(f"{path}: not JSON text", advice=_AGAIN) from None
     if not isinstance(document, dict) or not isinstance(document.get("digest"), str):
@@ -435,11 +457,6 @@ def load_approval(path: Path) -> Approval:
     return found
 
 
-def save_approval(approval: Approval, path: Path) -> None:
-    """Write *approval* atomically, readable by its owner only.
-
-    Raises:
-        UsageError: The file cannot be written.
-    """
-    text = msgspec.json.format(msgspec.json.encode(approval, order="sorted"), indent=2)
-    save_text(text.decode() + "\n", path)
+def approval_content(approval: Approval) -> bytes:
+    """Return the content of the file of *approval*."""
+    return msgspec.json.format(msgspec.json.encode(approval, order="sorted"), indent=2) + b"\n"

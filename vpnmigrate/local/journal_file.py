@@ -26,7 +26,7 @@ import msgspec
 
 from vpnmigrate.errors import JournalDamagedError, JournalError, TakenOverError, VpnMigrateError
 from vpnmigrate.errors.commands import Advice, cli, option
-from vpnmigrate.journal.chain import JournalContents, JournalHead, lines_of, read_chain
+from vpnmigrate.journal.chain import JournalContents, JournalHead, chained, read_chain
 from vpnmigrate.journal.records import Entry, Record
 from vpnmigrate.journal.run_clock import run_clock, stamped
 from vpnmigrate.local.inbox import InboxReader
@@ -222,20 +222,20 @@ class FileJournal:
         if self._broken is not None:
             raise self._broken
         entries = stamped(self.clock, len(self._entries) + 1, map(self._redacted, records))
-        text, head = lines_of(entries, self._head)
+        lines = chained(entries, self._head)
         try:
             self.require_ours()
             with _translate_os_errors(self._run.journal):
-                self._medium.append(text)
+                self._medium.append(lines.text)
             # Checked again: a process that took over in between may not have read these lines.
             self.require_ours()
             with _translate_os_errors(self._run.head):
-                self._medium.mark(JournalHead(len(self._entries) + len(entries), head))
+                self._medium.mark(JournalHead(len(self._entries) + len(entries), lines.head))
         except JournalError as error:
             self._broken = error
             raise
-        self._entries += entries
-        self._head = head
+        self._entries += lines.entries
+        self._head = lines.head
 
     def _redacted(self, record: Record) -> Record:
         """Return *record* without keys, because a line in the chain cannot be edited later."""

@@ -1,7 +1,7 @@
 """Approvals and rehearsal results: evidence that is tied to one plan.
 
-They are not signed.  The digest detects accidental edits, for example by a mail program; it
-proves nothing about the author.
+The digest detects accidental edits, for example by a mail program; it proves nothing about the
+author.  A signature beside the file of an approval does: see ``local.signatures``.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ class Approval(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     migration: MigrationId
     approver: str
     """The ARN that STS gave for the approver's credentials."""
+    after: str = ""
+    """The rollback that the approved attempt follows, as ``Entry.place``; empty for the first."""
     account: AccountId
     user: str
     """The approver's login name on the host they approved from."""

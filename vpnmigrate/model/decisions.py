@@ -17,6 +17,10 @@ The lookahead is needed because ``$`` in Python also matches before a final newl
 """
 
 
+SignersPath = Annotated[str, Meta(pattern=r"^(/[^\x00-\x1f\x7f]*)?$(?!\n)")]
+"""An absolute path, or empty."""
+
+
 class KeyMode(StrEnum):
     """Where the pre-shared keys of the new tunnels come from."""
 
@@ -140,6 +144,12 @@ class Approvals(Struct, frozen=True, forbid_unknown_fields=True):
     """The operator cannot approve their own change; implies at least one approval."""
     valid: timedelta = timedelta(days=7)
     """How long an approval is valid; the default is a change board's week."""
+    signed: bool = False
+    """The plan and its approvals count only with SSH signatures; needs ``allowed_signers``."""
+    allowed_signers: SignersPath = ""
+    """OpenSSH's list of the keys that may sign, by AWS identity; ``plan --allowed-signers``."""
+    revoked_keys: SignersPath = ""
+    """List of revoked keys (``ssh-keygen -r``); it is read anew for each check."""
 
     @property
     def needed(self) -> int:

@@ -108,7 +108,9 @@ GATES: Mapping[Milestone, tuple[GateRule, ...]] = {
             Gate.WINDOW, "now is in the window, with time for cutover and rollback", "next window"
         ),
         GateRule(
-            Gate.APPROVALS, "every approval the plan requires, for this fingerprint", "get them"
+            Gate.APPROVALS,
+            "each approval the plan needs, for this fingerprint and attempt, signed if required",
+            "get them",
         ),
         GateRule(Gate.REHEARSAL, "this plan was rehearsed recently, with rollback", "rehearse it"),
         GateRule(

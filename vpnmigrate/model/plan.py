@@ -95,6 +95,14 @@ class Outage(Struct, frozen=True):
     """The condition for that, as a sentence."""
 
 
+class PlanAuthor(Struct, frozen=True):
+    """The person who made a plan: their AWS identity, and their login name and host."""
+
+    arn: str
+    user: str
+    host: str
+
+
 class Plan(Struct, frozen=True, kw_only=True, dict=True):
     """The plan of a migration.  Holds no secret; the fingerprint covers every other field.
 
@@ -111,7 +119,12 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     before: Survey
     decisions: Decisions
     programs: dict[str, str] = field(default_factory=dict)
-    """Program files of the commands in ``decisions``, each with the SHA-256 of its content."""
+    """Files that ``decisions`` names, each with the SHA-256 of its content.
+
+    These are the program files of its commands, and the list of allowed signers.
+    """
+    author: PlanAuthor | None = None
+    """None in a plan of an earlier version."""
     findings: tuple[Finding, ...] = ()
     """Warnings only: no plan is made while a finding blocks."""
     forward: tuple[PlannedStep, ...] = ()

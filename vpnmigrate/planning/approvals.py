@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 
 from vpnmigrate.errors import RefusedError
-from vpnmigrate.errors.commands import cli
+from vpnmigrate.errors.commands import Command, cli, option
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.signatures import SignatureChecks
 
 SKEW = timedelta(minutes=5)
 """Largest difference between two correct clocks: the smallest that AWS accepts (SigV4)."""
@@ -66,36 +67,54 @@ def with_digest(approval: Approval) -> Approval:
     return msgspec.structs.replace(approval, digest=digest_of(msgspec.to_builtins(approval)))
 
 
-def require_valid(approval: Approval, plan: Plan, now: datetime) -> None:
-    """Raise an error if *approval* does not count for *plan*.
+@dataclass(frozen=True)
+class ApprovalContext:
+    """What approvals are judged against, besides the plan."""
+
+    operator: Approver
+    now: datetime
+    after: str = ""
+    """The rollback that an approval has to name; empty if there was none under this plan."""
+    signatures: SignatureChecks | None = None
+    """None if the plan demands none."""
+
+
+def require_valid(approval: Approval, plan: Plan, now: datetime, after: str = "") -> None:
+    """Raise an error if *approval* does not count for *plan* after the rollback *after*.
 
     Raises:
-        RefusedError: It is for another plan, expired, or dated in the future.
+        RefusedError: It is for another plan or attempt, expired, or dated in the future.
     """
-    if why := _fault(approval, plan, now):
+    if why := _fault(approval, plan, now, after):
         raise RefusedError(
             f"the approval by {approval.approver} {why}",
-            advice=("ask them to approve the plan as it is:", cli("approve", "PLAN")),
+            advice=("ask them to approve the plan as it is:", approve_command("PLAN", after)),
         )
 
 
-def count_valid(
-    plan: Plan, approvals: Iterable[Approval], operator: Approver, now: datetime
-) -> CountedApprovals:
-    """Return which *approvals* count: valid, one per person, and not the operator's with four eyes.
+def approve_command(plan: str, after: str, *more: str) -> Command:
+    """Return the command that approves the file *plan* for the attempt that follows *after*."""
+    return cli("approve", plan, *(option("--after", after) if after else ()), *more)
 
-    Of several approvals by one person only the last one added is checked.
+
+def count_valid(
+    plan: Plan, approvals: Iterable[Approval], context: ApprovalContext
+) -> CountedApprovals:
+    """Return which *approvals* count: valid, signed if the plan says so, and one per person.
+
+    With four eyes, those of the operator and of the plan's author do not count, by AWS identity
+    and by key.  Of several approvals by one person only the last one added is checked.
     """
     latest = {(each.approver, each.user): each for each in approvals}
     good: list[Approval] = []
     void: list[tuple[Approval, str]] = []
     for each in latest.values():
-        person = Approver(each.approver, each.user)
-        why = _fault(each, plan, now)
-        if not why and plan.decisions.approvals.four_eyes and person.may_be(operator):
-            why = "does not count: the operator cannot approve their own change"
-        if not why and any(person.may_be(Approver(g.approver, g.user)) for g in good):
-            why = "does not count: the same person has approved already"
+        why = (
+            _fault(each, plan, context.now, context.after)
+            or _signature_fault(each, plan, context)
+            or _person_fault(each, plan, context)
+            or _repeated(each, good, context)
+        )
         if why:
             void.append((each, why))
         else:
@@ -103,13 +122,55 @@ def count_valid(
     return CountedApprovals(tuple(good), tuple(void))
 
 
-def _fault(approval: Approval, plan: Plan, now: datetime) -> str:
+def _fault(approval: Approval, plan: Plan, now: datetime, after: str) -> str:
     if approval.fingerprint != plan.fingerprint:
         return f"is for another plan ({approval.fingerprint[:12]}, not {plan.fingerprint[:12]})"
+    if approval.after != after:
+        if not approval.after:
+            return f"is for an attempt that was rolled back; another attempt follows {after}"
+        return f"is for the attempt after {approval.after}, not {after or 'the first attempt'}"
     if approval.at > now + SKEW:
         return f"is dated {approval.at:%Y-%m-%d %H:%M}Z, which is in the future"
     # The plan limits the validity of an approval; the file cannot extend it.
     ends = min(approval.expires, approval.at + plan.decisions.approvals.valid)
     if now >= ends:
         return f"expired {ends:%Y-%m-%d %H:%M}Z"
+    return ""
+
+
+def _signature_fault(approval: Approval, plan: Plan, context: ApprovalContext) -> str:
+    if context.signatures is None:
+        return ""
+    if approval.at < plan.made - SKEW:
+        # Otherwise a key that has expired since could be used with an earlier date.
+        return f"is dated {approval.at:%Y-%m-%d %H:%M}Z, before the plan was made"
+    return context.signatures.of(approval.digest).fault
+
+
+def _person_fault(approval: Approval, plan: Plan, context: ApprovalContext) -> str:
+    if not plan.decisions.approvals.four_eyes:
+        return ""
+    person = Approver(approval.approver, approval.user)
+    if person.may_be(context.operator):
+        return "does not count: the operator cannot approve their own change"
+    author = plan.author
+    if author is not None and person.may_be(Approver(author.arn, author.user)):
+        return "does not count: the author of the plan cannot approve it"
+    if context.signatures is not None:
+        key = context.signatures.of(approval.digest).key
+        if key == context.signatures.plan.key:
+            return f"does not count: it is signed with {key}, the key of the plan's author"
+    return ""
+
+
+def _repeated(approval: Approval, good: Iterable[Approval], context: ApprovalContext) -> str:
+    person = Approver(approval.approver, approval.user)
+    for each in good:
+        if person.may_be(Approver(each.approver, each.user)):
+            return "does not count: the same person has approved already"
+        if context.signatures is None:
+            continue
+        key = context.signatures.of(approval.digest).key
+        if key == context.signatures.of(each.digest).key:
+            return f"does not count: the key {key} has signed another approval already"
     return ""

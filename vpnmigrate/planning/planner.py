@@ -32,6 +32,7 @@ from vpnmigrate.model.plan import (
     Outage,
     Phase,
     Plan,
+    PlanAuthor,
     PlannedStep,
     Severity,
     connection_role,
@@ -57,6 +58,7 @@ def plan_from(  # noqa: PLR0913  what a plan is made of
     made: datetime,
     tool: str,
     programs: Mapping[str, str] = MappingProxyType({}),
+    author: PlanAuthor | None = None,
 ) -> Plan:
     """Return the plan to replace the surveyed gateway; *programs* are those its commands run.
 
@@ -84,6 +86,7 @@ def plan_from(  # noqa: PLR0913  what a plan is made of
         before=survey,
         decisions=decisions,
         programs=dict(programs),
+        author=author,
         findings=findings,
     )
     forward, there = predict_steps(initial_state(draft, {}), FORWARD, Direction.FORWARD)
@@ -111,6 +114,7 @@ def derived_again(plan: Plan) -> Plan:
         made=plan.made,
         tool=plan.tool,
         programs=plan.programs,
+        author=plan.author,
     )
 
 
@@ -157,6 +161,7 @@ def replan_from(  # noqa: PLR0913  what a plan is made of, and what there is of 
     made: datetime,
     tool: str,
     programs: Mapping[str, str] = MappingProxyType({}),
+    author: PlanAuthor | None = None,
 ) -> Plan:
     """Return a new plan for a held migration from a new survey, with the same id.
 
@@ -178,6 +183,7 @@ def replan_from(  # noqa: PLR0913  what a plan is made of, and what there is of 
         made=made,
         tool=tool,
         programs=programs,
+        author=author,
     )
 
 

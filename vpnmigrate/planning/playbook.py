@@ -56,6 +56,13 @@ def playbook_from(text: str, name: str) -> Playbook:
     except msgspec.ValidationError as error:
         message, path = parted(error)
         raise document.fault(path, _plain(message, path), advice=_advice(message, path)) from None
+    rule = book.decisions.approvals
+    if rule.signed and not rule.needed:
+        raise document.fault(
+            ("decisions", "approvals", "signed"),
+            "signatures are demanded, but no approvals",
+            advice="set required, or four_eyes: true",
+        )
     for number, probe in enumerate(book.decisions.probes):
         try:
             probe_from(probe)

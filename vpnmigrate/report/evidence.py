@@ -368,10 +368,17 @@ def rounds(entries: Sequence[Entry], state: RunState) -> Iterator[Section]:
             )
     if state.approvals:
         rows = tuple(
-            (a.approver, f"{a.user} on {a.host}", moment(a.at), f"until {moment(a.expires)}")
+            (
+                a.approver,
+                f"{a.user} on {a.host}",
+                moment(a.at),
+                f"until {moment(a.expires)}",
+                "yes" if a.digest in state.signed_approvals else "no",
+            )
             for a in state.approvals
         )
-        yield Section("Approvals", (), DocumentTable(("approver", "as", "when", "valid"), rows))
+        heads = ("approver", "as", "when", "valid", "signed")
+        yield Section("Approvals", (), DocumentTable(heads, rows))
 
 
 def gates_json(entries: Sequence[Entry], state: RunState) -> dict[str, Any]:
@@ -384,7 +391,10 @@ def gates_json(entries: Sequence[Entry], state: RunState) -> dict[str, Any]:
         ],
         "forced": [msgspec.to_builtins(each) for each in state.forced],
         "accepted": [msgspec.to_builtins(each) for each in state.accepted],
-        "approvals": [msgspec.to_builtins(each) for each in state.approvals],
+        "approvals": [
+            {**msgspec.to_builtins(each), "signed": each.digest in state.signed_approvals}
+            for each in state.approvals
+        ],
     }
 
 

@@ -30,11 +30,13 @@ from vpnmigrate.model.plan import (
     Plan,
     PlannedStep,
 )
+from vpnmigrate.model.signatures import SignedKind
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.planning.rollback_proof import RollbackProof
 from vpnmigrate.report import inventory
 from vpnmigrate.report import rollback_proof as proofs
 from vpnmigrate.report.findings import findings_json, findings_text
+from vpnmigrate.report.results import NOT_PROVEN
 from vpnmigrate.report.text import columns, count, heading, item, wrapped
 
 SCHEMA = "vpnmigrate/plan/1"
@@ -44,8 +46,13 @@ _FLOWS_AGAIN = "tunnels are up and routes are back"
 _TRAFFIC_RETURNS = frozenset({Confirmation.NEW_TUNNELS_ENABLED, Confirmation.TUNNELS_RETURNED})
 
 
-def text(plan: Plan, proof: RollbackProof, *, file: str, invocation: Invocation) -> str:
-    """Return the whole plan with the *proof* of its rollback; *file* is the plan's file."""
+def text(
+    plan: Plan, proof: RollbackProof, *, file: str, invocation: Invocation, signed: bool = False
+) -> str:
+    """Return the whole plan with the *proof* of its rollback; *file* is the plan's file.
+
+    *signed* tells whether there is a signature beside the file.
+    """
     parts = [
         _title(plan),
         heading("Current state") + inventory.text(plan.before),
@@ -55,18 +62,19 @@ def text(plan: Plan, proof: RollbackProof, *, file: str, invocation: Invocation)
         heading("Rollback") + _rollback(plan),
         heading("Rollback proof") + proofs.proof_text(proof),
         heading("Step 11: finalize") + _finalize(plan),
-        heading("Next") + _next(plan, file, invocation),
+        heading("Next") + _next(plan, file, invocation, signed=signed),
     ]
     return "\n\n".join(parts)
 
 
 def as_json(
-    plan: Plan, proof: RollbackProof, *, file: str, invocation: Invocation
+    plan: Plan, proof: RollbackProof, *, file: str, invocation: Invocation, signed: bool = False
 ) -> dict[str, Any]:
     """Return the plan as a JSON document: the fields of its file, and the file's name."""
     return {
         "schema": SCHEMA,
         "file": file,
+        "signature": f"{file}.sig" if signed else None,
         "findings": findings_json(plan.findings),
         "plan": msgspec.to_builtins(plan),
         "proof": proofs.proof_json(proof),
@@ -145,9 +153,14 @@ def _finalize(plan: Plan) -> str:
     return "\n".join([intro, *_steps(plan.finalize)])
 
 
-def _next(plan: Plan, file: str, invocation: Invocation) -> str:
-    approve = cli("approve", file) if plan.decisions.approvals.needed else None
+def _next(plan: Plan, file: str, invocation: Invocation, *, signed: bool) -> str:
+    rule = plan.decisions.approvals
+    kind = SignedKind.PLAN.value
+    sign = Command(("ssh-keygen", "-Y", "sign", "-n", kind, "-f", "KEY", file))
+    signing = ("--sign-key", "KEY") if rule.signed else ()
+    approve = cli("approve", file, *signing) if rule.needed else None
     rows = [
+        ("sign:", sign if rule.signed and not signed else None),
         ("rehearse:", cli("rehearse", file)),
         ("approve:", approve),
         ("stage (no outage):", cli("apply", file, "--until", "cutover")),
@@ -257,6 +270,12 @@ def _operator(decisions: Decisions) -> Iterator[tuple[str, str]]:
     if rule.needed:
         others = ", not by the operator" if rule.four_eyes else ""
         yield "approvals", f"{rule.needed}{others}, each valid for {span(rule.valid)}"
+    if rule.signed:
+        yield "signatures", f"plan and approvals, by the keys in {rule.allowed_signers}"
+    elif rule.needed:
+        yield "signatures", f"none required: an approval does not prove {NOT_PROVEN}"
+    if rule.revoked_keys:
+        yield "revoked keys", rule.revoked_keys
     if decisions.rehearsed_within is not None:
         yield "rehearsal", f"passed within {span(decisions.rehearsed_within)} before the cutover"
     last = decisions.finalize

@@ -258,8 +258,9 @@ def _at_the_gates(
     record: Approved | GatesSeen | Forced, on: RunCommands | None
 ) -> Iterator[str | Labelled]:
     match record:
-        case Approved(approval=approval):
-            yield f"  approved by {approval.approver} ({approval.user})"
+        case Approved(approval=approval) as added:
+            signed = ", signed" if added.signed else ""
+            yield f"  approved by {approval.approver} ({approval.user}){signed}"
         case GatesSeen() as seen:
             yield gates.title(seen)
             yield from _indented(gates.lines(seen.gates, on.invocation if on else Invocation()))
@@ -347,3 +348,11 @@ class PlainProgress:
 
     def on_view(self, sighting: Sighting) -> None:
         """Print nothing: the next wait names what is missing, and changes are journalled."""
+
+
+def approved_line(added: Approved) -> str:
+    """Return a message about an approval that was added."""
+    who = f"Approved by {added.approval.approver} ({added.approval.user})"
+    if added.signed:
+        return f"{who}, signed."
+    return f"{who}; not signed, so any person who can write the file may have given it."

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace as altered
 
-from vpnmigrate.errors.commands import Advice, Command, cli, quoted
+from vpnmigrate.errors.commands import Advice, Command, cli, option, quoted
 from vpnmigrate.journal import Intent, RunState
 from vpnmigrate.journal.orders import pause_extends_outage
 from vpnmigrate.journal.records import OrderVerb, Record
@@ -18,6 +18,7 @@ from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.changes.base import Performed
 from vpnmigrate.model.clock import moment
+from vpnmigrate.model.signatures import SignedKind
 from vpnmigrate.report import gates
 from vpnmigrate.report.status import RunStatusView, fields, traffic
 from vpnmigrate.report.text import advised, columns, command, item, wrapped
@@ -186,33 +187,67 @@ def _past_deadline(state: RunState) -> bool:
 APPROVAL_SCHEMA = "vpnmigrate/approval/1"
 
 
-def approval_text(approval: Approval, *, file: str, on: Command) -> str:
-    """Return the approval for its receiver to check; *on* is the command that uses it."""
-    rows = columns(
-        [
-            ("plan", approval.fingerprint),
-            ("migration", approval.migration),
-            ("approved by", approval.approver),
-            ("user", f"{approval.user} on {approval.host}"),
-            ("at", moment(approval.at)),
-            ("valid until", moment(approval.expires)),
-            ("file", file),
-        ]
-    )
-    note = wrapped(
+@dataclass(frozen=True)
+class ApprovalResult:
+    """An approval that was written; *on* is the command that uses it."""
+
+    approval: Approval
+    file: str
+    signature: str
+    """File of the signature; empty if there is none."""
+    key: str
+    demanded: bool
+    """Whether the plan demands a signature."""
+    on: Command
+
+
+NOT_PROVEN = (
+    "who wrote it: any person who can write the file may have given this approval in the name of "
+    "another"
+)
+"""What an approval without a signature does not prove."""
+
+
+def approval_text(given: ApprovalResult) -> str:
+    """Return the approval for its receiver to check."""
+    approval = given.approval
+    rows = [
+        ("plan", approval.fingerprint),
+        ("migration", approval.migration),
+        *([("attempt after", approval.after)] if approval.after else []),
+        ("approved by", approval.approver),
+        ("user", f"{approval.user} on {approval.host}"),
+        ("at", moment(approval.at)),
+        ("valid until", moment(approval.expires)),
+        ("file", given.file),
+    ]
+    if given.signature:
+        rows += [("signature", given.signature), ("key", given.key)]
+        note = "Give both files to the operator who applies the plan; they contain no secret."
+        return f"{columns(rows)}\n\n{wrapped(note)}\n{command(given.on, first='  ')}"
+    note = (
         "Give the file to the operator who applies the plan; it contains no secret. It is not "
-        "signed: it catches mistakes, not deliberate forgery."
+        f"signed, so it does not prove {NOT_PROVEN}."
     )
-    return f"{rows}\n\n{note}\n{command(on, first='  ')}"
+    signing = []
+    if given.demanded:
+        kind = SignedKind.APPROVAL.value
+        by_hand = Command(("ssh-keygen", "-Y", "sign", "-n", kind, "-f", "KEY", given.file))
+        signing = [wrapped("The plan demands a signature. Sign it:"), command(by_hand, first="  ")]
+        signing += [wrapped("Then the operator can use it:")]
+    return "\n".join([columns(rows), "", wrapped(note), *signing, command(given.on, first="  ")])
 
 
-def approval_json(approval: Approval, *, file: str, on: Command) -> dict[str, Any]:
+def approval_json(given: ApprovalResult) -> dict[str, Any]:
     """Return the same as a JSON document."""
     return {
         "schema": APPROVAL_SCHEMA,
-        "file": file,
-        "approval": msgspec.to_builtins(approval),
-        "next": str(on),
+        "file": given.file,
+        "signature": given.signature or None,
+        "key": given.key or None,
+        "cannot_prove": [] if given.signature else [NOT_PROVEN],
+        "approval": msgspec.to_builtins(given.approval),
+        "next": str(given.on),
     }
 
 
@@ -226,6 +261,9 @@ class BundleResult:
     file: str
     sha256: str
     files: tuple[str, ...]
+    signature: str = ""
+    """File of the signature; empty if there is none."""
+    key: str = ""
 
 
 def bundle_text(packed: BundleResult) -> str:
@@ -234,8 +272,19 @@ def bundle_text(packed: BundleResult) -> str:
     rows: list[tuple[str, Advice]] = [
         ("bundle", packed.file),
         ("sha256", packed.sha256),
-        ("verify", cli("report", "verify", packed.file)),
     ]
+    if packed.signature:
+        signed = option("--allowed-signers", "FILE")
+        rows += [
+            ("signature", packed.signature),
+            ("key", packed.key),
+            ("verify", cli("report", "verify", packed.file, *signed)),
+        ]
+    else:
+        kind = SignedKind.EVIDENCE.value
+        words = ("ssh-keygen", "-Y", "sign", "-n", kind, "-f", "KEY", packed.file)
+        rows += [("verify", cli("report", "verify", packed.file)), ("sign", Command(words))]
+        note += " The bundle is not signed, so it does not prove who wrote it."
     return f"{columns(rows, indent=0)}\n{wrapped(note)}"
 
 
@@ -246,6 +295,8 @@ def bundle_json(packed: BundleResult) -> dict[str, Any]:
         "file": packed.file,
         "sha256": packed.sha256,
         "files": list(packed.files),
+        "signature": packed.signature or None,
+        "key": packed.key or None,
     }
 
 

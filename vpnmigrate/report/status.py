@@ -63,6 +63,7 @@ def one(view: RunStatusView) -> str:
         *(("note", what) for what in state.notes),
         *(("inconsistent", what) for what in state.contradictions),
         ("device files", view.device_files),
+        ("approve again", view.approve_again),
         ("next", view.next),
         ("accept", view.accepting),
         ("roll back", view.rollback_command),
@@ -78,7 +79,8 @@ def _approval(approval: Approval, view: RunStatusView) -> str:
     until = f"until {moment(approval.expires)}, plan {approval.fingerprint[:12]}"
     why = view.void.get(approval.digest, "")
     void = f"; DOES NOT COUNT: {why}" if why else ""
-    return f"by {approval.approver} ({approval.user}), {until}{void}"
+    signed = "signed" if approval.digest in view.state.signed_approvals else "not signed"
+    return f"by {approval.approver} ({approval.user}), {signed}, {until}{void}"
 
 
 def every(
@@ -178,9 +180,14 @@ def fields(view: RunStatusView) -> dict[str, Any]:
         "gates": gates.as_json(state.gates, state.gates_at),
         "forced": [msgspec.structs.asdict(each) for each in state.forced],
         "approvals": [
-            {**msgspec.to_builtins(each), "void": view.void.get(each.digest, "")}
+            {
+                **msgspec.to_builtins(each),
+                "signed": each.digest in state.signed_approvals,
+                "void": view.void.get(each.digest, ""),
+            }
             for each in state.approvals
         ],
+        "approve_again": str(view.approve_again or ""),
         "folder": view.folder,
         "device_files": view.device_files,
         "next": str(view.next or ""),
@@ -299,6 +306,8 @@ class RunStatusView:
     """The change board's number, from the plan."""
     void: Mapping[str, str] = field(default_factory=dict)
     """Reasons why approvals do not count, by their digests."""
+    approve_again: Command | None = None
+    """The command that approves another attempt after a rollback, if the plan needs approvals."""
     waiting: Waiting | None = None
     """What the active process waits for; None if there is none, or it has not reported."""
     invocation: Invocation = field(default_factory=Invocation)

@@ -12,20 +12,29 @@ import typer
 from msgspec.structs import replace
 
 import vpnmigrate
-from vpnmigrate.cli.account_reader import account_reader
+from vpnmigrate.cli.account_reader import AccountReader, account_reader
 from vpnmigrate.cli.context import CommandContext, command_context
-from vpnmigrate.cli.options import AwsOptions, OutputOptions, RunDirectoryOptions, runs
+from vpnmigrate.cli.options import (
+    AwsOptions,
+    OutputOptions,
+    PromptOptions,
+    RunDirectoryOptions,
+    SignKey,
+    runs,
+)
 from vpnmigrate.cli.run_selection import require_replannable
 from vpnmigrate.engine.recorder import built_by
 from vpnmigrate.errors import RefusedError, UsageError
 from vpnmigrate.errors.commands import Advice, cli
 from vpnmigrate.journal import replay
-from vpnmigrate.local.documents import load_plan_in_force, load_playbook, save_plan
+from vpnmigrate.local.documents import load_plan_in_force, load_playbook, plan_text
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.program_files import pinned
+from vpnmigrate.local.signatures import lists_of, save_signed
 from vpnmigrate.model.decisions import ChangeNumber, Decisions
 from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId, VpnGatewayId
-from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.plan import Plan, PlanAuthor
+from vpnmigrate.model.signatures import SignedKind
 from vpnmigrate.planning.permission_checks import checks_of_plan
 from vpnmigrate.planning.planner import plan_from, replan_from, with_permissions
 from vpnmigrate.planning.rollback_proof import RollbackProof, prove
@@ -73,6 +82,15 @@ def plan(
             help="When step 7 may start, for example '2026-11-28T02:00/04:00 Europe/Berlin'.",
         ),
     ] = None,
+    allowed_signers: Annotated[
+        Path | None,
+        typer.Option(
+            "--allowed-signers",
+            metavar="FILE",
+            help="The SSH keys that may sign plan and approvals; the plan contains its hash.",
+        ),
+    ] = None,
+    sign_key: SignKey = None,
     from_run: Annotated[
         str | None,
         typer.Option(
@@ -90,13 +108,13 @@ def plan(
     """
     context = command_context(ctx, home, printing)
     about = PlanTarget(gateway=vpn_gateway, connection=vpn_connection, run=from_run)
-    made, proof, file = make(
-        context, aws, about, PlanDecisions(playbook, change, window), output=output
-    )
+    chosen = PlanDecisions(playbook, change, window, allowed_signers)
+    made, proof, file = make(context, aws, about, chosen, PlanOutput(output, sign_key))
     named, on = context.file(file), context.invocation
+    signed = sign_key is not None
     context.results.print(
-        view.text(made, proof, file=named, invocation=on),
-        view.as_json(made, proof, file=named, invocation=on),
+        view.text(made, proof, file=named, invocation=on, signed=signed),
+        view.as_json(made, proof, file=named, invocation=on, signed=signed),
     )
 
 
@@ -132,6 +150,7 @@ class PlanDecisions:
     playbook: str | None
     change: str | None
     window: str | None = None
+    allowed_signers: Path | None = None
 
     def over(self, decisions: Decisions) -> Decisions:
         """Return *decisions* with the values of the command line in place of their own.
@@ -141,6 +160,11 @@ class PlanDecisions:
         """
         if self.window is not None:
             decisions = replace(decisions, window=window_from(self.window))
+        if self.allowed_signers is not None:
+            # The target of a link: the plan names the file itself.
+            signers = str(self.allowed_signers.expanduser().resolve())
+            approvals = replace(decisions.approvals, allowed_signers=signers)
+            decisions = replace(decisions, approvals=approvals)
         if self.change is None:
             return decisions
         try:
@@ -153,13 +177,20 @@ class PlanDecisions:
         return replace(decisions, change=number)
 
 
+@dataclass(frozen=True)
+class PlanOutput:
+    """The file to write, and the key to sign it with."""
+
+    file: Path | None = None
+    sign_key: Path | None = None
+
+
 def make(
     context: CommandContext,
     aws: AwsOptions,
     about: PlanTarget,
     chosen: PlanDecisions,
-    *,
-    output: Path | None,
+    output: PlanOutput,
 ) -> tuple[Plan, RollbackProof, Path]:
     """Survey, check, plan, prove the rollback, and write the plan; changes nothing in AWS.
 
@@ -172,14 +203,19 @@ def make(
         if about.run
         else _afresh(context, aws, about, chosen)
     )
-    file = output or Path(f"plan-{plan.migration}.json")
+    file = output.file or Path(f"plan-{plan.migration}.json")
     proof = prove(plan)
     if not proof.holds:
         raise RefusedError(
             f"the plan has {proof_sentence(proof)}",
             advice="this is a bug in vpnmigrate: please report it with the survey",
         )
-    save_plan(plan, file)
+    text, signature = plan_text(plan), None
+    if output.sign_key is not None:
+        attended = context.parts.attended(PromptOptions())
+        kind = SignedKind.PLAN
+        signature = context.parts.keygen.sign(text, output.sign_key, kind, attended=attended)
+    save_signed(text, signature, file)
     return plan, proof, file
 
 
@@ -189,7 +225,7 @@ def _afresh(
     playbook = load_playbook(chosen.playbook or DEFAULT_PLAYBOOK)
     decisions = chosen.over(playbook.decisions)
     _require_ahead(context, decisions, cli("plan", "--window", FORM))
-    programs = pinned(decisions)
+    programs = {**pinned(decisions), **lists_of(decisions)}
     reader = account_reader(context, aws)
     if about.connection:
         gateway = reader.find_gateway(VpnConnectionId(about.connection))
@@ -203,6 +239,7 @@ def _afresh(
         made=context.parts.clock.wall(),
         tool=vpnmigrate.__version__,
         programs=programs,
+        author=_author(context, reader),
     )
     return with_permissions(plan, reader.missing_permissions(checks_of_plan(plan)))
 
@@ -230,7 +267,7 @@ def _again(context: CommandContext, aws: AwsOptions, run_id: str, chosen: PlanDe
             decisions = replace(decisions, window=old.decisions.window)
     decisions = chosen.over(decisions)
     _require_ahead(context, decisions, cli("plan", "--from", run_id, "--window", FORM))
-    programs = pinned(decisions)
+    programs = {**pinned(decisions), **lists_of(decisions)}
     reader = account_reader(context, aws)
     plan = replan_from(
         old,
@@ -241,8 +278,14 @@ def _again(context: CommandContext, aws: AwsOptions, run_id: str, chosen: PlanDe
         made=context.parts.clock.wall(),
         tool=vpnmigrate.__version__,
         programs=programs,
+        author=_author(context, reader),
     )
     return with_permissions(plan, reader.missing_permissions(checks_of_plan(plan)))
+
+
+def _author(context: CommandContext, reader: AccountReader) -> PlanAuthor:
+    me = context.parts.me
+    return PlanAuthor(reader.identity().arn, me.user, me.host)
 
 
 def _require_ahead(context: CommandContext, decisions: Decisions, advice: Advice) -> None:

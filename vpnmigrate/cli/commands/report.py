@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from vpnmigrate.cli.context import command_context, results_output
-from vpnmigrate.cli.options import AwsOptions, OutputOptions, RunDirectoryOptions, RunId
+from vpnmigrate.cli.options import AwsOptions, OutputOptions, RunDirectoryOptions, RunId, SignKey
+from vpnmigrate.errors import UsageError
+from vpnmigrate.errors.commands import cli, option
 from vpnmigrate.report import document as forms
 from vpnmigrate.report import results as bundled
 
@@ -25,6 +27,7 @@ def show(
         Path | None,
         typer.Option("--bundle", metavar="FILE", help="Pack all evidence into this archive."),
     ] = None,
+    sign_key: SignKey = None,
     survey: Annotated[
         bool,
         typer.Option("--survey", help="Survey AWS again and compare; kept with the run."),
@@ -35,10 +38,21 @@ def show(
     Contains outages, planned and actual times, people, a timeline, and every API call with its
     request id.  The word show may be left out.  Makes no AWS call without --survey.
     """
-    from vpnmigrate.cli.evidence import evidence_of, survey_after, write_bundle, write_document
+    from vpnmigrate.cli.bundle_signatures import signing
+    from vpnmigrate.cli.evidence import (
+        evidence_of,
+        survey_after,
+        write_bundle,
+        write_document,
+    )
     from vpnmigrate.report import evidence as view
 
     context = command_context(ctx, home, printing)
+    if sign_key is not None and bundle is None:
+        raise UsageError(
+            "--sign-key signs a bundle, and none is written",
+            advice=cli("report", run, "--bundle", "FILE", *option("--sign-key", str(sign_key))),
+        )
     found = context.runs.find(run)
     if survey:
         survey_after(context, aws, found)
@@ -47,7 +61,8 @@ def show(
     if output is not None:
         write_document(document, output)
     if bundle is not None:
-        packed = write_bundle(found, evidence.rehearsed, bundle)
+        sign = None if sign_key is None else signing(context, sign_key)
+        packed = write_bundle(found, evidence.rehearsed, bundle, sign)
         context.results.print(bundled.bundle_text(packed), bundled.bundle_json(packed))
         return
     text = forms.text(document) if output is None else f"Written to {output}."
@@ -67,17 +82,32 @@ def verify(
             help="The SHA-256 you recorded when the bundle was made.",
         ),
     ] = None,
+    allowed_signers: Annotated[
+        Path | None,
+        typer.Option(
+            "--allowed-signers",
+            metavar="FILE",
+            help="The SSH keys you trust: the bundle, and all that is signed in it, has to verify.",
+        ),
+    ] = None,
+    revoked_keys: Annotated[
+        Path | None,
+        typer.Option(
+            "--revoked-keys", metavar="FILE", help="Keys you do not trust, with --allowed-signers."
+        ),
+    ] = None,
 ) -> None:
     """Check that a bundle is unchanged since it was packed.
 
     Finds edits, removals and reordering of files and of journal lines, and names the first bad
     place.  Also prints what a bundle cannot prove.  Needs no run, no credentials and no network.
     """
+    from vpnmigrate.cli.bundle_signatures import signature_check
     from vpnmigrate.cli.evidence import require_noted
     from vpnmigrate.cli.evidence import verify_bundle as verified
     from vpnmigrate.report import verification as view
 
-    found = verified(file)
+    found = verified(file, signature_check(allowed_signers, revoked_keys))
     if sha256 is not None:
         require_noted(found, sha256)
     results_output(printing).print(view.text(found), view.as_json(found))

@@ -13,6 +13,7 @@ from vpnmigrate.errors.commands import Advice, Command
 from vpnmigrate.model.approval import Approval, RehearsalResult
 from vpnmigrate.model.gates import UNFORCEABLE, Force, Gate, GateResult, GateVerdict
 from vpnmigrate.model.permissions import MissingPermission
+from vpnmigrate.model.signatures import SignatureChecks
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,10 @@ class GateContext:
     paths: Sequence[NetworkPath] = ()
     approvals: tuple[Approval, ...] = ()
     """The approvals as given; the gate validates them."""
+    after: str = ""
+    """The rollback that an approval has to name; empty if there was none under this plan."""
+    signatures: SignatureChecks | None = None
+    """None if the plan demands no signatures."""
     rehearsed: RehearsalResult | None = None
     proof: RollbackTrial | None = None
     """None if the rollback was not tested."""

@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 
 from vpnmigrate.engine.gates.base import GateContext, failed, passed, unknown
 from vpnmigrate.engine.ports import HookResult
-from vpnmigrate.errors.commands import Advice, cli
+from vpnmigrate.errors.commands import Advice, Command, cli
 from vpnmigrate.model.decisions import HookMoment, Window
 from vpnmigrate.model.gates import Gate, GateResult
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.planning.approvals import Approver, count_valid
+from vpnmigrate.model.signatures import SignatureChecks, SignedKind
+from vpnmigrate.planning.approvals import ApprovalContext, Approver, approve_command, count_valid
 from vpnmigrate.planning.windows import (
     WindowAhead,
     WindowOpen,
@@ -115,18 +116,61 @@ def approvals(plan: Plan, context: GateContext) -> GateResult:
     """Check whether the plan has as many valid approvals as its playbook requires."""
     rule = plan.decisions.approvals
     operator = Approver(context.identity.arn, context.user)
-    counted = count_valid(plan, context.approvals, operator, context.now)
+    judged = ApprovalContext(
+        operator, context.now, context.after, _signatures(plan, context.signatures)
+    )
+    counted = count_valid(plan, context.approvals, judged)
     observed = "; ".join([*(f"by {a.approver}" for a in counted.good), *counted.faults]) or "none"
     if rule.needed == 0:
         return passed(Gate.APPROVALS, observed, NOT_REQUIRED)
     required = f"{rule.needed} valid for this plan"
+    if context.after:
+        required += f" after the rollback {context.after}"
     if rule.four_eyes:
         required += f", not by {operator.arn}"
-    if len(counted.good) >= rule.needed:
+    if judged.signatures is None:
+        return _enough(plan, len(counted.good), observed, required, judged)
+    required += ", plan and approvals signed"
+    author = judged.signatures.plan
+    if author.fault:
+        observed = f"the plan {author.fault}; {observed}"
+        if author.undecided:
+            return unknown(Gate.APPROVALS, observed, required, advice=CHECK_AGAIN)
+        return failed(Gate.APPROVALS, observed, required, advice=SIGN_PLAN)
+    if len(counted.good) < rule.needed and any(
+        judged.signatures.of(each.digest).undecided for each, _ in counted.void
+    ):
+        return unknown(Gate.APPROVALS, observed, required, advice=CHECK_AGAIN)
+    return _enough(plan, len(counted.good), observed, required, judged)
+
+
+CHECK_AGAIN: Advice = (
+    "check that ssh-keygen of OpenSSH 8.8 or later is here, with the planned list of signers:",
+    cli("apply", "RUN"),
+)
+SIGN_PLAN: Advice = (
+    "have its author sign the plan, then apply that file:",
+    Command(("ssh-keygen", "-Y", "sign", "-n", SignedKind.PLAN.value, "-f", "KEY", "PLAN")),
+    cli("apply", "PLAN"),
+)
+
+
+def _signatures(plan: Plan, checks: SignatureChecks | None) -> SignatureChecks | None:
+    """Return the checks that count: with none made, a plan that demands signatures has none."""
+    if not plan.decisions.approvals.signed:
+        return None
+    return checks or SignatureChecks()
+
+
+def _enough(
+    plan: Plan, good: int, observed: str, required: str, judged: ApprovalContext
+) -> GateResult:
+    if good >= plan.decisions.approvals.needed:
         return passed(Gate.APPROVALS, observed, required)
+    signing = () if judged.signatures is None else ("--sign-key", "KEY")
     advice = (
         "have another person approve the plan, then apply with --approval FILE:",
-        cli("approve", "PLAN"),
+        approve_command("PLAN", judged.after, *signing),
     )
     return failed(Gate.APPROVALS, observed, required, advice=advice)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vpnmigrate.journal import replay
-from vpnmigrate.journal.chain import lines_of, read_chain
+from vpnmigrate.journal.chain import chained, read_chain
 from vpnmigrate.journal.orders import answer
 from vpnmigrate.journal.records import Entry, Record
 from vpnmigrate.journal.run_clock import run_clock, stamped
@@ -51,13 +51,14 @@ class MemoryDiskJournal:
             Killed: The process was killed during the write; half of the text is on the disk.
         """
         entries = stamped(self.clock, len(self._entries) + 1, records)
-        text, head = lines_of(entries, self._head)
+        lines = chained(entries, self._head)
+        text = lines.text
         if self._injector.answers(records) or self._injector.intends(records):
             self._disk.text += text[: len(text) // 2]
             raise Killed("in the middle of a line")
         self._disk.text += text
-        self._entries += entries
-        self._head = head
+        self._entries += lines.entries
+        self._head = lines.head
 
     def require_ours(self) -> None:
         """Return immediately: no other process takes over the run."""

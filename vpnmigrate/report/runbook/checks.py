@@ -82,10 +82,12 @@ def _approvals(plan: Plan, on: PlanCommands) -> Iterator[RunbookCheck]:
     needed = plan.decisions.approvals.needed
     if needed:
         who = "none by the operator" if plan.decisions.approvals.four_eyes else "by any person"
+        signed = plan.decisions.approvals.signed
+        signing, how = (("--sign-key", "KEY"), "signed") if signed else ((), "not signed")
         yield RunbookCheck(
             f"{count(needed, 'approval')} of this fingerprint",
-            on.file("approve"),
-            f"{count(needed, 'file')} to give to apply, {who}",
+            on.file("approve", *signing),
+            f"{count(needed, 'file')} to give to apply, {how}, {who}",
             "no cutover",
         )
 

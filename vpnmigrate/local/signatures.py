@@ -1,0 +1,279 @@
+"""Signatures of documents: ``FILE.sig`` beside FILE, and the signers that a plan allows.
+
+A plan has the path and the hash of its list of allowed signers, so the list cannot be exchanged
+without another plan.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from vpnmigrate.errors import RefusedError, UsageError, VpnMigrateError
+from vpnmigrate.errors.commands import cli
+from vpnmigrate.journal.state import RunState
+from vpnmigrate.local.documents import approval_from, save_bytes
+from vpnmigrate.local.run_directory import Run
+from vpnmigrate.local.ssh_keygen import SshKeygen, TrustedSigners, key_and_namespace
+from vpnmigrate.model.approval import Approval
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.signatures import (
+    UNSIGNED,
+    CheckedSignature,
+    SignatureChecks,
+    SignedKind,
+    SignedText,
+)
+
+LARGEST_SIGNATURE: Final = 64 * 1024
+"""Bytes; one with an RSA key of 16,384 bits, the largest of OpenSSH, has about 6,000."""
+LARGEST_LIST: Final = 16 * 1024 * 1024
+"""Bytes of a list of signers or of revoked keys; a signer has about a hundred."""
+_NO_WAIT: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
+_AGAIN: Final = "plan again, with the list of signers that applies now:"
+
+
+def signature_file(path: Path) -> Path:
+    """Return the file of the signature of *path*, where ``ssh-keygen -Y sign`` puts it."""
+    return path.with_name(f"{path.name}.sig")
+
+
+def signing_words(kind: SignedKind, file: str) -> tuple[str, ...]:
+    """Return the words of a command that signs *file* by hand."""
+    return ("ssh-keygen", "-Y", "sign", "-n", kind.value, "-f", "KEY", file)
+
+
+def signature_of(path: Path) -> str | None:
+    """Return the signature beside *path*; None if there is none.
+
+    Raises:
+        RefusedError: It is a link or not a regular file, or too large, or cannot be read.
+    """
+    file = signature_file(path)
+    try:
+        return _regular(file, LARGEST_SIGNATURE).decode(errors="replace")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RefusedError(
+            f"{file}: {_why(error)}", advice="put the signature itself there, as a regular file"
+        ) from error
+
+
+def save_signed(content: bytes, signature: str | None, path: Path) -> Path | None:
+    """Write *content* to *path*, with *signature* beside it; return the file of the signature.
+
+    Without a signature, one of a former content is removed, because it would not match.
+
+    Raises:
+        UsageError: A file cannot be written.
+    """
+    beside = signature_file(path)
+    if signature is None:
+        save_bytes(content, path)
+        with suppress(OSError):
+            if stat.S_ISREG(beside.lstat().st_mode) and path.is_file():
+                beside.unlink()
+        return None
+    if path.exists() and not path.is_file():
+        raise UsageError(
+            f"{path} is not a file, so no signature can be beside it",
+            advice="choose a file with --output, or leave out --sign-key",
+        )
+    save_bytes(content, path)
+    save_bytes(signature.encode(), beside)
+    return beside
+
+
+def lists_of(decisions: Decisions) -> dict[str, str]:
+    """Return the list of allowed signers that *decisions* name, with its SHA-256, for the plan.
+
+    Raises:
+        UsageError: Signatures are demanded without a list, or the list cannot be read.
+    """
+    rule = decisions.approvals
+    if not rule.allowed_signers:
+        if rule.signed:
+            raise UsageError(
+                "the playbook demands signatures, but no list of allowed signers is named",
+                advice=(
+                    "name it in the playbook (approvals: allowed_signers), or with:",
+                    cli("plan", "--allowed-signers", "FILE"),
+                ),
+            )
+        return {}
+    try:
+        content = _regular(Path(rule.allowed_signers), LARGEST_LIST)
+    except OSError as error:
+        raise UsageError(
+            f"the list of allowed signers, {rule.allowed_signers}: {_why(error)}",
+            advice="name a regular file in the format of allowed_signers (ssh-keygen(1))",
+        ) from error
+    return {rule.allowed_signers: sha256(content).hexdigest()}
+
+
+def trusted_by(decisions: Decisions, pinned: Mapping[str, str]) -> TrustedSigners:
+    """Return the signers that *decisions* name; *pinned* has the hash of their list.
+
+    Raises:
+        RefusedError: The list was changed or cannot be read, or none is named.
+    """
+    rule = decisions.approvals
+    path = rule.allowed_signers
+    if path not in pinned:
+        raise RefusedError("the plan does not contain the hash of a list of signers")
+    try:
+        allowed = _regular(Path(path), LARGEST_LIST)
+    except OSError as error:
+        raise RefusedError(f"{path}: {_why(error)}", advice=_AGAIN) from error
+    if sha256(allowed).hexdigest() != pinned[path]:
+        raise RefusedError(f"{path} differs from what it was when the plan was made", advice=_AGAIN)
+    return TrustedSigners(path, allowed, _revoked(rule.revoked_keys))
+
+
+def signers_at(allowed: Path, revoked: Path | None = None) -> TrustedSigners:
+    """Return the signers that a person names as the root of trust.
+
+    Raises:
+        UsageError: A list cannot be read.
+    """
+    try:
+        listed = _regular(allowed, LARGEST_LIST)
+    except OSError as error:
+        raise UsageError(
+            f"{allowed}: {_why(error)}", advice="name a regular file in the format of ssh-keygen(1)"
+        ) from error
+    return TrustedSigners(str(allowed), listed, _revoked(str(revoked) if revoked else ""))
+
+
+@dataclass(frozen=True)
+class RunSignatures:
+    """Checks the signatures of a run's plan and approvals (``ports.SignatureChecker``)."""
+
+    keygen: SshKeygen
+    plan: Plan
+    run: Run
+
+    def check(self, state: RunState) -> SignatureChecks:
+        """Return the checked signatures of the plan in force and of the approvals in *state*."""
+        try:
+            trust = trusted_by(self.plan.decisions, self.plan.programs)
+        except RefusedError as error:
+            failed = CheckedSignature(f"cannot be checked: {error.message}", undecided=True)
+            return SignatureChecks(
+                failed if state.plan_signature else UNSIGNED,
+                dict.fromkeys(state.signed_approvals, failed),
+            )
+        return SignatureChecks(
+            self._plan(state.plan_signature, trust),
+            {
+                each.digest: check_approval(
+                    self.keygen, trust, each, state.signed_approvals[each.digest]
+                )
+                for each in state.approvals
+                if each.digest in state.signed_approvals
+            },
+        )
+
+    def _plan(self, signature: str, trust: TrustedSigners) -> CheckedSignature:
+        if not signature:
+            return UNSIGNED
+        try:
+            text = self.run.plan.read_bytes()
+        except OSError as error:
+            why = f"cannot be checked: {self.run.plan}: {error.strerror}"
+            return CheckedSignature(why, undecided=True)
+        return check_plan(self.keygen, trust, self.plan, text, signature)
+
+
+def check_plan(
+    keygen: SshKeygen, trust: TrustedSigners, plan: Plan, text: bytes, signature: str
+) -> CheckedSignature:
+    """Check that the author of *plan*, whose file contains *text*, signed it."""
+    if plan.author is None:
+        return CheckedSignature("does not name its author")
+    kind, author = SignedKind.PLAN, plan.author.arn
+    return keygen.check(text, signature, trust, kind=kind, principal=author, at=plan.made)
+
+
+def check_approval(
+    keygen: SshKeygen, trust: TrustedSigners, approval: Approval, signed: SignedText
+) -> CheckedSignature:
+    """Check that the approver signed the text of *approval*."""
+    text = signed.text.encode()
+    try:
+        same = approval_from(text, "the signed text") == approval
+    except VpnMigrateError:
+        same = False
+    if not same:
+        return CheckedSignature("differs from the text that was signed")
+    return keygen.check(
+        text,
+        signed.signature,
+        trust,
+        kind=SignedKind.APPROVAL,
+        principal=approval.approver,
+        at=approval.at,
+    )
+
+
+def noted_checks(state: RunState) -> SignatureChecks:
+    """Return the checks for a view, without running ``ssh-keygen``.
+
+    Every approval with a signature was checked when it was added, and the gate checks it again.
+    """
+    return SignatureChecks(
+        _noted(state.plan_signature),
+        {digest: _noted(signed.signature) for digest, signed in state.signed_approvals.items()},
+    )
+
+
+def _noted(signature: str) -> CheckedSignature:
+    if not signature:
+        return UNSIGNED
+    try:
+        return CheckedSignature(key=key_and_namespace(signature)[0])
+    except ValueError:
+        return CheckedSignature("has a signature that is not in SSH's format")
+
+
+def _revoked(path: str) -> bytes | None:
+    if not path:
+        return None
+    try:
+        return _regular(Path(path), LARGEST_LIST)
+    except OSError as error:
+        raise RefusedError(
+            f"the list of revoked keys, {path}: {_why(error)}",
+            advice="restore the file; an empty one revokes nothing",
+        ) from error
+
+
+def _regular(path: Path, limit: int) -> bytes:
+    """Read a regular file of at most *limit* bytes; a link at its end is not followed.
+
+    Raises:
+        OSError: It cannot be read, or is something else.
+    """
+    handle = os.open(path, _NO_WAIT)
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, f"it is larger than {limit // 1024} KB")
+    return content
+
+
+def _why(error: OSError) -> str:
+    if error.errno == errno.ELOOP:
+        return "it is a link; give its target instead"
+    return error.strerror or "it cannot be read"
