@@ -71,3 +71,15 @@ def test_a_plan_has_its_own_region(terminal):
 
     assert ran.code == 2
     assert "a plan has its own Region" in ran.err
+
+
+def test_a_sandbox_does_not_start_with_a_policy_that_it_would_not_enforce(terminal):
+    """The element is named, and nothing is served."""
+    policy = json.loads(terminal.run("iam-policy").out)
+    policy["Statement"][0]["NotAction"] = "ec2:DeleteVpc"
+    (terminal.place / "policy.json").write_text(json.dumps(policy), encoding="utf-8")
+
+    ran = terminal.run("sandbox", "serve", "--policy", "policy.json")
+
+    assert (ran.code, ran.out) == (2, "")
+    assert 'policy.json: statement 1: the sandbox does not enforce "NotAction"' in ran.err

@@ -64,7 +64,7 @@ FLAGS = {
     "playbook list": set(),
     "playbook show": set(),
     "playbook schema": set(),
-    "sandbox serve": {"--scenario", "--port", "--speed", "--attentive"},
+    "sandbox serve": {"--scenario", "--port", "--speed", "--attentive", "--policy"},
     "sandbox scenarios": set(),
     "sandbox device": {"--endpoint-url"},
     "sandbox advance": {"--endpoint-url"},

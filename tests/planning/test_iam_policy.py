@@ -21,13 +21,12 @@ from tests.support.builders import (
     a_table,
 )
 from vpnmigrate.model.decisions import Decisions, KeyMode
-from vpnmigrate.model.ec2 import ConnectionRecord
+from vpnmigrate.model.ec2 import ConnectionRecord, partition_of
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.iam_policy import (
     LARGEST,
     IamPolicy,
     IamStatement,
-    partition_of,
     policy_for_any_plan,
     policy_of,
 )

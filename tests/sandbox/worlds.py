@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.sandbox.authorization import CalledWorld
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.ec2.ids import ApiError
 from vpnmigrate.sandbox.scenarios.load import load_world
@@ -48,17 +49,17 @@ def a_world(name: str = "single-bgp", *, seed: int = 0, **behaviour: Any) -> Wor
     return load_world(bundled(name), VirtualClock(), Behaviour(**behaviour), seed=seed)
 
 
-def ask(world: World, action: str, **params: Any) -> dict[str, Any]:
+def ask(world: CalledWorld, action: str, **params: Any) -> dict[str, Any]:
     """Return the answer of an EC2 call."""
     return world.execute("ec2", action, params)
 
 
-def refusal(world: World, action: str, **params: Any) -> str:
+def refusal(world: CalledWorld, action: str, **params: Any) -> str:
     """Return the error code of an EC2 call."""
     return refused(world, action, **params).code
 
 
-def refused(world: World, action: str, **params: Any) -> ApiError:
+def refused(world: CalledWorld, action: str, **params: Any) -> ApiError:
     """Return the error of an EC2 call."""
     with pytest.raises(ApiError) as caught:
         world.execute("ec2", action, params)

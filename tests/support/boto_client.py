@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from botocore.model import OperationModel
     from botocore.session import Session
 
-    from vpnmigrate.sandbox.world import World
+    from vpnmigrate.sandbox.authorization import CalledWorld
 
 KEY = "SANDBOX"
 """Access key id and secret, which are not checked."""
 
 
 def session_for(
-    world: World,
+    world: CalledWorld,
     *,
     latency: timedelta = LATENCY,
     faults: FaultSource | None = None,

@@ -373,6 +373,16 @@ def describe_documents(path: Path) -> dict[str, list[Any]]:
     return merged
 
 
+def json_document(path: Path) -> Any:
+    """Read a JSON file and return it decoded.
+
+    Raises:
+        UsageError: It cannot be read.
+        MalformedFileError: It is not JSON.
+    """
+    return _json(_bytes(path, MEGABYTE), str(path))
+
+
 def _json(raw: bytes, name: str) -> Any:
     """Decode JSON; an error names the line and quotes no content."""
     try:

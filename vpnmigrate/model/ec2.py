@@ -65,6 +65,23 @@ PROPAGATED_ROUTE = "EnableVgwRoutePropagation"
 WITHOUT_DRY_RUN = frozenset({"CreateVpnConnectionRoute", "DeleteVpnConnectionRoute"})
 """EC2 operations without the parameter ``DryRun`` (EC2's model); other mutating ones have it."""
 
+_PARTITIONS = {
+    "cn-": "aws-cn",
+    "us-gov-": "aws-us-gov",
+    "us-iso-": "aws-iso",
+    "us-isob-": "aws-iso-b",
+    "eu-isoe-": "aws-iso-e",
+    "us-isof-": "aws-iso-f",
+    "eusc-": "aws-eusc",
+}
+"""Partition by the beginning of the Region's name (botocore's ``partitions.json``)."""
+
+
+def partition_of(region: str) -> str:
+    """Return the partition of *region*, the first part of its ARNs."""
+    found = (name for prefix, name in _PARTITIONS.items() if region.startswith(prefix))
+    return next(found, "aws")
+
 
 class Attached(Struct, frozen=True):
     """One row of a gateway's ``VpcAttachments``."""

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from vpnmigrate.model.decisions import KeyMode
-from vpnmigrate.model.ec2 import Tag
+from vpnmigrate.model.ec2 import Tag, partition_of
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.permissions import (
     CallResource,
@@ -108,24 +108,6 @@ class PolicyScope:
     def in_vpc(self, operator: str) -> Conditions:
         """Return the condition that a route table is in the plan's VPC, or is not."""
         return {operator: {"ec2:Vpc": (self.arn("vpc", self.vpc),)}}
-
-
-_PARTITIONS: Final = {
-    "cn-": "aws-cn",
-    "us-gov-": "aws-us-gov",
-    "us-iso-": "aws-iso",
-    "us-isob-": "aws-iso-b",
-    "eu-isoe-": "aws-iso-e",
-    "us-isof-": "aws-iso-f",
-    "eusc-": "aws-eusc",
-}
-"""Partition by the beginning of the Region's name (botocore's ``partitions.json``)."""
-
-
-def partition_of(region: str) -> str:
-    """Return the partition of *region*, the first part of its ARNs."""
-    found = (name for prefix, name in _PARTITIONS.items() if region.startswith(prefix))
-    return next(found, "aws")
 
 
 def policy_of(plan: Plan, phases: Collection[RunPhase], options: Collection[str] = ()) -> IamPolicy:

@@ -82,7 +82,10 @@ def _connection(name: str, *prefixes: str) -> ConnectionRecord:
         _GATEWAY,
         static_only=bool(prefixes),
         prefixes=tuple(StaticPrefixRecord(cidr, "available") for cidr in prefixes),
-        telemetry=(TunnelReading("192.0.2.1", up=True), TunnelReading("192.0.2.2", up=True)),
+        telemetry=tuple(
+            TunnelReading(address, up=True, accepted_routes=1)
+            for address in ("192.0.2.1", "192.0.2.2")
+        ),
     )
 
 

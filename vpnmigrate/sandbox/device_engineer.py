@@ -114,6 +114,7 @@ class AutoEngineerWorld:
         self.world = world
         self.account = world.account
         self.region = world.region
+        self.clock = world.clock
         self.delay = delay
         """Reaction time of the simulated engineer; None for no engineer from then on."""
 
@@ -121,7 +122,7 @@ class AutoEngineerWorld:
         """Return whether the world answers *action*."""
         return self.world.handles(service, action)
 
-    def execute(self, service: str, action: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    def execute(self, service: str, action: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Execute *action* and return its answer.
 
         Raises:

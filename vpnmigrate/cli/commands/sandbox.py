@@ -18,11 +18,18 @@ from vpnmigrate.cli.context import results_output
 from vpnmigrate.cli.crash_log import Keeping
 from vpnmigrate.cli.options import OutputOptions
 from vpnmigrate.errors import UsageError
-from vpnmigrate.local.documents import SCENARIOS, describe_documents, read_plan, scenario_text
+from vpnmigrate.local.documents import (
+    SCENARIOS,
+    describe_documents,
+    json_document,
+    read_plan,
+    scenario_text,
+)
 from vpnmigrate.local.settings import CLOCK_VARIABLE
 from vpnmigrate.model.clock import moment
 from vpnmigrate.planning.playbook import duration_from
 from vpnmigrate.report import results
+from vpnmigrate.sandbox.policy import Policy, policy_from
 from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.scenarios.parser import scenario_from_text
 from vpnmigrate.sandbox.scenarios.scenario import (
@@ -78,6 +85,14 @@ def serve(
             help="Simulate an engineer who does the device tasks of step 10, each after this time.",
         ),
     ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            "--policy",
+            metavar="FILE",
+            help="IAM policy, as iam-policy prints it: refuse every call that it does not allow.",
+        ),
+    ] = None,
 ) -> None:
     """Serve a simulated EC2 API on loopback until interrupted.
 
@@ -86,7 +101,10 @@ def serve(
     program uses the sandbox's clock.  All content is lost when the sandbox stops.
     """
     astray = tuple(name for name in results.ASTRAY if name in os.environ)
-    with serve_world(scenario, port=port, speed=speed, attentive=attentive) as server:
+    allowed = None if policy is None else policy_from(json_document(policy), str(policy))
+    with serve_world(
+        scenario, port=port, speed=speed, attentive=attentive, policy=allowed
+    ) as server:
         environment = {**server.environment, CLOCK_VARIABLE: server.url}
         output = results.ServerResult(scenario, server.url, environment, astray)
         results_output(printing).print(results.sandbox_text(output), results.sandbox_json(output))
@@ -183,7 +201,12 @@ OWNERS = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_C
 
 @contextmanager
 def serve_world(
-    name_or_path: str, *, port: int, speed: float, attentive: float | None
+    name_or_path: str,
+    *,
+    port: int,
+    speed: float,
+    attentive: float | None,
+    policy: Policy | None = None,
 ) -> Iterator[Server]:
     """Serve a scenario's world, whose clock runs *speed* times as fast as the machine's.
 
@@ -196,7 +219,7 @@ def serve_world(
     with _without_profiles():
         from vpnmigrate.sandbox.server.serve import serve
 
-        with serve(world, port=port, attentive=robot) as server:
+        with serve(world, port=port, attentive=robot, policy=policy) as server:
             yield server
 
 

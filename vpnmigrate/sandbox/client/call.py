@@ -14,7 +14,7 @@ from vpnmigrate.sandbox.ec2.ids import ApiError
 from vpnmigrate.sandbox.faults import CannedAnswer, Faults, FaultSource
 
 if TYPE_CHECKING:
-    from vpnmigrate.sandbox.world import World
+    from vpnmigrate.sandbox.authorization import CalledWorld
 
 LATENCY = timedelta(seconds=0.2)
 """Duration of a call to EC2; a guess, so that rehearsed outages include the time of calls."""
@@ -33,7 +33,7 @@ class CallPipeline:
 
     def __init__(
         self,
-        world: World,
+        world: CalledWorld,
         *,
         latency: timedelta = LATENCY,
         faults: FaultSource | None = None,

@@ -20,7 +20,7 @@ from vpnmigrate.sandbox.faults import FaultSource
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
-    from vpnmigrate.sandbox.world import World
+    from vpnmigrate.sandbox.authorization import CalledWorld
 
 _REFUSED = 300
 """HTTP status from which on botocore raises an error."""
@@ -31,7 +31,7 @@ class DirectClients:
 
     def __init__(
         self,
-        world: World,
+        world: CalledWorld,
         *,
         latency: timedelta = LATENCY,
         faults: FaultSource | None = None,

@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_RESPONSES: Mapping[str, type[BaseResponse]] = {
+RESPONSES: Mapping[str, type[BaseResponse]] = {
     "ec2": EC2Response,
     "sts": TokenResponse,
     "directconnect": DirectConnectResponse,
@@ -130,9 +130,16 @@ class MotoApplication:
     is an ``InvalidAction`` with status 400, a defect of moto an ``InternalError`` with status 500.
     """
 
-    def __init__(self, home: Ec2Backend, elsewhere: Callable[[str], Ec2Backend]) -> None:
+    def __init__(
+        self,
+        home: Ec2Backend,
+        elsewhere: Callable[[str], Ec2Backend],
+        services: Container[str] | None = None,
+    ) -> None:
+        """Serve the *services* that moto has a name for, all of them by default."""
         self._account = home.account
         self._regions = _Regions(home, elsewhere)
+        self._services = services
         self._moto: WSGIApplication = DomainDispatcherApplication(self._application_of)
         with _without_default_images():
             for account, region in (_LOOKED_UP, (home.account, home.region)):
@@ -155,8 +162,10 @@ class MotoApplication:
     def _application_of(self, service: Any) -> Flask:
         if service is None or service == "moto_api":
             raise NotImplementedError("a service of that name")
+        if self._services is not None and service not in self._services:
+            raise NotImplementedError(f"{service}, for which no policy is enforced")
         application = create_backend_app(service)
-        if served := _RESPONSES.get(service):
+        if served := RESPONSES.get(service):
             served_here: Any = type("Served", (_MotoDispatcher, served), {"regions": self._regions})
             view: Callable[..., Any] = convert_to_flask_response(served_here.dispatch)
             application.view_functions = dict.fromkeys(application.view_functions, view)

@@ -17,10 +17,12 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from vpnmigrate import __version__
 from vpnmigrate.aws.dry_runs import SANDBOX_SERVER
 from vpnmigrate.errors import UsageError
+from vpnmigrate.sandbox.authorization import AuthorizedWorld
 from vpnmigrate.sandbox.device_engineer import AutoEngineerWorld
+from vpnmigrate.sandbox.policy import Policy
 from vpnmigrate.sandbox.server.control import WithControl
 from vpnmigrate.sandbox.server.guard import Guard
-from vpnmigrate.sandbox.server.moto import MotoApplication
+from vpnmigrate.sandbox.server.moto import RESPONSES, MotoApplication
 from vpnmigrate.sandbox.world import World
 
 if TYPE_CHECKING:
@@ -33,11 +35,12 @@ def serve(
     port: int = 0,
     *,
     attentive: timedelta | None = None,
+    policy: Policy | None = None,
 ) -> Server:
     """Return a server of *world*, bound to *port*; port 0 stands for a free one.
 
     With *attentive* a simulated engineer operates the devices (``AutoEngineerWorld``).  A world on
-    a ``ScaledClock`` runs at that clock's speed.
+    a ``ScaledClock`` runs at that clock's speed.  With *policy* callers may do only what it allows.
 
     Raises:
         UsageError: *host* is not loopback, or the port cannot be bound.
@@ -45,10 +48,20 @@ def serve(
     listener = _listen(host, port)
     try:
         attended = AutoEngineerWorld(world, attentive)
-        application = MotoApplication(attended, cache(partial(_elsewhere, world)))
+        application = _moto(world, attended, policy)
         return Server(world, listener, Guard(WithControl(application, attended)))
     finally:
         listener.close()  # The server has its own duplicate.
+
+
+def _moto(world: World, attended: AutoEngineerWorld, policy: Policy | None) -> MotoApplication:
+    if policy is None:
+        return MotoApplication(attended, cache(partial(_elsewhere, world)))
+
+    def elsewhere(region: str) -> AuthorizedWorld:
+        return AuthorizedWorld(_elsewhere(world, region), policy)
+
+    return MotoApplication(AuthorizedWorld(world, policy, attended), cache(elsewhere), RESPONSES)
 
 
 def _elsewhere(world: World, region: str) -> World:

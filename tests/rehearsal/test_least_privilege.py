@@ -1,0 +1,202 @@
+"""Least privilege: a migration needs every statement that is generated for it, and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from tests.support.builders import MIGRATION
+from tests.support.stage import Lookout, Stage
+from vpnmigrate.engine.runner import Runner
+from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.journal.records import Entry, Intended
+from vpnmigrate.local.vault import Vault
+from vpnmigrate.model.changes import AttachVpnGateway
+from vpnmigrate.planning.iam_policy import IamPolicy, policy_for_any_plan, policy_of
+from vpnmigrate.planning.permissions import DELETE_OLD_GATEWAY, RunPhase
+from vpnmigrate.planning.reference_plan import plan_with_everything
+from vpnmigrate.sandbox.authorization import AuthorizedWorld
+from vpnmigrate.sandbox.behaviour import Behaviour
+from vpnmigrate.sandbox.client.direct import DirectClients
+from vpnmigrate.sandbox.policy import AuthorizedAction, Denial, Policy, policy_from
+from vpnmigrate.sandbox.world import World
+
+DEVICE = "Generic/Generic/Vendor Agnostic"
+EVERY = frozenset(RunPhase)
+FORWARD = frozenset({RunPhase.STAGE, RunPhase.CUTOVER})
+OPTIONS = (DELETE_OLD_GATEWAY,)
+
+
+class RecordingPolicy(Policy, frozen=True, kw_only=True):
+    """A policy that keeps the action and the type of resource of everything it allows."""
+
+    used: set[tuple[str, str]]
+
+    def denial(self, asked: Iterable[AuthorizedAction]) -> Denial | None:
+        wanted = tuple(asked)
+        refused = super().denial(wanted)
+        if refused is None:
+            self.used.update((each.action, type_of(each.resource)) for each in wanted)
+        return refused
+
+
+def type_of(resource: str) -> str:
+    """Return the type of resource in an ARN, empty for any."""
+    return "" if resource == "*" else resource.split(":")[5].partition("/")[0]
+
+
+class RestrictedStage(Stage):
+    """A stage whose runs may do only what ``policy`` allows; the test itself may do anything."""
+
+    policy: Policy | None = None
+
+    def __init__(self, vault: Path) -> None:
+        plan = plan_with_everything()
+        decisions = replace(plan.decisions, device_types={"default": DEVICE})
+        super().__init__(vault, plan.before, decisions=decisions, clients_of=self._clients)
+
+    def _clients(self, world: World, **how: object) -> DirectClients:
+        allowed = world if self.policy is None else AuthorizedWorld(world, self.policy)
+        return DirectClients(allowed, **how)  # type: ignore[arg-type]
+
+    def under(self, policy: Policy, behaviour: Behaviour | None = None) -> RestrictedStage:
+        """Return a copy of this stage whose runs are under *policy*."""
+        other = self.branch(behaviour=behaviour)
+        assert isinstance(other, RestrictedStage)
+        other.policy = policy
+        other._clients_of = other._clients
+        return other
+
+
+def enforced(policy: IamPolicy, without: str = "") -> Policy:
+    """Return *policy* as the sandbox reads it, without the statement *without*."""
+    document: dict[str, Any] = policy.document()
+    document["Statement"] = [s for s in document["Statement"] if s["Sid"] != without]
+    return policy_from(document, "policy")
+
+
+@pytest.fixture(scope="module")
+def beginning(tmp_path_factory: pytest.TempPathFactory) -> RestrictedStage:
+    """Return a world before the migration of the reference plan."""
+    return RestrictedStage(tmp_path_factory.mktemp("vault"))
+
+
+@pytest.fixture(scope="module")
+def migrated(beginning: RestrictedStage) -> RestrictedStage:
+    """Return the world after a migration by a role that can do nothing else."""
+    stage = beginning.under(enforced(policy_of(beginning.plan, FORWARD)))
+    stage.forward()
+    return stage
+
+
+POLICIES = {
+    "plan": policy_of(replace(plan_with_everything(), migration=MIGRATION), EVERY, OPTIONS),
+    "account": policy_for_any_plan(EVERY, options=OPTIONS),
+}
+SAMPLE = "VpnmigrateReadVpnConnectionDeviceType"
+STATEMENTS = [
+    (name, statement.sid)
+    for name, policy in POLICIES.items()
+    for statement in policy.statements
+    if statement.sid != SAMPLE
+]
+
+
+class TestSufficient:
+    def test_a_phase_needs_its_own_policy_alone(self, migrated: RestrictedStage) -> None:
+        """Roles for one phase each complete it: forward, then back, or the old side deleted."""
+        plan = migrated.plan
+        back = migrated.under(enforced(policy_of(plan, {RunPhase.ROLLBACK})))
+        back.back()
+        assert back.differences() == ()
+
+        done = migrated.under(enforced(policy_of(plan, {RunPhase.FINALIZE}, OPTIONS)))
+        done.run(_finalize)
+        with done.world.to_be_read() as state:
+            assert state.life(state.gateways[plan.old_gateway]) == "deleted"
+
+    def test_the_policy_of_the_account_is_enough(self, beginning: RestrictedStage) -> None:
+        """The policy without a plan is enough for a migration and a rollback."""
+        stage = beginning.under(enforced(POLICIES["account"]))
+        stage.forward()
+        stage.back()
+        assert stage.differences() == ()
+
+    def test_a_reader_can_plan(self, beginning: RestrictedStage) -> None:
+        """The policy for discovery is enough for a survey, and for nothing that changes AWS."""
+        reader = beginning.under(enforced(policy_for_any_plan({RunPhase.DISCOVER})))
+        survey = reader._account(None).survey(reader.plan.old_gateway)
+        assert survey.unread == ()
+        with pytest.raises(VpnMigrateError, match="ec2:CreateTags"):
+            reader.forward()
+
+
+class TestNecessary:
+    @pytest.mark.parametrize(("name", "sid"), STATEMENTS)
+    def test_each_statement_is_needed(
+        self, beginning: RestrictedStage, migrated: RestrictedStage, name: str, sid: str
+    ) -> None:
+        """Without any one statement, the run is refused an action that the statement allows."""
+        (removed,) = (s for s in POLICIES[name].statements if s.sid == sid)
+        rest = enforced(POLICIES[name], without=sid)
+
+        def migrate() -> None:
+            beginning.under(rest).forward()
+            migrated.under(rest).back()
+            migrated.under(rest).run(_finalize)
+
+        with pytest.raises(VpnMigrateError) as refused:
+            migrate()
+        assert [action for action in removed.actions if action.split(":")[1] in str(refused.value)]
+
+    def test_a_sample_that_is_denied_is_noted(
+        self, beginning: RestrictedStage, tmp_path: Path
+    ) -> None:
+        """The one statement that a run can do without is for AWS's sample configuration."""
+        stage = beginning.under(enforced(POLICIES["plan"], without=SAMPLE))
+        stage._vault = Vault(tmp_path)
+        stage.forward()
+        sheets = [path.read_text(encoding="utf-8") for path in tmp_path.rglob("sheet.md")]
+        assert sheets
+        assert all("GetVpnConnectionDeviceSampleConfiguration" in sheet for sheet in sheets)
+
+    def test_each_action_is_used(self, beginning: RestrictedStage) -> None:
+        """A migration, a rollback and finalize use every action on every type of resource."""
+        policy = POLICIES["plan"]
+        recording = RecordingPolicy(enforced(policy).statements, used=set())
+        stage = beginning.under(recording, Behaviour(edge_association_survives_detach=True))
+        stage.forward(lookout=Lookout(_delete_the_route(stage)))
+        stage.under(recording).back()
+        stage.run(_finalize)
+
+        granted = {
+            (action, type_of(resource))
+            for statement in policy.statements
+            for action in statement.actions
+            for resource in statement.resources
+        }
+        assert recording.used == granted
+
+
+def _finalize(runner: Runner) -> None:
+    runner.finalize(delete_old_gateway=True)
+
+
+def _delete_the_route(stage: RestrictedStage) -> Callable[[Entry], None]:
+    """Return an observer that deletes the plan's static route while no gateway is attached."""
+
+    def observe(entry: Entry) -> None:
+        match entry.record:
+            case Intended(change=AttachVpnGateway(vpc=stage.plan.vpc)):
+                for table in stage.plan.before.route_tables:
+                    for route in table.static_routes_to(stage.plan.old_gateway):
+                        to = {"DestinationCidrBlock": route.destination}
+                        stage.do("DeleteRoute", RouteTableId=table.id, **to)
+            case _:
+                pass
+
+    return observe
