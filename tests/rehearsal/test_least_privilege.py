@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,10 @@ from vpnmigrate.model.changes import AttachVpnGateway
 from vpnmigrate.planning.iam_policy import IamPolicy, policy_for_any_plan, policy_of
 from vpnmigrate.planning.permissions import DELETE_OLD_GATEWAY, RunPhase
 from vpnmigrate.planning.reference_plan import plan_with_everything
-from vpnmigrate.sandbox.authorization import AuthorizedWorld
+from vpnmigrate.sandbox.authorization import AuthorizedWorld, authorized_actions
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.client.direct import DirectClients
-from vpnmigrate.sandbox.policy import AuthorizedAction, Denial, Policy, policy_from
+from vpnmigrate.sandbox.policy import Policy, policy_from
 from vpnmigrate.sandbox.world import World
 
 DEVICE = "Generic/Generic/Vendor Agnostic"
@@ -31,17 +31,21 @@ FORWARD = frozenset({RunPhase.STAGE, RunPhase.CUTOVER})
 OPTIONS = (DELETE_OLD_GATEWAY,)
 
 
-class RecordingPolicy(Policy, frozen=True, kw_only=True):
-    """A policy that keeps the action and the type of resource of everything it allows."""
+class RecordingWorld(AuthorizedWorld):
+    """A world that keeps the action and the type of resource of every call it carried out."""
 
-    used: set[tuple[str, str]]
+    def __init__(self, world: World, policy: Policy, used: set[tuple[str, str]]) -> None:
+        super().__init__(world, policy)
+        self._world = world
+        self._used = used
 
-    def denial(self, asked: Iterable[AuthorizedAction]) -> Denial | None:
-        wanted = tuple(asked)
-        refused = super().denial(wanted)
-        if refused is None:
-            self.used.update((each.action, type_of(each.resource)) for each in wanted)
-        return refused
+    def execute(self, service: str, action: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        with self._world.to_be_read() as state:
+            needed = tuple(authorized_actions(state, service, action, params))
+        answer = super().execute(service, action, params)  # a dry run ends here, with an error
+        if service != "sts":
+            self._used.update((each.action, type_of(each.resource)) for each in needed)
+        return answer
 
 
 def type_of(resource: str) -> str:
@@ -53,6 +57,7 @@ class RestrictedStage(Stage):
     """A stage whose runs may do only what ``policy`` allows; the test itself may do anything."""
 
     policy: Policy | None = None
+    used: set[tuple[str, str]]
 
     def __init__(self, vault: Path) -> None:
         plan = plan_with_everything()
@@ -60,7 +65,7 @@ class RestrictedStage(Stage):
         super().__init__(vault, plan.before, decisions=decisions, clients_of=self._clients)
 
     def _clients(self, world: World, **how: object) -> DirectClients:
-        allowed = world if self.policy is None else AuthorizedWorld(world, self.policy)
+        allowed = world if self.policy is None else RecordingWorld(world, self.policy, self.used)
         return DirectClients(allowed, **how)  # type: ignore[arg-type]
 
     def under(self, policy: Policy, behaviour: Behaviour | None = None) -> RestrictedStage:
@@ -68,6 +73,7 @@ class RestrictedStage(Stage):
         other = self.branch(behaviour=behaviour)
         assert isinstance(other, RestrictedStage)
         other.policy = policy
+        other.used = set()
         other._clients_of = other._clients
         return other
 
@@ -167,10 +173,11 @@ class TestNecessary:
     def test_each_action_is_used(self, beginning: RestrictedStage) -> None:
         """A migration, a rollback and finalize use every action on every type of resource."""
         policy = POLICIES["plan"]
-        recording = RecordingPolicy(enforced(policy).statements, used=set())
-        stage = beginning.under(recording, Behaviour(edge_association_survives_detach=True))
+        allowed, survives = enforced(policy), Behaviour(edge_association_survives_detach=True)
+        stage = beginning.under(allowed, survives)
         stage.forward(lookout=Lookout(_delete_the_route(stage)))
-        stage.under(recording).back()
+        back = stage.under(allowed)
+        back.back()
         stage.run(_finalize)
 
         granted = {
@@ -179,7 +186,7 @@ class TestNecessary:
             for action in statement.actions
             for resource in statement.resources
         }
-        assert recording.used == granted
+        assert stage.used | back.used == granted
 
 
 def _finalize(runner: Runner) -> None:
