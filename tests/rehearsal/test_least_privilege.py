@@ -170,9 +170,10 @@ class TestNecessary:
         assert sheets
         assert all("GetVpnConnectionDeviceSampleConfiguration" in sheet for sheet in sheets)
 
-    def test_each_action_is_used(self, beginning: RestrictedStage) -> None:
+    @pytest.mark.parametrize("name", POLICIES)
+    def test_each_action_is_used(self, beginning: RestrictedStage, name: str) -> None:
         """A migration, a rollback and finalize use every action on every type of resource."""
-        policy = POLICIES["plan"]
+        policy = POLICIES[name]
         allowed, survives = enforced(policy), Behaviour(edge_association_survives_detach=True)
         stage = beginning.under(allowed, survives)
         stage.forward(lookout=Lookout(_delete_the_route(stage)))
