@@ -16,7 +16,6 @@ from vpnmigrate.journal import Traffic
 from vpnmigrate.journal.records import OutageEnded, StepSettled, TrafficVerified
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
 from vpnmigrate.sandbox.behaviour import Behaviour, seconds
-from vpnmigrate.sandbox.client.call import LATENCY
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
 
@@ -30,8 +29,8 @@ QUICK = Behaviour(
 )
 """An EC2 with so short an outage that no wait of minutes can hide in it."""
 
-PER_CALL = SECOND + 4 * LATENCY
-"""What one lost or refused call may cost: a second, the call, and an observation."""
+PER_CALL = SECOND
+"""What one lost or refused call may cost, with its repetition and the observation before that."""
 
 CUTOVER_CALLS = (
     "DisableVgwRoutePropagation",

@@ -65,12 +65,14 @@ from vpnmigrate.journal.records import (
     Probed,
     Record,
     Replanned,
+    StepBegun,
     StepSettled,
     TakenOver,
     TrafficVerified,
     WatchdogMissed,
 )
 from vpnmigrate.journal.state import RunStatus, StepStatus
+from vpnmigrate.journal.timing import step_timings
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.changes import Change
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
@@ -424,6 +426,30 @@ class TestWaiting:
 
         assert applying == {1: StepStatus.SETTLED, 2: StepStatus.APPLYING}
         assert failed == {1: StepStatus.SETTLED, 2: StepStatus.FAILED}
+
+    def test_a_step_that_is_not_verified_yet_is_in_progress(self) -> None:
+        """While traffic is down, a step begins before the one before it is verified."""
+        story = Story().opened().set_out(Direction.ROLLBACK).step(1).begun(7).begun(8)
+        both = replay(story.entries).steps
+        verified = replay(story.then(StepSettled(7)).entries).steps
+
+        assert both == {1: StepStatus.SETTLED, 7: StepStatus.APPLYING, 8: StepStatus.APPLYING}
+        assert verified == {**both, 7: StepStatus.SETTLED}
+
+    def test_it_took_until_it_was_verified(self) -> None:
+        """Each step's time runs from its own begin to its own end."""
+        story = Story().opened().set_out(Direction.ROLLBACK).begun(8).begun(9)
+        entries = story.then(StepSettled(9), StepSettled(8)).entries
+        at = {entry.seq: entry.at - entries[0].at for entry in entries}
+        begun = [entry.seq for entry in entries if isinstance(entry.record, StepBegun)]
+
+        timings = step_timings(entries)
+
+        assert at[begun[0]] < at[begun[1]]
+        assert [(each.step, each.begun) for each in timings] == [
+            (9, at[begun[1]]),
+            (8, at[begun[0]]),
+        ]
 
 
 def test_what_others_did_is_named_once() -> None:

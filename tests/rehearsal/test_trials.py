@@ -274,5 +274,5 @@ class TestHarness:
 
 WORLDS = "d3bc3768fc5f25e01a689974fce8e0e42c991543b0fb3f257ed80849955dc985"
 """The digest of the generator's first worlds; it changes with the generator."""
-JOURNALS = "a011fb35db938450a934b148029b62532647b2fbe40b0884325e3fca9cc27aef"
+JOURNALS = "2ba905c4151a01773043a416f05af7b0b7fdf2342bddf6dc49a6537f422ec178"
 """The output of `scripts/simulate.py --digest 8`; it changes with behaviour and journal texts."""

@@ -65,6 +65,10 @@ class RetryPolicy:
         now = self._clock.now()
         return [change for change in changes if self._next_try.get(change, now) <= now]
 
+    def is_repeated_at_once(self, change: AwsChange) -> bool:
+        """Return whether *change* failed so few times that it is repeated without a pause."""
+        return 0 < self._refusals.get(change, 0) <= AT_ONCE
+
     def decide(self, step: Step, done: ChangeResult, *, outage: bool) -> StepError | None:
         """Return the error that ends *step* after *done*, or None if the call may be retried."""
         self._back_off(done)

@@ -63,6 +63,9 @@ T = TypeVar("T")
 QUICK_PACE = timedelta(seconds=1)
 """Interval of observations while traffic is down, and after a change, whose effect usually shows
 immediately."""
+REPEAT_PACE = timedelta(seconds=0.2)
+"""The same for a call that failed while traffic is down: with the call and the observation before
+it, a repetition takes a second at most."""
 PACE = timedelta(seconds=10)
 """Interval of other observations; Terraform polls these resources no faster (domain.md 3.1)."""
 
@@ -110,6 +113,7 @@ class StepLoop:
         self._probing = probing
         self._traffic = TrafficWatch(context, state_reader, probing)
         self._acted = False
+        self._repeats = False
         self._tried = ""
         self._unverified: list[Step] = []
         """Steps of this direction that are carried out, and not verified yet."""
@@ -166,7 +170,7 @@ class StepLoop:
         limit = step.limit_for(self._plan)
 
         def attempt() -> Verdict:
-            self._acted = False
+            self._acted = self._repeats = False
             verdict = self._observe_and_act(step, lost)
             self._pauses.check_suspended()
             if isinstance(verdict, NotYet) and self._tried:
@@ -330,6 +334,7 @@ class StepLoop:
         self._tried = next(filter(None, map(_unanswered, done)), "")
         down = self._may_be_down(step)
         failures = [self._failure(step, each, outage=down) for each in done]
+        self._repeats |= any(self._retries.is_repeated_at_once(each.change) for each in done)
         for failure in filter(None, failures):
             raise failure
 
@@ -410,6 +415,8 @@ class StepLoop:
         return self._outage or ((blind or isinstance(step, SwitchTunnels)) and not verified)
 
     def _pace(self) -> timedelta:
+        if self._outage and self._repeats:
+            return REPEAT_PACE
         return QUICK_PACE if self._outage or self._acted else PACE
 
     def _has_passed(self, limit: datetime) -> bool:

@@ -52,12 +52,8 @@ class OutageMeasurement:
 
     @property
     def allowed(self) -> timedelta:
-        """The unavoidable time and a twentieth, and two seconds for each lost call.
-
-        One second is the pause before the repetition; the other is for the call and the readings
-        after it, which take 0.8 s in the sandbox.
-        """
-        return 1.05 * self.unavoidable + timedelta(seconds=2) * LOST_CALLS * bool(self.lost)
+        """The unavoidable time and a twentieth, and a second for each lost call."""
+        return 1.05 * self.unavoidable + timedelta(seconds=1) * LOST_CALLS * bool(self.lost)
 
     @property
     def good(self) -> bool:
