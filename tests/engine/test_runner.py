@@ -453,8 +453,8 @@ class TestOtherHands:
             == f"find out who changed it; roll back: vpnmigrate rollback {MIGRATION}"
         )
 
-    def test_in_the_cutover_they_are_left_alone_and_named(self, stage):
-        """A route deleted during the cutover is named; the rest is finished."""
+    def test_in_the_cutover_a_deleted_route_is_created_again_and_named(self, stage):
+        """A route deleted during the cutover leads to the new gateway at its end."""
         with pytest.raises(HeldError):
             stage.run(lambda runner: runner.apply(until=8))
         stage.do("DeleteRoute", RouteTableId=BOTH, DestinationCidrBlock="192.168.0.0/16")
@@ -462,9 +462,11 @@ class TestOtherHands:
         state = stage.forward()
 
         assert state.status is RunStatus.CUT_OVER
-        assert any("192.168.0.0/16" in line for line in state.lost)
+        assert state.lost == ()
+        assert any("192.168.0.0/16" in line for line in state.external_changes)
         assert state.settled == frozenset(range(1, 11))
         assert not any(isinstance(c, ReplaceRoute) for c in stage.intended)
+        assert stage.observe().route(BOTH, "192.168.0.0/16") == stage.new_gateway
 
 
 class TestFaults:
