@@ -35,7 +35,7 @@ def _intro() -> Iterable[str]:
     yield "- **continue and name it**: the run finishes, and its report says what was left undone."
     yield "- **hold**: nothing was started; exit code 3."
     yield "- **stop**: the message says what happened and whether traffic flows; exit code 1 while"
-    yield "  traffic flows, 5 while it is down."
+    yield "  traffic flows, 5 while it is down, or while a change of one table is missing."
     yield ""
     yield "If a cell has two results, the first is for a fault that passes, the second for one that"
     yield "stays.  After a hold or a stop, the next command that is printed ends as an undisturbed"

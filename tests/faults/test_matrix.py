@@ -124,8 +124,8 @@ class TestEveryCell:
             if ending.verdict != "continue":
                 assert (trouble.tells or trouble.refusal(cell.operation)[0]) in text
             if error is not None:
-                down = ending.stage.state.outage_open
-                stopped = Exit.STUCK if down else Exit.FAILED
+                state = ending.stage.state
+                stopped = Exit.STUCK if state.outage_open or state.residue else Exit.FAILED
                 assert ending.exit is (Exit.HELD if ending.verdict == "hold" else stopped)
             if cell.trouble != "stale":
                 assert not wrong_claim(ending.stage)

@@ -7,7 +7,8 @@ does if the trouble passes after a while, and if it is permanent.
 C     continue: the run finishes, and asks no operator
 N     continue and name it: the run finishes, and its report says what was left undone
 H     hold: nothing was started; exit code 3
-S     stop, and report the state of traffic: exit code 1 while it flows, 5 while it is down
+S     stop, and report the state of traffic: exit code 1 while it flows; 5 while it is down, or
+      while a change of steps 7 to 9 is missing, which the rest of the run went on without
 R     refuse: nothing was changed; exit code 4
 -     cannot occur, for the reason in ``CANNOT``
 ====  =================================================================================
@@ -64,11 +65,11 @@ DeleteVpc                   CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  -   
 AttachVpnGateway            CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   -   CS  SS  CS
 DetachVpnGateway            CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  CS  -   CS  SS  CS
 DisableVgwRoutePropagation  CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   -   -   SS  CS
-EnableVgwRoutePropagation   CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   -   -   SS  CS
-ReplaceRoute                CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   -   -   SS  CS
-CreateRoute                 CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   SS  -   SS  CS
-AssociateRouteTable         CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   -   -   SS  CS
-DisassociateRouteTable      CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  CS  -   -   SS  CS
+EnableVgwRoutePropagation   CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   -   -   CS  CS
+ReplaceRoute                CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   -   -   CS  CS
+CreateRoute                 CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   CS  -   CS  CS
+AssociateRouteTable         CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   -   -   CS  CS
+DisassociateRouteTable      CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  CS  -   -   CS  CS
 DeleteVpnConnection         CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  CS  -   CS  SS  CS
 DeleteVpnGateway            CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  CS  -   CS  SS  CS
 DeleteTags                  CN  CN  CN  CN  CN  CC  CC  CN  CC  -   -   CN  -   -   -   -   NN  CN

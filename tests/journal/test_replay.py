@@ -65,6 +65,7 @@ from vpnmigrate.journal.records import (
     Probed,
     Record,
     Replanned,
+    ResidueLeft,
     StepBegun,
     StepSettled,
     TakenOver,
@@ -74,13 +75,14 @@ from vpnmigrate.journal.records import (
 from vpnmigrate.journal.state import RunStatus, StepStatus
 from vpnmigrate.journal.timing import step_timings
 from vpnmigrate.model.approval import Approval
-from vpnmigrate.model.changes import Change
+from vpnmigrate.model.changes import Change, ReplaceRoute
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.decisions import HookMoment
-from vpnmigrate.model.ec2 import AccountId, Role
+from vpnmigrate.model.ec2 import AccountId, Role, RouteTableId, VpnGatewayId
 from vpnmigrate.model.gates import Gate, GateResult, GateVerdict, Milestone
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.probes import ProbeEvent, ProbeStats
+from vpnmigrate.model.residue import ResidualChange
 from vpnmigrate.model.signatures import SignedText
 from vpnmigrate.model.snapshot import Baseline, Confirmation, Shortage
 
@@ -559,6 +561,45 @@ def test_another_watchdog_gives_the_time_to_confirm_anew():
     assert again.unconfirmed_until == story.entries[-1].at + timedelta(minutes=15) > first
 
 
+LEFT = ResidualChange(
+    ReplaceRoute(RouteTableId("rtb-1"), "10.9.0.0/16", VpnGatewayId("vgw-old")), "denied"
+)
+GONE = "rtb-1: 10.9.0.0/16 went to vgw-old before and goes to nothing now"
+
+
+class TestResidue:
+    """Changes that a cutover was done without."""
+
+    def test_steps_with_residue_are_done_again(self) -> None:
+        """A step that settles while something is left is not done for the next process."""
+        story = Story().opened().set_out().begun(8).then(StepSettled(8)).begun(9)
+        story.then(ResidueLeft((LEFT,), (GONE,)), StepSettled(9))
+
+        left = replay(story.entries)
+        whole = replay(story.then(ResidueLeft(), StepSettled(9)).entries)
+
+        assert (8 in left.settled, 9 in left.settled) == (True, False)
+        assert (left.residue, left.unreached) == ((LEFT,), (GONE,))
+        assert 9 in whole.settled
+        assert (whole.residue, whole.unreached) == ((), ())
+
+    def test_a_rollback_with_residue_keeps_its_cutover_open(self) -> None:
+        """The next rollback runs step 10 again, and only then the clean-up."""
+        story = Story().migrated().then(DirectionTaken(Direction.ROLLBACK, 1))
+        story.begun(10).then(ResidueLeft((LEFT,)), StepSettled(10))
+
+        assert replay(story.entries).cutover_open
+        assert not replay(story.then(ResidueLeft(), StepSettled(10)).entries).cutover_open
+
+    def test_another_direction_starts_without_residue(self) -> None:
+        """What a cutover was done without says nothing about its rollback."""
+        story = Story().opened().set_out().begun(9).then(ResidueLeft((LEFT,), (GONE,)))
+
+        state = replay(story.then(DirectionTaken(Direction.ROLLBACK, 1)).entries)
+
+        assert (state.residue, state.unreached) == ((), ())
+
+
 def _all_records() -> list[Record]:
     found = Story().migrated().returned(keep_new=True).opened().set_out(attempt=2)
     found.begun(5).intended(5, ask(5, Confirmation.DEVICES_CONFIGURED)).then(
@@ -592,6 +633,7 @@ def _all_records() -> list[Record]:
         Probed(ProbeEvent.BEFORE, (ProbeStats("10.1.0.5:22", 3),)),
         Flapped("vpn-new has 0 of 2 tunnels UP"),
         Degraded(("vpn-new has 1 of 2 tunnels UP",)),
+        ResidueLeft((LEFT,), (GONE,)),
         Noted("y"),
         ClockMoved(timedelta(hours=-1)),
         HookRan(HookMoment.HELD, "tell", timedelta(seconds=1), fault="failed with exit status 1"),

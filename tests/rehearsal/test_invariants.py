@@ -21,6 +21,8 @@ from vpnmigrate.rehearsal.simulation.trial import TrialSetting, setting_of
 
 NEW = "vgw-new"
 
+FORWARD = RunState(direction=Direction.FORWARD)
+
 
 @pytest.fixture(scope="module")
 def setting() -> TrialSetting:
@@ -55,11 +57,18 @@ def test_a_broken_world_is_seen(setting, before, complaint):
     judge = InvariantChecker(setting.plan, before)
 
     found = list(
-        judge.check_observation(WRONG[complaint](before), Direction.FORWARD, announced=False)
+        judge.check_observation(
+            WRONG[complaint](before), RunState(direction=Direction.FORWARD), announced=False
+        )
     )
 
     assert any(complaint in line for line in found)
-    assert list(judge.check_observation(before, Direction.FORWARD, announced=False)) == []
+    assert (
+        list(
+            judge.check_observation(before, RunState(direction=Direction.FORWARD), announced=False)
+        )
+        == []
+    )
 
 
 def test_an_announced_outage_may_be_one(setting, before):
@@ -67,7 +76,11 @@ def test_an_announced_outage_may_be_one(setting, before):
     down = replace(before, attached=frozenset(), paths=frozenset())
 
     assert (
-        list(InvariantChecker(setting.plan, before).check_observation(down, None, announced=True))
+        list(
+            InvariantChecker(setting.plan, before).check_observation(
+                down, RunState(), announced=True
+            )
+        )
         == []
     )
 

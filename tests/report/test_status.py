@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -23,13 +24,17 @@ from vpnmigrate.journal.records import (
     Intended,
     OutageBegan,
     OutageEnded,
+    ResidueLeft,
     StepBegun,
     StepSettled,
+    TrafficVerified,
 )
-from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.changes import ReplaceRoute
+from vpnmigrate.model.ec2 import RouteTableId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.gates import Gate, GateResult, GateVerdict, Milestone
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.progress import Waiting
+from vpnmigrate.model.residue import ResidualChange
 from vpnmigrate.model.snapshot import Shortage
 from vpnmigrate.report import results, status
 from vpnmigrate.report.status import RunStatusView
@@ -281,3 +286,40 @@ class TestWaiting:
             "limit": 90.0,
         }
         assert status.one_as_json(a_standing(SET_OUT, *DOWN))["waits"] is None
+
+
+class TestResidue:
+    LEFT = ResidualChange(
+        ReplaceRoute(RouteTableId("rtb-1"), "10.9.0.0/16", VpnGatewayId("vgw-1")),
+        "UnauthorizedOperation: not authorized",
+    )
+    GONE = "rtb-1: 10.9.0.0/16 went to vgw-1 before and goes to a black hole now"
+    COMMAND = (
+        "aws ec2 replace-route --route-table-id rtb-1 --gateway-id vgw-1 "
+        "--destination-cidr-block 10.9.0.0/16 --region eu-west-1"
+    )
+
+    @property
+    def view(self):
+        residue = ResidueLeft((self.LEFT,), (self.GONE,))
+        view = a_standing(SET_OUT, *DOWN, residue, TrafficVerified(BEGAN), Failed("no", 10))
+        return replace(view, invocation=Invocation(region="eu-west-1"))
+
+    @pytest.mark.parametrize("shown", [status.one, results.now])
+    def test_what_is_missing_is_shown_with_its_command(self, shown):
+        """Each change that was not made has its reason and its command, and traffic its gaps."""
+        plain = " ".join(shown(self.view).replace("\\\n", " ").split())
+
+        assert "change route 10.9.0.0/16 in rtb-1 to vgw-1: UnauthorizedOperation" in plain
+        assert self.COMMAND in plain
+        assert self.GONE in plain
+        assert "through the new gateway, EXCEPT 1 destination since" in plain
+
+    def test_programs_get_the_same(self):
+        """JSON has each change with reason and command, and each destination."""
+        document = status.one_as_json(self.view)
+
+        assert document["residue"] == [
+            {"change": str(self.LEFT.change), "why": self.LEFT.why, "command": self.COMMAND}
+        ]
+        assert document["unreached"] == [self.GONE]

@@ -13,7 +13,14 @@ from vpnmigrate.errors import StepError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal.records import Answered, Intended
 from vpnmigrate.model.changes import AwsChange, Creation, OperatorTask
-from vpnmigrate.model.changes.base import CallTags, Later, Outcome
+from vpnmigrate.model.changes.base import (
+    CallTags,
+    InDoubt,
+    Later,
+    Outcome,
+    Performed,
+    Refused,
+)
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.planning.ownership import forbidden
 
@@ -32,6 +39,17 @@ class ChangeResult:
 
     change: AwsChange
     outcome: Outcome
+
+    @property
+    def unanswered(self) -> str:
+        """Why AWS has not carried out the change; empty if it has."""
+        match self.outcome:
+            case Later(why=why) | InDoubt(why=why):
+                return why
+            case Refused(code=code, message=message):
+                return f"{code}: {message}"
+            case Performed():
+                return ""
 
 
 class ChangeExecutor:

@@ -14,7 +14,7 @@ from vpnmigrate.model.consistency import (
     mask_stale,
 )
 from vpnmigrate.model.ec2 import VpnGatewayId
-from vpnmigrate.model.facts import UNKNOWN
+from vpnmigrate.model.facts import UNKNOWN, Goal
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction
 from vpnmigrate.model.snapshot import (
     Confirmation,
@@ -82,6 +82,8 @@ class StateReader:
         self._claim_holder = context.claim_holder
         self.blind = context.blind
         self._claim_skipped = False
+        self._isolated: frozenset[Goal] = frozenset()
+        self._pursued: frozenset[Goal] = frozenset()
         self._usable_from = context.clock.now() + CONSISTENCY_DELAY if context.blind else None
 
     def observe(self) -> Observation | NotYet:
@@ -129,6 +131,20 @@ class StateReader:
         """Require the claim tag again: one that was set by a lost answer must still be removed."""
         self._claim_skipped = False
 
+    def isolate(self, *goals: Goal) -> None:
+        """Go on without *goals* from now on."""
+        self._isolated |= set(goals)
+        self._pursued |= set(goals)
+
+    def require(self, goal: Goal) -> None:
+        """Wait for *goal* again: AWS has, or may have, made its change."""
+        self._isolated -= {goal}
+
+    @property
+    def isolated(self) -> frozenset[Goal]:
+        """The goals that this process goes on without."""
+        return self._isolated
+
     def journal_facts(self) -> JournalFacts:
         """Return the facts that the journal adds to an observation."""
         claim_holder = ClaimHolder("") if self._claim_skipped else self._claim_holder
@@ -140,6 +156,8 @@ class StateReader:
             facts,
             confirmations={**facts.confirmations, **ageing},
             verified=None if facts.verified is None else latest(facts.verified),
+            isolated=self._isolated,
+            pursued=self._pursued,
             idle=self._recorder.idle(self._plan.propagating_tables),
             directed=self._recorder.directed(),
             vanished=self._recorder.vanished(),

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from vpnmigrate.engine.ports import Journal, Observer
 from vpnmigrate.errors import (
+    Exit,
     HeldError,
     InterruptedRunError,
     JournalError,
@@ -256,7 +257,8 @@ def record_failure(recorder: RunRecorder) -> Iterator[None]:
         state = recorder.state
         step = error.step if isinstance(error, StepError) else state.step
         if isinstance(error, StepError) or state.direction is not None:
-            recorder.write(Failed(error.message, step, stuck=leaves_traffic_down(error, state)))
+            stuck = leaves_traffic_down(error, state) or error.exit is Exit.STUCK
+            recorder.write(Failed(error.message, step, stuck=stuck))
         raise
 
 

@@ -45,6 +45,11 @@ def backoff(refusals: int) -> timedelta:
     return min(timedelta(seconds=2**doublings), LONGEST_BACKOFF)
 
 
+PERSISTENT = 6
+"""How many refusals in a row of a change without which a run can go on are enough to do so; with
+the backoff between them, these take about ten seconds."""
+
+
 class RetryPolicy:
     """Records since when each change has been retried, and decides when to give up."""
 
@@ -68,6 +73,10 @@ class RetryPolicy:
     def is_repeated_at_once(self, change: AwsChange) -> bool:
         """Return whether *change* failed so few times that it is repeated without a pause."""
         return 0 < self._refusals.get(change, 0) <= AT_ONCE
+
+    def is_persistent(self, change: AwsChange) -> bool:
+        """Return whether AWS has refused *change* so often that the run goes on without it."""
+        return self._refusals.get(change, 0) >= PERSISTENT
 
     def decide(self, step: Step, done: ChangeResult, *, outage: bool) -> StepError | None:
         """Return the error that ends *step* after *done*, or None if the call may be retried."""

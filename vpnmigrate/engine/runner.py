@@ -41,6 +41,7 @@ from vpnmigrate.engine.step_loop import StepLoop
 from vpnmigrate.engine.traffic_watch import NoProbes, ProbeWatch
 from vpnmigrate.errors import (
     HeldError,
+    ResidueError,
     RollbackRequestedError,
     RolledBackError,
     StepError,
@@ -204,6 +205,7 @@ class Runner:
                 if step.number == until:
                     lost += self._step_loop.verify_steps()
                     self._hold_after(until)
+            self._require_no_residue()
             return self._finish(Direction.FORWARD, lost)
 
     def rollback(self, *, keep_new: bool = False) -> RunResult:
@@ -236,6 +238,7 @@ class Runner:
         # Checked again: after an external change, the swap itself may have interrupted traffic.
         if self._recorder.cutover_is_open or self._ports.blind:
             lost += self._run_steps((switch,))
+        self._require_no_residue()
         self._probing.end()
         lost += self._run_steps(CLEAN_UP_BUT_KEEP if keep_new else CLEAN_UP)
         return self._finish(Direction.ROLLBACK, lost)
@@ -327,6 +330,28 @@ class Runner:
 
     def _run_steps(self, steps: Iterable[Step]) -> list[str]:
         return [line for step in steps for line in self._step_loop.run_step(step)]
+
+    def _require_no_residue(self) -> None:
+        """Raise an error that names what a cutover was done without.
+
+        Raises:
+            ResidueError: AWS did not make some changes; the same command tries them again.
+        """
+        state = self._recorder.state
+        if not state.residue:
+            return
+        first, *others = state.residue
+        more = f" (and {len(others)} more)" if others else ""
+        message = f"everything else is done, but AWS did not {first.change}: {first.why}{more}"
+        raise ResidueError(
+            message,
+            step=state.step,
+            outage=bool(state.unreached),
+            advice=(
+                "once the cause is removed, run the same command again:",
+                self._recorder.resuming(self._plan),
+            ),
+        )
 
     def _finish(self, direction: Direction, lost: Iterable[str]) -> RunResult:
         found = tuple(dict.fromkeys(lost))

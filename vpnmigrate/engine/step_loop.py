@@ -27,6 +27,7 @@ from vpnmigrate.engine.preconditions import (
     require_not_foreign,
     shown_holder,
 )
+from vpnmigrate.engine.residue import ResidueControl
 from vpnmigrate.engine.retries import RetryPolicy
 from vpnmigrate.engine.traffic_watch import ProbeWatch, TrafficWatch
 from vpnmigrate.errors import (
@@ -38,9 +39,10 @@ from vpnmigrate.errors import (
     VpnMigrateError,
 )
 from vpnmigrate.errors.commands import cli
+from vpnmigrate.journal import RunState
 from vpnmigrate.journal.records import ExternalChange, OutageBegan, StepBegun, StepSettled
 from vpnmigrate.model.changes import AwsChange, DetachVpnGateway, OperatorTask
-from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
+from vpnmigrate.model.changes.base import Later, Refused
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
 from vpnmigrate.model.facts import ABSENT, Claim, name_of
@@ -51,11 +53,13 @@ from vpnmigrate.steps.base import (
     Lost,
     Met,
     NotYet,
+    Residual,
     Step,
     StepInput,
     Verdict,
 )
 from vpnmigrate.steps.progress import cutover_view
+from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels, enabling_task
 
 T = TypeVar("T")
@@ -110,11 +114,14 @@ class StepLoop:
         self._time = pauses.time
         """The clock for limits: it stops while the run is paused."""
         self._retries = RetryPolicy(context.recorder, state_reader, self._time)
+        self._residue = ResidueControl(context, state_reader)
         self._probing = probing
         self._traffic = TrafficWatch(context, state_reader, probing)
         self._acted = False
         self._repeats = False
         self._tried = ""
+        self._sent: set[AwsChange] = set()
+        """Changes sent since the latest observation: two steps may propose the same one."""
         self._unverified: list[Step] = []
         """Steps of this direction that are carried out, and not verified yet."""
 
@@ -175,17 +182,37 @@ class StepLoop:
             self._pauses.check_suspended()
             if isinstance(verdict, NotYet) and self._tried:
                 verdict = replace(verdict, why=f"{verdict.why}; last try: {self._tried}")
-            if isinstance(verdict, NotYet) and not self._acted:
-                self._observer.on_wait(step.number, verdict.why, self._time.now() - began, limit)
+            why = _waits_for(verdict, self._recorder.state)
+            if why and not self._acted:
+                self._observer.on_wait(step.number, why, self._time.now() - began, limit)
             return verdict
 
-        while (
-            isinstance(verdict := attempt(), NotYet)
-            and not enough(verdict)
-            and not self._has_passed(began + limit)
-        ):
-            self._wait(self._pace())
+        self._residue.begin_step()
+        while not enough(verdict := attempt()):
+            if self._may_change(step, verdict) and not self._has_passed(began + limit):
+                self._wait(self._pace())
+            elif not self._goes_on_without(step, verdict):
+                break
         return verdict, limit
+
+    def _may_change(self, step: Step, verdict: Verdict) -> bool:
+        """Return whether *verdict* is not the last one before the limit of *step*."""
+        left = isinstance(verdict, Residual) and isinstance(step, SwitchTunnels)
+        return isinstance(verdict, NotYet) or (left and self._residue.may_pass())
+
+    def _goes_on_without(self, step: Step, verdict: Verdict) -> bool:
+        """Return whether *step* is to be verified again, before it ends with *verdict*."""
+        if isinstance(verdict, NotYet):
+            return self._residue.isolate_rest(step, verdict.why)
+        if not (isinstance(verdict, Residual) and isinstance(step, SwitchTunnels)):
+            return False
+        # No run ends without a change that AWS would make now.
+        last = self._residue.last_try()
+        if last is None:
+            return False
+        changes, observation = last
+        self._perform(step, changes, observation)
+        return True
 
     def observe_reliably(
         self, suits: Callable[[Observation], bool] = lambda _: True
@@ -277,15 +304,19 @@ class StepLoop:
                     self._probing.stats,
                 )
             )
+        self._sent.clear()
+        self._residue.see(observation)
         self._continue_unverified(observation, lost)
         verdict = step.verify(observation.input)
         if isinstance(step, SwitchTunnels) and self._unverified and _ends(verdict):
             verdict = NotYet(f"step {self._unverified[0].number} is not verified yet")
-        if not isinstance(verdict, NotYet):
+        if not self._may_change(step, verdict):
             return verdict
         view = self._to_act_on(observation)
         likely = step.verify(view)
         self._act(step, observation, view)
+        if not isinstance(verdict, NotYet):
+            return verdict
         if not (self._outage and _ends(likely)):
             return likely if isinstance(likely, NotYet) else verdict
         if isinstance(step, SwitchTunnels):
@@ -314,8 +345,9 @@ class StepLoop:
                 tasks.append(change)
             else:
                 changes.append(change)
-        due = self._retries.due(changes)
+        due = [c for c in self._retries.due(changes) if c not in self._sent]
         if due:
+            self._sent.update(due)
             self._recorder.name(*step.external_changes_overwritten(observation.input))
             self._perform(step, due, observation)
         for task in tasks:
@@ -331,16 +363,22 @@ class StepLoop:
         done = self._executor.execute(step.number, changes, observation.now.owned.newcomers)
         # A refused call does not count: retries every second would only cause more throttling.
         self._acted = not all(isinstance(each.outcome, Later | Refused) for each in done)
-        self._tried = next(filter(None, map(_unanswered, done)), "")
+        self._tried = next(filter(None, (each.unanswered for each in done)), "")
         down = self._may_be_down(step)
-        failures = [self._failure(step, each, outage=down) for each in done]
+        failures = [self._failure(step, each, observation, outage=down) for each in done]
+        self._residue.record()
         self._repeats |= any(self._retries.is_repeated_at_once(each.change) for each in done)
         for failure in filter(None, failures):
             raise failure
 
-    def _failure(self, step: Step, done: ChangeResult, *, outage: bool) -> VpnMigrateError | None:
-        """Return the error that ends *step* after *done*, or None if the call may be retried."""
+    def _failure(
+        self, step: Step, done: ChangeResult, observation: Observation, *, outage: bool
+    ) -> VpnMigrateError | None:
+        """Return the error that ends *step* after *done*, or None if the step goes on."""
         failure = self._retries.decide(step, done, outage=outage)
+        given_up = failure is not None or self._retries.is_persistent(done.change)
+        if self._residue.sort_out(step, done, observation, given_up=given_up, outage=outage):
+            return None
         if failure is not None and isinstance(done.outcome, Later) and done.outcome.holds:
             return HeldError(failure.message, advice=self._recorder.resuming(self._plan))
         return failure
@@ -384,10 +422,16 @@ class StepLoop:
             )
 
     def _conclude(self, step: Step, verdict: Verdict, limit: timedelta) -> Sequence[str]:
+        if isinstance(step, RestoreRouting | SwitchTunnels):
+            self._residue.record()
         match verdict:
             case Met():
                 self._recorder.write(StepSettled(step.number, step.cleaning))
                 return ()
+            case Residual(lost):
+                external = (ExternalChange(line) for line in lost)
+                self._recorder.write(*external, StepSettled(step.number, step.cleaning, lost))
+                return lost
             case Lost(what):
                 external = (ExternalChange(line) for line in what)
                 self._recorder.write(*external, StepSettled(step.number, step.cleaning, what))
@@ -437,16 +481,16 @@ class StepLoop:
 
 
 def _ends(verdict: Verdict) -> bool:
-    """Return whether *verdict* says that the goal holds, with or without losses."""
-    return isinstance(verdict, Met | Lost)
+    """Return whether *verdict* says that the goal holds, with or without losses and residue."""
+    return isinstance(verdict, Met | Lost | Residual)
 
 
-def _unanswered(done: ChangeResult) -> str:
-    """Return why AWS has not carried out *done*, or an empty string if it has."""
-    match done.outcome:
-        case Later(why=why) | InDoubt(why=why):
+def _waits_for(verdict: Verdict, state: RunState) -> str:
+    """Return what a step waits for after *verdict*; empty if it may be the last one."""
+    match verdict:
+        case NotYet(why):
             return why
-        case Refused(code=code, message=message):
-            return f"{code}: {message}"
-        case Performed():
+        case Residual() if state.residue:
+            return f"the rest is done; {state.residue[0]}"
+        case _:
             return ""

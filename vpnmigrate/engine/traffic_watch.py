@@ -18,6 +18,7 @@ from vpnmigrate.journal.records import (
     Degraded,
     Flapped,
     Noted,
+    OutageBegan,
     OutageEnded,
     Probed,
     Record,
@@ -172,9 +173,7 @@ class TrafficWatch:
         if not is_stable(observation.input):
             return observation
         self._held = True
-        self._recorder.write(
-            *(() if verified else self._verified(observation)), *self._tunnels(observation)
-        )
+        self._recorder.write(*self._verified(observation), *self._tunnels(observation))
         unanswered = observation.journal_facts.unanswered
         facts = self._state_reader.journal_facts()
         return observation.with_facts(
@@ -207,14 +206,18 @@ class TrafficWatch:
         if stability is None or stability.since is None:
             message = "stable traffic has no start time"
             raise AssertionError(message)
-        verified = TrafficVerified(stability.since)
-        elsewhere = destinations(observation.input).altered
-        notes = [Noted(str(row)) for row in elsewhere]
-        if not (state.outage_open and state.outage_since is not None):
-            return (verified, *notes)
-        end = self._end_of_outage(stability.since)
-        ended = OutageEnded(end, end - state.outage_since, state.outage_earlier)
-        return (verified, ended, *notes)
+        found = destinations(observation.input)
+        records: list[Record] = []
+        if observation.journal_facts.verified is None:
+            notes = (Noted(str(row)) for row in found.altered)
+            records = [TrafficVerified(stability.since), *notes]
+            if found.residual and not state.outage_open:
+                # It began under a lost journal, and goes on for these destinations.
+                return (OutageBegan(stability.since, self._state_reader.blind), *records)
+        if state.outage_open and state.outage_since is not None and not found.residual:
+            end = self._end_of_outage(stability.since)
+            records.insert(1, OutageEnded(end, end - state.outage_since, state.outage_earlier))
+        return tuple(records)
 
     def _end_of_outage(self, proven: datetime) -> datetime:
         """Return when traffic began to flow; since *proven* no reading can have been stale.

@@ -14,6 +14,7 @@ Begin with this file; ``commands`` has the commands that advice prints.
     - ``InterruptedRunError`` (7): an operator's signal, resumable
     - ``StepError`` (1)
         - ``DidNotSettleError``, ``ChangeRefusedError``, ``ExternalChangeError``
+        - ``ResidueError`` (5)
     - ``RollbackRequestedError`` (1): internal; the runner rolls back and raises the next one
     - ``RolledBackError`` (1): the plan's back-out policy, or an abort, has rolled back
     - ``JournalError`` (1): ``JournalDamagedError``
@@ -165,6 +166,12 @@ class ChangeRefusedError(StepError):
 
 class ExternalChangeError(StepError):
     """A resource of this run was changed outside it; the run stops making changes."""
+
+
+class ResidueError(StepError):
+    """A cutover is done except for changes that AWS did not make; an operator must act now."""
+
+    exit = Exit.STUCK
 
 
 class RollbackRequestedError(VpnMigrateError):

@@ -5,10 +5,12 @@ A word is quoted so that bash and zsh, interactive or not, pass it on unchanged.
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 _EXPANDS_IN_ZSH = "="
 """zsh expands a word that begins with it to a program's path; ``shlex`` does not quote it."""
@@ -49,6 +51,29 @@ def cli(*words: str) -> Command:
 def aws(*words: str) -> Command:
     """Return a command of the AWS CLI."""
     return Command(("aws", *words))
+
+
+_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+def dashed(name: str) -> str:
+    """Return the AWS CLI's name of an operation or a parameter of EC2."""
+    return _CAPITAL.sub("-", name).lower()
+
+
+def aws_call(operation: str, parameters: Mapping[str, Any]) -> Command:
+    """Return a call of EC2 as a command of the AWS CLI; structures are written as JSON."""
+    words: list[str] = []
+    for name, value in parameters.items():
+        words.append(f"--{dashed(name)}")
+        match value:
+            case str():
+                words.append(value)
+            case [str(), *_]:
+                words.extend(value)
+            case _:
+                words.append(json.dumps(value))
+    return aws("ec2", dashed(operation), *words)
 
 
 def option(name: str, value: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from vpnmigrate.model.ec2 import MigrationId, Role, RouteTableId, VpnConnectionI
 from vpnmigrate.model.gates import Gate, GateResult, Milestone
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.probes import ProbeEvent, ProbeStats
+from vpnmigrate.model.residue import ResidualChange
 from vpnmigrate.model.signatures import SignedText
 from vpnmigrate.model.snapshot import Confirmation, Shortage
 
@@ -247,6 +248,13 @@ class Degraded(_Record, frozen=True, tag="degraded"):
     what: tuple[str, ...] = ()
 
 
+class ResidueLeft(_Record, frozen=True, tag="residue-left"):
+    """What the run goes on without, and the destinations that have no path because of it."""
+
+    changes: tuple[ResidualChange, ...] = ()
+    unreached: tuple[str, ...] = ()
+
+
 class Probed(_Record, frozen=True, tag="probed"):
     """Probe statistics since step 7; before it, whether the probes work."""
 
@@ -449,6 +457,7 @@ Record = (
     | TrafficVerified
     | Flapped
     | Degraded
+    | ResidueLeft
     | Probed
     | ExternalChange
     | Noted

@@ -12,6 +12,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from vpnmigrate.journal.approved import end_approved_attempt, with_approval
+from vpnmigrate.journal.outage import cancel_outage, leaving, traffic, with_facts
 from vpnmigrate.journal.records import (
     AbortAsked,
     Acceptable,
@@ -53,6 +54,7 @@ from vpnmigrate.journal.records import (
     PlanSigned,
     Probed,
     Replanned,
+    ResidueLeft,
     RunNote,
     StepBegun,
     StepSettled,
@@ -71,7 +73,7 @@ from vpnmigrate.journal.state import (
     Traffic,
     may_follow,
 )
-from vpnmigrate.model.changes import ArchiveConfiguration, DetachVpnGateway, DisablePropagation
+from vpnmigrate.model.changes import ArchiveConfiguration
 from vpnmigrate.model.changes.base import Outcome, Performed
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Direction
 from vpnmigrate.model.probes import ProbeEvent, ProbeStats
@@ -153,6 +155,8 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             return replace(state, flaps=state.flaps + 1)
         case Degraded(what):
             return replace(state, degraded=what)
+        case ResidueLeft(changes, unreached):
+            return replace(state, residue=changes, unreached=unreached)
         case Probed() as probed:
             return probes_after(state, probed)
         case ExternalChange(what):
@@ -227,6 +231,8 @@ def _direction_taken(state: RunState, taken: DirectionTaken, entry: Entry) -> Ru
             flaps=0,
             degraded=(),
             acceptable=(),
+            residue=(),
+            unreached=(),
         )
         state = reset_probe_counts(state, taken)
     if taken.direction is not Direction.FINALIZE:
@@ -300,11 +306,12 @@ def _settled(state: RunState, settled: StepSettled) -> RunState:
         state = replace(state, traffic=Traffic.UNKNOWN)
     back = state.direction is Direction.ROLLBACK and not settled.cleaning
     claimed = settled.number == CLAIM and not settled.cleaning
-    undone = back and settled.number == LAST_OF_CUTOVER
+    undone = back and settled.number == LAST_OF_CUTOVER and not state.residue
+    whole = not (state.residue and settled.number >= FIRST_OF_CUTOVER)
     return replace(
         _working(state),
         cutover_open=state.cutover_open and not undone,
-        settled=state.settled | {settled.number} if forward else state.settled,
+        settled=state.settled | {settled.number} if forward and whole else state.settled,
         settled_here=state.settled_here | {(settled.number, settled.cleaning)},
         taken_over_from="" if claimed else state.taken_over_from,
         lost=_with(state.lost, *settled.lost),
@@ -442,55 +449,3 @@ def probes_after(state: RunState, probed: Probed) -> RunState:
     # Probes before step 7 only show what works, and are not counted.
     uncounted = {name: ProbeStats(name, works=t.works, since=t.since) for name, t in probes.items()}
     return replace(state, probes=uncounted, proven_probes=worked)
-
-
-INTERRUPTING = (7, 8)
-
-
-def cancel_outage(state: RunState) -> RunState:
-    """Return *state* without the open outage if AWS refused every call that could begin it."""
-    since = state.outage_since
-    if since is None or not state.outage_open:
-        return state
-    sent = [i for i in state.intents if i.at >= since and i.step in INTERRUPTING]
-    begins = DisablePropagation | DetachVpnGateway
-    if not all(i.cancelled and isinstance(i.change, begins) for i in sent):
-        return state
-    # Without a baseline the outage may have begun before this journal.
-    traffic = leaving(state) if state.journal_facts.baseline else Traffic.UNKNOWN
-    return replace(state, outage_since=None, traffic=traffic)
-
-
-def traffic(state: RunState, about: OutageBegan | OutageEnded | TrafficVerified) -> RunState:
-    """Return *state* after a record about traffic."""
-    joining = Traffic.OLD if state.direction is Direction.ROLLBACK else Traffic.NEW
-    match about:
-        case OutageBegan(since, earlier):
-            if state.outage_open:
-                return state
-            state = replace(
-                state,
-                traffic=Traffic.NONE,
-                outage_since=since,
-                outage_earlier=earlier,
-                outage_lasted=None,
-            )
-            return with_facts(state, verified=None)
-        case OutageEnded(at, lasted):
-            if state.outage_since is None:
-                state = replace(state, outage_since=at - lasted)
-            state = replace(state, traffic=joining, outage_lasted=lasted)
-            return with_facts(state, verified=state.journal_facts.verified or at)
-        case TrafficVerified(since):
-            # If an outage is open, an OutageEnded record with the same content follows.
-            return with_facts(replace(state, traffic=joining), verified=since)
-
-
-def leaving(state: RunState) -> Traffic:
-    """Return the path that a cutover in this direction removes."""
-    return Traffic.NEW if state.direction is Direction.ROLLBACK else Traffic.OLD
-
-
-def with_facts(state: RunState, **news: object) -> RunState:
-    """Return *state* with *news* in its journal facts."""
-    return replace(state, journal_facts=replace(state.journal_facts, **news))

@@ -25,6 +25,7 @@ from vpnmigrate.model.ec2 import MigrationId, Role
 from vpnmigrate.model.facts import Archive, ConfirmationGiven, Fact
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Direction
 from vpnmigrate.model.probes import ProbeStats
+from vpnmigrate.model.residue import ResidualChange
 from vpnmigrate.model.signatures import SignedText
 from vpnmigrate.model.snapshot import Confirmation, JournalFacts, Shortage
 
@@ -248,6 +249,11 @@ class RunState(Struct, frozen=True):
     """Probes that worked just before step 7."""
     degraded: tuple[str, ...] = ()
     """Connections that carry traffic with fewer tunnels than before."""
+
+    residue: tuple[ResidualChange, ...] = ()
+    """Changes that AWS did not make, and that the run went on without."""
+    unreached: tuple[str, ...] = ()
+    """Destinations that have no path because of them."""
 
     clock_ahead: timedelta = timedelta(0)
     """How far the wall clock was ahead of the run time when last recorded."""

@@ -113,6 +113,14 @@ Fact = (
     | ConfirmationGiven
 )
 
+
+class Goal(Struct, frozen=True, gc=False):
+    """A fact and the value that it is to have."""
+
+    fact: Fact
+    value: Value
+
+
 ABSENT: Final = "absent"
 """Value of a missing route or claim."""
 

@@ -42,6 +42,7 @@ from vpnmigrate.journal.records import (
     Probed,
     Record,
     Replanned,
+    ResidueLeft,
     RunNote,
     StepBegun,
     StepSettled,
@@ -142,6 +143,9 @@ class Narrator:
                 yield f"  {id_} is this run's {role}{f', confirmed by {who}' if who else ''}"
             case Acceptable(what=what) if what:
                 yield from _indented(gates.acceptable_lines(what, self._on))
+            case ResidueLeft(changes=changes):
+                lines = [f"GOES ON WITHOUT: {left.change}: {left.why}" for left in changes]
+                yield from _indented(lines or ["no change is left undone any more"])
             case HookRan(moment=moment, fault=fault):
                 yield f"  hook {moment}: {fault or 'done'}"
             case _:

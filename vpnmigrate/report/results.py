@@ -20,6 +20,7 @@ from vpnmigrate.model.changes.base import Performed
 from vpnmigrate.model.clock import moment
 from vpnmigrate.model.signatures import SignedKind
 from vpnmigrate.report import gates
+from vpnmigrate.report.residue import residue_rows
 from vpnmigrate.report.status import RunStatusView, fields, traffic
 from vpnmigrate.report.text import advised, columns, command, item, wrapped
 
@@ -56,6 +57,7 @@ def now(view: RunStatusView) -> str:
         *(("forced:", gates.forced_line(each)) for each in view.state.forced),
         *(("accepted:", gates.accepted_line(each)) for each in view.state.accepted),
         ("traffic:", traffic(view)),
+        *((f"{name}:", text) for name, text in residue_rows(view.state, view.invocation)),
         ("confirm:", view.unconfirmed),
         ("try again:" if rolled_back else "next:", on),
         ("accept:", view.accepting),

@@ -21,6 +21,7 @@ from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Direction, Phase
 from vpnmigrate.model.progress import Waiting
 from vpnmigrate.report import gates
 from vpnmigrate.report.progress import probe_lines
+from vpnmigrate.report.residue import residue_json, residue_rows, unreached_text
 from vpnmigrate.report.text import columns, command, safe, wrapped
 
 SCHEMA = "vpnmigrate/status/1"
@@ -44,6 +45,7 @@ def one(view: RunStatusView) -> str:
         ("phase", view.phase.value),
         ("step", _step(view)),
         ("traffic", traffic(view)),
+        *residue_rows(state, view.invocation),
         ("decide by", _deadline(view)),
         ("confirm", view.unconfirmed),
         ("watchdog", safe(view.watchdog_trouble)),
@@ -129,7 +131,7 @@ def traffic(view: RunStatusView) -> str:
     state = view.state
     if state.direction is None:
         return "unknown: this run has not started and has not changed AWS"
-    found = _TRAFFIC[view.traffic]
+    found = f"{_TRAFFIC[view.traffic]}{unreached_text(state)}"
     if state.outage_since is None or state.outage_shown is None:
         return found
     since = f"{moment(state.outage_shown)}{' or earlier' if state.outage_earlier else ''}"
@@ -172,6 +174,8 @@ def fields(view: RunStatusView) -> dict[str, Any]:
         "degraded": list(state.degraded),
         "acceptable": [msgspec.to_builtins(each) for each in state.acceptable],
         "accepted": [msgspec.to_builtins(each) for each in state.accepted],
+        "residue": residue_json(state, view.invocation),
+        "unreached": list(state.unreached),
         "flaps": state.flaps,
         "lost": list(state.lost),
         "differs": list(state.differs),

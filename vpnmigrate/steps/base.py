@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from vpnmigrate.errors.commands import Advice
 from vpnmigrate.model.changes import Change
-from vpnmigrate.model.facts import UNKNOWN, Fact, Value
+from vpnmigrate.model.facts import UNKNOWN, Fact, Goal, Value
 from vpnmigrate.model.plan import Phase, Plan
 from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
 
@@ -43,6 +43,12 @@ class Lost(Struct, frozen=True):
     what: tuple[str, ...]
 
 
+class Residual(Struct, frozen=True):
+    """The goal holds except for isolated changes, and for parts removed outside this run."""
+
+    lost: tuple[str, ...] = ()
+
+
 class Blocked(Struct, frozen=True):
     """The goal cannot be reached without an operator; *advice* says what to do."""
 
@@ -56,7 +62,7 @@ class Claimed(Struct, frozen=True):
     holder: str
 
 
-Verdict = Met | NotYet | Lost | Blocked | Claimed
+Verdict = Met | NotYet | Lost | Residual | Blocked | Claimed
 
 
 class Step(ABC):
@@ -87,6 +93,11 @@ class Step(ABC):
         del view
         return ()
 
+    def separable(self, view: StepInput) -> Iterable[DesiredFact]:
+        """Yield the missing parts of the goal without which the run can go on."""
+        del view
+        return ()
+
     @abstractmethod
     def missing_changes(self, view: StepInput) -> MissingChanges:
         """Yield the changes that are still missing."""
@@ -104,11 +115,26 @@ class DesiredFact(Struct, frozen=True):
     fact: Fact
     value: Value
     change: Change | None
-    """None while the change cannot be made yet."""
+    """None if no change is known that sets it."""
     gone: str = ""
     """Why the value can no longer be reached: something it depends on was removed."""
     restores: bool = False
     """Whether *change* undoes an external change instead of leaving it."""
+    needs: Goal | None = None
+    """The goal that must be reached before *change* can be made."""
+
+    @property
+    def goal(self) -> Goal:
+        """The fact with the value that it must have."""
+        return Goal(self.fact, self.value)
+
+    def is_isolated(self, isolated: frozenset[Goal]) -> bool:
+        """Return whether this goal, or the one that it needs, is one of *isolated*."""
+        return self.goal in isolated or (self.needs is not None and self.needs in isolated)
+
+    def is_unmet(self, now: Snapshot) -> bool:
+        """Return whether the value can be reached, and is not known to hold."""
+        return not self.gone and not self.is_left(now) and now.value(self.fact) != self.value
 
     def is_left(self, now: Snapshot) -> bool:
         """Return whether the value is an external change that the run leaves as it is."""
@@ -116,8 +142,8 @@ class DesiredFact(Struct, frozen=True):
 
     def missing(self, now: Snapshot) -> bool:
         """Return whether *change* is due: the fact is known, differs, and is this run's."""
-        seen = now.value(self.fact)
-        return not self.gone and seen not in (self.value, UNKNOWN) and not self.is_left(now)
+        ready = self.needs is None or now.value(self.needs.fact) == self.needs.value
+        return ready and self.is_unmet(now) and now.value(self.fact) is not UNKNOWN
 
 
 def is_external_change(fact: Fact, now: Snapshot, journal_facts: JournalFacts) -> bool:
@@ -134,10 +160,16 @@ def missing(wants: Iterable[DesiredFact], now: Snapshot) -> MissingChanges:
             yield want.change
 
 
-def judge(wants: Iterable[DesiredFact], now: Snapshot) -> Verdict:
-    """Return Met, Lost with the lost *wants*, or NotYet with the first one that does not hold."""
+def judge(
+    wants: Iterable[DesiredFact], now: Snapshot, isolated: frozenset[Goal] = frozenset()
+) -> Met | NotYet | Lost | Residual:
+    """Return whether *wants* hold; the *isolated* ones are not waited for.
+
+    Lost has the lost ones, and NotYet the first one that does not hold.
+    """
     lost: list[str] = []
     waiting: list[str] = []
+    residual = False
     for want in wants:
         seen = now.value(want.fact)
         if want.gone:
@@ -146,6 +178,8 @@ def judge(wants: Iterable[DesiredFact], now: Snapshot) -> Verdict:
             continue
         elif want.is_left(now):
             lost.append(f"{want.name}: set outside this run to {seen}")
+        elif want.is_isolated(isolated):
+            residual = True
         elif seen is UNKNOWN:
             waiting.append(f"{want.name} is unknown: the last reading may be stale")
         else:
@@ -153,4 +187,6 @@ def judge(wants: Iterable[DesiredFact], now: Snapshot) -> Verdict:
     if waiting:
         more = f" (and {len(waiting) - 1} more)" if len(waiting) > 1 else ""
         return NotYet(waiting[0] + more)
+    if residual:
+        return Residual(tuple(lost))
     return Lost(tuple(lost)) if lost else Met()

@@ -9,7 +9,7 @@ from ipaddress import ip_network
 from msgspec.structs import replace
 
 from vpnmigrate.model.ec2 import PROPAGATED_ROUTE, ResourceState, RouteRecord, RouteTableRecord
-from vpnmigrate.model.facts import ABSENT, UNKNOWN, Propagation, RouteTarget, Switch
+from vpnmigrate.model.facts import ABSENT, UNKNOWN, Goal, Propagation, RouteTarget, Switch
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Baseline, GatewaySwap, Snapshot
 from vpnmigrate.steps.route_lookup import EffectiveRoute, RouteComparison, RouteOrigin, equivalence
@@ -25,6 +25,8 @@ class Reachability:
     """Differences caused by external changes: reported, and never waited for."""
     altered: tuple[RouteComparison, ...] = ()
     """Routes that did not lead to the gateway before and have another target now."""
+    residual: tuple[RouteComparison, ...] = ()
+    """Differences caused by isolated changes: reported, and not waited for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,7 @@ class ComparisonBasis:
     baseline: Baseline
     incomplete: bool = False
     """Whether a connection was lost: it is unknown which propagated prefixes it had."""
+    isolated: frozenset[Goal] = frozenset()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ComparisonBasis) and self._parts() == other._parts()
@@ -51,7 +54,8 @@ class ComparisonBasis:
     def _parts(self) -> tuple[object, ...]:
         now = self.now
         read = (id(now.facts), id(now.tables), id(now.externally_changed), id(now.stale))
-        return id(self.plan), self.swap, read, id(self.baseline), self.incomplete
+        options = (self.incomplete, self.isolated)
+        return id(self.plan), self.swap, read, id(self.baseline), options
 
     def rows(self, before: RouteTableRecord) -> tuple[RouteComparison, ...]:
         """Return the comparison of *before*, from ``as_before``, with its table now."""
@@ -60,13 +64,20 @@ class ComparisonBasis:
 
 
 def reachability(
-    plan: Plan, swap: GatewaySwap, now: Snapshot, baseline: Baseline, *, incomplete: bool = False
+    plan: Plan,
+    swap: GatewaySwap,
+    now: Snapshot,
+    baseline: Baseline,
+    *,
+    incomplete: bool = False,
+    isolated: frozenset[Goal] = frozenset(),
 ) -> Reachability:
     """Return the differences between every table before and *now*, for each destination.
 
     *incomplete* means that a connection was lost: it is unknown which propagated prefixes it had.
+    *isolated* are the goals that the run goes on without.
     """
-    return _reach(ComparisonBasis(plan, swap, now, baseline, incomplete))
+    return _reach(ComparisonBasis(plan, swap, now, baseline, incomplete, isolated))
 
 
 @lru_cache(maxsize=4)
@@ -75,10 +86,11 @@ def _reach(basis: ComparisonBasis) -> Reachability:
     waiting: list[str] = []
     taken: list[RouteComparison] = []
     altered: list[RouteComparison] = []
+    residual: list[RouteComparison] = []
     for table in plan.before.route_tables:
         if now.state(table.id) is ResourceState.ABSENT or table.id not in now.tables:
             continue  # step 9 reports a deleted table
-        if doubt := _doubt(plan, swap, now, table):
+        if doubt := _doubt(plan, swap, now, table, basis.isolated):
             waiting.append(doubt)
             continue
         before = as_before(plan, basis.baseline, table)
@@ -89,6 +101,8 @@ def _reach(basis: ComparisonBasis) -> Reachability:
                 continue
             if row.before.hop != plan.old_gateway:
                 altered += [row] if row.before.leads_somewhere or row.unread else []
+            elif _is_residual(row, swap, basis.isolated):
+                residual.append(row)
             elif (
                 _is_taken(row, swap, now, known)
                 or (foreign and _propagated(row.before))
@@ -97,7 +111,7 @@ def _reach(basis: ComparisonBasis) -> Reachability:
                 taken.append(row)
             else:
                 waiting.append(str(row))
-    return Reachability(tuple(waiting), tuple(taken), tuple(altered))
+    return Reachability(tuple(waiting), tuple(taken), tuple(altered), tuple(residual))
 
 
 def as_before(plan: Plan, baseline: Baseline, table: RouteTableRecord) -> RouteTableRecord:
@@ -151,10 +165,16 @@ def _is_network(destination: str) -> bool:
     return "/" in destination
 
 
-def _doubt(plan: Plan, swap: GatewaySwap, now: Snapshot, table: RouteTableRecord) -> str:
+def _doubt(
+    plan: Plan,
+    swap: GatewaySwap,
+    now: Snapshot,
+    table: RouteTableRecord,
+    isolated: frozenset[Goal],
+) -> str:
     """Return why *table* cannot be compared yet, or an empty string."""
     propagation = Propagation(table.id, swap.joining)
-    if plan.old_gateway in table.propagating:
+    if plan.old_gateway in table.propagating and Goal(propagation, Switch.ON) not in isolated:
         off = now.value(propagation) is not Switch.ON
         if off and propagation not in now.externally_changed:
             return f"propagation from {swap.joining} in {table.id} is not visible yet"
@@ -162,9 +182,21 @@ def _doubt(plan: Plan, swap: GatewaySwap, now: Snapshot, table: RouteTableRecord
         RouteTarget(table.id, route.destination)
         for route in table.static_routes_to(plan.old_gateway)
     }
+    about -= {goal.fact for goal in isolated}
     if about & now.stale or any(now.value(fact) is UNKNOWN for fact in about):
         return f"the routes in {table.id} are unknown: the last reading may be stale"
     return ""
+
+
+def _is_residual(row: RouteComparison, swap: GatewaySwap, isolated: frozenset[Goal]) -> bool:
+    """Return whether the route of *row* is missing, or unknown, because of an isolated change."""
+    if not isolated:
+        return False
+    if any(Goal(RouteTarget(row.table, name), swap.joining) in isolated for name in row.unread):
+        return True
+    if _propagated(row.before):
+        return Goal(Propagation(row.table, swap.joining), Switch.ON) in isolated
+    return Goal(RouteTarget(row.table, row.before.destination), swap.joining) in isolated
 
 
 def _is_taken(

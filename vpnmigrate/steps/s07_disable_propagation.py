@@ -54,10 +54,20 @@ class StopPropagation(Step):
         if not unproven_attachment(view.swap, view.now):
             yield from missing(_wants(view.plan, view.swap, view.now), view.now)
 
+    def separable(self, view: StepInput) -> Iterable[DesiredFact]:
+        """Yield the tables in which propagation from the new gateway is on, in a rollback.
+
+        Its routes lead nowhere once the gateway is detached, so the rest of the rollback goes on.
+        """
+        if view.swap.joining == view.plan.old_gateway:
+            wants = _wants(view.plan, view.swap, view.now)
+            yield from (want for want in wants if want.is_unmet(view.now))
+
     def verify(self, view: StepInput) -> Verdict:
         if blocked := _cannot_take_over(view.plan, view.swap, view.now):
             return blocked
-        verdict = judge(_wants(view.plan, view.swap, view.now), view.now)
+        wants = _wants(view.plan, view.swap, view.now)
+        verdict = judge(wants, view.now, view.journal_facts.isolated)
         unproven = unproven_attachment(view.swap, view.now)
         return NotYet(unproven) if unproven and isinstance(verdict, NotYet) else verdict
 

@@ -19,6 +19,7 @@ from vpnmigrate.model.facts import (
     UNKNOWN,
     AttachmentOf,
     EdgeAssociation,
+    Goal,
     Propagation,
     RouteTarget,
     Switch,
@@ -28,8 +29,10 @@ from vpnmigrate.model.snapshot import GatewaySwap, Snapshot
 from vpnmigrate.steps.base import (
     DesiredFact,
     Lost,
+    Met,
     MissingChanges,
     NotYet,
+    Residual,
     Step,
     StepInput,
     Verdict,
@@ -87,24 +90,52 @@ class RestoreRouting(Step):
         yield from missing(_wants(view), view.now)
         yield from (EnablePropagation(t, view.swap.joining) for t in _idle(view))
 
+    def separable(self, view: StepInput) -> Iterable[DesiredFact]:
+        """Yield everything that is missing: no table depends on another one."""
+        yield from (want for want in _wants(view) if want.is_unmet(view.now))
+        yield from (want for want, _ in _without_effect(view))
+
     def verify(self, view: StepInput) -> Verdict:
         if taken := detached_externally(view.plan, view.swap, view.now):
             return taken
-        verdict = judge(_wants(view), view.now)
+        isolated = view.journal_facts.isolated
+        verdict = judge(_wants(view), view.now, isolated)
         if isinstance(verdict, NotYet):
             return verdict
-        for table, destination in _carrying_routes(view.plan):
-            led = view.now.route(table, destination) == view.swap.joining
-            if led and not view.now.route_is_active(table, destination):
-                return NotYet(f"the route {destination} in {table} is a black hole")
-        if idle := _idle(view):
-            return NotYet(
-                f"propagation from {view.swap.joining} in {idle[0]} was on before it was attached, "
-                "and may have no effect: it is enabled again"
-            )
-        if left := tuple(_left_behind(view.plan, view.swap, view.now)):
-            return Lost((*(verdict.what if isinstance(verdict, Lost) else ()), *left))
-        return verdict
+        residual, lost = isinstance(verdict, Residual), _lost(verdict)
+        for want, why in _without_effect(view):
+            if not want.is_isolated(isolated):
+                return NotYet(why)
+            residual = True
+        lost = (*lost, *_left_behind(view.plan, view.swap, view.now))
+        if residual:
+            return Residual(lost)
+        return Lost(lost) if lost else Met()
+
+
+def _lost(verdict: Met | Lost | Residual) -> tuple[str, ...]:
+    match verdict:
+        case Met():
+            return ()
+        case Lost(what) | Residual(what):
+            return what
+
+
+def _without_effect(view: StepInput) -> Iterator[tuple[DesiredFact, str]]:
+    """Yield what has the desired value and no effect, with a clause that says so."""
+    joining = view.swap.joining
+    for table, destination in _carrying_routes(view.plan):
+        led = view.now.route(table, destination) == joining
+        if led and not view.now.route_is_active(table, destination):
+            name, fact = f"the route {destination} in {table}", RouteTarget(table, destination)
+            change = ReplaceRoute(table, destination, joining)
+            yield DesiredFact(name, fact, joining, change), f"{name} is a black hole"
+    for table in _idle(view):
+        name, setting = f"propagation from {joining} in {table}", Propagation(table, joining)
+        yield (
+            DesiredFact(name, setting, Switch.ON, EnablePropagation(table, joining)),
+            f"{name} was on before it was attached, and may have no effect: it is enabled again",
+        )
 
 
 def _idle(view: StepInput) -> tuple[RouteTableId, ...]:
@@ -223,11 +254,11 @@ def _edge(
         Switch.OFF,
         DisassociateEdge(table.id, swap.leaving, tie.id) if tie else None,
     )
-    free = now.value(leaving) is Switch.OFF
     yield DesiredFact(
         f"the edge association of {table.id} with {swap.joining}",
         EdgeAssociation(table.id, swap.joining),
         Switch.ON,
-        AssociateEdge(table.id, swap.joining) if free else None,
+        AssociateEdge(table.id, swap.joining),
         gone,
+        needs=Goal(leaving, Switch.OFF),
     )

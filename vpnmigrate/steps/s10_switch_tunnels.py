@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from vpnmigrate.model.changes import AskOperator
@@ -9,7 +10,19 @@ from vpnmigrate.model.clock import span
 from vpnmigrate.model.decisions import OldTunnels
 from vpnmigrate.model.plan import Phase, Plan
 from vpnmigrate.model.snapshot import Confirmation, GatewaySwap, Snapshot
-from vpnmigrate.steps.base import Lost, Met, MissingChanges, NotYet, Step, StepInput, Verdict
+from vpnmigrate.steps.base import (
+    DesiredFact,
+    Lost,
+    Met,
+    MissingChanges,
+    NotYet,
+    Residual,
+    Step,
+    StepInput,
+    Verdict,
+    missing,
+)
+from vpnmigrate.steps.residue import pursued, residue, separable
 from vpnmigrate.steps.s08_swap_gateways import detached_externally
 from vpnmigrate.steps.traffic import (
     destinations,
@@ -28,7 +41,8 @@ class SwitchTunnels(Step):
     In AWS: changes nothing; the tunnels are switched on the devices.  Telemetry and routes decide,
     not the operator's confirmation: an old tunnel that is UP proves nothing (domain.md 10).  The
     outage ends when traffic has been complete for as long as the plan requires; only then is the
-    operator asked to disable the old tunnels (make before break).
+    operator asked to disable the old tunnels (make before break).  Isolated changes of earlier
+    steps are tried again; while one is missing, the old tunnels stay as they are.
 
     Rollback: this step runs again with the gateways exchanged: the operator enables the old tunnels
     and disables the new ones, and traffic is verified on the old gateway.
@@ -42,13 +56,20 @@ class SwitchTunnels(Step):
     def limit_for(self, plan: Plan) -> timedelta:
         return plan.decisions.waits.tunnels + plan.decisions.waits.soak
 
+    def separable(self, view: StepInput) -> Iterable[DesiredFact]:
+        """Yield what earlier steps have left, or made without the effect that this step awaits."""
+        return separable(view)
+
     def missing_changes(self, view: StepInput) -> MissingChanges:
+        left = residue(view)
+        yield from missing(pursued(view), view.now)
         if view.journal_facts.verified is None:
             task = enabling_task(view.plan, view.swap, view.now)
             if missing_traffic(view) and task.word not in view.journal_facts.confirmations:
                 yield task
         elif (
             _must_disable(view.plan, view.swap)
+            and not left
             and is_soaked(view.plan, view.journal_facts)
             and Confirmation.OLD_TUNNELS_DISABLED not in view.journal_facts.confirmations
         ):
@@ -70,8 +91,14 @@ class SwitchTunnels(Step):
             return NotYet(f"traffic flowed, but something is missing again: {lacking[0]}{more}")
         if not is_soaked(view.plan, view.journal_facts):
             return NotYet(f"{HOLD}: the soak time is {span(view.plan.decisions.waits.soak)}")
+        isolated = view.journal_facts.isolated
+        for want in pursued(view):
+            if not want.is_isolated(isolated):
+                return NotYet(f"{want.name} is missing")
+        left = residue(view)
         if (
             _must_disable(view.plan, view.swap)
+            and not left
             and Confirmation.OLD_TUNNELS_DISABLED not in view.journal_facts.confirmations
         ):
             return NotYet("the old tunnels are not disabled yet")
@@ -84,6 +111,8 @@ class SwitchTunnels(Step):
             ),
             *map(str, destinations(view).taken),
         )
+        if left:
+            return Residual(lost)
         return Lost(lost) if lost else Met()
 
 

@@ -108,6 +108,7 @@ def destinations(view: StepInput) -> Reachability:
         view.now,
         view.journal_facts.baseline or recorded_baseline(view.plan),
         incomplete=lost,
+        isolated=view.journal_facts.isolated,
     )
 
 

@@ -8,8 +8,18 @@ from ipaddress import ip_network
 
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.records import Entry, Finished, StepSettled, TrafficVerified
+from vpnmigrate.model.changes import (
+    AssociateEdge,
+    AwsChange,
+    CreateRoute,
+    DisablePropagation,
+    DisassociateEdge,
+    EnablePropagation,
+    ReplaceRoute,
+)
 from vpnmigrate.model.ec2 import MigrationId, Tag
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan, connection_role
+from vpnmigrate.model.residue import ResidualChange
 from vpnmigrate.sandbox.ec2.routes import Brought, propagated_routes
 from vpnmigrate.sandbox.ec2.tunnels import read_tunnel
 from vpnmigrate.sandbox.state import LIVING, Connection, RouteTable, WorldState
@@ -51,21 +61,21 @@ class InvariantChecker:
     before: ActualState
 
     def check_observation(
-        self, now: ActualState, direction: Direction | None, *, announced: bool
+        self, now: ActualState, run: RunState, *, announced: bool
     ) -> Iterator[str]:
-        """Yield the invariants that do not hold in the world *now*.
+        """Yield the invariants that do not hold in the world *now*, for the state of *run*.
 
-        *direction* is the run's direction, and *announced* whether it has recorded that traffic is
-        down.
+        *announced* is whether it has recorded that traffic is down.
         """
         if len(now.attached) > 1:
             yield f"two gateways are attached: {sorted(now.attached)}"
         if not now.attached and not announced:
             yield "no gateway is attached outside the announced outage"
-        lost = self.before.paths - now.paths
+        missing = self.before.paths - now.paths
+        lost = [path for path in missing if not _is_covered(path, now)]
         if lost and not announced:
             yield f"no path outside the announced outage: {sorted(lost)[:3]}"
-        finalizing = direction is Direction.FINALIZE
+        finalizing = run.direction is Direction.FINALIZE
         may_go = {*self.plan.old_connections, self.plan.old_gateway} if finalizing else set()
         for id_, life in self.before.lives.items():
             if now.lives.get(id_) != life and id_ not in may_go:
@@ -97,7 +107,9 @@ class InvariantChecker:
         joining = self._joining(now, run)
         if now.attached != {joining}:
             yield f"attached are {sorted(now.attached)}, not {joining}"
-        missing = self.before.paths - now.paths
+        missing = {
+            path for path in self.before.paths - now.paths if not _is_unreached(path, run.residue)
+        }
         if lost := sorted(path for path in missing if not _leads_to(joining, path, now)):
             yield f"no path for {lost[:3]}"
 
@@ -111,14 +123,19 @@ class InvariantChecker:
                 yield from self._successors(now)
             case 7:
                 leaving = {self.plan.old_gateway, *now.roles.get(GATEWAY_ROLE, ())} - {joining}
-                left = {pair for pair in now.propagating if pair[1] in leaving}
+                kept = {
+                    (c.table, c.gateway)
+                    for c in _changes(run.residue)
+                    if isinstance(c, DisablePropagation)
+                }
+                left = {pair for pair in now.propagating if pair[1] in leaving} - kept
                 if left:
                     yield f"still propagating: {sorted(left)}"
             case 8:
                 if now.attached != {joining}:
                     yield f"attached are {sorted(now.attached)}, not {joining}"
             case 9:
-                yield from self._routed(now, joining)
+                yield from self._routed(now, joining, run.residue)
             case 10:
                 yield from self._flows(now, run)
             case _:
@@ -133,17 +150,22 @@ class InvariantChecker:
                 if (new, cidr) not in now.prefixes:
                     yield f"{cidr} is not on the successor of {old.id}"
 
-    def _routed(self, now: ActualState, joining: str) -> Iterator[str]:
-        old = self.plan.old_gateway
+    def _routed(
+        self, now: ActualState, joining: str, residue: tuple[ResidualChange, ...] = ()
+    ) -> Iterator[str]:
+        """Yield the routing that is not the joining gateway's, except for the *residue*."""
+        old, changes = self.plan.old_gateway, _changes(residue)
+        off = {c.table for c in changes if isinstance(c, EnablePropagation)}
         for table, gateway in self.before.propagating:
-            if gateway == old and (table, joining) not in now.propagating:
+            if gateway == old and (table, joining) not in now.propagating and table not in off:
                 yield f"{table} does not propagate {joining}"
         for route, target in self.before.routes.items():
             wanted = joining if target == old else target
-            if now.routes.get(route) != wanted:
+            if now.routes.get(route) != wanted and not _is_unreached(route, residue):
                 yield f"{route} goes to {now.routes.get(route)}, not to {wanted}"
+        free = {c.table for c in changes if isinstance(c, AssociateEdge | DisassociateEdge)}
         for table, gateway in self.before.edges:
-            if gateway == old and (table, joining) not in now.edges:
+            if gateway == old and (table, joining) not in now.edges and table not in free:
                 yield f"{table} is not the edge table of {joining}"
 
     def _arrived(
@@ -174,6 +196,19 @@ class InvariantChecker:
                 for old in self.plan.old_connections:
                     if old in now.lives:
                         yield f"{old} is {now.lives[old]}"
+
+
+def _changes(residue: tuple[ResidualChange, ...]) -> list[AwsChange]:
+    return [each.change for each in residue]
+
+
+def _is_unreached(path: tuple[str, str], residue: tuple[ResidualChange, ...]) -> bool:
+    """Return whether the run has reported that *path*, a table and a destination, is missing."""
+    return any(
+        (isinstance(c, EnablePropagation) and c.table == path[0])
+        or (isinstance(c, ReplaceRoute | CreateRoute) and (c.table, c.destination) == path)
+        for c in _changes(residue)
+    )
 
 
 def _is_named(line: str, now: ActualState, lost: tuple[str, ...]) -> bool:
@@ -236,6 +271,16 @@ def _leads_to(joining: str, path: tuple[str, str], now: ActualState) -> bool:
     network = ip_network(destination)
     wider = (str(network.supernet(new_prefix=n)) for n in range(network.prefixlen, -1, -1))
     return next((now.routes[table, n] for n in wider if (table, n) in now.routes), "") == joining
+
+
+def _is_covered(path: tuple[str, str], now: ActualState) -> bool:
+    """Return whether a wider static route carries *path* until its own route is propagated."""
+    table, destination = path
+    if destination.startswith("pl-"):
+        return False
+    network = ip_network(destination)
+    wider = (str(network.supernet(new_prefix=n)) for n in range(network.prefixlen))
+    return any((table, each) in now.paths for each in wider)
 
 
 def _lives(state: WorldState) -> dict[str, str]:

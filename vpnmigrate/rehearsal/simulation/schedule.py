@@ -11,8 +11,10 @@ from typing import Literal
 from msgspec import Struct
 
 from vpnmigrate.journal.records import Answered, Intended, OrderVerb, Record
+from vpnmigrate.model.changes import AwsChange
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.rehearsal.simulation.clocks import Clocks
+from vpnmigrate.rehearsal.simulation.denials import Denials, TablePermissions
 from vpnmigrate.rehearsal.simulation.tagger import Tagging
 from vpnmigrate.rehearsal.simulation.topology import SeededRandom
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
@@ -101,13 +103,15 @@ class Schedule:
     orders: tuple[ScheduledOrder, ...] = ()
     clocks: Clocks = field(default_factory=Clocks)
     taggings: tuple[Tagging, ...] = ()
+    denials: Denials = field(default_factory=Denials)
 
     def __str__(self) -> str:
         kills = "; ".join(f"killed at call {k.call}, {k.moment}" for k in self.kills)
         orders = "".join(f"; {order.verb} after call {order.call}" for order in self.orders)
         clocks = f"; {text}" if (text := str(self.clocks)) else ""
         tags = "".join(f"; {each}" for each in self.taggings)
-        return f"{self.route}; {kills or 'no kill'}{orders}{clocks}{tags}"
+        denials = f"; {text}" if (text := str(self.denials)) else ""
+        return f"{self.route}; {kills or 'no kill'}{orders}{clocks}{tags}{denials}"
 
 
 READS = ("Describe", "Get")
@@ -145,7 +149,12 @@ class FaultInjector:
     One injector serves all processes of a trial, and counts their calls together.
     """
 
-    def __init__(self, schedule: Schedule, world: Clock) -> None:
+    def __init__(
+        self, schedule: Schedule, world: Clock, tables: frozenset[str] = frozenset()
+    ) -> None:
+        """Apply *schedule*; *tables* are the route tables that are migrated."""
+        self.permissions = TablePermissions(schedule.denials, tables, world)
+        self._change: AwsChange | None = None
         self.calls = 0
         self.died_at: list[int] = []
         """How many calls had been sent at each kill."""
@@ -185,8 +194,8 @@ class FaultInjector:
         self._die(KillPoint.BEFORE_LINE)
         return self._due(Kill(self.calls, KillPoint.TORN_LINE))
 
-    def sends(self) -> None:
-        """Count a change that is about to be sent.
+    def sends(self, change: AwsChange) -> None:
+        """Count *change*, which is about to be sent.
 
         Raises:
             Killed: The process is killed before it sends the change.
@@ -194,6 +203,7 @@ class FaultInjector:
         self.calls += 1
         self._die(KillPoint.BEFORE_SENDING)
         self._sending = True
+        self._change = change
 
     def sent(self) -> None:
         """Process the answer to a change.
@@ -227,6 +237,9 @@ class FaultInjector:
             code, message = self._random.one(_UNKNOWN if action in _IN_AN_OUTAGE else _PASSING)
             fault = Fault(_named(service, action), FaultKind.REFUSED, nth, 1, code, message)
             Faults([fault]).before(service, action, nth)
+        if not reads and self._change is not None and self.permissions.denies(self._change):
+            denied = Fault(_named(service, action), FaultKind.DENIED, nth)
+            Faults([denied]).before(service, action, nth)
 
     def after(self, service: str, action: str, nth: int) -> None:
         """Raise a fault after the effect of a call, if one is drawn (``faults.FaultSource``)."""

@@ -14,6 +14,7 @@ from vpnmigrate.errors import PreflightError
 from vpnmigrate.journal.records import OrderVerb
 from vpnmigrate.model.ec2 import ConnectionRecord
 from vpnmigrate.rehearsal.simulation.clocks import Clocks, Jump, Move
+from vpnmigrate.rehearsal.simulation.denials import drawn_denials
 from vpnmigrate.rehearsal.simulation.schedule import (
     CallFaults,
     Kill,
@@ -121,6 +122,7 @@ def schedule_of(seed: int) -> Schedule:
         orders=_orders(random, route),
         clocks=_clocks(SeededRandom(f"clocks/{seed}")),
         taggings=drawn_taggings(seed),
+        denials=drawn_denials(seed),
     )
 
 

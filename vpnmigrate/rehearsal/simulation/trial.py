@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-
-from msgspec.structs import replace
 
 from vpnmigrate.aws.account import Account
 from vpnmigrate.engine.context import ClaimHolder
 from vpnmigrate.engine.cutover import GateInputs
-from vpnmigrate.engine.ports import Identity, NoNetworkPaths, NoStopRequest
+from vpnmigrate.engine.ports import NoNetworkPaths, NoStopRequest
 from vpnmigrate.engine.runner import Runner, RunPorts
 from vpnmigrate.errors import (
     AwsUnreadableError,
+    ChangeRefusedError,
     ClaimedError,
     ExternalChangeError,
     HeldError,
+    ResidueError,
     RolledBackError,
     StepError,
     VpnMigrateError,
@@ -26,16 +25,14 @@ from vpnmigrate.errors import (
 from vpnmigrate.journal import Hold, RunState
 from vpnmigrate.journal.orders import pause_extends_outage
 from vpnmigrate.journal.records import Entry, Opened
-from vpnmigrate.model.changes import AwsChange
-from vpnmigrate.model.changes.base import CallTags, Outcome
+from vpnmigrate.model.changes import AssociateEdge, DisassociateEdge
 from vpnmigrate.model.clock import Clock, VirtualClock
-from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.ec2 import MigrationId
 from vpnmigrate.model.gates import Force, Gate
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.model.progress import Sighting
-from vpnmigrate.model.snapshot import Reading
-from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.planner import plan_from
+from vpnmigrate.rehearsal.simulation.account import InstrumentedEc2, NullVault
 from vpnmigrate.rehearsal.simulation.clocks import DurationChecker, Hosts, LateClock
 from vpnmigrate.rehearsal.simulation.invariants import (
     CLAIMS,
@@ -181,7 +178,11 @@ class _Trial:
     def __post_init__(self) -> None:
         self.world = self.setting.world()
         self.clock = self.world.clock
-        self.injector = FaultInjector(self.schedule, self.clock)
+        self.injector = FaultInjector(
+            self.schedule,
+            self.clock,
+            frozenset(table.id for table in self.setting.plan.before.route_tables),
+        )
         self.hosts = Hosts(self.schedule.clocks)
         self.time = DurationChecker()
         self.memory_disk = MemoryDisk()
@@ -261,6 +262,13 @@ class _Trial:
 
     def _next_action(self, error: VpnMigrateError, action: RunAction) -> RunAction | None:
         """Return what the operator runs next after *error*, or None if the trial ends."""
+        if isinstance(error, ResidueError):
+            self._note(self._left_needlessly())
+            self.injector.permissions.permit()
+            return Runner.rollback if self.run.direction is Direction.ROLLBACK else action
+        if isinstance(error, ChangeRefusedError) and self._is_denied_and_flows(error):
+            self.injector.permissions.permit()
+            return Runner.rollback
         if self.schedule.taggings and isinstance(error, ClaimedError):
             # The operator knows that no other run is active, and takes over.
             self.outranks = error.holder
@@ -292,6 +300,20 @@ class _Trial:
             self.clock.sleep(self.schedule.restart)
             return action
         return None
+
+    def _is_denied_and_flows(self, error: ChangeRefusedError) -> bool:
+        """Return whether the first calls of a rollback were denied, which interrupts nothing."""
+        denied = bool(self.schedule.denials.chance) and "UnauthorizedOperation" in error.message
+        return denied and not error.outage and self.run.direction is Direction.ROLLBACK
+
+    def _left_needlessly(self) -> Iterator[str]:
+        """Yield the changes that the run ended without, although AWS would make them now."""
+        left = [each.change for each in self.run.residue]
+        blocked = {c.table for c in left if isinstance(c, DisassociateEdge)}
+        for change in left:
+            waits = isinstance(change, AssociateEdge) and change.table in blocked
+            if not (waits or self.injector.permissions.would_deny(change)):
+                yield f"ended without: {change}"
 
     def _was_aborted(self, error: VpnMigrateError) -> bool:
         """Return whether *error* reports that an abort stopped the run or rolled it back."""
@@ -365,10 +387,10 @@ class _Trial:
         # A process without the journal cannot announce again an outage announced in it.
         run = self.run
         announced = run.outage_open or (self.blind and run.journal_facts.verified is None)
-        checked = (id(state), announced, run.direction)
+        checked = (id(state), announced, run.direction, run.residue)
         if checked != self._checked:
             self._checked = checked
-            self._note(self.checker.check_observation(state, run.direction, announced=announced))
+            self._note(self.checker.check_observation(state, run, announced=announced))
 
     def on_entry(self, entry: Entry) -> None:
         """Check the claims of a journal entry (``ports.Observer``)."""
@@ -400,81 +422,3 @@ class _Trial:
 
 def _account(world: World, injector: FaultInjector | None, clock: Clock) -> Account:
     return Account(DirectClients(world, faults=injector), clock, NullVault())
-
-
-class InstrumentedEc2:
-    """An account (``ports.Ec2``) with callbacks around every observation and change.
-
-    If the world has not changed since the last observation, nor in the time that a describe may
-    lag, its reading is reused: every call would have the same answer, and takes as long.
-    """
-
-    def __init__(
-        self,
-        account: Account,
-        world: World,
-        injector: FaultInjector,
-        looked: Callable[[], None],
-        clock: Clock,
-        before: Callable[[], None],
-    ) -> None:
-        """Wrap *account*; *before* is called before every call, *looked* after an observation."""
-        self._before = before
-        self._account = account
-        self._world = world
-        self._injector = injector
-        self._looked = looked
-        self._clock = clock
-        self._last: Reading | None = None
-        self._last_at = world.clock.now()
-        """The start of the last observation in the world's time; *clock* is the process's."""
-        self._took = timedelta(0)
-
-    def identity(self) -> Identity:
-        """Return the identity of the account."""
-        return self._account.identity()
-
-    def survey(self, gateway: VpnGatewayId) -> Survey:
-        """Return a survey of *gateway*."""
-        return self._account.survey(gateway)
-
-    def observe(self, plan: Plan) -> Reading:
-        """Return an observation, and have the world checked."""
-        self._before()
-        begun = self._world.clock.now()
-        last = self._last
-        if last is not None and self._would_repeat():
-            reading = replace(last, begun=self._clock.now())
-            self._world.clock.sleep(self._took)
-        else:
-            reading = self._last = self._account.observe(plan)
-            self._took = self._world.clock.now() - begun
-        self._last_at = begun
-        self._looked()
-        return reading
-
-    def perform(self, change: AwsChange, mark: CallTags) -> Outcome:
-        """Send *change*, unless the process is killed before it."""
-        self._before()
-        self._injector.sends()
-        outcome = self._account.perform(change, mark)
-        self._injector.sent()
-        return outcome
-
-    def _would_repeat(self) -> bool:
-        world = self._world
-        steady = world.changed() < self._last_at - world.behaviour.read_lag
-        return (
-            steady
-            and self._injector.spares_reads
-            and world.rests_until(world.clock.now() + self._took)
-        )
-
-
-class NullVault:
-    """A vault that stores nothing and returns only the hash that the journal keeps."""
-
-    def keep(self, connection: VpnConnectionId, name: str, text: str) -> str:
-        """Return the SHA-256 of *text*."""
-        del connection, name
-        return hashlib.sha256(text.encode()).hexdigest()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from vpnmigrate.errors.commands import quoted
+from vpnmigrate.errors.commands import dashed, quoted
 from vpnmigrate.model.changes.base import Request
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import (
@@ -26,17 +26,15 @@ WIDTH = 100
 ONCE = "AWS_MAX_ATTEMPTS=1 "
 """A creation is sent once: EC2 has no token that would make a second call idempotent."""
 
-_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
-
 
 def command(request: Request, names: ShellNames, *, query: str = "", **instead: str) -> str:
     """Return *request* as a command; *query* selects its output.
 
     *instead* maps a parameter's name to the shell word that replaces its value.
     """
-    words = [f"aws ec2 {_dashed(request.operation)}"]
+    words = [f"aws ec2 {dashed(request.operation)}"]
     for name, value in request.parameters.items():
-        words.append(f"--{_dashed(name)} {instead.get(name) or _word(value, names)}")
+        words.append(f"--{dashed(name)} {instead.get(name) or _word(value, names)}")
     if query:
         words.append(f"--query {query}")
     line = " ".join(words)
@@ -58,10 +56,6 @@ def _word(value: Any, names: ShellNames) -> str:
             return " ".join(map(names.word, value))
         case _:
             return quoted(as_json(value))
-
-
-def _dashed(name: str) -> str:
-    return _CAPITAL.sub("-", name).lower()
 
 
 def when(condition: str, *body: str) -> str:

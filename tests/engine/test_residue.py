@@ -1,0 +1,286 @@
+"""Residue: a refused change of one table isolates itself, and the rest goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.support.builders import BOTH, MAIN, OLD, a_survey, a_table, minutes, ordinary_tables
+from tests.support.stage import Stage
+from vpnmigrate.engine.runner import Runner
+from vpnmigrate.errors import ChangeRefusedError, Exit, ResidueError
+from vpnmigrate.journal import Traffic
+from vpnmigrate.journal.exit_code import exit_code, exit_code_of_run
+from vpnmigrate.journal.records import OutageEnded, ResidueLeft, StepBegun, TrafficVerified
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.model.decisions import Decisions, OldTunnels
+from vpnmigrate.model.ec2 import RouteTableId, VpnGatewayId
+from vpnmigrate.sandbox.behaviour import Behaviour
+from vpnmigrate.sandbox.ec2.ids import ApiError
+from vpnmigrate.steps.s09_restore_routing import RestoreRouting
+
+ROUTE = "192.168.0.0/16"
+DENIED = ("UnauthorizedOperation", "You are not authorized to perform this operation")
+
+
+@dataclass
+class Deny:
+    """Refuses *action* for the calls whose numbers are in *calls* (all if empty)."""
+
+    action: str
+    only: frozenset[int] = frozenset()
+    code: str = DENIED[0]
+    message: str = DENIED[1]
+    seen: int = field(default=0)
+
+    def before(self, service: str, action: str, nth: int) -> None:
+        if action == self.action:
+            self.seen += 1
+            if not self.only or self.seen in self.only:
+                raise ApiError(self.code, self.message, 403)
+
+    def after(self, service: str, action: str, nth: int) -> None:
+        pass
+
+
+def migrated(tmp_path, **how) -> Stage:
+    stage = Stage(tmp_path, **how)
+    stage.forward()
+    stage.clock.sleep(minutes(10))
+    return stage
+
+
+def failing(stage: Stage, move) -> ResidueError:
+    with pytest.raises(ResidueError) as caught:
+        stage.run(move)
+    return caught.value
+
+
+class TestRollback:
+    def test_a_refused_route_costs_its_destination_alone(self, tmp_path):
+        """One denied ReplaceRoute leaves the other tables, the swap and the devices to go on."""
+        stage = migrated(tmp_path)
+        stage.faults = Deny("ReplaceRoute")
+        began = stage.clock.now()
+
+        error = failing(stage, Runner.rollback)
+
+        state, now = stage.state, stage.observe()
+        assert stage.clock.now() - began < minutes(25)
+        assert {t.id for t in now.tables.values() if OLD in t.propagating} == {BOTH, MAIN}
+        assert now.tables[MAIN].propagated_from(OLD)
+        assert "tunnels-returned" in state.journal_facts.confirmations
+        assert [str(each.change) for each in state.residue] == [
+            f"change route {ROUTE} in {BOTH} to {OLD}"
+        ]
+        assert DENIED[0] in state.residue[0].why
+        assert [ROUTE in each for each in state.unreached] == [True]
+        assert state.traffic is Traffic.OLD
+        assert state.outage_open
+        assert (state.status, error.outage) == (RunStatus.STUCK, True)
+        assert exit_code(error, state) is exit_code_of_run(state, stage.entries) is Exit.STUCK
+        assert "DeleteVpnGateway" not in stage.calls
+
+    def test_the_same_command_finishes_once_the_cause_is_gone(self, tmp_path):
+        """The next rollback makes what was left, ends the outage, and cleans up."""
+        stage = migrated(tmp_path)
+        stage.faults = Deny("ReplaceRoute")
+        failing(stage, Runner.rollback)
+        stage.faults = None
+
+        state = stage.back()
+
+        assert state.status is RunStatus.ROLLED_BACK
+        assert not state.outage_open
+        assert (state.residue, state.unreached) == ((), ())
+        assert stage.differences() == ()
+
+    def test_a_route_set_by_hand_is_no_residue_any_more(self, tmp_path):
+        """A person who makes the change with the AWS CLI has it accepted."""
+        stage = migrated(tmp_path)
+        stage.faults = Deny("ReplaceRoute")
+        failing(stage, Runner.rollback)
+        [left] = stage.state.residue
+        request = left.change.request(None)  # type: ignore[union-attr,arg-type]
+        stage.do(request.operation, **request.parameters)
+
+        assert stage.back().status is RunStatus.ROLLED_BACK
+
+    def test_refused_propagation_of_one_table(self, tmp_path):
+        """One denied EnableVgwRoutePropagation leaves that table's destinations alone."""
+        stage = migrated(tmp_path)
+        stage.faults = Deny("EnableVgwRoutePropagation", frozenset({1, *range(3, 9999)}))
+
+        failing(stage, Runner.rollback)
+
+        now = stage.observe()
+        assert sum(OLD in table.propagating for table in now.tables.values()) == 1
+        assert now.route(BOTH, ROUTE) == OLD
+        assert len(stage.state.unreached) == 1
+
+    def test_refused_end_of_propagation_of_one_table(self, tmp_path):
+        """Propagation from the new gateway that cannot be disabled does not stop the swap."""
+        stage = migrated(tmp_path)
+        stage.faults = Deny("DisableVgwRoutePropagation", frozenset({1, *range(3, 9999)}))
+
+        error = failing(stage, Runner.rollback)
+
+        assert not stage.state.outage_open
+        assert stage.state.traffic is Traffic.OLD
+        assert exit_code(error, stage.state) is Exit.STUCK
+        assert len(stage.state.residue) == 1
+        stage.faults = None
+        assert stage.back().status is RunStatus.ROLLED_BACK
+
+    def test_refusals_of_all_first_calls_interrupt_nothing(self, tmp_path):
+        """If AWS refuses every call of step 7, a rollback of working traffic ends there."""
+        stage = migrated(tmp_path)
+        stage.faults = Deny("DisableVgwRoutePropagation")
+
+        with pytest.raises(ChangeRefusedError) as caught:
+            stage.back()
+
+        assert not caught.value.outage
+        assert stage.state.traffic is Traffic.NEW
+
+    def test_an_edge_table_whose_association_cannot_be_ended(self, tmp_path):
+        """What depends on an isolated change is isolated with it, and listed after it."""
+        stage = migrated(
+            tmp_path,
+            before=a_survey(route_tables=(*ordinary_tables(), a_table("rtb-edge", edge_of=OLD))),
+            behaviour=Behaviour(edge_association_survives_detach=True),
+        )
+        stage.faults = Deny("DisassociateRouteTable")
+
+        failing(stage, Runner.rollback)
+
+        assert [type(each.change).__name__ for each in stage.state.residue] == [
+            "DisassociateEdge",
+            "AssociateEdge",
+        ]
+        stage.faults = None
+        assert stage.back().status is RunStatus.ROLLED_BACK
+
+    def test_what_follows_an_isolated_change_is_made_as_well(self, tmp_path):
+        """Once the isolated change is made, step 10 makes the change that needs it."""
+        stage = migrated(
+            tmp_path,
+            before=a_survey(route_tables=(*ordinary_tables(), a_table("rtb-edge", edge_of=OLD))),
+            behaviour=Behaviour(edge_association_survives_detach=True),
+        )
+        stage.faults = Deny("DisassociateRouteTable", frozenset({1, 2}))
+
+        assert stage.back().status is RunStatus.ROLLED_BACK
+        assert stage.differences() == ()
+
+    def test_a_deleted_route_that_cannot_be_created(self, tmp_path):
+        """A denied CreateRoute is residue, like a denied ReplaceRoute."""
+        stage = migrated(tmp_path)
+        stage.do("DeleteRoute", RouteTableId=BOTH, DestinationCidrBlock=ROUTE)
+        stage.clock.sleep(minutes(5))
+        stage.faults = Deny("CreateRoute")
+
+        failing(stage, Runner.rollback)
+
+        assert [type(each.change).__name__ for each in stage.state.residue] == ["CreateRoute"]
+
+    def test_a_refusal_of_the_swap_ends_the_rollback(self, tmp_path):
+        """Without the swap nothing else is possible: the run stops as before."""
+        stage = migrated(tmp_path)
+        stage.faults = Deny("DetachVpnGateway")
+
+        with pytest.raises(ChangeRefusedError):
+            stage.back()
+
+        assert stage.state.step == 8
+
+
+class TestForward:
+    def test_the_rest_of_a_cutover_goes_on(self, tmp_path):
+        """A denied ReplaceRoute leaves one destination down, and everything else migrated."""
+        stage = Stage(tmp_path, decisions=Decisions(old_tunnels=OldTunnels.DISABLE))
+        stage.faults = Deny("ReplaceRoute")
+
+        error = failing(stage, Runner.apply)
+
+        state = stage.state
+        assert state.traffic is Traffic.NEW
+        assert exit_code(error, state) is Exit.STUCK
+        assert len(state.unreached) == 1
+        assert len(stage.records(TrafficVerified)) == 1
+        assert stage.records(OutageEnded) == []
+        assert "old-tunnels-disabled" not in state.journal_facts.confirmations
+        stage.faults = None
+        assert stage.forward().status is RunStatus.CUT_OVER
+        assert not stage.state.outage_open
+        assert "old-tunnels-disabled" in stage.state.journal_facts.confirmations
+
+    def test_a_refusal_that_passes_in_time_leaves_nothing(self, tmp_path):
+        """An isolated change is sent again while step 10 waits, and then counts as the others."""
+        stage = Stage(tmp_path)
+        stage.faults = Deny("ReplaceRoute", frozenset({1}))
+
+        state = stage.forward()
+
+        assert state.status is RunStatus.CUT_OVER
+        assert not state.outage_open
+        assert state.residue == ()
+        assert stage.records(ResidueLeft)[0].changes != ()
+        assert stage.records(ResidueLeft)[-1] == ResidueLeft()
+
+    def test_a_refusal_of_unknown_meaning_delays_the_devices_by_seconds(self, tmp_path):
+        """A code that no rule knows is set aside after a few tries, and retried for 15 minutes."""
+        stage = Stage(tmp_path)
+        stage.faults = Deny("ReplaceRoute", code="SomethingNew", message="Not now")
+
+        failing(stage, Runner.apply)
+
+        at = {type(e.record): e.at for e in reversed(stage.entries)}
+        moments = [e.at for e in stage.entries if e.record == StepBegun(10, "Switch the tunnels")]
+        assert moments[0] - at[ResidueLeft] < minutes(1)
+        assert stage.entries[-1].at - at[ResidueLeft] >= RestoreRouting.limit
+        assert "SomethingNew" in stage.state.residue[0].why
+
+    def test_a_refusal_that_passes_after_minutes_leaves_nothing(self, tmp_path):
+        """A run does not end while a change that was not refused definitely may still be made."""
+        stage = Stage(tmp_path)
+        stage.faults = Deny(
+            "ReplaceRoute", frozenset(range(1, 60)), code="SomethingNew", message="Not now"
+        )
+
+        assert stage.forward().status is RunStatus.CUT_OVER
+        assert not stage.state.outage_open
+
+    def test_the_last_try_is_made_before_the_end(self, tmp_path):
+        """A change that AWS would make when traffic is stable is made before the run ends."""
+        stage = Stage(tmp_path)
+        deny = Deny("ReplaceRoute")
+        stage.faults = deny
+        failing(stage, Runner.apply)
+        other = Stage(tmp_path)
+        other.faults = Deny("ReplaceRoute", frozenset(range(1, deny.seen)))
+
+        assert other.forward().status is RunStatus.CUT_OVER
+
+    def test_first_calls_that_are_refused_end_the_cutover_as_before(self, tmp_path):
+        """Before the new gateway is attached, a definite refusal ends the run."""
+        stage = Stage(tmp_path)
+        stage.faults = Deny("DisableVgwRoutePropagation", frozenset({2}))
+
+        with pytest.raises(ChangeRefusedError):
+            stage.forward()
+
+
+def test_commands_are_those_of_the_changes():
+    """The printed command has the operation and the parameters of the change."""
+    from vpnmigrate.errors.commands import aws_call
+    from vpnmigrate.model.changes import CreateRoute
+
+    change = CreateRoute(RouteTableId("rtb-1"), "2001:db8::/32", VpnGatewayId("vgw-1"))
+    request = change.request(None)  # type: ignore[arg-type]
+
+    assert str(aws_call(request.operation, request.parameters)) == (
+        "aws ec2 create-route --route-table-id rtb-1 --gateway-id vgw-1 "
+        "--destination-ipv6-cidr-block 2001:db8::/32"
+    )

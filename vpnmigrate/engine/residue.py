@@ -1,0 +1,155 @@
+"""Residue control: isolates changes that AWS does not make, and records what is left.
+
+A refused change of one route table must not stop the others, the swap or the tunnels
+(docs/decisions/0035-isolated-refusals.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from vpnmigrate.engine.context import RunContext
+from vpnmigrate.engine.execute import ChangeResult
+from vpnmigrate.engine.observe import Observation, StateReader
+from vpnmigrate.journal.records import ResidueLeft
+from vpnmigrate.model.changes import AwsChange
+from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
+from vpnmigrate.model.facts import Goal
+from vpnmigrate.model.residue import ResidualChange
+from vpnmigrate.steps.base import DesiredFact, Step, missing
+from vpnmigrate.steps.residue import residue
+from vpnmigrate.steps.s09_restore_routing import RestoreRouting
+from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels
+from vpnmigrate.steps.traffic import destinations
+
+
+class ResidueControl:
+    """Decides which goals a run goes on without, and keeps the journal's residue current."""
+
+    def __init__(self, context: RunContext, state_reader: StateReader) -> None:
+        self._recorder = context.recorder
+        self._state_reader = state_reader
+        self._clock = context.clock
+        self._why: dict[Goal, str] = {}
+        self._since: dict[Goal, datetime] = {}
+        """When each isolated goal was first refused."""
+        self._temporary: set[Goal] = set()
+        """The goals whose latest refusal may pass."""
+        self._seen: Observation | None = None
+        self._over = False
+        """Whether the limit of the step has passed: what is isolated then stays isolated."""
+        self._tried_last = False
+
+    def begin_step(self) -> None:
+        """Clear the observation and the limit of the previous step."""
+        self._seen = None
+        self._over = self._tried_last = False
+
+    def see(self, observation: Observation) -> None:
+        """Keep *observation* as the latest one of this step."""
+        self._seen = observation
+
+    def sort_out(
+        self,
+        step: Step,
+        done: ChangeResult,
+        observation: Observation,
+        *,
+        given_up: bool,
+        outage: bool,
+    ) -> bool:
+        """Isolate the goal of *done* if AWS does not make it; return whether the step goes on.
+
+        A change that AWS has, or may have, made is waited for again.
+        """
+        want = self._separable(step, observation, done.change)
+        if want is None:
+            return False
+        if isinstance(done.outcome, Performed | InDoubt):
+            if not self._over:
+                self._state_reader.require(want.goal)
+                self._why.pop(want.goal, None)
+            return False
+        if isinstance(done.outcome, Refused) and done.outcome.definite:
+            self._temporary.discard(want.goal)
+        else:
+            self._temporary.add(want.goal)
+        # With traffic flowing, a refusal of the first call of a cutover interrupts nothing.
+        late = outage or isinstance(step, RestoreRouting | SwitchTunnels)
+        if not (given_up and late):
+            return False
+        self._isolate([want], _refusal(done.outcome))
+        return True
+
+    def isolate_rest(self, step: Step, why: str) -> bool:
+        """Isolate what *step* still lacks at its limit; return whether there was anything."""
+        if self._seen is None or self._over:
+            return False
+        self._over = True
+        rest = [
+            want
+            for want in step.separable(self._seen.input)
+            if not want.is_isolated(self._state_reader.isolated)
+        ]
+        self._isolate(rest, f"it did not take effect in time: {why}")
+        return bool(rest)
+
+    def may_pass(self) -> bool:
+        """Return whether AWS may still make what is left: it was refused, but not definitely.
+
+        It has the limit of step 9, from its first refusal.
+        """
+        if self._seen is None or self._over:
+            return False
+        now = self._clock.now()
+        goals = {want.goal for want in residue(self._seen.input)} & self._temporary
+        return any(now - self._since.get(goal, now) < RestoreRouting.limit for goal in goals)
+
+    def last_try(self) -> tuple[Sequence[AwsChange], Observation] | None:
+        """Return the isolated changes to be sent once more before the run ends; None if none is."""
+        if self._tried_last or self._seen is None:
+            return None
+        self._tried_last = True
+        view = self._seen.input
+        changes = [c for c in missing(residue(view), view.now) if isinstance(c, AwsChange)]
+        return (changes, self._seen) if changes else None
+
+    def record(self) -> None:
+        """Write the residue into the journal, if it has changed."""
+        state = self._recorder.state
+        if self._seen is None or not (self._state_reader.isolated or state.residue):
+            return
+        facts = self._state_reader.journal_facts()
+        view = self._seen.with_facts(facts).input
+        left = tuple(
+            ResidualChange(want.change, self._why.get(want.goal) or _waits_for(want))
+            for want in residue(view)
+            if isinstance(want.change, AwsChange)
+        )
+        unreached = tuple(map(str, destinations(view).residual))
+        if (left, unreached) != (state.residue, state.unreached):
+            self._recorder.write(ResidueLeft(left, unreached))
+
+    def _isolate(self, wants: Iterable[DesiredFact], why: str) -> None:
+        for want in wants:
+            self._why.setdefault(want.goal, why)
+            self._since.setdefault(want.goal, self._clock.now())
+            self._state_reader.isolate(want.goal)
+
+    @staticmethod
+    def _separable(step: Step, observation: Observation, change: AwsChange) -> DesiredFact | None:
+        wants = step.separable(observation.input)
+        return next((want for want in wants if want.goal == _goal(change)), None)
+
+
+def _refusal(outcome: Later | Refused) -> str:
+    return outcome.why if isinstance(outcome, Later) else f"{outcome.code}: {outcome.message}"
+
+
+def _goal(change: AwsChange) -> Goal:
+    return Goal(change.fact, change.becomes)
+
+
+def _waits_for(want: DesiredFact) -> str:
+    return f"it has to follow another change, for {want.name}"

@@ -1,0 +1,64 @@
+"""Outage: how records about traffic change the state of a run."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from vpnmigrate.journal.records import OutageBegan, OutageEnded, TrafficVerified
+from vpnmigrate.journal.state import RunState, Traffic
+from vpnmigrate.model.changes import DetachVpnGateway, DisablePropagation
+from vpnmigrate.model.plan import Direction
+
+INTERRUPTING = (7, 8)
+
+
+def cancel_outage(state: RunState) -> RunState:
+    """Return *state* without the open outage if AWS refused every call that could begin it."""
+    since = state.outage_since
+    if since is None or not state.outage_open:
+        return state
+    sent = [i for i in state.intents if i.at >= since and i.step in INTERRUPTING]
+    if not sent and state.outage_earlier:
+        return state  # A process whose journal is lost began it.
+    begins = DisablePropagation | DetachVpnGateway
+    if not all(i.cancelled and isinstance(i.change, begins) for i in sent):
+        return state
+    # Without a baseline the outage may have begun before this journal.
+    traffic = leaving(state) if state.journal_facts.baseline else Traffic.UNKNOWN
+    return replace(state, outage_since=None, traffic=traffic)
+
+
+def traffic(state: RunState, about: OutageBegan | OutageEnded | TrafficVerified) -> RunState:
+    """Return *state* after a record about traffic."""
+    joining = Traffic.OLD if state.direction is Direction.ROLLBACK else Traffic.NEW
+    match about:
+        case OutageBegan(since, earlier):
+            if state.outage_open:
+                return state
+            state = replace(
+                state,
+                traffic=Traffic.NONE,
+                outage_since=since,
+                outage_earlier=earlier,
+                outage_lasted=None,
+            )
+            return with_facts(state, verified=None)
+        case OutageEnded(at, lasted):
+            if state.outage_since is None:
+                state = replace(state, outage_since=at - lasted)
+            state = replace(state, traffic=joining, outage_lasted=lasted)
+            return with_facts(state, verified=state.journal_facts.verified or at)
+        case TrafficVerified(since):
+            # If an outage is open, an OutageEnded record with the same content follows, except
+            # while some destinations have no path because of residue.
+            return with_facts(replace(state, traffic=joining), verified=since)
+
+
+def leaving(state: RunState) -> Traffic:
+    """Return the path that a cutover in this direction removes."""
+    return Traffic.NEW if state.direction is Direction.ROLLBACK else Traffic.OLD
+
+
+def with_facts(state: RunState, **news: object) -> RunState:
+    """Return *state* with *news* in its journal facts."""
+    return replace(state, journal_facts=replace(state.journal_facts, **news))

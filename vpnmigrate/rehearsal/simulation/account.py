@@ -1,0 +1,99 @@
+"""Account of a trial: calls are counted, killed and checked, and device files are dropped."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import timedelta
+
+from msgspec.structs import replace
+
+from vpnmigrate.aws.account import Account
+from vpnmigrate.engine.ports import Identity
+from vpnmigrate.model.changes import AwsChange
+from vpnmigrate.model.changes.base import CallTags, Outcome
+from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.ec2 import VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.snapshot import Reading
+from vpnmigrate.model.survey import Survey
+from vpnmigrate.rehearsal.simulation.schedule import FaultInjector
+from vpnmigrate.sandbox.world import World
+
+
+class InstrumentedEc2:
+    """An account (``ports.Ec2``) with callbacks around every observation and change.
+
+    If the world has not changed since the last observation, nor in the time that a describe may
+    lag, its reading is reused: every call would have the same answer, and takes as long.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        world: World,
+        injector: FaultInjector,
+        looked: Callable[[], None],
+        clock: Clock,
+        before: Callable[[], None],
+    ) -> None:
+        """Wrap *account*; *before* is called before every call, *looked* after an observation."""
+        self._before = before
+        self._account = account
+        self._world = world
+        self._injector = injector
+        self._looked = looked
+        self._clock = clock
+        self._last: Reading | None = None
+        self._last_at = world.clock.now()
+        """The start of the last observation in the world's time; *clock* is the process's."""
+        self._took = timedelta(0)
+
+    def identity(self) -> Identity:
+        """Return the identity of the account."""
+        return self._account.identity()
+
+    def survey(self, gateway: VpnGatewayId) -> Survey:
+        """Return a survey of *gateway*."""
+        return self._account.survey(gateway)
+
+    def observe(self, plan: Plan) -> Reading:
+        """Return an observation, and have the world checked."""
+        self._before()
+        begun = self._world.clock.now()
+        last = self._last
+        if last is not None and self._would_repeat():
+            reading = replace(last, begun=self._clock.now())
+            self._world.clock.sleep(self._took)
+        else:
+            reading = self._last = self._account.observe(plan)
+            self._took = self._world.clock.now() - begun
+        self._last_at = begun
+        self._looked()
+        return reading
+
+    def perform(self, change: AwsChange, mark: CallTags) -> Outcome:
+        """Send *change*, unless the process is killed before it."""
+        self._before()
+        self._injector.sends(change)
+        outcome = self._account.perform(change, mark)
+        self._injector.sent()
+        return outcome
+
+    def _would_repeat(self) -> bool:
+        world = self._world
+        steady = world.changed() < self._last_at - world.behaviour.read_lag
+        return (
+            steady
+            and self._injector.spares_reads
+            and world.rests_until(world.clock.now() + self._took)
+        )
+
+
+class NullVault:
+    """A vault that stores nothing and returns only the hash that the journal keeps."""
+
+    def keep(self, connection: VpnConnectionId, name: str, text: str) -> str:
+        """Return the SHA-256 of *text*."""
+        del connection, name
+        return hashlib.sha256(text.encode()).hexdigest()
