@@ -11,11 +11,14 @@ from msgspec.structs import replace
 
 from tests.support.builders import MIGRATION
 from tests.support.stage import Lookout, Stage
+from vpnmigrate.engine.cutover import GateInputs
 from vpnmigrate.engine.runner import Runner
-from vpnmigrate.errors import VpnMigrateError
-from vpnmigrate.journal.records import Entry, Intended
+from vpnmigrate.errors import HeldError, VpnMigrateError
+from vpnmigrate.journal import Traffic
+from vpnmigrate.journal.records import Entry, GatesSeen, Intended, StepBegun
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.changes import AttachVpnGateway
+from vpnmigrate.model.gates import Gate, GateResult, GateVerdict
 from vpnmigrate.planning.iam_policy import IamPolicy, policy_for_any_plan, policy_of
 from vpnmigrate.planning.permissions import DELETE_OLD_GATEWAY, RunPhase
 from vpnmigrate.planning.reference_plan import plan_with_everything
@@ -188,6 +191,62 @@ class TestNecessary:
             for resource in statement.resources
         }
         assert stage.used | back.used == granted
+
+
+APPLIED = frozenset({RunPhase.STAGE, RunPhase.CUTOVER, RunPhase.ROLLBACK})
+"""The phases whose policies the role of ``apply`` has."""
+OF_THE_TEST_VPC = {"VpnmigrateNewSubnet", "VpnmigrateNewVpc", "VpnmigrateTestVpcRouteTable"}
+"""The statements for what step 6 has removed before the gate."""
+
+
+@pytest.fixture(scope="module")
+def staged(beginning: RestrictedStage) -> RestrictedStage:
+    """A run with everything that is held before step 7."""
+    stage = beginning.under(enforced(policy_of(beginning.plan, EVERY, OPTIONS)))
+    with pytest.raises(HeldError):
+        stage.run(lambda runner: runner.apply(until=6))
+    return stage
+
+
+def _later_statements() -> list[str]:
+    """Return the statements of everything that changes something after step 6."""
+    later = policy_of(plan_with_everything(), APPLIED - {RunPhase.STAGE}, ())
+    changing = (s.sid for s in later.statements if not s.sid.startswith("VpnmigrateRead"))
+    return [sid for sid in changing if sid not in OF_THE_TEST_VPC]
+
+
+class TestGate:
+    def test_the_policies_of_apply_pass_it(self, staged: RestrictedStage) -> None:
+        """With the policies of stage, cutover and rollback it passes; finalize has its own."""
+        stage = staged.under(enforced(policy_of(staged.plan, APPLIED, ())))
+        stage.forward(gate_inputs=_tried(stage))
+
+        assert _gate_of(stage).verdict is GateVerdict.PASS
+        assert "(only finalize needs it)" in _gate_of(stage).observed
+
+    @pytest.mark.parametrize("sid", _later_statements())
+    def test_without_one_statement_nothing_is_interrupted(
+        self, staged: RestrictedStage, sid: str
+    ) -> None:
+        """Whichever statement is missing, the run ends before step 7 and names an action of it."""
+        policy = policy_of(staged.plan, APPLIED, ())
+        (taken,) = (s for s in policy.statements if s.sid == sid)
+        stage = staged.under(enforced(policy, without=sid))
+        with pytest.raises(VpnMigrateError) as stopped:
+            stage.forward(gate_inputs=_tried(stage))
+
+        assert stage.state.traffic is Traffic.OLD
+        assert 7 not in [begun.number for begun in stage.records(StepBegun)]
+        assert any(action in str(stopped.value) for action in taken.actions)
+
+
+def _tried(stage: RestrictedStage) -> GateInputs:
+    return GateInputs("ann", permissions=stage._account(None))
+
+
+def _gate_of(stage: RestrictedStage) -> GateResult:
+    seen = stage.records(GatesSeen)[-1].gates
+    return next(each for each in seen if each.gate is Gate.PERMISSIONS)
 
 
 def _finalize(runner: Runner) -> None:
