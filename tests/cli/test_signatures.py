@@ -489,6 +489,7 @@ class TestAnotherAttempt:
 
         assert (held.code, "for an attempt that was rolled back" in observed) == (3, True)
         assert (old.code, "for an attempt that was rolled back" in words_of(old)) == (4, True)
+        assert "--sign-key KEY" in words_of(old)
         assert given.code == 0, given.err
         assert applied.code == 0, applied.err
 

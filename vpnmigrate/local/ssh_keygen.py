@@ -155,7 +155,7 @@ class SshKeygen:
         with tempfile.TemporaryDirectory(prefix="vpnmigrate-") as folder:
             place = Path(folder)
             (place / "document").write_bytes(content)
-            words = ("-Y", "sign", "-f", str(key), "-n", kind.value, str(place / "document"))
+            words = ("-q", "-Y", "sign", "-f", str(key), "-n", kind.value, str(place / "document"))
             ended = _run(
                 self._program(), _Call(words, place, self._sign_limit, environment, attended)
             )

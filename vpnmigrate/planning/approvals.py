@@ -86,9 +86,11 @@ def require_valid(approval: Approval, plan: Plan, now: datetime, after: str = ""
         RefusedError: It is for another plan or attempt, expired, or dated in the future.
     """
     if why := _fault(approval, plan, now, after):
+        signing = ("--sign-key", "KEY") if plan.decisions.approvals.signed else ()
+        again = approve_command("PLAN", after, *signing)
         raise RefusedError(
             f"the approval by {approval.approver} {why}",
-            advice=("ask them to approve the plan as it is:", approve_command("PLAN", after)),
+            advice=("ask them to approve the plan as it is:", again),
         )
 
 
