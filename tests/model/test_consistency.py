@@ -278,7 +278,7 @@ class TestEdgeTables:
         edge = a_table(self.TABLE, edge_of=OLD)
         tables = [edge if tied else a_table(self.TABLE)]
         now = a_snapshot(tables=tables, begun=NOON + minutes(minute))
-        return mask_stale(now, book.intents_to_mask([edge])).value(self.TIE)
+        return mask_stale(now, book.sent.with_side_effects([edge])).value(self.TIE)
 
     def test_a_tie_that_is_listed_may_be_a_reading_from_before_the_detach(self):
         """Soon after the gateway was attached again only the absence of the association is used."""

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         VpcTypeDef,
         VpnConnectionTypeDef,
         VpnGatewayTypeDef,
+        VpnStaticRouteTypeDef,
     )
 
 
@@ -80,18 +81,21 @@ def canonical(cidr: str) -> str:
 
 def in_order(records: Iterable[_Record]) -> tuple[_Record, ...]:
     """Return *records* sorted by id, so that equal states give equal readings."""
-    return tuple(sorted(records, key=attrgetter("id")))
+    return tuple(sorted(records, key=_BY_ID))
+
+
+_BY_ID: Final = attrgetter("id")
 
 
 def tags_of(rows: Iterable[TagTypeDef] | None) -> dict[str, str]:
     """Return tags sorted by key, including those of AWS."""
-    return dict(sorted((row.get("Key", ""), row.get("Value", "")) for row in rows or ()))
+    return dict(sorted([(row.get("Key", ""), row.get("Value", "")) for row in rows or ()]))
 
 
 def attachment_rows(row: VpnGatewayTypeDef) -> tuple[Attached, ...]:
     """Return every row of a gateway's ``VpcAttachments``, in EC2's order."""
     rows = row.get("VpcAttachments") or ()
-    return tuple(Attached(VpcId(a.get("VpcId", "")), a.get("State", "")) for a in rows)
+    return tuple([Attached(VpcId(a.get("VpcId", "")), a.get("State", "")) for a in rows])
 
 
 def gateway_record(row: VpnGatewayTypeDef) -> GatewayRecord:
@@ -123,32 +127,30 @@ def connection_at_a_glance(row: VpnConnectionTypeDef) -> ConnectionRecord:
         category=row.get("Category") or None,
         customer_gateway=CustomerGatewayId(row.get("CustomerGatewayId") or "") or None,
         vpn_gateway=VpnGatewayId(row.get("VpnGatewayId") or "") or None,
-        elsewhere=next((str(row[key]) for key in ELSEWHERE if row.get(key)), None),
+        elsewhere=_first(row, ELSEWHERE) or None,
         static_only=bool((row.get("Options") or {}).get("StaticRoutesOnly")),
-        prefixes=tuple(
-            sorted(
-                (
-                    StaticPrefixRecord(
-                        canonical(route.get("DestinationCidrBlock", "")), route.get("State", "")
-                    )
-                    for route in row.get("Routes") or ()
-                ),
-                key=lambda prefix: (prefix.cidr, prefix.state),
-            )
-        ),
+        prefixes=tuple(sorted(map(_prefix, row.get("Routes") or ()), key=_BY_NETWORK)),
         tunnels=tuple(
-            TunnelRecord(
-                option["OutsideIpAddress"],
-                canonical(option.get("TunnelInsideCidr") or ""),
-                _tunnel_options(option),
-            )
-            for option in _tunnel_rows(row)
+            [
+                TunnelRecord(
+                    option["OutsideIpAddress"],
+                    canonical(option.get("TunnelInsideCidr") or ""),
+                    _tunnel_options(option),
+                )
+                for option in _tunnel_rows(row)
+            ]
         ),
-        telemetry=tuple(
-            sorted(map(_telemetry, row.get("VgwTelemetry") or ()), key=lambda t: t.outside_ip)
-        ),
+        telemetry=tuple(sorted(map(_telemetry, row.get("VgwTelemetry") or ()), key=_BY_ADDRESS)),
         tags=tags_of(row.get("Tags")),
     )
+
+
+_BY_ADDRESS: Final = attrgetter("outside_ip")
+_BY_NETWORK: Final = attrgetter("cidr", "state")
+
+
+def _prefix(row: VpnStaticRouteTypeDef) -> StaticPrefixRecord:
+    return StaticPrefixRecord(canonical(row.get("DestinationCidrBlock", "")), row.get("State", ""))
 
 
 def configuration_of(row: VpnConnectionTypeDef) -> DeviceConfiguration | None:
@@ -345,28 +347,28 @@ def table_record(row: RouteTableTypeDef) -> RouteTableRecord:
         owner=row.get("OwnerId") or "",
         associations=tuple(
             sorted(
-                (
+                [
                     _association(association)
                     for association in row.get("Associations") or ()
                     if (association.get("AssociationState") or {}).get("State") not in _ENDED
-                ),
-                key=attrgetter("id"),
+                ],
+                key=_BY_ID,
             )
         ),
         propagating=tuple(
             sorted(
-                VpnGatewayId(entry.get("GatewayId", ""))
-                for entry in row.get("PropagatingVgws") or ()
+                [
+                    VpnGatewayId(entry.get("GatewayId", ""))
+                    for entry in row.get("PropagatingVgws") or ()
+                ]
             )
         ),
-        routes=tuple(
-            sorted(
-                map(_route, row.get("Routes") or ()),
-                key=attrgetter("destination", "origin", "target"),
-            )
-        ),
+        routes=tuple(sorted(map(_route, row.get("Routes") or ()), key=_BY_DESTINATION)),
         tags=tags_of(row.get("Tags")),
     )
+
+
+_BY_DESTINATION: Final = attrgetter("destination", "origin", "target")
 
 
 def _association(row: RouteTableAssociationTypeDef) -> AssociationRecord:
@@ -389,7 +391,8 @@ def _shared_route(destination: str, target: str, origin: str, state: str) -> Rou
     return RouteRecord(canonical(destination), target, origin, state)
 
 
-def _first(row: RouteTypeDef, keys: tuple[str, ...]) -> str:
+def _first(row: Mapping[str, Any], keys: tuple[str, ...]) -> str:
+    """Return the first value in *row* under one of *keys*, or an empty text."""
     for key in keys:
         if value := row.get(key):
             return str(value)

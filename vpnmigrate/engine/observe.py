@@ -115,9 +115,9 @@ class StateReader:
         """Return the snapshot of *reading*, with stale facts masked."""
         recorder = self._recorder
         owned = ownership_of(reading, self._plan, recorder.evidence())
-        doubts = recorder.intents_to_mask(self._plan.edge_tables)
+        doubts = recorder.sent.with_side_effects(self._plan.edge_tables)
         now = mask_stale(snapshot_of(reading, owned), doubts)
-        return replace(now, externally_changed=externally_changed(now, recorder.attempt_intents()))
+        return replace(now, externally_changed=externally_changed(now, recorder.sent.of_attempt))
 
     def _may_pass(self, error: AwsError) -> bool:
         """Return whether a later read may succeed; during an outage, any error may pass."""
@@ -149,6 +149,7 @@ class StateReader:
         """Return the facts that the journal adds to an observation."""
         claim_holder = ClaimHolder("") if self._claim_skipped else self._claim_holder
         facts, latest = self._recorder.state.journal_facts, self._recorder.latest
+        sent = self._recorder.sent
         ageing = {
             word: latest(facts.confirmations[word]) for word in _AGEING & facts.confirmations.keys()
         }
@@ -158,10 +159,10 @@ class StateReader:
             verified=None if facts.verified is None else latest(facts.verified),
             isolated=self._isolated,
             pursued=self._pursued,
-            idle=self._recorder.idle(self._plan.propagating_tables),
-            directed=self._recorder.directed(),
-            vanished=self._recorder.vanished(),
-            touched=None if self.blind else self._recorder.touched(),
+            idle=sent.idle(self._plan.propagating_tables),
+            directed=sent.directed,
+            vanished=sent.vanished,
+            touched=None if self.blind else sent.touched,
             holder=claim_holder.holder,
             outranks=claim_holder.outranks,
         )

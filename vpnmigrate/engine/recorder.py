@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from operator import attrgetter
-
-from msgspec.structs import replace
 
 from vpnmigrate.engine.ports import Journal, Observer
+from vpnmigrate.engine.sent_changes import SentChanges
 from vpnmigrate.errors import (
     Exit,
     HeldError,
@@ -26,16 +24,10 @@ from vpnmigrate.journal.exit_code import leaves_traffic_down
 from vpnmigrate.journal.records import Adopted, ExternalChange, Failed, Held, Interrupted, Record
 from vpnmigrate.journal.run_clock import gaps_in, latest
 from vpnmigrate.model.changes import (
-    AttachVpnGateway,
-    CreateRoute,
     Creation,
-    EnablePropagation,
-    ReplaceRoute,
 )
-from vpnmigrate.model.changes.base import Performed, Refused
-from vpnmigrate.model.consistency import SentChange
-from vpnmigrate.model.ec2 import Role, RouteTableRecord, VpnGatewayId
-from vpnmigrate.model.facts import EdgeAssociation, Fact, Propagation, Switch
+from vpnmigrate.model.changes.base import Performed
+from vpnmigrate.model.ec2 import Role
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Reading
 from vpnmigrate.planning.ownership import Doubt, Evidence, ownership_of
@@ -54,11 +46,8 @@ class RunRecorder:
         self._replayed = len(journal.entries)
         self._state = replay(journal.entries)
         self._gaps = gaps_in(journal.entries)
-        self._intents: tuple[SentChange, ...] | None = None
+        self._sent: SentChanges | None = None
         self._evidence: Evidence | None = None
-        self._touched: frozenset[Fact] | None = None
-        self._switched: tuple[Mapping[VpnGatewayId, int], Mapping[Fact, int]] | None = None
-        self._routes: tuple[Mapping[Fact, VpnGatewayId], Mapping[Fact, datetime]] | None = None
 
     @property
     def cutover_is_open(self) -> bool:
@@ -103,110 +92,17 @@ class RunRecorder:
         self._journal.fold_inbox()
         self._catch_up()
 
-    def intents(self) -> tuple[SentChange, ...]:
-        """Return every change that was, or may have been, sent to AWS, in order.
-
-        Each has the latest time it may have: a period that no clock measured counts as zero.
-        """
-        if self._intents is None:
-            self._intents = self._with_latest_times(self._known())
-        return self._intents
-
-    def attempt_intents(self) -> tuple[SentChange, ...]:
-        """Return the intents of this attempt: changes that it made and may find undone."""
-        since = self._state.attempt_since
-        return tuple(i for i in self._known() if since is not None and i.at >= since)
+    @property
+    def sent(self) -> SentChanges:
+        """The changes that were, or may have been, sent to AWS."""
+        if self._sent is None:
+            state = self._state
+            self._sent = SentChanges(state.intents, state.attempt_since, self._gaps)
+        return self._sent
 
     def latest(self, at: datetime) -> datetime:
         """Return the latest time at which a record written *at* may have been written."""
         return latest(at, self._gaps)
-
-    def _known(self) -> tuple[SentChange, ...]:
-        known = (intent.as_sent_change for intent in self._state.intents)
-        return tuple(each for each in known if each is not None)
-
-    def _with_latest_times(self, intents: Iterable[SentChange]) -> tuple[SentChange, ...]:
-        if not self._gaps:
-            return tuple(intents)
-        return tuple(replace(each, at=self.latest(each.at)) for each in intents)
-
-    def touched(self) -> frozenset[Fact]:
-        """Return the facts that this run has changed or may have changed."""
-        if self._touched is None:
-            self._touched = frozenset(intent.fact for intent in self.intents())
-        return self._touched
-
-    def idle(self, tables: Iterable[RouteTableRecord]) -> frozenset[Fact]:
-        """Return the propagation settings of *tables* that are listed but may have no effect.
-
-        They belong to a gateway that was attached, and have not been enabled since.
-        """
-        if self._switched is None:
-            self._switched = self._attached_and_enabled()
-        attached, enabled = self._switched
-        settings = {Propagation(t.id, g): since for t in tables for g, since in attached.items()}
-        return frozenset(s for s, since in settings.items() if enabled.get(s, 0) < since)
-
-    def _attached_and_enabled(self) -> tuple[Mapping[VpnGatewayId, int], Mapping[Fact, int]]:
-        """Return the latest intent to attach each gateway, and to enable each propagation."""
-        attached: dict[VpnGatewayId, int] = {}
-        enabled: dict[Fact, int] = {}
-        for intent in self._state.intents:
-            match intent.change:
-                case AttachVpnGateway(gateway) if not intent.cancelled:
-                    attached[gateway] = intent.number
-                case EnablePropagation() as change if not intent.cancelled:
-                    enabled[change.fact] = intent.number
-                case _:
-                    pass
-        return attached, enabled
-
-    def directed(self) -> Mapping[Fact, VpnGatewayId]:
-        """Return the gateway that each route was last directed to, as far as this run did so."""
-        return self._latest_of_routes()[0]
-
-    def vanished(self) -> Mapping[Fact, datetime]:
-        """Return the routes that EC2 last said do not exist, and when it said so."""
-        return self._latest_of_routes()[1]
-
-    def _latest_of_routes(self) -> tuple[Mapping[Fact, VpnGatewayId], Mapping[Fact, datetime]]:
-        if self._routes is None:
-            directed: dict[Fact, VpnGatewayId] = {}
-            vanished: dict[Fact, datetime] = {}
-            for intent in self._state.intents:
-                match intent.change, intent.outcome:
-                    case ReplaceRoute(), Refused(missing=True):
-                        vanished[intent.change.fact] = self.latest(intent.answered or intent.at)
-                    case (ReplaceRoute() | CreateRoute()) as change, _ if not intent.cancelled:
-                        directed[change.fact] = change.gateway
-                        vanished.pop(change.fact, None)
-                    case _:
-                        pass
-            self._routes = directed, vanished
-        return self._routes
-
-    def intents_to_mask(self, edge_tables: Iterable[RouteTableRecord]) -> Sequence[SentChange]:
-        """Return the intents, including the possible side effects of detaching a gateway.
-
-        A detach may disassociate *edge_tables*, at an unknown time before the gateway is attached
-        again.
-        """
-        side_effects = self._disassociated(edge_tables)
-        both = sorted((*side_effects, *self._known()), key=attrgetter("at"))
-        return self._with_latest_times(both)
-
-    def _disassociated(self, tables: Iterable[RouteTableRecord]) -> tuple[SentChange, ...]:
-        return tuple(
-            SentChange(
-                EdgeAssociation(table.id, intent.change.gateway),
-                frozenset({Switch.OFF}),
-                intent.answered or intent.at,
-                performed=isinstance(intent.outcome, Performed),
-            )
-            for intent in self._state.intents
-            if isinstance(intent.change, AttachVpnGateway) and not intent.cancelled
-            for table in tables
-        )
 
     def evidence(self) -> Evidence:
         """Return the evidence of which resources this run created."""
@@ -225,11 +121,12 @@ class RunRecorder:
         fresh = entries[self._replayed :]
         if gaps := gaps_in(entries[max(0, self._replayed - 1) :]):
             self._gaps += gaps
-            self._intents = None
+            self._sent = None
         before, self._state = self._state, replay(fresh, self._state)
         if self._state.intents is not before.intents:
-            self._intents = self._evidence = self._touched = self._switched = None
-            self._routes = None
+            self._sent = self._evidence = None
+        if self._state.attempt_since != before.attempt_since:
+            self._sent = None
         known = before.adopted, before.refused
         if (self._state.adopted, self._state.refused) != known:
             self._evidence = None

@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
@@ -48,6 +49,11 @@ class _Written(msgspec.Struct, frozen=True, omit_defaults=True):
     record: Record
     ahead: timedelta | None = None
     """None means zero, and is not written."""
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+_ENTRIES: Final = msgspec.json.Decoder(Entry)
+_HEADERS: Final = msgspec.json.Decoder(_Header)
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ def chained(entries: Iterable[Entry], head: str) -> ChainedLines:
     placed, text = [], b""
     for entry in entries:
         placed.append(replace(entry, prev=head))
-        line = msgspec.json.encode(
+        line = _ENCODER.encode(
             _Written(
                 JOURNAL_FORMAT,
                 entry.seq,
@@ -136,14 +142,18 @@ def read_chain(
     number = 0
     lines = _lines(text, end, most)
     line = next(lines, None)
-    while line is not None:
+    header = None if line is None else _header(line, 1, name)
+    while line is not None and header is not None:
         number += 1
         following = next(lines, None)
-        _require_in_chain(line, following, number, head, name)
-        head = _hash(line)
+        after = None if following is None else _header(following, number + 1, name)
+        own = _hash(line)
+        intact = after.prev == own if after and after.prev else None
+        _require_in_chain(header, number, head, name, intact=intact)
+        head = own
         if mark is not None and number == mark.lines:
             marked = head
-        line = following
+        line, header = following, after
     if mark is not None and mark.lines > number:
         raise _missing(name, number, mark)
     if mark is not None and mark.lines and mark.hash != marked:
@@ -177,28 +187,28 @@ def _lines(text: bytes, end: int, most: int | None) -> Iterator[bytes]:
 
 
 def _require_in_chain(
-    line: bytes, following: bytes | None, number: int, head: str, name: str
+    header: _Header, number: int, head: str, name: str, *, intact: bool | None
 ) -> None:
-    """Check that *line* follows *head*; *following* shows which of two lines was altered."""
-    header = _header(line, number, name)
-    after = "" if following is None else _header(following, number + 1, name).prev
-    intact = after == _hash(line)
-    if header.v > JOURNAL_FORMAT and (not after or intact):
+    """Check that the line with *header* follows *head*.
+
+    *intact* is whether the next line has its hash; None if there is no next line with a hash.
+    """
+    if header.v > JOURNAL_FORMAT and intact is not False:
         raise _newer(name, number, f"it has format {header.v}")
-    if header.v < JOURNAL_FORMAT and number == 1 and (not after or intact):
+    if header.v < JOURNAL_FORMAT and number == 1 and intact is not False:
         raise JournalError(
             f"{name} has format {header.v}, which this version does not read",
             advice="use the version of vpnmigrate that wrote it",
         )
     if header.prev != head:
-        raise _broken(name, number, intact=intact)
+        raise _broken(name, number, intact=bool(intact))
     if header.seq != number or header.v != JOURNAL_FORMAT:
         raise _damaged(name, number, "its number or format was altered")
 
 
 def _header(line: bytes, number: int, name: str) -> _Header:
     try:
-        return msgspec.json.decode(line, type=_Header)
+        return _HEADERS.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise _damaged(name, number, f"it cannot be read ({fault_of(exc)})") from None
 
@@ -206,7 +216,7 @@ def _header(line: bytes, number: int, name: str) -> _Header:
 def _entry(line: bytes, number: int, name: str) -> Entry:
     """Return the entry of a line that the chain has verified."""
     try:
-        return msgspec.json.decode(line, type=Entry)
+        return _ENTRIES.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise _newer(
             name, number, f"its record type is unknown to this version ({fault_of(exc)})"

@@ -92,27 +92,7 @@ def replay(entries: Iterable[Entry], start: RunState | None = None) -> RunState:
 
 
 def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  one case per record
-    if isinstance(entry.record, Wanted):
-        return apply_operator_record(state, entry.record, entry.wall)
     match entry.record:
-        case Opened() as opened:
-            return replace(
-                state,
-                opened=opened,
-                migration=opened.migration,
-                fingerprint=opened.fingerprint,
-            )
-        case TakenOver() | JournalLost() | FinalizeRequested() as note:
-            return _noted(state, note)
-        case Replanned(fingerprint):
-            return replace(state, fingerprint=fingerprint)
-        case DirectionTaken() as taken:
-            return _direction_taken(state, taken, entry)
-        case StepBegun(number, title, cleaning):
-            state = replace(state, step=number, title=title, cleaning=cleaning)
-            return _working(state)
-        case StepSettled() as settled:
-            return _settled(state, settled)
         case Intended(number, step, change, present):
             intent = Intent(number, entry.at, step, change, present)
             begun = state.cutover_begun or step >= FIRST_OF_CUTOVER
@@ -126,6 +106,26 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             return _working(state)
         case Answered(number, outcome):
             return _answered(state, number, outcome, entry.at)
+        case StepBegun(number, title, cleaning):
+            state = replace(state, step=number, title=title, cleaning=cleaning)
+            return _working(state)
+        case StepSettled() as settled:
+            return _settled(state, settled)
+        case ExternalChange(what):
+            return replace(state, external_changes=_with(state.external_changes, what))
+        case Opened() as opened:
+            return replace(
+                state,
+                opened=opened,
+                migration=opened.migration,
+                fingerprint=opened.fingerprint,
+            )
+        case TakenOver() | JournalLost() | FinalizeRequested() as note:
+            return _noted(state, note)
+        case Replanned(fingerprint):
+            return replace(state, fingerprint=fingerprint)
+        case DirectionTaken() as taken:
+            return _direction_taken(state, taken, entry)
         case Adopted(role, id_):
             adoption = Adoption(role, id_, len(state.intents))
             return replace(state, adopted=(*state.adopted, adoption))
@@ -159,8 +159,6 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             return replace(state, residue=changes, unreached=unreached)
         case Probed() as probed:
             return probes_after(state, probed)
-        case ExternalChange(what):
-            return replace(state, external_changes=_with(state.external_changes, what))
         case HookRan(moment, fault=fault):
             lines = (f"the hook of {moment} {fault}",) if fault else ()
             return replace(state, notes=_with(state.notes, *lines))
@@ -178,6 +176,8 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             return replace(state, error=why)
         case Finished() as finished:
             return _arrived(state, finished)
+        case wanted:
+            return apply_operator_record(state, wanted, entry.wall)
 
 
 def _noted(state: RunState, note: RunNote) -> RunState:

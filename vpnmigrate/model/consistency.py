@@ -70,10 +70,13 @@ def mask_stale(snapshot: Snapshot, intents: Iterable[SentChange]) -> Snapshot:
     *intents* are in the order they were written.  Without a journal, the previous process's last
     call is unknown, so such a process waits a consistency delay before its first describe.
     """
+    lately = recent(intents, snapshot.begun)
+    if not lately:
+        return snapshot
     facts = dict(snapshot.facts)
     stale: set[Fact] = set()
     likely: dict[Fact, Value] = {}
-    for fact, about in _by_fact(recent(intents, snapshot.begun)).items():
+    for fact, about in _by_fact(lately).items():
         seen = snapshot.value(fact)
         if _shows_its_effect(seen, about):
             continue

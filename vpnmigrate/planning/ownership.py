@@ -107,6 +107,7 @@ def ownership_of(reading: Reading, plan: Plan, evidence: Evidence) -> Ownership:
             case _:
                 pass  # Not related to the run, or being deleted.
     found = {role: id_ for role, id_ in ours.items() if id_ not in proven}
+    known = plan.surveyed | proven.keys()
     contested = frozenset(role for role, _ in twins if role in found)
     return Ownership(
         ours=ours,
@@ -121,7 +122,7 @@ def ownership_of(reading: Reading, plan: Plan, evidence: Evidence) -> Ownership:
         contested=contested,
         strangers=tuple(strangers),
         suspects=_suspects(living, plan, evidence, ours),
-        newcomers=tuple(r.id for r in living if r.id not in plan.surveyed | proven.keys()),
+        newcomers=tuple(resource.id for resource in living if resource.id not in known),
     )
 
 
@@ -147,6 +148,8 @@ def _suspects(
     living: Iterable[Resource], plan: Plan, evidence: Evidence, ours: Mapping[Role, str]
 ) -> Mapping[Role, str]:
     """Return resources that create calls in doubt may have made, for roles without a resource."""
+    if not evidence.doubts:
+        return {}
     answered = plan.surveyed | evidence.refused | frozenset(ours.values())
     return {
         doubt.creation.role: resource.id

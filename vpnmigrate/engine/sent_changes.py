@@ -1,0 +1,152 @@
+"""Sent changes: the intents of a journal, as consistency rules and steps need them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from operator import attrgetter
+
+from msgspec.structs import replace
+
+from vpnmigrate.journal.run_clock import latest
+from vpnmigrate.journal.state import Intent
+from vpnmigrate.model.changes import (
+    AttachVpnGateway,
+    CreateRoute,
+    EnablePropagation,
+    ReplaceRoute,
+)
+from vpnmigrate.model.changes.base import Performed, Refused
+from vpnmigrate.model.consistency import SentChange
+from vpnmigrate.model.ec2 import RouteTableRecord, VpnGatewayId
+from vpnmigrate.model.facts import EdgeAssociation, Fact, Propagation, Switch
+
+
+class SentChanges:
+    """The changes of *intents* that were, or may have been, sent to AWS.
+
+    An observation needs them every second and the journal changes seldom, so each value is made
+    once.  *attempt_since* is when the current attempt began; *gaps* are the periods that no clock
+    measured.
+    """
+
+    def __init__(
+        self,
+        intents: Sequence[Intent],
+        attempt_since: datetime | None,
+        gaps: Sequence[tuple[datetime, datetime]],
+    ) -> None:
+        self._intents = intents
+        self._attempt_since = attempt_since
+        self._gaps = gaps
+
+    @cached_property
+    def all(self) -> tuple[SentChange, ...]:
+        """Every change, in order.
+
+        Each has the latest time it may have: a period that no clock measured counts as zero.
+        """
+        return tuple(self._with_latest_times(self._known))
+
+    @cached_property
+    def of_attempt(self) -> tuple[SentChange, ...]:
+        """The changes that this attempt made and may find undone."""
+        since = self._attempt_since
+        return tuple(each for each in self._known if since is not None and each.at >= since)
+
+    @cached_property
+    def touched(self) -> frozenset[Fact]:
+        """The facts that this run has changed or may have changed."""
+        return frozenset(each.fact for each in self._known)
+
+    def idle(self, tables: Iterable[RouteTableRecord]) -> frozenset[Fact]:
+        """Return the propagation settings of *tables* that are listed but may have no effect.
+
+        They belong to a gateway that was attached, and have not been enabled since.
+        """
+        attached = {gateway: intent.number for gateway, intent in self._attaching}
+        settings = {Propagation(t.id, g): since for t in tables for g, since in attached.items()}
+        return frozenset(s for s, since in settings.items() if self._enabled.get(s, 0) < since)
+
+    def with_side_effects(self, edge_tables: Iterable[RouteTableRecord]) -> Sequence[SentChange]:
+        """Return every change, including the possible side effects of detaching a gateway.
+
+        A detach may disassociate *edge_tables*, at an unknown time before the gateway is attached
+        again.
+        """
+        side_effects = self._disassociated(edge_tables)
+        if not side_effects:
+            return self._by_time
+        both = sorted((*side_effects, *self._known), key=attrgetter("at"))
+        return tuple(self._with_latest_times(both))
+
+    @property
+    def directed(self) -> Mapping[Fact, VpnGatewayId]:
+        """The gateway that each route was last directed to, as far as this run did so."""
+        return self._latest_of_routes[0]
+
+    @property
+    def vanished(self) -> Mapping[Fact, datetime]:
+        """The routes that EC2 last said do not exist, and when it said so."""
+        return self._latest_of_routes[1]
+
+    @cached_property
+    def _known(self) -> tuple[SentChange, ...]:
+        known = (intent.as_sent_change for intent in self._intents)
+        return tuple(each for each in known if each is not None)
+
+    @cached_property
+    def _by_time(self) -> tuple[SentChange, ...]:
+        return tuple(self._with_latest_times(sorted(self._known, key=attrgetter("at"))))
+
+    @cached_property
+    def _attaching(self) -> tuple[tuple[VpnGatewayId, Intent], ...]:
+        """The gateways that were, or may have been, attached, each with its intent, in order."""
+        return tuple(
+            (intent.change.gateway, intent)
+            for intent in self._intents
+            if isinstance(intent.change, AttachVpnGateway) and not intent.cancelled
+        )
+
+    @cached_property
+    def _latest_of_routes(self) -> tuple[Mapping[Fact, VpnGatewayId], Mapping[Fact, datetime]]:
+        directed: dict[Fact, VpnGatewayId] = {}
+        vanished: dict[Fact, datetime] = {}
+        for intent in self._intents:
+            match intent.change, intent.outcome:
+                case ReplaceRoute(), Refused(missing=True):
+                    at = intent.answered or intent.at
+                    vanished[intent.change.fact] = latest(at, self._gaps)
+                case (ReplaceRoute() | CreateRoute()) as change, _ if not intent.cancelled:
+                    directed[change.fact] = change.gateway
+                    vanished.pop(change.fact, None)
+                case _:
+                    pass
+        return directed, vanished
+
+    @cached_property
+    def _enabled(self) -> Mapping[Fact, int]:
+        """The number of the latest intent to enable each propagation."""
+        return {
+            intent.change.fact: intent.number
+            for intent in self._intents
+            if isinstance(intent.change, EnablePropagation) and not intent.cancelled
+        }
+
+    def _disassociated(self, tables: Iterable[RouteTableRecord]) -> tuple[SentChange, ...]:
+        return tuple(
+            SentChange(
+                EdgeAssociation(table.id, gateway),
+                frozenset({Switch.OFF}),
+                intent.answered or intent.at,
+                performed=isinstance(intent.outcome, Performed),
+            )
+            for gateway, intent in self._attaching
+            for table in tables
+        )
+
+    def _with_latest_times(self, changes: Iterable[SentChange]) -> Iterable[SentChange]:
+        if not self._gaps:
+            return changes
+        return (replace(each, at=latest(each.at, self._gaps)) for each in changes)
