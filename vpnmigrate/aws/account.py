@@ -12,7 +12,7 @@ from vpnmigrate.aws.errors import FAILURES, FailureKind, UnexpectedAnswerError, 
 from vpnmigrate.aws.outcomes import outcome_of, outcome_of_read
 from vpnmigrate.aws.parse import configuration_of
 from vpnmigrate.aws.read_errors import CredentialsExpiredError, translate_errors
-from vpnmigrate.aws.reading import reading
+from vpnmigrate.aws.reading import RowParser, reading
 from vpnmigrate.aws.request_hooks import SendGuard, allow_all, guard_sends, tag_calls
 from vpnmigrate.aws.session import ClientSource, clock_offset
 from vpnmigrate.devices.secret import Secret
@@ -43,9 +43,12 @@ _CREATED: Final = {
 class Reader:
     """Read-only access to an account; planning needs nothing else."""
 
-    def __init__(self, clients: ClientSource, clock: Clock) -> None:
+    def __init__(
+        self, clients: ClientSource, clock: Clock, parser: RowParser | None = None
+    ) -> None:
         self._clients = clients
         self._clock = clock
+        self._parser = parser or RowParser()
 
     def identity(self) -> Identity:
         """Return the identity of the credentials (``ports.Ec2``)."""
@@ -90,7 +93,7 @@ class Reader:
         """
         try:
             with tag_calls(plan.migration), self._renewing():
-                return reading(self._clients.reader(), plan, self._clock)
+                return reading(self._clients.reader(), plan, self._clock, self._parser)
         except NoCredentialsError as exc:
             raise CredentialsExpiredError(exc.message, advice=exc.next_step) from exc
 
@@ -126,8 +129,9 @@ class Account(Reader):
         clock: Clock,
         vault: ConfigurationStore,
         may_send: SendGuard = allow_all,
+        parser: RowParser | None = None,
     ) -> None:
-        super().__init__(clients, clock)
+        super().__init__(clients, clock, parser)
         self._vault = vault
         self._may_send = may_send
 

@@ -14,15 +14,35 @@ from vpnmigrate.aws.parse import (
     vpc_record,
 )
 from vpnmigrate.model.clock import Clock
-from vpnmigrate.model.ec2 import GatewayRecord, SubnetRecord, Tag, VpcRecord
+from vpnmigrate.model.ec2 import (
+    ConnectionRecord,
+    GatewayRecord,
+    RouteTableRecord,
+    SubnetRecord,
+    Tag,
+    VpcRecord,
+)
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Reading
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import RouteTableTypeDef, VpnConnectionTypeDef
 
 
-def reading(ec2: EC2Client, plan: Plan, clock: Clock) -> Reading:
+class RowParser:
+    """Parses the rows that are the larger part of a reading."""
+
+    def connection(self, row: VpnConnectionTypeDef) -> ConnectionRecord:
+        """Return the connection of *row*, without reading its configuration document."""
+        return connection_at_a_glance(row)
+
+    def table(self, row: RouteTableTypeDef) -> RouteTableRecord:
+        """Return the route table of *row*."""
+        return table_record(row)
+
+
+def reading(ec2: EC2Client, plan: Plan, clock: Clock, parser: RowParser) -> Reading:
     """Return the state of what *plan* touches; gateways first, because they name the rest.
 
     Raises:
@@ -32,7 +52,7 @@ def reading(ec2: EC2Client, plan: Plan, clock: Clock) -> Reading:
     gateways = in_order(map(gateway_record, describe.gateways(ec2)))
     # A gateway of this run may have lost its tags, and another gateway may have them.
     on = sorted({plan.old_gateway, *(g.id for g in gateways if _concerns(g, plan))})
-    connections = in_order(map(connection_at_a_glance, describe.connections_on(ec2, on)))
+    connections = in_order(map(parser.connection, describe.connections_on(ec2, on)))
     read_in = {plan.vpc}
     vpcs: tuple[VpcRecord, ...] = ()
     subnets: tuple[SubnetRecord, ...] = ()
@@ -46,7 +66,7 @@ def reading(ec2: EC2Client, plan: Plan, clock: Clock) -> Reading:
         begun=begun,
         gateways=gateways,
         connections=connections,
-        tables=in_order(map(table_record, describe.route_tables(ec2, sorted(read_in)))),
+        tables=in_order(map(parser.table, describe.route_tables(ec2, sorted(read_in)))),
         vpcs=vpcs,
         subnets=subnets,
     )

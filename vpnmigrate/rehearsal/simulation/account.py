@@ -5,20 +5,55 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from vpnmigrate.aws.account import Account
+from vpnmigrate.aws.reading import RowParser
 from vpnmigrate.engine.ports import Identity
 from vpnmigrate.model.changes import AwsChange
 from vpnmigrate.model.changes.base import CallTags, Outcome
 from vpnmigrate.model.clock import Clock
-from vpnmigrate.model.ec2 import VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.ec2 import (
+    ConnectionRecord,
+    RouteTableRecord,
+    VpnConnectionId,
+    VpnGatewayId,
+)
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Reading
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.rehearsal.simulation.schedule import FaultInjector
 from vpnmigrate.sandbox.world import World
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import RouteTableTypeDef, VpnConnectionTypeDef
+
+
+class RepeatingParser(RowParser):
+    """A parser that returns the same record while the row of a resource stays the same.
+
+    Most rows of a reading are those of the reading before.  Real runs parse every row.
+    """
+
+    def __init__(self) -> None:
+        self._connections: dict[str, tuple[VpnConnectionTypeDef, ConnectionRecord]] = {}
+        self._tables: dict[str, tuple[RouteTableTypeDef, RouteTableRecord]] = {}
+
+    def connection(self, row: VpnConnectionTypeDef) -> ConnectionRecord:
+        """Return the connection of *row*."""
+        last = self._connections.get(row["VpnConnectionId"])
+        if last is None or last[0] != row:
+            last = self._connections[row["VpnConnectionId"]] = row, super().connection(row)
+        return last[1]
+
+    def table(self, row: RouteTableTypeDef) -> RouteTableRecord:
+        """Return the route table of *row*."""
+        last = self._tables.get(row["RouteTableId"])
+        if last is None or last[0] != row:
+            last = self._tables[row["RouteTableId"]] = row, super().table(row)
+        return last[1]
 
 
 class InstrumentedEc2:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from vpnmigrate.aws.account import Account
+from vpnmigrate.aws.reading import RowParser
 from vpnmigrate.engine.context import ClaimHolder
 from vpnmigrate.engine.cutover import GateInputs
 from vpnmigrate.engine.ports import NoNetworkPaths, NoStopRequest
@@ -32,7 +33,7 @@ from vpnmigrate.model.gates import Force, Gate
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.model.progress import Sighting
 from vpnmigrate.planning.planner import plan_from
-from vpnmigrate.rehearsal.simulation.account import InstrumentedEc2, NullVault
+from vpnmigrate.rehearsal.simulation.account import InstrumentedEc2, NullVault, RepeatingParser
 from vpnmigrate.rehearsal.simulation.clocks import DurationChecker, Hosts, LateClock
 from vpnmigrate.rehearsal.simulation.invariants import (
     CLAIMS,
@@ -185,6 +186,7 @@ class _Trial:
         )
         self.hosts = Hosts(self.schedule.clocks)
         self.time = DurationChecker()
+        self.parser = RepeatingParser()
         self.memory_disk = MemoryDisk()
         self.blind = self.turned = self.adopts = False
         self.named: tuple[str, ...] | None = None
@@ -340,7 +342,7 @@ class _Trial:
         journal = MemoryDiskJournal(
             self.memory_disk, plan.migration, self.hosts.begin(world), self.injector
         )
-        account = _account(self.world, self.injector, journal.clock)
+        account = _account(self.world, self.injector, journal.clock, self.parser)
         journal.write(
             Opened(plan.migration, plan.fingerprint, "simulation", "ann", 1, "simulation")
         )
@@ -420,5 +422,7 @@ class _Trial:
         return self._state
 
 
-def _account(world: World, injector: FaultInjector | None, clock: Clock) -> Account:
-    return Account(DirectClients(world, faults=injector), clock, NullVault())
+def _account(
+    world: World, injector: FaultInjector | None, clock: Clock, parser: RowParser | None = None
+) -> Account:
+    return Account(DirectClients(world, faults=injector), clock, NullVault(), parser=parser)

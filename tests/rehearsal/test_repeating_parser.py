@@ -1,0 +1,51 @@
+"""The simulation's parser: equal rows are parsed once, changed rows again."""
+
+from typing import Any
+
+from tests.support.builders import NOON
+from vpnmigrate.aws.reading import RowParser
+from vpnmigrate.cli.commands.sandbox import load
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.rehearsal.simulation.account import RepeatingParser
+from vpnmigrate.sandbox.client.direct import DirectClients
+from vpnmigrate.sandbox.scenarios.load import load_world
+
+
+def rows() -> tuple[list[Any], list[Any]]:
+    """Return the connections and the route tables of a sandbox, as new rows."""
+    ec2 = DirectClients(load_world(load("single-bgp"), VirtualClock(NOON))).reader()
+    return (
+        [*ec2.describe_vpn_connections()["VpnConnections"]],
+        [*ec2.describe_route_tables()["RouteTables"]],
+    )
+
+
+def test_a_row_that_stays_the_same_gives_the_same_record():
+    """The record equals that of a parser that repeats nothing."""
+    parser = RepeatingParser()
+    (connections, tables), (same_connections, same_tables) = rows(), rows()
+    for row, again in zip(connections, same_connections, strict=True):
+        connection = parser.connection(row)
+        assert connection == RowParser().connection(row)
+        assert parser.connection(again) is connection
+    for row, again in zip(tables, same_tables, strict=True):
+        table = parser.table(row)
+        assert table == RowParser().table(row)
+        assert parser.table(again) is table
+
+
+def test_a_row_that_changed_is_parsed_again():
+    """A state, a route, and telemetry deep in a row all count as changes."""
+    parser = RepeatingParser()
+    (connection, *_), (table, *_) = rows()
+    parser.connection(connection)
+    parser.table(table)
+    telemetry: Any = [{**each, "Status": "DOWN"} for each in connection["VgwTelemetry"]]
+    others: list[Any] = [
+        {**connection, "State": "deleting"},
+        {**connection, "VgwTelemetry": telemetry},
+    ]
+    for changed in others:
+        assert parser.connection(changed) == RowParser().connection(changed)
+    fewer: Any = {**table, "Routes": table["Routes"][1:]}
+    assert parser.table(fewer) == RowParser().table(fewer)
