@@ -7,17 +7,19 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.support.builders import BOTH, MAIN, OLD, a_survey, a_table, minutes, ordinary_tables
-from tests.support.stage import Stage
+from tests.support.stage import Lookout, Stage
 from vpnmigrate.engine.runner import Runner
-from vpnmigrate.errors import ChangeRefusedError, Exit, ResidueError
+from vpnmigrate.errors import ChangeRefusedError, Exit, ResidueError, StepError
 from vpnmigrate.journal import Traffic
 from vpnmigrate.journal.exit_code import exit_code, exit_code_of_run
-from vpnmigrate.journal.records import OutageEnded, ResidueLeft, StepBegun, TrafficVerified
+from vpnmigrate.journal.records import Entry, OutageEnded, ResidueLeft, StepBegun, TrafficVerified
 from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.model.changes import DeleteVpnGateway
 from vpnmigrate.model.decisions import Decisions, OldTunnels
 from vpnmigrate.model.ec2 import RouteTableId, VpnGatewayId
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.ec2.ids import ApiError
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 
 ROUTE = "192.168.0.0/16"
@@ -284,3 +286,29 @@ def test_commands_are_those_of_the_changes():
         "aws ec2 create-route --route-table-id rtb-1 --gateway-id vgw-1 "
         "--destination-ipv6-cidr-block 2001:db8::/32"
     )
+
+
+class TestCleanUp:
+    def test_what_may_not_be_the_runs_own_is_left_with_its_command(self, tmp_path):
+        """A clean-up that leaves resources names each deletion, and is not exit code 0."""
+        stage = Stage(tmp_path)
+        stage.faults = Faults([Fault("CreateVpnGateway", FaultKind.LOST_ANSWER)])
+        made: list[str] = []
+
+        def strip(entry: Entry) -> None:
+            known = {g.id for g in stage.plain.observe(stage.plan).gateways} - {OLD}
+            if known and not made:
+                made.extend(known)
+                tags = [{"Key": key} for key in ("migration", "attempt", "role")]
+                keys = [{"Key": f"vpnmigrate:{tag['Key']}"} for tag in tags]
+                stage.do("DeleteTags", Resources=made, Tags=keys)
+
+        with pytest.raises(StepError):
+            stage.forward(lookout=Lookout(strip))
+        stage.clock.sleep(minutes(10))
+
+        state = stage.back()
+
+        assert state.status is RunStatus.ROLLED_BACK
+        assert [each.change for each in state.residue] == [DeleteVpnGateway(made[0], made[0])]
+        assert exit_code_of_run(state, stage.entries) is Exit.FAILED

@@ -115,6 +115,14 @@ class ResidueControl:
         changes = [c for c in missing(residue(view), view.now) if isinstance(c, AwsChange)]
         return (changes, self._seen) if changes else None
 
+    def leave(self, deletions: Sequence[AwsChange]) -> None:
+        """Record *deletions* that a clean-up has to leave to the operator, each once."""
+        known = self._recorder.state.residue
+        news = (ResidualChange(c, "it may not be this run's: find out first") for c in deletions)
+        left = tuple(dict.fromkeys((*known, *news)))
+        if left != known:
+            self._recorder.write(ResidueLeft(left))
+
     def record(self) -> None:
         """Write the residue into the journal, if it has changed."""
         state = self._recorder.state

@@ -366,7 +366,8 @@ class StepLoop:
         self._tried = next(filter(None, (each.unanswered for each in done)), "")
         down = self._may_be_down(step)
         failures = [self._failure(step, each, observation, outage=down) for each in done]
-        self._residue.record()
+        if step.phase is Phase.CUTOVER:
+            self._residue.record()
         self._repeats |= any(self._retries.is_repeated_at_once(each.change) for each in done)
         for failure in filter(None, failures):
             raise failure
@@ -432,7 +433,8 @@ class StepLoop:
                 external = (ExternalChange(line) for line in lost)
                 self._recorder.write(*external, StepSettled(step.number, step.cleaning, lost))
                 return lost
-            case Lost(what):
+            case Lost(what, left):
+                self._residue.leave(left)
                 external = (ExternalChange(line) for line in what)
                 self._recorder.write(*external, StepSettled(step.number, step.cleaning, what))
                 return what

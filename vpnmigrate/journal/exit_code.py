@@ -33,7 +33,7 @@ def exit_code_of_run(state: RunState, entries: Sequence[Entry]) -> Exit:
     if state.unconfirmed_until is not None:
         return Exit.HELD
     if state.finished:
-        return Exit.FAILED if turned_back(entries) else Exit.DONE
+        return Exit.FAILED if turned_back(entries) or state.residue else Exit.DONE
     match entries[-1].record if entries else None:
         case Held():
             return Exit.HELD

@@ -10,7 +10,7 @@ from typing import ClassVar
 from msgspec import Struct
 
 from vpnmigrate.errors.commands import Advice
-from vpnmigrate.model.changes import Change
+from vpnmigrate.model.changes import AwsChange, Change
 from vpnmigrate.model.facts import UNKNOWN, Fact, Goal, Value
 from vpnmigrate.model.plan import Phase, Plan
 from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
@@ -41,6 +41,8 @@ class Lost(Struct, frozen=True):
     """The goal holds except for parts removed outside this run; each is named."""
 
     what: tuple[str, ...]
+    left: tuple[AwsChange, ...] = ()
+    """Deletions that a clean-up does not make, because the resource may not be this run's."""
 
 
 class Residual(Struct, frozen=True):

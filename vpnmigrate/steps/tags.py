@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vpnmigrate.errors.commands import aws, cli, option
-from vpnmigrate.model.changes import Tags
+from vpnmigrate.model.changes import (
+    AwsChange,
+    DeleteTestSubnet,
+    DeleteTestVpc,
+    DeleteVpnConnection,
+    DeleteVpnGateway,
+    Tags,
+)
 from vpnmigrate.model.ec2 import ResourceState, Role
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Snapshot
@@ -66,8 +73,9 @@ def unowned_resources(now: Snapshot) -> Met | Lost:
 
     A clean-up never deletes them.  The runner reports those that are certainly not its own.
     """
-    twins = (twin for _, twin in now.owned.twins)
-    unsure = (now.ours[role] for role in sorted(now.owned.contested))
+    twins = [twin for _, twin in now.owned.twins]
+    unsure = [now.ours[role] for role in sorted(now.owned.contested)]
+    suspects = sorted(set(now.owned.suspects.values()))
     names = (
         *(
             f"{id_} was not deleted: it has this migration's tags, but this run may not have "
@@ -77,7 +85,17 @@ def unowned_resources(now: Snapshot) -> Met | Lost:
         *(
             f"{id_} was not deleted: a create call whose answer was lost may have made it; "
             f"if so, roll back again with --adopt {id_}"
-            for id_ in sorted(set(now.owned.suspects.values()))
+            for id_ in suspects
         ),
     )
-    return Lost(names) if names else Met()
+    left = tuple(_deletion(id_) for id_ in (*twins, *unsure, *suspects))
+    return Lost(names, left) if names else Met()
+
+
+def _deletion(id_: str) -> AwsChange:
+    """Return the change that deletes a resource of a kind that a run creates."""
+    if id_.startswith("vgw-"):
+        return DeleteVpnGateway(id_, id_)
+    if id_.startswith("vpn-"):
+        return DeleteVpnConnection(id_, id_)
+    return DeleteTestVpc(id_, id_) if id_.startswith("vpc-") else DeleteTestSubnet(id_, id_)
