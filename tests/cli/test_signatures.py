@@ -357,7 +357,7 @@ class TestTrust:
         """A plan without the hash of its list is refused, also with a new fingerprint."""
         board.planned()
         document = json.loads((board.place / "plan.json").read_text())
-        document["decisions"]["approvals"]["allowed_signers"] = "/tmp/other"
+        document["decisions"]["approvals"]["allowed_signers"] = "/etc/other"
         document["fingerprint"] = fingerprint_of(document)
         (board.place / "plan.json").write_text(json.dumps(document))
 

@@ -26,10 +26,7 @@ from vpnmigrate.errors.commands import Advice, Command
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.signatures import CheckedSignature, SignedKind
 
-PLACES: Final = (
-    *("/usr/bin", "/bin", "/usr/local/bin", "/opt/homebrew/bin"),
-    "/run/current-system/sw/bin",
-)
+PLACES: Final = ("/usr/bin", "/bin", "/usr/local/bin", "/run/current-system/sw/bin")
 """Where systems install OpenSSH; the absolute directories of PATH follow."""
 SIGN_LIMIT: Final = timedelta(minutes=2)
 """The time that sshd gives a person to enter a passphrase or touch a key (LoginGraceTime)."""
