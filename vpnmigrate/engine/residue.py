@@ -14,7 +14,7 @@ from vpnmigrate.engine.execute import ChangeResult
 from vpnmigrate.engine.observe import Observation, StateReader
 from vpnmigrate.journal.records import ResidueLeft
 from vpnmigrate.model.changes import AwsChange
-from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
+from vpnmigrate.model.changes.base import InDoubt, Performed, Refused
 from vpnmigrate.model.facts import Goal
 from vpnmigrate.model.residue import ResidualChange
 from vpnmigrate.steps.base import DesiredFact, Step, missing
@@ -66,7 +66,9 @@ class ResidueControl:
         want = self._separable(step, observation, done.change)
         if want is None:
             return False
-        if isinstance(done.outcome, Performed | InDoubt):
+        if isinstance(done.outcome, Performed) or (
+            isinstance(done.outcome, InDoubt) and not given_up
+        ):
             if not self._over:
                 self._state_reader.require(want.goal)
                 self._why.pop(want.goal, None)
@@ -79,7 +81,7 @@ class ResidueControl:
         late = outage or isinstance(step, RestoreRouting | SwitchTunnels)
         if not (given_up and late):
             return False
-        self._isolate([want], _refusal(done.outcome))
+        self._isolate([want], done.unanswered)
         return True
 
     def isolate_rest(self, step: Step, why: str) -> bool:
@@ -149,10 +151,6 @@ class ResidueControl:
     def _separable(step: Step, observation: Observation, change: AwsChange) -> DesiredFact | None:
         wants = step.separable(observation.input)
         return next((want for want in wants if want.goal == _goal(change)), None)
-
-
-def _refusal(outcome: Later | Refused) -> str:
-    return outcome.why if isinstance(outcome, Later) else f"{outcome.code}: {outcome.message}"
 
 
 def _goal(change: AwsChange) -> Goal:
