@@ -63,7 +63,12 @@ class Terminal:
         self.parts = Unattended(self.world)
 
     def run(self, *words: str) -> Ran:
-        """Run one command."""
+        """Run one command, with the consent that a script needs to interrupt traffic."""
+        consents = words[:1] in {("apply",), ("rollback",)} and "--yes" not in words
+        return self.run_bare(*words, *(["--yes"] if consents else []))
+
+    def run_bare(self, *words: str) -> Ran:
+        """Run one command with exactly these *words*, in a pipe."""
         self._capsys.readouterr()
         code = run_command(words, self.parts)
         output = self._capsys.readouterr()

@@ -145,7 +145,7 @@ class Quiet(Terminal):
         self.place = place
         self.scenario("single-bgp")
 
-    def run(self, *words: str) -> Ran:
+    def run_bare(self, *words: str) -> Ran:
         out, err = StringIO(), StringIO()
         with redirect_stdout(out), redirect_stderr(err):
             code = run_command((*words, *self._home(words)), self.parts)

@@ -75,8 +75,9 @@ class Migration:
         )
 
     def begin(self, verb: str, *words: str, **how: Any) -> subprocess.Popen[str]:
-        """Start *verb* without input."""
+        """Start *verb* without input, with the consent that this needs."""
         subject = self.run.id if verb == "finalize" else str(self.plan_file)
+        words = (*words, *(() if verb == "finalize" else ("--yes",)))
         errors = (self.home / f"{verb}.err").open("a")
         with errors:
             streams = {"stdout": subprocess.DEVNULL, "stderr": errors}

@@ -79,13 +79,13 @@ def test_a_migration_over_http_is_what_the_aws_cli_sees(migration):
     plan = migration.plan()
     assert described(aws) == before
 
-    run = terminal.quick("apply", str(migration.plan_file), leaves=HELD)["run"]["run"]
+    run = terminal.quick("apply", str(migration.plan_file), "--yes", leaves=HELD)["run"]["run"]
     staged = described(aws)
     new = migration.made(staged)
     assert staged == after(before, changes(plan, "forward", upto=6), new)
 
     terminal.quick("done", run, "5")
-    with terminal.until_said("TO DO: enable", "apply", run, leaves=HELD):
+    with terminal.until_said("TO DO: enable", "apply", run, "--yes", leaves=HELD):
         output = terminal.quick("status", run)
         assert (output["traffic"], output["step"]) == ("none", 10)
         for old in OLD:
@@ -105,15 +105,16 @@ def test_a_migration_over_http_is_what_the_aws_cli_sees(migration):
 
     # From here on a robot does the device tasks.
     migration.control.attend_after(timedelta(seconds=20))
-    output = terminal.quick("rollback", run)
+    terminal.quick("rollback", run, leaves=HELD)  # It interrupts traffic, so it needs --yes.
+    output = terminal.quick("rollback", run, "--yes")
     assert (output["traffic"], output["status"]) == ("old", "rolled-back")
     returned = described(aws)
     assert returned == before
     assert all(returned.up[old] >= before.up[old] for old in OLD)
 
-    terminal.quick("apply", run, leaves=HELD)
+    terminal.quick("apply", run, "--yes", leaves=HELD)
     terminal.quick("done", run, "5")
-    terminal.quick("apply", run, leaves=HELD)
+    terminal.quick("apply", run, "--yes", leaves=HELD)
     terminal.quick("done", run, "10")
     terminal.quick("apply", run)
     migrated = described(aws)

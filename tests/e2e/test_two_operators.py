@@ -51,13 +51,13 @@ def test_of_many_at_once_one_works_and_the_others_are_told_who(
     first = migration.begin("apply")
     assert until(first, lambda: "step 2 of 11" in migration.output("apply"))
     words = {
-        "apply": (str(migration.plan_file),),
-        "rollback": (str(migration.plan_file),),
+        "apply": (str(migration.plan_file), "--yes"),
+        "rollback": (str(migration.plan_file), "--yes"),
         "finalize": (migration.run.id, "--confirm", migration.plan.old_connections[0]),
     }
 
     others = [started_with_output(migration, verb, *words[verb]) for verb in MANY]
-    elsewhere = ("--run-dir", str(tmp_path / "elsewhere"))
+    elsewhere = ("--yes", "--run-dir", str(tmp_path / "elsewhere"))
     plan = str(migration.plan_file)
     far = [started_with_output(migration, verb, plan, *elsewhere) for verb in ("apply", "rollback")]
     answers = [outcome_of(other) for other in others]
@@ -95,7 +95,9 @@ def test_a_stopped_holder_wakes_up_to_a_run_that_is_another_s(migration: Migrati
     assert until(first, lambda: "OUTAGE BEGINS" in migration.output("apply"))
     migration.stop(first)
 
-    refused, document, _ = outcome_of(started_with_output(migration, "apply", migration.run.id))
+    refused, document, _ = outcome_of(
+        started_with_output(migration, "apply", migration.run.id, "--yes")
+    )
     holder = document["error"]["next"].rpartition("--take-over ")[2]
     second = migration.begin("apply", "--take-over", holder)
     assert until(second, lambda: f"took over from {holder}" in migration.output("apply"))

@@ -9,9 +9,9 @@ from pathlib import Path
 import typer
 
 from vpnmigrate.cli.dependencies import Dependencies, RealDependencies, redaction_in
-from vpnmigrate.cli.invocation import remember
+from vpnmigrate.cli.invocation import again_in, remember
 from vpnmigrate.cli.options import OutputOptions, RunDirectoryOptions
-from vpnmigrate.errors.commands import Invocation
+from vpnmigrate.errors.commands import Command, Invocation
 from vpnmigrate.local.run_directory import Runs
 from vpnmigrate.local.settings import Settings, settings_of
 from vpnmigrate.model.redaction import Redaction
@@ -30,6 +30,9 @@ class CommandContext:
     """Options and variables that a printed command has to repeat in a new terminal."""
     folder: str
     """The directory that relative file names refer to; empty if no other terminal can be used."""
+
+    line: Command | None = None
+    """This command line, without the options in *invocation*, to be repeated in a message."""
 
     redaction: Redaction = field(default_factory=Redaction)
     """Removes keys from everything this process writes; it learns those of the run's vault."""
@@ -59,6 +62,7 @@ def command_context(
         redaction=redaction,
         invocation=invocation,
         folder=folder,
+        line=again_in(ctx.meta).line,
     )
 
 

@@ -63,7 +63,12 @@ class PromptOptions:
     """Whether the operator may be asked."""
 
     yes: Annotated[
-        bool, typer.Option("--yes", help="Answer yes to questions; does not apply to finalize.")
+        bool,
+        typer.Option(
+            "--yes",
+            help="Answer yes to questions. Needed without a terminal for whatever interrupts "
+            "traffic; does not apply to finalize.",
+        ),
     ] = False
     no_input: Annotated[
         bool,

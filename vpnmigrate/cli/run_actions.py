@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from vpnmigrate.cli.back_out import is_left_to_the_policy, roll_back_until_done
 from vpnmigrate.cli.context import CommandContext
@@ -11,9 +12,10 @@ from vpnmigrate.cli.dependencies import new_holder
 from vpnmigrate.cli.options import PromptOptions
 from vpnmigrate.cli.run_selection import SelectedRun, by_id, by_plan_or_id
 from vpnmigrate.cli.run_session import ActiveRun, RunOptions, run_session
-from vpnmigrate.errors import HeldError, RefusedError, UsageError
+from vpnmigrate.errors import HeldError, RefusedError, UsageError, VpnMigrateError
 from vpnmigrate.errors.commands import Command, cli, options
-from vpnmigrate.journal import RunState
+from vpnmigrate.journal import RunState, Traffic, replay
+from vpnmigrate.journal.consent import interrupts_traffic
 from vpnmigrate.journal.records import FinalizeRequested
 from vpnmigrate.journal.run_clock import run_clock
 from vpnmigrate.journal.state import RunStatus
@@ -22,7 +24,7 @@ from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.program_files import require_unchanged
 from vpnmigrate.local.signatures import signing_words
 from vpnmigrate.model.clock import moment
-from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction
+from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction, Plan
 from vpnmigrate.model.signatures import SignedKind
 from vpnmigrate.report.errors import RunFailedError
 from vpnmigrate.report.status import RunStatusView, deletion_begun
@@ -32,14 +34,11 @@ from vpnmigrate.report.text import wrapped
 def apply(context: CommandContext, plan_or_run: str, terms: RunOptions) -> RunStatusView:
     """Apply a plan up to the end of step 10, or resume its run."""
     subject = by_plan_or_id(context, plan_or_run, new_holder(context.parts.me))
-    require_yes(
-        context,
-        terms.asking,
-        f"Steps 7 to 10 interrupt VPN traffic of {subject.plan.vpc}. Continue?",
-    )
+    consent = _consent(context, subject, terms, Direction.FORWARD)
 
     def action(active: ActiveRun) -> None:
         _require_not_finalized(subject, active.before)
+        consent.require(active.before)
         if active.before.status is not RunStatus.CUT_OVER:
             _require_planned_programs(subject, active.before)
             _require_signed_plan(subject, active)
@@ -91,16 +90,12 @@ def rollback(
 ) -> RunStatusView:
     """Roll back to the gateway and connections from before the run."""
     subject = by_plan_or_id(context, plan_or_run, new_holder(context.parts.me), require_unedited)
-    require_yes(
-        context,
-        terms.asking,
-        f"Roll back {subject.plan.vpc} to {subject.plan.old_gateway}? "
-        "If the cutover has started, this interrupts VPN traffic again.",
-    )
+    consent = _consent(context, subject, terms, Direction.ROLLBACK)
 
     def action(active: ActiveRun) -> None:
         if deletion_begun(active.before):
             raise _no_rollback(subject)
+        consent.require(active.before)
         active.runner.rollback(keep_new=keep_new)
 
     return run_session(context, subject, terms, action)
@@ -231,10 +226,71 @@ def _require_every_name(subject: SelectedRun, named: Sequence[str]) -> None:
         )
 
 
-def require_yes(context: CommandContext, asking: PromptOptions, question: str) -> None:
-    """Ask the operator at the terminal, unless ``--yes`` was given.
+@dataclass(frozen=True)
+class _Consent:
+    """The operator's consent to interrupt traffic, as far as the state of the run needed it."""
 
-    Without a terminal nothing is asked: the command itself names what it works on.
+    direction: Direction
+    given: bool
+    again: Command
+
+    def require(self, state: RunState) -> None:
+        """Check the consent again, once the run is locked and cannot change any more.
+
+        Raises:
+            HeldError: The run has changed since, and this would interrupt traffic now.
+        """
+        if self.given or not interrupts_traffic(self.direction, state):
+            return
+        raise HeldError(
+            f"the run has changed while {_verb(self.direction)} started, and now it would "
+            "interrupt traffic; nothing in AWS was changed",
+            advice=self.again,
+        )
+
+
+def _consent(
+    context: CommandContext, subject: SelectedRun, terms: RunOptions, direction: Direction
+) -> _Consent:
+    """Return the operator's consent where a run in *direction* interrupts traffic.
+
+    Raises:
+        HeldError: It is needed, and was not given.
+    """
+    again = context.line or cli(_verb(direction), subject.run.id)
+    try:
+        state = replay(read_journal(subject.run).entries)
+    except VpnMigrateError:
+        # Opening the run reports the error, with its state.
+        return _Consent(direction, terms.asking.yes, again)
+    if deletion_begun(state) or not interrupts_traffic(direction, state):
+        return _Consent(direction, terms.asking.yes, again)
+    if not terms.asking.yes and not context.parts.attended(terms.asking):
+        raise HeldError(
+            f"{_verb(direction)} interrupts VPN traffic of {subject.plan.vpc}, and there is no "
+            "terminal to ask at, so it needs --yes; nothing in AWS was changed",
+            advice=again.with_words("--yes"),
+        )
+    require_yes(context, terms.asking, _question(subject.plan, direction, state))
+    return _Consent(direction, given=True, again=again)
+
+
+def _verb(direction: Direction) -> str:
+    return "rollback" if direction is Direction.ROLLBACK else "apply"
+
+
+def _question(plan: Plan, direction: Direction, state: RunState) -> str:
+    if direction is not Direction.ROLLBACK:
+        return f"Steps 7 to 10 interrupt VPN traffic of {plan.vpc}. Continue?"
+    if state.direction is not None and state.traffic is Traffic.NEW:
+        effect = "Its VPN traffic flows through the new gateway, and is interrupted again."
+    else:
+        effect = "The path of its VPN traffic is not known here, and it may be interrupted."
+    return f"{effect} Roll back {plan.vpc} to {plan.old_gateway}?"
+
+
+def require_yes(context: CommandContext, asking: PromptOptions, question: str) -> None:
+    """Ask the operator at the terminal, unless ``--yes`` was given or there is no terminal.
 
     Raises:
         HeldError: The answer is not yes.

@@ -87,7 +87,7 @@ class _DemoTerminal:
             "Now the migration. The sandbox simulates the engineer at the router. In step 8, with "
             "traffic down, this process is killed: its last call reaches AWS and the answer is "
             "lost.",
-            "apply plan.json",
+            "apply plan.json --yes",
             faults=Faults([DEATH]),
             ends=None,
         )
@@ -103,11 +103,11 @@ class _DemoTerminal:
         )
         yield self._scene(
             "The migration is done. Then the old gateway is wanted back: one command rolls back.",
-            f"rollback {migration}",
+            f"rollback {migration} --yes",
         )
         yield self._scene(
             "Everything is as it was before, and no new resource is left. A second attempt:",
-            f"apply {migration}",
+            f"apply {migration} --yes",
         )
         yield self._scene(
             "The old connections still exist. Only finalize deletes them, and each has to be "

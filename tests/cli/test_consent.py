@@ -1,0 +1,111 @@
+"""Consent: without a terminal, whatever interrupts traffic needs ``--yes``."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+
+from tests.cli.terminal import Terminal
+from vpnmigrate.cli.options import PromptOptions
+from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
+
+
+class AtTerminal(SandboxDependencies):
+    """Dependencies of a process whose standard input is a terminal."""
+
+    def attended(self, asking: PromptOptions) -> bool:
+        return not asking.no_input
+
+
+@pytest.fixture
+def planned(terminal: Terminal) -> str:
+    """A planned migration."""
+    return terminal.planned()
+
+
+def lines(terminal: Terminal, run: str) -> int:
+    """Count the journal's lines."""
+    journal = next(terminal.place.rglob(f"{run}/journal*"), None)
+    return journal.read_bytes().count(b"\n") if journal else 0
+
+
+def killed(terminal: Terminal, *words: str, at: str) -> None:
+    """Kill the process of a command right after a call."""
+    terminal.inject(Faults([Fault(at, FaultKind.KILL_AFTER)]))
+    with suppress(Killed):
+        terminal.run(*words)
+    terminal.inject(Faults())
+
+
+def test_an_apply_in_a_pipe_holds_and_prints_its_own_command_with_the_flag(
+    terminal: Terminal, planned: str
+) -> None:
+    """Nothing is changed; the command to repeat keeps every option and adds ``--yes``."""
+    held = terminal.run_bare("apply", "plan.json", "--confirm-within", "15m", "--json")
+
+    error = held.document["error"]
+    assert held.code == 3
+    assert "--yes" in error["what"]
+    assert error["next"].endswith("plan.json --confirm-within 15m --json --yes")
+    assert terminal.status(planned)["direction"] is None
+
+
+def test_staging_and_its_rollback_interrupt_nothing_and_need_no_flag(
+    terminal: Terminal, planned: str
+) -> None:
+    """Before the cutover both directions work in a pipe."""
+    staged = terminal.run_bare("apply", "plan.json", "--until", "cutover")
+    back = terminal.run_bare("rollback", planned)
+
+    assert staged.code == 3
+    assert "the cutover has not started" in " ".join(staged.err.split())
+    assert back.code == 0
+
+
+def test_with_traffic_down_both_directions_need_no_flag(terminal: Terminal, planned: str) -> None:
+    """A resume and a rollback restore traffic, so they start at once."""
+    killed(terminal, "apply", "plan.json", at="DetachVpnGateway")
+
+    resumed = terminal.run_bare("apply", planned)
+    refused = terminal.run_bare("rollback", planned)
+    killed(terminal, "rollback", planned, at="DetachVpnGateway")
+    back = terminal.run_bare("rollback", planned)
+
+    assert resumed.code == 0
+    assert refused.code == 3
+    assert f"vpnmigrate rollback {planned} --yes" in refused.err
+    assert terminal.status(planned)["traffic"] == "old"
+    assert back.code == 0
+
+
+def test_a_migrated_run_rolls_back_only_with_consent(terminal: Terminal, planned: str) -> None:
+    """Traffic flows through the new gateway: the refusal changes nothing, and says so."""
+    terminal.run("apply", "plan.json")
+    again = terminal.run_bare("apply", planned)
+    before = lines(terminal, planned)
+
+    held = terminal.run_bare("rollback", planned)
+
+    assert again.code == 0
+    assert held.code == 3
+    assert "nothing in AWS was changed" in " ".join(held.err.split())
+    assert lines(terminal, planned) == before
+
+
+def test_no_input_at_a_terminal_asks_nothing_and_needs_the_flag(
+    terminal: Terminal, planned: str
+) -> None:
+    """``--no-input`` is as good as no terminal."""
+    terminal.parts = AtTerminal(terminal.world)
+
+    assert terminal.run_bare("apply", "plan.json", "--no-input").code == 3
+
+
+def test_a_terminal_is_not_asked_while_traffic_is_down(terminal: Terminal, planned: str) -> None:
+    """No question delays the end of an outage; standard input cannot be read here."""
+    killed(terminal, "apply", "plan.json", at="DetachVpnGateway")
+    terminal.parts = AtTerminal(terminal.world)
+
+    assert terminal.run_bare("rollback", planned).code == 0
