@@ -41,6 +41,25 @@ class TestWithoutAProcess:
 
         assert shown.count("paused by ann on laptop since") == 1
 
+    @pytest.mark.parametrize("verb", ["pause", "abort"])
+    def test_an_order_before_the_first_process_holds_it_until_continue(self, terminal, verb):
+        """The run stays planned, and what is true of the traffic can be told afterwards."""
+        run = terminal.planned()
+        terminal.run_bare("apply", "plan.json")  # Held without consent, it has changed nothing.
+
+        ordered = terminal.run(verb, run)
+        held = terminal.run("apply", run)
+        status = terminal.status(run)
+        terminal.run("continue", run)
+        staged = terminal.run("apply", run, "--until", "cutover")
+        shown = terminal.run("status", run).out
+
+        assert (ordered.code, held.code, staged.code) == (0, 3, 3)
+        assert status["status"] == "planned"
+        assert status["next"] == f"vpnmigrate continue {run} && vpnmigrate apply {run}"
+        assert "inconsistent" not in shown
+        assert "through the old gateway" in shown
+
     def test_an_abort_leads_to_rollback(self, terminal, staged):
         """An aborted run is not applied; the next command cleans it up."""
         aborted = terminal.run("abort", staged)

@@ -7,7 +7,7 @@ import pytest
 from tests.support.builders import OLD_VPN
 from tests.support.journals import Story, ask
 from vpnmigrate.journal import confirmation_for_step, next_command, replay
-from vpnmigrate.journal.records import Failed, Held, Interrupted
+from vpnmigrate.journal.records import AbortAsked, Failed, Held, Interrupted, Paused
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.snapshot import Confirmation
@@ -23,6 +23,8 @@ ASKED = (
     ("story", "command"),
     [
         (Story(), APPLY),
+        (Story().then(Paused("bob", "desk")), f"vpnmigrate continue mig && {APPLY}"),
+        (Story().then(AbortAsked("bob", "desk")), f"vpnmigrate continue mig && {APPLY}"),
         (Story().staged(), APPLY),
         (Story().staged().then(Held("staged", 6)), APPLY),
         (Story().staged().cut().then(Failed("no", 9, stuck=True)), APPLY),

@@ -716,3 +716,71 @@ def test_a_signed_approval_replaces_the_same_one() -> None:
 
     assert state.approvals == (APPROVAL,)
     assert state.signed_approvals == {APPROVAL.digest: signed}
+
+
+PAUSED = Paused("bob", "desk")
+CONTINUED = Continued("bob", "desk")
+
+
+@pytest.mark.parametrize(
+    ("story", "status", "traffic"),
+    [
+        (Story(), RunStatus.PLANNED, Traffic.OLD),
+        (Story().migrated(), RunStatus.CUT_OVER, Traffic.NEW),
+        (Story().migrated().returned(), RunStatus.ROLLED_BACK, Traffic.OLD),
+        (Story().migrated().finalized(), RunStatus.FINALIZED, Traffic.NEW),
+    ],
+)
+@pytest.mark.parametrize("order", [PAUSED, AbortAsked("bob", "desk")])
+def test_a_process_held_before_it_began_leaves_the_run_as_it_was(
+    story: Story, status: RunStatus, traffic: Traffic, order: Record
+) -> None:
+    """An order before the first direction, or after the last, holds the process and no more."""
+    held = replay(story.then(order).opened().then(Held("the run is paused", 0)).entries)
+    lifted = replay(story.then(CONTINUED).entries)
+
+    assert (held.status, held.traffic, held.contradictions) == (status, traffic, ())
+    assert held.held == "the run is paused"
+    assert (lifted.status, lifted.order, lifted.held) == (status, None, "")
+
+
+def test_a_run_that_an_order_held_says_after_it_that_it_is_to_be_resumed() -> None:
+    """The reason of the hold stays visible, with the operator who lifted it."""
+    story = Story().staged().then(PAUSED, Held("the run is paused by bob", 6), CONTINUED)
+
+    state = replay(story.entries)
+
+    assert state.status is RunStatus.HELD
+    assert state.held == "the run is paused by bob; continued by bob, and to be resumed"
+
+
+def test_another_reason_to_hold_outlasts_an_order() -> None:
+    """A pause of a run that a gate holds does not hide the gate after continue."""
+    story = Story().staged().then(Held("the window is closed", 6), PAUSED, CONTINUED)
+
+    assert replay(story.entries).held == "the window is closed"
+
+
+def test_an_order_ends_with_the_run() -> None:
+    """A pause that arrived with the last record of a run has nothing left to hold."""
+    *before, last = Story().migrated().records
+
+    assert replay(Story().then(*before, PAUSED, last).entries).order is None
+
+
+@pytest.mark.parametrize(
+    ("finished", "traffic"),
+    [
+        (Finished(Direction.ROLLBACK), Traffic.OLD),
+        (Finished(Direction.ROLLBACK, differs=("a route",)), Traffic.UNKNOWN),
+        (Finished(Direction.ROLLBACK, unproven="no survey"), Traffic.UNKNOWN),
+    ],
+)
+def test_a_rollback_that_comes_first_knows_the_traffic_from_its_survey(
+    finished: Finished, traffic: Traffic
+) -> None:
+    """Traffic is unknown to a journal that begins with a rollback, until all is as before."""
+    story = Story().opened().set_out(Direction.ROLLBACK).step(1)
+
+    assert replay(story.entries).traffic is Traffic.UNKNOWN
+    assert replay(story.then(finished).entries).traffic is traffic

@@ -162,6 +162,15 @@ class PauseControl:
             case None:
                 return False
 
+    def require_no_abort(self) -> None:
+        """Check that the cutover is not aborted, before the run counts as migrated.
+
+        Raises:
+            RollbackRequestedError: The cutover has to be rolled back.
+        """
+        if isinstance(due := self._due(), RollBack):
+            raise RollbackRequestedError(f"the cutover is {due.order}")
+
     def check_clock(self) -> None:
         """Record whether the machine's clock was set since the journal was last written."""
         self._clock_watch.check()
@@ -216,6 +225,8 @@ class PauseControl:
         """
         match self._due():
             case Pause(order):
+                raise HeldError(f"the run is {order}", advice=self._continue_command())
+            case StopRun(order) if self._recorder.state.direction is None:
                 raise HeldError(f"the run is {order}", advice=self._continue_command())
             case StopRun(order) | RollBack(order):
                 run = self._plan.migration

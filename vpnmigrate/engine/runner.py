@@ -357,5 +357,7 @@ class Runner:
         found = tuple(dict.fromkeys(lost))
         self._probing.end()
         changed = self._preconditions.record_external_changes(direction)
+        # An abort that arrived during the last survey still counts.
+        self._pauses.require_no_abort()
         self._recorder.write(Finished(direction, found, changed.differs, changed.unproven))
         return RunResult(found)

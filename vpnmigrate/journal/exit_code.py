@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from vpnmigrate.errors import Exit, StepError, VpnMigrateError
 from vpnmigrate.journal.history import turned_back
-from vpnmigrate.journal.records import Entry, Failed, Held
+from vpnmigrate.journal.records import Entry, Failed, Held, Interrupted
 from vpnmigrate.journal.state import RunState
 
 
@@ -39,6 +39,8 @@ def exit_code_of_run(state: RunState, entries: Sequence[Entry]) -> Exit:
             return Exit.HELD
         case Failed(stuck=stuck):
             return Exit.STUCK if stuck else Exit.FAILED
+        case Interrupted():
+            return Exit.INTERRUPTED
         case _ if state.outage_open:
             return Exit.STUCK
         case _:

@@ -20,6 +20,10 @@ def next_command(
     *confirm* are the old connections, which finalize must name; *alive* means that a process is
     working on the run, so that a confirmation is enough for it to continue.
     """
+    if state.order is not None and state.direction is None:
+        # The order was given before the first process began.
+        begin = cli("apply", run)
+        return cli("continue", run) if alive else cli("continue", run).and_then(begin)
     match state.status:
         case RunStatus.FINALIZED:
             return None

@@ -167,8 +167,7 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
         case ClockMoved():
             return replace(state, clock_ahead=entry.ahead)
         case Held(why):
-            state = _move(_working(state), RunStatus.HELD)
-            return replace(state, held=why)
+            return _held(state, why)
         case Interrupted(why):
             return replace(state, error=why)
         case Failed(why, stuck=stuck):
@@ -259,7 +258,7 @@ def _direction_taken(state: RunState, taken: DirectionTaken, entry: Entry) -> Ru
 def _working(state: RunState) -> RunState:
     """Return *state* with work in progress: the previous stop no longer applies."""
     if state.held or state.error:
-        state = replace(state, held="", error="")
+        state = replace(state, held="", held_by_order=False, error="")
     return _move(state, _at_work(state))
 
 
@@ -278,6 +277,19 @@ def _at_work(state: RunState) -> RunStatus:
             return state.status
 
 
+def _held(state: RunState, why: str) -> RunState:
+    """Return *state* after a process has held.
+
+    A process that held before it had begun a direction, because of an order, has left a run that is
+    planned or finished as it was.
+    """
+    ordered = state.order is not None
+    if state.direction is None or state.finished:
+        return replace(state, held=why, held_by_order=ordered)
+    state = _move(_working(state), RunStatus.HELD)
+    return replace(state, held=why, held_by_order=ordered)
+
+
 _ARRIVALS = {
     Direction.FORWARD: RunStatus.CUT_OVER,
     Direction.ROLLBACK: RunStatus.ROLLED_BACK,
@@ -290,13 +302,28 @@ def _arrived(state: RunState, finished: Finished) -> RunState:
     return replace(
         state,
         finished=True,
+        order=None,
         journal_lost=False,
         delete_old_gateway=False,
         cutover_open=state.cutover_open and finished.direction is not Direction.ROLLBACK,
         lost=_with(state.lost, *finished.lost),
         differs=finished.differs,
-        traffic=Traffic.UNKNOWN if finished.unproven else state.traffic,
+        traffic=_traffic_after(state, finished),
     )
+
+
+def _traffic_after(state: RunState, finished: Finished) -> Traffic:
+    """Return the path of traffic at the end of a direction.
+
+    A survey that shows the whole account as before shows the path, also to a run whose first
+    direction was a rollback.
+    """
+    if finished.unproven:
+        return Traffic.UNKNOWN
+    restored = finished.direction is Direction.ROLLBACK and not finished.differs
+    if restored and not state.contradictions and state.traffic is Traffic.UNKNOWN:
+        return Traffic.OLD
+    return state.traffic
 
 
 def _settled(state: RunState, settled: StepSettled) -> RunState:
@@ -378,7 +405,7 @@ def apply_operator_record(state: RunState, record: Wanted, at: datetime) -> RunS
         case AbortAsked(who, host):
             return replace(_decided(state), order=OperatorOrder(Hold.ABORTED, who, host, at))
         case Continued():
-            return replace(_decided(state), order=None)
+            return _lifted(_decided(state), record)
         case OrderDeclined() | WatchdogMissed():
             return state
         case ConfirmRequested(within):
@@ -407,6 +434,15 @@ def _accepted(state: RunState, accepted: Accepted) -> RunState:
         acceptable=tuple(each for each in state.acceptable if each.replaces != old),
         accepted=(*state.accepted, accepted),
     )
+
+
+def _lifted(state: RunState, continued: Continued) -> RunState:
+    """Return *state* without an order; a process that it has held has to be started again."""
+    if not state.held_by_order:
+        return replace(state, order=None)
+    working = state.direction is not None and not state.finished
+    why = f"{state.held}; continued by {continued.who}, and to be resumed" if working else ""
+    return replace(state, order=None, held=why, held_by_order=False)
 
 
 def _decided(state: RunState) -> RunState:

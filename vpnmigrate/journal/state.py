@@ -259,6 +259,8 @@ class RunState(Struct, frozen=True):
     """How far the wall clock was ahead of the run time when last recorded."""
     held: str = ""
     """Why the run is held; empty if it is not."""
+    held_by_order: bool = False
+    """Whether an operator's order is the reason."""
     error: str = ""
     """What stopped the last process, until work continues."""
     differs: tuple[str, ...] = ()
