@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.builders import NOON
 from vpnmigrate.cli.prompts import AssumeYesOperator, NoPrompt, StdinPrompt, TerminalOperator
-from vpnmigrate.engine.ports import DeadlineChoice, OverdueCutover
+from vpnmigrate.engine.ports import DeadlineChoice, InterruptChoice, OverdueCutover
 from vpnmigrate.local.program_files import pinned
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.changes import AskOperator, RunTest
@@ -32,7 +32,7 @@ class Typed:
 
     patient = True
 
-    def __init__(self, *lines: str) -> None:
+    def __init__(self, *lines: str | None) -> None:
         self._lines = list(lines)
 
     def answer(self):
@@ -192,6 +192,62 @@ class TestTheDecision:
 
         assert them.decide(overdue(13)) is None
         assert screen.getvalue() == ""
+
+
+ALL = tuple(InterruptChoice)
+
+
+class TestCtrlCInTheOutage:
+    """The question after Ctrl-C while traffic is down."""
+
+    @pytest.mark.parametrize(
+        ("typed", "choice"),
+        [
+            ("\n", InterruptChoice.RESUME),
+            ("resume\n", InterruptChoice.RESUME),
+            ("Roll  back\n", InterruptChoice.ROLL_BACK),
+            ("stop\n", InterruptChoice.STOP),
+        ],
+    )
+    def test_an_empty_line_resumes_and_the_other_answers_are_typed(
+        self, screen, tmp_path, typed, choice
+    ):
+        """The question does not block, and is shown once, with its default."""
+        them = operator(screen, Typed(None, typed), tmp_path)
+
+        assert [them.interrupted(ALL), them.interrupted(ALL)] == [None, choice]
+        assert screen.getvalue().count("default: press Enter") == 1
+
+    def test_an_empty_line_is_not_lost_on_a_task_that_reads_first(self, screen, tmp_path):
+        """Only a question with a default takes it; another line answers the task."""
+        them = operator(screen, Typed(None, "\n", "done\n"), tmp_path)
+        them.interrupted(ALL)
+
+        assert them.ask(TASK) is None
+        assert them.interrupted(ALL) is InterruptChoice.RESUME
+        them.interrupted(())
+        assert them.ask(TASK) is Confirmation.DEVICES_CONFIGURED
+
+    def test_in_a_rollback_it_does_not_offer_one(self, screen, tmp_path):
+        """The run rolls back already."""
+        them = operator(screen, Typed("roll back\n"), tmp_path)
+
+        choices = (InterruptChoice.RESUME, InterruptChoice.STOP)
+
+        assert them.interrupted(choices) is None
+        assert "roll back" not in screen.getvalue().replace("please type", "")
+
+    def test_a_terminal_that_is_lost_resumes(self, screen, tmp_path):
+        """Without an answer the run goes on, which is the default."""
+        assert operator(screen, NoPrompt(), tmp_path).interrupted(ALL) is InterruptChoice.RESUME
+
+    def test_yes_does_not_answer_it(self, screen, tmp_path):
+        """``--yes`` consents to the outage; it does not say what Ctrl-C in it means."""
+        them = AssumeYesOperator(
+            Console(screen), Typed("stop\n"), Run(tmp_path), RunCommands("m-1"), {}
+        )
+
+        assert them.interrupted(ALL) is InterruptChoice.STOP
 
 
 class TestStdinPrompt:

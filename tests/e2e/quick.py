@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 
 from vpnmigrate.cli.main import run_command
 from vpnmigrate.cli.options import PromptOptions
 from vpnmigrate.cli.sandbox_dependencies import SandboxTimeDependencies
 from vpnmigrate.cli.signals import to_the_end
-from vpnmigrate.engine.ports import DeadlineChoice, Operator, OverdueCutover
+from vpnmigrate.engine.ports import DeadlineChoice, InterruptChoice, Operator, OverdueCutover
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.changes import AskOperator, OperatorTask
 from vpnmigrate.model.ec2 import Role
@@ -53,6 +54,9 @@ class ConfirmingOperator:
         return True
 
     def decide(self, overdue: OverdueCutover | None) -> DeadlineChoice | None:
+        return None
+
+    def interrupted(self, choices: Sequence[InterruptChoice]) -> InterruptChoice | None:
         return None
 
 

@@ -103,10 +103,10 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 
 
 def on_a_terminal(migration: Migration, *words: str) -> tuple[subprocess.Popen[bytes], int]:
-    """Start ``apply --yes`` in the foreground of a terminal; return the terminal's other end."""
+    """Start ``apply`` in the foreground of a terminal; return the terminal's other end."""
     ours, theirs = pty.openpty()
     try:
-        command = ("-m", "tests.e2e.quick", "apply", str(migration.plan_file), "--yes", *words)
+        command = ("-m", "tests.e2e.quick", "apply", str(migration.plan_file), *words)
         process = subprocess.Popen(
             [sys.executable, "-c", ON_A_TERMINAL, *command],
             cwd=Path(__file__).parents[2],
@@ -137,12 +137,12 @@ def test_a_terminal_that_is_closed_stops_the_preparation_and_not_the_cutover(
     """
     expected = migration.expected()
 
-    process, terminal = on_a_terminal(migration)
+    process, terminal = on_a_terminal(migration, "--yes")
     read_until(terminal, BEFORE_THE_OUTAGE)
     os.close(terminal)
     assert process.wait(PATIENCE) == INTERRUPTED
 
-    process, terminal = on_a_terminal(migration)
+    process, terminal = on_a_terminal(migration, "--yes")
     read_until(terminal, IN_THE_OUTAGE)
     os.close(terminal)
     assert process.wait(PATIENCE) == 0

@@ -773,7 +773,7 @@ def test_an_order_ends_with_the_run() -> None:
     [
         (Finished(Direction.ROLLBACK), Traffic.OLD),
         (Finished(Direction.ROLLBACK, differs=("a route",)), Traffic.UNKNOWN),
-        (Finished(Direction.ROLLBACK, unproven="no survey"), Traffic.UNKNOWN),
+        (Finished(Direction.ROLLBACK, unproven=True), Traffic.UNKNOWN),
     ],
 )
 def test_a_rollback_that_comes_first_knows_the_traffic_from_its_survey(

@@ -16,7 +16,15 @@ from vpnmigrate.engine.call_limits import DirectCalls
 from vpnmigrate.engine.commit_confirm import CommitConfirm
 from vpnmigrate.engine.context import ClaimHolder
 from vpnmigrate.engine.cutover import GateInputs
-from vpnmigrate.engine.ports import Calls, DeadlineChoice, Journal, Operator, OverdueCutover, Probes
+from vpnmigrate.engine.ports import (
+    Calls,
+    DeadlineChoice,
+    InterruptChoice,
+    Journal,
+    Operator,
+    OverdueCutover,
+    Probes,
+)
 from vpnmigrate.engine.ports import NetworkPath as HostPath
 from vpnmigrate.engine.runner import Runner, RunPorts
 from vpnmigrate.engine.traffic_watch import NoProbes
@@ -63,6 +71,9 @@ class Nobody:
     def decide(self, overdue: OverdueCutover | None) -> DeadlineChoice | None:
         return None
 
+    def interrupted(self, choices: Sequence[InterruptChoice]) -> InterruptChoice | None:
+        return None
+
 
 class Lookout:
     """Observer that calls *on_entry* for every entry, and keeps what was waited for."""
@@ -88,6 +99,10 @@ class Signal:
     """A request of the operator to stop."""
 
     reason: str | None = None
+    asks = False
+
+    def withdraw(self) -> None:
+        self.reason = None
 
 
 class Roads:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import select
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Protocol, TextIO
 
-from vpnmigrate.engine.ports import DeadlineChoice, OverdueCutover
+from vpnmigrate.engine.ports import DeadlineChoice, InterruptChoice, OverdueCutover
 from vpnmigrate.local.child_processes import OPERATOR_PROGRAM, inherited_by, working_directory
 from vpnmigrate.local.program_files import checked
 from vpnmigrate.local.run_directory import Run
@@ -22,6 +22,11 @@ from vpnmigrate.report.text import RunCommands, command, wrapped
 _DONE = ("done",)
 _YES_OR_NO = ("yes", "no")
 _TEST = ("again", "done")
+_INTERRUPTED = {
+    InterruptChoice.RESUME: "the run continues",
+    InterruptChoice.ROLL_BACK: "the run rolls back from its next safe point",
+    InterruptChoice.STOP: "the process ends at its next safe point; traffic stays down",
+}
 
 TEST_LIMIT = timedelta(minutes=10)
 """Maximum run time of the test command; a test is meant to take minutes."""
@@ -84,12 +89,23 @@ class PromptReader:
         self._open: dict[tuple[str, ...], bool] = {}
         """The answers to each open question, and whether the typed line is none of them."""
         self._line = ""
+        self._only_return = False
+        """Whether an empty line was typed, which no question has read yet."""
+        self._with_default: set[tuple[str, ...]] = set()
 
-    def answer(self, *known: str) -> str:
-        """Return the typed line if it is one of *known*, or an empty string."""
+    def answer(self, *known: str, default: str = "") -> str:
+        """Return the typed line if it is one of *known*, or an empty string.
+
+        An empty line is the *default*.
+        """
         self._open.setdefault(known, False)
-        if not self._line:
+        if default:
+            self._with_default.add(known)
+        if not self._line and not self._only_return:
             self._read()
+        if self._only_return and (default or not self._with_default):
+            self._only_return = False
+            return default
         if self._line in known:
             typed, self._line = self._line, ""
             return typed
@@ -103,12 +119,14 @@ class PromptReader:
     def close(self, *known: str) -> None:
         """Remove the question with these answers."""
         self._open.pop(known, None)
+        self._with_default.discard(known)
 
     def _read(self) -> None:
         typed = self._prompt.answer()
         if typed is not None:
             self._console.operator_typed()
         self._line = " ".join((typed or "").lower().split())
+        self._only_return = typed is not None and not self._line
         self._open = dict.fromkeys(self._open, False)
 
 
@@ -139,6 +157,8 @@ class TerminalOperator:
         self._overdue: OverdueCutover | None = None
         self._owned = ""
         """The resource that was asked about last."""
+        self._choices: tuple[InterruptChoice, ...] = ()
+        """The answers to the question after Ctrl-C, while it is open."""
 
     @property
     def patient(self) -> bool:
@@ -191,6 +211,32 @@ class TerminalOperator:
         if typed:
             self._reader.close(*_YES_OR_NO)
         return typed == "yes" if typed else None
+
+    def interrupted(self, choices: Sequence[InterruptChoice]) -> InterruptChoice | None:
+        """Ask once, and return the choice that was typed since; the default if stdin has ended."""
+        asked, self._choices = self._choices, tuple(choices)
+        if asked != self._choices:
+            self._reader.close(*asked)
+        if not choices:
+            return None
+        if not self.patient:
+            return InterruptChoice.RESUME
+        if asked != self._choices:
+            self._explain_interruption()
+        typed = self._reader.answer(*self._choices, default=InterruptChoice.RESUME)
+        if not typed:
+            return None
+        choice = InterruptChoice(typed)
+        self._console.print_line(f"    {_INTERRUPTED[choice]}")
+        return choice
+
+    def _explain_interruption(self) -> None:
+        back = InterruptChoice.ROLL_BACK in self._choices
+        self._console.print_line("    TRAFFIC IS DOWN. The run continues until you answer. Type:")
+        self._console.print_line("      resume     continue (default: press Enter)")
+        if back:
+            self._console.print_line("      roll back  go back to the old gateway")
+        self._console.print_line("      stop       end this process; traffic stays down")
 
     def _answer_of_task(self, answers: tuple[str, ...]) -> str:
         self._task, self._asked_about_task = answers, True

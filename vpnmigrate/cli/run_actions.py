@@ -267,8 +267,9 @@ def _consent(
         return _Consent(direction, terms.asking.yes, again)
     if not terms.asking.yes and not context.parts.attended(terms.asking):
         raise HeldError(
-            f"{_verb(direction)} interrupts VPN traffic of {subject.plan.vpc}, and there is no "
-            "terminal to ask at, so it needs --yes; nothing in AWS was changed",
+            f"{_verb(direction)} interrupts VPN traffic of {subject.plan.vpc}, and it cannot ask "
+            "here (no terminal, in the background, or --no-input), so it needs --yes; nothing in "
+            "AWS was changed",
             advice=again.with_words("--yes"),
         )
     require_yes(context, terms.asking, _question(subject.plan, direction, state))

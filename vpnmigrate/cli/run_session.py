@@ -55,6 +55,7 @@ from vpnmigrate.journal.records import (
     StepBegun,
     TakenOver,
 )
+from vpnmigrate.journal.stop import stop_action
 from vpnmigrate.local.documents import ApprovalFile
 from vpnmigrate.local.hooks import CommandHooks, HookedJournal, supervise_hooks
 from vpnmigrate.local.journal_file import FileJournal
@@ -87,7 +88,7 @@ from vpnmigrate.report.console import MessageOutput
 from vpnmigrate.report.errors import RunFailedError
 from vpnmigrate.report.progress import PlainProgress, approved_line
 from vpnmigrate.report.rollback_proof import proof_brief
-from vpnmigrate.report.status import RunStatusView
+from vpnmigrate.report.status import RunStatusView, traffic
 from vpnmigrate.report.text import RunCommands, wrapped
 
 BLIND = (
@@ -247,8 +248,17 @@ def _do(
     ):
         hooks = CommandHooks(run, plan, journal.entries, journal.clock, kept.log, context.redaction)
         watch = ObserverGroup(progress, kept.log, live, hooks, redaction=context.redaction)
-        stop_request = SignalHandler(output, lambda: watch.cutting, lambda: view().next)
         account = Account(clients, journal.clock, _vault(context, run), journal.require_ours)
+        stop_request = SignalHandler(
+            output,
+            lambda: watch.cutting,
+            lambda: view().next,
+            action=lambda asks: stop_action(
+                view().state, asks=asks, back_out=plan.decisions.back_out
+            ),
+            attended=lambda: context.parts.attended(terms.asking),
+            traffic=lambda: traffic(view()),
+        )
         ports = RunPorts(
             ec2=account,
             journal=HookedJournal(journal, hooks),

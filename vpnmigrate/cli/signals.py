@@ -1,4 +1,4 @@
-"""Signals: the first stops a run between two changes, the second immediately."""
+"""Signals: the first stops a run between two changes or asks, the second stops it immediately."""
 
 from __future__ import annotations
 
@@ -10,10 +10,24 @@ from types import FrameType
 
 from vpnmigrate.errors import Exit
 from vpnmigrate.errors.commands import Command, cli
+from vpnmigrate.journal.stop import StopAction
 from vpnmigrate.report.console import MessageOutput
-from vpnmigrate.report.text import command
+from vpnmigrate.report.text import command, wrapped
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
+
+_EFFECTS = {
+    StopAction.STOP: ("finishing the current AWS call. Press Ctrl-C again to stop immediately."),
+    StopAction.ASK: "traffic is down. Press Ctrl-C again to stop immediately.",
+    StopAction.ROLL_BACK: (
+        "traffic is down, and the plan's back-out policy rolls back.\n"
+        "  A second signal stops immediately."
+    ),
+    StopAction.RESTORE_FIRST: (
+        "traffic is down; the rollback continues until it flows.\n"
+        "  A second signal stops immediately."
+    ),
+}
 
 
 class SignalHandler:
@@ -21,7 +35,8 @@ class SignalHandler:
 
     *cutting* returns whether the cutover is under way.  Then a lost terminal does not stop the run,
     because the terminal's connection may use the VPN that is being migrated.  *resume* returns the
-    command that resumes the run.
+    command that resumes the run, *traffic* the path of traffic, and *action* what a request means,
+    from whether it was made at a terminal that *attended* says can be asked.
     """
 
     def __init__(
@@ -29,32 +44,51 @@ class SignalHandler:
         console: MessageOutput,
         cutting: Callable[[], bool],
         resume: Callable[[], Command | None] = lambda: cli("status"),
+        *,
+        action: Callable[[bool], StopAction] = lambda _: StopAction.STOP,
+        attended: Callable[[], bool] = lambda: False,
+        traffic: Callable[[], str] = lambda: "",
     ) -> None:
         self._console = console
         self._cutting = cutting
         self._resume = resume
+        self._action = action
+        self._attended = attended
+        self._traffic = traffic
         self._reason: str | None = None
+        self._asks = False
 
     @property
     def reason(self) -> str | None:
         """The reason to stop at the next safe point, or None."""
         return self._reason
 
+    @property
+    def asks(self) -> bool:
+        """Whether the operator pressed Ctrl-C at this process's terminal."""
+        return self._asks
+
+    def withdraw(self) -> None:
+        """Remove the request: the next signal counts as the first again."""
+        self._reason, self._asks = None, False
+
     def receive(self, number: int) -> None:
         """Handle signal *number*."""
         name = signal.Signals(number).name
         if number == signal.SIGHUP and self._cutting():
             self._console.print_line("terminal lost; the cutover continues without it")
-        elif self._reason is None:
+        elif self._reason is None or (self._asks and number == signal.SIGTERM):
+            self._asks = number == signal.SIGINT and self._attended()
             self._reason = f"{name} received"
-            self._console.print_line(
-                f"{name}: finishing the current AWS call. Press Ctrl-C again to stop immediately."
-            )
-            self._show_resume_command()
+            action = self._action(self._asks)
+            self._console.print_line(f"{name}: {_EFFECTS[action]}")
+            if action is StopAction.STOP:
+                self._show_resume_command()
         elif number == signal.SIGHUP:
             pass  # A closing terminal may send SIGHUP more than once; only the first one counts.
         else:
             self._console.print_line(f"{name} again: stopped immediately.")
+            self._console.print_line(wrapped(self._traffic(), first="  traffic:  "))
             self._show_resume_command()
             # Nothing may run after the second signal: no handler, no retry, no thread.
             os._exit(Exit.INTERRUPTED)
@@ -94,6 +128,16 @@ def to_the_end(work: Callable[[], int]) -> int:
         code = Exit.INTERRUPTED
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     return code
+
+
+@contextmanager
+def sigterm_as_interrupt() -> Iterator[None]:
+    """Raise KeyboardInterrupt at SIGTERM inside the context, where no run is locked."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.execute import ChangeExecutor
-from vpnmigrate.engine.ports import StopRequest
-from vpnmigrate.errors import HeldError, InterruptedRunError
+from vpnmigrate.engine.stop import StopControl
+from vpnmigrate.errors import HeldError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal.records import Answered, OperatorConfirmed
 from vpnmigrate.model.changes import AskOperator, OperatorTask, RunTest
@@ -16,14 +16,12 @@ from vpnmigrate.model.snapshot import Confirmation
 class OperatorTasks:
     """Requests tasks of people and records their confirmations in the journal."""
 
-    def __init__(
-        self, context: RunContext, executor: ChangeExecutor, stop_request: StopRequest
-    ) -> None:
+    def __init__(self, context: RunContext, executor: ChangeExecutor, stop: StopControl) -> None:
         self._plan = context.plan
         self._operator = context.operator
         self._recorder = context.recorder
         self._executor = executor
-        self._stop_request = stop_request
+        self._stop = stop
         self._who = context.claim_holder.holder
         self._pending: OperatorTask | None = None
         self._intents: dict[OperatorTask, int] = {}
@@ -81,17 +79,17 @@ class OperatorTasks:
 
     @property
     def asked_to_stop(self) -> str:
-        """The reason to stop here; empty if the operator has not asked for it."""
-        return self._stop_request.reason or ""
+        """The reason to end a wait, because the run has to stop; empty if it goes on."""
+        return self._stop.reason()
 
     def stop_if_asked(self) -> None:
-        """Stop here, between two changes, if the operator has asked for it.
+        """Stop here, between two changes, if that was requested.
 
         Raises:
-            InterruptedRunError: The operator asked; everything done so far is in the journal.
+            InterruptedRunError: The run ends; everything done so far is in the journal.
+            RollbackRequestedError: Traffic is down, and the plan's policy is to roll back.
         """
-        if reason := self.asked_to_stop:
-            raise InterruptedRunError(reason, advice=self._recorder.resuming(self._plan))
+        self._stop.check()
 
 
 def _step_of(task: OperatorTask) -> int:

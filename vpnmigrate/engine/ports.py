@@ -61,6 +61,15 @@ class DeadlineChoice(StrEnum):
     GO_ON = "go on"
 
 
+class InterruptChoice(StrEnum):
+    """What an operator can answer after Ctrl-C in the outage, as it is typed."""
+
+    RESUME = "resume"
+    """The default."""
+    ROLL_BACK = "roll back"
+    STOP = "stop"
+
+
 @dataclass(frozen=True)
 class OverdueCutover:
     """A cutover past its back-out deadline, with what the operator needs to decide."""
@@ -240,6 +249,13 @@ class Operator(Protocol):
         """
         ...
 
+    def interrupted(self, choices: Sequence[InterruptChoice]) -> InterruptChoice | None:
+        """Return the answer about Ctrl-C in the outage once there is one; show a new question.
+
+        *choices* is empty if the question is closed.  It does not block.
+        """
+        ...
+
 
 class Observer(Protocol):
     """What is notified of a run's progress: a terminal, a log, a rehearsal's report."""
@@ -316,11 +332,20 @@ class NoHooks:
 
 
 class StopRequest(Protocol):
-    """The operator's request to stop, read between two changes."""
+    """The request of an operator or of the system to stop, read between two changes."""
 
     @property
     def reason(self) -> str | None:
         """The reason to stop at the next safe point, or None."""
+        ...
+
+    @property
+    def asks(self) -> bool:
+        """Whether the operator who made the request can be asked at this process's terminal."""
+        ...
+
+    def withdraw(self) -> None:
+        """Remove the request: it was answered, and the run goes on."""
         ...
 
 
@@ -328,6 +353,10 @@ class NoStopRequest:
     """No request to stop: a rehearsal or a simulation is never stopped between two changes."""
 
     reason = None
+    asks = False
+
+    def withdraw(self) -> None:
+        """Do nothing."""
 
 
 class NetworkPaths(Protocol):

@@ -38,6 +38,7 @@ from vpnmigrate.engine.ports import (
 from vpnmigrate.engine.preconditions import Preconditions
 from vpnmigrate.engine.recorder import RunRecorder, record_failure
 from vpnmigrate.engine.step_loop import StepLoop
+from vpnmigrate.engine.stop import StopControl
 from vpnmigrate.engine.traffic_watch import NoProbes, ProbeWatch
 from vpnmigrate.errors import (
     HeldError,
@@ -128,7 +129,8 @@ class Runner:
         )
         gate_inputs = ports.gate_inputs
         executor = ChangeExecutor(context, self._attend)
-        tasks = OperatorTasks(context, executor=executor, stop_request=ports.stop_request)
+        stop = StopControl(context, stop_request=ports.stop_request, user=gate_inputs.user)
+        tasks = OperatorTasks(context, executor=executor, stop=stop)
         self._probing = ProbeWatch(context, ports.probes)
         self._preconditions = Preconditions(context)
         self._commit_confirm = CommitConfirmControl(

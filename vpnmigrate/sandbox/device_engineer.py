@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from vpnmigrate.engine.ports import DeadlineChoice, OverdueCutover
+from vpnmigrate.engine.ports import DeadlineChoice, InterruptChoice, OverdueCutover
 from vpnmigrate.model.changes import OperatorTask, RunTest
 from vpnmigrate.model.ec2 import Role, Tag
 from vpnmigrate.model.snapshot import Confirmation
@@ -54,6 +54,11 @@ class DeviceEngineer:
     def decide(self, overdue: OverdueCutover | None) -> DeadlineChoice | None:
         """Return None: the operator decides, not the device engineer."""
         del overdue
+        return None
+
+    def interrupted(self, choices: Sequence[InterruptChoice]) -> InterruptChoice | None:
+        """Return None: the operator answers, not the device engineer."""
+        del choices
         return None
 
     def _do(self, word: Confirmation) -> None:

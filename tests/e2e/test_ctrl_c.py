@@ -1,0 +1,137 @@
+"""Consent and Ctrl-C at a real terminal."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.operators import PLAYBOOK, Migration, a_migration
+from tests.e2e.quick import ENGINEER
+from tests.e2e.shells import PATIENCE
+from tests.e2e.test_interrupted import on_a_terminal
+from vpnmigrate.journal import RunState, Traffic, replay
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.local.journal_file import read_journal
+
+CTRL_C = "\x03"
+QUESTION = "default: press Enter"
+HELD, INTERRUPTED, BACKED_OUT = 3, 7, 1
+
+
+class Screen:
+    """A process at a terminal, with what it prints."""
+
+    def __init__(self, process: subprocess.Popen[bytes], terminal: int) -> None:
+        self._process, self._terminal = process, terminal
+        self.output = ""
+
+    def type(self, text: str) -> None:
+        """Type *text*."""
+        os.write(self._terminal, text.encode())
+
+    def wait_for(self, text: str) -> None:
+        """Wait until *text* is printed, and forget the output up to it."""
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.output:
+            assert time.monotonic() < deadline, f"no {text!r} in {self.output[-2000:]}"
+            self._read()
+        self.output = self.output.partition(text)[2]
+
+    def ends(self) -> int:
+        """Wait for the end of the process, and return its exit code."""
+        deadline = time.monotonic() + PATIENCE
+        while self._process.poll() is None:
+            assert time.monotonic() < deadline, self.output[-2000:]
+            self._read()
+        return self._process.returncode
+
+    def _read(self) -> None:
+        if select.select([self._terminal], [], [], 0.1)[0]:
+            try:
+                self.output += os.read(self._terminal, 65536).decode(errors="replace")
+            except OSError:
+                time.sleep(0.1)  # The process has closed its end.
+
+
+@contextmanager
+def at_a_terminal(migration: Migration, *words: str) -> Iterator[Screen]:
+    """Start ``apply`` with *words* in the foreground of a terminal."""
+    process, terminal = on_a_terminal(migration, *words)
+    try:
+        yield Screen(process, terminal)
+    finally:
+        process.kill()
+        process.wait(PATIENCE)
+        os.close(terminal)
+
+
+def state(migration: Migration) -> RunState:
+    """Return the state of the run."""
+    return replay(read_journal(migration.run).entries)
+
+
+@pytest.fixture
+def migration(tmp_path: Path) -> Iterator[Migration]:
+    playbook = f"{PLAYBOOK}  old_tunnels: leave\n"
+    with a_migration(tmp_path, playbook) as migration:
+        migration.terminal.environment.pop(ENGINEER)
+        migration.terminal.environment["TERM"] = "dumb"
+        migration.control.leave_alone()
+        yield migration
+
+
+@pytest.mark.no_cover
+def test_the_outage_is_agreed_to_and_ctrl_c_in_it_is_a_question(migration: Migration) -> None:
+    """Any answer but yes changes nothing; Ctrl-C resumes, stops or rolls back, as it is typed.
+
+    A resume with traffic down asks nothing, and Ctrl-C twice ends the process at once.
+    """
+    with at_a_terminal(migration) as screen:
+        screen.wait_for("[y/N]")
+        screen.type("\n")
+        assert screen.ends() == HELD
+    assert state(migration).direction is None
+
+    with at_a_terminal(migration) as screen:
+        screen.wait_for("[y/N]")
+        screen.type("y\n")
+        screen.wait_for("type 'done' here")
+        screen.type("done\n")
+        screen.wait_for("step 10 of 11")
+        screen.type(CTRL_C)
+        screen.wait_for(QUESTION)
+        screen.type("\n")
+        screen.wait_for("the run continues")
+        screen.type(CTRL_C)
+        screen.wait_for(QUESTION)
+        screen.type("stop\n")
+        assert screen.ends() == INTERRUPTED
+        assert "traffic is down since" in " ".join(screen.output.split())
+    assert state(migration).traffic is Traffic.NONE
+
+    with at_a_terminal(migration) as screen:
+        screen.wait_for("step 10 of 11")
+        assert "[y/N]" not in screen.output
+        screen.type(CTRL_C)
+        screen.wait_for(QUESTION)
+        screen.type(CTRL_C)
+        assert screen.ends() == INTERRUPTED
+        assert "stopped immediately" in screen.output
+
+    with at_a_terminal(migration) as screen:
+        screen.wait_for("step 10 of 11")
+        migration.control.attend_after(timedelta(seconds=20))
+        screen.type(CTRL_C)
+        screen.wait_for(QUESTION)
+        screen.type("roll back\n")
+        assert screen.ends() == BACKED_OUT
+    assert state(migration).status is RunStatus.ROLLED_BACK
+    assert state(migration).traffic is Traffic.OLD

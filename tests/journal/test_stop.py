@@ -1,0 +1,51 @@
+"""Stop: what a request to stop means, by traffic and policy."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.support.builders import NOON
+from vpnmigrate.journal import RunState, Traffic
+from vpnmigrate.journal.stop import StopAction, stop_action
+from vpnmigrate.model.decisions import BackOut
+from vpnmigrate.model.plan import Direction
+
+DOWN = RunState(direction=Direction.FORWARD, step=8, traffic=Traffic.NONE, outage_since=NOON)
+BACK_DOWN = RunState(direction=Direction.ROLLBACK, step=8, traffic=Traffic.NONE, outage_since=NOON)
+LOST = RunState(direction=Direction.FORWARD, step=8, journal_lost=True)
+PREPARING = RunState(direction=Direction.FORWARD, step=3)
+AT_STEP_7 = RunState(direction=Direction.FORWARD, step=7)
+FLOWS = RunState(
+    direction=Direction.FORWARD,
+    step=10,
+    traffic=Traffic.NEW,
+    outage_since=NOON,
+    outage_lasted=timedelta(minutes=1),
+)
+
+
+@pytest.mark.parametrize("state", [PREPARING, AT_STEP_7, FLOWS])
+@pytest.mark.parametrize("asks", [True, False])
+@pytest.mark.parametrize("policy", BackOut)
+def test_while_traffic_flows_the_run_ends(state: RunState, asks: bool, policy: BackOut) -> None:
+    """Ending has no effect on traffic, so nothing is asked and nothing rolled back."""
+    assert stop_action(state, asks=asks, back_out=policy) is StopAction.STOP
+
+
+@pytest.mark.parametrize(
+    ("state", "at_the_deadline_asks", "rolls_back"),
+    [
+        (DOWN, StopAction.STOP, StopAction.ROLL_BACK),
+        (LOST, StopAction.STOP, StopAction.ROLL_BACK),
+        (BACK_DOWN, StopAction.STOP, StopAction.RESTORE_FIRST),
+    ],
+)
+def test_in_the_outage_an_operator_is_asked_and_otherwise_the_policy_decides(
+    state: RunState, at_the_deadline_asks: StopAction, rolls_back: StopAction
+) -> None:
+    """Without an operator, a plan that rolls back does so, and a rollback restores traffic."""
+    assert stop_action(state, asks=True, back_out=BackOut.ROLLBACK) is StopAction.ASK
+    assert stop_action(state, asks=False, back_out=BackOut.ASK) is at_the_deadline_asks
+    assert stop_action(state, asks=False, back_out=BackOut.ROLLBACK) is rolls_back

@@ -1,0 +1,96 @@
+"""Stop: a signal of the operator or the system, applied at the safe points of a run.
+
+In the outage Ctrl-C is a question, not an order: the run goes on until the operator has answered,
+because every second without an answer would extend the outage.
+"""
+
+from __future__ import annotations
+
+from vpnmigrate.engine.context import RunContext
+from vpnmigrate.engine.ports import InterruptChoice, StopRequest
+from vpnmigrate.errors import InterruptedRunError, RollbackRequestedError
+from vpnmigrate.journal.records import AbortAsked, Noted
+from vpnmigrate.journal.stop import StopAction, stop_action
+from vpnmigrate.model.plan import Direction
+
+
+class StopControl:
+    """Applies the request to stop; *user* is the operator's login name."""
+
+    def __init__(self, context: RunContext, *, stop_request: StopRequest, user: str) -> None:
+        self._plan = context.plan
+        self._recorder = context.recorder
+        self._operator = context.operator
+        self._request = stop_request
+        self._user = user
+        self._asked = False
+        self._stops = False
+        """Whether the operator has answered that the run ends with traffic down."""
+
+    def reason(self) -> str:
+        """Return the reason to end a wait, after an open question; empty if the run goes on."""
+        ends = self._action() in {StopAction.STOP, StopAction.ROLL_BACK}
+        return (self._request.reason or "") if ends else ""
+
+    def check(self) -> None:
+        """End here, between two changes, if that was requested.
+
+        Raises:
+            InterruptedRunError: The run ends; everything done so far is in the journal.
+            RollbackRequestedError: Traffic is down, and the plan's policy is to roll back.
+        """
+        reason = self._request.reason
+        match self._action():
+            case StopAction.STOP:
+                resume = self._recorder.resuming(self._plan)
+                raise InterruptedRunError(reason or "", advice=resume)
+            case StopAction.ROLL_BACK:
+                self._request.withdraw()
+                why = f"{reason} while traffic is down: the plan's back-out policy is to roll back"
+                self._recorder.write(Noted(why))
+                raise RollbackRequestedError(why)
+            case _:
+                pass  # Nothing was requested, or the run goes on for now.
+
+    def _action(self) -> StopAction | None:
+        request, state = self._request, self._recorder.state
+        if request.reason is None:
+            return None
+        if self._stops:
+            return StopAction.STOP
+        back_out = self._plan.decisions.back_out
+        action = stop_action(state, asks=request.asks, back_out=back_out)
+        if action is StopAction.ASK:
+            return self._ask()
+        if self._asked:
+            self._asked = False
+            self._operator.interrupted(())
+            if request.asks:
+                # Traffic flows again before an answer: the run goes on, as without an answer.
+                request.withdraw()
+                return None
+        return action
+
+    def _ask(self) -> StopAction | None:
+        self._asked = True
+        back = self._recorder.state.direction is Direction.ROLLBACK
+        choices = tuple(
+            c for c in InterruptChoice if not back or c is not InterruptChoice.ROLL_BACK
+        )
+        choice = self._operator.interrupted(choices)
+        if choice is None:
+            return StopAction.ASK
+        self._asked = False
+        self._operator.interrupted(())
+        if choice is InterruptChoice.STOP:
+            self._stops = True
+            return StopAction.STOP
+        self._request.withdraw()
+        if choice is InterruptChoice.ROLL_BACK:
+            self._recorder.write(AbortAsked(self._user, self._host))
+        return None
+
+    @property
+    def _host(self) -> str:
+        opened = self._recorder.state.opened
+        return "" if opened is None else opened.host
