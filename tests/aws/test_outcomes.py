@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from tests.aws.answering import REQUEST_ID
 from vpnmigrate.aws.errors import failure_of
 from vpnmigrate.aws.outcomes import outcome_of, outcome_of_read
-from vpnmigrate.aws.read_errors import CredentialsExpiredError
 from vpnmigrate.devices.secret import Secret
 from vpnmigrate.errors import (
     AwsError,
     AwsUnreadableError,
+    CredentialsExpiredError,
     NoCredentialsError,
     NotAuthorizedError,
     NotFoundError,

@@ -11,11 +11,11 @@ from botocore import exceptions as botocore
 from tests.aws.answering import NOT_THERE, Answering, Params, Refusal
 from tests.support.builders import MIGRATION, NEW, OLD, VPC, a_gateway, a_plan, a_survey
 from vpnmigrate.aws.account import Reader
-from vpnmigrate.aws.read_errors import CredentialsExpiredError
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.errors import (
     AwsError,
     AwsUnreadableError,
+    CredentialsExpiredError,
     NoCredentialsError,
     NotAuthorizedError,
     NotFoundError,

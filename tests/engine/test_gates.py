@@ -472,6 +472,26 @@ class TestCredentials:
         assert found.verdict is call
 
     @pytest.mark.parametrize(
+        ("until", "call"), [(minutes(200), GateVerdict.FAIL), (minutes(201), GateVerdict.PASS)]
+    )
+    def test_outlast_a_rollback_that_the_window_does_not_leave_time_for(self, until, call):
+        """A cutover that is forced to begin 20 minutes before its end needs 40 minutes."""
+        plan, late = plan_with(window=NIGHT), minutes(160)
+        held = an_identity(credentials=Credentials(Renewal.MANUAL, NOON + until))
+
+        assert asked(Gate.CREDENTIALS, plan=plan, later=late, identity=held).verdict is call
+
+    @pytest.mark.parametrize(
+        ("until", "call"), [(minutes(55), GateVerdict.FAIL), (minutes(56), GateVerdict.PASS)]
+    )
+    def test_outlast_the_soak_time_of_the_cutover(self, until, call):
+        """The rollback may begin at the end of the soak time."""
+        plan = plan_with(waits=Waits(soak=minutes(15)))
+        held = an_identity(credentials=Credentials(Renewal.MANUAL, NOON + until))
+
+        assert asked(Gate.CREDENTIALS, plan=plan, identity=held).verdict is call
+
+    @pytest.mark.parametrize(
         ("until", "call"), [(minutes(40), GateVerdict.FAIL), (minutes(41), GateVerdict.PASS)]
     )
     def test_without_a_window_outlast_the_rollback(self, until, call):

@@ -23,7 +23,7 @@ from tests.support.journals import (
     ask,
     entries,
 )
-from vpnmigrate.errors.commands import Command
+from vpnmigrate.errors.commands import Command, aws
 from vpnmigrate.journal import Intent, RunState, Traffic, next_command, replay
 from vpnmigrate.journal.chain import chained, genesis
 from vpnmigrate.journal.records import (
@@ -39,6 +39,8 @@ from vpnmigrate.journal.records import (
     Confirmed,
     ConfirmRequested,
     Continued,
+    CredentialsExpired,
+    CredentialsRenewed,
     DeadlinePassed,
     DeadlineSet,
     Degraded,
@@ -635,6 +637,8 @@ def _all_records() -> list[Record]:
         Degraded(("vpn-new has 1 of 2 tunnels UP",)),
         ResidueLeft((LEFT,), (GONE,)),
         Noted("y"),
+        CredentialsExpired("ExpiredToken", ("log in again:", aws("sso", "login"))),
+        CredentialsRenewed(),
         ClockMoved(timedelta(hours=-1)),
         HookRan(HookMoment.HELD, "tell", timedelta(seconds=1), fault="failed with exit status 1"),
         DirectionTaken(Direction.FINALIZE, 2),
@@ -784,3 +788,16 @@ def test_a_rollback_that_comes_first_knows_the_traffic_from_its_survey(
 
     assert replay(story.entries).traffic is Traffic.UNKNOWN
     assert replay(story.then(finished).entries).traffic is traffic
+
+
+def test_expired_credentials_are_shown_until_aws_accepts_some_or_another_process_begins() -> None:
+    """A new process has credentials of its own."""
+    expired = CredentialsExpired("ExpiredToken", "log in")
+    story = Story().staged().cut().then(expired)
+
+    state = replay(story.entries)
+
+    assert state.expired is not None
+    assert (state.expired.since, state.expired.why) == (story.entries[-1].at, "ExpiredToken")
+    assert replay(story.then(CredentialsRenewed()).entries).expired is None
+    assert replay(Story().staged().cut().then(expired).opened().entries).expired is None

@@ -10,10 +10,12 @@ import pytest
 from msgspec.structs import replace as altered
 
 from tests.report.examples import BEGAN, BGP, ENABLE, a_journal
+from vpnmigrate.errors.commands import aws
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.records import (
     Acceptable,
     Armed,
+    CredentialsExpired,
     DeadlineSet,
     Degraded,
     DirectionTaken,
@@ -36,6 +38,8 @@ SECOND = timedelta(seconds=1)
 NOW = BEGAN + 101 * SECOND
 NEW = "vpn-0b0606ace732ef4a7"
 LONG = f"{NEW} has 0 of 2 tunnels UP (198.18.2.6 IPSEC IS DOWN, 198.19.1.2 IPSEC IS DOWN)"
+
+LOG_IN = ("log in again:", aws("sso", "login"))
 
 SIGHT = CutoverView(
     tunnels=(
@@ -225,3 +229,15 @@ def test_before_the_first_step_there_is_a_screen_too():
     assert screen(ScreenContent(RunCommands("m-7f3c"), replay([]), NOW), 40, 10) == [
         "starting" + " " * 23 + "02:01:41Z"
     ]
+
+
+def test_expired_credentials_are_in_the_first_lines_with_the_command() -> None:
+    """The screen says it at once, in a window of 80 by 24."""
+    expired = replay(a_journal(CredentialsExpired("ExpiredToken", LOG_IN)), DOWN)
+    shown = ScreenContent(RunCommands("m-7f3c"), expired, NOW, WAITING, SIGHT)
+
+    lines = screen(shown, 80, 24)
+
+    at = next(n for n, line in enumerate(lines) if line.startswith("CREDENTIALS EXPIRED"))
+    assert lines[at + 1 : at + 3] == ["  log in again:", "  aws sso login"]
+    assert at < 4

@@ -9,12 +9,13 @@ from datetime import timedelta
 import pytest
 
 from tests.report.examples import BEGAN, BGP, ENABLE, MIGRATION, a_journal
-from vpnmigrate.errors.commands import Invocation
+from vpnmigrate.errors.commands import Invocation, aws
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.records import (
     AbortAsked,
     Acceptable,
     Accepted,
+    CredentialsExpired,
     DirectionTaken,
     Failed,
     Finished,
@@ -57,6 +58,22 @@ DOWN = (StepBegun(8, "Swap gateways"), OutageBegan(BEGAN))
 SET_OUT = DirectionTaken(Direction.FORWARD, 1)
 SHORT = Shortage(BGP, VpnConnectionId("vpn-99"), "vpn-99 has 1 of 2 tunnels UP")
 MIGRATED = (*DOWN, OutageEnded(BEGAN, timedelta(seconds=101)), Finished(Direction.FORWARD))
+
+
+EXPIRED = CredentialsExpired("ExpiredToken: expired", ("log in again:", aws("sso", "login")))
+
+
+def test_expired_credentials_are_shown_with_the_command_that_renews_them():
+    """The command has the run's profile, and no option that a login does not take."""
+    given = Invocation(profile="prod", region="eu-west-1", endpoint_url="http://127.0.0.1:1")
+    view = replace(a_standing(SET_OUT, *DOWN, EXPIRED, alive=True), invocation=given)
+
+    shown, document = status.one(view), status.one_as_json(view)
+
+    assert "EXPIRED since" in shown
+    assert "  aws sso login --profile prod\n" in shown
+    assert document["credentials"]["renew"] == "log in again: aws sso login --profile prod"
+    assert status.one_as_json(a_standing(*DOWN))["credentials"] is None
 
 
 class TestJson:

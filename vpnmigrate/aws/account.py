@@ -11,13 +11,15 @@ from vpnmigrate.aws.archive import ConfigurationStore, archive
 from vpnmigrate.aws.errors import FAILURES, FailureKind, UnexpectedAnswerError, failure_of
 from vpnmigrate.aws.outcomes import outcome_of, outcome_of_read
 from vpnmigrate.aws.parse import configuration_of
-from vpnmigrate.aws.read_errors import CredentialsExpiredError, translate_errors
+from vpnmigrate.aws.read_errors import translate_errors
 from vpnmigrate.aws.reading import RowParser, reading
+from vpnmigrate.aws.renewal import RENEW, renewal_advice
 from vpnmigrate.aws.request_hooks import SendGuard, allow_all, guard_sends, tag_calls
 from vpnmigrate.aws.session import ClientSource, clock_offset
 from vpnmigrate.devices.secret import Secret
 from vpnmigrate.engine.ports import Identity
-from vpnmigrate.errors import AwsError, NoCredentialsError, VaultError
+from vpnmigrate.errors import AwsError, CredentialsExpiredError, NoCredentialsError, VaultError
+from vpnmigrate.errors.commands import Advice
 from vpnmigrate.model.changes import ArchiveConfiguration, AwsChange, CreateVpnConnection
 from vpnmigrate.model.changes.base import BaseCall, CallTags, Outcome, Performed, Refused, Request
 from vpnmigrate.model.clock import Clock
@@ -112,9 +114,18 @@ class Reader:
         """Discard the session if its credentials fail, so that the next call loads new ones."""
         try:
             yield
-        except (CredentialsExpiredError, NoCredentialsError):
+        except (CredentialsExpiredError, NoCredentialsError) as error:
+            if error.next_step == RENEW:
+                error.next_step = self._how_to_renew()
             self._clients.renew()
             raise
+
+    def _how_to_renew(self) -> Advice:
+        """Return how to renew the credentials of the current session."""
+        try:
+            return renewal_advice(self._clients.credentials().source)
+        except FAILURES:
+            return RENEW  # The session cannot be opened either.
 
 
 class Account(Reader):

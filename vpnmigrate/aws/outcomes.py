@@ -12,18 +12,18 @@ from datetime import timedelta
 from typing import Final
 
 from vpnmigrate.aws.errors import CallFailure, FailureKind, is_denial, is_throttle
-from vpnmigrate.aws.read_errors import RENEW, ConfigurationMissingError, CredentialsExpiredError
+from vpnmigrate.aws.read_errors import ConfigurationMissingError
+from vpnmigrate.aws.renewal import RENEW
+from vpnmigrate.engine.ports import CREDENTIALS_LIMIT
 from vpnmigrate.errors import (
     AwsError,
     AwsUnreadableError,
+    CredentialsExpiredError,
     NoCredentialsError,
     NotFoundError,
     UnreachableError,
 )
 from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Refused
-
-CREDENTIALS_LIMIT: Final = timedelta(minutes=60)
-"""Time for the operator to log in again; as long as for a device task (``decisions.Waits``)."""
 
 OFFLINE_LIMIT: Final = timedelta(minutes=30)
 """Time for the network path to AWS to recover; as long as the longest wait of a cutover."""

@@ -17,21 +17,17 @@ from vpnmigrate.aws.errors import (
     is_denial,
     is_throttle,
 )
+from vpnmigrate.aws.renewal import RENEW
 from vpnmigrate.errors import (
     AwsError,
     AwsUnreadableError,
+    CredentialsExpiredError,
     NoCredentialsError,
     NotAuthorizedError,
     NotFoundError,
     UnreachableError,
 )
 from vpnmigrate.errors.commands import aws
-
-RENEW: Final = "renew the credentials (aws sso login, or as usual) and check this machine's clock"
-
-
-class CredentialsExpiredError(AwsUnreadableError):
-    """The credentials have expired; new ones are loaded before the next call."""
 
 
 class ConfigurationMissingError(AwsUnreadableError):

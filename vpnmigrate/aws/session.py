@@ -296,15 +296,16 @@ def credentials_of(held: Any) -> Credentials:
     at an unknown time.
     """
     until = getattr(held, "_expiry_time", None)
+    source = str(getattr(held, "method", None) or "")
     if isinstance(until, datetime):
-        automatic = held.method != FROM_ENVIRONMENT
+        automatic = source != FROM_ENVIRONMENT
         renewal = Renewal.AUTOMATIC if automatic else Renewal.MANUAL
-        return Credentials(renewal, until.astimezone(UTC))
+        return Credentials(renewal, until.astimezone(UTC), source)
     if hasattr(held, "refresh_needed"):
-        return Credentials(Renewal.AUTOMATIC)
+        return Credentials(Renewal.AUTOMATIC, source=source)
     if getattr(held, "token", None):
-        return Credentials(Renewal.MANUAL)
-    return Credentials(Renewal.NEVER_EXPIRES)
+        return Credentials(Renewal.MANUAL, source=source)
+    return Credentials(Renewal.NEVER_EXPIRES, source=source)
 
 
 def clock_offset(answer: Mapping[str, Any], now: datetime) -> timedelta | None:

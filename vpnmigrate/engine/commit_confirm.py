@@ -24,7 +24,7 @@ from vpnmigrate.model.clock import moment, span, time_of_day
 from vpnmigrate.model.decisions import OldTunnels
 from vpnmigrate.model.gates import GateVerdict
 from vpnmigrate.model.plan import Direction, Plan
-from vpnmigrate.planning.windows import ExpectedDurations, expected
+from vpnmigrate.planning.windows import ExpectedDurations, expected, with_soak
 
 CHECK_INTERVAL = timedelta(seconds=10)
 """Time between two checks that the watchdog is running."""
@@ -57,7 +57,9 @@ class CommitConfirmControl:
         self._clock = context.clock
         self._paths = context.paths
         self._ec2 = context.ec2
-        self._expected = expected(context.plan.fingerprint, rehearsed)
+        self._expected = with_soak(
+            expected(context.plan.fingerprint, rehearsed), context.plan.decisions.waits
+        )
         self._commit = commit
         self._checked_at = context.clock.now()
         self._missed = False

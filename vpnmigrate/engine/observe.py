@@ -6,7 +6,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from vpnmigrate.engine.context import ClaimHolder, RunContext
-from vpnmigrate.errors import AwsError, AwsUnreadableError, NotAuthorizedError, NotFoundError
+from vpnmigrate.errors import (
+    AwsError,
+    AwsUnreadableError,
+    CredentialsExpiredError,
+    NotAuthorizedError,
+    NotFoundError,
+)
+from vpnmigrate.journal.records import CredentialsExpired, CredentialsRenewed
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.consistency import (
     CONSISTENCY_DELAY,
@@ -99,7 +106,11 @@ class StateReader:
         except AwsError as error:
             if not self._may_pass(error):
                 raise
+            if isinstance(error, CredentialsExpiredError):
+                self._note_expired(error)
             return NotYet(f"AWS cannot be read: {error.message}")
+        if self._recorder.state.expired is not None:
+            self._recorder.write(CredentialsRenewed())
         if self._usable_from is not None and reading.begun < self._usable_from:
             return NotYet(f"without a journal, AWS is first observed for {span(CONSISTENCY_DELAY)}")
         now = self._snapshot(reading)
@@ -110,6 +121,11 @@ class StateReader:
             # It was deleted outside this run; routes of this run may still point to it.
             swap = replace(swap, leaving=VpnGatewayId(*lost))
         return Observation(StepInput(self._plan, swap, now, self.journal_facts()), reading)
+
+    def _note_expired(self, error: CredentialsExpiredError) -> None:
+        """Record once that the credentials have expired, so that log and status show it."""
+        if self._recorder.state.expired is None:
+            self._recorder.write(CredentialsExpired(error.message, error.next_step))
 
     def _snapshot(self, reading: Reading) -> Snapshot:
         """Return the snapshot of *reading*, with stale facts masked."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from vpnmigrate.journal.records import Entry, Record
 from vpnmigrate.journal.state import RunState
@@ -41,6 +41,12 @@ class Credentials:
 
     renewal: Renewal
     until: datetime | None = None
+    source: str = ""
+    """botocore's name of where they come from, such as ``sso``; empty if unknown."""
+
+
+CREDENTIALS_LIMIT: Final = timedelta(minutes=60)
+"""Time for the operator to log in again; as long as for a device task (``decisions.Waits``)."""
 
 
 @dataclass(frozen=True)

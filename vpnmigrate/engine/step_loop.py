@@ -16,6 +16,7 @@ from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_ty
 
 from vpnmigrate.engine.adoption import AdoptionControl
 from vpnmigrate.engine.context import RunContext
+from vpnmigrate.engine.credentials import CredentialTime
 from vpnmigrate.engine.execute import ChangeExecutor, ChangeResult
 from vpnmigrate.engine.observe import Observation, StateReader
 from vpnmigrate.engine.operator_tasks import OperatorTasks
@@ -43,7 +44,6 @@ from vpnmigrate.journal import RunState
 from vpnmigrate.journal.records import ExternalChange, OutageBegan, StepBegun, StepSettled
 from vpnmigrate.model.changes import AwsChange, DetachVpnGateway, OperatorTask
 from vpnmigrate.model.changes.base import Later, Refused
-from vpnmigrate.model.clock import span
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
 from vpnmigrate.model.facts import ABSENT, Claim, name_of
 from vpnmigrate.model.plan import Direction, Phase
@@ -113,6 +113,7 @@ class StepLoop:
         self._clock = context.clock
         self._time = pauses.time
         """The clock for limits: it stops while the run is paused."""
+        self._credentials = CredentialTime(context.recorder, context.clock, pauses.time)
         self._retries = RetryPolicy(context.recorder, state_reader, self._time)
         self._residue = ResidueControl(context, state_reader)
         self._probing = probing
@@ -287,6 +288,7 @@ class StepLoop:
         self._tasks.stop_if_asked()
         self._pauses.poll()
         observation = self._state_reader.observe()
+        self._credentials.observed()
         if isinstance(observation, NotYet):
             return observation
         if unclear := self._adopting.resolve(observation.reading, blind=self._state_reader.blind):
@@ -446,9 +448,9 @@ class StepLoop:
                 down = self._may_be_down(step)
                 if not down:
                     self._tasks.hold_if_waiting()
-                named = f"step {step.number} ({step.title})"
-                message = f"{named} was not done within {span(limit)}: {why}"
-                raise DidNotSettleError(message, step=step.number, outage=down)
+                within, advice = self._credentials.exceeded(limit)
+                message = f"step {step.number} ({step.title}) was not done within {within}: {why}"
+                raise DidNotSettleError(message, step=step.number, outage=down, advice=advice)
 
     @property
     def _outage(self) -> bool:
@@ -467,7 +469,7 @@ class StepLoop:
 
     def _has_passed(self, limit: datetime) -> bool:
         """Return whether *limit* has passed; an order given before it is applied first."""
-        if self._time.now() < limit:
+        if self._credentials.left or self._time.now() < limit:
             return False
         self._tasks.stop_if_asked()
         self._pauses.poll()

@@ -22,8 +22,8 @@ Begin with this file; ``commands`` has the commands that advice prints.
     - ``BundleDamagedError`` (1)
     - ``VaultError`` (1, ``vault``), ``ConfigurationError`` (1, ``devices.configuration``)
     - ``AwsError`` (1)
-        - ``AwsUnreadableError``: a retry may succeed; ``CredentialsExpiredError`` (``aws``)
-            - ``UnreachableError``
+        - ``AwsUnreadableError``: a retry may succeed
+            - ``UnreachableError``, ``CredentialsExpiredError``
         - ``NotAuthorizedError``
         - ``NoCredentialsError``, ``NotFoundError`` (2)
 
@@ -221,6 +221,13 @@ class AwsUnreadableError(AwsError):
 
 class UnreachableError(AwsUnreadableError):
     """No connection to the endpoint."""
+
+
+class CredentialsExpiredError(AwsUnreadableError):
+    """The credentials have expired; new ones are loaded before the next call.
+
+    Its advice is the command that renews them.
+    """
 
 
 class NoCredentialsError(AwsError):

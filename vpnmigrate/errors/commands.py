@@ -176,6 +176,7 @@ class Invocation:
 
 
 _REACHES_AWS = frozenset({"--profile", "--region", "--endpoint-url"})
+_NAMES_PROFILE = frozenset({"--profile"})
 _FINDS_RUNS = frozenset({"--run-dir"})
 TAKES: dict[str, frozenset[str]] = {
     **dict.fromkeys(
@@ -199,6 +200,8 @@ def _taken_by(words: tuple[str, ...]) -> frozenset[str]:
     match words:
         case (*_, "--help"):
             return frozenset()
+        case ("aws", "sso" | "login" | "configure", *_):
+            return _NAMES_PROFILE
         case ("aws", *_):
             return _REACHES_AWS
         case ("vpnmigrate", "report", "verify", *_):

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from vpnmigrate.errors.commands import Invocation
+from vpnmigrate.errors.commands import Advice, Invocation
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.changes import Change
 from vpnmigrate.model.changes.base import Outcome
@@ -290,6 +290,17 @@ class HookRan(_Record, frozen=True, tag="hook-ran"):
     fault: str = ""
 
 
+class CredentialsExpired(_Record, frozen=True, tag="credentials-expired"):
+    """AWS cannot be read because the credentials have expired; ``renew`` says how to renew them."""
+
+    why: str
+    renew: Advice = ""
+
+
+class CredentialsRenewed(_Record, frozen=True, tag="credentials-renewed"):
+    """AWS can be read again after the credentials had expired."""
+
+
 class Held(_Record, frozen=True, tag="held"):
     """The run stopped on purpose, at a gate or for a person."""
 
@@ -419,30 +430,18 @@ class Accepted(_Record, frozen=True, tag="accepted"):
     message: str = ""
 
 
-Ordered = (
-    Paused
-    | Continued
-    | AbortAsked
-    | ConfirmRequested
-    | WatchdogMissed
-    | Armed
-    | Confirmed
-    | OrderDeclined
-    | Acceptable
-    | Accepted
-)
+OrderRecord = Paused | Continued | AbortAsked | OrderDeclined | Acceptable | Accepted
+Ordered = OrderRecord | ConfirmRequested | WatchdogMissed | Armed | Confirmed
+
+WorkRecord = StepBegun | StepSettled | Intended | Answered | Adopted | AdoptionAsked
+TrafficRecord = OutageBegan | OutageEnded | TrafficVerified | Flapped | Degraded
 
 Record = (
     Opened
     | RunNote
     | DirectionTaken
     | Replanned
-    | StepBegun
-    | StepSettled
-    | Intended
-    | Answered
-    | Adopted
-    | AdoptionAsked
+    | WorkRecord
     | OperatorConfirmed
     | Ordered
     | Approved
@@ -452,16 +451,14 @@ Record = (
     | BaselineTaken
     | DeadlineSet
     | DeadlinePassed
-    | OutageBegan
-    | OutageEnded
-    | TrafficVerified
-    | Flapped
-    | Degraded
+    | TrafficRecord
     | ResidueLeft
     | Probed
     | ExternalChange
     | Noted
     | ClockMoved
+    | CredentialsExpired
+    | CredentialsRenewed
     | HookRan
     | Held
     | Interrupted

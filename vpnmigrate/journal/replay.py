@@ -12,23 +12,21 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from vpnmigrate.journal.approved import end_approved_attempt, with_approval
+from vpnmigrate.journal.operator_records import (
+    apply_operator_record,
+    clear_operator_state,
+    start_confirm_timer,
+)
 from vpnmigrate.journal.outage import cancel_outage, leaving, traffic, with_facts
 from vpnmigrate.journal.records import (
-    AbortAsked,
-    Acceptable,
-    Accepted,
     Adopted,
     AdoptionAsked,
     Answered,
     Approved,
-    Armed,
     BaselineTaken,
     ClockMoved,
-    Confirmed,
-    ConfirmRequested,
-    Continued,
-    DeadlinePassed,
-    DeadlineSet,
+    CredentialsExpired,
+    CredentialsRenewed,
     Degraded,
     DirectionTaken,
     Entry,
@@ -47,10 +45,8 @@ from vpnmigrate.journal.records import (
     Noted,
     Opened,
     OperatorConfirmed,
-    OrderDeclined,
     OutageBegan,
     OutageEnded,
-    Paused,
     PlanSigned,
     Probed,
     Replanned,
@@ -60,14 +56,11 @@ from vpnmigrate.journal.records import (
     StepSettled,
     TakenOver,
     TrafficVerified,
-    WatchdogMissed,
 )
 from vpnmigrate.journal.state import (
     Adoption,
-    Deadline,
-    Hold,
+    ExpiredCredentials,
     Intent,
-    OperatorOrder,
     RunState,
     RunStatus,
     Traffic,
@@ -117,6 +110,7 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             return replace(
                 state,
                 opened=opened,
+                expired=None,
                 migration=opened.migration,
                 fingerprint=opened.fingerprint,
             )
@@ -164,6 +158,10 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             return replace(state, notes=_with(state.notes, *lines))
         case Noted(what):
             return replace(state, notes=_with(state.notes, what))
+        case CredentialsExpired(why, renew):
+            return replace(state, expired=ExpiredCredentials(entry.at, why, renew))
+        case CredentialsRenewed():
+            return replace(state, expired=None)
         case ClockMoved():
             return replace(state, clock_ahead=entry.ahead)
         case Held(why):
@@ -379,89 +377,6 @@ def _puzzled(state: RunState, what: str) -> RunState:
 
 def _with(known: tuple[str, ...], *more: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*known, *more)))
-
-
-Wanted = (
-    Paused
-    | Continued
-    | AbortAsked
-    | OrderDeclined
-    | ConfirmRequested
-    | Armed
-    | WatchdogMissed
-    | Confirmed
-    | DeadlineSet
-    | DeadlinePassed
-    | Acceptable
-    | Accepted
-)
-
-
-def apply_operator_record(state: RunState, record: Wanted, at: datetime) -> RunState:
-    """Return *state* after *record*; the first pause counts, and an abort replaces a pause."""
-    match record:
-        case Paused(who, host):
-            return replace(state, order=state.order or OperatorOrder(Hold.PAUSED, who, host, at))
-        case AbortAsked(who, host):
-            return replace(_decided(state), order=OperatorOrder(Hold.ABORTED, who, host, at))
-        case Continued():
-            return _lifted(_decided(state), record)
-        case OrderDeclined() | WatchdogMissed():
-            return state
-        case ConfirmRequested(within):
-            return replace(state, confirm_within=within)
-        case Armed():
-            # A new watchdog replaces a missing one: the time to confirm restarts.
-            waits = state.unconfirmed_since is not None
-            return replace(state, armed=record, unconfirmed_since=at if waits else None)
-        case Confirmed():
-            return replace(state, confirm_within=None, armed=None, unconfirmed_since=None)
-        case Acceptable(what):
-            return replace(state, acceptable=what)
-        case Accepted() as accepted:
-            return _accepted(state, accepted)
-        case DeadlineSet(by):
-            return replace(state, deadline=Deadline(by))
-        case DeadlinePassed(by, asks):
-            return replace(state, deadline=Deadline(by, passed=True, asks=asks))
-
-
-def _accepted(state: RunState, accepted: Accepted) -> RunState:
-    """Return *state* in which one tunnel of that connection is enough for this attempt."""
-    old = accepted.what.replaces
-    return replace(
-        with_facts(state, accepted=state.journal_facts.accepted | {old}),
-        acceptable=tuple(each for each in state.acceptable if each.replaces != old),
-        accepted=(*state.accepted, accepted),
-    )
-
-
-def _lifted(state: RunState, continued: Continued) -> RunState:
-    """Return *state* without an order; a process that it has held has to be started again."""
-    if not state.held_by_order:
-        return replace(state, order=None)
-    working = state.direction is not None and not state.finished
-    why = f"{state.held}; continued by {continued.who}, and to be resumed" if working else ""
-    return replace(state, order=None, held=why, held_by_order=False)
-
-
-def _decided(state: RunState) -> RunState:
-    """Return *state* without an open decision about a passed deadline."""
-    if state.deadline is None:
-        return state
-    return replace(state, deadline=replace(state.deadline, asks=False))
-
-
-def start_confirm_timer(state: RunState, at: datetime) -> RunState:
-    """Return *state* with the time to confirm running since the first verified traffic."""
-    if state.armed is None or state.unconfirmed_since is not None:
-        return state
-    return replace(state, unconfirmed_since=at)
-
-
-def clear_operator_state(state: RunState) -> RunState:
-    """Return *state* without deadline and commit-confirm of an earlier cutover."""
-    return replace(state, deadline=None, confirm_within=None, armed=None, unconfirmed_since=None)
 
 
 def reset_probe_counts(state: RunState, taken: DirectionTaken) -> RunState:

@@ -15,6 +15,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
+from vpnmigrate.errors.commands import Advice
 from vpnmigrate.journal.records import Accepted, Armed, Forced, GatesSeen, Opened
 from vpnmigrate.model import consistency
 from vpnmigrate.model.approval import Approval
@@ -92,6 +93,14 @@ class Deadline(Struct, frozen=True):
     passed: bool = False
     asks: bool = False
     """Whether the operator's decision about it is pending."""
+
+
+class ExpiredCredentials(Struct, frozen=True):
+    """Credentials that AWS has refused since a moment of the run's own clock."""
+
+    since: datetime
+    why: str
+    renew: Advice = ""
 
 
 class Hold(StrEnum):
@@ -257,6 +266,8 @@ class RunState(Struct, frozen=True):
 
     clock_ahead: timedelta = timedelta(0)
     """How far the wall clock was ahead of the run time when last recorded."""
+    expired: ExpiredCredentials | None = None
+    """The credentials of this process, while AWS does not accept them."""
     held: str = ""
     """Why the run is held; empty if it is not."""
     held_by_order: bool = False

@@ -122,7 +122,11 @@ GATES: Mapping[Milestone, tuple[GateRule, ...]] = {
         ),
         GateRule(Gate.NEW_GATEWAY, "available, and attached to no VPC", "detach it there first"),
         GateRule(Gate.OLD_TUNNELS, "as many UP as when the plan was made", "fix them first"),
-        GateRule(Gate.CREDENTIALS, "valid until after the window", "renew them"),
+        GateRule(
+            Gate.CREDENTIALS,
+            "valid until after the window, and for a cutover with its rollback",
+            "renew them",
+        ),
         GateRule(Gate.CLOCK, "this host's clock is within 5 minutes of AWS's", "set the clock"),
         GateRule(Gate.OWN_PATH, "EC2 and STS are reached without this VPN", "use another host"),
         GateRule(

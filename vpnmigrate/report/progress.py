@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-from vpnmigrate.errors.commands import Invocation
+from vpnmigrate.errors.commands import Advice, Invocation
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.records import (
     AbortAsked,
@@ -19,6 +19,8 @@ from vpnmigrate.journal.records import (
     Confirmed,
     ConfirmRequested,
     Continued,
+    CredentialsExpired,
+    CredentialsRenewed,
     DeadlinePassed,
     DeadlineSet,
     Degraded,
@@ -146,6 +148,8 @@ class Narrator:
             case ResidueLeft(changes=changes):
                 lines = [f"GOES ON WITHOUT: {left.change}: {left.why}" for left in changes]
                 yield from _indented(lines or ["no change is left undone any more"])
+            case CredentialsExpired() | CredentialsRenewed() as about:
+                yield from _of_credentials(about, self._on)
             case HookRan(moment=moment, fault=fault):
                 yield f"  hook {moment}: {fault or 'done'}"
             case _:
@@ -222,6 +226,27 @@ def _of_traffic(about: OutageBegan | OutageEnded | Flapped | Degraded) -> str:
             return f"TRAFFIC FLAPPED, the stability count restarts: {why}"
         case Degraded(what=what):
             return f"DEGRADED: {'; '.join(what)}" if what else "no longer degraded"
+
+
+def _of_credentials(
+    about: CredentialsExpired | CredentialsRenewed, on: RunCommands | None
+) -> Iterator[str | Labelled]:
+    """Yield that AWS refuses the credentials, and how to renew them; or that it accepts them."""
+    match about:
+        case CredentialsRenewed():
+            yield "  credentials accepted again"
+        case CredentialsExpired(why, renew):
+            yield f"  CREDENTIALS EXPIRED, observing AWS goes on: {why}"
+            yield from _indented(renewal_lines(renew, on))
+
+
+def renewal_lines(renew: Advice, on: RunCommands | None) -> Iterator[str | Labelled]:
+    """Yield how to renew the credentials, with complete commands if *on* is set."""
+    for part in renew if isinstance(renew, tuple) else (renew,):
+        if isinstance(part, str):
+            yield part
+        else:
+            yield Labelled("  ", on.invocation.complete(part) if on is not None else part)
 
 
 def _ordered_lines(

@@ -17,7 +17,7 @@ from vpnmigrate.model.clock import span, time_of_day
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.progress import CutoverView, TableView, TunnelView, Waiting
 from vpnmigrate.report.gates import choices, left
-from vpnmigrate.report.progress import LAST_STEP, probe_line
+from vpnmigrate.report.progress import LAST_STEP, probe_line, renewal_lines
 from vpnmigrate.report.text import Labelled, RunCommands, count, safe
 
 TALLEST = 16
@@ -52,6 +52,7 @@ def screen(shown: ScreenContent, width: int, height: int) -> list[str]:
     head = [
         _first(shown, width),
         *_waiting(shown, width, room),
+        *_credentials(shown, width),
         *_to_do(shown, width),
         *_acceptable(shown, width),
         *_deadline(shown, width),
@@ -112,6 +113,19 @@ def _waiting(shown: ScreenContent, width: int, room: int) -> Iterator[str]:
     yield first
     if rest:
         yield f"    {' '.join(rest)}"
+
+
+def _credentials(shown: ScreenContent, width: int) -> Iterator[str]:
+    """Yield that the credentials have expired, and how to renew them."""
+    expired = shown.state.expired
+    if expired is None:
+        return
+    yield f"CREDENTIALS EXPIRED {span(shown.now - expired.since)} ago"
+    for line in renewal_lines(expired.renew, shown.on):
+        if isinstance(line, Labelled):
+            yield from line.lines(width)
+        else:
+            yield from textwrap.wrap(line, max(LEAST, width), initial_indent="  ")
 
 
 def _to_do(shown: ScreenContent, width: int) -> Iterator[str]:

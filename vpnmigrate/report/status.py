@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace as altered
 
-from vpnmigrate.errors.commands import Advice, Command, Invocation, cli
+from vpnmigrate.errors.commands import Advice, Command, Invocation, cli, one_line
 from vpnmigrate.journal import Hold, OperatorOrder, RunState, Traffic, accept_command, next_command
-from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.journal.state import ExpiredCredentials, RunStatus
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.changes import DeleteVpnConnection, DeleteVpnGateway
 from vpnmigrate.model.clock import moment, span
@@ -52,6 +52,8 @@ def one(view: RunStatusView) -> str:
         ("ordered", "" if state.order is None else str(state.order)),
         ("waits for", "" if _is_paused(view) else state.waiting_for),
         ("waits", _waits(view)),
+        ("credentials", _credentials(view)),
+        ("renew", _renewal(view)),
         ("stopped", "" if view.stopped == state.waiting_for else view.stopped),
         *(("probe", output) for output in probe_lines(state)),
         *(("degraded", what) for what in state.degraded),
@@ -164,6 +166,7 @@ def fields(view: RunStatusView) -> dict[str, Any]:
         "order": None if state.order is None else _order(state.order),
         "waiting_for": safe(state.waiting_for),
         "waits": None if view.waiting is None else _waiting(view.waiting),
+        "credentials": None if state.expired is None else _expired(state.expired, view),
         "stopped": safe(view.stopped),
         "traffic": view.traffic.value,
         "outage_since": None if since is None else since.isoformat(),
@@ -237,6 +240,26 @@ def _waiting(waiting: Waiting) -> dict[str, Any]:
         "why": safe(waiting.why),
         "waited": round(waiting.waited.total_seconds(), 3),
         "limit": round(waiting.limit.total_seconds(), 3),
+    }
+
+
+def _credentials(view: RunStatusView) -> str:
+    expired = view.state.expired
+    if expired is None:
+        return ""
+    return f"EXPIRED since {moment(view.shown(expired.since))}: {safe(expired.why)}"
+
+
+def _renewal(view: RunStatusView) -> Advice:
+    expired = view.state.expired
+    return "" if expired is None else view.invocation.advise(expired.renew)
+
+
+def _expired(expired: ExpiredCredentials, view: RunStatusView) -> dict[str, Any]:
+    return {
+        "since": expired.since.isoformat(),
+        "why": safe(expired.why),
+        "renew": one_line(view.invocation.advise(expired.renew)),
     }
 
 

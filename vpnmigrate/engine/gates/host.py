@@ -10,7 +10,7 @@ from vpnmigrate.engine.gates.base import GateContext, failed, passed, unknown
 from vpnmigrate.engine.ports import Identity, NetworkPath, Renewal
 from vpnmigrate.model.gates import Gate, GateResult
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.planning.windows import expected
+from vpnmigrate.planning.windows import expected, with_soak
 
 DEFAULT_ROUTES = ("0.0.0.0/0", "::/0")
 SKEW = timedelta(minutes=5)
@@ -19,7 +19,7 @@ domain.md 2.11)."""
 
 
 def credentials(plan: Plan, context: GateContext) -> GateResult:
-    """Check whether the credentials outlast the window, or else a cutover and its rollback."""
+    """Check whether the credentials outlast the window, and a cutover with its rollback."""
     needed = _needed_until(plan, context)
     required = f"valid until {needed:%Y-%m-%d %H:%M}Z"
     held = context.identity.credentials
@@ -49,11 +49,16 @@ def credentials(plan: Plan, context: GateContext) -> GateResult:
 
 
 def _needed_until(plan: Plan, context: GateContext) -> datetime:
-    window = plan.decisions.window
-    if window is not None:
-        return window.end
-    durations = expected(plan.fingerprint, context.rehearsed)
-    return context.now + durations.cutover + durations.rollback
+    """Return when a rollback may end that begins with the end of a cutover that starts now.
+
+    The durations are those of ``planning.windows``: as rehearsed, or from domain.md 12.3 with the
+    soak time added.  A window may end earlier, if its gate is forced; usually it ends later, and a
+    rollback may begin until the back-out deadline before its end.
+    """
+    decisions = plan.decisions
+    durations = with_soak(expected(plan.fingerprint, context.rehearsed), decisions.waits)
+    until = context.now + durations.cutover + durations.rollback
+    return until if decisions.window is None else max(until, decisions.window.end)
 
 
 def clock(identity: Identity) -> GateResult:

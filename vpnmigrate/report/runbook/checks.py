@@ -39,7 +39,7 @@ def preconditions(plan: Plan) -> tuple[str, ...]:
         "Each device can be reached by a path that does not use this VPN.",
         "A copy of the plan file is in a second place, and a second operator can run it.",
         "The operator's host does not reach EC2 and STS through this VPN.",
-        "The operator's credentials are valid until after the window.",
+        "The operator's credentials are valid until after the window and for a rollback.",
     )
 
 

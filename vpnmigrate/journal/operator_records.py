@@ -1,0 +1,106 @@
+"""Records of operators, deadlines and confirmations, applied to the state of a run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from vpnmigrate.journal.outage import with_facts
+from vpnmigrate.journal.records import (
+    AbortAsked,
+    Acceptable,
+    Accepted,
+    Armed,
+    Confirmed,
+    ConfirmRequested,
+    Continued,
+    DeadlinePassed,
+    DeadlineSet,
+    OrderDeclined,
+    Paused,
+    WatchdogMissed,
+)
+from vpnmigrate.journal.state import Deadline, Hold, OperatorOrder, RunState
+
+OperatorRecord = (
+    Paused
+    | Continued
+    | AbortAsked
+    | OrderDeclined
+    | ConfirmRequested
+    | Armed
+    | WatchdogMissed
+    | Confirmed
+    | DeadlineSet
+    | DeadlinePassed
+    | Acceptable
+    | Accepted
+)
+
+
+def apply_operator_record(state: RunState, record: OperatorRecord, at: datetime) -> RunState:
+    """Return *state* after *record*; the first pause counts, and an abort replaces a pause."""
+    match record:
+        case Paused(who, host):
+            return replace(state, order=state.order or OperatorOrder(Hold.PAUSED, who, host, at))
+        case AbortAsked(who, host):
+            return replace(_decided(state), order=OperatorOrder(Hold.ABORTED, who, host, at))
+        case Continued():
+            return _lifted(_decided(state), record)
+        case OrderDeclined() | WatchdogMissed():
+            return state
+        case ConfirmRequested(within):
+            return replace(state, confirm_within=within)
+        case Armed():
+            # A new watchdog replaces a missing one: the time to confirm restarts.
+            waits = state.unconfirmed_since is not None
+            return replace(state, armed=record, unconfirmed_since=at if waits else None)
+        case Confirmed():
+            return replace(state, confirm_within=None, armed=None, unconfirmed_since=None)
+        case Acceptable(what):
+            return replace(state, acceptable=what)
+        case Accepted() as accepted:
+            return _accepted(state, accepted)
+        case DeadlineSet(by):
+            return replace(state, deadline=Deadline(by))
+        case DeadlinePassed(by, asks):
+            return replace(state, deadline=Deadline(by, passed=True, asks=asks))
+
+
+def _accepted(state: RunState, accepted: Accepted) -> RunState:
+    """Return *state* in which one tunnel of that connection is enough for this attempt."""
+    old = accepted.what.replaces
+    return replace(
+        with_facts(state, accepted=state.journal_facts.accepted | {old}),
+        acceptable=tuple(each for each in state.acceptable if each.replaces != old),
+        accepted=(*state.accepted, accepted),
+    )
+
+
+def _lifted(state: RunState, continued: Continued) -> RunState:
+    """Return *state* without an order; a process that it has held has to be started again."""
+    if not state.held_by_order:
+        return replace(state, order=None)
+    working = state.direction is not None and not state.finished
+    why = f"{state.held}; continued by {continued.who}, and to be resumed" if working else ""
+    return replace(state, order=None, held=why, held_by_order=False)
+
+
+def _decided(state: RunState) -> RunState:
+    """Return *state* without an open decision about a passed deadline."""
+    if state.deadline is None:
+        return state
+    return replace(state, deadline=replace(state.deadline, asks=False))
+
+
+def start_confirm_timer(state: RunState, at: datetime) -> RunState:
+    """Return *state* with the time to confirm running since the first verified traffic."""
+    if state.armed is None or state.unconfirmed_since is not None:
+        return state
+    return replace(state, unconfirmed_since=at)
+
+
+def clear_operator_state(state: RunState) -> RunState:
+    """Return *state* without deadline and commit-confirm of an earlier cutover."""
+    return replace(state, deadline=None, confirm_within=None, armed=None, unconfirmed_since=None)
