@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_network
 
 from vpnmigrate.journal import RunState
@@ -266,21 +267,25 @@ def _leads_to(joining: str, path: tuple[str, str], now: ActualState) -> bool:
     The table propagates that gateway, whose tunnels are up: only the delay of EC2 is left.
     """
     table, destination = path
-    if (table, joining) not in now.propagating or destination.startswith("pl-"):
+    if (table, joining) not in now.propagating:
         return False
-    network = ip_network(destination)
-    wider = (str(network.supernet(new_prefix=n)) for n in range(network.prefixlen, -1, -1))
+    wider = _networks_with(destination)
     return next((now.routes[table, n] for n in wider if (table, n) in now.routes), "") == joining
 
 
 def _is_covered(path: tuple[str, str], now: ActualState) -> bool:
     """Return whether a wider static route carries *path* until its own route is propagated."""
     table, destination = path
+    return any((table, each) in now.paths for each in _networks_with(destination)[1:])
+
+
+@lru_cache(maxsize=4096)
+def _networks_with(destination: str) -> tuple[str, ...]:
+    """Return *destination* and every wider network, narrowest first; none for a prefix list."""
     if destination.startswith("pl-"):
-        return False
+        return ()
     network = ip_network(destination)
-    wider = (str(network.supernet(new_prefix=n)) for n in range(network.prefixlen))
-    return any((table, each) in now.paths for each in wider)
+    return tuple(str(network.supernet(new_prefix=n)) for n in range(network.prefixlen, -1, -1))
 
 
 def _lives(state: WorldState) -> dict[str, str]:
