@@ -261,6 +261,15 @@ class TestTraffic:
         assert state.journal_facts.verified == NOON
         assert state.traffic is Traffic.NEW
 
+    def test_residue_that_is_made_up_for_later_is_verified_later(self) -> None:
+        """The rest of the traffic is verified when the outage ends, not with the first part."""
+        restored = NOON + timedelta(minutes=3)
+        story = Story().staged().begun(10).then(OutageBegan(NOON), TrafficVerified(NOON))
+
+        state = replay(story.then(OutageEnded(restored, timedelta(minutes=3))).entries)
+
+        assert state.journal_facts.verified == restored
+
 
 class TestAttempts:
     """Facts of one attempt, and facts of all."""

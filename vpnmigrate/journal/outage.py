@@ -47,7 +47,9 @@ def traffic(state: RunState, about: OutageBegan | OutageEnded | TrafficVerified)
             if state.outage_since is None:
                 state = replace(state, outage_since=at - lasted)
             state = replace(state, traffic=joining, outage_lasted=lasted)
-            return with_facts(state, verified=state.journal_facts.verified or at)
+            # Where residue was left, other traffic was verified before.
+            verified = max(at, state.journal_facts.verified or at)
+            return with_facts(state, verified=verified)
         case TrafficVerified(since):
             # If an outage is open, an OutageEnded record with the same content follows, except
             # while some destinations have no path because of residue.
