@@ -360,14 +360,17 @@ class TestPersistence:
         ],
     )
     def test_aws_that_cannot_be_read_is_waited_for(self, terminal, kind):
-        """When AWS answers again the run rolls back, whatever the failure was."""
+        """When AWS answers again the run rolls back, whatever the failure was.
+
+        An attempt waits an hour for credentials before it fails.
+        """
         run = terminal.applied()
-        until = terminal.clock.now() + timedelta(hours=2)
+        until = terminal.clock.now() + timedelta(hours=4)
         lines: list[str] = []
         terminal.inject(FailingAws(terminal.clock, until, kind))
         seen = EventClock(terminal.clock, lambda: lines.append(trouble(terminal, run)))
         terminal.parts.clock = seen
-        seen.at = terminal.clock.now() + timedelta(hours=1)
+        seen.at = terminal.clock.now() + timedelta(hours=3)
 
         watched = terminal.run("watchdog", run)
 
