@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
+from tests.engine.test_residue import Deny
 from tests.support.builders import NOON, VPC, a_plan
 from tests.support.stage import OPEN_ROAD, Lookout, Nobody, Stage
 from vpnmigrate.engine.commit_confirm import (
@@ -26,8 +27,9 @@ from vpnmigrate.engine.commit_confirm import (
 from vpnmigrate.engine.cutover import GateInputs
 from vpnmigrate.engine.ports import Credentials, Renewal
 from vpnmigrate.engine.ports import NetworkPath as HostPath
-from vpnmigrate.errors import HeldError, RefusedError
+from vpnmigrate.errors import Exit, HeldError, RefusedError, ResidueError
 from vpnmigrate.journal import RunState
+from vpnmigrate.journal.exit_code import exit_code, exit_code_of_run
 from vpnmigrate.journal.records import (
     Armed,
     Entry,
@@ -240,6 +242,20 @@ class TestARun:
         assert kinds.index(Armed) < seventh < kinds.index(OutageBegan)
         assert state.unconfirmed_until == state.unconfirmed_since + WITHIN
         assert state.status is RunStatus.CUT_OVER
+
+    def test_with_residue_a_watcher_reports_the_exit_code_of_the_process(self, stage):
+        """The time to confirm runs for the other traffic, and the process has failed.
+
+        Its exit code says that an operator has to act.
+        """
+        stage.faults = Deny("ReplaceRoute")
+
+        with pytest.raises(ResidueError) as failure:
+            stage.forward(commit=committed(FakeWatchdog()))
+
+        assert stage.state.unconfirmed_until is not None
+        found = exit_code_of_run(stage.state, stage.entries)
+        assert found is exit_code(failure.value, stage.state) is Exit.STUCK
 
     def test_does_not_begin_its_cutover_without_a_watchdog(self, stage):
         """If the watchdog cannot be started, traffic is not interrupted."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 import pytest
 
 from tests.support.stage import Lookout, Stage
-from vpnmigrate.engine.ports import InterruptChoice
+from vpnmigrate.engine.call_limits import DirectCalls
+from vpnmigrate.engine.ports import Attendance, InFlight, InterruptChoice, T
 from vpnmigrate.errors import InterruptedRunError, RolledBackError
 from vpnmigrate.journal import Traffic
 from vpnmigrate.journal.records import AbortAsked, Entry, Interrupted, OutageBegan, OutageEnded
@@ -15,6 +17,7 @@ from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.decisions import BackOut, Decisions, OldTunnels
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 from vpnmigrate.sandbox.world import World
 
 BOTH_WAYS = tuple(InterruptChoice)
@@ -54,6 +57,21 @@ def signalled(stage: Stage, *, asks: bool) -> Lookout:
             stage.signal.asks = asks
 
     return Lookout(on_entry)
+
+
+class SignalledRead(DirectCalls):
+    """Calls during whose first read a signal arrives."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._sent = False
+
+    def read(self, what: str, limit: timedelta, work: Callable[[], T], attended: Attendance) -> T:
+        if not self._sent:
+            self._sent = True
+            self._stage.signal.reason = "SIGTERM received"
+        attended()(InFlight(what, timedelta(0), limit))
+        return super().read(what, limit, work, attended)
 
 
 class TestCtrlC:
@@ -152,6 +170,20 @@ class TestSigterm:
         assert kinds[::-1].index(Interrupted) < kinds[::-1].index(OutageEnded)
         stage.signal.withdraw()
         assert stage.back().direction is Direction.ROLLBACK
+
+    def test_in_the_first_read_of_a_rollback_it_is_not_the_policy_again(self, tmp_path):
+        """A rollback of an open outage restores traffic, whatever the policy said forward."""
+        stage = stage_of(tmp_path, BackOut.ROLLBACK)
+        stage.faults = Faults([Fault("AttachVpnGateway", FaultKind.KILL_AFTER)])
+        with pytest.raises(Killed):
+            stage.forward()
+        assert stage.state.traffic is Traffic.NONE
+        stage.faults = Faults()
+
+        with pytest.raises(InterruptedRunError):
+            stage.back(calls=SignalledRead(stage))
+
+        assert not stage.state.outage_open
 
     def test_before_the_outage_it_only_stops(self, tmp_path):
         """Traffic flows, so there is nothing to roll back."""

@@ -129,8 +129,8 @@ class Runner:
         )
         gate_inputs = ports.gate_inputs
         executor = ChangeExecutor(context, self._attend)
-        stop = StopControl(context, stop_request=ports.stop_request, user=gate_inputs.user)
-        tasks = OperatorTasks(context, executor=executor, stop=stop)
+        self._stop = StopControl(context, stop_request=ports.stop_request, user=gate_inputs.user)
+        tasks = OperatorTasks(context, executor=executor, stop=self._stop)
         self._probing = ProbeWatch(context, ports.probes)
         self._preconditions = Preconditions(context)
         self._commit_confirm = CommitConfirmControl(
@@ -218,6 +218,7 @@ class Runner:
         Raises:
             StepError: An operator has to fix something first; then run it again.
         """
+        self._stop.begin_rollback()
         with record_failure(self._recorder), self._probing:
             self._begin(Direction.ROLLBACK, keep_new=keep_new)
             return self._run_rollback(keep_new=keep_new)

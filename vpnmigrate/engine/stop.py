@@ -6,10 +6,13 @@ because every second without an answer would extend the outage.
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.ports import InterruptChoice, StopRequest
 from vpnmigrate.errors import InterruptedRunError, RollbackRequestedError
 from vpnmigrate.journal.records import AbortAsked, Noted
+from vpnmigrate.journal.state import RunState
 from vpnmigrate.journal.stop import StopAction, stop_action
 from vpnmigrate.model.plan import Direction
 
@@ -23,9 +26,14 @@ class StopControl:
         self._operator = context.operator
         self._request = stop_request
         self._user = user
+        self._rolls_back = False
         self._asked = False
         self._stops = False
         """Whether the operator has answered that the run ends with traffic down."""
+
+    def begin_rollback(self) -> None:
+        """Note that this process rolls back, before the journal says so."""
+        self._rolls_back = True
 
     def reason(self) -> str:
         """Return the reason to end a wait, after an open question; empty if the run goes on."""
@@ -53,7 +61,7 @@ class StopControl:
                 pass  # Nothing was requested, or the run goes on for now.
 
     def _action(self) -> StopAction | None:
-        request, state = self._request, self._recorder.state
+        request, state = self._request, self._state
         if request.reason is None:
             return None
         if self._stops:
@@ -73,7 +81,7 @@ class StopControl:
 
     def _ask(self) -> StopAction | None:
         self._asked = True
-        back = self._recorder.state.direction is Direction.ROLLBACK
+        back = self._state.direction is Direction.ROLLBACK
         choices = tuple(
             c for c in InterruptChoice if not back or c is not InterruptChoice.ROLL_BACK
         )
@@ -89,6 +97,12 @@ class StopControl:
         if choice is InterruptChoice.ROLL_BACK:
             self._recorder.write(AbortAsked(self._user, self._host))
         return None
+
+    @property
+    def _state(self) -> RunState:
+        """The run's state, in the direction of this process."""
+        state = self._recorder.state
+        return replace(state, direction=Direction.ROLLBACK) if self._rolls_back else state
 
     @property
     def _host(self) -> str:

@@ -234,7 +234,7 @@ class TrafficWatch:
             and isinstance(intent.outcome, Performed)
             and not isinstance(intent.change, AskOperator | RunTest)
         )
-        return min(proven, max(self._flows_since, *answers))
+        return min(proven, max((self._flows_since, *answers)))
 
     def _tunnels(self, observation: Observation) -> tuple[Record, ...]:
         few = degraded(observation.input)

@@ -30,11 +30,14 @@ def leaves_traffic_down(error: VpnMigrateError, state: RunState | None) -> bool:
 
 def exit_code_of_run(state: RunState, entries: Sequence[Entry]) -> Exit:
     """Return the exit code of the process that wrote the last of *entries*, for a watcher."""
-    if state.unconfirmed_until is not None:
+    last = entries[-1].record if entries else None
+    # With residue the time to confirm runs too, but the process has failed.
+    failed = isinstance(last, Failed) and not state.finished
+    if state.unconfirmed_until is not None and not failed:
         return Exit.HELD
     if state.finished:
         return Exit.FAILED if turned_back(entries) or state.residue else Exit.DONE
-    match entries[-1].record if entries else None:
+    match last:
         case Held():
             return Exit.HELD
         case Failed(stuck=stuck):
