@@ -261,6 +261,35 @@ class TestTraffic:
         assert state.journal_facts.verified == NOON
         assert state.traffic is Traffic.NEW
 
+    @pytest.mark.parametrize(
+        "seen",
+        [
+            (ResidueLeft(unreached=(PREFIX,)), OutageBegan(NOON)),
+            (OutageBegan(NOON), ResidueLeft(unreached=(PREFIX,))),
+            (OutageBegan(NOON), TrafficVerified(NOON)),
+        ],
+    )
+    @pytest.mark.parametrize("direction", Direction)
+    def test_refusals_do_not_end_an_outage_that_was_seen(
+        self, seen: tuple[Record, ...], direction: Direction
+    ) -> None:
+        """An outage of destinations without a path outlasts refused calls, also of a rollback."""
+        story = Story().staged().begun(10).then(*seen).set_out(direction)
+        refused = Refused("UnauthorizedOperation", "no", definite=True)
+
+        state = replay(story.intended(7, STOP).answered(refused).entries)
+
+        assert state.outage_open
+
+    def test_a_refusal_ends_an_outage_that_no_reading_has_shown(self) -> None:
+        """A process killed between the record and the first call has interrupted nothing."""
+        refused = Refused("UnauthorizedOperation", "no", definite=True)
+        story = Story().staged().begun(7).then(OutageBegan(NOON)).opened().set_out().begun(1)
+
+        state = replay(story.intended(1, CREATE).answered(refused).entries)
+
+        assert not state.outage_open
+
     def test_residue_that_is_made_up_for_later_is_verified_later(self) -> None:
         """The rest of the traffic is verified when the outage ends, not with the first part."""
         restored = NOON + timedelta(minutes=3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from vpnmigrate.journal.records import OutageBegan, OutageEnded, TrafficVerified
+from vpnmigrate.journal.records import OutageBegan, OutageEnded, ResidueLeft, TrafficVerified
 from vpnmigrate.journal.state import RunState, Traffic
 from vpnmigrate.model.changes import DetachVpnGateway, DisablePropagation
 from vpnmigrate.model.plan import Direction
@@ -17,6 +17,8 @@ def cancel_outage(state: RunState) -> RunState:
     since = state.outage_since
     if since is None or not state.outage_open:
         return state
+    if state.outage_proven:
+        return state  # Only restored traffic ends it, whatever was sent since.
     sent = [i for i in state.intents if i.at >= since and i.step in INTERRUPTING]
     if not sent and state.outage_earlier:
         return state  # A process whose journal is lost began it.
@@ -41,6 +43,7 @@ def traffic(state: RunState, about: OutageBegan | OutageEnded | TrafficVerified)
                 outage_since=since,
                 outage_earlier=earlier,
                 outage_lasted=None,
+                outage_proven=bool(state.unreached),
             )
             return with_facts(state, verified=None)
         case OutageEnded(at, lasted):
@@ -53,7 +56,14 @@ def traffic(state: RunState, about: OutageBegan | OutageEnded | TrafficVerified)
         case TrafficVerified(since):
             # If an outage is open, an OutageEnded record with the same content follows, except
             # while some destinations have no path because of residue.
-            return with_facts(replace(state, traffic=joining), verified=since)
+            state = replace(state, traffic=joining, outage_proven=state.outage_open)
+            return with_facts(state, verified=since)
+
+
+def residue_left(state: RunState, left: ResidueLeft) -> RunState:
+    """Return *state* after a record of residue: a destination without a path proves an outage."""
+    proven = state.outage_proven or (state.outage_open and bool(left.unreached))
+    return replace(state, residue=left.changes, unreached=left.unreached, outage_proven=proven)
 
 
 def leaving(state: RunState) -> Traffic:

@@ -17,7 +17,7 @@ from vpnmigrate.journal.operator_records import (
     clear_operator_state,
     start_confirm_timer,
 )
-from vpnmigrate.journal.outage import cancel_outage, leaving, traffic, with_facts
+from vpnmigrate.journal.outage import cancel_outage, leaving, residue_left, traffic, with_facts
 from vpnmigrate.journal.records import (
     Adopted,
     AdoptionAsked,
@@ -149,8 +149,8 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             return replace(state, flaps=state.flaps + 1)
         case Degraded(what):
             return replace(state, degraded=what)
-        case ResidueLeft(changes, unreached):
-            return replace(state, residue=changes, unreached=unreached)
+        case ResidueLeft() as left:
+            return residue_left(state, left)
         case Probed() as probed:
             return probes_after(state, probed)
         case HookRan(moment, fault=fault):

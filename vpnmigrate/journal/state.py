@@ -218,6 +218,8 @@ class RunState(Struct, frozen=True):
     """The same in wall-clock time."""
     outage_earlier: bool = False
     """Whether it may have begun earlier, under a lost journal."""
+    outage_proven: bool = False
+    """Whether readings showed it: then refusals of the calls that begin one do not cancel it."""
     outage_lasted: timedelta | None = None
     """Duration of the last outage, once it is over."""
 
