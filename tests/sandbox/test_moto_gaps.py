@@ -6,14 +6,18 @@ World's share of the work can be looked at again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from tests.support.moto_check import client_through
 from vpnmigrate.sandbox.server.moto import MotoApplication
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 
 class NoWorld:
@@ -36,13 +40,27 @@ def plain_moto(account: str) -> Any:
     return client_through(MotoApplication(nothing, lambda _region: nothing), "ec2", "eu-west-1")
 
 
+def moto_itself(account: str) -> Any:
+    """Return a client of moto without the adapter, which refuses dry runs that moto would get."""
+    moto: WSGIApplication = DomainDispatcherApplication(create_backend_app)
+
+    def in_account(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        environ["HTTP_X_MOTO_ACCOUNT_ID"] = account
+        return moto(environ, start_response)
+
+    return client_through(in_account, "ec2", "eu-west-1")
+
+
 def test_moto_carries_out_a_dry_run():
-    """A DryRun of CreateVpnGateway creates a gateway."""
-    ec2 = plain_moto("111111111101")
+    """A DryRun of CreateVpnGateway creates a gateway, so the adapter refuses the call."""
+    alone, adapted = moto_itself("111111111101"), plain_moto("111111111101")
 
-    ec2.create_vpn_gateway(Type="ipsec.1", DryRun=True)
+    alone.create_vpn_gateway(Type="ipsec.1", DryRun=True)
+    with pytest.raises(ClientError) as refused:
+        adapted.create_vpn_gateway(Type="ipsec.1", DryRun=True)
 
-    assert len(ec2.describe_vpn_gateways()["VpnGateways"]) == 1
+    assert refused.value.response["Error"]["Code"] == "UnsupportedOperation"
+    assert len(alone.describe_vpn_gateways()["VpnGateways"]) == 1
 
 
 def test_moto_puts_two_gateways_on_a_vpc():
