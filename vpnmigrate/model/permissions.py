@@ -25,6 +25,8 @@ class QueriedResource(Struct, frozen=True):
     path: str
     tags: tuple[tuple[str, str], ...] = ()
     """The tags that a policy may require of it."""
+    vpc: str = ""
+    """The VPC that a policy may require it to be in; only route tables have one."""
 
 
 class QueriedAction(Struct, frozen=True):

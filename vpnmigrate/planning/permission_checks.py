@@ -197,7 +197,8 @@ def _resource(plan: Plan, call: PlannedCall, resource: CallResource) -> QueriedR
         tags: Mapping[str, str] = {Tag.MIGRATION.value: plan.migration}
     else:
         tags = _surveyed_tags(plan).get(resource.id, {})
-    return QueriedResource(f"{resource.type}/{id_}", tuple(sorted(tags.items())))
+    vpc = next((table.vpc for table in plan.before.route_tables if table.id == resource.id), "")
+    return QueriedResource(f"{resource.type}/{id_}", tuple(sorted(tags.items())), vpc)
 
 
 def _surveyed_tags(plan: Plan) -> Mapping[str, Mapping[str, str]]:
