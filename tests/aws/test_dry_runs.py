@@ -44,6 +44,7 @@ USER = "arn:aws:iam::123456789012:user/ann"
 SESSION = "arn:aws:sts::123456789012:assumed-role/net/ann"
 ALLOWED, DENIED = PermissionVerdict.ALLOWED, PermissionVerdict.DENIED
 UNPROVEN, UNKNOWN = PermissionVerdict.UNPROVEN, PermissionVerdict.UNKNOWN
+SIMULATED, SIMULATED_ROLE = PermissionVerdict.SIMULATED, PermissionVerdict.SIMULATED_ROLE
 HONOURED = Refusal("DryRunOperation", "Request would have succeeded", 412)
 UNAUTHORIZED = "UnauthorizedOperation"
 
@@ -340,7 +341,7 @@ def test_iam_answers_what_a_dry_run_cannot():
         DetachVpnGateway=Refusal("IncorrectState"), SimulatePrincipalPolicy=allowed
     )
 
-    assert verdicts(tuple(results)) == [ALLOWED] * 5
+    assert verdicts(tuple(results)) == [SIMULATED, ALLOWED, ALLOWED, ALLOWED, SIMULATED]
     asked = [params for name, params in aws.asked if name == "SimulatePrincipalPolicy"]
     assert [(each["PolicySourceArn"], each["ActionNames"]) for each in asked] == [
         (USER, ["ec2:DetachVpnGateway"]),
@@ -374,7 +375,8 @@ def test_iam_is_asked_about_the_role_of_a_session(role, principal):
 
     source = aws.params("SimulatePrincipalPolicy")["PolicySourceArn"]
     assert source == f"arn:aws:iam::123456789012:{principal}"
-    assert results[-1].verdict is ALLOWED
+    assert results[-1].verdict is SIMULATED_ROLE
+    assert "without policies of the session" in results[-1].why
 
 
 def test_iam_that_cannot_be_asked_changes_nothing():

@@ -216,6 +216,14 @@ ROUNDS: dict[str, Callable[[], Iterable[GateResult]]] = {
         cutover,
         missing_permissions=(missing("ec2:CreateTags", PermissionVerdict.UNPROVEN),),
     ),
+    "a call is simulated": partial(
+        cutover,
+        missing_permissions=(missing("ec2:CreateTags", PermissionVerdict.SIMULATED),),
+    ),
+    "a call is simulated for the role": partial(
+        cutover,
+        missing_permissions=(missing("ec2:CreateTags", PermissionVerdict.SIMULATED_ROLE),),
+    ),
     "a hook agrees": partial(hooked, HookResult("ask", 0)),
     "a hook does not": partial(hooked, HookResult("ask", 3, "exited 3")),
     "a hook says nothing": partial(hooked, HookResult("ask", None, "was killed")),

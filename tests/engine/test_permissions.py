@@ -182,6 +182,40 @@ def test_what_only_finalize_needs_holds_no_cutover():
     assert calls_allowed((both,)).verdict is GateVerdict.FAIL
 
 
+def simulated(action, verdict=PermissionVerdict.SIMULATED_ROLE, phases=("cutover",), **fields):
+    return MissingPermission(action, verdict, "no dry run", phases=phases, **fields)
+
+
+@pytest.mark.parametrize("phases", [("cutover",), ("rollback",), ("stage", "rollback"), ()])
+def test_a_call_of_the_outage_that_is_simulated_for_a_role_holds_and_can_be_forced(phases):
+    """A policy of the session may deny it, and traffic could stay down."""
+    result = calls_allowed((simulated("ec2:AttachVpnGateway", phases=phases),))
+
+    assert (result.verdict, result.unforceable) == (GateVerdict.UNKNOWN, "")
+    assert result.observed == "ec2:AttachVpnGateway simulated for the role: no dry run"
+    (open_,) = forced([result], [Force(Gate.PERMISSIONS, "no session policy")])
+    assert open_.lets_through
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        simulated("ec2:X", PermissionVerdict.SIMULATED),
+        simulated("ec2:X", phases=("stage",)),
+        simulated("ec2:X", phases=("rollback",), only_removes=True),
+        simulated("ec2:X", phases=("finalize",), only_removes=True),
+    ],
+)
+def test_what_is_only_simulated_passes_and_is_named(named):
+    """A simulation decides a user's calls, and a session's without which traffic flows."""
+    result = calls_allowed((named,))
+
+    assert result.verdict is GateVerdict.PASS
+    assert "not shown by a dry run: ec2:X simulated" in result.observed
+    assert "every call was tried" not in result.observed
+    assert calls_allowed((named, MISSING)).verdict is GateVerdict.UNKNOWN
+
+
 def test_a_denied_removal_beside_a_denied_call_cannot_be_forced():
     """The call that the cutover needs decides."""
     removal = MissingPermission(

@@ -363,7 +363,7 @@ class TestOptions:
 class TestPermissions:
     @pytest.mark.parametrize("phases", [(), ("stage",), ("rollback",), ("finalize",)])
     def test_every_missing_permission_is_named(self, phases: tuple[str, ...]) -> None:
-        """Denied, removing and unproven actions are three findings, whatever phase needs them."""
+        """Denied, removing, unproven and simulated actions are findings of their own."""
         missing = [
             MissingPermission(f"ec2:{name}", verdict, "why", only_removes=removes, phases=phases)
             for name, verdict, removes in (
@@ -371,6 +371,8 @@ class TestPermissions:
                 ("Removing", PermissionVerdict.DENIED, True),
                 ("Untried", PermissionVerdict.UNPROVEN, False),
                 ("Unclear", PermissionVerdict.UNKNOWN, True),
+                ("Simulated", PermissionVerdict.SIMULATED, False),
+                ("OfRole", PermissionVerdict.SIMULATED_ROLE, False),
             )
         ]
         survey = msgspec.structs.replace(a_survey(), missing_permissions=tuple(missing))
@@ -380,4 +382,5 @@ class TestPermissions:
         assert "vpnmigrate iam-policy PLAN --phase" in seen["VPM-W001"].fix
         assert "ec2:Removing" in seen["VPM-W002"].evidence
         assert "ec2:Untried, ec2:Unclear: why" in seen["VPM-W003"].evidence
+        assert "ec2:Simulated, ec2:OfRole: why" in seen["VPM-W004"].evidence
         assert all(f.severity is Severity.WARNS for f in seen.values())

@@ -63,6 +63,7 @@ class _Simulation:
         self._region = clients.region
         self._partition, self._account = _of(arn)
         self._principal = self._principal_of(arn)
+        self._of_session = _SESSION.match(arn) is not None
         self._answers: dict[tuple[str, QueriedResource, str], _Decision] = {}
 
     def result(self, query: PermissionQuery, tried: PermissionResult) -> PermissionResult:
@@ -83,8 +84,11 @@ class _Simulation:
                 clear = clear and decision is _Decision.ALLOWED
         if not clear:
             return tried
+        if self._of_session:
+            why = f"{tried.why}; IAM's policy simulation allows it, without policies of the session"
+            return replace(tried, verdict=PermissionVerdict.SIMULATED_ROLE, why=why)
         why = f"{tried.why}; IAM's policy simulation allows it"
-        return replace(tried, verdict=PermissionVerdict.ALLOWED, why=why)
+        return replace(tried, verdict=PermissionVerdict.SIMULATED, why=why)
 
     def _decision(
         self, action: str, resource: QueriedResource, parameters: Mapping[str, Any]

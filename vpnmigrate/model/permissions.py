@@ -12,7 +12,12 @@ class PermissionVerdict(StrEnum):
     """Whether credentials may make a call."""
 
     ALLOWED = "allowed"
+    """EC2 answered a dry run so."""
     DENIED = "denied"
+    SIMULATED = "simulated"
+    """No dry run shows it; IAM's policy simulation of the user's policies allows it."""
+    SIMULATED_ROLE = "simulated-for-the-role"
+    """The same of a role's policies: a policy of the session, which is not seen, may deny it."""
     UNPROVEN = "unproven"
     """It was not tried: EC2 has no dry run of the call, or the endpoint may ignore it."""
     UNKNOWN = "unknown"
@@ -57,7 +62,7 @@ class PermissionResult(Struct, frozen=True):
 
 
 class MissingPermission(Struct, frozen=True):
-    """An action that is not proven to be allowed on all the resources that need it."""
+    """An action that no dry run shows to be allowed on all the resources that need it."""
 
     action: str
     verdict: PermissionVerdict

@@ -72,7 +72,7 @@ def checks_before_cutover(
 def missing(
     checks: Sequence[PermissionCheck], results: Sequence[PermissionResult]
 ) -> tuple[MissingPermission, ...]:
-    """Return the actions that *results*, one for each of *checks*, do not show to be allowed."""
+    """Return the actions that no dry run shows to be allowed; *results* has one for each check."""
     found: dict[tuple[object, ...], MissingPermission] = {}
     for check, result in zip(checks, results, strict=True):
         if result.verdict is PermissionVerdict.ALLOWED:
@@ -93,6 +93,31 @@ def missing(
 def holding(missing: Iterable[MissingPermission]) -> tuple[MissingPermission, ...]:
     """Return what holds a cutover: finalize is another day's work, perhaps of another role."""
     return tuple(each for each in missing if each.phases != (RunPhase.FINALIZE,))
+
+
+def only_simulated(missing: Iterable[MissingPermission]) -> tuple[MissingPermission, ...]:
+    """Return what IAM's policy simulation allows, which sees no policy of a session."""
+    simulated = (PermissionVerdict.SIMULATED, PermissionVerdict.SIMULATED_ROLE)
+    return tuple(each for each in missing if each.verdict in simulated)
+
+
+def undecided(missing: Iterable[MissingPermission]) -> tuple[MissingPermission, ...]:
+    """Return what may be denied, and holds a cutover until an operator forces it.
+
+    A simulation decides, except about a session's call without which traffic may stay down.
+    """
+    simulated = only_simulated(missing)
+    return tuple(
+        each
+        for each in holding(missing)
+        if each.verdict is not PermissionVerdict.DENIED
+        and (each not in simulated or _may_be_denied_in_the_outage(each))
+    )
+
+
+def _may_be_denied_in_the_outage(simulated: MissingPermission) -> bool:
+    of_session = simulated.verdict is PermissionVerdict.SIMULATED_ROLE
+    return of_session and not simulated.only_removes and simulated.phases != (RunPhase.STAGE,)
 
 
 def policy_phases(missing: Iterable[MissingPermission]) -> tuple[RunPhase, ...]:

@@ -1,14 +1,20 @@
-"""Gate on permissions: every call that may follow step 6 was tried as a dry run."""
+"""Gate on permissions: every call that may follow step 6 was tried as a dry run, or simulated."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from vpnmigrate.engine.gates.base import failed, passed, unknown
 from vpnmigrate.errors.commands import Advice, Command, cli
 from vpnmigrate.model.gates import Gate, GateResult
 from vpnmigrate.model.permissions import MissingPermission, PermissionVerdict
-from vpnmigrate.planning.permission_checks import holding, policy_phases
+from vpnmigrate.planning.permission_checks import (
+    holding,
+    only_simulated,
+    policy_phases,
+    undecided,
+)
 
 _REQUIRED = "these credentials may make every call of the cutover, of a rollback and its clean-up"
 _TO_GRANT = "grant the actions, then apply again; the policy for them:"
@@ -20,7 +26,8 @@ def calls_allowed(missing: Sequence[MissingPermission]) -> GateResult:
     """Check whether every call of the cutover, of a rollback and of its clean-up is allowed.
 
     A denied call that the cutover or its rollback needs cannot be forced: traffic could stay down.
-    What only finalize needs is reported and holds nothing.
+    What only finalize needs is reported and holds nothing.  What IAM's policy simulation decides is
+    named; it does not decide about a session's call without which traffic may stay down.
     """
     held = holding(missing)
     denied = [each for each in held if each.verdict is PermissionVerdict.DENIED]
@@ -39,12 +46,23 @@ def calls_allowed(missing: Sequence[MissingPermission]) -> GateResult:
     if denied:
         to_remove: Advice = (_TO_REMOVE, *_policies(denied), forcing)
         return failed(Gate.PERMISSIONS, observed, _REQUIRED, advice=to_remove)
-    if held:
+    if undecided(missing):
         return unknown(Gate.PERMISSIONS, observed, _REQUIRED, advice=(_UNTRIED, forcing))
-    every = "every call was tried as a dry run and is allowed"
-    if missing:
-        every = f"every call of the cutover and of a rollback is allowed; not proven: {observed}"
-    return passed(Gate.PERMISSIONS, every, _REQUIRED)
+    return passed(Gate.PERMISSIONS, _allowed(missing), _REQUIRED)
+
+
+def _allowed(missing: Sequence[MissingPermission]) -> str:
+    """Return the text of a gate that passes; *missing* has what no dry run shows."""
+    if not missing:
+        return "every call was tried as a dry run and is allowed"
+    simulated = only_simulated(missing)
+    unproven = [each for each in missing if each not in simulated]
+    parts = ["every call of the cutover and of a rollback is allowed"]
+    if simulated:
+        parts.append(f"not shown by a dry run: {'; '.join(_lines(simulated))}")
+    if unproven:
+        parts.append(f"not proven: {'; '.join(_lines(unproven))}")
+    return "; ".join(parts)
 
 
 def _policies(missing: Iterable[MissingPermission]) -> tuple[Command, ...]:
@@ -59,13 +77,22 @@ def _lines(missing: Iterable[MissingPermission]) -> list[str]:
     for each in missing:
         key = (each.verdict, each.why, _use(each))
         grouped.setdefault(key, []).append(each)
-    order = [PermissionVerdict.DENIED, PermissionVerdict.UNKNOWN, PermissionVerdict.UNPROVEN]
+    order = [
+        PermissionVerdict.DENIED,
+        PermissionVerdict.UNKNOWN,
+        PermissionVerdict.UNPROVEN,
+        PermissionVerdict.SIMULATED_ROLE,
+        PermissionVerdict.SIMULATED,
+    ]
     # What can be done without comes last.
     ordered = sorted(grouped.items(), key=lambda item: (order.index(item[0][0]), item[0][2]))
     return [
-        f"{', '.join(dict.fromkeys(map(str, group)))} {verdict}{use}: {why}"
+        f"{', '.join(dict.fromkeys(map(str, group)))} {_WORDS.get(verdict, verdict)}{use}: {why}"
         for (verdict, why, use), group in ordered
     ]
+
+
+_WORDS: Final = {PermissionVerdict.SIMULATED_ROLE: "simulated for the role"}
 
 
 def _use(missing: MissingPermission) -> str:

@@ -74,6 +74,7 @@ CHECKS: tuple[Check, ...] = (
     permissions.steps_are_allowed,
     permissions.removal_is_allowed,
     permissions.permissions_are_proven,
+    permissions.permissions_are_shown_by_dry_runs,
 )
 """Every check, in the order of display."""
 

@@ -12,7 +12,7 @@ from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.permissions import MissingPermission, PermissionVerdict
 from vpnmigrate.model.plan import Finding
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.planning.permission_checks import policy_phases
+from vpnmigrate.planning.permission_checks import only_simulated, policy_phases
 from vpnmigrate.planning.permissions import RunPhase
 from vpnmigrate.planning.preflight.base import Findings, listed
 
@@ -46,11 +46,9 @@ def removal_is_allowed(survey: Survey, _decisions: Decisions) -> Findings:
 
 def permissions_are_proven(survey: Survey, _decisions: Decisions) -> Findings:
     """Check that every call that exists by now could be tried as a dry run, or simulated."""
-    reasons: dict[str, list[MissingPermission]] = {}
-    for each in survey.missing_permissions:
-        if each.verdict is not PermissionVerdict.DENIED:
-            reasons.setdefault(each.why, []).append(each)
-    for why, actions in reasons.items():
+    missing = survey.missing_permissions
+    decided = {*_denied(survey), *only_simulated(missing)}
+    for why, actions in _by_reason(each for each in missing if each not in decided):
         yield Finding(
             "VPM-W003",
             "permission-unproven",
@@ -58,6 +56,28 @@ def permissions_are_proven(survey: Survey, _decisions: Decisions) -> Findings:
             "Compare the role's policy with that of vpnmigrate iam-policy PLAN --phase all, or "
             "allow iam:SimulatePrincipalPolicy and plan again.",
         )
+
+
+def permissions_are_shown_by_dry_runs(survey: Survey, _decisions: Decisions) -> Findings:
+    """Check that no call is known to be allowed only from IAM's policy simulation."""
+    for why, actions in _by_reason(only_simulated(survey.missing_permissions)):
+        yield Finding(
+            "VPM-W004",
+            "permission-simulated",
+            f"no dry run shows that these credentials may call {_actions(actions)}: {why}",
+            "Nothing, for credentials without policies of a session.  The gate before step 7 tries "
+            "the calls of the cutover and of a rollback again, and holds the run at those that are "
+            "then only simulated for a role.",
+        )
+
+
+def _by_reason(
+    missing: Iterable[MissingPermission],
+) -> Iterable[tuple[str, list[MissingPermission]]]:
+    reasons: dict[str, list[MissingPermission]] = {}
+    for each in missing:
+        reasons.setdefault(each.why, []).append(each)
+    return reasons.items()
 
 
 def _denied(survey: Survey) -> list[MissingPermission]:
