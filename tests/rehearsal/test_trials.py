@@ -274,5 +274,17 @@ class TestHarness:
 
 WORLDS = "d3bc3768fc5f25e01a689974fce8e0e42c991543b0fb3f257ed80849955dc985"
 """The digest of the generator's first worlds; it changes with the generator."""
+
+
+@pytest.mark.parametrize("seed", [79, 800012, 800987, 801098])
+def test_a_seed_that_once_failed_ends_right(seed: int) -> None:
+    """Residue that is made up for late, a lost journal, unreadable answers, and a late last try."""
+    stats = SearchStats()
+
+    run_seed(seed, stats)
+
+    assert [str(failure) for failure in stats.failures] == []
+
+
 JOURNALS = "2ba905c4151a01773043a416f05af7b0b7fdf2342bddf6dc49a6537f422ec178"
 """The output of `scripts/simulate.py --digest 8`; it changes with behaviour and journal texts."""

@@ -113,7 +113,8 @@ class ResidueControl:
         if self._tried_last or self._seen is None:
             return None
         self._tried_last = True
-        view = self._seen.input
+        # A change in doubt is repeated: the changes of tables have no further effect then.
+        view = self._seen.acting
         changes = [c for c in missing(residue(view), view.now) if isinstance(c, AwsChange)]
         return (changes, self._seen) if changes else None
 

@@ -37,6 +37,7 @@ from vpnmigrate.errors import (
     ExternalChangeError,
     HeldError,
     StepError,
+    UnreliableReadError,
     VpnMigrateError,
 )
 from vpnmigrate.errors.commands import cli
@@ -224,7 +225,7 @@ class StepLoop:
         repeated for one consistency delay; after that it is returned anyway.
 
         Raises:
-            HeldError: Some facts are still stale after two consistency delays.
+            UnreliableReadError: Some facts are still stale after two consistency delays.
         """
         began = self._time.now()
         deadline = began + 2 * CONSISTENCY_DELAY
@@ -238,16 +239,13 @@ class StepLoop:
                 and (late or suits(observation))
             ):
                 return observation
-            why = (
-                observation.why
-                if isinstance(observation, NotYet)
-                else "what AWS shows may be stale"
-            )
+            stale = "what AWS shows may be stale"
+            why = observation.why if isinstance(observation, NotYet) else stale
             step = self._recorder.state.step
             self._observer.on_wait(step, why, self._time.now() - began, 2 * CONSISTENCY_DELAY)
             if self._time.now() >= deadline:
                 message = f"AWS could not be read reliably, so nothing was started: {why}"
-                raise HeldError(message, advice=cli("apply", self._plan.migration))
+                raise UnreliableReadError(message, advice=cli("apply", self._plan.migration))
             self._wait(self._pace())
 
     def read_reliably(self, read: Callable[[], T]) -> T:

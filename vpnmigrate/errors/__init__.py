@@ -141,6 +141,10 @@ class HeldError(VpnMigrateError):
     exit = Exit.HELD
 
 
+class UnreliableReadError(HeldError):
+    """AWS could not be read reliably before the cutover; the same command resumes the run."""
+
+
 class InterruptedRunError(VpnMigrateError):
     """The operator stopped the process; the run can be resumed."""
 

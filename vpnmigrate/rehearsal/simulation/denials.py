@@ -26,6 +26,9 @@ OfTable = (
     | DisassociateEdge
 )
 
+LAST_TRY = timedelta(seconds=10)
+"""Time for the calls of a last try of all changes, which are sent one after the other."""
+
 
 @dataclass(frozen=True)
 class Denials:
@@ -50,6 +53,7 @@ class TablePermissions:
         self._tables = tables
         self._world = world
         self._first: dict[str, datetime] = {}
+        self._last: dict[str, datetime] = {}
         self._permitted = False
 
     def permit(self) -> None:
@@ -61,7 +65,13 @@ class TablePermissions:
         if not self.would_deny(change):
             return False
         self._first.setdefault(str(change), self._world.now())
+        self._last[str(change)] = self._world.now()
         return True
+
+    def denied_lately(self, change: AwsChange) -> bool:
+        """Return whether AWS denied *change* in the last try of a run that ends now."""
+        last = self._last.get(str(change))
+        return last is not None and self._world.now() - last <= LAST_TRY
 
     def would_deny(self, change: AwsChange) -> bool:
         """Return whether AWS would deny *change* now."""

@@ -21,6 +21,7 @@ from vpnmigrate.errors import (
     ResidueError,
     RolledBackError,
     StepError,
+    UnreliableReadError,
     VpnMigrateError,
 )
 from vpnmigrate.journal import Hold, RunState
@@ -294,9 +295,10 @@ class _Trial:
         if self._is(Hold.PAUSED):
             self.clock.sleep(SHIFT)
             return action
-        if isinstance(error, HeldError) and (
-            self.hosts.was_set or isinstance(error.__cause__, AwsUnreadableError)
-        ):
+        unreadable = isinstance(error, UnreliableReadError) or isinstance(
+            error.__cause__, AwsUnreadableError
+        )
+        if isinstance(error, HeldError) and (self.hosts.was_set or unreadable):
             # The run held before the cutover, because a clock was changed after the gates, or
             # because AWS could not be read for minutes: the operator runs the same command again.
             self.clock.sleep(self.schedule.restart)
@@ -314,7 +316,9 @@ class _Trial:
         blocked = {c.table for c in left if isinstance(c, DisassociateEdge)}
         for change in left:
             waits = isinstance(change, AssociateEdge) and change.table in blocked
-            if not (waits or self.injector.permissions.would_deny(change)):
+            permissions = self.injector.permissions
+            denied = permissions.would_deny(change) or permissions.denied_lately(change)
+            if not (waits or denied):
                 yield f"ended without: {change}"
 
     def _was_aborted(self, error: VpnMigrateError) -> bool:
