@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.support.builders import BOTH, MAIN, OLD, a_survey, a_table, minutes, ordinary_tables
+from tests.support.builders import (
+    BOTH,
+    MAIN,
+    NOON,
+    OLD,
+    a_survey,
+    a_table,
+    minutes,
+    ordinary_tables,
+)
 from tests.support.stage import Lookout, Stage
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import ChangeRefusedError, Exit, ResidueError, StepError
@@ -15,7 +26,7 @@ from vpnmigrate.journal.exit_code import exit_code, exit_code_of_run
 from vpnmigrate.journal.records import Entry, OutageEnded, ResidueLeft, StepBegun, TrafficVerified
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.changes import DeleteVpnGateway
-from vpnmigrate.model.decisions import Decisions, OldTunnels
+from vpnmigrate.model.decisions import Decisions, OldTunnels, Waits
 from vpnmigrate.model.ec2 import RouteTableId, VpnGatewayId
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.ec2.ids import ApiError
@@ -24,6 +35,8 @@ from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 
 ROUTE = "192.168.0.0/16"
 DENIED = ("UnauthorizedOperation", "You are not authorized to perform this operation")
+
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass
@@ -41,6 +54,29 @@ class Deny:
             self.seen += 1
             if not self.only or self.seen in self.only:
                 raise ApiError(self.code, self.message, 403)
+
+    def after(self, service: str, action: str, nth: int) -> None:
+        pass
+
+
+@dataclass
+class ByHand:
+    """Refuses the calls that *refuses* does; a person makes the change at the first *due* one."""
+
+    stage: Stage
+    refuses: Deny
+    due: Callable[[], bool]
+    make: Callable[[], object]
+    done: datetime = field(default=NEVER)
+
+    def before(self, service: str, action: str, nth: int) -> None:
+        try:
+            self.refuses.before(service, action, nth)
+        except ApiError:
+            if self.done is NEVER and self.due():
+                self.done = self.stage.clock.now()
+                self.make()
+            raise
 
     def after(self, service: str, action: str, nth: int) -> None:
         pass
@@ -253,6 +289,24 @@ class TestForward:
 
         assert stage.forward().status is RunStatus.CUT_OVER
         assert not stage.state.outage_open
+
+    def test_a_destination_restored_late_is_as_stable_as_the_others(self, tmp_path):
+        """The outage ends when the last destination has its path, after a soak time of its own."""
+        stage = Stage(tmp_path, decisions=Decisions(waits=Waits(soak=minutes(3))))
+        target = {"RouteTableId": BOTH, "DestinationCidrBlock": ROUTE}
+        stage.faults = by_hand = ByHand(
+            stage,
+            Deny("ReplaceRoute", code="SomethingNew", message="Not now"),
+            due=lambda: stage.clock.now() >= NOON + minutes(20),
+            make=lambda: stage.do("ReplaceRoute", GatewayId=stage.new_gateway, **target),
+        )
+
+        assert stage.forward().status is RunStatus.CUT_OVER
+
+        [ended] = stage.records(OutageEnded)
+        assert by_hand.done <= ended.at <= by_hand.done + timedelta(seconds=15)
+        assert stage.records(TrafficVerified)[0].since < by_hand.done
+        assert stage.entries[-1].at >= ended.at + minutes(3)
 
     def test_the_last_try_is_made_before_the_end(self, tmp_path):
         """A change that AWS would make when traffic is stable is made before the run ends."""

@@ -26,7 +26,7 @@ from vpnmigrate.journal.records import (
 )
 from vpnmigrate.model.changes import AskOperator, RunTest
 from vpnmigrate.model.changes.base import Performed
-from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.ec2 import RouteTableId, VpnConnectionId
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.probes import ProbeEvent, ProbeStats, missed
 from vpnmigrate.model.snapshot import Confirmation, Stability
@@ -137,6 +137,8 @@ class TrafficWatch:
         self._stability: Stability | None = None
         self._flows_since: datetime | None = None
         """Since when every reading has been complete, if those that may be stale count as well."""
+        self._residual: frozenset[tuple[RouteTableId, str]] = frozenset()
+        """The destinations in tables that the latest reading showed without a path, as residue."""
         self._held = False
         self._disabled = False
         self._short: frozenset[VpnConnectionId] = frozenset()
@@ -152,6 +154,7 @@ class TrafficWatch:
     def watch(self, observation: Observation) -> Observation:
         """Evaluate *observation*, record the results, and return it with the new journal facts."""
         self._reset_after_old_tunnels(observation)
+        self._reset_after_residue(observation)
         facts = replace(
             observation.journal_facts,
             stability=self._stability,
@@ -200,6 +203,17 @@ class TrafficWatch:
         if disabled and not self._disabled:
             self.reset()
         self._disabled = disabled
+
+    def _reset_after_residue(self, observation: Observation) -> None:
+        """Require stability again once a destination has its path back.
+
+        While it was residue, stable traffic meant that of the other destinations.
+        """
+        rows = destinations(observation.input).residual
+        residual = frozenset((row.table, part) for row in rows for part in row.parts)
+        if self._residual - residual:
+            self._stability = self._flows_since = None
+        self._residual = residual
 
     def _verified(self, observation: Observation) -> tuple[Record, ...]:
         stability, state = self._stability, self._recorder.state
