@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.signing import KeyRing, a_program
+from tests.support.signing import KeyRing, a_program, key_of, with_key, with_zeros
 from vpnmigrate.errors import RefusedError, UsageError
 from vpnmigrate.local.ssh_keygen import REQUIRED, SshKeygen, TrustedSigners, key_and_namespace
 from vpnmigrate.model.signatures import CheckedSignature, SignedKind
@@ -328,3 +328,41 @@ def _answer(terminal: int, question: bytes, answer: bytes) -> bytes:
             os.write(terminal, answer)
             answered = True
     return shown
+
+
+class TestOneKeyHasOneFingerprint:
+    """The key in a signature is not signed, so its encoding can be chosen."""
+
+    def test_zeros_before_a_number_make_no_other_key(self, ring: KeyRing) -> None:
+        """An RSA exponent can be written with any number of leading zeros."""
+        trust = ring.trust(ring.line(BOB, ring.rsa_key("bob").name))
+        usual = signed(ring)
+        padded = with_key(usual, with_zeros(key_of(usual)))
+
+        assert key_and_namespace(padded)[0] != key_and_namespace(usual)[0]
+        assert check(padded, trust) == CheckedSignature(key=ring.fingerprint("bob"))
+
+    def test_two_certificates_are_one_key(self, ring: KeyRing) -> None:
+        """A certificate counts as the key that it certifies."""
+        trust = ring.trust(ring.line(BOB, "authority", "cert-authority"))
+        usual = signed(ring)
+        certified = [
+            with_key(usual, ring.certificate("bob", BOB, by="authority", serial=n)) for n in (1, 2)
+        ]
+
+        assert len({key_and_namespace(each)[0] for each in certified}) == 2
+        for each in certified:
+            assert check(each, trust) == CheckedSignature(key=ring.fingerprint("bob"))
+
+    def test_a_key_without_a_fingerprint_proves_nothing(
+        self, ring: KeyRing, tmp_path: Path
+    ) -> None:
+        """If ssh-keygen accepts a signature and cannot name its key, there is no verdict."""
+        keygen = SshKeygen(a_program(tmp_path / "bin", '[ "$1" = -Y ]'))
+
+        found = check(signed(ring), ring.trust(ring.line(BOB, "bob")), keygen)
+
+        assert (found.fault, found.undecided) == (
+            "cannot be checked: its key has no fingerprint",
+            True,
+        )

@@ -11,6 +11,7 @@ import base64
 import binascii
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -61,6 +62,7 @@ _BEGIN: Final = "-----BEGIN SSH SIGNATURE-----"
 _END: Final = "-----END SSH SIGNATURE-----"
 _MAGIC: Final = b"SSHSIG"
 _LENGTH: Final = 4
+_FINGERPRINT: Final = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,7 @@ class SshKeygen:
             with _laid_out(content, signature, trust) as place:
                 ended = self._checked(place, *verify, *revoking)
                 if ended.exit == 0:
-                    return CheckedSignature(key=key)
+                    return self._accepted(place, signature)
                 if ended.exit is None or ended.is_too_old:
                     why = f"cannot be checked: {ended.fault}"
                     return CheckedSignature(why, key, undecided=True)
@@ -227,6 +229,19 @@ class SshKeygen:
         found = ended.output.splitlines() if ended.exit == 0 else []
         return tuple(name for name in found if name and not name.startswith("!"))
 
+    def _accepted(self, place: Path, signature: str) -> CheckedSignature:
+        """Return the result for an accepted signature, with the fingerprint of the plain key.
+
+        One key has many encodings: leading zeros in its numbers, and every certificate of it.
+        ``ssh-keygen -l`` reduces them to one.
+        """
+        (place / "key").write_text(_public_line(signature), encoding="ascii")
+        ended = self._checked(place, "-l", "-E", "sha256", "-f", "key")
+        found = _FINGERPRINT.findall(ended.output) if ended.exit == 0 else []
+        if len(found) != 1:
+            return CheckedSignature("cannot be checked: its key has no fingerprint", undecided=True)
+        return CheckedSignature(key=found[0])
+
     def _checked(self, place: Path, *words: str) -> _Ended:
         call = _Call(words, place, self._check_limit, _CHECKING, data="document")
         return _run(self._program(), call)
@@ -247,11 +262,26 @@ class SshKeygen:
 def key_and_namespace(signature: str) -> tuple[str, str]:
     """Return the key's fingerprint and the namespace of *signature* (PROTOCOL.sshsig).
 
-    This proves nothing: ``ssh-keygen`` checks the signature with the key that it contains.
+    This proves nothing: ``ssh-keygen`` checks the signature with the key that it contains.  One
+    key can have many such fingerprints, so only that of ``SshKeygen.check`` identifies it.
 
     Raises:
         ValueError: It is not a signature in SSH's armour.
     """
+    key, namespace = _parts(signature)
+    digest = base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
+    return f"SHA256:{digest}", printable(namespace.decode(errors="replace"))[:_LONGEST_REASON]
+
+
+def _public_line(signature: str) -> str:
+    """Return the public key in *signature* as a line of a ``.pub`` file."""
+    key, _ = _parts(signature)
+    kind, _ = _string(key)
+    return f"{kind.decode('ascii')} {base64.b64encode(key).decode()}\n"
+
+
+def _parts(signature: str) -> tuple[bytes, bytes]:
+    """Return the encoded public key and the namespace of *signature*."""
     lines = signature.split()
     text = " ".join(lines)
     if not (text.startswith(_BEGIN) and text.endswith(_END)):
@@ -267,8 +297,7 @@ def key_and_namespace(signature: str) -> tuple[str, str]:
         raise ValueError(message)
     key, rest = _string(raw[len(_MAGIC) + _LENGTH :])
     namespace, _ = _string(rest)
-    digest = base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
-    return f"SHA256:{digest}", printable(namespace.decode(errors="replace"))[:_LONGEST_REASON]
+    return key, namespace
 
 
 def printable(text: str) -> str:
