@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import zipfile
 from contextlib import chdir, redirect_stderr, redirect_stdout
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,10 @@ from vpnmigrate.local.documents import approval_content, load_approval, load_pla
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.lock import this_process
 from vpnmigrate.local.run_directory import Runs
+from vpnmigrate.local.signatures import SignatureTerms, check_plan, signers_at
 from vpnmigrate.local.ssh_keygen import SshKeygen
 from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.signatures import SignedText
 from vpnmigrate.planning.approvals import with_digest
 from vpnmigrate.planning.planner import fingerprint_of
 from vpnmigrate.report.document import html, markdown
@@ -384,6 +387,38 @@ class TestTrust:
 
         assert (ran.code, "does not list" in words_of(ran)) == (4, True)
 
+    @pytest.mark.parametrize(("name", "text"), [("bob", "bob.json is"), ("ann", "the plan is")])
+    def test_a_key_that_expired_since_cannot_use_an_older_date(
+        self, board: Board, name: str, text: str
+    ) -> None:
+        """The signer chooses the time in the document, so the key has to be listed now too."""
+        ends = board.terminal.clock.wall() + timedelta(hours=1)
+        names = ("ann", "bob")
+        until = f'valid-before="{ends:%Y%m%d%H%M%S}Z"'
+        board.write(*(board.line(each, until if each == name else "") for each in names))
+        board.planned()
+        board.approve()
+        board.terminal.clock.sleep(timedelta(hours=2))
+
+        ran = board.apply("bob")
+
+        assert ran.code == 4
+        assert f"{text} signed with {board.ring.fingerprint(name)}" in words_of(ran)
+        assert "does not list" in words_of(ran)
+
+    def test_the_signed_file_has_to_contain_the_plan_in_force(self, board: Board) -> None:
+        """A signature of another plan by the same author does not count for this one."""
+        board.planned()
+        plan, trust = load_plan(board.place / "plan.json"), signers_at(board.signers)
+        board.plan(*board.key("ann"), "--change", "CHG2")
+        other = SignedText(
+            (board.place / "plan.json").read_text(), (board.place / "plan.json.sig").read_text()
+        )
+
+        found = check_plan(SshKeygen(), trust, plan, other, SignatureTerms())
+
+        assert found.fault == "differs from the file that was signed"
+
     def test_a_key_revoked_after_the_approval_closes_the_gate(self, board: Board) -> None:
         """Revoked keys are read again for each check."""
         revoked = board.place / "revoked"
@@ -457,6 +492,31 @@ class TestFourEyes:
 
         assert board.apply("bob").code == 3
         assert "the key of the plan's author" in board.gate(run)["observed"]
+
+    @pytest.mark.parametrize("whose", ["operator", "author of the plan"])
+    def test_a_key_that_is_listed_for_both_does_not_count(self, board: Board, whose: str) -> None:
+        """With a pattern in the list, its key proves nothing about which person signed."""
+        person = "carol" if whose == "operator" else "ann"
+        board.write(
+            board.line("ann"),
+            board.line("carol"),
+            board.ring.line(f"{arn('bob')},{arn(person)[:-1]}?", "other"),
+        )
+        run = board.planned()
+        board.approve("bob", key="other")
+
+        assert board.apply("bob", by="carol").code == 3
+        observed = board.gate(run)["observed"]
+        assert f"also for {arn(person)}, the {whose}" in observed
+
+    def test_without_four_eyes_a_pattern_may_list_them(self, board: Board) -> None:
+        """A plan that accepts the operator's own approval accepts such a key."""
+        board.rules = "required: 1, signed: true, valid: 2d"
+        board.write(board.line("ann"), board.ring.line(arn("*"), "other"))
+        board.planned()
+        board.approve("bob", key="other")
+
+        assert board.apply("bob").code == 0
 
     def test_one_key_approves_once(self, board: Board) -> None:
         """Two approvals with one key count once, whatever names they have."""

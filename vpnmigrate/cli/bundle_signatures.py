@@ -13,6 +13,7 @@ from vpnmigrate.errors import BundleDamagedError, UsageError
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.records import Entry
 from vpnmigrate.local.signatures import (
+    SignatureTerms,
     check_approval,
     check_plan,
     signature_file,
@@ -21,7 +22,7 @@ from vpnmigrate.local.signatures import (
 )
 from vpnmigrate.local.ssh_keygen import SshKeygen, TrustedSigners
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.model.signatures import CheckedSignature, SignedKind
+from vpnmigrate.model.signatures import CheckedSignature, SignedKind, SignedText
 from vpnmigrate.report.verification import BundleSigner
 
 PLAN, APPROVALS = "plan.json", "approvals"
@@ -132,13 +133,14 @@ def signed_inside(
     state, keygen, trust = replay(entries), signatures.keygen, signatures.trust
     proven = []
     if plan.author is not None and state.plan_signature:
-        found = check_plan(keygen, trust, plan, members[PLAN], state.plan_signature)
+        text = SignedText(members[PLAN].decode(errors="surrogateescape"), state.plan_signature)
+        found = check_plan(keygen, trust, plan, text, SignatureTerms())
         _require_good(PLAN, found)
         proven.append(f"the plan was signed by its author {plan.author.arn} with {found.key}")
     for number, approval in enumerate(state.approvals, start=1):
         signed = state.signed_approvals.get(approval.digest)
         if signed is not None:
-            found = check_approval(keygen, trust, approval, signed)
+            found = check_approval(keygen, trust, approval, signed, SignatureTerms())
             _require_good(f"approval {number}, by {approval.approver}", found)
             proven.append(
                 f"the approval of plan {approval.fingerprint[:12]} was signed by "

@@ -173,7 +173,7 @@ def _require_signed_plan(subject: SelectedRun, active: ActiveRun) -> None:
     """
     if active.before.cutover_open or not subject.plan.decisions.approvals.signed:
         return
-    checked = active.check_signatures().plan
+    checked = active.check_plan_signature()
     if not checked.fault:
         return
     file = str(subject.file or subject.run.plan)

@@ -66,6 +66,7 @@ from vpnmigrate.local.rehearsals import Rehearsals
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.signatures import (
     RunSignatures,
+    SignatureTerms,
     check_approval,
     signature_file,
     signature_of,
@@ -81,7 +82,7 @@ from vpnmigrate.model.probes import CommandProbe, probe_from
 from vpnmigrate.model.programs import ADVICE, name_fault
 from vpnmigrate.model.progress import Sighting
 from vpnmigrate.model.redaction import Redaction
-from vpnmigrate.model.signatures import SignatureChecks, SignedKind, SignedText
+from vpnmigrate.model.signatures import CheckedSignature, SignedKind, SignedText
 from vpnmigrate.planning.approvals import approve_command, require_valid
 from vpnmigrate.planning.rollback_proof import prove
 from vpnmigrate.report.console import MessageOutput
@@ -126,13 +127,13 @@ class RunRecords:
 class ActiveRun:
     """A locked run: its runner, its state *before*, and *write* for durable records.
 
-    *check_signatures* checks those of the plan and of every approval.
+    *check_plan_signature* checks that of the plan in force.
     """
 
     runner: Runner
     before: RunState
     write: Callable[[Record], object]
-    check_signatures: Callable[[], SignatureChecks]
+    check_plan_signature: Callable[[], CheckedSignature]
 
 
 RunAction = Callable[[ActiveRun], object]
@@ -201,7 +202,7 @@ def _do(
     """Do *action* with a runner whose ports are this machine, AWS and the operator."""
     plan, run, journal = subject.plan, subject.run, kept.journal
     before = replay(journal.entries)
-    signatures = RunSignatures(context.parts.keygen, plan, run)
+    signatures = RunSignatures(context.parts.keygen, plan, run, journal.clock)
     brought = [
         _valid(each, plan, before, journal.clock.wall(), signatures)
         for each in terms.brought.approvals
@@ -334,7 +335,7 @@ def _valid(
     signed = SignedText(given.text.decode(), signature)
     added = Approved(approval, signed)
     trust = trusted_by(plan.decisions, plan.programs)
-    checked = check_approval(signatures.keygen, trust, approval, signed)
+    checked = check_approval(signatures.keygen, trust, approval, signed, SignatureTerms(now))
     if checked.fault:
         raise RefusedError(
             f"{given.path} {checked.fault}",
@@ -376,8 +377,8 @@ def _plan_signature(
     return [PlanSigned(fingerprint, signature)]
 
 
-def _checked(signatures: RunSignatures, journal: FileJournal) -> SignatureChecks:
-    return signatures.check(replay(journal.entries))
+def _checked(signatures: RunSignatures, journal: FileJournal) -> CheckedSignature:
+    return signatures.check_plan(replay(journal.entries))
 
 
 def _rehearsed(

@@ -167,6 +167,7 @@ class GateRunner:
         identity = self._step_loop.read_reliably(self._ec2.identity)
         state = self._recorder.state
         signed = self._plan.decisions.approvals.signed
+        checks = self._gate_inputs.signatures.check(state, identity.arn) if signed else None
         return GateContext(
             now=self._clock.wall(),
             identity=identity,
@@ -175,7 +176,7 @@ class GateRunner:
             paths=self._paths.read(),
             approvals=state.approvals,
             after=state.approved_after,
-            signatures=self._gate_inputs.signatures.check(state) if signed else None,
+            signatures=checks,
             rehearsed=self._gate_inputs.rehearsed,
             proof=proof,
         )

@@ -400,15 +400,19 @@ class Watchdog(Protocol):
 class SignatureChecker(Protocol):
     """Checks the signatures of a run's plan and approvals."""
 
-    def check(self, state: RunState) -> SignatureChecks:
-        """Return the checked signatures of the plan in force and of the approvals in *state*."""
+    def check(self, state: RunState, operator: str) -> SignatureChecks:
+        """Return the checked signatures of the plan in force and of the approvals in *state*.
+
+        Of each approval it is also checked whether its key is listed for *operator*, an AWS
+        identity, or for the plan's author.
+        """
         ...
 
 
 class NoSignatureChecker:
     """Where no signature can be checked, none counts."""
 
-    def check(self, state: RunState) -> SignatureChecks:
+    def check(self, state: RunState, operator: str) -> SignatureChecks:
         """Return that nothing could be checked."""
         unchecked = CheckedSignature("cannot be checked here", undecided=True)
         return SignatureChecks(unchecked, dict.fromkeys(state.signed_approvals, unchecked))

@@ -11,7 +11,8 @@ import os
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -19,10 +20,11 @@ from typing import Final
 from vpnmigrate.errors import RefusedError, UsageError, VpnMigrateError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal.state import RunState
-from vpnmigrate.local.documents import approval_from, save_bytes
+from vpnmigrate.local.documents import approval_from, plan_from_text, save_bytes
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.ssh_keygen import SshKeygen, TrustedSigners, key_and_namespace
 from vpnmigrate.model.approval import Approval
+from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.signatures import (
@@ -161,9 +163,14 @@ class RunSignatures:
     keygen: SshKeygen
     plan: Plan
     run: Run
+    clock: Clock
 
-    def check(self, state: RunState) -> SignatureChecks:
-        """Return the checked signatures of the plan in force and of the approvals in *state*."""
+    def check(self, state: RunState, operator: str) -> SignatureChecks:
+        """Return the checked signatures of the plan in force and of the approvals in *state*.
+
+        A key has to be listed now as well, because authors choose the times in their documents.
+        """
+        now = self.clock.wall()
         try:
             trust = trusted_by(self.plan.decisions, self.plan.programs)
         except RefusedError as error:
@@ -172,18 +179,29 @@ class RunSignatures:
                 failed if state.plan_signature else UNSIGNED,
                 dict.fromkeys(state.signed_approvals, failed),
             )
+        people = {operator, self.plan.author.arn if self.plan.author else ""} - {""}
+        terms = SignatureTerms(now, tuple(sorted(people)))
         return SignatureChecks(
-            self._plan(state.plan_signature, trust),
+            self._plan(state.plan_signature, trust, now),
             {
                 each.digest: check_approval(
-                    self.keygen, trust, each, state.signed_approvals[each.digest]
+                    self.keygen, trust, each, state.signed_approvals[each.digest], terms
                 )
                 for each in state.approvals
                 if each.digest in state.signed_approvals
             },
         )
 
-    def _plan(self, signature: str, trust: TrustedSigners) -> CheckedSignature:
+    def check_plan(self, state: RunState) -> CheckedSignature:
+        """Return the checked signature of the plan in force."""
+        try:
+            trust = trusted_by(self.plan.decisions, self.plan.programs)
+        except RefusedError as error:
+            failed = CheckedSignature(f"cannot be checked: {error.message}", undecided=True)
+            return failed if state.plan_signature else UNSIGNED
+        return self._plan(state.plan_signature, trust, self.clock.wall())
+
+    def _plan(self, signature: str, trust: TrustedSigners, now: datetime) -> CheckedSignature:
         if not signature:
             return UNSIGNED
         try:
@@ -191,21 +209,47 @@ class RunSignatures:
         except OSError as error:
             why = f"cannot be checked: {self.run.plan}: {error.strerror}"
             return CheckedSignature(why, undecided=True)
-        return check_plan(self.keygen, trust, self.plan, text, signature)
+        signed = SignedText(text.decode(errors="surrogateescape"), signature)
+        return check_plan(self.keygen, trust, self.plan, signed, SignatureTerms(now))
+
+
+@dataclass(frozen=True)
+class SignatureTerms:
+    """What is asked about a signature, besides that its signer made it at its time."""
+
+    now: datetime | None = None
+    """A second time at which the key has to be listed; None in a bundle, which may be old."""
+    others: tuple[str, ...] = ()
+    """AWS identities of other people; the result names those that the key is listed for."""
 
 
 def check_plan(
-    keygen: SshKeygen, trust: TrustedSigners, plan: Plan, text: bytes, signature: str
+    keygen: SshKeygen,
+    trust: TrustedSigners,
+    plan: Plan,
+    signed: SignedText,
+    terms: SignatureTerms,
 ) -> CheckedSignature:
-    """Check that the author of *plan*, whose file contains *text*, signed it."""
+    """Check that the author of *plan* signed the text of its file."""
     if plan.author is None:
         return CheckedSignature("does not name its author")
-    kind, author = SignedKind.PLAN, plan.author.arn
-    return keygen.check(text, signature, trust, kind=kind, principal=author, at=plan.made)
+    text = signed.text.encode(errors="surrogateescape")
+    try:
+        same = plan_from_text(text, "the signed text").fingerprint == plan.fingerprint
+    except VpnMigrateError:
+        same = False
+    if not same:
+        return CheckedSignature("differs from the file that was signed")
+    claim = _Claim(text, signed.signature, SignedKind.PLAN, plan.author.arn, plan.made)
+    return _check(keygen, trust, claim, terms)
 
 
 def check_approval(
-    keygen: SshKeygen, trust: TrustedSigners, approval: Approval, signed: SignedText
+    keygen: SshKeygen,
+    trust: TrustedSigners,
+    approval: Approval,
+    signed: SignedText,
+    terms: SignatureTerms,
 ) -> CheckedSignature:
     """Check that the approver signed the text of *approval*."""
     text = signed.text.encode()
@@ -215,13 +259,45 @@ def check_approval(
         same = False
     if not same:
         return CheckedSignature("differs from the text that was signed")
+    claim = _Claim(text, signed.signature, SignedKind.APPROVAL, approval.approver, approval.at)
+    return _check(keygen, trust, claim, terms)
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """What a signed document claims: that *principal* signed it at the time *at*."""
+
+    content: bytes
+    signature: str
+    kind: SignedKind
+    principal: str
+    at: datetime
+
+
+def _check(
+    keygen: SshKeygen, trust: TrustedSigners, claim: _Claim, terms: SignatureTerms
+) -> CheckedSignature:
+    times = (claim.at,) if terms.now is None else (claim.at, terms.now)
+    found = CheckedSignature()
+    for at in times:
+        found = _verified(keygen, trust, claim, claim.principal, at)
+        if found.fault:
+            return found
+    also = []
+    for name in terms.others:
+        results = [_verified(keygen, trust, claim, name, at) for at in times]
+        if undecided := next((each for each in results if each.undecided), None):
+            return undecided
+        if any(not each.fault for each in results):
+            also.append(name)
+    return replace(found, also_for=tuple(also))
+
+
+def _verified(
+    keygen: SshKeygen, trust: TrustedSigners, claim: _Claim, principal: str, at: datetime
+) -> CheckedSignature:
     return keygen.check(
-        text,
-        signed.signature,
-        trust,
-        kind=SignedKind.APPROVAL,
-        principal=approval.approver,
-        at=approval.at,
+        claim.content, claim.signature, trust, kind=claim.kind, principal=principal, at=at
     )
 
 

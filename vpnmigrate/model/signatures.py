@@ -38,6 +38,8 @@ class CheckedSignature:
     """Fingerprint of the key, as ``ssh-keygen -l`` shows it; empty if unknown."""
     undecided: bool = False
     """Whether it could not be checked, for example because there is no ``ssh-keygen``."""
+    also_for: tuple[str, ...] = ()
+    """Which of the other people asked about the list of signers has this key for as well."""
 
 
 UNSIGNED = CheckedSignature("is not signed")

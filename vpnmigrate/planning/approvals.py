@@ -105,7 +105,8 @@ def count_valid(
     """Return which *approvals* count: valid, signed if the plan says so, and one per person.
 
     With four eyes, those of the operator and of the plan's author do not count, by AWS identity
-    and by key.  Of several approvals by one person only the last one added is checked.
+    and by key: also not those with a key that is listed for one of them.  Of several approvals by
+    one person only the last one added is checked.
     """
     latest = {(each.approver, each.user): each for each in approvals}
     good: list[Approval] = []
@@ -158,10 +159,16 @@ def _person_fault(approval: Approval, plan: Plan, context: ApprovalContext) -> s
     author = plan.author
     if author is not None and person.may_be(Approver(author.arn, author.user)):
         return "does not count: the author of the plan cannot approve it"
-    if context.signatures is not None:
-        key = context.signatures.of(approval.digest).key
-        if key == context.signatures.plan.key:
-            return f"does not count: it is signed with {key}, the key of the plan's author"
+    if context.signatures is None:
+        return ""
+    found = context.signatures.of(approval.digest)
+    if found.key == context.signatures.plan.key:
+        return f"does not count: it is signed with {found.key}, the key of the plan's author"
+    listed = f"does not count: the list of signers has its key, {found.key}, also for "
+    if context.operator.arn in found.also_for:
+        return f"{listed}{context.operator.arn}, the operator"
+    if author is not None and author.arn in found.also_for:
+        return f"{listed}{author.arn}, the author of the plan"
     return ""
 
 
