@@ -315,6 +315,20 @@ class TestApprovals:
             is GateVerdict.PASS
         )
 
+    def test_a_plan_cannot_extend_an_approval_beyond_a_month(self):
+        """A plan that was not made from a playbook has the same limit."""
+        rule = Approvals(required=1, valid=timedelta(days=365))
+        bob = an_approval(at=NOON, expires=NOON + timedelta(days=365))
+
+        verdicts = [
+            asked(
+                Gate.APPROVALS, plan=plan_with(approvals=rule), approvals=(bob,), later=later
+            ).verdict
+            for later in (timedelta(days=29), timedelta(days=30))
+        ]
+
+        assert verdicts == [GateVerdict.PASS, GateVerdict.FAIL]
+
     def test_without_four_eyes_ones_own_counts(self):
         """A plan that only records its approvals accepts the operator's own."""
         plan = plan_with(approvals=Approvals(required=1))
@@ -397,6 +411,19 @@ class TestSignatures:
         found = self.gate(bob, signatures=signed(bob))
 
         assert "before the plan was made" in found.observed
+
+    def test_with_a_lost_journal_an_approval_of_the_first_attempt_does_not_count(self):
+        """The lost journal may have had a rollback; after one in this journal there is a name."""
+        first, later = an_approval(at=NOON), an_approval(at=NOON, after="7-00")
+
+        lost = self.gate(first, signatures=signed(first), journal_lost=True)
+        assert (lost.verdict, "the journal was lost" in lost.observed) == (GateVerdict.FAIL, True)
+        assert "vpnmigrate rollback RUN" in one_line(lost.advice)
+        found = self.gate(later, signatures=signed(later), journal_lost=True, after="7-00")
+        assert found.verdict is GateVerdict.PASS
+        assert self.gate(first, rule=Approvals(required=1), journal_lost=True).verdict is (
+            GateVerdict.PASS
+        )
 
     def test_after_a_rollback_an_approval_names_it(self):
         """The gate of another attempt accepts an approval after the rollback alone."""

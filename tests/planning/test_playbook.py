@@ -182,6 +182,12 @@ def test_what_is_left_out_has_its_default() -> None:
         ("rehearsed_within: 7", "decisions.rehearsed_within: not a duration", "write it like 30s"),
         ("approvals: {required: 10}", "decisions.approvals.required: expected a whole num", ""),
         ("approvals: {valid: week}", "decisions.approvals.valid: not a duration", "write it like"),
+        (
+            "approvals: {valid: 30d1s}",
+            "decisions.approvals.valid: an approval is valid for at most 30 d",
+            "set at most 30d",
+        ),
+        ("approvals: {valid: 0s}", "decisions.approvals.valid: an approval is valid for", "set"),
         ("finalize: {window: x}", "decisions.finalize.window: 'x' is not a window", "write it"),
         ("test_vpc: {}", "decisions.test_vpc: mapping missing required", "fields: cidr, command"),
         ("test_vpc: {cidr: 5}", "decisions.test_vpc.cidr: expected text, got a whole number", ""),

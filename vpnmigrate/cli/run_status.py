@@ -112,7 +112,9 @@ def _void(plan: Plan, state: RunState, now: datetime) -> dict[str, str]:
         return dict.fromkeys(mine if plan.decisions.approvals.four_eyes else (), UNSURE)
     at = state.gates_at if state.cutover_begun and state.gates_at else now
     signatures = noted_checks(state) if plan.decisions.approvals.signed else None
-    context = ApprovalContext(Approver(asked.operator, user), at, state.approved_after, signatures)
+    context = ApprovalContext(
+        Approver(asked.operator, user), at, state.approved_after, signatures, state.journal_lost
+    )
     judged = count_valid(plan, state.approvals, context)
     return {approval.digest: f"it {why}" for approval, why in judged.void}
 

@@ -177,6 +177,7 @@ class GateRunner:
             approvals=state.approvals,
             after=state.approved_after,
             signatures=checks,
+            journal_lost=state.journal_lost,
             rehearsed=self._gate_inputs.rehearsed,
             proof=proof,
         )

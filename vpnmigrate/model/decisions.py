@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct, field
 
@@ -135,6 +135,10 @@ class Exceptions(Struct, frozen=True, forbid_unknown_fields=True):
     connections: tuple[VpnConnectionId, ...] = ()
 
 
+LONGEST_APPROVAL: Final = timedelta(days=30)
+"""A change calendar is planned for a month at most; a change that waits longer is approved anew."""
+
+
 class Approvals(Struct, frozen=True, forbid_unknown_fields=True):
     """Approvals that the plan needs before the cutover."""
 
@@ -143,7 +147,7 @@ class Approvals(Struct, frozen=True, forbid_unknown_fields=True):
     four_eyes: bool = False
     """The operator cannot approve their own change; implies at least one approval."""
     valid: timedelta = timedelta(days=7)
-    """How long an approval is valid; the default is a change board's week."""
+    """How long an approval is valid, at most 30 days; the default is a change board's week."""
     signed: bool = False
     """The plan and its approvals count only with SSH signatures; needs ``allowed_signers``."""
     allowed_signers: SignersPath = ""

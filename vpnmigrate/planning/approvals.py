@@ -14,6 +14,7 @@ import msgspec
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.errors.commands import Command, cli, option
 from vpnmigrate.model.approval import Approval
+from vpnmigrate.model.decisions import LONGEST_APPROVAL
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.signatures import SignatureChecks
 
@@ -77,6 +78,8 @@ class ApprovalContext:
     """The rollback that an approval has to name; empty if there was none under this plan."""
     signatures: SignatureChecks | None = None
     """None if the plan demands none."""
+    journal_lost: bool = False
+    """Whether an earlier journal of the run, with its rollbacks, is lost."""
 
 
 def require_valid(approval: Approval, plan: Plan, now: datetime, after: str = "") -> None:
@@ -135,7 +138,8 @@ def _fault(approval: Approval, plan: Plan, now: datetime, after: str) -> str:
     if approval.at > now + SKEW:
         return f"is dated {approval.at:%Y-%m-%d %H:%M}Z, which is in the future"
     # The plan limits the validity of an approval; the file cannot extend it.
-    ends = min(approval.expires, approval.at + plan.decisions.approvals.valid)
+    valid = min(plan.decisions.approvals.valid, LONGEST_APPROVAL)
+    ends = min(approval.expires, approval.at + valid)
     if now >= ends:
         return f"expired {ends:%Y-%m-%d %H:%M}Z"
     return ""
@@ -144,6 +148,8 @@ def _fault(approval: Approval, plan: Plan, now: datetime, after: str) -> str:
 def _signature_fault(approval: Approval, plan: Plan, context: ApprovalContext) -> str:
     if context.signatures is None:
         return ""
+    if context.journal_lost and not approval.after:
+        return "is for the first attempt, but the journal was lost, so another may have been made"
     if approval.at < plan.made - SKEW:
         # Otherwise a key that has expired since could be used with an earlier date.
         return f"is dated {approval.at:%Y-%m-%d %H:%M}Z, before the plan was made"

@@ -17,7 +17,8 @@ import msgspec
 from msgspec import Meta, Struct, inspect, structs
 
 from vpnmigrate.errors import UsageError
-from vpnmigrate.model.decisions import Decisions, Window
+from vpnmigrate.model.clock import span
+from vpnmigrate.model.decisions import LONGEST_APPROVAL, Decisions, Window
 from vpnmigrate.model.probes import probe_from
 from vpnmigrate.model.programs import ADVICE as NAME_ADVICE
 from vpnmigrate.model.programs import commands_of, name_fault
@@ -63,6 +64,12 @@ def playbook_from(text: str, name: str) -> Playbook:
             "signatures are demanded, but no approvals",
             advice="set required, or four_eyes: true",
         )
+    if not timedelta(0) < rule.valid <= LONGEST_APPROVAL:
+        raise document.fault(
+            ("decisions", "approvals", "valid"),
+            f"an approval is valid for at most {span(LONGEST_APPROVAL)}",
+            advice="set at most 30d; a change that waits longer is approved again",
+        )
     for number, probe in enumerate(book.decisions.probes):
         try:
             probe_from(probe)
@@ -107,10 +114,10 @@ def _understood(document: YamlDocument, kind: inspect.Type | None, said: Any, pa
 
 
 def _span(document: YamlDocument, path: Path, said: object) -> timedelta:
-    span = duration_from(said)
-    if span is None:
+    found = duration_from(said)
+    if found is None:
         raise document.fault(path, "not a duration", advice="write it like 30s, 60m, 1h30m or 7d")
-    return span
+    return found
 
 
 def _window(document: YamlDocument, path: Path, said: object) -> dict[str, Any]:

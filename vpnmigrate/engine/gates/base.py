@@ -41,6 +41,8 @@ class GateContext:
     """The rollback that an approval has to name; empty if there was none under this plan."""
     signatures: SignatureChecks | None = None
     """None if the plan demands no signatures."""
+    journal_lost: bool = False
+    """Whether an earlier journal of the run is lost, and with it, which attempt this is."""
     rehearsed: RehearsalResult | None = None
     proof: RollbackTrial | None = None
     """None if the rollback was not tested."""

@@ -117,7 +117,11 @@ def approvals(plan: Plan, context: GateContext) -> GateResult:
     rule = plan.decisions.approvals
     operator = Approver(context.identity.arn, context.user)
     judged = ApprovalContext(
-        operator, context.now, context.after, _signatures(plan, context.signatures)
+        operator,
+        context.now,
+        context.after,
+        _signatures(plan, context.signatures),
+        context.journal_lost,
     )
     counted = count_valid(plan, context.approvals, judged)
     observed = "; ".join([*(f"by {a.approver}" for a in counted.good), *counted.faults]) or "none"
@@ -148,6 +152,10 @@ CHECK_AGAIN: Advice = (
     "check that ssh-keygen of OpenSSH 8.8 or later is here, with the planned list of signers:",
     cli("apply", "RUN"),
 )
+ROLL_BACK_FIRST: Advice = (
+    "roll back first; status then prints the command that approves another attempt:",
+    cli("rollback", "RUN"),
+)
 SIGN_PLAN: Advice = (
     "have its author sign the plan, then apply that file:",
     Command(("ssh-keygen", "-Y", "sign", "-n", SignedKind.PLAN.value, "-f", "KEY", "PLAN")),
@@ -168,6 +176,8 @@ def _enough(
     if good >= plan.decisions.approvals.needed:
         return passed(Gate.APPROVALS, observed, required)
     signing = () if judged.signatures is None else ("--sign-key", "KEY")
+    if signing and judged.journal_lost and not judged.after:
+        return failed(Gate.APPROVALS, observed, required, advice=ROLL_BACK_FIRST)
     advice = (
         "have another person approve the plan, then apply with --approval FILE:",
         approve_command("PLAN", judged.after, *signing),
