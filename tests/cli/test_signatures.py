@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import zipfile
+from collections.abc import Callable, Sequence
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from datetime import timedelta
 from io import StringIO
@@ -16,14 +17,16 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from tests.cli.terminal import Ran, Terminal
 from tests.support.signing import KeyRing, a_program
+from vpnmigrate.cli.bundle_signatures import signed_documents
 from vpnmigrate.cli.evidence import REPORTS
 from vpnmigrate.cli.main import run_command
 from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
-from vpnmigrate.journal.chain import read_chain
-from vpnmigrate.journal.records import Approved, PlanSigned
+from vpnmigrate.journal.chain import genesis, lines_of, read_chain
+from vpnmigrate.journal.records import Approved, Entry, PlanSigned
 from vpnmigrate.local import bundle
 from vpnmigrate.local.documents import approval_content, load_approval, load_plan
 from vpnmigrate.local.journal_file import read_journal
@@ -329,7 +332,7 @@ def test_an_approval_that_was_changed_with_its_digest_is_refused(board: Board) -
     board.planned()
     board.approve()
     file = board.place / "bob.json"
-    changed = msgspec.structs.replace(load_approval(file).approval, host="elsewhere")
+    changed = structs.replace(load_approval(file).approval, host="elsewhere")
     file.write_bytes(approval_content(with_digest(changed)))
 
     assert "does not match its signature" in words_of(board.apply("bob"))
@@ -625,6 +628,23 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+def without_plan_signature(entries: Sequence[Entry]) -> list[Entry]:
+    return [each for each in entries if not isinstance(each.record, PlanSigned)]
+
+
+def without_approval(entries: Sequence[Entry]) -> list[Entry]:
+    return [each for each in entries if not isinstance(each.record, Approved)]
+
+
+def without_signed_approval(entries: Sequence[Entry]) -> list[Entry]:
+    return [
+        structs.replace(each, record=structs.replace(each.record, signed=None))
+        if isinstance(each.record, Approved)
+        else each
+        for each in entries
+    ]
+
+
 class TestEvidence:
     @pytest.fixture
     def packed(self, terminal: Terminal, migrated: Path) -> Board:
@@ -720,6 +740,41 @@ class TestEvidence:
 
         assert (ran.code, f"approval 1, by {arn('bob')}" in words_of(ran)) == (1, True)
 
+    @pytest.mark.parametrize(
+        ("change", "text"),
+        [
+            (without_plan_signature, "the gate of approvals passed without a signed plan"),
+            (without_signed_approval, "it is not signed, but the plan demands signatures"),
+            (without_approval, "the signed approvals do not let it pass"),
+        ],
+    )
+    def test_signatures_that_the_plan_demands_are_not_left_out(
+        self, packed: Board, change, text: str
+    ) -> None:
+        """The operator's own signature of the bundle does not replace those of the others."""
+        raw = forged(packed.place / "evidence.zip", change)
+        (packed.place / "evidence.zip").write_bytes(raw)
+        by_hand(packed, "ann", "vpnmigrate-evidence", "evidence.zip")
+
+        ran = self.verify(packed)
+
+        assert (ran.code, text in words_of(ran)) == (1, True), ran.err
+
+    def test_the_same_rules_hold_as_at_the_gate(self, packed: Board) -> None:
+        """A list that has the approver's key for the operator too proves no second person."""
+        packed.write(packed.line("ann"), packed.line("bob"), packed.line("ann", key="bob"))
+
+        ran = self.verify(packed)
+
+        assert (ran.code, "the signed approvals do not let it pass" in words_of(ran)) == (1, True)
+
+    def test_a_key_that_expired_since_still_verifies(self, packed: Board) -> None:
+        """Evidence is verified years later, at the times of its documents."""
+        until = 'valid-before="20260201Z"'
+        packed.write(packed.line("ann", until), packed.line("bob", until))
+
+        assert self.verify(packed).code == 0
+
     def test_a_revoked_key_is_refused(self, packed: Board) -> None:
         """Keys that were revoked since are named by the person who verifies."""
         (packed.place / "revoked").write_text(packed.ring.public("ann") + "\n")
@@ -737,15 +792,24 @@ class TestEvidence:
 
 def cut(file: Path, *, lines: int) -> bytes:
     """Return the bundle in *file* without the last *lines* of its journal, made anew."""
+    return forged(file, lambda entries: entries[:-lines])
+
+
+def forged(file: Path, change: Callable[[Sequence[Entry]], Sequence[Entry]]) -> bytes:
+    """Return the bundle in *file* with a changed journal, made anew."""
     members = bundle.unpack(file.read_bytes())
     about = bundle.manifest_of(members).about
-    text = b"".join(members["journal.jsonl"].splitlines(keepends=True)[:-lines])
+    changed = change(read_chain(members["journal.jsonl"], about.run).entries)
+    placed = [structs.replace(entry, seq=number) for number, entry in enumerate(changed, start=1)]
+    text, _ = lines_of(placed, genesis(about.run))
     contents = read_chain(text, about.run)
     entries = len(contents.entries)
-    forged = msgspec.structs.replace(about, entries=entries, head=contents.head)
-    files = {n: c for n, c in members.items() if n not in (bundle.MANIFEST, *REPORTS)}
+    forged = structs.replace(about, entries=entries, head=contents.head)
+    kept = (n for n in members if n not in (bundle.MANIFEST, *REPORTS) and ".sig" not in n)
+    files = {name: members[name] for name in kept if not name.startswith("approvals/")}
     files["journal.jsonl"] = text
     plan = load_plan(file.parent / "plan.json")
+    files |= signed_documents(contents.entries, plan.fingerprint)
     evidence = RunEvidence(about.run, plan, contents.entries, None, None)
     output = document(evidence)
     data = msgspec.json.format(msgspec.json.encode(as_json(evidence)), indent=2) + b"\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.options import PromptOptions
 from vpnmigrate.errors import BundleDamagedError, UsageError
 from vpnmigrate.journal import replay
-from vpnmigrate.journal.records import Entry
+from vpnmigrate.journal.records import Entry, GatesSeen
+from vpnmigrate.journal.state import RunState
 from vpnmigrate.local.signatures import (
     SignatureTerms,
     check_approval,
@@ -21,11 +23,19 @@ from vpnmigrate.local.signatures import (
     signers_at,
 )
 from vpnmigrate.local.ssh_keygen import SshKeygen, TrustedSigners
+from vpnmigrate.model.gates import Gate, GateVerdict, Milestone
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.model.signatures import CheckedSignature, SignedKind, SignedText
+from vpnmigrate.model.signatures import (
+    UNSIGNED,
+    CheckedSignature,
+    SignatureChecks,
+    SignedKind,
+    SignedText,
+)
+from vpnmigrate.planning.approvals import SKEW, ApprovalContext, Approver, count_valid
 from vpnmigrate.report.verification import BundleSigner
 
-PLAN, APPROVALS = "plan.json", "approvals"
+JOURNAL, PLAN, APPROVALS = "journal.jsonl", "plan.json", "approvals"
 
 Signing = Callable[[bytes], str]
 """Returns the signature of an archive."""
@@ -127,31 +137,106 @@ def signed_inside(
     entries: Sequence[Entry],
     signatures: SignatureCheck | None,
 ) -> tuple[str, ...]:
-    """Check the signatures of plan and approvals; return what was proven, a sentence each."""
+    """Check the signatures of plan and approvals; return what was proven, a sentence each.
+
+    If the plan demands signatures, its approvals need one, and every gate of approvals that passed
+    has to pass again.  Keys may have expired since, so they are checked at the documents' times.
+
+    Raises:
+        BundleDamagedError: One is not good, or is missing although the plan demands it.
+    """
     if signatures is None:
         return ()
     state, keygen, trust = replay(entries), signatures.keygen, signatures.trust
-    proven = []
-    if plan.author is not None and state.plan_signature:
+    proven, by_plan, by_approval = [], UNSIGNED, {}
+    if state.plan_signature:
         text = SignedText(members[PLAN].decode(errors="surrogateescape"), state.plan_signature)
-        found = check_plan(keygen, trust, plan, text, SignatureTerms())
-        _require_good(PLAN, found)
-        proven.append(f"the plan was signed by its author {plan.author.arn} with {found.key}")
+        by_plan = _good(PLAN, check_plan(keygen, trust, plan, text, SignatureTerms()))
+        author = plan.author.arn if plan.author else ""
+        proven.append(f"the plan was signed by its author {author} with {by_plan.key}")
+    terms = SignatureTerms(others=_people(plan, entries))
     for number, approval in enumerate(state.approvals, start=1):
+        place = f"approval {number}, by {approval.approver}"
         signed = state.signed_approvals.get(approval.digest)
         if signed is not None:
-            found = check_approval(keygen, trust, approval, signed, SignatureTerms())
-            _require_good(f"approval {number}, by {approval.approver}", found)
+            found = _good(place, check_approval(keygen, trust, approval, signed, terms))
+            by_approval[approval.digest] = found
             proven.append(
                 f"the approval of plan {approval.fingerprint[:12]} was signed by "
                 f"{approval.approver} with {found.key}"
             )
+        elif plan.decisions.approvals.signed and approval.fingerprint == plan.fingerprint:
+            raise BundleDamagedError(place, "it is not signed, but the plan demands signatures")
+    if plan.decisions.approvals.signed:
+        _require_gates(plan, entries, SignatureChecks(by_plan, by_approval))
     return tuple(proven)
 
 
-def _require_good(place: str, found: CheckedSignature) -> None:
+def _people(plan: Plan, entries: Iterable[Entry]) -> tuple[str, ...]:
+    """Return the AWS identities of the plan's author and of all operators at gates."""
+    author = plan.author.arn if plan.author else ""
+    operators = (e.record.operator for e in entries if isinstance(e.record, GatesSeen))
+    return tuple(sorted({author, *operators} - {""}))
+
+
+def _require_gates(plan: Plan, entries: Iterable[Entry], checks: SignatureChecks) -> None:
+    """Check that the signatures of its time let each gate of approvals pass that passed."""
+    state = RunState()
+    for number, entry in enumerate(entries, start=1):
+        state = replay((entry,), state)
+        record = entry.record
+        if not isinstance(record, GatesSeen) or state.fingerprint != plan.fingerprint:
+            continue
+        if not _approvals_passed(plan, record):
+            continue
+        place = f"{JOURNAL}, line {number}"
+        if not state.plan_signature:
+            raise BundleDamagedError(place, "the gate of approvals passed without a signed plan")
+        if not _enough(plan, state, entry.wall, record.operator, checks):
+            raise BundleDamagedError(
+                place, "the gate of approvals passed, but the signed approvals do not let it pass"
+            )
+
+
+def _approvals_passed(plan: Plan, record: GatesSeen) -> bool:
+    if record.before is Milestone.FINALIZE and not plan.decisions.finalize.approved:
+        return False
+    passed = (each.gate for each in record.gates if each.verdict is GateVerdict.PASS)
+    return Gate.APPROVALS in passed
+
+
+def _enough(
+    plan: Plan, state: RunState, at: datetime, operator: str, checks: SignatureChecks
+) -> bool:
+    """Return whether enough approvals counted, at a gate that was recorded at the time *at*."""
+    user = state.opened.user if state.opened else ""
+    signed = {
+        digest: checks.of(digest) for digest in checks.approvals if digest in state.signed_approvals
+    }
+    # The gates were evaluated shortly before they were recorded; an approval may expire in between.
+    for now in (at, at - SKEW):
+        context = ApprovalContext(
+            Approver(operator, user),
+            now,
+            state.approved_after,
+            SignatureChecks(checks.plan, signed),
+            state.journal_lost,
+        )
+        counted = count_valid(plan, state.approvals, context)
+        if operator and len(counted.good) >= plan.decisions.approvals.needed:
+            return True
+    return False
+
+
+def _good(place: str, found: CheckedSignature) -> CheckedSignature:
+    """Return *found*, the check of the signature of *place*.
+
+    Raises:
+        BundleDamagedError: It is not good.
+    """
     if found.fault:
         raise BundleDamagedError(place, f"it {found.fault}")
+    return found
 
 
 def is_planned(trust: TrustedSigners, plan: Plan) -> bool:
