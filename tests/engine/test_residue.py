@@ -27,13 +27,14 @@ from vpnmigrate.journal.records import Entry, OutageEnded, ResidueLeft, StepBegu
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.changes import DeleteVpnGateway
 from vpnmigrate.model.decisions import Decisions, OldTunnels, Waits
-from vpnmigrate.model.ec2 import RouteTableId, VpnGatewayId
+from vpnmigrate.model.ec2 import Attachment, RouteTableId, VpnGatewayId
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.ec2.ids import ApiError
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 
 ROUTE = "192.168.0.0/16"
+PENDING = "This call cannot be completed because there are pending VPNs or Virtual Interfaces"
 DENIED = ("UnauthorizedOperation", "You are not authorized to perform this operation")
 
 NEVER = datetime.max.replace(tzinfo=UTC)
@@ -181,6 +182,21 @@ class TestRollback:
 
         assert not caught.value.outage
         assert stage.state.traffic is Traffic.NEW
+
+    def test_first_calls_that_are_refused_until_the_limit_interrupt_nothing(self, tmp_path):
+        """A refusal of every call of step 7 that may pass keeps the working gateway attached."""
+        stage = migrated(tmp_path)
+        attached = stage.new_gateway
+        stage.faults = Deny("DisableVgwRoutePropagation", code="IncorrectState", message=PENDING)
+
+        with pytest.raises(StepError) as caught:
+            stage.back()
+
+        state, now = stage.state, stage.observe()
+        assert (caught.value.outage, state.outage_open) == (False, False)
+        assert (state.traffic, state.residue) == (Traffic.NEW, ())
+        assert now.attachment(attached, stage.plan.vpc) is Attachment.ATTACHED
+        assert all(attached in now.tables[each].propagating for each in (BOTH, MAIN))
 
     def test_an_edge_table_whose_association_cannot_be_ended(self, tmp_path):
         """What depends on an isolated change is isolated with it, and listed after it."""

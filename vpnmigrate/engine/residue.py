@@ -77,16 +77,14 @@ class ResidueControl:
             self._temporary.discard(want.goal)
         else:
             self._temporary.add(want.goal)
-        # With traffic flowing, a refusal of the first call of a cutover interrupts nothing.
-        late = outage or isinstance(step, RestoreRouting | SwitchTunnels)
-        if not (given_up and late):
+        if not (given_up and _has_interrupted(step, outage=outage)):
             return False
         self._isolate([want], done.unanswered)
         return True
 
-    def isolate_rest(self, step: Step, why: str) -> bool:
+    def isolate_rest(self, step: Step, why: str, *, outage: bool) -> bool:
         """Isolate what *step* still lacks at its limit; return whether there was anything."""
-        if self._seen is None or self._over:
+        if self._seen is None or self._over or not _has_interrupted(step, outage=outage):
             return False
         self._over = True
         rest = [
@@ -152,6 +150,14 @@ class ResidueControl:
     def _separable(step: Step, observation: Observation, change: AwsChange) -> DesiredFact | None:
         wants = step.separable(observation.input)
         return next((want for want in wants if want.goal == _goal(change)), None)
+
+
+def _has_interrupted(step: Step, *, outage: bool) -> bool:
+    """Return whether traffic is down, or was interrupted before *step*, so that the run goes on.
+
+    With traffic flowing, a run whose first calls AWS does not carry out ends without an outage.
+    """
+    return outage or isinstance(step, RestoreRouting | SwitchTunnels)
 
 
 def _goal(change: AwsChange) -> Goal:

@@ -205,7 +205,7 @@ class StepLoop:
     def _goes_on_without(self, step: Step, verdict: Verdict) -> bool:
         """Return whether *step* is to be verified again, before it ends with *verdict*."""
         if isinstance(verdict, NotYet):
-            return self._residue.isolate_rest(step, verdict.why)
+            return self._residue.isolate_rest(step, verdict.why, outage=self._may_be_down(step))
         if not (isinstance(verdict, Residual) and isinstance(step, SwitchTunnels)):
             return False
         # No run ends without a change that AWS would make now.
