@@ -18,16 +18,31 @@ from tests.support.builders import (
     minutes,
     ordinary_tables,
 )
+from tests.support.parts import a_context
 from tests.support.stage import Lookout, Stage
+from vpnmigrate.engine.call_limits import DirectCalls
+from vpnmigrate.engine.observe import StateReader
+from vpnmigrate.engine.recorder import RunRecorder
+from vpnmigrate.engine.residue import ResidueControl
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import ChangeRefusedError, Exit, ResidueError, StepError
 from vpnmigrate.journal import Traffic
 from vpnmigrate.journal.exit_code import exit_code, exit_code_of_run
-from vpnmigrate.journal.records import Entry, OutageEnded, ResidueLeft, StepBegun, TrafficVerified
+from vpnmigrate.journal.memory import MemoryJournal
+from vpnmigrate.journal.records import (
+    DirectionTaken,
+    Entry,
+    OutageEnded,
+    ResidueLeft,
+    StepBegun,
+    TrafficVerified,
+)
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.changes import DeleteVpnGateway
 from vpnmigrate.model.decisions import Decisions, OldTunnels, Waits
 from vpnmigrate.model.ec2 import Attachment, RouteTableId, VpnGatewayId
+from vpnmigrate.model.facts import Goal, RouteTarget
+from vpnmigrate.model.plan import Direction
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.ec2.ids import ApiError
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
@@ -382,3 +397,22 @@ class TestCleanUp:
         assert state.status is RunStatus.ROLLED_BACK
         assert [each.change for each in state.residue] == [DeleteVpnGateway(made[0], made[0])]
         assert exit_code_of_run(state, stage.entries) is Exit.FAILED
+
+
+def test_another_direction_begins_without_isolated_goals(tmp_path):
+    """A rollback in the process of the cutover waits for all of its own goals."""
+    stage = Stage(tmp_path)
+    recorder = RunRecorder(MemoryJournal(stage.clock), stage.lookout)
+    context = a_context(stage.plain, recorder, stage.clock, stage.plan, DirectCalls())
+    reader = StateReader(context)
+    control = ResidueControl(context, reader)
+    goal = Goal(RouteTarget(BOTH, ROUTE), OLD)
+
+    kept = []
+    for direction in (Direction.FORWARD, Direction.FORWARD, Direction.ROLLBACK):
+        recorder.write(DirectionTaken(direction, 1))
+        control.begin_step()
+        kept.append((reader.isolated, reader.journal_facts().pursued))
+        reader.isolate(goal)
+
+    assert kept == [(frozenset(),) * 2, (frozenset({goal}),) * 2, (frozenset(),) * 2]

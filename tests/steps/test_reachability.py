@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support.builders import (
+    BACK,
     BOTH,
     FORWARD,
     NEW,
@@ -16,6 +17,7 @@ from tests.support.builders import (
     a_survey,
     a_table,
 )
+from vpnmigrate.model.facts import Goal, Propagation, RouteTarget, Switch
 from vpnmigrate.model.snapshot import Baseline
 from vpnmigrate.steps.reachability import as_before, reachability
 from vpnmigrate.steps.traffic import recorded_baseline
@@ -88,3 +90,34 @@ class TestPrefixLists:
         assert found.waiting == ()
         assert {row.destination for row in found.taken} == {PREFIX, WIDE}
         assert all(row.unread for row in found.taken)
+
+
+STATIC = RouteTarget(BOTH, WIDE)
+SETTING = Propagation(BOTH, OLD)
+
+
+class TestStaleTables:
+    """A table that may be stale is not compared, whatever was isolated in the other direction."""
+
+    @pytest.mark.parametrize("fact", [STATIC, SETTING])
+    @pytest.mark.parametrize(
+        ("isolated", "hidden"),
+        [
+            ({Goal(STATIC, NEW), Goal(SETTING, Switch.OFF)}, False),
+            ({Goal(STATIC, OLD), Goal(SETTING, Switch.ON)}, True),
+        ],
+        ids=["of the other direction", "of this direction"],
+    )
+    def test_only_goals_of_this_direction_are_not_waited_for(self, fact, isolated, hidden):
+        """Goals of the cutover do not hide that a rollback reads a stale table."""
+        table = a_table(BOTH, propagates=OLD, learned=[PREFIX], static={WIDE: OLD})
+        plan = a_plan(before=a_survey(route_tables=(table,)))
+        now = replace(a_snapshot(tables=[table]), stale=frozenset({fact}))
+
+        found = reachability(
+            plan, BACK, now, recorded_baseline(plan), isolated=frozenset(isolated)
+        ).waiting
+
+        assert [each.startswith(f"the routes in {BOTH} are unknown") for each in found] == (
+            [] if hidden else [True]
+        )

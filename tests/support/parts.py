@@ -15,8 +15,15 @@ from vpnmigrate.model.plan import Plan
 def an_executor(
     ec2: Ec2, recorder: RunRecorder, clock: Clock, plan: Plan, calls: Calls
 ) -> ChangeExecutor:
-    """Build an executor whose run has no operator, no paths and no lock tag."""
-    context = RunContext(
+    """Build an executor in a context of its own."""
+    return ChangeExecutor(a_context(ec2, recorder, clock, plan, calls), unattended)
+
+
+def a_context(
+    ec2: Ec2, recorder: RunRecorder, clock: Clock, plan: Plan, calls: Calls
+) -> RunContext:
+    """Build the context of a run that has no operator, no paths and no lock tag."""
+    return RunContext(
         plan=plan,
         recorder=recorder,
         clock=clock,
@@ -27,4 +34,3 @@ def an_executor(
         observer=Lookout(),
         claim_holder=ClaimHolder(""),
     )
-    return ChangeExecutor(context, unattended)

@@ -156,6 +156,10 @@ class StateReader:
         """Wait for *goal* again: AWS has, or may have, made its change."""
         self._isolated -= {goal}
 
+    def require_all(self) -> None:
+        """Wait for every goal again: another direction has other goals."""
+        self._isolated = self._pursued = frozenset()
+
     @property
     def isolated(self) -> frozenset[Goal]:
         """The goals that this process goes on without."""

@@ -36,15 +36,27 @@ class ResidueControl:
         """When each isolated goal was first refused."""
         self._temporary: set[Goal] = set()
         """The goals whose latest refusal may pass."""
+        self._direction = context.recorder.state.direction
+        """The direction in which the goals were isolated."""
         self._seen: Observation | None = None
         self._over = False
         """Whether the limit of the step has passed: what is isolated then stays isolated."""
         self._tried_last = False
 
     def begin_step(self) -> None:
-        """Clear the observation and the limit of the previous step."""
+        """Clear the observation and the limit of the previous step, and another direction's goals.
+
+        A rollback that follows in the same process has goals of its own.
+        """
         self._seen = None
         self._over = self._tried_last = False
+        direction = self._recorder.state.direction
+        if direction is not self._direction:
+            self._direction = direction
+            self._why.clear()
+            self._since.clear()
+            self._temporary.clear()
+            self._state_reader.require_all()
 
     def see(self, observation: Observation) -> None:
         """Keep *observation* as the latest one of this step."""

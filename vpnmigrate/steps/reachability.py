@@ -178,11 +178,11 @@ def _doubt(
         off = now.value(propagation) is not Switch.ON
         if off and propagation not in now.externally_changed:
             return f"propagation from {swap.joining} in {table.id} is not visible yet"
-    about = {propagation} | {
-        RouteTarget(table.id, route.destination)
+    goals = {Goal(propagation, Switch.ON)} | {
+        Goal(RouteTarget(table.id, route.destination), swap.joining)
         for route in table.static_routes_to(plan.old_gateway)
     }
-    about -= {goal.fact for goal in isolated}
+    about = {goal.fact for goal in goals - isolated}
     if about & now.stale or any(now.value(fact) is UNKNOWN for fact in about):
         return f"the routes in {table.id} are unknown: the last reading may be stale"
     return ""
