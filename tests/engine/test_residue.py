@@ -350,6 +350,24 @@ class TestForward:
 
         assert other.forward().status is RunStatus.CUT_OVER
 
+    @pytest.mark.parametrize("move", [Runner.apply, Runner.rollback], ids=["on", "back"])
+    def test_propagation_enabled_by_hand_is_no_residue_any_more(self, move, tmp_path):
+        """The printed command suffices, even if the run itself may never make the call."""
+        stage = Stage(tmp_path) if move is Runner.apply else migrated(tmp_path)
+        one, all_later = frozenset({1, *range(3, 9999)}), Deny("EnableVgwRoutePropagation")
+        stage.faults = Deny("EnableVgwRoutePropagation", one)
+        failing(stage, move)
+        [left] = stage.state.residue
+        request = left.change.request(None)  # type: ignore[union-attr,arg-type]
+        stage.do(request.operation, **request.parameters)
+        stage.clock.sleep(minutes(1))
+        stage.faults = all_later
+
+        state = stage.run(move)
+
+        assert state.status in (RunStatus.CUT_OVER, RunStatus.ROLLED_BACK)
+        assert (state.residue, state.outage_open) == ((), False)
+
     def test_first_calls_that_are_refused_end_the_cutover_as_before(self, tmp_path):
         """Before the new gateway is attached, a definite refusal ends the run."""
         stage = Stage(tmp_path)

@@ -81,6 +81,9 @@ def swapped(tables, **more):
     return a_snapshot(old="detached", new="attached", tables=tables, up=2, **more)
 
 
+SURVIVED = journal_facts(idle=frozenset({Propagation(BOTH, NEW), Propagation(MAIN, NEW)}))
+"""Settings that this run has not enabled since it attached the gateway."""
+
 SAID = [
     (
         StopPropagation(),
@@ -307,8 +310,20 @@ SAID = [
     (
         RestoreRouting(),
         FORWARD,
-        SWAPPED,
-        journal_facts(idle=frozenset({Propagation(BOTH, NEW), Propagation(MAIN, NEW)})),
+        swapped((a_table(BOTH, propagates=NEW, static={STATIC: NEW}), ordinary_tables(NEW)[1])),
+        SURVIVED,
+        NotYet(
+            "propagation from vgw-new in rtb-both was on before it was attached, "
+            "and may have no effect: it is enabled again"
+        ),
+    ),
+    # Its active routes show its effect, unless they may be from before the detach.
+    (RestoreRouting(), FORWARD, SWAPPED, SURVIVED, Met()),
+    (
+        RestoreRouting(),
+        FORWARD,
+        replace(SWAPPED, stale=frozenset({AttachmentOf(NEW, VPC)})),
+        SURVIVED,
         NotYet(
             "propagation from vgw-new in rtb-both was on before it was attached, "
             "and may have no effect: it is enabled again"

@@ -142,6 +142,7 @@ def _idle(view: StepInput) -> tuple[RouteTableId, ...]:
     """Return the tables where propagation stayed on over a detach, possibly without effect.
 
     AWS does not document what such a setting does once the gateway is attached (domain.md 4.1).
+    Routes that it propagates show its effect, for example after an operator enabled it by hand.
     """
     settings = ((t.id, Propagation(t.id, view.swap.joining)) for t in view.plan.propagating_tables)
     return tuple(
@@ -150,7 +151,18 @@ def _idle(view: StepInput) -> tuple[RouteTableId, ...]:
         if view.now.value(setting) is Switch.ON
         and setting in view.journal_facts.idle
         and setting not in view.now.externally_changed
+        and not _brings_routes(table, view)
     )
+
+
+def _brings_routes(table: RouteTableId, view: StepInput) -> bool:
+    """Return whether *table* has active routes that are propagated from the joining gateway.
+
+    A reading that may be from before the last detach of the gateway does not count.
+    """
+    record = view.now.tables.get(table)
+    fresh = AttachmentOf(view.swap.joining, view.plan.vpc) not in view.now.stale
+    return fresh and record is not None and bool(record.propagated_from(view.swap.joining))
 
 
 def _carrying_routes(plan: Plan) -> Iterator[tuple[RouteTableId, str]]:
