@@ -24,6 +24,7 @@ from vpnmigrate.engine.call_limits import DirectCalls
 from vpnmigrate.engine.observe import StateReader
 from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.engine.residue import ResidueControl
+from vpnmigrate.engine.retries import PERSISTENT
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import ChangeRefusedError, Exit, ResidueError, StepError
 from vpnmigrate.journal import Traffic
@@ -52,24 +53,27 @@ ROUTE = "192.168.0.0/16"
 PENDING = "This call cannot be completed because there are pending VPNs or Virtual Interfaces"
 DENIED = ("UnauthorizedOperation", "You are not authorized to perform this operation")
 
+LATE = PERSISTENT + 8
+"""Number of the refused call, of one each ten seconds, that EC2 carries out after all."""
 NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass
 class Deny:
-    """Refuses *action* for the calls whose numbers are in *calls* (all if empty)."""
+    """Refuses *action* for the calls whose numbers are in *only* (all if empty)."""
 
     action: str
     only: frozenset[int] = frozenset()
     code: str = DENIED[0]
     message: str = DENIED[1]
+    status: int = 403
     seen: int = field(default=0)
 
     def before(self, service: str, action: str, nth: int) -> None:
         if action == self.action:
             self.seen += 1
             if not self.only or self.seen in self.only:
-                raise ApiError(self.code, self.message, 403)
+                raise ApiError(self.code, self.message, self.status)
 
     def after(self, service: str, action: str, nth: int) -> None:
         pass
@@ -102,6 +106,30 @@ def migrated(tmp_path, **how) -> Stage:
     stage = Stage(tmp_path, **how)
     stage.forward()
     stage.clock.sleep(minutes(10))
+    return stage
+
+
+def unclear(action: str) -> Deny:
+    """Answer all calls of *action* but the first with status 503."""
+    return Deny(action, frozenset(range(2, 9999)), "ServiceUnavailable", "Try later", 503)
+
+
+def enabled_unclearly(tmp_path, delay: timedelta) -> Stage:
+    """Return a stage in which each answer about propagation of one table has status 503.
+
+    EC2 carries out a late call, long after the run goes on without it; routes follow *delay* later.
+    """
+    action = "EnableVgwRoutePropagation"
+    stage = Stage(tmp_path, behaviour=Behaviour(propagation_delay=delay))
+    deny = unclear(action)
+
+    def enable() -> None:
+        gateway = stage.new_gateway
+        tables = stage.plain.observe(stage.plan).tables
+        for table in {BOTH, MAIN} - {t.id for t in tables if gateway in t.propagating}:
+            stage.do(action, RouteTableId=table, GatewayId=gateway)
+
+    stage.faults = ByHand(stage, deny, due=lambda: deny.seen > LATE, make=enable)
     return stage
 
 
@@ -367,6 +395,37 @@ class TestForward:
 
         assert state.status in (RunStatus.CUT_OVER, RunStatus.ROLLED_BACK)
         assert (state.residue, state.outage_open) == ((), False)
+
+    def test_a_propagated_route_that_follows_its_change_is_waited_for(self, tmp_path):
+        """A change carried out with an unclear answer is done once its routes are in the table."""
+        stage = enabled_unclearly(tmp_path, minutes(2))
+        by_hand = stage.faults
+
+        assert stage.forward().status is RunStatus.CUT_OVER
+
+        assert not stage.state.outage_open
+        assert stage.records(ResidueLeft)[-1] == ResidueLeft()
+        assert isinstance(by_hand, ByHand)
+        assert stage.records(OutageEnded)[0].at >= by_hand.done + minutes(2)
+
+    def test_a_change_without_effect_is_no_success(self, tmp_path):
+        """A run does not end as done while every change is made and a destination has no path."""
+        stage = enabled_unclearly(tmp_path, RestoreRouting.limit + minutes(1))
+
+        error = failing(stage, Runner.apply)
+
+        state = stage.state
+        assert (state.residue, len(state.unreached)) == ((), 1)
+        assert "a destination has no path" in error.message
+        assert error.outage
+        assert state.outage_open
+        assert exit_code(error, state) is exit_code_of_run(state, stage.entries) is Exit.STUCK
+        assert not {9, 10} & state.settled
+        assert "old-tunnels-disabled" not in state.journal_facts.confirmations
+        stage.faults = None
+        assert stage.forward().status is RunStatus.CUT_OVER
+        assert not stage.state.outage_open
+        assert stage.state.unreached == ()
 
     def test_first_calls_that_are_refused_end_the_cutover_as_before(self, tmp_path):
         """Before the new gateway is attached, a definite refusal ends the run."""

@@ -623,10 +623,11 @@ class TestResidue:
         assert 9 in whole.settled
         assert (whole.residue, whole.unreached) == ((), ())
 
-    def test_a_rollback_with_residue_keeps_its_cutover_open(self) -> None:
+    @pytest.mark.parametrize("left", [ResidueLeft((LEFT,)), ResidueLeft(unreached=(GONE,))])
+    def test_a_rollback_with_residue_keeps_its_cutover_open(self, left: ResidueLeft) -> None:
         """The next rollback runs step 10 again, and only then the clean-up."""
         story = Story().migrated().then(DirectionTaken(Direction.ROLLBACK, 1))
-        story.begun(10).then(ResidueLeft((LEFT,)), StepSettled(10))
+        story.begun(10).then(left, StepSettled(10))
 
         assert replay(story.entries).cutover_open
         assert not replay(story.then(ResidueLeft(), StepSettled(10)).entries).cutover_open

@@ -15,6 +15,7 @@ from vpnmigrate.journal.records import (
     OperatorConfirmed,
     OutageBegan,
     OutageEnded,
+    ResidueLeft,
     StepBegun,
     StepSettled,
 )
@@ -46,6 +47,15 @@ class TestNarrator:
     def test_what_others_took_away_is_named(self):
         """Every loss is reported."""
         assert lines_of(StepSettled(9, lost=("rtb-1 is gone",)))[1].endswith("rtb-1 is gone")
+
+    def test_destinations_without_a_path_are_named(self):
+        """Nothing reads as complete while a destination has no path."""
+        gone = "rtb-1: 10.9.0.0/16 went to vgw-old before and goes to nothing now"
+
+        assert [line[12:] for line in lines_of(ResidueLeft((), (gone,)), ResidueLeft())] == [
+            f"NO PATH: {gone}",
+            "no change is left undone any more",
+        ]
 
     def test_a_change_is_told_before_its_answer(self):
         """The intent is shown when it is durable; an answer only if it adds information."""

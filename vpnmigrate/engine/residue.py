@@ -110,12 +110,16 @@ class ResidueControl:
     def may_pass(self) -> bool:
         """Return whether AWS may still make what is left: it was refused, but not definitely.
 
-        It has the limit of step 9, from its first refusal.
+        It has the limit of step 9, from its first refusal.  So have destinations that have no path
+        yet although their change is made.
         """
         if self._seen is None or self._over:
             return False
-        now = self._clock.now()
-        goals = {want.goal for want in residue(self._seen.input)} & self._temporary
+        now, view = self._clock.now(), self._seen.input
+        left = {want.goal for want in residue(view)}
+        goals = left & self._temporary
+        if destinations(view).residual:
+            goals |= self._state_reader.isolated - left
         return any(now - self._since.get(goal, now) < RestoreRouting.limit for goal in goals)
 
     def last_try(self) -> tuple[Sequence[AwsChange], Observation] | None:
@@ -139,7 +143,9 @@ class ResidueControl:
     def record(self) -> None:
         """Write the residue into the journal, if it has changed."""
         state = self._recorder.state
-        if self._seen is None or not (self._state_reader.isolated or state.residue):
+        if self._seen is None or not (
+            self._state_reader.isolated or state.residue or state.unreached
+        ):
             return
         facts = self._state_reader.journal_facts()
         view = self._seen.with_facts(facts).input

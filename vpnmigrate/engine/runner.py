@@ -338,14 +338,20 @@ class Runner:
         """Raise an error that names what a cutover was done without.
 
         Raises:
-            ResidueError: AWS did not make some changes; the same command tries them again.
+            ResidueError: AWS did not make some changes, or they have no effect yet; the same
+                command tries them again, or waits for their effect.
         """
         state = self._recorder.state
-        if not state.residue:
+        if not state.is_incomplete:
             return
-        first, *others = state.residue
-        more = f" (and {len(others)} more)" if others else ""
-        message = f"everything else is done, but AWS did not {first.change}: {first.why}{more}"
+        others = len(state.residue or state.unreached) - 1
+        more = f" (and {others} more)" if others else ""
+        if state.residue:
+            first = state.residue[0]
+            message = f"everything else is done, but AWS did not {first.change}: {first.why}{more}"
+        else:
+            where = state.unreached[0]
+            message = f"every change is made, but a destination has no path: {where}{more}"
         raise ResidueError(
             message,
             step=state.step,

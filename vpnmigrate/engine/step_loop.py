@@ -492,7 +492,7 @@ def _waits_for(verdict: Verdict, state: RunState) -> str:
     match verdict:
         case NotYet(why):
             return why
-        case Residual() if state.residue:
-            return f"the rest is done; {state.residue[0]}"
+        case Residual() if state.is_incomplete:
+            return f"the rest is done; {state.lacks}"
         case _:
             return ""

@@ -331,8 +331,8 @@ def _settled(state: RunState, settled: StepSettled) -> RunState:
         state = replace(state, traffic=Traffic.UNKNOWN)
     back = state.direction is Direction.ROLLBACK and not settled.cleaning
     claimed = settled.number == CLAIM and not settled.cleaning
-    undone = back and settled.number == LAST_OF_CUTOVER and not state.residue
-    whole = not (state.residue and settled.number >= FIRST_OF_CUTOVER)
+    undone = back and settled.number == LAST_OF_CUTOVER and not state.is_incomplete
+    whole = not (state.is_incomplete and settled.number >= FIRST_OF_CUTOVER)
     return replace(
         _working(state),
         cutover_open=state.cutover_open and not undone,

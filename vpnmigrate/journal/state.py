@@ -299,6 +299,16 @@ class RunState(Struct, frozen=True):
         return self.rollbacks.get(self.fingerprint, "")
 
     @property
+    def is_incomplete(self) -> bool:
+        """Whether a cutover lacks a change, or a destination lacks the effect of one."""
+        return bool(self.residue or self.unreached)
+
+    @property
+    def lacks(self) -> str:
+        """What an incomplete cutover lacks first, as a sentence; empty if it lacks nothing."""
+        return next((str(each) for each in (*self.residue, *self.unreached)), "")
+
+    @property
     def outage_open(self) -> bool:
         """Whether traffic is down, as far as the journal shows."""
         return self.outage_since is not None and self.outage_lasted is None

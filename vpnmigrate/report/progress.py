@@ -145,9 +145,12 @@ class Narrator:
                 yield f"  {id_} is this run's {role}{f', confirmed by {who}' if who else ''}"
             case Acceptable(what=what) if what:
                 yield from _indented(gates.acceptable_lines(what, self._on))
+            case ResidueLeft(changes=(), unreached=unreached):
+                lines = [f"NO PATH: {destination}" for destination in unreached]
+                yield from _indented(lines or ["no change is left undone any more"])
             case ResidueLeft(changes=changes):
                 lines = [f"GOES ON WITHOUT: {left.change}: {left.why}" for left in changes]
-                yield from _indented(lines or ["no change is left undone any more"])
+                yield from _indented(lines)
             case CredentialsExpired() | CredentialsRenewed() as about:
                 yield from _of_credentials(about, self._on)
             case HookRan(moment=moment, fault=fault):

@@ -42,7 +42,7 @@ class SwitchTunnels(Step):
     not the operator's confirmation: an old tunnel that is UP proves nothing (domain.md 10).  The
     outage ends when traffic has been complete for as long as the plan requires; only then is the
     operator asked to disable the old tunnels (make before break).  Isolated changes of earlier
-    steps are tried again; while one is missing, the old tunnels stay as they are.
+    steps are tried again; while one is missing or has no effect, the old tunnels stay as they are.
 
     Rollback: this step runs again with the gateways exchanged: the operator enables the old tunnels
     and disables the new ones, and traffic is verified on the old gateway.
@@ -61,7 +61,6 @@ class SwitchTunnels(Step):
         return separable(view)
 
     def missing_changes(self, view: StepInput) -> MissingChanges:
-        left = residue(view)
         yield from missing(pursued(view), view.now)
         if view.journal_facts.verified is None:
             task = enabling_task(view.plan, view.swap, view.now)
@@ -69,7 +68,7 @@ class SwitchTunnels(Step):
                 yield task
         elif (
             _must_disable(view.plan, view.swap)
-            and not left
+            and not _has_residue(view)
             and is_soaked(view.plan, view.journal_facts)
             and Confirmation.OLD_TUNNELS_DISABLED not in view.journal_facts.confirmations
         ):
@@ -95,7 +94,7 @@ class SwitchTunnels(Step):
         for want in pursued(view):
             if not want.is_isolated(isolated):
                 return NotYet(f"{want.name} is missing")
-        left = residue(view)
+        left = _has_residue(view)
         if (
             _must_disable(view.plan, view.swap)
             and not left
@@ -131,6 +130,11 @@ def enabling_task(plan: Plan, swap: GatewaySwap, now: Snapshot) -> AskOperator:
         Confirmation.NEW_TUNNELS_ENABLED,
         f"enable the tunnels of {', '.join(new)} and send traffic through them",
     )
+
+
+def _has_residue(view: StepInput) -> bool:
+    """Return whether an isolated change is missing, or made without a path for its destinations."""
+    return bool(residue(view) or destinations(view).residual)
 
 
 def _must_disable(plan: Plan, swap: GatewaySwap) -> bool:
