@@ -88,6 +88,22 @@ class TestCtrlC:
         assert them.asked == [BOTH_WAYS] * 3
         assert them.closed == 1
 
+    def test_the_request_is_withdrawn_before_the_answer_is_confirmed(self, tmp_path):
+        """An operator who reads the confirmation and presses Ctrl-C again is asked again."""
+        stage = stage_of(tmp_path)
+        open_requests: list[str | None] = []
+
+        class Confirmed(Asked):
+            def interrupted(self, choices: Sequence[InterruptChoice]) -> InterruptChoice | None:
+                if not choices:
+                    open_requests.append(stage.signal.reason)
+                return super().interrupted(choices)
+
+        operator = Confirmed(stage.world, InterruptChoice.RESUME)
+        stage.forward(operator=operator, lookout=signalled(stage, asks=True))
+
+        assert open_requests == [None]
+
     def test_without_an_answer_the_run_goes_on(self, tmp_path):
         """The outage ends while the question is open, and the run completes."""
         stage = stage_of(tmp_path)

@@ -159,6 +159,8 @@ class TerminalOperator:
         """The resource that was asked about last."""
         self._choices: tuple[InterruptChoice, ...] = ()
         """The answers to the question after Ctrl-C, while it is open."""
+        self._chosen: InterruptChoice | None = None
+        """The answer, until its effect has been printed."""
 
     @property
     def patient(self) -> bool:
@@ -218,6 +220,10 @@ class TerminalOperator:
         if asked != self._choices:
             self._reader.close(*asked)
         if not choices:
+            # Printed once the request is withdrawn: the next Ctrl-C is the first again then.
+            if self._chosen is not None:
+                self._console.print_line(f"    {_INTERRUPTED[self._chosen]}")
+            self._chosen = None
             return None
         if not self.patient:
             return InterruptChoice.RESUME
@@ -226,9 +232,8 @@ class TerminalOperator:
         typed = self._reader.answer(*self._choices, default=InterruptChoice.RESUME)
         if not typed:
             return None
-        choice = InterruptChoice(typed)
-        self._console.print_line(f"    {_INTERRUPTED[choice]}")
-        return choice
+        self._chosen = InterruptChoice(typed)
+        return self._chosen
 
     def _explain_interruption(self) -> None:
         back = InterruptChoice.ROLL_BACK in self._choices

@@ -89,11 +89,12 @@ class StopControl:
         if choice is None:
             return StopAction.ASK
         self._asked = False
+        self._stops = choice is InterruptChoice.STOP
+        if not self._stops:
+            self._request.withdraw()
         self._operator.interrupted(())
-        if choice is InterruptChoice.STOP:
-            self._stops = True
+        if self._stops:
             return StopAction.STOP
-        self._request.withdraw()
         if choice is InterruptChoice.ROLL_BACK:
             self._recorder.write(AbortAsked(self._user, self._host))
         return None
