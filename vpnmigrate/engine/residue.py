@@ -7,7 +7,7 @@ A refused change of one route table must not stop the others, the swap or the tu
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.execute import ChangeResult
@@ -22,6 +22,11 @@ from vpnmigrate.steps.residue import residue
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels
 from vpnmigrate.steps.traffic import destinations
+
+LAST_TRY_COUNTS = timedelta(seconds=10)
+"""A run ends with a change that was refused at most this long ago: the longest backoff."""
+MOST_LAST_TRIES = 3
+"""Then the run ends: each one costs a reading, and the same command tries again."""
 
 
 class ResidueControl:
@@ -41,7 +46,7 @@ class ResidueControl:
         self._seen: Observation | None = None
         self._over = False
         """Whether the limit of the step has passed: what is isolated then stays isolated."""
-        self._tried_last = False
+        self._last_tries: tuple[datetime, ...] = ()
 
     def begin_step(self) -> None:
         """Clear the observation and the limit of the previous step, and another direction's goals.
@@ -49,7 +54,8 @@ class ResidueControl:
         A rollback that follows in the same process has goals of its own.
         """
         self._seen = None
-        self._over = self._tried_last = False
+        self._over = False
+        self._last_tries = ()
         direction = self._recorder.state.direction
         if direction is not self._direction:
             self._direction = direction
@@ -124,9 +130,12 @@ class ResidueControl:
 
     def last_try(self) -> tuple[Sequence[AwsChange], Observation] | None:
         """Return the isolated changes to be sent once more before the run ends; None if none is."""
-        if self._tried_last or self._seen is None:
+        now, tries = self._clock.now(), self._last_tries
+        if self._seen is None or len(tries) >= MOST_LAST_TRIES:
             return None
-        self._tried_last = True
+        if tries and now - tries[-1] < LAST_TRY_COUNTS:
+            return None
+        self._last_tries = (*tries, now)
         # A change in doubt is repeated: the changes of tables have no further effect then.
         view = self._seen.acting
         changes = [c for c in missing(residue(view), view.now) if isinstance(c, AwsChange)]
