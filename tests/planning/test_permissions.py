@@ -23,13 +23,12 @@ from tests.support.builders import (
     a_survey,
     a_table,
 )
-from vpnmigrate.model.changes import ArchiveConfiguration, AwsChange
+from vpnmigrate.model.changes import ArchiveConfiguration, AwsChange, MutatingChange
 from vpnmigrate.model.ec2 import Role
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.planning.permissions import (
     DELETE_OLD_GATEWAY,
     CallResource,
-    MutatingChange,
     ResourceOrigin,
     RunPhase,
     planned_calls,

@@ -23,9 +23,7 @@ from vpnmigrate.journal import RunState, replay, resume_command
 from vpnmigrate.journal.exit_code import leaves_traffic_down
 from vpnmigrate.journal.records import Adopted, ExternalChange, Failed, Held, Interrupted, Record
 from vpnmigrate.journal.run_clock import gaps_in, latest
-from vpnmigrate.model.changes import (
-    Creation,
-)
+from vpnmigrate.model.changes import Creation
 from vpnmigrate.model.changes.base import Performed
 from vpnmigrate.model.ec2 import Role
 from vpnmigrate.model.plan import Plan

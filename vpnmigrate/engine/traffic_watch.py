@@ -24,7 +24,7 @@ from vpnmigrate.journal.records import (
     Record,
     TrafficVerified,
 )
-from vpnmigrate.model.changes import AskOperator, RunTest
+from vpnmigrate.model.changes import OperatorTask
 from vpnmigrate.model.changes.base import Performed
 from vpnmigrate.model.ec2 import RouteTableId, VpnConnectionId
 from vpnmigrate.model.plan import Direction
@@ -246,7 +246,7 @@ class TrafficWatch:
             for intent in self._recorder.state.intents
             if intent.answered is not None
             and isinstance(intent.outcome, Performed)
-            and not isinstance(intent.change, AskOperator | RunTest)
+            and not isinstance(intent.change, OperatorTask)
         )
         return min(proven, max((self._flows_since, *answers)))
 

@@ -18,10 +18,10 @@ from msgspec.structs import replace
 
 from vpnmigrate.model.changes import (
     AddStaticPrefix,
+    Alteration,
     ArchiveConfiguration,
     AssociateEdge,
     AttachVpnGateway,
-    AwsChange,
     Change,
     CreateRoute,
     CreateTestSubnet,
@@ -33,10 +33,12 @@ from vpnmigrate.model.changes import (
     DeleteTestVpc,
     DeleteVpnConnection,
     DeleteVpnGateway,
+    Deletion,
     DetachVpnGateway,
     DisablePropagation,
     DisassociateEdge,
     EnablePropagation,
+    MutatingChange,
     PlaceClaim,
     RemoveClaim,
     ReplaceRoute,
@@ -55,23 +57,6 @@ from vpnmigrate.steps.sequences import (
     FORWARD,
     RETIRE_WITH_GATEWAY,
 )
-
-_Alteration = (
-    AddStaticPrefix
-    | AttachVpnGateway
-    | DetachVpnGateway
-    | EnablePropagation
-    | DisablePropagation
-    | ReplaceRoute
-    | CreateRoute
-    | AssociateEdge
-    | DisassociateEdge
-    | PlaceClaim
-    | RemoveClaim
-)
-_Deletion = DeleteVpnConnection | DeleteVpnGateway | DeleteTestSubnet | DeleteTestVpc
-MutatingChange = Creation | _Alteration | _Deletion
-"""The changes that one mutating call makes: all of AWS but the archiving of a configuration."""
 
 DELETE_OLD_GATEWAY: Final = "--delete-old-gateway"
 """The option of ``finalize`` that deletes the old gateway as well."""
@@ -179,7 +164,7 @@ def planned_calls(
     uses: dict[bytes, list[CallUse]] = {}
     changes: dict[bytes, MutatingChange] = {}
     for change, use in _uses(plan, made):
-        if isinstance(change, AwsChange) and not isinstance(change, ArchiveConfiguration):
+        if isinstance(change, MutatingChange):
             key = msgspec.json.encode(change)
             changes[key] = change
             uses.setdefault(key, []).append(use)
@@ -326,7 +311,7 @@ def _created(change: Creation, plan: Plan) -> tuple[CallResource, ...]:
             return (_new("subnet"), _tagged("vpc", change.vpc, plan))
 
 
-def _altered(change: _Alteration | _Deletion, plan: Plan) -> tuple[CallResource, ...]:
+def _altered(change: Alteration | Deletion, plan: Plan) -> tuple[CallResource, ...]:
     match change:
         case AddStaticPrefix(connection):
             return (_tagged("vpn-connection", connection, plan),)

@@ -32,6 +32,7 @@ from vpnmigrate.model.changes import (
     PlaceClaim,
     RemoveClaim,
     ReplaceRoute,
+    TableChange,
     Tags,
 )
 from vpnmigrate.model.ec2 import (
@@ -170,12 +171,7 @@ class PredictedAws(Struct, frozen=True):
 
     def _routing(
         self,
-        change: EnablePropagation
-        | DisablePropagation
-        | ReplaceRoute
-        | CreateRoute
-        | AssociateEdge
-        | DisassociateEdge,
+        change: TableChange,
     ) -> PredictedAws:
         table = _routed(self.tables[change.table], change)
         return replace(self, tables={**self.tables, table.id: table})
@@ -197,12 +193,7 @@ def predicted_aws(survey: Survey, migration: MigrationId, made: Mapping[Role, st
 
 def _routed(
     table: RouteTableRecord,
-    change: EnablePropagation
-    | DisablePropagation
-    | ReplaceRoute
-    | CreateRoute
-    | AssociateEdge
-    | DisassociateEdge,
+    change: TableChange,
 ) -> RouteTableRecord:
     match change:
         case EnablePropagation(_, gateway):

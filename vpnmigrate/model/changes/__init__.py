@@ -33,30 +33,28 @@ from vpnmigrate.model.changes.routing import (
 )
 
 Creation = CreateVpnGateway | CreateVpnConnection | CreateTestVpc | CreateTestSubnet
-OperatorTask = AskOperator | RunTest
-AwsChange = (
-    Creation
-    | AddStaticPrefix
-    | ArchiveConfiguration
-    | AttachVpnGateway
-    | DetachVpnGateway
-    | EnablePropagation
+Deletion = DeleteVpnConnection | DeleteVpnGateway | DeleteTestSubnet | DeleteTestVpc
+TableChange = (
+    EnablePropagation
     | DisablePropagation
     | ReplaceRoute
     | CreateRoute
     | AssociateEdge
     | DisassociateEdge
-    | PlaceClaim
-    | RemoveClaim
-    | DeleteVpnConnection
-    | DeleteVpnGateway
-    | DeleteTestSubnet
-    | DeleteTestVpc
 )
+"""The changes of one route table."""
+Alteration = (
+    TableChange | AddStaticPrefix | AttachVpnGateway | DetachVpnGateway | PlaceClaim | RemoveClaim
+)
+MutatingChange = Creation | Alteration | Deletion
+"""The changes that one mutating call makes."""
+AwsChange = MutatingChange | ArchiveConfiguration
+OperatorTask = AskOperator | RunTest
 Change = AwsChange | OperatorTask
 
 __all__ = [
     "AddStaticPrefix",
+    "Alteration",
     "ArchiveConfiguration",
     "AskOperator",
     "AssociateEdge",
@@ -73,14 +71,17 @@ __all__ = [
     "DeleteTestVpc",
     "DeleteVpnConnection",
     "DeleteVpnGateway",
+    "Deletion",
     "DetachVpnGateway",
     "DisablePropagation",
     "DisassociateEdge",
     "EnablePropagation",
+    "MutatingChange",
     "OperatorTask",
     "PlaceClaim",
     "RemoveClaim",
     "ReplaceRoute",
     "RunTest",
+    "TableChange",
     "Tags",
 ]

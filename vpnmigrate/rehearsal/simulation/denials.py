@@ -6,25 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from vpnmigrate.model.changes import (
-    AssociateEdge,
     AwsChange,
-    CreateRoute,
     DisablePropagation,
-    DisassociateEdge,
-    EnablePropagation,
-    ReplaceRoute,
+    TableChange,
 )
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.rehearsal.simulation.topology import OLD, SeededRandom
-
-OfTable = (
-    EnablePropagation
-    | DisablePropagation
-    | ReplaceRoute
-    | CreateRoute
-    | AssociateEdge
-    | DisassociateEdge
-)
 
 LAST_TRY = timedelta(seconds=10)
 """Time for the calls of a last try of all changes, which are sent one after the other."""
@@ -75,7 +62,7 @@ class TablePermissions:
 
     def would_deny(self, change: AwsChange) -> bool:
         """Return whether AWS would deny *change* now."""
-        if self._permitted or not self._denials.chance or not isinstance(change, OfTable):
+        if self._permitted or not self._denials.chance or not isinstance(change, TableChange):
             return False
         # A cutover whose first calls are refused ends before anything is interrupted.
         first = isinstance(change, DisablePropagation) and change.gateway == OLD

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from vpnmigrate.errors.commands import Invocation, quoted
-from vpnmigrate.model.changes import AskOperator, DetachVpnGateway, DisablePropagation, RunTest
+from vpnmigrate.model.changes import AskOperator, DetachVpnGateway, DisablePropagation, OperatorTask
 from vpnmigrate.model.decisions import KeyMode
 from vpnmigrate.model.ec2 import Role
 from vpnmigrate.model.plan import (
@@ -122,9 +122,7 @@ def back(plan: Plan) -> tuple[PlannedStep, ...]:
     test = next((step for step in plan.forward if step.number == _TEST_STEP), None)
     if test is None or not test.changes:
         return plan.back
-    tested = next(
-        at for at, change in enumerate(test.changes) if isinstance(change, AskOperator | RunTest)
-    )
+    tested = next(at for at, change in enumerate(test.changes) if isinstance(change, OperatorTask))
     removals = test.changes[tested + 1 :]
     return tuple(
         replace(step, changes=removals) if step.number == _TEST_STEP else step for step in plan.back

@@ -21,6 +21,7 @@ from vpnmigrate.model.changes import (
     DeleteTestVpc,
     DeleteVpnConnection,
     DeleteVpnGateway,
+    Deletion,
     DetachVpnGateway,
     DisablePropagation,
     DisassociateEdge,
@@ -29,6 +30,7 @@ from vpnmigrate.model.changes import (
     RemoveClaim,
     ReplaceRoute,
     RunTest,
+    TableChange,
 )
 from vpnmigrate.model.changes.base import BaseCall, CallTags, Request
 from vpnmigrate.model.decisions import KeyMode
@@ -36,17 +38,6 @@ from vpnmigrate.model.ec2 import AWS_VPN, ConnectionRecord, Tag
 from vpnmigrate.model.plan import GATEWAY_ROLE
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report.runbook.aws_cli.commands import ONCE, ShellNames, as_json, command, when
-
-_Deletion = DeleteVpnConnection | DeleteVpnGateway | DeleteTestSubnet | DeleteTestVpc
-
-_Routing = (
-    EnablePropagation
-    | DisablePropagation
-    | ReplaceRoute
-    | CreateRoute
-    | AssociateEdge
-    | DisassociateEdge
-)
 
 _Creation = CreateVpnGateway | CreateTestVpc | CreateTestSubnet
 
@@ -134,7 +125,7 @@ def _made(change: _Creation, id_: str) -> tuple[str, str]:
             return "Subnet.SubnetId", f"aws ec2 wait subnet-available --subnet-ids {id_}"
 
 
-def _route(change: _Routing, names: ShellNames, mark: CallTags) -> Iterator[str]:
+def _route(change: TableChange, names: ShellNames, mark: CallTags) -> Iterator[str]:
     table, gateway = names.word(change.table), names.word(change.gateway)
     call = _call(change, names, mark)
     match change:
@@ -168,7 +159,7 @@ def _route(change: _Routing, names: ShellNames, mark: CallTags) -> Iterator[str]
             yield when('[ "$ASSOCIATION" != None ]', call)
 
 
-def _delete(change: _Deletion, names: ShellNames, mark: CallTags) -> Iterator[str]:
+def _delete(change: Deletion, names: ShellNames, mark: CallTags) -> Iterator[str]:
     body = _deleted(change, names, _call(change, names, mark))
     if change.id in names.variables:
         yield when(f"[ -n {names.word(change.id)} ]", *body)
@@ -176,7 +167,7 @@ def _delete(change: _Deletion, names: ShellNames, mark: CallTags) -> Iterator[st
         yield from body
 
 
-def _deleted(change: _Deletion, names: ShellNames, call: str) -> tuple[str, str]:
+def _deleted(change: Deletion, names: ShellNames, call: str) -> tuple[str, str]:
     """Return the deletion and the wait until it is complete."""
     id_ = names.word(change.id)
     match change:
