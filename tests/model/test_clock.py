@@ -161,10 +161,10 @@ def test_what_is_believed_only_after_a_while_is_not_aged_by_another_hosts_clock(
     book.write(Noted("host b takes the run up"))
     began = here.now()
 
-    (intent,) = book.sent.all
+    (intent,) = book.sent.with_side_effects(())
     assert began - intent.at == 10 * SECOND
-    assert recent(book.sent.all, began + CONSISTENCY_DELAY - 11 * SECOND)
-    assert not recent(book.sent.all, began + CONSISTENCY_DELAY - 10 * SECOND)
+    assert recent(book.sent.with_side_effects(()), began + CONSISTENCY_DELAY - 11 * SECOND)
+    assert not recent(book.sent.with_side_effects(()), began + CONSISTENCY_DELAY - 10 * SECOND)
 
 
 def test_what_was_proven_old_on_its_own_host_stays_old() -> None:
@@ -179,7 +179,7 @@ def test_what_was_proven_old_on_its_own_host_stays_old() -> None:
     book = RunRecorder(MemoryJournal(here, journal.entries), Lookout())
     book.write(Noted("host b takes the run up"))
 
-    assert not recent(book.sent.all, here.now())
+    assert not recent(book.sent.with_side_effects(()), here.now())
 
 
 def test_gaps_add_up() -> None:

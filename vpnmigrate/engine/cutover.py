@@ -86,9 +86,9 @@ class GateRunner:
         missing = self._missing_permissions()
         survey = self._step_loop.read_reliably(self._survey)
         observation = self._step_loop.observe_reliably(self._gates_pass)
+        drift, proof = differences(self._plan.before, survey), self._proof()
         context = replace(
-            self._context(differences(self._plan.before, survey), self._proof()),
-            missing_permissions=missing,
+            self._context(), differences=drift, proof=proof, missing_permissions=missing
         )
         results = gates.before_cutover(observation.input, context)
         results = self._record(Milestone.CUTOVER, (*results, *hook), context.identity.arn)
@@ -117,7 +117,7 @@ class GateRunner:
         """
         hook = self._hook(HookMoment.BEFORE_FINALIZE)
         observation = self._step_loop.observe_reliably(self._reading_final)
-        context = self._context((), None)
+        context = self._context()
         results = gates.before_finalize(observation.input, context)
         results = self._record(Milestone.FINALIZE, (*results, *hook), context.identity.arn)
         for each in results:
@@ -163,7 +163,7 @@ class GateRunner:
     def _proof(self) -> RollbackTrial | None:
         return None if self._gate_inputs.prove is None else self._gate_inputs.prove()
 
-    def _context(self, drift: tuple[str, ...], proof: RollbackTrial | None) -> GateContext:
+    def _context(self) -> GateContext:
         identity = self._step_loop.read_reliably(self._ec2.identity)
         state = self._recorder.state
         signed = self._plan.decisions.approvals.signed
@@ -172,14 +172,12 @@ class GateRunner:
             now=self._clock.wall(),
             identity=identity,
             user=self._gate_inputs.user,
-            differences=drift,
             paths=self._paths.read(),
             approvals=state.approvals,
             after=state.approved_after,
             signatures=checks,
             journal_lost=state.journal_lost,
             rehearsed=self._gate_inputs.rehearsed,
-            proof=proof,
         )
 
     def _record(

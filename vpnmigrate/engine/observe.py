@@ -53,7 +53,8 @@ class Observation(Struct, frozen=True):
     @property
     def acting(self) -> StepInput:
         """The step input for changes while traffic is down, with likely values of stale facts."""
-        return replace(self.input, now=self.now.acting)
+        now = self.now.acting
+        return self.input if now is self.now else replace(self.input, now=now)
 
     @property
     def swap(self) -> GatewaySwap:

@@ -42,14 +42,6 @@ class SentChanges:
         self._gaps = gaps
 
     @cached_property
-    def all(self) -> tuple[SentChange, ...]:
-        """Every change, in order.
-
-        Each has the latest time it may have: a period that no clock measured counts as zero.
-        """
-        return tuple(self._with_latest_times(self._known))
-
-    @cached_property
     def of_attempt(self) -> tuple[SentChange, ...]:
         """The changes that this attempt made and may find undone."""
         since = self._attempt_since
@@ -73,7 +65,8 @@ class SentChanges:
         """Return every change, including the possible side effects of detaching a gateway.
 
         A detach may disassociate *edge_tables*, at an unknown time before the gateway is attached
-        again.
+        again.  Each change has the latest time it may have: a period that no clock measured counts
+        as zero.
         """
         side_effects = self._disassociated(edge_tables)
         if not side_effects:

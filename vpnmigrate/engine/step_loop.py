@@ -42,6 +42,7 @@ from vpnmigrate.errors import (
 )
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal import RunState
+from vpnmigrate.journal.outage import INTERRUPTING
 from vpnmigrate.journal.records import ExternalChange, OutageBegan, StepBegun, StepSettled
 from vpnmigrate.model.changes import AwsChange, DetachVpnGateway, OperatorTask
 from vpnmigrate.model.changes.base import Later, Refused
@@ -80,9 +81,6 @@ SLICE = timedelta(seconds=1)
 While a call is in flight, the callback that attends to the run notices them (``ports.Attend``)."""
 
 _BELIEF = "it is verified once a reading cannot be stale"
-
-INTERRUPTING = (7, 8)
-"""Steps whose first change starts the outage; where nothing propagates, step 7 has none."""
 
 
 class CarriedOut(NotYet, frozen=True):
@@ -193,20 +191,20 @@ class StepLoop:
         while not enough(verdict := attempt()):
             if self._may_change(step, verdict) and not self._has_passed(began + limit):
                 self._wait(self._pace())
-            elif not self._goes_on_without(step, verdict):
+            elif not self._continues_without(step, verdict):
                 break
         return verdict, limit
 
     def _may_change(self, step: Step, verdict: Verdict) -> bool:
         """Return whether *verdict* is not the last one before the limit of *step*."""
-        left = isinstance(verdict, Residual) and isinstance(step, SwitchTunnels)
+        left = _leaves_residue(step, verdict)
         return isinstance(verdict, NotYet) or (left and self._residue.may_pass())
 
-    def _goes_on_without(self, step: Step, verdict: Verdict) -> bool:
+    def _continues_without(self, step: Step, verdict: Verdict) -> bool:
         """Return whether *step* is to be verified again, before it ends with *verdict*."""
         if isinstance(verdict, NotYet):
             return self._residue.isolate_rest(step, verdict.why, outage=self._may_be_down(step))
-        if not (isinstance(verdict, Residual) and isinstance(step, SwitchTunnels)):
+        if not _leaves_residue(step, verdict):
             return False
         # No run ends without a change that AWS would make now.
         last = self._residue.last_try()
@@ -297,13 +295,7 @@ class StepLoop:
         if isinstance(step, SwitchTunnels):
             observation = self._traffic.watch(observation)
         if step.phase is Phase.CUTOVER:
-            self._observer.on_view(
-                partial(
-                    cutover_view,
-                    observation.input,
-                    self._probing.stats,
-                )
-            )
+            self._observer.on_view(partial(cutover_view, observation.input, self._probing.stats))
         self._sent.clear()
         self._residue.see(observation)
         self._continue_unverified(observation, lost)
@@ -313,10 +305,10 @@ class StepLoop:
         if not self._may_change(step, verdict):
             return verdict
         view = self._to_act_on(observation)
-        likely = step.verify(view)
         self._act(step, observation, view)
-        if not isinstance(verdict, NotYet):
+        if not isinstance(verdict, NotYet) or view is observation.input:
             return verdict
+        likely = step.verify(view)
         if not (self._outage and _ends(likely)):
             return likely if isinstance(likely, NotYet) else verdict
         if isinstance(step, SwitchTunnels):
@@ -485,6 +477,11 @@ class StepLoop:
 def _ends(verdict: Verdict) -> bool:
     """Return whether *verdict* says that the goal holds, with or without losses and residue."""
     return isinstance(verdict, Met | Lost | Residual)
+
+
+def _leaves_residue(step: Step, verdict: Verdict) -> bool:
+    """Return whether the cutover would end with *verdict* although changes are missing."""
+    return isinstance(verdict, Residual) and isinstance(step, SwitchTunnels)
 
 
 def _waits_for(verdict: Verdict, state: RunState) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec.structs import replace
 
 from vpnmigrate.journal.records import OutageBegan, OutageEnded, ResidueLeft, TrafficVerified
@@ -9,7 +11,8 @@ from vpnmigrate.journal.state import RunState, Traffic
 from vpnmigrate.model.changes import DetachVpnGateway, DisablePropagation
 from vpnmigrate.model.plan import Direction
 
-INTERRUPTING = (7, 8)
+INTERRUPTING: Final = (7, 8)
+"""Steps whose first change starts the outage; where nothing propagates, step 7 has none."""
 
 
 def cancel_outage(state: RunState) -> RunState:
