@@ -187,8 +187,12 @@ def test_help_and_version_load_nothing_slow(words):
     }
     script = (
         "import sys\n"
-        "from vpnmigrate.cli.main import run_command\n"
-        f"code = run_command({words!r})\n"
+        "from vpnmigrate.cli import main\n"
+        f"sys.argv[1:] = {words!r}\n"
+        "try:\n"
+        "    main()\n"
+        "except SystemExit as end:\n"
+        "    code = end.code\n"
         f"slow = {slow!r} & set(sys.modules)\n"
         "sys.exit(f'loaded: {slow}' if slow or code else 0)\n"
     )

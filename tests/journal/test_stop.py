@@ -8,9 +8,10 @@ import pytest
 
 from tests.support.builders import NOON
 from vpnmigrate.journal import RunState, Traffic
-from vpnmigrate.journal.stop import StopAction, stop_action
+from vpnmigrate.journal.stop import stop_action
 from vpnmigrate.model.decisions import BackOut
 from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.stop import StopAction
 
 DOWN = RunState(direction=Direction.FORWARD, step=8, traffic=Traffic.NONE, outage_since=NOON)
 BACK_DOWN = RunState(direction=Direction.ROLLBACK, step=8, traffic=Traffic.NONE, outage_since=NOON)

@@ -10,7 +10,7 @@ from types import FrameType
 
 from vpnmigrate.errors import Exit
 from vpnmigrate.errors.commands import Command, cli
-from vpnmigrate.journal.stop import StopAction
+from vpnmigrate.model.stop import StopAction
 from vpnmigrate.report.console import MessageOutput
 from vpnmigrate.report.text import command, wrapped
 

@@ -13,8 +13,9 @@ from vpnmigrate.engine.ports import InterruptChoice, StopRequest
 from vpnmigrate.errors import InterruptedRunError, RollbackRequestedError
 from vpnmigrate.journal.records import AbortAsked, Noted
 from vpnmigrate.journal.state import RunState
-from vpnmigrate.journal.stop import StopAction, stop_action
+from vpnmigrate.journal.stop import stop_action
 from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.stop import StopAction
 
 
 class StopControl:

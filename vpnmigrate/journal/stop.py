@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from enum import Enum, auto
-
 from vpnmigrate.journal.orders import pause_extends_outage
 from vpnmigrate.journal.state import RunState
 from vpnmigrate.model.decisions import BackOut
 from vpnmigrate.model.plan import Direction
-
-
-class StopAction(Enum):
-    """What a run does once it was asked to stop."""
-
-    STOP = auto()
-    """End at the next safe point."""
-    ASK = auto()
-    """Go on, and ask the operator at the terminal."""
-    ROLL_BACK = auto()
-    """Roll back from the next safe point."""
-    RESTORE_FIRST = auto()
-    """Go on with the rollback until traffic flows, then end."""
+from vpnmigrate.model.stop import StopAction
 
 
 def stop_action(state: RunState, *, asks: bool, back_out: BackOut) -> StopAction:
