@@ -22,10 +22,9 @@ from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.documents import require_unedited
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.program_files import require_unchanged
-from vpnmigrate.local.signatures import signing_words
 from vpnmigrate.model.clock import moment
 from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction, Plan
-from vpnmigrate.model.signatures import SignedKind
+from vpnmigrate.model.signatures import SignedKind, signing_command
 from vpnmigrate.report.errors import RunFailedError
 from vpnmigrate.report.status import RunStatusView, deletion_begun
 from vpnmigrate.report.text import wrapped
@@ -181,7 +180,7 @@ def _require_signed_plan(subject: SelectedRun, active: ActiveRun) -> None:
         f"the plan {checked.fault}; nothing was started",
         advice=(
             "have its author sign it, then apply that file:",
-            Command(signing_words(SignedKind.PLAN, file)),
+            signing_command(SignedKind.PLAN, file),
             cli("apply", file),
         ),
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache, partial
+from functools import cache
 
 import vpnmigrate
 from vpnmigrate.aws.account import Account
@@ -40,7 +40,7 @@ from vpnmigrate.errors import (
     VpnMigrateError,
     WrongAccountError,
 )
-from vpnmigrate.errors.commands import Command, cli
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.records import (
     Approved,
@@ -70,7 +70,6 @@ from vpnmigrate.local.signatures import (
     check_approval,
     signature_file,
     signature_of,
-    signing_words,
     trusted_by,
 )
 from vpnmigrate.local.vault import Vault
@@ -82,7 +81,7 @@ from vpnmigrate.model.probes import CommandProbe, probe_from
 from vpnmigrate.model.programs import ADVICE, name_fault
 from vpnmigrate.model.progress import Sighting
 from vpnmigrate.model.redaction import Redaction
-from vpnmigrate.model.signatures import CheckedSignature, SignedKind, SignedText
+from vpnmigrate.model.signatures import CheckedSignature, SignedKind, SignedText, signing_command
 from vpnmigrate.planning.approvals import approve_command, require_valid
 from vpnmigrate.planning.rollback_proof import prove
 from vpnmigrate.report.console import MessageOutput
@@ -255,7 +254,7 @@ def _do(
             lambda: watch.cutting,
             lambda: view().next,
             action=lambda asks: stop_action(
-                view().state, asks=asks, back_out=plan.decisions.back_out
+                replay(journal.entries), asks=asks, back_out=plan.decisions.back_out
             ),
             attended=lambda: context.parts.attended(terms.asking),
             traffic=lambda: traffic(view()),
@@ -296,8 +295,15 @@ def _do(
         if ports.blind:
             output.print_line(wrapped(BLIND))
         with supervise_hooks(hooks, journal), handle_signals(stop_request):
-            check = partial(_checked, signatures, journal)
-            action(ActiveRun(Runner(plan, ports), before, journal.write, check))
+            runner = Runner(plan, ports)
+            action(
+                ActiveRun(
+                    runner,
+                    before,
+                    journal.write,
+                    lambda: signatures.check_plan(replay(journal.entries)),
+                )
+            )
 
 
 def _vault(context: CommandContext, run: Run) -> Vault:
@@ -327,9 +333,9 @@ def _valid(
             f"{signature_file(given.path)}",
             advice=(
                 "ask the approver to sign it:",
-                Command(signing_words(SignedKind.APPROVAL, str(given.path))),
+                signing_command(SignedKind.APPROVAL, str(given.path)),
                 "or to approve and sign again:",
-                approve_command("PLAN", after, "--sign-key", "KEY"),
+                approve_command("PLAN", after, signed=True),
             ),
         )
     signed = SignedText(given.text.decode(), signature)
@@ -341,7 +347,7 @@ def _valid(
             f"{given.path} {checked.fault}",
             advice=(
                 "ask for another approval, signed by the approver with a key that is listed:",
-                approve_command("PLAN", after, "--sign-key", "KEY"),
+                approve_command("PLAN", after, signed=True),
             ),
         )
     return added
@@ -375,10 +381,6 @@ def _plan_signature(
     if signature is None or before.plan_signatures.get(fingerprint) == signature:
         return []
     return [PlanSigned(fingerprint, signature)]
-
-
-def _checked(signatures: RunSignatures, journal: FileJournal) -> CheckedSignature:
-    return signatures.check_plan(replay(journal.entries))
 
 
 def _rehearsed(

@@ -94,8 +94,7 @@ def _approve_again(
     rule = plan.decisions.approvals
     if not rule.needed or state.status is not RunStatus.ROLLED_BACK:
         return None
-    signing = ("--sign-key", "KEY") if rule.signed else ()
-    command = approve_command(str(run.plan), state.approved_after, *signing)
+    command = approve_command(str(run.plan), state.approved_after, signed=rule.signed)
     return _invocation(context, state).complete(command)
 
 

@@ -48,11 +48,6 @@ def signature_file(path: Path) -> Path:
     return path.with_name(f"{path.name}.sig")
 
 
-def signing_words(kind: SignedKind, file: str) -> tuple[str, ...]:
-    """Return the words of a command that signs *file* by hand."""
-    return ("ssh-keygen", "-Y", "sign", "-n", kind.value, "-f", "KEY", file)
-
-
 def signature_of(path: Path) -> str | None:
     """Return the signature beside *path*; None if there is none.
 
@@ -170,19 +165,14 @@ class RunSignatures:
 
         A key has to be listed now as well, because authors choose the times in their documents.
         """
-        now = self.clock.wall()
-        try:
-            trust = trusted_by(self.plan.decisions, self.plan.programs)
-        except RefusedError as error:
-            failed = CheckedSignature(f"cannot be checked: {error.message}", undecided=True)
-            return SignatureChecks(
-                failed if state.plan_signature else UNSIGNED,
-                dict.fromkeys(state.signed_approvals, failed),
-            )
+        now, trust = self.clock.wall(), self._trust()
+        checked = self._plan(state.plan_signature, trust, now)
+        if isinstance(trust, CheckedSignature):
+            return SignatureChecks(checked, dict.fromkeys(state.signed_approvals, trust))
         people = {operator, self.plan.author.arn if self.plan.author else ""} - {""}
         terms = SignatureTerms(now, tuple(sorted(people)))
         return SignatureChecks(
-            self._plan(state.plan_signature, trust, now),
+            checked,
             {
                 each.digest: check_approval(
                     self.keygen, trust, each, state.signed_approvals[each.digest], terms
@@ -194,16 +184,22 @@ class RunSignatures:
 
     def check_plan(self, state: RunState) -> CheckedSignature:
         """Return the checked signature of the plan in force."""
-        try:
-            trust = trusted_by(self.plan.decisions, self.plan.programs)
-        except RefusedError as error:
-            failed = CheckedSignature(f"cannot be checked: {error.message}", undecided=True)
-            return failed if state.plan_signature else UNSIGNED
-        return self._plan(state.plan_signature, trust, self.clock.wall())
+        return self._plan(state.plan_signature, self._trust(), self.clock.wall())
 
-    def _plan(self, signature: str, trust: TrustedSigners, now: datetime) -> CheckedSignature:
+    def _trust(self) -> TrustedSigners | CheckedSignature:
+        """Return the planned list of signers, or why nothing can be checked against it."""
+        try:
+            return trusted_by(self.plan.decisions, self.plan.programs)
+        except RefusedError as error:
+            return CheckedSignature(f"cannot be checked: {error.message}", undecided=True)
+
+    def _plan(
+        self, signature: str, trust: TrustedSigners | CheckedSignature, now: datetime
+    ) -> CheckedSignature:
         if not signature:
             return UNSIGNED
+        if isinstance(trust, CheckedSignature):
+            return trust
         try:
             text = self.run.plan.read_bytes()
         except OSError as error:

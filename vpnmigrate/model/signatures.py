@@ -9,6 +9,8 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
+from vpnmigrate.errors.commands import Command
+
 
 class SignedKind(StrEnum):
     """Kind of a signed document, by the namespace of its signature (``ssh-keygen -n``).
@@ -19,6 +21,11 @@ class SignedKind(StrEnum):
     PLAN = "vpnmigrate-plan"
     APPROVAL = "vpnmigrate-approval"
     EVIDENCE = "vpnmigrate-evidence"
+
+
+def signing_command(kind: SignedKind, file: str) -> Command:
+    """Return the command that signs *file* by hand."""
+    return Command(("ssh-keygen", "-Y", "sign", "-n", kind.value, "-f", "KEY", file))
 
 
 class SignedText(Struct, frozen=True):

@@ -89,17 +89,17 @@ def require_valid(approval: Approval, plan: Plan, now: datetime, after: str = ""
         RefusedError: It is for another plan or attempt, expired, or dated in the future.
     """
     if why := _fault(approval, plan, now, after):
-        signing = ("--sign-key", "KEY") if plan.decisions.approvals.signed else ()
-        again = approve_command("PLAN", after, *signing)
+        again = approve_command("PLAN", after, signed=plan.decisions.approvals.signed)
         raise RefusedError(
             f"the approval by {approval.approver} {why}",
             advice=("ask them to approve the plan as it is:", again),
         )
 
 
-def approve_command(plan: str, after: str, *more: str) -> Command:
+def approve_command(plan: str, after: str, *, signed: bool) -> Command:
     """Return the command that approves the file *plan* for the attempt that follows *after*."""
-    return cli("approve", plan, *(option("--after", after) if after else ()), *more)
+    signing = ("--sign-key", "KEY") if signed else ()
+    return cli("approve", plan, *(option("--after", after) if after else ()), *signing)
 
 
 def count_valid(

@@ -30,8 +30,9 @@ from vpnmigrate.model.plan import (
     Plan,
     PlannedStep,
 )
-from vpnmigrate.model.signatures import SignedKind
+from vpnmigrate.model.signatures import SignedKind, signing_command
 from vpnmigrate.model.snapshot import Confirmation
+from vpnmigrate.planning.approvals import approve_command
 from vpnmigrate.planning.rollback_proof import RollbackProof
 from vpnmigrate.report import inventory
 from vpnmigrate.report import rollback_proof as proofs
@@ -155,10 +156,8 @@ def _finalize(plan: Plan) -> str:
 
 def _next(plan: Plan, file: str, invocation: Invocation, *, signed: bool) -> str:
     rule = plan.decisions.approvals
-    kind = SignedKind.PLAN.value
-    sign = Command(("ssh-keygen", "-Y", "sign", "-n", kind, "-f", "KEY", file))
-    signing = ("--sign-key", "KEY") if rule.signed else ()
-    approve = cli("approve", file, *signing) if rule.needed else None
+    sign = signing_command(SignedKind.PLAN, file)
+    approve = approve_command(file, "", signed=rule.signed) if rule.needed else None
     rows = [
         ("sign:", sign if rule.signed and not signed else None),
         ("rehearse:", cli("rehearse", file)),

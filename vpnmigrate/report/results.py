@@ -18,7 +18,7 @@ from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.changes.base import Performed
 from vpnmigrate.model.clock import moment
-from vpnmigrate.model.signatures import SignedKind
+from vpnmigrate.model.signatures import SignedKind, signing_command
 from vpnmigrate.report import gates
 from vpnmigrate.report.residue import residue_rows
 from vpnmigrate.report.status import RunStatusView, fields, traffic
@@ -233,8 +233,7 @@ def approval_text(given: ApprovalResult) -> str:
     )
     signing = []
     if given.demanded:
-        kind = SignedKind.APPROVAL.value
-        by_hand = Command(("ssh-keygen", "-Y", "sign", "-n", kind, "-f", "KEY", given.file))
+        by_hand = signing_command(SignedKind.APPROVAL, given.file)
         signing = [wrapped("The plan demands a signature. Sign it:"), command(by_hand, first="  ")]
         signing += [wrapped("Then the operator can use it:")]
     return "\n".join([columns(rows), "", wrapped(note), *signing, command(given.on, first="  ")])
@@ -283,9 +282,8 @@ def bundle_text(packed: BundleResult) -> str:
             ("verify", cli("report", "verify", packed.file, *signed)),
         ]
     else:
-        kind = SignedKind.EVIDENCE.value
-        words = ("ssh-keygen", "-Y", "sign", "-n", kind, "-f", "KEY", packed.file)
-        rows += [("verify", cli("report", "verify", packed.file)), ("sign", Command(words))]
+        sign = signing_command(SignedKind.EVIDENCE, packed.file)
+        rows += [("verify", cli("report", "verify", packed.file)), ("sign", sign)]
         note += " The bundle is not signed, so it does not prove who wrote it."
     return f"{columns(rows, indent=0)}\n{wrapped(note)}"
 

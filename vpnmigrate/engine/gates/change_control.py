@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 from vpnmigrate.engine.gates.base import GateContext, failed, passed, unknown
 from vpnmigrate.engine.ports import HookResult
-from vpnmigrate.errors.commands import Advice, Command, cli
+from vpnmigrate.errors.commands import Advice, cli
 from vpnmigrate.model.decisions import HookMoment, Window
 from vpnmigrate.model.gates import Gate, GateResult
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.model.signatures import SignatureChecks, SignedKind
+from vpnmigrate.model.signatures import SignatureChecks, SignedKind, signing_command
 from vpnmigrate.planning.approvals import ApprovalContext, Approver, approve_command, count_valid
 from vpnmigrate.planning.windows import (
     WindowAhead,
@@ -158,7 +158,7 @@ ROLL_BACK_FIRST: Advice = (
 )
 SIGN_PLAN: Advice = (
     "have its author sign the plan, then apply that file:",
-    Command(("ssh-keygen", "-Y", "sign", "-n", SignedKind.PLAN.value, "-f", "KEY", "PLAN")),
+    signing_command(SignedKind.PLAN, "PLAN"),
     cli("apply", "PLAN"),
 )
 
@@ -175,12 +175,12 @@ def _enough(
 ) -> GateResult:
     if good >= plan.decisions.approvals.needed:
         return passed(Gate.APPROVALS, observed, required)
-    signing = () if judged.signatures is None else ("--sign-key", "KEY")
-    if signing and judged.journal_lost and not judged.after:
+    signed = judged.signatures is not None
+    if signed and judged.journal_lost and not judged.after:
         return failed(Gate.APPROVALS, observed, required, advice=ROLL_BACK_FIRST)
     advice = (
         "have another person approve the plan, then apply with --approval FILE:",
-        approve_command("PLAN", judged.after, *signing),
+        approve_command("PLAN", judged.after, signed=signed),
     )
     return failed(Gate.APPROVALS, observed, required, advice=advice)
 
