@@ -16,7 +16,7 @@ from tests.cli.terminal import Terminal
 from vpnmigrate.cli.commands.sandbox import load
 from vpnmigrate.cli.main import run_command
 from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
-from vpnmigrate.journal.chain import lines_of, read_chain
+from vpnmigrate.journal.chain import chained, read_chain
 from vpnmigrate.journal.records import OutageBegan, OutageEnded
 from vpnmigrate.local import bundle
 from vpnmigrate.local.documents import load_plan
@@ -170,7 +170,7 @@ def cut(members: Files) -> Files:
 def added(members: Files) -> Files:
     contents = read_chain(members["journal.jsonl"], bundle.manifest_of(members).about.run)
     more = msgspec.structs.replace(contents.entries[-1], seq=len(contents.entries) + 1)
-    text, _ = lines_of([more], contents.head)
+    text = chained([more], contents.head).text
     return with_lines(members, [*lines(members), text])
 
 
@@ -206,13 +206,13 @@ def values_that_cannot_be(members: Files) -> Files:
         if not isinstance(e.record, OutageBegan)
     ]
     entries = [msgspec.structs.replace(e, seq=number + 1) for number, e in enumerate(forged)]
-    text, head = lines_of(entries, json.loads(lines(members)[0])["prev"])
+    written = chained(entries, json.loads(lines(members)[0])["prev"])
     about = bundle.manifest_of(members).about
-    about = msgspec.structs.replace(about, entries=len(entries), head=head)
-    again = bundle.pack(about, {**members, "journal.jsonl": text})
+    about = msgspec.structs.replace(about, entries=len(entries), head=written.head)
+    again = bundle.pack(about, {**members, "journal.jsonl": written.text})
     return {
         **members,
-        "journal.jsonl": text,
+        "journal.jsonl": written.text,
         bundle.MANIFEST: bundle.unpack(again)[bundle.MANIFEST],
     }
 
@@ -279,8 +279,8 @@ def test_a_journal_written_anew_is_not_found_out(terminal: Terminal, members: Fi
         else e
         for e in contents.entries
     ]
-    text, head = lines_of(entries, json.loads(lines(members)[0])["prev"])
-    forged = {**members, "journal.jsonl": text}
+    written = chained(entries, json.loads(lines(members)[0])["prev"])
+    forged = {**members, "journal.jsonl": written.text}
     # The forger has this program too, and uses it to write the reports.
     del forged[bundle.MANIFEST], forged["report.html"], forged["report.json"], forged["report.md"]
     folder = terminal.place / "home" / "runs" / about.run
@@ -292,7 +292,7 @@ def test_a_journal_written_anew_is_not_found_out(terminal: Terminal, members: Fi
     assert terminal.run("report", about.run, "--bundle", "f.zip").code == 0
 
     assert terminal.run("report", "verify", "f.zip").code == 0
-    assert head != about.head
+    assert written.head != about.head
 
 
 def test_another_version_does_not_judge_the_reports(terminal: Terminal, members: Files):

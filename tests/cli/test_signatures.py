@@ -25,7 +25,7 @@ from vpnmigrate.cli.bundle_signatures import signed_documents
 from vpnmigrate.cli.evidence import REPORTS
 from vpnmigrate.cli.main import run_command
 from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
-from vpnmigrate.journal.chain import genesis, lines_of, read_chain
+from vpnmigrate.journal.chain import chained, genesis, read_chain
 from vpnmigrate.journal.records import Approved, Entry, PlanSigned
 from vpnmigrate.local import bundle
 from vpnmigrate.local.documents import approval_content, load_approval, load_plan
@@ -801,7 +801,7 @@ def forged(file: Path, change: Callable[[Sequence[Entry]], Sequence[Entry]]) -> 
     about = bundle.manifest_of(members).about
     changed = change(read_chain(members["journal.jsonl"], about.run).entries)
     placed = [structs.replace(entry, seq=number) for number, entry in enumerate(changed, start=1)]
-    text, _ = lines_of(placed, genesis(about.run))
+    text = chained(placed, genesis(about.run)).text
     contents = read_chain(text, about.run)
     entries = len(contents.entries)
     forged = structs.replace(about, entries=entries, head=contents.head)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from tests.support.builders import MIGRATION, NOON
 from tests.support.journals import OPENED, Story, entries
 from vpnmigrate.errors import JournalDamagedError, JournalError
-from vpnmigrate.journal.chain import chained, genesis, lines_of, read_chain
+from vpnmigrate.journal.chain import chained, genesis, read_chain
 from vpnmigrate.journal.records import JOURNAL_FORMAT, Entry, Noted
 
 STORY = Story().opened().set_out().begun(1).settled(1)
@@ -22,7 +22,7 @@ ENTRIES = chained(STORY.entries, genesis(MIGRATION)).entries
 
 def text_of(journal: tuple[Entry, ...] = ENTRIES) -> bytes:
     """Return *journal* as the text of its file."""
-    return lines_of(journal, genesis(MIGRATION))[0]
+    return chained(journal, genesis(MIGRATION)).text
 
 
 TEXT = text_of()
@@ -68,7 +68,7 @@ def test_each_line_carries_the_hash_of_the_one_before() -> None:
 def test_a_line_says_when_it_was_written_by_every_measure() -> None:
     """An entry has the run time, the machine's uptime, and the offset of its wall clock."""
     entry = Entry(1, NOON, OPENED, "boot", timedelta(seconds=7), timedelta(hours=-1))
-    text, _ = lines_of([entry], genesis(MIGRATION))
+    text = chained([entry], genesis(MIGRATION)).text
 
     (read,) = read_chain(text, MIGRATION).entries
 
@@ -215,6 +215,6 @@ def test_what_is_no_journal_costs_no_memory(line):
 
 def test_no_more_lines_are_read_than_asked_for():
     """With a known number of lines, lines added after them are not read."""
-    text, _ = lines_of(ENTRIES, genesis(MIGRATION))
+    text = chained(ENTRIES, genesis(MIGRATION)).text
 
     assert len(read_chain(text, MIGRATION, most=2).entries) == 2

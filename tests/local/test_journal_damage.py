@@ -12,7 +12,7 @@ from tests.local.conftest import ME, Opening
 from tests.support.builders import MIGRATION
 from tests.support.journals import OPENED, Story
 from vpnmigrate.errors import JournalDamagedError, JournalError
-from vpnmigrate.journal.chain import JournalHead, chained, genesis, lines_of, read_chain
+from vpnmigrate.journal.chain import JournalHead, chained, genesis, read_chain
 from vpnmigrate.journal.records import Noted
 from vpnmigrate.local.journal_file import FileJournal, SystemDisk, read_journal
 from vpnmigrate.local.lock import acquire_lock
@@ -75,7 +75,7 @@ def test_cut_at_any_byte_an_acknowledged_journal_is_refused() -> None:
 def test_cut_at_any_byte_what_was_never_acknowledged_is_forgiven() -> None:
     """After a crash during a batch, the lines acknowledged before it are read."""
     acknowledged = len(LINES) - LAST_RECORDS
-    before = JournalHead(acknowledged, lines_of(ENTRIES[:acknowledged], genesis(MIGRATION))[1])
+    before = JournalHead(acknowledged, chained(ENTRIES[:acknowledged], genesis(MIGRATION)).head)
     for end in range(ENDS[acknowledged - 1], len(TEXT)):
         contents = read_chain(TEXT[:end], MIGRATION, mark=before)
 

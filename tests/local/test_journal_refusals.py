@@ -10,10 +10,11 @@ from tests.support.builders import MIGRATION
 from tests.support.journals import Story
 from vpnmigrate.errors import JournalDamagedError, JournalError
 from vpnmigrate.errors.commands import one_line
-from vpnmigrate.journal.chain import RESTORE, JournalHead, genesis, lines_of, read_chain
+from vpnmigrate.journal.chain import RESTORE, JournalHead, chained, genesis, read_chain
 from vpnmigrate.journal.records import JOURNAL_FORMAT
 
-TEXT, HEAD = lines_of(Story().opened().set_out().begun(1).settled(1).entries, genesis(MIGRATION))
+WRITTEN = chained(Story().opened().set_out().begun(1).settled(1).entries, genesis(MIGRATION))
+TEXT, HEAD = WRITTEN.text, WRITTEN.head
 LINES = TEXT.splitlines(keepends=True)
 NOTED = {"record": "noted", "what": "nothing"}
 

@@ -9,7 +9,6 @@ from hashlib import sha256
 from pathlib import Path
 
 from vpnmigrate.cli.context import CommandContext
-from vpnmigrate.cli.options import PromptOptions
 from vpnmigrate.errors import BundleDamagedError, UsageError
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.records import Entry, GatesSeen
@@ -51,9 +50,7 @@ class SignatureCheck:
 
 def signing(context: CommandContext, key: Path) -> Signing:
     """Return what signs an archive with *key*."""
-    attended = context.parts.attended(PromptOptions())
-    keygen = context.parts.keygen
-    return lambda raw: keygen.sign(raw, key, SignedKind.EVIDENCE, attended=attended)
+    return lambda raw: context.sign(raw, key, SignedKind.EVIDENCE)
 
 
 def signature_check(allowed: Path | None, revoked: Path | None) -> SignatureCheck | None:
@@ -152,8 +149,7 @@ def signed_inside(
     if state.plan_signature:
         text = SignedText(members[PLAN].decode(errors="surrogateescape"), state.plan_signature)
         by_plan = _good(PLAN, check_plan(keygen, trust, plan, text, SignatureTerms()))
-        author = plan.author.arn if plan.author else ""
-        proven.append(f"the plan was signed by its author {author} with {by_plan.key}")
+        proven.append(f"the plan was signed by its author {plan.author_arn} with {by_plan.key}")
     terms = SignatureTerms(others=_people(plan, entries))
     for number, approval in enumerate(state.approvals, start=1):
         place = f"approval {number}, by {approval.approver}"
@@ -174,13 +170,12 @@ def signed_inside(
 
 def _people(plan: Plan, entries: Iterable[Entry]) -> tuple[str, ...]:
     """Return the AWS identities of the plan's author and of all operators at gates."""
-    author = plan.author.arn if plan.author else ""
     operators = (e.record.operator for e in entries if isinstance(e.record, GatesSeen))
-    return tuple(sorted({author, *operators} - {""}))
+    return tuple(sorted({plan.author_arn, *operators} - {""}))
 
 
 def _require_gates(plan: Plan, entries: Iterable[Entry], checks: SignatureChecks) -> None:
-    """Check that the signatures of its time let each gate of approvals pass that passed."""
+    """Check that every gate of approvals that passed also passes with *checks*."""
     state = RunState()
     for number, entry in enumerate(entries, start=1):
         state = replay((entry,), state)

@@ -10,11 +10,12 @@ import typer
 
 from vpnmigrate.cli.dependencies import Dependencies, RealDependencies, redaction_in
 from vpnmigrate.cli.invocation import again_in, remember
-from vpnmigrate.cli.options import OutputOptions, RunDirectoryOptions
+from vpnmigrate.cli.options import OutputOptions, PromptOptions, RunDirectoryOptions
 from vpnmigrate.errors.commands import Command, Invocation
 from vpnmigrate.local.run_directory import Runs
 from vpnmigrate.local.settings import Settings, settings_of
 from vpnmigrate.model.redaction import Redaction
+from vpnmigrate.model.signatures import SignedKind
 from vpnmigrate.report.console import Console, JsonResults, Results, TextResults
 
 
@@ -40,6 +41,16 @@ class CommandContext:
     def file(self, path: Path) -> str:
         """Return the name of *path* that is valid in another directory."""
         return str(Path(self.folder, path))
+
+    def sign(
+        self, text: bytes, key: Path, kind: SignedKind, asking: PromptOptions = PromptOptions()
+    ) -> str:
+        """Return the signature of *text* with *key*; a passphrase is asked for at a terminal.
+
+        Raises:
+            VpnMigrateError: ``ssh-keygen`` did not sign it.
+        """
+        return self.parts.keygen.sign(text, key, kind, attended=self.parts.attended(asking))
 
     @property
     def runs(self) -> Runs:

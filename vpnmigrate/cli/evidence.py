@@ -17,6 +17,8 @@ import msgspec
 import vpnmigrate
 from vpnmigrate.cli.account_reader import account_reader
 from vpnmigrate.cli.bundle_signatures import (
+    JOURNAL,
+    PLAN,
     SignatureCheck,
     Signing,
     is_planned,
@@ -56,9 +58,7 @@ from vpnmigrate.local.documents import (
 from vpnmigrate.local.journal_file import read_journal, read_mark
 from vpnmigrate.local.rehearsals import Rehearsals
 from vpnmigrate.local.run_directory import Run
-from vpnmigrate.local.signatures import (
-    save_signed,
-)
+from vpnmigrate.local.signatures import save_signed
 from vpnmigrate.local.ssh_keygen import key_and_namespace
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.approval import RehearsalResult
@@ -74,7 +74,7 @@ from vpnmigrate.report.results import BundleResult
 from vpnmigrate.report.text import wrapped
 from vpnmigrate.report.verification import VerifiedBundle
 
-JOURNAL, LOG, PLAN, AFTER = "journal.jsonl", "log.jsonl", "plan.json", "after.json"
+LOG, AFTER = "log.jsonl", "after.json"
 
 REHEARSAL = "rehearsal.json"
 

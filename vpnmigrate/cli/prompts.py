@@ -184,7 +184,7 @@ class TerminalOperator:
         self._console.print_line(wrapped(str(task), first="  Next, get ready: "))
 
     def decide(self, overdue: OverdueCutover | None) -> DeadlineChoice | None:
-        """Ask once, at a terminal, and return the choice that was typed since."""
+        """Ask once, at a terminal; return the choice that the operator has typed."""
         asked_before, self._overdue = self._overdue, overdue
         self._close_finished_task()
         if overdue is None:
@@ -198,7 +198,7 @@ class TerminalOperator:
         return DeadlineChoice(typed) if typed else None
 
     def owns(self, id_: str, role: Role) -> bool | None:
-        """Ask once, at a terminal, and return the answer that was typed since."""
+        """Ask once, at a terminal; return the answer that the operator has typed."""
         if not self.patient:
             return None
         if self._owned != id_:
@@ -215,7 +215,7 @@ class TerminalOperator:
         return typed == "yes" if typed else None
 
     def interrupted(self, choices: Sequence[InterruptChoice]) -> InterruptChoice | None:
-        """Ask once, and return the choice that was typed since; the default if stdin has ended."""
+        """Ask once; return the answer that the operator typed, the default if stdin has ended."""
         asked, self._choices = self._choices, tuple(choices)
         if asked != self._choices:
             self._reader.close(*asked)

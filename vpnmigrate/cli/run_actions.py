@@ -237,7 +237,7 @@ class _Consent:
         """Check the consent again, once the run is locked and cannot change any more.
 
         Raises:
-            HeldError: The run has changed since, and this would interrupt traffic now.
+            HeldError: The run changed after the question, and would interrupt traffic now.
         """
         if self.given or not interrupts_traffic(self.direction, state):
             return

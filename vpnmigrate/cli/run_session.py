@@ -126,7 +126,7 @@ class RunRecords:
 class ActiveRun:
     """A locked run: its runner, its state *before*, and *write* for durable records.
 
-    *check_plan_signature* checks that of the plan in force.
+    *check_plan_signature* checks the signature of the plan in force.
     """
 
     runner: Runner

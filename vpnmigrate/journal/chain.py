@@ -113,12 +113,6 @@ def chained(entries: Iterable[Entry], head: str) -> ChainedLines:
     return ChainedLines(tuple(placed), text, head)
 
 
-def lines_of(entries: Iterable[Entry], head: str) -> tuple[bytes, str]:
-    """Return the text of *entries* after *head*, and the new head."""
-    lines = chained(entries, head)
-    return lines.text, lines.head
-
-
 def read_chain(
     text: bytes,
     migration: str,

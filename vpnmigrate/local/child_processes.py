@@ -1,8 +1,9 @@
 """Child processes: their environment and working directory.
 
-Four kinds of children are started: the watchdog, which is this program, and the operator's
-programs: hooks, probes and the test command of step 6.  All of them work in a subdirectory of the
-run, because other users may be able to write the directory where the operator typed the command.
+These are the watchdog, which is this program, and the operator's programs: hooks, probes and the
+test command of step 6.  All of them work in a subdirectory of the run, because other users may be
+able to write the directory where the operator typed the command.  ``ssh_keygen`` starts its program
+with a directory and an environment of its own.
 """
 
 from __future__ import annotations

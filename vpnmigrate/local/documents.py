@@ -263,7 +263,12 @@ def plan_from_text(raw: bytes, path: str) -> Plan:
 
 def plan_text(plan: Plan) -> bytes:
     """Return the content of the file of *plan*."""
-    return msgspec.json.format(msgspec.json.encode(plan, order="sorted"), indent=2) + b"\n"
+    return _content(plan)
+
+
+def _content(document: Plan | Survey | Approval) -> bytes:
+    """Return the text of a file of *document*, with sorted keys."""
+    return msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=2) + b"\n"
 
 
 def save_survey(survey: Survey, path: Path) -> None:
@@ -272,8 +277,7 @@ def save_survey(survey: Survey, path: Path) -> None:
     Raises:
         UsageError: The file cannot be written.
     """
-    text = msgspec.json.format(msgspec.json.encode(survey, order="sorted"), indent=2)
-    save_text(text.decode() + "\n", path)
+    save_bytes(_content(survey), path)
 
 
 def load_survey(path: Path) -> Survey:
@@ -469,4 +473,4 @@ def approval_from(text: bytes, path: str) -> Approval:
 
 def approval_content(approval: Approval) -> bytes:
     """Return the content of the file of *approval*."""
-    return msgspec.json.format(msgspec.json.encode(approval, order="sorted"), indent=2) + b"\n"
+    return _content(approval)

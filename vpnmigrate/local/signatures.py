@@ -169,7 +169,7 @@ class RunSignatures:
         checked = self._plan(state.plan_signature, trust, now)
         if isinstance(trust, CheckedSignature):
             return SignatureChecks(checked, dict.fromkeys(state.signed_approvals, trust))
-        people = {operator, self.plan.author.arn if self.plan.author else ""} - {""}
+        people = {operator, self.plan.author_arn} - {""}
         terms = SignatureTerms(now, tuple(sorted(people)))
         return SignatureChecks(
             checked,

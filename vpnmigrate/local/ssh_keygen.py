@@ -12,7 +12,6 @@ import binascii
 import hashlib
 import os
 import re
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from typing import IO, Final
 
 from vpnmigrate.errors import RefusedError, UsageError
 from vpnmigrate.errors.commands import Advice, Command
+from vpnmigrate.local.subprocess_limits import MOST_OUTPUT, kill_group
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.signatures import CheckedSignature, SignedKind
 
@@ -38,7 +38,6 @@ REQUIRED: Final = "install OpenSSH 8.8 or later, for example with: apt-get insta
 
 _ENDING: Final = 5
 """Seconds that an ended program has to restore the terminal before it is killed."""
-_MOST_OUTPUT: Final = 16 * 1024
 _LONGEST_REASON: Final = 200
 _YOUR_KEYS: Final[Advice] = (
     "give the file of an SSH key; the public file is enough if an agent has the key:",
@@ -380,12 +379,12 @@ def _end(process: subprocess.Popen[bytes], call: _Call) -> None:
     """End *process* if it still runs; one on the terminal can restore the echo first."""
     if process.poll() is not None:
         return
-    with suppress(ProcessLookupError, PermissionError, subprocess.TimeoutExpired):
-        if call.attended:
-            process.terminate()
-            process.wait(_ENDING)
-        else:
-            os.killpg(process.pid, signal.SIGKILL)
+    if not call.attended:
+        kill_group(process)
+        return
+    with suppress(PermissionError, subprocess.TimeoutExpired):
+        process.terminate()
+        process.wait(_ENDING)
     process.kill()
     with suppress(subprocess.TimeoutExpired):
         process.wait(_ENDING)
@@ -394,6 +393,6 @@ def _end(process: subprocess.Popen[bytes], call: _Call) -> None:
 def _head(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            return file.read(_MOST_OUTPUT).decode(errors="replace")
+            return file.read(MOST_OUTPUT).decode(errors="replace")
     except FileNotFoundError:
         return ""  # It went to the terminal.

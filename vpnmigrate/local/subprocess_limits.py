@@ -75,14 +75,14 @@ def run_bounded(
         why = error.strerror if isinstance(error, OSError) else "it is not a valid command"
         return ended(None, f"could not be run: {why}")
     if files.replaced:
-        _kill(process)
+        kill_group(process)
         if process.stdout is not None:
             process.stdout.close()
         return ended(None, "was replaced while it was started, and was killed")
     in_time, output = _attend(process, bounds, began)
     if not in_time:
         stopped = "was stopped" if bounds.stop.is_set() else f"took over {span(bounds.limit)}"
-        return ended(None, f"{stopped} and {_kill(process)}", output)
+        return ended(None, f"{stopped} and {kill_group(process)}", output)
     code = process.wait()
     if code < 0:
         return ended(None, f"was killed by signal {-code}", output)
@@ -138,7 +138,7 @@ def _attend(
                 return False, kept
 
 
-def _kill(process: subprocess.Popen[bytes]) -> str:
+def kill_group(process: subprocess.Popen[bytes]) -> str:
     """Kill *process* and everything in its process group; return the outcome as text."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)

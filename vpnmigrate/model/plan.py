@@ -137,6 +137,11 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     fingerprint: str = ""
     """SHA-256 over the canonical JSON of this plan with an empty fingerprint."""
 
+    @property
+    def author_arn(self) -> str:
+        """AWS identity of the author; empty if the plan does not name one."""
+        return self.author.arn if self.author else ""
+
     @cached_property
     def vpc(self) -> VpcId:
         """The VPC whose gateway is replaced; preflight refuses a survey without one."""

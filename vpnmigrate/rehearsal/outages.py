@@ -44,7 +44,7 @@ class OutageMeasurement:
 
     run: str
     wait: timedelta
-    """Between the end of the step and the begin of the run."""
+    """Time between the end of the step and the start of the run."""
     lost: str
     """The operation of which calls were answered 503 without being carried out; "" for none."""
     outage: timedelta

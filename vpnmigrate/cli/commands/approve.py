@@ -143,9 +143,7 @@ def give(
     file = terms.output or Path(f"approval-{plan.migration}-{_ODD.sub('-', me.user)}.json")
     text, signature, key = approval_content(given), None, ""
     if terms.sign_key is not None:
-        attended = context.parts.attended(asking)
-        kind = SignedKind.APPROVAL
-        signature = context.parts.keygen.sign(text, terms.sign_key, kind, attended=attended)
+        signature = context.sign(text, terms.sign_key, SignedKind.APPROVAL, asking)
         key, _ = key_and_namespace(signature)
     beside = save_signed(text, signature, file)
     return GivenApproval(given, file, beside, key, plan.decisions.approvals.signed)

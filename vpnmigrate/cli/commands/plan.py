@@ -17,7 +17,6 @@ from vpnmigrate.cli.context import CommandContext, command_context
 from vpnmigrate.cli.options import (
     AwsOptions,
     OutputOptions,
-    PromptOptions,
     RunDirectoryOptions,
     SignKey,
     runs,
@@ -212,9 +211,7 @@ def make(
         )
     text, signature = plan_text(plan), None
     if output.sign_key is not None:
-        attended = context.parts.attended(PromptOptions())
-        kind = SignedKind.PLAN
-        signature = context.parts.keygen.sign(text, output.sign_key, kind, attended=attended)
+        signature = context.sign(text, output.sign_key, SignedKind.PLAN)
     save_signed(text, signature, file)
     return plan, proof, file
 
@@ -225,7 +222,7 @@ def _afresh(
     playbook = load_playbook(chosen.playbook or DEFAULT_PLAYBOOK)
     decisions = chosen.over(playbook.decisions)
     _require_ahead(context, decisions, cli("plan", "--window", FORM))
-    programs = {**pinned(decisions), **lists_of(decisions)}
+    programs = _programs(decisions)
     reader = account_reader(context, aws)
     if about.connection:
         gateway = reader.find_gateway(VpnConnectionId(about.connection))
@@ -241,7 +238,7 @@ def _afresh(
         programs=programs,
         author=_author(context, reader),
     )
-    return with_permissions(plan, reader.missing_permissions(checks_of_plan(plan)))
+    return _with_permissions(plan, reader)
 
 
 def _again(context: CommandContext, aws: AwsOptions, run_id: str, chosen: PlanDecisions) -> Plan:
@@ -267,7 +264,7 @@ def _again(context: CommandContext, aws: AwsOptions, run_id: str, chosen: PlanDe
             decisions = replace(decisions, window=old.decisions.window)
     decisions = chosen.over(decisions)
     _require_ahead(context, decisions, cli("plan", "--from", run_id, "--window", FORM))
-    programs = {**pinned(decisions), **lists_of(decisions)}
+    programs = _programs(decisions)
     reader = account_reader(context, aws)
     plan = replan_from(
         old,
@@ -280,6 +277,16 @@ def _again(context: CommandContext, aws: AwsOptions, run_id: str, chosen: PlanDe
         programs=programs,
         author=_author(context, reader),
     )
+    return _with_permissions(plan, reader)
+
+
+def _programs(decisions: Decisions) -> dict[str, str]:
+    """Return the hashes of the files that *decisions* name: programs and lists of signers."""
+    return {**pinned(decisions), **lists_of(decisions)}
+
+
+def _with_permissions(plan: Plan, reader: AccountReader) -> Plan:
+    """Return *plan* with findings about the permissions that it needs."""
     return with_permissions(plan, reader.missing_permissions(checks_of_plan(plan)))
 
 
