@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +18,7 @@ import boto3
 import msgspec
 
 from tests.e2e.quick import ENGINEER
-from tests.e2e.shells import PATIENCE, Terminal
+from tests.e2e.shells import PATIENCE, ROOT, Terminal
 from tests.support.control import DeviceControl
 from tests.support.shapes import Shape, shape_left, shape_of
 from tests.support.stage import Stage
@@ -156,6 +158,32 @@ def a_migration(home: Path, decided: str = PLAYBOOK, speed: float = SPEED) -> It
     """
     with serve(load_world(load(SCENARIO), ScaledClock(speed))) as server:
         yield Migration(server.environment, home, decided)
+
+
+ON_A_TERMINAL = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
+def on_a_terminal(migration: Migration, *words: str) -> tuple[subprocess.Popen[bytes], int]:
+    """Start ``apply`` in the foreground of a terminal; return the terminal's other end."""
+    ours, theirs = pty.openpty()
+    try:
+        command = ("-m", "tests.e2e.quick", "apply", str(migration.plan_file), *words)
+        process = subprocess.Popen(
+            [sys.executable, "-c", ON_A_TERMINAL, *command],
+            cwd=ROOT,
+            env=migration.terminal.environment,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+        )
+    finally:
+        os.close(theirs)
+    return process, ours
 
 
 def until(process: subprocess.Popen[str], reached: Callable[[], bool]) -> bool:

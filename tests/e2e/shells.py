@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,9 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120
 """Limit of one command in machine seconds; the longest takes ten on an idle machine."""
+
+PAUSE = 0.1
+"""Seconds between two looks at a pseudo-terminal, or two lines that are typed at it."""
 
 _REAL = ("-m", "vpnmigrate")
 _QUICK = ("-m", "tests.e2e.quick")
@@ -36,6 +41,47 @@ def served(scenario: str, speed: int) -> Iterator[Mapping[str, str]]:
             process.terminate()
             process.wait(PATIENCE)
     assert process.returncode == 0
+
+
+class Keyboard:
+    """The person's end of a pseudo-terminal: what is typed there, and what is printed on it."""
+
+    def __init__(self, terminal: int) -> None:
+        self.terminal = terminal
+        self.output = ""
+
+    def type(self, text: str) -> None:
+        """Type *text*."""
+        os.write(self.terminal, text.encode())
+
+    def wait_for(self, text: str, typing: str = "") -> str:
+        """Return the output up to *text*, and forget it; type *typing* again and again until then.
+
+        The last answer to what is typed may follow.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.output:
+            assert time.monotonic() < deadline, f"no {text!r} in {self._printed(typing)}"
+            if not self.read() and typing:
+                self.type(typing)
+        seen, _, self.output = self.output.partition(text)
+        return seen
+
+    def _printed(self, typed: str) -> list[str]:
+        """Return the last lines of the output that are not *typed*."""
+        lines = self.output.splitlines()
+        return [line for line in lines if not (typed and line.strip("$ ") == typed.strip())][-60:]
+
+    def read(self) -> bool:
+        """Read what is printed within a moment; return whether there was anything."""
+        if not select.select([self.terminal], [], [], PAUSE)[0]:
+            return False
+        try:
+            self.output += os.read(self.terminal, 65536).decode(errors="replace")
+        except OSError:
+            time.sleep(PAUSE)  # The process has closed its end.
+            return False
+        return True
 
 
 class Terminal:

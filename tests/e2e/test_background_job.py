@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pty
-import select
 import shlex
 import signal
 import sys
@@ -17,57 +16,32 @@ import pytest
 
 from tests.e2e.operators import Migration, a_migration
 from tests.e2e.quick import ENGINEER
-from tests.e2e.shells import PATIENCE, ROOT
+from tests.e2e.shells import PAUSE, ROOT, Keyboard
 
 STOPPED = "Stopped"
 """What bash prints about a job that was stopped, and about no other."""
-PAUSE = 0.1
-"""Seconds between two typed lines."""
 LINES = 30
 """Lines that are typed at the shell while the run waits: it looks for a line each second."""
 
 
-class Shell:
+class Shell(Keyboard):
     """An interactive bash with job control on a terminal of its own."""
 
     def __init__(self, migration: Migration) -> None:
         environment = {**migration.terminal.environment, "TERM": "dumb", "PS1": "$ "}
         environment.pop(ENGINEER)
-        self.output = ""
-        self.pid, self._keyboard = pty.fork()
+        self.pid, terminal = pty.fork()
         if self.pid == 0:
             os.chdir(ROOT)
             os.execvpe("bash", ["bash", "--norc", "--noprofile", "-i"], environment)
-
-    def type(self, text: str) -> None:
-        """Type *text*."""
-        os.write(self._keyboard, text.encode())
-
-    def wait_for(self, text: str, typing: str = "") -> str:
-        """Return the output up to *text*, and forget it; type *typing* again and again until then.
-
-        The last answer to what is typed may follow.
-        """
-        deadline = time.monotonic() + PATIENCE
-        while text not in self.output:
-            assert time.monotonic() < deadline, f"no {text!r} in {self._printed()}"
-            if select.select([self._keyboard], [], [], PAUSE)[0]:
-                self.output += os.read(self._keyboard, 65536).decode(errors="replace")
-            elif typing:
-                self.type(typing)
-        seen, _, self.output = self.output.partition(text)
-        return seen
-
-    def _printed(self) -> list[str]:
-        """Return the last lines of the output, without the lines that were typed."""
-        return [line for line in self.output.splitlines() if line.strip("$ ") != "true"][-60:]
+        super().__init__(terminal)
 
     def close(self) -> None:
         """End the shell and its jobs."""
         with suppress(ProcessLookupError):
-            os.killpg(os.tcgetpgrp(self._keyboard), signal.SIGKILL)
+            os.killpg(os.tcgetpgrp(self.terminal), signal.SIGKILL)
             os.kill(self.pid, signal.SIGKILL)
-        os.close(self._keyboard)
+        os.close(self.terminal)
         os.waitpid(self.pid, 0)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.operators import PLAYBOOK, Migration, a_migration
+from tests.e2e.operators import PLAYBOOK, Migration, a_migration, on_a_terminal
 from tests.e2e.quick import ENGINEER
-from tests.e2e.shells import PATIENCE
-from tests.e2e.test_interrupted import on_a_terminal
+from tests.e2e.shells import PATIENCE, Keyboard
 from vpnmigrate.journal import RunState, Traffic, replay
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.journal_file import read_journal
@@ -26,39 +24,20 @@ QUESTION = "default: press Enter"
 HELD, INTERRUPTED, BACKED_OUT = 3, 7, 1
 
 
-class Screen:
+class Screen(Keyboard):
     """A process at a terminal, with what it prints."""
 
     def __init__(self, process: subprocess.Popen[bytes], terminal: int) -> None:
-        self._process, self._terminal = process, terminal
-        self.output = ""
-
-    def type(self, text: str) -> None:
-        """Type *text*."""
-        os.write(self._terminal, text.encode())
-
-    def wait_for(self, text: str) -> None:
-        """Wait until *text* is printed, and forget the output up to it."""
-        deadline = time.monotonic() + PATIENCE
-        while text not in self.output:
-            assert time.monotonic() < deadline, f"no {text!r} in {self.output[-2000:]}"
-            self._read()
-        self.output = self.output.partition(text)[2]
+        super().__init__(terminal)
+        self._process = process
 
     def ends(self) -> int:
         """Wait for the end of the process, and return its exit code."""
         deadline = time.monotonic() + PATIENCE
         while self._process.poll() is None:
             assert time.monotonic() < deadline, self.output[-2000:]
-            self._read()
+            self.read()
         return self._process.returncode
-
-    def _read(self) -> None:
-        if select.select([self._terminal], [], [], 0.1)[0]:
-            try:
-                self.output += os.read(self._terminal, 65536).decode(errors="replace")
-            except OSError:
-                time.sleep(0.1)  # The process has closed its end.
 
 
 @contextmanager

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.operators import Migration, a_migration, until
-from tests.e2e.shells import PATIENCE
+from tests.e2e.operators import Migration, a_migration, on_a_terminal, until
+from tests.e2e.shells import PATIENCE, Keyboard
 from tests.support.counts import share
 
 INTERRUPTED = 7
@@ -94,39 +91,6 @@ def test_a_signal_in_any_step_leaves_a_run_that_resumes(migration: Migration) ->
     migration.assert_finalized()
 
 
-ON_A_TERMINAL = """
-import fcntl, os, sys, termios
-os.setsid()
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
-"""
-
-
-def on_a_terminal(migration: Migration, *words: str) -> tuple[subprocess.Popen[bytes], int]:
-    """Start ``apply`` in the foreground of a terminal; return the terminal's other end."""
-    ours, theirs = pty.openpty()
-    try:
-        command = ("-m", "tests.e2e.quick", "apply", str(migration.plan_file), *words)
-        process = subprocess.Popen(
-            [sys.executable, "-c", ON_A_TERMINAL, *command],
-            cwd=Path(__file__).parents[2],
-            env=migration.terminal.environment,
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-        )
-    finally:
-        os.close(theirs)
-    return process, ours
-
-
-def read_until(terminal: int, text: str) -> None:
-    """Read the output until it contains *text*."""
-    shown = b""
-    while text.encode() not in shown:
-        shown += os.read(terminal, 4096)
-
-
 @pytest.mark.no_cover
 def test_a_terminal_that_is_closed_stops_the_preparation_and_not_the_cutover(
     migration: Migration,
@@ -138,12 +102,12 @@ def test_a_terminal_that_is_closed_stops_the_preparation_and_not_the_cutover(
     expected = migration.expected()
 
     process, terminal = on_a_terminal(migration, "--yes")
-    read_until(terminal, BEFORE_THE_OUTAGE)
+    Keyboard(terminal).wait_for(BEFORE_THE_OUTAGE)
     os.close(terminal)
     assert process.wait(PATIENCE) == INTERRUPTED
 
     process, terminal = on_a_terminal(migration, "--yes")
-    read_until(terminal, IN_THE_OUTAGE)
+    Keyboard(terminal).wait_for(IN_THE_OUTAGE)
     os.close(terminal)
     assert process.wait(PATIENCE) == 0
     migration.assert_migrated(expected)
