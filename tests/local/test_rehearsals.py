@@ -20,6 +20,8 @@ RESULT = RehearsalResult(
     passed=True,
     cutover=minutes(2),
     back={7: minutes(1), 10: minutes(3)},
+    outage=minutes(4),
+    back_outage={7: minutes(5), 10: minutes(6)},
 )
 
 
@@ -47,6 +49,8 @@ def test_what_is_kept_is_found_by_the_plan(tmp_path):
         lambda text: text.replace(b'"passed"', b'"passt"'),
         lambda text: text.replace(b"f" * 64, b"0" * 64),
         lambda text: text.replace(b"PT120S", b"-PT120S"),
+        lambda text: text.replace(b"PT240S", b"-PT240S"),
+        lambda text: text.replace(b"PT360S", b"-PT360S"),
         lambda text: text.replace(b"+00:00", b"").replace(b"00Z", b"00"),
         lambda text: text.replace(b'"format": 1', b'"format": 2'),
     ],

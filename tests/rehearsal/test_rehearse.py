@@ -145,6 +145,8 @@ def test_the_result_has_the_duration_of_each_direction():
         == max(rehearsal_run.restored for rehearsal_run in rehearsal.back)
         > timedelta(0)
     )
+    assert kept.outage == rehearsal.forward.outage < kept.cutover
+    assert kept.back_outage[10] > kept.outage
     bad = replace(rehearsal, forward=replace(rehearsal.forward, failure="no"))
     assert not result_of(bad, plan, BEGAN, "0.1.0").passed
 

@@ -52,6 +52,10 @@ class RehearsalResult(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """From the beginning of step 7 to the end of step 10."""
     back: dict[int, timedelta]
     """Last step before the rollback, to the time until traffic flowed on the old side."""
+    outage: timedelta | None = None
+    """How long traffic was down in the cutover; None in a result of an earlier version."""
+    back_outage: dict[int, timedelta] = {}
+    """Last step before the rollback, to the whole outage, of the cutover and the rollback."""
 
     @property
     def rollback(self) -> timedelta:

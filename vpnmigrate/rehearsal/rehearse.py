@@ -120,7 +120,9 @@ def result_of(rehearsal: Rehearsal, plan: Plan, at: datetime, tool: str) -> Rehe
         tool=tool,
         passed=rehearsal.good,
         cutover=rehearsal.forward.cutover,
-        back={rehearsal_run.boundary: rehearsal_run.restored for rehearsal_run in rehearsal.back},
+        back={each.boundary: each.restored for each in rehearsal.back},
+        outage=rehearsal.forward.outage,
+        back_outage={each.boundary: each.outage for each in rehearsal.back},
     )
 
 
