@@ -1,7 +1,8 @@
-"""Measure how long outages last: ``scripts/measure_outages.py [--quick]``.
+"""Measure how long outages last: ``scripts/measure_outages.py [--slow] [--world N]``.
 
-Each row is a run, each column a disturbance: the run begins so many seconds after the step before
-it, or three calls of an operation are answered 503.  The exit status is 1 if one takes too long.
+For each run, a line has the unavoidable outage; below it is a line for each disturbance: the run
+begins so many seconds after the step before it, or three calls of an operation are answered 503.
+The exit status is 1 if one takes too long.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ class RestrictedStage(Stage):
 
 
 def test_with_every_permission_the_gate_passes(tmp_path):
-    """Where every call is allowed, the run goes on without a question."""
+    """Where every call is allowed, the run continues without a question."""
     stage = RestrictedStage(tmp_path)
     state = stage.forward(gate_inputs=stage.tried())
 

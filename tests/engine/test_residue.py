@@ -117,7 +117,7 @@ def unclear(action: str) -> Deny:
 def enabled_unclearly(tmp_path, delay: timedelta) -> Stage:
     """Return a stage in which each answer about propagation of one table has status 503.
 
-    EC2 carries out a late call, long after the run goes on without it; routes follow *delay* later.
+    EC2 carries out a late call, after the run continues without it; routes follow *delay* later.
     """
     action = "EnableVgwRoutePropagation"
     stage = Stage(tmp_path, behaviour=Behaviour(propagation_delay=delay))

@@ -145,7 +145,7 @@ class TestUses:
         )
         assert claim.phases == frozenset(RunPhase) - {RunPhase.DISCOVER}
 
-    def test_removal_is_told_from_the_way(self) -> None:
+    def test_deletions_outside_step_6_only_remove(self) -> None:
         """Deleting is clean-up or finalize, except for the test VPC, which step 6 removes."""
         removing = {c.operation for c in planned_calls(plan_with_everything()) if c.only_removes}
         assert removing == {"DeleteTags", "DeleteVpnConnection", "DeleteVpnGateway"}

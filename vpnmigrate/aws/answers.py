@@ -12,6 +12,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from vpnmigrate.aws.request_hooks import event_of
+
 if TYPE_CHECKING:
     from botocore.model import OperationModel
 
@@ -62,11 +64,10 @@ _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}".encode()
 
 def watch_answers(client: Any) -> None:
     """Register handlers that make answers of *client* parseable and never quote them."""
-    service = client.meta.service_model.service_id.hyphenize()
     events = client.meta.events
-    events.register(f"before-send.{service}", _forget)
-    events.register(f"before-parse.{service}", _note)
-    events.register(f"after-call-error.{service}", _replace)
+    events.register(event_of(client, "before-send"), _forget)
+    events.register(event_of(client, "before-parse"), _note)
+    events.register(event_of(client, "after-call-error"), _replace)
 
 
 def without_characters_xml_forbids(body: bytes) -> bytes:

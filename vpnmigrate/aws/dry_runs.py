@@ -69,7 +69,7 @@ _ON_EXISTING: Final = frozenset(
 
 
 @dataclass(frozen=True)
-class DryRunSupport:
+class _DryRunSupport:
     """What an endpoint has proven; *why_not* is empty if a dry run may be sent to it at all."""
 
     every_call: bool = False
@@ -107,23 +107,21 @@ class DryRuns:
     def attempt(self, query: PermissionQuery) -> PermissionResult:
         """Return whether the credentials may make the call of *query*."""
         action = f"ec2:{query.operation}"
-        if not query.has_dry_run:
-            why = "EC2 has no dry run of this call"
-            return PermissionResult(PermissionVerdict.UNPROVEN, action, why)
-        if not query.complete:
-            why = "a resource of this call does not exist yet"
-            return PermissionResult(PermissionVerdict.UNPROVEN, action, why)
         if why := self._why_not(query):
             return PermissionResult(PermissionVerdict.UNPROVEN, action, why)
         answer = self._send(query.operation, query.parameters)
         if answer.failure is None:
             why = f"the endpoint ignored DryRun and carried out {query.operation}"
-            self._support = DryRunSupport(why_not=why)
+            self._support = _DryRunSupport(why_not=why)
             return PermissionResult(PermissionVerdict.UNKNOWN, action, why)
         return _result(answer.failure, action)
 
     def _why_not(self, query: PermissionQuery) -> str:
         """Return why *query* is not sent; empty if the endpoint honours its dry run."""
+        if not query.has_dry_run:
+            return "EC2 has no dry run of this call"
+        if not query.complete:
+            return "a resource of this call does not exist yet"
         operation = query.operation
         if self._support.why_not or self._support.every_call:
             return self._support.why_not
@@ -147,11 +145,11 @@ class DryRuns:
             f"answered {operation} with {answer}"
         )
 
-    def _support_of_endpoint(self) -> DryRunSupport:
+    def _support_of_endpoint(self) -> _DryRunSupport:
         answer = self._send(_READ, {})
         where = self._endpoint or "the model in this process"
         if not answer.honoured:
-            return DryRunSupport(
+            return _DryRunSupport(
                 why_not=f"{where} is not known to honour DryRun: it answered {_READ} with {answer}"
             )
         known = (
@@ -159,7 +157,7 @@ class DryRuns:
             or is_endpoint_of_aws(self._endpoint, self._region)
             or is_sandbox(self._endpoint, answer.headers)
         )
-        return DryRunSupport(every_call=known)
+        return _DryRunSupport(every_call=known)
 
     def _send(self, operation: str, parameters: Mapping[str, Any]) -> _Answer:
         """Send a dry run, and again if it has no readable answer."""

@@ -26,6 +26,11 @@ _mark: ContextVar[str] = ContextVar("vpnmigrate-mark", default="")
 """One per thread; botocore calls its handlers in the thread that makes the call."""
 
 
+def event_of(client: Any, event: str) -> str:
+    """Return the name under which botocore announces *event* of *client*'s service."""
+    return f"{event}.{client.meta.service_model.service_id.hyphenize()}"
+
+
 @contextmanager
 def tag_calls(migration: MigrationId, step: int | None = None) -> Iterator[None]:
     """Tag the calls in this context with the run, and with *step* if given."""
@@ -39,9 +44,8 @@ def tag_calls(migration: MigrationId, step: int | None = None) -> Iterator[None]
 
 def mark_calls(client: Any) -> None:
     """Add the tag of the calling thread to every request of *client*."""
-    service = client.meta.service_model.service_id.hyphenize()
     # botocore writes its user agent last in the same event, so this handler comes after it.
-    client.meta.events.register_last(f"request-created.{service}", _add)
+    client.meta.events.register_last(event_of(client, "request-created"), _add)
 
 
 def _add(request: Any, **_event: Any) -> None:
@@ -74,8 +78,7 @@ def guard_sends(guard: SendGuard) -> Iterator[None]:
 
 def install_send_guard(client: Any) -> None:
     """Call the guard of the calling thread before every request of *client*."""
-    service = client.meta.service_model.service_id.hyphenize()
-    client.meta.events.register(f"before-send.{service}", _ask)
+    client.meta.events.register(event_of(client, "before-send"), _ask)
 
 
 def ask() -> None:
@@ -100,8 +103,7 @@ def refuse_changes(client: Any) -> None:
 
     The serialized request is checked, so no parameter can be lost on the way to it.
     """
-    service = client.meta.service_model.service_id.hyphenize()
-    client.meta.events.register(f"before-send.{service}", _require_harmless)
+    client.meta.events.register(event_of(client, "before-send"), _require_harmless)
 
 
 def _require_harmless(request: Any, **_event: Any) -> None:

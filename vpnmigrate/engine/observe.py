@@ -149,7 +149,7 @@ class StateReader:
         self._claim_skipped = False
 
     def isolate(self, *goals: Goal) -> None:
-        """Go on without *goals* from now on."""
+        """Continue without *goals* from now on."""
         self._isolated |= set(goals)
         self._pursued |= set(goals)
 
@@ -163,7 +163,7 @@ class StateReader:
 
     @property
     def isolated(self) -> frozenset[Goal]:
-        """The goals that this process goes on without."""
+        """The goals that this process leaves out, because AWS did not make their changes."""
         return self._isolated
 
     def journal_facts(self) -> JournalFacts:

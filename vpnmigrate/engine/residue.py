@@ -30,7 +30,7 @@ MOST_LAST_TRIES = 3
 
 
 class ResidueControl:
-    """Decides which goals a run goes on without, and keeps the journal's residue current."""
+    """Decides which goals a run leaves out, and keeps the journal's residue current."""
 
     def __init__(self, context: RunContext, state_reader: StateReader) -> None:
         self._recorder = context.recorder

@@ -46,8 +46,8 @@ def backoff(refusals: int) -> timedelta:
 
 
 PERSISTENT = 6
-"""How many refusals in a row of a change without which a run can go on are enough to do so; with
-the backoff between them, these take about ten seconds."""
+"""After so many refusals in a row a run continues without a separable change; with the backoff
+between them, these take about ten seconds."""
 
 
 class RetryPolicy:
@@ -75,7 +75,7 @@ class RetryPolicy:
         return 0 < self._refusals.get(change, 0) <= AT_ONCE
 
     def is_persistent(self, change: AwsChange) -> bool:
-        """Return whether AWS has refused *change* so often that the run goes on without it."""
+        """Return whether AWS has refused *change* so often that the run continues without it."""
         return self._refusals.get(change, 0) >= PERSISTENT
 
     def decide(self, step: Step, done: ChangeResult, *, outage: bool) -> StepError | None:

@@ -249,7 +249,7 @@ class Degraded(_Record, frozen=True, tag="degraded"):
 
 
 class ResidueLeft(_Record, frozen=True, tag="residue-left"):
-    """What the run goes on without, and the destinations that have no path because of it."""
+    """The changes that AWS did not make, and the destinations that have no path because of it."""
 
     changes: tuple[ResidualChange, ...] = ()
     unreached: tuple[str, ...] = ()

@@ -40,10 +40,10 @@ CONSISTENCY_DELAY = timedelta(minutes=2)
 """Longest assumed lag of a describe call: general propagation, domain.md 3.1."""
 
 
-_ALTERED_BEFORE_THE_ANSWER = Propagation | RouteTarget | EdgeAssociation | Prefix | Claim
-_REPEATABLE = AttachmentOf | Propagation | RouteTarget | EdgeAssociation | Claim
-"""Facts whose changes name both ends, so that a repeated call has no further effect."""
 _OF_TABLE = Propagation | RouteTarget | EdgeAssociation
+_ALTERED_BEFORE_THE_ANSWER = _OF_TABLE | Prefix | Claim
+_REPEATABLE = _OF_TABLE | AttachmentOf | Claim
+"""Facts whose changes name both ends, so that a repeated call has no further effect."""
 
 
 class SentChange(Struct, frozen=True):

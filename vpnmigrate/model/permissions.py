@@ -19,7 +19,8 @@ class PermissionVerdict(StrEnum):
     SIMULATED_ROLE = "simulated-for-the-role"
     """The same of a role's policies: a policy of the session, which is not seen, may deny it."""
     UNPROVEN = "unproven"
-    """It was not tried: EC2 has no dry run of the call, or the endpoint may ignore it."""
+    """It was not tried: EC2 has no dry run of it, the endpoint may ignore dry runs, or a resource
+    of the call does not exist yet."""
     UNKNOWN = "unknown"
     """It was tried, and the answer shows neither."""
 
@@ -73,6 +74,11 @@ class MissingPermission(Struct, frozen=True):
     """Whether only clean-up and finalize need it: traffic flows without it."""
     phases: tuple[str, ...] = ()
     """The phases whose policy has it: ``stage``, ``cutover``, ``rollback``, ``finalize``."""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether IAM's policy simulation allows it; the simulation sees no policy of a session."""
+        return self.verdict in (PermissionVerdict.SIMULATED, PermissionVerdict.SIMULATED_ROLE)
 
     def __str__(self) -> str:
         return f"{self.action} on {', '.join(self.resources)}" if self.resources else self.action

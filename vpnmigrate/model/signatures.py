@@ -15,7 +15,7 @@ from vpnmigrate.errors.commands import Command
 class SignedKind(StrEnum):
     """Kind of a signed document, by the namespace of its signature (``ssh-keygen -n``).
 
-    A signature is valid in its namespace only, so that of a plan is none of an approval.
+    A signature is valid in its namespace only: that of a plan cannot be used for an approval.
     """
 
     PLAN = "vpnmigrate-plan"
@@ -46,7 +46,7 @@ class CheckedSignature:
     undecided: bool = False
     """Whether it could not be checked, for example because there is no ``ssh-keygen``."""
     also_for: tuple[str, ...] = ()
-    """Which of the other people asked about the list of signers has this key for as well."""
+    """Other people for whom the list of signers has this key, of those that were asked about."""
 
 
 UNSIGNED = CheckedSignature("is not signed")

@@ -291,7 +291,7 @@ class JournalFacts(Struct, frozen=True):
     vanished: Mapping[Fact, datetime] = {}
     """Routes that EC2 last said do not exist, and when: a describe may still list them."""
     isolated: frozenset[Goal] = frozenset()
-    """Goals that this process goes on without: AWS did not make their changes.
+    """Goals that this process leaves out: AWS did not make their changes.
 
     Not in the journal, so another process tries them again.
     """

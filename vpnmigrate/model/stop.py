@@ -1,6 +1,6 @@
 """Stop action: what a request to stop means for a run.
 
-The program imports it at every start, also for ``--help``, and nothing else of the model.
+Every start of the program imports it, also ``--help``, so it imports nothing.
 """
 
 from __future__ import annotations

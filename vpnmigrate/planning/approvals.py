@@ -156,10 +156,14 @@ def _signature_fault(approval: Approval, plan: Plan, context: ApprovalContext) -
     return context.signatures.of(approval.digest).fault
 
 
+def _approver_of(approval: Approval) -> Approver:
+    return Approver(approval.approver, approval.user)
+
+
 def _person_fault(approval: Approval, plan: Plan, context: ApprovalContext) -> str:
     if not plan.decisions.approvals.four_eyes:
         return ""
-    person = Approver(approval.approver, approval.user)
+    person = _approver_of(approval)
     if person.may_be(context.operator):
         return "does not count: the operator cannot approve their own change"
     author = plan.author
@@ -173,15 +177,15 @@ def _person_fault(approval: Approval, plan: Plan, context: ApprovalContext) -> s
     listed = f"does not count: the list of signers has its key, {found.key}, also for "
     if context.operator.arn in found.also_for:
         return f"{listed}{context.operator.arn}, the operator"
-    if author is not None and author.arn in found.also_for:
-        return f"{listed}{author.arn}, the author of the plan"
+    if plan.author_arn in found.also_for:
+        return f"{listed}{plan.author_arn}, the author of the plan"
     return ""
 
 
 def _repeated(approval: Approval, good: Iterable[Approval], context: ApprovalContext) -> str:
-    person = Approver(approval.approver, approval.user)
+    person = _approver_of(approval)
     for each in good:
-        if person.may_be(Approver(each.approver, each.user)):
+        if person.may_be(_approver_of(each)):
             return "does not count: the same person has approved already"
         if context.signatures is None:
             continue

@@ -21,8 +21,7 @@ from vpnmigrate.planning.permissions import (
     CallResource,
     ResourceOrigin,
     RunPhase,
-    planned_calls,
-    planned_reads,
+    every_planned_call,
 )
 from vpnmigrate.planning.reference_plan import plan_with_everything
 
@@ -147,7 +146,7 @@ class _Grant(Struct, frozen=True):
 
 def _grants(plan: Plan, phases: Collection[RunPhase], options: Collection[str]) -> Iterator[_Grant]:
     """Yield each action on each resource, in the order of the steps."""
-    for call in (*planned_reads(plan), *planned_calls(plan)):
+    for call in every_planned_call(plan):
         if any(
             use.phase in phases and (not use.option or use.option in options) for use in call.uses
         ):

@@ -95,23 +95,16 @@ def holding(missing: Iterable[MissingPermission]) -> tuple[MissingPermission, ..
     return tuple(each for each in missing if each.phases != (RunPhase.FINALIZE,))
 
 
-def only_simulated(missing: Iterable[MissingPermission]) -> tuple[MissingPermission, ...]:
-    """Return what IAM's policy simulation allows, which sees no policy of a session."""
-    simulated = (PermissionVerdict.SIMULATED, PermissionVerdict.SIMULATED_ROLE)
-    return tuple(each for each in missing if each.verdict in simulated)
-
-
 def undecided(missing: Iterable[MissingPermission]) -> tuple[MissingPermission, ...]:
     """Return what may be denied, and holds a cutover until an operator forces it.
 
     A simulation decides, except about a session's call without which traffic may stay down.
     """
-    simulated = only_simulated(missing)
     return tuple(
         each
         for each in holding(missing)
         if each.verdict is not PermissionVerdict.DENIED
-        and (each not in simulated or _may_be_denied_in_the_outage(each))
+        and (not each.simulated or _may_be_denied_in_the_outage(each))
     )
 
 

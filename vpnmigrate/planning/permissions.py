@@ -90,7 +90,7 @@ class ResourceOrigin(StrEnum):
     """Only by its type: it belongs to AWS, or AWS makes it with the test VPC."""
 
 
-class CallResource(Struct, frozen=True, order=True):
+class CallResource(Struct, frozen=True):
     """A resource that EC2 authorizes an action on."""
 
     type: str
@@ -107,12 +107,11 @@ class RequiredAction(Struct, frozen=True):
     resources: tuple[CallResource, ...] = ()
 
 
-class CallUse(Struct, frozen=True, order=True):
+class CallUse(Struct, frozen=True):
     """A use of a call: by which step, in which phase."""
 
     phase: RunPhase
     step: int
-    title: str
     removes: bool = False
     """Whether the step only removes what is no longer needed: clean-up and finalize."""
     option: str = ""
@@ -122,14 +121,11 @@ class CallUse(Struct, frozen=True, order=True):
 class PlannedCall(Struct, frozen=True):
     """A call that the program may make for a plan."""
 
-    service: str
-    """As botocore names it: ``ec2``, ``directconnect``, ``service-quotas``."""
     operation: str
     parameters: dict[str, Any]
     """What the program would send, without keys; empty for a read."""
     actions: tuple[RequiredAction, ...]
     uses: tuple[CallUse, ...]
-    mutates: bool
     has_dry_run: bool
     """Whether the operation has the parameter ``DryRun``."""
     unknown_ids: tuple[str, ...] = ()
@@ -151,6 +147,20 @@ class PlannedCall(Struct, frozen=True):
         return all(use.option for use in self.uses)
 
 
+PredictedUse = tuple[Change, CallUse]
+"""A change that a step can propose, and the use of its call."""
+
+
+def every_planned_call(plan: Plan) -> tuple[PlannedCall, ...]:
+    """Return the reads of *plan* (``planned_reads``), then its other calls (``planned_calls``).
+
+    Raises:
+        RefusedError: A step can never reach its goal.
+    """
+    predicted = tuple(_predicted_uses(plan, {}))
+    return (*_reads(plan, predicted), *_calls(plan, predicted, {}, 1))
+
+
 def planned_calls(
     plan: Plan, made: Mapping[Role, str] = MappingProxyType({}), *, attempt: int = 1
 ) -> tuple[PlannedCall, ...]:
@@ -161,16 +171,23 @@ def planned_calls(
     Raises:
         RefusedError: A step can never reach its goal.
     """
+    return _calls(plan, _predicted_uses(plan, made), made, attempt)
+
+
+def _calls(
+    plan: Plan, predicted: Iterable[PredictedUse], made: Mapping[Role, str], attempt: int
+) -> tuple[PlannedCall, ...]:
     uses: dict[bytes, list[CallUse]] = {}
     changes: dict[bytes, MutatingChange] = {}
-    for change, use in _uses(plan, made):
+    for change, use in predicted:
         if isinstance(change, MutatingChange):
             key = msgspec.json.encode(change)
             changes[key] = change
             uses.setdefault(key, []).append(use)
     tags = CallTags(plan.migration, attempt, 0, plan.decisions.change)
+    known = frozenset((*_surveyed_ids(plan), *made.values()))
     return tuple(
-        _call(change, tuple(dict.fromkeys(uses[key])), plan, made, tags)
+        _call(change, tuple(dict.fromkeys(uses[key])), plan, known, tags)
         for key, change in changes.items()
     )
 
@@ -179,18 +196,16 @@ def _call(
     change: MutatingChange,
     uses: tuple[CallUse, ...],
     plan: Plan,
-    made: Mapping[Role, str],
+    known: frozenset[str],
     tags: CallTags,
 ) -> PlannedCall:
+    """Return the call for *change*; *known* has the ids of the resources that exist."""
     request = change.request(tags)
-    known = {*_surveyed_ids(plan), *made.values()}
     return PlannedCall(
-        service="ec2",
         operation=request.operation,
         parameters=request.parameters,
         actions=required_actions(change, plan),
         uses=uses,
-        mutates=True,
         has_dry_run=request.operation not in WITHOUT_DRY_RUN,
         unknown_ids=tuple(sorted({id_ for id_ in _ids_in(request.parameters) if id_ not in known})),
     )
@@ -217,7 +232,11 @@ def planned_reads(plan: Plan) -> tuple[PlannedCall, ...]:
 
     ``sts:GetCallerIdentity`` is not listed, because AWS requires no permission for it.
     """
-    every = tuple(CallUse(phase, 0, _READING) for phase in RunPhase)
+    return _reads(plan, _predicted_uses(plan, {}))
+
+
+def _reads(plan: Plan, predicted: Iterable[PredictedUse]) -> tuple[PlannedCall, ...]:
+    every = tuple(CallUse(phase, 0) for phase in RunPhase)
     reads = [_read(service, operation, every) for service, operation in SURVEY_READS]
     if plan.decisions.test_vpc is not None:
         reads.append(
@@ -229,7 +248,7 @@ def planned_reads(plan: Plan) -> tuple[PlannedCall, ...]:
         )
     samples = [
         (change.connection, use)
-        for change, use in _uses(plan, {})
+        for change, use in predicted
         if isinstance(change, ArchiveConfiguration) and change.device_type is not None
     ]
     if samples:
@@ -241,8 +260,6 @@ def planned_reads(plan: Plan) -> tuple[PlannedCall, ...]:
         reads.append(_read("ec2", sample, uses, (*connections, device_type)))
     return tuple(reads)
 
-
-_READING: Final = "Read the state of AWS"
 
 SURVEY_READS: Final = (
     ("ec2", "DescribeCustomerGateways"),
@@ -268,12 +285,10 @@ def _read(
 ) -> PlannedCall:
     action = f"{_IAM_NAMES.get(service, service)}:{operation}"
     return PlannedCall(
-        service=service,
         operation=operation,
         parameters={},
         actions=(RequiredAction(action, resources),),
         uses=uses,
-        mutates=False,
         has_dry_run=service == "ec2",
     )
 
@@ -352,10 +367,7 @@ def _table(id_: str, plan: Plan) -> CallResource:
     return CallResource("route-table", id_, ResourceOrigin.UNTAGGED)
 
 
-Use = tuple[Change, CallUse]
-
-
-def _uses(plan: Plan, made: Mapping[Role, str]) -> Iterator[Use]:
+def _predicted_uses(plan: Plan, made: Mapping[Role, str]) -> Iterator[PredictedUse]:
     """Yield every change that the steps can propose, with its use."""
     scene = _unclaimed(initial_state(plan, made), plan)
     for step in FORWARD:
@@ -374,7 +386,7 @@ def _uses(plan: Plan, made: Mapping[Role, str]) -> Iterator[Use]:
         yield from _walk(start, steps, Direction.FINALIZE, RunPhase.FINALIZE, option)
 
 
-def _rollback(scene: PredictedMoment, plan: Plan, after: Step) -> Iterator[Use]:
+def _rollback(scene: PredictedMoment, plan: Plan, after: Step) -> Iterator[PredictedUse]:
     """Yield the rollback from *scene*, in which *after* is done or has begun."""
     cutover = CUTOVER if after.number >= FIRST_OF_CUTOVER else ()
     steps = (*CLAIM, *cutover, *CLEAN_UP)
@@ -387,7 +399,7 @@ def _walk(
     direction: Direction,
     phase: RunPhase,
     option: str = "",
-) -> Iterator[Use]:
+) -> Iterator[PredictedUse]:
     for step in steps:
         for turn in proposals(scene, step, direction):
             yield from _used(turn.changes, step, phase, option)
@@ -396,9 +408,9 @@ def _walk(
 
 def _used(
     changes: Sequence[Change], step: Step, phase: RunPhase, option: str = ""
-) -> Iterator[Use]:
+) -> Iterator[PredictedUse]:
     removes = step.phase in (Phase.CLEAN_UP, Phase.FINALIZE)
-    use = CallUse(phase, step.number, step.title, removes, option)
+    use = CallUse(phase, step.number, removes, option)
     for change in changes:
         yield change, use
         if isinstance(change, ReplaceRoute):

@@ -97,9 +97,14 @@ class PredictedAws(Struct, frozen=True):
                 prefix = StaticPrefixRecord(cidr, "available")
                 grown = replace(there, prefixes=(*there.prefixes, prefix))
                 return replace(self, connections={**self.connections, connection: grown})
-            case EnablePropagation() | DisablePropagation() | ReplaceRoute() | CreateRoute():
-                return self._routing(change)
-            case AssociateEdge() | DisassociateEdge():
+            case (
+                EnablePropagation()
+                | DisablePropagation()
+                | ReplaceRoute()
+                | CreateRoute()
+                | AssociateEdge()
+                | DisassociateEdge()
+            ):
                 return self._routing(change)
             case DeleteVpnConnection(_, id_):
                 return replace(self, connections=_without(self.connections, VpnConnectionId(id_)))

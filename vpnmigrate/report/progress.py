@@ -149,7 +149,7 @@ class Narrator:
                 lines = [f"NO PATH: {destination}" for destination in unreached]
                 yield from _indented(lines or ["no change is left undone any more"])
             case ResidueLeft(changes=changes):
-                lines = [f"GOES ON WITHOUT: {left.change}: {left.why}" for left in changes]
+                lines = [f"NOT DONE, run continues: {left.change}: {left.why}" for left in changes]
                 yield from _indented(lines)
             case CredentialsExpired() | CredentialsRenewed() as about:
                 yield from _of_credentials(about, self._on)
@@ -239,7 +239,7 @@ def _of_credentials(
         case CredentialsRenewed():
             yield "  credentials accepted again"
         case CredentialsExpired(why, renew):
-            yield f"  CREDENTIALS EXPIRED, observing AWS goes on: {why}"
+            yield f"  CREDENTIALS EXPIRED, observing AWS continues: {why}"
             yield from _indented(renewal_lines(renew, on))
 
 

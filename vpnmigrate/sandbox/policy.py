@@ -49,7 +49,6 @@ class Denial(Struct, frozen=True):
 class PolicyStatement(Struct, frozen=True):
     """A statement: what it allows or denies, on which resources, under which conditions."""
 
-    sid: str
     effect: str
     actions: tuple[str, ...]
     resources: tuple[str, ...]
@@ -141,7 +140,6 @@ def _statement(row: object, name: str) -> PolicyStatement:
     if effect not in (ALLOW, DENY):
         raise MalformedFileError(f'{name}: "Effect" is neither {ALLOW} nor {DENY}')
     return PolicyStatement(
-        str(fields.get("Sid", "")),
         effect,
         _texts(fields.get("Action"), f'{name}: "Action"'),
         _texts(fields.get("Resource"), f'{name}: "Resource"'),

@@ -96,7 +96,7 @@ class Step(ABC):
         return ()
 
     def separable(self, view: StepInput) -> Iterable[DesiredFact]:
-        """Yield the missing parts of the goal without which the run can go on."""
+        """Yield the missing parts of the goal without which the run can continue."""
         del view
         return ()
 

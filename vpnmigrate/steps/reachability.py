@@ -75,7 +75,7 @@ def reachability(
     """Return the differences between every table before and *now*, for each destination.
 
     *incomplete* means that a connection was lost: it is unknown which propagated prefixes it had.
-    *isolated* are the goals that the run goes on without.
+    *isolated* are the goals that the run leaves out.
     """
     return _reach(ComparisonBasis(plan, swap, now, baseline, incomplete, isolated))
 

@@ -1,4 +1,4 @@
-"""Residue of a cutover: what the run goes on without, as far as it is still missing."""
+"""Residue of a cutover: goals that AWS did not make and without which the run continues."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _STEPS = (StopPropagation(), RestoreRouting())
 
 
 def separable(view: StepInput) -> Iterator[DesiredFact]:
-    """Yield the missing parts of the cutover's goals that can be gone on without."""
+    """Yield the missing parts of the cutover's goals without which the run can continue."""
     for step in _STEPS:
         yield from step.separable(view)
 

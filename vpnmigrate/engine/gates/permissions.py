@@ -9,12 +9,7 @@ from vpnmigrate.engine.gates.base import failed, passed, unknown
 from vpnmigrate.errors.commands import Advice, Command, cli
 from vpnmigrate.model.gates import Gate, GateResult
 from vpnmigrate.model.permissions import MissingPermission, PermissionVerdict
-from vpnmigrate.planning.permission_checks import (
-    holding,
-    only_simulated,
-    policy_phases,
-    undecided,
-)
+from vpnmigrate.planning.permission_checks import holding, policy_phases, undecided
 
 _REQUIRED = "these credentials may make every call of the cutover, of a rollback and its clean-up"
 _TO_GRANT = "grant the actions, then apply again; the policy for them:"
@@ -55,8 +50,8 @@ def _allowed(missing: Sequence[MissingPermission]) -> str:
     """Return the text of a gate that passes; *missing* has what no dry run shows."""
     if not missing:
         return "every call was tried as a dry run and is allowed"
-    simulated = only_simulated(missing)
-    unproven = [each for each in missing if each not in simulated]
+    simulated = [each for each in missing if each.simulated]
+    unproven = [each for each in missing if not each.simulated]
     parts = ["every call of the cutover and of a rollback is allowed"]
     if simulated:
         parts.append(f"not shown by a dry run: {'; '.join(_lines(simulated))}")

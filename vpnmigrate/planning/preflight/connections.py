@@ -256,7 +256,7 @@ def device_types_are_complete(survey: Survey, decisions: Decisions) -> Findings:
         if device not in known:
             yield Finding(
                 "VPM-B702",
-                "device-type-of-nobody",
+                "device-type-unused",
                 f"device_types names {device}, which no connection of {survey.gateway.id} uses",
                 f"Name one of {listed(sorted(d for d in known if d))}.",
             )

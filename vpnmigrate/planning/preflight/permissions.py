@@ -12,7 +12,7 @@ from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.permissions import MissingPermission, PermissionVerdict
 from vpnmigrate.model.plan import Finding
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.planning.permission_checks import only_simulated, policy_phases
+from vpnmigrate.planning.permission_checks import policy_phases
 from vpnmigrate.planning.permissions import RunPhase
 from vpnmigrate.planning.preflight.base import Findings, listed
 
@@ -46,9 +46,9 @@ def removal_is_allowed(survey: Survey, _decisions: Decisions) -> Findings:
 
 def permissions_are_proven(survey: Survey, _decisions: Decisions) -> Findings:
     """Check that every call that exists by now could be tried as a dry run, or simulated."""
-    missing = survey.missing_permissions
-    decided = {*_denied(survey), *only_simulated(missing)}
-    for why, actions in _by_reason(each for each in missing if each not in decided):
+    missing = [each for each in survey.missing_permissions if not each.simulated]
+    denied = _denied(survey)
+    for why, actions in _by_reason(each for each in missing if each not in denied):
         yield Finding(
             "VPM-W003",
             "permission-unproven",
@@ -60,7 +60,8 @@ def permissions_are_proven(survey: Survey, _decisions: Decisions) -> Findings:
 
 def permissions_are_shown_by_dry_runs(survey: Survey, _decisions: Decisions) -> Findings:
     """Check that no call is known to be allowed only from IAM's policy simulation."""
-    for why, actions in _by_reason(only_simulated(survey.missing_permissions)):
+    simulated = [each for each in survey.missing_permissions if each.simulated]
+    for why, actions in _by_reason(simulated):
         yield Finding(
             "VPM-W004",
             "permission-simulated",

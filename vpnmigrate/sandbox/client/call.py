@@ -61,8 +61,9 @@ class CallPipeline:
                 f"the sandbox has no {service} {action}; the call was not sent anywhere"
             )
         # A fault names the nth call that takes effect, so dry runs are neither counted nor failed.
-        faults = Faults() if params.get("DryRun") else self._faults
-        number, nth = self._begin(service, action, counted=not params.get("DryRun"))
+        dry = bool(params.get("DryRun"))
+        faults = Faults() if dry else self._faults
+        number, nth = self._begin(service, action, counted=not dry)
         named = {"RequestId": f"sandbox-{number:06d}"}
         try:
             faults.before(service, action, nth)
