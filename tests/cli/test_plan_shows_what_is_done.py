@@ -190,6 +190,7 @@ def test_a_large_plan_is_compared_too(tmp_path):
         "rehearse plan.json",
         "approve plan.json",
         "runbook plan.json",
+        "show plan.json",
         "rollback plan.json --take-over ann@desk/1 --yes",
     ],
 )

@@ -25,6 +25,7 @@ FLAGS = {
     | {"--change", "--window", "--allowed-signers", "--sign-key"}
     | GIVEN_TO_RUNS
     | GIVEN_TO_AWS,
+    "show": {"--steps", "--diff"} | GIVEN_TO_RUNS,
     "rehearse": {"--faults", "--seed"} | GIVEN_TO_RUNS,
     "runbook": {"--output", "-o"},
     "iam-policy": {"--phase", "--delete-old-gateway", "--region"},

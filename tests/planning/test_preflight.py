@@ -43,6 +43,7 @@ from vpnmigrate.model.permissions import MissingPermission, PermissionVerdict
 from vpnmigrate.model.plan import Finding, Severity
 from vpnmigrate.model.survey import Survey, Unread
 from vpnmigrate.planning.preflight import CHECKS, check
+from vpnmigrate.planning.window_parser import window_from
 
 SOURCES = sorted((Path(__file__).parents[2] / "vpnmigrate" / "planning" / "preflight").glob("*.py"))
 LISTED = {VpnConnectionId("vpn-old"): ("169.254.20.0/30", "169.254.20.4/30")}
@@ -188,6 +189,27 @@ class TestConnections:
 
         assert "exceptions.connections" in found(survey)["VPM-W103"].fix
         assert "VPM-W103" not in found(a_survey(connections=(a_connection(up=1),)))
+
+    def test_warns_of_one_tunnel_down(self) -> None:
+        """One tunnel of two is no redundancy; the finding names the tunnel that is down."""
+        down = a_connection(up=1)
+        address = next(reading.outside_ip for reading in down.telemetry if not reading.up)
+
+        assert address in found(a_survey(connections=(down,)))["VPM-W106"].evidence
+        for up in (0, 2):
+            assert "VPM-W106" not in found(a_survey(connections=(a_connection(up=up),)))
+
+    @pytest.mark.parametrize(("until", "warned"), [("10:00", False), ("10:01", True)])
+    def test_asks_about_a_window_of_more_than_one_shift(self, until: str, warned: bool) -> None:
+        """A window over eight hours may have a wrong date: both moments are shown."""
+        window = window_from(f"2026-11-28T02:00/{until} Europe/Berlin")
+        findings = found(a_survey(), Decisions(window=window))
+
+        assert ("VPM-W902" in findings) is warned
+        if warned:
+            assert (
+                "from 2026-11-28 01:00:00Z to 2026-11-28 09:01:00Z" in findings["VPM-W902"].evidence
+            )
 
 
 class TestDirectConnect:

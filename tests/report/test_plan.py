@@ -14,12 +14,19 @@ from vpnmigrate.model.changes import DeleteVpnGateway
 from vpnmigrate.model.decisions import Decisions, Exceptions, HookMoment, TestVpc
 from vpnmigrate.model.ec2 import TunnelOptions
 from vpnmigrate.model.plan import LAST_OF_CUTOVER, Phase, PlannedStep
+from vpnmigrate.planning.outage_estimate import outage_estimate
 from vpnmigrate.report import plan as view
+from vpnmigrate.report.plan_summary import PlanView
+
+
+def shown(plan, file="plan.json", **more):
+    """Return the view of *plan* without a rehearsal."""
+    return PlanView(plan, a_proof(), outage_estimate(plan, None), file, Invocation(), **more)
 
 
 @pytest.fixture
 def text():
-    return view.text(a_plan(), a_proof(), file="plan.json", invocation=Invocation())
+    return view.text_with_steps(shown(a_plan()))
 
 
 class TestText:
@@ -80,12 +87,7 @@ class TestText:
         last = PlannedStep(LAST_OF_CUTOVER, "Switch the tunnels", Phase.CUTOVER)
         clean_up = PlannedStep(2, "Delete", Phase.CLEAN_UP, (DeleteVpnGateway(NEW, NEW),))
 
-        text = view.text(
-            replace(plan, back=(interrupted, last, clean_up)),
-            a_proof(),
-            file="p",
-            invocation=Invocation(),
-        )
+        text = view.text_with_steps(shown(replace(plan, back=(interrupted, last, clean_up))))
 
         rollback_command = text[text.index("\nROLLBACK\n") : text.index("STEP 11")]
         assert rollback_command.count("THE OUTAGE ENDS") == 1
@@ -109,11 +111,8 @@ class TestText:
         plan = a_plan()
         gateway = replace(plan.before.gateway, tags={"Name": "a\x1b[2Jb"})
 
-        text = view.text(
-            replace(plan, before=replace(plan.before, gateway=gateway)),
-            a_proof(),
-            file="p",
-            invocation=Invocation(),
+        text = view.text_with_steps(
+            shown(replace(plan, before=replace(plan.before, gateway=gateway)))
         )
 
         assert '"a?[2Jb"' in text
@@ -132,9 +131,7 @@ class TestDecisions:
             hooks={HookMoment.BEFORE_CUTOVER: ("/usr/bin/ask", "may we")},
         )
 
-        text = " ".join(
-            view.text(a_plan(decisions), a_proof(), file="p", invocation=Invocation()).split()
-        )
+        text = " ".join(view.text(shown(a_plan(decisions))).split())
 
         assert "Amazon-side ASN 65001" in text
         assert "10.9.0.0/24, tested by: ping 10.9.0.4" in text
@@ -147,9 +144,7 @@ class TestDecisions:
 class TestJson:
     def test_is_the_plan_itself_and_where_it_lies(self):
         """The JSON has the same fields as the file."""
-        document = json.loads(
-            json.dumps(view.as_json(a_plan(), a_proof(), file="plan.json", invocation=Invocation()))
-        )
+        document = json.loads(json.dumps(view.as_json(shown(a_plan()))))
 
         assert document["schema"] == "vpnmigrate/plan/1"
         assert document["file"] == "plan.json"

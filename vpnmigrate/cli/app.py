@@ -156,6 +156,7 @@ class Program(LazyGroup):
 
     entries: ClassVar[Mapping[str, CommandEntry]] = {
         "plan": CommandEntry("plan:plan", "Survey an account and write a plan."),
+        "show": CommandEntry("show:show", "Show a plan, or how another plan differs from it."),
         "rehearse": CommandEntry(
             "rehearse:rehearse", "Test a plan and its rollback in a sandbox made from its survey."
         ),

@@ -183,7 +183,7 @@ TAKES: dict[str, frozenset[str]] = {
         ("plan", "apply", "rollback", "finalize", "report", "watchdog"), _REACHES_AWS | _FINDS_RUNS
     ),
     **dict.fromkeys(
-        ("done", "pause", "continue", "abort", "confirm", "status", "rehearse"), _FINDS_RUNS
+        ("done", "pause", "continue", "abort", "confirm", "status", "show", "rehearse"), _FINDS_RUNS
     ),
     "approve": _REACHES_AWS,
 }

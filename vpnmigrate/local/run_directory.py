@@ -50,6 +50,12 @@ class _Fingerprinted(msgspec.Struct):
     fingerprint: str
 
 
+class _PlanName(_Fingerprinted):
+    """The fields of a plan file that name its run."""
+
+    migration: str
+
+
 @dataclass(frozen=True)
 class Run:
     """One run's directory."""
@@ -128,6 +134,13 @@ class Run:
                 advice="replace it with a copy of the plan file that the run was started with",
             ) from exc
 
+    def has_begun_with(self, fingerprint: str) -> bool:
+        """Return whether the plan with *fingerprint* is, or was, in force in this run."""
+        return self.fingerprint == fingerprint or self._former(fingerprint).is_file()
+
+    def _former(self, fingerprint: str) -> Path:
+        return self.path / f"plan.{fingerprint[:12]}.json"
+
     def require_private(self) -> None:
         """Check that other users cannot read or write the directory, which holds device keys.
 
@@ -162,7 +175,7 @@ class Run:
         former = self.fingerprint
         if former != plan.fingerprint:
             with _translate_os_errors(self.path):
-                write_whole(self.path / f"plan.{former[:12]}.json", self.plan.read_bytes())
+                write_whole(self._former(former), self.plan.read_bytes())
                 write_whole(self.plan, text)
 
 
@@ -210,6 +223,16 @@ class Runs:
                     f"{text!r} matches several runs: {listed}",
                     advice="give more characters of the id",
                 )
+
+    def of_plan_file(self, path: Path) -> Run | None:
+        """Return the run that was begun with the plan in the file at *path*, or None."""
+        try:
+            text = path.read_bytes()
+            named = msgspec.json.decode(text, type=_PlanName)
+        except (OSError, ValueError, msgspec.DecodeError):
+            return None  # There is no such file, or it is not a plan.
+        begun = (run for run in self.list() if run.id == named.migration)
+        return next((run for run in begun if run.has_begun_with(named.fingerprint)), None)
 
     def create(self, plan: Plan, text: bytes, holder: str) -> Run:
         """Create the run of *plan*, whose file contains *text*, or return the existing run.

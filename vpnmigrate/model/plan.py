@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 
@@ -81,6 +81,14 @@ class PlannedStep(Struct, frozen=True):
     title: str
     phase: Phase
     changes: tuple[Change, ...] = ()
+    limit: timedelta | None = None
+    """Time after which the run reports that the step was not done; None in an earlier plan."""
+    expected: timedelta | None = None
+    """Expected duration; None if no source gives one, for example for the work of a person."""
+    precondition: str = ""
+    postcondition: str = ""
+    inverse: tuple[Change, ...] = ()
+    """Changes of the rollback that undo this step; empty outside ``forward``."""
 
 
 class Outage(Struct, frozen=True):

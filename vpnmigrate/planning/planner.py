@@ -39,7 +39,12 @@ from vpnmigrate.model.plan import (
 )
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.drift import compared, configuration
-from vpnmigrate.planning.prediction import initial_state, predict_steps, predicted_end
+from vpnmigrate.planning.prediction import (
+    initial_state,
+    predict_steps,
+    predicted_end,
+    with_inverses,
+)
 from vpnmigrate.planning.preflight import check
 from vpnmigrate.planning.preflight.connections import nothing_to_migrate
 from vpnmigrate.steps.sequences import CLEAN_UP, CUTOVER, FINALIZE, FORWARD
@@ -92,6 +97,7 @@ def plan_from(  # noqa: PLR0913  what a plan is made of
     forward, there = predict_steps(initial_state(draft, {}), FORWARD, Direction.FORWARD)
     back, _ = predict_steps(there, (*CUTOVER, *CLEAN_UP), Direction.ROLLBACK)
     finalize, _ = predict_steps(there, FINALIZE, Direction.FINALIZE)
+    forward = with_inverses(forward, back)
     plan = replace(
         draft, forward=forward, back=back, finalize=finalize, outage=_outage_of(draft, forward)
     )

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vpnmigrate.model.ec2 import ConnectionRecord, RouteTableRecord, VpnGatewayId
+from vpnmigrate.model.ec2 import (
+    ConnectionRecord,
+    CustomerGatewayRecord,
+    RouteTableRecord,
+    VpnGatewayId,
+)
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.report.text import columns, count, item, safe, wrapped
 
@@ -23,6 +28,21 @@ def text(survey: Survey) -> str:
             *tables(survey),
         ]
     )
+
+
+def sites(survey: Survey) -> list[str]:
+    """Return each connection by its Name tag, or that of its device, with its tunnels."""
+    return [f"{_site(connection, survey)}, {_tunnels(connection)}" for connection in survey.living]
+
+
+def _site(connection: ConnectionRecord, survey: Survey) -> str:
+    device = _device(connection, survey)
+    name = connection.tags.get(NAME) or (device and (device.tags.get(NAME) or device.device_name))
+    return f'{connection.id} "{safe(name)}"' if name else connection.id
+
+
+def _device(connection: ConnectionRecord, survey: Survey) -> CustomerGatewayRecord | None:
+    return next((c for c in survey.customer_gateways if c.id == connection.customer_gateway), None)
 
 
 def tables(survey: Survey) -> list[str]:
@@ -57,9 +77,7 @@ def _cover(survey: Survey) -> Iterator[tuple[str, str]]:
 
 
 def _connection(connection: ConnectionRecord, survey: Survey) -> str:
-    device = next(
-        (c for c in survey.customer_gateways if c.id == connection.customer_gateway), None
-    )
+    device = _device(connection, survey)
     lines = [
         wrapped(
             f"connection {named(connection.id, connection.tags)}: "

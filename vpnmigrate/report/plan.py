@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import asdict, replace
 
-from vpnmigrate.errors.commands import Advice, Command, Invocation, cli
+from vpnmigrate.errors.commands import Advice, Command, cli
 from vpnmigrate.model.changes import AskOperator, Change
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.decisions import (
@@ -30,13 +30,11 @@ from vpnmigrate.model.plan import (
     Plan,
     PlannedStep,
 )
-from vpnmigrate.model.signatures import SignedKind, signing_command
 from vpnmigrate.model.snapshot import Confirmation
-from vpnmigrate.planning.approvals import approve_command
-from vpnmigrate.planning.rollback_proof import RollbackProof
 from vpnmigrate.report import inventory
 from vpnmigrate.report import rollback_proof as proofs
 from vpnmigrate.report.findings import findings_json, findings_text
+from vpnmigrate.report.plan_summary import PlanView, summary_json, summary_text
 from vpnmigrate.report.results import NOT_PROVEN
 from vpnmigrate.report.text import columns, count, heading, item, wrapped
 
@@ -47,48 +45,68 @@ _FLOWS_AGAIN = "tunnels are up and routes are back"
 _TRAFFIC_RETURNS = frozenset({Confirmation.NEW_TUNNELS_ENABLED, Confirmation.TUNNELS_RETURNED})
 
 
-def text(
-    plan: Plan, proof: RollbackProof, *, file: str, invocation: Invocation, signed: bool = False
-) -> str:
-    """Return the whole plan with the *proof* of its rollback; *file* is the plan's file.
+def text(view: PlanView) -> str:
+    """Return the plan without its steps: summary, findings, current state and decisions."""
+    every = view.invocation.complete(cli("show", view.file, "--steps"))
+    return "\n\n".join(
+        [
+            *_before_steps(view),
+            heading("Steps") + columns([("every change, rollback and proof:", every)]),
+            heading("Next") + columns(view.next_commands),
+        ]
+    )
 
-    *signed* tells whether there is a signature beside the file.
-    """
-    parts = [
-        _title(plan),
-        heading("Current state") + inventory.text(plan.before),
+
+def text_with_steps(view: PlanView) -> str:
+    """Return the whole plan, with every change of each step, the rollback and its proof."""
+    plan = view.plan
+    return "\n\n".join(
+        [
+            *_before_steps(view),
+            heading("Steps 1 to 10: apply") + "\n".join(_forward(plan)),
+            heading("Rollback") + _rollback(plan),
+            heading("Rollback proof") + proofs.proof_text(view.proof),
+            heading("Step 11: finalize") + _finalize(plan),
+            heading("Next") + columns(view.next_commands),
+        ]
+    )
+
+
+def _before_steps(view: PlanView) -> list[str]:
+    plan = view.plan
+    return [
+        f"{_title(plan)}\n{summary_text(view)}",
         heading("Findings") + (findings_text(plan.findings) or item("none")),
+        heading("Current state") + inventory.text(plan.before),
         heading("Decisions") + decisions_text(plan.decisions),
-        heading("Steps 1 to 10: apply") + "\n".join(_forward(plan)),
-        heading("Rollback") + _rollback(plan),
-        heading("Rollback proof") + proofs.proof_text(proof),
-        heading("Step 11: finalize") + _finalize(plan),
-        heading("Next") + _next(plan, file, invocation, signed=signed),
+        heading("Plan") + _origin(plan),
     ]
-    return "\n\n".join(parts)
 
 
-def as_json(
-    plan: Plan, proof: RollbackProof, *, file: str, invocation: Invocation, signed: bool = False
-) -> dict[str, Any]:
-    """Return the plan as a JSON document: the fields of its file, and the file's name."""
+def as_json(view: PlanView) -> dict[str, Any]:
+    """Return the plan as a JSON document: the fields of its file, its name, and the summary."""
+    complete, file = view.invocation.complete, view.file
     return {
         "schema": SCHEMA,
         "file": file,
-        "signature": f"{file}.sig" if signed else None,
-        "findings": findings_json(plan.findings),
-        "plan": msgspec.to_builtins(plan),
-        "proof": proofs.proof_json(proof),
-        "next": [str(invocation.complete(cli(verb, file))) for verb in ("rehearse", "apply")],
+        "signature": f"{file}.sig" if view.signed else None,
+        "summary": summary_json(view),
+        "findings": findings_json(view.plan.findings),
+        "plan": msgspec.to_builtins(view.plan),
+        "proof": proofs.proof_json(view.proof),
+        "next": [str(complete(cli(verb, file))) for verb in ("rehearse", "apply")],
     }
 
 
 def _title(plan: Plan) -> str:
-    sentence = (
+    return wrapped(
         f"Plan to replace {plan.old_gateway} on {plan.vpc} "
         f"and its {count(len(plan.old_connections), 'connection')}"
     )
-    facts = columns(
+
+
+def _origin(plan: Plan) -> str:
+    return columns(
         [
             ("migration", plan.migration),
             ("playbook", plan.playbook),
@@ -97,7 +115,6 @@ def _title(plan: Plan) -> str:
             ("fingerprint", plan.fingerprint),
         ]
     )
-    return f"{wrapped(sentence)}\n\n{facts}"
 
 
 def _forward(plan: Plan) -> Iterator[str]:
@@ -123,8 +140,24 @@ def _steps(steps: Iterable[PlannedStep], ends_when: str = _FLOWS_AGAIN) -> Itera
             if down and not up and _restores_traffic(change):
                 up = True
                 yield _mark(f"THE OUTAGE ENDS when {ends_when}")
+        if step.changes:
+            yield from _contract(step)
     if down and not up:
         yield _mark(f"THE OUTAGE ENDS when {ends_when}")
+
+
+def _contract(step: PlannedStep) -> Iterator[str]:
+    """Yield what holds before and after *step*, how long it takes, and what undoes it."""
+    if step.precondition:
+        yield wrapped(step.precondition, first="      before  ")
+    if step.postcondition:
+        yield wrapped(step.postcondition, first="      after   ")
+    if step.limit is not None:
+        usual = f"about {span(step.expected)}, " if step.expected is not None else ""
+        yield f"      time    {usual}{span(step.limit)} at most"
+    if step.inverse:
+        undone = "; ".join(change_text(change) for change in step.inverse)
+        yield wrapped(undone, first="      undo    ")
 
 
 def _restores_traffic(change: Change) -> bool:
@@ -152,20 +185,6 @@ def _finalize(plan: Plan) -> str:
         first="  ",
     )
     return "\n".join([intro, *_steps(plan.finalize)])
-
-
-def _next(plan: Plan, file: str, invocation: Invocation, *, signed: bool) -> str:
-    rule = plan.decisions.approvals
-    sign = signing_command(SignedKind.PLAN, file)
-    approve = approve_command(file, "", signed=rule.signed) if rule.needed else None
-    rows = [
-        ("sign:", sign if rule.signed and not signed else None),
-        ("rehearse:", cli("rehearse", file)),
-        ("approve:", approve),
-        ("stage (no outage):", cli("apply", file, "--until", "cutover")),
-        ("apply:", cli("apply", file)),
-    ]
-    return columns([(name, invocation.complete(command)) for name, command in rows if command])
 
 
 _KEYS = {

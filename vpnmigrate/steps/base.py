@@ -77,6 +77,10 @@ class Step(ABC):
     number: ClassVar[int]
     title: ClassVar[str]
     phase: ClassVar[Phase]
+    precondition: ClassVar[str]
+    """What has to hold before the step, for the plan."""
+    postcondition: ClassVar[str]
+    """What ``verify`` requires, in one clause for the plan."""
     limit: ClassVar[timedelta]
     """From this process's first observation, without time a person takes outside the outage."""
 
@@ -84,6 +88,11 @@ class Step(ABC):
         """Return the limit for *plan*; a playbook may set some limits."""
         del plan
         return self.limit
+
+    def expected_for(self, plan: Plan) -> timedelta | None:
+        """Return the expected duration for *plan*; None if no source gives one."""
+        del plan
+        return None
 
     @property
     def cleaning(self) -> bool:

@@ -23,6 +23,8 @@ class RecordBefore(Step):
     number = 1
     title = "Record the configuration"
     phase = Phase.PREPARE
+    precondition = "no other run holds the old gateway"
+    postcondition = "the old gateway has the lock tag of this run"
     limit = timedelta(minutes=20)
     """Throttling is retried for 15 minutes; two consistency delays more are for calls in doubt
     (domain.md 3.1).  Traffic keeps flowing."""
@@ -67,6 +69,8 @@ class RemoveOurClaim(Step):
     number = 1
     title = "Release the lock"
     phase = Phase.CLEAN_UP
+    precondition = "everything before this step is done"
+    postcondition = "the old gateway has no lock tag of this run"
     limit = RecordBefore.limit
 
     def missing_changes(self, view: StepInput) -> MissingChanges:

@@ -27,6 +27,8 @@ class CreateGateway(Step):
     number = 2
     title = "Create the virtual private gateway"
     phase = Phase.PREPARE
+    precondition = "the quota allows one more gateway in the Region"
+    postcondition = "the new gateway is available and attached to no VPC"
     limit = timedelta(minutes=15)  # creation 10 (domain.md 3.1), and two consistency delays
 
     def missing_changes(self, view: StepInput) -> MissingChanges:
@@ -55,6 +57,8 @@ class RemoveGateway(Step):
     number = 2
     title = "Delete the new virtual private gateway"
     phase = Phase.CLEAN_UP
+    precondition = "the new gateway is detached and has no connection"
+    postcondition = "the new gateway is deleted"
     limit = timedelta(minutes=15)  # deletion 10 (domain.md 3.1), and the consistency delay
 
     def missing_changes(self, view: StepInput) -> MissingChanges:

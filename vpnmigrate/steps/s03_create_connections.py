@@ -35,6 +35,11 @@ class CreateConnections(Step):
     number = 3
     title = "Create the VPN connections"
     phase = Phase.PREPARE
+    precondition = "the new gateway is available"
+    postcondition = (
+        "each old connection has an available successor of category VPN with the same static "
+        "prefixes"
+    )
     # Creation can take 40 minutes (domain.md 3.1); two at a time, ten connections at most.
     limit = timedelta(minutes=200)
 
@@ -79,6 +84,8 @@ class RemoveConnections(Step):
     number = 3
     title = "Delete the new VPN connections"
     phase = Phase.CLEAN_UP
+    precondition = "no traffic depends on the new connections"
+    postcondition = "the new connections are deleted"
     limit = timedelta(minutes=40)  # deletion 30 (domain.md 3.1), and the consistency delay
 
     def missing_changes(self, view: StepInput) -> MissingChanges:

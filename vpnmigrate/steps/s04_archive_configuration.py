@@ -20,6 +20,8 @@ class FetchConfiguration(Step):
     number = 4
     title = "Fetch the configuration"
     phase = Phase.PREPARE
+    precondition = "old and new connections are available"
+    postcondition = "the configuration of each connection is in the run's vault"
     limit = timedelta(minutes=10)  # plain reads, retried; generous for ten connections
 
     def missing_changes(self, view: StepInput) -> MissingChanges:

@@ -21,6 +21,10 @@ class ConfigureDevices(Step):
     number = 5
     title = "Configure the devices"
     phase = Phase.PREPARE
+    precondition = "each device has its folder with the sheet"
+    postcondition = (
+        "the operator has confirmed that the candidate is on each device, tunnels disabled"
+    )
     limit = timedelta(days=30)  # a person's work, ahead of the change window
 
     def missing_changes(self, view: StepInput) -> MissingChanges:

@@ -38,6 +38,8 @@ class TryInTestVpc(Step):
     number = 6
     title = "Try in a test VPC"
     phase = Phase.PREPARE
+    precondition = "the new gateway is available and attached to no VPC"
+    postcondition = "the test has passed, if the plan has one; no test VPC is left"
     limit = timedelta(days=7)  # a person's test; EC2 limits the duration of the calls themselves
 
     def missing_changes(self, view: StepInput) -> MissingChanges:
@@ -68,6 +70,8 @@ class RemoveTestVpc(Step):
     number = 6
     title = "Remove the test VPC"
     phase = Phase.CLEAN_UP
+    precondition = "the test is over"
+    postcondition = "no test VPC is left, and the new gateway is attached to none"
     limit = timedelta(minutes=45)  # detach 30, then deletes that wait for leftovers (domain.md 3.1)
 
     def missing_changes(self, view: StepInput) -> MissingChanges:

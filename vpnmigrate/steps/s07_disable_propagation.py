@@ -24,6 +24,10 @@ from vpnmigrate.steps.base import (
 )
 from vpnmigrate.steps.s08_swap_gateways import GONE, is_gone, unproven_attachment
 
+TABLES = 10
+PROPAGATION_OFF = timedelta(seconds=5)
+"""For ten tables, the upper value of domain.md 12.3."""
+
 
 class StopPropagation(Step):
     """Disable propagation from the leaving gateway in every route table that has it.
@@ -39,7 +43,13 @@ class StopPropagation(Step):
     number = 7
     title = "Stop propagation"
     phase = Phase.CUTOVER
+    precondition = "forward: each gate before the cutover passes or is forced; rollback: none"
+    postcondition = "no table has propagation from the leaving gateway"
     limit = timedelta(minutes=15)  # 2 a call (domain.md 3.1), many tables and throttling
+
+    def expected_for(self, plan: Plan) -> timedelta | None:
+        batches = -(-len(plan.propagating_tables) // TABLES)
+        return batches * PROPAGATION_OFF
 
     def external_changes_overwritten(self, view: StepInput) -> Iterable[str]:
         known = {table.id for table in view.plan.propagating_tables}

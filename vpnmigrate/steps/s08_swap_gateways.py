@@ -40,7 +40,12 @@ class SwapGateways(Step):
     number = 8
     title = "Swap the virtual private gateways"
     phase = Phase.CUTOVER
+    precondition = "the joining gateway is available and attached to no other VPC"
+    postcondition = "the joining gateway is attached to the VPC, the leaving one is detached"
     limit = timedelta(minutes=45)  # slow days: 30 to detach, 15 to attach (domain.md 3.1)
+
+    def expected_for(self, plan: Plan) -> timedelta | None:
+        return timedelta(seconds=90 + 90)  # detach and attach, upper values (domain.md 12.3)
 
     def external_changes_overwritten(self, view: StepInput) -> Iterable[str]:
         place = AttachmentOf(view.plan.old_gateway, view.plan.vpc)

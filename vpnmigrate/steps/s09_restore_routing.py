@@ -59,7 +59,15 @@ class RestoreRouting(Step):
     number = 9
     title = "Restore routing"
     phase = Phase.CUTOVER
+    precondition = "the joining gateway is attached to the VPC"
+    postcondition = (
+        "propagation, static routes and edge tables are those of the survey, through the "
+        "joining gateway"
+    )
     limit = timedelta(minutes=15)  # 2 to 5 a call (domain.md 3.1), many tables and throttling
+
+    def expected_for(self, plan: Plan) -> timedelta | None:
+        return timedelta(seconds=20)  # the upper value of domain.md 12.3
 
     def external_changes_overwritten(self, view: StepInput) -> Iterable[str]:
         for table in (

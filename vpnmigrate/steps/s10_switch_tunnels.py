@@ -32,6 +32,9 @@ from vpnmigrate.steps.traffic import (
     missing_traffic,
 )
 
+AT_DEVICES = timedelta(minutes=15)
+"""An estimate, as in ``planning.windows.BY_DEFAULT``; a rehearsal does not measure people."""
+
 HOLD = "traffic flows; waiting until it is stable"
 
 
@@ -51,7 +54,16 @@ class SwitchTunnels(Step):
     number = 10
     title = "Switch the tunnels"
     phase = Phase.CUTOVER
+    precondition = "the routing leads to the joining gateway"
+    postcondition = (
+        "traffic is verified: the tunnels are UP and each destination has a path, stable for "
+        "as long as the plan requires"
+    )
     limit = timedelta(minutes=60)  # the playbook's waits.tunnels, and waits.soak
+
+    def expected_for(self, plan: Plan) -> timedelta | None:
+        """Return IKE and BGP, then the routes (domain.md 12.3), and the work at the devices."""
+        return timedelta(seconds=60 + 60) + AT_DEVICES
 
     def limit_for(self, plan: Plan) -> timedelta:
         return plan.decisions.waits.tunnels + plan.decisions.waits.soak

@@ -27,6 +27,10 @@ class DeleteClassic(Step):
     number = 11
     title = "Delete the old connections"
     phase = Phase.FINALIZE
+    precondition = (
+        "traffic flows through the new connections, and the old configurations are in the vault"
+    )
+    postcondition = "the old connections are deleted"
     limit = timedelta(minutes=40)  # deletion 30 (domain.md 3.1), and the consistency delay
 
     def missing_changes(self, view: StepInput) -> MissingChanges:
@@ -85,6 +89,8 @@ class DeleteOldGateway(Step):
     number = 11
     title = "Delete the old virtual private gateway"
     phase = Phase.FINALIZE
+    precondition = "the old gateway is detached and has no connection"
+    postcondition = "the old gateway is deleted"
     limit = timedelta(minutes=15)  # deletion 10 (domain.md 3.1), and the consistency delay
 
     def missing_changes(self, view: StepInput) -> MissingChanges:

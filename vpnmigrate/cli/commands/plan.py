@@ -34,11 +34,13 @@ from vpnmigrate.model.decisions import ChangeNumber, Decisions
 from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.plan import Plan, PlanAuthor
 from vpnmigrate.model.signatures import SignedKind
+from vpnmigrate.planning.outage_estimate import outage_estimate
 from vpnmigrate.planning.permission_checks import checks_of_plan
 from vpnmigrate.planning.planner import plan_from, replan_from, with_permissions
 from vpnmigrate.planning.rollback_proof import RollbackProof, prove
 from vpnmigrate.planning.window_parser import FORM, window_from
 from vpnmigrate.report import plan as view
+from vpnmigrate.report.plan_summary import PlanView
 from vpnmigrate.report.rollback_proof import proof_sentence
 
 
@@ -109,12 +111,15 @@ def plan(
     about = PlanTarget(gateway=vpn_gateway, connection=vpn_connection, run=from_run)
     chosen = PlanDecisions(playbook, change, window, allowed_signers)
     made, proof, file = make(context, aws, about, chosen, PlanOutput(output, sign_key))
-    named, on = context.file(file), context.invocation
-    signed = sign_key is not None
-    context.results.print(
-        view.text(made, proof, file=named, invocation=on, signed=signed),
-        view.as_json(made, proof, file=named, invocation=on, signed=signed),
+    shown = PlanView(
+        made,
+        proof,
+        outage_estimate(made, None),
+        context.file(file),
+        context.invocation,
+        signed=sign_key is not None,
     )
+    context.results.print(view.text(shown), view.as_json(shown))
 
 
 DEFAULT_PLAYBOOK = "standard"
@@ -197,6 +202,8 @@ def make(
         VpnMigrateError: The migration is not possible; no file is written then.
     """
     about.require_one()
+    if output.file is not None:
+        _require_unused(context, output.file)
     plan = (
         _again(context, aws, about.run, chosen)
         if about.run
@@ -214,6 +221,20 @@ def make(
         signature = context.sign(text, output.sign_key, SignedKind.PLAN)
     save_signed(text, signature, file)
     return plan, proof, file
+
+
+def _require_unused(context: CommandContext, file: Path) -> None:
+    """Check that no run was begun with the plan in *file*, which would be overwritten.
+
+    Raises:
+        RefusedError: A run of this directory was begun with it.
+    """
+    run = context.runs.of_plan_file(file)
+    if run is not None:
+        raise RefusedError(
+            f"{file} is the plan that run {run.id} was begun with, so it is not overwritten",
+            advice=("choose another file with -o; to see the run:", cli("status", run.id)),
+        )
 
 
 def _afresh(

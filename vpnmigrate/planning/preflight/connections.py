@@ -165,6 +165,26 @@ def tunnels_are_up(survey: Survey, _decisions: Decisions) -> Findings:
             )
 
 
+def both_tunnels_are_up(survey: Survey, _decisions: Decisions) -> Findings:
+    """Check that each connection with a tunnel UP has both UP: one leaves no redundancy."""
+    for connection in survey.living:
+        down = [reading for reading in connection.telemetry if not reading.up]
+        total = len(connection.telemetry)
+        if down and len(down) < total:
+            why = listed(
+                f"{reading.outside_ip}{f' ({reading.message})' if reading.message else ''}"
+                for reading in down
+            )
+            yield Finding(
+                "VPM-W106",
+                "one-tunnel-down",
+                f"{connection.id} has {total - len(down)} of {total} tunnels UP now; DOWN: {why}",
+                "Repair it first and plan again, so that both tunnels of the successor are "
+                "required.  Nothing, if the device runs one tunnel only: step 10 requires as many "
+                "tunnels UP as now.",
+            )
+
+
 def devices_serve_nobody_else(survey: Survey, _decisions: Decisions) -> Findings:
     """Check whether a customer gateway also serves connections that stay."""
     mine = {c.customer_gateway for c in survey.living}

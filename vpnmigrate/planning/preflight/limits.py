@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from vpnmigrate.model.clock import span
+from datetime import timedelta
+
+from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.plan import Finding
 from vpnmigrate.model.survey import Survey
@@ -113,6 +115,25 @@ def the_window_is_long_enough(_survey: Survey, decisions: Decisions) -> Findings
             )
         case _:
             return
+
+
+LONGEST_WINDOW = timedelta(hours=8)
+"""One shift.  A longer window usually has a wrong date or time zone."""
+
+
+def the_window_is_one_shift_at_most(_survey: Survey, decisions: Decisions) -> Findings:
+    """Check that no window is longer than eight hours, because its date may be wrong."""
+    for window in filter(None, (decisions.window, decisions.finalize.window)):
+        length = window.end - window.start
+        if length > LONGEST_WINDOW:
+            yield Finding(
+                "VPM-W902",
+                "window-unusually-long",
+                f"the window {window.written} is {span(length)} long, "
+                f"from {moment(window.start)} to {moment(window.end)}",
+                "Check its dates and its time zone: is it meant to be longer than "
+                f"{span(LONGEST_WINDOW)}?  If so, nothing.",
+            )
 
 
 def excepted_connections_exist(survey: Survey, decisions: Decisions) -> Findings:

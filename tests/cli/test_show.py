@@ -1,0 +1,104 @@
+"""``show``: a plan at any time, and two plans compared."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+
+def test_shows_the_plan_as_plan_did(terminal):
+    """``show`` prints what ``plan`` printed."""
+    printed = terminal.run("plan", "--vpn-gateway", terminal.gateway, "-o", "plan.json").out
+
+    assert terminal.run("show", "plan.json").out == printed
+
+
+def test_steps_shows_every_change_and_the_plan_without_it_says_so(terminal):
+    """The steps are one printed command away."""
+    terminal.planned()
+    brief = terminal.run("show", "plan.json").out
+
+    assert "show plan.json --steps" in brief
+    assert "detach" not in brief
+    whole = terminal.run("show", "plan.json", "--steps").out
+    assert f"- detach {terminal.gateway} from" in whole
+    assert "      undo    " in whole
+
+
+def test_takes_a_rehearsal_into_account(terminal):
+    """After a rehearsal its outage is the expected one, and the next command is another."""
+    terminal.planned()
+    terminal.run("rehearse", "plan.json")
+
+    document = terminal.run("show", "plan.json", "--json").document
+
+    assert document["summary"]["outage"]["source"].startswith("rehearsed ")
+    assert "rehearse:" not in terminal.run("show", "plan.json").out
+
+
+def test_shows_the_plan_of_a_run_by_its_id(terminal):
+    """A started plan leads to the status of its run."""
+    run = terminal.planned()
+    terminal.run("apply", "plan.json", "--until", "cutover")
+
+    for subject in (run, "plan.json"):
+        ran = terminal.run("show", subject)
+        assert ran.code == 0
+        assert f"vpnmigrate status {run}" in ran.out
+
+
+def test_diff_shows_what_another_plan_does_differently(terminal):
+    """Decisions of the other plan are shown with both values."""
+    terminal.planned()
+    terminal.run("plan", "--vpn-gateway", terminal.gateway, "--change", "CHG7", "-o", "other.json")
+
+    ran = terminal.run("show", "plan.json", "--diff", "other.json")
+
+    assert ran.code == 0
+    assert "+ CHG7" in ran.out
+    document = terminal.run("show", "plan.json", "--diff", "other.json", "--json").document
+    assert document["schema"] == "vpnmigrate/plan-comparison/1"
+    assert [each["field"] for each in document["decisions"]] == ["change"]
+    assert not document["same"]
+
+
+@pytest.mark.parametrize("word", ["plan.json", "nothing-here"])
+def test_a_name_that_is_neither_plan_nor_run_is_a_usage_error(terminal, word):
+    """Exit code 2, with a next step."""
+    ran = terminal.run("show", word)
+
+    assert ran.code == 2
+    assert "Next:" in ran.err
+
+
+class TestOverwriting:
+    def test_plan_keeps_a_file_that_a_run_was_begun_with(self, terminal):
+        """The file is the operator's copy of what was approved; nothing is surveyed."""
+        run = terminal.planned()
+        terminal.run("apply", "plan.json", "--until", "cutover")
+        before = (terminal.place / "plan.json").read_bytes()
+
+        for words in (["--vpn-gateway", terminal.gateway], ["--from", run]):
+            ran = terminal.run("plan", *words, "-o", "plan.json")
+            assert ran.code == 4
+            assert f"run {run} was begun with" in " ".join(ran.err.split())
+
+        assert (terminal.place / "plan.json").read_bytes() == before
+
+    def test_the_former_plan_of_a_run_is_kept_as_well(self, terminal):
+        """After ``plan --from`` the first file is still what the run was begun with."""
+        run = terminal.planned()
+        terminal.run("apply", "plan.json", "--until", "cutover")
+        terminal.run("plan", "--from", run, "--change", "CHG2", "-o", "second.json")
+        terminal.run("apply", "second.json", "--until", "cutover")
+
+        for file in ("plan.json", "second.json"):
+            assert terminal.run("plan", "--from", run, "-o", file).code == 4
+
+    def test_a_plan_that_no_run_was_begun_with_is_replaced(self, terminal):
+        """A plan that was only made may be made again."""
+        first = terminal.planned()
+
+        assert terminal.planned() != first
+        assert json.loads((terminal.place / "plan.json").read_text())["migration"] != first
