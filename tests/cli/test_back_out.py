@@ -114,7 +114,7 @@ def test_ctrl_c_between_two_tries_ends_them(terminal: Terminal):
     ran = terminal.run("apply", "plan.json")
 
     assert ran.code == 7
-    assert "on-premises traffic is down" in " ".join(ran.err.split())
+    assert "on-premises traffic is DOWN" in " ".join(ran.err.split())
     assert f"vpnmigrate rollback {run}" in " ".join(ran.err.split())
 
 

@@ -51,7 +51,7 @@ def test_the_killed_run_leaves_traffic_down_and_the_next_brings_it_back(demo):
     """The failure is real: traffic is down, and the printed command ends the outage."""
     _, _, _, status, resumed, *_ = demo
 
-    assert "NONE: on-premises traffic is down" in status["printed"]
+    assert "NONE: on-premises traffic is DOWN" in status["printed"]
     assert resumed["command"] in status["printed"]
     assert "OUTAGE ENDED" in resumed["printed"]
     assert "  attach " not in resumed["printed"]

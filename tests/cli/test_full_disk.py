@@ -40,7 +40,7 @@ def test_a_full_disk_in_an_outage_does_not_hide_that_traffic_is_down(terminal):
     states = [a["State"] for g in unsent["VpnGateways"] for a in g["VpcAttachments"]]
     assert refused.code == 5
     assert "File too large" in output
-    assert "on-premises traffic is down" in output
+    assert "on-premises traffic is DOWN" in output
     assert "attaching" not in states
     assert ran.code == 0
 

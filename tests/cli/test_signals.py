@@ -78,7 +78,7 @@ class TestARun:
         ran = terminal.run("apply", "plan.json")
 
         assert ran.code == 7
-        assert "on-premises traffic is down" in " ".join(ran.err.split())
+        assert "on-premises traffic is DOWN" in " ".join(ran.err.split())
 
     def test_the_way_on_is_told_for_the_way_that_was_taken(self, terminal):
         """Ctrl-C in a rollback prints the command that resumes the rollback."""

@@ -56,7 +56,7 @@ FLAGS = {
     | BROUGHT_TO_GATES
     | GIVEN_TO_RUNS
     | GIVEN_TO_AWS,
-    "status": {"--watch"} | GIVEN_TO_RUNS,
+    "status": {"--watch", "--gates"} | GIVEN_TO_RUNS,
     "report show": {"--output", "-o", "--bundle", "--survey", "--sign-key"}
     | GIVEN_TO_RUNS
     | GIVEN_TO_AWS,

@@ -92,7 +92,8 @@ def test_a_failed_rollback_test_holds(tmp_path):
 
     with pytest.raises(HeldError, match="way-back: may not attach vgw-old") as held:
         stage.run(Runner.apply, gate_inputs=gate_inputs)
-    assert held.value.advice == f"vpnmigrate apply {MIGRATION}"
+    assert f"vpnmigrate rollback {MIGRATION}" in held.value.advice
+    assert held.value.advice.endswith(f" then: vpnmigrate apply {MIGRATION}")
     assert stage.state.traffic is Traffic.OLD
 
 
@@ -325,7 +326,8 @@ class TestFinalize:
         with pytest.raises(HeldError, match=f"^finalize cannot start: window: {why}$") as held:
             stage.run(Runner.finalize)
 
-        assert held.value.advice == "run finalize again in the window"
+        finalize = f"vpnmigrate finalize {MIGRATION} --confirm vpn-old"
+        assert held.value.advice == f"run finalize again in the window {finalize}"
         assert "DeleteVpnConnection" not in stage.calls
 
 

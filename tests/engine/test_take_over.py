@@ -122,6 +122,9 @@ class Quiet:
     def on_view(self, sighting: object) -> None:
         pass
 
+    def on_reading(self, unreadable: object) -> None:
+        pass
+
 
 def test_an_undisturbed_run_sends_as_many_calls_as_are_tried_below(tmp_path: Path) -> None:
     """The table of the next test has every mutating call of apply."""

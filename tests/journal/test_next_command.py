@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.builders import OLD_VPN
 from tests.support.journals import Story, ask
-from vpnmigrate.journal import confirmation_for_step, next_command, replay
+from vpnmigrate.journal import confirmation_for_step, done_command, next_command, replay
 from vpnmigrate.journal.records import AbortAsked, Failed, Held, Interrupted, Paused
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Direction
@@ -29,8 +29,8 @@ ASKED = (
         (Story().staged().then(Held("staged", 6)), APPLY),
         (Story().staged().cut().then(Failed("no", 9, stuck=True)), APPLY),
         (Story().staged().cut().then(Interrupted("SIGINT")), APPLY),
-        (Story().then(*ASKED), f"vpnmigrate done mig 5 && {APPLY}"),
-        (Story().then(*ASKED, Held("a person", 5)), f"vpnmigrate done mig 5 && {APPLY}"),
+        (Story().then(*ASKED), APPLY),
+        (Story().then(*ASKED, Held("a person", 5)), APPLY),
         (Story().migrated(), FINALIZE),
         (Story().migrated().set_out(Direction.ROLLBACK).begun(7), "vpnmigrate rollback mig"),
         (
@@ -51,11 +51,13 @@ def test_every_status_has_a_command(story: Story, command: str) -> None:
     assert str(command_now or "") == command
 
 
-def test_a_living_process_needs_only_the_word() -> None:
-    """While a process works on the run, the command ``done`` is enough."""
-    state = replay(Story().then(*ASKED).entries)
+def test_a_task_is_reported_as_done_by_a_command_of_its_own() -> None:
+    """The next command never says for a person that a task is done; ``done`` does, once it is."""
+    asked, staged = replay(Story().then(*ASKED).entries), replay(Story().staged().entries)
 
-    assert str(next_command(state, "mig", [], alive=True)) == "vpnmigrate done mig 5"
+    assert str(next_command(asked, "mig", [], alive=True)) == APPLY
+    assert str(done_command(asked, "mig")) == "vpnmigrate done mig 5"
+    assert done_command(staged, "mig") is None
 
 
 @pytest.mark.parametrize(

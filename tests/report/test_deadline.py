@@ -20,7 +20,7 @@ from vpnmigrate.journal.records import (
     TrafficVerified,
 )
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.report import gates, status
+from vpnmigrate.report import gates, status, status_text
 from vpnmigrate.report.gates import deadline_lines
 from vpnmigrate.report.progress import Narrator, OutageClock
 from vpnmigrate.report.status import Retry, RunStatusView
@@ -52,13 +52,13 @@ def view(*records: object, minutes: int = 30, watchdog: int | None = None) -> Ru
 )
 def test_status_counts_down_to_the_deadline_and_past_it(minutes, text):
     """``status`` in another terminal shows the deadline."""
-    assert text in status.one(view(*DOWN, minutes=minutes))
+    assert text in status_text.one(view(*DOWN, minutes=minutes))
     assert status.fields(view(*DOWN))["back_out_deadline"] == AT.isoformat()
 
 
 def test_green_has_decided():
     """Verified traffic ends the deadline."""
-    assert "decide" not in status.one(view(*DOWN, TrafficVerified(BEGAN)))
+    assert "decide" not in status_text.one(view(*DOWN, TrafficVerified(BEGAN)))
 
 
 def test_the_waiting_line_counts_down_while_traffic_is_down():
@@ -116,20 +116,20 @@ def test_an_unconfirmed_run_shouts_until_when():
     """The status of an unconfirmed migration shows the automatic rollback, or that it is off."""
     green = (*DOWN, ARMED, TrafficVerified(BEGAN))
 
-    in_time = status.one(view(*green, watchdog=7, minutes=10))
+    in_time = status_text.one(view(*green, watchdog=7, minutes=10))
     assert "UNCONFIRMED: automatic rollback at 2026-01-17" in in_time
-    late = " ".join(status.one(view(*green, watchdog=7)).split())
+    late = " ".join(status_text.one(view(*green, watchdog=7)).split())
     assert "NOT CONFIRMED by" in late
     assert "it is being rolled back" in late
-    assert "AUTOMATIC ROLLBACK IS OFF" in " ".join(status.one(view(*green)).split())
-    assert "UNCONFIRMED" not in status.one(view(*green, Confirmed("bob", "desk")))
+    assert "AUTOMATIC ROLLBACK IS OFF" in " ".join(status_text.one(view(*green)).split())
+    assert "UNCONFIRMED" not in status_text.one(view(*green, Confirmed("bob", "desk")))
 
 
 def test_a_stopped_watchdog_is_told_as_one():
     """A suspended watchdog is not relied on."""
     green = replace(view(*DOWN, ARMED, TrafficVerified(BEGAN)), stopped_watchdog=7)
 
-    output = " ".join(status.one(green).split())
+    output = " ".join(status_text.one(green).split())
 
     assert "AUTOMATIC ROLLBACK IS OFF: the watchdog process 7 is suspended" in output
     assert "automatic rollback at" not in output
@@ -140,7 +140,7 @@ def test_what_the_watchdog_has_trouble_with_is_told():
     retry = Retry("AWS cannot be read", BEGAN + timedelta(minutes=31))
     late = replace(view(*DOWN, ARMED, TrafficVerified(BEGAN), watchdog=7), retry=retry)
 
-    output = " ".join(status.one(late).split())
+    output = " ".join(status_text.one(late).split())
 
     assert "process 7 could not roll back yet, and retries in 1 min: AWS cannot be" in output
     assert late.watchdog_trouble == status.fields(late)["watchdog_trouble"]
@@ -154,7 +154,7 @@ def test_a_pause_is_told_with_whose_it_is():
     """A paused run shows by whom, since when, and how to continue."""
     paused = view(StepBegun(3, "x"), Paused("bob", "desk"))
 
-    assert "paused by bob on desk since 2026-01-17" in status.one(paused)
+    assert "paused by bob on desk since 2026-01-17" in status_text.one(paused)
     assert str(paused.next) == "vpnmigrate continue m-7f3c"
 
 

@@ -37,7 +37,7 @@ from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.progress import Waiting
 from vpnmigrate.model.residue import ResidualChange
 from vpnmigrate.model.snapshot import Shortage
-from vpnmigrate.report import results, status
+from vpnmigrate.report import results, status, status_text
 from vpnmigrate.report.status import RunStatusView
 
 
@@ -68,9 +68,9 @@ def test_expired_credentials_are_shown_with_the_command_that_renews_them():
     given = Invocation(profile="prod", region="eu-west-1", endpoint_url="http://127.0.0.1:1")
     view = replace(a_standing(SET_OUT, *DOWN, EXPIRED, alive=True), invocation=given)
 
-    shown, document = status.one(view), status.one_as_json(view)
+    shown, document = status_text.one(view), status.one_as_json(view)
 
-    assert "EXPIRED since" in shown
+    assert "AWS        CANNOT BE READ since 2026-01-17 02:00:50Z, credentials EXPIRED" in shown
     assert "  aws sso login --profile prod\n" in shown
     assert document["credentials"]["renew"] == "log in again: aws sso login --profile prod"
     assert status.one_as_json(a_standing(*DOWN))["credentials"] is None
@@ -118,23 +118,26 @@ class TestText:
     def test_an_open_outage_counts_on(self):
         """During an outage the status shows its start and duration."""
         assert (
-            "NONE: on-premises traffic is down since 2026-01-17 02:00:00Z, 5 min so far"
-            in " ".join(status.one(a_standing(*DOWN)).split())
+            "NONE: on-premises traffic is DOWN since 2026-01-17 02:00:00Z, 5 min so far"
+            in " ".join(status_text.one(a_standing(*DOWN)).split())
         )
 
     def test_a_process_that_is_gone_is_noticed(self):
         """A killed run is shown as stopped."""
-        assert "the process died" in status.one(a_standing(*DOWN))
-        assert "no longer there" not in status.one(a_standing(*DOWN, alive=True))
+        died = " ".join(status_text.one(a_standing(*DOWN)).split())
+
+        assert "STOPPED while migrating, step 8 of 11: Swap gateways: the process died" in died
+        assert "STOPPED" not in status_text.one(a_standing(*DOWN, alive=True))
 
     def test_a_task_shows_how_to_say_it_is_done(self):
-        """An open task has the command that confirms it."""
-        output = status.one(
+        """An open task has the command that confirms it, apart from the next command."""
+        output = status_text.one(
             a_standing(StepBegun(10, "Switch"), Intended(1, 10, ENABLE), alive=True)
         )
 
-        assert "waits for  enable the tunnels of vpn-99" in output
-        assert f"next       vpnmigrate done {MIGRATION} 10" in output
+        assert "TO DO      enable the tunnels of vpn-99" in output
+        assert f"WHEN DONE  vpnmigrate done {MIGRATION} 10" in output
+        assert f"NEXT       vpnmigrate status {MIGRATION}" in output
 
     def test_an_active_process_needs_no_second_one(self):
         """While a process is active, the next command does not start a second one."""
@@ -145,17 +148,17 @@ class TestText:
 
     def test_a_hold_says_why(self):
         """A held run has its reason once."""
-        output = status.one(a_standing(StepSettled(6), Held("everything is prepared", 6)))
+        output = status_text.one(a_standing(StepSettled(6), Held("everything is prepared", 6)))
 
         assert output.count("everything is prepared") == 1
 
     def test_no_runs_shows_how_to_start(self):
         """Without runs the status shows how to start."""
-        assert "vpnmigrate plan" in status.every([], {}, Invocation())
+        assert "vpnmigrate plan" in status_text.every([], {}, Invocation())
 
     def test_each_run_is_a_line_that_fits(self):
         """A list of runs fits eighty columns."""
-        found = status.every(
+        found = status_text.every(
             [a_standing(*DOWN), a_standing(*MIGRATED)], {"m-9": "line 3 was altered"}, Invocation()
         )
 
@@ -166,12 +169,12 @@ class TestText:
         """The accept command is shown until the shortage is accepted, then its acceptance."""
         lacks = (SET_OUT, *DOWN, Acceptable((SHORT,)))
         accepted = Accepted(SHORT, "one will do", "ann", "laptop")
-        offered = " ".join(status.one(a_standing(*lacks)).split())
-        taken = " ".join(status.one(a_standing(*lacks, accepted)).split())
+        offered = " ".join(status_text.one(a_standing(*lacks)).split())
+        taken = " ".join(status_text.one(a_standing(*lacks, accepted)).split())
 
-        assert "missing vpn-99 has 1 of 2 tunnels UP" in offered
+        assert "MISSING vpn-99 has 1 of 2 tunnels UP" in offered
         assert f"continue {MIGRATION} --accept-degraded vpn-99 --reason TEXT" in offered
-        assert "missing" not in taken
+        assert "MISSING" not in taken
         assert "--accept-degraded" not in taken
         assert "ACCEPTED DEGRADED, by ann on laptop" in taken
 
@@ -255,7 +258,7 @@ class TestGates:
 
     def test_a_person_sees_the_last_round_and_every_force(self):
         """Status shows the table of gates, and every view the forced gates."""
-        text = status.one(self.view())
+        text = status_text.one(self.view())
 
         assert "gates before the cutover: 1 of 1 not passed, 2026-01-17 02:00:20Z" in text
         assert "FAIL" in text
@@ -287,9 +290,9 @@ class TestWaiting:
 
     def test_status_tells_what_the_process_at_work_waits_for(self):
         """``status`` in another terminal shows a slow AWS and the duration of the wait."""
-        output = status.one(a_standing(SET_OUT, *DOWN, alive=True, waiting=self.SLOW))
+        output = status_text.one(a_standing(SET_OUT, *DOWN, alive=True, waiting=self.SLOW))
 
-        assert "waits      1 min 20 s of 1 min 30 s: AWS is slow: no answer from" in output
+        assert "WAITS FOR  1 min 20 s of 1 min 30 s: AWS is slow: no answer from" in output
 
     def test_a_program_reads_it_too(self):
         """The JSON has the fields of the wait; null without one."""
@@ -322,7 +325,7 @@ class TestResidue:
         view = a_standing(SET_OUT, *DOWN, residue, TrafficVerified(BEGAN), Failed("no", 10))
         return replace(view, invocation=Invocation(region="eu-west-1"))
 
-    @pytest.mark.parametrize("shown", [status.one, results.now])
+    @pytest.mark.parametrize("shown", [status_text.one, results.now])
     def test_what_is_missing_is_shown_with_its_command(self, shown):
         """Each change that was not made has its reason and its command, and traffic its gaps."""
         plain = " ".join(shown(self.view).replace("\\\n", " ").split())

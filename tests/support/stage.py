@@ -38,7 +38,7 @@ from vpnmigrate.model.clock import Clock, VirtualClock
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.ec2 import Role, VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
-from vpnmigrate.model.progress import CutoverView, Sighting
+from vpnmigrate.model.progress import CutoverView, Sighting, Unreadable
 from vpnmigrate.model.snapshot import Confirmation, Snapshot
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.drift import differences
@@ -83,6 +83,7 @@ class Lookout:
         self.waits_seen: list[str] = []
         self.sights: list[CutoverView] = []
         self.waits_timed: list[tuple[str, timedelta, timedelta]] = []
+        self.readings: list[Unreadable | None] = []
 
     def on_entry(self, entry: Entry) -> None:
         self._on_entry(entry)
@@ -93,6 +94,9 @@ class Lookout:
 
     def on_view(self, sighting: Sighting) -> None:
         self.sights.append(sighting())
+
+    def on_reading(self, unreadable: Unreadable | None) -> None:
+        self.readings.append(unreadable)
 
 
 class Signal:

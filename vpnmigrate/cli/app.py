@@ -181,7 +181,10 @@ class Program(LazyGroup):
         "finalize": CommandEntry(
             "finalize:finalize", "Delete the old connections of a verified migration."
         ),
-        "status": CommandEntry("status:status", "Show the state of runs."),
+        "status": CommandEntry(
+            "status:status",
+            "Show whether traffic is up, what is wrong or awaited, and what to type now.",
+        ),
         "watchdog": CommandEntry(
             "watchdog:watchdog", "Roll a run back if it is not confirmed in time."
         ),

@@ -79,7 +79,7 @@ from vpnmigrate.model.consistency import CONSISTENCY_DELAY
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Plan
 from vpnmigrate.model.probes import CommandProbe, probe_from
 from vpnmigrate.model.programs import ADVICE, name_fault
-from vpnmigrate.model.progress import Sighting
+from vpnmigrate.model.progress import Sighting, Unreadable
 from vpnmigrate.model.redaction import Redaction
 from vpnmigrate.model.signatures import CheckedSignature, SignedKind, SignedText, signing_command
 from vpnmigrate.planning.approvals import approve_command, require_valid
@@ -486,3 +486,10 @@ class ObserverGroup:
         once = cache(sighting)
         for observer in self._observers:
             observer.on_view(once)
+
+    def on_reading(self, unreadable: Unreadable | None) -> None:
+        """Pass on whether AWS can be read."""
+        if unreadable is not None:
+            unreadable = Unreadable(unreadable.since, self._redaction.text(unreadable.why))
+        for observer in self._observers:
+            observer.on_reading(unreadable)

@@ -16,7 +16,7 @@ from vpnmigrate.journal.run_clock import run_clock
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.documents import read_plan
 from vpnmigrate.local.journal_file import read_journal
-from vpnmigrate.local.live_view import read_live
+from vpnmigrate.local.live_view import LiveView, read_live
 from vpnmigrate.local.lock import Trouble, owner_at_work, post_of
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.signatures import noted_checks
@@ -56,6 +56,7 @@ def run_status(
     state, clock = replay(entries), run_clock(context.parts.clock, entries)
     watched = state.armed is not None or state.direction is Direction.ROLLBACK
     post = post_of(run) if watched else None
+    live = read_live(run) if alive else LiveView()
     return RunStatusView(
         run=run.id,
         fingerprint=plan.fingerprint,
@@ -71,8 +72,11 @@ def run_status(
         change=plan.decisions.change,
         void=_void(plan, state, clock.wall()),
         approve_again=_approve_again(context, run, plan, state),
-        waiting=read_live(run).waiting if alive else None,
+        waiting=live.waiting,
+        unreadable=live.unreadable,
         invocation=_invocation(context, state),
+        plan=plan,
+        entries=tuple(entries),
     )
 
 

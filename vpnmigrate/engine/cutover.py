@@ -24,13 +24,13 @@ from vpnmigrate.engine.step_loop import StepLoop
 from vpnmigrate.engine.traffic_watch import ProbeWatch
 from vpnmigrate.errors import HeldError, NotVerifiedError
 from vpnmigrate.errors.commands import cli
-from vpnmigrate.journal import Traffic
+from vpnmigrate.journal import Traffic, finalize_command
 from vpnmigrate.journal.records import BaselineTaken, Forced, GatesSeen
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.decisions import HookMoment
 from vpnmigrate.model.ec2 import Attachment
 from vpnmigrate.model.facts import Switch
-from vpnmigrate.model.gates import Force, Gate, GateResult, GateVerdict, Milestone
+from vpnmigrate.model.gates import Force, Gate, GateResult, GateVerdict, Milestone, to_open
 from vpnmigrate.model.permissions import MissingPermission
 from vpnmigrate.model.snapshot import Snapshot
 from vpnmigrate.model.survey import Survey
@@ -126,9 +126,10 @@ class GateRunner:
                 raise NotVerifiedError(message, advice=each.advice)
         closed = [each for each in results if not each.lets_through]
         if closed:
+            finalize = finalize_command(self._plan.migration, self._plan.old_connections)
             raise HeldError(
                 f"finalize cannot start: {_listed(closed)}",
-                advice=closed[0].advice or cli("status", self._plan.migration),
+                advice=to_open(closed, finalize) or finalize,
             )
 
     def _hook(self, moment: HookMoment) -> Sequence[GateResult]:
@@ -200,7 +201,8 @@ class GateRunner:
         if closed:
             raise HeldError(
                 f"the cutover cannot start: {_listed(closed)}",
-                advice=cli("apply", self._plan.migration),
+                advice=to_open(closed, cli("apply", self._plan.migration))
+                or cli("status", self._plan.migration, "--gates"),
             )
 
 

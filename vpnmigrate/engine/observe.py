@@ -23,6 +23,7 @@ from vpnmigrate.model.consistency import (
 from vpnmigrate.model.ec2 import VpnGatewayId
 from vpnmigrate.model.facts import UNKNOWN, Goal
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction
+from vpnmigrate.model.progress import Unreadable
 from vpnmigrate.model.snapshot import (
     Confirmation,
     GatewaySwap,
@@ -88,6 +89,9 @@ class StateReader:
         self._ec2 = context.ec2
         self._recorder = context.recorder
         self._claim_holder = context.claim_holder
+        self._observer = context.observer
+        self._clock = context.clock
+        self._unreadable: Unreadable | None = None
         self.blind = context.blind
         self._claim_skipped = False
         self._isolated: frozenset[Goal] = frozenset()
@@ -109,9 +113,13 @@ class StateReader:
                 raise
             if isinstance(error, CredentialsExpiredError):
                 self._note_expired(error)
+            self._note_unreadable(error)
             return NotYet(f"AWS cannot be read: {error.message}")
         if self._recorder.state.expired is not None:
             self._recorder.write(CredentialsRenewed())
+        if self._unreadable is not None:
+            self._unreadable = None
+            self._observer.on_reading(None)
         if self._usable_from is not None and reading.begun < self._usable_from:
             return NotYet(f"without a journal, AWS is first observed for {span(CONSISTENCY_DELAY)}")
         now = self._snapshot(reading)
@@ -127,6 +135,12 @@ class StateReader:
         """Record once that the credentials have expired, so that log and status show it."""
         if self._recorder.state.expired is None:
             self._recorder.write(CredentialsExpired(error.message, error.next_step))
+
+    def _note_unreadable(self, error: AwsError) -> None:
+        """Show since when AWS cannot be read, with the latest reason."""
+        since = self._clock.now() if self._unreadable is None else self._unreadable.since
+        self._unreadable = Unreadable(since, error.message)
+        self._observer.on_reading(self._unreadable)
 
     def _snapshot(self, reading: Reading) -> Snapshot:
         """Return the snapshot of *reading*, with stale facts masked."""

@@ -57,7 +57,8 @@ class OperatorTasks:
         step = _step_of(self._pending)
         message = f"step {step} needs a person: {self._pending}"
         done = cli("done", self._plan.migration, str(step))
-        raise HeldError(message, advice=done.and_then(self._recorder.resuming(self._plan)))
+        resume = self._recorder.resuming(self._plan)
+        raise HeldError(message, advice=("when that is done:", done, "then:", resume))
 
     def read_confirmations(self) -> bool:
         """Read new confirmations; return whether the pending task is confirmed now."""

@@ -17,7 +17,7 @@ from vpnmigrate.model.ec2 import Role, VpnGatewayId
 from vpnmigrate.model.permissions import PermissionQuery, PermissionResult
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.probes import ProbeStats
-from vpnmigrate.model.progress import Sighting
+from vpnmigrate.model.progress import Sighting, Unreadable
 from vpnmigrate.model.signatures import CheckedSignature, SignatureChecks
 from vpnmigrate.model.snapshot import Confirmation, Reading
 from vpnmigrate.model.survey import Survey
@@ -276,6 +276,10 @@ class Observer(Protocol):
 
     def on_view(self, sighting: Sighting) -> None:
         """Process an observation during the cutover, which *sighting* summarises."""
+        ...
+
+    def on_reading(self, unreadable: Unreadable | None) -> None:
+        """Process that AWS cannot be read any more, or None: that it can be read again."""
         ...
 
 

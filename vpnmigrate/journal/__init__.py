@@ -6,7 +6,10 @@ Begin with ``records``, then ``state`` and ``replay``.
 
 from vpnmigrate.journal.next_command import (
     accept_command,
+    closed_gates,
     confirmation_for_step,
+    done_command,
+    finalize_command,
     next_command,
     resume_command,
 )
@@ -21,7 +24,10 @@ __all__ = [
     "RunState",
     "Traffic",
     "accept_command",
+    "closed_gates",
     "confirmation_for_step",
+    "done_command",
+    "finalize_command",
     "next_command",
     "replay",
     "resume_command",

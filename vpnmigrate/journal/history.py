@@ -247,7 +247,7 @@ def _legs(entries: Sequence[Entry]) -> Iterator[tuple[DirectionTaken, Sequence[E
                     starts.append((index, taken))
             case _:
                 pass  # Takes no direction.
-    ends = [*(index for index, _ in starts[1:]), len(entries)]
+    ends = [*(index for index, _ in starts[1:]), len(entries)][: len(starts)]
     for (start, taken), end in zip(starts, ends, strict=True):
         yield taken, entries[start:end]
 

@@ -8,6 +8,7 @@ from vpnmigrate.errors.commands import Command, cli, options
 from vpnmigrate.journal.state import Hold, RunState, RunStatus
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.gates import GateResult, Milestone
 from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction
 from vpnmigrate.model.snapshot import Confirmation, Shortage
 
@@ -18,7 +19,8 @@ def next_command(
     """Return the command to paste next; None if nothing is left to do.
 
     *confirm* are the old connections, which finalize must name; *alive* means that a process is
-    working on the run, so that a confirmation is enough for it to continue.
+    working on the run, so that an order is enough for it to continue.  A task that waits for a
+    person is not reported as done by it: ``done_command`` does that.
     """
     if state.order is not None and state.direction is None:
         # The order was given before the first process began.
@@ -30,7 +32,7 @@ def next_command(
         case RunStatus.CUT_OVER if state.armed is not None:
             return cli("confirm", run)
         case RunStatus.CUT_OVER:
-            return _finalize(run, confirm)
+            return finalize_command(run, confirm)
         case RunStatus.PLANNED | RunStatus.ROLLED_BACK:
             return cli("apply", run)
         case _:
@@ -43,10 +45,31 @@ def next_command(
                 return cli("rollback", run)
             case Hold.PAUSED:
                 return lift if alive else lift.and_then(on)
-    if not isinstance(state.task, AskOperator):
-        return on
-    done = cli("done", run, str(state.task.step))
-    return done if alive else done.and_then(on)
+    return on
+
+
+def done_command(state: RunState, run: str) -> Command | None:
+    """Return the command that reports the waiting task as done; None if no such task waits."""
+    task = state.task
+    return cli("done", run, str(task.step)) if isinstance(task, AskOperator) else None
+
+
+def closed_gates(state: RunState) -> tuple[GateResult, ...]:
+    """Return the gates that hold the run, as they were last evaluated; none if others hold it."""
+    seen = state.gates
+    if seen is None or state.order is not None:
+        return ()
+    if seen.before is Milestone.CUTOVER:
+        prepared = state.status is RunStatus.HELD and LAST_OF_PREPARE in state.settled
+        holds = prepared and not state.cutover_begun and _is_of_this_attempt(state)
+    else:
+        holds = state.status is RunStatus.CUT_OVER
+    return tuple(each for each in seen.gates if holds and not each.lets_through)
+
+
+def _is_of_this_attempt(state: RunState) -> bool:
+    since, at = state.attempt_since, state.gates_at
+    return since is None or at is None or at - state.clock_ahead >= since
 
 
 def resume_command(state: RunState, run: str, confirm: Sequence[VpnConnectionId]) -> Command:
@@ -55,7 +78,7 @@ def resume_command(state: RunState, run: str, confirm: Sequence[VpnConnectionId]
         case Direction.ROLLBACK:
             return cli("rollback", run, *(("--keep-new",) if state.keep_new else ()))
         case Direction.FINALIZE:
-            return _finalize(run, confirm)
+            return finalize_command(run, confirm)
         case Direction.FORWARD | None:
             return cli("apply", run, *(("--until", "cutover") if _stages(state) else ()))
 
@@ -71,7 +94,8 @@ def _stages(state: RunState) -> bool:
     return state.until == LAST_OF_PREPARE and LAST_OF_PREPARE not in state.settled
 
 
-def _finalize(run: str, confirm: Sequence[VpnConnectionId]) -> Command:
+def finalize_command(run: str, confirm: Sequence[VpnConnectionId]) -> Command:
+    """Return the command that finalizes the run; it names every old connection."""
     return cli("finalize", run, *options("--confirm", confirm))
 
 

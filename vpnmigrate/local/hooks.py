@@ -45,7 +45,7 @@ from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.decisions import HookMoment
 from vpnmigrate.model.plan import Direction, Plan
-from vpnmigrate.model.progress import Sighting
+from vpnmigrate.model.progress import Sighting, Unreadable
 from vpnmigrate.model.redaction import Redaction
 
 AT_ONCE = 8
@@ -118,6 +118,9 @@ class CommandHooks:
 
     def on_view(self, sighting: Sighting) -> None:
         """Do nothing: no hook runs for an observation."""
+
+    def on_reading(self, unreadable: Unreadable | None) -> None:
+        """Do nothing: no hook runs for it."""
 
     def ended(self) -> Sequence[Record]:
         """Return the results of hooks since the last call, and log what they printed."""

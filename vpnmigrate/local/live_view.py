@@ -16,7 +16,7 @@ from vpnmigrate.journal.records import Entry, StepBegun
 from vpnmigrate.local.private_files import FILE_MODE
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import Clock
-from vpnmigrate.model.progress import CutoverView, Sighting, Waiting
+from vpnmigrate.model.progress import CutoverView, Sighting, Unreadable, Waiting
 from vpnmigrate.model.redaction import Redaction
 
 PACE = timedelta(seconds=1)
@@ -24,10 +24,11 @@ PACE = timedelta(seconds=1)
 
 
 class LiveView(msgspec.Struct, frozen=True):
-    """What a run is waiting for, and its latest observation."""
+    """What a run is waiting for, its latest observation, and whether AWS can be read."""
 
     waiting: Waiting | None = None
     sight: CutoverView | None = None
+    unreadable: Unreadable | None = None
 
 
 class LiveFile:
@@ -57,14 +58,19 @@ class LiveFile:
         """Keep the observation; it is written with the next wait."""
         self._now = msgspec.structs.replace(self._now, sight=sighting())
 
+    def on_reading(self, unreadable: Unreadable | None) -> None:
+        """Write whether AWS can be read."""
+        self._now = msgspec.structs.replace(self._now, unreadable=unreadable)
+        self._write(at_once=unreadable is None)
+
     def close(self) -> None:
         """Remove the file: this process no longer works on the run."""
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
 
-    def _write(self) -> None:
+    def _write(self, *, at_once: bool = False) -> None:
         now = self._clock.now()
-        if self._written is not None and now - self._written < PACE:
+        if not at_once and self._written is not None and now - self._written < PACE:
             return
         self._written = now
         document = self._redaction.value(msgspec.to_builtins(self._now))

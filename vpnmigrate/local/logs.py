@@ -24,7 +24,7 @@ from vpnmigrate.local.private_files import open_to_append
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.settings import LogTo
 from vpnmigrate.model.clock import Clock
-from vpnmigrate.model.progress import Sighting
+from vpnmigrate.model.progress import Sighting, Unreadable
 from vpnmigrate.model.redaction import Redaction
 
 REDACTED = "(redacted)"
@@ -69,6 +69,9 @@ class RunLog:
 
     def on_view(self, sighting: Sighting) -> None:
         """Do nothing: the next wait names what is missing."""
+
+    def on_reading(self, unreadable: Unreadable | None) -> None:
+        """Do nothing: each wait says that AWS cannot be read."""
 
     def printed(self, moment: str, program: str, output: str) -> None:
         """Log what a hook printed, as far as it was kept."""

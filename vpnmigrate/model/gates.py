@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from msgspec import Struct, field
 
-from vpnmigrate.errors.commands import Advice
+from vpnmigrate.errors.commands import Advice, Command
 
 
 class Milestone(StrEnum):
@@ -150,3 +150,15 @@ GATES: Mapping[Milestone, tuple[GateRule, ...]] = {
 def gates_before(milestone: Milestone) -> tuple[Gate, ...]:
     """Return the gates that are evaluated before *milestone*, in order."""
     return tuple(rule.gate for rule in GATES[milestone])
+
+
+def to_open(closed: Iterable[GateResult], refused: Command) -> Advice:
+    """Return what opens the *closed* gates, and then the command that they have *refused*."""
+    parts: list[str | Command] = []
+    for each in closed:
+        parts += each.advice if isinstance(each.advice, tuple) else (each.advice,)
+    opens = tuple(dict.fromkeys(part for part in parts if part))
+    if not opens or refused in opens:
+        return opens
+    then = ("then:",) if any(isinstance(part, Command) for part in opens) else ()
+    return (*opens, *then, refused)

@@ -63,3 +63,10 @@ class Waiting(Struct, frozen=True):
     why: str
     waited: timedelta
     limit: timedelta
+
+
+class Unreadable(Struct, frozen=True):
+    """AWS cannot be read since a moment of the run's own clock."""
+
+    since: datetime
+    why: str

@@ -39,7 +39,7 @@ from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import Approvals
 from vpnmigrate.model.ec2 import Attachment, VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
-from vpnmigrate.model.progress import Sighting
+from vpnmigrate.model.progress import Sighting, Unreadable
 from vpnmigrate.model.snapshot import Ownership, Reading, snapshot_of
 from vpnmigrate.planning.drift import differences
 from vpnmigrate.planning.ownership import ownership_of
@@ -258,6 +258,9 @@ class _NullObserver:
         pass
 
     def on_view(self, sighting: Sighting) -> None:
+        pass
+
+    def on_reading(self, unreadable: Unreadable | None) -> None:
         pass
 
 

@@ -30,28 +30,29 @@ from vpnmigrate.errors.commands import (
 from vpnmigrate.journal.exit_code import exit_code
 from vpnmigrate.model.plan import Finding
 from vpnmigrate.report import findings, results
+from vpnmigrate.report.names import NO_NAMES, Names
 from vpnmigrate.report.status import RunStatusView, fields
 from vpnmigrate.report.text import advised, columns, command, item, wrapped
 
 SCHEMA = "vpnmigrate/error/1"
 
 
-def error_text(error: VpnMigrateError, invocation: Invocation) -> str:
+def error_text(error: VpnMigrateError, invocation: Invocation, names: Names = NO_NAMES) -> str:
     """Return the message, its details and the advice; never a traceback."""
     if not error.advice:
-        return without_advice(error)
+        return without_advice(error, names)
     advice = advised(invocation.advise(error.next_step), first="  Next: ")
-    return "\n".join([without_advice(error), advice])
+    return "\n".join([without_advice(error, names), advice])
 
 
-def without_advice(error: VpnMigrateError) -> str:
+def without_advice(error: VpnMigrateError, names: Names = NO_NAMES) -> str:
     """Return the message and its details, for use where the next command is shown elsewhere."""
-    lines = [wrapped(error.message)]
+    lines = [wrapped(names.text(error.message))]
     match error:
         case PreflightError():
             lines.append(findings.findings_text(_findings(error)))
         case DriftError():
-            lines.extend(item(difference) for difference in error.differences)
+            lines.extend(item(names.text(each)) for each in error.differences)
         case _:
             pass  # The message is complete.
     return "\n".join(line for line in lines if line)
@@ -147,15 +148,23 @@ def failure_text(error: VpnMigrateError, again: RepeatableCommand) -> str:
         case RunFailedError(error=TakenOverError() as cause):
             return f"{error_text(cause, again.invocation)}\n{columns([('traffic:', _NOT_KNOWN)])}"
         case RunFailedError(error=cause, view=view):
-            advised_below = isinstance(cause, RolledBackError) or _is_advised_by(cause, view)
-            text = without_advice(cause) if advised_below else error_text(cause, again.invocation)
-            return f"{text}\n{results.now(view)}"
+            below = isinstance(cause, RolledBackError) or _is_advised_by(cause, view)
+            text = (
+                without_advice(cause, view.names)
+                if below
+                else error_text(cause, again.invocation, view.names)
+            )
+            now = results.now(view, with_next=below or not commands_in(cause.next_step))
+            return f"{text}\n{now}"
         case _:
             return error_text(error, again.invocation)
 
 
 def _is_advised_by(cause: VpnMigrateError, view: RunStatusView) -> bool:
-    return bool(cause.advice) and view.next == view.invocation.advise(cause.next_step)
+    """Return whether the status of the run shows what *cause* advises."""
+    advice = view.invocation.advise(cause.next_step)
+    shows_task = view.when_done is not None and view.when_done in commands_in(advice)
+    return bool(advice) and (advice == view.next or shows_task)
 
 
 def _held_by_others(error: HeldByOthersError, again: RepeatableCommand) -> str:

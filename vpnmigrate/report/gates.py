@@ -67,14 +67,15 @@ def _to_do(advice: Advice) -> Iterator[str | Labelled]:
         lead = " " * len(lead)
 
 
-def table(seen: GatesSeen, at: datetime, invocation: Invocation) -> str:
-    """Return the whole evaluation."""
+def table(seen: GatesSeen, at: datetime, invocation: Invocation, *, all_gates: bool = True) -> str:
+    """Return the evaluation; without *all_gates*, only what does not pass."""
+    shown = [each for each in seen.gates if all_gates or each.verdict is not GateVerdict.PASS]
     head = f"{title(seen)}, {moment(at)}"
     rows = (
         line.folded(first="  ")
         if isinstance(line, Labelled)
         else wrapped(line, first="  ", rest=" " * (_CALL + 4))
-        for line in lines(seen.gates, invocation)
+        for line in lines(shown, invocation)
     )
     return "\n".join([head, *rows])
 

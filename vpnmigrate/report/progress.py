@@ -56,7 +56,7 @@ from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.clock import Clock, span, time_of_day
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.probes import ProbeEvent, ProbeStats
-from vpnmigrate.model.progress import Sighting
+from vpnmigrate.model.progress import Sighting, Unreadable
 from vpnmigrate.report import gates
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.text import Labelled, RunCommands, safe
@@ -380,6 +380,9 @@ class PlainProgress:
 
     def on_view(self, sighting: Sighting) -> None:
         """Print nothing: the next wait names what is missing, and changes are journalled."""
+
+    def on_reading(self, unreadable: Unreadable | None) -> None:
+        """Print nothing: the next wait says that AWS cannot be read."""
 
 
 def approved_line(added: Approved) -> str:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace as altered
 
 from vpnmigrate.errors.commands import Advice, Command, cli, option, quoted
-from vpnmigrate.journal import Intent, RunState
+from vpnmigrate.journal import RunState
 from vpnmigrate.journal.orders import pause_extends_outage
 from vpnmigrate.journal.records import OrderVerb, Record
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.changes import AskOperator
-from vpnmigrate.model.changes.base import Performed
 from vpnmigrate.model.clock import moment
 from vpnmigrate.model.signatures import SignedKind, signing_command
 from vpnmigrate.report import gates
@@ -49,24 +47,31 @@ def outcome_text(view: RunStatusView) -> str:
     return "\n".join(lines)
 
 
-def now(view: RunStatusView) -> str:
-    """Return the current state and the next commands; shown after failures too."""
+def now(view: RunStatusView, *, with_next: bool = True) -> str:
+    """Return the current state and the commands; shown after failures too.
+
+    *with_next* is False where the next command is shown elsewhere.
+    """
     rolled_back = view.state.status is RunStatus.ROLLED_BACK
-    on = None if view.next in {view.observe, view.rollback_command} else view.next
+    on = None if view.next in {view.observe, view.rollback_command} else view.next_step
+    task = "" if view.state.task is None or view.rolling_back else str(view.state.task)
     rows: list[tuple[str, Advice | None]] = [
         *(("forced:", gates.forced_line(each)) for each in view.state.forced),
         *(("accepted:", gates.accepted_line(each)) for each in view.state.accepted),
         ("traffic:", traffic(view)),
         *((f"{name}:", text) for name, text in residue_rows(view.state, view.invocation)),
         ("confirm:", view.unconfirmed),
-        ("try again:" if rolled_back else "next:", on),
+        ("to do:", task),
+        ("when done:", view.when_done),
+        ("try again:" if rolled_back else "next:", on if with_next else None),
         ("accept:", view.accepting),
         ("clean up:", view.clean_up),
         ("roll back:", view.rollback_command),
         ("devices:", view.device_files if view.state.task is not None else ""),
         ("status:", view.observe),
     ]
-    return columns([(name, value) for name, value in rows if value])
+    names = view.names
+    return columns([(name, names.text(v) if isinstance(v, str) else v) for name, v in rows if v])
 
 
 def outcome_json(view: RunStatusView) -> dict[str, Any]:
@@ -100,11 +105,8 @@ def done_json(view: RunStatusView, task: AskOperator) -> dict[str, Any]:
 
 
 def _next_after_done(view: RunStatusView) -> Command:
-    """Return the command that resumes the run once the confirmation is read."""
-    *others, last = view.state.intents
-    confirmed: Intent = altered(last, outcome=Performed())
-    after = replace(view, state=altered(view.state, intents=(*others, confirmed)))
-    return after.next or after.observe
+    """Return the command that resumes the run; the process that it starts reads the message."""
+    return view.next or view.observe
 
 
 ORDER_SCHEMA = "vpnmigrate/order/1"

@@ -1,117 +1,49 @@
-"""Status of runs, for people and programs."""
+"""Status of a run: its state with facts outside its journal, and its JSON document."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace as altered
 
-from vpnmigrate.errors.commands import Advice, Command, Invocation, cli, one_line
-from vpnmigrate.journal import Hold, OperatorOrder, RunState, Traffic, accept_command, next_command
+from vpnmigrate.errors.commands import Advice, Command, Invocation, cli, commands_in, one_line
+from vpnmigrate.journal import (
+    Hold,
+    OperatorOrder,
+    RunState,
+    Traffic,
+    accept_command,
+    closed_gates,
+    done_command,
+    next_command,
+)
+from vpnmigrate.journal.history import made_by
+from vpnmigrate.journal.records import Entry
 from vpnmigrate.journal.state import ExpiredCredentials, RunStatus
-from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.changes import DeleteVpnConnection, DeleteVpnGateway
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.ec2 import VpnConnectionId
-from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Direction, Phase
-from vpnmigrate.model.progress import Waiting
+from vpnmigrate.model.gates import to_open
+from vpnmigrate.model.plan import FIRST_OF_CUTOVER, GATEWAY_ROLE, Direction, Phase, Plan
+from vpnmigrate.model.progress import Unreadable, Waiting
 from vpnmigrate.report import gates
-from vpnmigrate.report.progress import probe_lines
-from vpnmigrate.report.residue import residue_json, residue_rows, unreached_text
-from vpnmigrate.report.text import columns, command, safe, wrapped
+from vpnmigrate.report.names import NO_NAMES, Names, names_of
+from vpnmigrate.report.residue import residue_json, unreached_text
+from vpnmigrate.report.text import safe
 
 SCHEMA = "vpnmigrate/status/1"
 
 _TRAFFIC = {
-    Traffic.OLD: "through the old gateway",
-    Traffic.NEW: "through the new gateway",
-    Traffic.NONE: "NONE: on-premises traffic is down",
-    Traffic.UNKNOWN: "unknown: check the AWS console",
+    Traffic.OLD: "UP through the old gateway",
+    Traffic.NEW: "UP through the new gateway",
+    Traffic.NONE: "NONE: on-premises traffic is DOWN",
+    Traffic.UNKNOWN: "UNKNOWN: check the AWS console",
 }
-
-
-def one(view: RunStatusView) -> str:
-    """Return the full status of one run."""
-    state = view.state
-    rows: list[tuple[str, Advice | None]] = [
-        ("run", view.run),
-        ("plan", view.fingerprint),
-        ("change", view.change),
-        ("status", _status(view)),
-        ("phase", view.phase.value),
-        ("step", _step(view)),
-        ("traffic", traffic(view)),
-        *residue_rows(state, view.invocation),
-        ("decide by", _deadline(view)),
-        ("confirm", view.unconfirmed),
-        ("watchdog", safe(view.watchdog_trouble)),
-        ("ordered", "" if state.order is None else str(state.order)),
-        ("waits for", "" if _is_paused(view) else state.waiting_for),
-        ("waits", _waits(view)),
-        ("credentials", _credentials(view)),
-        ("renew", _renewal(view)),
-        ("stopped", "" if view.stopped == state.waiting_for else view.stopped),
-        *(("probe", output) for output in probe_lines(state)),
-        *(("degraded", what) for what in state.degraded),
-        *(("missing", each.text) for each in state.acceptable),
-        *(("lost", what) for what in state.lost),
-        *(("differs", what) for what in state.differs),
-        *(("external", what) for what in state.external_changes),
-        *(("FORCED", gates.forced_line(each)) for each in state.forced),
-        *(("ACCEPTED", gates.accepted_line(each)) for each in state.accepted),
-        *(("approved", _approval(each, view)) for each in state.approvals),
-        *(("note", what) for what in state.notes),
-        *(("inconsistent", what) for what in state.contradictions),
-        ("device files", view.device_files),
-        ("approve again", view.approve_again),
-        ("next", view.next),
-        ("accept", view.accepting),
-        ("roll back", view.rollback_command),
-        ("clean up", view.clean_up),
-    ]
-    output = columns([(name, value) for name, value in rows if value], indent=0)
-    if state.gates is None or state.gates_at is None:
-        return output
-    return f"{output}\n\n{gates.table(state.gates, state.gates_at, view.invocation)}"
-
-
-def _approval(approval: Approval, view: RunStatusView) -> str:
-    until = f"until {moment(approval.expires)}, plan {approval.fingerprint[:12]}"
-    why = view.void.get(approval.digest, "")
-    void = f"; DOES NOT COUNT: {why}" if why else ""
-    signed = "signed" if approval.digest in view.state.signed_approvals else "not signed"
-    return f"by {approval.approver} ({approval.user}), {signed}, {until}{void}"
-
-
-def every(
-    view: Sequence[RunStatusView], unreadable: Mapping[str, str], invocation: Invocation
-) -> str:
-    """Return a short status of every run; the *unreadable* ones with the reason."""
-    if not view and not unreadable:
-        begin = command(invocation.complete(cli("plan", "--vpn-gateway", "vgw-...")), first="  ")
-        return f"No runs here yet. Start with:\n{begin}"
-    lines = [
-        wrapped(
-            ", ".join(filter(None, _brief(view))),
-            rest="    ",
-        )
-        for view in view
-    ]
-    broken = [
-        wrapped(f"{run}  CANNOT BE READ: {why}", rest="    ") for run, why in unreadable.items()
-    ]
-    return "\n".join([*lines, *broken])
-
-
-def _brief(view: RunStatusView) -> Iterator[str]:
-    yield f"{view.run}  {_status(view)}"
-    yield _step(view)
-    yield f"traffic {view.traffic.value}"
-    yield f"change {view.change}" if view.change else ""
 
 
 def one_as_json(view: RunStatusView) -> dict[str, Any]:
@@ -129,18 +61,24 @@ def every_as_json(view: Sequence[RunStatusView], unreadable: Mapping[str, str]) 
 
 
 def traffic(view: RunStatusView) -> str:
-    """Return the path of traffic, and how long it was or is down."""
+    """Return whether traffic is up, on which path, since when, and how long it was or is down."""
     state = view.state
     if state.direction is None:
-        return "unknown: this run has not started and has not changed AWS"
-    found = f"{_TRAFFIC[view.traffic]}{unreached_text(state)}"
+        return "UNKNOWN here: this run has not started and has not changed AWS"
+    flows = view.traffic in {Traffic.OLD, Traffic.NEW}
+    found = f"{_TRAFFIC[view.traffic]}{unreached_text(state) if flows else ''}"
     if state.outage_since is None or state.outage_shown is None:
-        return found
-    since = f"{moment(state.outage_shown)}{' or earlier' if state.outage_earlier else ''}"
-    lasted = f"{'at least ' if state.outage_earlier else ''}{span(view.outage)}"
+        untouched = view.traffic is Traffic.OLD
+        return f"{found}; this run has not interrupted it" if untouched else found
+    least = "at least " if state.outage_earlier else ""
+    earlier = " or earlier" if state.outage_earlier else ""
+    began, lasted = moment(state.outage_shown), f"{least}{span(view.outage)}"
     if state.outage_open:
-        return f"{found} since {since}, {lasted} so far"
-    return f"{found}; the outage began {since}, lasted {lasted}"
+        return f"{found} since {began}{earlier}, {lasted} so far"
+    if not flows:
+        return f"{found}; the last outage began {began}{earlier}, and lasted {lasted}"
+    until = moment(state.outage_shown + view.outage)
+    return f"{found} since {until}; the outage before it lasted {lasted}"
 
 
 def fields(view: RunStatusView) -> dict[str, Any]:
@@ -165,6 +103,7 @@ def fields(view: RunStatusView) -> dict[str, Any]:
         "watchdog_trouble": safe(view.watchdog_trouble),
         "order": None if state.order is None else _order(state.order),
         "waiting_for": safe(state.waiting_for),
+        "unreadable": None if view.unreadable is None else _unreadable(view.unreadable),
         "waits": None if view.waiting is None else _waiting(view.waiting),
         "credentials": None if state.expired is None else _expired(state.expired, view),
         "stopped": safe(view.stopped),
@@ -198,16 +137,9 @@ def fields(view: RunStatusView) -> dict[str, Any]:
         "folder": view.folder,
         "device_files": view.device_files,
         "next": str(view.next or ""),
+        "when_done": str(view.when_done or ""),
         "way_back": str(view.rollback_command or ""),
     }
-
-
-def _deadline(view: RunStatusView) -> str:
-    """Return the back-out deadline while a decision is open, else an empty string."""
-    state = view.state
-    if state.deadline is None or state.finished or state.journal_facts.verified is not None:
-        return ""
-    return f"{moment(state.deadline.at)}: {gates.left(state.deadline.at, view.wall)}"
 
 
 def _moment(at: datetime | None) -> str | None:
@@ -223,14 +155,8 @@ def _order(order: OperatorOrder) -> dict[str, str]:
     }
 
 
-def _waits(view: RunStatusView) -> str:
-    """Return what the process waits for and how long, or nothing while the run is paused."""
-    waiting, state = view.waiting, view.state
-    if waiting is None or _is_paused(view):
-        return ""
-    waited = waiting.waited + max(timedelta(0), view.now - waiting.at)
-    who = f"step {waiting.step}: " if waiting.step and waiting.step != state.step else ""
-    return f"{who}{span(waited)} of {span(waiting.limit)}: {safe(waiting.why)}"
+def _unreadable(unreadable: Unreadable) -> dict[str, Any]:
+    return {"since": unreadable.since.isoformat(), "why": safe(unreadable.why)}
 
 
 def _waiting(waiting: Waiting) -> dict[str, Any]:
@@ -243,48 +169,12 @@ def _waiting(waiting: Waiting) -> dict[str, Any]:
     }
 
 
-def _credentials(view: RunStatusView) -> str:
-    expired = view.state.expired
-    if expired is None:
-        return ""
-    return f"EXPIRED since {moment(view.shown(expired.since))}: {safe(expired.why)}"
-
-
-def _renewal(view: RunStatusView) -> Advice:
-    expired = view.state.expired
-    return "" if expired is None else view.invocation.advise(expired.renew)
-
-
 def _expired(expired: ExpiredCredentials, view: RunStatusView) -> dict[str, Any]:
     return {
         "since": expired.since.isoformat(),
         "why": safe(expired.why),
         "renew": one_line(view.invocation.advise(expired.renew)),
     }
-
-
-def _is_paused(view: RunStatusView) -> bool:
-    return view.state.order is not None and view.state.order.wish is Hold.PAUSED
-
-
-def _status(view: RunStatusView) -> str:
-    state = view.state
-    text = state.status.value.replace("-", " ")
-    if view.stopped and not state.held:
-        text += ", stopped"
-    if state.order is not None:
-        text += f", {state.order.wish}"
-    if state.unconfirmed_until is not None:
-        text += ", UNCONFIRMED"
-    if state.direction is None:
-        return text
-    return f"{text} (attempt {state.attempt})"
-
-
-def _step(view: RunStatusView) -> str:
-    if not view.state.step or view.state.finished:
-        return ""
-    return f"step {view.state.step} of 11: {view.state.title}"
 
 
 FINALIZING = 11
@@ -337,6 +227,12 @@ class RunStatusView:
     """The command that approves another attempt after a rollback, if the plan needs approvals."""
     waiting: Waiting | None = None
     """What the active process waits for; None if there is none, or it has not reported."""
+    unreadable: Unreadable | None = None
+    """Since when the active process cannot read AWS; None if it can, or there is no process."""
+    plan: Plan | None = None
+    """The plan in force; None where only the state of the run counts."""
+    entries: tuple[Entry, ...] = ()
+    """The entries of the journal that *plan* and *state* belong to."""
     invocation: Invocation = field(default_factory=Invocation)
     """The options that a command about this run needs."""
     ahead: timedelta = timedelta(0)
@@ -359,6 +255,24 @@ class RunStatusView:
         if self.state.step < FIRST_OF_CUTOVER:
             return Phase.PREPARE
         return Phase.FINALIZE if self.state.step >= FINALIZING else Phase.CUTOVER
+
+    @cached_property
+    def names(self) -> Names:
+        """The names of the plan's resources and of those that the run has created."""
+        return NO_NAMES if self.plan is None else names_of(self.plan, self.entries)
+
+    @property
+    def new_gateway(self) -> str:
+        """The gateway that the run has created; empty before that."""
+        return made_by(self.entries).get(GATEWAY_ROLE, "")
+
+    @property
+    def since(self) -> datetime | None:
+        """Since when traffic is as it is: the outage, its end, or else the start of the attempt."""
+        state = self.state
+        if state.outage_since is None:
+            return state.attempt_since
+        return state.outage_since + (state.outage_lasted or timedelta(0))
 
     @property
     def outage(self) -> timedelta:
@@ -420,11 +334,28 @@ class RunStatusView:
     def next(self) -> Command | None:
         """The command to run next; None if nothing is left to do.
 
-        While an active process needs no answer from the operator, the next command is ``status``.
+        While an active process needs no order from the operator, the next command is ``status``.
         """
+        found = commands_in(self.next_step or "")
+        return found[0] if found else self._resume
+
+    @property
+    def next_step(self) -> Advice | None:
+        """The next command with what has to be done before it; None if nothing is left to do.
+
+        While gates hold the run, it is what opens them, and then the command that they refused.
+        """
+        resume = self._resume
+        closed = () if self.alive else closed_gates(self.state)
+        if resume is None or not closed:
+            return resume
+        return self.invocation.advise(to_open(closed, resume)) or resume
+
+    @property
+    def _resume(self) -> Command | None:
         order = self.state.order
         paused = order is not None and order.wish is Hold.PAUSED
-        if self.alive and (self.rolling_back or (self.state.task is None and not paused)):
+        if self.alive and (self.rolling_back or not paused):
             return self.observe
         command = next_command(self.state, self.run, self.connections, alive=self.alive)
         if command is not None and self.state.delete_old_gateway:
@@ -435,6 +366,11 @@ class RunStatusView:
     def observe(self) -> Command:
         """The command that shows the status of the run."""
         return self.invocation.complete(cli("status", self.run))
+
+    @property
+    def when_done(self) -> Command | None:
+        """The command that reports the waiting task as done; None if no such task waits."""
+        return None if self.rolling_back else self._complete(done_command(self.state, self.run))
 
     def _complete(self, command: Command | None) -> Command | None:
         return None if command is None else self.invocation.complete(command)

@@ -21,7 +21,7 @@ from rich.text import Text
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.records import Entry, StepBegun
 from vpnmigrate.model.clock import Clock
-from vpnmigrate.model.progress import CutoverView, Sighting, Waiting
+from vpnmigrate.model.progress import CutoverView, Sighting, Unreadable, Waiting
 from vpnmigrate.report.console import Console, in_background
 from vpnmigrate.report.progress import Narrator, PlainProgress
 from vpnmigrate.report.screen import ScreenContent, screen
@@ -152,6 +152,9 @@ class TerminalProgress:
     def on_view(self, sighting: Sighting) -> None:
         """Show the state of the last observation."""
         self._post.put(sighting())
+
+    def on_reading(self, unreadable: Unreadable | None) -> None:
+        """Show nothing: the wait says that AWS cannot be read."""
 
     def print_line(self, text: str = "") -> None:
         """Print *text* above the screen now; return after a short wait if the terminal hangs."""

@@ -9,6 +9,7 @@ from vpnmigrate.cli.options import OutputOptions, RunDirectoryOptions, runs
 from vpnmigrate.cli.run_status import status_view_of, status_views
 from vpnmigrate.cli.watch import watch_run, working_run
 from vpnmigrate.report import status as view
+from vpnmigrate.report import status_text
 
 
 def status(
@@ -29,22 +30,26 @@ def status(
             "exit code.",
         ),
     ] = False,
+    all_gates: Annotated[
+        bool,
+        typer.Option("--gates", help="Show the result of every gate, not only of those that fail."),
+    ] = False,
 ) -> None:
-    """Show the state of runs.
+    """Show whether traffic is up, what is wrong or awaited, and what to type now.
 
-    Shows phase, step, traffic, what the run waits for, and the next command.  Reads the journals
-    and makes no AWS call.
+    The facts behind that are shown with it: the run, its gates, its files and its history.  Without
+    RUN, a table of all runs.  Reads the journals and makes no AWS call.
     """
     context = command_context(ctx, home, printing)
     if watch:
         found = context.runs.find(run) if run else working_run(context)
         stand, code = watch_run(context, found)
-        context.results.print(view.one(stand), view.one_as_json(stand))
+        context.results.print(status_text.one(stand, all_gates=all_gates), view.one_as_json(stand))
         raise typer.Exit(code)
     if run is None:
         stands, unreadable = status_views(context)
-        text = view.every(stands, unreadable, context.invocation)
+        text = status_text.every(stands, unreadable, context.invocation)
         context.results.print(text, view.every_as_json(stands, unreadable))
     else:
         stand = status_view_of(context, context.runs.find(run))
-        context.results.print(view.one(stand), view.one_as_json(stand))
+        context.results.print(status_text.one(stand, all_gates=all_gates), view.one_as_json(stand))

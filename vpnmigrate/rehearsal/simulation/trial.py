@@ -32,7 +32,7 @@ from vpnmigrate.model.clock import Clock, VirtualClock
 from vpnmigrate.model.ec2 import MigrationId
 from vpnmigrate.model.gates import Force, Gate
 from vpnmigrate.model.plan import Direction, Plan
-from vpnmigrate.model.progress import Sighting
+from vpnmigrate.model.progress import Sighting, Unreadable
 from vpnmigrate.planning.planner import plan_from
 from vpnmigrate.rehearsal.simulation.account import InstrumentedEc2, NullVault, RepeatingParser
 from vpnmigrate.rehearsal.simulation.clocks import DurationChecker, Hosts, LateClock
@@ -411,6 +411,9 @@ class _Trial:
 
     def on_view(self, sighting: Sighting) -> None:
         """Ignore a view: the invariants check the world itself."""
+
+    def on_reading(self, unreadable: Unreadable | None) -> None:
+        """Ignore whether AWS can be read (``ports.Observer``)."""
 
     def _note(self, broken: Iterable[str]) -> None:
         for what in broken:

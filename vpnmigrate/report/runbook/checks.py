@@ -72,8 +72,8 @@ def pre_checks(plan: Plan, on: PlanCommands) -> tuple[RunbookCheck, ...]:
         RunbookCheck(
             "the run is held before the cutover",
             on.run("status"),
-            "held; phase prepare; traffic through the old gateway",
-            "run the command in its line next",
+            "NOW: everything is prepared; TRAFFIC: UP through the old gateway",
+            "run the command in its line NEXT",
         ),
     )
 
@@ -192,7 +192,7 @@ def post_checks(plan: Plan, on: PlanCommands) -> tuple[RunbookCheck, ...]:
         RunbookCheck(
             "status of the run",
             on.run("status"),
-            "traffic through the new gateway; cut over",
+            "TRAFFIC: UP through the new gateway; NOW: migrated",
             "read what is missing",
         ),
         RunbookCheck(

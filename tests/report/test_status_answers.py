@@ -1,0 +1,241 @@
+"""The answers of ``status``: traffic, what is wrong or awaited, and what to type."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace as altered
+
+from tests.report.examples import BEGAN, BGP, ENABLE, MIGRATION, OLD, TABLE, VPC, a_journal, a_plan
+from vpnmigrate.errors.commands import Invocation, aws, cli
+from vpnmigrate.journal import replay
+from vpnmigrate.journal.records import (
+    Answered,
+    Degraded,
+    Finished,
+    GatesSeen,
+    Held,
+    Intended,
+    OutageBegan,
+    OutageEnded,
+    Record,
+    ResidueLeft,
+    StepBegun,
+    StepSettled,
+)
+from vpnmigrate.model.changes import CreateVpnGateway, ReplaceRoute
+from vpnmigrate.model.changes.base import Performed
+from vpnmigrate.model.ec2 import CustomerGatewayId, VpcRecord
+from vpnmigrate.model.gates import Gate, GateResult, GateVerdict, Milestone
+from vpnmigrate.model.plan import GATEWAY_ROLE, Direction
+from vpnmigrate.model.progress import Unreadable, Waiting
+from vpnmigrate.model.residue import ResidualChange
+from vpnmigrate.report import status, status_text
+from vpnmigrate.report.names import names_of
+from vpnmigrate.report.status import RunStatusView
+
+LONG = Invocation("/srv/network/changes/runs", "production", "eu-west-1", "http://127.0.0.1:5055")
+PASSED = GateResult(Gate.CLOCK, GateVerdict.PASS, "0 s ahead", "5 minutes")
+CLOSED = GateResult(Gate.WINDOW, GateVerdict.FAIL, "over", "2 to 4", ("plan again:", cli("plan")))
+WORST: tuple[Record, ...] = (
+    StepBegun(10, "Switch the tunnels"),
+    OutageBegan(BEGAN),
+    GatesSeen(Milestone.CUTOVER, (PASSED,) * 14),
+    ResidueLeft(
+        tuple(
+            ResidualChange(ReplaceRoute(TABLE, f"10.{n}.0.0/16", OLD), "not authorized: " * 4)
+            for n in range(9)
+        ),
+        tuple(f"rtb-1: 10.{n}.0.0/16 has no path" for n in range(9)),
+    ),
+    Degraded(tuple(f"vpn-{n} has 1 of 2 tunnels UP" for n in range(9))),
+    Intended(1, 10, ENABLE),
+)
+
+
+def a_view(*records: Record, alive: bool = False) -> RunStatusView:
+    """Return the status of a run with the example's plan."""
+    entries = tuple(a_journal(*records))
+    return RunStatusView(
+        MIGRATION,
+        "a1b2c3d4" * 8,
+        replay(entries),
+        (BGP,),
+        BEGAN + timedelta(minutes=5),
+        "/runs/m-7f3c",
+        alive,
+        plan=a_plan(),
+        entries=entries,
+    )
+
+
+def last_screen(text: str) -> str:
+    """Return what a window of 24 lines shows above the prompt."""
+    return "\n".join(text.splitlines()[-23:])
+
+
+@pytest.mark.parametrize("invocation", [Invocation(), LONG])
+@pytest.mark.parametrize("all_gates", [False, True])
+def test_the_last_screen_has_the_three_answers_however_long_the_rest_is(invocation, all_gates):
+    """Traffic, what is awaited and what to type are in the last 23 lines of the worst case too."""
+    view = replace(a_view(*WORST), invocation=invocation)
+
+    text = status_text.one(view, all_gates=all_gates)
+    shown = last_screen(text)
+
+    assert len(text.splitlines()) > 23
+    assert "TRAFFIC    NONE: on-premises traffic is DOWN since 2026-01-17 02:00:00Z" in shown
+    for label in ("NOW ", "TO DO ", "WHEN DONE", "NEXT", "ROLL BACK"):
+        assert f"\n{label}" in shown
+    assert "10.8.0.0/16" in text
+
+
+def test_a_short_status_begins_with_the_answers():
+    """If everything fits a screen, the first line says whether traffic is up."""
+    text = status_text.one(a_view(StepBegun(3, "Create")))
+
+    assert text.startswith("TRAFFIC")
+    assert len(text.splitlines()) <= 23
+
+
+def test_gates_that_passed_are_one_line_until_they_are_asked_for():
+    """The line has the command that shows each gate; a closed gate is always shown."""
+    passed = a_view(GatesSeen(Milestone.CUTOVER, (PASSED,)))
+    closed = a_view(GatesSeen(Milestone.CUTOVER, (PASSED, CLOSED)))
+
+    short = status_text.one(passed)
+
+    assert "gates before the cutover: all passed" in short
+    assert f"vpnmigrate status {MIGRATION} --gates" in short
+    assert "0 s ahead" not in short
+    assert "0 s ahead" in status_text.one(passed, all_gates=True)
+    assert "FAIL" in status_text.one(closed)
+    assert "0 s ahead" not in status_text.one(closed)
+
+
+def test_a_closed_gate_makes_what_opens_it_the_next_command():
+    """The command that the gate refused comes after that."""
+    view = a_view(
+        StepSettled(6), GatesSeen(Milestone.CUTOVER, (CLOSED,)), Held("the cutover cannot start", 6)
+    )
+
+    assert view.next == cli("plan")
+    assert view.next_step == ("plan again:", cli("plan"), "then:", cli("apply", MIGRATION))
+    assert "NEXT       plan again:\n             vpnmigrate plan\n" in status_text.one(view)
+    assert a_view(StepSettled(6), Held("staged", 6)).next == cli("apply", MIGRATION)
+
+
+def test_that_aws_cannot_be_read_is_said_with_since_when():
+    """A program gets the same."""
+    since = BEGAN + timedelta(minutes=2)
+    view = replace(
+        a_view(StepBegun(8, "Swap"), OutageBegan(BEGAN), alive=True),
+        unreadable=Unreadable(since, "no route to host"),
+        waiting=Waiting(since, 8, "AWS cannot be read", timedelta(0), timedelta(minutes=45)),
+    )
+
+    text = " ".join(status_text.one(view).split())
+
+    assert "AWS CANNOT BE READ since 2026-01-17 02:02:00Z; it is tried again: no route" in text
+    assert status.fields(view)["unreadable"] == {
+        "since": since.isoformat(),
+        "why": "no route to host",
+    }
+
+
+def test_a_run_that_never_took_a_direction_has_a_status():
+    """Orders before the first process leave entries without a direction."""
+    entries = tuple(a_journal()[:1])
+    view = replace(a_view(), state=replay(entries), entries=entries)
+
+    assert "NOW      not started" in status_text.one(view)
+
+
+def test_traffic_that_flows_says_since_when():
+    """After an outage: since its end, and how long it lasted."""
+    ended = OutageEnded(BEGAN + timedelta(seconds=101), timedelta(seconds=101))
+    view = a_view(StepBegun(8, "Swap"), OutageBegan(BEGAN), ended, Finished(Direction.FORWARD))
+
+    assert status.traffic(view) == (
+        "UP through the new gateway since 2026-01-17 02:01:41Z; the outage before it lasted "
+        "1 min 41 s"
+    )
+
+
+class TestNames:
+    PLAN = altered(
+        a_plan(),
+        before=altered(
+            a_plan().before,
+            vpcs=(VpcRecord(VPC, tags={"Name": "production"}),),
+            customer_gateways=tuple(
+                altered(c, tags={"Name": "Munich"} if c.id == CustomerGatewayId("cgw-1") else {})
+                for c in a_plan().before.customer_gateways
+            ),
+        ),
+    )
+
+    def test_each_id_has_its_name_where_it_is_first_mentioned(self):
+        """A connection without a name has that of its device; ids without one stay alone."""
+        names = names_of(self.PLAN)
+
+        assert names.text(f"{VPC}: {BGP}, {BGP}, {TABLE}") == (
+            f'{VPC} "production": {BGP} "Munich", {BGP}, {TABLE}'
+        )
+        assert names.text(names.text(str(VPC))) == f'{VPC} "production"'
+
+    def test_what_the_run_created_has_the_name_of_what_it_replaces(self):
+        """It is called new."""
+        made = (
+            Intended(1, 2, CreateVpnGateway(GATEWAY_ROLE, 64512)),
+            Answered(1, Performed(made="vgw-99")),
+        )
+
+        assert names_of(self.PLAN, a_journal(*made)).named("vgw-99") == (
+            'vgw-99 "to the office" (new)'
+        )
+
+    def test_a_command_has_ids_alone(self):
+        """What is pasted works; text for people has the names."""
+        view = replace(a_view(StepBegun(8, "Swap"), OutageBegan(BEGAN)), plan=self.PLAN)
+        expired = replace(view, invocation=Invocation(region="eu-west-1"))
+        left = ResidueLeft((ResidualChange(ReplaceRoute(TABLE, "10.0.0.0/8", OLD), "no"),))
+        view = replace(expired, state=replay(a_journal(left), view.state))
+
+        text = " ".join(status_text.one(view).replace("\\\n", "").split())
+
+        assert f'{OLD} "to the office"' in text
+        assert f"--gateway-id {OLD} --destination-cidr-block" in text
+
+
+class TestTable:
+    def test_every_run_is_a_row_that_fits(self):
+        """Run, VPC by name, account, phase, traffic, since, window; long names are folded."""
+        long = altered(TestNames.PLAN.before, vpcs=(VpcRecord(VPC, tags={"Name": "prod " * 9}),))
+        down = replace(
+            a_view(StepBegun(8, "Swap"), OutageBegan(BEGAN)),
+            plan=altered(TestNames.PLAN, before=long),
+            change="CHG1",
+        )
+
+        text = status_text.every([a_view(alive=True), down], {"m-9": "damaged"}, Invocation())
+        lines = text.splitlines()
+
+        assert lines[0].split() == ["RUN", "VPC", "ACCOUNT", "PHASE", "TRAFFIC", "SINCE", "WINDOW"]
+        assert lines[1].split()[:3] == [MIGRATION, VPC, "123456789012"]
+        assert "cutover, NONE 5 min -" in " ".join(lines[2].split())
+        assert "stopped" in lines[3]
+        assert all(len(line) <= 80 for line in lines)
+        assert "m-9  CANNOT BE READ: damaged" in lines
+        assert "    change CHG1" in lines
+
+
+def test_the_renewal_is_a_command_of_its_own():
+    """The command that renews credentials is among the answers."""
+    from vpnmigrate.journal.records import CredentialsExpired
+
+    view = a_view(StepBegun(8, "Swap"), CredentialsExpired("x", ("log in:", aws("sso", "login"))))
+
+    assert "RENEW      log in:\n             aws sso login" in status_text.one(view)

@@ -1,0 +1,405 @@
+"""Status for people: the three answers, the facts behind them, and the table of all runs.
+
+The answers are whether traffic is up, what is wrong or awaited, and what to type now.  They come
+first if everything fits a screen of 24 lines, and last otherwise: in both cases a person who has
+just typed the command sees them.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from itertools import zip_longest
+
+from vpnmigrate.errors.commands import Advice, Invocation, cli
+from vpnmigrate.journal import Hold, RunState
+from vpnmigrate.journal.history import attempts_of, outages_of
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.model.approval import Approval
+from vpnmigrate.model.clock import moment, span
+from vpnmigrate.model.ec2 import VpnGatewayId
+from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction, Plan
+from vpnmigrate.report import gates
+from vpnmigrate.report.names import Names
+from vpnmigrate.report.progress import DIRECTION_NAMES, LAST_STEP, probe_lines
+from vpnmigrate.report.residue import residue_rows
+from vpnmigrate.report.status import RunStatusView, traffic
+from vpnmigrate.report.text import columns, command, safe, wrapped
+
+SCREENFUL = 23
+"""Lines of a window of 24 without that of the shell's prompt."""
+LISTED = 2
+"""Items of one kind among the answers; the facts list all of them."""
+
+Row = tuple[str, Advice | None]
+
+
+_LESS_URGENT = (
+    "NOT AS BEFORE",
+    "INCONSISTENT",
+    "DEGRADED",
+    "MISSING",
+    "NO PATH",
+    "NOT DONE",
+    "WATCHDOG",
+    "ORDERED",
+    "WAITS FOR",
+)
+"""Answers that are moved to the facts, in this order, if the others do not fit a screen."""
+
+
+def one(view: RunStatusView, *, all_gates: bool = False) -> str:
+    """Return the status of one run; with *all_gates*, the result of every gate."""
+    shown, moved = _fitting(view)
+    answers = _rows(shown, view.names)
+    facts = _facts_text(view, moved, all_gates=all_gates)
+    lines = answers.count("\n") + facts.count("\n") + 3
+    first, second = (answers, facts) if lines <= SCREENFUL else (facts, answers)
+    return f"{first}\n\n{second}"
+
+
+def answers_text(view: RunStatusView) -> str:
+    """Return whether traffic is up, what is wrong or awaited, and what to type now."""
+    return _rows(_fitting(view)[0], view.names)
+
+
+def _fitting(view: RunStatusView) -> tuple[list[Row], list[Row]]:
+    """Return the answers that fit a screen, and those that have to be shown before them."""
+    rows = [row for row in (("TRAFFIC", traffic(view)), *_now(view), *_commands(view)) if row[1]]
+    moved: list[Row] = []
+    for name in _LESS_URGENT:
+        if _rows(rows, view.names).count("\n") < SCREENFUL:
+            break
+        moved += [row for row in rows if row[0] == name]
+        rows = [row for row in rows if row[0] != name]
+    return rows, moved
+
+
+def _rows(rows: Iterable[Row], names: Names) -> str:
+    """Return the rows that have a value; text has names beside its ids, commands have not."""
+    return columns(
+        [
+            (name, names.text(value) if isinstance(value, str) else value)
+            for name, value in rows
+            if value
+        ],
+        indent=0,
+    )
+
+
+def _now(view: RunStatusView) -> Iterator[Row]:
+    """Yield what is wrong or awaited, the most urgent first."""
+    state = view.state
+    yield "NOW", _standing(view)
+    yield from _unreadable(view)
+    yield "ORDERED", "" if state.order is None else str(state.order)
+    yield "DECIDE", deadline(view)
+    yield "CONFIRM", view.unconfirmed
+    yield "WATCHDOG", safe(view.watchdog_trouble)
+    yield from _listed("NOT DONE", [f"{each.change}: {each.why}" for each in state.residue])
+    yield from _listed("NO PATH", state.unreached)
+    yield "TO DO", "" if state.task is None or view.rolling_back else str(state.task)
+    yield "WAITS FOR", waits(view)
+    yield from _listed("MISSING", [each.text for each in state.acceptable])
+    yield from _listed("DEGRADED", state.degraded)
+    yield from _listed("NOT AS BEFORE", state.differs)
+    yield from _listed("INCONSISTENT", state.contradictions)
+
+
+def _unreadable(view: RunStatusView) -> Iterator[Row]:
+    """Yield that AWS cannot be read, since when, and how to renew the credentials."""
+    if (expired := view.state.expired) is not None:
+        since = f"since {moment(view.shown(expired.since))}"
+        yield "AWS", f"CANNOT BE READ {since}, credentials EXPIRED: {safe(expired.why)}"
+        yield "RENEW", view.invocation.advise(expired.renew)
+    elif (unreadable := view.unreadable) is not None:
+        since = f"since {moment(view.shown(unreadable.since))}"
+        yield "AWS", f"CANNOT BE READ {since}; it is tried again: {safe(unreadable.why)}"
+
+
+def _listed(name: str, items: Sequence[str]) -> Iterator[Row]:
+    yield from ((name, item) for item in items[:LISTED])
+    if len(items) > LISTED:
+        yield name, f"and {len(items) - LISTED} more"
+
+
+def _commands(view: RunStatusView) -> Iterator[Row]:
+    """Yield the commands, that for the next step first."""
+    rollback = view.rollback_command
+    yield "WHEN DONE", view.when_done
+    yield "NEXT", view.next_step if view.next != rollback else None
+    yield "ACCEPT", view.accepting
+    yield "APPROVE AGAIN", view.approve_again
+    yield "ROLL BACK", rollback
+    yield "CLEAN UP", view.clean_up
+
+
+_SETTLED = {
+    RunStatus.CUT_OVER: "migrated; the old connections still exist, and finalize deletes them",
+    RunStatus.ROLLED_BACK: "rolled back; the state before the migration is restored",
+    RunStatus.FINALIZED: "finalized; the old side is deleted, so it cannot be rolled back",
+}
+_GOING = {
+    Direction.FORWARD: "migrating",
+    Direction.ROLLBACK: "rolling back",
+    Direction.FINALIZE: "finalizing",
+}
+
+
+def _standing(view: RunStatusView) -> str:
+    """Return what the run does, or why it does nothing."""
+    state = view.state
+    if state.direction is None:
+        return "not started"
+    if state.finished:
+        return _SETTLED.get(state.status, state.status.value)
+    what, where = _GOING[state.direction], step(view)
+    if view.alive:
+        return f"{what}, {where}" if where else what
+    if state.held and state.task is not None:
+        return f"HELD for a person, {where}"
+    if state.held:
+        return f"HELD, {where}: {state.held}" if where else f"HELD: {state.held}"
+    if LAST_OF_PREPARE in state.settled and not state.cutover_begun and not state.error:
+        return "everything is prepared; the cutover has not started"
+    return f"STOPPED while {what}, {where}: {view.stopped}"
+
+
+def _facts_text(view: RunStatusView, moved: Sequence[Row], *, all_gates: bool) -> str:
+    """Return the facts behind the answers: the run, its gates, its files and its history."""
+    state = view.state
+    rows: list[Row] = [
+        *((name.lower(), value) for name, value in moved),
+        ("run", _run(view)),
+        ("status", status(view)),
+        ("VPC", _vpc(view)),
+        ("destinations", _destinations(view)),
+        ("window", _window(view)),
+        *(("probe", output) for output in probe_lines(state)),
+        *residue_rows(state, view.invocation),
+        *(("lost", what) for what in state.lost),
+        *(("external", what) for what in state.external_changes),
+        *(("FORCED", gates.forced_line(each)) for each in state.forced),
+        *(("ACCEPTED", gates.accepted_line(each)) for each in state.accepted),
+        *(("approved", _approval(each, view)) for each in state.approvals),
+        *(("note", what) for what in state.notes),
+        *_every(state),
+        *_history(view),
+        ("plan", view.fingerprint),
+        ("change", view.change),
+        ("files", view.folder),
+        ("device files", view.device_files),
+        ("gates", "" if all_gates else _gates_in_short(view)),
+    ]
+    output = _rows(rows, view.names)
+    if state.gates is None or state.gates_at is None or (_passed(state) and not all_gates):
+        return output
+    table = gates.table(state.gates, state.gates_at, view.invocation, all_gates=all_gates)
+    return f"{output}\n\n{table}"
+
+
+def _passed(state: RunState) -> bool:
+    return state.gates is not None and all(each.lets_through for each in state.gates.gates)
+
+
+def _gates_in_short(view: RunStatusView) -> Advice:
+    """Return the result of gates that let the run through, and how to see each of them."""
+    state = view.state
+    if state.gates is None or state.gates_at is None or not _passed(state):
+        return ""
+    show = view.invocation.complete(cli("status", view.run, "--gates"))
+    return (f"{gates.title(state.gates)}, {moment(state.gates_at)}; to see them:", show)
+
+
+def _every(state: RunState) -> Iterator[Row]:
+    """Yield the items that the answers leave out."""
+    for name, items in (
+        ("missing", [each.text for each in state.acceptable]),
+        ("degraded", state.degraded),
+        ("not as before", state.differs),
+        ("inconsistent", state.contradictions),
+    ):
+        yield from ((name, item) for item in items[LISTED:])
+
+
+def _run(view: RunStatusView) -> str:
+    plan = view.plan
+    where = "" if plan is None else f", account {plan.account}, {plan.region}"
+    return f"{view.run}{where}"
+
+
+def _vpc(view: RunStatusView) -> str:
+    plan = view.plan
+    if plan is None:
+        return ""
+    made = view.new_gateway
+    new = f" to {made}" if made else ""
+    return f"{plan.vpc}, from {plan.old_gateway}{new}"
+
+
+def _destinations(view: RunStatusView) -> str:
+    """Return the on-premises networks that are reached through the gateway."""
+    if view.plan is None:
+        return ""
+    found = destinations_of(view.plan, view.plan.old_gateway)
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return ", ".join(found[:SHOWN]) + more
+
+
+SHOWN = 6
+"""Destinations in one line."""
+
+
+def destinations_of(plan: Plan, gateway: VpnGatewayId) -> list[str]:
+    """Return what the route tables of the plan's survey route to *gateway*, in order."""
+    routed = (
+        route.destination
+        for table in plan.before.route_tables
+        for route in table.routes
+        if route.target == gateway
+    )
+    return list(dict.fromkeys(routed))
+
+
+def _window(view: RunStatusView) -> str:
+    if view.plan is None or (window := view.plan.decisions.window) is None:
+        return ""
+    return f"{moment(window.start)} to {moment(window.end)} ({window.written})"
+
+
+def _history(view: RunStatusView) -> Iterator[Row]:
+    """Yield each direction that the run took, with its outages."""
+    if view.plan is None:
+        return
+    outages = outages_of(view.entries)
+    for attempt in attempts_of(view.plan, view.entries):
+        ended = f" to {moment(attempt.ended)}" if attempt.finished else ", not finished"
+        lasted = [
+            f"outage {'' if each.over else 'so far '}{span(each.lasted)}"
+            for each in outages
+            if attempt.began <= each.since <= max(attempt.ended, attempt.began)
+        ]
+        which = f"attempt {attempt.attempt} {DIRECTION_NAMES[attempt.direction]}"
+        yield "history", f"{which}: {', '.join([moment(attempt.began) + ended, *lasted])}"
+
+
+def _approval(approval: Approval, view: RunStatusView) -> str:
+    until = f"until {moment(approval.expires)}, plan {approval.fingerprint[:12]}"
+    why = view.void.get(approval.digest, "")
+    void = f"; DOES NOT COUNT: {why}" if why else ""
+    signed = "signed" if approval.digest in view.state.signed_approvals else "not signed"
+    return f"by {approval.approver} ({approval.user}), {signed}, {until}{void}"
+
+
+def deadline(view: RunStatusView) -> str:
+    """Return the back-out deadline while a decision is open, else an empty string."""
+    state = view.state
+    if state.deadline is None or state.finished or state.journal_facts.verified is not None:
+        return ""
+    return f"{gates.left(state.deadline.at, view.wall)}: {moment(state.deadline.at)}"
+
+
+def waits(view: RunStatusView) -> str:
+    """Return what the process waits for and how long, or nothing while the run is paused."""
+    waiting, state = view.waiting, view.state
+    paused = state.order is not None and state.order.wish is Hold.PAUSED
+    if waiting is None or paused:
+        return ""
+    waited = waiting.waited + max(timedelta(0), view.now - waiting.at)
+    who = f"step {waiting.step}: " if waiting.step and waiting.step != state.step else ""
+    return f"{who}{span(waited)} of {span(waiting.limit)}: {safe(waiting.why)}"
+
+
+def status(view: RunStatusView) -> str:
+    """Return the status of a run with what modifies it."""
+    state = view.state
+    text = state.status.value.replace("-", " ")
+    if view.stopped and not state.held:
+        text += ", stopped"
+    if state.order is not None:
+        text += f", {state.order.wish}"
+    if state.unconfirmed_until is not None:
+        text += ", UNCONFIRMED"
+    if state.direction is None:
+        return text
+    return f"{text} (attempt {state.attempt})"
+
+
+def step(view: RunStatusView) -> str:
+    """Return the step that the run is in; empty before the first and after the last."""
+    state = view.state
+    if not state.step or state.finished:
+        return ""
+    clean = " (clean-up)" if state.cleaning else ""
+    return f"step {state.step} of {LAST_STEP}: {state.title}{clean}"
+
+
+def every(
+    views: Sequence[RunStatusView], unreadable: Mapping[str, str], invocation: Invocation
+) -> str:
+    """Return a table of all runs; the *unreadable* ones with the reason."""
+    if not views and not unreadable:
+        begin = command(invocation.complete(cli("plan", "--vpn-gateway", "vgw-...")), first="  ")
+        return f"No runs here yet. Start with:\n{begin}"
+    broken = [
+        wrapped(f"{run}  CANNOT BE READ: {why}", rest="    ") for run, why in unreadable.items()
+    ]
+    return "\n".join([*(_table(views) if views else ()), *broken])
+
+
+_PHASES = {
+    RunStatus.PREPARING: "prepare",
+    RunStatus.CUTTING_OVER: "cutover",
+    RunStatus.CUT_OVER: "migrated",
+    RunStatus.FINALIZING: "finalize",
+    RunStatus.ROLLING_BACK: "rollback",
+    RunStatus.ROLLED_BACK: "rolled back",
+    RunStatus.STUCK: "STUCK",
+}
+_WIDTHS = {
+    "RUN": 10,
+    "VPC": 13,
+    "ACCOUNT": 12,
+    "PHASE": 11,
+    "TRAFFIC": 7,
+    "SINCE": 6,
+    "WINDOW": 12,
+}
+"""Columns of the table, which together fit 80 columns; a longer cell is folded."""
+_NONE = "-"
+
+
+def _table(views: Sequence[RunStatusView]) -> Iterator[str]:
+    yield _line(tuple(_WIDTHS))
+    for view in views:
+        cells = [
+            textwrap.wrap(cell, width) or [""]
+            for cell, width in zip(_cells(view), _WIDTHS.values(), strict=True)
+        ]
+        yield from map(_line, zip_longest(*cells, fillvalue=""))
+        if view.change:
+            yield wrapped(f"change {view.change}", first="    ")
+
+
+def _line(cells: Sequence[str]) -> str:
+    padded = (f"{cell:<{width}}" for cell, width in zip(cells, _WIDTHS.values(), strict=True))
+    return " ".join(padded).rstrip()
+
+
+def _cells(view: RunStatusView) -> Iterator[str]:
+    plan, state = view.plan, view.state
+    window = None if plan is None else plan.decisions.window
+    yield view.run
+    yield _NONE if plan is None else view.names.of(plan.vpc)
+    yield _NONE if plan is None else plan.account
+    phase = _PHASES.get(state.status, state.status.value)
+    yield f"{phase}, stopped" if view.stopped and not state.held else phase
+    yield view.traffic.value.upper() if state.outage_open else view.traffic.value
+    yield _NONE if (since := view.since) is None else _age(view.now - since)
+    yield _NONE if window is None else f"{window.start:%m-%d %H:%M}Z"
+
+
+def _age(length: timedelta) -> str:
+    """Return a duration in its largest unit."""
+    return " ".join(span(length).split()[:2])
