@@ -127,7 +127,7 @@ class TestWorld:
         """A static route to a detached gateway carries no traffic."""
         scene = initial_state(PLAN, {})
 
-        world = scene.world.after(DetachVpnGateway(OLD, VPC))
+        world = scene.world.after([DetachVpnGateway(OLD, VPC)])
 
         now = PredictedMoment(PLAN, world, NOON).observe()
         assert not now.route_is_active(BOTH, "192.168.0.0/16")
@@ -143,7 +143,7 @@ class TestWorld:
             EnablePropagation(MAIN, NEW),
             ReplaceRoute(BOTH, "192.168.0.0/16", NEW),
         ):
-            world = world.after(change)
+            world = world.after([change])
 
         now = PredictedMoment(PLAN, world, NOON).observe()
 
@@ -155,7 +155,7 @@ class TestWorld:
         """A change returns a new value; the one before is not modified."""
         start = initial_state(PLAN, {}).world
 
-        start.after(DetachVpnGateway(OLD, VPC))
+        start.after([DetachVpnGateway(OLD, VPC)])
 
         assert start == initial_state(PLAN, {}).world
 

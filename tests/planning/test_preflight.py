@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from pathlib import Path
+from random import Random
 
 import msgspec
 import pytest
@@ -43,6 +44,8 @@ from vpnmigrate.model.permissions import MissingPermission, PermissionVerdict
 from vpnmigrate.model.plan import Finding, Severity
 from vpnmigrate.model.survey import Survey, Unread
 from vpnmigrate.planning.preflight import CHECKS, check
+from vpnmigrate.planning.preflight.base import network, overlap
+from vpnmigrate.planning.preflight.routing import other_routes_are_told
 from vpnmigrate.planning.window_parser import window_from
 
 SOURCES = sorted((Path(__file__).parents[2] / "vpnmigrate" / "planning" / "preflight").glob("*.py"))
@@ -406,3 +409,39 @@ class TestPermissions:
         assert "ec2:Untried, ec2:Unclear: why" in seen["VPM-W003"].evidence
         assert "ec2:Simulated, ec2:OfRole: why" in seen["VPM-W004"].evidence
         assert all(f.severity is Severity.WARNS for f in seen.values())
+
+
+NETWORKS = (
+    "10.0.0.0/8",
+    "10.0.0.0/16",
+    "10.0.1.0/24",
+    "10.128.0.0/9",
+    "0.0.0.0/0",
+    "2001:db8::/32",
+)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_overlapping_routes_are_those_of_a_comparison_of_every_pair(seed):
+    """Overlaps are found by prefix, without a comparison of every route with every other one."""
+    random = Random(seed)
+    ours = random.sample((*NETWORKS, "2001:db8:1::/48", "192.168.0.0/24", "pl-1"), 5)
+    others = random.sample((*NETWORKS, "10.0.1.128/25", "192.168.0.0/16", "pl-2"), 5)
+    table = a_table("rtb-1", static={**dict.fromkeys(others, "pcx-1"), **dict.fromkeys(ours, OLD)})
+    rivals = [
+        (one.destination, other.destination)
+        for one in table.routes
+        for other in table.routes
+        if (one.target, other.target) == ("pcx-1", OLD)
+    ]
+    parsed = {text: network(text) for text in (*ours, *others)}
+    wanted = sorted(
+        f"{one} to pcx-1 overlaps {other}"
+        for one, other in rivals
+        if (a := parsed[one]) and (b := parsed[other]) and a.prefixlen and b.prefixlen
+        if overlap(a, b)
+    )
+
+    found = [*other_routes_are_told(a_survey(route_tables=(table,)), Decisions())]
+
+    assert [each.evidence for each in found] == ([f"rtb-1: {', '.join(wanted)}"] if wanted else [])

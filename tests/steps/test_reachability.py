@@ -20,7 +20,6 @@ from tests.support.builders import (
 from vpnmigrate.model.facts import Goal, Propagation, RouteTarget, Switch
 from vpnmigrate.model.snapshot import Baseline
 from vpnmigrate.steps.reachability import as_before, reachability
-from vpnmigrate.steps.traffic import recorded_baseline
 
 
 def the_routes(table, baseline):
@@ -58,7 +57,7 @@ def judged(now, *, before=BESIDE):
     held = a_table(BOTH, propagates=OLD, learned=[PREFIX], static={WIDE: OLD, **before})
     plan = a_plan(before=a_survey(route_tables=(held,)))
     observation = a_snapshot(old="detached", new="attached", tables=[now], up=2)
-    return reachability(plan, FORWARD, observation, recorded_baseline(plan))
+    return reachability(plan, FORWARD, observation, plan.recorded_baseline)
 
 
 def now_with(learned, static):
@@ -115,7 +114,7 @@ class TestStaleTables:
         now = replace(a_snapshot(tables=[table]), stale=frozenset({fact}))
 
         found = reachability(
-            plan, BACK, now, recorded_baseline(plan), isolated=frozenset(isolated)
+            plan, BACK, now, plan.recorded_baseline, isolated=frozenset(isolated)
         ).waiting
 
         assert [each.startswith(f"the routes in {BOTH} are unknown") for each in found] == (

@@ -21,7 +21,6 @@ from tests.support.builders import (
 from vpnmigrate.model.decisions import Decisions, Exceptions
 from vpnmigrate.model.facts import UNKNOWN, Existence, Propagation, RouteTarget, Switch
 from vpnmigrate.steps.reachability import Reachability, reachability
-from vpnmigrate.steps.traffic import recorded_baseline
 
 STATIC = "192.168.0.0/16"
 
@@ -30,7 +29,7 @@ def reached(tables, *, swap=FORWARD, plan=None, baseline=None, incomplete=False,
     """Return the comparison of *tables* with those of the ordinary plan."""
     plan = plan or a_plan()
     now = a_snapshot(old="detached", new="attached", tables=tables, **observation)
-    return reachability(plan, swap, now, baseline or recorded_baseline(plan), incomplete=incomplete)
+    return reachability(plan, swap, now, baseline or plan.recorded_baseline, incomplete=incomplete)
 
 
 def lines(rows):
@@ -142,7 +141,7 @@ class TestReach:
         stale = replace(stale, stale=frozenset({fact}))
         doubt = ("the routes in rtb-both are unknown: the last reading may be stale",)
 
-        assert reachability(a_plan(), FORWARD, stale, recorded_baseline(a_plan())).waiting == doubt
+        assert reachability(a_plan(), FORWARD, stale, a_plan().recorded_baseline).waiting == doubt
 
     def test_an_unknown_route_is_not_judged(self):
         """A route whose target is in doubt is not compared."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -14,11 +15,13 @@ from vpnmigrate.model.ec2 import (
     AccountId,
     MigrationId,
     Role,
+    RouteTableId,
     RouteTableRecord,
     VpcId,
     VpnConnectionId,
     VpnGatewayId,
 )
+from vpnmigrate.model.snapshot import Baseline
 from vpnmigrate.model.survey import Survey
 
 PLAN_FORMAT = 2
@@ -187,6 +190,23 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     def propagating_tables(self) -> tuple[RouteTableRecord, ...]:
         """The tables with propagation from the old gateway before the migration."""
         return tuple(t for t in self.before.route_tables if self.old_gateway in t.propagating)
+
+    @cached_property
+    def propagated_before(self) -> Mapping[RouteTableId, tuple[str, ...]]:
+        """The destinations propagated into each table from the old gateway, sorted."""
+        old = self.old_gateway
+        return {t.id: tuple(sorted(t.propagated_from(old))) for t in self.before.route_tables}
+
+    @cached_property
+    def recorded_baseline(self) -> Baseline:
+        """The baseline from the before-survey, for a run whose journal has none."""
+        return Baseline(
+            taken=self.before.taken,
+            tunnels_up={c.id: sum(t.up for t in c.telemetry) for c in self.before.living},
+            propagated={
+                t.id: frozenset(self.propagated_before[t.id]) for t in self.propagating_tables
+            },
+        )
 
     @cached_property
     def edge_tables(self) -> tuple[RouteTableRecord, ...]:

@@ -420,5 +420,5 @@ def _used(
 
 def _unclaimed(scene: PredictedMoment, plan: Plan) -> PredictedMoment:
     """Return *scene* as a later process may find it: without its claim, and traffic unverified."""
-    world = scene.world.after(RemoveClaim(plan.old_gateway, HOLDER))
+    world = scene.world.after([RemoveClaim(plan.old_gateway, HOLDER)])
     return replace(scene, world=world, journal_facts=replace(scene.journal_facts, verified=None))

@@ -78,9 +78,7 @@ def plan_from(  # noqa: PLR0913  what a plan is made of
             f"nothing to migrate: {why}",
             advice="to replace the gateway anyway, set recreate_aws_vpn: true in a playbook",
         )
-    findings = check(survey, decisions)
-    if any(f.severity is Severity.BLOCKS for f in findings):
-        raise _blocked(survey.gateway.id, findings)
+    findings = _findings(survey, decisions)
     draft = Plan(
         tool=tool,
         migration=migration,
@@ -125,8 +123,28 @@ def derived_again(plan: Plan) -> Plan:
 
 
 def with_permissions(plan: Plan, missing: tuple[MissingPermission, ...]) -> Plan:
-    """Return *plan* with findings about the permissions that are not proven."""
-    return derived_again(replace(plan, before=replace(plan.before, missing_permissions=missing)))
+    """Return *plan* with findings about the permissions that are not proven.
+
+    They change no step, so only the findings are made again.
+
+    Raises:
+        PreflightError: A finding blocks it.
+    """
+    before = replace(plan.before, missing_permissions=missing)
+    changed = replace(plan, before=before, findings=_findings(before, plan.decisions))
+    return replace(changed, fingerprint=fingerprint(changed))
+
+
+def _findings(survey: Survey, decisions: Decisions) -> tuple[Finding, ...]:
+    """Return the warnings about *survey*.
+
+    Raises:
+        PreflightError: A finding blocks it.
+    """
+    findings = check(survey, decisions)
+    if any(finding.severity is Severity.BLOCKS for finding in findings):
+        raise _blocked(survey.gateway.id, findings)
+    return findings
 
 
 def differing(plan: Plan, other: Plan) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import TypeVar
 
@@ -25,6 +26,7 @@ from vpnmigrate.model.changes import (
     DeleteTestVpc,
     DeleteVpnConnection,
     DeleteVpnGateway,
+    Deletion,
     DetachVpnGateway,
     DisablePropagation,
     DisassociateEdge,
@@ -68,6 +70,18 @@ _K = TypeVar("_K")
 
 _V = TypeVar("_V")
 
+_OtherChange = (
+    Creation
+    | Deletion
+    | AddStaticPrefix
+    | AttachVpnGateway
+    | DetachVpnGateway
+    | PlaceClaim
+    | RemoveClaim
+    | ArchiveConfiguration
+)
+"""The changes of anything but a route table."""
+
 
 class PredictedAws(Struct, frozen=True):
     """The predicted resources in AWS at one moment.
@@ -83,8 +97,21 @@ class PredictedAws(Struct, frozen=True):
     made: Mapping[Role, str]
     subnets: Mapping[str, SubnetRecord]
 
-    def after(self, change: AwsChange) -> PredictedAws:
-        """Return the resources after *change*."""
+    def after(self, changes: Iterable[AwsChange]) -> PredictedAws:
+        """Return the resources after *changes*, which are independent of each other."""
+        routing: defaultdict[RouteTableId, list[TableChange]] = defaultdict(list)
+        world = self
+        for change in changes:
+            if isinstance(change, TableChange):
+                routing[change.table].append(change)
+            else:
+                world = world._after(change)
+        if not routing:
+            return world
+        altered = {id_: _routed(world.tables[id_], made) for id_, made in routing.items()}
+        return replace(world, tables={**world.tables, **altered})
+
+    def _after(self, change: _OtherChange) -> PredictedAws:
         match change:
             case CreateVpnGateway() | CreateVpnConnection() | CreateTestVpc() | CreateTestSubnet():
                 return self._created(change)
@@ -97,15 +124,6 @@ class PredictedAws(Struct, frozen=True):
                 prefix = StaticPrefixRecord(cidr, "available")
                 grown = replace(there, prefixes=(*there.prefixes, prefix))
                 return replace(self, connections={**self.connections, connection: grown})
-            case (
-                EnablePropagation()
-                | DisablePropagation()
-                | ReplaceRoute()
-                | CreateRoute()
-                | AssociateEdge()
-                | DisassociateEdge()
-            ):
-                return self._routing(change)
             case DeleteVpnConnection(_, id_):
                 return replace(self, connections=_without(self.connections, VpnConnectionId(id_)))
             case DeleteVpnGateway(_, id_):
@@ -174,13 +192,6 @@ class PredictedAws(Struct, frozen=True):
         tagged = replace(gateway, tags=tags)
         return replace(self, gateways={**self.gateways, gateway.id: tagged})
 
-    def _routing(
-        self,
-        change: TableChange,
-    ) -> PredictedAws:
-        table = _routed(self.tables[change.table], change)
-        return replace(self, tables={**self.tables, table.id: table})
-
 
 def predicted_aws(survey: Survey, migration: MigrationId, made: Mapping[Role, str]) -> PredictedAws:
     """Return the resources of *survey*, without a claim tag."""
@@ -196,34 +207,35 @@ def predicted_aws(survey: Survey, migration: MigrationId, made: Mapping[Role, st
     )
 
 
-def _routed(
-    table: RouteTableRecord,
-    change: TableChange,
-) -> RouteTableRecord:
-    match change:
-        case EnablePropagation(_, gateway):
-            sources = {*table.propagating, gateway}
-            return replace(table, propagating=tuple(sorted(sources)))
-        case DisablePropagation(_, gateway):
-            return replace(table, propagating=tuple(g for g in table.propagating if g != gateway))
-        case ReplaceRoute(_, destination, gateway):
-            return replace(
-                table,
-                routes=tuple(
-                    replace(route, target=gateway)
-                    if route.destination == destination and route.origin == CREATED_ROUTE
-                    else route
-                    for route in table.routes
-                ),
-            )
-        case CreateRoute(_, destination, gateway):
-            return replace(table, routes=(*table.routes, RouteRecord(destination, gateway)))
-        case AssociateEdge(_, gateway):
-            tie = AssociationRecord(f"association of {gateway}", gateway=gateway)
-            return replace(table, associations=(*table.associations, tie))
-        case DisassociateEdge(_, _, association):
-            kept = tuple(a for a in table.associations if a.id != association)
-            return replace(table, associations=kept)
+def _routed(table: RouteTableRecord, changes: Iterable[TableChange]) -> RouteTableRecord:
+    """Return *table* after *changes*, in one pass over its routes."""
+    propagating, ties = table.propagating, table.associations
+    replaced: dict[str, VpnGatewayId] = {}
+    created: list[RouteRecord] = []
+    for change in changes:
+        match change:
+            case EnablePropagation(_, gateway):
+                propagating = tuple(sorted({*propagating, gateway}))
+            case DisablePropagation(_, gateway):
+                propagating = tuple(each for each in propagating if each != gateway)
+            case ReplaceRoute(_, destination, gateway):
+                replaced[destination] = gateway
+            case CreateRoute(_, destination, gateway):
+                created.append(RouteRecord(destination, gateway))
+            case AssociateEdge(_, gateway):
+                tie = AssociationRecord(f"association of {gateway}", gateway=gateway)
+                ties = (*ties, tie)
+            case DisassociateEdge(_, _, association):
+                ties = tuple(each for each in ties if each.id != association)
+    routes = table.routes
+    if replaced:
+        routes = tuple(
+            replace(route, target=replaced[route.destination])
+            if route.destination in replaced and route.origin == CREATED_ROUTE
+            else route
+            for route in routes
+        )
+    return replace(table, propagating=propagating, associations=ties, routes=(*routes, *created))
 
 
 def _without(records: Mapping[_K, _V], id_: _K) -> dict[_K, _V]:
@@ -241,11 +253,12 @@ class PredictedMoment(Struct, frozen=True):
     def observe(self) -> Snapshot:
         """Return the snapshot that describe calls would give now."""
         world = self.world
+        learned = self._learned()
         reading = Reading(
             begun=self.at,
             gateways=tuple(world.gateways.values()),
             connections=tuple(self._with_telemetry(c) for c in world.connections.values()),
-            tables=tuple(self._with_routes(t) for t in world.tables.values()),
+            tables=tuple(self._with_routes(t, learned) for t in world.tables.values()),
             vpcs=tuple(world.vpcs.values()),
             subnets=tuple(world.subnets.values()),
         )
@@ -281,28 +294,35 @@ class PredictedMoment(Struct, frozen=True):
             a.vpc == vpc and a.state == "attached" for a in record.attachments
         )
 
-    def _with_routes(self, table: RouteTableRecord) -> RouteTableRecord:
-        written = (self._with_state(r, table) for r in table.routes if r.origin != PROPAGATED_ROUTE)
+    def _learned(self) -> Collection[tuple[VpnGatewayId, VpcId]]:
+        """Return the gateways that propagate routes now, with the VPCs they are attached to."""
+        up = {c.vpn_gateway for c in self.world.connections.values() if self._is_up(c)}
+        return {
+            (gateway.id, attached.vpc)
+            for gateway in self.world.gateways.values()
+            for attached in gateway.attachments
+            if gateway.id in up and attached.state == "attached"
+        }
+
+    def _with_routes(
+        self, table: RouteTableRecord, learned: Collection[tuple[VpnGatewayId, VpcId]]
+    ) -> RouteTableRecord:
+        on = {str(gateway): self._is_on(gateway, table.vpc) for gateway in self.world.gateways}
+        written = (_with_state(r, on) for r in table.routes if r.origin != PROPAGATED_ROUTE)
+        # Devices advertise the same destinations into each table as before.
+        before = self.plan.propagated_before.get(table.id, ())
         propagated = (
             RouteRecord(destination, gateway, PROPAGATED_ROUTE)
             for gateway in table.propagating
-            if self._is_on(gateway, table.vpc) and self._carries(gateway)
-            for destination in sorted(self._behind(table.id))
+            if (gateway, table.vpc) in learned
+            for destination in before
         )
         return replace(table, routes=(*written, *propagated))
 
-    def _with_state(self, route: RouteRecord, table: RouteTableRecord) -> RouteRecord:
-        gateway = VpnGatewayId(route.target)
-        if route.origin != CREATED_ROUTE or gateway not in self.world.gateways:
-            return route
-        state = "active" if self._is_on(gateway, table.vpc) else "blackhole"
-        return route if route.state == state else replace(route, state=state)
 
-    def _carries(self, gateway: VpnGatewayId) -> bool:
-        mine = (c for c in self.world.connections.values() if c.vpn_gateway == gateway)
-        return any(self._is_up(connection) for connection in mine)
-
-    def _behind(self, table: RouteTableId) -> frozenset[str]:
-        """Return the destinations that devices advertise into *table*: the same as before."""
-        before = next((t for t in self.plan.before.route_tables if t.id == table), None)
-        return before.propagated_from(self.plan.old_gateway) if before else frozenset()
+def _with_state(route: RouteRecord, on: Mapping[str, bool]) -> RouteRecord:
+    """Return *route* with its state; *on* has every gateway, and whether it is attached."""
+    if route.origin != CREATED_ROUTE or route.target not in on:
+        return route
+    state = "active" if on[route.target] else "blackhole"
+    return route if route.state == state else replace(route, state=state)

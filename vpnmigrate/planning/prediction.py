@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.errors.commands import Advice
-from vpnmigrate.model.changes import ArchiveConfiguration, AskOperator, Change, RunTest
+from vpnmigrate.model.changes import ArchiveConfiguration, AskOperator, AwsChange, Change, RunTest
 from vpnmigrate.model.ec2 import (
     ConnectionRecord,
     Role,
@@ -165,6 +165,7 @@ def _settled(
 
 
 def _after(scene: PredictedMoment, changes: Iterable[Change]) -> PredictedMoment:
+    sent: list[AwsChange] = []
     for change in changes:
         match change:
             case AskOperator(_, word):
@@ -175,8 +176,8 @@ def _after(scene: PredictedMoment, changes: Iterable[Change]) -> PredictedMoment
                 files = {**scene.journal_facts.files, connection: "archived"}
                 scene = replace(scene, journal_facts=replace(scene.journal_facts, files=files))
             case _:
-                scene = replace(scene, world=scene.world.after(change))
-    return scene
+                sent.append(change)
+    return replace(scene, world=scene.world.after(sent)) if sent else scene
 
 
 def _confirmed(scene: PredictedMoment, word: Confirmation) -> PredictedMoment:

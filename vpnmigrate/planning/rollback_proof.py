@@ -1,320 +1,337 @@
-"""Rollback proof: every reachable state of a plan has a bounded rollback.
+"""Rollback proof: a plan is proven in parts, in time linear to its route tables.
 
-The production steps run against the model of AWS in ``predicted_aws``, as in planning, but may be
-interrupted at any point: after each change, with some changes of a proposal made and others not;
-forward, in a rollback, and forward again.  A state from which the steps never reach their end is a
-dead end.
+A walk over whole worlds (``rollback_walk``) has a state for every change of every table, and each
+state has every table.  But the steps treat tables and their routes alike, and none depends on
+another (``steps.base``: the changes of one proposal are independent).  So three parts suffice:
 
-Changes of one proposal are independent of each other, so not every subset is tried: each one alone,
-the first few in order, and all but one (of many: each one alone, half, and all but one).  Only one
-proposal is made in part at a time.
+- the order of the steps: a walk over all gateways and connections, with one example table of each
+  kind, which has one or two routes of each kind;
+- every other table by itself: a walk over steps 7 to 9, in which half of its changes may be made;
+- what joins them: on the whole world, the steps must change each table as in its own proof.
+
+``docs/decisions/0038`` has the reasons; tests compare with walks over whole small worlds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import timedelta
-from functools import cached_property
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-import msgspec
-from msgspec import Struct
-from msgspec.structs import replace as replace_fields
+from msgspec.structs import replace
 
 from vpnmigrate.errors import RefusedError
-from vpnmigrate.model.changes import AwsChange, Change
-from vpnmigrate.model.ec2 import CREATED_ROUTE, RouteTableRecord
-from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Direction, Plan
-from vpnmigrate.model.snapshot import JournalFacts
-from vpnmigrate.planning.predicted_aws import PredictedAws, PredictedMoment
-from vpnmigrate.planning.prediction import StepProposal, initial_state, propose
+from vpnmigrate.model.changes import (
+    AddStaticPrefix,
+    Change,
+    CreateRoute,
+    ReplaceRoute,
+    TableChange,
+)
+from vpnmigrate.model.ec2 import (
+    PROPAGATED_ROUTE,
+    ConnectionRecord,
+    RouteRecord,
+    RouteTableId,
+    RouteTableRecord,
+)
+from vpnmigrate.model.plan import (
+    FIRST_OF_CUTOVER,
+    LAST_OF_CUTOVER,
+    Direction,
+    Plan,
+    connection_role,
+)
+from vpnmigrate.planning.prediction import initial_state, predict_steps
+from vpnmigrate.planning.rollback_walk import (
+    BACK,
+    FEW,
+    DeadEnd,
+    LongestPath,
+    RollbackProof,
+    RollbackWalk,
+    calls,
+)
 from vpnmigrate.steps.base import Step
-from vpnmigrate.steps.sequences import CLAIM, CLEAN_UP, CUTOVER, FORWARD
+from vpnmigrate.steps.s03_create_connections import wanted_prefixes
+from vpnmigrate.steps.sequences import FORWARD
 
-BACK: tuple[Step, ...] = (*CLAIM, *CUTOVER, *CLEAN_UP)
-"""Steps of a rollback; step 10 applies only if a cutover has begun."""
+__all__ = ["BACK", "FEW", "DeadEnd", "LongestPath", "RollbackProof", "prove"]
 
-FEW = 12
-"""Up to this many changes of a proposal, each one is left out once; more would cost too much."""
+ALIKE = 2
+"""Example routes of each kind: with two, an interruption can leave one of them behind."""
 
 
 def prove(
     plan: Plan, forward: Sequence[Step] = FORWARD, back: Sequence[Step] = BACK
 ) -> RollbackProof:
     """Return the proof for every state of *plan* reachable by *forward* and *back*; never raise."""
-    return _Walk(plan, tuple(forward), tuple(back)).prove()
+    ways = _Ways(tuple(forward), tuple(back))
+    example = example_of(plan)
+    scene = initial_state(example.plan, {})
+    walk = RollbackWalk(scene, ways.forward, ways.back, weight=example.weight)
+    order = walk.prove()
+    if not order.holds:
+        return order
+    try:
+        parts = list(_each_by_itself(plan, example, walk, ways))
+        ends = [end for part in parts for end in part.proof.dead_ends]
+        ends += () if ends else _joined(plan, walk, parts, ways)
+    except RefusedError as error:
+        parts, ends = [], [DeadEnd("the start", Direction.FORWARD, error.message)]
+    states = order.states + sum(part.proof.states for part in parts)
+    return RollbackProof(states, order.back, order.forward, tuple(dict.fromkeys(ends)))
 
 
 @dataclass(frozen=True)
-class LongestPath:
-    """The longest path to the end of a direction."""
-
-    changes: int = 0
-    """Number of mutating calls."""
-    cutover: timedelta = timedelta(0)
-    """Sum of the limits of those steps 7 to 10 that have something to do."""
-    begins: str = ""
-    """The state at its start, as text for an operator."""
-
-
-@dataclass(frozen=True)
-class DeadEnd:
-    """A state from which the end of a direction cannot be reached."""
-
-    state: str
-    direction: Direction
-    why: str
-
-    def __str__(self) -> str:
-        back = self.direction is Direction.ROLLBACK
-        return f"no {'rollback' if back else 'way forward'} from {self.state}: {self.why}"
-
-
-@dataclass(frozen=True)
-class RollbackProof:
-    """Result of the proof over all states."""
-
-    states: int
-    back: LongestPath
-    """The longest rollback from any state."""
-    forward: LongestPath
-    """The longest path forward from any state."""
-    dead_ends: tuple[DeadEnd, ...] = ()
+class _Ways:
+    forward: tuple[Step, ...]
+    back: tuple[Step, ...]
 
     @property
-    def holds(self) -> bool:
-        """Whether every state can be rolled back and resumed forward."""
-        return not self.dead_ends
+    def are_production(self) -> bool:
+        """Whether these are the steps by which a plan is predicted."""
+        return (self.forward, self.back) == (FORWARD, BACK)
+
+    def on_tables(self, steps: Iterable[Step]) -> tuple[Step, ...]:
+        """Return those of *steps* that change a route table of the plan, and the swap."""
+        return tuple(s for s in steps if _changes_tables(s.number) and not s.cleaning)
 
 
-class ReachableState(Struct, frozen=True, dict=True):
-    """A state in which a run can be interrupted: the moment in AWS, and the journal."""
+def _changes_tables(step: int) -> bool:
+    return FIRST_OF_CUTOVER <= step < LAST_OF_CUTOVER
 
-    scene: PredictedMoment
-    direction: Direction
-    settled: frozenset[str] = frozenset()
-    """Titles of steps that are not verified again."""
-    cutting: bool = False
-    """Whether a cutover was begun and not rolled back."""
-    whole: bool = True
-    """Whether every proposal so far was made completely."""
-    story: str = "the start"
 
-    @cached_property
-    def key(self) -> bytes:
-        """Identity of the state: everything but the time and the story."""
-        world, journal_facts = self.scene.world, self.scene.journal_facts
-        records = [
-            world.gateways,
-            world.connections,
-            world.tables,
-            world.vpcs,
-            world.subnets,
-            sorted(journal_facts.confirmations),
-            sorted(journal_facts.files),
-            journal_facts.verified is not None,
-            (self.direction, sorted(self.settled), self.cutting),
-        ]
-        return msgspec.json.encode(records, order="sorted")
+@dataclass(frozen=True)
+class Example:
+    """A small plan with one table of each kind, and how many of *plan*'s changes each one is."""
 
-    def after(self, step: Step, turn: StepProposal, changes: Sequence[Change]) -> ReachableState:
-        """Return the state after *changes*: all or some of those that *turn* proposes."""
-        whole = len(changes) == len(turn.changes)
-        in_cutover = FIRST_OF_CUTOVER <= step.number <= LAST_OF_CUTOVER and not step.cleaning
-        done = [str(change) for change in changes]
-        some = "" if whole else f" ({len(done)} of {len(turn.changes)} changes)"
-        back = "in a rollback, " if self.direction is Direction.ROLLBACK else ""
-        story = f"{back}step {step.number}{some}"
-        return replace_fields(
-            self,
-            scene=turn.after(changes),
-            cutting=self.cutting or (in_cutover and bool(done)),
-            whole=self.whole and whole,
-            story=f"{story}, after: {done[-1]}" if done else story,
+    plan: Plan
+    weights: Mapping[tuple[str, str], int]
+    """By table and destination, or by connection and static prefix; others than 1."""
+    tables: Mapping[str, int]
+    """How many tables are of the kind of each example."""
+
+    def weight(self, change: Change) -> int:
+        """Return how many mutating calls of the whole plan *change* stands for."""
+        if isinstance(change, ReplaceRoute | CreateRoute):
+            return self.weights.get((change.table, change.destination), 1)
+        if isinstance(change, AddStaticPrefix):
+            return self.weights.get((change.connection, change.cidr), 1)
+        if isinstance(change, TableChange):
+            return self.tables.get(change.table, 1)
+        return calls(change)
+
+
+def example_of(plan: Plan) -> Example:
+    """Return the example of *plan*: all connections, the first table of each kind, few routes."""
+    kinds: defaultdict[_TableKind, list[RouteTableRecord]] = defaultdict(list)
+    for table in plan.before.route_tables:
+        if (kind := _kind_of(table, plan)) is not None:
+            kinds[kind].append(table)
+    weights: dict[tuple[str, str], int] = {}
+    counts: dict[str, int] = {}
+    examples: list[RouteTableRecord] = []
+    for alike in kinds.values():
+        numbers = Counter(
+            _kind_of_route(route)
+            for table in alike
+            for route in table.static_routes_to(plan.old_gateway)
         )
+        first = alike[0]
+        kept = _few(first.static_routes_to(plan.old_gateway))
+        for of_kind, routes in kept.items():
+            # The first one stands for all others.
+            weights[first.id, routes[0].destination] = numbers[of_kind] - len(routes) + 1
+        counts[first.id] = len(alike)
+        examples.append(_with_routes(first, plan, [r for routes in kept.values() for r in routes]))
+    connections: list[ConnectionRecord] = []
+    for connection in plan.before.connections:
+        wanted = [p for p in connection.prefixes if p.cidr in wanted_prefixes(connection)]
+        few = tuple(wanted[:ALIKE])
+        if few:
+            weights[connection_role(connection.id), few[0].cidr] = len(wanted) - len(few) + 1
+        connections.append(replace(connection, prefixes=few))
+    before = replace(plan.before, route_tables=tuple(examples), connections=tuple(connections))
+    return Example(replace(plan, before=before), weights, counts)
 
-    def past(self, step: Step) -> ReachableState:
-        """Return the state in which *step* is done."""
-        over = self.direction is Direction.ROLLBACK and step.number == LAST_OF_CUTOVER
-        return replace_fields(
-            self, settled=self.settled | {step.title}, cutting=self.cutting and not over
+
+_TableKind = tuple[bool, bool, bool, frozenset["_RouteKind"]]
+"""Propagation, edge association, propagated routes, and the kinds of static routes."""
+_RouteKind = tuple[bool, str]
+"""Whether it is active, and the family of its destination."""
+
+
+def _kind_of(table: RouteTableRecord, plan: Plan) -> _TableKind | None:
+    """Return the kind of *table*; None if nothing in it refers to the old gateway."""
+    old = plan.old_gateway
+    static = frozenset(map(_kind_of_route, table.static_routes_to(old)))
+    learned = bool(plan.propagated_before[table.id])
+    kind = (old in table.propagating, table.edge_of(old) is not None, learned, static)
+    return kind if any(kind) else None
+
+
+def _kind_of_route(route: RouteRecord) -> _RouteKind:
+    name = route.destination
+    return route.state == "active", "list" if name.startswith(
+        "pl-"
+    ) else "6" if ":" in name else "4"
+
+
+def _few(routes: Iterable[RouteRecord]) -> Mapping[_RouteKind, Sequence[RouteRecord]]:
+    """Return the first few of *routes*, of each kind."""
+    kept: defaultdict[_RouteKind, list[RouteRecord]] = defaultdict(list)
+    for route in routes:
+        found = kept[_kind_of_route(route)]
+        if len(found) < ALIKE:
+            found.append(route)
+    return kept
+
+
+def _with_routes(
+    table: RouteTableRecord, plan: Plan, static: Collection[RouteRecord]
+) -> RouteTableRecord:
+    """Return *table* with *static* and a few propagated routes; all others lead elsewhere."""
+    learned = set(plan.propagated_before[table.id][:ALIKE])
+    return replace(
+        table,
+        routes=tuple(
+            route
+            for route in table.routes
+            if route in static
+            or (route.origin == PROPAGATED_ROUTE and route.destination in learned)
+        ),
+    )
+
+
+_Changed = Mapping[Direction, frozenset[Change]]
+"""The changes of an uninterrupted way in each direction."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One table, and how it is changed without an interruption."""
+
+    table: RouteTableId
+    changed: _Changed
+    proof: RollbackProof
+
+
+_PROVEN = RollbackProof(0, LongestPath(), LongestPath())
+"""For a table that is an example as it is: the order of the steps is its proof."""
+
+
+def _each_by_itself(
+    plan: Plan, example: Example, order: RollbackWalk, ways: _Ways
+) -> Iterator[_Part]:
+    """Yield the proof of each table of *plan* that refers to the old gateway.
+
+    It is a walk over steps 7 to 9 with this table alone, and one connection: no other step changes
+    the table, and no other table or connection has an effect on it.
+
+    Raises:
+        RefusedError: A step before the cutover cannot reach its goal.
+    """
+    one = replace(plan.before, connections=plan.before.living[:1], route_tables=())
+    alone = replace(plan, before=one)
+    first = [step for step in ways.forward if step.number < FIRST_OF_CUTOVER]
+    _, ready = predict_steps(initial_state(alone, {}), first, Direction.FORWARD)
+    forward, back = ways.on_tables(ways.forward), ways.on_tables(ways.back)
+    shown = {table.id: table for table in example.plan.before.route_tables}
+    by_table = _by_table(order.changes())
+    for table in plan.before.route_tables:
+        if _kind_of(table, plan) is None:
+            continue
+        small = _with_routes(table, plan, frozenset(table.static_routes_to(plan.old_gateway)))
+        if small == shown.get(table.id):
+            yield _Part(table.id, by_table.get(table.id, _UNCHANGED), _PROVEN)
+            continue
+        here = replace(alone, before=replace(one, route_tables=(small,)))
+        world = replace(ready.world, tables={small.id: small})
+        walk = RollbackWalk(
+            replace(ready, plan=here, world=world),
+            forward,
+            back,
+            parts=halves,
         )
-
-    def resumed(self) -> ReachableState:
-        """Return the state for another process, which starts a rollback from its first step."""
-        return (
-            self
-            if self.direction is Direction.FORWARD
-            else replace_fields(self, settled=frozenset())
-        )
-
-    def turned_back(self) -> ReachableState:
-        """Return the state in which a rollback starts here."""
-        journal_facts = replace_fields(self.scene.journal_facts, verified=None)
-        scene = replace_fields(self.scene, journal_facts=journal_facts)
-        return replace_fields(self, scene=scene, direction=Direction.ROLLBACK, settled=frozenset())
-
-    def tried_again(self) -> ReachableState:
-        """Return the state in which another attempt forward starts here."""
-        journal_facts = JournalFacts(
-            files=self.scene.journal_facts.files, holder=self.scene.journal_facts.holder
-        )
-        scene = replace_fields(self.scene, journal_facts=journal_facts)
-        return replace_fields(self, scene=scene, direction=Direction.FORWARD, settled=frozenset())
+        proof = walk.prove()
+        yield _Part(table.id, _by_table(walk.changes()).get(table.id, _UNCHANGED), proof)
 
 
-class _Walk:
-    def __init__(self, plan: Plan, forward: Sequence[Step], back: Sequence[Step]) -> None:
-        self._plan = plan
-        self._steps = {Direction.FORWARD: forward, Direction.ROLLBACK: back}
-        self._start = ReachableState(initial_state(plan, {}), Direction.FORWARD)
-        self._lengths: dict[bytes, LongestPath | DeadEnd] = {}
-        self._under_way: set[bytes] = set()
-
-    def prove(self) -> RollbackProof:
-        there = list(self._reached([self._start]))
-        returning = list(self._reached([reached.turned_back() for reached in there]))
-        begun = (*there, *returning, *(reached.tried_again() for reached in returning))
-        found = [self._length(reached) for reached in begun]
-        ends = dict.fromkeys(end for end in found if isinstance(end, DeadEnd))
-        return RollbackProof(
-            states=len(there) + len(returning),
-            back=self._longest(returning),
-            forward=self._longest((*there, *(reached.tried_again() for reached in returning))),
-            dead_ends=tuple(ends),
-        )
-
-    def _longest(self, starts: Sequence[ReachableState]) -> LongestPath:
-        lengths = [
-            replace(length, begins=reached.story)
-            for reached in starts
-            if isinstance(length := self._length(reached), LongestPath)
-        ]
-        return max(lengths, key=lambda each: (each.cutover, each.changes), default=LongestPath())
-
-    def _reached(self, starts: Sequence[ReachableState]) -> Iterator[ReachableState]:
-        """Yield *starts* and every state in which a run from there can be interrupted."""
-        # Complete proposals first: a state reached both ways counts as whole.
-        whole = [reached for reached in starts if reached.whole]
-        cut = [reached for reached in starts if not reached.whole]
-        seen: set[bytes] = set()
-        while whole or cut:
-            reached = whole.pop() if whole else cut.pop()
-            if reached.key in seen:
-                continue
-            seen.add(reached.key)
-            yield reached
-            try:
-                following = self._next(reached)
-            except RefusedError:
-                continue  # ``_length`` reports this dead end.
-            if following is not None:
-                begun, step, turn = following
-                parts = _subsets(turn.changes) if reached.whole else [turn.changes]
-                for left in (begun.after(step, turn, some).resumed() for some in parts):
-                    (whole if left.whole else cut).append(left)
-
-    def _length(self, reached: ReachableState) -> LongestPath | DeadEnd:
-        """Return the length of the path from *reached* to the end of its direction."""
-        key = reached.key
-        if key in self._lengths:
-            return self._lengths[key]
-        if key in self._under_way:
-            return DeadEnd(reached.story, reached.direction, "the steps repeat without end")
-        self._under_way.add(key)
-        length = self._lengths[key] = self._measured(reached)
-        self._under_way.remove(key)
-        return length
-
-    def _measured(self, reached: ReachableState) -> LongestPath | DeadEnd:
-        try:
-            following = self._next(reached)
-        except RefusedError as error:
-            return DeadEnd(reached.story, reached.direction, error.message)
-        if following is None:
-            left = tuple(self._left(reached))
-            return (
-                DeadEnd(reached.story, reached.direction, "; ".join(left))
-                if left
-                else LongestPath()
-            )
-        begun, step, turn = following
-        rest = self._length(begun.after(step, turn, turn.changes))
-        if isinstance(rest, DeadEnd):
-            return replace(rest, state=reached.story)
-        sent = sum(isinstance(change, AwsChange) for change in turn.changes)
-        return LongestPath(rest.changes + sent, rest.cutover + self._limit(reached, step, turn))
-
-    def _limit(self, reached: ReachableState, step: Step, turn: StepProposal) -> timedelta:
-        """Return the limit of *step*, counted once: when the next observation finds it done."""
-        if step.cleaning or step.number < FIRST_OF_CUTOVER:
-            return timedelta(0)
-        later = turn.after(turn.changes)
-        over = propose(later, step, reached.direction, later.observe()) is None
-        return step.limit_for(self._plan) if over else timedelta(0)
-
-    def _next(self, reached: ReachableState) -> tuple[ReachableState, Step, StepProposal] | None:
-        """Return the first step that is not done, with its proposal; None at the end.
-
-        Raises:
-            RefusedError: The step can never reach its goal.
-        """
-        now = reached.scene.observe()
-        for step in self._steps[reached.direction]:
-            if self._is_history(reached, step):
-                continue
-            turn = propose(reached.scene, step, reached.direction, now)
-            if turn is not None:
-                return reached, step, turn
-            reached = reached.past(step)
-        return None
-
-    def _is_history(self, reached: ReachableState, step: Step) -> bool:
-        """Return whether the runner would skip *step* here."""
-        if step.title in reached.settled:
-            return True
-        if reached.direction is Direction.ROLLBACK:
-            return step.number == LAST_OF_CUTOVER and not reached.cutting
-        return reached.cutting and 1 < step.number < FIRST_OF_CUTOVER
-
-    def _left(self, reached: ReachableState) -> Iterator[str]:
-        """Yield the differences between the end of a rollback and the state before."""
-        if reached.direction is Direction.ROLLBACK:
-            before, now = outline(self._start.scene.world), outline(reached.scene.world)
-            yield from (f"{each} is missing" for each in sorted(before - now))
-            yield from (f"{each} is left" for each in sorted(now - before))
-
-
-def _subsets(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
+def halves(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
+    """Yield all *changes*, and every second one: none may depend on its neighbour."""
     yield changes
-    count = len(changes)
-    yield from ((change,) for change in changes if count > 1)
-    yield from (changes[:number] for number in range(2, count) if _is_telling(number, count))
-    if count <= FEW:
-        yield from ((*changes[:i], *changes[i + 1 :]) for i in range(count - 1))
+    if len(changes) > 1:
+        yield from (changes[::2], changes[1::2])
 
 
-def _is_telling(number: int, count: int) -> bool:
-    return count <= FEW or number in (count // 2, count - 1)
+def _joined(
+    plan: Plan, order: RollbackWalk, parts: Iterable[_Part], ways: _Ways
+) -> Iterator[DeadEnd]:
+    """Yield where the steps change the whole world in another way than its parts.
+
+    Raises:
+        RefusedError: A step can never reach its goal in the whole world.
+    """
+    whole = _whole_changes(plan, ways)
+    tables = _by_table(whole)
+    expected = {part.table: part.changed for part in parts}
+    surveyed = {table.id for table in plan.before.route_tables}
+    for table in sorted(surveyed & (tables.keys() | expected.keys())):
+        here, alone = tables.get(table, _UNCHANGED), expected.get(table, _UNCHANGED)
+        why = f"{table} is changed differently beside the other route tables"
+        yield from _odd(here, alone, why)
+    rest, alone = _of_others(whole, surveyed), _of_others(order.changes(), surveyed)
+    yield from _odd(rest, alone, "with every route table, the steps make other changes")
 
 
-def outline(world: PredictedAws) -> frozenset[str]:
-    """Return what must be as before after a rollback; ids of associations may differ."""
-    things: list[str] = [*world.connections, *world.vpcs, *world.subnets]
-    for gateway in world.gateways.values():
-        things.append(gateway.id)
-        things += (f"{gateway.id} on {a.vpc}" for a in gateway.attachments if a.state == "attached")
-        things += (f"tag {key} of {gateway.id}" for key in gateway.tags)
-    for table in world.tables.values():
-        things += _lines(table)
-    return frozenset(things)
+def _odd(here: _Changed, alone: _Changed, why: str) -> Iterator[DeadEnd]:
+    for direction in _BOTH:
+        if different := here[direction] ^ alone[direction]:
+            yield DeadEnd("the start", direction, f"{why}: {min(map(str, different))}")
 
 
-def _lines(table: RouteTableRecord) -> Iterator[str]:
-    yield from (f"propagation from {each} in {table.id}" for each in table.propagating)
-    for route in table.routes:
-        if route.origin == CREATED_ROUTE:
-            yield f"the route {route.destination} in {table.id} to {route.target}"
-    for tie in table.associations:
-        if tie.gateway:
-            yield f"the edge association of {table.id} with {tie.gateway}"
+_BOTH = (Direction.FORWARD, Direction.ROLLBACK)
+
+_UNCHANGED: _Changed = dict.fromkeys(_BOTH, frozenset())
+
+
+def _whole_changes(plan: Plan, ways: _Ways) -> _Changed:
+    """Return the changes of the whole world: those of the plan, which the same steps predicted."""
+    if ways.are_production and plan.forward:
+        forward, back = plan.forward, plan.back
+    else:
+        scene = initial_state(plan, {})
+        forward, there = predict_steps(scene, ways.forward, Direction.FORWARD)
+        back, _ = predict_steps(there, ways.back, Direction.ROLLBACK)
+    return {
+        Direction.FORWARD: frozenset(change for step in forward for change in step.changes),
+        Direction.ROLLBACK: frozenset(change for step in back for change in step.changes),
+    }
+
+
+def _by_table(changed: _Changed) -> Mapping[RouteTableId, _Changed]:
+    """Return the changes of each table in steps 7 to 9, in both directions."""
+    found: defaultdict[RouteTableId, dict[Direction, set[Change]]]
+    found = defaultdict(lambda: {direction: set() for direction in _BOTH})
+    for direction, changes in changed.items():
+        for change in changes:
+            if isinstance(change, TableChange):
+                found[change.table][direction].add(change)
+    return {
+        table: {direction: frozenset(each) for direction, each in both.items()}
+        for table, both in found.items()
+    }
+
+
+def _of_others(changed: _Changed, tables: Collection[RouteTableId]) -> _Changed:
+    """Return the changes of anything but *tables*, and static prefixes: an example has few."""
+    return {
+        direction: frozenset(
+            each
+            for each in changes
+            if not isinstance(each, AddStaticPrefix)
+            and not (isinstance(each, TableChange) and each.table in tables)
+        )
+        for direction, changes in changed.items()
+    }

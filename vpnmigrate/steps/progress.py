@@ -13,7 +13,7 @@ from vpnmigrate.model.progress import CutoverView, TableView, TunnelView
 from vpnmigrate.model.snapshot import GatewaySwap, Snapshot, TunnelStability
 from vpnmigrate.steps.base import StepInput
 from vpnmigrate.steps.reachability import ComparisonBasis, as_before, excepted
-from vpnmigrate.steps.traffic import asked_for, recorded_baseline, tunnel_name
+from vpnmigrate.steps.traffic import asked_for, tunnel_name
 
 
 def cutover_view(
@@ -31,7 +31,7 @@ def cutover_view(
                 view.plan,
                 view.swap,
                 view.now,
-                view.journal_facts.baseline or recorded_baseline(view.plan),
+                view.journal_facts.baseline or view.plan.recorded_baseline,
             )
         ),
         green=None if green is None or since is None else green.last - since,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_network
@@ -12,7 +13,13 @@ from vpnmigrate.model.ec2 import PROPAGATED_ROUTE, ResourceState, RouteRecord, R
 from vpnmigrate.model.facts import ABSENT, UNKNOWN, Goal, Propagation, RouteTarget, Switch
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Baseline, GatewaySwap, Snapshot
-from vpnmigrate.steps.route_lookup import EffectiveRoute, RouteComparison, RouteOrigin, equivalence
+from vpnmigrate.steps.route_lookup import (
+    EffectiveRoute,
+    RouteComparison,
+    RouteOrigin,
+    equivalence,
+    is_restored,
+)
 
 
 @dataclass(frozen=True)
@@ -59,8 +66,14 @@ class ComparisonBasis:
 
     def rows(self, before: RouteTableRecord) -> tuple[RouteComparison, ...]:
         """Return the comparison of *before*, from ``as_before``, with its table now."""
-        successors: dict[str, str] = {self.plan.old_gateway: self.swap.joining}
-        return equivalence(before, self.now.tables[before.id], successors)
+        return equivalence(before, self.now.tables[before.id], self._successors())
+
+    def restored(self, before: RouteTableRecord) -> bool:
+        """Return whether the table of *before* has the same routes now, so that no row differs."""
+        return is_restored(before, self.now.tables[before.id], self._successors())
+
+    def _successors(self) -> Mapping[str, str]:
+        return {self.plan.old_gateway: self.swap.joining}
 
 
 def reachability(
@@ -94,6 +107,8 @@ def _reach(basis: ComparisonBasis) -> Reachability:
             waiting.append(doubt)
             continue
         before = as_before(plan, basis.baseline, table)
+        if basis.restored(before):
+            continue
         known = {(r.destination, r.origin == PROPAGATED_ROUTE) for r in before.routes}
         foreign = Propagation(table.id, swap.joining) in now.externally_changed or basis.incomplete
         for row in basis.rows(before):
@@ -215,6 +230,8 @@ def _is_hidden(
     row: RouteComparison, swap: GatewaySwap, now: Snapshot, before: RouteTableRecord
 ) -> bool:
     """Return whether an external change moved, added or removed a route that may decide *row*."""
+    if not row.unread:
+        return False
     then = {route.destination: route.target for route in before.routes}
     ours = (swap.leaving, swap.joining, UNKNOWN)
     return any(

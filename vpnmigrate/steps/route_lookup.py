@@ -11,7 +11,6 @@ the result is unknown and the two readings do not count as the same.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
@@ -113,6 +112,23 @@ def equivalence(
     return _equivalence(before.id, before.routes, after.routes, replaced, listed)
 
 
+def is_restored(
+    before: RouteTableRecord, after: RouteTableRecord, successors: Mapping[str, str]
+) -> bool:
+    """Return whether both have the same routes, but for targets that their successors replace.
+
+    Then every destination has the same hop, and a comparison has no row that differs.
+    """
+    if len(before.routes) != len(after.routes):
+        return False
+    then = {
+        (r.destination, r.origin): (successors.get(r.target, r.target), r.state)
+        for r in before.routes
+    }
+    now = {(r.destination, r.origin): (r.target, r.state) for r in after.routes}
+    return len(then) == len(before.routes) and then == now
+
+
 @lru_cache(maxsize=4096)
 def _equivalence(
     table: RouteTableId,
@@ -123,20 +139,22 @@ def _equivalence(
 ) -> tuple[RouteComparison, ...]:
     """Return the comparison, cached: most observations see the same routes as the previous one."""
     successors, entries = dict(replaced), dict(listed)
-    here, there = _Space(before, entries), _Space(after, entries)
-    pieces: defaultdict[tuple[EffectiveRoute, EffectiveRoute], list[_Piece]] = defaultdict(list)
-    sizes: defaultdict[tuple[bool, EffectiveRoute], int] = defaultdict(int)
-    for piece, old, new in _pieces(here, there):
-        pieces[old, new].append(piece)
-        sizes[True, old] += piece.size
-        sizes[False, new] += piece.size
+    here, there = _space(before, listed), _Space(after, entries)
+    pieces: defaultdict[tuple[int, int], list[_Piece]] = defaultdict(list)
+    was, now = [0] * len(here.winners), [0] * len(there.winners)
+    for piece, i, j in _pieces(here, there):
+        pieces[i, j].append(piece)
+        size = piece[2] - piece[1] + 1
+        was[i] += size
+        now[j] += size
     rows = []
-    for (old, new), found in pieces.items():
-        if old == new == NO_ROUTE:
+    for (i, j), found in pieces.items():
+        old, new = here.winners[i], there.winners[j]
+        if i == j == 0:  # no route in either
             continue
-        lead = old if old.destination else new
-        whole = sum(p.size for p in found) == sizes[lead is old, lead]
-        parts = (lead.destination,) if whole else tuple(n for p in found for n in p.networks())
+        lead, size = (old, was[i]) if old.destination else (new, now[j])
+        whole = sum(last - first + 1 for _, first, last, _ in found) == size
+        parts = (lead.destination,) if whole else tuple(n for p in found for n in _networks_of(p))
         unread = _unread(here, there, old, new, successors)
         same = successors.get(old.hop, old.hop) == new.hop and not unread
         rows.append(RouteComparison(table, parts, old, new, same, unread))
@@ -171,28 +189,21 @@ def _unread(
     return tuple(names) if len(hops) > 1 else ()
 
 
-class _Piece(Struct, frozen=True):
-    """Addresses from *first* to *last* of one family; family 0 is an opaque destination."""
+_Piece = tuple[int, int, int, str]
+"""Family, first and last address, and the name of an opaque destination, whose family is 0."""
 
-    family: int
-    first: int
-    last: int
-    name: str = ""
 
-    @property
-    def size(self) -> int:
-        return self.last - self.first + 1
-
-    def networks(self) -> Iterator[str]:
-        match self.family:
-            case 4:
-                ends = (IPv4Address(self.first), IPv4Address(self.last))
-                yield from map(str, summarize_address_range(*ends))
-            case 6:
-                six = (IPv6Address(self.first), IPv6Address(self.last))
-                yield from map(str, summarize_address_range(*six))
-            case _:
-                yield self.name
+def _networks_of(piece: _Piece) -> Iterator[str]:
+    family, first, last, name = piece
+    match family:
+        case 4:
+            ends = (IPv4Address(first), IPv4Address(last))
+            yield from map(str, summarize_address_range(*ends))
+        case 6:
+            six = (IPv6Address(first), IPv6Address(last))
+            yield from map(str, summarize_address_range(*six))
+        case _:
+            yield name
 
 
 _LAST = {4: 2**32 - 1, 6: 2**128 - 1}
@@ -207,35 +218,85 @@ class _Space:
         for route in routes:
             if route.state == "filtered":
                 continue  # not installed
+            winner = _winner(route)
             for network in _networks(route, entries):
-                self._offer(best, network, _winner(route))
-        self.steps = {family: _steps(best, family) for family in _LAST}
-        self._starts = {family: sorted(steps) for family, steps in self.steps.items()}
+                self._offer(best, network, winner)
+        self.winners = [NO_ROUTE]
+        self._numbers = {NO_ROUTE: 0}
+        ordered = sorted(best.items(), key=lambda item: (item[0][1], -item[0][2]))
+        self.steps = {family: self._steps(ordered, family) for family in _LAST}
+        self.opaque_numbers = {name: self._number(won) for name, won in self.opaque.items()}
+
+    def _number(self, winner: EffectiveRoute) -> int:
+        """Return the index of *winner* in ``winners``, and add it if it is new."""
+        found = self._numbers.setdefault(winner, len(self.winners))
+        if found == len(self.winners):
+            self.winners.append(winner)
+        return found
 
     def _offer(
         self, best: dict[tuple[int, int, int], EffectiveRoute], network: str, winner: EffectiveRoute
     ) -> None:
-        try:
-            piece = _piece(network)
-        except ValueError:
+        piece = _piece(network)
+        if piece is None:
             self.opaque[network] = min(winner, self.opaque.get(network, winner))
-            return
-        best[piece] = min(winner, best.get(piece, winner))
+        else:
+            rival = best.get(piece)
+            best[piece] = winner if rival is None else min(winner, rival)
 
-    def at(self, family: int, address: int) -> EffectiveRoute:
-        starts = self._starts[family]
-        return self.steps[family][starts[bisect_right(starts, address) - 1]]
+    def _steps(
+        self, ordered: Iterable[tuple[tuple[int, int, int], EffectiveRoute]], family: int
+    ) -> list[tuple[int, int]]:
+        """Return the addresses at which the deciding route changes, with its number from there on.
+
+        Networks are nested or disjoint, so the innermost one at an address has the longest prefix.
+        """
+        mine = [(first, last, won) for (of, first, last), won in ordered if of == family]
+        local = [(first, last) for first, last, won in mine if won.kind is RouteOrigin.LOCAL]
+        steps = {0: 0}
+        enclosing: list[tuple[int, int]] = []
+        for first, last, winner in mine:
+            if winner.kind is RouteOrigin.PROPAGATED and _within(local, first, last):
+                continue
+            _close(steps, enclosing, first)
+            number = self._number(winner)
+            steps[first] = number
+            enclosing.append((last, number))
+        _close(steps, enclosing, _LAST[family] + 1)
+        steps.pop(_LAST[family] + 1, None)
+        return sorted(steps.items())
 
 
-def _pieces(here: _Space, there: _Space) -> Iterator[tuple[_Piece, EffectiveRoute, EffectiveRoute]]:
-    for family, last in _LAST.items():
-        starts = sorted(here.steps[family].keys() | there.steps[family].keys())
-        for first, end in zip(starts, [*starts[1:], last + 1], strict=True):
-            piece = _Piece(family, first, end - 1)
-            yield piece, here.at(family, first), there.at(family, first)
+def _close(steps: dict[int, int], enclosing: list[tuple[int, int]], before: int) -> None:
+    """End the networks that end before an address: the one around each decides from there on."""
+    while enclosing and enclosing[-1][0] < before:
+        last, _ = enclosing.pop()
+        steps[last + 1] = enclosing[-1][1] if enclosing else 0
+
+
+@lru_cache(maxsize=256)
+def _space(
+    routes: tuple[RouteRecord, ...], listed: tuple[tuple[str, tuple[str, ...]], ...]
+) -> _Space:
+    """Return the space of the routes before, which every comparison of a table repeats."""
+    return _Space(routes, dict(listed))
+
+
+def _pieces(here: _Space, there: _Space) -> Iterator[tuple[_Piece, int, int]]:
+    """Yield the pieces with one deciding route in each space, with the numbers of both."""
+    for family, end in _LAST.items():
+        ours, theirs = here.steps[family], there.steps[family]
+        i = j = first = 0
+        while first <= end:
+            after = ours[i + 1][0] if i + 1 < len(ours) else end + 1
+            next_ = theirs[j + 1][0] if j + 1 < len(theirs) else end + 1
+            until = min(after, next_)
+            yield (family, first, until - 1, ""), ours[i][1], theirs[j][1]
+            first = until
+            i += after == until
+            j += next_ == until
     for name in sorted(here.opaque.keys() | there.opaque.keys()):
-        piece = _Piece(0, 0, 0, name)
-        yield piece, here.opaque.get(name, NO_ROUTE), there.opaque.get(name, NO_ROUTE)
+        yield (0, 0, 0, name), here.opaque_numbers.get(name, 0), there.opaque_numbers.get(name, 0)
 
 
 def _networks(route: RouteRecord, entries: Entries) -> Sequence[str]:
@@ -255,40 +316,17 @@ def _winner(route: RouteRecord) -> EffectiveRoute:
 
 
 @lru_cache(maxsize=65_536)
-def _piece(network: str) -> tuple[int, int, int]:
-    """Return family, first and last address; tables of one VPC repeat the same few networks."""
-    parsed = ip_network(network)
+def _piece(network: str) -> tuple[int, int, int] | None:
+    """Return family, first and last address; None for a destination that is not a network.
+
+    Cached: the tables of one VPC repeat the same few networks.
+    """
+    try:
+        parsed = ip_network(network)
+    except ValueError:
+        return None
     return parsed.version, int(parsed.network_address), int(parsed.broadcast_address)
 
 
-def _steps(
-    best: Mapping[tuple[int, int, int], EffectiveRoute], family: int
-) -> dict[int, EffectiveRoute]:
-    """Return the addresses at which the deciding route changes, with the route from there on.
-
-    Networks are nested or disjoint, so the innermost one at an address has the longest prefix.
-    """
-    local = [(f, a, z) for (f, a, z), winner in best.items() if winner.kind is RouteOrigin.LOCAL]
-    steps = {0: NO_ROUTE}
-    enclosing: list[tuple[int, EffectiveRoute]] = []
-
-    def close(before: int) -> None:
-        while enclosing and enclosing[-1][0] < before:
-            last, _ = enclosing.pop()
-            if last < _LAST[family]:
-                steps[last + 1] = enclosing[-1][1] if enclosing else NO_ROUTE
-
-    for (of, first, last), winner in sorted(best.items(), key=lambda b: (b[0][1], -b[0][2])):
-        if of != family or (
-            winner.kind is RouteOrigin.PROPAGATED and _within(local, of, first, last)
-        ):
-            continue
-        close(first)
-        steps[first] = winner
-        enclosing.append((last, winner))
-    close(_LAST[family] + 1)
-    return steps
-
-
-def _within(local: Iterable[tuple[int, int, int]], family: int, first: int, last: int) -> bool:
-    return any(f == family and a <= first and last <= z for f, a, z in local)
+def _within(local: Iterable[tuple[int, int]], first: int, last: int) -> bool:
+    return any(a <= first and last <= z for a, z in local)

@@ -53,15 +53,6 @@ def baseline_of(plan: Plan, now: Snapshot) -> Baseline:
     )
 
 
-def recorded_baseline(plan: Plan) -> Baseline:
-    """Return the baseline from the before-survey, for a run whose journal was lost."""
-    return Baseline(
-        taken=plan.before.taken,
-        tunnels_up={c.id: sum(t.up for t in c.telemetry) for c in plan.before.living},
-        propagated={t.id: t.propagated_from(plan.old_gateway) for t in plan.propagating_tables},
-    )
-
-
 def missing_traffic(view: StepInput) -> tuple[str, ...]:
     """Return what is missing on the joining side; empty means that traffic flows.
 
@@ -106,7 +97,7 @@ def destinations(view: StepInput) -> Reachability:
         view.plan,
         view.swap,
         view.now,
-        view.journal_facts.baseline or recorded_baseline(view.plan),
+        view.journal_facts.baseline or view.plan.recorded_baseline,
         incomplete=lost,
         isolated=view.journal_facts.isolated,
     )
@@ -217,7 +208,7 @@ def asked_for(
 
 def tunnels_before(plan: Plan, journal_facts: JournalFacts) -> Mapping[VpnConnectionId, int]:
     """Return how many tunnels of each old connection were UP before step 7."""
-    return (journal_facts.baseline or recorded_baseline(plan)).tunnels_up
+    return (journal_facts.baseline or plan.recorded_baseline).tunnels_up
 
 
 def degraded(view: StepInput) -> tuple[str, ...]:

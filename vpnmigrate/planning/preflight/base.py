@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from vpnmigrate.model.decisions import Decisions
@@ -23,8 +24,12 @@ def listed(things: Iterable[object]) -> str:
 Network = IPv4Network | IPv6Network
 
 
+@lru_cache(maxsize=65_536)
 def network(text: str) -> Network | None:
-    """Return the network in *text*, host bits allowed; None for any other text."""
+    """Return the network in *text*, host bits allowed; None for any other text.
+
+    Cached: the tables of a VPC repeat the same destinations.
+    """
     try:
         return ip_network(text, strict=False)
     except ValueError:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import product
 
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.ec2 import (
@@ -17,7 +18,7 @@ from vpnmigrate.model.ec2 import (
 )
 from vpnmigrate.model.plan import Finding
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.planning.preflight.base import Findings, listed, network, overlap
+from vpnmigrate.planning.preflight.base import Findings, listed, network
 
 
 def edge_tables_are_told(survey: Survey, _decisions: Decisions) -> Findings:
@@ -166,15 +167,48 @@ def _rivals(survey: Survey, table: RouteTableRecord) -> Iterator[tuple[RouteReco
         for route in table.routes
         if route.target == survey.gateway.id and route.origin in {CREATED_ROUTE, PROPAGATED_ROUTE}
     ]
-    for rival in table.routes:
-        addresses = network(rival.destination)
-        # A default route overlaps everything; it has a finding of its own.
-        if not _is_elsewhere(rival, survey) or addresses is None or addresses.prefixlen == 0:
-            continue
-        for route in ours:
-            other = network(route.destination)
-            if other is not None and other.prefixlen > 0 and overlap(addresses, other):
-                yield rival, route
+    rivals = [route for route in table.routes if _is_elsewhere(route, survey)]
+    yield from _overlapping(rivals, ours)
+
+
+_Block = tuple[int, int, int]
+"""Version, length of the prefix, and the bits of the prefix."""
+
+
+def _overlapping(
+    some: Iterable[RouteRecord], others: Iterable[RouteRecord]
+) -> Iterator[tuple[RouteRecord, RouteRecord]]:
+    """Yield the pairs with common addresses: one network of each is inside the other, or equal.
+
+    A default route overlaps everything; it has a finding of its own.
+    """
+    here, there = _by_block(some), _by_block(others)
+    for block, routes in here.items():
+        for around in _around(block, there):
+            yield from product(routes, there[around])
+    for block, routes in there.items():
+        for around in _around(block, here):
+            if around != block:  # equal networks were found above
+                yield from product(here[around], routes)
+
+
+def _by_block(routes: Iterable[RouteRecord]) -> dict[_Block, list[RouteRecord]]:
+    found: defaultdict[_Block, list[RouteRecord]] = defaultdict(list)
+    for route in routes:
+        parsed = network(route.destination)
+        if parsed is not None and parsed.prefixlen > 0:
+            bits = int(parsed.network_address) >> (parsed.max_prefixlen - parsed.prefixlen)
+            found[parsed.version, parsed.prefixlen, bits].append(route)
+    return dict(found)
+
+
+def _around(block: _Block, known: Mapping[_Block, object]) -> Iterator[_Block]:
+    """Yield the *known* blocks that contain *block*: one lookup for each length of a prefix."""
+    version, length, bits = block
+    for shorter in range(1, length + 1):
+        around = version, shorter, bits >> (length - shorter)
+        if around in known:
+            yield around
 
 
 def _rivalry(rival: RouteRecord, route: RouteRecord) -> str:
