@@ -4,12 +4,15 @@
     simulate.py --lost 1000             most answers to create calls lost, the tag search lagging
     simulate.py --doubts 1000           kills, lost calls and stale describes in the outage
     simulate.py --kills 40              every kill point of the first 40 worlds
+    simulate.py --denied 40             the same, with calls that AWS denies or refuses for long
     simulate.py --pairs 40              two kills: all pairs in small worlds, a sample in large ones
     simulate.py --seed 17               one seed again, with its journal
     simulate.py --lost-in 17            the lost answers of one world again
     simulate.py --doubt-in 17           the doubtful outage of one world again
-    simulate.py --world 17 --late 9 --course turned --kill 12 "before sending"
+    simulate.py --world 17 --late 9 --course reversed --kill 12 "before sending"
                                         one kill point again
+    simulate.py --denied-in 17 --course reversed --kill 12 "before sending"
+                                        the same with the denials of that world
     simulate.py --digest 20             the hash of 20 journals: the same on every Python
 
 The exit status is 1 if a trial failed.
@@ -24,6 +27,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from multiprocessing import Pool
@@ -35,8 +39,10 @@ from vpnmigrate.rehearsal.simulation.search import (
     TRIES,
     SearchStats,
     TrialFailure,
+    denied,
     doubtful,
     doubtful_outage,
+    enumerate_denied_kills,
     enumerate_kills,
     laggard,
     lost_answers,
@@ -65,8 +71,11 @@ def main() -> int:
         return _show(laggard(options.lost_in), lost_answers(options.lost_in))
     if options.doubt_in is not None:
         return _show(doubtful(options.doubt_in), doubtful_outage(options.doubt_in))
+    kills = tuple(Kill(int(call), KillPoint(moment)) for call, moment in options.kill)
+    if options.denied_in is not None:
+        schedule = replace(denied(options.denied_in), route=options.route, kills=kills)
+        return _show(topology(options.denied_in), schedule)
     if options.world is not None:
-        kills = tuple(Kill(int(call), KillPoint(moment)) for call, moment in options.kill)
         late = timedelta(seconds=options.late)
         return _show(topology(options.world), Schedule(options.route, kills, late=late))
     searches: list[tuple[str, Search, int]] = [
@@ -74,6 +83,7 @@ def main() -> int:
         ("lost answers to creates", try_lost_answers, options.lost),
         ("doubtful outages", try_doubtful_outage, options.doubts),
         ("kill points", enumerate_kills, options.kills),
+        ("kill points with denied calls", enumerate_denied_kills, options.denied),
         ("pairs of kills", partial(enumerate_kills, pairs=True), options.pairs),
     ]
     failed = False
@@ -93,6 +103,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--lost", type=int, default=0)
     parser.add_argument("--doubts", type=int, default=0)
     parser.add_argument("--kills", type=int, default=0)
+    parser.add_argument("--denied", type=int, default=0)
     parser.add_argument("--pairs", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="first seed")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
@@ -100,6 +111,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--lost-in", type=int)
     parser.add_argument("--doubt-in", type=int)
+    parser.add_argument("--denied-in", type=int)
     parser.add_argument("--world", type=int)
     parser.add_argument("--late", type=int, default=0)
     parser.add_argument("--course", type=TrialRoute, default=TrialRoute.FORWARD)
@@ -120,6 +132,8 @@ def _search(name: str, search: Search, seeds: range, jobs: int) -> bool:
                 last_shown = time.monotonic()
                 print(f"{name}: {_summary(total, last_shown - began, jobs)}", flush=True)
     print(f"{name}: {_summary(total, time.monotonic() - began, jobs)}", flush=True)
+    for (operation, kind), number in sorted(total.refused.items()):
+        print(f"    {operation}, {kind}: {number}")
     return bool(total.failures)
 
 
@@ -154,8 +168,10 @@ def _again(failure: TrialFailure, search: Search) -> str:
     if search is try_doubtful_outage:
         return f"{script} --doubt-in {failure.seed}"
     schedule = failure.schedule
-    late = f"--late {schedule.late.total_seconds():.0f}"
     kills = " ".join(f'--kill {k.call} "{k.moment}"' for k in schedule.kills)
+    if search is enumerate_denied_kills:
+        return f"{script} --denied-in {failure.seed} --course {schedule.route} {kills}"
+    late = f"--late {schedule.late.total_seconds():.0f}"
     return f"{script} --world {failure.seed} {late} --course {schedule.route} {kills}"
 
 

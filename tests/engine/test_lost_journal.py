@@ -22,7 +22,7 @@ from tests.support.shapes import Shape, shape_left
 from tests.support.stage import Stage
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import HeldError
-from vpnmigrate.journal.records import Answered
+from vpnmigrate.journal.records import Answered, Noted
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.decisions import Decisions, TestVpc
 from vpnmigrate.model.survey import Survey
@@ -157,3 +157,16 @@ def test_an_unknown_refusal_in_a_blind_cutover_is_retried(tmp_path: Path) -> Non
 
     assert stage.state.status is RunStatus.CUT_OVER
     assert any("SomethingNew" in str(answer.outcome) for answer in stage.records(Answered))
+
+
+def test_an_unread_account_does_not_end_a_blind_cutover(tmp_path: Path) -> None:
+    """Without the journal of its outage traffic may be down, so no run waits for STS to start."""
+    stage = Stage(tmp_path)
+    with pytest.raises(HeldError):
+        stage.run(lambda runner: runner.apply(until=8))
+    stage.faults = Faults([Fault("sts:GetCallerIdentity", FaultKind.UNAVAILABLE, 1)])
+
+    stage.run(Runner.apply, blind=True, holder="bob@desk", outranks="ann@desk")
+
+    assert stage.state.status is RunStatus.CUT_OVER
+    assert any("the account could not be checked" in each.what for each in stage.records(Noted))

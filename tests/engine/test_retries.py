@@ -10,7 +10,7 @@ from tests.support.builders import NOON, OLD, minutes
 from tests.support.stage import Lookout
 from vpnmigrate.engine.execute import ChangeResult
 from vpnmigrate.engine.recorder import RunRecorder
-from vpnmigrate.engine.retries import CLAIM_REMOVAL_LIMIT, RetryPolicy
+from vpnmigrate.engine.retries import CLAIM_REMOVAL_LIMIT, PERSISTENT, RetryPolicy
 from vpnmigrate.errors import ChangeRefusedError, DidNotSettleError
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import DirectionTaken, Noted
@@ -99,6 +99,18 @@ def test_another_kind_of_answer_begins_the_count_afresh(between):
 
     assert run.may_retry(between)
     assert run.may_retry(PUT_OFF)
+
+
+def test_a_change_that_was_not_sent_has_not_failed():
+    """A call that this process held back is due at once, and does not count as refused by AWS."""
+    run = Bearing()
+    held_back = Later("not sent", minutes(60), sent=False)
+
+    for _ in range(2 * PERSISTENT):
+        assert run.may_retry(held_back, outage=True)
+
+    assert run.is_due()
+    assert not run.policy.is_persistent(CHANGE)
 
 
 def test_silence_is_borne_for_a_quarter_of_an_hour():

@@ -136,5 +136,5 @@ class ChangeExecutor:
         age = self._clock.now() - intended
         if age > FRESH:
             why = f"not sent: its intent was recorded {age.total_seconds():.0f} s ago"
-            return Later(why, STALE_INTENT_LIMIT)
+            return Later(why, STALE_INTENT_LIMIT, sent=False)
         return self._ec2.perform(change, mark)

@@ -52,12 +52,13 @@ class Preconditions:
         self._ec2 = context.ec2
         self._recorder = context.recorder
         self._claim_holder = context.claim_holder
+        self._blind = context.blind
 
     def require_account(self, direction: Direction) -> None:
         """Refuse an account that is not the plan's.
 
-        A run that ends an outage does not wait for STS: the ids of the old resources exist in no
-        other account.
+        A run that ends an outage, or may without the journal of one, does not wait for STS: the ids
+        of the old resources exist in no other account.
 
         Raises:
             WrongAccountError: The account is another one.
@@ -66,7 +67,8 @@ class Preconditions:
         try:
             identity = self._ec2.identity()
         except AwsUnreadableError as error:
-            if direction is not Direction.ROLLBACK and not self._recorder.cutover_is_open:
+            may_be_down = self._recorder.cutover_is_open or self._blind
+            if direction is not Direction.ROLLBACK and not may_be_down:
                 raise
             self._recorder.write(Noted(f"the account could not be checked: {error.message}"))
             return

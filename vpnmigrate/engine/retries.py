@@ -119,7 +119,12 @@ class RetryPolicy:
                 return ChangeRefusedError(text, step=step.number, outage=outage, advice=advice)
 
     def _back_off(self, done: ChangeResult) -> None:
-        """Record when the change of *done* may be sent again."""
+        """Record when the change of *done* may be sent again.
+
+        A change that was not sent has not failed, and waits for the next observation only.
+        """
+        if isinstance(done.outcome, Later) and not done.outcome.sent:
+            return
         if isinstance(done.outcome, Later | Refused | InDoubt):
             refusals = self._refusals.get(done.change, 0) + 1
             self._refusals[done.change] = refusals

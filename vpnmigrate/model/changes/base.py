@@ -151,6 +151,8 @@ class Later(Struct, frozen=True, tag="later"):
     request_id: str = ""
     holds: bool = False
     """Whether the run holds for a person once *limit* has passed, instead of failing."""
+    sent: bool = True
+    """False if this process did not send the call, so that AWS has not refused it."""
 
 
 class Refused(Struct, frozen=True, tag="refused"):

@@ -112,7 +112,7 @@ class InstrumentedEc2:
         self._before()
         self._injector.sends(change)
         outcome = self._account.perform(change, mark)
-        self._injector.sent()
+        self._injector.sent(change, outcome)
         return outcome
 
     def _would_repeat(self) -> bool:

@@ -11,16 +11,19 @@ from vpnmigrate.journal import RunState
 from vpnmigrate.journal.records import Entry, Finished, StepSettled, TrafficVerified
 from vpnmigrate.model.changes import (
     AssociateEdge,
+    AttachVpnGateway,
     AwsChange,
     CreateRoute,
+    DetachVpnGateway,
     DisablePropagation,
     DisassociateEdge,
     EnablePropagation,
+    RemoveClaim,
     ReplaceRoute,
 )
-from vpnmigrate.model.ec2 import MigrationId, Tag
+from vpnmigrate.model.ec2 import MigrationId, RouteTableId, Tag, VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan, connection_role
-from vpnmigrate.model.residue import ResidualChange
+from vpnmigrate.rehearsal.simulation.denials import Refusals
 from vpnmigrate.sandbox.ec2.routes import Brought, propagated_routes
 from vpnmigrate.sandbox.ec2.tunnels import read_tunnel
 from vpnmigrate.sandbox.state import LIVING, Connection, RouteTable, WorldState
@@ -56,10 +59,14 @@ class ActualState:
 
 @dataclass(frozen=True)
 class InvariantChecker:
-    """Checks the world against *plan* and the state *before* the migration."""
+    """Checks the world against *plan* and the state *before* the migration.
+
+    A run may go on without a change only if AWS refused it: *refusals* shows that.
+    """
 
     plan: Plan
     before: ActualState
+    refusals: Refusals
 
     def check_observation(
         self, now: ActualState, run: RunState, *, announced: bool
@@ -72,10 +79,9 @@ class InvariantChecker:
             yield f"two gateways are attached: {sorted(now.attached)}"
         if not now.attached and not announced:
             yield "no gateway is attached outside the announced outage"
-        missing = self.before.paths - now.paths
-        lost = [path for path in missing if not _is_covered(path, now)]
+        lost = self.unreached(now)
         if lost and not announced:
-            yield f"no path outside the announced outage: {sorted(lost)[:3]}"
+            yield f"no path outside the announced outage: {lost[:3]}"
         finalizing = run.direction is Direction.FINALIZE
         may_go = {*self.plan.old_connections, self.plan.old_gateway} if finalizing else set()
         for id_, life in self.before.lives.items():
@@ -84,6 +90,63 @@ class InvariantChecker:
         for role, ids in now.roles.items():
             if len(ids) > 1:
                 yield f"{len(ids)} resources are in the role {role}: {ids}"
+
+    def unreached(self, now: ActualState) -> list[tuple[str, str]]:
+        """Return the tables and destinations that had a path and have none in the world *now*."""
+        missing = self.before.paths - now.paths
+        return sorted(path for path in missing if not _is_covered(path, now))
+
+    def check_end(
+        self, now: ActualState, direction: Direction | None, *, partly: bool
+    ) -> Iterator[str]:
+        """Yield what AWS would still have done, in the world *now*, for a process that has ended.
+
+        That is an error if traffic is down, or if the process ended a cutover that is done only
+        *partly*.  Nothing but the direction is taken from what the run says of itself.
+        """
+        lost = self.unreached(now)
+        if not (lost or partly):
+            return
+        left = list(self._left(now, direction))
+        for change in left:
+            if not self._is_denied(change):
+                yield f"ended without: {change}"
+        if lost and not left:
+            yield f"ended although every change is made, but there is no path for {lost[:3]}"
+
+    def _is_denied(self, change: AwsChange) -> bool:
+        return self.refusals.would_deny(change) or self.refusals.denied_lately(change)
+
+    def _left(self, now: ActualState, direction: Direction | None) -> Iterator[AwsChange]:
+        """Yield the changes of the cutover in *direction* that EC2 would make next."""
+        old, vpc = self.plan.old_gateway, self.plan.vpc
+        joining = VpnGatewayId(self._joining(now, direction))
+        for each in sorted(now.attached - {joining}):
+            leaving = VpnGatewayId(each)
+            on = sorted(table for table, gateway in now.propagating if gateway == leaving)
+            first = [DisablePropagation(RouteTableId(table), leaving) for table in on]
+            if first and joining != old:
+                # A cutover, unlike a rollback, does not go on without any of them.
+                yield from [each for each in first if self._is_denied(each)] or first
+            else:
+                yield DetachVpnGateway(leaving, vpc)
+            return
+        if not now.attached:
+            yield AttachVpnGateway(joining, vpc)
+            return
+        for table, gateway in self.before.propagating:
+            if gateway == old and (table, joining) not in now.propagating:
+                yield _propagation(table, joining)
+        for (table, to), target in self.before.routes.items():
+            if target == old and now.routes.get((table, to)) != joining:
+                change = ReplaceRoute if (table, to) in now.routes else CreateRoute
+                yield change(RouteTableId(table), to, joining)
+        for table, gateway in self.before.edges:
+            ties = [VpnGatewayId(tied) for each, tied in now.edges if each == table]
+            if gateway == old and joining not in ties:
+                yield from (DisassociateEdge(RouteTableId(table), tied, "") for tied in ties)
+                if not ties:
+                    yield AssociateEdge(RouteTableId(table), joining)
 
     def check_entry(self, entry: Entry, now: ActualState, run: RunState) -> Iterator[str]:
         """Yield the claims of *entry* that are not true."""
@@ -99,23 +162,23 @@ class InvariantChecker:
         for what in untrue:
             yield f"{type(entry.record).__name__} of line {entry.seq}, but {what}"
 
-    def _joining(self, now: ActualState, run: RunState) -> str:
-        if run.direction is Direction.ROLLBACK:
+    def _joining(self, now: ActualState, direction: Direction | None) -> str:
+        if direction is Direction.ROLLBACK:
             return self.plan.old_gateway
         return next(iter(now.roles.get(GATEWAY_ROLE, ("",))))
 
     def _flows(self, now: ActualState, run: RunState) -> Iterator[str]:
-        joining = self._joining(now, run)
+        joining = self._joining(now, run.direction)
         if now.attached != {joining}:
             yield f"attached are {sorted(now.attached)}, not {joining}"
-        missing = {
-            path for path in self.before.paths - now.paths if not _is_unreached(path, run.residue)
-        }
+        missing = self.before.paths - now.paths
+        if run.is_incomplete:
+            missing = frozenset(path for path in missing if not self._is_refused(path, joining))
         if lost := sorted(path for path in missing if not _leads_to(joining, path, now)):
             yield f"no path for {lost[:3]}"
 
     def _settled(self, number: int, now: ActualState, run: RunState) -> Iterator[str]:
-        joining = self._joining(now, run)
+        joining = self._joining(now, run.direction)
         match number:
             case 2:
                 if now.lives.get(joining) != "available":
@@ -124,19 +187,16 @@ class InvariantChecker:
                 yield from self._successors(now)
             case 7:
                 leaving = {self.plan.old_gateway, *now.roles.get(GATEWAY_ROLE, ())} - {joining}
-                kept = {
-                    (c.table, c.gateway)
-                    for c in _changes(run.residue)
-                    if isinstance(c, DisablePropagation)
-                }
-                left = {pair for pair in now.propagating if pair[1] in leaving} - kept
-                if left:
-                    yield f"still propagating: {sorted(left)}"
+                for table, gateway in sorted(now.propagating):
+                    change = DisablePropagation(RouteTableId(table), VpnGatewayId(gateway))
+                    excused = run.is_incomplete and self.refusals.explain(change)
+                    if gateway in leaving and not excused:
+                        yield f"still propagating: {gateway} in {table}"
             case 8:
                 if now.attached != {joining}:
                     yield f"attached are {sorted(now.attached)}, not {joining}"
             case 9:
-                yield from self._routed(now, joining, run.residue)
+                yield from self._routed(now, joining, incomplete=run.is_incomplete)
             case 10:
                 yield from self._flows(now, run)
             case _:
@@ -151,23 +211,38 @@ class InvariantChecker:
                 if (new, cidr) not in now.prefixes:
                     yield f"{cidr} is not on the successor of {old.id}"
 
-    def _routed(
-        self, now: ActualState, joining: str, residue: tuple[ResidualChange, ...] = ()
-    ) -> Iterator[str]:
-        """Yield the routing that is not the joining gateway's, except for the *residue*."""
-        old, changes = self.plan.old_gateway, _changes(residue)
-        off = {c.table for c in changes if isinstance(c, EnablePropagation)}
+    def _routed(self, now: ActualState, joining: str, *, incomplete: bool) -> Iterator[str]:
+        """Yield the routing that is not the joining gateway's.
+
+        A run that is *incomplete*, and says so, may lack what AWS has refused.
+        """
+        old = self.plan.old_gateway
         for table, gateway in self.before.propagating:
-            if gateway == old and (table, joining) not in now.propagating and table not in off:
+            excused = incomplete and self.refusals.explain(_propagation(table, joining))
+            if gateway == old and (table, joining) not in now.propagating and not excused:
                 yield f"{table} does not propagate {joining}"
         for route, target in self.before.routes.items():
             wanted = joining if target == old else target
-            if now.routes.get(route) != wanted and not _is_unreached(route, residue):
+            excused = incomplete and self._is_refused(route, joining)
+            if now.routes.get(route) != wanted and not excused:
                 yield f"{route} goes to {now.routes.get(route)}, not to {wanted}"
-        free = {c.table for c in changes if isinstance(c, AssociateEdge | DisassociateEdge)}
         for table, gateway in self.before.edges:
-            if gateway == old and (table, joining) not in now.edges and table not in free:
+            excused = incomplete and self._is_edge_refused(table, now, joining)
+            if gateway == old and (table, joining) not in now.edges and not excused:
                 yield f"{table} is not the edge table of {joining}"
+
+    def _is_refused(self, path: tuple[str, str], joining: str) -> bool:
+        """Return whether AWS has refused a change that *path*, a table and destination, needs."""
+        table, destination = path
+        route = ReplaceRoute(RouteTableId(table), destination, VpnGatewayId(joining))
+        return self.refusals.explain(route) or self.refusals.explain(_propagation(table, joining))
+
+    def _is_edge_refused(self, table: str, now: ActualState, joining: str) -> bool:
+        id_ = RouteTableId(table)
+        tied = [VpnGatewayId(gateway) for each, gateway in now.edges if each == table]
+        return self.refusals.explain(AssociateEdge(id_, VpnGatewayId(joining))) or any(
+            self.refusals.explain(DisassociateEdge(id_, gateway, "")) for gateway in tied
+        )
 
     def _arrived(
         self, direction: Direction, now: ActualState, run: RunState, lost: tuple[str, ...]
@@ -175,7 +250,7 @@ class InvariantChecker:
         match direction:
             case Direction.FORWARD:
                 yield from self._flows(now, run)
-                yield from self._routed(now, self._joining(now, run))
+                yield from self._routed(now, self._joining(now, run.direction), incomplete=False)
                 yield from self._successors(now)
                 known = {*self.before.lives, *(id_ for ids in now.roles.values() for id_ in ids)}
                 # A deletion may take some time; the test VPC has a table of its own.
@@ -190,6 +265,10 @@ class InvariantChecker:
                 for line in sorted(configuration(self.before) - configuration(now)):
                     yield f"not as before, missing: {line}"
                 news = more - configuration(self.before)
+                claim = RemoveClaim(self.plan.old_gateway, "")
+                if self.refusals.explain(claim):  # A rollback goes on without it.
+                    mark = f"{claim.gateway} is tagged {Tag.CLAIM}="
+                    news = frozenset(each for each in news if not each.startswith(mark))
                 for line in sorted(each for each in news if not _is_named(each, now, lost)):
                     yield f"not as before: {line}"
             case Direction.FINALIZE:
@@ -199,17 +278,8 @@ class InvariantChecker:
                         yield f"{old} is {now.lives[old]}"
 
 
-def _changes(residue: tuple[ResidualChange, ...]) -> list[AwsChange]:
-    return [each.change for each in residue]
-
-
-def _is_unreached(path: tuple[str, str], residue: tuple[ResidualChange, ...]) -> bool:
-    """Return whether the run has reported that *path*, a table and a destination, is missing."""
-    return any(
-        (isinstance(c, EnablePropagation) and c.table == path[0])
-        or (isinstance(c, ReplaceRoute | CreateRoute) and (c.table, c.destination) == path)
-        for c in _changes(residue)
-    )
+def _propagation(table: str, joining: str) -> EnablePropagation:
+    return EnablePropagation(RouteTableId(table), VpnGatewayId(joining))
 
 
 def _is_named(line: str, now: ActualState, lost: tuple[str, ...]) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -12,9 +13,10 @@ from msgspec import Struct
 
 from vpnmigrate.journal.records import Answered, Intended, OrderVerb, Record
 from vpnmigrate.model.changes import AwsChange
+from vpnmigrate.model.changes.base import Outcome, Performed
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.rehearsal.simulation.clocks import Clocks
-from vpnmigrate.rehearsal.simulation.denials import Denials, TablePermissions
+from vpnmigrate.rehearsal.simulation.denials import Denials, Refusals
 from vpnmigrate.rehearsal.simulation.tagger import Tagging
 from vpnmigrate.rehearsal.simulation.topology import SeededRandom
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
@@ -62,8 +64,8 @@ class CallFaults:
     refused: float = 0.0
     """Mutating calls that are throttled, fail at the server or do not reach it."""
     passing: float = 0.0
-    """Mutating calls that EC2 refuses with an error that is known to pass or, for calls made only
-    during an outage, with an unknown code."""
+    """Mutating calls that EC2 refuses with an error that is known to pass or, while the run has to
+    outlast it, with an unknown code."""
     unread: float = 0.0
     """Describe calls that fail in any of these ways, are answered by another server, or whose
     answer is truncated."""
@@ -128,14 +130,18 @@ _UNKNOWN = (
     ("InvalidParameterValue", "Value for parameter gatewayId is invalid"),
     ("SomethingNew", ""),
 )
-_IN_AN_OUTAGE = frozenset({"ReplaceRoute", "AssociateRouteTable", "DisassociateRouteTable"})
-"""Calls that a run makes only during an outage."""
-_OF_THE_OUTAGE = _IN_AN_OUTAGE | {
-    "DisableVgwRoutePropagation",
-    "DetachVpnGateway",
-    "AttachVpnGateway",
-    "EnableVgwRoutePropagation",
-}
+_OF_THE_OUTAGE = frozenset(
+    {
+        "DisableVgwRoutePropagation",
+        "DetachVpnGateway",
+        "AttachVpnGateway",
+        "EnableVgwRoutePropagation",
+        "ReplaceRoute",
+        "CreateRoute",
+        "AssociateRouteTable",
+        "DisassociateRouteTable",
+    }
+)
 _SLOWNESS = tuple(timedelta(seconds=s) for s in (3, 10, 25))
 """Shorter than every call limit: a slower answer is a lost answer."""
 _AFTER = (FaultKind.LOST_ANSWER, FaultKind.SERVER_ERROR_AFTER, FaultKind.TRUNCATED)
@@ -150,10 +156,21 @@ class FaultInjector:
     """
 
     def __init__(
-        self, schedule: Schedule, world: Clock, tables: frozenset[str] = frozenset()
+        self,
+        schedule: Schedule,
+        world: Clock,
+        tables: frozenset[str] = frozenset(),
+        outlasts: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Apply *schedule*; *tables* are the route tables that are migrated."""
-        self.permissions = TablePermissions(schedule.denials, tables, world)
+        """Apply *schedule*; *tables* are the route tables that are migrated.
+
+        *outlasts* returns whether the run has to outlast any refusal that is not definite.
+        """
+        self.refusals = Refusals(schedule.denials, tables, world)
+        self.refused: Counter[tuple[str, str]] = Counter()
+        """The denials and unknown codes so far, by operation and kind."""
+        self._denials = schedule.denials
+        self._outlasts = outlasts
         self._change: AwsChange | None = None
         self.calls = 0
         self.died_at: list[int] = []
@@ -205,12 +222,13 @@ class FaultInjector:
         self._sending = True
         self._change = change
 
-    def sent(self) -> None:
-        """Process the answer to a change.
+    def sent(self, change: AwsChange, outcome: Outcome) -> None:
+        """Process the *outcome* of *change*.
 
         Raises:
             Killed: The process is killed before it receives the answer.
         """
+        self.refusals.count(change, failed=not isinstance(outcome, Performed))
         self._die(KillPoint.BEFORE_ANSWER)
 
     def due_orders(self) -> Iterator[Literal[OrderVerb.PAUSE, OrderVerb.CONTINUE, OrderVerb.ABORT]]:
@@ -228,34 +246,38 @@ class FaultInjector:
     def before(self, service: str, action: str, nth: int) -> None:
         """Raise a fault before the effect of a call, if one is drawn (``faults.FaultSource``)."""
         self._slow_down()
-        reads = action.startswith(READS)
-        chance = self._faults.unread / 2 if reads else self._faults.refused
-        if self._is_faulty(action, chance):
-            kind = self._random.one(_UNREAD_BEFORE if reads else _BEFORE)
-            Faults([Fault(_named(service, action), kind, nth)]).before(service, action, nth)
-        if not reads and self._is_faulty(f"{action}, passing", self._faults.passing):
-            code, message = self._random.one(_UNKNOWN if action in _IN_AN_OUTAGE else _PASSING)
-            fault = Fault(_named(service, action), FaultKind.REFUSED, nth, 1, code, message)
-            Faults([fault]).before(service, action, nth)
-        if not reads and self._change is not None and self.permissions.denies(self._change):
-            denied = Fault(_named(service, action), FaultKind.DENIED, nth)
-            Faults([denied]).before(service, action, nth)
+        if action.startswith(READS):
+            if self._is_faulty(action, self._faults.unread / 2):
+                _raise(service, action, nth, self._random.one(_UNREAD_BEFORE))
+            return
+        self._refuse(service, action, nth)
+
+    def _refuse(self, service: str, action: str, nth: int) -> None:
+        """Raise the refusal of a mutating call, if one is drawn."""
+        if self._is_faulty(action, self._faults.refused):
+            _raise(service, action, nth, self._random.one(_BEFORE))
+        if self._change is not None and self.refusals.denies(self._change):
+            self.refused[action, self._denials.kind] += 1
+            if self._denials.unknown:
+                _raise(service, action, nth, FaultKind.REFUSED, *_UNKNOWN[-1])
+            _raise(service, action, nth, FaultKind.DENIED)
+        if self._is_faulty(f"{action}, passing", self._faults.passing):
+            refusal = self._random.one(_UNKNOWN if self._outlasts() else _PASSING)
+            if refusal not in _PASSING:
+                self.refused[action, "unknown code, once or twice"] += 1
+            _raise(service, action, nth, FaultKind.REFUSED, *refusal)
 
     def after(self, service: str, action: str, nth: int) -> None:
         """Raise a fault after the effect of a call, if one is drawn (``faults.FaultSource``)."""
         self._slow_down()
         if action.startswith(READS):
             if self._is_faulty(f"{action}, answered", self._faults.unread / 2):
-                kind = self._random.one(_UNREAD_AFTER)
-                Faults([Fault(_named(service, action), kind, nth)]).after(service, action, nth)
+                _raise(service, action, nth, self._random.one(_UNREAD_AFTER))
             return
         self._die(KillPoint.BEFORE_ANSWER)
-        creates = action.startswith("Create") and action != "CreateTags"
-        chance = self._faults.lost_creates if creates else self._faults.lost
-        if self._is_faulty(action, chance):
-            Faults([Fault(_named(service, action), self._random.one(_AFTER), nth)]).after(
-                service, action, nth
-            )
+        creates = action.startswith("Create") and action not in ("CreateTags", "CreateRoute")
+        if self._is_faulty(action, self._faults.lost_creates if creates else self._faults.lost):
+            _raise(service, action, nth, self._random.one(_AFTER))
 
     def _slow_down(self) -> None:
         """Delay a call if that is drawn; called before and after its effect."""
@@ -285,6 +307,14 @@ class FaultInjector:
         self._kills = [later for later in self._kills[1:] if later.call > self.calls]
         self.died_at.append(self.calls)
         return True
+
+
+def _raise(
+    service: str, action: str, nth: int, kind: FaultKind, code: str = "", message: str = ""
+) -> None:
+    faults = Faults([Fault(_named(service, action), kind, nth, 1, code, message)])
+    faults.before(service, action, nth)
+    faults.after(service, action, nth)
 
 
 def _named(service: str, action: str) -> str:

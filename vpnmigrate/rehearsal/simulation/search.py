@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from functools import lru_cache
@@ -12,9 +13,9 @@ from msgspec import structs
 
 from vpnmigrate.errors import PreflightError
 from vpnmigrate.journal.records import OrderVerb
-from vpnmigrate.model.ec2 import ConnectionRecord
+from vpnmigrate.model.ec2 import ConnectionRecord, Tag
 from vpnmigrate.rehearsal.simulation.clocks import Clocks, Jump, Move
-from vpnmigrate.rehearsal.simulation.denials import drawn_denials
+from vpnmigrate.rehearsal.simulation.denials import LASTING, Denials, drawn_denials
 from vpnmigrate.rehearsal.simulation.schedule import (
     CallFaults,
     Kill,
@@ -78,6 +79,8 @@ class SearchStats:
     deaths: int = 0
     fault_count: int = 0
     """Calls with a fault."""
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """The denials and unknown codes, by operation and kind."""
     calls: int = 0
     looks: int = 0
     failures: list[TrialFailure] = field(default_factory=list)
@@ -87,6 +90,7 @@ class SearchStats:
         self.trials += 1
         self.deaths += outcome.deaths
         self.fault_count += outcome.fault_count
+        self.refused += outcome.refused
         self.calls += outcome.calls
         self.looks += outcome.looks
 
@@ -274,12 +278,41 @@ def _run_counted(setting: TrialSetting, schedule: Schedule, stats: SearchStats) 
 
 def enumerate_kills(seed: int, stats: SearchStats, *, pairs: bool = False) -> None:
     """Run every kill point of the world of *seed*, or pairs; a world that stops has none."""
-    world = topology(seed)
-    if world.stops:
-        return
+    if not topology(seed).stops:
+        points = KillPointSearch(setting_of(topology(seed)), Schedule(late=_late_in(seed)))
+        _run_all(points, points.twice() if pairs else points.once(), seed, stats)
+
+
+def enumerate_denied_kills(seed: int, stats: SearchStats) -> None:
+    """Run every kill point of the world of *seed*, with calls that AWS denies (``denied``)."""
+    if not topology(seed).stops:
+        points = KillPointSearch(setting_of(topology(seed)), denied(seed))
+        _run_all(points, points.once(), seed, stats)
+
+
+def denied(seed: int) -> Schedule:
+    """Return a schedule that denies some calls of steps 7 to 10 and of the clean-up."""
+    random = SeededRandom(f"denied kills/{seed}")
+    denials = Denials(
+        seed,
+        tables=random.one((0.0, 0.3)),
+        undivided=0.2,
+        lasts=random.one(LASTING),
+        unknown=random.chance(0.3),
+    )
+    faults = CallFaults(seed, passing=random.one((0.0, 0.2)))
+    return Schedule(call_faults=faults, late=_late_in(seed), denials=denials)
+
+
+def _late_in(seed: int) -> timedelta:
+    return _lateness(SeededRandom(f"late/{seed}"))
+
+
+def _run_all(
+    points: KillPointSearch, schedules: Iterable[Schedule], seed: int, stats: SearchStats
+) -> None:
     stats.worlds += 1
-    points = KillPointSearch(setting_of(world), _lateness(SeededRandom(f"late/{seed}")))
-    for schedule in points.twice() if pairs else points.once():
+    for schedule in schedules:
         outcome = _run_counted(points.setting, schedule, stats)
         if why := points.wrong(schedule, outcome):
             stats.failures.append(TrialFailure(seed, schedule, why))
@@ -298,14 +331,14 @@ _TWO_COMMANDS = (TrialRoute.ROUND_TRIP, TrialRoute.FINALIZE)
 class KillPointSearch:
     """The schedules with one kill or two, and the end that each must reach.
 
-    All their processes have the same lateness, *late*.
+    All else is as in *base*.
     """
 
-    def __init__(self, setting: TrialSetting, late: timedelta = timedelta(0)) -> None:
+    def __init__(self, setting: TrialSetting, base: Schedule | None = None) -> None:
         self.setting = setting
-        self._late = late
+        self._base = base or Schedule()
         self._ends = {
-            route: run_trial(setting, Schedule(route, late=late))
+            route: run_trial(setting, self._schedule(route))
             for route in (TrialRoute.FORWARD, *_TWO_COMMANDS)
         }
         self.forward = self._ends[TrialRoute.FORWARD].calls
@@ -316,7 +349,7 @@ class KillPointSearch:
         """Yield every schedule with one kill: in apply, rollback and finalize."""
         for route in TrialRoute:
             for kill in self._after(route) or self._apply():
-                yield Schedule(route, (kill,), late=self._late)
+                yield self._schedule(route, kill)
 
     def twice(self) -> Iterator[Schedule]:
         """Yield the schedules with two kills, all of them if there are few calls.
@@ -328,7 +361,7 @@ class KillPointSearch:
             firsts = self._apply() + self._after(route)
             few = self.forward <= SMALL
             for pair in self._all(route, firsts) if few else self._drawn(route, firsts):
-                yield Schedule(route, pair, late=self._late)
+                yield self._schedule(route, *pair)
 
     def wrong(self, schedule: Schedule, outcome: TrialResult) -> tuple[str, ...]:
         """Return how *outcome* differs from that of an undisturbed trial."""
@@ -338,12 +371,18 @@ class KillPointSearch:
         # In a rollback the engineer enables every old tunnel.  Whether that is requested depends
         # on where the rollback starts, and on whether traffic flows before the engineer reacts.
         either = {f"{c.id} is up" for c in self.setting.plan.before.living if not _was_up(c)}
+        # A rollback leaves the claim if AWS denies its removal, which a later process may not meet.
+        if self._base.denials.undivided:
+            either |= {line for line in outcome.end | wanted.end if f"tagged {Tag.CLAIM}=" in line}
         more, less = outcome.end - wanted.end - either, wanted.end - outcome.end - either
         if more or less:
             lines.append(f"the end differs: more {sorted(more)[:3]}, less {sorted(less)[:3]}")
         if outcome.deaths != len(schedule.kills):
             lines.append(f"{outcome.deaths} of {len(schedule.kills)} kills happened")
         return tuple(lines)
+
+    def _schedule(self, route: TrialRoute, *kills: Kill) -> Schedule:
+        return replace(self._base, route=route, kills=kills)
 
     def _apply(self) -> list[Kill]:
         return _kills(1, self.forward)
@@ -376,8 +415,7 @@ class KillPointSearch:
     def _with(self, route: TrialRoute, kill: Kill) -> TrialResult:
         """Return the result of a trial with *kill* alone."""
         if (route, kill) not in self._alone:
-            schedule = Schedule(route, (kill,), late=self._late)
-            self._alone[route, kill] = run_trial(self.setting, schedule)
+            self._alone[route, kill] = run_trial(self.setting, self._schedule(route, kill))
         return self._alone[route, kill]
 
 

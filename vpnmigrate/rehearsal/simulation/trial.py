@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +17,7 @@ from vpnmigrate.errors import (
     AwsUnreadableError,
     ChangeRefusedError,
     ClaimedError,
+    DidNotSettleError,
     ExternalChangeError,
     HeldError,
     ResidueError,
@@ -26,9 +28,9 @@ from vpnmigrate.errors import (
 )
 from vpnmigrate.journal import Hold, RunState
 from vpnmigrate.journal.orders import pause_extends_outage
-from vpnmigrate.journal.records import Entry, Opened
-from vpnmigrate.model.changes import AssociateEdge, DisassociateEdge
+from vpnmigrate.journal.records import Entry, Opened, OrderVerb
 from vpnmigrate.model.clock import Clock, VirtualClock
+from vpnmigrate.model.consistency import CONSISTENCY_DELAY
 from vpnmigrate.model.ec2 import MigrationId
 from vpnmigrate.model.gates import Force, Gate
 from vpnmigrate.model.plan import Direction, Plan
@@ -67,6 +69,10 @@ SHIFT = timedelta(hours=8)
 SETTLING = timedelta(minutes=5)
 """The time until a gateway that others created before the run is available."""
 
+LATELY = 2 * CONSISTENCY_DELAY
+"""A run that AWS denies a change ends at most this long after a refusal: a later call may be in
+doubt, and other faults and late wake-ups come on top."""
+
 TOO_OFTEN = 50
 """The number of kills and errors after which a trial is endless."""
 
@@ -87,6 +93,8 @@ class TrialResult:
     died_at: tuple[int, ...] = ()
     """How many calls had been sent at each kill."""
     fault_count: int = 0
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """The denials and unknown codes, by operation and kind."""
     looks: int = 0
     took: timedelta = timedelta(0)
     outage: timedelta = timedelta(0)
@@ -184,6 +192,7 @@ class _Trial:
             self.schedule,
             self.clock,
             frozenset(table.id for table in self.setting.plan.before.route_tables),
+            self._outlasts_refusals,
         )
         self.hosts = Hosts(self.schedule.clocks)
         self.time = DurationChecker()
@@ -200,7 +209,7 @@ class _Trial:
         self.runner: Runner | None = None
         self._seen_at: datetime | None = None
         self._state = self._actual_state()
-        self.checker = InvariantChecker(self.setting.plan, self._state)
+        self.checker = InvariantChecker(self.setting.plan, self._state, self.injector.refusals)
         self._checked: object = None
 
     def go(self) -> TrialResult:
@@ -215,6 +224,7 @@ class _Trial:
             calls=self.injector.calls,
             died_at=tuple(self.injector.died_at),
             fault_count=self.injector.fault_count,
+            refused=self.injector.refused,
             looks=self.looks,
             took=took,
             outage=self.outage,
@@ -250,13 +260,16 @@ class _Trial:
                     self.blind, self.memory_disk = True, MemoryDisk()
             except AwsUnreadableError:
                 # Nothing was started; the operator runs the same command again.
+                self._check_end()
                 self.clock.sleep(self.schedule.restart)
             except VpnMigrateError as error:
+                self._check_end(error)
                 again = self._next_action(error, action)
                 if again is None:
                     return f"{type(error).__name__}: {error.message}"
                 action = again
             else:
+                self._check_end()
                 if not self._has_left_something:
                     return ""
                 # It advises to adopt the resources that it cannot prove to have created.
@@ -265,13 +278,8 @@ class _Trial:
 
     def _next_action(self, error: VpnMigrateError, action: RunAction) -> RunAction | None:
         """Return what the operator runs next after *error*, or None if the trial ends."""
-        if isinstance(error, ResidueError):
-            self._note(self._left_needlessly())
-            self.injector.permissions.permit()
-            return Runner.rollback if self.run.direction is Direction.ROLLBACK else action
-        if isinstance(error, ChangeRefusedError) and self._is_denied_and_flows(error):
-            self.injector.permissions.permit()
-            return Runner.rollback
+        if isinstance(error, ResidueError) or self._is_denied(error):
+            return self._after_refusal(action)
         if self.schedule.taggings and isinstance(error, ClaimedError):
             # The operator knows that no other run is active, and takes over.
             self.outranks = error.holder
@@ -305,21 +313,45 @@ class _Trial:
             return action
         return None
 
-    def _is_denied_and_flows(self, error: ChangeRefusedError) -> bool:
-        """Return whether the first calls of a rollback were denied, which interrupts nothing."""
-        denied = bool(self.schedule.denials.chance) and "UnauthorizedOperation" in error.message
-        return denied and not error.outage and self.run.direction is Direction.ROLLBACK
+    def _is_denied(self, error: VpnMigrateError) -> bool:
+        """Return whether the run ends because AWS has denied a change."""
+        ends = isinstance(error, ChangeRefusedError | DidNotSettleError)
+        return ends and self.injector.refusals.has_denied_since(self.clock.now() - LATELY)
 
-    def _left_needlessly(self) -> Iterator[str]:
-        """Yield the changes that the run ended without, although AWS would make them now."""
-        left = [each.change for each in self.run.residue]
-        blocked = {c.table for c in left if isinstance(c, DisassociateEdge)}
-        for change in left:
-            waits = isinstance(change, AssociateEdge) and change.table in blocked
-            permissions = self.injector.permissions
-            denied = permissions.would_deny(change) or permissions.denied_lately(change)
-            if not (waits or denied):
-                yield f"ended without: {change}"
+    def _after_refusal(self, action: RunAction) -> RunAction:
+        """Return what the operator runs after AWS did not make a change, and not before it may."""
+        match self.run.direction:
+            case Direction.FORWARD if self.schedule.denials.rolls_back and not self.turned:
+                self.turned = True
+                return Runner.rollback
+            case Direction.ROLLBACK:
+                action = Runner.rollback
+            case _:
+                pass
+        self.clock.sleep(self.injector.refusals.remove_cause())
+        return action
+
+    def _check_end(self, error: VpnMigrateError | None = None) -> None:
+        """Check the world after a process that was not killed has ended, with *error* if any.
+
+        An operator has to decide about an aborted run, and about a claim of another run.
+        """
+        aborts = any(order.verb is OrderVerb.ABORT for order in self.schedule.orders)
+        claimed = self.schedule.taggings and isinstance(error, ClaimedError)
+        if claimed or (aborts and isinstance(error, HeldError)):
+            return
+        self._note(
+            self.checker.check_end(
+                self._actual_state(), self.run.direction, partly=isinstance(error, ResidueError)
+            )
+        )
+
+    def _outlasts_refusals(self) -> bool:
+        """Return whether the run has to outlast any refusal that is not definite.
+
+        That is so while traffic is down in the world, and in a clean-up.
+        """
+        return self.run.cleaning or bool(self.checker.unreached(self._actual_state()))
 
     def _was_aborted(self, error: VpnMigrateError) -> bool:
         """Return whether *error* reports that an abort stopped the run or rolled it back."""
