@@ -111,7 +111,7 @@ def test_one_tunnel_is_good_enough_if_the_playbook_says_so(tmp_path):
 
     stage.forward(operator=OneTunnel(stage.world))
 
-    (degraded,) = stage.state.degraded
+    (degraded,) = stage.state.shortages.degraded
     assert "has 1 of 2 tunnels UP" in degraded
     assert stage.state.status is RunStatus.CUT_OVER
 

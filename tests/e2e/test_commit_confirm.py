@@ -49,7 +49,7 @@ def applied(
 ) -> None:
     """Apply in another session, and call a function once traffic is down."""
     process = migration.begin("apply", "--confirm-within", within, start_new_session=True)
-    until(process, lambda: migration.lines() > 0 and state(migration).outage_open)
+    until(process, lambda: migration.lines() > 0 and state(migration).outage.open)
     meanwhile(process.pid)
     ended(process, 3, lambda: migration.output("apply"))
 

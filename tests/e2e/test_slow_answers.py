@@ -46,7 +46,7 @@ def slow_in_the_outage(home: Path) -> Iterator[tuple[Migration, SlowProxy, subpr
         migration = Migration(environment, home, PLAYBOOK)
         process = migration.begin("apply")
         try:
-            assert until(process, lambda: migration.lines() > 0 and state(migration).outage_open), (
+            assert until(process, lambda: migration.lines() > 0 and state(migration).outage.open), (
                 migration.output("apply")
             )
             proxy.slow.set()

@@ -70,7 +70,7 @@ def test_a_machine_that_slept_over_the_end_of_its_window_does_not_cut_over(tmp_p
         output = " ".join(migration.output("apply").split())
         assert "the cutover cannot start: window: ended" in output
         assert state(migration).traffic is Traffic.OLD
-        assert state(migration).outage_since is None
+        assert state(migration).outage.since is None
 
 
 @pytest.mark.no_cover

@@ -122,7 +122,7 @@ def test_an_outage_began_at_the_time_that_people_saw_then(tmp_path: Path) -> Non
     stage.back()
 
     began = [entry.wall for entry in stage.entries if isinstance(entry.record, OutageBegan)]
-    assert stage.state.outage_shown == began[-1]
+    assert stage.state.outage.shown == began[-1]
     assert [down.since for down in outages_of(stage.entries)] == began
 
 

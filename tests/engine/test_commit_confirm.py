@@ -39,6 +39,7 @@ from vpnmigrate.journal.records import (
     WatchdogMissed,
 )
 from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.journal.state_parts import ConfirmState
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.decisions import Decisions, OldTunnels
 from vpnmigrate.model.plan import Direction
@@ -50,8 +51,13 @@ WITHIN = 15 * MINUTES
 KEYS = Credentials(Renewal.NEVER_EXPIRES)
 TEMPORARY = Renewal.MANUAL
 LEAVE = Decisions(old_tunnels=OldTunnels.LEAVE)
-ARMED = RunState(armed=Armed(WITHIN, 7, "desk"), direction=Direction.FORWARD)
-GREEN = replace(ARMED, unconfirmed_since=NOON)
+ARMED = RunState(confirm=ConfirmState(armed=Armed(WITHIN, 7, "desk")), direction=Direction.FORWARD)
+GREEN = replace(ARMED, confirm=replace(ARMED.confirm, since=NOON))
+
+
+def with_watchdog(state, process):
+    """Return *state* with the watchdog *process*."""
+    return replace(state, confirm=replace(state.confirm, armed=Armed(WITHIN, process, "desk")))
 
 
 def watching(state, after, *, named=False):
@@ -80,7 +86,7 @@ class TestWatch:
         [
             (RunState(direction=Direction.FORWARD), "confirmed"),
             (RunState(direction=Direction.ROLLBACK), "is already rolling back"),
-            (replace(GREEN, armed=Armed(WITHIN, 8, "desk")), "process 8 is the watchdog"),
+            (with_watchdog(GREEN, 8), "process 8 is the watchdog"),
             (ARMED, "not verified"),
         ],
     )
@@ -93,7 +99,7 @@ class TestWatch:
 
     def test_one_that_takes_over_waits_to_be_written_down(self):
         """A new watchdog runs for a moment before the journal names it instead of the old one."""
-        state = replace(ARMED, armed=Armed(WITHIN, 6, "desk"))
+        state = with_watchdog(ARMED, 6)
 
         assert watching(state, timedelta(0)) == KeepWatching()
 
@@ -240,7 +246,7 @@ class TestARun:
         kinds = [type(e.record) for e in stage.entries]
         seventh = next(i for i, e in enumerate(stage.entries) if e.record == _begun(e, 7))
         assert kinds.index(Armed) < seventh < kinds.index(OutageBegan)
-        assert state.unconfirmed_until == state.unconfirmed_since + WITHIN
+        assert state.confirm.until == state.confirm.since + WITHIN
         assert state.status is RunStatus.CUT_OVER
 
     def test_with_residue_a_watcher_reports_the_exit_code_of_the_process(self, stage):
@@ -253,7 +259,7 @@ class TestARun:
         with pytest.raises(ResidueError) as failure:
             stage.forward(commit=committed(FakeWatchdog()))
 
-        assert stage.state.unconfirmed_until is not None
+        assert stage.state.confirm.until is not None
         found = exit_code_of_run(stage.state, stage.entries)
         assert found is exit_code(failure.value, stage.state) is Exit.STUCK
 
@@ -299,7 +305,7 @@ class TestARun:
         state = stage.forward(commit=committed(watchdog, None))
 
         assert watchdog.started == 1
-        assert state.unconfirmed_until is not None
+        assert state.confirm.until is not None
 
     @pytest.mark.parametrize("point", range(1, 8))
     def test_where_both_died_the_next_process_starts_another_watchdog(self, stage, point):
@@ -312,8 +318,8 @@ class TestARun:
         state = stage.forward(commit=committed(watchdog, None))
 
         assert [armed.process for armed in stage.records(Armed)] == [701, 702]
-        assert state.armed.process == 702
-        assert state.unconfirmed_until is not None
+        assert state.confirm.armed.process == 702
+        assert state.confirm.until is not None
 
     def test_where_no_other_is_to_be_had_the_outage_does_not_wait(self, stage):
         """A resumed cutover continues without a watchdog, and reports it."""
@@ -353,7 +359,7 @@ class TestARun:
             commit=committed(FakeWatchdog()), gate_inputs=GateInputs("ann", rehearsed)
         )
 
-        assert state.armed is not None
+        assert state.confirm.armed is not None
 
     def test_a_request_survives_its_process(self, stage):
         """If the run is held for an operator task, the resuming process arms it."""
@@ -363,8 +369,8 @@ class TestARun:
 
         state = stage.forward(commit=committed(watchdog, None))
 
-        assert state.armed is not None
-        assert state.armed.within == WITHIN
+        assert state.confirm.armed is not None
+        assert state.confirm.armed.within == WITHIN
 
     def test_a_request_can_be_withdrawn(self, stage):
         """With ``off`` there is no automatic rollback."""
@@ -374,7 +380,7 @@ class TestARun:
 
         state = stage.forward(commit=committed(watchdog, timedelta(0)))
 
-        assert state.armed is None
+        assert state.confirm.armed is None
         assert watchdog.started == 0
 
     def test_a_rollback_disarms_it(self, stage):
@@ -383,8 +389,8 @@ class TestARun:
 
         state = stage.back()
 
-        assert state.armed is None
-        assert state.unconfirmed_until is None
+        assert state.confirm.armed is None
+        assert state.confirm.until is None
 
 
 class _KilledError(BaseException):

@@ -23,6 +23,7 @@ from vpnmigrate.journal.records import (
     OutageEnded,
 )
 from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.journal.state_parts import TunnelShortages
 from vpnmigrate.model.changes import OperatorTask
 from vpnmigrate.model.decisions import Decisions, OldTunnels, Waits
 from vpnmigrate.model.ec2 import VpnConnectionId
@@ -31,7 +32,7 @@ from vpnmigrate.model.snapshot import Confirmation, Shortage
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 
 SHORT = Shortage(OLD_VPN, VpnConnectionId("vpn-new"), "vpn-new has 1 of 2 tunnels UP")
-WAITS = RunState(direction=Direction.FORWARD, acceptable=(SHORT,))
+WAITS = RunState(direction=Direction.FORWARD, shortages=TunnelShortages(acceptable=(SHORT,)))
 IN_SHORT = Decisions(old_tunnels=OldTunnels.LEAVE, waits=Waits(tunnels=timedelta(minutes=5)))
 
 
@@ -77,7 +78,7 @@ class TestARun:
         (offer,) = stage.records(Acceptable)
         assert [each.replaces for each in offer.what] == [OLD_VPN]
         assert "has 1 of 2 tunnels UP" in offer.what[0].text
-        assert stage.state.outage_open
+        assert stage.state.outage.open
         assert stage.state.status is RunStatus.STUCK
 
     def test_ends_the_outage_with_what_was_accepted_and_names_it(self, stage):
@@ -90,9 +91,9 @@ class TestARun:
         ended = next(e for e in stage.entries if isinstance(e.record, OutageEnded))
         word = next(e for e in stage.entries if isinstance(e.record, Accepted))
         assert ended.at - word.at >= stage.plan.decisions.waits.steady
-        assert [each.reason for each in state.accepted] == ["one will do tonight"]
-        assert state.acceptable == ()
-        assert state.degraded
+        assert [each.reason for each in state.shortages.accepted] == ["one will do tonight"]
+        assert state.shortages.acceptable == ()
+        assert state.shortages.degraded
 
     def test_that_stopped_is_accepted_in_between_and_resumed(self, stage):
         """A dead run is accepted in its journal, and the next process ends the outage."""
@@ -104,7 +105,7 @@ class TestARun:
         state = stage.forward(operator=OneTunnel(stage.world))
 
         assert state.status is RunStatus.CUT_OVER
-        assert not state.outage_open
+        assert not state.outage.open
 
     def test_does_not_offer_it_while_anything_else_is_lacking(self, tmp_path):
         """A prefix that its device does not announce prevents the offer."""
@@ -129,7 +130,7 @@ class TestARun:
         state = stage.forward(operator=OneTunnel(stage.world), lookout=Lookout(mend))
 
         assert [len(offer.what) for offer in stage.records(Acceptable)] == [1, 0]
-        assert (state.status, state.degraded) == (RunStatus.CUT_OVER, ())
+        assert (state.status, state.shortages.degraded) == (RunStatus.CUT_OVER, ())
 
     def test_forgets_it_with_the_attempt(self, stage):
         """Another attempt requires all tunnels, and its report still has the acceptance."""
@@ -140,7 +141,7 @@ class TestARun:
             stage.forward(operator=OneTunnel(stage.world))
 
         assert stage.state.journal_facts.accepted == frozenset()
-        assert len(stage.state.accepted) == 1
+        assert len(stage.state.shortages.accepted) == 1
 
 
 class TestTheWord:

@@ -100,5 +100,7 @@ def test_no_rollback_removes_the_new_side_after_deletions(migrated: Stage) -> No
             continue
         state = stage.back(blind=True, holder=BOB, outranks=ANN)
         assert state.status is RunStatus.ROLLED_BACK
-        named = [old for old in stage.plan.old_connections if str(old) in " ".join(state.lost)]
+        named = [
+            old for old in stage.plan.old_connections if str(old) in " ".join(state.deviations.lost)
+        ]
         assert len(named) == gone, (nth, after_effect)

@@ -179,7 +179,7 @@ def test_a_force_is_written_beside_what_was_seen(tmp_path):
     assert (forced.gate, forced.reason, forced.who) == (Gate.WINDOW, "agreed by phone", "ann")
     assert forced.before is Milestone.CUTOVER
     assert forced.observed.startswith("ended ")
-    assert stage.state.forced == (forced,)
+    assert stage.state.gates.forced == (forced,)
 
 
 class Agreeable:

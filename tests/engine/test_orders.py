@@ -202,7 +202,7 @@ class TestPause:
 
         outage = next(e for e in stage.entries if isinstance(e.record, TrafficVerified))
         assert not [why for why in second.waits_seen if why[0] in "789" and "paused" in why]
-        assert outage.at - stage.state.outage_since < timedelta(minutes=10)
+        assert outage.at - stage.state.outage.since < timedelta(minutes=10)
 
 
 class TestAbort:

@@ -215,7 +215,7 @@ class OrdersAtAnyTime(RuleBasedStateMachine):
         )
         if state.finished:
             assert state.order is None
-            assert not state.outage_open
+            assert not state.outage.open
         if state.status is RunStatus.HELD:
             assert state.held
         self._view(alive=False)

@@ -74,10 +74,10 @@ def engineer(stage: Stage) -> DeviceEngineer:
 
 def outage_of(stage: Stage, go, faults: Sequence[Fault] = ()) -> timedelta:
     """Run *go* with *faults*, and return for how long traffic was down in it."""
-    begun, down_already = stage.clock.now(), stage.state.outage_open
+    begun, down_already = stage.clock.now(), stage.state.outage.open
     stage.faults = Faults(faults, stage.clock.sleep)
     stage.run(go, operator=engineer(stage))
-    assert stage.state.external_changes == stage.state.lost == ()
+    assert stage.state.deviations.external_changes == stage.state.deviations.lost == ()
     ended = stage.records(OutageEnded)[-1]
     return ended.at - begun if down_already else ended.lasted
 

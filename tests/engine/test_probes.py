@@ -231,8 +231,8 @@ class TestInARun:
         assert stage.state.status is RunStatus.CUT_OVER
         assert (found[0].moment, found[-1].moment) == (ProbeEvent.BEFORE, ProbeEvent.END)
         assert len(found) < 8
-        assert stage.state.proven_probes == {self.PROBE}
-        assert stage.state.probes[self.PROBE].lost > 0
+        assert stage.state.probes.proven == {self.PROBE}
+        assert stage.state.probes.latest[self.PROBE].lost > 0
         assert probes.ended
 
     def test_what_worked_before_step_7_is_not_forgotten_with_its_counts(self, tmp_path):
@@ -241,7 +241,7 @@ class TestInARun:
         stage.forward(probes=Scripted(stage), lookout=ProbeRepairer())
 
         before = next(e.seq for e in stage.journal.entries if isinstance(e.record, Probed))
-        stats = replay(stage.journal.entries[:before]).probes[self.PROBE]
+        stats = replay(stage.journal.entries[:before]).probes.latest[self.PROBE]
 
         assert (stats.works, stats.sent) == (True, 0)
 
@@ -259,7 +259,7 @@ class TestInARun:
         with pytest.raises(Exception, match=r"probe .* worked before step 7"):
             stage.forward(probes=probes, lookout=Breaker())
 
-        assert stage.state.outage_open
+        assert stage.state.outage.open
         assert not any(self.DEAD in why for why in stage.lookout.waits_seen)
 
     def test_a_rollback_requires_no_probe(self, tmp_path):
@@ -272,7 +272,7 @@ class TestInARun:
         stage.run(Runner.rollback, probes=probes)
 
         assert stage.state.status is RunStatus.ROLLED_BACK
-        assert stage.state.probes[self.PROBE].works is False
+        assert stage.state.probes.latest[self.PROBE].works is False
 
     def test_each_direction_keeps_its_own_counts(self, tmp_path):
         """After a rollback the report has both directions, also after clean-up and finalize."""
@@ -282,9 +282,12 @@ class TestInARun:
         cleaned = stage.run(Runner.rollback, probes=Scripted(stage))
 
         text = "; ".join(probe_lines(cleaned))
-        assert back.probes_forward == forward.probes
-        assert back.probes[self.PROBE].sent > 0
-        assert (cleaned.probes_forward, cleaned.probes) == (forward.probes, back.probes)
+        assert back.probes.forward == forward.probes.latest
+        assert back.probes.latest[self.PROBE].sent > 0
+        assert (cleaned.probes.forward, cleaned.probes.latest) == (
+            forward.probes.latest,
+            back.probes.latest,
+        )
         assert text.startswith(f"forward: {self.PROBE}")
         assert f"rollback: {self.PROBE}" in text
         assert "forward: " not in "; ".join(probe_lines(forward))

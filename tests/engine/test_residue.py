@@ -153,13 +153,13 @@ class TestRollback:
         assert {t.id for t in now.tables.values() if OLD in t.propagating} == {BOTH, MAIN}
         assert now.tables[MAIN].propagated_from(OLD)
         assert "tunnels-returned" in state.journal_facts.confirmations
-        assert [str(each.change) for each in state.residue] == [
+        assert [str(each.change) for each in state.residue.changes] == [
             f"change route {ROUTE} in {BOTH} to {OLD}"
         ]
-        assert DENIED[0] in state.residue[0].why
-        assert [ROUTE in each for each in state.unreached] == [True]
+        assert DENIED[0] in state.residue.changes[0].why
+        assert [ROUTE in each for each in state.residue.unreached] == [True]
         assert state.traffic is Traffic.OLD
-        assert state.outage_open
+        assert state.outage.open
         assert (state.status, error.outage) == (RunStatus.STUCK, True)
         assert exit_code(error, state) is exit_code_of_run(state, stage.entries) is Exit.STUCK
         assert "DeleteVpnGateway" not in stage.calls
@@ -174,8 +174,8 @@ class TestRollback:
         state = stage.back()
 
         assert state.status is RunStatus.ROLLED_BACK
-        assert not state.outage_open
-        assert (state.residue, state.unreached) == ((), ())
+        assert not state.outage.open
+        assert (state.residue.changes, state.residue.unreached) == ((), ())
         assert stage.differences() == ()
 
     def test_a_route_set_by_hand_is_no_residue_any_more(self, tmp_path):
@@ -183,7 +183,7 @@ class TestRollback:
         stage = migrated(tmp_path)
         stage.faults = Deny("ReplaceRoute")
         failing(stage, Runner.rollback)
-        [left] = stage.state.residue
+        [left] = stage.state.residue.changes
         request = left.change.request(None)  # type: ignore[union-attr,arg-type]
         stage.do(request.operation, **request.parameters)
 
@@ -199,7 +199,7 @@ class TestRollback:
         now = stage.observe()
         assert sum(OLD in table.propagating for table in now.tables.values()) == 1
         assert now.route(BOTH, ROUTE) == OLD
-        assert len(stage.state.unreached) == 1
+        assert len(stage.state.residue.unreached) == 1
 
     def test_refused_end_of_propagation_of_one_table(self, tmp_path):
         """Propagation from the new gateway that cannot be disabled does not stop the swap."""
@@ -208,10 +208,10 @@ class TestRollback:
 
         error = failing(stage, Runner.rollback)
 
-        assert not stage.state.outage_open
+        assert not stage.state.outage.open
         assert stage.state.traffic is Traffic.OLD
         assert exit_code(error, stage.state) is Exit.STUCK
-        assert len(stage.state.residue) == 1
+        assert len(stage.state.residue.changes) == 1
         stage.faults = None
         assert stage.back().status is RunStatus.ROLLED_BACK
 
@@ -236,8 +236,8 @@ class TestRollback:
             stage.back()
 
         state, now = stage.state, stage.observe()
-        assert (caught.value.outage, state.outage_open) == (False, False)
-        assert (state.traffic, state.residue) == (Traffic.NEW, ())
+        assert (caught.value.outage, state.outage.open) == (False, False)
+        assert (state.traffic, state.residue.changes) == (Traffic.NEW, ())
         assert now.attachment(attached, stage.plan.vpc) is Attachment.ATTACHED
         assert all(attached in now.tables[each].propagating for each in (BOTH, MAIN))
 
@@ -252,7 +252,7 @@ class TestRollback:
 
         failing(stage, Runner.rollback)
 
-        assert [type(each.change).__name__ for each in stage.state.residue] == [
+        assert [type(each.change).__name__ for each in stage.state.residue.changes] == [
             "DisassociateEdge",
             "AssociateEdge",
         ]
@@ -280,7 +280,9 @@ class TestRollback:
 
         failing(stage, Runner.rollback)
 
-        assert [type(each.change).__name__ for each in stage.state.residue] == ["CreateRoute"]
+        assert [type(each.change).__name__ for each in stage.state.residue.changes] == [
+            "CreateRoute"
+        ]
 
     def test_a_refusal_of_the_swap_ends_the_rollback(self, tmp_path):
         """Without the swap nothing else is possible: the run stops as before."""
@@ -304,13 +306,13 @@ class TestForward:
         state = stage.state
         assert state.traffic is Traffic.NEW
         assert exit_code(error, state) is Exit.STUCK
-        assert len(state.unreached) == 1
+        assert len(state.residue.unreached) == 1
         assert len(stage.records(TrafficVerified)) == 1
         assert stage.records(OutageEnded) == []
         assert "old-tunnels-disabled" not in state.journal_facts.confirmations
         stage.faults = None
         assert stage.forward().status is RunStatus.CUT_OVER
-        assert not stage.state.outage_open
+        assert not stage.state.outage.open
         assert "old-tunnels-disabled" in stage.state.journal_facts.confirmations
 
     def test_a_refusal_that_passes_in_time_leaves_nothing(self, tmp_path):
@@ -321,8 +323,8 @@ class TestForward:
         state = stage.forward()
 
         assert state.status is RunStatus.CUT_OVER
-        assert not state.outage_open
-        assert state.residue == ()
+        assert not state.outage.open
+        assert state.residue.changes == ()
         assert stage.records(ResidueLeft)[0].changes != ()
         assert stage.records(ResidueLeft)[-1] == ResidueLeft()
 
@@ -337,7 +339,7 @@ class TestForward:
         moments = [e.at for e in stage.entries if e.record == StepBegun(10, "Switch the tunnels")]
         assert moments[0] - at[ResidueLeft] < minutes(1)
         assert stage.entries[-1].at - at[ResidueLeft] >= RestoreRouting.limit
-        assert "SomethingNew" in stage.state.residue[0].why
+        assert "SomethingNew" in stage.state.residue.changes[0].why
 
     def test_a_refusal_that_passes_after_minutes_leaves_nothing(self, tmp_path):
         """A run does not end while a change that was not refused definitely may still be made."""
@@ -347,7 +349,7 @@ class TestForward:
         )
 
         assert stage.forward().status is RunStatus.CUT_OVER
-        assert not stage.state.outage_open
+        assert not stage.state.outage.open
 
     def test_a_destination_restored_late_is_as_stable_as_the_others(self, tmp_path):
         """The outage ends when the last destination has its path, after a soak time of its own."""
@@ -385,7 +387,7 @@ class TestForward:
         one, all_later = frozenset({1, *range(3, 9999)}), Deny("EnableVgwRoutePropagation")
         stage.faults = Deny("EnableVgwRoutePropagation", one)
         failing(stage, move)
-        [left] = stage.state.residue
+        [left] = stage.state.residue.changes
         request = left.change.request(None)  # type: ignore[union-attr,arg-type]
         stage.do(request.operation, **request.parameters)
         stage.clock.sleep(minutes(1))
@@ -394,7 +396,7 @@ class TestForward:
         state = stage.run(move)
 
         assert state.status in (RunStatus.CUT_OVER, RunStatus.ROLLED_BACK)
-        assert (state.residue, state.outage_open) == ((), False)
+        assert (state.residue.changes, state.outage.open) == ((), False)
 
     def test_a_propagated_route_that_follows_its_change_is_waited_for(self, tmp_path):
         """A change carried out with an unclear answer is done once its routes are in the table."""
@@ -403,7 +405,7 @@ class TestForward:
 
         assert stage.forward().status is RunStatus.CUT_OVER
 
-        assert not stage.state.outage_open
+        assert not stage.state.outage.open
         assert stage.records(ResidueLeft)[-1] == ResidueLeft()
         assert isinstance(by_hand, ByHand)
         assert stage.records(OutageEnded)[0].at >= by_hand.done + minutes(2)
@@ -415,17 +417,17 @@ class TestForward:
         error = failing(stage, Runner.apply)
 
         state = stage.state
-        assert (state.residue, len(state.unreached)) == ((), 1)
+        assert (state.residue.changes, len(state.residue.unreached)) == ((), 1)
         assert "a destination has no path" in error.message
         assert error.outage
-        assert state.outage_open
+        assert state.outage.open
         assert exit_code(error, state) is exit_code_of_run(state, stage.entries) is Exit.STUCK
         assert not {9, 10} & state.settled
         assert "old-tunnels-disabled" not in state.journal_facts.confirmations
         stage.faults = None
         assert stage.forward().status is RunStatus.CUT_OVER
-        assert not stage.state.outage_open
-        assert stage.state.unreached == ()
+        assert not stage.state.outage.open
+        assert stage.state.residue.unreached == ()
 
     def test_first_calls_that_are_refused_end_the_cutover_as_before(self, tmp_path):
         """Before the new gateway is attached, a definite refusal ends the run."""
@@ -472,7 +474,9 @@ class TestCleanUp:
         state = stage.back()
 
         assert state.status is RunStatus.ROLLED_BACK
-        assert [each.change for each in state.residue] == [DeleteVpnGateway(made[0], made[0])]
+        assert [each.change for each in state.residue.changes] == [
+            DeleteVpnGateway(made[0], made[0])
+        ]
         assert exit_code_of_run(state, stage.entries) is Exit.FAILED
 
 

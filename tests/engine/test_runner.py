@@ -462,8 +462,8 @@ class TestOtherHands:
         state = stage.forward()
 
         assert state.status is RunStatus.CUT_OVER
-        assert state.lost == ()
-        assert any("192.168.0.0/16" in line for line in state.external_changes)
+        assert state.deviations.lost == ()
+        assert any("192.168.0.0/16" in line for line in state.deviations.external_changes)
         assert state.settled == frozenset(range(1, 11))
         assert not any(isinstance(c, ReplaceRoute) for c in stage.intended)
         assert stage.observe().route(BOTH, "192.168.0.0/16") == stage.new_gateway
@@ -678,7 +678,7 @@ class TestWithoutJournal:
 
         state = stage.forward(blind=True, holder="bob@spare", outranks="ann@desk")
 
-        assert state.outage_earlier
+        assert state.outage.earlier
         (ended,) = stage.records(OutageEnded)
         assert ended.earlier
 

@@ -320,7 +320,7 @@ class TestOtherHandsAndResuming:
         state = stage.back()
 
         assert state.status is RunStatus.ROLLED_BACK
-        assert not state.outage_open
+        assert not state.outage.open
         assert state.traffic is Traffic.OLD
 
     @pytest.mark.parametrize("back", [False, True])
@@ -349,8 +349,8 @@ class TestOtherHandsAndResuming:
         assert now.route(BOTH, "192.168.0.0/16") == to
         assert now.route_is_active(BOTH, "192.168.0.0/16")
         assert CreateRoute(BOTH, "192.168.0.0/16", to) in stage.intended[before:]
-        assert state.lost == ()
-        [named] = state.external_changes
+        assert state.deviations.lost == ()
+        [named] = state.deviations.external_changes
         assert named == (
             "the route 192.168.0.0/16 in rtb-both was deleted outside this run; it is created again"
         )
@@ -390,7 +390,7 @@ class TestOtherHandsAndResuming:
         state = stage.back(lookout=Lookout(delete))
 
         assert state.status is RunStatus.ROLLED_BACK
-        assert any("192.168.0.0/16" in line for line in state.lost)
+        assert any("192.168.0.0/16" in line for line in state.deviations.lost)
 
     def test_a_route_of_others_to_the_gateway_that_left_is_named(self, stage):
         """A static route to the leaving gateway that is not in the plan is named as a blackhole."""
@@ -405,7 +405,7 @@ class TestOtherHandsAndResuming:
 
         state = stage.back()
 
-        assert any("10.9.0.0/16" in line for line in state.lost)
+        assert any("10.9.0.0/16" in line for line in state.deviations.lost)
 
     def test_a_setting_that_outlived_a_detach_is_switched_on_again(self, stage):
         """Propagation that is listed without effect after an external detach works again.
@@ -422,7 +422,7 @@ class TestOtherHandsAndResuming:
         assert state.status is RunStatus.ROLLED_BACK
         assert (
             f"{OLD} was detached from {VPC} outside this run; it is attached again"
-            in state.external_changes
+            in state.deviations.external_changes
         )
         assert stage.clock.now() - began < timedelta(minutes=10)
         assert stage.differences() == ()
@@ -441,7 +441,7 @@ class TestOtherHandsAndResuming:
 
         state = stage.back(operator=engineer)
 
-        assert (state.status, state.lost) == (RunStatus.ROLLED_BACK, ())
+        assert (state.status, state.deviations.lost) == (RunStatus.ROLLED_BACK, ())
         assert stage.differences() == ()
 
     def test_external_propagation_is_named_when_it_is_disabled(self, tmp_path):
@@ -455,7 +455,7 @@ class TestOtherHandsAndResuming:
         state = stage.back()
 
         assert state.status is RunStatus.ROLLED_BACK
-        assert any("rtb-spare" in call for call in state.external_changes)
+        assert any("rtb-spare" in call for call in state.deviations.external_changes)
 
 
 class TestTwins:
@@ -470,8 +470,8 @@ class TestTwins:
         state = stage.back()
 
         assert stage.observe().state(stranger) == "available"
-        assert any(stranger in line for line in state.external_changes)
-        assert state.differs == ()
+        assert any(stranger in line for line in state.deviations.external_changes)
+        assert state.deviations.differs == ()
         assert state.status is RunStatus.ROLLED_BACK
 
     def test_a_rollback_deletes_no_connection_that_carries_copied_tags(self, stage):
@@ -493,7 +493,7 @@ class TestTwins:
         state = stage.back()
 
         assert stage.observe().state(stranger) == "available"
-        assert any(stranger in line for line in state.external_changes)
+        assert any(stranger in line for line in state.deviations.external_changes)
 
     def test_a_copied_tag_does_not_change_which_gateway_is_detached(self, stage):
         """A resource in the journal is the run's own, even if others have its tags."""
@@ -601,7 +601,7 @@ class TestNothingToGoBackTo:
         state = stage.back()
 
         assert state.status is RunStatus.ROLLED_BACK
-        assert any("vpn-a" in line for line in state.lost)
+        assert any("vpn-a" in line for line in state.deviations.lost)
 
 
 def test_a_migration_after_an_unfinished_rollback_prepares_nothing_again(stage):
@@ -633,7 +633,7 @@ def test_a_successor_that_others_deleted_at_the_end_is_named_by_its_own_id(stage
     state = stage.forward(lookout=Lookout(delete))
 
     named = f"found at the end of the run: {made[0]}, the successor of {OLD_VPN}, is gone"
-    assert named in state.external_changes
+    assert named in state.deviations.external_changes
 
 
 def test_what_others_changed_on_the_old_side_is_named_at_the_end(stage):
@@ -650,7 +650,7 @@ def test_what_others_changed_on_the_old_side_is_named_at_the_end(stage):
     state = stage.forward(lookout=Lookout(meddle))
 
     prefix = "found at the end of the run"
-    assert state.external_changes == (
+    assert state.deviations.external_changes == (
         f"{prefix}: {OLD}: tag Owner (bob) is new",
         f"{prefix}: {OLD_VPN}: tag Owner (bob) is new",
     )
@@ -699,7 +699,7 @@ class TestOutageAccounting:
             stage.forward()
 
         assert not refused.value.outage
-        assert not stage.state.outage_open
+        assert not stage.state.outage.open
         assert stage.state.traffic is Traffic.OLD
 
 

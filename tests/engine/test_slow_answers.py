@@ -105,7 +105,7 @@ class TestAnAbort:
             stage,
             timedelta(hours=2),
             when=lambda now: (
-                now.step == step and now.outage_open and now.direction is Direction.FORWARD
+                now.step == step and now.outage.open and now.direction is Direction.FORWARD
             ),
         )
         calls.on_beat = says_once(stage, ABORT)

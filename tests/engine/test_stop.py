@@ -80,11 +80,11 @@ class TestCtrlC:
         quiet, stage = stage_of(tmp_path / "quiet"), stage_of(tmp_path / "asked")
         them = Asked(stage.world, InterruptChoice.RESUME)
 
-        undisturbed = quiet.forward().outage_lasted
+        undisturbed = quiet.forward().outage.lasted
         state = stage.forward(operator=them, lookout=signalled(stage, asks=True))
 
         assert state.status is RunStatus.CUT_OVER
-        assert state.outage_lasted == undisturbed
+        assert state.outage.lasted == undisturbed
         assert them.asked == [BOTH_WAYS] * 3
         assert them.closed == 1
 
@@ -199,7 +199,7 @@ class TestSigterm:
         with pytest.raises(InterruptedRunError):
             stage.back(calls=SignalledRead(stage))
 
-        assert not stage.state.outage_open
+        assert not stage.state.outage.open
 
     def test_before_the_outage_it_only_stops(self, tmp_path):
         """Traffic flows, so there is nothing to roll back."""

@@ -267,7 +267,7 @@ def wrong_claim(stage: Stage) -> str:
     }
     doubtful = any(isinstance(i.outcome, InDoubt) for i in stage.state.intents)
     match claimed:
-        case Traffic.OLD | Traffic.NEW if not (flows[claimed] or stage.state.unreached):
+        case Traffic.OLD | Traffic.NEW if not (flows[claimed] or stage.state.residue.unreached):
             return f"{claimed} is claimed, and does not flow"
         case Traffic.NONE if any(flows.values()) and not doubtful:
             return f"traffic is said to be down, and flows: {flows}"

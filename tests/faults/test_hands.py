@@ -135,11 +135,11 @@ def test_external_changes_have_the_stated_verdict(call, boundary, letter, bounda
     stage.clock.sleep(SETTLED)
     subject = CHANGES[call](stage)
     stage.clock.sleep(SETTLED)
-    before = (*stage.state.lost, *stage.state.external_changes)
+    before = (*stage.state.deviations.lost, *stage.state.deviations.external_changes)
 
     error = _error_of(stage, boundary)
 
-    after = (*stage.state.lost, *stage.state.external_changes)
+    after = (*stage.state.deviations.lost, *stage.state.deviations.external_changes)
     named = " ".join(line for line in after if line not in before)
     assert _letter(error, named) == letter, _said(error) or named
     if not CUTS.match(call):

@@ -125,7 +125,7 @@ class TestEveryCell:
                 assert (trouble.tells or trouble.refusal(cell.operation)[0]) in text
             if error is not None:
                 state = ending.stage.state
-                stopped = Exit.STUCK if state.outage_open or state.residue else Exit.FAILED
+                stopped = Exit.STUCK if state.outage.open or state.residue.changes else Exit.FAILED
                 assert ending.exit is (Exit.HELD if ending.verdict == "hold" else stopped)
             if cell.trouble != "stale":
                 assert not wrong_claim(ending.stage)
@@ -135,8 +135,11 @@ class TestEveryCell:
             assert set(end_state(ending.stage)) - left == set(ends[leg.name]) - (
                 {"claim None"} if left else set()
             )
-            assert ending.stage.state.lost == ()
-            assert ending.stage.state.external_changes == leg.end.state.external_changes
+            assert ending.stage.state.deviations.lost == ()
+            assert (
+                ending.stage.state.deviations.external_changes
+                == leg.end.state.deviations.external_changes
+            )
 
 
 class TestNothingIsLeftOut:

@@ -9,20 +9,21 @@ import pytest
 from tests.support.builders import NOON
 from vpnmigrate.journal import RunState, Traffic
 from vpnmigrate.journal.consent import interrupts_traffic
+from vpnmigrate.journal.state_parts import OutageState
 from vpnmigrate.model.plan import Direction
 
 MINUTE = timedelta(minutes=1)
 FORWARD, BACK, FINALIZE = Direction.FORWARD, Direction.ROLLBACK, Direction.FINALIZE
 
 PREPARED = RunState(direction=FORWARD)
-DOWN = RunState(direction=FORWARD, traffic=Traffic.NONE, outage_since=NOON)
-VERIFIED = RunState(direction=FORWARD, traffic=Traffic.NEW, outage_since=NOON, outage_lasted=MINUTE)
+DOWN = RunState(direction=FORWARD, traffic=Traffic.NONE, outage=OutageState(NOON))
+VERIFIED = RunState(direction=FORWARD, traffic=Traffic.NEW, outage=OutageState(NOON, lasted=MINUTE))
 MIGRATED = RunState(direction=FORWARD, finished=True, traffic=Traffic.NEW)
 UNPROVEN = RunState(direction=FORWARD, finished=True, traffic=Traffic.UNKNOWN)
 FINALIZING = RunState(direction=FINALIZE, traffic=Traffic.NEW)
 TURNING_BACK = RunState(direction=BACK, traffic=Traffic.NEW)
-BACK_DOWN = RunState(direction=BACK, traffic=Traffic.NONE, outage_since=NOON)
-CLEANING = RunState(direction=BACK, traffic=Traffic.OLD, outage_since=NOON, outage_lasted=MINUTE)
+BACK_DOWN = RunState(direction=BACK, traffic=Traffic.NONE, outage=OutageState(NOON))
+CLEANING = RunState(direction=BACK, traffic=Traffic.OLD, outage=OutageState(NOON, lasted=MINUTE))
 PUZZLED = RunState(direction=FORWARD, traffic=Traffic.UNKNOWN, contradictions=("?",))
 LOST = RunState(direction=FORWARD, journal_lost=True)
 

@@ -75,6 +75,7 @@ from vpnmigrate.journal.records import (
     WatchdogMissed,
 )
 from vpnmigrate.journal.state import RunStatus, StepStatus
+from vpnmigrate.journal.state_parts import Residue
 from vpnmigrate.journal.timing import step_timings
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.changes import Change, ReplaceRoute
@@ -219,18 +220,18 @@ class TestTraffic:
         open_ = replay(Story().staged().cut().entries)
         over = replay(Story().migrated().entries)
 
-        assert open_.outage_open
-        assert open_.outage(NOON + timedelta(seconds=40)) == timedelta(seconds=40)
-        assert not over.outage_open
-        assert over.outage(NOON + timedelta(days=1)) == timedelta(seconds=100)
-        assert replay(()).outage(NOON) is None
+        assert open_.outage.open
+        assert open_.outage.duration(NOON + timedelta(seconds=40)) == timedelta(seconds=40)
+        assert not over.outage.open
+        assert over.outage.duration(NOON + timedelta(days=1)) == timedelta(seconds=100)
+        assert replay(()).outage.duration(NOON) is None
 
     def test_turning_round_in_the_outage_does_not_restart_it(self) -> None:
         """An outage that continues in a rollback is measured from its start."""
         story = Story().staged().cut().opened().set_out(Direction.ROLLBACK)
         later = OutageBegan(NOON + timedelta(minutes=9))
 
-        assert replay(story.then(later).entries).outage_since == NOON
+        assert replay(story.then(later).entries).outage.since == NOON
 
     def test_verified_belongs_to_one_cutover(self) -> None:
         """Traffic verified on the new side does not count in a rollback."""
@@ -279,7 +280,7 @@ class TestTraffic:
 
         state = replay(story.intended(7, STOP).answered(refused).entries)
 
-        assert state.outage_open
+        assert state.outage.open
 
     def test_a_refusal_ends_an_outage_that_no_reading_has_shown(self) -> None:
         """A process killed between the record and the first call has interrupted nothing."""
@@ -288,7 +289,7 @@ class TestTraffic:
 
         state = replay(story.intended(1, CREATE).answered(refused).entries)
 
-        assert not state.outage_open
+        assert not state.outage.open
 
     def test_residue_that_is_made_up_for_later_is_verified_later(self) -> None:
         """The rest of the traffic is verified when the outage ends, not with the first part."""
@@ -510,8 +511,8 @@ def test_what_others_did_is_named_once() -> None:
 
     state = replay(story.entries)
 
-    assert state.lost == ("rtb-1 is gone", "rtb-2 is gone")
-    assert state.external_changes == ("rtb-1 is gone",)
+    assert state.deviations.lost == ("rtb-1 is gone", "rtb-2 is gone")
+    assert state.deviations.external_changes == ("rtb-1 is gone",)
     assert state.notes == ("risk accepted",)
 
 
@@ -532,7 +533,7 @@ def lives(draw: st.DrawFn) -> tuple[Record, ...]:
         story.opened().set_out(attempt=attempt)
         reached = draw(st.integers(1, 10))
         for number in range(1, reached + 1):
-            outage = replay(story.entries).outage_open
+            outage = replay(story.entries).outage.open
             story.begun(number)
             if number in {7, 8} and not outage:
                 story.then(OutageBegan(NOON))
@@ -540,7 +541,7 @@ def lives(draw: st.DrawFn) -> tuple[Record, ...]:
                 story.intended(number, CHANGES[number]).answered()
             if draw(st.booleans()):
                 end = draw(st.sampled_from(ENDS))
-                if replay(story.entries).outage_open and isinstance(end, Failed):
+                if replay(story.entries).outage.open and isinstance(end, Failed):
                     end = Failed(end.why, number, stuck=True)
                 story.then(*([end] if end else [])).opened().begun(number)
             if number == 10:
@@ -583,22 +584,22 @@ def test_what_green_went_through_is_remembered_until_the_way_is_taken_anew() -> 
     story = Story().staged().cut().begun(10).flowing()
 
     story.then(Degraded(few), Flapped("down"), Flapped("down"))
-    assert (replay(story.entries).degraded, replay(story.entries).flaps) == (few, 2)
-    assert replay(story.then(Degraded()).entries).degraded == ()
+    assert (replay(story.entries).shortages.degraded, replay(story.entries).flaps) == (few, 2)
+    assert replay(story.then(Degraded()).entries).shortages.degraded == ()
     assert replay(story.then(DirectionTaken(Direction.ROLLBACK, 1)).entries).flaps == 0
 
 
 def test_another_watchdog_gives_the_time_to_confirm_anew():
     """Time without a watchdog does not count; a new watchdog does not roll back at once."""
     story = Story().staged().then(Armed(timedelta(minutes=15), 7, "desk")).cut().begun(10).flowing()
-    first = replay(story.entries).unconfirmed_until
+    first = replay(story.entries).confirm.until
 
     again = replay(story.then(Armed(timedelta(minutes=15), 8, "desk")).entries)
 
-    assert again.armed is not None
-    assert again.armed.process == 8
+    assert again.confirm.armed is not None
+    assert again.confirm.armed.process == 8
     assert first is not None
-    assert again.unconfirmed_until == story.entries[-1].at + timedelta(minutes=15) > first
+    assert again.confirm.until == story.entries[-1].at + timedelta(minutes=15) > first
 
 
 LEFT = ResidualChange(
@@ -619,9 +620,9 @@ class TestResidue:
         whole = replay(story.then(ResidueLeft(), StepSettled(9)).entries)
 
         assert (8 in left.settled, 9 in left.settled) == (True, False)
-        assert (left.residue, left.unreached) == ((LEFT,), (GONE,))
+        assert left.residue == Residue((LEFT,), (GONE,))
         assert 9 in whole.settled
-        assert (whole.residue, whole.unreached) == ((), ())
+        assert whole.residue == Residue()
 
     @pytest.mark.parametrize("left", [ResidueLeft((LEFT,)), ResidueLeft(unreached=(GONE,))])
     def test_a_rollback_with_residue_keeps_its_cutover_open(self, left: ResidueLeft) -> None:
@@ -638,7 +639,7 @@ class TestResidue:
 
         state = replay(story.then(DirectionTaken(Direction.ROLLBACK, 1)).entries)
 
-        assert (state.residue, state.unreached) == ((), ())
+        assert (state.residue.changes, state.residue.unreached) == ((), ())
 
 
 def _all_records() -> list[Record]:
@@ -724,7 +725,11 @@ def test_gates_approvals_and_forces_are_kept() -> None:
 
     state = replay(Story().staged().then(Approved(APPROVAL), once, forced, again).entries)
 
-    assert (state.gates, state.forced, state.approvals) == (again, (forced,), (APPROVAL,))
+    assert (state.gates.seen, state.gates.forced, state.approvals.added) == (
+        again,
+        (forced,),
+        (APPROVAL,),
+    )
     assert state.status is RunStatus.PREPARING
 
 
@@ -757,8 +762,8 @@ def test_a_signed_approval_replaces_the_same_one() -> None:
     signed = SignedText("text", "armour")
     state = replay(Story().staged().then(Approved(APPROVAL), Approved(APPROVAL, signed)).entries)
 
-    assert state.approvals == (APPROVAL,)
-    assert state.signed_approvals == {APPROVAL.digest: signed}
+    assert state.approvals.added == (APPROVAL,)
+    assert state.approvals.signed == {APPROVAL.digest: signed}
 
 
 PAUSED = Paused("bob", "desk")

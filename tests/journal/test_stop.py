@@ -8,13 +8,16 @@ import pytest
 
 from tests.support.builders import NOON
 from vpnmigrate.journal import RunState, Traffic
+from vpnmigrate.journal.state_parts import OutageState
 from vpnmigrate.journal.stop import stop_action
 from vpnmigrate.model.decisions import BackOut
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.stop import StopAction
 
-DOWN = RunState(direction=Direction.FORWARD, step=8, traffic=Traffic.NONE, outage_since=NOON)
-BACK_DOWN = RunState(direction=Direction.ROLLBACK, step=8, traffic=Traffic.NONE, outage_since=NOON)
+DOWN = RunState(direction=Direction.FORWARD, step=8, traffic=Traffic.NONE, outage=OutageState(NOON))
+BACK_DOWN = RunState(
+    direction=Direction.ROLLBACK, step=8, traffic=Traffic.NONE, outage=OutageState(NOON)
+)
 LOST = RunState(direction=Direction.FORWARD, step=8, journal_lost=True)
 PREPARING = RunState(direction=Direction.FORWARD, step=3)
 AT_STEP_7 = RunState(direction=Direction.FORWARD, step=7)
@@ -22,8 +25,7 @@ FLOWS = RunState(
     direction=Direction.FORWARD,
     step=10,
     traffic=Traffic.NEW,
-    outage_since=NOON,
-    outage_lasted=timedelta(minutes=1),
+    outage=OutageState(NOON, lasted=timedelta(minutes=1)),
 )
 
 

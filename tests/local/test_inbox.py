@@ -225,7 +225,7 @@ def test_who_confirms_in_the_last_second_is_not_turned_back(
     why = CONFIRMED_AFTER_ALL
     declined = OrderDeclined(OrderVerb.ABORT, why, "dog", "desk", message_id)
     asked = AbortAsked("dog", "desk", message_id)
-    assert (state.order is None, state.armed is None) == (confirmed, confirmed)
+    assert (state.order is None, state.confirm.armed is None) == (confirmed, confirmed)
     assert journal.entries[-1].record == (declined if confirmed else asked)
 
 

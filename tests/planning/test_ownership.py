@@ -147,8 +147,8 @@ class TestHostileTags:
 
         assert life(stage, OLD_VPN) == "available"
         assert state.status is RunStatus.ROLLED_BACK
-        assert any(OLD_VPN in line for line in state.external_changes)
-        assert stage.differences() == state.differs == ()
+        assert any(OLD_VPN in line for line in state.deviations.external_changes)
+        assert stage.differences() == state.deviations.differs == ()
 
     @pytest.mark.parametrize("went_forward", [False, True])
     def test_the_old_gateway_stays_on_its_vpc(self, tmp_path: Path, *, went_forward: bool) -> None:
@@ -183,7 +183,7 @@ class TestHostileTags:
         assert (life(stage, SPARE), life(stage, SPARE_VPN)) == ("available", "available")
         if SPARE in tagged:  # Otherwise the connection is on a gateway that no observation reads.
             for resource in tagged:
-                assert any(resource in line for line in stage.state.external_changes)
+                assert any(resource in line for line in stage.state.deviations.external_changes)
 
     @pytest.mark.parametrize("cidr", ["172.31.0.0/24", "10.77.0.0/16"])
     def test_a_foreign_vpc_is_never_a_test_vpc(self, tmp_path: Path, cidr: str) -> None:
@@ -199,7 +199,7 @@ class TestHostileTags:
         assert stage.back().status is RunStatus.ROLLED_BACK
 
         assert (life(stage, FOREIGN), life(stage, subnet)) == ("available", "available")
-        assert any(FOREIGN in line for line in stage.state.external_changes)
+        assert any(FOREIGN in line for line in stage.state.deviations.external_changes)
 
     def test_without_a_journal_the_survey_still_counts(self, tmp_path: Path) -> None:
         """The new side is deleted and another pair is tagged: it is not offered and not deleted."""
@@ -320,13 +320,13 @@ class TestUnansweredAndStripped:
         assert stage.forward(adopt=("none",)).status is RunStatus.CUT_OVER
         assert stage.back().status is RunStatus.ROLLED_BACK
         assert life(stage, made) == "available"
-        assert stage.state.lost == ()
+        assert stage.state.deviations.lost == ()
 
     def test_a_rollback_leaves_and_names_it(self, tmp_path: Path) -> None:
         """The message has the command that deletes it."""
         stage, made = self.stopped(tmp_path)
 
-        [line] = stage.back().lost
+        [line] = stage.back().deviations.lost
 
         assert line.startswith(f"{made} was not deleted")
         assert f"--adopt {made}" in line
@@ -404,7 +404,7 @@ class TestEndOfARollback:
 
         state = stage.back()
 
-        assert any(OLD_VPN in line for line in state.differs)
+        assert any(OLD_VPN in line for line in state.deviations.differs)
         [finished] = stage.records(Finished)
         assert finished.unproven
         assert state.traffic == "unknown"

@@ -9,6 +9,7 @@ import pytest
 
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.records import Entry, Finished, Record, StepSettled, TrafficVerified
+from vpnmigrate.journal.state_parts import Residue
 from vpnmigrate.model.changes import EnablePropagation
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.ec2 import RouteTableId
@@ -137,7 +138,9 @@ def test_residue_counts_only_if_aws_refused_it(setting, before):
     lost = replace(before, propagating=frozenset(), paths=frozenset())
     table = next(iter(before.propagating))[0]
     change = EnablePropagation(RouteTableId(table), OLD)
-    run = RunState(direction=Direction.ROLLBACK, residue=(ResidualChange(change, "denied"),))
+    run = RunState(
+        direction=Direction.ROLLBACK, residue=Residue((ResidualChange(change, "denied"),))
+    )
     entry = Entry(1, setting.plan.made, StepSettled(9))
     refusing = Refusals(
         Denials(tables=1.0),

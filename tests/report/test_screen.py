@@ -26,6 +26,7 @@ from vpnmigrate.journal.records import (
     TrafficVerified,
 )
 from vpnmigrate.journal.state import Deadline
+from vpnmigrate.journal.state_parts import ConfirmState
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.probes import ProbeStats
@@ -164,7 +165,8 @@ def test_a_deadline_that_asks_shows_both_answers():
 
 def test_a_cutover_that_is_not_confirmed_says_so():
     """With commit-confirm the screen counts down and shows the command to confirm."""
-    state = altered(DOWN, armed=Armed(timedelta(minutes=15), 1, "desk"), unconfirmed_since=NOW)
+    armed = Armed(timedelta(minutes=15), 1, "desk")
+    state = altered(DOWN, confirm=ConfirmState(armed=armed, since=NOW))
 
     lines = screen(replace(SHOWN, state=state), 80, 24)
 

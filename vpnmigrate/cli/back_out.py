@@ -42,7 +42,7 @@ def roll_back_until_done(
     alone = replace(terms, take_over=None, confirm_within=None, brought=ApprovalsAndForces())
     while not is_exhausted(began, clock.now()):
         tries += 1
-        pause = pause_after(tries, outage=stopped.view.state.outage_open)
+        pause = pause_after(tries, outage=stopped.view.state.outage.open)
         text = f"Failed; the plan's back-out policy rolls back in {span(pause)} "
         context.console.print_line(wrapped(f"{text}(Ctrl-C cancels): {stopped.message}"))
         try:
@@ -73,7 +73,7 @@ def _needs_rollback(state: RunState) -> bool:
 
 
 def _down(state: RunState) -> bool:
-    return state.outage_open and state.journal_facts.verified is None
+    return state.outage.open and state.journal_facts.verified is None
 
 
 def _roll_back(active: ActiveRun) -> None:

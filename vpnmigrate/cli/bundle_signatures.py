@@ -78,9 +78,9 @@ def signed_documents(entries: Iterable[Entry], in_force: str) -> dict[str, bytes
     state = replay(entries)
     files = {
         f"{PLAN if fingerprint == in_force else f'plan.{fingerprint[:12]}.json'}.sig": text.encode()
-        for fingerprint, text in state.plan_signatures.items()
+        for fingerprint, text in state.approvals.plan_signatures.items()
     }
-    for number, signed in enumerate(state.signed_approvals.values(), start=1):
+    for number, signed in enumerate(state.approvals.signed.values(), start=1):
         files[f"{APPROVALS}/{number}.json"] = signed.text.encode()
         files[f"{APPROVALS}/{number}.json.sig"] = signed.signature.encode()
     return files
@@ -151,9 +151,9 @@ def signed_inside(
         by_plan = _good(PLAN, check_plan(keygen, trust, plan, text, SignatureTerms()))
         proven.append(f"the plan was signed by its author {plan.author_arn} with {by_plan.key}")
     terms = SignatureTerms(others=_people(plan, entries))
-    for number, approval in enumerate(state.approvals, start=1):
+    for number, approval in enumerate(state.approvals.added, start=1):
         place = f"approval {number}, by {approval.approver}"
-        signed = state.signed_approvals.get(approval.digest)
+        signed = state.approvals.signed.get(approval.digest)
         if signed is not None:
             found = _good(place, check_approval(keygen, trust, approval, signed, terms))
             by_approval[approval.digest] = found
@@ -206,7 +206,7 @@ def _enough(
     """Return whether enough approvals counted, at a gate that was recorded at the time *at*."""
     user = state.opened.user if state.opened else ""
     signed = {
-        digest: checks.of(digest) for digest in checks.approvals if digest in state.signed_approvals
+        digest: checks.of(digest) for digest in checks.approvals if digest in state.approvals.signed
     }
     # The gates were evaluated shortly before they were recorded; an approval may expire in between.
     for now in (at, at - SKEW):
@@ -217,7 +217,7 @@ def _enough(
             SignatureChecks(checks.plan, signed),
             state.journal_lost,
         )
-        counted = count_valid(plan, state.approvals, context)
+        counted = count_valid(plan, state.approvals.added, context)
         if operator and len(counted.good) >= plan.decisions.approvals.needed:
             return True
     return False

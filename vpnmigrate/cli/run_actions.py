@@ -42,13 +42,13 @@ def apply(context: CommandContext, plan_or_run: str, terms: RunOptions) -> RunSt
             _require_planned_programs(subject, active.before)
             _require_signed_plan(subject, active)
             active.runner.apply()
-        elif terms.confirm_within and active.before.armed is None:
+        elif terms.confirm_within and active.before.confirm.armed is None:
             raise RefusedError(
                 f"run {subject.run.id} is migrated: --confirm-within has to be set before the "
                 "cutover",
                 advice=cli("status", subject.run.id),
             )
-        if active.runner.read_inbox().armed is not None:
+        if active.runner.read_inbox().confirm.armed is not None:
             active.runner.restore_watchdog()
         _require_confirmed(context, subject, terms, active.runner.read_inbox())
 
@@ -135,7 +135,7 @@ def _require_confirmed(
     Raises:
         HeldError: The run is not confirmed yet.
     """
-    until = now.unconfirmed_until
+    until = now.confirm.until
     if until is None:
         return
     clock = run_clock(context.parts.clock, read_journal(subject.run).entries)

@@ -320,7 +320,7 @@ def _valid(
         RefusedError: It does not count, or its signature is missing or not good.
     """
     approval, rule = given.approval, plan.decisions.approvals
-    after = before.rollbacks.get(plan.fingerprint, "")
+    after = before.approvals.rollbacks.get(plan.fingerprint, "")
     require_valid(approval, plan, now, after)
     if not rule.allowed_signers:
         return Approved(approval)
@@ -358,8 +358,8 @@ def _unknown(brought: Iterable[Approved], before: RunState) -> list[Approved]:
     return [
         each
         for each in brought
-        if each.approval not in before.approvals
-        or each.signed != before.signed_approvals.get(each.approval.digest)
+        if each.approval not in before.approvals.added
+        or each.signed != before.approvals.signed.get(each.approval.digest)
     ]
 
 
@@ -378,7 +378,7 @@ def _plan_signature(
         context.console.print_line(wrapped(f"Signature ignored: {error.message}"))
         return []
     fingerprint = subject.plan.fingerprint
-    if signature is None or before.plan_signatures.get(fingerprint) == signature:
+    if signature is None or before.approvals.plan_signatures.get(fingerprint) == signature:
         return []
     return [PlanSigned(fingerprint, signature)]
 
@@ -419,7 +419,7 @@ def _progress(
 ) -> Iterator[tuple[Observer, MessageOutput]]:
     on = RunCommands(run.id, context.invocation)
     if not can_draw(context.console):
-        down_since = before.outage_since if before.outage_open else None
+        down_since = before.outage.since if before.outage.open else None
         decide_by = None if before.deadline is None else before.deadline.at
         plain = PlainProgress(context.console, clock, down_since, decide_by, on=on)
         yield plain, context.console

@@ -54,7 +54,7 @@ def run_status(
 ) -> RunStatusView:
     """Return the status of *run* for views."""
     state, clock = replay(entries), run_clock(context.parts.clock, entries)
-    watched = state.armed is not None or state.direction is Direction.ROLLBACK
+    watched = state.confirm.armed is not None or state.direction is Direction.ROLLBACK
     post = post_of(run) if watched else None
     live = read_live(run) if alive else LiveView()
     return RunStatusView(
@@ -109,16 +109,16 @@ def _void(plan: Plan, state: RunState, now: datetime) -> dict[str, str]:
     expiry does not show.
     """
     user = state.opened.user if state.opened else ""
-    asked = state.gates
+    asked = state.gates.seen
     if asked is None or not asked.operator:
-        mine = {a.digest for a in state.approvals if a.user == user}
+        mine = {a.digest for a in state.approvals.added if a.user == user}
         return dict.fromkeys(mine if plan.decisions.approvals.four_eyes else (), UNSURE)
-    at = state.gates_at if state.cutover_begun and state.gates_at else now
+    at = state.gates.at if state.cutover_begun and state.gates.at else now
     signatures = noted_checks(state) if plan.decisions.approvals.signed else None
     context = ApprovalContext(
         Approver(asked.operator, user), at, state.approved_after, signatures, state.journal_lost
     )
-    judged = count_valid(plan, state.approvals, context)
+    judged = count_valid(plan, state.approvals.added, context)
     return {approval.digest: f"it {why}" for approval, why in judged.void}
 
 

@@ -44,7 +44,7 @@ class AdoptionControl:
         if self._named is not None:
             named, self._named = self._named, None
             return self._adopt_named(named, reading)
-        if not blind or self._recorder.state.adoption_asked:
+        if not blind or self._recorder.state.adoptions.asked:
             return None
         open_ = candidates(reading, self._plan, self._recorder.evidence())
         for id_, role in open_.items():

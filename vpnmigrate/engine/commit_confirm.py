@@ -74,7 +74,9 @@ class CommitConfirmControl:
         if commit is None or (within := self._within) is None:
             return
         if self._recorder.cutover_is_open:
-            if commit.within is None or (state.armed and state.armed.within == within):
+            if commit.within is None or (
+                state.confirm.armed and state.confirm.armed.within == within
+            ):
                 return
             raise self._refusal("it is armed before step 7, and the cutover has already started")
         found = obstacles(
@@ -96,7 +98,7 @@ class CommitConfirmControl:
         if self._commit is None:
             return
         if not self._recorder.cutover_is_open:
-            if self._within != self._recorder.state.confirm_within:
+            if self._within != self._recorder.state.confirm.within:
                 self._recorder.write(ConfirmRequested(self._within))
             return
         self.restore()
@@ -106,7 +108,7 @@ class CommitConfirmControl:
 
         A watchdog that cannot be started is reported, and the run continues: traffic may be down.
         """
-        commit, armed = self._commit, self._recorder.state.armed
+        commit, armed = self._commit, self._recorder.state.confirm.armed
         if commit is None or armed is None or commit.watchdog.on_duty():
             return
         try:
@@ -120,7 +122,7 @@ class CommitConfirmControl:
         Raises:
             RefusedError: No watchdog could be started, so the cutover does not start.
         """
-        commit, armed = self._commit, self._recorder.state.armed
+        commit, armed = self._commit, self._recorder.state.confirm.armed
         if commit is None or (within := self._within) is None:
             return
         self.require_possible()
@@ -131,13 +133,13 @@ class CommitConfirmControl:
     def _within(self) -> timedelta | None:
         """The requested time to confirm: this process's, or else that of an earlier process."""
         if self._commit is None or self._commit.within is None:
-            return self._recorder.state.confirm_within
+            return self._recorder.state.confirm.within
         return self._commit.within or None
 
     def check(self) -> None:
         """Report once, with a warning, that the watchdog of an armed run is not running."""
         commit, now = self._commit, self._clock.now()
-        if commit is None or self._recorder.state.armed is None or self._missed:
+        if commit is None or self._recorder.state.confirm.armed is None or self._missed:
             return
         if now - self._checked_at < CHECK_INTERVAL:
             return
@@ -148,7 +150,7 @@ class CommitConfirmControl:
     def _start(self, commit: CommitConfirm, within: timedelta) -> None:
         process = commit.watchdog.start()
         self._missed = False
-        waits = self._recorder.state.unconfirmed_since is not None
+        waits = self._recorder.state.confirm.since is not None
         self._recorder.write(Armed(within, process, commit.host, waits))
 
     def _miss(self, why: str) -> None:
@@ -210,11 +212,11 @@ def watch(
     the watchdog only watches, even if the run's process has died: an operator, who may be working
     at the device, decides whether a partial cutover continues or is rolled back.
     """
-    if state.armed is None or state.armed.process != process:
+    if state.confirm.armed is None or state.confirm.armed.process != process:
         recent = not named and now - began < UNARMED
         may_be_armed = recent and state.direction is not Direction.ROLLBACK
         return KeepWatching() if may_be_armed else StopWatching(_why_not_needed(state))
-    until = state.unconfirmed_until
+    until = state.confirm.until
     if until is not None:
         return RollBackNow(until) if now >= until else KeepWatching()
     if now - last >= LONGEST_QUIET:
@@ -243,7 +245,7 @@ def watchdog_decision(
     interrupted, even if it writes little: a gateway may take half an hour to detach.
     """
     rolling_back = state.direction is Direction.ROLLBACK
-    if (rolling_back and state.finished) or (state.armed is None and not rolling_back):
+    if (rolling_back and state.finished) or (state.confirm.armed is None and not rolling_back):
         return WatchdogDecision.LEAVE
     if not at_work:
         return WatchdogDecision.TAKE
@@ -269,8 +271,8 @@ def was_armed(entries: Iterable[Entry], process: int, began: datetime) -> bool:
 
 
 def _why_not_needed(state: RunState) -> str:
-    if state.armed is not None:
-        return f"process {state.armed.process} is the watchdog now"
+    if state.confirm.armed is not None:
+        return f"process {state.confirm.armed.process} is the watchdog now"
     if state.direction is Direction.ROLLBACK:
         return "the run is already rolling back"
     return "the migration is confirmed, or was never armed"

@@ -174,7 +174,7 @@ class GateRunner:
             identity=identity,
             user=self._gate_inputs.user,
             paths=self._paths.read(),
-            approvals=state.approvals,
+            approvals=state.approvals.added,
             after=state.approved_after,
             signatures=checks,
             journal_lost=state.journal_lost,

@@ -120,7 +120,7 @@ class ChangeExecutor:
                 raise StepError(
                     f"not sent: {change}: {why}",
                     step=step,
-                    outage=state.outage_open,
+                    outage=state.outage.open,
                     advice=("report this defect:", cli("report", self._plan.migration)),
                 )
 

@@ -152,7 +152,7 @@ class StateReader:
 
     def _may_pass(self, error: AwsError) -> bool:
         """Return whether a later read may succeed; during an outage, any error may pass."""
-        return isinstance(error, AwsUnreadableError) or self._recorder.state.outage_open
+        return isinstance(error, AwsUnreadableError) or self._recorder.state.outage.open
 
     def skip_claim(self) -> None:
         """Ignore the claim tag for the rest of a step."""

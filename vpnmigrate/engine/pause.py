@@ -194,7 +194,7 @@ class PauseControl:
             return
         state = self._recorder.state
         passed = state.direction is Direction.FORWARD and state.journal_facts.baseline is not None
-        if passed and not state.outage_open and state.journal_facts.verified is None:
+        if passed and not state.outage.open and state.journal_facts.verified is None:
             raise HeldError(
                 f"{away}, after the gates before the cutover had passed; traffic is not "
                 "interrupted",

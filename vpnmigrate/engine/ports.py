@@ -419,4 +419,4 @@ class NoSignatureChecker:
     def check(self, state: RunState, operator: str) -> SignatureChecks:
         """Return that nothing could be checked."""
         unchecked = CheckedSignature("cannot be checked here", undecided=True)
-        return SignatureChecks(unchecked, dict.fromkeys(state.signed_approvals, unchecked))
+        return SignatureChecks(unchecked, dict.fromkeys(state.approvals.signed, unchecked))

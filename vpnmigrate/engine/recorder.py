@@ -82,7 +82,7 @@ class RunRecorder:
 
     def name(self, *changes: str) -> None:
         """Record external changes, each once."""
-        known = self._state.external_changes
+        known = self._state.deviations.external_changes
         self.write(*(ExternalChange(what) for what in changes if what not in known))
 
     def fold_inbox(self) -> None:
@@ -125,8 +125,8 @@ class RunRecorder:
             self._sent = self._evidence = None
         if self._state.attempt_since != before.attempt_since:
             self._sent = None
-        known = before.adopted, before.refused
-        if (self._state.adopted, self._state.refused) != known:
+        known = before.adoptions.made, before.adoptions.refused
+        if (self._state.adoptions.made, self._state.adoptions.refused) != known:
             self._evidence = None
         for entry in fresh:
             self._observer.on_entry(entry)
@@ -179,7 +179,7 @@ def evidence_of(state: RunState, surveyed: frozenset[str]) -> Evidence:
             case _:
                 doubt = Doubt(change, frozenset(intent.present))
                 doubts.setdefault(change.role, []).append((intent.number, doubt))
-    for adopted in state.adopted:
+    for adopted in state.adoptions.made:
         if adopted.id not in surveyed:
             made[adopted.role].add(adopted.id)
             known = doubts.get(adopted.role, [])
@@ -187,7 +187,7 @@ def evidence_of(state: RunState, surveyed: frozenset[str]) -> Evidence:
     return Evidence(
         {role: frozenset(ids) for role, ids in made.items()},
         tuple(doubt for about in doubts.values() for _, doubt in about),
-        frozenset(state.refused),
+        frozenset(state.adoptions.refused),
     )
 
 

@@ -143,7 +143,7 @@ class ResidueControl:
 
     def leave(self, deletions: Sequence[AwsChange]) -> None:
         """Record *deletions* that a clean-up has to leave to the operator, each once."""
-        known = self._recorder.state.residue
+        known = self._recorder.state.residue.changes
         news = (ResidualChange(c, "it may not be this run's: find out first") for c in deletions)
         left = tuple(dict.fromkeys((*known, *news)))
         if left != known:
@@ -153,7 +153,7 @@ class ResidueControl:
         """Write the residue into the journal, if it has changed."""
         state = self._recorder.state
         if self._seen is None or not (
-            self._state_reader.isolated or state.residue or state.unreached
+            self._state_reader.isolated or state.residue.changes or state.residue.unreached
         ):
             return
         facts = self._state_reader.journal_facts()
@@ -164,7 +164,7 @@ class ResidueControl:
             if isinstance(want.change, AwsChange)
         )
         unreached = tuple(map(str, destinations(view).residual))
-        if (left, unreached) != (state.residue, state.unreached):
+        if (left, unreached) != (state.residue.changes, state.residue.unreached):
             self._recorder.write(ResidueLeft(left, unreached))
 
     def _isolate(self, wants: Iterable[DesiredFact], why: str) -> None:

@@ -342,20 +342,20 @@ class Runner:
                 command tries them again, or waits for their effect.
         """
         state = self._recorder.state
-        if not state.is_incomplete:
+        if not state.residue.is_left:
             return
-        others = len(state.residue or state.unreached) - 1
+        others = len(state.residue.changes or state.residue.unreached) - 1
         more = f" (and {others} more)" if others else ""
-        if state.residue:
-            first = state.residue[0]
+        if state.residue.changes:
+            first = state.residue.changes[0]
             message = f"everything else is done, but AWS did not {first.change}: {first.why}{more}"
         else:
-            where = state.unreached[0]
+            where = state.residue.unreached[0]
             message = f"every change is made, but a destination has no path: {where}{more}"
         raise ResidueError(
             message,
             step=state.step,
-            outage=bool(state.unreached),
+            outage=bool(state.residue.unreached),
             advice=(
                 "once the cause is removed, run the same command again:",
                 self._recorder.resuming(self._plan),

@@ -444,7 +444,7 @@ class StepLoop:
 
     @property
     def _outage(self) -> bool:
-        return self._recorder.state.outage_open
+        return self._recorder.state.outage.open
 
     def _may_be_down(self, step: Step) -> bool:
         """Return whether traffic is down, or may be if the journal of its outage is lost."""
@@ -489,7 +489,7 @@ def _waits_for(verdict: Verdict, state: RunState) -> str:
     match verdict:
         case NotYet(why):
             return why
-        case Residual() if state.is_incomplete:
-            return f"the rest is done; {state.lacks}"
+        case Residual() if state.residue.is_left:
+            return f"the rest is done; {state.residue.first}"
         case _:
             return ""

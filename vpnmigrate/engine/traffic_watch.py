@@ -74,7 +74,7 @@ class ProbeWatch:
         if self._sending:
             return
         self._sending = True
-        earlier = self._recorder.state.probes
+        earlier = self._recorder.state.probes.latest
         texts = dict.fromkeys((*self._plan.decisions.probes, *earlier))
         known = (earlier.get(text, ProbeStats(text)) for text in texts)
         self._probes.begin([_unknown(stats) for stats in known])
@@ -119,7 +119,7 @@ class ProbeWatch:
         """
         if self._recorder.state.direction is Direction.ROLLBACK:
             return ()
-        return missed(self.stats, self._recorder.state.proven_probes)
+        return missed(self.stats, self._recorder.state.probes.proven)
 
     def _write(self, moment: ProbeEvent, stats: tuple[ProbeStats, ...]) -> None:
         self._written |= {each.probe: _result(each) for each in stats}
@@ -192,7 +192,7 @@ class TrafficWatch:
         short = frozenset(each.replaces for each in found)
         if short != self._short or self._short_since is None:
             self._short, self._short_since = short, observation.now.begun
-        offered = frozenset(each.replaces for each in self._recorder.state.acceptable)
+        offered = frozenset(each.replaces for each in self._recorder.state.shortages.acceptable)
         held = observation.now.begun - self._short_since >= self._plan.decisions.waits.steady
         if short != offered and (held or not short):
             self._recorder.write(Acceptable(found))
@@ -225,12 +225,12 @@ class TrafficWatch:
         if observation.journal_facts.verified is None:
             notes = (Noted(str(row)) for row in found.altered)
             records = [TrafficVerified(stability.since), *notes]
-            if found.residual and not state.outage_open:
+            if found.residual and not state.outage.open:
                 # It began under a lost journal, and goes on for these destinations.
                 return (OutageBegan(stability.since, self._state_reader.blind), *records)
-        if state.outage_open and state.outage_since is not None and not found.residual:
+        if state.outage.open and state.outage.since is not None and not found.residual:
             end = self._end_of_outage(stability.since)
-            records.insert(1, OutageEnded(end, end - state.outage_since, state.outage_earlier))
+            records.insert(1, OutageEnded(end, end - state.outage.since, state.outage.earlier))
         return tuple(records)
 
     def _end_of_outage(self, proven: datetime) -> datetime:
@@ -252,7 +252,7 @@ class TrafficWatch:
 
     def _tunnels(self, observation: Observation) -> tuple[Record, ...]:
         few = degraded(observation.input)
-        return () if few == self._recorder.state.degraded else (Degraded(few),)
+        return () if few == self._recorder.state.shortages.degraded else (Degraded(few),)
 
 
 FIRST_ANSWER = timedelta(seconds=3)

@@ -14,7 +14,8 @@ from vpnmigrate.journal.next_command import (
     resume_command,
 )
 from vpnmigrate.journal.replay import replay
-from vpnmigrate.journal.state import Adoption, Hold, Intent, OperatorOrder, RunState, Traffic
+from vpnmigrate.journal.state import Hold, Intent, OperatorOrder, RunState, Traffic
+from vpnmigrate.journal.state_parts import Adoption
 
 __all__ = [
     "Adoption",

@@ -12,7 +12,7 @@ def interrupts_traffic(direction: Direction, state: RunState) -> bool:
     While traffic is down, either direction restores it.  Where the journal does not show the path
     of traffic, it counts as flowing.
     """
-    if state.outage_open:
+    if state.outage.open:
         return False
     match direction:
         case Direction.FORWARD:

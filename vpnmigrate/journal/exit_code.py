@@ -25,7 +25,7 @@ def leaves_traffic_down(error: VpnMigrateError, state: RunState | None) -> bool:
     A step says so itself where the journal of its outage is lost (``StepLoop._may_be_down``).
     """
     step_in_outage = isinstance(error, StepError) and error.outage
-    return step_in_outage or (state is not None and state.outage_open)
+    return step_in_outage or (state is not None and state.outage.open)
 
 
 def exit_code_of_run(state: RunState, entries: Sequence[Entry]) -> Exit:
@@ -33,10 +33,10 @@ def exit_code_of_run(state: RunState, entries: Sequence[Entry]) -> Exit:
     last = entries[-1].record if entries else None
     # With residue the time to confirm runs too, but the process has failed.
     failed = isinstance(last, Failed) and not state.finished
-    if state.unconfirmed_until is not None and not failed:
+    if state.confirm.until is not None and not failed:
         return Exit.HELD
     if state.finished:
-        return Exit.FAILED if turned_back(entries) or state.residue else Exit.DONE
+        return Exit.FAILED if turned_back(entries) or state.residue.changes else Exit.DONE
     match last:
         case Held():
             return Exit.HELD
@@ -44,7 +44,7 @@ def exit_code_of_run(state: RunState, entries: Sequence[Entry]) -> Exit:
             return Exit.STUCK if stuck else Exit.FAILED
         case Interrupted():
             return Exit.INTERRUPTED
-        case _ if state.outage_open:
+        case _ if state.outage.open:
             return Exit.STUCK
         case _:
             return Exit.INTERRUPTED

@@ -145,7 +145,7 @@ def outages_of(entries: Sequence[Entry]) -> tuple[OutagePeriod, ...]:
                         at + entry.ahead - lasted, direction, lasted, over=True, earlier=earlier
                     )
                 )
-            case Answered() if found and not found[-1].over and not state.outage_open:
+            case Answered() if found and not found[-1].over and not state.outage.open:
                 found.pop()
             case _:
                 pass  # Does not affect traffic.
@@ -231,7 +231,7 @@ def turned_back(entries: Iterable[Entry]) -> bool:
 
 def _is_watchdog(state: RunState) -> bool:
     """Return whether the process that has the run is its watchdog."""
-    armed, opened = state.armed, state.opened
+    armed, opened = state.confirm.armed, state.opened
     same = armed and opened and (armed.process, armed.host) == (opened.process, opened.host)
     return bool(same)
 

@@ -29,7 +29,7 @@ def next_command(
     match state.status:
         case RunStatus.FINALIZED:
             return None
-        case RunStatus.CUT_OVER if state.armed is not None:
+        case RunStatus.CUT_OVER if state.confirm.armed is not None:
             return cli("confirm", run)
         case RunStatus.CUT_OVER:
             return finalize_command(run, confirm)
@@ -56,7 +56,7 @@ def done_command(state: RunState, run: str) -> Command | None:
 
 def closed_gates(state: RunState) -> tuple[GateResult, ...]:
     """Return the gates that hold the run, as they were last evaluated; none if others hold it."""
-    seen = state.gates
+    seen = state.gates.seen
     if seen is None or state.order is not None:
         return ()
     if seen.before is Milestone.CUTOVER:
@@ -68,7 +68,7 @@ def closed_gates(state: RunState) -> tuple[GateResult, ...]:
 
 
 def _is_of_this_attempt(state: RunState) -> bool:
-    since, at = state.attempt_since, state.gates_at
+    since, at = state.attempt_since, state.gates.at
     return since is None or at is None or at - state.clock_ahead >= since
 
 

@@ -22,6 +22,7 @@ from vpnmigrate.journal.records import (
     WatchdogMissed,
 )
 from vpnmigrate.journal.state import Deadline, Hold, OperatorOrder, RunState
+from vpnmigrate.journal.state_parts import ConfirmState
 
 OperatorRecord = (
     Paused
@@ -51,15 +52,16 @@ def apply_operator_record(state: RunState, record: OperatorRecord, at: datetime)
         case OrderDeclined() | WatchdogMissed():
             return state
         case ConfirmRequested(within):
-            return replace(state, confirm_within=within)
+            return replace(state, confirm=replace(state.confirm, within=within))
         case Armed():
             # A new watchdog replaces a missing one: the time to confirm restarts.
-            waits = state.unconfirmed_since is not None
-            return replace(state, armed=record, unconfirmed_since=at if waits else None)
+            waits = state.confirm.since is not None
+            confirm = replace(state.confirm, armed=record, since=at if waits else None)
+            return replace(state, confirm=confirm)
         case Confirmed():
-            return replace(state, confirm_within=None, armed=None, unconfirmed_since=None)
+            return replace(state, confirm=ConfirmState())
         case Acceptable(what):
-            return replace(state, acceptable=what)
+            return replace(state, shortages=replace(state.shortages, acceptable=what))
         case Accepted() as accepted:
             return _accepted(state, accepted)
         case DeadlineSet(by):
@@ -71,11 +73,13 @@ def apply_operator_record(state: RunState, record: OperatorRecord, at: datetime)
 def _accepted(state: RunState, accepted: Accepted) -> RunState:
     """Return *state* in which one tunnel of that connection is enough for this attempt."""
     old = accepted.what.replaces
-    return replace(
-        with_facts(state, accepted=state.journal_facts.accepted | {old}),
-        acceptable=tuple(each for each in state.acceptable if each.replaces != old),
-        accepted=(*state.accepted, accepted),
+    shortages = replace(
+        state.shortages,
+        acceptable=tuple(each for each in state.shortages.acceptable if each.replaces != old),
+        accepted=(*state.shortages.accepted, accepted),
     )
+    state = with_facts(state, accepted=state.journal_facts.accepted | {old})
+    return replace(state, shortages=shortages)
 
 
 def _lifted(state: RunState, continued: Continued) -> RunState:
@@ -96,11 +100,11 @@ def _decided(state: RunState) -> RunState:
 
 def start_confirm_timer(state: RunState, at: datetime) -> RunState:
     """Return *state* with the time to confirm running since the first verified traffic."""
-    if state.armed is None or state.unconfirmed_since is not None:
+    if state.confirm.armed is None or state.confirm.since is not None:
         return state
-    return replace(state, unconfirmed_since=at)
+    return replace(state, confirm=replace(state.confirm, since=at))
 
 
 def clear_operator_state(state: RunState) -> RunState:
     """Return *state* without deadline and commit-confirm of an earlier cutover."""
-    return replace(state, deadline=None, confirm_within=None, armed=None, unconfirmed_since=None)
+    return replace(state, deadline=None, confirm=ConfirmState())

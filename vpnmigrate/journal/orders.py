@@ -66,7 +66,7 @@ def apply_order(state: RunState, *, cutover_open: bool) -> Pause | StopRun | Rol
 def pause_extends_outage(state: RunState) -> bool:
     """Return whether traffic is down, or may be before the next observation of this process."""
     cutting = FIRST_OF_CUTOVER <= state.step <= LAST_OF_CUTOVER and not state.cleaning
-    return state.outage_open or (
+    return state.outage.open or (
         cutting and not state.finished and state.journal_facts.verified is None
     )
 
@@ -91,7 +91,7 @@ def _why_no_acceptance(state: RunState) -> str:
         return "it is rolling back, and a rollback needs only one tunnel per connection"
     if state.order is not None and state.order.wish is Hold.ABORTED:
         return f"it is {state.order}"
-    if not state.acceptable:
+    if not state.shortages.acceptable:
         return (
             "a shortage can be accepted only while tunnels are all that is missing: one tunnel of "
             "each connection is UP, and all routes are restored"
@@ -102,11 +102,11 @@ def _why_no_acceptance(state: RunState) -> str:
 def _why_no_confirmation(state: RunState) -> str:
     if state.direction is Direction.ROLLBACK:
         return f"it is too late: the run is {state.status}"
-    if state.armed is None:
+    if state.confirm.armed is None:
         return "no confirmation is pending: the run has no open apply --confirm-within"
     if state.order is not None and state.order.wish is Hold.ABORTED:
         return f"it is too late: the run is {state.order}"
-    if state.unconfirmed_since is None:
+    if state.confirm.since is None:
         return "traffic has not been verified yet, so there is nothing to confirm"
     return ""
 
@@ -166,16 +166,16 @@ def acceptance(
         return (OrderDeclined(OrderVerb.ACCEPT, why, who, host, message),)
     return tuple(
         Accepted(each, reason, who, host, message)
-        for each in state.acceptable
+        for each in state.shortages.acceptable
         if {each.connection, each.replaces} & set(named)
     )
 
 
 def _unneeded(named: Sequence[str], state: RunState) -> str:
     """Return a message if *named* has ids, old or new, of connections without a shortage."""
-    known = {id_ for each in state.acceptable for id_ in (each.connection, each.replaces)}
+    known = {id_ for each in state.shortages.acceptable for id_ in (each.connection, each.replaces)}
     unneeded = [name for name in named if name not in known]
-    text = "; ".join(each.text for each in state.acceptable)
+    text = "; ".join(each.text for each in state.shortages.acceptable)
     return f"no tunnel is missing on {', '.join(unneeded)}, but: {text}" if unneeded else ""
 
 

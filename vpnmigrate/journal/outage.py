@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 from msgspec.structs import replace
 
 from vpnmigrate.journal.records import OutageBegan, OutageEnded, ResidueLeft, TrafficVerified
 from vpnmigrate.journal.state import RunState, Traffic
+from vpnmigrate.journal.state_parts import OutageState, Residue
 from vpnmigrate.model.changes import DetachVpnGateway, DisablePropagation
 from vpnmigrate.model.plan import Direction
 
@@ -17,56 +19,61 @@ INTERRUPTING: Final = (7, 8)
 
 def cancel_outage(state: RunState) -> RunState:
     """Return *state* without the open outage if AWS refused every call that could begin it."""
-    since = state.outage_since
-    if since is None or not state.outage_open:
+    since = state.outage.since
+    if since is None or not state.outage.open:
         return state
-    if state.outage_proven:
+    if state.outage.proven:
         return state  # Only restored traffic ends it, whatever was sent since.
     sent = [i for i in state.intents if i.at >= since and i.step in INTERRUPTING]
-    if not sent and state.outage_earlier:
+    if not sent and state.outage.earlier:
         return state  # A process whose journal is lost began it.
     begins = DisablePropagation | DetachVpnGateway
     if not all(i.cancelled and isinstance(i.change, begins) for i in sent):
         return state
     # Without a baseline the outage may have begun before this journal.
     traffic = leaving(state) if state.journal_facts.baseline else Traffic.UNKNOWN
-    return replace(state, outage_since=None, traffic=traffic)
+    return replace(state, outage=OutageState(), traffic=traffic)
 
 
-def traffic(state: RunState, about: OutageBegan | OutageEnded | TrafficVerified) -> RunState:
-    """Return *state* after a record about traffic."""
+def traffic(
+    state: RunState, about: OutageBegan | OutageEnded | TrafficVerified, ahead: timedelta
+) -> RunState:
+    """Return *state* after a record about traffic; *ahead* is that of its entry."""
     joining = Traffic.OLD if state.direction is Direction.ROLLBACK else Traffic.NEW
     match about:
         case OutageBegan(since, earlier):
-            if state.outage_open:
+            if state.outage.open:
                 return state
-            state = replace(
-                state,
-                traffic=Traffic.NONE,
-                outage_since=since,
-                outage_earlier=earlier,
-                outage_lasted=None,
-                outage_proven=bool(state.unreached),
+            outage = OutageState(
+                since, since + ahead, earlier=earlier, proven=bool(state.residue.unreached)
             )
+            state = replace(state, traffic=Traffic.NONE, outage=outage)
             return with_facts(state, verified=None)
         case OutageEnded(at, lasted):
-            if state.outage_since is None:
-                state = replace(state, outage_since=at - lasted)
-            state = replace(state, traffic=joining, outage_lasted=lasted)
+            outage = state.outage
+            if outage.since is None:
+                outage = OutageState(at - lasted, at - lasted + ahead)
+            outage = replace(outage, lasted=lasted)
+            state = replace(state, traffic=joining, outage=outage)
             # Where residue was left, other traffic was verified before.
             verified = max(at, state.journal_facts.verified or at)
             return with_facts(state, verified=verified)
         case TrafficVerified(since):
             # If an outage is open, an OutageEnded record with the same content follows, except
             # while some destinations have no path because of residue.
-            state = replace(state, traffic=joining, outage_proven=state.outage_open)
+            outage = replace(state.outage, proven=state.outage.open)
+            state = replace(state, traffic=joining, outage=outage)
             return with_facts(state, verified=since)
 
 
 def residue_left(state: RunState, left: ResidueLeft) -> RunState:
     """Return *state* after a record of residue: a destination without a path proves an outage."""
-    proven = state.outage_proven or (state.outage_open and bool(left.unreached))
-    return replace(state, residue=left.changes, unreached=left.unreached, outage_proven=proven)
+    proven = state.outage.proven or (state.outage.open and bool(left.unreached))
+    return replace(
+        state,
+        residue=Residue(left.changes, left.unreached),
+        outage=replace(state.outage, proven=proven),
+    )
 
 
 def leaving(state: RunState) -> Traffic:

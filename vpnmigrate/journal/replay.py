@@ -58,13 +58,19 @@ from vpnmigrate.journal.records import (
     TrafficVerified,
 )
 from vpnmigrate.journal.state import (
-    Adoption,
     ExpiredCredentials,
     Intent,
     RunState,
     RunStatus,
     Traffic,
     may_follow,
+)
+from vpnmigrate.journal.state_parts import (
+    Adoption,
+    Deviations,
+    ProbeState,
+    Residue,
+    TunnelShortages,
 )
 from vpnmigrate.model.changes import ArchiveConfiguration
 from vpnmigrate.model.changes.base import Outcome, Performed
@@ -105,7 +111,9 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
         case StepSettled() as settled:
             return _settled(state, settled)
         case ExternalChange(what):
-            return replace(state, external_changes=_with(state.external_changes, what))
+            known = state.deviations
+            changes = _with(known.external_changes, what)
+            return replace(state, deviations=replace(known, external_changes=changes))
         case Opened() as opened:
             return replace(
                 state,
@@ -122,9 +130,11 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             return _direction_taken(state, taken, entry)
         case Adopted(role, id_):
             adoption = Adoption(role, id_, len(state.intents))
-            return replace(state, adopted=(*state.adopted, adoption))
+            made = (*state.adoptions.made, adoption)
+            return replace(state, adoptions=replace(state.adoptions, made=made))
         case AdoptionAsked(refused=refused):
-            return replace(state, adoption_asked=True, refused=_with(state.refused, *refused))
+            refused = _with(state.adoptions.refused, *refused)
+            return replace(state, adoptions=replace(state.adoptions, asked=True, refused=refused))
         case OperatorConfirmed(word):
             return with_facts(
                 state, confirmations={**state.journal_facts.confirmations, word: entry.at}
@@ -133,22 +143,24 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             propagated = {table: frozenset(found) for table, found in taken.propagated.items()}
             return with_facts(state, baseline=Baseline(taken.taken, taken.tunnels_up, propagated))
         case TrafficVerified() as verified:
-            return start_confirm_timer(traffic(state, verified), entry.at)
+            return start_confirm_timer(traffic(state, verified, entry.ahead), entry.at)
         case OutageBegan() | OutageEnded() as about:
-            return _shown(state, traffic(state, about), entry)
+            return traffic(state, about, entry.ahead)
         case Approved() as approved:
             return with_approval(state, approved)
         case PlanSigned(fingerprint, signature):
-            signatures = {**state.plan_signatures, fingerprint: signature}
-            return replace(state, plan_signatures=signatures)
+            signatures = {**state.approvals.plan_signatures, fingerprint: signature}
+            approvals = replace(state.approvals, plan_signatures=signatures)
+            return replace(state, approvals=approvals)
         case GatesSeen() as seen:
-            return replace(state, gates=seen, gates_at=entry.wall)
+            return replace(state, gates=replace(state.gates, seen=seen, at=entry.wall))
         case Forced() as forced:
-            return replace(state, forced=(*state.forced, forced))
+            every = (*state.gates.forced, forced)
+            return replace(state, gates=replace(state.gates, forced=every))
         case Flapped():
             return replace(state, flaps=state.flaps + 1)
         case Degraded(what):
-            return replace(state, degraded=what)
+            return replace(state, shortages=replace(state.shortages, degraded=what))
         case ResidueLeft() as left:
             return residue_left(state, left)
         case Probed() as probed:
@@ -188,14 +200,6 @@ def _noted(state: RunState, note: RunNote) -> RunState:
             return replace(state, delete_old_gateway=delete_old_gateway)
 
 
-def _shown(before: RunState, state: RunState, entry: Entry) -> RunState:
-    """Return *state* with the wall-clock time at which a new outage in *entry* began."""
-    since = state.outage_since
-    if since is None or since == before.outage_since:
-        return state
-    return replace(state, outage_shown=since + entry.ahead)
-
-
 def _direction_taken(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
     if taken.direction is Direction.FORWARD and taken.attempt != state.attempt:
         state = replace(
@@ -204,11 +208,8 @@ def _direction_taken(state: RunState, taken: DirectionTaken, entry: Entry) -> Ru
             settled=frozenset(),
             cutover_begun=False,
             journal_facts=JournalFacts(files=state.journal_facts.files),
-            probes={},
-            probes_forward={},
-            proven_probes=frozenset(),
-            lost=(),
-            external_changes=(),
+            probes=ProbeState(),
+            deviations=Deviations(differs=state.deviations.differs),
         )
     elif taken.direction is not state.direction or state.finished:
         # Finalize does not affect traffic, so verified traffic stays verified.
@@ -226,10 +227,8 @@ def _direction_taken(state: RunState, taken: DirectionTaken, entry: Entry) -> Ru
             title="",
             cleaning=False,
             flaps=0,
-            degraded=(),
-            acceptable=(),
-            residue=(),
-            unreached=(),
+            shortages=TunnelShortages(accepted=state.shortages.accepted),
+            residue=Residue(),
         )
         state = reset_probe_counts(state, taken)
     if taken.direction is not Direction.FINALIZE:
@@ -261,7 +260,7 @@ def _working(state: RunState) -> RunState:
 
 
 def _at_work(state: RunState) -> RunStatus:
-    cutting = state.cutover_begun or state.outage_open or state.step >= FIRST_OF_CUTOVER
+    cutting = state.cutover_begun or state.outage.open or state.step >= FIRST_OF_CUTOVER
     match state.direction:
         case Direction.FORWARD if cutting:
             return RunStatus.CUTTING_OVER
@@ -304,8 +303,11 @@ def _arrived(state: RunState, finished: Finished) -> RunState:
         journal_lost=False,
         delete_old_gateway=False,
         cutover_open=state.cutover_open and finished.direction is not Direction.ROLLBACK,
-        lost=_with(state.lost, *finished.lost),
-        differs=finished.differs,
+        deviations=replace(
+            state.deviations,
+            lost=_with(state.deviations.lost, *finished.lost),
+            differs=finished.differs,
+        ),
         traffic=_traffic_after(state, finished),
     )
 
@@ -331,15 +333,17 @@ def _settled(state: RunState, settled: StepSettled) -> RunState:
         state = replace(state, traffic=Traffic.UNKNOWN)
     back = state.direction is Direction.ROLLBACK and not settled.cleaning
     claimed = settled.number == CLAIM and not settled.cleaning
-    undone = back and settled.number == LAST_OF_CUTOVER and not state.is_incomplete
-    whole = not (state.is_incomplete and settled.number >= FIRST_OF_CUTOVER)
+    undone = back and settled.number == LAST_OF_CUTOVER and not state.residue.is_left
+    whole = not (state.residue.is_left and settled.number >= FIRST_OF_CUTOVER)
+    if settled.lost:
+        lost = _with(state.deviations.lost, *settled.lost)
+        state = replace(state, deviations=replace(state.deviations, lost=lost))
     return replace(
         _working(state),
         cutover_open=state.cutover_open and not undone,
         settled=state.settled | {settled.number} if forward and whole else state.settled,
         settled_here=state.settled_here | {(settled.number, settled.cleaning)},
         taken_over_from="" if claimed else state.taken_over_from,
-        lost=_with(state.lost, *settled.lost),
     )
 
 
@@ -384,19 +388,21 @@ def reset_probe_counts(state: RunState, taken: DirectionTaken) -> RunState:
 
     A rollback that only cleans up sends no probes, nor does finalize: the counts stay.
     """
-    if taken.direction is Direction.FINALIZE or not (state.cutover_open or state.outage_open):
+    if taken.direction is Direction.FINALIZE or not (state.cutover_open or state.outage.open):
         return state
+    probes = state.probes
     if taken.direction is Direction.ROLLBACK and state.direction is not Direction.ROLLBACK:
-        state = replace(state, probes_forward=state.probes)
-    return replace(state, probes={probe: ProbeStats(probe) for probe in state.probes})
+        probes = replace(probes, forward=probes.latest)
+    latest = {probe: ProbeStats(probe) for probe in probes.latest}
+    return replace(state, probes=replace(probes, latest=latest))
 
 
 def probes_after(state: RunState, probed: Probed) -> RunState:
     """Return *state* with probe results; just before step 7 also with the required probes."""
-    probes = {**state.probes, **{stats.probe: stats for stats in probed.stats}}
+    latest = {**state.probes.latest, **{stats.probe: stats for stats in probed.stats}}
     if probed.moment is not ProbeEvent.BEFORE:
-        return replace(state, probes=probes)
+        return replace(state, probes=replace(state.probes, latest=latest))
     worked = frozenset(stats.probe for stats in probed.stats if stats.ever_worked)
     # Probes before step 7 only show what works, and are not counted.
-    uncounted = {name: ProbeStats(name, works=t.works, since=t.since) for name, t in probes.items()}
-    return replace(state, probes=uncounted, proven_probes=worked)
+    uncounted = {name: ProbeStats(name, works=t.works, since=t.since) for name, t in latest.items()}
+    return replace(state, probes=replace(state.probes, latest=uncounted, proven=worked))

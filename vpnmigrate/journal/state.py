@@ -16,19 +16,26 @@ from typing import Final
 from msgspec import Struct, field
 
 from vpnmigrate.errors.commands import Advice
-from vpnmigrate.journal.records import Accepted, Armed, Forced, GatesSeen, Opened
+from vpnmigrate.journal.records import Opened
+from vpnmigrate.journal.state_parts import (
+    Adoptions,
+    ApprovalState,
+    ConfirmState,
+    Deviations,
+    GateState,
+    OutageState,
+    ProbeState,
+    Residue,
+    TunnelShortages,
+)
 from vpnmigrate.model import consistency
-from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.changes import AskOperator, Change, OperatorTask, RunTest
 from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Performed, Refused
 from vpnmigrate.model.clock import moment
-from vpnmigrate.model.ec2 import MigrationId, Role
+from vpnmigrate.model.ec2 import MigrationId
 from vpnmigrate.model.facts import Archive, ConfirmationGiven, Fact
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Direction
-from vpnmigrate.model.probes import ProbeStats
-from vpnmigrate.model.residue import ResidualChange
-from vpnmigrate.model.signatures import SignedText
-from vpnmigrate.model.snapshot import Confirmation, JournalFacts, Shortage
+from vpnmigrate.model.snapshot import Confirmation, JournalFacts
 
 
 class Traffic(StrEnum):
@@ -76,14 +83,6 @@ class Intent(Struct, frozen=True, dict=True):
             performed=isinstance(self.outcome, Performed),
             already=isinstance(self.outcome, InDoubt) and self.outcome.already,
         )
-
-
-class Adoption(Struct, frozen=True):
-    """A resource adopted by the run, and the number of intents written by then."""
-
-    role: Role
-    id: str
-    after: int
 
 
 class Deadline(Struct, frozen=True):
@@ -155,7 +154,8 @@ class StepStatus(StrEnum):
 class RunState(Struct, frozen=True):
     """State of a run after replay.  *Attempt* means the current or the last one.
 
-    It is a struct for speed, because replay creates a new one for every entry.
+    It is a struct for speed, because replay creates a new one for every entry.  Fields of one
+    subject are a value of their own (``state_parts``), such as ``outage`` and ``gates``.
     """
 
     status: RunStatus = RunStatus.PLANNED
@@ -202,69 +202,25 @@ class RunState(Struct, frozen=True):
 
     intents: tuple[Intent, ...] = ()
     """Intents of all attempts, in the order they were written."""
-    adopted: tuple[Adoption, ...] = ()
-    """Resources found to be the run's own although the answer was lost."""
-    refused: tuple[str, ...] = ()
-    """Resources that, according to a person, the run did not create."""
-    adoption_asked: bool = False
-    """Whether a person has decided which resources of a lost journal are this run's."""
+    adoptions: Adoptions = Adoptions()
     journal_facts: JournalFacts = field(default_factory=JournalFacts)
     """Confirmations and baseline of this attempt; archived files of all attempts."""
 
     traffic: Traffic = Traffic.OLD
-    outage_since: datetime | None = None
-    """When the last outage began; it may be over."""
-    outage_shown: datetime | None = None
-    """The same in wall-clock time."""
-    outage_earlier: bool = False
-    """Whether it may have begun earlier, under a lost journal."""
-    outage_proven: bool = False
-    """Whether readings showed it: then refusals of the calls that begin one do not cancel it."""
-    outage_lasted: timedelta | None = None
-    """Duration of the last outage, once it is over."""
+    outage: OutageState = OutageState()
+    residue: Residue = Residue()
+    shortages: TunnelShortages = TunnelShortages()
+    flaps: int = 0
+    """How often verified traffic was incomplete again, in this direction."""
+    probes: ProbeState = ProbeState()
 
     deadline: Deadline | None = None
     """The back-out deadline of this attempt's cutover, if its plan has a window."""
-    confirm_within: timedelta | None = None
-    """Time within which the cutover of this attempt must be confirmed, if requested."""
-    armed: Armed | None = None
-    """The commit-confirm in force: armed, not confirmed and not rolled back."""
-    unconfirmed_since: datetime | None = None
-    """Since when traffic is verified and the confirmation is pending."""
+    confirm: ConfirmState = ConfirmState()
     order: OperatorOrder | None = None
     """The operator's order in force, until it is lifted."""
-    acceptable: tuple[Shortage, ...] = ()
-    """Shortages that an operator may accept because nothing else is missing."""
-    accepted: tuple[Accepted, ...] = ()
-    """All shortages accepted in this run."""
-    approvals: tuple[Approval, ...] = ()
-    """All approvals added, for any plan of the migration."""
-    signed_approvals: Mapping[str, SignedText] = field(default_factory=dict)
-    """The signed texts of approvals, by the digest of the approval."""
-    plan_signatures: Mapping[str, str] = field(default_factory=dict)
-    """Signatures of plans, by the fingerprint of the plan."""
-    rollbacks: Mapping[str, str] = field(default_factory=dict)
-    """Fingerprint of a plan, to the place of the last rollback that began under it."""
-    gates: GatesSeen | None = None
-    """Results of the last evaluation of the gates."""
-    gates_at: datetime | None = None
-    forced: tuple[Forced, ...] = ()
-    """All gates forced in this run."""
-    flaps: int = 0
-    """How often verified traffic was incomplete again, in this direction."""
-    probes_forward: Mapping[str, ProbeStats] = field(default_factory=dict)
-    """Probe statistics of the run forward, once it is rolling back."""
-    probes: Mapping[str, ProbeStats] = field(default_factory=dict)
-    """Latest journaled statistics of each probe."""
-    proven_probes: frozenset[str] = frozenset()
-    """Probes that worked just before step 7."""
-    degraded: tuple[str, ...] = ()
-    """Connections that carry traffic with fewer tunnels than before."""
-
-    residue: tuple[ResidualChange, ...] = ()
-    """Changes that AWS did not make, and that the run went on without."""
-    unreached: tuple[str, ...] = ()
-    """Destinations that have no path because of them."""
+    gates: GateState = GateState()
+    approvals: ApprovalState = ApprovalState()
 
     clock_ahead: timedelta = timedelta(0)
     """How far the wall clock was ahead of the run time when last recorded."""
@@ -276,11 +232,7 @@ class RunState(Struct, frozen=True):
     """Whether an operator's order is the reason."""
     error: str = ""
     """What stopped the last process, until work continues."""
-    differs: tuple[str, ...] = ()
-    """Differences from the before-survey when the last rollback finished."""
-    lost: tuple[str, ...] = ()
-    """Parts of goals removed outside this run in this attempt, each once."""
-    external_changes: tuple[str, ...] = ()
+    deviations: Deviations = Deviations()
     notes: tuple[str, ...] = ()
     contradictions: tuple[str, ...] = ()
     """Inconsistencies in the journal; with any, ``traffic`` is unknown until it is seen to flow."""
@@ -288,7 +240,7 @@ class RunState(Struct, frozen=True):
     @property
     def plan_signature(self) -> str:
         """The signature of the plan in force; empty if there is none."""
-        return self.plan_signatures.get(self.fingerprint, "")
+        return self.approvals.plan_signatures.get(self.fingerprint, "")
 
     @property
     def approved_after(self) -> str:
@@ -296,28 +248,7 @@ class RunState(Struct, frozen=True):
 
         A rollback ends what was approved, so another attempt needs another approval.
         """
-        return self.rollbacks.get(self.fingerprint, "")
-
-    @property
-    def is_incomplete(self) -> bool:
-        """Whether a cutover lacks a change, or a destination lacks the effect of one."""
-        return bool(self.residue or self.unreached)
-
-    @property
-    def lacks(self) -> str:
-        """What an incomplete cutover lacks first, as a sentence; empty if it lacks nothing."""
-        return next((str(each) for each in (*self.residue, *self.unreached)), "")
-
-    @property
-    def outage_open(self) -> bool:
-        """Whether traffic is down, as far as the journal shows."""
-        return self.outage_since is not None and self.outage_lasted is None
-
-    def outage(self, now: datetime) -> timedelta | None:
-        """Return the duration of the last outage, up to *now* if it is not over."""
-        if self.outage_since is None or self.outage_lasted is not None:
-            return self.outage_lasted
-        return now - self.outage_since
+        return self.approvals.rollbacks.get(self.fingerprint, "")
 
     @property
     def asks_to_decide(self) -> bool:
@@ -329,13 +260,6 @@ class RunState(Struct, frozen=True):
             and not self.finished
             and self.journal_facts.verified is None
         )
-
-    @property
-    def unconfirmed_until(self) -> datetime | None:
-        """When the watchdog rolls back without a confirmation; None if none is pending."""
-        if self.armed is None or self.unconfirmed_since is None:
-            return None
-        return self.unconfirmed_since + self.armed.within
 
     @property
     def task(self) -> OperatorTask | None:

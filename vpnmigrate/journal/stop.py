@@ -14,7 +14,7 @@ def stop_action(state: RunState, *, asks: bool, back_out: BackOut) -> StopAction
 
     While traffic flows, ending has no effect on it.
     """
-    if not (state.outage_open or (state.journal_lost and pause_extends_outage(state))):
+    if not (state.outage.open or (state.journal_lost and pause_extends_outage(state))):
         return StopAction.STOP
     if asks:
         return StopAction.ASK

@@ -334,7 +334,7 @@ def hook_input(
         step=state.step,
         title=state.title,
         traffic=state.traffic.value,
-        outage_since=state.outage_since,
+        outage_since=state.outage.since,
         outage_seconds=_seconds(state, at),
         stuck=isinstance(record, Failed) and record.stuck,
         why=_why(record),
@@ -343,7 +343,7 @@ def hook_input(
 
 
 def _seconds(state: RunState, at: datetime) -> float:
-    lasted = state.outage(at)
+    lasted = state.outage.duration(at)
     return 0.0 if lasted is None else round(lasted.total_seconds(), 3)
 
 

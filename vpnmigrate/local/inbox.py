@@ -187,7 +187,11 @@ class InboxReader:
         journal = self._journal
         if answer_to(item.id, journal.entries) is None:
             state = replay(journal.entries)
-            if isinstance(order, AbortMessage) and order.unless_confirmed and state.armed is None:
+            if (
+                isinstance(order, AbortMessage)
+                and order.unless_confirmed
+                and state.confirm.armed is None
+            ):
                 why = CONFIRMED_AFTER_ALL
                 record: Record = OrderDeclined(OrderVerb.ABORT, why, order.who, order.host, item.id)
             else:

@@ -168,17 +168,17 @@ class RunSignatures:
         now, trust = self.clock.wall(), self._trust()
         checked = self._plan(state.plan_signature, trust, now)
         if isinstance(trust, CheckedSignature):
-            return SignatureChecks(checked, dict.fromkeys(state.signed_approvals, trust))
+            return SignatureChecks(checked, dict.fromkeys(state.approvals.signed, trust))
         people = {operator, self.plan.author_arn} - {""}
         terms = SignatureTerms(now, tuple(sorted(people)))
         return SignatureChecks(
             checked,
             {
                 each.digest: check_approval(
-                    self.keygen, trust, each, state.signed_approvals[each.digest], terms
+                    self.keygen, trust, each, state.approvals.signed[each.digest], terms
                 )
-                for each in state.approvals
-                if each.digest in state.signed_approvals
+                for each in state.approvals.added
+                if each.digest in state.approvals.signed
             },
         )
 
@@ -304,7 +304,7 @@ def noted_checks(state: RunState) -> SignatureChecks:
     """
     return SignatureChecks(
         _noted(state.plan_signature),
-        {digest: _noted(signed.signature) for digest, signed in state.signed_approvals.items()},
+        {digest: _noted(signed.signature) for digest, signed in state.approvals.signed.items()},
     )
 
 

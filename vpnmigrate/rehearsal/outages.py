@@ -96,7 +96,7 @@ class _Sandbox:
         ) as world:
             _apply_until(world, step)
             world.clock.sleep(wait)
-            began, open_before = world.clock.now(), replay(world.journal.entries).outage_open
+            began, open_before = world.clock.now(), replay(world.journal.entries).outage.open
             if lost:
                 faults.begin(lost)
             go(world.runner)

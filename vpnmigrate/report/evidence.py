@@ -95,8 +95,8 @@ def as_json(evidence: RunEvidence) -> dict[str, Any]:
             for voice, said in _actions(entries)
         ],
         **gates_json(entries, state),
-        "lost": list(state.lost),
-        "other_hands": list(state.external_changes),
+        "lost": list(state.deviations.lost),
+        "other_hands": list(state.deviations.external_changes),
         "notes": list(state.notes),
         "puzzles": list(state.contradictions),
         "after": after
@@ -117,7 +117,7 @@ def _sections(evidence: RunEvidence) -> Iterator[Section]:
     state = replay(entries)
     yield Section("Outcome", tuple(_outcome(evidence)))
     yield from forces(state)
-    notable = (*state.lost, *state.external_changes, *state.contradictions)
+    notable = (*state.deviations.lost, *state.deviations.external_changes, *state.contradictions)
     if notable:
         yield Section("External changes and inconsistencies", notable, loud=True)
     yield outage_section(entries, state, evidence.rehearsed)
@@ -292,8 +292,8 @@ def outages_json(
             "cutover": round(rehearsed.cutover.total_seconds(), 3),
             "rollback": round(rehearsed.rollback.total_seconds(), 3),
         },
-        "probes": [msgspec.to_builtins(stats) for stats in state.probes.values()],
-        "probes_forward": [msgspec.to_builtins(stats) for stats in state.probes_forward.values()],
+        "probes": [msgspec.to_builtins(stats) for stats in state.probes.latest.values()],
+        "probes_forward": [msgspec.to_builtins(stats) for stats in state.probes.forward.values()],
     }
 
 
@@ -333,7 +333,7 @@ def _planned(outages: Sequence[OutagePeriod], rehearsed: RehearsalResult | None)
 def _probes(state: RunState, outages: Sequence[OutagePeriod]) -> Iterator[str]:
     for each in probe_lines(state):
         yield f"probe {each}"
-    if outages and not state.probes:
+    if outages and not state.probes.latest:
         yield "no probes were configured, so packet loss was not measured (apply --probe)"
 
 
@@ -349,10 +349,12 @@ def _outage_json(down: OutagePeriod) -> dict[str, Any]:
 
 def forces(state: RunState) -> Iterator[Section]:
     """Yield the forced gates and the accepted shortages, as warnings."""
-    if state.forced:
-        yield Section("Forced", tuple(map(gates.forced_line, state.forced)), loud=True)
-    if state.accepted:
-        yield Section("Accepted", tuple(map(gates.accepted_line, state.accepted)), loud=True)
+    if state.gates.forced:
+        yield Section("Forced", tuple(map(gates.forced_line, state.gates.forced)), loud=True)
+    if state.shortages.accepted:
+        yield Section(
+            "Accepted", tuple(map(gates.accepted_line, state.shortages.accepted)), loud=True
+        )
 
 
 def rounds(entries: Sequence[Entry], state: RunState) -> Iterator[Section]:
@@ -366,16 +368,16 @@ def rounds(entries: Sequence[Entry], state: RunState) -> Iterator[Section]:
                 (f"evaluated {moment(entry.wall)}",),
                 DocumentTable(("gate", "verdict", "observed", "required"), rows),
             )
-    if state.approvals:
+    if state.approvals.added:
         rows = tuple(
             (
                 a.approver,
                 f"{a.user} on {a.host}",
                 moment(a.at),
                 f"until {moment(a.expires)}",
-                "yes" if a.digest in state.signed_approvals else "no",
+                "yes" if a.digest in state.approvals.signed else "no",
             )
-            for a in state.approvals
+            for a in state.approvals.added
         )
         heads = ("approver", "as", "when", "valid", "signed")
         yield Section("Approvals", (), DocumentTable(heads, rows))
@@ -389,11 +391,11 @@ def gates_json(entries: Sequence[Entry], state: RunState) -> dict[str, Any]:
             for entry in entries
             if isinstance(entry.record, GatesSeen)
         ],
-        "forced": [msgspec.to_builtins(each) for each in state.forced],
-        "accepted": [msgspec.to_builtins(each) for each in state.accepted],
+        "forced": [msgspec.to_builtins(each) for each in state.gates.forced],
+        "accepted": [msgspec.to_builtins(each) for each in state.shortages.accepted],
         "approvals": [
-            {**msgspec.to_builtins(each), "signed": each.digest in state.signed_approvals}
-            for each in state.approvals
+            {**msgspec.to_builtins(each), "signed": each.digest in state.approvals.signed}
+            for each in state.approvals.added
         ],
     }
 

@@ -211,10 +211,10 @@ def probe_line(stats: ProbeStats) -> str:
 
 def probe_lines(state: RunState) -> Iterator[str]:
     """Yield the results of probes, by direction if the run has gone in both."""
-    both = bool(state.probes_forward)
-    for stats in state.probes_forward.values():
+    both = bool(state.probes.forward)
+    for stats in state.probes.forward.values():
         yield f"forward: {probe_line(stats)}"
-    for stats in state.probes.values():
+    for stats in state.probes.latest.values():
         yield f"rollback: {probe_line(stats)}" if both else probe_line(stats)
 
 

@@ -16,17 +16,17 @@ from vpnmigrate.report.text import count
 
 def residue_rows(state: RunState, invocation: Invocation) -> Iterator[tuple[str, Advice]]:
     """Yield what was not done, how to do it by hand, and the destinations without a path."""
-    for each in state.residue:
+    for each in state.residue.changes:
         yield "not done", f"{each.change}: {each.why}"
         if (by_hand := _command(each, state)) is not None:
             yield "by hand", invocation.complete(by_hand)
-    for destination in state.unreached:
+    for destination in state.residue.unreached:
         yield "no path", destination
 
 
 def residue_json(state: RunState, invocation: Invocation) -> list[dict[str, Any]]:
     """Return the changes that were not made as JSON values."""
-    commands = ((each, _command(each, state)) for each in state.residue)
+    commands = ((each, _command(each, state)) for each in state.residue.changes)
     return [
         {
             "change": str(each.change),
@@ -39,9 +39,9 @@ def residue_json(state: RunState, invocation: Invocation) -> list[dict[str, Any]
 
 def unreached_text(state: RunState) -> str:
     """Return a clause about the destinations that have no path; empty if there are none."""
-    if not state.unreached:
+    if not state.residue.unreached:
         return ""
-    return f", EXCEPT {count(len(state.unreached), 'destination')}"
+    return f", EXCEPT {count(len(state.residue.unreached), 'destination')}"
 
 
 def _command(residual: ResidualChange, state: RunState) -> Command | None:

@@ -35,14 +35,16 @@ def outcome_text(view: RunStatusView) -> str:
     """Return the result of a command that succeeded."""
     lines = []
     arrived = _ARRIVED.get(view.state.status)
-    if view.state.status is RunStatus.ROLLED_BACK and (view.state.differs or view.state.lost):
+    if view.state.status is RunStatus.ROLLED_BACK and (
+        view.state.deviations.differs or view.state.deviations.lost
+    ):
         arrived = "Rolled back, but NOT everything is as it was before:"
     if arrived:
         lines.append(wrapped(arrived))
     if view.state.status is RunStatus.ROLLED_BACK:
-        lines.extend(item(f"not as before: {what}") for what in view.state.differs)
-    lines.extend(item(f"DEGRADED: {what}") for what in view.state.degraded)
-    lines.extend(item(f"changed outside this run: {what}") for what in view.state.lost)
+        lines.extend(item(f"not as before: {what}") for what in view.state.deviations.differs)
+    lines.extend(item(f"DEGRADED: {what}") for what in view.state.shortages.degraded)
+    lines.extend(item(f"changed outside this run: {what}") for what in view.state.deviations.lost)
     lines.append(now(view))
     return "\n".join(lines)
 
@@ -56,8 +58,8 @@ def now(view: RunStatusView, *, with_next: bool = True) -> str:
     on = None if view.next in {view.observe, view.rollback_command} else view.next_step
     task = "" if view.state.task is None or view.rolling_back else str(view.state.task)
     rows: list[tuple[str, Advice | None]] = [
-        *(("forced:", gates.forced_line(each)) for each in view.state.forced),
-        *(("accepted:", gates.accepted_line(each)) for each in view.state.accepted),
+        *(("forced:", gates.forced_line(each)) for each in view.state.gates.forced),
+        *(("accepted:", gates.accepted_line(each)) for each in view.state.shortages.accepted),
         ("traffic:", traffic(view)),
         *((f"{name}:", text) for name, text in residue_rows(view.state, view.invocation)),
         ("confirm:", view.unconfirmed),

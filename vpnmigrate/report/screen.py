@@ -80,11 +80,11 @@ def _first(shown: ScreenContent, width: int) -> str:
 def _clock(shown: ScreenContent) -> str:
     """Return the outage: running, ended, or nothing before it begins."""
     state = shown.state
-    lasted = state.outage(shown.now)
+    lasted = state.outage.duration(shown.now)
     if lasted is None:
         return ""
-    least = "at least " if state.outage_earlier else ""
-    if state.outage_open:
+    least = "at least " if state.outage.earlier else ""
+    if state.outage.open:
         return f"OUTAGE {least}{span(lasted)}"
     # Traffic was verified and something is missing again: not an outage yet, but shown.
     unstable = shown.sight is not None and shown.sight.green is None and not state.finished
@@ -138,7 +138,7 @@ def _to_do(shown: ScreenContent, width: int) -> Iterator[str]:
 
 def _acceptable(shown: ScreenContent, width: int) -> Iterator[str]:
     """Yield the missing tunnels if nothing else is missing, and the command that accepts it."""
-    what = shown.state.acceptable
+    what = shown.state.shortages.acceptable
     if what:
         yield f"ONLY TUNNELS ARE MISSING: {'; '.join(each.text for each in what)}"
         if shown.on is not None and (accept := accept_command(what, shown.on.run)) is not None:
@@ -149,14 +149,14 @@ def _acceptable(shown: ScreenContent, width: int) -> Iterator[str]:
 def _deadline(shown: ScreenContent, width: int) -> Iterator[str]:
     """Yield the back-out deadline during the outage, and the confirmation deadline after it."""
     state = shown.state
-    if state.outage_open and state.deadline is not None:
+    if state.outage.open and state.deadline is not None:
         yield f"{left(state.deadline.at, shown.wall)}: {time_of_day(state.deadline.at)}"
         if state.asks_to_decide:
             for choice in choices(shown.on) if shown.on is not None else ():
                 yield from choice.after("  ").lines(width)
         elif shown.now >= state.deadline.at and state.direction is Direction.FORWARD:
             yield from _folded("  to abort: ", shown, width, "abort")
-    if (until := state.unconfirmed_until) is not None:
+    if (until := state.confirm.until) is not None:
         rest = span(until - shown.now)
         lead = f"UNCONFIRMED: automatic rollback in {rest} unless: "
         yield from _folded(lead, shown, width, "confirm")
@@ -201,10 +201,10 @@ def _stability(sight: CutoverView) -> list[str]:
 
 
 def _degraded(state: RunState) -> list[str]:
-    if not state.degraded:
+    if not state.shortages.degraded:
         return []
     accepted = " (accepted)" if state.journal_facts.accepted else ""
-    return [f"DEGRADED{accepted}: {'; '.join(state.degraded)}"]
+    return [f"DEGRADED{accepted}: {'; '.join(state.shortages.degraded)}"]
 
 
 def _tunnels(tunnels: Sequence[TunnelView]) -> list[str]:

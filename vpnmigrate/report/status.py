@@ -67,24 +67,24 @@ def traffic(view: RunStatusView) -> str:
         return "UNKNOWN here: this run has not started and has not changed AWS"
     flows = view.traffic in {Traffic.OLD, Traffic.NEW}
     found = f"{_TRAFFIC[view.traffic]}{unreached_text(state) if flows else ''}"
-    if state.outage_since is None or state.outage_shown is None:
+    if state.outage.since is None or state.outage.shown is None:
         untouched = view.traffic is Traffic.OLD
         return f"{found}; this run has not interrupted it" if untouched else found
-    least = "at least " if state.outage_earlier else ""
-    earlier = " or earlier" if state.outage_earlier else ""
-    began, lasted = moment(state.outage_shown), f"{least}{span(view.outage)}"
-    if state.outage_open:
+    least = "at least " if state.outage.earlier else ""
+    earlier = " or earlier" if state.outage.earlier else ""
+    began, lasted = moment(state.outage.shown), f"{least}{span(view.outage)}"
+    if state.outage.open:
         return f"{found} since {began}{earlier}, {lasted} so far"
     if not flows:
         return f"{found}; the last outage began {began}{earlier}, and lasted {lasted}"
-    until = moment(state.outage_shown + view.outage)
+    until = moment(state.outage.shown + view.outage)
     return f"{found} since {until}; the outage before it lasted {lasted}"
 
 
 def fields(view: RunStatusView) -> dict[str, Any]:
     """Return the status of a run as JSON values."""
     state = view.state
-    since = state.outage_shown if state.outage_since else None
+    since = state.outage.shown if state.outage.since else None
     return {
         "run": view.run,
         "plan": view.fingerprint,
@@ -97,8 +97,10 @@ def fields(view: RunStatusView) -> dict[str, Any]:
         "title": state.title,
         "alive": view.alive,
         "back_out_deadline": None if state.deadline is None else state.deadline.at.isoformat(),
-        "unconfirmed_until": _moment(state.unconfirmed_until),
-        "confirm_within": None if state.armed is None else state.armed.within.total_seconds(),
+        "unconfirmed_until": _moment(state.confirm.until),
+        "confirm_within": None
+        if state.confirm.armed is None
+        else state.confirm.armed.within.total_seconds(),
         "watchdog": view.watchdog,
         "watchdog_trouble": safe(view.watchdog_trouble),
         "order": None if state.order is None else _order(state.order),
@@ -109,29 +111,29 @@ def fields(view: RunStatusView) -> dict[str, Any]:
         "stopped": safe(view.stopped),
         "traffic": view.traffic.value,
         "outage_since": None if since is None else since.isoformat(),
-        "outage_earlier": state.outage_earlier,
+        "outage_earlier": state.outage.earlier,
         "outage": round(view.outage.total_seconds(), 3),
-        "probes": [msgspec.to_builtins(stats) for stats in state.probes.values()],
-        "probes_forward": [msgspec.to_builtins(stats) for stats in state.probes_forward.values()],
-        "degraded": list(state.degraded),
-        "acceptable": [msgspec.to_builtins(each) for each in state.acceptable],
-        "accepted": [msgspec.to_builtins(each) for each in state.accepted],
+        "probes": [msgspec.to_builtins(stats) for stats in state.probes.latest.values()],
+        "probes_forward": [msgspec.to_builtins(stats) for stats in state.probes.forward.values()],
+        "degraded": list(state.shortages.degraded),
+        "acceptable": [msgspec.to_builtins(each) for each in state.shortages.acceptable],
+        "accepted": [msgspec.to_builtins(each) for each in state.shortages.accepted],
         "residue": residue_json(state, view.invocation),
-        "unreached": list(state.unreached),
+        "unreached": list(state.residue.unreached),
         "flaps": state.flaps,
-        "lost": list(state.lost),
-        "differs": list(state.differs),
-        "other_hands": list(state.external_changes),
+        "lost": list(state.deviations.lost),
+        "differs": list(state.deviations.differs),
+        "other_hands": list(state.deviations.external_changes),
         "notes": list(state.notes),
-        "gates": gates.as_json(state.gates, state.gates_at),
-        "forced": [msgspec.structs.asdict(each) for each in state.forced],
+        "gates": gates.as_json(state.gates.seen, state.gates.at),
+        "forced": [msgspec.structs.asdict(each) for each in state.gates.forced],
         "approvals": [
             {
                 **msgspec.to_builtins(each),
-                "signed": each.digest in state.signed_approvals,
+                "signed": each.digest in state.approvals.signed,
                 "void": view.void.get(each.digest, ""),
             }
-            for each in state.approvals
+            for each in state.approvals.added
         ],
         "approve_again": str(view.approve_again or ""),
         "folder": view.folder,
@@ -270,14 +272,14 @@ class RunStatusView:
     def since(self) -> datetime | None:
         """Since when traffic is as it is: the outage, its end, or else the start of the attempt."""
         state = self.state
-        if state.outage_since is None:
+        if state.outage.since is None:
             return state.attempt_since
-        return state.outage_since + (state.outage_lasted or timedelta(0))
+        return state.outage.since + (state.outage.lasted or timedelta(0))
 
     @property
     def outage(self) -> timedelta:
         """Duration of the last outage, so far if it is open."""
-        return self.state.outage(self.now) or timedelta(0)
+        return self.state.outage.duration(self.now) or timedelta(0)
 
     @property
     def stopped(self) -> str:
@@ -290,7 +292,7 @@ class RunStatusView:
     @property
     def unconfirmed(self) -> str:
         """What happens without a confirmation; empty if none is required."""
-        armed, until = self.state.armed, self.state.unconfirmed_until
+        armed, until = self.state.confirm.armed, self.state.confirm.until
         if armed is None:
             return ""
         if self.watchdog is None:
@@ -380,7 +382,7 @@ class RunStatusView:
         """The command that accepts fewer tunnels if nothing else is missing; else None."""
         if self.rolling_back:
             return None
-        return self._complete(accept_command(self.state.acceptable, self.run))
+        return self._complete(accept_command(self.state.shortages.acceptable, self.run))
 
     @property
     def rolling_back(self) -> bool:

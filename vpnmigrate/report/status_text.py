@@ -97,13 +97,13 @@ def _now(view: RunStatusView) -> Iterator[Row]:
     yield "DECIDE", deadline(view)
     yield "CONFIRM", view.unconfirmed
     yield "WATCHDOG", safe(view.watchdog_trouble)
-    yield from _listed("NOT DONE", [f"{each.change}: {each.why}" for each in state.residue])
-    yield from _listed("NO PATH", state.unreached)
+    yield from _listed("NOT DONE", [f"{each.change}: {each.why}" for each in state.residue.changes])
+    yield from _listed("NO PATH", state.residue.unreached)
     yield "TO DO", "" if state.task is None or view.rolling_back else str(state.task)
     yield "WAITS FOR", waits(view)
-    yield from _listed("MISSING", [each.text for each in state.acceptable])
-    yield from _listed("DEGRADED", state.degraded)
-    yield from _listed("NOT AS BEFORE", state.differs)
+    yield from _listed("MISSING", [each.text for each in state.shortages.acceptable])
+    yield from _listed("DEGRADED", state.shortages.degraded)
+    yield from _listed("NOT AS BEFORE", state.deviations.differs)
     yield from _listed("INCONSISTENT", state.contradictions)
 
 
@@ -178,11 +178,11 @@ def _facts_text(view: RunStatusView, moved: Sequence[Row], *, all_gates: bool) -
         ("window", _window(view)),
         *(("probe", output) for output in probe_lines(state)),
         *residue_rows(state, view.invocation),
-        *(("lost", what) for what in state.lost),
-        *(("external", what) for what in state.external_changes),
-        *(("FORCED", gates.forced_line(each)) for each in state.forced),
-        *(("ACCEPTED", gates.accepted_line(each)) for each in state.accepted),
-        *(("approved", _approval(each, view)) for each in state.approvals),
+        *(("lost", what) for what in state.deviations.lost),
+        *(("external", what) for what in state.deviations.external_changes),
+        *(("FORCED", gates.forced_line(each)) for each in state.gates.forced),
+        *(("ACCEPTED", gates.accepted_line(each)) for each in state.shortages.accepted),
+        *(("approved", _approval(each, view)) for each in state.approvals.added),
         *(("note", what) for what in state.notes),
         *_every(state),
         *_history(view),
@@ -193,31 +193,33 @@ def _facts_text(view: RunStatusView, moved: Sequence[Row], *, all_gates: bool) -
         ("gates", "" if all_gates else _gates_in_short(view)),
     ]
     output = _rows(rows, view.names)
-    if state.gates is None or state.gates_at is None or (_passed(state) and not all_gates):
+    if state.gates.seen is None or state.gates.at is None or (_passed(state) and not all_gates):
         return output
-    table = gates.table(state.gates, state.gates_at, view.invocation, all_gates=all_gates)
+    table = gates.table(state.gates.seen, state.gates.at, view.invocation, all_gates=all_gates)
     return f"{output}\n\n{table}"
 
 
 def _passed(state: RunState) -> bool:
-    return state.gates is not None and all(each.lets_through for each in state.gates.gates)
+    return state.gates.seen is not None and all(
+        each.lets_through for each in state.gates.seen.gates
+    )
 
 
 def _gates_in_short(view: RunStatusView) -> Advice:
     """Return the result of gates that let the run through, and how to see each of them."""
     state = view.state
-    if state.gates is None or state.gates_at is None or not _passed(state):
+    if state.gates.seen is None or state.gates.at is None or not _passed(state):
         return ""
     show = view.invocation.complete(cli("status", view.run, "--gates"))
-    return (f"{gates.title(state.gates)}, {moment(state.gates_at)}; to see them:", show)
+    return (f"{gates.title(state.gates.seen)}, {moment(state.gates.at)}; to see them:", show)
 
 
 def _every(state: RunState) -> Iterator[Row]:
     """Yield the items that the answers leave out."""
     for name, items in (
-        ("missing", [each.text for each in state.acceptable]),
-        ("degraded", state.degraded),
-        ("not as before", state.differs),
+        ("missing", [each.text for each in state.shortages.acceptable]),
+        ("degraded", state.shortages.degraded),
+        ("not as before", state.deviations.differs),
         ("inconsistent", state.contradictions),
     ):
         yield from ((name, item) for item in items[LISTED:])
@@ -288,7 +290,7 @@ def _approval(approval: Approval, view: RunStatusView) -> str:
     until = f"until {moment(approval.expires)}, plan {approval.fingerprint[:12]}"
     why = view.void.get(approval.digest, "")
     void = f"; DOES NOT COUNT: {why}" if why else ""
-    signed = "signed" if approval.digest in view.state.signed_approvals else "not signed"
+    signed = "signed" if approval.digest in view.state.approvals.signed else "not signed"
     return f"by {approval.approver} ({approval.user}), {signed}, {until}{void}"
 
 
@@ -319,7 +321,7 @@ def status(view: RunStatusView) -> str:
         text += ", stopped"
     if state.order is not None:
         text += f", {state.order.wish}"
-    if state.unconfirmed_until is not None:
+    if state.confirm.until is not None:
         text += ", UNCONFIRMED"
     if state.direction is None:
         return text
@@ -395,7 +397,7 @@ def _cells(view: RunStatusView) -> Iterator[str]:
     yield _NONE if plan is None else plan.account
     phase = _PHASES.get(state.status, state.status.value)
     yield f"{phase}, stopped" if view.stopped and not state.held else phase
-    yield view.traffic.value.upper() if state.outage_open else view.traffic.value
+    yield view.traffic.value.upper() if state.outage.open else view.traffic.value
     yield _NONE if (since := view.since) is None else _age(view.now - since)
     yield _NONE if window is None else f"{window.start:%m-%d %H:%M}Z"
 

@@ -199,7 +199,7 @@ class TerminalProgress:
         plain = PlainProgress(
             self._console,
             self._clock,
-            state.outage_since if state.outage_open else None,
+            state.outage.since if state.outage.open else None,
             None if state.deadline is None else state.deadline.at,
             narrator=self._narrator,
         )

@@ -200,7 +200,7 @@ def _refusal(verb: OrderVerb, why: str, view: RunStatusView) -> RefusedError | U
 
 def _was_never_asked(view: RunStatusView) -> bool:
     """Return whether the run has neither waited for a confirmation nor been rolled back."""
-    return view.state.armed is None and view.state.direction is not Direction.ROLLBACK
+    return view.state.confirm.armed is None and view.state.direction is not Direction.ROLLBACK
 
 
 def _next_command(verb: OrderVerb, view: RunStatusView) -> Command:

@@ -267,7 +267,7 @@ def _again(context: CommandContext, aws: AwsOptions, run_id: str, chosen: PlanDe
     entries = read_journal(run).entries
     state = replay(entries)
     require_replannable(run, state)
-    if state.journal_lost and not state.adoption_asked:
+    if state.journal_lost and not state.adoptions.asked:
         raise RefusedError(
             f"the journal of {run_id} is lost, so the resources it has created are unknown",
             advice=("roll back, or name the resources it has created:", cli("apply", run_id)),

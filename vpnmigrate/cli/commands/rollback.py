@@ -44,6 +44,6 @@ def rollback(
     terms = RunOptions(aws, asking, take_over, adopt=named(adopt))
     view = run_actions.rollback(context, subject, terms, keep_new=keep_new)
     context.results.print(results.outcome_text(view), results.outcome_json(view))
-    if view.state.residue:
+    if view.state.residue.changes:
         # The clean-up has left resources; traffic flows.
         raise typer.Exit(Exit.FAILED)

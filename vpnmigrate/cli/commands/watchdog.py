@@ -96,7 +96,7 @@ def run_watchdog(context: CommandContext, run_id: str, aws: AwsOptions) -> RunSt
         _require_aws(context, subject, aws)
     except AwsError as error:
         # A watchdog that replaces another one keeps trying: the run is armed already.
-        if replay(read_journal(subject.run).entries).armed is None:
+        if replay(read_journal(subject.run).entries).confirm.armed is None:
             raise
         context.console.print_line(error.message)
     with hold_watchdog_lock(subject.run, me.process), ignore_sighup():
@@ -220,7 +220,7 @@ class _Watch:
 
         def action(active: ActiveRun) -> None:
             now = active.runner.read_inbox()
-            if now.armed is None and now.direction is not Direction.ROLLBACK:
+            if now.confirm.armed is None and now.direction is not Direction.ROLLBACK:
                 return  # The run was confirmed before this process had the lock.
             if why not in now.notes:
                 active.write(Noted(why))
@@ -310,7 +310,7 @@ def _why(error: VpnMigrateError | OSError) -> str:
 
 
 def _in_outage(error: VpnMigrateError | OSError) -> bool:
-    return isinstance(error, RunFailedError) and error.view.state.outage_open
+    return isinstance(error, RunFailedError) and error.view.state.outage.open
 
 
 def _size(run: Run) -> int:

@@ -138,7 +138,7 @@ class DurationChecker:
             case _:
                 pass
         self._boots.add(entry.boot)
-        if not run.outage_open:
+        if not run.outage.open:
             self._began = None
 
     def _of_outage(self, shown: timedelta, lasted: timedelta) -> Iterator[str]:

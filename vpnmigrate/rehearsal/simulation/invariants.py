@@ -172,7 +172,7 @@ class InvariantChecker:
         if now.attached != {joining}:
             yield f"attached are {sorted(now.attached)}, not {joining}"
         missing = self.before.paths - now.paths
-        if run.is_incomplete:
+        if run.residue.is_left:
             missing = frozenset(path for path in missing if not self._is_refused(path, joining))
         if lost := sorted(path for path in missing if not _leads_to(joining, path, now)):
             yield f"no path for {lost[:3]}"
@@ -189,14 +189,14 @@ class InvariantChecker:
                 leaving = {self.plan.old_gateway, *now.roles.get(GATEWAY_ROLE, ())} - {joining}
                 for table, gateway in sorted(now.propagating):
                     change = DisablePropagation(RouteTableId(table), VpnGatewayId(gateway))
-                    excused = run.is_incomplete and self.refusals.explain(change)
+                    excused = run.residue.is_left and self.refusals.explain(change)
                     if gateway in leaving and not excused:
                         yield f"still propagating: {gateway} in {table}"
             case 8:
                 if now.attached != {joining}:
                     yield f"attached are {sorted(now.attached)}, not {joining}"
             case 9:
-                yield from self._routed(now, joining, incomplete=run.is_incomplete)
+                yield from self._routed(now, joining, incomplete=run.residue.is_left)
             case 10:
                 yield from self._flows(now, run)
             case _:

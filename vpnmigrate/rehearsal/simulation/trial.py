@@ -362,7 +362,11 @@ class _Trial:
     def _has_left_something(self) -> bool:
         """Whether a rollback has left a resource that the operator can adopt."""
         rolled_back = self.run.direction is Direction.ROLLBACK
-        return rolled_back and not self.adopts and any("--adopt" in line for line in self.run.lost)
+        return (
+            rolled_back
+            and not self.adopts
+            and any("--adopt" in line for line in self.run.deviations.lost)
+        )
 
     @property
     def _was_rolling_back(self) -> bool:
@@ -424,7 +428,7 @@ class _Trial:
         state = self._actual_state()
         # A process without the journal cannot announce again an outage announced in it.
         run = self.run
-        announced = run.outage_open or (self.blind and run.journal_facts.verified is None)
+        announced = run.outage.open or (self.blind and run.journal_facts.verified is None)
         checked = (id(state), announced, run.direction, run.residue)
         if checked != self._checked:
             self._checked = checked
@@ -434,7 +438,7 @@ class _Trial:
         """Check the claims of a journal entry (``ports.Observer``)."""
         run = self.run
         self._note(self.time.of_entry(entry, self.clock.now(), run))
-        self.outage = max(self.outage, run.outage(entry.at) or timedelta(0))
+        self.outage = max(self.outage, run.outage.duration(entry.at) or timedelta(0))
         if isinstance(entry.record, CLAIMS):
             self._note(self.checker.check_entry(entry, self._actual_state(), run))
 
