@@ -1,6 +1,7 @@
 """Archive: configuration, sample and data sheet of a connection.
 
-The data contains keys.  It is written to the vault unchanged, and nowhere else.
+The data contains keys.  It goes from EC2's answer (``describe.connection``, which returns it as it
+is) to ``vault.Vault.keep`` unchanged, and nowhere else.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ SHEET: Final = "sheet.md"
 
 
 class ConfigurationStore(Protocol):
-    """Store of device files (``vault.Vault``)."""
+    """Store of device files: ``local.vault.Vault``."""
 
     def keep(self, connection: VpnConnectionId, name: str, text: str) -> str:
         """Write *text* durably and return its SHA-256.

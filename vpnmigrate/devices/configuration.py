@@ -2,13 +2,12 @@
 
 The document has two variants, with and without ``bgp`` elements; some of its texts have
 surrounding white space; the order of its tunnels is not stable (domain.md 3.3, 9.1).  Tunnels are
-therefore identified by outside address, never by position.
+therefore identified by outside address, never by position.  ``secret`` has the rules for keys.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -16,7 +15,7 @@ from xml.etree.ElementTree import ParseError
 
 from defusedxml.ElementTree import fromstring
 
-from vpnmigrate.devices.secret import Secret
+from vpnmigrate.devices.secret import Secret, key_of
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.model.ec2 import TUNNELS
 
@@ -25,11 +24,6 @@ if TYPE_CHECKING:
 
 MOST_CHARACTERS: Final = 256 * 1024
 """EC2's document has about 6,000 characters; one of forty times that size is invalid."""
-
-
-_KEY = re.compile(r"[A-Za-z0-9._]{8,64}")  # EC2's own rule for keys (domain.md 6.3)
-_ELEMENTS = re.compile(r"<pre_shared_key>\s*([^<\s]+)\s*<")
-_PLACEHOLDERS = frozenset({"redacted"})
 
 
 class ConfigurationError(VpnMigrateError):
@@ -115,11 +109,6 @@ class DeviceConfiguration:
         return tuple(tunnel.key for tunnel in self.tunnels if tunnel.key)
 
 
-def keys_in(text: str) -> frozenset[Secret]:
-    """Return every key in a key element of *text*, which need not be a whole document."""
-    return frozenset(filter(None, map(_key, _ELEMENTS.findall(text))))
-
-
 def parse(text: str) -> DeviceConfiguration:
     """Return EC2's document as values.
 
@@ -180,7 +169,7 @@ def _tunnel(element: Element) -> TunnelConfiguration:
             dead_peer_interval=_number(element, "ipsec/dead_peer_detection/interval"),
             dead_peer_retries=_number(element, "ipsec/dead_peer_detection/retries"),
         ),
-        key=_key(_text(element, "ike/pre_shared_key")),
+        key=key_of(_text(element, "ike/pre_shared_key")),
     )
 
 
@@ -226,10 +215,3 @@ def _number(element: Element, path: str) -> int | None:
 
 def _truth(element: Element, path: str) -> bool | None:
     return {"true": True, "false": False}.get(_text(element, path).lower())
-
-
-def _key(text: str) -> Secret | None:
-    """Return *text* as a key if it is valid, or None for a placeholder of EC2."""
-    if not _KEY.fullmatch(text) or text.lower() in _PLACEHOLDERS:
-        return None
-    return Secret(text)

@@ -1,4 +1,8 @@
-"""Secret: a value that cannot be printed, logged or pickled."""
+"""Secret: a pre-shared key as a value that cannot be printed, logged or pickled.
+
+``keys_in`` finds the keys in EC2's text, and ``local.vault`` writes the text to the disk; it passes
+each key to ``model.redaction``, which removes it from everything else that is written.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,13 @@ _PLAIN: Final = re.compile(r"[A-Za-z.]+|[0-9a-f._]+")
 
 _PART: Final = 8
 """Characters: EC2's shortest key.  A shorter part is of no use, and may occur by coincidence."""
+
+_KEY: Final = re.compile(r"[A-Za-z0-9._]{8,64}")
+"""EC2's own rule for keys (domain.md 6.3)."""
+
+_ELEMENTS: Final = re.compile(r"<pre_shared_key>\s*([^<\s]+)\s*<")
+
+_PLACEHOLDERS: Final = frozenset({"redacted"})
 
 
 @final
@@ -65,3 +76,15 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a key cannot be pickled: it would leave the process in clear text")
+
+
+def keys_in(text: str) -> frozenset[Secret]:
+    """Return every key in a key element of *text*, which need not be a whole document."""
+    return frozenset(filter(None, map(key_of, _ELEMENTS.findall(text))))
+
+
+def key_of(text: str) -> Secret | None:
+    """Return *text* as a key if it is valid, or None for a placeholder of EC2."""
+    if not _KEY.fullmatch(text) or text.lower() in _PLACEHOLDERS:
+        return None
+    return Secret(text)

@@ -1,7 +1,7 @@
 """Vault: private storage of device files, which contain keys.
 
-A file appears complete and with its final mode, or not at all.  Content is never logged and never
-part of an error.
+The only writer of keys (``Vault.keep``, called by ``aws.archive``).  A file appears complete and
+with its final mode, or not at all.  Content is never logged and never part of an error.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from vpnmigrate.devices.configuration import keys_in
-from vpnmigrate.devices.secret import Secret
+from vpnmigrate.devices.secret import Secret, keys_in
 from vpnmigrate.errors import VaultError
 from vpnmigrate.local.private_files import FILE_MODE, FOLDER_MODE, make_folder
 from vpnmigrate.model.ec2 import VpnConnectionId
@@ -31,7 +30,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 class Vault:
     """Store of device files under *root*, one folder per connection, created by ``keep``.
 
-    *learn* receives the keys of every text before the text is written.
+    *learn* (``redaction.Redaction.learn``) receives the keys of every text before it is written.
     """
 
     def __init__(
