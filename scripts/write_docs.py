@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import fault_page
@@ -250,6 +251,39 @@ def _policy_block(mark: re.Match[str]) -> str:
     return f"{mark['phase']} -->\n\n```json\n{json.dumps(policy, indent=2)}\n```\n\n"
 
 
+_FIELDS = re.compile(r"(?<=<!-- fields of Behaviour -->\n).*?(?=<!-- end of fields -->)", re.DOTALL)
+
+
+def fidelity_page(page: str, module: Path) -> str:
+    """Return *page* with each field of the sandbox's behaviour, read from *module*.
+
+    Raises:
+        ValueError: The page lacks the marks around its table, or a field its docstring.
+    """
+    if not _FIELDS.search(page):
+        raise ValueError("docs/sandbox-fidelity.md lacks the marks around the fields of Behaviour")
+    rows = "".join(f"| {' | '.join(row)} |\n" for row in _behaviour_fields(module))
+    table = f"\n| Field | Default | Meaning |\n| --- | --- | --- |\n{rows}\n"
+    return _FIELDS.sub(lambda _: table, page)
+
+
+def _behaviour_fields(module: Path) -> Iterator[tuple[str, ...]]:
+    for node in ast.parse(module.read_text(encoding="utf-8")).body:
+        if not isinstance(node, ast.ClassDef) or node.name != "Behaviour":
+            continue
+        for field, below in pairwise(node.body):
+            match field, below:
+                case (
+                    ast.AnnAssign(target=ast.Name(name), value=ast.expr() as value),
+                    ast.Expr(ast.Constant(str(text))),
+                ):
+                    yield f"`{name}`", f"`{ast.unparse(value)}`", _cell(text.replace("``", "`"))
+                case ast.AnnAssign(target=ast.Name(name)), _:
+                    raise ValueError(f"{name} of Behaviour has no docstring")
+                case _:
+                    pass
+
+
 def hook_schema() -> str:
     """Return the JSON Schema of the document that a hook reads."""
     return json.dumps(msgspec.json.schema(HookInput), indent=2, sort_keys=True) + "\n"
@@ -261,6 +295,7 @@ def pages() -> dict[Path, str]:
     cases, demo, reference = docs / "cases.md", docs / "demo.md", docs / "reference"
     window = docs / "how-to" / "change-window.md"
     permissions = docs / "how-to" / "permissions.md"
+    fidelity = docs / "sandbox-fidelity.md"
     return {
         demo: demo_page(demo.read_text(encoding="utf-8")),
         window: gates_page(window.read_text(encoding="utf-8")),
@@ -268,6 +303,10 @@ def pages() -> dict[Path, str]:
         reference / "hook.schema.json": hook_schema(),
         reference / "cli.md": markdown(),
         docs / "faults.md": fault_page.page(),
+        fidelity: fidelity_page(
+            fidelity.read_text(encoding="utf-8"),
+            ROOT / "vpnmigrate" / "sandbox" / "behaviour.py",
+        ),
         permissions: permissions_page(permissions.read_text(encoding="utf-8")),
         reference / "findings.md": findings_page(ROOT / "vpnmigrate" / "planning" / "preflight"),
         cases: cases_page(cases.read_text(encoding="utf-8"), tests_by_case(ROOT / "tests")),

@@ -7,16 +7,15 @@ Kills and faults are drawn by ``search.schedule_of``, as in every other simulati
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-
-from msgspec.structs import fields
 
 from vpnmigrate.journal.chain import read_chain
 from vpnmigrate.journal.records import Entry
 from vpnmigrate.journal.timing import since_turning_back, until_restored
 from vpnmigrate.model.plan import Plan
+from vpnmigrate.rehearsal.simulation.behaviours import rehearsed_behaviour
 from vpnmigrate.rehearsal.simulation.clocks import Clocks
 from vpnmigrate.rehearsal.simulation.schedule import Schedule, TrialRoute
 from vpnmigrate.rehearsal.simulation.search import schedule_of
@@ -28,27 +27,9 @@ from vpnmigrate.rehearsal.simulation.trial import (
     setting_of_plan,
     trial_problems,
 )
-from vpnmigrate.sandbox.behaviour import Behaviour
 
 PROGRESS_EVERY = 100
 """Trials between two progress messages."""
-KEPT: Mapping[str, str] = {
-    "detach_with_direct_connect": "the plan's own survey decides",
-    "vpc_creation": "settles before a test VPC is used",
-    "lagging": "with none named, every describe lags",
-    "detached_lingers": "rows of the past change no decision of a rehearsal",
-    "deleted_lingers": "rows of the past change no decision of a rehearsal",
-    "ike": "the time of the device, which the reaction time stands for",
-    "bgp": "the time of the device, which the reaction time stands for",
-    "classic_customer_gateway_reusable": "no plan survives a refusal",
-    "same_pair_returns_existing": "planning refuses a second connection of a pair",
-    "beside_classic": "the new connections are on a gateway of their own",
-    "category_absent": "the survey has the categories already",
-    "classic_tunnel_options_listed": "the survey has the tunnels already",
-    "quota_counts_deleting": "planning has counted the quotas",
-    "xml_follows_options": "no step depends on the order",
-}
-"""Behaviour that keeps its default, with the reason; everything else is drawn."""
 
 
 @dataclass(frozen=True)
@@ -146,14 +127,14 @@ def _drawn(plan: Plan, seed: int) -> tuple[TrialSetting, Schedule]:
     are realistic.  Finalize is left out, because it cannot be rolled back.
     """
     drawn = topology(seed)
-    names = [field.name for field in fields(Behaviour) if field.name not in KEPT]
-    behaviour = Behaviour(**{name: getattr(drawn.behaviour, name) for name in names})
     schedule = replace(
         schedule_of(seed), orders=(), taggings=(), late=timedelta(0), clocks=Clocks()
     )
     if schedule.route is TrialRoute.FINALIZE:
         schedule = replace(schedule, route=TrialRoute.ROUND_TRIP)
-    return setting_of_plan(plan, behaviour, seed=seed, reaction=drawn.reaction), schedule
+    return setting_of_plan(
+        plan, rehearsed_behaviour(drawn.behaviour), seed=seed, reaction=drawn.reaction
+    ), schedule
 
 
 def _faulted_trial(

@@ -1,7 +1,8 @@
 """Behaviour: delays and undocumented choices of EC2, as switches.
 
 Durations are estimates based on reports from real accounts; switches are points on which sources
-differ or are silent.  ``docs/sandbox-fidelity.md`` lists the evidence for each.
+differ or are silent; a docstring has the evidence.  The files of ``ec2`` read the fields as
+``state.behaviour``, and a simulation draws them (``rehearsal.simulation.behaviours``).
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     prefix_change: Span = seconds(2)
     """A static prefix becomes available within Terraform's 15 s."""
     vpc_creation: Span = seconds(1)
+    """A guess: time until a new VPC is available."""
     propagation_delay: timedelta = timedelta(seconds=2)
     """Time from a tunnel coming up, or from enabling propagation, to the route in the table."""
     detached_lingers: timedelta = timedelta(hours=1)
@@ -110,3 +112,18 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many gateways and connections may be pending or deleting at once."""
     xml_follows_options: bool = False
     """Whether tunnels come in the same order in the configuration and in the options."""
+
+    @property
+    def tunnel_delays(self) -> frozenset[timedelta]:
+        """The delays after which a tunnel, and then its routes, come up (``next_change``)."""
+        rises = {timedelta(0), self.ike, self.ike + self.bgp}
+        return frozenset(rises | {delay + self.propagation_delay for delay in rises})
+
+    @property
+    def attachment_delays(self) -> frozenset[timedelta]:
+        """The fixed delays after an attachment at which answers change (``next_change``).
+
+        A delay that is drawn for each resource (``Span``) is part of the resource's life instead.
+        """
+        # Propagation can be enabled some time after an attachment (``gateways.is_ready``).
+        return self.tunnel_delays | {self.gateway_ready_after}

@@ -15,7 +15,8 @@ def changes(state: WorldState, since: datetime) -> list[datetime]:
     """Return, in order, every time from *since* at which an answer may change without a call.
 
     The list may contain times without a change, but misses none: every value that depends on time
-    is a stored time plus one of the model's delays.
+    is a stored time plus one of the model's delays (``Behaviour.tunnel_delays`` and
+    ``attachment_delays``).
     """
     found = {*_of_tunnels(state, since), *_of_routes(state), *_of_the_rest(state)}
     return sorted(moment for moment in found if moment >= since)
@@ -23,11 +24,7 @@ def changes(state: WorldState, since: datetime) -> list[datetime]:
 
 def _of_tunnels(state: WorldState, since: datetime) -> Iterator[datetime]:
     """Yield the times at which tunnels come up and their routes appear (``ec2.tunnels``)."""
-    behaviour = state.behaviour
-    rises = {timedelta(0), behaviour.ike, behaviour.ike + behaviour.bgp}
-    delays = rises | {delay + behaviour.propagation_delay for delay in rises}
-    # Propagation can be enabled some time after an attachment (``gateways.is_ready``).
-    ready = delays | {behaviour.gateway_ready_after}
+    delays, ready = state.behaviour.tunnel_delays, state.behaviour.attachment_delays
     # Most resources are older than every delay and cause no more changes.
     early = since - max(ready)
     for gateway in state.gateways.values():

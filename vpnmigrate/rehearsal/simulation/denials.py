@@ -23,7 +23,8 @@ from vpnmigrate.model.changes import (
 )
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.facts import Goal
-from vpnmigrate.rehearsal.simulation.topology import OLD, SeededRandom
+from vpnmigrate.rehearsal.simulation.seeded_random import SeededRandom
+from vpnmigrate.rehearsal.simulation.topology import OLD
 
 LAST_TRY = timedelta(seconds=10)
 """Time for the calls of a last try of all changes, which are sent one after the other."""

@@ -17,8 +17,8 @@ from vpnmigrate.model.changes.base import Outcome, Performed
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.rehearsal.simulation.clocks import Clocks
 from vpnmigrate.rehearsal.simulation.denials import Denials, Refusals
+from vpnmigrate.rehearsal.simulation.seeded_random import SeededRandom
 from vpnmigrate.rehearsal.simulation.tagger import Tagging
-from vpnmigrate.rehearsal.simulation.topology import SeededRandom
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
 

@@ -24,10 +24,10 @@ from vpnmigrate.rehearsal.simulation.schedule import (
     ScheduledOrder,
     TrialRoute,
 )
+from vpnmigrate.rehearsal.simulation.seeded_random import SeededRandom
 from vpnmigrate.rehearsal.simulation.tagger import drawn_taggings
 from vpnmigrate.rehearsal.simulation.topology import (
     STOPS_PLANNING,
-    SeededRandom,
     Topology,
     topology,
 )

@@ -13,7 +13,8 @@ from vpnmigrate.model.ec2 import MigrationId, Role, Tag
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.ownership import roles_of
 from vpnmigrate.rehearsal.simulation.invariants import HINTS, MALLORY
-from vpnmigrate.rehearsal.simulation.topology import OLD, SeededRandom
+from vpnmigrate.rehearsal.simulation.seeded_random import SeededRandom
+from vpnmigrate.rehearsal.simulation.topology import OLD
 from vpnmigrate.sandbox.scenarios.scenario import Scenario
 from vpnmigrate.sandbox.world import World
 

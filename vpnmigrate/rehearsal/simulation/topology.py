@@ -1,6 +1,6 @@
 """Topology: a random world to migrate, drawn from a seed.
 
-Only ``random()`` is used, because Python guarantees its sequence.
+``behaviours`` draws how EC2 behaves in it.
 """
 
 from __future__ import annotations
@@ -8,10 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from random import Random
-from typing import TypeVar
-
-from msgspec.structs import replace
 
 from vpnmigrate.model.decisions import Decisions, InsideMode, KeyMode, OldTunnels, TestVpc
 from vpnmigrate.model.ec2 import (
@@ -35,15 +31,15 @@ from vpnmigrate.model.ec2 import (
     VpnGatewayId,
 )
 from vpnmigrate.model.survey import Quotas
-from vpnmigrate.sandbox.behaviour import Behaviour, seconds
+from vpnmigrate.rehearsal.simulation.behaviours import drawn_behaviour
+from vpnmigrate.rehearsal.simulation.seeded_random import SeededRandom
+from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.scenarios.scenario import Scenario
 
 VPC = VpcId("vpc-0a51")
 OLD = VpnGatewayId("vgw-0a51")
 STOPS_PLANNING = "planning"
 STOPS_IN_STEP_3 = "step 3"
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -67,39 +63,13 @@ class Topology:
         )
 
 
-class SeededRandom:
-    """A random source with a seed."""
-
-    def __init__(self, seed: object) -> None:
-        self._random = Random(str(seed))  # noqa: S311 - repeatable on purpose
-
-    def chance(self, of: float) -> bool:
-        """Return True with probability *of*."""
-        return self._random.random() < of
-
-    def number(self, least: int, most: int) -> int:
-        """Return a drawn whole number between *least* and *most*, both included."""
-        return least + int(self._random.random() * (most - least + 1))
-
-    def size(self, few: Sequence[int], most: int) -> int:
-        """Return one of *few*; one time in twenty, any number from the first of them to *most*.
-
-        Small worlds can fail in the same ways, and twenty take as long as a large one.
-        """
-        return self.number(few[0], most) if self.chance(0.05) else self.one(few)
-
-    def one(self, of: Sequence[_T]) -> _T:
-        """Return a drawn element of *of*."""
-        return of[self.number(0, len(of) - 1)]
-
-
 def topology(seed: int) -> Topology:
     """Return the world drawn from *seed*."""
     dice = SeededRandom(f"world/{seed}")
     devices = tuple(_device(dice, n) for n in range(dice.size((1, 1, 1, 2, 2, 3), 10)))
     connections = tuple(_connection(dice, n, device) for n, device in enumerate(devices))
     tables, subnets = _tables(dice)
-    behaviour = _drawn_later(_behaviour(dice), seed)
+    behaviour = drawn_behaviour(dice, seed)
     decisions = _decisions(dice)
     stops = ""
     if behaviour.category_absent:
@@ -239,62 +209,6 @@ def _routes(dice: SeededRandom) -> list[RouteRecord]:
     routes = {to: OLD for to in _TO_OLD if dice.chance(0.15)}
     others = {to: target for to, target in _TO_OTHERS if to not in routes and dice.chance(0.15)}
     return [RouteRecord(to, target) for to, target in (*routes.items(), *others.items())]
-
-
-def _behaviour(dice: SeededRandom) -> Behaviour:
-    slow = dice.one((1, 1, 1, 1, 1, 1, 2, 2, 8))
-    late = dice.one((0, 0, 15))
-    return Behaviour(
-        gateway_creation=seconds(0, 3 * slow),
-        gateway_deletion=seconds(5, 30 * slow),
-        attach=seconds(2, 45 * slow),
-        attachment_visible_after=seconds(0, late),
-        gateway_ready_after=timedelta(seconds=dice.one((0, 0, 3, 20))),
-        detach=seconds(5, 45 * slow),
-        connection_creation=seconds(20, 90 * slow),
-        connection_deletion=seconds(10, 60 * slow),
-        prefix_change=seconds(0, 5),
-        propagation_delay=timedelta(seconds=dice.one((0, 2, 2, 2, 30))),
-        detached_lingers=timedelta(seconds=dice.one((0, 60, 3600))),
-        deleted_lingers=timedelta(seconds=dice.one((0, 60, 3600))),
-        ike=timedelta(seconds=dice.one((1, 8, 30))),
-        bgp=timedelta(seconds=dice.one((1, 7, 40))),
-        # Together they are the lag of an attachment, within the consistency delay of two minutes.
-        read_lag=timedelta(seconds=dice.one((0, 0, 0, 2, 15, 60, 119 - late))),
-        propagation_setting_survives_detach=dice.chance(0.5),
-        propagated_routes_of_detached="vanish" if dice.chance(0.5) else "blackhole",
-        reattach_restores_propagation=dice.chance(0.5),
-        edge_association_survives_detach=dice.chance(0.5),
-        tunnels_up_while_detached=dice.chance(0.5),
-        classic_customer_gateway_reusable=not dice.chance(0.03),
-        same_pair_returns_existing=dice.chance(0.5),
-        beside_classic=dice.one(("VPN", "VPN-Classic", "refuse")),
-        attach_while_other_detaches=dice.one(
-            ("InvalidVpcState", "IncorrectState", "InvalidParameterValue")
-        ),
-        category_absent=dice.chance(0.02),
-        classic_tunnel_options_listed=dice.chance(0.5),
-        quota_counts_deleting=dice.chance(0.5),
-        mutating_objects=dice.number(1, 5),
-        xml_follows_options=dice.chance(0.5),
-    )
-
-
-def _drawn_later(behaviour: Behaviour, seed: int) -> Behaviour:
-    """Return *behaviour* with temporary refusals, and whatever was added after the first draw.
-
-    They have a seed of their own, so that the worlds of known seeds stay the same.
-    """
-    dice = SeededRandom(f"refusals/{seed}")
-    return replace(
-        behaviour,
-        workflow_ends_after=timedelta(seconds=dice.one((0, 0, 0, 2, 10, 45))),
-        workflow_refusal=dice.one(
-            ("InvalidParameterValue", "IncorrectState", "OperationInProgress")
-        ),
-        reattached_row=dice.one(("replaces", "precedes", "follows")),
-        gateway_not_ready=dice.one(("by call", "different networks")),
-    )
 
 
 def _decisions(dice: SeededRandom) -> Decisions:
