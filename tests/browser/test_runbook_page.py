@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.browser.chromium import MISSING, REQUIRED, Chromium, found
 from tests.report.books import EVIL, a_large_plan, a_plan, a_rehearsal, an_evil_plan
 from tests.report.test_runbook import Elements
 from vpnmigrate.errors.commands import Invocation
@@ -18,16 +16,6 @@ from vpnmigrate.report.runbook.render import CHAPTERS, html
 WHITE = (255, 255, 255)
 GREEN, RED, GREY = (0x1A, 0x7F, 0x37), (0xB4, 0x23, 0x18), (0xAF, 0xB8, 0xC1)
 """The style sheet's colours: carries traffic, should carry it, carries none."""
-
-
-@pytest.fixture
-def chromium(tmp_path: Path) -> Chromium:
-    program = found()
-    if program is None and os.environ.get(REQUIRED) == "required":
-        pytest.fail(MISSING)
-    if program is None:
-        pytest.skip(MISSING)
-    return Chromium(program, tmp_path)
 
 
 @pytest.fixture

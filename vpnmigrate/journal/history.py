@@ -7,8 +7,8 @@ made.  A survey at the end is compared elsewhere (``planner.unexpected``, ``drif
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import msgspec
@@ -24,14 +24,23 @@ from vpnmigrate.journal.records import (
     OutageBegan,
     OutageEnded,
     Replanned,
+    ResidueLeft,
     StepBegun,
+    StepSettled,
 )
 from vpnmigrate.journal.replay import replay
 from vpnmigrate.journal.state import RunState
 from vpnmigrate.model.changes import ArchiveConfiguration, Change, CreateVpnConnection, Creation
 from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Performed, Refused
 from vpnmigrate.model.ec2 import Role, VpnConnectionId
-from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan, PlannedStep, connection_role
+from vpnmigrate.model.plan import (
+    GATEWAY_ROLE,
+    Direction,
+    Phase,
+    Plan,
+    PlannedStep,
+    connection_role,
+)
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,8 @@ class OutagePeriod:
     over: bool
     earlier: bool
     """Whether it may have begun earlier, under a lost journal."""
+    rolled_back_in: int | None = None
+    """The step in progress when a rollback began during the outage; None if none began."""
 
 
 @dataclass(frozen=True)
@@ -82,16 +93,40 @@ class PersonEntry:
 
 @dataclass(frozen=True)
 class PlanAdherence:
-    """Planned and made changes of a step, counted by kind."""
+    """Planned and made changes of a step, counted by kind, and when the step was in progress."""
 
     number: int
     planned: Counter[str]
     made: Counter[str]
+    cleaning: bool = False
+    began: datetime | None = None
+    """When it began; None if the attempt did not reach it."""
+    settled: datetime | None = None
+    """When AWS showed its goal; None if it was not done."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Changes that AWS did not make and that the run went on without."""
+
+    @property
+    def missing(self) -> Counter[str]:
+        """Planned changes that were not made."""
+        return self.planned - self.made
+
+    @property
+    def added(self) -> Counter[str]:
+        """Changes that were made and not planned."""
+        return self.made - self.planned
 
     @property
     def to_plan(self) -> bool:
-        """Whether no change was missing and none was added."""
-        return self.planned == self.made
+        """Whether nothing was added, and nothing is missing of a step that was in progress.
+
+        A change is not missing if the goal of its step held without it, as after a rollback from an
+        early step, nor if the attempt ended before the step.
+        """
+        if self.added or self.missing & self.left_out:
+            return False
+        reached = self.began is not None or bool(self.made)
+        return self.settled is not None or not reached or not self.missing
 
 
 @dataclass(frozen=True)
@@ -126,9 +161,11 @@ def outages_of(entries: Sequence[Entry]) -> tuple[OutagePeriod, ...]:
     direction = Direction.FORWARD
     state = RunState()
     for entry in entries:
-        state = replay((entry,), state)
+        before, state = state, replay((entry,), state)
         match entry.record:
             case DirectionTaken(direction=taken):
+                if found and not found[-1].over and taken is Direction.ROLLBACK is not direction:
+                    found[-1] = replace(found[-1], rolled_back_in=before.step)
                 direction = taken
             case OutageBegan(since=since, earlier=earlier) if not (found and not found[-1].over):
                 lasted = entries[-1].at - since
@@ -252,13 +289,17 @@ def _legs(entries: Sequence[Entry]) -> Iterator[tuple[DirectionTaken, Sequence[E
         yield taken, entries[start:end]
 
 
+_StepKey = tuple[int, bool]
+"""The number of a step, and whether it is a clean-up."""
+
+
 def _attempt(
     taken: DirectionTaken, leg: Sequence[Entry], planned: Sequence[PlannedStep]
 ) -> RunAttempt:
-    due: dict[int, Counter[str]] = {}
+    due: dict[_StepKey, Counter[str]] = {}
     for step in planned:
-        due.setdefault(step.number, Counter()).update(_kind(c) for c in step.changes)
-    made = _made(leg)
+        key = (step.number, step.phase is Phase.CLEAN_UP)
+        due.setdefault(key, Counter()).update(_kind(c) for c in step.changes)
     # Later entries of its last process, or of the next one, are not part of the way.
     finished = [entry for entry in leg if isinstance(entry.record, Finished)]
     # A hook ends after its event, and the next process may open the journal days later.
@@ -270,30 +311,64 @@ def _attempt(
         began=leg[0].wall,
         ended=leg[0].wall + (last.at - leg[0].at),
         finished=bool(finished),
-        steps=tuple(
-            PlanAdherence(number, due.get(number, Counter()), made.get(number, Counter()))
-            for number in sorted(due.keys() | made.keys())
-        ),
+        steps=tuple(_steps(due, leg)),
     )
 
 
-def _made(leg: Iterable[Entry]) -> dict[int, Counter[str]]:
-    """Return the changes made per step: one sent twice counts once, a refused one does not."""
-    changes: dict[int, tuple[int, Change]] = {}
+def _steps(due: Mapping[_StepKey, Counter[str]], leg: Sequence[Entry]) -> Iterator[PlanAdherence]:
+    """Yield the steps of the plan in its order, then those with changes that were not planned."""
+    made = _made(leg)
+    began, settled = _times(leg)
+    residue = [entry.record for entry in leg if isinstance(entry.record, ResidueLeft)]
+    left_out = Counter(_kind(left.change) for left in residue[-1].changes) if residue else None
+    for key in dict.fromkeys((*due, *sorted(made.keys()))):
+        number, cleaning = key
+        yield PlanAdherence(
+            number,
+            due.get(key, Counter()),
+            made.get(key, Counter()),
+            cleaning,
+            began.get(key),
+            settled.get(key),
+            left_out or Counter(),
+        )
+
+
+def _times(leg: Iterable[Entry]) -> tuple[dict[_StepKey, datetime], dict[_StepKey, datetime]]:
+    """Return when each step began and was done; a resumed run verifies it again, later."""
+    began: dict[_StepKey, datetime] = {}
+    settled: dict[_StepKey, datetime] = {}
     for entry in leg:
         match entry.record:
+            case StepBegun(number=number, cleaning=cleaning):
+                began.setdefault((number, cleaning), entry.wall)
+            case StepSettled(number=number, cleaning=cleaning):
+                settled.setdefault((number, cleaning), entry.wall)
+            case _:
+                pass  # Within a step.
+    return began, settled
+
+
+def _made(leg: Iterable[Entry]) -> dict[_StepKey, Counter[str]]:
+    """Return the changes made per step: one sent twice counts once, a refused one does not."""
+    changes: dict[int, tuple[_StepKey, Change]] = {}
+    cleaning = False
+    for entry in leg:
+        match entry.record:
+            case StepBegun(cleaning=now):
+                cleaning = now
             case Intended(intent=number, step=step, change=change):
-                changes[number] = (step, change)
+                changes[number] = ((step, cleaning), change)
             case Answered(intent=number, outcome=Later() | Refused()):
                 changes.pop(number, None)
             case Answered(outcome=Performed() | InDoubt()):
                 pass  # Done, or in doubt.
             case _:
                 pass  # Not a change.
-    once = {(step, msgspec.json.encode(change)): change for step, change in changes.values()}
-    made: dict[int, Counter[str]] = {}
-    for (step, _), change in once.items():
-        made.setdefault(step, Counter())[_kind(change)] += 1
+    once = {(key, msgspec.json.encode(change)): change for key, change in changes.values()}
+    made: dict[_StepKey, Counter[str]] = {}
+    for (key, _), change in once.items():
+        made.setdefault(key, Counter())[_kind(change)] += 1
     return made
 
 

@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 
+from vpnmigrate.report.html_templates import html_templates
 from vpnmigrate.report.text import WIDTH, columns, heading, item, safe, wrapped
+from vpnmigrate.report.timeline import BAR_HEIGHT, LEGEND, TimelinePicture
+from vpnmigrate.report.timeline import WIDTH as WIDTH_OF_TIMELINE
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,10 @@ class Section:
     table: DocumentTable | None = None
     loud: bool = False
     """Whether the section is marked as a warning."""
+    boxed: bool = False
+    """Whether the section is the box at the top of the document."""
+    timeline: TimelinePicture | None = None
+    """A picture, for HTML; text and Markdown have its lanes as a list."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +54,18 @@ def text(document: ReportDocument) -> str:
 
 def _section_text(section: Section) -> str:
     mark = "!" * WIDTH + "\n" if section.loud else ""
-    lines = [item(sentence) for sentence in section.says]
+    lines = [item(sentence) for sentence in _sentences(section)]
     if section.table is not None:
         lines.append(
             columns((first, ", ".join(filter(None, rest))) for first, *rest in section.table.rows)
         )
     return mark + heading(section.title) + "\n".join(lines)
+
+
+def _sentences(section: Section) -> Iterator[str]:
+    yield from section.says
+    for lane in section.timeline.lanes if section.timeline else ():
+        yield ", ".join((f"{lane.title}: {lane.length}", *(down.label for down in lane.outages)))
 
 
 def markdown(document: ReportDocument) -> str:
@@ -63,8 +76,8 @@ def markdown(document: ReportDocument) -> str:
 def _section_md(section: Section) -> str:
     title = f"**{_md(section.title)}**" if section.loud else _md(section.title)
     parts = [f"## {title}"]
-    if section.says:
-        parts.append("\n".join(f"- {_md(sentence)}" for sentence in section.says))
+    if lines := [f"- {_md(sentence)}" for sentence in _sentences(section)]:
+        parts.append("\n".join(lines))
     if section.table is not None:
         parts.append("\n".join(_table_md(section.table)))
     return "\n\n".join(parts)
@@ -91,34 +104,96 @@ def html(document: ReportDocument) -> str:
     body = "\n".join(map(_section_html, document.sections))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f"<title>{title}</title>\n<style>\n{_STYLE}</style>\n</head>\n<body>\n"
+        f"<title>{title}</title>\n{_POLICY}\n<style>\n{_STYLE}</style>\n</head>\n<body>\n"
         f"<h1>{title}</h1>\n{body}\n</body>\n</html>\n"
     )
 
 
+_POLICY = (
+    '<meta http-equiv="Content-Security-Policy" '
+    "content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+)
+
+
 def _section_html(section: Section) -> str:
-    loud = ' class="loud"' if section.loud else ""
-    parts = [f"<section{loud}>", f"<h2>{escape(safe(section.title))}</h2>"]
+    kind = "loud" if section.loud else "box" if section.boxed else ""
+    parts = [f'<section class="{kind}">' if kind else "<section>"]
+    parts += [f"<h2>{escape(safe(section.title))}</h2>"]
     if section.says:
         text = "".join(f"<li>{escape(safe(sentence))}</li>" for sentence in section.says)
         parts.append(f"<ul>{text}</ul>")
+    if section.timeline is not None:
+        parts.append(_timeline_html(section.timeline))
     if section.table is not None:
-        parts += ["<table>", _row_html(section.table.head, "th")]
-        parts += [_row_html(row, "td") for row in section.table.rows]
-        parts.append("</table>")
+        parts.append(_table_html(section.table))
     return "\n".join([*parts, "</section>"])
 
 
-def _row_html(row: tuple[str, ...], kind: str) -> str:
-    cells = "".join(f"<{kind}>{escape(safe(cell))}</{kind}>" for cell in row)
-    return f"<tr>{cells}</tr>"
+def _table_html(table: DocumentTable) -> str:
+    """Return the table; without a head, the first cell of a row is the head of the row."""
+    if any(table.head):
+        head = [f"<thead>{_row_html(table.head, 'th')}</thead>"]
+        rows = [_row_html(row, "td") for row in table.rows]
+    else:
+        head = []
+        rows = [_row_html(row[:1], "th", row[1:]) for row in table.rows]
+    return "\n".join(["<table>", *head, "<tbody>", *rows, "</tbody></table>"])
+
+
+def _timeline_html(timeline: TimelinePicture) -> str:
+    drawn = html_templates().get_template("timeline.svg.j2").module.drawn  # type: ignore[attr-defined]
+    return f"{drawn(timeline, WIDTH_OF_TIMELINE, BAR_HEIGHT)}<p>{escape(LEGEND)}</p>"
+
+
+def _row_html(row: tuple[str, ...], kind: str, rest: tuple[str, ...] = ()) -> str:
+    """Return a row of cells of one *kind*, and the *rest* as data."""
+    cells = [_cell_html(cell, kind) for cell in row]
+    cells += [_cell_html(cell, "td") for cell in rest]
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _cell_html(cell: str, kind: str) -> str:
+    whole = ' class="when"' if _MOMENT.fullmatch(cell) else ""
+    return f"<{kind}{whole}>{escape(safe(cell))}</{kind}>"
+
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ")
 
 
 _STYLE = """\
-body { font: 15px/1.4 sans-serif; max-width: 75em; margin: 2em auto; padding: 0 1em; }
-table { border-collapse: collapse; width: 100%; }
-th, td { border: 1px solid #999; padding: 0.2em 0.5em; text-align: left; vertical-align: top; }
-td { font-family: monospace; overflow-wrap: anywhere; }
-.loud { border: 4px solid #b00; padding: 0 1em; }
-@media print { section { break-inside: avoid-page; } body { margin: 0; } }
+:root { --ink: #1b1f24; --soft: #57606a; --rule: #d0d7de; --wash: #f6f8fa; --stop: #b42318; }
+body { font: 15px/1.4 system-ui, "Liberation Sans", Arial, sans-serif; color: var(--ink);
+  max-width: 75em; margin: 2em auto; padding: 0 1em; }
+h1 { font-size: 1.35em; overflow-wrap: anywhere; }
+p { margin: 0.3em 0; color: var(--soft); }
+h2 { font-size: 1.2em; margin: 1.6em 0 0.4em; }
+ul { margin: 0.3em 0; padding-left: 1.3em; }
+table { border-collapse: collapse; width: 100%; margin: 0.4em 0; font-size: 0.9em; }
+th, td { border: 1px solid var(--rule); padding: 0.2em 0.5em; text-align: left;
+  vertical-align: top; overflow-wrap: anywhere; }
+thead th { background: var(--wash); }
+td:first-child, tbody th, .when { white-space: nowrap; font-variant-numeric: tabular-nums; }
+.loud { border: 4px solid var(--stop); padding: 0 1em 0.5em; }
+.box { border: 2px solid var(--ink); padding: 0 1em 0.5em; }
+.box h2 { margin-top: 0.5em; }
+.box th, .box td { border: 0; border-top: 1px solid var(--rule); }
+svg.timeline { width: 100%; height: auto; display: block; }
+svg text { font: 15px "Liberation Sans", Arial, sans-serif; fill: var(--ink); }
+svg text.head { font-weight: 700; }
+svg text.outage { fill: var(--stop); font-weight: 700; }
+svg .axis { stroke: var(--soft); stroke-width: 1; }
+svg .bar rect { stroke: #fff; stroke-width: 1; }
+svg .prepare rect { fill: #b6d4f2; } svg .cutover rect { fill: #f5c26b; }
+svg .finalize rect { fill: #c9b8ea; } svg .clean-up rect { fill: #d0d7de; }
+svg .person { fill: var(--ink); }
+svg rect.outage { fill: var(--stop); }
+@page { size: A4; margin: 14mm 13mm 16mm; }
+@page { @bottom-right { content: counter(page) " / " counter(pages);
+  font: 8pt "Liberation Sans", Arial, sans-serif; color: #57606a; } }
+@media print {
+  body { margin: 0; padding: 0; max-width: none; font-size: 9pt; }
+  h2 { break-after: avoid; } tr, .box, svg { break-inside: avoid; }
+  table { font-size: 8pt; } th, td { padding: 0.1em 0.4em; }
+  * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+}
 """

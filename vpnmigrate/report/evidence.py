@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +15,6 @@ from vpnmigrate.journal.history import (
     MutatingCall,
     OutagePeriod,
     PersonEntry,
-    PlanAdherence,
     RunAttempt,
     attempts_of,
     calls_of,
@@ -24,19 +22,37 @@ from vpnmigrate.journal.history import (
     person_entries,
     processes_of,
 )
-from vpnmigrate.journal.records import Entry, GatesSeen
+from vpnmigrate.journal.records import Entry, GatesSeen, OperatorConfirmed
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.gates import GateResult
-from vpnmigrate.model.plan import Direction, Plan
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.redaction import mapped, without_key_elements
+from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report import gates
+from vpnmigrate.report.attempts import attempt_json, attempt_section
 from vpnmigrate.report.document import DocumentTable, ReportDocument, Section
 from vpnmigrate.report.progress import DIRECTION_NAMES, Narrator, probe_lines
-from vpnmigrate.report.text import count, safe
+from vpnmigrate.report.run_summary import (
+    NOT_SURVEYED,
+    expected_outage,
+    summary,
+    summary_json,
+)
+from vpnmigrate.report.text import safe
+from vpnmigrate.report.timeline import timeline_of
 
 SCHEMA = "vpnmigrate/report/1"
+
+CONFIRMATION_WORDS = {
+    Confirmation.DEVICES_CONFIGURED: "the devices are configured",
+    Confirmation.TEST_PASSED: "the test in the test VPC passed",
+    Confirmation.NEW_TUNNELS_ENABLED: "the new tunnels are enabled",
+    Confirmation.OLD_TUNNELS_DISABLED: "the old tunnels are disabled",
+    Confirmation.TUNNELS_RETURNED: "the old tunnels are enabled again",
+}
+"""What a person has said with a confirmation."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +98,9 @@ def as_json(evidence: RunEvidence) -> dict[str, Any]:
         "plan": plan.fingerprint,
         "change": plan.decisions.change,
         "status": state.status.value,
+        **summary_json(
+            entries, surveyed=after is not None, differences=after.differences if after else ()
+        ),
         "account": plan.account,
         "region": plan.region,
         "processes": [
@@ -89,7 +108,7 @@ def as_json(evidence: RunEvidence) -> dict[str, Any]:
             for at, o in processes_of(entries)
         ],
         **outages_json(entries, state, evidence.rehearsed),
-        "journeys": [_attempt_json(action) for action in attempts_of(plan, entries)],
+        "journeys": [attempt_json(action) for action in attempts_of(plan, entries)],
         "people": [
             {"at": voice.at.isoformat(), "who": voice.who, "host": voice.host, "said": said}
             for voice, said in _actions(entries)
@@ -115,15 +134,18 @@ def as_json(evidence: RunEvidence) -> dict[str, Any]:
 def _sections(evidence: RunEvidence) -> Iterator[Section]:
     plan, entries = evidence.plan, evidence.entries
     state = replay(entries)
-    yield Section("Outcome", tuple(_outcome(evidence)))
+    attempts = attempts_of(plan, entries)
+    yield _summary(evidence)
+    yield from _picture(evidence, attempts)
     yield from forces(state)
     notable = (*state.deviations.lost, *state.deviations.external_changes, *state.contradictions)
     if notable:
         yield Section("External changes and inconsistencies", notable, loud=True)
     yield outage_section(entries, state, evidence.rehearsed)
-    for action in attempts_of(plan, entries):
-        yield _planned_against_actual(action)
+    for attempt in attempts:
+        yield attempt_section(plan, attempt, entries)
     yield _after(evidence.after)
+    yield _processes(entries)
     yield from rounds(entries, state)
     operator = tuple((moment(v.at), _where(v), said) for v, said in _actions(entries))
     yield Section(
@@ -138,54 +160,49 @@ def _sections(evidence: RunEvidence) -> Iterator[Section]:
     yield Section("Timeline", (), DocumentTable(("when (UTC)", "what"), lines))
 
 
-def _outcome(evidence: RunEvidence) -> Iterator[str]:
-    plan, entries = evidence.plan, evidence.entries
-    state = replay(entries)
-    yield f"the run is {state.status.value.replace('-', ' ')}"
-    if state.held or state.error:
-        yield f"it stopped: {state.held or state.error}"
-    yield f"plan {plan.fingerprint}, playbook {plan.playbook}, made {moment(plan.made)}"
-    yield f"account {plan.account}, Region {plan.region}"
-    for at, opened in processes_of(entries):
-        where = f"{opened.user} on {opened.host} (process {opened.process})"
-        yield f"started {moment(at)} by {where}, vpnmigrate {opened.tool}"
-    others = {o.fingerprint for _, o in processes_of(entries)} - {plan.fingerprint}
+def _summary(evidence: RunEvidence) -> Section:
+    after = evidence.after
+    return summary(
+        evidence.entries,
+        evidence.rehearsed,
+        tuple(_plan_rows(evidence)),
+        surveyed=after is not None,
+        differences=after.differences if after else (),
+    )
+
+
+def _plan_rows(evidence: RunEvidence) -> Iterator[tuple[str, str]]:
+    plan = evidence.plan
+    if plan.decisions.change:
+        yield "change", plan.decisions.change
+    yield "plan", f"{plan.fingerprint}, playbook {plan.playbook}, made {moment(plan.made)}"
+    others = {o.fingerprint for _, o in processes_of(evidence.entries)} - {plan.fingerprint}
     for fingerprint in sorted(others):
-        yield f"an earlier process used plan {fingerprint}"
+        yield "earlier plan", fingerprint
+    yield "account", f"{plan.account}, Region {plan.region}"
 
 
-def _planned_against_actual(action: RunAttempt) -> Section:
-    ending = "completed" if action.finished else "not completed"
-    length = span(action.ended - action.began)
+def _picture(evidence: RunEvidence, attempts: Sequence[RunAttempt]) -> Iterator[Section]:
+    entries = evidence.entries
+    if (drawn := timeline_of(attempts, outages_of(entries), person_entries(entries))) is not None:
+        yield Section("At a glance", timeline=drawn)
+
+
+def _processes(entries: Sequence[Entry]) -> Section:
     rows = tuple(
-        (f"step {step.number}", count(step.made.total(), "change"), _differs(step))
-        for step in action.steps
+        (moment(at), f"{o.user} on {o.host}", str(o.process), f"vpnmigrate {o.tool}", o.fingerprint)
+        for at, o in processes_of(entries)
     )
     return Section(
-        f"Planned and actual: {DIRECTION_NAMES[action.direction]}, attempt {action.attempt}",
-        (f"started {moment(action.began)}, {ending}, total {length}",),
-        DocumentTable(("step", "made", "differs from the plan"), rows),
+        "Processes", (), DocumentTable(("started", "by", "process", "version", "plan"), rows)
     )
-
-
-def _differs(step: PlanAdherence) -> str:
-    if step.to_plan:
-        return "as planned"
-    missing, more = step.planned - step.made, step.made - step.planned
-    lines = [f"not made: {_kinds(missing)}"] if missing else []
-    lines += [f"not planned: {_kinds(more)}"] if more else []
-    return "; ".join(lines)
-
-
-def _kinds(kinds: Counter[str]) -> str:
-    return " ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
 
 
 def _after(after: AfterComparison | None) -> Section:
     if after is None:
         return Section(
             "Before and after",
-            ("AWS was not surveyed at the end; to survey it, use report --survey",),
+            (NOT_SURVEYED,),
         )
     compared = f"surveyed {moment(after.taken)}, compared with {after.expected}"
     differences = after.differences or ("no differences",)
@@ -235,26 +252,14 @@ def _actions(entries: Sequence[Entry]) -> Iterator[tuple[PersonEntry, str]]:
     narrator = Narrator()
     for entry in entries:
         lines = [str(line).partition(" ")[2].strip() for line in narrator.lines(entry)]
+        if isinstance(entry.record, OperatorConfirmed):
+            lines = [f"confirmed: {CONFIRMATION_WORDS[entry.record.word]}"]
         if entry.seq in by_number:
             yield by_number[entry.seq], "; ".join(lines)
 
 
 def _where(voice: PersonEntry) -> str:
     return f"{voice.who} on {voice.host}" if voice.host else voice.who
-
-
-def _attempt_json(action: RunAttempt) -> dict[str, Any]:
-    return {
-        "direction": action.direction.value,
-        "attempt": action.attempt,
-        "began": action.began.isoformat(),
-        "ended": action.ended.isoformat(),
-        "finished": action.finished,
-        "steps": [
-            {"step": step.number, "planned": dict(step.planned), "made": dict(step.made)}
-            for step in action.steps
-        ],
-    }
 
 
 def _call_json(call: MutatingCall) -> dict[str, Any]:
@@ -285,12 +290,13 @@ def outages_json(
 ) -> dict[str, Any]:
     """Return the same as JSON values."""
     return {
-        "outages": [_outage_json(down) for down in outages_of(entries)],
+        "outages": [_outage_json(down, rehearsed) for down in outages_of(entries)],
         "rehearsed": rehearsed
         and {
             "at": rehearsed.at.isoformat(),
             "cutover": round(rehearsed.cutover.total_seconds(), 3),
             "rollback": round(rehearsed.rollback.total_seconds(), 3),
+            "outage": rehearsed.outage and round(rehearsed.outage.total_seconds(), 3),
         },
         "probes": [msgspec.to_builtins(stats) for stats in state.probes.latest.values()],
         "probes_forward": [msgspec.to_builtins(stats) for stats in state.probes.forward.values()],
@@ -315,19 +321,27 @@ def _outages(outages: Sequence[OutagePeriod]) -> Iterator[str]:
 
 def _planned(outages: Sequence[OutagePeriod], rehearsed: RehearsalResult | None) -> Iterator[str]:
     if rehearsed is None:
-        yield "planned: unknown, because no rehearsal of this plan is recorded here"
+        yield "expected: unknown, because no rehearsal of this plan is recorded here"
         return
-    times = {Direction.FORWARD: rehearsed.cutover, Direction.ROLLBACK: rehearsed.rollback}
+    outage = "an unknown" if rehearsed.outage is None else span(rehearsed.outage)
     yield (
-        f"planned, by the rehearsal of {moment(rehearsed.at)}, in sandbox time: cutover "
-        f"{span(rehearsed.cutover)}, rollback at most {span(rehearsed.rollback)}"
+        f"expected, by the rehearsal of {moment(rehearsed.at)}, in sandbox time: {outage} outage "
+        f"in a cutover of {span(rehearsed.cutover)}, rollback within {span(rehearsed.rollback)}"
     )
     for down in outages:
-        planned = times.get(down.direction)
-        if planned is not None and down.over:
-            more = down.lasted - planned
-            text = f"{span(abs(more))} {'longer' if more > timedelta(0) else 'shorter'}"
-            yield f"the outage of {moment(down.since)} was {text} than rehearsed"
+        expected = expected_outage(down, rehearsed)
+        if expected is not None and down.over:
+            yield (
+                f"the outage of {moment(down.since)} was {_compared(down.lasted, expected)} the "
+                f"rehearsal's {span(expected)}"
+            )
+
+
+def _compared(lasted: timedelta, expected: timedelta) -> str:
+    more = lasted - expected
+    if span(abs(more)) == span(timedelta(0)):
+        return "as long as"
+    return f"{span(abs(more))} {'longer' if more > timedelta(0) else 'shorter'} than"
 
 
 def _probes(state: RunState, outages: Sequence[OutagePeriod]) -> Iterator[str]:
@@ -337,11 +351,13 @@ def _probes(state: RunState, outages: Sequence[OutagePeriod]) -> Iterator[str]:
         yield "no probes were configured, so packet loss was not measured (apply --probe)"
 
 
-def _outage_json(down: OutagePeriod) -> dict[str, Any]:
+def _outage_json(down: OutagePeriod, rehearsed: RehearsalResult | None) -> dict[str, Any]:
+    expected = expected_outage(down, rehearsed)
     return {
         "since": down.since.isoformat(),
         "direction": down.direction.value,
         "lasted": round(down.lasted.total_seconds(), 3),
+        "expected": None if expected is None else round(expected.total_seconds(), 3),
         "over": down.over,
         "earlier": down.earlier,
     }

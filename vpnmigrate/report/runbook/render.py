@@ -10,6 +10,7 @@ import msgspec
 
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.report.diagrams import ROW, WIDTH, pictures_of
+from vpnmigrate.report.html_templates import html_templates
 from vpnmigrate.report.runbook.content import Runbook
 from vpnmigrate.report.text import safe, safe_lines
 
@@ -27,7 +28,7 @@ def html(book: Runbook, plan: Plan) -> str:
 
     It is self-contained, and its content security policy forbids a browser to fetch anything.
     """
-    template = _html().get_template("runbook.html.j2")
+    template = html_templates().get_template("runbook.html.j2")
     return template.render(
         book=book,
         pictures=pictures_of(plan),
@@ -69,28 +70,6 @@ CHAPTERS = (
     "Known failures",
 )
 """Chapters of the HTML page; Markdown has all but the pictures."""
-
-
-@cache
-def _html() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    return Environment(
-        loader=PackageLoader("vpnmigrate.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        finalize=_visible,
-    )
-
-
-def _visible(value: object) -> object:
-    """Return data with control characters replaced; markup from macros is left unchanged."""
-    if not isinstance(value, str) or hasattr(value, "__html__"):
-        return value
-    return safe_lines(value)
 
 
 @cache
