@@ -16,16 +16,23 @@ from tests.support.builders import snapshot_by_tag
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.cli.commands.sandbox import load
+from vpnmigrate.engine.context import ClaimHolder
+from vpnmigrate.engine.ports import NoNetworkPaths, NoStopRequest
+from vpnmigrate.engine.runner import Runner, RunPorts
 from vpnmigrate.errors.commands import Invocation
+from vpnmigrate.journal.memory import MemoryJournal
+from vpnmigrate.journal.records import Entry
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.decisions import Decisions, InsideMode, KeyMode, TestVpc
 from vpnmigrate.model.ec2 import MigrationId, Role, VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan, connection_role
+from vpnmigrate.model.progress import Sighting, Unreadable
 from vpnmigrate.planning.drift import differences
 from vpnmigrate.planning.planner import plan_from, unexpected
-from vpnmigrate.rehearsal.rehearse import rehearse
-from vpnmigrate.report.runbook import runbook_of
+from vpnmigrate.rehearsal.rehearse import rehearse, without_restrictions
+from vpnmigrate.report.runbook import Runbook, runbook_of
 from vpnmigrate.report.runbook.render import markdown
+from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.scenarios.parser import scenario_from_text
 from vpnmigrate.sandbox.scenarios.scenario import Scenario
@@ -78,6 +85,7 @@ class Migration:
     """A sandbox server with automatic devices, its plan, and the printed runbook."""
 
     plan: Plan
+    book: Runbook
     document: str
     shell: Shell
     world: World
@@ -119,11 +127,15 @@ class Migration:
 
 
 def begun(
-    scenario: Scenario, decisions: Decisions, program: Path, home: Path
+    scenario: Scenario,
+    decisions: Decisions,
+    program: Path,
+    home: Path,
+    world: World | None = None,
 ) -> Iterator[Migration]:
-    """Serve *scenario*, make its plan, and print the runbook."""
-    clock = ScaledClock(SPEED)
-    world = load_world(scenario, clock)
+    """Serve *scenario*, make its plan, and print the runbook; *world* is one loaded from it."""
+    world = world or load_world(scenario, ScaledClock(SPEED))
+    clock = world.clock
     session = session_for(world)
     account = Account(Clients(lambda: session), clock, Vault(home / "vault"))
     plan = plan_from(
@@ -134,10 +146,10 @@ def begun(
         made=clock.now(),
         tool="test",
     )
-    document = markdown(runbook_of(plan, rehearse(plan, lambda _: None), "plan.json", Invocation()))
+    book = runbook_of(plan, rehearse(plan, lambda _: None), "plan.json", Invocation())
     with serve(world, attentive=timedelta(seconds=20)) as server:
         shell = Shell(program, server.environment, home)
-        yield Migration(plan, document, shell, world, account)
+        yield Migration(plan, book, markdown(book), shell, world, account)
 
 
 @pytest.fixture
@@ -188,6 +200,70 @@ def test_the_old_side_is_not_taken_for_the_new_one(new_keys):
 
     now = new_keys.account.survey(plan.old_gateway)
     assert differences(plan.before, now) == ()
+
+
+class SilentObserver:
+    """An observer that prints nothing."""
+
+    def on_entry(self, entry: Entry) -> None:
+        """Print nothing."""
+
+    def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+        """Print nothing."""
+
+    def on_view(self, sighting: Sighting) -> None:
+        """Print nothing."""
+
+    def on_reading(self, unreadable: Unreadable | None) -> None:
+        """Print nothing."""
+
+
+class ImpatientClock(ScaledClock):
+    """A scaled clock whose sleeper is not kept waiting."""
+
+    def sleep(self, span: timedelta) -> None:
+        """Advance the clock by *span* at once."""
+        self.advance(span)
+
+
+@pytest.fixture
+def migrated(aws_program: Path, tmp_path: Path) -> Iterator[Migration]:
+    """Serve a world that the program has migrated."""
+    clock = ImpatientClock(SPEED)
+    scenario = scenario_from_text(SMALL, "small")
+    world = load_world(scenario, clock)
+    for migration in begun(scenario, Decisions(), aws_program, tmp_path, world):
+        ports = RunPorts(
+            ec2=migration.account,
+            journal=MemoryJournal(clock),
+            operator=DeviceEngineer(world),
+            observer=SilentObserver(),
+            clock=clock,
+            stop_request=NoStopRequest(),
+            paths=NoNetworkPaths(),
+            claim_holder=ClaimHolder("by-hand"),
+        )
+        Runner(without_restrictions(migration.plan), ports).apply()
+        yield migration
+
+
+def test_checks_and_finalize_without_this_program(migrated):
+    """The checks print what they expect, and the blocks of step 11 delete the old connections."""
+    seen = {
+        check.what: migrated.shell.paste(check.command).split()
+        for check in migrated.book.pre_checks + migrated.book.post_checks
+        if check.command.startswith("aws ")
+    }
+    assert seen["the right account"] == [migrated.plan.account]
+    (old,) = migrated.plan.old_connections
+    assert seen[f"tunnels of {old}"] == ["DOWN", "DOWN"]
+    assert seen["no blackhole routes"] == ["[]"]
+    assert "attached" not in "".join(seen["the old gateway is attached to the VPC"])
+
+    migrated.finalize()
+
+    migrated.require_migrated()
+    assert migrated.account.survey(migrated.plan.old_gateway).living == ()
 
 
 SCENARIOS = [

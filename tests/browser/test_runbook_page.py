@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
-from tests.report.books import EVIL, a_large_plan, a_plan, a_rehearsal, an_evil_plan
+from tests.browser.pdf import pages_of, smallest
+from tests.rehearsal.test_rehearse import a_plan_of
+from tests.report.books import EVIL, a_large_plan, a_page, a_plan, an_evil_plan
 from tests.report.test_runbook import Elements
-from vpnmigrate.errors.commands import Invocation
-from vpnmigrate.report.runbook import runbook_of
-from vpnmigrate.report.runbook.render import CHAPTERS, html
+from vpnmigrate.report.runbook.render import CHAPTERS
 
 WHITE = (255, 255, 255)
 GREEN, RED, GREY = (0x1A, 0x7F, 0x37), (0xB4, 0x23, 0x18), (0xAF, 0xB8, 0xC1)
 """The style sheet's colours: carries traffic, should carry it, carries none."""
+MOST_PAGES = 15
+"""Without the appendix."""
+LEAST_POINTS = 7
+HEADING_POINTS = 11
+"""The headings of chapters have 12."""
 
 
 @pytest.fixture
@@ -24,9 +28,7 @@ def page(tmp_path: Path):
 
     def written(plan):
         file = tmp_path / "change.html"
-        file.write_text(
-            html(runbook_of(plan, a_rehearsal(), "plan.json", Invocation()), plan), encoding="utf-8"
-        )
+        file.write_text(a_page(plan), encoding="utf-8")
         return file
 
     return written
@@ -45,7 +47,7 @@ def test_an_account_full_of_markup_shows_as_text(chromium, page):
 
 def test_it_is_painted_without_being_cut_off(chromium, page):
     """With ten connections and sixty tables all three pictures are drawn without overflow."""
-    image = chromium.painted(page(a_large_plan()), 900, 3600)
+    image = chromium.painted(page(a_large_plan()), 900, 4700)
 
     colours = image.colours()
     assert colours.most_common(1)[0][0] == WHITE
@@ -53,9 +55,24 @@ def test_it_is_painted_without_being_cut_off(chromium, page):
     assert image.column(0) | image.column(image.width - 1) == {WHITE}
 
 
-def test_it_prints(chromium, page):
-    """The PDF has pages, with every chapter."""
-    printed = chromium.printed(page(a_plan()))
+def test_it_prints_on_few_pages_in_legible_letters(chromium, page):
+    """Three connections take at most 15 pages and the appendix; no letter is under 7 points."""
+    printed = pages_of(chromium.printed(page(a_plan_of("three-connections"))))
 
-    assert printed.startswith(b"%PDF-")
-    assert len(re.findall(rb"/Type /Page\b", printed)) > len(CHAPTERS)
+    heads = {
+        piece.text: number
+        for number, texts in enumerate(printed, start=1)
+        for piece in texts
+        if piece.points > HEADING_POINTS
+    }
+    assert set(CHAPTERS) <= heads.keys()
+    assert 5 < heads[CHAPTERS[-2]] - 1 <= MOST_PAGES
+    assert smallest(printed) >= LEAST_POINTS
+
+
+def test_pictures_of_a_large_plan_are_legible_too(chromium, page):
+    """Pictures of ten connections and sixty tables are not shrunk below 7 points."""
+    printed = pages_of(chromium.printed(page(a_large_plan())), most=5)
+
+    assert any(piece.text.startswith("vpn-") for piece in printed[-1])
+    assert smallest(printed) >= LEAST_POINTS

@@ -27,7 +27,7 @@ FLAGS = {
     | GIVEN_TO_AWS,
     "show": {"--steps", "--diff"} | GIVEN_TO_RUNS,
     "rehearse": {"--faults", "--seed"} | GIVEN_TO_RUNS,
-    "runbook": {"--output", "-o"},
+    "runbook": {"--output", "-o", "--change", "--person"},
     "iam-policy": {"--phase", "--delete-old-gateway", "--region"},
     "approve": {"--output", "-o", "--yes", "--no-input", "--sign-key", "--after"} | GIVEN_TO_AWS,
     "apply": {

@@ -30,6 +30,8 @@ from vpnmigrate.model.ec2 import (
 from vpnmigrate.planning.planner import plan_from
 from vpnmigrate.rehearsal.rehearse import BOUNDARIES, Rehearsal, RehearsalRun
 from vpnmigrate.report.runbook import runbook_of
+from vpnmigrate.report.runbook.render import html
+from vpnmigrate.report.runbook.schedule import schedule_of
 
 EVIL = "<script>alert('x')</script> | `id` [a](b) *c*\n# d ```"
 
@@ -74,6 +76,13 @@ def a_plan(decisions=None, **survey):
 def a_book(decisions=None, **survey):
     """Return the runbook of such a plan."""
     return runbook_of(a_plan(decisions, **survey), a_rehearsal(), "plan.json", Invocation())
+
+
+def a_page(plan, rehearsal=None):
+    """Return the page of the runbook of *plan*."""
+    rehearsal = rehearsal or a_rehearsal()
+    book = runbook_of(plan, rehearsal, "plan.json", Invocation())
+    return html(book, plan, schedule_of(plan, rehearsal))
 
 
 def an_evil_plan():

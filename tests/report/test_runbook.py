@@ -10,14 +10,24 @@ from html.parser import HTMLParser
 import msgspec
 import pytest
 
-from tests.report.books import a_book, a_large_plan, a_plan, a_rehearsal, an_evil_plan
+from tests.report.books import (
+    a_book,
+    a_large_plan,
+    a_page,
+    a_plan,
+    a_rehearsal,
+    an_evil_plan,
+)
 from tests.support.builders import OLD, OLD_VPN, a_customer_gateway
+from vpnmigrate.errors import UsageError
 from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.model.decisions import Approvals, Decisions, TestVpc, Window
 from vpnmigrate.model.gates import Gate, Milestone, gates_before
 from vpnmigrate.report.diagrams import ROW, WIDTH, DiagramStage, ShapeStyle, pictures_of
 from vpnmigrate.report.runbook import runbook_of
-from vpnmigrate.report.runbook.render import as_json, html, markdown
+from vpnmigrate.report.runbook.content import FilledIn
+from vpnmigrate.report.runbook.render import as_json, markdown
+from vpnmigrate.report.runbook.schedule import schedule_of
 
 
 @pytest.fixture
@@ -52,7 +62,7 @@ class TestMarkdown:
     def test_counts_the_cutover_from_its_beginning(self, text):
         """Times are those of the rehearsal: T+ from step 7, S+ for staging."""
         assert re.findall(r"^\| F\d+ \| (\S+) \|", text, re.MULTILINE) == [
-            *("S+00:30", "S+01:00", "S+01:30", "S+02:00", "S+02:30", "S+03:00"),
+            *("S+00:30", "S+01:00", "S+01:30", "S+02:00", "S+02:30"),
             *("T+00:00", "T+00:30", "T+01:00", "T+01:30"),
         ]
 
@@ -84,6 +94,93 @@ class TestMarkdown:
         assert "\n# d" not in text.replace("(AWS VPN)", "").split("```bash", maxsplit=1)[0]
         assert re.findall(r"^# ", prose, re.MULTILINE) == ["# "]
         assert len(re.findall(r"^## ", prose, re.MULTILINE)) == 14
+
+
+class TestDecision:
+    def test_stands_before_everything_else(self):
+        """Both forms begin with what is decided, GO or NO-GO, and lines to sign."""
+        page, text = a_page(a_plan()), markdown(a_book())
+
+        assert page.index("NO-GO") < page.index("fingerprint")
+        assert text.index("GO or NO-GO") < text.index("fingerprint")
+        assert [role for role, _ in a_book().signatures] == ["change owner", "operator", "approver"]
+
+    def test_names_outage_rollback_and_deadline(self):
+        """The box has the rehearsed durations and the moments of the plan's window."""
+        window = Window(
+            datetime(2026, 3, 7, 1, tzinfo=UTC), datetime(2026, 3, 7, 5, tzinfo=UTC), "tonight"
+        )
+        decision = dict(a_book(Decisions(window=window)).decision)
+
+        assert decision["outage"].startswith("1 min 30 s in the rehearsal")
+        assert decision["rollback"].startswith("10 min at most in the rehearsal: vpnmigrate roll")
+        assert decision["decision deadline"] == "2026-03-07 04:20:00Z"
+
+
+class TestFilledIn:
+    def book(self, *people, change="", decisions=None):
+        filled = FilledIn(change, people)
+        return runbook_of(a_plan(decisions), a_rehearsal(), "plan.json", Invocation(), filled)
+
+    def test_people_and_change_number_are_in_their_places(self):
+        """A name is filled in for the one role that begins so, also where it is signed."""
+        book = self.book(("operator", "Ann Lee"), ("device-engineer", "Bo"), change="CHG1")
+
+        assert ("operator (runs the commands)", "Ann Lee") in book.people
+        assert [name for role, name in book.people if role.startswith("device eng")] == ["Bo"]
+        assert ("operator", "Ann Lee") in book.signatures
+        assert dict(book.cover)["change number"] == "CHG1"
+
+    @pytest.mark.parametrize("role", ["pilot", "", "a"])
+    def test_an_unknown_or_ambiguous_role_is_refused_with_those_there_are(self, role):
+        """A name is never filled in for a guessed role."""
+        with pytest.raises(UsageError, match="is not one role") as refused:
+            self.book((role, "Ann"))
+        assert "second operator" in str(refused.value.advice)
+
+    def test_another_change_number_than_the_plans_is_refused(self):
+        """The number that resources are tagged with is the plan's."""
+        with pytest.raises(UsageError, match="has the change number CHG1, not CHG2"):
+            self.book(change="CHG2", decisions=Decisions(change="CHG1"))
+
+
+def test_rows_without_work_are_left_out():
+    """Without a test VPC step 6 changes nothing, so it has no row, forward and in a rollback."""
+    book = a_book()
+
+    assert [row.key for row in book.staging] == ["F1", "F2", "F3", "F4", "F5"]
+    assert "B6" not in [row.key for row in book.back]
+    with_test = a_book(Decisions(test_vpc=TestVpc("10.255.0.0/24")))
+    assert {"F6", "B6"} <= {row.key for row in (*with_test.staging, *with_test.back)}
+
+
+def test_a_row_of_the_rollback_does_not_say_to_roll_back():
+    """During a rollback there is no way back to advise."""
+    assert [row.key for row in a_book().back if "roll back" in row.otherwise.lower()] == []
+
+
+class TestSchedule:
+    WINDOW = Window(
+        datetime(2026, 3, 7, 1, tzinfo=UTC), datetime(2026, 3, 7, 2, tzinfo=UTC), "tonight"
+    )
+
+    def test_shows_cutover_and_rollback_in_the_window(self):
+        """Of one hour, 2 minutes are the cutover, the last 40 rollback and margin."""
+        lane = schedule_of(a_plan(Decisions(window=self.WINDOW)), a_rehearsal()).lanes[0]
+
+        cutover, rollback, margin = lane.bars
+        assert (cutover.x, cutover.width) == (10, 33)
+        assert (rollback.x, rollback.width) == (337, 163)
+        assert (margin.x, margin.width, margin.label) == (500, 490, "margin 30 min")
+        assert [(flag.x, flag.label) for flag in lane.flags] == [
+            (337, "latest start 01:18:00Z, decision deadline 01:20:00Z")
+        ]
+
+    def test_without_a_window_shows_the_shortest_one(self):
+        """Without a window the bar is as long as a window has to be."""
+        lane = schedule_of(a_plan(), a_rehearsal()).lanes[0]
+
+        assert (lane.title, lane.length) == ("a window needs at least", "42 min")
 
 
 def test_every_gate_of_the_program_is_in_it():
@@ -160,10 +257,6 @@ class Elements(HTMLParser):
     def named(self, tag):
         """Return the attributes of every element with that name."""
         return [attributes for name, attributes in self.elements if name == tag]
-
-
-def a_page(plan):
-    return html(runbook_of(plan, a_rehearsal(), "plan.json", Invocation()), plan)
 
 
 class TestPage:
@@ -249,7 +342,7 @@ class TestPictures:
         """Each picture has a title and a description for screen readers."""
         page = a_page(a_plan())
 
-        assert page.count('role="img"') == 3
+        assert page.count('role="img"') == 4
         for picture in pictures_of(a_plan()):
             assert f">{picture.title}</title>" in page
             assert f">{picture.description}</desc>" in page

@@ -79,15 +79,18 @@ class Picture:
     lines: tuple[Line, ...]
 
 
-WIDTH = 1000
+WIDTH = 910
 ROW = 46
 """Height of every box: two lines."""
 _STEP = ROW + 14
 _TOP = 76
-_TABLES, _GATEWAYS, _CONNECTIONS, _SITES = (32, 250), (344, 190), (590, 190), (820, 164)
+_TABLES, _GATEWAYS, _CONNECTIONS, _SITES = (22, 246), (312, 186), (540, 186), (760, 140)
 """Left edge and width of each column."""
-_LETTER, _SMALL_LETTER = 7.3, 6.7
-"""Widths of a letter in the template's fonts of 12 and 11 pixels, rounded up."""
+_LETTER, _SMALL_LETTER = 8.0, 7.7
+"""Widths of a letter in the template's fonts of 13 and 12.5 pixels, rounded up.
+
+The page is printed 182 mm wide, so the smaller font has 7.1 points on paper.
+"""
 _SHOWN_SINGLY = 8
 """Up to this number, tables are drawn one by one; more are drawn in groups."""
 
@@ -185,9 +188,9 @@ def _connection(connection: ConnectionRecord, moment: DiagramStage) -> _Labels:
         case DiagramStage.BEFORE:
             return connection.id, routing, ShapeStyle.ACTIVE
         case DiagramStage.DURING:
-            return connection.id, f"{routing}; successor standby", ShapeStyle.BROKEN
+            return connection.id, f"{routing}, new standby", ShapeStyle.BROKEN
         case DiagramStage.AFTER:
-            return f"new connection, {routing}", f"for {connection.id}", ShapeStyle.ACTIVE
+            return f"new {routing}, succeeds", connection.id, ShapeStyle.ACTIVE
 
 
 def _site(connection: ConnectionRecord, moment: DiagramStage, plan: Plan) -> _Labels:

@@ -16,12 +16,12 @@ from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.plan import LAST_OF_CUTOVER, LAST_OF_PREPARE, Direction
 
 WIDTH = 1000
-_LEFT, _RIGHT = 10, 990
-_LANE = 84
+LEFT, RIGHT = 10, 990
+LANE = 84
 """Height of a bar with its title above and the outages below."""
 _BAR_TOP, BAR_HEIGHT = 28, 22
 _OUTAGE_GAP = 4
-_LEAST = 3
+LEAST = 3
 """Width of the shortest step, so that it is seen."""
 _LETTERS = 9
 """Width of a digit of the template's font, rounded up."""
@@ -40,6 +40,8 @@ class BarStyle(StrEnum):
     CUTOVER = "cutover"
     FINALIZE = "finalize"
     CLEAN_UP = "clean-up"
+    RESERVED = "reserved"
+    """Time that is kept free."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,15 @@ class PersonMark:
 
 
 @dataclass(frozen=True)
+class Flag:
+    """A moment with a label below the bars."""
+
+    x: int
+    label: str
+    anchor: str
+
+
+@dataclass(frozen=True)
 class TimelineLane:
     """A phase of an attempt, from its first step to the end of its last one."""
 
@@ -82,7 +93,8 @@ class TimelineLane:
     length: str
     bars: tuple[StepBar, ...]
     outages: tuple[OutageBar, ...]
-    people: tuple[PersonMark, ...]
+    people: tuple[PersonMark, ...] = ()
+    flags: tuple[Flag, ...] = ()
 
     @property
     def bar_y(self) -> int:
@@ -99,9 +111,16 @@ class TimelineLane:
 class TimelinePicture:
     """A drawing, and the same in words for readers who cannot see it."""
 
+    title: str
     description: str
     height: int
     lanes: tuple[TimelineLane, ...]
+
+
+def timeline_with(title: str, lanes: Sequence[TimelineLane]) -> TimelinePicture:
+    """Return the drawing of *lanes*."""
+    description = "; ".join(f"{lane.title}: {lane.length}" for lane in lanes)
+    return TimelinePicture(title, description, len(lanes) * LANE + 4, tuple(lanes))
 
 
 def timeline_of(
@@ -111,13 +130,12 @@ def timeline_of(
 ) -> TimelinePicture | None:
     """Return the picture of a run; None if no step began."""
     lanes = [
-        _lane(at * _LANE, title, steps, attempt.ended, outages, people)
+        _lane(at * LANE, title, steps, attempt.ended, outages, people)
         for at, (title, steps, attempt) in enumerate(_phases(attempts))
     ]
     if not lanes:
         return None
-    description = "; ".join(f"{lane.title}: {lane.length}" for lane in lanes)
-    return TimelinePicture(description, len(lanes) * _LANE + 4, tuple(lanes))
+    return timeline_with("Timeline of the run", lanes)
 
 
 def _phases(
@@ -161,7 +179,7 @@ class _Scale:
     def x(self, at: datetime) -> int:
         whole = max((self.end - self.start).total_seconds(), 1)
         part = (min(max(at, self.start), self.end) - self.start).total_seconds() / whole
-        return round(_LEFT + part * (_RIGHT - _LEFT))
+        return round(LEFT + part * (RIGHT - LEFT))
 
     def contains(self, at: datetime) -> bool:
         return self.start <= at <= self.end
@@ -198,11 +216,16 @@ def _bars(steps: Sequence[PlanAdherence], ended: datetime, scale: _Scale) -> Ite
             continue
         end = step.settled or ended
         x = scale.x(step.began)
-        width = max(_LEAST, scale.x(end) - x)
-        label = str(step.number)
-        fits = width > _LETTERS * len(label) + 4
+        width = scale.x(end) - x
         text = f"step {step.number}: {moment(step.began)}, {span(end - step.began)}"
-        yield StepBar(x, width, _style(step), label if fits else "", text)
+        yield bar(x, width, _style(step), str(step.number), text)
+
+
+def bar(x: int, width: int, style: BarStyle, label: str, full: str) -> StepBar:
+    """Return a bar with *label*, if it fits."""
+    width = max(LEAST, width)
+    fits = width > _LETTERS * len(label) + 4
+    return StepBar(x, width, style, label if fits else "", full)
 
 
 def _outages(outages: Sequence[OutagePeriod], scale: _Scale) -> Iterator[OutageBar]:
@@ -211,9 +234,9 @@ def _outages(outages: Sequence[OutagePeriod], scale: _Scale) -> Iterator[OutageB
         if end < scale.start or down.since > scale.end:
             continue
         x, right = scale.x(down.since), scale.x(end)
-        middle = (_LEFT + _RIGHT) // 2
+        middle = (LEFT + RIGHT) // 2
         anchor, at = ("start", x) if x < middle else ("end", right)
         over = "" if down.over else ", not over"
         least = "at least " if down.earlier or not down.over else ""
         label = f"OUTAGE {least}{span(down.lasted)}{over}"
-        yield OutageBar(x, max(_LEAST, right - x), label, at, anchor)
+        yield OutageBar(x, max(LEAST, right - x), label, at, anchor)

@@ -11,13 +11,14 @@ import typer
 from vpnmigrate.cli.context import command_context
 from vpnmigrate.cli.options import OutputOptions, PlanFile, RunDirectoryOptions
 from vpnmigrate.errors import RefusedError, UsageError
-from vpnmigrate.errors.commands import Invocation, cli
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.local.documents import load_plan, save_text
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.rehearsal.rehearse import rehearse
+from vpnmigrate.rehearsal.rehearse import Rehearsal, rehearse
 from vpnmigrate.report.runbook import runbook_of
-from vpnmigrate.report.runbook.content import Runbook
+from vpnmigrate.report.runbook.content import FilledIn, Runbook
 from vpnmigrate.report.runbook.render import html, markdown
+from vpnmigrate.report.runbook.schedule import schedule_of
 
 
 def runbook(
@@ -33,6 +34,18 @@ def runbook(
             help="File to write; the suffix selects the format: .md or .html.",
         ),
     ] = None,
+    change: Annotated[
+        str,
+        typer.Option("--change", metavar="NUMBER", help="The change number, if the plan has none."),
+    ] = "",
+    person: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--person",
+            metavar="ROLE=NAME",
+            help="Fill in who has a role, such as 'operator=Ann Lee'. Repeatable.",
+        ),
+    ] = None,
 ) -> None:
     """Write the change document of a plan.
 
@@ -46,24 +59,41 @@ def runbook(
     context = command_context(ctx, RunDirectoryOptions(), printing)
     write = as_markdown if output is None else writer_for(output)
     planned = load_plan(plan)
-    book = runbook_for(planned, context.file(plan), context.invocation, context.console.print_line)
-    text = write(book, planned)
+    filled = FilledIn(change, tuple(map(_person, person or ())))
+    rehearsal = rehearsed(planned, context.file(plan), context.console.print_line)
+    book = runbook_of(planned, rehearsal, context.file(plan), context.invocation, filled)
+    text = write(book, planned, rehearsal)
     if output is not None:
         save_text(text, output)
         text = f"wrote {output}"
     context.results.print(text.rstrip("\n"), as_json(book))
 
 
-Writer = Callable[[Runbook, Plan], str]
+Writer = Callable[[Runbook, Plan, Rehearsal], str]
 
 
-def as_markdown(book: Runbook, plan: Plan) -> str:
-    """Return the runbook as Markdown, which has no pictures of *plan*."""
-    del plan
+def as_markdown(book: Runbook, plan: Plan, rehearsal: Rehearsal) -> str:
+    """Return the runbook as Markdown, which has no pictures of *plan* and *rehearsal*."""
+    del plan, rehearsal
     return markdown(book)
 
 
-_WRITERS: dict[str, Writer] = {".md": as_markdown, ".html": html}
+def as_html(book: Runbook, plan: Plan, rehearsal: Rehearsal) -> str:
+    """Return the runbook as one page with pictures of *plan* and *rehearsal*."""
+    return html(book, plan, schedule_of(plan, rehearsal))
+
+
+_WRITERS: dict[str, Writer] = {".md": as_markdown, ".html": as_html}
+
+
+def _person(given: str) -> tuple[str, str]:
+    role, equals, name = given.partition("=")
+    if not equals or not role.strip() or not name.strip():
+        raise UsageError(
+            f"--person {given!r} is not ROLE=NAME",
+            advice="for example: --person 'operator=Ann Lee'",
+        )
+    return role, name.strip()
 
 
 def writer_for(file: Path) -> Writer:
@@ -80,10 +110,8 @@ def writer_for(file: Path) -> Writer:
     return _WRITERS[file.suffix]
 
 
-def runbook_for(
-    plan: Plan, file: str, invocation: Invocation, tell: Callable[[str], None]
-) -> Runbook:
-    """Rehearse *plan* and return its runbook, whose commands name *file*.
+def rehearsed(plan: Plan, file: str, tell: Callable[[str], None]) -> Rehearsal:
+    """Return the rehearsal of *plan*, whose name in a message is *file*.
 
     Raises:
         RefusedError: The rehearsal failed, so the plan should not be applied.
@@ -94,4 +122,4 @@ def runbook_for(
             f"the rehearsal of {file} failed, so there is no runbook for it",
             advice=cli("rehearse", file),
         )
-    return runbook_of(plan, rehearsal, file, invocation)
+    return rehearsal

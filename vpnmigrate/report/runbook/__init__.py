@@ -8,42 +8,68 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from vpnmigrate.errors import UsageError
 from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.gates import Milestone
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.planning.windows import ExpectedDurations, back_out_deadline, latest_start
+from vpnmigrate.planning.windows import back_out_deadline, latest_start
 from vpnmigrate.rehearsal.rehearse import Rehearsal
 from vpnmigrate.report.inventory import named
 from vpnmigrate.report.runbook import checks, steps
 from vpnmigrate.report.runbook.aws_cli import opening
-from vpnmigrate.report.runbook.content import Fact, PlanCommands, RollbackRow, Runbook
+from vpnmigrate.report.runbook.content import (
+    Fact,
+    FilledIn,
+    PlanCommands,
+    RollbackRow,
+    Runbook,
+)
 from vpnmigrate.report.runbook.impact import (
     FAILURES,
     deadline,
+    device_of,
     impact_of,
     longest_return,
     messages,
     people,
+    site_name,
 )
+from vpnmigrate.report.runbook.schedule import expected_durations
+from vpnmigrate.report.text import count
 
 __all__ = ["Runbook", "runbook_of"]
 
 
-def runbook_of(plan: Plan, rehearsal: Rehearsal, file: str, invocation: Invocation) -> Runbook:
+NOT_FILLED = FilledIn()
+
+
+def runbook_of(
+    plan: Plan,
+    rehearsal: Rehearsal,
+    file: str,
+    invocation: Invocation,
+    filled: FilledIn = NOT_FILLED,
+) -> Runbook:
     """Return the document; *file* is the name of the plan's file in its commands.
 
     The commands name the plan's Region if *invocation* has none.
+
+    Raises:
+        UsageError: What is *filled* in does not fit the plan.
     """
     on = PlanCommands(
         file, plan.migration, replace(invocation, region=invocation.region or plan.region)
     )
     outage, back = span(rehearsal.forward.outage), longest_return(rehearsal)
     cutover = span(rehearsal.forward.cutover)
+    roles = people(plan, filled)
     return Runbook(
         title=f"Replace {plan.old_gateway} on {plan.vpc}",
-        cover=tuple(_cover(plan, file)),
-        people=people(plan),
+        decision=tuple(_decision(plan, rehearsal, on)),
+        signatures=_signatures(roles),
+        cover=tuple(_cover(plan, file, filled.change)),
+        people=roles,
         impact=impact_of(plan, rehearsal),
         warnings=checks.warnings(plan),
         preconditions=checks.preconditions(plan),
@@ -70,9 +96,44 @@ def runbook_of(plan: Plan, rehearsal: Rehearsal, file: str, invocation: Invocati
     )
 
 
-def _cover(plan: Plan, file: str) -> Iterator[Fact]:
+def _decision(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> Iterator[Fact]:
+    """Yield what GO or NO-GO is decided about."""
+    names = ", ".join(site_name(c, device_of(c, plan)) for c in plan.before.living)
+    yield "sites", f"{names}: no traffic to and from {plan.vpc} during the outage"
+    outage = f"{span(rehearsal.forward.outage)} in the rehearsal"
+    yield (
+        "outage",
+        f"{outage}; on a slow day at AWS the swap alone takes 45 min, in either direction",
+    )
+    yield "rollback", f"{longest_return(rehearsal)} at most in the rehearsal: {on.run('rollback')}"
+    window = plan.decisions.window
+    moments = dict(_moments(plan, rehearsal))
+    yield "window", window.written if window else ""
+    yield "latest start", moments.get("latest start", "")
+    yield "decision deadline", moments.get("decision deadline", "")
+    warned = count(len(plan.findings), "finding")
+    yield "accepted risks", f"{warned} of planning, see Impact" if plan.findings else "none"
+    yield "GO if", "every pre-check and gate passes, and each person named below is present"
+
+
+_SIGNING = ("change owner", "operator", "approver")
+
+
+def _signatures(roles: tuple[Fact, ...]) -> tuple[Fact, ...]:
+    return tuple(
+        (role.partition(" (")[0], name) for role, name in roles if role.startswith(_SIGNING)
+    )
+
+
+def _cover(plan: Plan, file: str, change: str) -> Iterator[Fact]:
     vpc = plan.before.vpc
-    yield "change number", plan.decisions.change
+    number = plan.decisions.change
+    if change and number and change != number:
+        raise UsageError(
+            f"the plan has the change number {number}, not {change}",
+            advice="leave out --change, or plan again with the other number",
+        )
+    yield "change number", number or change
     yield "fingerprint", plan.fingerprint
     yield "plan", file
     yield "run", plan.migration
@@ -92,10 +153,9 @@ def _moments(plan: Plan, rehearsal: Rehearsal) -> Iterator[Fact]:
     window, margin = plan.decisions.window, plan.decisions.waits.margin
     if window is None:
         return
-    rollback = max(rehearsal_run.restored for rehearsal_run in rehearsal.back)
-    expected = ExpectedDurations(rehearsal.forward.cutover, rollback, "rehearsed")
+    expected = expected_durations(rehearsal)
     yield "latest start", moment(latest_start(window, expected, margin))
-    yield "decision deadline", moment(back_out_deadline(window, rollback, margin))
+    yield "decision deadline", moment(back_out_deadline(window, expected.rollback, margin))
 
 
 def _returns(rehearsal: Rehearsal) -> Iterator[RollbackRow]:

@@ -140,11 +140,23 @@ class FailureMode(Struct, frozen=True):
     act: str
 
 
+@dataclass(frozen=True)
+class FilledIn:
+    """What the caller fills in: the change number, and the people by the start of their role."""
+
+    change: str = ""
+    people: tuple[Fact, ...] = ()
+
+
 class Runbook(Struct, frozen=True, kw_only=True):
     """The whole document."""
 
     schema: str = SCHEMA
     title: str
+    decision: tuple[Fact, ...] = ()
+    """What GO or NO-GO is decided about."""
+    signatures: tuple[Fact, ...] = ()
+    """The roles that sign, with the names that are known."""
     cover: tuple[Fact, ...]
     people: tuple[Fact, ...]
     impact: Impact

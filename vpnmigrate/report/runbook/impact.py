@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vpnmigrate.errors import UsageError
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.ec2 import ConnectionRecord, CustomerGatewayRecord, RouteTableRecord
 from vpnmigrate.model.plan import Plan
@@ -12,6 +13,7 @@ from vpnmigrate.report.inventory import NAME, named
 from vpnmigrate.report.runbook.content import (
     Fact,
     FailureMode,
+    FilledIn,
     Impact,
     PeopleMessage,
     RouteTableImpact,
@@ -110,22 +112,44 @@ def _parts(table: RouteTableRecord, plan: Plan) -> Iterator[str]:
         yield "edge route table: inspects incoming traffic"
 
 
-def people(plan: Plan) -> tuple[Fact, ...]:
-    """Return the roles to fill in, with one device engineer per site."""
-    return tuple(_roles(plan))
+def people(plan: Plan, filled: FilledIn) -> tuple[Fact, ...]:
+    """Return the roles with the names that are *filled* in, with one device engineer per site.
+
+    Raises:
+        UsageError: A name is given for a role that the document does not have, or that is not
+            the only one with such a beginning.
+    """
+    roles = tuple(_roles(plan))
+    names = {_role(roles, given): name for given, name in filled.people}
+    return tuple((role, names.get(role, "")) for role in roles)
 
 
-def _roles(plan: Plan) -> Iterator[Fact]:
-    yield "change owner (decides go or no-go)", ""
-    yield "operator (runs the commands)", ""
-    yield "second operator (has a copy of the plan file)", ""
-    yield "approver", ""
+def _role(roles: tuple[str, ...], given: str) -> str:
+    """Return the role that begins with *given*, whatever its case."""
+    words = given.strip().lower().replace("-", " ")
+    found = [role for role in roles if role.lower().replace("-", " ").startswith(words)]
+    exact = [role for role in found if role.lower().replace("-", " ").partition(" (")[0] == words]
+    match exact or found:
+        case [role] if words:
+            return role
+        case _:
+            known = ", ".join(role.partition(" (")[0] for role in roles)
+            raise UsageError(
+                f"{given!r} is not one role of this runbook", advice=f"name one of: {known}"
+            )
+
+
+def _roles(plan: Plan) -> Iterator[str]:
+    yield "change owner (decides go or no-go)"
+    yield "operator (runs the commands)"
+    yield "second operator (has a copy of the plan file)"
+    yield "approver"
     for connection in plan.before.living:
         device = device_of(connection, plan)
-        yield f"device engineer of {site_name(connection, device)} ({connection.id})", ""
-    yield "application owners (confirm their application works)", ""
-    yield "conference bridge: number or channel", ""
-    yield "AWS Support: plan and severity", ""
+        yield f"device engineer of {site_name(connection, device)} ({connection.id})"
+    yield "application owners (confirm their application works)"
+    yield "conference bridge: number or channel"
+    yield "AWS Support: plan and severity"
 
 
 def messages(plan: Plan, outage: str, back: str) -> tuple[PeopleMessage, ...]:

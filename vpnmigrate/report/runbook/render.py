@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from vpnmigrate.model.plan import Plan
+from vpnmigrate.report import timeline
 from vpnmigrate.report.diagrams import ROW, WIDTH, pictures_of
 from vpnmigrate.report.html_templates import html_templates
 from vpnmigrate.report.runbook.content import Runbook
 from vpnmigrate.report.text import safe, safe_lines
+from vpnmigrate.report.timeline import TimelinePicture
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -23,8 +25,8 @@ def markdown(book: Runbook) -> str:
     return _markdown().get_template("runbook.md.j2").render(book=book)
 
 
-def html(book: Runbook, plan: Plan) -> str:
-    """Return the document as one page, with pictures of *plan* before, during and after.
+def html(book: Runbook, plan: Plan, schedule: TimelinePicture) -> str:
+    """Return the document as one page, with its *schedule* and pictures of *plan*.
 
     It is self-contained, and its content security policy forbids a browser to fetch anything.
     """
@@ -32,6 +34,9 @@ def html(book: Runbook, plan: Plan) -> str:
     return template.render(
         book=book,
         pictures=pictures_of(plan),
+        schedule=schedule,
+        timeline_width=timeline.WIDTH,
+        bar_height=timeline.BAR_HEIGHT,
         width=WIDTH,
         row=ROW,
         chapters=CHAPTERS,
@@ -58,7 +63,6 @@ CHAPTERS = (
     "Preconditions",
     "Pre-checks",
     "Go or no-go: cutover",
-    "Without this program",
     "Staging: steps 1 to 6",
     "Cutover: steps 7 to 10",
     "Decision deadline",
@@ -68,8 +72,10 @@ CHAPTERS = (
     "Communications",
     "Finalize: a separate change",
     "Known failures",
+    "Appendix A: without this program",
+    "Appendix B: sources of the limits",
 )
-"""Chapters of the HTML page; Markdown has all but the pictures."""
+"""Chapters of the HTML page; Markdown has no pictures, and the shell beside each row."""
 
 
 @cache

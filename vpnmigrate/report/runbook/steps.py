@@ -106,6 +106,15 @@ SEEN_BACK: dict[int, tuple[str, ...]] = {
 }
 """Expected output of cutover steps in a rollback, where it differs."""
 
+OTHERWISE_BACK: dict[int, str] = {
+    7: "Run the same command again. Part of the traffic is down already.",
+    8: "Still changing after the limit, or a third gateway on the VPC: see Stuck.",
+    9: "Run the same command again. A route changed outside this run is reported and kept.",
+    10: "Traffic not verified: see Known failures; most causes are at the device. Enable the "
+    "tunnels of the old connections there.",
+}
+"""What to do in cutover steps of a rollback, where rolling back is no alternative."""
+
 _LIMITS = {(step.number, step.phase): step for step in (*FINALIZE, *CLEAN_UP, *FORWARD)}
 
 
@@ -122,7 +131,7 @@ def staging(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[Runbook
             inverse=on.run("rollback"),
         )
         for step in plan.forward
-        if step.phase is Phase.PREPARE
+        if step.phase is Phase.PREPARE and step.changes
     )
 
 
@@ -141,7 +150,7 @@ def cutover(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[Runbook
             inverse=on.run("rollback"),
         )
         for step in plan.forward
-        if step.phase is Phase.CUTOVER
+        if step.phase is Phase.CUTOVER and step.changes
     )
 
 
@@ -158,6 +167,7 @@ def rollback(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[Runboo
             inverse=_inverse(on, step),
         )
         for step in back(plan)
+        if step.changes
     )
 
 
@@ -187,6 +197,7 @@ def _row(
     plan: Plan, step: PlannedStep, *, key: str, at: str, command: str, inverse: str
 ) -> RunbookRow:
     known = KNOWN[step.number, step.phase is Phase.CLEAN_UP]
+    back_again = key.startswith("B") and step.phase is Phase.CUTOVER
     cleaning = " (clean-up)" if step.phase is Phase.CLEAN_UP else ""
     return RunbookRow(
         key,
@@ -201,7 +212,7 @@ def _row(
         ),
         span(_LIMITS[step.number, step.phase].limit_for(plan)),
         known.source,
-        known.otherwise,
+        OTHERWISE_BACK[step.number] if back_again else known.otherwise,
         inverse,
         blocks(plan, step),
     )
