@@ -53,9 +53,9 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         run_command(["apply", "p.json", "--until", "cutover", *home], parts)
         (id_,) = [path.name for path in Path("runs").iterdir()]
-        run_command(["plan", "--from", id_, "--change", "CHG1", "-o", "p.json", *home], parts)
-        Rehearsals(Path("runs")).keep(rehearsed(load_plan(Path("p.json")).fingerprint))
-        assert run_command(["apply", "p.json", "--yes", *home], parts) == 0
+        run_command(["plan", "--from", id_, "--change", "CHG1", "-o", "q.json", *home], parts)
+        Rehearsals(Path("runs")).keep(rehearsed(load_plan(Path("q.json")).fingerprint))
+        assert run_command(["apply", "q.json", "--yes", *home], parts) == 0
         assert run_command(["report", id_, "--survey", "--bundle", "b.zip", *home], parts) == 0
     return place / "b.zip"
 
