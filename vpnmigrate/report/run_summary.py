@@ -67,7 +67,7 @@ def verdict(state: RunState) -> str:
     """Return whether the migration worked, and the path of traffic."""
     if state.direction is None:
         return _VERDICTS[RunStatus.PLANNED]
-    qualified = f", with {state.lacks}" if state.is_incomplete else ""
+    qualified = f", with {state.residue.first}" if state.residue.is_left else ""
     return f"{_VERDICTS[state.status]}{qualified}; {_TRAFFIC[state.traffic]}"
 
 
@@ -106,19 +106,19 @@ def summary_json(
 def _open_ends(state: RunState, *, surveyed: bool, differences: Sequence[str]) -> Iterator[str]:
     if state.held or state.error:
         yield f"stopped: {state.held or state.error}"
-    if state.outage_open:
+    if state.outage.open:
         yield "TRAFFIC IS DOWN"
     if state.status is RunStatus.CUT_OVER:
         yield "finalize: the old gateway and its connections still exist"
-    if state.unconfirmed_since is not None:
+    if state.confirm.since is not None:
         yield "the cutover is not confirmed"
-    yield from map(str, state.residue)
-    yield from (f"no path: {destination}" for destination in state.unreached)
-    yield from (f"fewer tunnels than before: {what}" for what in state.degraded)
-    yield from (f"changed outside this run: {what}" for what in state.lost)
-    yield from (f"differs from the state before: {what}" for what in state.differs)
-    if state.external_changes:
-        yield f"{count(len(state.external_changes), 'external change')}, listed below"
+    yield from map(str, state.residue.changes)
+    yield from (f"no path: {destination}" for destination in state.residue.unreached)
+    yield from (f"fewer tunnels than before: {what}" for what in state.shortages.degraded)
+    yield from (f"changed outside this run: {what}" for what in state.deviations.lost)
+    yield from (f"differs from the state before: {what}" for what in state.deviations.differs)
+    if state.deviations.external_changes:
+        yield f"{count(len(state.deviations.external_changes), 'external change')}, listed below"
     if state.contradictions:
         yield "the journal is inconsistent, see below"
     if differences:
@@ -166,9 +166,9 @@ def _people(entries: Sequence[Entry]) -> Iterator[str]:
 
 
 def _forced_rows(state: RunState) -> Iterator[tuple[str, str]]:
-    for forced in state.forced:
+    for forced in state.gates.forced:
         yield "forced", gates.forced_line(forced)
-    for accepted in state.accepted:
+    for accepted in state.shortages.accepted:
         yield "accepted", gates.accepted_line(accepted)
-    if not state.forced and not state.accepted:
+    if not state.gates.forced and not state.shortages.accepted:
         yield "forced", "no gate"
