@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from functools import cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 import msgspec
@@ -19,6 +20,9 @@ from vpnmigrate.model.ec2 import (
     VpcId,
 )
 from vpnmigrate.steps.route_lookup import BLACK_HOLE, NOTHING, equivalence, is_restored
+
+parsed = cache(ip_network)
+"""Of the small spaces, which have some dozen networks each."""
 
 TABLES = int(os.environ.get("VPNMIGRATE_TEST_TABLES", "10000"))
 """Random pairs of tables that are compared with the oracle; more is only slower."""
@@ -281,7 +285,7 @@ def oracle(routes: RouteTableRecord, lists: Lists = LISTS) -> dict[str, str]:
         for text in lists.get(route.destination, [route.destination]):
             if text.startswith("pl-"):
                 continue
-            net = ip_network(text)
+            net = parsed(text)
             kind = "propagated"
             if route.target == "local":
                 kind = "local"
@@ -290,42 +294,45 @@ def oracle(routes: RouteTableRecord, lists: Lists = LISTS) -> dict[str, str]:
             installed.append(
                 (net.version, int(net.network_address), int(net.broadcast_address), kind, route)
             )
+    own = [r for r in installed if r[3] == "local"]
+    usable = [
+        r
+        for r in installed
+        if r[3] != "propagated"
+        or not any(o[0] == r[0] and o[1] <= r[1] and r[2] <= o[2] for o in own)
+    ]
+    preferred = sorted(
+        usable,
+        key=lambda r: (
+            r[2] - r[1],
+            ("local", "static", "list", "propagated").index(r[3]),
+            r[4].state != "active",
+            r[4].target,
+        ),
+    )
     found = {}
     for space in SPACES:
-        for offset in range(2**BITS):
-            address = int(space.network_address) + offset
-            version = space.version
-            on_it = [r for r in installed if r[0] == version and r[1] <= address <= r[2]]
-            own = [r for r in on_it if r[3] == "local"]
-            usable = [
-                r
-                for r in on_it
-                if r[3] != "propagated" or not any(o[1] <= r[1] and r[2] <= o[2] for o in own)
-            ]
-            if usable:
-                longest = min(r[2] - r[1] for r in usable)
-                usable = [r for r in usable if r[2] - r[1] == longest]
-                best = min(
-                    usable,
-                    key=lambda r: (
-                        ("local", "static", "list", "propagated").index(r[3]),
-                        r[4].state != "active",
-                        r[4].target,
-                    ),
-                )[4]
-                found[f"{version}/{address}"] = (
+        here = [r for r in preferred if r[0] == space.version]
+        first = int(space.network_address)
+        for address in range(first, first + 2**BITS):
+            best = next((r[4] for r in here if r[1] <= address <= r[2]), None)
+            if best is not None:
+                found[f"{space.version}/{address}"] = (
                     best.target if best.state == "active" else BLACK_HOLE
                 )
     return found
 
 
 def addresses(parts: tuple[str, ...]) -> set[str]:
-    nets = [ip_network(part) for text in parts for part in LISTS.get(text, [text])]
-    return {
-        f"{net.version}/{address}"
-        for net in nets
-        for address in range(int(net.network_address), int(net.broadcast_address) + 1)
-    }
+    return {a for text in parts for part in LISTS.get(text, [text]) for a in addresses_in(part)}
+
+
+@cache
+def addresses_in(network: str) -> frozenset[str]:
+    """Return every address of *network*."""
+    net = parsed(network)
+    span = range(int(net.network_address), int(net.broadcast_address) + 1)
+    return frozenset(f"{net.version}/{address}" for address in span)
 
 
 @pytest.mark.no_cover
