@@ -59,6 +59,27 @@ def test_a_part_of_a_key_is_hidden(part: str) -> None:
     )
 
 
+@pytest.mark.parametrize("length", range(8, 19))
+def test_every_part_of_a_key_of_any_length_is_hidden(length: int) -> None:
+    """Wherever a part begins and ends in the key, and wherever it stands in the text."""
+    key = "Qa_zW1sxEd2cRf.vTg"[:length]
+    shown = {
+        part
+        for start in range(length)
+        for end in range(start + 8, length + 1)
+        for part in [key[start:end]]
+        if Secret(key).hidden_in(f"{part}?") != f"{HIDDEN}?"
+        or Secret(key).hidden_in(f"no {part}") != f"no {HIDDEN}"
+    }
+
+    assert shown == set()
+
+
+def test_a_short_key_is_hidden_as_a_whole() -> None:
+    """EC2 makes none; a device file may have one."""
+    assert Secret("K_1").hidden_in("K_1 and K_") == f"{HIDDEN} and K_"
+
+
 def test_a_short_coincidence_stays() -> None:
     """Fewer characters than the shortest key give nothing away."""
     text = f"Value ({KEY[:7]}) is invalid"

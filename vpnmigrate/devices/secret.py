@@ -27,14 +27,22 @@ _ELEMENTS: Final = re.compile(r"<pre_shared_key>\s*([^<\s]+)\s*<")
 _PLACEHOLDERS: Final = frozenset({"redacted"})
 
 
+_BLOCK: Final = 4
+"""Characters: each part of eight contains one of the key's blocks of four, so a text without any
+of these contains no part."""
+
+
 @final
 class Secret:
     """Pre-shared key.  Only ``reveal`` returns its text."""
 
-    __slots__ = ("_text",)
+    __slots__ = ("_blocks", "_distinct", "_text")
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self._distinct = bool(text) and not _PLAIN.fullmatch(text)
+        ends = range(_BLOCK, len(text) + 1, _BLOCK)
+        self._blocks = tuple(text[end - _BLOCK : end] for end in ends)
 
     def reveal(self) -> str:
         """Return the key, only for a request to EC2 or a file in the vault."""
@@ -45,10 +53,10 @@ class Secret:
 
         A message may have been cut in the middle of a key.
         """
-        if not self._text:
+        if not self._text or not self._may_be_in(text):
             return text
         text = text.replace(self._text, HIDDEN)
-        if not self.is_distinct:
+        if not self._distinct:
             return text
         for start in range(len(self._text) - _PART + 1):
             while (at := text.find(self._text[start : start + _PART])) >= 0:
@@ -58,10 +66,20 @@ class Secret:
         # Two keys may begin alike: then both hide a part of the same text.
         return text.replace(HIDDEN + HIDDEN, HIDDEN)
 
+    def _may_be_in(self, text: str) -> bool:
+        """Return whether *text* may contain the key or a longer part.
+
+        Every text that is written is searched for every key, and nearly none contains one.
+        """
+        for block in self._blocks:  # A generator would take as long as the search.
+            if block in text:
+                return True
+        return not self._blocks
+
     @property
     def is_distinct(self) -> bool:
         """Whether the key is so specific that its occurrence in a text is not a coincidence."""
-        return bool(self._text) and not _PLAIN.fullmatch(self._text)
+        return self._distinct
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and self._text == other._text
