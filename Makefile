@@ -6,7 +6,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test kill-processes full-counts mutate lint types docs simulate clean
+.PHONY: help demo test coverage kill-processes full-counts mutate lint types docs simulate clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -19,6 +19,9 @@ test: .tox/tool/ready ## set up and run lint, types, every test and the built wh
 	@scripts/need-zsh
 	@scripts/need-ssh-keygen
 	.tox/tool/bin/tox run
+
+coverage: .tox/tool/ready ## the coverage of all packages by all tests, which takes twice as long as test
+	.tox/tool/bin/tox run -e awscli,coverage
 
 KILLS ?= 200
 kill-processes: .tox/tool/ready ## SIGKILL real processes at KILLS=200 random instants, and go on
