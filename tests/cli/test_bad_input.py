@@ -175,7 +175,7 @@ class TestJournal:
     def test_a_damaged_journal_is_told(self, terminal, watched):
         """The status of a run with a damaged journal reports the damage, or the readable part."""
         run = terminal.planned()
-        assert terminal.run("apply", "plan.json", "--until", "cutover").code == Exit.HELD
+        assert terminal.run("apply", "plan.json", "--until", "cutover").code == Exit.DONE
         made = len(watched.changed)
         (journal,) = Path(terminal.place).rglob("journal.jsonl")
         good = journal.read_bytes()

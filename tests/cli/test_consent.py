@@ -59,8 +59,8 @@ def test_staging_and_its_rollback_interrupt_nothing_and_need_no_flag(
     staged = terminal.run_bare("apply", "plan.json", "--until", "cutover")
     back = terminal.run_bare("rollback", planned)
 
-    assert staged.code == 3
-    assert "the cutover has not started" in " ".join(staged.err.split())
+    assert staged.code == 0
+    assert "the cutover has not started" in " ".join(staged.out.split())
     assert back.code == 0
 
 
@@ -109,3 +109,17 @@ def test_a_terminal_is_not_asked_while_traffic_is_down(terminal: Terminal, plann
     terminal.parts = AtTerminal(terminal.world)
 
     assert terminal.run_bare("rollback", planned).code == 0
+
+
+@pytest.mark.parametrize("other", ["--yes", "--no-input"])
+def test_step_needs_an_operator_who_can_be_asked(
+    terminal: Terminal, planned: str, other: str
+) -> None:
+    """``--step`` contradicts options that forbid questions, and a pipe cannot answer them."""
+    contradicted = terminal.run_bare("apply", "plan.json", "--step", other)
+    unattended = terminal.run_bare("apply", "plan.json", "--step")
+
+    assert contradicted.code == 2
+    assert other in contradicted.err
+    assert unattended.code == 3
+    assert terminal.run("status").out.startswith("No runs here yet")

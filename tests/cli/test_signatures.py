@@ -430,7 +430,7 @@ class TestTrust:
         run = board.planned()
         board.approve()
         staging = ("--until", "cutover", "--approval", "bob.json")
-        assert board.run("ann", "apply", "plan.json", *staging).code == 3
+        assert board.run("ann", "apply", "plan.json", *staging).code == 0
         revoked.write_text(board.ring.public("bob") + "\n")
 
         ran = board.run("ann", "apply", run)
@@ -443,7 +443,7 @@ class TestTrust:
         run = board.planned()
         board.approve()
         staging = ("--until", "cutover", "--approval", "bob.json")
-        assert board.run("ann", "apply", "plan.json", *staging).code == 3
+        assert board.run("ann", "apply", "plan.json", *staging).code == 0
         person = Person(board.terminal, "ann")
         person.keygen = SshKeygen(places=())
         board.terminal.parts = person

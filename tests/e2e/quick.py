@@ -19,6 +19,7 @@ from vpnmigrate.engine.ports import DeadlineChoice, InterruptChoice, Operator, O
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.changes import AskOperator, OperatorTask
 from vpnmigrate.model.ec2 import Role
+from vpnmigrate.model.proposed_change import ProposedChange, StepChoice
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report.console import MessageOutput
 from vpnmigrate.report.text import RunCommands
@@ -58,6 +59,9 @@ class ConfirmingOperator:
 
     def interrupted(self, choices: Sequence[InterruptChoice]) -> InterruptChoice | None:
         return None
+
+    def choose(self, proposed: ProposedChange | None) -> StepChoice | None:
+        return StepChoice.RUN
 
 
 if __name__ == "__main__":

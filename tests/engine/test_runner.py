@@ -29,14 +29,17 @@ from vpnmigrate.errors import (
     ClaimedError,
     DidNotSettleError,
     DriftError,
+    Exit,
     ExternalChangeError,
     HeldError,
     InterruptedRunError,
     RolledBackError,
+    StagedError,
     StepError,
     WrongAccountError,
 )
 from vpnmigrate.journal import Traffic, resume_command
+from vpnmigrate.journal.exit_code import exit_code, exit_code_of_run
 from vpnmigrate.journal.records import (
     Answered,
     BaselineTaken,
@@ -208,8 +211,11 @@ class TestForward:
 class TestHolds:
     def test_holds_before_the_cutover_when_asked(self, stage):
         """``--until cutover`` prepares everything and holds; traffic is not interrupted."""
-        with pytest.raises(HeldError, match="cutover has not started"):
+        with pytest.raises(StagedError, match="cutover has not started") as staged:
             stage.run(lambda runner: runner.apply(until=6))
+
+        assert exit_code(staged.value, stage.state) is Exit.DONE
+        assert exit_code_of_run(stage.state, stage.entries) is Exit.DONE
 
         assert stage.state.status is RunStatus.HELD
         assert stage.state.traffic is Traffic.OLD

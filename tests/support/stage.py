@@ -24,6 +24,7 @@ from vpnmigrate.engine.ports import (
     Operator,
     OverdueCutover,
     Probes,
+    StepPrompt,
 )
 from vpnmigrate.engine.ports import NetworkPath as HostPath
 from vpnmigrate.engine.runner import Runner, RunPorts
@@ -39,6 +40,7 @@ from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.ec2 import Role, VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.model.progress import CutoverView, Sighting, Unreadable
+from vpnmigrate.model.proposed_change import ProposedChange, StepChoice
 from vpnmigrate.model.snapshot import Confirmation, Snapshot
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.drift import differences
@@ -72,6 +74,9 @@ class Nobody:
         return None
 
     def interrupted(self, choices: Sequence[InterruptChoice]) -> InterruptChoice | None:
+        return None
+
+    def choose(self, proposed: ProposedChange | None) -> StepChoice | None:
         return None
 
 
@@ -189,6 +194,7 @@ class Stage:
         probes: Probes | None = None,
         commit: CommitConfirm | None = None,
         adopt: tuple[str, ...] | None = None,
+        step_prompt: StepPrompt | None = None,
     ) -> Runner:
         """Return the runner of a new process on *journal*, or the one so far (none, if *blind*)."""
         so_far = () if blind else self.entries
@@ -212,6 +218,7 @@ class Stage:
                 adopt=adopt,
                 gate_inputs=gate_inputs or GateInputs("ann"),
                 probes=probes or NoProbes(),
+                step_prompt=step_prompt,
             ),
         )
 

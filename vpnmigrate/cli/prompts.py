@@ -15,8 +15,10 @@ from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.changes import AskOperator, OperatorTask, RunTest
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.ec2 import Role
+from vpnmigrate.model.proposed_change import ProposedChange, StepChoice
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report.console import MessageOutput, in_background
+from vpnmigrate.report.proposed_change import proposed_text
 from vpnmigrate.report.text import RunCommands, command, wrapped
 
 _DONE = ("done",)
@@ -155,6 +157,8 @@ class TerminalOperator:
         """The answers to the task that was asked about last, until it is done."""
         self._asked_about_task = False
         self._overdue: OverdueCutover | None = None
+        self._proposed: ProposedChange | None = None
+        """The change that was asked about last, while the question is open."""
         self._owned = ""
         """The resource that was asked about last."""
         self._choices: tuple[InterruptChoice, ...] = ()
@@ -234,6 +238,21 @@ class TerminalOperator:
             return None
         self._chosen = InterruptChoice(typed)
         return self._chosen
+
+    def choose(self, proposed: ProposedChange | None) -> StepChoice | None:
+        """Ask about each new change; return the answer that the operator has typed."""
+        asked_before, self._proposed = self._proposed, proposed
+        if proposed is None:
+            self._reader.close(*StepChoice)
+            return None
+        if not self.patient:
+            return None
+        if proposed != asked_before:
+            self._console.print_line(proposed_text(proposed))
+        typed = self._reader.answer(*StepChoice)
+        if typed == StepChoice.WAIT:
+            self._console.print_line("    waiting; type run or roll back")
+        return StepChoice(typed) if typed else None
 
     def _explain_interruption(self) -> None:
         back = InterruptChoice.ROLL_BACK in self._choices

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from vpnmigrate.cli.back_out import is_left_to_the_policy, roll_back_until_done
@@ -12,7 +13,7 @@ from vpnmigrate.cli.dependencies import new_holder
 from vpnmigrate.cli.options import PromptOptions
 from vpnmigrate.cli.run_selection import SelectedRun, by_id, by_plan_or_id
 from vpnmigrate.cli.run_session import ActiveRun, RunOptions, run_session
-from vpnmigrate.errors import HeldError, RefusedError, UsageError, VpnMigrateError
+from vpnmigrate.errors import HeldError, RefusedError, StagedError, UsageError, VpnMigrateError
 from vpnmigrate.errors.commands import Command, cli, options
 from vpnmigrate.journal import RunState, Traffic, replay
 from vpnmigrate.journal.consent import interrupts_traffic
@@ -73,15 +74,34 @@ def stage(context: CommandContext, plan_or_run: str, terms: RunOptions) -> RunSt
                 advice=cli("status", subject.run.id),
             )
         if before.direction is Direction.FORWARD and LAST_OF_PREPARE in before.settled:
-            raise HeldError(
-                "everything is prepared already; the cutover has not started",
-                advice=cli("apply", subject.run.id),
-            )
+            return
         _require_planned_programs(subject, before)
         _require_signed_plan(subject, active)
-        active.runner.apply(until=LAST_OF_PREPARE)
+        with suppress(StagedError):  # It is in the journal, and the result says so.
+            active.runner.apply(until=LAST_OF_PREPARE)
 
     return run_session(context, subject, terms, action)
+
+
+def require_step_prompt(context: CommandContext, asking: PromptOptions, *, staging: bool) -> None:
+    """Check that the questions of ``--step`` can be asked.
+
+    Raises:
+        UsageError: Another option excludes them.
+        HeldError: There is no operator at a terminal.
+    """
+    if asking.yes or asking.no_input or staging:
+        other = "--yes" if asking.yes else "--no-input" if asking.no_input else "--until cutover"
+        raise UsageError(
+            f"--step asks before each change of the cutover; {other} excludes that",
+            advice=cli("apply", "--help"),
+        )
+    if not context.parts.attended(asking):
+        raise HeldError(
+            "--step asks before each change of the cutover, and it cannot ask here (no terminal, "
+            "or in the background); nothing in AWS was changed",
+            advice="run the same command at a terminal, or without --step",
+        )
 
 
 def rollback(

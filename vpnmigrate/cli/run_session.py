@@ -110,6 +110,8 @@ class RunOptions:
     probes: tuple[str, ...] | None = ()
     """Probes in addition to the plan's; None turns all probes off."""
     confirm_within: timedelta | None = None
+    step: bool = False
+    """Whether the operator is asked before each change of a cutover."""
     adopt: tuple[str, ...] | None = None
     """Resources created by an earlier process whose journal is lost; None to ask for them."""
 
@@ -259,12 +261,14 @@ def _do(
             attended=lambda: context.parts.attended(terms.asking),
             traffic=lambda: traffic(view()),
         )
+        operator = context.parts.operator(
+            output, RunCommands(run.id, context.invocation), run, terms.asking
+        )
         ports = RunPorts(
             ec2=account,
             journal=HookedJournal(journal, hooks),
-            operator=context.parts.operator(
-                output, RunCommands(run.id, context.invocation), run, terms.asking
-            ),
+            operator=operator,
+            step_prompt=operator if terms.step else None,
             observer=watch,
             clock=journal.clock,
             stop_request=stop_request,

@@ -18,6 +18,7 @@ from vpnmigrate.model.permissions import PermissionQuery, PermissionResult
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.probes import ProbeStats
 from vpnmigrate.model.progress import Sighting, Unreadable
+from vpnmigrate.model.proposed_change import ProposedChange, StepChoice
 from vpnmigrate.model.signatures import CheckedSignature, SignatureChecks
 from vpnmigrate.model.snapshot import Confirmation, Reading
 from vpnmigrate.model.survey import Survey
@@ -225,7 +226,18 @@ class Journal(Protocol):
         ...
 
 
-class Operator(Protocol):
+class StepPrompt(Protocol):
+    """What asks the operator before each change of a cutover, for ``apply --step``."""
+
+    def choose(self, proposed: ProposedChange | None) -> StepChoice | None:
+        """Return the answer about *proposed* once there is one; show the question if it is new.
+
+        *proposed* is None if the question is closed.  It does not block.
+        """
+        ...
+
+
+class Operator(StepPrompt, Protocol):
     """What carries out the tasks outside AWS: a person at a prompt, a command, a simulation."""
 
     @property

@@ -15,6 +15,7 @@ from vpnmigrate.errors import (
     InterruptedRunError,
     JournalError,
     RollbackRequestedError,
+    StagedError,
     StepError,
     VpnMigrateError,
 )
@@ -141,7 +142,8 @@ def record_failure(recorder: RunRecorder) -> Iterator[None]:
     except JournalError:
         raise  # It cannot be written into the journal.
     except HeldError as error:
-        recorder.write(Held(error.message, recorder.state.step))
+        staged = isinstance(error, StagedError)
+        recorder.write(Held(error.message, recorder.state.step, staged))
         raise
     except InterruptedRunError as error:
         recorder.write(Interrupted(error.message))

@@ -33,10 +33,12 @@ from vpnmigrate.engine.ports import (
     Observer,
     Operator,
     Probes,
+    StepPrompt,
     StopRequest,
 )
 from vpnmigrate.engine.preconditions import Preconditions
 from vpnmigrate.engine.recorder import RunRecorder, record_failure
+from vpnmigrate.engine.step_consent import StepConsent
 from vpnmigrate.engine.step_loop import StepLoop
 from vpnmigrate.engine.stop import StopControl
 from vpnmigrate.engine.traffic_watch import NoProbes, ProbeWatch
@@ -45,6 +47,7 @@ from vpnmigrate.errors import (
     ResidueError,
     RollbackRequestedError,
     RolledBackError,
+    StagedError,
     StepError,
     VpnMigrateError,
 )
@@ -96,6 +99,8 @@ class RunPorts:
     """Resources that the operator names as created by that process; None: the operator is asked."""
     gate_inputs: GateInputs = field(default_factory=GateInputs)
     probes: Probes = field(default_factory=NoProbes)
+    step_prompt: StepPrompt | None = None
+    """What is asked before each change of a cutover; None if no change waits for an answer."""
 
 
 class Runner:
@@ -151,6 +156,7 @@ class Runner:
             pauses=self._pauses,
             probing=self._probing,
             adopting=AdoptionControl(context, ports.adopt),
+            consent=StepConsent(context, ports.step_prompt, user=gate_inputs.user),
         )
         self._gate_runner = GateRunner(context, step_loop=self._step_loop, gate_inputs=gate_inputs)
         self._cutover_start = CutoverStart(
@@ -167,8 +173,9 @@ class Runner:
         """Run or resume steps 1 to 10; *until* stops after that step, before the next begins.
 
         Raises:
-            HeldError: *until* was reached, a gate does not pass, an operator is needed and none is
-                present, or an order holds the run.
+            StagedError: *until* was the last step before the cutover, and is done.
+            HeldError: Another *until* was reached, a gate does not pass, an operator is needed and
+                none is present, or an order holds the run.
             DriftError: Before the cutover, the AWS configuration has changed since planning.
             RolledBackError: The cutover failed and the plan's policy rolled it back, or it was
                 aborted.
@@ -323,13 +330,14 @@ class Runner:
         return (step for step in FORWARD if step.number == 1 or step.number not in done)
 
     def _hold_after(self, step: int) -> None:
+        advice = cli("apply", self._plan.migration)
         if step + 1 == FIRST_OF_CUTOVER:
-            message = (
-                "everything is prepared; the cutover has not started and traffic is not interrupted"
+            raise StagedError(
+                "everything is prepared; the cutover has not started and traffic is not "
+                "interrupted",
+                advice=advice,
             )
-        else:
-            message = f"held after step {step}, as requested"
-        raise HeldError(message, advice=cli("apply", self._plan.migration))
+        raise HeldError(f"held after step {step}, as requested", advice=advice)
 
     def _run_steps(self, steps: Iterable[Step]) -> list[str]:
         return [line for step in steps for line in self._step_loop.run_step(step)]

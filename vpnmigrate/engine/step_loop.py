@@ -30,6 +30,7 @@ from vpnmigrate.engine.preconditions import (
 )
 from vpnmigrate.engine.residue import ResidueControl
 from vpnmigrate.engine.retries import RetryPolicy
+from vpnmigrate.engine.step_consent import StepConsent
 from vpnmigrate.engine.traffic_watch import ProbeWatch, TrafficWatch
 from vpnmigrate.errors import (
     AwsUnreadableError,
@@ -100,6 +101,7 @@ class StepLoop:
         pauses: PauseControl,
         probing: ProbeWatch,
         adopting: AdoptionControl,
+        consent: StepConsent,
     ) -> None:
         self._plan = context.plan
         self._state_reader = state_reader
@@ -107,6 +109,7 @@ class StepLoop:
         self._tasks = tasks
         self._pauses = pauses
         self._adopting = adopting
+        self._consent = consent
         self._recorder = context.recorder
         self._observer = context.observer
         self._clock = context.clock
@@ -182,6 +185,7 @@ class StepLoop:
             self._pauses.check_suspended()
             if isinstance(verdict, NotYet) and self._tried:
                 verdict = replace(verdict, why=f"{verdict.why}; last try: {self._tried}")
+            verdict = self._consent.explained(verdict)
             why = _waits_for(verdict, self._recorder.state)
             if why and not self._acted:
                 self._observer.on_wait(step.number, why, self._time.now() - began, limit)
@@ -330,14 +334,11 @@ class StepLoop:
         return observation.acting if self._outage else observation.input
 
     def _act(self, step: Step, observation: Observation, view: StepInput) -> None:
-        changes: list[AwsChange] = []
-        tasks: list[OperatorTask] = []
-        for change in step.missing_changes(view):
-            if isinstance(change, OperatorTask):
-                tasks.append(change)
-            else:
-                changes.append(change)
-        due = [c for c in self._retries.due(changes) if c not in self._sent]
+        missing = tuple(step.missing_changes(view))
+        tasks = [change for change in missing if isinstance(change, OperatorTask)]
+        changes = [change for change in missing if not isinstance(change, OperatorTask)]
+        unsent = [c for c in self._retries.due(changes) if c not in self._sent]
+        due = self._consent.permitted(step, unsent, view)
         if due:
             self._sent.update(due)
             self._recorder.name(*step.external_changes_overwritten(observation.input))
@@ -438,6 +439,7 @@ class StepLoop:
                 down = self._may_be_down(step)
                 if not down:
                     self._tasks.hold_if_waiting()
+                self._consent.hold_if_waiting()
                 within, advice = self._credentials.exceeded(limit)
                 message = f"step {step.number} ({step.title}) was not done within {within}: {why}"
                 raise DidNotSettleError(message, step=step.number, outage=down, advice=advice)
@@ -469,7 +471,8 @@ class StepLoop:
         until = self._clock.now() + span
         while (left := until - self._clock.now()) > timedelta(0):
             self._tasks.stop_if_asked()
-            if self._tasks.read_confirmations() or self._pauses.apply_order():
+            polls = (self._tasks.read_confirmations, self._pauses.apply_order, self._consent.poll)
+            if any(poll() for poll in polls):
                 return
             self._clock.sleep(min(left, SLICE))
 

@@ -11,6 +11,7 @@ Begin with this file; ``commands`` has the commands that advice prints.
         - ``HeldByOthersError``: ``ClaimedError``, ``LockedError``
     - ``NothingToMigrateError`` (6)
     - ``HeldError`` (3): at a gate or waiting for a person
+        - ``StagedError`` (0): prepared as ``apply --until cutover`` asks
     - ``InterruptedRunError`` (7): an operator's signal, resumable
     - ``StepError`` (1)
         - ``DidNotSettleError``, ``ChangeRefusedError``, ``ExternalChangeError``
@@ -139,6 +140,12 @@ class HeldError(VpnMigrateError):
     """The run waits at a gate, or for a person who is not present."""
 
     exit = Exit.HELD
+
+
+class StagedError(HeldError):
+    """The run holds before the cutover, as requested, and everything is prepared."""
+
+    exit = Exit.DONE
 
 
 class UnreliableReadError(HeldError):

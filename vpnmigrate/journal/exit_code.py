@@ -38,6 +38,8 @@ def exit_code_of_run(state: RunState, entries: Sequence[Entry]) -> Exit:
     if state.finished:
         return Exit.FAILED if turned_back(entries) or state.residue.changes else Exit.DONE
     match last:
+        case Held(staged=True):
+            return Exit.DONE
         case Held():
             return Exit.HELD
         case Failed(stuck=stuck):

@@ -306,6 +306,8 @@ class Held(_Record, frozen=True, tag="held"):
 
     why: str
     step: int
+    staged: bool = False
+    """Whether everything before the cutover was prepared, as requested."""
 
 
 class Interrupted(_Record, frozen=True, tag="interrupted"):

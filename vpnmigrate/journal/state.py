@@ -34,7 +34,7 @@ from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Performed, Re
 from vpnmigrate.model.clock import moment
 from vpnmigrate.model.ec2 import MigrationId
 from vpnmigrate.model.facts import Archive, ConfirmationGiven, Fact
-from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Direction
+from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_PREPARE, Direction
 from vpnmigrate.model.snapshot import Confirmation, JournalFacts
 
 
@@ -249,6 +249,12 @@ class RunState(Struct, frozen=True):
         A rollback ends what was approved, so another attempt needs another approval.
         """
         return self.approvals.rollbacks.get(self.fingerprint, "")
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether every step before the cutover is done, and the cutover has not started."""
+        forward = self.direction is Direction.FORWARD and not self.finished
+        return forward and LAST_OF_PREPARE in self.settled and not self.cutover_begun
 
     @property
     def asks_to_decide(self) -> bool:

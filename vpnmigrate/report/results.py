@@ -31,6 +31,11 @@ _ARRIVED = {
 }
 
 
+_STAGED = (
+    "Staged: everything is prepared; the cutover has not started and traffic is not interrupted."
+)
+
+
 def outcome_text(view: RunStatusView) -> str:
     """Return the result of a command that succeeded."""
     lines = []
@@ -39,6 +44,8 @@ def outcome_text(view: RunStatusView) -> str:
         view.state.deviations.differs or view.state.deviations.lost
     ):
         arrived = "Rolled back, but NOT everything is as it was before:"
+    if view.state.is_prepared:
+        arrived = _STAGED
     if arrived:
         lines.append(wrapped(arrived))
     if view.state.status is RunStatus.ROLLED_BACK:

@@ -9,6 +9,7 @@ from typing import Any
 from vpnmigrate.engine.ports import DeadlineChoice, InterruptChoice, OverdueCutover
 from vpnmigrate.model.changes import OperatorTask, RunTest
 from vpnmigrate.model.ec2 import Role, Tag
+from vpnmigrate.model.proposed_change import ProposedChange, StepChoice
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.sandbox.state import Connection, WorldState
 from vpnmigrate.sandbox.world import World
@@ -60,6 +61,10 @@ class DeviceEngineer:
         """Return None: the operator answers, not the device engineer."""
         del choices
         return None
+
+    def choose(self, proposed: ProposedChange | None) -> StepChoice | None:
+        """Return ``run`` at once: the engineer is not asked about calls."""
+        return None if proposed is None else StepChoice.RUN
 
     def _do(self, word: Confirmation) -> None:
         devices = self._world.devices

@@ -38,8 +38,18 @@ def apply(
     printing: OutputOptions,
     until: Annotated[
         ApplyUntil | None,
-        typer.Option("--until", help="Do all preparation and hold before the outage."),
+        typer.Option(
+            "--until", help="Do all preparation and end before the outage, with exit code 0."
+        ),
     ] = None,
+    step: Annotated[
+        bool,
+        typer.Option(
+            "--step",
+            help="Ask before each change of steps 7 to 10: run it, wait, or roll back. Shows the "
+            "call, its inverse and its effect on traffic. Needs a terminal.",
+        ),
+    ] = False,
     probe: Annotated[
         list[str] | None,
         typer.Option(
@@ -77,8 +87,17 @@ def apply(
     context = command_context(ctx, home, printing)
     probes = probes_of(probe or (), none=no_probes)
     brought = gate_options(Milestone.CUTOVER, gates)
+    if step:
+        run_actions.require_step_prompt(context, asking, staging=until is not None)
     terms = RunOptions(
-        aws, asking, take_over, brought, probes, parse_duration(confirm_within), named(adopt)
+        aws,
+        asking,
+        take_over,
+        brought,
+        probes,
+        parse_duration(confirm_within),
+        step=step,
+        adopt=named(adopt),
     )
     go = run_actions.stage if until is ApplyUntil.CUTOVER else run_actions.apply
     view = go(context, subject, terms)
