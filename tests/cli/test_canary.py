@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zipfile import ZipFile
+
 import msgspec
 import pytest
 
@@ -48,9 +50,12 @@ def test_every_artefact_but_the_vault_is_free_of_keys(terminal, keys):
     ran("report", run, "-o", "report.html")
     ran("report", run, "--bundle", "evidence.zip")
     ran("report", "verify", "evidence.zip")
+    ran("doctor", "--bundle", "support.zip")
     confirmed = [word for old in olds for word in ("--confirm", old)]
     ran("finalize", run, *confirmed)
 
+    with ZipFile(terminal.place / "support.zip") as support:
+        said.extend(support.read(name).decode() for name in support.namelist())
     files = [path for path in terminal.place.rglob("*") if path.is_file()]
     vault = [path for path in files if "vault" in path.parts]
     open_to_others = [path for path in files if path not in vault]

@@ -25,6 +25,8 @@ FLAGS = {
     | {"--change", "--window", "--allowed-signers", "--sign-key"}
     | GIVEN_TO_RUNS
     | GIVEN_TO_AWS,
+    "doctor": {"--bundle"} | GIVEN_TO_RUNS | GIVEN_TO_AWS,
+    "list": {"--playbook"} | GIVEN_TO_AWS,
     "show": {"--steps", "--diff"} | GIVEN_TO_RUNS,
     "rehearse": {"--faults", "--seed"} | GIVEN_TO_RUNS,
     "runbook": {"--output", "-o", "--change", "--person"},
@@ -32,6 +34,7 @@ FLAGS = {
     "approve": {"--output", "-o", "--yes", "--no-input", "--sign-key", "--after"} | GIVEN_TO_AWS,
     "apply": {
         "--until",
+        "--step",
         "--confirm-within",
         "--take-over",
         "--adopt",

@@ -87,6 +87,16 @@ class Reader:
         with self._renewing():
             return survey.survey(self._clients, gateway, who, self._clock)
 
+    def surveys(self) -> tuple[Survey, ...]:
+        """Return a survey of each gateway of the Region that is not deleted.
+
+        Raises:
+            AwsError: A describe call failed.
+        """
+        who = self.identity()
+        with self._renewing():
+            return survey.surveys(self._clients, who, self._clock)
+
     def observe(self, plan: Plan) -> Reading:
         """Return the state of what *plan* touches (``ports.Ec2``).
 

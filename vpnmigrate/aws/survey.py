@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from vpnmigrate.aws import describe
@@ -22,7 +23,16 @@ from vpnmigrate.engine.ports import Identity
 from vpnmigrate.errors import AwsError, NotFoundError, RefusedError
 from vpnmigrate.errors.commands import aws
 from vpnmigrate.model.clock import Clock
-from vpnmigrate.model.ec2 import AccountId, GatewayRecord, VpcId, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.ec2 import (
+    AccountId,
+    ConnectionRecord,
+    CustomerGatewayRecord,
+    GatewayRecord,
+    VpcId,
+    VpcRecord,
+    VpnConnectionId,
+    VpnGatewayId,
+)
 from vpnmigrate.model.survey import (
     DirectConnectAssociation,
     Quotas,
@@ -42,33 +52,76 @@ def survey(clients: ClientSource, gateway: VpnGatewayId, who: Identity, clock: C
         NotFoundError: This account has no such gateway in this Region.
         AwsError: A describe call failed.
     """
-    taken = clock.wall()
-    ec2 = clients.reader()
-    gateways = in_order(map(gateway_record, describe.gateways(ec2)))
-    leaving = next((record for record in gateways if record.id == gateway), None)
+    region = _region(clients, clock)
+    leaving = next((record for record in region.gateways if record.id == gateway), None)
     if leaving is None:
         raise _not_found(f"virtual private gateway {gateway}", who, clients.region)
-    connections = in_order(map(connection_record, describe.connections(ec2)))
-    on_it = tuple(c for c in connections if c.vpn_gateway == gateway)
+    return _survey_of(leaving, region, clients, who)
+
+
+def surveys(clients: ClientSource, who: Identity, clock: Clock) -> tuple[Survey, ...]:
+    """Return a survey of each gateway of the Region that is not deleted.
+
+    Raises:
+        AwsError: A describe call failed.
+    """
+    region = _region(clients, clock)
+    return tuple(
+        _survey_of(gateway, region, clients, who)
+        for gateway in region.gateways
+        if gateway.state != "deleted"
+    )
+
+
+@dataclass(frozen=True)
+class _RegionReading:
+    """The lists of a Region, which the surveys of its gateways share."""
+
+    taken: datetime
+    gateways: tuple[GatewayRecord, ...]
+    connections: tuple[ConnectionRecord, ...]
+    customer_gateways: tuple[CustomerGatewayRecord, ...]
+    vpcs: tuple[VpcRecord, ...]
+    quotas: tuple[Quotas, tuple[Unread, ...]]
+
+
+def _region(clients: ClientSource, clock: Clock) -> _RegionReading:
+    taken = clock.wall()
+    ec2 = clients.reader()
+    return _RegionReading(
+        taken,
+        in_order(map(gateway_record, describe.gateways(ec2))),
+        in_order(map(connection_record, describe.connections(ec2))),
+        in_order(map(customer_gateway_record, describe.customer_gateways(ec2))),
+        in_order(map(vpc_record, describe.vpcs(ec2))),
+        quotas(clients),
+    )
+
+
+def _survey_of(
+    leaving: GatewayRecord, region: _RegionReading, clients: ClientSource, who: Identity
+) -> Survey:
+    gateway = leaving.id
+    on_it = tuple(c for c in region.connections if c.vpn_gateway == gateway)
     used = {connection.customer_gateway for connection in on_it}
-    devices = in_order(map(customer_gateway_record, describe.customer_gateways(ec2)))
-    vpcs = in_order(map(vpc_record, describe.vpcs(ec2)))
     held = _vpcs_of(leaving)
-    tables = describe.route_tables(ec2, held) if held else ()
+    tables = describe.route_tables(clients.reader(), held) if held else ()
     through_direct_connect = direct_connect(clients, gateway)
-    limits, unread = quotas(clients)
+    limits, unread = region.quotas
     return Survey(
-        taken=taken,
+        taken=region.taken,
         account=AccountId(who.account),
         region=clients.region,
         gateway=leaving,
-        vpcs=vpcs,
+        vpcs=region.vpcs,
         connections=on_it,
-        customer_gateways=tuple(device for device in devices if device.id in used),
+        customer_gateways=tuple(c for c in region.customer_gateways if c.id in used),
         route_tables=in_order(map(table_record, tables)),
-        other_gateways=tuple(g for g in gateways if g.id != gateway and g.state != "deleted"),
+        other_gateways=tuple(
+            g for g in region.gateways if g.id != gateway and g.state != "deleted"
+        ),
         other_connections=tuple(
-            c for c in connections if c.vpn_gateway != gateway and c.state != "deleted"
+            c for c in region.connections if c.vpn_gateway != gateway and c.state != "deleted"
         ),
         virtual_interfaces=through_direct_connect.interfaces,
         associations=through_direct_connect.associations,

@@ -9,6 +9,7 @@ from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.options import AwsOptions
 from vpnmigrate.engine.call_limits import (
     IDENTITY_LIMIT,
+    SURVEY_LIMIT,
     LimitedPermissions,
     LimitedReader,
     unattended,
@@ -17,6 +18,7 @@ from vpnmigrate.engine.ports import Calls
 from vpnmigrate.errors import AwsError
 from vpnmigrate.model.ec2 import VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.permissions import MissingPermission, PermissionResult, PermissionVerdict
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.permission_checks import PermissionCheck, missing, not_due_yet
 
 
@@ -34,6 +36,10 @@ class AccountReader(LimitedReader):
             IDENTITY_LIMIT,
             lambda: self._account.find_gateway(connection),
         )
+
+    def surveys(self) -> tuple[Survey, ...]:
+        """Return a survey of each gateway of the Region, as ``aws.account.Reader`` describes."""
+        return self._read("the survey of the Region", SURVEY_LIMIT, self._account.surveys)
 
     def missing_permissions(
         self, checks: Sequence[PermissionCheck]

@@ -155,6 +155,9 @@ class Program(LazyGroup):
     """The commands of the program."""
 
     entries: ClassVar[Mapping[str, CommandEntry]] = {
+        "list": CommandEntry(
+            "list:list_", "List virtual private gateways, and whether each can be migrated."
+        ),
         "plan": CommandEntry("plan:plan", "Survey an account and write a plan."),
         "show": CommandEntry("show:show", "Show a plan, or how another plan differs from it."),
         "rehearse": CommandEntry(
@@ -184,6 +187,9 @@ class Program(LazyGroup):
         "status": CommandEntry(
             "status:status",
             "Show whether traffic is up, what is wrong or awaited, and what to type now.",
+        ),
+        "doctor": CommandEntry(
+            "doctor:doctor", "Check this machine, its runs, and the access to AWS."
         ),
         "watchdog": CommandEntry(
             "watchdog:watchdog", "Roll a run back if it is not confirmed in time."

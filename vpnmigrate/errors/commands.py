@@ -180,12 +180,14 @@ _NAMES_PROFILE = frozenset({"--profile"})
 _FINDS_RUNS = frozenset({"--run-dir"})
 TAKES: dict[str, frozenset[str]] = {
     **dict.fromkeys(
-        ("plan", "apply", "rollback", "finalize", "report", "watchdog"), _REACHES_AWS | _FINDS_RUNS
+        ("plan", "apply", "rollback", "finalize", "report", "watchdog", "doctor"),
+        _REACHES_AWS | _FINDS_RUNS,
     ),
     **dict.fromkeys(
         ("done", "pause", "continue", "abort", "confirm", "status", "show", "rehearse"), _FINDS_RUNS
     ),
     "approve": _REACHES_AWS,
+    "list": _REACHES_AWS,
 }
 """``Invocation`` options of each command of this program; commands not listed take none."""
 

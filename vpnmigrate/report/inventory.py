@@ -76,6 +76,15 @@ def _cover(survey: Survey) -> Iterator[tuple[str, str]]:
     yield "gateway", f"{named(survey.gateway.id, survey.gateway.tags)} ({text})"
 
 
+def connection_line(connection: ConnectionRecord, survey: Survey) -> str:
+    """Return the site, category, routing and tunnels of *connection*, and its state if unusual."""
+    state = "" if connection.state == "available" else f", {connection.state}"
+    return (
+        f"{_site(connection, survey)}: {connection.category or 'category unknown'}, "
+        f"{'static' if connection.static_only else 'BGP'}, {_tunnels(connection)}{state}"
+    )
+
+
 def _connection(connection: ConnectionRecord, survey: Survey) -> str:
     device = _device(connection, survey)
     lines = [

@@ -1,0 +1,55 @@
+"""Candidates: which gateways of a Region can be migrated, and why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from msgspec import Struct
+
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.ec2 import Tag
+from vpnmigrate.model.plan import Finding, Severity
+from vpnmigrate.model.survey import Survey
+from vpnmigrate.planning.preflight import check, nothing_to_migrate
+
+
+class Candidacy(StrEnum):
+    """Whether a gateway can be migrated."""
+
+    YES = "yes"
+    NO = "no"
+    """A finding blocks it."""
+    NOT_NEEDED = "not-needed"
+    """It has no Classic connection."""
+    UNDER_WAY = "under-way"
+    """A run has claimed it, or has created it."""
+
+
+class Candidate(Struct, frozen=True):
+    """A virtual private gateway, with the verdict of preflight."""
+
+    survey: Survey
+    candidacy: Candidacy
+    why: tuple[str, ...] = ()
+    """Why it cannot, or need not, be migrated."""
+    findings: tuple[Finding, ...] = ()
+
+
+def candidates(surveys: Iterable[Survey], decisions: Decisions) -> tuple[Candidate, ...]:
+    """Return each surveyed gateway with its candidacy under *decisions*, in the same order."""
+    return tuple(_candidate(survey, decisions) for survey in surveys)
+
+
+def _candidate(survey: Survey, decisions: Decisions) -> Candidate:
+    tags = survey.gateway.tags
+    if holder := tags.get(Tag.CLAIM):
+        return Candidate(survey, Candidacy.UNDER_WAY, (f"claimed by {holder}",))
+    if migration := tags.get(Tag.MIGRATION):
+        return Candidate(survey, Candidacy.UNDER_WAY, (f"created by migration {migration}",))
+    if why := nothing_to_migrate(survey, decisions):
+        return Candidate(survey, Candidacy.NOT_NEEDED, (why,))
+    findings = check(survey, decisions)
+    blocking = [each for each in findings if each.severity is Severity.BLOCKS]
+    why_not = tuple(f"{each.code} {each.name}: {each.evidence}" for each in blocking)
+    return Candidate(survey, Candidacy.NO if blocking else Candidacy.YES, why_not, findings)
