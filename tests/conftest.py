@@ -77,8 +77,21 @@ WHOLE_RUNS = {
 MEASURED = {"devices", "journal", "model", "planning", "steps"}
 ALL_MEASURED = bool(os.environ.get("VPNMIGRATE_TEST_COVERAGE"))
 
-# Tests of real processes, which mostly wait.
-WAITING = {"aws_cli", "e2e", "mangled", "test_tutorial"}
+# Tests of real processes, which mostly wait: those of about a minute, then those of some seconds.
+WAITING = (
+    "project/test_tutorial.py",
+    "e2e/test_commit_confirm.py",
+    "e2e/test_http_migration.py",
+    "e2e/",
+    "mangled/",
+    "aws_cli/",
+)
+
+
+def _rank(item: pytest.Item) -> int:
+    """Return the place of *item* in ``WAITING``, or a later one; items of one place stay mixed."""
+    waits = (n for n, path in enumerate(WAITING) if item.nodeid.startswith(f"tests/{path}"))
+    return next(waits, len(WAITING))
 
 
 @pytest.hookimpl(trylast=True)
@@ -88,7 +101,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     A test that takes a minute is not the last one, which a single worker would run.  Of each table
     of whole runs one row is traced.
     """
-    items.sort(key=lambda item: WAITING.isdisjoint({item.path.parent.name, item.path.stem}))
+    items.sort(key=_rank)
     measured = set[str]()
     for item in items:
         test = item.nodeid.partition("[")[0]
