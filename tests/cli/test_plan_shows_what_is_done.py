@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 import vpnmigrate
+from tests.planning.test_playbook import WHOLE
 from tests.report.books import a_large_plan
 from tests.support.builders import MIGRATION, NOON, a_survey
 from vpnmigrate.errors import Exit, PlanEditedError, RefusedError
@@ -24,22 +25,12 @@ from vpnmigrate.local.documents import (
     save_bytes,
 )
 from vpnmigrate.model.decisions import (
-    Approvals,
-    BackOut,
     Decisions,
-    DirectConnectAssumption,
-    Exceptions,
-    Finalize,
     HookMoment,
-    InsideMode,
-    KeyMode,
-    OldTunnels,
-    TestVpc,
-    Verification,
     Waits,
 )
-from vpnmigrate.model.ec2 import TunnelOptions, VpnConnectionId
 from vpnmigrate.planning.planner import fingerprint_of, plan_from
+from vpnmigrate.planning.playbook import playbook_from
 from vpnmigrate.planning.window_parser import window_from
 from vpnmigrate.report import plan
 
@@ -209,37 +200,16 @@ def test_every_command_about_a_plan_refuses_it(terminal, line):
 
 HOOKS: dict[HookMoment, tuple[str, ...]] = {HookMoment.BEFORE_CUTOVER: ("/usr/local/bin/ask",)}
 WINDOW = window_from("2026-11-28T02:00/04:00 Europe/Berlin")
-DECIDED: dict[str, Any] = {
-    "asn": 64600,
-    "keys": KeyMode.REUSE,
-    "inside": InsideMode.KEEP,
-    "inside_cidrs": {VpnConnectionId("vpn-old"): ("169.254.6.0/30", "169.254.7.0/30")},
-    "device_types": {"cgw-1": "cisco/asr/ios"},
-    "tunnel_options": TunnelOptions(ike_versions=("ikev2",)),
-    "test_vpc": TestVpc(cidr="10.99.0.0/24"),
-    "old_tunnels": OldTunnels.LEAVE,
-    "back_out": BackOut.ROLLBACK,
-    "waits": Waits(steady=timedelta(minutes=7)),
-    "verification": Verification(readings=9),
-    "exceptions": Exceptions(connections=(VpnConnectionId("vpn-old"),)),
-    "probes": ("10.0.0.1:443",),
-    "change": "CHG1",
-    "hooks": HOOKS,
-    "recreate_aws_vpn": True,
-    "direct_connect": DirectConnectAssumption.ABSENT,
-    "window": WINDOW,
-    "approvals": Approvals(required=1),
-    "rehearsed_within": timedelta(days=3),
-    "finalize": Finalize(window=WINDOW),
-}
 
 
 @pytest.mark.parametrize("name", Decisions.__struct_fields__)
 def test_every_decision_is_shown(name):
     """Each decision is shown in the plan's text, because approvers have to read it."""
-    decided = replace(Decisions(), **{name: DECIDED[name]})
+    decided = getattr(playbook_from(WHOLE, "mine.yaml").decisions, name)
 
-    assert plan.decisions_text(decided) != plan.decisions_text(Decisions())
+    shown = plan.decisions_text(replace(Decisions(), **{name: decided}))
+
+    assert shown != plan.decisions_text(Decisions())
 
 
 @pytest.mark.parametrize("name", Waits.__struct_fields__)

@@ -30,6 +30,7 @@ from vpnmigrate.model.decisions import (
 from vpnmigrate.model.ec2 import TunnelOptions
 from vpnmigrate.planning.playbook import Playbook, duration_from, playbook_from
 
+# Every option, none with its default: also the plan's text must show each of them.
 WHOLE = """\
 name: mine
 summary: Everything at once.

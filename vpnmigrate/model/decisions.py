@@ -1,4 +1,8 @@
-"""Decisions: the answers of a playbook, as frozen into a plan."""
+"""Decisions: the answers of a playbook, as frozen into a plan.
+
+Each field of ``Decisions`` is an option of a playbook; ``planning.playbook`` reads it by its type.
+Its users read ``plan.decisions.NAME``, and ``report.plan`` shows it with a plan.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from enum import StrEnum
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
 from vpnmigrate.model.ec2 import TunnelOptions, VpnConnectionId
 
@@ -225,3 +230,7 @@ class Decisions(Struct, frozen=True, forbid_unknown_fields=True):
     rehearsed_within: timedelta | None = None
     """Maximum age of a rehearsal of the same plan; None means no rehearsal is required."""
     finalize: Finalize = Finalize()
+
+    def without_restrictions(self) -> Decisions:
+        """Return these decisions without what restricts when a run may start, for a rehearsal."""
+        return replace(self, window=None, approvals=Approvals(), rehearsed_within=None)

@@ -36,7 +36,6 @@ from vpnmigrate.journal.timing import (
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.model.decisions import Approvals
 from vpnmigrate.model.ec2 import Attachment, VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.model.progress import Sighting, Unreadable
@@ -128,8 +127,7 @@ def result_of(rehearsal: Rehearsal, plan: Plan, at: datetime, tool: str) -> Rehe
 
 def without_restrictions(plan: Plan) -> Plan:
     """Return *plan* without window, approvals and required rehearsal, for a rehearsal."""
-    free = replace(plan.decisions, window=None, approvals=Approvals(), rehearsed_within=None)
-    return replace(plan, decisions=free)
+    return replace(plan, decisions=plan.decisions.without_restrictions())
 
 
 def rehearse(plan: Plan, tell: Callable[[str], None]) -> Rehearsal:
