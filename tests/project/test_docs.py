@@ -205,3 +205,26 @@ def test_every_place_that_contributing_names_exists() -> None:
 
     assert places
     assert not [place for place in places if not (ROOT / place).exists()]
+
+
+def test_every_name_that_contributing_lists_is_in_its_file() -> None:
+    """A row of "Where do I add" names only what its file, or a file of its folder, has."""
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    listed = page.partition("## Where do I add")[2].partition("\n## ")[0]
+    rows = re.findall(
+        r"^\| [^|`]*`((?:vpnmigrate|tests)/[\w./-]+)` \| (.*) \|$", listed, re.MULTILINE
+    )
+    unknown = [
+        (place, name)
+        for place, what in rows
+        for name in re.findall(r"`([A-Za-z_]+)`", what)
+        if not re.search(rf"\b{name}\b", _text_of(ROOT / place))
+    ]
+
+    assert len(rows) > 15
+    assert unknown == []
+
+
+def _text_of(place: Path) -> str:
+    files = sorted(place.glob("*.py")) if place.is_dir() else [place]
+    return "\n".join(file.read_text(encoding="utf-8") for file in files)

@@ -1,4 +1,4 @@
-"""Call threads: calls that can be abandoned when they take too long.
+"""Call threads: calls (``aws.account``) that can be abandoned when they take too long.
 
 An abandoned read changes nothing.  A request that may alter AWS was either sent before its thread
 is abandoned, and is then in doubt, or is never sent (``allowance``).

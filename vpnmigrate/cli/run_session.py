@@ -1,4 +1,4 @@
-"""Run session: a run locked, journalled and interruptible in this process."""
+"""Run session: a run locked, journalled and interruptible; ``_do`` creates its ``Runner``."""
 
 from __future__ import annotations
 

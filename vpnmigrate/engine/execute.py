@@ -1,4 +1,8 @@
-"""Execution: an intent is recorded, then the change is sent, then its outcome."""
+"""Execution: an intent is recorded, then the change is sent, then its outcome.
+
+A change passes from here through ``Calls.send`` (``aws.call_threads``) to ``Account.perform``
+(``aws.account``), which makes the boto3 call.
+"""
 
 from __future__ import annotations
 
@@ -137,4 +141,4 @@ class ChangeExecutor:
         if age > FRESH:
             why = f"not sent: its intent was recorded {age.total_seconds():.0f} s ago"
             return Later(why, STALE_INTENT_LIMIT, sent=False)
-        return self._ec2.perform(change, mark)
+        return self._ec2.perform(change, mark)  # LimitedEc2 adds nothing: Calls has the limit.

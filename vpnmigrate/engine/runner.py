@@ -1,7 +1,8 @@
 """Runner: migrates, rolls back or finalizes a plan.
 
-Every error that stops a run is recorded before it is raised, and the next process resumes from
-what AWS and the journal show.
+Each step is done by ``step_loop.StepLoop``, from step 7 on after the gates (``cutover``).  Every
+error that stops a run is recorded before it is raised, and the next process resumes from what AWS
+and the journal show.
 """
 
 from __future__ import annotations

@@ -1,4 +1,13 @@
-"""Exit codes: the exit code of a process, from its error or from its journal."""
+"""Exit codes: the exit code of a process, from its error or from its journal.
+
+An error whose own code is 1 becomes 5 in two cases.  An outage is open (``OutageState.open``): from
+the record ``OutageBegan``, which ``StepLoop._perform`` writes before the first call that can
+interrupt traffic, to ``OutageEnded`` (``traffic_watch``).  Or ``StepError.outage`` says that
+traffic may be down, because the journal of its outage is lost (``StepLoop._may_be_down``).
+
+``ResidueError`` has the code 5 of its own, also while traffic flows: AWS did not make some changes
+(``Runner._require_no_residue``).
+"""
 
 from __future__ import annotations
 
@@ -20,10 +29,7 @@ def exit_code(error: VpnMigrateError, state: RunState | None = None) -> Exit:
 
 
 def leaves_traffic_down(error: VpnMigrateError, state: RunState | None) -> bool:
-    """Return whether traffic is down, or may be, when *error* ends a process.
-
-    A step says so itself where the journal of its outage is lost (``StepLoop._may_be_down``).
-    """
+    """Return whether traffic is down, or may be, when *error* ends a process."""
     step_in_outage = isinstance(error, StepError) and error.outage
     return step_in_outage or (state is not None and state.outage.open)
 

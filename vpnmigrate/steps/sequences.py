@@ -1,4 +1,4 @@
-"""Step sequences: forward, rollback and finalize."""
+"""Step sequences: forward, rollback and finalize; ``gateway_swap`` decides the direction."""
 
 from __future__ import annotations
 

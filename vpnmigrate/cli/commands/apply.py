@@ -1,4 +1,4 @@
-"""Command ``apply``."""
+"""Command ``apply``: its options become ``RunOptions`` for ``run_actions.apply``."""
 
 from enum import StrEnum
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Preflight basics: the type of a check, and comparison of networks."""
+"""Preflight basics: the type of a check, text, and comparison of networks."""
 
 from __future__ import annotations
 
