@@ -33,13 +33,14 @@ def _intro() -> Iterable[str]:
     yield ""
     yield "- **continue**: the run finishes, and asks no operator."
     yield "- **continue and name it**: the run finishes, and its report says what was left undone."
+    yield "- **leave**: the run does the rest, and lists what AWS did not remove; exit code 1."
     yield "- **hold**: nothing was started; exit code 3."
     yield "- **stop**: the message says what happened and whether traffic flows; exit code 1 while"
     yield "  traffic flows, 5 while it is down, or while a change of one table is missing."
     yield ""
     yield "If a cell has two results, the first is for a fault that passes, the second for one that"
-    yield "stays.  After a hold or a stop, the next command that is printed ends as an undisturbed"
-    yield "run does: nothing is created twice and nothing is left behind."
+    yield "stays.  After leave, hold and stop, the next command that is printed ends as a run that"
+    yield "was not disturbed: nothing is created twice and nothing is left behind."
     yield ""
 
 

@@ -7,27 +7,38 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from tests.support.builders import (
     BOTH,
     MAIN,
     NOON,
     OLD,
+    OLD_VPN,
+    a_connection,
+    a_customer_gateway,
     a_survey,
     a_table,
     minutes,
     ordinary_tables,
 )
 from tests.support.parts import a_context
-from tests.support.stage import Lookout, Stage
+from tests.support.stage import Lookout, Nobody, Stage, names
 from vpnmigrate.engine.call_limits import DirectCalls
 from vpnmigrate.engine.observe import StateReader
 from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.engine.residue import ResidueControl
 from vpnmigrate.engine.retries import PERSISTENT
 from vpnmigrate.engine.runner import Runner
-from vpnmigrate.errors import ChangeRefusedError, Exit, ResidueError, StepError
-from vpnmigrate.journal import Traffic
+from vpnmigrate.errors import (
+    ChangeRefusedError,
+    Exit,
+    HeldError,
+    IncompleteRemovalError,
+    ResidueError,
+    StepError,
+)
+from vpnmigrate.journal import Traffic, next_command
 from vpnmigrate.journal.exit_code import exit_code, exit_code_of_run
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import (
@@ -39,15 +50,28 @@ from vpnmigrate.journal.records import (
     TrafficVerified,
 )
 from vpnmigrate.journal.state import RunStatus
-from vpnmigrate.model.changes import DeleteVpnGateway
-from vpnmigrate.model.decisions import Decisions, OldTunnels, Waits
-from vpnmigrate.model.ec2 import Attachment, RouteTableId, VpnGatewayId
-from vpnmigrate.model.facts import Goal, RouteTarget
-from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.changes import (
+    DeleteVpnConnection,
+    DeleteVpnGateway,
+    OperatorTask,
+    RemoveClaim,
+    RunTest,
+)
+from vpnmigrate.model.decisions import Decisions, OldTunnels, TestVpc, Waits
+from vpnmigrate.model.ec2 import Attachment, ResourceState, RouteTableId, VpnGatewayId
+from vpnmigrate.model.facts import ABSENT, Archive, Claim, Existence, Goal, RouteTarget, Switch
+from vpnmigrate.model.plan import GATEWAY_ROLE, LAST_OF_PREPARE, Direction
+from vpnmigrate.model.residue import ResidualChange
+from vpnmigrate.model.snapshot import Confirmation, GatewaySwap, JournalFacts
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.sandbox.behaviour import Behaviour
+from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 from vpnmigrate.sandbox.ec2.ids import ApiError
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
+from vpnmigrate.steps.base import Residual, StepInput
+from vpnmigrate.steps.s02_create_gateway import RemoveGateway
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
+from vpnmigrate.steps.s11_delete_classic import DeleteClassic
 
 ROUTE = "192.168.0.0/16"
 PENDING = "This call cannot be completed because there are pending VPNs or Virtual Interfaces"
@@ -55,6 +79,8 @@ DENIED = ("UnauthorizedOperation", "You are not authorized to perform this opera
 
 LATE = PERSISTENT + 8
 """Number of the refused call, of one each ten seconds, that EC2 carries out after all."""
+NOT_THE_SECOND = frozenset({1, *range(3, 9999)})
+"""Numbers of the calls that are refused, if that for the second of two connections is not."""
 NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -107,6 +133,36 @@ def migrated(tmp_path, **how) -> Stage:
     stage.forward()
     stage.clock.sleep(minutes(10))
     return stage
+
+
+def two_connections() -> Survey:
+    """Return a survey with two connections to the same gateway."""
+    others = (a_connection("vpn-other", customer_gateway="cgw-2"),)
+    return a_survey(
+        connections=(a_connection(), *others),
+        customer_gateways=(a_customer_gateway(), a_customer_gateway("cgw-2", asn=65001)),
+    )
+
+
+def staged(runner: Runner) -> None:
+    """Do steps 1 to 6, and hold."""
+    with pytest.raises(HeldError):
+        runner.apply(until=LAST_OF_PREPARE)
+
+
+def retired(runner: Runner) -> None:
+    """Finalize, the old gateway included."""
+    runner.finalize(delete_old_gateway=True)
+
+
+class NoTester(DeviceEngineer):
+    """An engineer who does everything but the test in the test VPC, at once."""
+
+    patient = Nobody.patient
+
+    def ask(self, task: OperatorTask) -> Confirmation | None:
+        tests = isinstance(task, RunTest) or task.word is Confirmation.TEST_PASSED
+        return None if tests else super().ask(task)
 
 
 def unclear(action: str) -> Deny:
@@ -478,6 +534,197 @@ class TestCleanUp:
             DeleteVpnGateway(made[0], made[0])
         ]
         assert exit_code_of_run(state, stage.entries) is Exit.FAILED
+
+    def test_a_refused_deletion_costs_only_what_depends_on_it(self, tmp_path):
+        """One denied connection stays, with its gateway; the other one and the claim go."""
+        stage = migrated(tmp_path, before=two_connections())
+        new = stage.new_gateway
+        stage.faults = Deny("DeleteVpnConnection", NOT_THE_SECOND)
+        began = stage.clock.now()
+
+        state = stage.back()
+
+        assert stage.clock.now() - began < minutes(25)
+        assert state.status is RunStatus.ROLLED_BACK
+        assert state.traffic is Traffic.OLD
+        connection, gateway = state.residue.changes
+        assert isinstance(connection.change, DeleteVpnConnection)
+        assert DENIED[0] in connection.why
+        assert gateway == ResidualChange(
+            DeleteVpnGateway(GATEWAY_ROLE, new),
+            "it has to follow another change, for the new virtual private gateway",
+        )
+        living = {c.id for c in stage.observe().connections.values() if c.state == "available"}
+        assert living == {*stage.plan.old_connections, connection.change.id}
+        assert stage.observe().value(Claim(OLD)) == ABSENT
+        assert str(next_command(state, "m-1", (), alive=False)) == "vpnmigrate rollback m-1"
+
+    def test_the_same_command_removes_what_was_left(self, tmp_path):
+        """Once the permission is granted, the next rollback deletes the rest and reports none."""
+        stage = migrated(tmp_path, before=two_connections())
+        stage.faults = Deny("DeleteVpnConnection", NOT_THE_SECOND)
+        stage.back()
+        stage.faults = None
+
+        state = stage.back()
+
+        assert (state.status, state.residue.changes) == (RunStatus.ROLLED_BACK, ())
+        assert stage.observe().ours == {}
+        assert stage.differences() == ()
+
+    def test_what_was_deleted_by_hand_is_no_residue_any_more(self, tmp_path):
+        """An operator who runs the listed commands in their order has cleaned up."""
+        stage = migrated(tmp_path, before=two_connections())
+        stage.faults = Deny("DeleteVpnConnection", NOT_THE_SECOND)
+        for left in stage.back().residue.changes:
+            request = left.change.request(None)  # type: ignore[union-attr,arg-type]
+            stage.do(request.operation, **request.parameters)
+            stage.clock.sleep(minutes(10))
+
+        assert stage.back().residue.changes == ()
+        assert stage.observe().ours == {}
+
+    def test_a_refusal_that_may_pass_is_retried_until_the_limit(self, tmp_path):
+        """A code that no rule knows leaves the gateway after the step's limit, and says why."""
+        stage = migrated(tmp_path)
+        stage.faults = Deny("DeleteVpnGateway", code="SomethingNew", message="Not now")
+        began = stage.clock.now()
+
+        state = stage.back()
+
+        assert stage.clock.now() - began > RemoveGateway.limit
+        [left] = state.residue.changes
+        assert "SomethingNew" in left.why
+        assert stage.observe().value(Claim(OLD)) == ABSENT
+
+    def test_a_refusal_that_passes_leaves_nothing(self, tmp_path):
+        """A clean-up goes on waiting for what EC2 does not delete yet."""
+        stage = migrated(tmp_path)
+        early = frozenset(range(1, PERSISTENT + 8))
+        stage.faults = Deny("DeleteVpnGateway", early, code="IncorrectState", message=PENDING)
+
+        assert stage.back().residue.changes == ()
+        assert stage.observe().ours == {}
+
+    def test_a_gateway_that_is_attached_elsewhere_is_left(self, tmp_path):
+        """A person who attached the new gateway to another VPC delays the clean-up, no more."""
+        stage = Stage(tmp_path)
+        stage.run(staged)
+        other = stage.do("CreateVpc", CidrBlock="10.77.0.0/16")["Vpc"]["VpcId"]  # type: ignore[index]
+        stage.do("AttachVpnGateway", VpcId=other, VpnGatewayId=stage.new_gateway)
+        stage.clock.sleep(minutes(5))
+
+        state = stage.back()
+
+        [left] = state.residue.changes
+        assert f"attached to {other}" in left.why
+        assert stage.observe().value(Claim(OLD)) == ABSENT
+
+    @pytest.mark.parametrize(
+        ("denied", "left"),
+        [
+            ("DeleteVpc", ["DeleteTestVpc"]),
+            ("DeleteSubnet", ["DeleteTestSubnet", "DeleteTestVpc"]),
+            ("DetachVpnGateway", ["DetachVpnGateway", "DeleteTestVpc", "DeleteVpnGateway"]),
+            ("DisableVgwRoutePropagation", []),
+        ],
+    )
+    def test_a_test_vpc_is_removed_as_far_as_possible(self, denied, left, tmp_path):
+        """What cannot be deleted without a denied change is listed after it, and the rest goes."""
+        stage = Stage(tmp_path, decisions=Decisions(test_vpc=TestVpc("10.99.0.0/24")))
+        with pytest.raises(HeldError):
+            stage.forward(operator=NoTester(stage.world, timedelta(0)))
+        stage.clock.sleep(minutes(10))
+        stage.faults = Deny(denied)
+
+        state = stage.back()
+
+        assert names(each.change for each in state.residue.changes) == left
+        assert state.status is RunStatus.ROLLED_BACK
+        living = {c.id for c in stage.observe().connections.values() if c.state == "available"}
+        assert living == set(stage.plan.old_connections)
+        stage.faults = None
+        assert stage.back().residue.changes == ()
+        assert stage.observe().ours == {}
+
+    @pytest.mark.parametrize("keep", [False, True], ids=["all", "keep-new"])
+    def test_a_claim_that_stays_is_residue(self, keep, tmp_path):
+        """A lock tag that AWS does not remove is listed, and the run does not end as done."""
+        stage = migrated(tmp_path)
+        stage.faults = Deny("DeleteTags")
+
+        state = stage.run(lambda runner: runner.rollback(keep_new=keep))
+
+        assert [each.change for each in state.residue.changes] == [RemoveClaim(OLD, "ann@desk")]
+        stage.faults = None
+        assert stage.back().residue.changes == ()
+        assert stage.observe().value(Claim(OLD)) == ABSENT
+
+
+class TestFinalize:
+    def test_a_refused_deletion_does_not_stop_the_others(self, tmp_path):
+        """The other connection is deleted; the old gateway, which needs both gone, is kept."""
+        stage = migrated(tmp_path, before=two_connections())
+        stage.faults = Deny("DeleteVpnConnection", NOT_THE_SECOND)
+
+        with pytest.raises(IncompleteRemovalError) as caught:
+            stage.run(retired)
+
+        state, error = stage.state, caught.value
+        connection, gateway = (each.change for each in state.residue.changes)
+        assert isinstance(connection, DeleteVpnConnection)
+        assert gateway == DeleteVpnGateway(OLD, OLD)
+        assert (state.status, state.finished) == (RunStatus.FINALIZING, False)
+        assert DENIED[0] in error.message
+        assert "(and 1 more)" in error.message
+        assert exit_code(error, state) is exit_code_of_run(state, stage.entries) is Exit.FAILED
+        living = {c.id for c in stage.observe().connections.values() if c.state == "available"}
+        assert living & {*stage.plan.old_connections} == {connection.id}
+
+    def test_the_same_command_deletes_the_rest(self, tmp_path):
+        """Once the cause is gone, finalize ends as done."""
+        stage = migrated(tmp_path, before=two_connections())
+        stage.faults = Deny("DeleteVpnConnection", NOT_THE_SECOND)
+        with pytest.raises(IncompleteRemovalError):
+            stage.run(retired)
+        stage.faults = None
+
+        state = stage.run(retired)
+
+        assert (state.status, state.residue.changes) == (RunStatus.FINALIZED, ())
+        assert exit_code_of_run(state, stage.entries) is Exit.DONE
+
+    def test_a_claim_that_stays_is_residue(self, tmp_path):
+        """The old connections are deleted, and the lock tag is listed."""
+        stage = migrated(tmp_path)
+        stage.faults = Deny("DeleteTags")
+
+        with pytest.raises(IncompleteRemovalError, match="release the lock tag"):
+            stage.run(Runner.finalize)
+
+        assert [each.change for each in stage.state.residue.changes] == [
+            RemoveClaim(OLD, "ann@desk")
+        ]
+        assert stage.observe().state(OLD_VPN) is ResourceState.ABSENT
+
+    def test_a_connection_without_an_archive_is_kept(self, tmp_path):
+        """A configuration that cannot be archived leaves its connection; the others are deleted."""
+        first, second = two_connections().connections
+        stage = migrated(tmp_path, before=two_connections())
+        facts = JournalFacts(files={second.id: "ab"})
+        swap = GatewaySwap(leaving=OLD, joining=stage.new_gateway)
+        view = StepInput(stage.plan, swap, stage.observe(), facts)
+        goal = Goal(Archive(first.id), Switch.ON)
+        step = DeleteClassic()
+
+        [archive, deletion] = step.separable(view)
+
+        assert archive.goal == goal
+        assert deletion.change == DeleteVpnConnection(second.id, second.id)
+        gone = {Existence(second.id): ResourceState.ABSENT}
+        now = replace(view.now, facts={**view.now.facts, **gone})
+        left = replace(view, now=now, journal_facts=replace(facts, isolated=frozenset({goal})))
+        assert step.verify(left) == Residual()
 
 
 def test_another_direction_begins_without_isolated_goals(tmp_path):

@@ -738,16 +738,6 @@ class TestClaims:
 
         assert state.status is RunStatus.ROLLED_BACK
 
-    def test_nor_if_its_claim_tag_cannot_be_removed(self, stage):
-        """A claim that cannot be removed is recorded, and the rollback finishes."""
-        stage.forward()
-        stage.faults = Faults([Fault("DeleteTags", FaultKind.DENIED, times=0)])
-
-        state = stage.back()
-
-        assert state.status is RunStatus.ROLLED_BACK
-        assert any("AWS did not release the lock" in note for note in state.notes)
-
     def test_a_claim_set_by_a_lost_answer_is_removed(self, stage):
         """A claim whose placing failed may exist, so it is removed at the end."""
         stage.faults = Faults([Fault("CreateTags", FaultKind.KILL_BEFORE)])

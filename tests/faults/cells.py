@@ -13,7 +13,13 @@ from tests.support.stage import Stage
 from vpnmigrate.engine.call_limits import LOOK_LIMIT
 from vpnmigrate.engine.recorder import evidence_of
 from vpnmigrate.engine.runner import Runner
-from vpnmigrate.errors import Exit, HeldError, RefusedError, VpnMigrateError
+from vpnmigrate.errors import (
+    Exit,
+    HeldError,
+    IncompleteRemovalError,
+    RefusedError,
+    VpnMigrateError,
+)
 from vpnmigrate.journal import Traffic
 from vpnmigrate.journal.exit_code import exit_code
 from vpnmigrate.model.changes.base import InDoubt
@@ -147,10 +153,12 @@ class Ending:
     def verdict(self) -> str:
         """The letter of the matrix for it."""
         match self.error:
-            case None if self.stage.state.notes:
-                return "continue and name it"
+            case None if self.stage.state.residue.changes:
+                return "leave"
             case None:
                 return "continue"
+            case IncompleteRemovalError():
+                return "leave"
             case HeldError():
                 return "hold"
             case RefusedError():
@@ -176,7 +184,8 @@ class Ending:
     def exit(self) -> Exit:
         """The exit code of the process."""
         if self.error is None:
-            return Exit.DONE
+            # As the command ``rollback``.
+            return Exit.FAILED if self.stage.state.residue.changes else Exit.DONE
         return exit_code(self.error, self.view.state)
 
 

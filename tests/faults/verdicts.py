@@ -5,7 +5,8 @@ does if the trouble passes after a while, and if it is permanent.
 
 ====  =================================================================================
 C     continue: the run finishes, and asks no operator
-N     continue and name it: the run finishes, and its report says what was left undone
+L     leave: the run does the rest, and lists what AWS did not remove; exit code 1; the next command
+      removes it
 H     hold: nothing was started; exit code 3
 S     stop, and report the state of traffic: exit code 1 while it flows; 5 while it is down, or
       while a change of steps 7 to 9 is missing, which the rest of the run went on without
@@ -13,7 +14,7 @@ R     refuse: nothing was changed; exit code 4
 -     cannot occur, for the reason in ``CANNOT``
 ====  =================================================================================
 
-After H and S the next command that the run names ends where an undisturbed run ends.
+After H, L and S the next command that the run names ends where an undisturbed run ends.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Final
 
 WORDS: Final = {
     "C": "continue",
-    "N": "continue and name it",
+    "L": "leave",
     "H": "hold",
     "S": "stop",
     "R": "refuse",
@@ -70,9 +71,9 @@ ReplaceRoute                CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  
 CreateRoute                 CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   CS  -   CS  CS
 AssociateRouteTable         CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   -   -   CS  CS
 DisassociateRouteTable      CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  CS  -   -   CS  CS
-DeleteVpnConnection         CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  CS  -   CS  SS  CS
-DeleteVpnGateway            CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  CS  -   CS  SS  CS
-DeleteTags                  CN  CN  CN  CN  CN  CC  CC  CN  CC  -   -   CN  -   -   -   -   NN  CN
+DeleteVpnConnection         CL  CL  CL  CL  CL  CC  CC  CL  CC  -   CL  CL  CL  CL  -   CL  LL  CL
+DeleteVpnGateway            CL  CL  CL  CL  CL  CC  CC  CL  CC  -   CL  CL  CL  CL  -   CL  LL  CL
+DeleteTags                  CL  CL  CL  CL  CL  CC  CC  CL  CC  -   -   CL  -   -   -   -   LL  CL
 """
 """From step 1's first observation on, on any leg."""
 

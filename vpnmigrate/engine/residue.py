@@ -1,7 +1,7 @@
 """Residue control: isolates changes that AWS does not make, and records what is left.
 
-A refused change of one route table must not stop the others, the swap or the tunnels
-(docs/decisions/0035-isolated-refusals.md).
+A refused change of one route table must not stop the others, the swap or the tunnels, and a refused
+deletion must not stop the rest of a clean-up (docs/decisions/0035-isolated-refusals.md).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from vpnmigrate.model.changes.base import InDoubt, Performed, Refused
 from vpnmigrate.model.facts import Goal
 from vpnmigrate.model.residue import ResidualChange
 from vpnmigrate.steps.base import DesiredFact, Step, missing
-from vpnmigrate.steps.residue import residue
+from vpnmigrate.steps.residue import removal_residue, residue
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels
 from vpnmigrate.steps.traffic import destinations
@@ -47,6 +47,8 @@ class ResidueControl:
         self._over = False
         """Whether the limit of the step has passed: what is isolated then stays isolated."""
         self._last_tries: tuple[datetime, ...] = ()
+        self._foreign: tuple[ResidualChange, ...] = ()
+        """Deletions of resources that may not be this run's."""
 
     def begin_step(self) -> None:
         """Clear the observation and the limit of the previous step, and another direction's goals.
@@ -62,6 +64,7 @@ class ResidueControl:
             self._why.clear()
             self._since.clear()
             self._temporary.clear()
+            self._foreign = ()
             self._state_reader.require_all()
 
     def see(self, observation: Observation) -> None:
@@ -95,23 +98,22 @@ class ResidueControl:
             self._temporary.discard(want.goal)
         else:
             self._temporary.add(want.goal)
-        if not (given_up and _has_interrupted(step, outage=outage)):
+        if not (given_up and _goes_on(step, outage=outage)):
             return False
         self._isolate([want], done.unanswered)
         return True
 
     def isolate_rest(self, step: Step, why: str, *, outage: bool) -> bool:
-        """Isolate what *step* still lacks at its limit; return whether there was anything."""
-        if self._seen is None or self._over or not _has_interrupted(step, outage=outage):
+        """Isolate what *step* still lacks at its limit; return whether it lacks anything."""
+        if self._seen is None or self._over or not _goes_on(step, outage=outage):
             return False
         self._over = True
-        rest = [
-            want
-            for want in step.separable(self._seen.input)
-            if not want.is_isolated(self._state_reader.isolated)
-        ]
+        lacking = tuple(step.separable(self._seen.input))
+        isolated = self._state_reader.isolated
+        rest = [want for want in lacking if not want.is_isolated(isolated)]
         self._isolate(rest, f"it did not take effect in time: {why}")
-        return bool(rest)
+        # What was isolated since the last verdict is new to the step as well.
+        return bool(lacking)
 
     def may_pass(self) -> bool:
         """Return whether AWS may still make what is left: it was refused, but not definitely.
@@ -142,15 +144,22 @@ class ResidueControl:
         return (changes, self._seen) if changes else None
 
     def leave(self, deletions: Sequence[AwsChange]) -> None:
-        """Record *deletions* that a clean-up has to leave to the operator, each once."""
-        known = self._recorder.state.residue.changes
+        """Keep *deletions* that a clean-up has to leave to the operator, each once."""
         news = (ResidualChange(c, "it may not be this run's: find out first") for c in deletions)
-        left = tuple(dict.fromkeys((*known, *news)))
-        if left != known:
+        self._foreign = tuple(dict.fromkeys((*self._foreign, *news)))
+
+    def record_removals(self) -> None:
+        """Write the residue of a clean-up, or of finalize, into the journal, if it has changed."""
+        if self._seen is None:
+            return
+        facts = self._state_reader.journal_facts()
+        view = self._seen.with_facts(facts).input
+        left = (*self._changes(removal_residue(view)), *self._foreign)
+        if left != self._recorder.state.residue.changes:
             self._recorder.write(ResidueLeft(left))
 
     def record(self) -> None:
-        """Write the residue into the journal, if it has changed."""
+        """Write the residue of a cutover into the journal, if it has changed."""
         state = self._recorder.state
         if self._seen is None or not (
             self._state_reader.isolated or state.residue.changes or state.residue.unreached
@@ -158,14 +167,17 @@ class ResidueControl:
             return
         facts = self._state_reader.journal_facts()
         view = self._seen.with_facts(facts).input
-        left = tuple(
-            ResidualChange(want.change, self._why.get(want.goal) or _waits_for(want))
-            for want in residue(view)
-            if isinstance(want.change, AwsChange)
-        )
+        left = self._changes(residue(view))
         unreached = tuple(map(str, destinations(view).residual))
         if (left, unreached) != (state.residue.changes, state.residue.unreached):
             self._recorder.write(ResidueLeft(left, unreached))
+
+    def _changes(self, wants: Iterable[DesiredFact]) -> tuple[ResidualChange, ...]:
+        return tuple(
+            ResidualChange(want.change, self._why.get(want.goal) or _waits_for(want))
+            for want in wants
+            if isinstance(want.change, AwsChange)
+        )
 
     def _isolate(self, wants: Iterable[DesiredFact], why: str) -> None:
         for want in wants:
@@ -179,12 +191,14 @@ class ResidueControl:
         return next((want for want in wants if want.goal == _goal(change)), None)
 
 
-def _has_interrupted(step: Step, *, outage: bool) -> bool:
-    """Return whether traffic is down, or was interrupted before *step*, so that the run goes on.
+def _goes_on(step: Step, *, outage: bool) -> bool:
+    """Return whether a run goes on without a change of *step* that AWS does not make.
 
-    With traffic flowing, a run whose first calls AWS does not carry out ends without an outage.
+    It does so while traffic is down, after traffic was interrupted, and where it only removes what
+    is no longer needed.  Before that, a run whose first calls AWS does not carry out ends without
+    an outage.
     """
-    return outage or isinstance(step, RestoreRouting | SwitchTunnels)
+    return outage or step.removes or isinstance(step, RestoreRouting | SwitchTunnels)
 
 
 def _goal(change: AwsChange) -> Goal:

@@ -15,7 +15,7 @@ from vpnmigrate.engine.observe import StateReader
 from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.errors import ChangeRefusedError, DidNotSettleError, StepError
 from vpnmigrate.journal.records import Noted
-from vpnmigrate.model.changes import AwsChange, PlaceClaim, RemoveClaim
+from vpnmigrate.model.changes import AwsChange, PlaceClaim
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.clock import Timer, span
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
@@ -31,10 +31,6 @@ AT_ONCE = 3
 and each second of waiting extends the outage."""
 LONGEST_BACKOFF = timedelta(seconds=10)
 """Between two tries of one change; the same as the observation interval while traffic flows."""
-CLAIM_REMOVAL_LIMIT = 4 * CONSISTENCY_DELAY
-"""Limit for removing the claim in a rollback, when traffic flows again.
-
-It is below the limit of step 1, which would end the rollback with an error."""
 
 
 def backoff(refusals: int) -> timedelta:
@@ -61,7 +57,6 @@ class RetryPolicy:
         self._delayed_since: dict[Fact, dict[timedelta, datetime]] = {}
         self._gone_since: dict[AwsChange, datetime] = {}
         self._unanswered_since: dict[AwsChange, datetime] = {}
-        self._claim_removal_since: dict[AwsChange, datetime] = {}
         self._refusals: dict[AwsChange, int] = {}
         self._next_try: dict[AwsChange, datetime] = {}
 
@@ -87,7 +82,6 @@ class RetryPolicy:
             case Performed():
                 self._delayed_since.pop(done.change.fact, None)
                 self._unanswered_since.pop(done.change, None)
-                self._claim_removal_since.pop(done.change, None)
                 return None
             case Later(why) | Refused(message=why) | InDoubt(why) if self._can_do_without(done):
                 self._recorder.write(
@@ -134,20 +128,9 @@ class RetryPolicy:
             self._next_try.pop(done.change, None)
 
     def _can_do_without(self, done: ChangeResult) -> bool:
-        """Return whether a rollback continues without *done*: a tag must not make it fail.
-
-        Removing the claim is retried for longer, because traffic flows again then.
-        """
-        change, direction = done.change, self._recorder.state.direction
-        rolls_back = direction is Direction.ROLLBACK
-        if not rolls_back or not isinstance(change, PlaceClaim | RemoveClaim):
-            return False
-        if isinstance(change, PlaceClaim):
-            return True
-        if isinstance(done.outcome, Refused) and done.outcome.definite:
-            return True
-        since = self._claim_removal_since.setdefault(change, self._clock.now())
-        return self._clock.now() - since >= CLAIM_REMOVAL_LIMIT
+        """Return whether a rollback continues without *done*: a tag must not delay it."""
+        rolls_back = self._recorder.state.direction is Direction.ROLLBACK
+        return rolls_back and isinstance(done.change, PlaceClaim)
 
     def _may_still_pass(self, change: AwsChange, limit: timedelta) -> bool:
         since = self._delayed_since.setdefault(change.fact, {}).setdefault(limit, self._clock.now())

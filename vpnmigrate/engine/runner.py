@@ -45,6 +45,7 @@ from vpnmigrate.engine.stop import StopControl
 from vpnmigrate.engine.traffic_watch import NoProbes, ProbeWatch
 from vpnmigrate.errors import (
     HeldError,
+    IncompleteRemovalError,
     ResidueError,
     RollbackRequestedError,
     RolledBackError,
@@ -262,13 +263,15 @@ class Runner:
         Raises:
             NotVerifiedError: Traffic does not flow through the new connections now.
             HeldError: Another gate does not pass.
-            StepError: A deletion failed; finalize can be run again.
+            StepError: AWS did not delete everything; finalize can be run again.
         """
         self._gate_runner.begin_finalize()
         with record_failure(self._recorder):
             self._begin(Direction.FINALIZE)
             steps = RETIRE_WITH_GATEWAY if delete_old_gateway else FINALIZE
-            return self._finish(Direction.FINALIZE, self._run_steps(steps))
+            lost = self._run_steps(steps)
+            self._require_everything_removed()
+            return self._finish(Direction.FINALIZE, lost)
 
     def restore_watchdog(self) -> None:
         """Start another watchdog if a confirmation is pending and no watchdog is running."""
@@ -365,6 +368,27 @@ class Runner:
             message,
             step=state.step,
             outage=bool(state.residue.unreached),
+            advice=(
+                "once the cause is removed, run the same command again:",
+                self._recorder.resuming(self._plan),
+            ),
+        )
+
+    def _require_everything_removed(self) -> None:
+        """Raise an error that names what finalize has left.
+
+        Raises:
+            IncompleteRemovalError: AWS did not make some changes; the same command tries again.
+        """
+        state = self._recorder.state
+        if not state.residue.changes:
+            return
+        first, *others = state.residue.changes
+        more = f" (and {len(others)} more)" if others else ""
+        raise IncompleteRemovalError(
+            f"finalize is not complete: AWS did not {first.change}: {first.why}{more}",
+            step=state.step,
+            outage=False,
             advice=(
                 "once the cause is removed, run the same command again:",
                 self._recorder.resuming(self._plan),

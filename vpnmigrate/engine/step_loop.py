@@ -370,7 +370,9 @@ class StepLoop:
     ) -> VpnMigrateError | None:
         """Return the error that ends *step* after *done*, or None if the step goes on."""
         failure = self._retries.decide(step, done, outage=outage)
-        given_up = failure is not None or self._retries.is_persistent(done.change)
+        # What only removes is not urgent: a refusal that may pass is retried until the limit.
+        persists = self._retries.is_persistent(done.change) and not step.removes
+        given_up = failure is not None or persists
         if self._residue.sort_out(step, done, observation, given_up=given_up, outage=outage):
             return None
         if failure is not None and isinstance(done.outcome, Later) and done.outcome.holds:
@@ -416,21 +418,19 @@ class StepLoop:
             )
 
     def _conclude(self, step: Step, verdict: Verdict, limit: timedelta) -> Sequence[str]:
+        if step.removes:
+            self._residue.leave(verdict.left if isinstance(verdict, Lost | Residual) else ())
+            self._residue.record_removals()
         if isinstance(step, RestoreRouting | SwitchTunnels):
             self._residue.record()
         match verdict:
             case Met():
                 self._recorder.write(StepSettled(step.number, step.cleaning))
                 return ()
-            case Residual(lost):
+            case Residual(lost) | Lost(lost):
                 external = (ExternalChange(line) for line in lost)
                 self._recorder.write(*external, StepSettled(step.number, step.cleaning, lost))
                 return lost
-            case Lost(what, left):
-                self._residue.leave(left)
-                external = (ExternalChange(line) for line in what)
-                self._recorder.write(*external, StepSettled(step.number, step.cleaning, what))
-                return what
             case Blocked(why, advice):
                 raise StepError(why, step=step.number, outage=self._outage, advice=advice)
             case Claimed(holder):

@@ -15,7 +15,7 @@ Begin with this file; ``commands`` has the commands that advice prints.
     - ``InterruptedRunError`` (7): an operator's signal, resumable
     - ``StepError`` (1)
         - ``DidNotSettleError``, ``ChangeRefusedError``, ``ExternalChangeError``
-        - ``ResidueError`` (5)
+        - ``ResidueError`` (5), ``IncompleteRemovalError``
     - ``RollbackRequestedError`` (1): internal; the runner rolls back and raises the next one
     - ``RolledBackError`` (1): the plan's back-out policy, or an abort, has rolled back
     - ``JournalError`` (1): ``JournalDamagedError``
@@ -183,6 +183,10 @@ class ResidueError(StepError):
     """A cutover is done except for changes that AWS did not make; an operator must act now."""
 
     exit = Exit.STUCK
+
+
+class IncompleteRemovalError(StepError):
+    """Finalize is done except for changes that AWS did not make; traffic flows."""
 
 
 class RollbackRequestedError(VpnMigrateError):

@@ -33,6 +33,8 @@ def next_command(
             return cli("confirm", run)
         case RunStatus.CUT_OVER:
             return finalize_command(run, confirm)
+        case RunStatus.ROLLED_BACK if state.residue.changes:
+            return resume_command(state, run, confirm)
         case RunStatus.PLANNED | RunStatus.ROLLED_BACK:
             return cli("apply", run)
         case _:
@@ -77,6 +79,8 @@ def resume_command(state: RunState, run: str, confirm: Sequence[VpnConnectionId]
     match state.direction:
         case Direction.ROLLBACK:
             return cli("rollback", run, *(("--keep-new",) if state.keep_new else ()))
+        case Direction.FINALIZE if state.delete_old_gateway:
+            return finalize_command(run, confirm).with_words("--delete-old-gateway")
         case Direction.FINALIZE:
             return finalize_command(run, confirm)
         case Direction.FORWARD | None:

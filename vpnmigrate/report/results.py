@@ -44,6 +44,8 @@ def outcome_text(view: RunStatusView) -> str:
         view.state.deviations.differs or view.state.deviations.lost
     ):
         arrived = "Rolled back, but NOT everything is as it was before:"
+    elif view.state.status is RunStatus.ROLLED_BACK and view.state.residue.changes:
+        arrived = "Rolled back: traffic flows as before, but the clean-up is NOT complete."
     if view.state.is_prepared:
         arrived = _STAGED
     if arrived:
@@ -61,8 +63,9 @@ def now(view: RunStatusView, *, with_next: bool = True) -> str:
 
     *with_next* is False where the next command is shown elsewhere.
     """
-    rolled_back = view.state.status is RunStatus.ROLLED_BACK
-    on = None if view.next in {view.observe, view.rollback_command} else view.next_step
+    retries = view.state.status is RunStatus.ROLLED_BACK and not view.state.residue.changes
+    elsewhere = {view.observe, view.rollback_command, view.clean_up}
+    on = None if view.next in elsewhere else view.next_step
     task = "" if view.state.task is None or view.rolling_back else str(view.state.task)
     rows: list[tuple[str, Advice | None]] = [
         *(("forced:", gates.forced_line(each)) for each in view.state.gates.forced),
@@ -72,7 +75,7 @@ def now(view: RunStatusView, *, with_next: bool = True) -> str:
         ("confirm:", view.unconfirmed),
         ("to do:", task),
         ("when done:", view.when_done),
-        ("try again:" if rolled_back else "next:", on if with_next else None),
+        ("try again:" if retries else "next:", on if with_next else None),
         ("accept:", view.accepting),
         ("clean up:", view.clean_up),
         ("roll back:", view.rollback_command),

@@ -359,10 +359,9 @@ class RunStatusView:
         paused = order is not None and order.wish is Hold.PAUSED
         if self.alive and (self.rolling_back or not paused):
             return self.observe
-        command = next_command(self.state, self.run, self.connections, alive=self.alive)
-        if command is not None and self.state.delete_old_gateway:
-            command = command.with_words("--delete-old-gateway")
-        return self._complete(command)
+        return self._complete(
+            next_command(self.state, self.run, self.connections, alive=self.alive)
+        )
 
     @property
     def observe(self) -> Command:

@@ -49,6 +49,8 @@ class Residual(Struct, frozen=True):
     """The goal holds except for isolated changes, and for parts removed outside this run."""
 
     lost: tuple[str, ...] = ()
+    left: tuple[AwsChange, ...] = ()
+    """Deletions that a clean-up does not make, because the resource may not be this run's."""
 
 
 class Blocked(Struct, frozen=True):
@@ -98,6 +100,11 @@ class Step(ABC):
     def cleaning(self) -> bool:
         """Whether this step removes what the forward step of the same number created."""
         return self.phase is Phase.CLEAN_UP
+
+    @property
+    def removes(self) -> bool:
+        """Whether this step only removes what is no longer needed: traffic flows without it."""
+        return self.phase in (Phase.CLEAN_UP, Phase.FINALIZE)
 
     def external_changes_overwritten(self, view: StepInput) -> Iterable[str]:
         """List external changes that this step will overwrite, so that they are reported."""

@@ -7,10 +7,20 @@ from datetime import timedelta
 
 from vpnmigrate.model.changes import PlaceClaim, RemoveClaim
 from vpnmigrate.model.ec2 import ResourceState
-from vpnmigrate.model.facts import ABSENT, UNKNOWN, Claim
+from vpnmigrate.model.facts import ABSENT, UNKNOWN, Claim, Goal
 from vpnmigrate.model.plan import Phase, Plan
 from vpnmigrate.model.snapshot import Snapshot
-from vpnmigrate.steps.base import Claimed, Met, MissingChanges, NotYet, Step, StepInput, Verdict
+from vpnmigrate.steps.base import (
+    Claimed,
+    DesiredFact,
+    Met,
+    MissingChanges,
+    NotYet,
+    Residual,
+    Step,
+    StepInput,
+    Verdict,
+)
 
 
 class RecordBefore(Step):
@@ -80,8 +90,17 @@ class RemoveOurClaim(Step):
         ):
             yield RemoveClaim(view.plan.old_gateway, view.journal_facts.holder)
 
+    def separable(self, view: StepInput) -> Iterable[DesiredFact]:
+        """Yield the claim: a tag that stays must not stop the rest."""
+        old, holder = view.plan.old_gateway, view.journal_facts.holder
+        if holder and view.now.value(Claim(old)) in (holder, UNKNOWN):
+            change = RemoveClaim(old, holder)
+            yield DesiredFact(f"the lock tag on {old}", Claim(old), ABSENT, change, restores=True)
+
     def verify(self, view: StepInput) -> Verdict:
         holder = view.now.value(Claim(view.plan.old_gateway))
         if view.journal_facts.holder and holder in (view.journal_facts.holder, UNKNOWN):
+            if Goal(Claim(view.plan.old_gateway), ABSENT) in view.journal_facts.isolated:
+                return Residual()
             return NotYet(f"the lock tag is still on {view.plan.old_gateway}")
         return Met()

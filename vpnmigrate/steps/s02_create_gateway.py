@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from vpnmigrate.model.changes import CreateVpnGateway, DeleteVpnGateway
-from vpnmigrate.model.ec2 import ResourceState, VpnGatewayId
-from vpnmigrate.model.plan import GATEWAY_ROLE, Phase
+from vpnmigrate.model.ec2 import Attachment, ResourceState, VpnGatewayId
+from vpnmigrate.model.facts import AttachmentOf, Existence, Goal, attachment_text
+from vpnmigrate.model.plan import GATEWAY_ROLE, Phase, connection_role
 from vpnmigrate.model.snapshot import Snapshot
-from vpnmigrate.steps.base import Met, MissingChanges, NotYet, Step, StepInput, Verdict
-from vpnmigrate.steps.tags import copied_tags, duplicate_roles, suspected, unowned_resources
+from vpnmigrate.steps.base import (
+    DesiredFact,
+    Met,
+    MissingChanges,
+    NotYet,
+    Step,
+    StepInput,
+    Verdict,
+)
+from vpnmigrate.steps.removal import deletion, first_left, separable_removals, verify_removals
+from vpnmigrate.steps.tags import copied_tags, duplicate_roles, suspected
 
 
 def new_gateway(now: Snapshot) -> VpnGatewayId:
@@ -68,11 +79,36 @@ class RemoveGateway(Step):
             and GATEWAY_ROLE not in view.now.owned.contested
             and view.now.state(GATEWAY_ROLE) in (ResourceState.PENDING, ResourceState.AVAILABLE)
             and not view.now.attachments(VpnGatewayId(gateway))
+            and first_left(_in_use_by(view), view) is None
         ):
             yield DeleteVpnGateway(GATEWAY_ROLE, gateway)
 
+    def separable(self, view: StepInput) -> Iterable[DesiredFact]:
+        """Yield the gateway, if it is left."""
+        yield from separable_removals(_removals(view), view)
+
     def verify(self, view: StepInput) -> Verdict:
-        state = view.now.state(GATEWAY_ROLE)
-        if state is ResourceState.ABSENT or GATEWAY_ROLE in view.now.owned.contested:
-            return unowned_resources(view.now)
-        return NotYet(f"the new virtual private gateway is {state}")
+        verdict = verify_removals(_removals(view), view)
+        if isinstance(verdict, NotYet):
+            for vpc, attachment in view.now.attachments(new_gateway(view.now)).items():
+                text = attachment_text(attachment, vpc)
+                return NotYet(f"the new virtual private gateway is {text}")
+        return verdict
+
+
+def _removals(view: StepInput) -> Iterator[DesiredFact]:
+    if GATEWAY_ROLE in view.now.owned.contested:
+        return
+    gateway = view.now.ours.get(GATEWAY_ROLE)
+    change = None if gateway is None else DeleteVpnGateway(GATEWAY_ROLE, gateway)
+    needs = first_left(_in_use_by(view), view)
+    yield deletion("the new virtual private gateway", GATEWAY_ROLE, change, needs)
+
+
+def _in_use_by(view: StepInput) -> Iterator[Goal]:
+    """Yield what has to be reached before the new gateway can be deleted."""
+    for old in view.plan.old_connections:
+        yield Goal(Existence(connection_role(old)), ResourceState.ABSENT)
+    gateway = new_gateway(view.now)
+    for vpc in view.now.attachments(gateway):
+        yield Goal(AttachmentOf(gateway, vpc), Attachment.DETACHED)

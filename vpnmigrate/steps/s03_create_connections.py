@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from vpnmigrate.model.changes import AddStaticPrefix, CreateVpnConnection, DeleteVpnConnection
@@ -16,9 +17,19 @@ from vpnmigrate.model.ec2 import (
 from vpnmigrate.model.facts import UNKNOWN, Prefix, Switch
 from vpnmigrate.model.plan import GATEWAY_ROLE, Phase, Plan, connection_role
 from vpnmigrate.model.snapshot import Snapshot
-from vpnmigrate.steps.base import Blocked, Met, MissingChanges, NotYet, Step, StepInput, Verdict
+from vpnmigrate.steps.base import (
+    Blocked,
+    DesiredFact,
+    Met,
+    MissingChanges,
+    NotYet,
+    Step,
+    StepInput,
+    Verdict,
+)
+from vpnmigrate.steps.removal import deletion, separable_removals, verify_removals
 from vpnmigrate.steps.s02_create_gateway import new_gateway
-from vpnmigrate.steps.tags import copied_tags, duplicate_roles, suspected, unowned_resources
+from vpnmigrate.steps.tags import copied_tags, duplicate_roles, suspected
 
 AT_ONCE = 2
 """Connections created at a time: EC2 limits concurrently changing objects (domain.md 5)."""
@@ -89,20 +100,27 @@ class RemoveConnections(Step):
     limit = timedelta(minutes=40)  # deletion 30 (domain.md 3.1), and the consistency delay
 
     def missing_changes(self, view: StepInput) -> MissingChanges:
-        for old in view.plan.old_connections:
-            role = connection_role(old)
-            if role not in view.now.ours or role in view.now.owned.contested:
-                continue
-            if view.now.state(role) in (ResourceState.PENDING, ResourceState.AVAILABLE):
-                yield DeleteVpnConnection(role, view.now.ours[role])
+        for want in _removals(view):
+            living = view.now.value(want.fact) in (ResourceState.PENDING, ResourceState.AVAILABLE)
+            if want.change is not None and living:
+                yield want.change
+
+    def separable(self, view: StepInput) -> Iterable[DesiredFact]:
+        """Yield every connection that is left: none depends on another one."""
+        yield from separable_removals(_removals(view), view)
 
     def verify(self, view: StepInput) -> Verdict:
-        for old in view.plan.old_connections:
-            role = connection_role(old)
-            state = view.now.state(role)
-            if state is not ResourceState.ABSENT and role not in view.now.owned.contested:
-                return NotYet(f"the successor of {old} is {state}")
-        return unowned_resources(view.now)
+        return verify_removals(_removals(view), view)
+
+
+def _removals(view: StepInput) -> Iterator[DesiredFact]:
+    for old in view.plan.old_connections:
+        role = connection_role(old)
+        if role in view.now.owned.contested:
+            continue
+        new = view.now.ours.get(role)
+        change = None if new is None else DeleteVpnConnection(role, new)
+        yield deletion(f"the successor of {old}", role, change)
 
 
 def wanted_prefixes(old: ConnectionRecord) -> tuple[str, ...]:

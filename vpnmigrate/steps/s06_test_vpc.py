@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from ipaddress import ip_network
 
@@ -19,10 +20,26 @@ from vpnmigrate.model.changes import (
 )
 from vpnmigrate.model.decisions import TestVpc
 from vpnmigrate.model.ec2 import Attachment, ResourceState, RouteTableId, VpcId, VpnGatewayId
-from vpnmigrate.model.facts import Switch, attachment_text
+from vpnmigrate.model.facts import (
+    AttachmentOf,
+    Existence,
+    Goal,
+    Propagation,
+    Switch,
+    attachment_text,
+)
 from vpnmigrate.model.plan import TEST_SUBNET_ROLE, TEST_VPC_ROLE, Phase
 from vpnmigrate.model.snapshot import Confirmation, Snapshot
-from vpnmigrate.steps.base import Met, MissingChanges, NotYet, Step, StepInput, Verdict
+from vpnmigrate.steps.base import (
+    DesiredFact,
+    Met,
+    MissingChanges,
+    NotYet,
+    Step,
+    StepInput,
+    Verdict,
+)
+from vpnmigrate.steps.removal import deletion, first_left, separable_removals, verify_removals
 from vpnmigrate.steps.s02_create_gateway import new_gateway
 from vpnmigrate.steps.tags import suspected, unowned_resources
 
@@ -76,10 +93,56 @@ class RemoveTestVpc(Step):
 
     def missing_changes(self, view: StepInput) -> MissingChanges:
         if view.plan.decisions.test_vpc is not None:
-            yield from _take_down(view.now)
+            yield from _take_down(view.now, view.journal_facts.isolated)
+
+    def separable(self, view: StepInput) -> Iterable[DesiredFact]:
+        """Yield what is left of the test VPC, each before what cannot be removed without it."""
+        if view.plan.decisions.test_vpc is not None:
+            yield from separable_removals(_removals(view), view)
 
     def verify(self, view: StepInput) -> Verdict:
-        return Met() if view.plan.decisions.test_vpc is None else _is_down(view.now)
+        if view.plan.decisions.test_vpc is None:
+            return Met()
+        verdict, shown = verify_removals(_removals(view), view), _is_down(view.now)
+        return shown if isinstance(verdict, NotYet) and isinstance(shown, NotYet) else verdict
+
+
+def _removals(view: StepInput) -> Iterator[DesiredFact]:
+    now, ours = view.now, view.now.ours
+    if now.owned.contested & {TEST_VPC_ROLE, TEST_SUBNET_ROLE}:
+        return
+    earlier = [Goal(Existence(TEST_SUBNET_ROLE), ResourceState.ABSENT)]
+    vpc = VpcId(ours[TEST_VPC_ROLE]) if TEST_VPC_ROLE in ours else None
+    if vpc is not None:
+        yield from _detachment(new_gateway(now), vpc, now)
+        earlier.append(Goal(AttachmentOf(new_gateway(now), vpc), Attachment.DETACHED))
+    subnet = ours.get(TEST_SUBNET_ROLE)
+    delete_subnet = None if subnet is None else DeleteTestSubnet(TEST_SUBNET_ROLE, subnet)
+    delete_vpc = None if vpc is None else DeleteTestVpc(TEST_VPC_ROLE, vpc)
+    yield deletion("the test subnet", TEST_SUBNET_ROLE, delete_subnet)
+    yield deletion("the test VPC", TEST_VPC_ROLE, delete_vpc, first_left(earlier, view))
+
+
+def _detachment(gateway: VpnGatewayId, vpc: VpcId, now: Snapshot) -> Iterator[DesiredFact]:
+    """Yield what has to be undone between *gateway* and the test VPC."""
+    attachment, table = AttachmentOf(gateway, vpc), _main_table(vpc, now)
+    if now.value(attachment) is Attachment.DETACHED:
+        return
+    if table is not None:
+        yield DesiredFact(
+            f"propagation from {gateway} in {table}",
+            Propagation(table, gateway),
+            Switch.OFF,
+            DisablePropagation(table, gateway),
+            restores=True,
+        )
+    yield DesiredFact(
+        f"the attachment of {gateway} to {vpc}",
+        attachment,
+        Attachment.DETACHED,
+        DetachVpnGateway(gateway, vpc),
+        restores=True,
+    )
 
 
 def _put_up(wish: TestVpc, now: Snapshot) -> MissingChanges:
@@ -121,14 +184,14 @@ def _test(wish: TestVpc, vpc: VpcId) -> RunTest | AskOperator:
     )
 
 
-def _take_down(now: Snapshot) -> MissingChanges:
+def _take_down(now: Snapshot, isolated: frozenset[Goal] = frozenset()) -> MissingChanges:
     if TEST_VPC_ROLE not in now.ours or now.owned.contested & {TEST_VPC_ROLE, TEST_SUBNET_ROLE}:
         return
     vpc = VpcId(now.ours[TEST_VPC_ROLE])
     gateway = new_gateway(now)
     attachment = now.attachment(gateway, vpc)
     if attachment is Attachment.ATTACHED:
-        yield from _detach(gateway, vpc, now)
+        yield from _detach(gateway, vpc, now, isolated)
     if now.state(TEST_SUBNET_ROLE) is ResourceState.AVAILABLE:
         yield DeleteTestSubnet(TEST_SUBNET_ROLE, now.ours[TEST_SUBNET_ROLE])
     empty = (
@@ -138,13 +201,19 @@ def _take_down(now: Snapshot) -> MissingChanges:
         yield DeleteTestVpc(TEST_VPC_ROLE, vpc)
 
 
-def _detach(gateway: VpnGatewayId, vpc: VpcId, now: Snapshot) -> MissingChanges:
-    """Disable propagation, then detach: otherwise its loss would look like an external change."""
+def _detach(
+    gateway: VpnGatewayId, vpc: VpcId, now: Snapshot, isolated: frozenset[Goal]
+) -> MissingChanges:
+    """Disable propagation, then detach: otherwise its loss would look like an external change.
+
+    Propagation that AWS does not disable ends with the test VPC.
+    """
     table = _main_table(vpc, now)
     propagates = Switch.OFF if table is None else now.propagates(table, gateway)
     if table is not None and propagates is Switch.ON:
         yield DisablePropagation(table, gateway)
-    elif propagates is Switch.OFF:
+    left = table is not None and Goal(Propagation(table, gateway), Switch.OFF) in isolated
+    if propagates is Switch.OFF or left:
         yield DetachVpnGateway(gateway, vpc)
 
 

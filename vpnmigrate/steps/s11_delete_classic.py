@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from vpnmigrate.model.changes import ArchiveConfiguration, DeleteVpnConnection, DeleteVpnGateway
 from vpnmigrate.model.ec2 import Attachment, ResourceState, VpnConnectionId
-from vpnmigrate.model.facts import UNKNOWN, attachment_text
+from vpnmigrate.model.facts import UNKNOWN, Archive, Existence, Goal, Switch, attachment_text
 from vpnmigrate.model.plan import Phase, Plan
 from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
-from vpnmigrate.steps.base import Blocked, Met, MissingChanges, NotYet, Step, StepInput, Verdict
+from vpnmigrate.steps.base import (
+    Blocked,
+    DesiredFact,
+    MissingChanges,
+    NotYet,
+    Step,
+    StepInput,
+    Verdict,
+    judge,
+)
+from vpnmigrate.steps.removal import deletion, first_left, separable_removals
 from vpnmigrate.steps.traffic import joining_connection, verified_recently
 
 _LIVING = (ResourceState.AVAILABLE, ResourceState.PENDING)
@@ -42,14 +52,29 @@ class DeleteClassic(Step):
             else:
                 yield ArchiveConfiguration(old)
 
+    def separable(self, view: StepInput) -> Iterable[DesiredFact]:
+        """Yield what is left of each connection: its deletion, or what has to precede it."""
+        for old in view.plan.old_connections:
+            want = _removal(old, view)
+            if not want.is_unmet(view.now):
+                continue
+            if old in view.journal_facts.files:
+                yield want
+            else:
+                change = ArchiveConfiguration(old)
+                yield DesiredFact(f"the archive of {old}", change.fact, change.becomes, change)
+
     def verify(self, view: StepInput) -> Verdict:
         if _left(view.plan, view.now) and (why := _still_needed(view.plan, view.swap, view.now)):
             return _kept(view.plan, view.now, view.journal_facts, why)
-        for old in view.plan.old_connections:
-            state = view.now.state(old)
-            if state is not ResourceState.ABSENT:
-                return NotYet(f"{old} is {state}")
-        return Met()
+        wants = (_removal(old, view) for old in view.plan.old_connections)
+        return judge(wants, view.now, view.journal_facts.isolated)
+
+
+def _removal(old: VpnConnectionId, view: StepInput) -> DesiredFact:
+    """Return the deletion of *old*, which needs its archived configuration."""
+    archived = None if old in view.journal_facts.files else Goal(Archive(old), Switch.ON)
+    return deletion(old, old, DeleteVpnConnection(old, old), archived)
 
 
 def _left(plan: Plan, now: Snapshot) -> Sequence[VpnConnectionId]:
@@ -96,13 +121,27 @@ class DeleteOldGateway(Step):
     def missing_changes(self, view: StepInput) -> MissingChanges:
         old = view.plan.old_gateway
         alive = view.now.state(old) in _LIVING
-        if alive and not view.now.attachments(old):
+        if alive and not view.now.attachments(old) and _connection_left(view) is None:
             yield DeleteVpnGateway(old, old)
 
+    def separable(self, view: StepInput) -> Iterable[DesiredFact]:
+        """Yield the gateway, if it is left."""
+        yield from separable_removals((_gateway_removal(view),), view)
+
     def verify(self, view: StepInput) -> Verdict:
-        state = view.now.state(view.plan.old_gateway)
-        if state is ResourceState.ABSENT:
-            return Met()
-        for vpc, attachment in view.now.attachments(view.plan.old_gateway).items():
-            return NotYet(f"{view.plan.old_gateway} is {attachment_text(attachment, vpc)}")
-        return NotYet(f"{view.plan.old_gateway} is {state}")
+        verdict = judge((_gateway_removal(view),), view.now, view.journal_facts.isolated)
+        if isinstance(verdict, NotYet):
+            for vpc, attachment in view.now.attachments(view.plan.old_gateway).items():
+                return NotYet(f"{view.plan.old_gateway} is {attachment_text(attachment, vpc)}")
+        return verdict
+
+
+def _gateway_removal(view: StepInput) -> DesiredFact:
+    old = view.plan.old_gateway
+    return deletion(old, old, DeleteVpnGateway(old, old), _connection_left(view))
+
+
+def _connection_left(view: StepInput) -> Goal | None:
+    """Return the first old connection that finalize has gone on without deleting."""
+    goals = (Goal(Existence(old), ResourceState.ABSENT) for old in view.plan.old_connections)
+    return first_left(goals, view)

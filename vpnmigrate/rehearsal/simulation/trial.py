@@ -20,6 +20,7 @@ from vpnmigrate.errors import (
     DidNotSettleError,
     ExternalChangeError,
     HeldError,
+    IncompleteRemovalError,
     ResidueError,
     RolledBackError,
     StepError,
@@ -248,6 +249,7 @@ class _Trial:
     def _run(self, action: RunAction) -> str:
         """Run *action* in as many processes as it needs; return its error, if any."""
         for _ in range(TOO_OFTEN):
+            began = self.clock.now()
             try:
                 self.runner = self._start_process()
                 action(self.runner)
@@ -270,15 +272,18 @@ class _Trial:
                 action = again
             else:
                 self._check_end()
-                if not self._has_left_something:
+                if self._has_left_something:
+                    # It advises to adopt the resources that it cannot prove to have created.
+                    self.adopts, action = True, Runner.rollback
+                elif self.run.residue.changes and self.injector.refusals.has_denied_since(began):
+                    action = self._after_refusal(action)
+                else:
                     return ""
-                # It advises to adopt the resources that it cannot prove to have created.
-                self.adopts, action = True, Runner.rollback
         return "Endless: no process finishes"
 
     def _next_action(self, error: VpnMigrateError, action: RunAction) -> RunAction | None:
         """Return what the operator runs next after *error*, or None if the trial ends."""
-        if isinstance(error, ResidueError) or self._is_denied(error):
+        if isinstance(error, ResidueError | IncompleteRemovalError) or self._is_denied(error):
             return self._after_refusal(action)
         if self.schedule.taggings and isinstance(error, ClaimedError):
             # The operator knows that no other run is active, and takes over.
