@@ -14,7 +14,12 @@ from vpnmigrate.aws.dry_runs import permissions
 from vpnmigrate.model.permissions import PermissionVerdict
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.iam_policy import policy_of
-from vpnmigrate.planning.permission_checks import PermissionCheck, checks_of_plan
+from vpnmigrate.planning.permission_checks import (
+    PermissionCheck,
+    checks_of_plan,
+    missing_at_plan,
+    queries_of_plan,
+)
 from vpnmigrate.planning.permissions import RunPhase
 from vpnmigrate.planning.reference_plan import plan_with_everything
 from vpnmigrate.sandbox.policy import AuthorizedAction, Policy, policy_from
@@ -85,6 +90,24 @@ def test_the_printed_policy_is_allowed(plan):
         check.query.operation for check in checks
     }
     assert {result.verdict for result in results} == {PermissionVerdict.SIMULATED}
+
+
+@pytest.mark.parametrize("denied", [(), ("ec2:DeleteVpnGateway",)])
+def test_a_call_for_a_resource_that_does_not_exist_yet_is_decided(denied):
+    """At plan, IAM answers whether the new gateway may be deleted, by the tags it will have."""
+    plan = plan_with_everything()
+    printed = policy_of(plan, frozenset(RunPhase)).document()
+    kept = [each for each in printed["Statement"] if not {*denied} & {*each["Action"]}]
+    policy = policy_from({**printed, "Statement": kept}, "policy.json")
+    aws = unready(plan, Iam(policy).answer)
+    checks = [
+        check for check in checks_of_plan(plan) if check.query.operation == "DeleteVpnGateway"
+    ]
+    results = permissions(aws.clients(), USER, queries_of_plan(checks))
+
+    found = [(each.action, each.verdict) for each in missing_at_plan(checks, results)]
+
+    assert found == [(action, PermissionVerdict.DENIED) for action in denied]
 
 
 MISSING = {"MissingContextValues": ["aws:SourceVpce"]}

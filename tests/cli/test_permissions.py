@@ -67,9 +67,19 @@ def test_a_denied_call_is_a_finding_and_holds_the_run(terminal):
 
 
 def test_a_denied_removal_is_a_finding_and_can_be_forced(terminal):
-    """Without permission to delete the new gateway a cutover and its rollback still work."""
+    """Without permission to delete the new gateway a cutover and its rollback still work.
+
+    The new gateway does not exist at plan, and a policy may tell it from the old one: the finding
+    says what is not proven, and the gate before step 7 tries it.
+    """
     restrict(terminal, "DeleteVpnGateway")
-    terminal_run = planned(terminal)["migration"]
+    plan = planned(terminal)
+    terminal_run = plan["migration"]
+    assert findings(plan)["VPM-W003"]["evidence"] == (
+        "it is not proven that these credentials may call ec2:DeleteVpnGateway, which only "
+        "clean-up needs: a resource of this call does not exist yet, and the same call for "
+        f"{terminal.gateway} is denied"
+    )
     assert terminal.run("apply", "plan.json").code == HELD
 
     forced = terminal.run("apply", terminal_run, "--force", "permissions", "--reason", "CHG1")
@@ -85,12 +95,30 @@ def test_a_role_that_only_reads_can_plan(terminal):
 
     assert "ec2:DetachVpnGateway" in found["VPM-W001"]["evidence"]
     assert "ec2:DeleteVpnConnection" in found["VPM-W002"]["evidence"]
+    assert "ec2:DeleteVpnGateway" in found["VPM-W003"]["evidence"]
+    assert "ec2:DeleteVpnConnection" not in found["VPM-W003"]["evidence"]
     assert found["VPM-W001"]["fix"].endswith("--phase cutover and rollback and stage")
 
 
 def test_where_every_call_is_allowed_nothing_is_reported(terminal):
     """A plan with all permissions has no finding about them."""
     assert not [code for code in findings(planned(terminal)) if code.startswith("VPM-W0")]
+
+
+def test_a_call_of_which_no_resource_exists_is_named(terminal):
+    """Nothing stands for the test VPC, which no plan may delete."""
+    (terminal.place / "test.yaml").write_text(
+        "name: p\nsummary: s\ndecisions: {test_vpc: {cidr: 172.31.0.0/24}}\n"
+    )
+    words = ("--vpn-gateway", terminal.gateway, "--playbook", "./test.yaml", "-o", "plan.json")
+    plan = terminal.run("plan", *words, "--json").document["plan"]
+
+    evidence = findings(plan)["VPM-W003"]["evidence"]
+
+    assert evidence == (
+        "it is not proven that these credentials may call ec2:DeleteVpc, ec2:DeleteSubnet: "
+        "a resource of this call does not exist yet"
+    )
 
 
 def test_a_call_without_dry_run_is_named(terminal):
@@ -147,7 +175,9 @@ def test_an_endpoint_that_ignores_dry_runs_is_changed_by_none(terminal):
         terminal.parts = IgnoringEndpoint(terminal.world, url)
         plan = planned(terminal)
         assert not {*carried_out} & {*EVERY_CHANGE}
-        assert "is not known to honour DryRun" in findings(plan)["VPM-W003"]["evidence"]
+        evidence = findings(plan)["VPM-W003"]["evidence"]
+        assert "is not known to honour DryRun" in evidence
+        assert "ec2:DeleteVpnGateway" in evidence
 
         held = terminal.run("apply", "plan.json")
 

@@ -19,7 +19,11 @@ from vpnmigrate.errors import AwsError
 from vpnmigrate.model.ec2 import VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.permissions import MissingPermission, PermissionResult, PermissionVerdict
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.planning.permission_checks import PermissionCheck, missing, not_due_yet
+from vpnmigrate.planning.permission_checks import (
+    PermissionCheck,
+    missing_at_plan,
+    queries_of_plan,
+)
 
 
 class AccountReader(LimitedReader):
@@ -48,7 +52,7 @@ class AccountReader(LimitedReader):
 
         What a plan can do without is no reason to make none.
         """
-        queries = tuple(check.query for check in checks)
+        queries = queries_of_plan(checks)
         permissions = LimitedPermissions(self._account, self._calls, unattended)
         try:
             results = permissions.permissions(queries)
@@ -58,8 +62,7 @@ class AccountReader(LimitedReader):
             results = [
                 PermissionResult(unproven, f"ec2:{query.operation}", why) for query in queries
             ]
-        due = [pair for pair in zip(checks, results, strict=True) if not not_due_yet(*pair)]
-        return missing([check for check, _ in due], [result for _, result in due])
+        return missing_at_plan(checks, results)
 
 
 def account_reader(context: CommandContext, aws: AwsOptions) -> AccountReader:

@@ -37,6 +37,9 @@ class PermissionCheck(Struct, frozen=True):
     resources: tuple[str, ...]
     only_removes: bool
     phases: tuple[RunPhase, ...]
+    similar: PermissionQuery | None = None
+    """The same call for a resource of the survey, if *query* names one that does not exist yet, and
+    no other check tries the operation.  Policies may tell the two resources apart."""
 
 
 def checks_of_plan(plan: Plan) -> tuple[PermissionCheck, ...]:
@@ -45,7 +48,20 @@ def checks_of_plan(plan: Plan) -> tuple[PermissionCheck, ...]:
     Raises:
         RefusedError: A step can never reach its goal.
     """
-    return _checks(plan, [call for call in planned_calls(plan) if not call.optional], ())
+    calls = planned_calls(plan)
+    checks = _checks(plan, [call for call in calls if not call.optional], ())
+    tried = {check.query.operation for check in checks if check.query.complete}
+    similar = {
+        call.operation: PermissionQuery(call.operation, call.parameters, _authorized(plan, call))
+        for call in calls
+        if not call.unknown_ids and call.operation not in tried
+    }
+    return tuple(
+        check
+        if check.query.complete
+        else replace(check, similar=similar.get(check.query.operation))
+        for check in checks
+    )
 
 
 def checks_before_cutover(
@@ -129,13 +145,61 @@ def policy_phases(missing: Iterable[MissingPermission]) -> tuple[RunPhase, ...]:
     return tuple(phase for phase in RunPhase if phase in phases)
 
 
-def not_due_yet(check: PermissionCheck, result: PermissionResult) -> bool:
-    """Return whether the call cannot be tried before a resource of an earlier step exists.
+def queries_of_plan(checks: Sequence[PermissionCheck]) -> tuple[PermissionQuery, ...]:
+    """Return what is tried at plan: the query of each check, then the similar ones."""
+    similar = (check.similar for check in checks if check.similar is not None)
+    return (*(check.query for check in checks), *similar)
 
-    The gate before step 7 tries it.
+
+def missing_at_plan(
+    checks: Sequence[PermissionCheck], results: Sequence[PermissionResult]
+) -> tuple[MissingPermission, ...]:
+    """Return the actions that are not shown to be allowed; *results* are of ``queries_of_plan``.
+
+    A call for a resource that does not exist yet is tried by the gate before step 7.  Until then
+    the same call for another resource stands for it.
     """
+    own, others = results[: len(checks)], iter(results[len(checks) :])
+    tried = {check.query.operation for check in checks if check.query.complete}
+    found: list[tuple[PermissionCheck, PermissionResult]] = []
+    for check, result in zip(checks, own, strict=True):
+        other = None if check.similar is None else next(others)
+        if not _is_tried_later(check, result):
+            found.append((check, result))
+        elif result.verdict is PermissionVerdict.UNPROVEN and check.query.operation not in tried:
+            found.append((check, _as_far_as(check, result, other)))
+    return missing([check for check, _ in found], [result for _, result in found])
+
+
+def _is_tried_later(check: PermissionCheck, result: PermissionResult) -> bool:
+    """Return whether the call cannot be tried before a resource of an earlier step exists."""
     tried_later = check.query.has_dry_run and not check.query.complete
     return tried_later and result.verdict is not PermissionVerdict.DENIED
+
+
+def _as_far_as(
+    check: PermissionCheck, untried: PermissionResult, other: PermissionResult | None
+) -> PermissionResult:
+    """Return what the result of a similar call, *other*, shows about a call that is *untried*.
+
+    A call that creates a resource ends the run where nothing is interrupted if it is denied.
+    """
+    allowed = PermissionResult(PermissionVerdict.ALLOWED, untried.action)
+    if not check.query.actions:
+        return allowed
+    if other is None or check.similar is None:
+        return untried
+    match other.verdict:
+        case PermissionVerdict.UNPROVEN:
+            return replace(untried, why=other.why)
+        case PermissionVerdict.DENIED | PermissionVerdict.UNKNOWN:
+            named = ", ".join(
+                r.path.rpartition("/")[2] for a in check.similar.actions for r in a.resources
+            )
+            seen = "is denied" if other.verdict is PermissionVerdict.DENIED else other.why
+            return replace(untried, why=f"{untried.why}, and the same call for {named} {seen}")
+        case _:
+            return allowed
 
 
 def _checks(

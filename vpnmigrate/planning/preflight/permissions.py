@@ -45,14 +45,18 @@ def removal_is_allowed(survey: Survey, _decisions: Decisions) -> Findings:
 
 
 def permissions_are_proven(survey: Survey, _decisions: Decisions) -> Findings:
-    """Check that every call that exists by now could be tried as a dry run, or simulated."""
+    """Check that every call was tried as a dry run, or simulated.
+
+    For a resource that does not exist yet, the same call for an existing one counts.
+    """
     missing = [each for each in survey.missing_permissions if not each.simulated]
     denied = _denied(survey)
     for why, actions in _by_reason(each for each in missing if each not in denied):
         yield Finding(
             "VPM-W003",
             "permission-unproven",
-            f"it is not proven that these credentials may call {_actions(actions)}: {why}",
+            f"it is not proven that these credentials may call {_actions(actions)}{_use(actions)}: "
+            f"{why}",
             "Compare the role's policy with that of vpnmigrate iam-policy PLAN --phase all, or "
             "allow iam:SimulatePrincipalPolicy and plan again.",
         )
@@ -79,6 +83,10 @@ def _by_reason(
     for each in missing:
         reasons.setdefault(each.why, []).append(each)
     return reasons.items()
+
+
+def _use(missing: Iterable[MissingPermission]) -> str:
+    return ", which only clean-up needs" if all(each.only_removes for each in missing) else ""
 
 
 def _denied(survey: Survey) -> list[MissingPermission]:
