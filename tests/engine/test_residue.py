@@ -454,6 +454,33 @@ class TestForward:
         assert state.status in (RunStatus.CUT_OVER, RunStatus.ROLLED_BACK)
         assert (state.residue.changes, state.outage.open) == ((), False)
 
+    def test_propagation_enabled_by_hand_where_no_route_is_learned(self, tmp_path):
+        """The printed command suffices in a table that shows no effect, and the run says so."""
+        before = a_survey(
+            connections=(a_connection(prefixes=()),),
+            route_tables=(
+                a_table(BOTH, propagates=OLD, static={ROUTE: OLD}),
+                a_table(MAIN, main=True, propagates=OLD),
+            ),
+        )
+        stage = Stage(tmp_path, before)
+        stage.faults = Deny("EnableVgwRoutePropagation")
+        failing(stage, Runner.apply)
+        assert len(stage.state.residue.changes) == 2
+        assert not stage.state.outage.open
+        for left in stage.state.residue.changes:
+            request = left.change.request(None)  # type: ignore[union-attr,arg-type]
+            stage.do(request.operation, **request.parameters)
+        stage.clock.sleep(minutes(1))
+
+        state = stage.forward()
+
+        assert (state.status, state.residue.changes) == (RunStatus.CUT_OVER, ())
+        assert [BOTH in line for line in state.deviations.lost] == [True, False]
+        assert all(
+            "its effect shows once a route is learned" in line for line in state.deviations.lost
+        )
+
     def test_a_propagated_route_that_follows_its_change_is_waited_for(self, tmp_path):
         """A change carried out with an unclear answer is done once its routes are in the table."""
         stage = enabled_unclearly(tmp_path, minutes(2))

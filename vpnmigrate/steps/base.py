@@ -140,6 +140,9 @@ class DesiredFact(Struct, frozen=True):
     """Whether *change* undoes an external change instead of leaving it."""
     needs: Goal | None = None
     """The goal that must be reached before *change* can be made."""
+    holds_unproven: bool = False
+    """Whether the value holds, only its effect does not show, and no traffic needs it: without
+    *change* nothing is left to the operator."""
 
     @property
     def goal(self) -> Goal:

@@ -57,4 +57,5 @@ def _isolated(steps: Iterable[Step], view: StepInput) -> tuple[DesiredFact, ...]
     isolated = view.journal_facts.isolated
     if not isolated:
         return ()
-    return tuple(want for want in _separable(steps, view) if want.is_isolated(isolated))
+    left = (want for want in _separable(steps, view) if want.is_isolated(isolated))
+    return tuple(want for want in left if not want.holds_unproven)

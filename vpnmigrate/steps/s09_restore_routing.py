@@ -114,7 +114,10 @@ class RestoreRouting(Step):
         for want, why in _without_effect(view):
             if not want.is_isolated(isolated):
                 return NotYet(why)
-            residual = True
+            if want.holds_unproven:
+                lost = (*lost, f"{want.name} is on, and its effect shows once a route is learned")
+            else:
+                residual = True
         lost = (*lost, *_left_behind(view.plan, view.swap, view.now))
         if residual:
             return Residual(lost)
@@ -141,7 +144,13 @@ def _without_effect(view: StepInput) -> Iterator[tuple[DesiredFact, str]]:
     for table in _idle(view):
         name, setting = f"propagation from {joining} in {table}", Propagation(table, joining)
         yield (
-            DesiredFact(name, setting, Switch.ON, EnablePropagation(table, joining)),
+            DesiredFact(
+                name,
+                setting,
+                Switch.ON,
+                EnablePropagation(table, joining),
+                holds_unproven=_learned_nothing(table, view),
+            ),
             f"{name} was on before it was attached, and may have no effect: it is enabled again",
         )
 
@@ -161,6 +170,12 @@ def _idle(view: StepInput) -> tuple[RouteTableId, ...]:
         and setting not in view.now.externally_changed
         and not _brings_routes(table, view)
     )
+
+
+def _learned_nothing(table: RouteTableId, view: StepInput) -> bool:
+    """Return whether no route was propagated into *table* before step 7."""
+    baseline = view.journal_facts.baseline or view.plan.recorded_baseline
+    return not baseline.propagated.get(table)
 
 
 def _brings_routes(table: RouteTableId, view: StepInput) -> bool:
