@@ -11,10 +11,11 @@ from vpnmigrate.sandbox.client.direct import DirectClients
 from vpnmigrate.sandbox.scenarios.load import load_world
 
 
-def rows() -> tuple[list[Any], list[Any]]:
-    """Return the connections and the route tables of a sandbox, as new rows."""
+def rows() -> tuple[list[Any], list[Any], list[Any]]:
+    """Return the gateways, connections and route tables of a sandbox, as new rows."""
     ec2 = DirectClients(load_world(load("single-bgp"), VirtualClock(NOON))).reader()
     return (
+        [*ec2.describe_vpn_gateways()["VpnGateways"]],
         [*ec2.describe_vpn_connections()["VpnConnections"]],
         [*ec2.describe_route_tables()["RouteTables"]],
     )
@@ -23,7 +24,12 @@ def rows() -> tuple[list[Any], list[Any]]:
 def test_a_row_that_stays_the_same_gives_the_same_record():
     """The record equals that of a parser that repeats nothing."""
     parser = RepeatingParser()
-    (connections, tables), (same_connections, same_tables) = rows(), rows()
+    gateways, connections, tables = rows()
+    same_gateways, same_connections, same_tables = rows()
+    for row, again in zip(gateways, same_gateways, strict=True):
+        gateway = parser.gateway(row)
+        assert gateway == RowParser().gateway(row)
+        assert parser.gateway(again) is gateway
     for row, again in zip(connections, same_connections, strict=True):
         connection = parser.connection(row)
         assert connection == RowParser().connection(row)
@@ -37,7 +43,10 @@ def test_a_row_that_stays_the_same_gives_the_same_record():
 def test_a_row_that_changed_is_parsed_again():
     """A state, a route, and telemetry deep in a row all count as changes."""
     parser = RepeatingParser()
-    (connection, *_), (table, *_) = rows()
+    (gateway, *_), (connection, *_), (table, *_) = rows()
+    parser.gateway(gateway)
+    tagged: Any = {**gateway, "Tags": [{"Key": "Name", "Value": "other"}]}
+    assert parser.gateway(tagged) == RowParser().gateway(tagged)
     parser.connection(connection)
     parser.table(table)
     telemetry: Any = [{**each, "Status": "DOWN"} for each in connection["VgwTelemetry"]]

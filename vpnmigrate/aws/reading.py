@@ -27,11 +27,15 @@ from vpnmigrate.model.snapshot import Reading
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ec2.type_defs import RouteTableTypeDef, VpnConnectionTypeDef
+    from mypy_boto3_ec2.type_defs import RouteTableTypeDef, VpnConnectionTypeDef, VpnGatewayTypeDef
 
 
 class RowParser:
-    """Parses the rows that are the larger part of a reading."""
+    """Parses the rows that every reading has."""
+
+    def gateway(self, row: VpnGatewayTypeDef) -> GatewayRecord:
+        """Return the virtual private gateway of *row*."""
+        return gateway_record(row)
 
     def connection(self, row: VpnConnectionTypeDef) -> ConnectionRecord:
         """Return the connection of *row*, without reading its configuration document."""
@@ -49,7 +53,7 @@ def reading(ec2: EC2Client, plan: Plan, clock: Clock, parser: RowParser) -> Read
         AwsError: A describe call failed.
     """
     begun = clock.now()
-    gateways = in_order(map(gateway_record, describe.gateways(ec2)))
+    gateways = in_order(map(parser.gateway, describe.gateways(ec2)))
     # A gateway of this run may have lost its tags, and another gateway may have them.
     on = sorted({plan.old_gateway, *(g.id for g in gateways if _concerns(g, plan))})
     connections = in_order(map(parser.connection, describe.connections_on(ec2, on)))

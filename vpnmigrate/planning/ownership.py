@@ -92,7 +92,7 @@ def ownership_of(reading: Reading, plan: Plan, evidence: Evidence) -> Ownership:
     A resource of the plan's survey is never the run's own.
     """
     proven = {id_: role for role, ids in evidence.made.items() for id_ in ids}
-    living = _living_first(reading, proven)
+    living = _living_first(reading, plan, proven)
     ours: dict[Role, str] = {}
     twins: list[tuple[Role, str]] = []
     strangers: list[Stranger] = []
@@ -326,10 +326,16 @@ def _unproven(reading: Reading, plan: Plan, evidence: Evidence) -> list[Resource
     ]
 
 
-def _living_first(reading: Reading, proven: Mapping[str, Role]) -> list[Resource]:
-    """Return existing resources: those not being deleted first, then those with proof."""
+def _living_first(reading: Reading, plan: Plan, proven: Mapping[str, Role]) -> list[Resource]:
+    """Return existing resources: those not being deleted first, then those with proof.
+
+    Resources of the survey are left out, unless they have the run's tags now.
+    """
+    concerned = (
+        r for r in reading.resources if r.id not in plan.surveyed or role_by_tag(r, plan.migration)
+    )
     return sorted(
-        (r for r in reading.resources if life_of(r.state) is not ResourceState.ABSENT),
+        (r for r in concerned if life_of(r.state) is not ResourceState.ABSENT),
         key=lambda r: (life_of(r.state) is ResourceState.DELETING, r.id not in proven, r.id),
     )
 

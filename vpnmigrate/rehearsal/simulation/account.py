@@ -17,6 +17,7 @@ from vpnmigrate.model.changes.base import CallTags, Outcome
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.ec2 import (
     ConnectionRecord,
+    GatewayRecord,
     RouteTableRecord,
     VpnConnectionId,
     VpnGatewayId,
@@ -28,7 +29,7 @@ from vpnmigrate.rehearsal.simulation.schedule import FaultInjector
 from vpnmigrate.sandbox.world import World
 
 if TYPE_CHECKING:
-    from mypy_boto3_ec2.type_defs import RouteTableTypeDef, VpnConnectionTypeDef
+    from mypy_boto3_ec2.type_defs import RouteTableTypeDef, VpnConnectionTypeDef, VpnGatewayTypeDef
 
 
 class RepeatingParser(RowParser):
@@ -38,8 +39,16 @@ class RepeatingParser(RowParser):
     """
 
     def __init__(self) -> None:
+        self._gateways: dict[str, tuple[VpnGatewayTypeDef, GatewayRecord]] = {}
         self._connections: dict[str, tuple[VpnConnectionTypeDef, ConnectionRecord]] = {}
         self._tables: dict[str, tuple[RouteTableTypeDef, RouteTableRecord]] = {}
+
+    def gateway(self, row: VpnGatewayTypeDef) -> GatewayRecord:
+        """Return the virtual private gateway of *row*."""
+        last = self._gateways.get(row["VpnGatewayId"])
+        if last is None or last[0] != row:
+            last = self._gateways[row["VpnGatewayId"]] = row, super().gateway(row)
+        return last[1]
 
     def connection(self, row: VpnConnectionTypeDef) -> ConnectionRecord:
         """Return the connection of *row*."""

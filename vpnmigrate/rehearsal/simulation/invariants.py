@@ -80,8 +80,7 @@ class InvariantChecker:
             yield f"two gateways are attached: {sorted(now.attached)}"
         if not now.attached and not announced:
             yield "no gateway is attached outside the announced outage"
-        lost = self.unreached(now)
-        if lost and not announced:
+        if not announced and (lost := self.unreached(now)):
             yield f"no path outside the announced outage: {lost[:3]}"
         finalizing = run.direction is Direction.FINALIZE
         may_go = {*self.plan.old_connections, self.plan.old_gateway} if finalizing else set()
