@@ -1,8 +1,6 @@
-"""Measure how long outages last: ``scripts/measure_outages.py [--slow] [--world N]``.
+"""Measure outages in a simulated world: the table of ``vpnmigrate rehearse --outages``.
 
-For each run, a line has the unavoidable outage; below it is a line for each disturbance: the run
-begins so many seconds after the step before it, or three calls of an operation are answered 503.
-The exit status is 1 if one takes too long.
+The reaction of the devices' engineer is left out.  The exit status is 1 if a run takes too long.
 """
 
 from __future__ import annotations
@@ -10,11 +8,11 @@ from __future__ import annotations
 import argparse
 import sys
 from datetime import timedelta
-from itertools import groupby
 
-from vpnmigrate.rehearsal.outages import OutageMeasurement, measure_outages
+from vpnmigrate.rehearsal.outages import measure_outages
 from vpnmigrate.rehearsal.simulation.topology import topology
 from vpnmigrate.rehearsal.simulation.trial import setting_of
+from vpnmigrate.report.outages import outages_text
 from vpnmigrate.sandbox.behaviour import Behaviour, seconds
 
 QUICK = Behaviour(
@@ -37,28 +35,9 @@ def main() -> int:
     options = parser.parse_args()
     plan = setting_of(topology(options.world)).plan
     behaviour = SLOW if options.slow else QUICK
-    failed = False
-    for run, row in groupby(measure_outages(plan, behaviour, timedelta(0)), lambda m: m.run):
-        cells = list(row)
-        failed |= not all(cell.good for cell in cells)
-        print(f"{run:<24} unavoidable {_seconds(cells[0].unavoidable):>6}")
-        for cell in cells:
-            print(f"    {_disturbance(cell):<44}{_seconds(cell.outage):>7}{_mark(cell)}")
-    return int(failed)
-
-
-def _disturbance(cell: OutageMeasurement) -> str:
-    if cell.lost:
-        return f"three 503 answers to {cell.lost}"
-    return f"begun after {cell.wait.total_seconds():.0f} s"
-
-
-def _seconds(span: timedelta) -> str:
-    return f"{span.total_seconds():.1f}"
-
-
-def _mark(cell: OutageMeasurement) -> str:
-    return "" if cell.good else f"   TOO LONG: {_seconds(cell.allowed)} allowed"
+    measured = tuple(measure_outages(plan, behaviour, timedelta(0)))
+    print(outages_text(measured))
+    return int(not all(each.good for each in measured))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ FLAGS = {
     "doctor": {"--bundle"} | GIVEN_TO_RUNS | GIVEN_TO_AWS,
     "list": {"--playbook"} | GIVEN_TO_AWS,
     "show": {"--steps", "--diff"} | GIVEN_TO_RUNS,
-    "rehearse": {"--faults", "--seed"} | GIVEN_TO_RUNS,
+    "rehearse": {"--faults", "--outages", "--seed"} | GIVEN_TO_RUNS,
     "runbook": {"--output", "-o", "--change", "--person"},
     "iam-policy": {"--phase", "--delete-old-gateway", "--region"},
     "approve": {"--output", "-o", "--yes", "--no-input", "--sign-key", "--after"} | GIVEN_TO_AWS,

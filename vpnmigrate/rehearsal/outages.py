@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import HeldError
@@ -25,8 +26,8 @@ RunAction = Callable[[Runner], object]
 WAITS = tuple(timedelta(seconds=seconds) for seconds in (0, 10, 60, 300))
 """After these times the run begins; after the longest, no reading can be stale."""
 
-LOST_CALLS = 3
-"""How many calls of each operation are lost."""
+FAILED_CALLS = 3
+"""How many calls of one operation fail, one after another."""
 
 OPERATIONS = (
     "DisableVgwRoutePropagation",
@@ -34,8 +35,44 @@ OPERATIONS = (
     "AttachVpnGateway",
     "EnableVgwRoutePropagation",
     "ReplaceRoute",
+    "AssociateRouteTable",
+    "DisassociateRouteTable",
 )
-"""The operations of steps 7 to 9 that most plans use."""
+"""The operations of steps 7 to 9."""
+
+
+class CallLoss(StrEnum):
+    """What happens to a call that fails."""
+
+    UNAVAILABLE = "answered 503"
+    """Not carried out, although the answer leaves that open."""
+    REFUSED = "refused"
+    """Not carried out, because the resource is being modified."""
+    LOST = "answer lost"
+    """Carried out."""
+
+
+@dataclass(frozen=True)
+class FailedCalls:
+    """Calls of one operation that fail, and how."""
+
+    operation: str
+    how: CallLoss
+
+    def __str__(self) -> str:
+        return f"{self.operation} {self.how}"
+
+    def faults(self, nth: int) -> Faults:
+        """Return the faults of these calls, from the *nth* call of the operation on."""
+        kind, code, message = {
+            CallLoss.UNAVAILABLE: (FaultKind.UNAVAILABLE, "", ""),
+            CallLoss.REFUSED: (FaultKind.REFUSED, *_BEING_MODIFIED),
+            CallLoss.LOST: (FaultKind.LOST_ANSWER, "", ""),
+        }[self.how]
+        return Faults([Fault(self.operation, kind, nth, FAILED_CALLS, code, message)])
+
+
+_BEING_MODIFIED = ("IncorrectState", "The resource is being modified")
 
 
 @dataclass(frozen=True)
@@ -45,15 +82,20 @@ class OutageMeasurement:
     run: str
     wait: timedelta
     """Time between the end of the step and the start of the run."""
-    lost: str
-    """The operation of which calls were answered 503 without being carried out; "" for none."""
+    failed: FailedCalls | None
     outage: timedelta
     unavoidable: timedelta
 
     @property
+    def ratio(self) -> float:
+        """The outage, divided by the unavoidable one; 1 if there is none."""
+        return self.outage / self.unavoidable if self.unavoidable else 1.0
+
+    @property
     def allowed(self) -> timedelta:
-        """The unavoidable time and a twentieth, and a second for each lost call."""
-        return 1.05 * self.unavoidable + timedelta(seconds=1) * LOST_CALLS * bool(self.lost)
+        """The unavoidable time and a twentieth, and a second for each failed call."""
+        more = FAILED_CALLS if self.failed else 0
+        return 1.05 * self.unavoidable + timedelta(seconds=more)
 
     @property
     def good(self) -> bool:
@@ -62,15 +104,30 @@ class OutageMeasurement:
 
 
 def measure_outages(
-    plan: Plan, behaviour: Behaviour | None = None, reaction: timedelta = REACTION
+    plan: Plan,
+    behaviour: Behaviour | None = None,
+    reaction: timedelta = REACTION,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[OutageMeasurement]:
-    """Yield the outages of the cutover, and of both ways on from each step of it."""
+    """Yield the outages of the cutover, and of both ways on from each step of it.
+
+    *plan* is one whose rehearsal ends as required; *tell* is called with each progress message.
+    """
     sandbox = _Sandbox(without_restrictions(plan), behaviour or Behaviour(), reaction)
-    yield from sandbox.measured("cutover", FIRST_OF_CUTOVER - 1, Runner.apply)
-    for step in range(FIRST_OF_CUTOVER, LAST_OF_CUTOVER):
-        yield from sandbox.measured(f"resume after step {step}", step, Runner.apply)
-    for step in range(FIRST_OF_CUTOVER, LAST_OF_CUTOVER + 1):
-        yield from sandbox.measured(f"rollback after step {step}", step, Runner.rollback)
+    runs: list[tuple[str, int, RunAction]] = [
+        ("cutover", FIRST_OF_CUTOVER - 1, Runner.apply),
+        *(
+            (f"resume after step {step}", step, Runner.apply)
+            for step in range(FIRST_OF_CUTOVER, LAST_OF_CUTOVER)
+        ),
+        *(
+            (f"rollback after step {step}", step, Runner.rollback)
+            for step in range(FIRST_OF_CUTOVER, LAST_OF_CUTOVER + 1)
+        ),
+    ]
+    for name, step, go in runs:
+        tell(f"outages of: {name}")
+        yield from sandbox.measured(name, step, go)
 
 
 @dataclass(frozen=True)
@@ -80,27 +137,36 @@ class _Sandbox:
     reaction: timedelta
 
     def measured(self, name: str, step: int, go: RunAction) -> Iterator[OutageMeasurement]:
-        """Yield the outages of *go* after *step*, after each wait, and with lost calls."""
-        unavoidable = self._outage(step, go, WAITS[-1], "")
-        for wait in WAITS:
-            yield OutageMeasurement(name, wait, "", self._outage(step, go, wait, ""), unavoidable)
-        for lost in OPERATIONS:
-            outage = self._outage(step, go, WAITS[0], lost)
-            yield OutageMeasurement(name, WAITS[0], lost, outage, unavoidable)
+        """Yield the outages of *go* after *step*, after each wait, and with calls that fail.
 
-    def _outage(self, step: int, go: RunAction, wait: timedelta, lost: str) -> timedelta:
+        A run that makes no call of an operation has no outage with such calls.
+        """
+        unavoidable = self._outage(step, go, WAITS[-1], _LaterFaults())
+        for wait in WAITS:
+            outage = self._outage(step, go, wait, _LaterFaults())
+            yield OutageMeasurement(name, wait, None, outage, unavoidable)
+        for operation in OPERATIONS:
+            for how in CallLoss:
+                failed = FailedCalls(operation, how)
+                faults = _LaterFaults(failed)
+                outage = self._outage(step, go, WAITS[0], faults)
+                if not faults.called:
+                    break
+                yield OutageMeasurement(name, WAITS[0], failed, outage, unavoidable)
+
+    def _outage(self, step: int, go: RunAction, wait: timedelta, faults: _LaterFaults) -> timedelta:
         """Return how long traffic is down in *go*, begun *wait* after *step*."""
-        faults = _LaterFaults()
         with rehearsal_world(
             self.plan, self.behaviour, faults=faults, reaction=self.reaction
         ) as world:
             _apply_until(world, step)
             world.clock.sleep(wait)
             began, open_before = world.clock.now(), replay(world.journal.entries).outage.open
-            if lost:
-                faults.begin(lost)
+            faults.begin()
             go(world.runner)
             ended = [e.record for e in world.journal.entries if isinstance(e.record, OutageEnded)]
+        if not ended:
+            return timedelta(0)  # Nothing was interrupted before this step.
         return ended[-1].at - began if open_before else ended[-1].lasted
 
 
@@ -112,20 +178,29 @@ def _apply_until(world: RehearsalWorld, step: int) -> None:
 
 
 class _LaterFaults:
-    """Faults (``faults.FaultSource``) of one operation, from its next call on."""
+    """Faults (``faults.FaultSource``) of the calls that *failed*, from the next call on."""
 
-    def __init__(self) -> None:
+    def __init__(self, failed: FailedCalls | None = None) -> None:
+        self._failed = failed
         self._faults = Faults()
-        self._calls: dict[str, int] = {}
+        self._calls = 0
+        self._before = 0
 
-    def begin(self, operation: str) -> None:
-        """Answer the next calls of *operation* with status 503."""
-        nth = self._calls.get(operation, 0) + 1
-        self._faults = Faults([Fault(operation, FaultKind.UNAVAILABLE, nth, LOST_CALLS)])
+    def begin(self) -> None:
+        """Apply the faults to the next calls."""
+        self._before = self._calls
+        if self._failed is not None:
+            self._faults = self._failed.faults(self._calls + 1)
+
+    @property
+    def called(self) -> bool:
+        """Whether a call was to fail."""
+        return self._calls > self._before
 
     def before(self, service: str, action: str, nth: int) -> None:
         """Raise a fault that occurs before the call takes effect."""
-        self._calls[action] = nth
+        if self._failed is not None and action == self._failed.operation:
+            self._calls = nth
         self._faults.before(service, action, nth)
 
     def after(self, service: str, action: str, nth: int) -> None:

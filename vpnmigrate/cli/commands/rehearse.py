@@ -18,6 +18,7 @@ from vpnmigrate.local.documents import load_plan
 from vpnmigrate.local.rehearsals import Rehearsals
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.plan import Plan
+from vpnmigrate.rehearsal.outages import measure_outages
 from vpnmigrate.rehearsal.rehearse import Rehearsal, result_of, without_restrictions
 from vpnmigrate.rehearsal.rehearse import rehearse as rehearse_in_sandbox
 from vpnmigrate.rehearsal.with_faults import FaultedRehearsal, rehearse_with_faults
@@ -37,6 +38,14 @@ def rehearse(
             help="Rehearse N more times, with kills, lost answers and stale reads.",
         ),
     ] = 0,
+    outages: Annotated[
+        bool,
+        typer.Option(
+            "--outages",
+            help="Measure the outage of each cutover and rollback that is begun late or has calls "
+            "that fail.",
+        ),
+    ] = False,
     seed: Annotated[
         int,
         typer.Option(
@@ -55,24 +64,33 @@ def rehearse(
     deadlines of this plan.
     """
     from vpnmigrate.report import rehearsal as view
+    from vpnmigrate.report.outages import outages_json, outages_text
 
     context = command_context(ctx, home, printing)
+    planned, tell = load_plan(plan), context.console.print_line
     found, hard, result = rehearse_plan(
-        load_plan(plan),
+        planned,
         faults,
         seed,
         at=context.parts.clock.wall(),
         tool=__version__,
-        tell=context.console.print_line,
+        tell=tell,
     )
+    measured = tuple(measure_outages(planned, tell=tell)) if outages and found.good else ()
     file, kept = str(plan), str(Rehearsals(context.settings.home).keep(result))
     more = [view.faults_text(each) for each in hard]
+    if measured:
+        more.append(outages_text(measured))
     on = context.invocation.complete(cli("apply", context.file(plan))) if result.passed else None
     document = view.as_json(found, file=file, kept=kept, on=on)
     lines = [view.faults_json(each) for each in hard]
     context.results.print(
         view.text(found, file=file, kept=kept, on=on, more=more),
-        {**document, "hardship": lines[0] if lines else None},
+        {
+            **document,
+            "hardship": lines[0] if lines else None,
+            "outages": outages_json(measured) if measured else None,
+        },
     )
     if not result.passed:
         raise typer.Exit(Exit.FAILED)
