@@ -25,15 +25,23 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.support.builders import NEW_VPN, OLD_VPN, a_run
+from tests.support.builders import MIGRATION, NEW_VPN, NOON, OLD_VPN, a_run
 from tests.support.journals import OPENED
 from tests.support.stage import Lookout, Nobody, Stage
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import Exit, VpnMigrateError
-from vpnmigrate.journal import Traffic
+from vpnmigrate.journal import Traffic, replay
 from vpnmigrate.journal.exit_code import exit_code, exit_code_of_run
 from vpnmigrate.journal.memory import MemoryJournal
-from vpnmigrate.journal.records import Entry
+from vpnmigrate.journal.records import (
+    Approved,
+    Entry,
+    FinalizeRequested,
+    Noted,
+    Record,
+    Replanned,
+    TakenOver,
+)
 from vpnmigrate.journal.run_clock import run_clock
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.inbox import (
@@ -48,9 +56,10 @@ from vpnmigrate.local.inbox import (
     PauseMessage,
 )
 from vpnmigrate.local.run_directory import Run
+from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.decisions import BackOut, Decisions, OldTunnels
-from vpnmigrate.model.ec2 import Attachment
+from vpnmigrate.model.ec2 import AccountId, Attachment
 from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction
 from vpnmigrate.report.status import RunStatusView, deletion_begun, one_as_json
 from vpnmigrate.report.status_text import one
@@ -73,6 +82,26 @@ MESSAGES: dict[str, Callable[..., Message]] = {
     "accept": lambda **who: AcceptMessage(**who, degraded=(OLD_VPN, NEW_VPN), reason="board"),
 }
 
+BRINGS: dict[str, Record] = {
+    "an approval": Approved(
+        Approval(
+            fingerprint="a1b2c3d4",
+            migration=MIGRATION,
+            approver="arn:aws:iam::123456789012:user/eve",
+            account=AccountId("123456789012"),
+            user="eve",
+            host="desk",
+            at=NOON,
+            expires=NOON + timedelta(days=7),
+        )
+    ),
+    "another plan": Replanned("a1b2c3d4"),
+    "a note": Noted("probes are off"),
+    "a take-over": TakenOver("carl@desk/1"),
+}
+"""What the options of a command write before its process begins."""
+
+WITH = st.none() | st.sampled_from(sorted(BRINGS))
 _RECORD = st.integers(0, 60)
 """The number of a record that a process writes; a whole migration has about sixty."""
 AT = st.none() | _RECORD
@@ -128,6 +157,7 @@ class OrdersAtAnyTime(RuleBasedStateMachine):
         meanwhile=MEANWHILE,
         killed=AT,
         stopped=AT,
+        brings=WITH,
     )
     def apply(self, staged: bool, alone: bool, **events: Any) -> None:
         if self.finalizing or self.state.status is RunStatus.CUT_OVER:
@@ -140,6 +170,7 @@ class OrdersAtAnyTime(RuleBasedStateMachine):
         meanwhile=MEANWHILE,
         killed=AT,
         stopped=AT,
+        brings=WITH,
     )
     def rollback(self, keep: bool, **events: Any) -> None:
         if deletion_begun(self.state):
@@ -148,11 +179,16 @@ class OrdersAtAnyTime(RuleBasedStateMachine):
 
     @precondition(lambda self: self.state.status is RunStatus.CUT_OVER or self.finalizing)
     @rule(
+        gateway=st.booleans(),
         meanwhile=MEANWHILE,
         killed=AT,
+        brings=WITH,
     )
-    def finalize(self, **events: Any) -> None:
-        self._process(Runner.finalize, **events)
+    def finalize(self, gateway: bool, **events: Any) -> None:
+        def retire(runner: Runner) -> None:
+            runner.finalize(delete_old_gateway=gateway)
+
+        self._process(retire, requests=(FinalizeRequested(gateway),), **events)
 
     def _process(
         self,
@@ -162,10 +198,14 @@ class OrdersAtAnyTime(RuleBasedStateMachine):
         killed: int | None = None,
         stopped: int | None = None,
         alone: bool = False,
+        brings: str | None = None,
+        requests: tuple[Record, ...] = (),
     ) -> None:
         """Run one process, and check its exit code."""
         written = 0
         self.stage.signal.reason = None
+        if brings in self._refused:
+            brings = None
 
         def on_entry(_: Entry) -> None:
             nonlocal written
@@ -179,8 +219,13 @@ class OrdersAtAnyTime(RuleBasedStateMachine):
 
         lookout = Operating(self, on_entry)
         journal = self._journal()
-        journal.write(OPENED)
-        how = {"journal": journal, "lookout": lookout, **({"operator": Nobody()} if alone else {})}
+        journal.write(OPENED, *([BRINGS[brings]] if brings else []), *requests)
+        how: dict[str, Any] = {
+            "journal": journal,
+            "lookout": lookout,
+            "outranks": replay(journal.entries).taken_over_from,
+            **({"operator": Nobody()} if alone else {}),
+        }
         found: VpnMigrateError | None = None
         try:
             self.stage.run(work, **how)
@@ -191,6 +236,12 @@ class OrdersAtAnyTime(RuleBasedStateMachine):
         code = exit_code(found, self.state) if found else Exit.DONE
         assert code is exit_code_of_run(self.state, self.stage.entries), found
         assert code is not Exit.STUCK, found
+
+    @property
+    def _refused(self) -> frozenset[str]:
+        """What the command line refuses now, or takes for a run whose journal is lost."""
+        plan = {"another plan"} if self.state.cutover_begun else set()
+        return frozenset(plan | ({"a take-over"} if self.state.direction is None else set()))
 
     # What has to hold
 
@@ -269,7 +320,7 @@ class OrdersAtAnyTime(RuleBasedStateMachine):
             case "rollback":
                 self.rollback("--keep-new" in words, meanwhile={})
             case "finalize":
-                self.finalize(meanwhile={})
+                self.finalize("--delete-old-gateway" in words, meanwhile={})
             case verb:
                 pytest.fail(f"unexpected next command: {verb}")
 

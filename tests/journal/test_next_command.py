@@ -4,19 +4,37 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.builders import OLD_VPN
+from tests.support.builders import OLD, OLD_VPN
 from tests.support.journals import Story, ask
 from vpnmigrate.journal import confirmation_for_step, done_command, next_command, replay
-from vpnmigrate.journal.records import AbortAsked, Failed, Held, Interrupted, Paused
+from vpnmigrate.journal.records import (
+    AbortAsked,
+    Failed,
+    FinalizeRequested,
+    Finished,
+    Held,
+    Interrupted,
+    Paused,
+    ResidueLeft,
+)
+from vpnmigrate.model.changes import RemoveClaim
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.residue import ResidualChange
 from vpnmigrate.model.snapshot import Confirmation
 
 APPLY = "vpnmigrate apply mig"
 FINALIZE = "vpnmigrate finalize mig --confirm vpn-old --confirm vpn-other"
+CLAIMED = ResidualChange(RemoveClaim(OLD, "ann@desk"), "denied")
 ASKED = (
     Story().opened().set_out().begun(5).intended(5, ask(5, Confirmation.DEVICES_CONFIGURED)).records
 )
+
+
+def retiring() -> Story:
+    """Return a finalize that also deletes the old gateway."""
+    story = Story().migrated().opened().then(FinalizeRequested(delete_old_gateway=True))
+    return story.set_out(Direction.FINALIZE).begun(11)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +57,19 @@ ASKED = (
         ),
         (Story().migrated().returned(), APPLY),
         (Story().migrated().opened().set_out(Direction.FINALIZE).begun(11), FINALIZE),
+        (retiring(), f"{FINALIZE} --delete-old-gateway"),
+        (
+            retiring().then(Paused("bob", "desk")),
+            f"vpnmigrate continue mig && {FINALIZE} --delete-old-gateway",
+        ),
         (Story().migrated().finalized(), ""),
+        (
+            Story()
+            .migrated()
+            .set_out(Direction.ROLLBACK, keep_new=True)
+            .then(ResidueLeft((CLAIMED,)), Finished(Direction.ROLLBACK)),
+            "vpnmigrate rollback mig --keep-new",
+        ),
     ],
 )
 def test_every_status_has_a_command(story: Story, command: str) -> None:
