@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from vpnmigrate.report.console import MessageOutput
 from vpnmigrate.report.text import RunCommands
 from vpnmigrate.sandbox.faults import FaultSource
 from vpnmigrate.sandbox.scenarios.load import load_world
+
+SOAK = timedelta(days=1)
+"""The ``finalize.soak`` of the standard playbook."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,12 @@ class Terminal:
         self.parts = Unattended(self.world)
 
     def run(self, *words: str) -> Ran:
-        """Run one command, with the consent that a script needs to interrupt traffic."""
+        """Run one command, with the consent that a script needs to interrupt traffic.
+
+        ``finalize`` is run after the soak that the standard playbook asks for.
+        """
+        if words[:1] == ("finalize",):
+            self.clock.sleep(SOAK)
         consents = words[:1] in {("apply",), ("rollback",)} and "--yes" not in words
         return self.run_bare(*words, *(["--yes"] if consents else []))
 

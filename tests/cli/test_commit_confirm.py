@@ -220,7 +220,7 @@ class TestConfirm:
         status = terminal.status(run)
         assert (confirmed.code, watched.code) == (0, 0)
         assert status["unconfirmed_until"] is None
-        assert status["next"].startswith(f"vpnmigrate finalize {run}")
+        assert status["next"] == f"vpnmigrate status {run}"
         assert "stops watching: the migration is confirmed" in watched.err
         assert terminal.run("apply", run).code == 0
 

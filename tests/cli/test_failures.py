@@ -189,7 +189,9 @@ class TestAws:
         ran = terminal.run("apply", "plan.json")
 
         assert ran.code == 4
-        assert "--region eu-west-1" in " ".join(ran.err.split())
+        commands = " ".join(ran.err.replace("\\\n", "").split())
+        assert f"vpnmigrate apply {terminal.place}/plan.json --yes --region eu-west-1" in commands
+        assert "next:" not in commands
 
     def test_another_account_than_the_plans(self, terminal):
         """A plan for one account does nothing in another."""

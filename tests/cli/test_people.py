@@ -11,11 +11,18 @@ import pytest
 
 from tests.support.builders import NOON
 from vpnmigrate.cli.prompts import AssumeYesOperator, NoPrompt, StdinPrompt, TerminalOperator
-from vpnmigrate.engine.ports import DeadlineChoice, InterruptChoice, OverdueCutover
+from vpnmigrate.engine.ports import (
+    Consent,
+    DeadlineChoice,
+    InterruptChoice,
+    Interruption,
+    OverdueCutover,
+)
 from vpnmigrate.local.program_files import pinned
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.changes import AskOperator, RunTest
 from vpnmigrate.model.decisions import Decisions, HookMoment
+from vpnmigrate.model.ec2 import VpcId
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.text import RunCommands
@@ -31,6 +38,7 @@ class Typed:
     """A prompt with typed *lines* and no more."""
 
     patient = True
+    reachable = True
 
     def __init__(self, *lines: str | None) -> None:
         self._lines = list(lines)
@@ -272,3 +280,40 @@ class TestStdinPrompt:
 
             assert prompt.answer() is None
             assert not prompt.patient
+
+
+class TestConsent:
+    """The question before the outage, once the gates are open."""
+
+    TO = Interruption(VpcId("vpc-1"), timedelta(minutes=2), timedelta(minutes=45), "rehearsed")
+
+    @pytest.mark.parametrize(
+        ("typed", "answer"),
+        [
+            ("y\n", Consent.GIVEN),
+            ("Yes\n", Consent.GIVEN),
+            ("n\n", Consent.REFUSED),
+            ("\n", Consent.REFUSED),
+        ],
+    )
+    def test_is_one_question_with_the_expected_outage(self, screen, tmp_path, typed, answer):
+        """It does not block; Enter alone is a no."""
+        them = operator(screen, Typed(None, typed), tmp_path)
+
+        assert [them.consents(self.TO), them.consents(self.TO)] == [None, answer]
+        assert " ".join(screen.getvalue().split()) == (
+            "This interrupts VPN traffic of vpc-1 for about 2 min (rehearsed), at worst 45 min. "
+            "Continue? [y/N]"
+        )
+
+    def test_cannot_be_asked_without_a_terminal(self, screen, tmp_path):
+        """Nothing is printed, and nothing waits."""
+        assert operator(screen, NoPrompt(), tmp_path).consents(self.TO) is Consent.IMPOSSIBLE
+        assert screen.getvalue() == ""
+
+    def test_is_answered_by_yes_beforehand(self, screen, tmp_path):
+        """``--yes`` consents to the outage."""
+        run = Run(tmp_path / "m-1")
+        them = AssumeYesOperator(Console(screen), NoPrompt(), run, RunCommands("m-1"), {})
+
+        assert them.consents(self.TO) is Consent.GIVEN

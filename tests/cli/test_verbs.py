@@ -75,8 +75,12 @@ class TestApply:
         assert ran.code == 0
         assert "Migrated." in ran.out
         assert "through the new gateway" in ran.out
-        assert f"vpnmigrate finalize {run} --confirm {terminal.connections[0]}" in ran.out
+        assert "observe until 2026-01-18" in ran.out
         assert f"vpnmigrate rollback {run}" in ran.out
+        assert terminal.status(run)["next"] == f"vpnmigrate status {run}"
+        terminal.clock.sleep(timedelta(days=1))
+        finalize = f"vpnmigrate finalize {run} --confirm {terminal.connections[0]}"
+        assert terminal.status(run)["next"] == finalize
 
     def test_again_after_the_end_does_nothing(self, terminal):
         """Applying a migrated run does not start a new attempt."""

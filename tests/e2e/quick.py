@@ -15,7 +15,14 @@ from vpnmigrate.cli.main import run_command
 from vpnmigrate.cli.options import PromptOptions
 from vpnmigrate.cli.sandbox_dependencies import SandboxTimeDependencies
 from vpnmigrate.cli.signals import to_the_end
-from vpnmigrate.engine.ports import DeadlineChoice, InterruptChoice, Operator, OverdueCutover
+from vpnmigrate.engine.ports import (
+    Consent,
+    DeadlineChoice,
+    InterruptChoice,
+    Interruption,
+    Operator,
+    OverdueCutover,
+)
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.changes import AskOperator, OperatorTask
 from vpnmigrate.model.ec2 import Role
@@ -50,6 +57,9 @@ class ConfirmingOperator:
 
     def announce(self, task: OperatorTask) -> None:
         pass
+
+    def consents(self, to: Interruption) -> Consent | None:
+        return Consent.GIVEN
 
     def owns(self, id_: str, role: Role) -> bool | None:
         return True

@@ -85,6 +85,7 @@ def test_a_signal_in_any_step_leaves_a_run_that_resumes(migration: Migration) ->
     assert not left
 
     words = ("--confirm", *migration.plan.old_connections, "--delete-old-gateway")
+    words = (*words, "--force", "soak", "--reason", "a test")
     for signals in share(list(KINDS.values()), one_in=len(KINDS)):
         assert interrupted(migration, "finalize", {11}, signals, *words) == 11
     migration.finish("finalize", *words)

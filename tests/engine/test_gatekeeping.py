@@ -21,7 +21,7 @@ from tests.support.builders import (
 from tests.support.stage import Lookout, Stage
 from vpnmigrate.engine.cutover import GateInputs
 from vpnmigrate.engine.gates import RollbackTrial
-from vpnmigrate.engine.ports import HookResult
+from vpnmigrate.engine.ports import Consent, HookResult
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import (
     AwsUnreadableError,
@@ -29,6 +29,7 @@ from vpnmigrate.errors import (
     DriftError,
     Exit,
     HeldError,
+    InterruptedRunError,
     NotVerifiedError,
     StepError,
 )
@@ -40,6 +41,7 @@ from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.decisions import Approvals, Decisions, Finalize, Window
 from vpnmigrate.model.ec2 import Tag
 from vpnmigrate.model.gates import Force, Gate, GateVerdict, Milestone
+from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
 TODAY = Window(NOON, NOON + timedelta(hours=6), "noon to six, UTC")
@@ -329,6 +331,117 @@ class TestFinalize:
         finalize = f"vpnmigrate finalize {MIGRATION} --confirm vpn-old"
         assert held.value.advice == f"run finalize again in the window {finalize}"
         assert "DeleteVpnConnection" not in stage.calls
+
+
+class Asked(DeviceEngineer):
+    """Operator who gives *answer* after some questions without one."""
+
+    def __init__(self, stage, answer, after=0):
+        super().__init__(stage.world)
+        self.questions = []
+        self._answer, self._after = answer, after
+
+    def consents(self, to):
+        self.questions.append(to)
+        return self._answer if len(self.questions) > self._after else None
+
+
+class TestConsent:
+    def test_is_asked_once_after_the_gates_with_the_length_of_the_outage(self, tmp_path):
+        """A quick answer leaves the gates as they are."""
+        stage = Stage(tmp_path)
+        operator = Asked(stage, Consent.GIVEN, after=2)
+
+        assert stage.forward(operator=operator).status is RunStatus.CUT_OVER
+        assert len(set(operator.questions)) == 1
+        assert operator.questions[0].vpc == VPC
+        assert timedelta(0) < operator.questions[0].expected <= operator.questions[0].worst
+        assert len(stage.records(GatesSeen)) == 1
+
+    def test_a_slow_answer_has_the_gates_evaluated_again(self, tmp_path):
+        """They are not asked about a second time."""
+        stage = Stage(tmp_path)
+        operator = Asked(stage, Consent.GIVEN, after=120)
+
+        assert stage.forward(operator=operator).status is RunStatus.CUT_OVER
+        assert len(stage.records(GatesSeen)) == 2
+        assert len(operator.questions) == 121
+
+    @pytest.mark.parametrize(
+        ("answer", "says"),
+        [(Consent.REFUSED, "cancelled by the operator"), (Consent.IMPOSSIBLE, "no terminal")],
+    )
+    def test_without_it_the_run_is_held_and_traffic_flows(self, tmp_path, answer, says):
+        """Everything is prepared, and nothing was interrupted; another process asks again."""
+        stage = Stage(tmp_path)
+
+        with pytest.raises(HeldError, match=says) as held:
+            stage.forward(operator=Asked(stage, answer))
+        assert f"vpnmigrate apply {MIGRATION}" in held.value.advice
+        assert ("--yes" in held.value.advice) is (answer is Consent.IMPOSSIBLE)
+        assert (stage.state.status, stage.state.traffic) == (RunStatus.HELD, Traffic.OLD)
+        assert "DisableVgwRoutePropagation" not in stage.calls
+
+        assert stage.forward().status is RunStatus.CUT_OVER
+
+    def test_is_not_asked_while_traffic_is_down(self, tmp_path):
+        """No question delays the end of an outage."""
+        stage = Stage(tmp_path, faults=Faults([Fault("AttachVpnGateway", FaultKind.KILL_AFTER)]))
+        with pytest.raises(Killed):
+            stage.forward()
+        stage.faults = None
+        operator = Asked(stage, Consent.REFUSED)
+
+        assert stage.forward(operator=operator).status is RunStatus.CUT_OVER
+        assert operator.questions == []
+
+    def test_a_request_to_stop_ends_the_wait_for_it(self, tmp_path):
+        """Ctrl-C at the question stops the process, with everything prepared."""
+        stage = Stage(tmp_path)
+        stage.signal.reason = None
+
+        class Stopping(Asked):
+            def consents(self, to):
+                stage.signal.reason = "SIGINT received"
+
+        with pytest.raises(InterruptedRunError):
+            stage.forward(operator=Stopping(stage, None))
+        assert stage.state.traffic is Traffic.OLD
+
+
+class TestSoak:
+    DAY = timedelta(days=1)
+
+    def stage(self, tmp_path):
+        stage = Stage(tmp_path, decisions=Decisions(finalize=Finalize(soak=self.DAY)))
+        stage.forward()
+        return stage
+
+    def test_finalize_waits_until_traffic_has_flowed_for_as_long_as_the_plan_asks(self, tmp_path):
+        """Before that it says until when, and nothing is deleted."""
+        stage = self.stage(tmp_path)
+        stage.clock.sleep(timedelta(hours=5))
+
+        with pytest.raises(HeldError, match=r"^finalize cannot start: soak: .* 5 h") as held:
+            stage.run(Runner.finalize)
+        assert "DeleteVpnConnection" not in stage.calls
+        assert held.value.advice.startswith("observe the run until 2026-")
+        assert "--force soak --reason TEXT" in held.value.advice
+        stage.clock.sleep(self.DAY)
+
+        assert stage.run(Runner.finalize).status is RunStatus.FINALIZED
+
+    def test_a_force_finalizes_earlier_and_the_next_process_resumes_without_it(self, tmp_path):
+        """Once the deletion has begun, waiting for a soak has no use."""
+        stage = self.stage(tmp_path)
+        stage.faults = Faults([Fault("DeleteVpnConnection", FaultKind.KILL_AFTER)])
+        forced = GateInputs("ann", forces=(Force(Gate.SOAK, "the board agreed"),))
+
+        with pytest.raises(Killed):
+            stage.run(Runner.finalize, gate_inputs=forced)
+        stage.faults = None
+
+        assert stage.run(Runner.finalize).status is RunStatus.FINALIZED
 
 
 def test_a_lock_that_another_run_replaces_in_preparation_is_refused(tmp_path):

@@ -109,6 +109,7 @@ def test_no_key_leaves_a_migration_whose_answers_are_mangled(operator):
     for words in (("-o", "report.html"), ("-o", "report.md"), ("--json",), ()):
         operator.insists("report", run, *words)
     confirmed = [word for old in terminal.connections[:1] for word in ("--confirm", old)]
+    confirmed += ["--force", "soak", "--reason", "a test"]
     operator.insists("finalize", run, *confirmed)
     operator.insists("report", run, "--bundle", "evidence.zip")
     operator.insists("report", "verify", "evidence.zip")

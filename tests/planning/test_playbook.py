@@ -78,6 +78,7 @@ decisions:
   finalize:
     approved: true
     window: 2026-12-05T02:00/04:00 UTC
+    soak: 2d
 """
 
 
@@ -128,6 +129,7 @@ def test_says_everything_a_plan_can_decide() -> None:
                     datetime(2026, 12, 5, 4, 0, tzinfo=UTC),
                     "2026-12-05T02:00/04:00 UTC",
                 ),
+                soak=timedelta(days=2),
             ),
         ),
     )

@@ -18,8 +18,10 @@ from vpnmigrate.engine.context import ClaimHolder
 from vpnmigrate.engine.cutover import GateInputs
 from vpnmigrate.engine.ports import (
     Calls,
+    Consent,
     DeadlineChoice,
     InterruptChoice,
+    Interruption,
     Journal,
     Operator,
     OverdueCutover,
@@ -66,6 +68,9 @@ class Nobody:
 
     def announce(self, task: OperatorTask) -> None:
         pass
+
+    def consents(self, to: Interruption) -> Consent | None:
+        return Consent.GIVEN
 
     def owns(self, id_: str, role: Role) -> bool | None:
         return None

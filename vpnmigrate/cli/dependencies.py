@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from vpnmigrate.cli.options import AwsOptions, PromptOptions
 from vpnmigrate.model.clock import Clock, SteadyClock
 from vpnmigrate.model.redaction import Redaction
-from vpnmigrate.report.console import MessageOutput, in_background
+from vpnmigrate.report.console import MessageOutput, in_background, on_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,14 +137,20 @@ class RealDependencies:
         from vpnmigrate.cli.prompts import (
             AssumeYesOperator,
             NoPrompt,
+            Prompt,
             StdinPrompt,
             TerminalOperator,
         )
         from vpnmigrate.local.documents import load_plan
+        from vpnmigrate.report.names import names_of
 
-        prompt = StdinPrompt(sys.stdin) if self.attended(asking) else NoPrompt()
+        prompt: Prompt = NoPrompt()
+        if self.attended(asking):
+            prompt = StdinPrompt(sys.stdin)
+            console = on_terminal(console)
         kind = AssumeYesOperator if asking.yes else TerminalOperator
-        return kind(console, prompt, run, on, load_plan(run.plan).programs)
+        plan = load_plan(run.plan)
+        return kind(console, prompt, run, on, plan.programs, names_of(plan))
 
     def probes(self, run: Run, extra: Sequence[str]) -> Probes:
         """Return a sender that uses threads of this process."""

@@ -8,7 +8,13 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Protocol, TextIO
 
-from vpnmigrate.engine.ports import DeadlineChoice, InterruptChoice, OverdueCutover
+from vpnmigrate.engine.ports import (
+    Consent,
+    DeadlineChoice,
+    InterruptChoice,
+    Interruption,
+    OverdueCutover,
+)
 from vpnmigrate.local.child_processes import OPERATOR_PROGRAM, inherited_by, working_directory
 from vpnmigrate.local.program_files import checked
 from vpnmigrate.local.run_directory import Run
@@ -18,11 +24,14 @@ from vpnmigrate.model.ec2 import Role
 from vpnmigrate.model.proposed_change import ProposedChange, StepChoice
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report.console import MessageOutput, in_background
+from vpnmigrate.report.names import NO_NAMES, Names
 from vpnmigrate.report.proposed_change import proposed_text
 from vpnmigrate.report.text import RunCommands, command, wrapped
 
 _DONE = ("done",)
 _YES_OR_NO = ("yes", "no")
+_YES = ("y", "yes")
+_AGREES = (*_YES, "n", "no")
 _TEST = ("again", "done")
 _INTERRUPTED = {
     InterruptChoice.RESUME: "the run continues",
@@ -34,8 +43,20 @@ TEST_LIMIT = timedelta(minutes=10)
 """Maximum run time of the test command; a test is meant to take minutes."""
 
 
+def interruption_question(to: Interruption, names: Names) -> str:
+    """Return the question before the outage, with its expected and its longest duration."""
+    about = f"about {span(to.expected)} ({to.source}), at worst {span(to.worst)}"
+    vpc = names.named(to.vpc)
+    return f"This interrupts VPN traffic of {vpc} for {about}. Continue? [y/N]"
+
+
 class Prompt(Protocol):
     """Source of an operator's answers."""
+
+    @property
+    def reachable(self) -> bool:
+        """Whether an operator can be asked now: not while another job has the terminal."""
+        ...
 
     @property
     def patient(self) -> bool:
@@ -51,6 +72,7 @@ class NoPrompt:
     """No terminal: tasks are confirmed with ``vpnmigrate done`` from another terminal."""
 
     patient = False
+    reachable = False
 
     def answer(self) -> str | None:
         """Return None."""
@@ -66,6 +88,11 @@ class StdinPrompt:
     def __init__(self, stdin: TextIO) -> None:
         self._stdin = stdin
         self.patient = True
+
+    @property
+    def reachable(self) -> bool:
+        """Whether an operator can be asked now: not while another job has the terminal."""
+        return self.patient and not in_background(self._stdin)
 
     def answer(self) -> str | None:
         """Return a typed line, or None if there is none yet."""
@@ -145,10 +172,12 @@ class TerminalOperator:
         run: Run,
         on: RunCommands,
         programs: Mapping[str, str],
+        names: Names = NO_NAMES,
     ) -> None:
         self._console = console
         self._prompt = prompt
         self._programs = programs
+        self._names = names
         self._run = run
         self._on = on
         self._reader = PromptReader(console, prompt)
@@ -159,6 +188,8 @@ class TerminalOperator:
         self._overdue: OverdueCutover | None = None
         self._proposed: ProposedChange | None = None
         """The change that was asked about last, while the question is open."""
+        self._interruption: Interruption | None = None
+        """The interruption that was asked about last."""
         self._owned = ""
         """The resource that was asked about last."""
         self._choices: tuple[InterruptChoice, ...] = ()
@@ -200,6 +231,20 @@ class TerminalOperator:
             self._explain_choice(overdue)
         typed = self._reader.answer(*DeadlineChoice)
         return DeadlineChoice(typed) if typed else None
+
+    def consents(self, to: Interruption) -> Consent | None:
+        """Ask once, at a terminal; return the answer that the operator has typed."""
+        if not self._prompt.reachable:
+            return Consent.IMPOSSIBLE
+        if self._interruption != to:
+            self._interruption = to
+            self._console.print_line(wrapped(interruption_question(to, self._names)))
+        typed = self._reader.answer(*_AGREES, default="no")
+        if not typed:
+            return None
+        self._reader.close(*_AGREES)
+        self._interruption = None
+        return Consent.GIVEN if typed in _YES else Consent.REFUSED
 
     def owns(self, id_: str, role: Role) -> bool | None:
         """Ask once, at a terminal; return the answer that the operator has typed."""
@@ -337,6 +382,11 @@ class TerminalOperator:
 
 class AssumeYesOperator(TerminalOperator):
     """Operator who gave ``--yes``: tasks are shown, decisions are left to other terminals."""
+
+    def consents(self, to: Interruption) -> Consent | None:
+        """Return the consent that ``--yes`` gave."""
+        del to
+        return Consent.GIVEN
 
     def decide(self, overdue: OverdueCutover | None) -> DeadlineChoice | None:
         """Return None: other terminals decide."""

@@ -16,7 +16,15 @@ from vpnmigrate.cli.dependencies import new_holder
 from vpnmigrate.cli.options import PromptOptions
 from vpnmigrate.cli.run_selection import SelectedRun, by_id, by_plan_or_id
 from vpnmigrate.cli.run_session import ActiveRun, RunOptions, run_session
-from vpnmigrate.errors import HeldError, RefusedError, StagedError, UsageError, VpnMigrateError
+from vpnmigrate.cli.run_status import status_view_of, with_run_status
+from vpnmigrate.errors import (
+    HeldError,
+    MalformedFileError,
+    RefusedError,
+    StagedError,
+    UsageError,
+    VpnMigrateError,
+)
 from vpnmigrate.errors.commands import Command, cli, options
 from vpnmigrate.journal import RunState, Traffic, replay
 from vpnmigrate.journal.consent import interrupts_traffic
@@ -26,10 +34,15 @@ from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.documents import require_unedited
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.program_files import require_unchanged
-from vpnmigrate.model.clock import moment
+from vpnmigrate.local.rehearsals import Rehearsals
+from vpnmigrate.model.approval import RehearsalResult
+from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction, Plan
 from vpnmigrate.model.signatures import SignedKind, signing_command
+from vpnmigrate.planning.windows import expected
+from vpnmigrate.report.console import on_terminal
 from vpnmigrate.report.errors import RunFailedError
+from vpnmigrate.report.names import names_of
 from vpnmigrate.report.status import RunStatusView, deletion_begun
 from vpnmigrate.report.text import wrapped
 
@@ -294,7 +307,10 @@ def _consent(
             "AWS was changed",
             advice=again.with_words("--yes"),
         )
-    require_yes(context, terms.asking, _question(subject.plan, direction, state))
+    if direction is Direction.ROLLBACK:
+        with with_run_status(context, subject.run, status_view_of):
+            require_yes(context, terms.asking, _question(context, subject.plan, state))
+    # Forward, the runner asks once the gates are open.
     return _Consent(direction, given=True, again=again)
 
 
@@ -302,14 +318,26 @@ def _verb(direction: Direction) -> str:
     return "rollback" if direction is Direction.ROLLBACK else "apply"
 
 
-def _question(plan: Plan, direction: Direction, state: RunState) -> str:
-    if direction is not Direction.ROLLBACK:
-        return f"Steps 7 to 10 interrupt VPN traffic of {plan.vpc}. Continue?"
-    if state.direction is not None and state.traffic is Traffic.NEW:
-        effect = "Its VPN traffic flows through the new gateway, and is interrupted again."
-    else:
-        effect = "The path of its VPN traffic is not known here, and it may be interrupted."
-    return f"{effect} Roll back {plan.vpc} to {plan.old_gateway}?"
+def _question(context: CommandContext, plan: Plan, state: RunState) -> str:
+    """Return the question before a rollback that interrupts traffic, or may interrupt it."""
+    names = names_of(plan)
+    vpc, gateway = names.named(plan.vpc), names.named(plan.old_gateway)
+    back = f"Roll back {vpc} to {gateway}?"
+    if state.direction is None or state.traffic is not Traffic.NEW:
+        return f"The path of VPN traffic is not known here, and it may be interrupted. {back}"
+    awaited = expected(plan.fingerprint, _rehearsed(context, plan))
+    return (
+        "VPN traffic flows through the new gateway, and a rollback interrupts it for about "
+        f"{span(awaited.rollback)} ({awaited.source}). {back}"
+    )
+
+
+def _rehearsed(context: CommandContext, plan: Plan) -> RehearsalResult | None:
+    """Return the kept rehearsal of *plan*; the run reports an invalid one."""
+    try:
+        return Rehearsals(context.settings.home).of(plan)
+    except MalformedFileError:
+        return None
 
 
 def require_yes(context: CommandContext, asking: PromptOptions, question: str) -> None:
@@ -320,7 +348,7 @@ def require_yes(context: CommandContext, asking: PromptOptions, question: str) -
     """
     if asking.yes or not context.parts.attended(asking):
         return
-    context.console.print_line(wrapped(f"{question} [y/N]"))
+    on_terminal(context.console).print_line(wrapped(f"{question} [y/N]"))
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         raise HeldError(
             "cancelled; nothing in AWS was changed",

@@ -40,7 +40,7 @@ from vpnmigrate.errors import (
     VpnMigrateError,
     WrongAccountError,
 )
-from vpnmigrate.errors.commands import cli
+from vpnmigrate.errors.commands import Command, cli, option
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.records import (
     Approved,
@@ -410,11 +410,17 @@ def _paths(context: CommandContext, clients: ClientSource, region: str) -> Netwo
         WrongAccountError: The session is for another Region.
     """
     if clients.region != region:
+        again = context.line or cli("status")
         raise WrongAccountError(
             f"the plan is for Region {region}, but {clients.region} is set",
-            advice=f"run the same command with --region {region}",
+            advice=("run the same command in the plan's Region:", in_region(again, region)),
         )
     return context.parts.paths(clients)
+
+
+def in_region(command: Command, region: str) -> Command:
+    """Return *command* with *region* in place of the one that is set."""
+    return command.with_words(*option("--region", region))
 
 
 @contextmanager

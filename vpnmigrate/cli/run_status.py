@@ -74,7 +74,7 @@ def run_status(
         approve_again=_approve_again(context, run, plan, state),
         waiting=live.waiting,
         unreadable=live.unreadable,
-        invocation=_invocation(context, state),
+        invocation=_invocation(context, plan, state),
         plan=plan,
         entries=tuple(entries),
     )
@@ -84,11 +84,15 @@ def _retry(trouble: Trouble) -> Retry:
     return Retry(trouble.why, trouble.again)
 
 
-def _invocation(context: CommandContext, state: RunState) -> Invocation:
-    """Return the invocation for commands on the run, with the AWS options of its last process."""
-    if state.opened is None:
-        return context.invocation
-    return replace(state.opened.invocation, run_dir=context.invocation.run_dir)
+def _invocation(context: CommandContext, plan: Plan, state: RunState) -> Invocation:
+    """Return the invocation for commands on the run, with the AWS options of its last process.
+
+    That process may have been refused for its Region, so a Region is the plan's.
+    """
+    found = context.invocation
+    if state.opened is not None:
+        found = replace(state.opened.invocation, run_dir=found.run_dir)
+    return replace(found, region=plan.region) if found.region else found
 
 
 def _approve_again(
@@ -99,7 +103,7 @@ def _approve_again(
     if not rule.needed or state.status is not RunStatus.ROLLED_BACK:
         return None
     command = approve_command(str(run.plan), state.approved_after, signed=rule.signed)
-    return _invocation(context, state).complete(command)
+    return _invocation(context, plan, state).complete(command)
 
 
 def _void(plan: Plan, state: RunState, now: datetime) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from vpnmigrate.engine import gates
 from vpnmigrate.engine.commit_confirm import CommitConfirmControl
@@ -14,6 +15,7 @@ from vpnmigrate.engine.observe import Observation
 from vpnmigrate.engine.pause import PauseControl
 from vpnmigrate.engine.ports import (
     Hooks,
+    Interruption,
     NoHooks,
     NoSignatureChecker,
     PermissionReader,
@@ -32,9 +34,11 @@ from vpnmigrate.model.ec2 import Attachment
 from vpnmigrate.model.facts import Switch
 from vpnmigrate.model.gates import Force, Gate, GateResult, GateVerdict, Milestone, to_open
 from vpnmigrate.model.permissions import MissingPermission
+from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.snapshot import Snapshot
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.drift import differences
+from vpnmigrate.planning.outage_estimate import outage_estimate
 from vpnmigrate.planning.permission_checks import checks_before_cutover
 from vpnmigrate.planning.permission_checks import missing as missing_permissions
 from vpnmigrate.steps.traffic import any_device_is_over, baseline_of
@@ -167,6 +171,8 @@ class GateRunner:
     def _context(self) -> GateContext:
         identity = self._step_loop.read_reliably(self._ec2.identity)
         state = self._recorder.state
+        # Not adjusted for gaps: of a day, the part in which this host was off counts as well.
+        verified = state.journal_facts.verified
         signed = self._plan.decisions.approvals.signed
         checks = self._gate_inputs.signatures.check(state, identity.arn) if signed else None
         return GateContext(
@@ -177,6 +183,8 @@ class GateRunner:
             approvals=state.approvals.added,
             after=state.approved_after,
             signatures=checks,
+            flowed=None if verified is None else self._clock.now() - verified,
+            finalizing=state.direction is Direction.FINALIZE,
             journal_lost=state.journal_lost,
             rehearsed=self._gate_inputs.rehearsed,
         )
@@ -206,6 +214,10 @@ class GateRunner:
             )
 
 
+FRESH = timedelta(minutes=1)
+"""Gates that were evaluated longer ago than this are evaluated again before the cutover."""
+
+
 class CutoverStart:
     """Starts the cutover; no change that affects traffic is made before it has passed."""
 
@@ -219,6 +231,7 @@ class CutoverStart:
         commit_confirm: CommitConfirmControl,
         probing: ProbeWatch,
         deadline: DeadlineControl,
+        rehearsed: RehearsalResult | None,
     ) -> None:
         self._plan = context.plan
         self._recorder = context.recorder
@@ -228,6 +241,8 @@ class CutoverStart:
         self._commit_confirm = commit_confirm
         self._probing = probing
         self._deadline = deadline
+        self._rehearsed = rehearsed
+        self._consented = False
         self._blind = context.blind
 
     def start(self) -> None:
@@ -237,28 +252,40 @@ class CutoverStart:
         or because it was rolled back, has to pass the gates again.
 
         Raises:
-            HeldError: A gate does not pass, or the run was aborted.
+            HeldError: A gate does not pass, the operator does not consent, or the run was aborted.
             RefusedError: The AWS configuration has drifted, or no watchdog could be started.
         """
         if self._is_under_way:
             return
-        self._pass_gates()
-        while self._pauses.poll():
-            self._pass_gates()  # The results from before the pause are too old.
+        interrupts = self._pass_gates()
+        while self._pauses.poll() or (interrupts and self._answer_took_long()):
+            interrupts = self._pass_gates()  # The results from before are too old.
         self._deadline.begin()
         self._commit_confirm.arm()
+
+    def _answer_took_long(self) -> bool:
+        """Ask once for consent to the outage; return whether the gates are too old after that."""
+        if self._consented:
+            return False
+        estimate = outage_estimate(self._plan, self._rehearsed)
+        took = self._pauses.ask_consent(
+            Interruption(self._plan.vpc, estimate.expected, estimate.worst, estimate.source)
+        )
+        self._consented = True
+        return took >= FRESH
 
     @property
     def _is_under_way(self) -> bool:
         recorder = self._recorder
         return recorder.cutover_is_open and recorder.state.traffic is not Traffic.OLD
 
-    def _pass_gates(self) -> None:
+    def _pass_gates(self) -> bool:
+        """Pass the gates; return whether the cutover interrupts traffic that flows."""
         if self.cutover_started_in_aws():
             # Traffic is down, or will be soon: the plan's survey is the baseline.
             if self._old_gateway_is_attached(self._step_loop.observe_reliably().now):
                 self._gate_runner.continue_cutover()
-            return
+            return False
         baseline = baseline_of(self._plan, self._gate_runner.begin_cutover().now)
         self._probing.take_baseline()
         self._recorder.write(
@@ -268,6 +295,7 @@ class CutoverStart:
                 {table: tuple(sorted(p)) for table, p in baseline.propagated.items()},
             )
         )
+        return True
 
     def cutover_started_in_aws(self) -> bool:
         """Return whether AWS shows that step 7 has begun, for a run whose journal is lost.

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from vpnmigrate.engine.call_limits import SLOW
 from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.operator_tasks import OperatorTasks
-from vpnmigrate.engine.ports import Attend, InFlight
+from vpnmigrate.engine.ports import Attend, Consent, InFlight, Interruption
 from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.errors import HeldError, RollbackRequestedError
 from vpnmigrate.errors.commands import Command, cli
@@ -86,6 +86,7 @@ class PauseControl:
         self._recorder = context.recorder
         self._tasks = tasks
         self._observer = context.observer
+        self._operator = context.operator
         self._clock = context.clock
         self._recheck = recheck
         self._checks = checks
@@ -216,6 +217,42 @@ class PauseControl:
         self.time.exclude_since(began)
         self.apply_order()
         self._recheck(self._recorder.state.direction or Direction.FORWARD)
+
+    def ask_consent(self, to: Interruption) -> timedelta:
+        """Ask the operator before traffic is interrupted, and return how long the answer took.
+
+        Raises:
+            HeldError: The operator refused, did not answer, or cannot be asked here.
+            InterruptedRunError: The process is to stop.
+        """
+        began = self._clock.now()
+        while (answer := self._operator.consents(to)) is None:
+            waited = self._clock.now() - began
+            if waited >= LONGEST_REST:
+                raise self._unasked("there was no answer")
+            why = "an operator's consent to the outage"
+            self._observer.on_wait(self._recorder.state.step, why, waited, LONGEST_REST)
+            self._tasks.stop_if_asked()
+            self._clock.sleep(NOTICE)
+        if answer is Consent.IMPOSSIBLE:
+            raise self._unasked("it cannot be asked here (no terminal, in the background)")
+        if answer is Consent.REFUSED:
+            raise HeldError(
+                "cancelled by the operator before the cutover: everything is prepared, and traffic "
+                "has not been interrupted",
+                advice=cli("apply", self._plan.migration),
+            )
+        return self._clock.now() - began
+
+    def _unasked(self, why: str) -> HeldError:
+        return HeldError(
+            f"the cutover interrupts traffic and needs an operator's yes, and {why}; traffic has "
+            "not been interrupted",
+            advice=("to start it without the question:", self._with_yes()),
+        )
+
+    def _with_yes(self) -> Command:
+        return cli("apply", self._plan.migration, "--yes")
 
     def require_lifted(self) -> None:
         """Refuse to start while an order holds the run.

@@ -13,7 +13,7 @@ from vpnmigrate.journal.state import RunState
 from vpnmigrate.model.changes import AwsChange, OperatorTask
 from vpnmigrate.model.changes.base import CallTags, Outcome
 from vpnmigrate.model.decisions import HookMoment
-from vpnmigrate.model.ec2 import Role, VpnGatewayId
+from vpnmigrate.model.ec2 import Role, VpcId, VpnGatewayId
 from vpnmigrate.model.permissions import PermissionQuery, PermissionResult
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.probes import ProbeStats
@@ -66,6 +66,26 @@ class DeadlineChoice(StrEnum):
 
     ROLL_BACK = "roll back"
     GO_ON = "go on"
+
+
+class Consent(StrEnum):
+    """The operator's answer to the question before an interruption of traffic."""
+
+    GIVEN = "given"
+    REFUSED = "refused"
+    IMPOSSIBLE = "impossible"
+    """The question cannot be asked: no terminal, or it belongs to another job."""
+
+
+@dataclass(frozen=True)
+class Interruption:
+    """An interruption of traffic that the operator is asked about, once the gates are open."""
+
+    vpc: VpcId
+    expected: timedelta
+    worst: timedelta
+    source: str
+    """Where ``expected`` comes from."""
 
 
 class InterruptChoice(StrEnum):
@@ -251,6 +271,10 @@ class Operator(StepPrompt, Protocol):
 
     def announce(self, task: OperatorTask) -> None:
         """Announce that *task* is due soon, so that the person who does it is ready."""
+        ...
+
+    def consents(self, to: Interruption) -> Consent | None:
+        """Return the answer once there is one; show the question if it is new.  Does not block."""
         ...
 
     def owns(self, id_: str, role: Role) -> bool | None:

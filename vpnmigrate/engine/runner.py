@@ -169,6 +169,7 @@ class Runner:
             commit_confirm=self._commit_confirm,
             probing=self._probing,
             deadline=deadline,
+            rehearsed=gate_inputs.rehearsed,
         )
 
     def apply(self, *, until: int | None = None) -> RunResult:

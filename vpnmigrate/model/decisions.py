@@ -172,6 +172,8 @@ class Finalize(Struct, frozen=True, forbid_unknown_fields=True):
     approved: bool = False
     """Whether finalize needs as many valid approvals as the cutover."""
     window: Window | None = None
+    soak: timedelta = timedelta(0)
+    """How long traffic must have flowed through the new side; playbook ``standard`` has a day."""
 
 
 class HookMoment(StrEnum):

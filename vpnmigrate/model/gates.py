@@ -34,6 +34,7 @@ class Gate(StrEnum):
     OWN_PATH = "own-path"
     PERMISSIONS = "permissions"
     TRAFFIC = "traffic-verified"
+    SOAK = "soak"
     ARCHIVED = "configuration-archived"
     HOOK = "hook"
 
@@ -137,6 +138,9 @@ GATES: Mapping[Milestone, tuple[GateRule, ...]] = {
     Milestone.FINALIZE: (
         GateRule(
             Gate.TRAFFIC, "the new side has carried traffic, and still does", "do not finalize"
+        ),
+        GateRule(
+            Gate.SOAK, "traffic has flowed for as long as finalize.soak asks", "observe until then"
         ),
         GateRule(Gate.ARCHIVED, "every configuration, old and new, is in the vault", "step 4"),
         GateRule(Gate.WINDOW, "finalize.window, if the plan has one", "next window"),

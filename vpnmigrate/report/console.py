@@ -7,6 +7,8 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from vpnmigrate.errors import VpnMigrateError
@@ -115,7 +117,8 @@ class Console:
     """Messages and progress on standard error."""
 
     def __init__(self, stream: TextIO | None = None, redaction: Redaction | None = None) -> None:
-        self.stream = Stream(sys.stderr if stream is None else stream, redaction)
+        self.redaction = redaction or Redaction()
+        self.stream = Stream(sys.stderr if stream is None else stream, self.redaction)
 
     def print_line(self, text: str = "") -> None:
         """Print *text* and a line end immediately."""
@@ -124,6 +127,35 @@ class Console:
 
     def operator_typed(self) -> None:
         """Ignore the typed line: this console draws nothing in place."""
+
+
+class TerminalCopy:
+    """Messages to *output*, which is not a terminal, and to the terminal of this process.
+
+    A question is seen although the output is redirected to a file.
+    """
+
+    def __init__(self, output: MessageOutput, redaction: Redaction) -> None:
+        self._output = output
+        self._redaction = redaction
+
+    def print_line(self, text: str = "") -> None:
+        """Print *text* to both; to the terminal only while this process may write to it."""
+        self._output.print_line(text)
+        with suppress(OSError), Path("/dev/tty").open("w", encoding="utf-8") as terminal:
+            if not in_background(terminal):
+                Stream(terminal, self._redaction).write(f"{text}\n")
+
+    def operator_typed(self) -> None:
+        """Pass on that the operator typed a line."""
+        self._output.operator_typed()
+
+
+def on_terminal(output: MessageOutput) -> MessageOutput:
+    """Return *output*, with a copy to the terminal if it is redirected."""
+    if isinstance(output, Console) and not output.stream.isatty():
+        return TerminalCopy(output, output.redaction)
+    return output
 
 
 def _write_result(stream: Stream, text: str) -> None:

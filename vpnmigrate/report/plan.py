@@ -299,6 +299,8 @@ def _operator(decisions: Decisions) -> Iterator[tuple[str, str]]:
     last = decisions.finalize
     if last.approved:
         yield "finalize", "the same number of approvals again"
+    if last.soak:
+        yield "finalize", f"once traffic has flowed through the new side for {span(last.soak)}"
     if last.window is not None:
         yield "finalize window", last.window.written
 

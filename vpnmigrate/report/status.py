@@ -28,7 +28,7 @@ from vpnmigrate.journal.state import ExpiredCredentials, RunStatus
 from vpnmigrate.model.changes import DeleteVpnConnection, DeleteVpnGateway
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.ec2 import VpnConnectionId
-from vpnmigrate.model.gates import to_open
+from vpnmigrate.model.gates import Gate, to_open
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, GATEWAY_ROLE, Direction, Phase, Plan
 from vpnmigrate.model.progress import Unreadable, Waiting
 from vpnmigrate.report import gates
@@ -348,16 +348,32 @@ class RunStatusView:
         While gates hold the run, it is what opens them, and then the command that they refused.
         """
         resume = self._resume
-        closed = () if self.alive else closed_gates(self.state)
+        if self.soak_left > timedelta(0):
+            until = moment(self.shown(self.now + self.soak_left))
+            return (f"observe until {until}, when the plan's soak ends; to observe:", self.observe)
+        held_by = () if self.alive else closed_gates(self.state)
+        closed = [each for each in held_by if each.gate is not Gate.SOAK]
         if resume is None or not closed:
             return resume
         return self.invocation.advise(to_open(closed, resume)) or resume
+
+    @property
+    def soak_left(self) -> timedelta:
+        """How long traffic has to flow on until finalize is due; zero if it is, or is not next."""
+        state, plan = self.state, self.plan
+        verified = state.journal_facts.verified
+        migrated = state.status is RunStatus.CUT_OVER and state.armed is None
+        if not migrated or plan is None or verified is None:
+            return timedelta(0)
+        return max(timedelta(0), plan.decisions.finalize.soak - (self.now - verified))
 
     @property
     def _resume(self) -> Command | None:
         order = self.state.order
         paused = order is not None and order.wish is Hold.PAUSED
         if self.alive and (self.rolling_back or not paused):
+            return self.observe
+        if self.soak_left > timedelta(0):
             return self.observe
         return self._complete(
             next_command(self.state, self.run, self.connections, alive=self.alive)

@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from vpnmigrate.engine.ports import DeadlineChoice, InterruptChoice, OverdueCutover
+from vpnmigrate.engine.ports import (
+    Consent,
+    DeadlineChoice,
+    InterruptChoice,
+    Interruption,
+    OverdueCutover,
+)
 from vpnmigrate.model.changes import OperatorTask, RunTest
 from vpnmigrate.model.ec2 import Role, Tag
 from vpnmigrate.model.proposed_change import ProposedChange, StepChoice
@@ -51,6 +57,11 @@ class DeviceEngineer:
         del self._known_since[word]
         self._do(word)
         return word
+
+    def consents(self, to: Interruption) -> Consent | None:
+        """Return that the operator consents."""
+        del to
+        return Consent.GIVEN
 
     def decide(self, overdue: OverdueCutover | None) -> DeadlineChoice | None:
         """Return None: the operator decides, not the device engineer."""

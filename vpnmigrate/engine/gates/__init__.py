@@ -91,6 +91,7 @@ def before_finalize(view: StepInput, context: GateContext) -> tuple[GateResult, 
     """Return the results of every gate before step 11."""
     return (
         finalize.traffic(view),
+        finalize.soak(view.plan, context),
         finalize.archived(view.plan, view.now, view.journal_facts),
         change_control.finalize_window(view.plan, context),
         change_control.finalize_approvals(view.plan, context),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
@@ -41,6 +41,10 @@ class GateContext:
     """The rollback that an approval has to name; empty if there was none under this plan."""
     signatures: SignatureChecks | None = None
     """None if the plan demands no signatures."""
+    flowed: timedelta | None = None
+    """How long traffic has flowed through the new side, in run time; None if it never has."""
+    finalizing: bool = False
+    """Whether an earlier process has started finalize."""
     journal_lost: bool = False
     """Whether an earlier journal of the run is lost, and with it, which attempt this is."""
     rehearsed: RehearsalResult | None = None

@@ -1,9 +1,13 @@
-"""Gates before finalize: traffic and archived configurations."""
+"""Gates before finalize: traffic, its soak, and archived configurations."""
 
 from __future__ import annotations
 
-from vpnmigrate.engine.gates.base import unless
-from vpnmigrate.errors.commands import aws
+from datetime import timedelta
+
+from vpnmigrate.engine.gates.base import GateContext, failed, passed, unknown, unless
+from vpnmigrate.engine.gates.change_control import NOT_REQUIRED
+from vpnmigrate.errors.commands import Advice, aws, cli
+from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.ec2 import ResourceState
 from vpnmigrate.model.gates import Gate, GateResult
 from vpnmigrate.model.plan import Plan, connection_role
@@ -22,6 +26,28 @@ def traffic(view: StepInput) -> GateResult:
         "traffic flowing through the new connections now",
         advice="restore this traffic, then run finalize again; rollback is still possible",
     )
+
+
+def soak(plan: Plan, context: GateContext) -> GateResult:
+    """Check whether traffic has flowed through the new side for as long as the plan asks."""
+    asked, flowed = plan.decisions.finalize.soak, context.flowed
+    if asked <= timedelta(0):
+        return passed(Gate.SOAK, "the plan asks for none", NOT_REQUIRED)
+    if context.finalizing:
+        return passed(Gate.SOAK, "finalize has started already", NOT_REQUIRED)
+    required = f"{span(asked)} of traffic through the new side"
+    if flowed is None:
+        return unknown(Gate.SOAK, "traffic is not verified", required, advice=_observe(""))
+    observed = f"traffic has flowed for {span(flowed)}"
+    if flowed >= asked:
+        return passed(Gate.SOAK, observed, required)
+    until = f" until {moment(context.now + (asked - flowed))}"
+    return failed(Gate.SOAK, observed, required, advice=_observe(until))
+
+
+def _observe(until: str) -> Advice:
+    how = f"or add --force {Gate.SOAK} --reason TEXT"
+    return (f"observe the run{until}, {how}; to observe:", cli("status", "RUN"))
 
 
 def archived(plan: Plan, now: Snapshot, journal_facts: JournalFacts) -> GateResult:
