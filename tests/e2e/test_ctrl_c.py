@@ -69,21 +69,22 @@ def migration(tmp_path: Path) -> Iterator[Migration]:
 
 @pytest.mark.no_cover
 def test_the_outage_is_agreed_to_and_ctrl_c_in_it_is_a_question(migration: Migration) -> None:
-    """Any answer but yes changes nothing; Ctrl-C resumes, stops or rolls back, as it is typed.
+    """Asked once all is prepared, any answer but yes interrupts nothing; in the outage Ctrl-C resumes, stops or rolls back, as it is typed.
 
     A resume with traffic down asks nothing, and Ctrl-C twice ends the process at once.
     """
     with at_a_terminal(migration) as screen:
+        screen.wait_for("type 'done' here")
+        screen.type("done\n")
         screen.wait_for("[y/N]")
         screen.type("\n")
         assert screen.ends() == HELD
-    assert state(migration).direction is None
+        assert "UP through the old gateway" in screen.output
+    assert state(migration).traffic is Traffic.OLD
 
     with at_a_terminal(migration) as screen:
         screen.wait_for("[y/N]")
         screen.type("y\n")
-        screen.wait_for("type 'done' here")
-        screen.type("done\n")
         screen.wait_for("step 10 of 11")
         screen.type(CTRL_C)
         screen.wait_for(QUESTION)
@@ -93,7 +94,7 @@ def test_the_outage_is_agreed_to_and_ctrl_c_in_it_is_a_question(migration: Migra
         screen.wait_for(QUESTION)
         screen.type("stop\n")
         assert screen.ends() == INTERRUPTED
-        assert "traffic is down since" in " ".join(screen.output.split())
+        assert "traffic is DOWN since" in " ".join(screen.output.split())
     assert state(migration).traffic is Traffic.NONE
 
     with at_a_terminal(migration) as screen:
