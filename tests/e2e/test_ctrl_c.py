@@ -69,7 +69,7 @@ def migration(tmp_path: Path) -> Iterator[Migration]:
 
 @pytest.mark.no_cover
 def test_the_outage_is_agreed_to_and_ctrl_c_in_it_is_a_question(migration: Migration) -> None:
-    """Asked once all is prepared, any answer but yes interrupts nothing; in the outage Ctrl-C resumes, stops or rolls back, as it is typed.
+    """Any answer but yes interrupts nothing; Ctrl-C resumes, stops or rolls back, as typed.
 
     A resume with traffic down asks nothing, and Ctrl-C twice ends the process at once.
     """

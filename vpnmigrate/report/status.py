@@ -362,7 +362,7 @@ class RunStatusView:
         """How long traffic has to flow on until finalize is due; zero if it is, or is not next."""
         state, plan = self.state, self.plan
         verified = state.journal_facts.verified
-        migrated = state.status is RunStatus.CUT_OVER and state.armed is None
+        migrated = state.status is RunStatus.CUT_OVER and state.confirm.armed is None
         if not migrated or plan is None or verified is None:
             return timedelta(0)
         return max(timedelta(0), plan.decisions.finalize.soak - (self.now - verified))
