@@ -27,11 +27,13 @@ from vpnmigrate.journal.records import (
 )
 from vpnmigrate.journal.state import Deadline
 from vpnmigrate.journal.state_parts import ConfirmState
+from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.probes import ProbeStats
 from vpnmigrate.model.progress import CutoverView, TableView, TunnelView, Waiting
-from vpnmigrate.model.snapshot import Shortage
+from vpnmigrate.model.snapshot import Confirmation, Shortage
+from vpnmigrate.report.names import Names
 from vpnmigrate.report.screen import ScreenContent, screen
 from vpnmigrate.report.text import RunCommands
 
@@ -71,7 +73,7 @@ waits 22 s of 1 h: vpn-0b0606ace732ef4a7 has 0 of 2 tunnels UP (198.18.2.6 IPSEC
     IS DOWN, 198.19.1.2 IPSEC IS DOWN)
 TO DO: enable the tunnels of vpn-99
   when done: vpnmigrate done m-7f3c 10
-decide within 1 h 12 min: 03:13:41Z
+decide within 1 h 12 min: 2026-01-17 03:13:41Z
 tunnels  1 of 2 UP
   vpn-0b0606ace732ef4a7 198.18.41.170   DOWN IPSEC IS UP
   vpn-0b0606ace732ef4a7 198.18.149.59   UP   3 routes, 7 readings
@@ -147,7 +149,7 @@ def test_a_deadline_that_has_passed_is_loud():
 
     lines = screen(late, 80, 24)
 
-    assert "PAST THE BACK-OUT DEADLINE by 1 min 30 s: 03:13:41Z" in lines
+    assert "PAST THE BACK-OUT DEADLINE by 1 min 30 s: 2026-01-17 03:13:41Z" in lines
     assert "  to abort: vpnmigrate abort m-7f3c" in lines
 
 
@@ -208,7 +210,7 @@ def test_what_may_be_accepted_comes_with_a_command_that_can_be_pasted():
     lines = screen(ScreenContent(RunCommands("m-7f3c9a1b"), state, NOW), 80, 24)
 
     assert lines[1].startswith(f"ONLY TUNNELS ARE MISSING: {new} has 1 of 2 tunnels UP")
-    command = "\n".join(lines[2:4]).replace("\\\n", "").split()
+    command = "\n".join(lines[3:5]).replace("\\\n", "").split()
     assert command == [
         *("to", "accept:", "vpnmigrate", "continue", "m-7f3c9a1b"),
         *("--accept-degraded", new, "--reason", "TEXT"),
@@ -243,3 +245,23 @@ def test_expired_credentials_are_in_the_first_lines_with_the_command() -> None:
     at = next(n for n, line in enumerate(lines) if line.startswith("CREDENTIALS EXPIRED"))
     assert lines[at + 1 : at + 3] == ["  log in again:", "  aws sso login"]
     assert at < 4
+
+
+def test_a_task_is_never_cut_and_ids_have_their_names() -> None:
+    """A long task is folded; at 120 columns it is one line."""
+    task = AskOperator(
+        5, Confirmation.DEVICES_CONFIGURED, f"load {NEW} and " + "more " * 20 + "end"
+    )
+    state = replay(
+        a_journal(DirectionTaken(Direction.FORWARD, 1), StepBegun(5, "x"), Intended(1, 5, task))
+    )
+    names = Names({NEW: "Munich"})
+
+    shown = ScreenContent(RunCommands("m-7f3c"), state, NOW, sight=SIGHT, names=names)
+    narrow, wide = screen(shown, 80, 24), screen(shown, 120, 24)
+
+    assert narrow[1].startswith(f'TO DO: load {NEW} "Munich" and more')
+    assert narrow[2].endswith(" end")
+    assert not any("..." in line for line in narrow)
+    assert len(max(wide, key=len)) > 80
+    assert f'  {NEW} "Munich" 198.18.41.170   DOWN IPSEC IS UP' in narrow

@@ -216,7 +216,7 @@ class TerminalOperator:
 
     def announce(self, task: OperatorTask) -> None:
         """Print that *task* comes next."""
-        self._console.print_line(wrapped(str(task), first="  Next, get ready: "))
+        self._console.print_line(wrapped(self._names.text(str(task)), first="  Next, get ready: "))
 
     def decide(self, overdue: OverdueCutover | None) -> DeadlineChoice | None:
         """Ask once, at a terminal; return the choice that the operator has typed."""

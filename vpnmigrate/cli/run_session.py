@@ -74,7 +74,7 @@ from vpnmigrate.local.signatures import (
 )
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.approval import RehearsalResult
-from vpnmigrate.model.clock import Clock, span
+from vpnmigrate.model.clock import span
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Plan
 from vpnmigrate.model.probes import CommandProbe, probe_from
@@ -86,7 +86,8 @@ from vpnmigrate.planning.approvals import approve_command, require_valid
 from vpnmigrate.planning.rollback_proof import prove
 from vpnmigrate.report.console import MessageOutput
 from vpnmigrate.report.errors import RunFailedError
-from vpnmigrate.report.progress import PlainProgress, approved_line
+from vpnmigrate.report.names import NamesOfRun
+from vpnmigrate.report.progress import Narrator, PlainProgress, approved_line
 from vpnmigrate.report.rollback_proof import proof_brief
 from vpnmigrate.report.status import RunStatusView, traffic
 from vpnmigrate.report.text import RunCommands, wrapped
@@ -245,7 +246,7 @@ def _do(
         )
     rehearsed = _rehearsed(context, plan, context.console)
     with (
-        _progress(context, run, before, journal.clock) as (progress, output),
+        _progress(context, subject, journal, before) as (progress, output),
         closing(LiveFile(run, journal.clock, context.redaction)) as live,
     ):
         hooks = CommandHooks(run, plan, journal.entries, journal.clock, kept.log, context.redaction)
@@ -425,18 +426,21 @@ def in_region(command: Command, region: str) -> Command:
 
 @contextmanager
 def _progress(
-    context: CommandContext, run: Run, before: RunState, clock: Clock
+    context: CommandContext, subject: SelectedRun, journal: FileJournal, before: RunState
 ) -> Iterator[tuple[Observer, MessageOutput]]:
-    on = RunCommands(run.id, context.invocation)
+    on, clock = RunCommands(subject.run.id, context.invocation), journal.clock
+    names = NamesOfRun(subject.plan, journal.entries)
     if not can_draw(context.console):
         down_since = before.outage.since if before.outage.open else None
         decide_by = None if before.deadline is None else before.deadline.at
-        plain = PlainProgress(context.console, clock, down_since, decide_by, on=on)
+        plain = PlainProgress(
+            context.console, clock, down_since, decide_by, narrator=Narrator(on, names)
+        )
         yield plain, context.console
         return
     from vpnmigrate.report.terminal import TerminalProgress
 
-    with TerminalProgress(context.console, clock, on, before) as progress:
+    with TerminalProgress(context.console, clock, on, before, names) as progress:
         yield progress, progress
 
 

@@ -15,10 +15,12 @@ from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal.exit_code import exit_code_of_run
 from vpnmigrate.journal.records import Entry
 from vpnmigrate.journal.run_clock import run_clock
+from vpnmigrate.local.documents import read_plan
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.live_view import read_live
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.report.console import Console
+from vpnmigrate.report.names import NamesOfRun
 from vpnmigrate.report.progress import Narrator, PlainProgress
 from vpnmigrate.report.screen import ScreenContent
 from vpnmigrate.report.status import RunStatusView
@@ -89,7 +91,7 @@ def _window(context: CommandContext, run: Run) -> Iterator[WatchView]:
 
     with Screen(context.console) as screen:
         on = RunCommands(run.id, context.invocation)
-        narrator = Narrator(on)
+        narrator = Narrator(on, _names(run))
         lines: list[int] = []
 
         class Drawn:
@@ -98,7 +100,13 @@ def _window(context: CommandContext, run: Run) -> Iterator[WatchView]:
                 above = [hanging(line) for entry in fresh for line in narrator.lines(entry)]
                 live = read_live(run)
                 shown = ScreenContent(
-                    on, view.state, view.now, live.waiting, live.sight, ahead=view.ahead
+                    on,
+                    view.state,
+                    view.now,
+                    live.waiting,
+                    live.sight,
+                    ahead=view.ahead,
+                    names=view.names,
                 )
                 screen.draw(shown, above)
 
@@ -111,7 +119,7 @@ class _Lines:
     def __init__(self, context: CommandContext, run: Run) -> None:
         clock = run_clock(context.parts.clock, read_journal(run).entries)
         on = RunCommands(run.id, context.invocation)
-        self._progress = PlainProgress(context.console, clock, on=on)
+        self._progress = PlainProgress(context.console, clock, narrator=Narrator(on, _names(run)))
         self._run = run
         self._journal_facts: list[int] = []
 
@@ -120,6 +128,11 @@ class _Lines:
             self._progress.on_entry(entry)
         if (waiting := read_live(self._run).waiting) is not None:
             self._progress.on_wait(waiting.step, waiting.why, waiting.waited, waiting.limit)
+
+
+def _names(run: Run) -> NamesOfRun:
+    """Return the names as of the entries that are not shown."""
+    return NamesOfRun(read_plan(run.plan), read_journal(run).entries[:-SHOWN_BEFORE])
 
 
 def _fresh(entries: tuple[Entry, ...], lines: list[int]) -> tuple[Entry, ...]:

@@ -23,6 +23,7 @@ from vpnmigrate.journal.records import (
 from vpnmigrate.model.clock import moment, span, time_of_day
 from vpnmigrate.model.gates import GateResult, GateVerdict, Milestone
 from vpnmigrate.model.snapshot import Shortage
+from vpnmigrate.report.names import NO_NAMES, Names
 from vpnmigrate.report.text import Labelled, RunCommands, safe, wrapped
 
 _TITLES = {Milestone.CUTOVER: "before the cutover", Milestone.FINALIZE: "before finalize"}
@@ -67,14 +68,21 @@ def _to_do(advice: Advice) -> Iterator[str | Labelled]:
         lead = " " * len(lead)
 
 
-def table(seen: GatesSeen, at: datetime, invocation: Invocation, *, all_gates: bool = True) -> str:
+def table(
+    seen: GatesSeen,
+    at: datetime,
+    invocation: Invocation,
+    names: Names = NO_NAMES,
+    *,
+    all_gates: bool = True,
+) -> str:
     """Return the evaluation; without *all_gates*, only what does not pass."""
     shown = [each for each in seen.gates if all_gates or each.verdict is not GateVerdict.PASS]
     head = f"{title(seen)}, {moment(at)}"
     rows = (
         line.folded(first="  ")
         if isinstance(line, Labelled)
-        else wrapped(line, first="  ", rest=" " * (_CALL + 4))
+        else wrapped(names.text(line), first="  ", rest=" " * (_CALL + 4))
         for line in lines(shown, invocation)
     )
     return "\n".join([head, *rows])

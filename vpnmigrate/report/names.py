@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from vpnmigrate.journal.history import made_by
-from vpnmigrate.journal.records import Entry
+from vpnmigrate.journal.records import Answered, Entry, Intended
 from vpnmigrate.model.ec2 import ConnectionRecord, Role
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan, connection_role
 from vpnmigrate.model.survey import Survey
@@ -95,3 +95,20 @@ def _site(connection: ConnectionRecord, devices: Mapping[str, str]) -> str:
 
 def _name(tags: Mapping[str, str]) -> str:
     return safe(tags.get(NAME, "")).strip()
+
+
+class NamesOfRun:
+    """The names of a run's resources, as far as its journal has been read."""
+
+    def __init__(self, plan: Plan | None = None, entries: Iterable[Entry] = ()) -> None:
+        self._plan = plan
+        self._entries = list(entries)
+        self.now = NO_NAMES if plan is None else names_of(plan, self._entries)
+
+    def read(self, entry: Entry) -> None:
+        """Add the resource that *entry* says was created."""
+        if self._plan is None or not isinstance(entry.record, Intended | Answered):
+            return
+        self._entries.append(entry)
+        if isinstance(entry.record, Answered):
+            self.now = names_of(self._plan, self._entries)

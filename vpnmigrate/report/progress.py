@@ -59,6 +59,7 @@ from vpnmigrate.model.probes import ProbeEvent, ProbeStats
 from vpnmigrate.model.progress import Sighting, Unreadable
 from vpnmigrate.report import gates
 from vpnmigrate.report.console import Console
+from vpnmigrate.report.names import NamesOfRun
 from vpnmigrate.report.text import Labelled, RunCommands, safe
 
 LAST_STEP = 11
@@ -83,18 +84,24 @@ DIRECTION_NAMES = {
 class Narrator:
     """Converts journal entries into lines, and remembers which change an answer belongs to.
 
-    With *on*, lines that need a decision have the commands for it.
+    With *on*, lines that need a decision have the commands for it; with *names*, ids have their
+    names beside them.
     """
 
-    def __init__(self, on: RunCommands | None = None) -> None:
+    def __init__(self, on: RunCommands | None = None, names: NamesOfRun | None = None) -> None:
         self._on = on
+        self.names = names or NamesOfRun()
         self._intents: dict[int, Change] = {}
 
     def lines(self, entry: Entry) -> Iterator[str | Labelled]:
         """Yield the lines about *entry*: usually one, sometimes none."""
+        self.names.read(entry)
         lead = f"{time_of_day(entry.wall)} "
         for each in self._lines_of(entry):
-            yield (each.after(lead) if isinstance(each, Labelled) else f"{lead}{safe(each)}")
+            if isinstance(each, Labelled):
+                yield each.after(lead)
+            else:
+                yield f"{lead}{self.names.now.text(safe(each))}"
 
     def _lines_of(self, entry: Entry) -> Iterator[str | Labelled]:
         match entry.record:
@@ -342,7 +349,7 @@ class PlainProgress:
     """Progress for a log or a pipe: whole lines, with an unchanged wait once a minute.
 
     *down_since* is the start of an outage that an earlier process left open, *decide_by* its
-    back-out deadline; *narrator* is one that has already seen earlier entries.
+    back-out deadline; *narrator* knows the run, and entries that it has seen.
     """
 
     def __init__(
@@ -352,12 +359,11 @@ class PlainProgress:
         down_since: datetime | None = None,
         decide_by: datetime | None = None,
         *,
-        on: RunCommands | None = None,
         narrator: Narrator | None = None,
     ) -> None:
         self._console = console
         self._clock = clock
-        self._narrator = narrator or Narrator(on)
+        self._narrator = narrator or Narrator()
         self._outage = OutageClock(clock, down_since, decide_by)
         self._shown: tuple[int, str, timedelta] | None = None
 
@@ -375,7 +381,7 @@ class PlainProgress:
             if unchanged and timedelta() <= waited - shown_at < REMINDER:
                 return
         self._shown = step, why, waited
-        line = self._outage.waiting(step, why, waited, limit)
+        line = self._narrator.names.now.text(self._outage.waiting(step, why, waited, limit))
         self._console.print_line(f"{time_of_day(self._clock.wall())}   {line}")
 
     def on_view(self, sighting: Sighting) -> None:

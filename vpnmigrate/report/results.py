@@ -50,10 +50,14 @@ def outcome_text(view: RunStatusView) -> str:
         arrived = _STAGED
     if arrived:
         lines.append(wrapped(arrived))
-    if view.state.status is RunStatus.ROLLED_BACK:
-        lines.extend(item(f"not as before: {what}") for what in view.state.deviations.differs)
-    lines.extend(item(f"DEGRADED: {what}") for what in view.state.shortages.degraded)
-    lines.extend(item(f"changed outside this run: {what}") for what in view.state.deviations.lost)
+    state = view.state
+    unlike = state.deviations.differs if state.status is RunStatus.ROLLED_BACK else ()
+    found = [
+        *(f"not as before: {what}" for what in unlike),
+        *(f"DEGRADED: {what}" for what in state.shortages.degraded),
+        *(f"changed outside this run: {what}" for what in state.deviations.lost),
+    ]
+    lines += [item(view.names.text(text)) for text in found]
     lines.append(now(view))
     return "\n".join(lines)
 
@@ -96,7 +100,8 @@ DONE_SCHEMA = "vpnmigrate/done/1"
 
 def done_text(view: RunStatusView, task: AskOperator) -> str:
     """Return what was recorded; *view* is the run before a process has read it."""
-    noted = wrapped(f"Recorded for run {view.run}, step {task.step}: done: {task}")
+    what = view.names.text(str(task))
+    noted = wrapped(f"Recorded for run {view.run}, step {task.step}: done: {what}")
     if view.alive:
         return f"{noted}\n  The running process will continue now."
     on = advised(("No process is running. Resume with:", _next_after_done(view)), first="  ")

@@ -13,10 +13,11 @@ from datetime import datetime, timedelta
 
 from vpnmigrate.journal import RunState, accept_command
 from vpnmigrate.model.changes import AskOperator
-from vpnmigrate.model.clock import span, time_of_day
+from vpnmigrate.model.clock import moment, span, time_of_day
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.progress import CutoverView, TableView, TunnelView, Waiting
 from vpnmigrate.report.gates import choices, left
+from vpnmigrate.report.names import NO_NAMES, Names
 from vpnmigrate.report.progress import LAST_STEP, probe_line, renewal_lines
 from vpnmigrate.report.text import Labelled, RunCommands, count, safe
 
@@ -39,6 +40,7 @@ class ScreenContent:
     alive: bool = True
     ahead: timedelta = timedelta(0)
     """How far the system clock is ahead of *now*."""
+    names: Names = NO_NAMES
 
     @property
     def wall(self) -> datetime:
@@ -105,7 +107,8 @@ def _waiting(shown: ScreenContent, width: int, room: int) -> Iterator[str]:
     if waiting is None:
         return
     waited = waiting.waited + max(timedelta(0), shown.now - waiting.at)
-    text = f"waits {span(waited)} of {span(waiting.limit)}: {waiting.why}"
+    why = shown.names.text(waiting.why)
+    text = f"waits {span(waited)} of {span(waiting.limit)}: {why}"
     if room < TALLEST // 2:
         yield text
         return
@@ -125,22 +128,36 @@ def _credentials(shown: ScreenContent, width: int) -> Iterator[str]:
         if isinstance(line, Labelled):
             yield from line.lines(width)
         else:
-            yield from textwrap.wrap(line, max(LEAST, width), initial_indent="  ")
+            yield from _wrapped(line, width, first="  ", rest="  ")
 
 
 def _to_do(shown: ScreenContent, width: int) -> Iterator[str]:
-    """Yield the operator's open task, and the command that confirms it."""
+    """Yield the operator's open task, whole, and the command that confirms it."""
     if (task := shown.state.task) is not None:
-        yield f"TO DO: {task}"
+        text = shown.names.text(str(task))
+        yield from _wrapped(text, width, first="TO DO: ", rest="       ")
         if isinstance(task, AskOperator):
             yield from _folded("  when done: ", shown, width, "done", str(task.step))
+
+
+def _wrapped(text: str, width: int, *, first: str, rest: str) -> Iterator[str]:
+    """Yield *text* in lines of *width*; a window that is too narrow for the indent has none."""
+    narrow = width <= 2 * len(first)
+    yield from textwrap.wrap(
+        safe(text) if not narrow else f"{first.strip()} {safe(text)}".strip(),
+        max(LEAST, width),
+        initial_indent="" if narrow else first,
+        subsequent_indent="" if narrow else rest,
+        break_on_hyphens=False,
+    )
 
 
 def _acceptable(shown: ScreenContent, width: int) -> Iterator[str]:
     """Yield the missing tunnels if nothing else is missing, and the command that accepts it."""
     what = shown.state.shortages.acceptable
     if what:
-        yield f"ONLY TUNNELS ARE MISSING: {'; '.join(each.text for each in what)}"
+        missing = shown.names.text("; ".join(each.text for each in what))
+        yield from _wrapped(missing, width, first="ONLY TUNNELS ARE MISSING: ", rest="    ")
         if shown.on is not None and (accept := accept_command(what, shown.on.run)) is not None:
             line = Labelled("  to accept: ", shown.on.invocation.complete(accept))
             yield from line.lines(width)
@@ -150,7 +167,7 @@ def _deadline(shown: ScreenContent, width: int) -> Iterator[str]:
     """Yield the back-out deadline during the outage, and the confirmation deadline after it."""
     state = shown.state
     if state.outage.open and state.deadline is not None:
-        yield f"{left(state.deadline.at, shown.wall)}: {time_of_day(state.deadline.at)}"
+        yield f"{left(state.deadline.at, shown.wall)}: {moment(state.deadline.at)}"
         if state.asks_to_decide:
             for choice in choices(shown.on) if shown.on is not None else ():
                 yield from choice.after("  ").lines(width)
@@ -173,8 +190,10 @@ def _details(shown: ScreenContent, room: int) -> list[str]:
     sight = shown.sight
     if sight is None or room <= 0:
         return []
-    groups = [g for g in (_tunnels(sight.tunnels), _tables(sight.tables), _probes(sight)) if g]
-    summaries = [*_stability(sight), *_degraded(shown.state)]
+    names = shown.names
+    tunnels, tables = _tunnels(sight.tunnels, names), _tables(sight.tables, names)
+    groups = [g for g in (tunnels, tables, _probes(sight)) if g]
+    summaries = [*_stability(sight), *map(names.text, _degraded(shown.state))]
     shares = _shares([len(g) - 1 for g in groups], room - len(summaries) - len(groups))
     return [
         *summaries,
@@ -207,24 +226,24 @@ def _degraded(state: RunState) -> list[str]:
     return [f"DEGRADED{accepted}: {'; '.join(state.shortages.degraded)}"]
 
 
-def _tunnels(tunnels: Sequence[TunnelView]) -> list[str]:
+def _tunnels(tunnels: Sequence[TunnelView], names: Names) -> list[str]:
     if not tunnels:
         return []
     up = sum(t.up for t in tunnels)
     rows = [
-        f"  {t.connection} {t.outside_ip:<15} {'UP  ' if t.up else 'DOWN'} {t.detail}"
+        f"  {names.named(t.connection)} {t.outside_ip:<15} {'UP  ' if t.up else 'DOWN'} {t.detail}"
         + (f", {count(t.readings, 'reading')}" if t.readings else "")
         for t in sorted(tunnels, key=lambda t: t.up)
     ]
     return [f"tunnels  {up} of {len(tunnels)} UP", *rows]
 
 
-def _tables(tables: Sequence[TableView]) -> list[str]:
+def _tables(tables: Sequence[TableView], names: Names) -> list[str]:
     if not tables:
         return []
     reached, asked = sum(t.reached for t in tables), sum(t.asked for t in tables)
     rows = [
-        f"  {t.table}: {t.reached} of {count(t.asked, 'route')}"
+        f"  {names.named(t.table)}: {t.reached} of {count(t.asked, 'route')}"
         + (f", {t.lacking}" if t.lacking else "")
         for t in sorted(tables, key=lambda t: t.reached == t.asked)
     ]

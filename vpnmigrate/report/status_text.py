@@ -195,7 +195,9 @@ def _facts_text(view: RunStatusView, moved: Sequence[Row], *, all_gates: bool) -
     output = _rows(rows, view.names)
     if state.gates.seen is None or state.gates.at is None or (_passed(state) and not all_gates):
         return output
-    table = gates.table(state.gates.seen, state.gates.at, view.invocation, all_gates=all_gates)
+    table = gates.table(
+        state.gates.seen, state.gates.at, view.invocation, view.names, all_gates=all_gates
+    )
     return f"{output}\n\n{table}"
 
 

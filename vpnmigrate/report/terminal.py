@@ -23,6 +23,7 @@ from vpnmigrate.journal.records import Entry, StepBegun
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.progress import CutoverView, Sighting, Unreadable, Waiting
 from vpnmigrate.report.console import Console, in_background
+from vpnmigrate.report.names import NamesOfRun
 from vpnmigrate.report.progress import Narrator, PlainProgress
 from vpnmigrate.report.screen import ScreenContent, screen
 from vpnmigrate.report.text import RunCommands, hanging, wrapped
@@ -112,6 +113,7 @@ class TerminalProgress:
         clock: Clock,
         on: RunCommands | None = None,
         before: RunState | None = None,
+        names: NamesOfRun | None = None,
     ) -> None:
         self._console = console
         self._screen = Screen(console)
@@ -120,7 +122,7 @@ class TerminalProgress:
         self._state = before or RunState()
         self._waiting: Waiting | None = None
         self._sight: CutoverView | None = None
-        self._narrator = Narrator(on)
+        self._narrator = Narrator(on, names)
         self._above: list[str] = []
         self._unread = False
         self._ended = False
@@ -255,7 +257,15 @@ class TerminalProgress:
     def _draw(self) -> None:
         self._follow_cursor()
         now, ahead = self._clock.now(), self._clock.ahead()
-        shown = ScreenContent(self._on, self._state, now, self._waiting, self._sight, ahead=ahead)
+        shown = ScreenContent(
+            self._on,
+            self._state,
+            now,
+            self._waiting,
+            self._sight,
+            ahead=ahead,
+            names=self._narrator.names.now,
+        )
         self._screen.draw(shown, self._above)
         self._above = []
 
