@@ -248,6 +248,7 @@ class TestARun:
         assert kinds.index(Armed) < seventh < kinds.index(OutageBegan)
         assert state.confirm.until == state.confirm.since + WITHIN
         assert state.status is RunStatus.CUT_OVER
+        assert any("the watchdog process is starting" in w for w in stage.lookout.waits_seen)
 
     def test_with_residue_a_watcher_reports_the_exit_code_of_the_process(self, stage):
         """The time to confirm runs for the other traffic, and the process has failed.

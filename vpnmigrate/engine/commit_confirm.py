@@ -57,6 +57,7 @@ class CommitConfirmControl:
         self._clock = context.clock
         self._paths = context.paths
         self._ec2 = context.ec2
+        self._observer = context.observer
         self._expected = with_soak(
             expected(context.plan.fingerprint, rehearsed), context.plan.decisions.waits
         )
@@ -148,6 +149,8 @@ class CommitConfirmControl:
             self._miss("the watchdog process is not running or is suspended")
 
     def _start(self, commit: CommitConfirm, within: timedelta) -> None:
+        step = self._recorder.state.step
+        self._observer.on_wait(step, "the watchdog process is starting", timedelta(0), UNARMED)
         process = commit.watchdog.start()
         self._missed = False
         waits = self._recorder.state.confirm.since is not None
