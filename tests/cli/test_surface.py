@@ -17,7 +17,7 @@ from vpnmigrate.errors import Exit
 
 GIVEN_TO_RUNS = {"--run-dir"}
 GIVEN_TO_AWS = {"--endpoint-url", "--profile", "--region"}
-ALWAYS = {"--json", "--help"}
+ALWAYS = {"--json", "--color", "--help"}
 
 BROUGHT_TO_GATES = {"--approval", "--force", "--reason"}
 FLAGS = {

@@ -18,6 +18,9 @@ from vpnmigrate.model.redaction import Redaction
 from vpnmigrate.model.signatures import SignedKind
 from vpnmigrate.report.console import Console, JsonResults, Results, TextResults
 
+COLOUR = "vpnmigrate.colour"
+"""Key of the operator's choice of colour, which an error message follows as well."""
+
 
 @dataclass(frozen=True)
 class CommandContext:
@@ -65,9 +68,10 @@ def command_context(
     invocation, folder = remember(ctx, reachable=ctx.obj is None or ctx.obj.reachable)
     settings = settings_of(os.environ, home.run_dir)
     redaction = redaction_in(ctx.meta)
+    ctx.meta[COLOUR] = printing.color
     return CommandContext(
         parts=ctx.obj or real_dependencies(settings),
-        console=Console(redaction=redaction),
+        console=Console(redaction=redaction, colour=printing.color),
         results=results_output(printing, redaction),
         settings=settings,
         redaction=redaction,
@@ -88,4 +92,6 @@ def real_dependencies(settings: Settings) -> Dependencies:
 
 def results_output(printing: OutputOptions, redaction: Redaction | None = None) -> Results:
     """Return the output of results, for a command that needs no run."""
-    return (JsonResults if printing.json else TextResults)(redaction=redaction)
+    if printing.json:
+        return JsonResults(redaction=redaction)
+    return TextResults(redaction=redaction, colour=printing.color)

@@ -66,9 +66,11 @@ def _report(
     redaction: Redaction,
     found: Mapping[str, Any],
 ) -> int:
+    from vpnmigrate.cli.context import COLOUR
     from vpnmigrate.cli.invocation import again_in
     from vpnmigrate.journal.exit_code import exit_code
     from vpnmigrate.report import errors
+    from vpnmigrate.report.colour import ColourChoice
     from vpnmigrate.report.console import Console, JsonResults
 
     where = str(cli(*takewhile(lambda a: not a.startswith("-"), arguments)))
@@ -78,7 +80,9 @@ def _report(
             JsonResults(redaction=redaction).print(
                 "", errors.failure_json(error, again, where=where)
             )
-    Console(redaction=redaction).print_line(errors.failure_text(error, again))
+    colour = found.get(COLOUR, ColourChoice.AUTO)
+    console = Console(redaction=redaction, colour=colour)
+    console.print_line(errors.failure_text(error, again))
     if isinstance(error, errors.RunFailedError):
         return exit_code(error.error, error.view.state)
     return exit_code(error)

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from vpnmigrate.report.colour import ColourChoice
+
 
 @dataclass(frozen=True)
 class OutputOptions:
@@ -17,6 +19,12 @@ class OutputOptions:
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")
     ] = False
+    color: Annotated[
+        ColourChoice,
+        typer.Option(
+            "--color", help="Colour: auto is on a terminal, without NO_COLOR or TERM=dumb."
+        ),
+    ] = ColourChoice.AUTO
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ from vpnmigrate.errors import (
     VpnMigrateError,
     WrongAccountError,
 )
-from vpnmigrate.errors.commands import Command, cli, option
+from vpnmigrate.errors.commands import cli, option
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.records import (
     Approved,
@@ -411,17 +411,12 @@ def _paths(context: CommandContext, clients: ClientSource, region: str) -> Netwo
         WrongAccountError: The session is for another Region.
     """
     if clients.region != region:
-        again = context.line or cli("status")
+        again = (context.line or cli("status")).with_words(*option("--region", region))
         raise WrongAccountError(
             f"the plan is for Region {region}, but {clients.region} is set",
-            advice=("run the same command in the plan's Region:", in_region(again, region)),
+            advice=("run the same command in the plan's Region:", again),
         )
     return context.parts.paths(clients)
-
-
-def in_region(command: Command, region: str) -> Command:
-    """Return *command* with *region* in place of the one that is set."""
-    return command.with_words(*option("--region", region))
 
 
 @contextmanager

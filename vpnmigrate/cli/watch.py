@@ -24,7 +24,7 @@ from vpnmigrate.report.names import NamesOfRun
 from vpnmigrate.report.progress import Narrator, PlainProgress
 from vpnmigrate.report.screen import ScreenContent
 from vpnmigrate.report.status import RunStatusView
-from vpnmigrate.report.text import RunCommands, hanging
+from vpnmigrate.report.text import RunCommands
 
 PACE = timedelta(seconds=1)
 SHOWN_BEFORE = 10
@@ -87,7 +87,7 @@ def _window(context: CommandContext, run: Run) -> Iterator[WatchView]:
     if not can_draw(context.console):
         yield _Lines(context, run)
         return
-    from vpnmigrate.report.terminal import Screen
+    from vpnmigrate.report.terminal import ProgressLine, Screen
 
     with Screen(context.console) as screen:
         on = RunCommands(run.id, context.invocation)
@@ -97,7 +97,7 @@ def _window(context: CommandContext, run: Run) -> Iterator[WatchView]:
         class Drawn:
             def show(self, view: RunStatusView, entries: tuple[Entry, ...]) -> None:
                 fresh = _fresh(entries, lines)
-                above = [hanging(line) for entry in fresh for line in narrator.lines(entry)]
+                above = [ProgressLine(each) for entry in fresh for each in narrator.lines(entry)]
                 live = read_live(run)
                 shown = ScreenContent(
                     on,

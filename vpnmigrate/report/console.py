@@ -14,6 +14,7 @@ from typing import Any, Protocol, TextIO
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.model.redaction import Redaction
+from vpnmigrate.report.colour import ColourChoice, coloured, uses_colour
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors of a full disk.  The file is read later, so what is missing must be reported."""
@@ -116,13 +117,19 @@ def _encodable(text: str, encoding: str | None) -> str:
 class Console:
     """Messages and progress on standard error."""
 
-    def __init__(self, stream: TextIO | None = None, redaction: Redaction | None = None) -> None:
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        redaction: Redaction | None = None,
+        colour: ColourChoice = ColourChoice.AUTO,
+    ) -> None:
         self.redaction = redaction or Redaction()
         self.stream = Stream(sys.stderr if stream is None else stream, self.redaction)
+        self.colour = uses_colour(colour, os.environ, is_terminal=self.stream.isatty())
 
     def print_line(self, text: str = "") -> None:
         """Print *text* and a line end immediately."""
-        self.stream.write(f"{text}\n")
+        self.stream.write(f"{coloured(text) if self.colour else text}\n")
         self.stream.flush()
 
     def operator_typed(self) -> None:
@@ -176,12 +183,18 @@ def _write_result(stream: Stream, text: str) -> None:
 class TextResults:
     """Results as text."""
 
-    def __init__(self, stream: TextIO | None = None, redaction: Redaction | None = None) -> None:
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        redaction: Redaction | None = None,
+        colour: ColourChoice = ColourChoice.AUTO,
+    ) -> None:
         self._stream = Stream(sys.stdout if stream is None else stream, redaction)
+        self._colour = uses_colour(colour, os.environ, is_terminal=self._stream.isatty())
 
     def print(self, text: str, document: Mapping[str, Any]) -> None:
         """Print *text*."""
-        _write_result(self._stream, text)
+        _write_result(self._stream, coloured(text) if self._colour else text)
 
 
 class JsonResults:

@@ -6,6 +6,7 @@ import select
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -22,11 +23,12 @@ from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.records import Entry, StepBegun
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.progress import CutoverView, Sighting, Unreadable, Waiting
+from vpnmigrate.report.colour import STYLES
 from vpnmigrate.report.console import Console, in_background
 from vpnmigrate.report.names import NamesOfRun
 from vpnmigrate.report.progress import Narrator, PlainProgress
 from vpnmigrate.report.screen import ScreenContent, screen
-from vpnmigrate.report.text import RunCommands, hanging, wrapped
+from vpnmigrate.report.text import Labelled, RunCommands, hanging, wrapped
 
 PACE = 1.0
 """Seconds between two redraws: more would fill up a slow line to the terminal."""
@@ -40,7 +42,13 @@ class Screen:
     """A part of the window that is redrawn in place, below the log lines."""
 
     def __init__(self, console: Console) -> None:
-        self._rich = RichConsole(file=cast("TextIO", console.stream), highlight=False, markup=False)
+        self._colour = console.colour
+        self._rich = RichConsole(
+            file=cast("TextIO", console.stream),
+            highlight=False,
+            markup=False,
+            no_color=not self._colour,
+        )
         self._live = Live(
             console=self._rich,
             auto_refresh=False,
@@ -61,26 +69,42 @@ class Screen:
     ) -> None:
         self._live.stop()
 
-    def draw(self, shown: ScreenContent, above: list[str]) -> None:
+    def draw(self, shown: ScreenContent, above: Sequence[str | ProgressLine]) -> None:
         """Print the lines *above*, and draw *shown* below them in the current window size."""
         width, height = self._rich.size
         # The last line is left free for typing.
         lines = [*screen(shown, width, height), ""]
-        self._live.update(Text("\n".join(lines), no_wrap=True, overflow="crop"))
+        self._live.update(self._styled(Text("\n".join(lines), no_wrap=True, overflow="crop")))
         if above:
             # Rich redraws the previous screen below them.
-            self._rich.print("\n".join(above), soft_wrap=True)
+            self._print(above, width)
         self._live.refresh()
+
+    def _print(self, lines: Sequence[str | ProgressLine], width: int) -> None:
+        folded = [line if isinstance(line, str) else hanging(line.text, width) for line in lines]
+        self._rich.print(self._styled(Text("\n".join(folded))), soft_wrap=True)
+
+    def _styled(self, text: Text) -> Text:
+        for words, style in STYLES.items() if self._colour else ():
+            text.highlight_regex(words, style)
+        return text
 
     def move_up(self) -> None:
         """Move up by one line, after a typed line moved the cursor down."""
         self._rich.control(Control.move(0, -1))
 
-    def leave(self, above: list[str]) -> None:
+    def leave(self, above: Sequence[str | ProgressLine]) -> None:
         """Remove the screen and print the lines *above*."""
         self._live.update(Text())
         if above:
-            self._rich.print("\n".join(above), soft_wrap=True)
+            self._print(above, self._rich.size.width)
+
+
+@dataclass(frozen=True)
+class ProgressLine:
+    """A line of progress, which is folded at the width of the window; messages are folded."""
+
+    text: str | Labelled
 
 
 @dataclass(frozen=True)
@@ -123,7 +147,7 @@ class TerminalProgress:
         self._waiting: Waiting | None = None
         self._sight: CutoverView | None = None
         self._narrator = Narrator(on, names)
-        self._above: list[str] = []
+        self._above: list[str | ProgressLine] = []
         self._unread = False
         self._ended = False
         # Putting into this queue never blocks, so a signal handler may do it too.
@@ -196,7 +220,7 @@ class TerminalProgress:
             wrapped(f"The live screen failed ({why}); continuing line by line.")
         )
         for line in self._above:
-            self._console.print_line(line)
+            self._console.print_line(line if isinstance(line, str) else hanging(line.text))
         state = self._state
         plain = PlainProgress(
             self._console,
@@ -231,7 +255,7 @@ class TerminalProgress:
         match item:
             case Entry():
                 self._state = replay([item], self._state)
-                self._above += map(hanging, self._narrator.lines(item))
+                self._above += map(ProgressLine, self._narrator.lines(item))
                 if isinstance(item.record, StepBegun):
                     self._waiting = None
             case Waiting():

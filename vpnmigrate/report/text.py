@@ -37,7 +37,7 @@ def safe_lines(text: str) -> str:
     return "\n".join(map(safe, text.split("\n")))
 
 
-def wrapped(text: str, *, first: str = "", rest: str | None = None) -> str:
+def wrapped(text: str, *, first: str = "", rest: str | None = None, width: int = WIDTH) -> str:
     """Return *text* folded at the width, its first line led by *first*, the others by *rest*.
 
     Ids and commands are never broken: a line that is too long is better than an id that cannot
@@ -45,7 +45,7 @@ def wrapped(text: str, *, first: str = "", rest: str | None = None) -> str:
     """
     return textwrap.fill(
         safe(text),
-        width=WIDTH,
+        width=width,
         initial_indent=first,
         subsequent_indent=" " * len(first) if rest is None else rest,
         break_long_words=False,
@@ -53,13 +53,14 @@ def wrapped(text: str, *, first: str = "", rest: str | None = None) -> str:
     )
 
 
-def hanging(line: str | Labelled) -> str:
+def hanging(line: str | Labelled, width: int = WIDTH) -> str:
     """Return a line of progress folded below its text, after its time of day."""
     if isinstance(line, Labelled):
         return line.folded()
+    width = max(width, WIDTH)  # In a narrower window the terminal folds it.
     lead = _LEAD.match(line)
     first = lead.group() if lead else ""
-    return wrapped(line[len(first) :], first=first, rest=" " * (len(first) + 2))
+    return wrapped(line[len(first) :], first=first, rest=" " * (len(first) + 2), width=width)
 
 
 _LEAD = re.compile(r"(\d\d:\d\d:\d\dZ)? *")
