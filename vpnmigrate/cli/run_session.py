@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
 
 import vpnmigrate
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import ClientSource
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.gate_options import ApprovalsAndForces
+from vpnmigrate.cli.observer_group import ObserverGroup
 from vpnmigrate.cli.options import AwsOptions, PromptOptions
 from vpnmigrate.cli.run_selection import SelectedRun, require_replannable
 from vpnmigrate.cli.run_status import (
@@ -44,15 +44,12 @@ from vpnmigrate.errors.commands import cli, option
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.records import (
     Approved,
-    Entry,
-    Finished,
     JournalLost,
     Noted,
     Opened,
     PlanSigned,
     Record,
     Replanned,
-    StepBegun,
     TakenOver,
 )
 from vpnmigrate.journal.stop import stop_action
@@ -76,11 +73,9 @@ from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
-from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Plan
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.probes import CommandProbe, probe_from
 from vpnmigrate.model.programs import ADVICE, name_fault
-from vpnmigrate.model.progress import Sighting, Unreadable
-from vpnmigrate.model.redaction import Redaction
 from vpnmigrate.model.signatures import CheckedSignature, SignedKind, SignedText, signing_command
 from vpnmigrate.planning.approvals import approve_command, require_valid
 from vpnmigrate.planning.rollback_proof import prove
@@ -459,46 +454,3 @@ def probes_of(texts: Iterable[str], *, none: bool) -> tuple[str, ...] | None:
 def named(ids: Iterable[str] | None) -> tuple[str, ...] | None:
     """Return the resources that ``--adopt`` names; None if it was not given."""
     return tuple(ids) if ids else None
-
-
-class ObserverGroup:
-    """Passes every event to *observers*, and knows whether steps 7 to 10 are under way.
-
-    The reason of a wait is redacted here; journal entries are redacted already.
-    """
-
-    def __init__(self, *observers: Observer, redaction: Redaction | None = None) -> None:
-        self._observers = observers
-        self._redaction = redaction or Redaction()
-        self.cutting = False
-
-    def on_entry(self, entry: Entry) -> None:
-        """Pass *entry* on."""
-        match entry.record:
-            case StepBegun(number=number, cleaning=cleaning):
-                self.cutting = not cleaning and FIRST_OF_CUTOVER <= number <= LAST_OF_CUTOVER
-            case Finished():
-                self.cutting = False
-            case _:
-                pass  # Other records neither begin nor end the cutover.
-        for observer in self._observers:
-            observer.on_entry(entry)
-
-    def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
-        """Pass on that an observation found the goal not reached."""
-        why = self._redaction.text(why)
-        for observer in self._observers:
-            observer.on_wait(step, why, waited, limit)
-
-    def on_view(self, sighting: Sighting) -> None:
-        """Pass on what was observed in the cutover."""
-        once = cache(sighting)
-        for observer in self._observers:
-            observer.on_view(once)
-
-    def on_reading(self, unreadable: Unreadable | None) -> None:
-        """Pass on whether AWS can be read."""
-        if unreadable is not None:
-            unreadable = Unreadable(unreadable.since, self._redaction.text(unreadable.why))
-        for observer in self._observers:
-            observer.on_reading(unreadable)
