@@ -20,6 +20,8 @@ from pathlib import Path
 import fault_page
 import msgspec
 
+from vpnmigrate.cli.error_catalogue import errors_page
+from vpnmigrate.cli.man_pages import man_pages
 from vpnmigrate.cli.reference import markdown
 from vpnmigrate.local.hooks import HookInput
 from vpnmigrate.model.gates import GATES, UNFORCEABLE, Gate, Milestone
@@ -302,6 +304,8 @@ def pages() -> dict[Path, str]:
         reference / "playbook.schema.json": schema_text(),
         reference / "hook.schema.json": hook_schema(),
         reference / "cli.md": markdown(),
+        reference / "errors.md": errors_page(),
+        **{docs / "man" / name: text for name, text in man_pages().items()},
         docs / "faults.md": fault_page.page(),
         fidelity: fidelity_page(
             fidelity.read_text(encoding="utf-8"),

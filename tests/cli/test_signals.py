@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from tests.cli.test_surface import FLAGS
 from vpnmigrate.cli.signals import SignalHandler, handle_signals
 from vpnmigrate.report.console import Console
 from vpnmigrate.sandbox.faults import Faults
+
+ROOT = Path(__file__).parents[2]
 
 STUBBORN = """
 import os, signal
@@ -157,3 +162,60 @@ def test_a_late_ctrl_c_does_not_replace_the_exit_code():
     left = subprocess.run([sys.executable, "-c", HASTY], check=False)
 
     assert left.returncode == 7
+
+
+@pytest.fixture(scope="module")
+def codes_of_verbs():
+    """The exit codes of every verb at SIGTERM and SIGHUP."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.cli.every_verb", *FLAGS],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(ran.stdout)
+
+
+@pytest.mark.parametrize("verb", FLAGS)
+def test_every_verb_ends_with_7_at_each_signal(codes_of_verbs, verb):
+    """No verb is killed by SIGTERM or SIGHUP: it reports the interruption by its exit code."""
+    assert codes_of_verbs[verb] == [7, 7]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_rehearsal_under_way_ends_with_7(terminal, number):
+    """A long command without a run ends at once, and says that no run was active."""
+    terminal.planned()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vpnmigrate", "rehearse", "plan.json", "--faults", "100000"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        cwd=terminal.place,
+        env={"HOME": str(terminal.place), "PATH": os.defpath, "PYTHONPATH": str(ROOT)},
+    )
+    with process:
+        assert process.stderr is not None
+        first = process.stderr.readline()
+        process.send_signal(number)
+        rest = process.stderr.read()
+    assert first
+    assert process.returncode == 7
+    assert "no run was active" in rest
+
+
+def test_an_ignored_signal_stays_ignored():
+    """After ``nohup`` a closed terminal ends no command."""
+    program = (
+        "import os, signal\n"
+        "from vpnmigrate.cli.signals import signals_as_interrupt\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "with signals_as_interrupt():\n"
+        "    os.kill(os.getpid(), signal.SIGHUP)\n"
+        "    print('still here')\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert ran.stdout == "still here\n"

@@ -128,7 +128,8 @@ def test_half_a_command_leads_to_its_help(terminal, group):
     ran = terminal.run(group)
 
     assert ran.code == 2
-    assert ran.err.splitlines() == ["Missing command.", f"  Next: vpnmigrate {group} --help"]
+    next_line = f"  Next: vpnmigrate {group} --help"
+    assert ran.err.splitlines() == ["Missing command.", "  Id:   VPM-E101", next_line]
 
 
 def test_each_line_of_the_verb_list_is_a_whole_sentence(terminal):

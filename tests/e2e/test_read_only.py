@@ -56,7 +56,7 @@ def test_a_read_only_run_directory_is_refused_before_any_call_to_aws(
 
     This holds for a new run and for a staged one.  ``status`` only reads, and works.
     """
-    migration.finish("apply", "--until", "cutover", leaves=3)
+    migration.finish("apply", "--until", "cutover")
     run, plan = migration.run.id, str(migration.plan_file)
     named = ("--confirm", *migration.plan.old_connections)
     (tmp_path / "empty").mkdir(0o700)

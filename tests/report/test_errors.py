@@ -19,12 +19,12 @@ FINDINGS = (
 
 class TestText:
     def test_says_what_happened_and_what_to_do(self):
-        """The output is the message followed by the advice."""
+        """The output is the message, its id, and the advice."""
         error = errors.WrongAccountError("the plan is for 1, you are 2", advice="use --profile")
 
         assert (
             view.error_text(error, Invocation())
-            == "the plan is for 1, you are 2\n  Next: use --profile"
+            == "the plan is for 1, you are 2\n  Id:   VPM-E205\n  Next: use --profile"
         )
 
     def test_shows_blockers_before_warnings(self):
@@ -40,7 +40,11 @@ class TestText:
             errors.DriftError("changed", ["rtb-1: propagation is gone", "vpn-2: x"]), Invocation()
         )
 
-        assert text.splitlines()[1:] == ["  - rtb-1: propagation is gone", "  - vpn-2: x"]
+        assert text.splitlines()[1:] == [
+            "  - rtb-1: propagation is gone",
+            "  - vpn-2: x",
+            "  Id:   VPM-E204",
+        ]
 
     def test_a_bug_names_the_evidence_and_shows_no_traceback(self):
         """An unexpected exception is reported as a bug, with the files to attach."""

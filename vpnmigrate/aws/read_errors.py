@@ -33,6 +33,9 @@ from vpnmigrate.errors.commands import aws
 class ConfigurationMissingError(AwsUnreadableError):
     """EC2 does not show a new connection's whole configuration, or does not show it yet."""
 
+    id = "VPM-E706"
+    remedy = "Wait: EC2 shows a new configuration late; a run asks again."
+
 
 _LOOK: Final = (
     "try again; if it still fails, make the same call with the AWS CLI and --output text, and "

@@ -13,7 +13,12 @@ from typing import NoReturn
 def main() -> NoReturn:
     """Run the command line of this process and exit with its exit code."""
     # Imported here, so that ``import vpnmigrate.cli`` does not import Typer.
-    from vpnmigrate.cli.main import run_command
-    from vpnmigrate.cli.signals import to_the_end
+    from vpnmigrate.cli.signals import signals_as_interrupt, to_the_end
 
-    sys.exit(to_the_end(lambda: run_command(sys.argv[1:])))
+    def work() -> int:
+        with signals_as_interrupt():
+            from vpnmigrate.cli.main import run_command
+
+            return run_command(sys.argv[1:])
+
+    sys.exit(to_the_end(work))

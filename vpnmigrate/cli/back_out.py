@@ -8,7 +8,7 @@ from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.gate_options import ApprovalsAndForces
 from vpnmigrate.cli.run_selection import SelectedRun
 from vpnmigrate.cli.run_session import ActiveRun, RunOptions, run_session
-from vpnmigrate.cli.signals import sigterm_as_interrupt
+from vpnmigrate.cli.signals import ignore_sighup, signals_as_interrupt
 from vpnmigrate.engine.persistence import is_exhausted, may_pass, pause_after
 from vpnmigrate.errors import HeldByOthersError, InterruptedRunError, RolledBackError
 from vpnmigrate.journal import RunState
@@ -46,9 +46,9 @@ def roll_back_until_done(
         text = f"Failed; the plan's back-out policy rolls back in {span(pause)} "
         context.console.print_line(wrapped(f"{text}(Ctrl-C cancels): {stopped.message}"))
         try:
-            with sigterm_as_interrupt():
+            with signals_as_interrupt(), ignore_sighup():
                 clock.sleep(pause)
-            view = run_session(context, subject, alone, _roll_back)
+                view = run_session(context, subject, alone, _roll_back)
         except KeyboardInterrupt:
             message = f"interrupted between two rollback attempts: {stopped.message}"
             error = InterruptedRunError(message, advice=stopped.view.next or "")

@@ -10,7 +10,7 @@ import typer
 from vpnmigrate.cli.app import NAME, app
 from vpnmigrate.errors import Exit
 
-_EXITS = {
+EXITS = {
     Exit.DONE: "done",
     Exit.FAILED: "failed",
     Exit.USAGE: "usage: the command line, a file's text, an unknown id, no credentials",
@@ -26,7 +26,8 @@ _EXITS = {
 _OUTPUT = (
     "Results go to standard output, messages and progress to standard error. "
     "With `--json` a command prints one JSON document on standard output and nothing else; "
-    "when it fails, that document has an `error` with `what`, `where` and `next`."
+    "when it fails, that document has an `error` with `id`, `what`, `where` and `next`; "
+    "[errors](errors.md) explains each id."
 )
 
 _COMPLETION = (
@@ -55,7 +56,7 @@ def markdown() -> str:
 
 
 def _exit_codes() -> str:
-    rows = [f"| {code.value} | {meaning} |" for code, meaning in sorted(_EXITS.items())]
+    rows = [f"| {code.value} | {meaning} |" for code, meaning in sorted(EXITS.items())]
     return "\n".join(["| code | meaning |", "| --- | --- |", *rows])
 
 

@@ -126,18 +126,26 @@ def to_the_end(work: Callable[[], int]) -> int:
         code = work()
     except KeyboardInterrupt:
         code = Exit.INTERRUPTED
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (*_STOPS, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     return code
 
 
 @contextmanager
-def sigterm_as_interrupt() -> Iterator[None]:
-    """Raise KeyboardInterrupt at SIGTERM inside the context, where no run is locked."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def signals_as_interrupt() -> Iterator[None]:
+    """Raise KeyboardInterrupt at SIGTERM and SIGHUP inside the context, as Ctrl-C does.
+
+    So every command ends with exit code 7, and closes what it has open.  While a run is under way
+    ``handle_signals`` takes precedence.  A signal that the parent ignores stays ignored.
+    """
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in heard}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -29,9 +29,15 @@ MOST_CHARACTERS: Final = 256 * 1024
 class ConfigurationError(VpnMigrateError):
     """Invalid configuration document.  Its text is never part of the message."""
 
+    id = "VPM-E505"
+    remedy = "Report the connection; its configuration has another form than AWS documents."
+
 
 class IncompleteConfigurationError(ConfigurationError):
     """A document with fewer tunnels than a connection has: EC2 may complete it later."""
+
+    id = "VPM-E506"
+    remedy = "Wait until the connection is available, then run the same command again."
 
 
 @dataclass(frozen=True)

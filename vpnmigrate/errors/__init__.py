@@ -2,6 +2,8 @@
 
 Begin with this file; ``commands`` has the commands that advice prints.
 
+Each class has a stable id (``VPM-E...``), which is never used for another kind of error.
+
 - ``VpnMigrateError``
     - ``UsageError`` (2): the command line, a file's text, an unknown run
         - ``MalformedFileError``: plan, playbook, scenario or saved describe output
@@ -57,6 +59,10 @@ class Exit(IntEnum):
 class VpnMigrateError(Exception):
     """Base class of all errors shown to a person; *advice* says what to do next."""
 
+    id: ClassVar[str] = "VPM-E900"
+    """Stable id of this kind of error; ``docs/reference/errors.md`` explains it."""
+    remedy: ClassVar[str] = "Follow the advice of the message."
+    """What an operator can do about errors of this kind, for that page."""
     exit: ClassVar[Exit] = Exit.FAILED
 
     def __init__(self, message: str, *, advice: Advice = "") -> None:
@@ -73,21 +79,35 @@ class VpnMigrateError(Exception):
 class UsageError(VpnMigrateError):
     """The command line is invalid."""
 
+    id = "VPM-E101"
+    remedy = "Correct the command line or the named file; `--help` lists the options of a command."
     exit = Exit.USAGE
 
 
 class MalformedFileError(UsageError):
     """A file has invalid content; the message names file, line where known, and field."""
 
+    id = "VPM-E102"
+    remedy = (
+        "Correct the named line and field, or write the file again with the command that made it."
+    )
+
 
 class RefusedError(VpnMigrateError):
     """The program refused on purpose, before it changed anything."""
 
+    id = "VPM-E201"
+    remedy = (
+        "Read what the message says is not as required; the command can be repeated after that."
+    )
     exit = Exit.REFUSED
 
 
 class PreflightError(RefusedError):
     """The survey cannot be planned; ``findings`` are the blockers and warnings."""
+
+    id = "VPM-E202"
+    remedy = "Correct what each blocking finding names, then plan again; see the page of findings."
 
     def __init__(self, message: str, findings: Sequence[object], *, advice: Advice = "") -> None:
         super().__init__(message, advice=advice)
@@ -97,9 +117,15 @@ class PreflightError(RefusedError):
 class PlanEditedError(RefusedError):
     """A plan's text no longer matches its fingerprint."""
 
+    id = "VPM-E203"
+    remedy = "Plan again. To change decisions, edit a playbook, not the plan."
+
 
 class DriftError(RefusedError):
     """AWS is configured differently from the plan's before-survey; ``differences`` says where."""
+
+    id = "VPM-E204"
+    remedy = "Find out who changed the listed fields, then plan again."
 
     def __init__(self, message: str, differences: Sequence[str], *, advice: Advice = "") -> None:
         super().__init__(message, advice=advice)
@@ -109,9 +135,15 @@ class DriftError(RefusedError):
 class WrongAccountError(RefusedError):
     """The credentials or Region are not those of the plan."""
 
+    id = "VPM-E205"
+    remedy = "Use the credentials and the Region of the plan."
+
 
 class HeldByOthersError(RefusedError):
     """Another process or operator holds the run; ``--take-over`` takes the name in ``holder``."""
+
+    id = "VPM-E206"
+    remedy = "Ask the holder first; then take over with the printed `--take-over`."
 
     def __init__(self, message: str, *, advice: Advice = "", holder: str = "") -> None:
         super().__init__(message, advice=advice)
@@ -121,45 +153,68 @@ class HeldByOthersError(RefusedError):
 class NotVerifiedError(RefusedError):
     """Finalize would delete connections that may be the only path for traffic."""
 
+    id = "VPM-E207"
+    remedy = "Restore traffic on the new connections first, then finalize."
+
 
 class ClaimedError(HeldByOthersError):
     """The old gateway has the claim tag of another holder."""
+
+    id = "VPM-E208"
+    remedy = "Ask the holder that the claim tag names; take over only if that run has ended."
 
 
 class LockedError(HeldByOthersError):
     """Another process holds the lock of this run directory."""
 
+    id = "VPM-E209"
+    remedy = "Wait for the other process, or take the run over from it."
+
 
 class NothingToMigrateError(VpnMigrateError):
     """The gateway has no Classic connection: all are AWS VPN already, or there is none."""
 
+    id = "VPM-E601"
+    remedy = "Nothing; to replace the gateway anyway, set `recreate_aws_vpn: true` in a playbook."
     exit = Exit.NOTHING_TO_MIGRATE
 
 
 class HeldError(VpnMigrateError):
     """The run waits at a gate, or for a person who is not present."""
 
+    id = "VPM-E301"
+    remedy = "Do the named task or open the named gate, then run the printed command."
     exit = Exit.HELD
 
 
 class StagedError(HeldError):
     """The run holds before the cutover, as requested, and everything is prepared."""
 
+    id = "VPM-E303"
+    remedy = "Nothing is wrong: start the cutover with the printed command when its time has come."
     exit = Exit.DONE
 
 
 class UnreliableReadError(HeldError):
     """AWS could not be read reliably before the cutover; the same command resumes the run."""
 
+    id = "VPM-E302"
+    remedy = "Run the same command again; nothing was interrupted."
+
 
 class InterruptedRunError(VpnMigrateError):
     """The operator stopped the process; the run can be resumed."""
 
+    id = "VPM-E602"
+    remedy = "Resume with the printed command, or roll back."
     exit = Exit.INTERRUPTED
 
 
 class StepError(VpnMigrateError):
     """A step failed.  ``step`` is its number; ``outage`` says that traffic is down."""
+
+    id = "VPM-E401"
+    remedy = "Follow the advice; while traffic is down, resume or roll back at once."
 
     def __init__(self, message: str, *, step: int, outage: bool, advice: Advice = "") -> None:
         super().__init__(message, advice=advice)
@@ -170,39 +225,67 @@ class StepError(VpnMigrateError):
 class DidNotSettleError(StepError):
     """A step made its changes, but its goal did not hold in time; nothing is rolled back."""
 
+    id = "VPM-E402"
+    remedy = "Find out why AWS or a device has not followed; resume, or roll back."
+
 
 class ChangeRefusedError(StepError):
     """AWS refused a change, and a retry would not help; the change had no effect."""
+
+    id = "VPM-E403"
+    remedy = (
+        "Remove the reason that AWS gives, for example a missing permission; resume, or roll back."
+    )
 
 
 class ExternalChangeError(StepError):
     """A resource of this run was changed outside it; the run stops making changes."""
 
+    id = "VPM-E404"
+    remedy = "Find out who changed it; roll back, or restore it and resume."
+
 
 class ResidueError(StepError):
     """A cutover is done except for changes that AWS did not make; an operator must act now."""
 
+    id = "VPM-E405"
+    remedy = "Remove the cause, or make the printed calls by hand; then run the same command again."
     exit = Exit.STUCK
 
 
 class IncompleteRemovalError(StepError):
     """Finalize is done except for changes that AWS did not make; traffic flows."""
 
+    id = "VPM-E408"
+    remedy = "Remove the reason that AWS gives; then run finalize again, or make the printed calls."
+
 
 class RollbackRequestedError(VpnMigrateError):
     """A rollback of the cutover was requested at a safe point, not by a failed step."""
+
+    id = "VPM-E406"
+    remedy = "Nothing: it is handled inside a run."
 
 
 class RolledBackError(VpnMigrateError):
     """The cutover was rolled back by policy or on request; traffic is as before."""
 
+    id = "VPM-E407"
+    remedy = "Read why in `vpnmigrate report`; clean up with the printed command, or try again."
+
 
 class JournalError(VpnMigrateError):
     """The journal cannot be read or written; nothing is sent to AWS without it."""
 
+    id = "VPM-E501"
+    remedy = "Free disk space, or restore the access to the run directory; then resume."
+
 
 class JournalDamagedError(JournalError):
     """A line of the journal was altered, lost or reordered; ``line`` is its number from 1."""
+
+    id = "VPM-E502"
+    remedy = "Keep the files; roll back with `--adopt`, or restore the journal from a copy."
 
     def __init__(self, message: str, *, line: int, advice: Advice = "") -> None:
         super().__init__(message, advice=advice)
@@ -211,6 +294,9 @@ class JournalDamagedError(JournalError):
 
 class BundleDamagedError(VpnMigrateError):
     """A bundle was altered since it was packed; ``place`` is where this first shows."""
+
+    id = "VPM-E503"
+    remedy = "Do not rely on the bundle; ask for a new one."
 
     def __init__(self, place: str, why: str) -> None:
         super().__init__(
@@ -223,19 +309,30 @@ class BundleDamagedError(VpnMigrateError):
 class TakenOverError(JournalError):
     """Another process has this run now; this one writes no records and sends no calls."""
 
+    id = "VPM-E210"
+    remedy = "Nothing here: the other process has the run. `vpnmigrate status` shows it."
     exit = Exit.REFUSED
 
 
 class AwsError(VpnMigrateError):
     """AWS could not be reached, or answered with an error."""
 
+    id = "VPM-E701"
+    remedy = "Read AWS's own words in the message; check endpoint, Region and permissions."
+
 
 class AwsUnreadableError(AwsError):
     """A describe call failed and a later one may succeed: throttling, expired token, no route."""
 
+    id = "VPM-E702"
+    remedy = "Try again later; a run retries it."
+
 
 class UnreachableError(AwsUnreadableError):
     """No connection to the endpoint."""
+
+    id = "VPM-E703"
+    remedy = "Check DNS, proxy and firewall between this host and the endpoint."
 
 
 class CredentialsExpiredError(AwsUnreadableError):
@@ -244,22 +341,35 @@ class CredentialsExpiredError(AwsUnreadableError):
     Its advice is the command that renews them.
     """
 
+    id = "VPM-E704"
+    remedy = "Renew the credentials with the printed command; a run continues then."
+
 
 class NoCredentialsError(AwsError):
     """There are no credentials, or no Region."""
 
+    id = "VPM-E103"
+    remedy = "Log in, or set a profile and a Region, as for the AWS CLI."
     exit = Exit.USAGE
 
 
 class NotAuthorizedError(AwsError):
     """The role lacks a permission; the message names the missing action."""
 
+    id = "VPM-E705"
+    remedy = "Allow the named action; `vpnmigrate iam-policy` prints the policy of a plan."
+
 
 class NotFoundError(AwsError):
     """No such resource in this account and Region."""
 
+    id = "VPM-E104"
+    remedy = "Check the id, `--profile` and `--region`; `vpnmigrate list` shows what there is."
     exit = Exit.USAGE
 
 
 class VaultError(VpnMigrateError):
     """A device file could not be written or read safely."""
+
+    id = "VPM-E504"
+    remedy = "Restore the access to the vault in the run directory; then resume."

@@ -36,6 +36,9 @@ from vpnmigrate.report.text import advised, columns, command, item, wrapped
 
 SCHEMA = "vpnmigrate/error/1"
 
+BUG = "VPM-E999"
+"""The id of an unexpected exception."""
+
 
 def error_text(error: VpnMigrateError, invocation: Invocation, names: Names = NO_NAMES) -> str:
     """Return the message, its details and the advice; never a traceback."""
@@ -55,6 +58,7 @@ def without_advice(error: VpnMigrateError, names: Names = NO_NAMES) -> str:
             lines.extend(item(names.text(each)) for each in error.differences)
         case _:
             pass  # The message is complete.
+    lines.append(f"  Id:   {error.id}")
     return "\n".join(line for line in lines if line)
 
 
@@ -62,6 +66,7 @@ def error_json(error: VpnMigrateError, *, where: str, invocation: Invocation) ->
     """Return the same as JSON; *where* is the command, unless the error has a better place."""
     advice = invocation.advise(error.next_step)
     document: dict[str, Any] = {
+        "id": error.id,
         "kind": type(error).__name__.removesuffix("Error"),
         "what": error.message,
         "where": where,
@@ -88,6 +93,7 @@ def bug(error: BaseException, *, kept: Path | None, invocation: Invocation) -> s
     """Return the report of an unexpected exception; *kept* is the file with its traceback."""
     lines = [
         f"This is a bug in vpnmigrate: {type(error).__name__}.",
+        f"  Id:   {BUG}",
         item("every call sent to AWS is in the run's journal, and the run can be resumed"),
         item("to see the status of the runs:"),
         command(invocation.complete(cli("status")), first="    "),
@@ -104,6 +110,7 @@ def bug_as_json(
 ) -> dict[str, Any]:
     """Return the same as a JSON document."""
     document = {
+        "id": BUG,
         "kind": "Bug",
         "what": f"this is a bug in vpnmigrate: {type(error).__name__}",
         "where": "" if kept is None else str(kept),
@@ -122,6 +129,9 @@ _NOT_KNOWN = "unknown here: ask the other operator, or check the AWS console"
 
 class RunFailedError(VpnMigrateError):
     """A run failed or stopped early: *error* is the reason, *view* the state of the run now."""
+
+    id = "VPM-E901"
+    remedy = "See the id of the error that stopped the run."
 
     def __init__(self, error: VpnMigrateError, view: RunStatusView) -> None:
         super().__init__(error.message, advice=error.next_step)

@@ -113,13 +113,15 @@ class Server(AbstractContextManager["Server"]):
         self._server.server_close()
 
     def wait(self) -> None:
-        """Wait until SIGINT or SIGTERM; only the main thread may call this."""
+        """Wait until SIGINT, SIGTERM or SIGHUP; only the main thread may call this."""
         stopped = threading.Event()
 
         def stop(_signal: int, _frame: FrameType | None) -> None:
             stopped.set()
 
-        before = {number: signal.signal(number, stop) for number in _STOPPING}
+        # A signal that the parent process ignores (nohup) stays ignored.
+        heard = [n for n in _STOPPING if signal.getsignal(n) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, stop) for number in heard}
         try:
             stopped.wait()
         finally:
@@ -127,7 +129,7 @@ class Server(AbstractContextManager["Server"]):
                 signal.signal(number, handler)
 
 
-_STOPPING = (signal.SIGINT, signal.SIGTERM)
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _QuietHandler(WSGIRequestHandler):
