@@ -70,7 +70,8 @@ def test_expired_credentials_are_shown_with_the_command_that_renews_them():
 
     shown, document = status_text.one(view), status.one_as_json(view)
 
-    assert "AWS        CANNOT BE READ since 2026-01-17 02:00:50Z, credentials EXPIRED" in shown
+    assert "AWS        CANNOT BE READ since 2026-01-17 02:00:50Z: the credentials" in shown
+    assert "credentials  ExpiredToken: expired" in shown
     assert "  aws sso login --profile prod\n" in shown
     assert document["credentials"]["renew"] == "log in again: aws sso login --profile prod"
     assert status.one_as_json(a_standing(*DOWN))["credentials"] is None

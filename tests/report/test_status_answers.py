@@ -13,6 +13,9 @@ from vpnmigrate.errors.commands import Invocation, aws, cli
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.records import (
     Answered,
+    Armed,
+    ConfirmRequested,
+    CredentialsExpired,
     Degraded,
     Finished,
     GatesSeen,
@@ -51,6 +54,9 @@ WORST: tuple[Record, ...] = (
         tuple(f"rtb-1: 10.{n}.0.0/16 has no path" for n in range(9)),
     ),
     Degraded(tuple(f"vpn-{n} has 1 of 2 tunnels UP" for n in range(9))),
+    CredentialsExpired("ExpiredToken: " + "x " * 200, ("set new keys " * 8, aws("sts", "x"))),
+    ConfirmRequested(timedelta(hours=1)),
+    Armed(timedelta(hours=1), 7, "desk"),
     Intended(1, 10, ENABLE),
 )
 
@@ -87,9 +93,10 @@ def test_the_last_screen_has_the_three_answers_however_long_the_rest_is(invocati
 
     assert len(text.splitlines()) > 23
     assert "TRAFFIC    NONE: on-premises traffic is DOWN since 2026-01-17 02:00:00Z" in shown
-    for label in ("NOW ", "TO DO ", "WHEN DONE", "NEXT", "ROLL BACK"):
+    for label in ("NOW ", "AWS ", "RENEW ", "TO DO ", "WHEN DONE", "NEXT"):
         assert f"\n{label}" in shown
     assert "10.8.0.0/16" in text
+    assert f"vpnmigrate rollback {MIGRATION}" in text
 
 
 def test_a_short_status_begins_with_the_answers():
@@ -234,8 +241,6 @@ class TestTable:
 
 def test_the_renewal_is_a_command_of_its_own():
     """The command that renews credentials is among the answers."""
-    from vpnmigrate.journal.records import CredentialsExpired
-
     view = a_view(StepBegun(8, "Swap"), CredentialsExpired("x", ("log in:", aws("sso", "login"))))
 
     assert "RENEW      log in:\n             aws sso login" in status_text.one(view)

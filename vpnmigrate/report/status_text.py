@@ -45,6 +45,10 @@ _LESS_URGENT = (
     "WATCHDOG",
     "ORDERED",
     "WAITS FOR",
+    "CONFIRM",
+    "ACCEPT",
+    "CLEAN UP",
+    "ROLL BACK",
 )
 """Answers that are moved to the facts, in this order, if the others do not fit a screen."""
 
@@ -111,7 +115,7 @@ def _unreadable(view: RunStatusView) -> Iterator[Row]:
     """Yield that AWS cannot be read, since when, and how to renew the credentials."""
     if (expired := view.state.expired) is not None:
         since = f"since {moment(view.shown(expired.since))}"
-        yield "AWS", f"CANNOT BE READ {since}, credentials EXPIRED: {safe(expired.why)}"
+        yield "AWS", f"CANNOT BE READ {since}: the credentials have EXPIRED"
         yield "RENEW", view.invocation.advise(expired.renew)
     elif (unreadable := view.unreadable) is not None:
         since = f"since {moment(view.shown(unreadable.since))}"
@@ -178,6 +182,7 @@ def _facts_text(view: RunStatusView, moved: Sequence[Row], *, all_gates: bool) -
         ("window", _window(view)),
         *(("probe", output) for output in probe_lines(state)),
         *residue_rows(state, view.invocation),
+        ("credentials", "" if state.expired is None else safe(state.expired.why)),
         *(("lost", what) for what in state.deviations.lost),
         *(("external", what) for what in state.deviations.external_changes),
         *(("FORCED", gates.forced_line(each)) for each in state.gates.forced),
