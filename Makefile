@@ -6,7 +6,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test coverage kill-processes full-counts mutate lint types docs simulate clean
+.PHONY: help demo test coverage kill-processes full-counts mutate lint types docs bench simulate clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -43,6 +43,9 @@ types: .tox/tool/ready ## mypy only
 
 docs: .venv/ready ## write the pages that are generated from the program
 	.venv/bin/python scripts/write_docs.py
+
+bench: .venv/ready ## CPU time and memory against the number of route tables; docs/performance.md
+	.venv/bin/python scripts/bench.py --svg docs/performance.svg
 
 simulate: .venv/ready ## look for simulated runs that end wrong: SEEDS=100000 LOST=3000 DOUBTS=1000 KILLS=40 DENIED=40 PAIRS=40, or SEED=17 again
 	.venv/bin/python scripts/simulate.py $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000) --lost $(or $(LOST),0) --doubts $(or $(DOUBTS),0) --kills $(or $(KILLS),0) --denied $(or $(DENIED),0) --pairs $(or $(PAIRS),0))

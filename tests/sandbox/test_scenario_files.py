@@ -16,6 +16,12 @@ from tests.sandbox.worlds import (
     wait,
 )
 from vpnmigrate.errors import MalformedFileError
+from vpnmigrate.local.documents import (
+    LARGEST_SCENARIO,
+    MEGABYTE,
+    load_playbook,
+    scenario_text,
+)
 from vpnmigrate.sandbox.scenarios.parser import scenario_from_text
 
 MISTAKES = {
@@ -129,3 +135,14 @@ def test_a_misspelt_field_is_answered_with_those_there_are(text, field):
     with pytest.raises(MalformedFileError) as caught:
         scenario_from_text(text, "mine.yaml")
     assert field in caught.value.advice.removeprefix("fields: ").split(", ")
+
+
+def test_a_scenario_file_may_be_larger_than_a_megabyte(tmp_path):
+    """A scenario has a limit of 256 MB; a playbook, which people write, has one of 1 MB."""
+    file = tmp_path / "large.yaml"
+    file.write_text(f"# {'x' * (2 * MEGABYTE)}\ntitle: Large\n")
+
+    assert scenario_text(str(file)).text.endswith("title: Large\n")
+    assert LARGEST_SCENARIO == 256 * MEGABYTE
+    with pytest.raises(MalformedFileError, match="larger than 1 MB"):
+        load_playbook(str(file))

@@ -20,6 +20,8 @@ from vpnmigrate.model.ec2 import (
 from vpnmigrate.model.survey import Quotas, Survey
 from vpnmigrate.sandbox.scenarios.scenario import Scenario, scenario_from_survey
 
+ACCOUNT = "123456789012"
+
 VPC_NETWORK = "10.0.0.0/16"
 ELSEWHERE = ("nat-1", "tgw-1", "pcx-1")
 """Targets of the routes that do not lead to the gateway."""
@@ -30,9 +32,9 @@ class Size(Struct, frozen=True):
 
     connections: int = 10
     tables: int = 200
-    propagated: int = 100
-    """Routes propagated into each table; AWS's limit is 100 (domain.md 5)."""
-    static: int = 49
+    propagated: int = 99
+    """Routes propagated into each table; AWS allows 100 (domain.md 5)."""
+    static: int = 50
     """Static routes to the gateway in each table."""
     others: int = 50
     """Static routes to other targets in each table."""
@@ -50,11 +52,11 @@ HARD = Size(propagated=0, static=199, others=0)
 def large_survey(size: Size) -> Survey:
     """Return a survey of *size*; no two tables have the same routes."""
     connections = tuple(
-        _connection(number, len(range(number, size.propagated, size.connections)))
+        _connection(number, max(1, len(range(number, size.propagated, size.connections))))
         for number in range(size.connections)
     )
     return a_survey(
-        vpcs=(VpcRecord(VPC, cidrs=(VPC_NETWORK,)),),
+        vpcs=(VpcRecord(VPC, owner=ACCOUNT, cidrs=(VPC_NETWORK,)),),
         connections=connections,
         customer_gateways=tuple(
             a_customer_gateway(f"cgw-{number:04}") for number in range(size.connections)
@@ -124,6 +126,7 @@ def _table(number: int, size: Size) -> RouteTableRecord:
     return RouteTableRecord(
         RouteTableId(f"rtb-{number:05}"),
         VPC,
+        ACCOUNT,
         associations=main,
         propagating=(OLD,) if size.propagated else (),
         routes=tuple(sorted((local, *learned, *static, *others), key=lambda r: r.destination)),

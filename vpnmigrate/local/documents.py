@@ -37,9 +37,10 @@ LARGEST_PLAN = 64 * MEGABYTE
 """A survey of 200 tables with 1,000 routes each takes a quarter of this."""
 
 LARGEST_TEXT = MEGABYTE
-"""For files that people write: playbooks and scenarios."""
+"""For files that people write."""
 
-LARGEST_DESCRIBE = 64 * MEGABYTE
+LARGEST_SCENARIO = LARGEST_DESCRIBE = 256 * MEGABYTE
+"""For scenarios of any size, and each file of saved output: 200 tables of 1,000 routes take 30."""
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -60,6 +61,8 @@ class PackagedFiles:
     folders: tuple[Path, ...]
     """The first that exists is used: installed, or in a checkout."""
     endings: tuple[str, ...]
+    largest: int = LARGEST_TEXT
+    """Limit of a file at a path, in bytes."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -81,7 +84,7 @@ class PackagedFiles:
                 f"there is no {self.kind} called {name_or_path}",
                 advice=f"choose one of: {', '.join(self.names)}; or give the path of a file",
             )
-        return NamedDocument(name_or_path, _text(path, LARGEST_TEXT))
+        return NamedDocument(name_or_path, _text(path, self.largest))
 
     def _files(self) -> dict[str, Path]:
         folder = next((f for f in self.folders if f.is_dir()), None)
@@ -96,7 +99,10 @@ PLAYBOOKS = PackagedFiles(
 )
 
 SCENARIOS = PackagedFiles(
-    "scenario", (_PACKAGE / "sandbox" / "scenarios",), (".yaml", ".yml", ".json")
+    "scenario",
+    (_PACKAGE / "sandbox" / "scenarios",),
+    (".yaml", ".yml", ".json"),
+    LARGEST_SCENARIO,
 )
 
 

@@ -124,27 +124,47 @@ _FILTERS: dict[str, Field] = {
 
 def describe_route_tables(state: WorldState, params: Params) -> Result:
     """DescribeRouteTables, in pages of at most 100."""
-    brought: Brought = {}
-    rows = {table.id: _row(state, table, brought) for table in state.tables.values()}
     if params.get("RouteTableIds") and params.get("MaxResults"):
         raise ApiError(
             "InvalidParameterCombination",
             "The parameter routeTableIdSet cannot be used with the parameter maxResults",
         )
-    named = asked_for(rows, params, "RouteTableIds", ROUTE_TABLE)
-    return page(selected(named, params, _FILTERS), params, "RouteTables", bounds=(5, 100), size=100)
+    brought: Brought = {}
+    tables = asked_for(state.tables, params, "RouteTableIds", ROUTE_TABLE)
+    if _filters_routes(params):
+        rows = [_row(state, table, brought) for table in tables]
+        chosen = selected(rows, params, _FILTERS)
+        return page(chosen, params, "RouteTables", bounds=(5, 100), size=100)
+    # The routes of a table are calculated only if it is in the answer.
+    heads = selected([_head(state, table) for table in tables], params, _FILTERS)
+    answer = page(heads, params, "RouteTables", bounds=(5, 100), size=100)
+    answer["RouteTables"] = [
+        _row(state, state.tables[head["RouteTableId"]], brought) for head in answer["RouteTables"]
+    ]
+    return answer
 
 
-def _row(state: WorldState, table: RouteTable, brought: Brought | None = None) -> Row:
-    routes = [*table.routes, *propagated_routes(state, table, brought)]
+def _filters_routes(params: Params) -> bool:
+    return any(each.get("Name", "").startswith("route.") for each in params.get("Filters") or ())
+
+
+def _head(state: WorldState, table: RouteTable) -> Row:
+    """Return the row of *table* without its routes."""
     return {
         "RouteTableId": table.id,
         "VpcId": table.vpc,
         "OwnerId": table.owner,
         "Associations": [_tie_row(table, tie) for tie in table.tied(state.now)],
         "PropagatingVgws": [{"GatewayId": p.gateway} for p in table.propagating(state.now)],
-        "Routes": [route_row(state, table, route) for route in routes],
         "Tags": tag_rows(state, table.id),
+    }
+
+
+def _row(state: WorldState, table: RouteTable, brought: Brought | None = None) -> Row:
+    routes = [*table.routes, *propagated_routes(state, table, brought)]
+    return {
+        **_head(state, table),
+        "Routes": [route_row(state, table, route) for route in routes],
     }
 
 

@@ -41,11 +41,13 @@ def _mistakes(file: ScenarioFile) -> Iterator[_Mistake]:
 
 
 def _ids(kind: str, prefix: str, ids: Sequence[str]) -> Iterator[_Mistake]:
+    known: set[str] = set()
     for number, identifier in enumerate(ids):
         if not identifier.startswith(prefix):
             yield (kind, number, "id"), f"the id must begin with {prefix}"
-        if identifier in ids[:number]:
+        if identifier in known:
             yield (kind, number, "id"), f"{identifier} is defined twice"
+        known.add(identifier)
 
 
 def _networks(file: ScenarioFile) -> Iterator[_Mistake]:

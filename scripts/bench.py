@@ -1,0 +1,221 @@
+"""Measure CPU time and memory of work on many route tables: ``scripts/bench.py [--svg FILE]``.
+
+Each measurement is a process of its own.  CPU time, not elapsed time, so that other work on the
+machine has little effect; ``times`` is the growth since the row above, in which tables are tripled
+or so: linear work grows as the tables do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.support.large import Size, large_survey  # noqa: E402  the path above
+from vpnmigrate.local.documents import plan_text  # noqa: E402
+from vpnmigrate.model.clock import VirtualClock  # noqa: E402
+from vpnmigrate.model.decisions import Decisions  # noqa: E402
+from vpnmigrate.model.ec2 import MigrationId  # noqa: E402
+from vpnmigrate.model.plan import Plan  # noqa: E402
+from vpnmigrate.planning.planner import plan_from  # noqa: E402
+from vpnmigrate.planning.rollback_proof import prove  # noqa: E402
+from vpnmigrate.rehearsal.rehearse import rehearsal_world, without_restrictions  # noqa: E402
+from vpnmigrate.sandbox.client.direct import DirectClients  # noqa: E402
+from vpnmigrate.sandbox.scenarios.load import load_world  # noqa: E402
+from vpnmigrate.sandbox.scenarios.scenario import scenario_from_survey  # noqa: E402
+
+TABLES = (2, 6, 20, 60, 200)
+MIGRATED = (2, 6, 20)
+"""A migration in the sandbox makes every call, so large ones take minutes."""
+
+
+def planned(size: Size) -> Plan:
+    """Return a plan of *size*."""
+    survey = large_survey(size)
+    return plan_from(
+        survey,
+        Decisions(),
+        "standard",
+        migration=MigrationId("m-1"),
+        made=survey.taken,
+        tool="bench",
+    )
+
+
+def measured(action: Callable[[], object]) -> tuple[float, float]:
+    """Return the CPU seconds of *action*, and the most memory of the process in MB."""
+    began = time.process_time()
+    action()
+    spent = time.process_time() - began
+    return spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def plan_and_proof(tables: int) -> tuple[float, float]:
+    """Measure what ``plan`` does after its survey: plan, proof and file."""
+
+    def work() -> None:
+        plan = planned(Size(tables=tables))
+        prove(plan)
+        plan_text(plan)
+
+    return measured(work)
+
+
+def proof(tables: int) -> tuple[float, float]:
+    """Measure the rollback proof alone."""
+    plan = planned(Size(tables=tables))
+    return measured(lambda: prove(plan))
+
+
+def look(tables: int) -> tuple[float, float]:
+    """Measure the first observation of AWS by a run: answers and parsing, without botocore."""
+    plan = without_restrictions(planned(Size(tables=tables)))
+    with rehearsal_world(plan) as world:
+        return measured(lambda: world.account.observe(plan))
+
+
+def sandbox(tables: int) -> tuple[float, float]:
+    """Measure loading the world of a survey, and describing its tables in pages."""
+    survey = large_survey(Size(tables=tables))
+
+    def work() -> None:
+        world = load_world(scenario_from_survey(survey), VirtualClock(survey.taken))
+        ec2 = DirectClients(world).reader()
+        token: str | None = ""
+        while token is not None:
+            token = ec2.describe_route_tables(NextToken=token).get("NextToken")
+
+    return measured(work)
+
+
+def migration(tables: int) -> tuple[float, float]:
+    """Measure a whole migration on the sandbox: one of the eleven runs of a rehearsal."""
+    plan = without_restrictions(planned(Size(tables=tables)))
+    with rehearsal_world(plan) as world:
+        return measured(world.runner.apply)
+
+
+WORKS: dict[str, Callable[[int], tuple[float, float]]] = {
+    "plan": plan_and_proof,
+    "proof": proof,
+    "look": look,
+    "sandbox": sandbox,
+    "migration": migration,
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement."""
+
+    work: str
+    tables: int
+    seconds: float
+    megabytes: float
+
+
+def main() -> int:
+    """Print the rows, and write the picture; with --one, measure once and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--svg", type=Path, help="file for the picture of growth")
+    parser.add_argument("--work", choices=WORKS, action="append", help="only this; repeatable")
+    parser.add_argument("--one", nargs=2, metavar=("WORK", "TABLES"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        print(*WORKS[options.one[0]](int(options.one[1])))
+        return 0
+    size = Size()
+    print(f"{size.connections} connections; {size.routes} routes a table, {size.static} to it")
+    print(f"{'work':<11}{'tables':>7}{'CPU s':>9}{'MB':>7}{'times':>7}")
+    rows: list[Row] = []
+    for work in options.work or WORKS:
+        before = None
+        for tables in MIGRATED if work == "migration" else TABLES:
+            row = in_own_process(work, tables)
+            growth = f"{row.seconds / before:7.1f}" if before else ""
+            print(
+                f"{work:<11}{tables:>7}{row.seconds:>9.2f}{row.megabytes:>7.0f}{growth}", flush=True
+            )
+            before = row.seconds
+            rows.append(row)
+    if options.svg:
+        options.svg.write_text(picture(rows), encoding="utf-8")
+    return 0
+
+
+def in_own_process(work: str, tables: int) -> Row:
+    """Return one measurement of a new process."""
+    command = [sys.executable, str(Path(__file__).resolve()), "--one", work, str(tables)]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True)
+    seconds, megabytes = map(float, answer.stdout.split())
+    return Row(work, tables, seconds, megabytes)
+
+
+WIDTH, HEIGHT, MARGIN = 640, 400, 60
+COLOURS = ("#1b6ca8", "#c0392b", "#27864a", "#8e44ad", "#b9770e")
+LEAST, MOST = 0.001, 100.0
+"""Seconds at the bottom and the top."""
+
+
+def picture(rows: Sequence[Row]) -> str:
+    """Return tables against CPU seconds as SVG, both axes logarithmic."""
+
+    def x(tables: float) -> float:
+        return MARGIN + (WIDTH - 2 * MARGIN) * math.log10(tables) / math.log10(1000)
+
+    def y(seconds: float) -> float:
+        share = math.log10(max(seconds, LEAST) / LEAST) / math.log10(MOST / LEAST)
+        return HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * share
+
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}">',
+        '<g font-family="sans-serif" font-size="12">',
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
+    ]
+    for power in range(4):
+        at = x(10**power)
+        lines.append(f'<path d="M{at:.0f} {y(LEAST):.0f}V{y(MOST):.0f}" stroke="#ddd"/>')
+        lines.append(
+            f'<text x="{at:.0f}" y="{y(LEAST) + 18:.0f}" text-anchor="middle">{10**power}</text>'
+        )
+    for power in range(-3, 3):
+        at = y(10.0**power)
+        lines.append(f'<path d="M{x(1):.0f} {at:.0f}H{x(1000):.0f}" stroke="#ddd"/>')
+        lines.append(
+            f'<text x="{x(1) - 6:.0f}" y="{at + 4:.0f}" text-anchor="end">{10.0**power:g}</text>'
+        )
+    lines.append(
+        f'<text x="{WIDTH / 2:.0f}" y="{HEIGHT - 12}" text-anchor="middle">route tables</text>'
+    )
+    lines.append(f'<text x="14" y="{MARGIN - 20}">CPU seconds</text>')
+    # Growth that is linear has the slope of this line.
+    lines.append(
+        f'<path d="M{x(1):.0f} {y(0.01):.0f}L{x(1000):.0f} {y(10):.0f}" stroke="#999" '
+        'stroke-dasharray="4 4"/>'
+    )
+    lines.append(f'<text x="{x(1) + 6:.0f}" y="{y(0.01) + 14:.0f}" fill="#777">linear</text>')
+    for colour, work in zip(COLOURS, dict.fromkeys(row.work for row in rows), strict=False):
+        mine = [row for row in rows if row.work == work]
+        points = " ".join(f"{x(row.tables):.0f},{y(row.seconds):.0f}" for row in mine)
+        last = mine[-1]
+        lines.append(
+            f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
+        )
+        lines.append(
+            f'<text x="{x(last.tables) + 6:.0f}" y="{y(last.seconds) + 4:.0f}" fill="{colour}">'
+            f"{work}</text>"
+        )
+    return "\n".join((*lines, "</g></svg>", ""))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
