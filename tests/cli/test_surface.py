@@ -63,7 +63,7 @@ FLAGS = {
     "report show": {"--output", "-o", "--bundle", "--survey", "--sign-key"}
     | GIVEN_TO_RUNS
     | GIVEN_TO_AWS,
-    "demo": set(),
+    "demo": {"--step", "--fast"},
     "report verify": {"--sha256", "--allowed-signers", "--revoked-keys"},
     "playbook list": set(),
     "playbook show": set(),
