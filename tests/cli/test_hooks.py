@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,7 +18,7 @@ from tests.cli.terminal import Terminal
 from vpnmigrate.journal.records import HookRan
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
 
-EXAMPLE = Path(__file__).parents[2] / "playbooks" / "hooks" / "notify_webhook.py"
+READY = Path(__file__).parents[2] / "playbooks" / "hooks" / "notify.py"
 TAKES_NOTE = "import sys, os; open({!r}, 'a').write(sys.stdin.read()); print(dict(os.environ))"
 
 
@@ -27,6 +28,7 @@ def plan_with(terminal: Terminal, limit: str = "60s", **hooks: list[str]) -> str
     playbook = ["name: mine", "summary: s", "decisions:", "  hooks:" if hooks else "", *lines]
     playbook += ["  waits:", f"    hook: {limit}", "  back_out: rollback"]
     (terminal.place / "mine.yaml").write_text("\n".join(playbook))
+    (terminal.place / "plan.json").unlink(missing_ok=True)  # That of a run is not overwritten.
     words = ["--playbook", "mine.yaml", "-o", "plan.json", "--change", "CHG7", "--json"]
     ran = terminal.run("plan", "--vpn-gateway", terminal.gateway, *words)
     assert ran.code == 0, ran.err
@@ -222,7 +224,7 @@ def test_a_rehearsal_runs_no_hook(terminal: Terminal):
 class Chat(ThreadingHTTPServer):
     """HTTP handler of a chat's webhook."""
 
-    posted: list[dict[str, object]]
+    posted: list[dict[str, Any]]
 
 
 class Poster(BaseHTTPRequestHandler):
@@ -254,20 +256,136 @@ def chat() -> Iterator[Chat]:
             thread.join()
 
 
-def test_the_example_posts_to_a_webhook(
-    terminal: Terminal, chat: Chat, monkeypatch: pytest.MonkeyPatch
-):
-    """The example hook reports the start and end of the outage to a chat."""
+URL_PART = "T000-secret-path"
+"""What makes the address of a webhook a secret."""
+
+
+@pytest.fixture
+def settings(terminal: Terminal, chat: Chat, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the settings of the ready hook, with an address for each kind of receiver."""
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("VPNMIGRATE_WEBHOOK_URL", f"http://127.0.0.1:{chat.server_port}/hook")
-    hook = [sys.executable, str(EXAMPLE)]
-    run = plan_with(terminal, outage_began=hook, outage_ended=hook)
+    address = f"http://127.0.0.1:{chat.server_port}/hook/{URL_PART}"
+    sections = {kind: {"url": address} for kind in ("slack", "teams", "webhook")}
+    sections["pagerduty"] = {"url": address, "key": "R0UT1NG"}
+    file = terminal.place / "notify.ini"
+    file.touch(mode=0o600)
+    lines = [
+        f"[{kind}]\n" + "".join(f"{name} = {value}\n" for name, value in values.items())
+        for kind, values in sections.items()
+    ]
+    file.write_text("\n".join(lines))
+    return file
+
+
+def notify(kind: str, settings: Path) -> list[str]:
+    return [sys.executable, str(READY), kind, str(settings)]
+
+
+def test_ready_hooks_notify_of_a_whole_run(terminal: Terminal, chat: Chat, settings: Path):
+    """Chats are told of traffic, the alert is opened and closed, and no file has an address."""
+    run = plan_with(
+        terminal,
+        verified=notify("slack", settings),
+        outage_began=notify("pagerduty", settings),
+        outage_ended=notify("pagerduty", settings),
+        finished=notify("teams", settings),
+    )
 
     assert terminal.run("apply", "plan.json").code == 0
 
-    texts = sorted(str(message["text"]) for message in chat.posted)
-    assert len(texts) == 2
-    assert texts[0].startswith(f"{run} (CHG7): outage began; step 7: Stop propagation")
-    assert "traffic: new" in texts[1]
-    assert [each.get("fault", "") for each in records(terminal, run)] == ["", ""]
+    assert [each.get("fault", "") for each in records(terminal, run)] == [""] * 4
+    posted = [json.dumps(message) for message in chat.posted]
+    (slack,) = [message["text"] for message in chat.posted if "text" in message]
+    assert str(slack).startswith(f"{run} (CHG7): verified; step 10: ")
+    alerts = {message["event_action"]: message for message in chat.posted if "dedup_key" in message}
+    assert alerts["trigger"]["routing_key"] == "R0UT1NG"
+    assert alerts["trigger"]["dedup_key"] == alerts["resolve"]["dedup_key"]
+    assert any("AdaptiveCard" in text and "finished" in text for text in posted)
+    kept = [path.read_bytes() for path in folder(terminal, run).rglob("*") if path.is_file()]
+    assert not [text for text in kept if URL_PART.encode() in text or b"R0UT1NG" in text]
+
+
+EVENT = {
+    **dict.fromkeys(("run", "plan", "change", "account", "vpc", "title", "why"), "<m-1>"),
+    "moment": "failed",
+    "at": "2026-01-17T02:00:00Z",
+    "region": "eu-west-1",
+    "step": 8,
+    "traffic": "none",
+    "outage_since": None,
+    "outage_seconds": 0.0,
+    "stuck": True,
+}
+
+
+def sent(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run the ready hook by itself with the event of a failure."""
+    return subprocess.run(
+        [sys.executable, str(READY), *words],
+        input=json.dumps(EVENT),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+
+
+def test_an_alert_of_a_stuck_run_is_critical(chat: Chat, settings: Path):
+    """A failure while traffic is down has PagerDuty's highest severity."""
+    assert sent("pagerduty", str(settings)).returncode == 0
+
+    (message,) = chat.posted
+    assert message["payload"]["severity"] == "critical"
+
+
+def test_text_of_others_is_no_markup_in_slack(chat: Chat, settings: Path):
+    """A name tag cannot mention people or link in the chat."""
+    assert sent("slack", str(settings)).returncode == 0
+
+    (message,) = chat.posted
+    assert "&lt;m-1&gt;" in str(message["text"])
+    assert "<" not in str(message["text"])
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda file: file.chmod(0o644), "can be read by other users"),
+        (lambda file: file.write_text(f"[slack]\nurl = http://example.org/{URL_PART}"), "https"),
+        (lambda file: file.write_text(f"[slack]\nurl = http://127.0.0.1:1/{URL_PART}"), "not sent"),
+        (lambda file: file.write_text(f"url = {URL_PART}"), "not a settings file"),
+        (lambda file: file.write_text("[slack]"), "has no 'url'"),
+        (lambda file: file.unlink(), "cannot be read"),
+    ],
+)
+def test_a_failure_is_said_without_the_address(settings: Path, change, says: str):
+    """Every failure has a nonzero exit status, and none prints the address."""
+    change(settings)
+
+    ran = sent("slack", str(settings))
+
+    assert ran.returncode == 1
+    assert says in ran.stderr
+    assert URL_PART not in ran.stdout + ran.stderr
+
+
+def test_sns_is_published_by_the_aws_cli(terminal: Terminal, settings: Path, monkeypatch):
+    """The AWS CLI gets topic, Region and a short subject; the event is on its standard input."""
+    own_hook(
+        terminal,
+        "aws",
+        f'printf "%s\\n" "$@" >"{terminal.place}/words"; cat >"{terminal.place}/sent"',
+    )
+    monkeypatch.setenv("PATH", f"{terminal.place}:{os.environ['PATH']}")
+    settings.write_text("[sns]\ntopic = arn:aws:sns:eu-west-1:1:changes\nprofile = notifier\n")
+
+    assert sent("sns", str(settings)).returncode == 0
+
+    words = (terminal.place / "words").read_text().splitlines()
+    assert words[:6] == [
+        *("sns", "publish", "--topic-arn", "arn:aws:sns:eu-west-1:1:changes"),
+        *("--region", "eu-west-1"),
+    ]
+    assert words[-2:] == ["--profile", "notifier"]
+    assert '"stuck": true' in (terminal.place / "sent").read_text()
