@@ -242,13 +242,22 @@ class TestDescribeOutput:
         """One file per answer, several pages of an answer, or one file for all are equivalent."""
         (tmp_path / "1.json").write_text('{"RouteTables": [{"RouteTableId": "rtb-1"}]}')
         (tmp_path / "2.json").write_text(
-            '{"RouteTables": [{"RouteTableId": "rtb-2"}], "NextToken": "x", "Vpcs": []}'
+            '{"RouteTables": [{"RouteTableId": "rtb-2"}], "NextToken": "x"}'
         )
+        (tmp_path / "3.json").write_text('{"Vpcs": []}')
 
         assert describe_documents(tmp_path) == {
             "RouteTables": [{"RouteTableId": "rtb-1"}, {"RouteTableId": "rtb-2"}],
             "Vpcs": [],
         }
+
+    def test_a_part_of_an_answer_is_refused(self, tmp_path: Path) -> None:
+        """If the last page is missing, the account would be incomplete without a word."""
+        (tmp_path / "1.json").write_text('{"RouteTables": [], "NextToken": "x"}')
+        (tmp_path / "2.json").write_text('{"Vpcs": []}')
+
+        with pytest.raises(MalformedFileError, match="RouteTables is only a part"):
+            describe_documents(tmp_path)
 
     @pytest.mark.parametrize(
         ("text", "output"),

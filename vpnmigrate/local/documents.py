@@ -365,12 +365,14 @@ def describe_documents(path: Path) -> dict[str, list[Any]]:
             f"{path}: contains no .json file", advice="save describe output there first"
         )
     merged: dict[str, list[Any]] = {}
+    ended: set[str] = set()
     for file in files:
         document = _json(_bytes(file, LARGEST_DESCRIBE), str(file))
         if not isinstance(document, dict):
             raise MalformedFileError(
                 f"{file}: not an object, so it is not the output of aws ec2 describe-*"
             )
+        pages: set[str] = set()
         for field, listed in document.items():
             if field in {"NextToken", "ResponseMetadata"}:
                 continue
@@ -380,6 +382,14 @@ def describe_documents(path: Path) -> dict[str, list[Any]]:
                     advice="save the complete output of aws ec2 describe-… --output json",
                 )
             merged.setdefault(field, []).extend(listed)
+            pages.add(field)
+        if not document.get("NextToken"):
+            ended |= pages
+    if partial := sorted(merged.keys() - ended):
+        raise MalformedFileError(
+            f"{path}: field NextToken: {', '.join(partial)} is only a part of the output",
+            advice="save it again without --max-items, --page-size and --starting-token",
+        )
     return merged
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from enum import StrEnum
@@ -17,7 +17,7 @@ import typer
 from vpnmigrate.cli.context import results_output
 from vpnmigrate.cli.crash_log import Keeping
 from vpnmigrate.cli.options import OutputOptions
-from vpnmigrate.errors import UsageError
+from vpnmigrate.errors import MalformedFileError, UsageError
 from vpnmigrate.local.documents import (
     SCENARIOS,
     describe_documents,
@@ -63,13 +63,17 @@ DEFAULT_SCENARIO = "three-connections"
 def serve(
     printing: OutputOptions,
     scenario: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
             "--scenario",
-            metavar="NAME|FILE",
-            help="A scenario, a plan file, or saved `aws ec2 describe-*` output.",
+            metavar="NAME|FILE|FOLDER",
+            help=(
+                "A scenario, a plan file, or a folder of saved `aws ec2 describe-*` output: "
+                "describe-vpn-gateways, -vpn-connections, -customer-gateways, -vpcs, -subnets and "
+                "-route-tables, a .json file each. Default: three-connections."
+            ),
         ),
-    ] = DEFAULT_SCENARIO,
+    ] = None,
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="Loopback port; 0 selects a free one.")
     ] = 0,
@@ -100,15 +104,28 @@ def serve(
     not checked: AWS_ACCESS_KEY_ID=SANDBOX_BOB makes you the user bob.  With VPNMIGRATE_CLOCK this
     program uses the sandbox's clock.  All content is lost when the sandbox stops.
     """
+    name = _one_scenario(scenario or [DEFAULT_SCENARIO])
     astray = tuple(name for name in results.ASTRAY if name in os.environ)
     allowed = None if policy is None else policy_from(json_document(policy), str(policy))
-    with serve_world(
-        scenario, port=port, speed=speed, attentive=attentive, policy=allowed
-    ) as server:
+    with serve_world(name, port=port, speed=speed, attentive=attentive, policy=allowed) as server:
         environment = {**server.environment, CLOCK_VARIABLE: server.url}
-        output = results.ServerResult(scenario, server.url, environment, astray)
+        output = results.ServerResult(name, server.url, environment, astray)
         results_output(printing).print(results.sandbox_text(output), results.sandbox_json(output))
         server.wait()
+
+
+def _one_scenario(given: Sequence[str]) -> str:
+    """Return the only scenario.
+
+    Raises:
+        UsageError: There are several; a sandbox serves one account.
+    """
+    if len(given) > 1:
+        raise UsageError(
+            f"--scenario is given {len(given)} times: {', '.join(given)}",
+            advice="give one; put the files of one account into one folder, and name the folder",
+        )
+    return given[0]
 
 
 def scenarios(printing: OutputOptions) -> None:
@@ -186,13 +203,39 @@ def load(name_or_path: str) -> Scenario:
     """
     path = Path(name_or_path)
     if path.is_dir():
-        return scenario_from_describe(describe_documents(path), name_or_path)
+        return _described(path)
     if path.suffix != ".json" or name_or_path in SCENARIOS.names:
         found = scenario_text(name_or_path)
         return scenario_from_text(found.text, found.name)
     if _is_plan(path):
         return scenario_from_survey(read_plan(path).before, name_or_path)
-    return scenario_from_describe(describe_documents(path), name_or_path)
+    return _described(path)
+
+
+DESCRIBED = {
+    "VpnGateways": "vpn-gateways",
+    "VpnConnections": "vpn-connections",
+    "CustomerGateways": "customer-gateways",
+    "Vpcs": "vpcs",
+    "RouteTables": "route-tables",
+}
+"""Members that the output has to have, and the ending of the command that prints each."""
+
+
+def _described(path: Path) -> Scenario:
+    """Return the scenario of saved output in the file or folder *path*.
+
+    Raises:
+        MalformedFileError: It is not the output of describe commands, or incomplete.
+    """
+    documents = describe_documents(path)
+    if missing := [member for member in DESCRIBED if member not in documents]:
+        commands = ", ".join(f"aws ec2 describe-{DESCRIBED[member]}" for member in missing)
+        raise MalformedFileError(
+            f"{path}: no {', '.join(missing)} in it, so the account would be incomplete",
+            advice=f"save the output of {commands} there, as one .json file each",
+        )
+    return scenario_from_describe(documents, str(path))
 
 
 OWNERS = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
