@@ -48,6 +48,7 @@ WORDS: Final = {
     "b": "stop for a person",
     "n": "continue and name it",
     "m": "continue",
+    "l": "leave",
 }
 
 GRID: Final = """
@@ -61,7 +62,7 @@ enable propagation in another table d  d  d  d  d  d  d  n  n  n  n  n  n  n  n 
 disassociate the edge table         d  d  d  d  d  d  d  n  -  n  n  n  n  -  n  n   n  -  n  n   n   n
 detach the gateway from the VPC     d  d  d  d  d  d  d  m  b  b  n  n  n  m  m  m   m  n  n  n   n   n
 attach a foreign gateway to the VPC d  d  d  d  d  d  d  b  b  b  n  b  b  b  b  b   b  b  b  b   b   b
-attach the new gateway elsewhere    -  -  h  h  h  h  h  b  -  -  -  b  b  -  -  -   -  b  b  b   b   b
+attach the new gateway elsewhere    -  -  h  h  h  h  h  b  -  -  -  l  l  -  -  -   -  l  l  l   l   l
 delete the old connection           d  d  d  d  d  d  d  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
 delete the new connection           -  -  -  o  o  o  o  b  b  b  n  m  m  m  m  m   m  m  m  m   m   -
 delete the old gateway              -  -  -  -  -  -  -  -  n  n  n  -  -  b  b  b   b  -  -  -   -   -
