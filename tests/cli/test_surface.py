@@ -46,7 +46,9 @@ FLAGS = {
     | BROUGHT_TO_GATES
     | GIVEN_TO_RUNS
     | GIVEN_TO_AWS,
-    "done": GIVEN_TO_RUNS,
+    "done": {"--connection"} | GIVEN_TO_RUNS,
+    "device files": GIVEN_TO_RUNS,
+    "device sheet": GIVEN_TO_RUNS,
     "pause": GIVEN_TO_RUNS,
     "continue": {"--accept-degraded", "--reason"} | GIVEN_TO_RUNS,
     "abort": GIVEN_TO_RUNS,

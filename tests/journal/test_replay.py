@@ -26,6 +26,7 @@ from tests.support.journals import (
 from vpnmigrate.errors.commands import Command, aws
 from vpnmigrate.journal import Intent, RunState, Traffic, next_command, replay
 from vpnmigrate.journal.chain import chained, genesis
+from vpnmigrate.journal.device_records import DeviceConfirmed
 from vpnmigrate.journal.records import (
     AbortAsked,
     Acceptable,
@@ -54,6 +55,7 @@ from vpnmigrate.journal.records import (
     GatesSeen,
     Held,
     HookRan,
+    Intended,
     Interrupted,
     JournalLost,
     Noted,
@@ -78,10 +80,10 @@ from vpnmigrate.journal.state import RunStatus, StepStatus
 from vpnmigrate.journal.state_parts import Residue
 from vpnmigrate.journal.timing import step_timings
 from vpnmigrate.model.approval import Approval
-from vpnmigrate.model.changes import Change, ReplaceRoute
+from vpnmigrate.model.changes import AskOperator, Change, ReplaceRoute
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.decisions import HookMoment
-from vpnmigrate.model.ec2 import AccountId, Role, RouteTableId, VpnGatewayId
+from vpnmigrate.model.ec2 import AccountId, Role, RouteTableId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.gates import Gate, GateResult, GateVerdict, Milestone
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.probes import ProbeEvent, ProbeStats
@@ -602,6 +604,28 @@ def test_another_watchdog_gives_the_time_to_confirm_anew():
     assert again.confirm.until == story.entries[-1].at + timedelta(minutes=15) > first
 
 
+MUNICH, GRAZ = VpnConnectionId("vpn-munich"), VpnConnectionId("vpn-graz")
+
+
+def test_a_confirmation_is_complete_with_its_last_device():
+    """The task stays open until it is done at every device, and a new attempt begins anew."""
+    word = Confirmation.DEVICES_CONFIGURED
+    task = AskOperator(5, word, "load the candidate")
+    story = Story().then(DirectionTaken(Direction.FORWARD, 1)).begun(5).then(Intended(1, 5, task))
+
+    story = story.then(DeviceConfirmed(word, GRAZ, (MUNICH, GRAZ), "ann", "desk"))
+    half = replay(story.entries)
+    whole = replay(story.then(DeviceConfirmed(word, MUNICH, (MUNICH, GRAZ), "bob", "desk")).entries)
+
+    assert half.task == task
+    assert half.devices_done == frozenset({GRAZ})
+    assert word not in half.journal_facts.confirmations
+    assert word in whole.journal_facts.confirmations
+    assert whole.task is None
+    again = replay(story.then(DirectionTaken(Direction.FORWARD, 2)).entries)
+    assert again.journal_facts.devices == {}
+
+
 LEFT = ResidualChange(
     ReplaceRoute(RouteTableId("rtb-1"), "10.9.0.0/16", VpnGatewayId("vgw-old")), "denied"
 )
@@ -646,6 +670,7 @@ def _all_records() -> list[Record]:
     found = Story().migrated().returned(keep_new=True).opened().set_out(attempt=2)
     found.begun(5).intended(5, ask(5, Confirmation.DEVICES_CONFIGURED)).then(
         OperatorConfirmed(Confirmation.DEVICES_CONFIGURED, "bob", "desk"),
+        DeviceConfirmed(Confirmation.NEW_TUNNELS_ENABLED, MUNICH, (MUNICH, GRAZ), "bob", "desk"),
         Paused("bob", "desk"),
         Continued("bob", "desk"),
         AbortAsked("bob", "desk"),

@@ -151,6 +151,20 @@ class SandboxCommands(LazyGroup):
     }
 
 
+class DeviceCommands(LazyGroup):
+    """The commands of ``device``."""
+
+    entries: ClassVar[Mapping[str, CommandEntry]] = {
+        "files": CommandEntry(
+            "device:files",
+            "Print the folder of each device: its configurations, AWS's sample and the sheet.",
+        ),
+        "sheet": CommandEntry(
+            "device:sheet", "Print the sheet of one device, with every value but the keys."
+        ),
+    }
+
+
 class Program(LazyGroup):
     """The commands of the program."""
 
@@ -171,7 +185,9 @@ class Program(LazyGroup):
             "approve:approve", "Approve a plan, so that its operator can apply it."
         ),
         "apply": CommandEntry("apply:apply", "Apply a plan, or resume a run."),
-        "done": CommandEntry("done:done", "Report that the task of a step is done."),
+        "done": CommandEntry(
+            "done:done", "Report that the task of a step is done, at all devices or at one."
+        ),
         "pause": CommandEntry("orders:pause", "Pause a run at its next safe point."),
         "continue": CommandEntry("orders:continue_", "Continue a paused run."),
         "abort": CommandEntry("orders:abort", "Abort a migration while its process is running."),
@@ -238,6 +254,7 @@ def root(
 for _name, _kind, _about in (
     ("report", Report, "Report what a run did, and verify evidence bundles."),
     ("playbook", PlaybookCommands, "List and check playbooks: the decisions of a migration."),
+    ("device", DeviceCommands, "Show the files and the sheet for the engineer of a device."),
     ("sandbox", SandboxCommands, "Run a simulated EC2 VPN API on this machine."),
 ):
     app.add_typer(typer.Typer(rich_markup_mode=None, help=_about, cls=_kind), name=_name)

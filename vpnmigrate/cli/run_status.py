@@ -15,11 +15,14 @@ from vpnmigrate.journal.records import Entry
 from vpnmigrate.journal.run_clock import run_clock
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.documents import read_plan
+from vpnmigrate.local.inbox import DoneMessage, Inbox
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.live_view import LiveView, read_live
 from vpnmigrate.local.lock import Trouble, owner_at_work, post_of
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.signatures import noted_checks
+from vpnmigrate.model.changes import AskOperator
+from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.planning.approvals import ApprovalContext, Approver, approve_command, count_valid
 from vpnmigrate.report.errors import RunFailedError
@@ -73,10 +76,25 @@ def run_status(
         void=_void(plan, state, clock.wall()),
         approve_again=_approve_again(context, run, plan, state),
         waiting=live.waiting,
+        unread=_unread(run, state),
         unreadable=live.unreadable,
         invocation=_invocation(context, plan, state),
         plan=plan,
         entries=tuple(entries),
+    )
+
+
+def _unread(run: Run, state: RunState) -> frozenset[VpnConnectionId]:
+    """Return the devices reported for the open task in messages that no process has read."""
+    task = state.task
+    if not isinstance(task, AskOperator):
+        return frozenset()
+    return frozenset(
+        item.message.connection
+        for item in Inbox(run).messages()
+        if isinstance(item.message, DoneMessage)
+        and item.message.step == task.step
+        and item.message.connection is not None
     )
 
 

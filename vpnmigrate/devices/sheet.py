@@ -19,6 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from vpnmigrate.devices.configuration import DeviceConfiguration, Proposal, TunnelConfiguration
 from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId
+from vpnmigrate.model.redaction import HIDDEN
 
 Choices = Mapping[str, Sequence[tuple[str, str]]]
 """Outside address to the options chosen for that tunnel, as (name, value)."""
@@ -125,7 +126,7 @@ def _values(tunnel: TunnelConfiguration | None) -> Iterator[tuple[str, str]]:
         yield "AWS ASN (remote)", str(tunnel.amazon.asn)
         yield "device ASN (local)", _shown(tunnel.customer.asn)
         yield "BGP hold time, seconds", _shown(tunnel.amazon.hold_time)
-    yield "pre-shared key", tunnel.key.reveal() if tunnel.key else "not in the configuration"
+    yield _KEY, tunnel.key.reveal() if tunnel.key else "not in the configuration"
     yield from _phase("IKE", tunnel.ike)
     yield from _phase("IPsec", tunnel.ipsec)
     packets = tunnel.packets
@@ -134,6 +135,18 @@ def _values(tunnel: TunnelConfiguration | None) -> Iterator[tuple[str, str]]:
     yield "fragment before encryption", _yes_or_no(packets.fragment_before_encryption)
     yield "dead peer detection, seconds", _shown(packets.dead_peer_interval)
     yield "dead peer detection, retries", _shown(packets.dead_peer_retries)
+
+
+def without_keys(text: str) -> str:
+    """Return the sheet *text* with the values of its pre-shared keys replaced."""
+    return _KEY_ROW.sub(lambda row: _CELL.sub(f"`{HIDDEN}`", row.group()), text)
+
+
+_KEY = "pre-shared key"
+
+_KEY_ROW = re.compile(rf"^\| {_KEY} \|.*$", re.MULTILINE)
+
+_CELL = re.compile(r"`[^`]*`")
 
 
 def _phase(name: str, proposal: Proposal) -> Iterator[tuple[str, str]]:

@@ -184,7 +184,20 @@ TAKES: dict[str, frozenset[str]] = {
         _REACHES_AWS | _FINDS_RUNS,
     ),
     **dict.fromkeys(
-        ("done", "pause", "continue", "abort", "confirm", "status", "show", "rehearse"), _FINDS_RUNS
+        (
+            *(
+                "done",
+                "device",
+                "pause",
+                "continue",
+                "abort",
+                "confirm",
+                "status",
+                "show",
+                "rehearse",
+            ),
+        ),
+        _FINDS_RUNS,
     ),
     "approve": _REACHES_AWS,
     "list": _REACHES_AWS,

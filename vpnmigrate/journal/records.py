@@ -12,6 +12,8 @@ from enum import StrEnum
 from msgspec import Struct
 
 from vpnmigrate.errors.commands import Advice, Invocation
+from vpnmigrate.journal.device_records import DeviceConfirmed
+from vpnmigrate.journal.record_base import JournalRecord
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.changes import Change
 from vpnmigrate.model.changes.base import Outcome
@@ -28,11 +30,7 @@ JOURNAL_FORMAT = 2
 """Format 1 was never released."""
 
 
-class _Record(Struct, frozen=True, tag_field="record"):
-    pass
-
-
-class Opened(_Record, frozen=True, tag="opened"):
+class Opened(JournalRecord, frozen=True, tag="opened"):
     """A process opened the run: the first record of every process, with user and host."""
 
     migration: MigrationId
@@ -47,7 +45,7 @@ class Opened(_Record, frozen=True, tag="opened"):
     """How the process reaches AWS, for commands printed in other terminals."""
 
 
-class TakenOver(_Record, frozen=True, tag="taken-over"):
+class TakenOver(JournalRecord, frozen=True, tag="taken-over"):
     """The operator named *holder* with ``--take-over``; the claim may be taken from that holder."""
 
     holder: str
@@ -56,14 +54,14 @@ class TakenOver(_Record, frozen=True, tag="taken-over"):
         return f"takes over from {self.holder}"
 
 
-class JournalLost(_Record, frozen=True, tag="journal-lost"):
+class JournalLost(JournalRecord, frozen=True, tag="journal-lost"):
     """The journal of an earlier process is missing, so what that process did is unknown."""
 
     def __str__(self) -> str:
         return "started without the journal of an earlier process; AWS's tags say what it created"
 
 
-class FinalizeRequested(_Record, frozen=True, tag="finalize-requested"):
+class FinalizeRequested(JournalRecord, frozen=True, tag="finalize-requested"):
     """The operator ran ``finalize``, with or without ``--delete-old-gateway``."""
 
     delete_old_gateway: bool
@@ -78,7 +76,7 @@ RunNote = TakenOver | JournalLost | FinalizeRequested
 """Records that the report lists among its notes."""
 
 
-class DirectionTaken(_Record, frozen=True, tag="direction-taken"):
+class DirectionTaken(JournalRecord, frozen=True, tag="direction-taken"):
     """The run starts forward, rollback or finalize; attempts count the forward starts from 1."""
 
     direction: Direction
@@ -87,13 +85,13 @@ class DirectionTaken(_Record, frozen=True, tag="direction-taken"):
     until: int | None = None  # The step after which the operator wants the run to hold.
 
 
-class Replanned(_Record, frozen=True, tag="replanned"):
+class Replanned(JournalRecord, frozen=True, tag="replanned"):
     """A held run continues with a newer plan of the same migration."""
 
     fingerprint: str
 
 
-class StepBegun(_Record, frozen=True, tag="step-begun"):
+class StepBegun(JournalRecord, frozen=True, tag="step-begun"):
     """Work on a step began; ``cleaning`` marks the removal of what a step created."""
 
     number: int
@@ -101,7 +99,7 @@ class StepBegun(_Record, frozen=True, tag="step-begun"):
     cleaning: bool = False
 
 
-class StepSettled(_Record, frozen=True, tag="step-settled"):
+class StepSettled(JournalRecord, frozen=True, tag="step-settled"):
     """A step is done: its goal holds; ``lost`` lists what was removed outside this run."""
 
     number: int
@@ -109,7 +107,7 @@ class StepSettled(_Record, frozen=True, tag="step-settled"):
     lost: tuple[str, ...] = ()
 
 
-class Intended(_Record, frozen=True, tag="intended"):
+class Intended(JournalRecord, frozen=True, tag="intended"):
     """A change about to be sent; without an Answered of the same ``intent`` it is in doubt."""
 
     intent: int
@@ -122,14 +120,14 @@ class Intended(_Record, frozen=True, tag="intended"):
     """
 
 
-class Answered(_Record, frozen=True, tag="answered"):
+class Answered(JournalRecord, frozen=True, tag="answered"):
     """Outcome of an intent."""
 
     intent: int
     outcome: Outcome
 
 
-class Adopted(_Record, frozen=True, tag="adopted"):
+class Adopted(JournalRecord, frozen=True, tag="adopted"):
     """A resource belongs to this run: by an unanswered create call, or because a person says so."""
 
     role: Role
@@ -138,14 +136,14 @@ class Adopted(_Record, frozen=True, tag="adopted"):
     """The person who named it in a run without its journal; empty if the evidence was enough."""
 
 
-class AdoptionAsked(_Record, frozen=True, tag="adoption-asked"):
+class AdoptionAsked(JournalRecord, frozen=True, tag="adoption-asked"):
     """A person decided which resources, possibly made by an earlier process, are this run's."""
 
     who: str
     refused: tuple[str, ...] = ()
 
 
-class OperatorConfirmed(_Record, frozen=True, tag="operator-confirmed"):
+class OperatorConfirmed(JournalRecord, frozen=True, tag="operator-confirmed"):
     """A person, or the test command, gave a confirmation."""
 
     word: Confirmation
@@ -155,7 +153,7 @@ class OperatorConfirmed(_Record, frozen=True, tag="operator-confirmed"):
     """Name of its inbox message, so that it is processed once."""
 
 
-class Approved(_Record, frozen=True, tag="approved"):
+class Approved(JournalRecord, frozen=True, tag="approved"):
     """A valid approval was added."""
 
     approval: Approval
@@ -163,14 +161,14 @@ class Approved(_Record, frozen=True, tag="approved"):
     """Its text and signature, if the plan names signers; they were checked."""
 
 
-class PlanSigned(_Record, frozen=True, tag="plan-signed"):
+class PlanSigned(JournalRecord, frozen=True, tag="plan-signed"):
     """The plan's file had a signature beside it; the gate of approvals checks it."""
 
     fingerprint: str
     signature: str
 
 
-class GatesSeen(_Record, frozen=True, tag="gates-seen"):
+class GatesSeen(JournalRecord, frozen=True, tag="gates-seen"):
     """All gates before a milestone were evaluated."""
 
     before: Milestone
@@ -179,7 +177,7 @@ class GatesSeen(_Record, frozen=True, tag="gates-seen"):
     """The AWS identity of the process; empty if AWS was not asked."""
 
 
-class Forced(_Record, frozen=True, tag="forced"):
+class Forced(JournalRecord, frozen=True, tag="forced"):
     """The operator forced a gate that does not pass."""
 
     before: Milestone
@@ -189,7 +187,7 @@ class Forced(_Record, frozen=True, tag="forced"):
     who: str
 
 
-class BaselineTaken(_Record, frozen=True, tag="baseline-taken"):
+class BaselineTaken(JournalRecord, frozen=True, tag="baseline-taken"):
     """The last observation before step 7."""
 
     taken: datetime
@@ -197,7 +195,7 @@ class BaselineTaken(_Record, frozen=True, tag="baseline-taken"):
     propagated: dict[RouteTableId, tuple[str, ...]]
 
 
-class DeadlineSet(_Record, frozen=True, tag="deadline-set"):
+class DeadlineSet(JournalRecord, frozen=True, tag="deadline-set"):
     """The back-out deadline: a cutover that is not verified at ``at`` must be rolled back."""
 
     at: datetime
@@ -206,14 +204,14 @@ class DeadlineSet(_Record, frozen=True, tag="deadline-set"):
     source: str
 
 
-class DeadlinePassed(_Record, frozen=True, tag="deadline-passed"):
+class DeadlinePassed(JournalRecord, frozen=True, tag="deadline-passed"):
     """The back-out deadline passed without verified traffic; ``asks``: an operator must decide."""
 
     at: datetime
     asks: bool = False
 
 
-class OutageBegan(_Record, frozen=True, tag="outage-began"):
+class OutageBegan(JournalRecord, frozen=True, tag="outage-began"):
     """The first call that interrupts traffic is about to be sent."""
 
     since: datetime
@@ -221,7 +219,7 @@ class OutageBegan(_Record, frozen=True, tag="outage-began"):
     """Whether a process whose journal is lost may have begun it earlier."""
 
 
-class OutageEnded(_Record, frozen=True, tag="outage-ended"):
+class OutageEnded(JournalRecord, frozen=True, tag="outage-ended"):
     """Traffic was first seen to flow at ``at`` and has been stable since."""
 
     at: datetime
@@ -230,57 +228,57 @@ class OutageEnded(_Record, frozen=True, tag="outage-ended"):
     """Whether it began earlier, under a lost journal, and so lasted longer."""
 
 
-class TrafficVerified(_Record, frozen=True, tag="traffic-verified"):
+class TrafficVerified(JournalRecord, frozen=True, tag="traffic-verified"):
     """The joining side has carried traffic since ``since``, and traffic is stable."""
 
     since: datetime
 
 
-class Flapped(_Record, frozen=True, tag="flapped"):
+class Flapped(JournalRecord, frozen=True, tag="flapped"):
     """Verified traffic was incomplete again; the wait for stable traffic restarts."""
 
     why: str
 
 
-class Degraded(_Record, frozen=True, tag="degraded"):
+class Degraded(JournalRecord, frozen=True, tag="degraded"):
     """Connections that carry traffic with fewer tunnels than before; empty once none does."""
 
     what: tuple[str, ...] = ()
 
 
-class ResidueLeft(_Record, frozen=True, tag="residue-left"):
+class ResidueLeft(JournalRecord, frozen=True, tag="residue-left"):
     """The changes that AWS did not make, and the destinations that have no path because of it."""
 
     changes: tuple[ResidualChange, ...] = ()
     unreached: tuple[str, ...] = ()
 
 
-class Probed(_Record, frozen=True, tag="probed"):
+class Probed(JournalRecord, frozen=True, tag="probed"):
     """Probe statistics since step 7; before it, whether the probes work."""
 
     moment: ProbeEvent
     stats: tuple[ProbeStats, ...]
 
 
-class ExternalChange(_Record, frozen=True, tag="external-change"):
+class ExternalChange(JournalRecord, frozen=True, tag="external-change"):
     """A change of this run was undone or altered outside it; it is not made again."""
 
     what: str
 
 
-class Noted(_Record, frozen=True, tag="noted"):
+class Noted(JournalRecord, frozen=True, tag="noted"):
     """A note for the report, such as an accepted risk."""
 
     what: str
 
 
-class ClockMoved(_Record, frozen=True, tag="clock-moved"):
+class ClockMoved(JournalRecord, frozen=True, tag="clock-moved"):
     """The wall clock jumped by ``by``, or is another machine's; durations exclude the jump."""
 
     by: timedelta
 
 
-class HookRan(_Record, frozen=True, tag="hook-ran"):
+class HookRan(JournalRecord, frozen=True, tag="hook-ran"):
     """A hook ended; ``fault`` says how it failed, if it did.  Its output is in the log."""
 
     moment: HookMoment
@@ -290,18 +288,18 @@ class HookRan(_Record, frozen=True, tag="hook-ran"):
     fault: str = ""
 
 
-class CredentialsExpired(_Record, frozen=True, tag="credentials-expired"):
+class CredentialsExpired(JournalRecord, frozen=True, tag="credentials-expired"):
     """AWS cannot be read because the credentials have expired; ``renew`` says how to renew them."""
 
     why: str
     renew: Advice = ""
 
 
-class CredentialsRenewed(_Record, frozen=True, tag="credentials-renewed"):
+class CredentialsRenewed(JournalRecord, frozen=True, tag="credentials-renewed"):
     """AWS can be read again after the credentials had expired."""
 
 
-class Held(_Record, frozen=True, tag="held"):
+class Held(JournalRecord, frozen=True, tag="held"):
     """The run stopped on purpose, at a gate or for a person."""
 
     why: str
@@ -310,13 +308,13 @@ class Held(_Record, frozen=True, tag="held"):
     """Whether everything before the cutover was prepared, as requested."""
 
 
-class Interrupted(_Record, frozen=True, tag="interrupted"):
+class Interrupted(JournalRecord, frozen=True, tag="interrupted"):
     """An operator's signal stopped the process between two changes."""
 
     why: str
 
 
-class Failed(_Record, frozen=True, tag="failed"):
+class Failed(JournalRecord, frozen=True, tag="failed"):
     """The run failed; ``stuck`` means that traffic is down and an operator must act now."""
 
     why: str
@@ -324,7 +322,7 @@ class Failed(_Record, frozen=True, tag="failed"):
     stuck: bool = False
 
 
-class Finished(_Record, frozen=True, tag="finished"):
+class Finished(JournalRecord, frozen=True, tag="finished"):
     """The run reached the end of its direction."""
 
     direction: Direction
@@ -335,7 +333,7 @@ class Finished(_Record, frozen=True, tag="finished"):
     """After a rollback: whether the old path is not proven to work."""
 
 
-class Paused(_Record, frozen=True, tag="paused"):
+class Paused(JournalRecord, frozen=True, tag="paused"):
     """The operator paused the run; it stays paused until a Continued, also across processes."""
 
     who: str
@@ -344,7 +342,7 @@ class Paused(_Record, frozen=True, tag="paused"):
     """Name of its inbox message, so that it is processed once."""
 
 
-class Continued(_Record, frozen=True, tag="continued"):
+class Continued(JournalRecord, frozen=True, tag="continued"):
     """The operator lifted a pause or withdrew an abort."""
 
     who: str
@@ -352,7 +350,7 @@ class Continued(_Record, frozen=True, tag="continued"):
     message: str = ""
 
 
-class AbortAsked(_Record, frozen=True, tag="abort-asked"):
+class AbortAsked(JournalRecord, frozen=True, tag="abort-asked"):
     """The operator aborted the attempt: it stops before the cutover, rolls back during it."""
 
     who: str
@@ -360,7 +358,7 @@ class AbortAsked(_Record, frozen=True, tag="abort-asked"):
     message: str = ""
 
 
-class ConfirmRequested(_Record, frozen=True, tag="confirm-requested"):
+class ConfirmRequested(JournalRecord, frozen=True, tag="confirm-requested"):
     """The cutover of this attempt must be confirmed within a time; None withdraws that.
 
     It stays in force, across processes, until the cutover arms it.
@@ -369,13 +367,13 @@ class ConfirmRequested(_Record, frozen=True, tag="confirm-requested"):
     within: timedelta | None
 
 
-class WatchdogMissed(_Record, frozen=True, tag="watchdog-missed"):
+class WatchdogMissed(JournalRecord, frozen=True, tag="watchdog-missed"):
     """The watchdog is not running: automatic rollback is off until the next ``Armed``."""
 
     why: str
 
 
-class Armed(_Record, frozen=True, tag="armed"):
+class Armed(JournalRecord, frozen=True, tag="armed"):
     """The operator must confirm within *within* of the first verified traffic.
 
     Otherwise the watchdog, *process* on *host*, rolls the run back.
@@ -388,7 +386,7 @@ class Armed(_Record, frozen=True, tag="armed"):
     """Whether traffic was verified already, so that the time counts from this record."""
 
 
-class Confirmed(_Record, frozen=True, tag="confirmed"):
+class Confirmed(JournalRecord, frozen=True, tag="confirmed"):
     """The operator confirmed the migration: automatic rollback is off."""
 
     who: str
@@ -406,7 +404,7 @@ class OrderVerb(StrEnum):
     ACCEPT = "accept"
 
 
-class OrderDeclined(_Record, frozen=True, tag="order-declined"):
+class OrderDeclined(JournalRecord, frozen=True, tag="order-declined"):
     """An order was declined because it does not apply to the state of the run."""
 
     verb: OrderVerb
@@ -416,13 +414,13 @@ class OrderDeclined(_Record, frozen=True, tag="order-declined"):
     message: str = ""
 
 
-class Acceptable(_Record, frozen=True, tag="acceptable"):
+class Acceptable(JournalRecord, frozen=True, tag="acceptable"):
     """Only tunnels of these connections are missing; empty once that no longer holds."""
 
     what: tuple[Shortage, ...] = ()
 
 
-class Accepted(_Record, frozen=True, tag="accepted"):
+class Accepted(JournalRecord, frozen=True, tag="accepted"):
     """The operator accepted that a connection has fewer tunnels than before."""
 
     what: Shortage
@@ -445,6 +443,7 @@ Record = (
     | Replanned
     | WorkRecord
     | OperatorConfirmed
+    | DeviceConfirmed
     | Ordered
     | Approved
     | PlanSigned

@@ -12,6 +12,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from vpnmigrate.journal.approved import end_approved_attempt, with_approval
+from vpnmigrate.journal.device_records import DeviceConfirmed
 from vpnmigrate.journal.operator_records import (
     apply_operator_record,
     clear_operator_state,
@@ -135,10 +136,8 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
         case AdoptionAsked(refused=refused):
             refused = _with(state.adoptions.refused, *refused)
             return replace(state, adoptions=replace(state.adoptions, asked=True, refused=refused))
-        case OperatorConfirmed(word):
-            return with_facts(
-                state, confirmations={**state.journal_facts.confirmations, word: entry.at}
-            )
+        case OperatorConfirmed() | DeviceConfirmed() as confirmed:
+            return _confirmed(state, confirmed, entry.at)
         case BaselineTaken() as taken:
             propagated = {table: frozenset(found) for table, found in taken.propagated.items()}
             return with_facts(state, baseline=Baseline(taken.taken, taken.tunnels_up, propagated))
@@ -324,6 +323,20 @@ def _traffic_after(state: RunState, finished: Finished) -> Traffic:
     if restored and not state.contradictions and state.traffic is Traffic.UNKNOWN:
         return Traffic.OLD
     return state.traffic
+
+
+def _confirmed(
+    state: RunState, confirmed: OperatorConfirmed | DeviceConfirmed, at: datetime
+) -> RunState:
+    """Return *state* with a confirmation; that of the last device completes it."""
+    facts, word = state.journal_facts, confirmed.word
+    devices = facts.devices
+    if isinstance(confirmed, DeviceConfirmed):
+        done = devices.get(word, frozenset()) | {confirmed.connection}
+        devices = {**devices, word: done}
+        if not done >= set(confirmed.of):
+            return with_facts(state, devices=devices)
+    return with_facts(state, devices=devices, confirmations={**facts.confirmations, word: at})
 
 
 def _settled(state: RunState, settled: StepSettled) -> RunState:

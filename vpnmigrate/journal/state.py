@@ -32,7 +32,7 @@ from vpnmigrate.model import consistency
 from vpnmigrate.model.changes import AskOperator, Change, OperatorTask, RunTest
 from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Performed, Refused
 from vpnmigrate.model.clock import moment
-from vpnmigrate.model.ec2 import MigrationId
+from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId
 from vpnmigrate.model.facts import Archive, ConfirmationGiven, Fact
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_PREPARE, Direction
 from vpnmigrate.model.snapshot import Confirmation, JournalFacts
@@ -277,6 +277,15 @@ class RunState(Struct, frozen=True):
                 return task if last.step == self.step and not self._moot(task) else None
             case _:
                 return None
+
+    @property
+    def devices_done(self) -> frozenset[VpnConnectionId]:
+        """The old connections at whose devices the open task is done."""
+        match self.task:
+            case AskOperator(word=word):
+                return self.journal_facts.devices.get(word, frozenset())
+            case _:
+                return frozenset()
 
     def _moot(self, task: OperatorTask) -> bool:
         word = task.word if isinstance(task, AskOperator) else Confirmation.TEST_PASSED

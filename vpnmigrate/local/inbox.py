@@ -21,12 +21,20 @@ import msgspec
 from vpnmigrate.engine.ports import Journal
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.journal import confirmation_for_step, replay
+from vpnmigrate.journal.device_records import DeviceConfirmed
 from vpnmigrate.journal.orders import CONFIRMED_AFTER_ALL, Bare, acceptance, answer, answer_to
-from vpnmigrate.journal.records import Noted, OperatorConfirmed, OrderDeclined, OrderVerb, Record
+from vpnmigrate.journal.records import (
+    Noted,
+    OperatorConfirmed,
+    OrderDeclined,
+    OrderVerb,
+    Record,
+)
 from vpnmigrate.local.private_files import FOLDER_MODE, sync_folder, write_whole
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import time_of_day
 from vpnmigrate.model.decoding import fault_of
+from vpnmigrate.model.ec2 import VpnConnectionId
 
 _SUFFIX = ".json"
 
@@ -43,9 +51,13 @@ class _Message(
 
 
 class DoneMessage(_Message, frozen=True, forbid_unknown_fields=True, tag="done", kw_only=True):
-    """The task of a step is done."""
+    """The task of a step is done, or the part of it at one device."""
 
     step: int
+    connection: VpnConnectionId | None = None
+    """The old connection to the device; None for the whole task."""
+    of: tuple[VpnConnectionId, ...] = ()
+    """The old connections whose devices have the task."""
 
 
 class PauseMessage(_Message, frozen=True, forbid_unknown_fields=True, tag="pause", kw_only=True):
@@ -220,7 +232,11 @@ class InboxReader:
             message = f"{done.who} on {done.host} reported step {done.step} as done"
             self._reject(item, f"{message}, but no task of it was open at {time_of_day(done.at)}")
             return
-        journal.write(OperatorConfirmed(confirmation, done.who, done.host, item.id))
+        if done.connection is None:
+            journal.write(OperatorConfirmed(confirmation, done.who, done.host, item.id))
+        else:
+            one = (confirmation, done.connection, done.of)
+            journal.write(DeviceConfirmed(*one, done.who, done.host, item.id))
         self._remove(item)
 
     def _remove(self, item: InboxMessage) -> None:

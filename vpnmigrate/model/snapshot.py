@@ -267,6 +267,8 @@ class JournalFacts(Struct, frozen=True):
     """Facts of this attempt that are recorded in the journal and cannot be read from AWS."""
 
     confirmations: Mapping[Confirmation, datetime] = {}
+    devices: Mapping[Confirmation, frozenset[VpnConnectionId]] = {}
+    """Old connections at whose devices the task of a confirmation is done."""
     files: Mapping[str, str] = {}
     """Archived connection id to the SHA-256 of its configuration in the vault.
 

@@ -13,8 +13,7 @@ from enum import StrEnum
 from vpnmigrate.model.decisions import OldTunnels
 from vpnmigrate.model.ec2 import ConnectionRecord, RouteTableRecord
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.report.inventory import NAME
-from vpnmigrate.report.runbook.impact import device_of, site_name
+from vpnmigrate.report.inventory import NAME, device_of, site_name
 from vpnmigrate.report.text import count
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from vpnmigrate import __version__
 from vpnmigrate.journal import RunState, replay
+from vpnmigrate.journal.device_records import DeviceConfirmed
 from vpnmigrate.journal.history import (
     MutatingCall,
     OutagePeriod,
@@ -32,6 +33,7 @@ from vpnmigrate.model.redaction import mapped, without_key_elements
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report import gates
 from vpnmigrate.report.attempts import attempt_json, attempt_section
+from vpnmigrate.report.device_progress import site_of
 from vpnmigrate.report.document import DocumentTable, ReportDocument, Section
 from vpnmigrate.report.progress import DIRECTION_NAMES, Narrator, probe_lines
 from vpnmigrate.report.run_summary import (
@@ -111,7 +113,7 @@ def as_json(evidence: RunEvidence) -> dict[str, Any]:
         "journeys": [attempt_json(action) for action in attempts_of(plan, entries)],
         "people": [
             {"at": voice.at.isoformat(), "who": voice.who, "host": voice.host, "said": said}
-            for voice, said in _actions(entries)
+            for voice, said in _actions(plan, entries)
         ],
         **gates_json(entries, state),
         "lost": list(state.deviations.lost),
@@ -147,7 +149,7 @@ def _sections(evidence: RunEvidence) -> Iterator[Section]:
     yield _after(evidence.after)
     yield _processes(entries)
     yield from rounds(entries, state)
-    operator = tuple((moment(v.at), _where(v), said) for v, said in _actions(entries))
+    operator = tuple((moment(v.at), _where(v), said) for v, said in _actions(plan, entries))
     yield Section(
         "People",
         () if operator else ("no confirmation or order was given",),
@@ -247,13 +249,16 @@ def _timeline(entries: Sequence[Entry]) -> Iterator[tuple[datetime, str]]:
             yield entry.wall, str(line).partition(" ")[2].strip()
 
 
-def _actions(entries: Sequence[Entry]) -> Iterator[tuple[PersonEntry, str]]:
+def _actions(plan: Plan, entries: Sequence[Entry]) -> Iterator[tuple[PersonEntry, str]]:
     by_number = {voice.seq: voice for voice in person_entries(entries)}
     narrator = Narrator()
     for entry in entries:
         lines = [str(line).partition(" ")[2].strip() for line in narrator.lines(entry)]
         if isinstance(entry.record, OperatorConfirmed):
             lines = [f"confirmed: {CONFIRMATION_WORDS[entry.record.word]}"]
+        if isinstance(entry.record, DeviceConfirmed):
+            at = site_of(entry.record.connection, plan)
+            lines = [f"confirmed for {at}: {CONFIRMATION_WORDS[entry.record.word]}"]
         if entry.seq in by_number:
             yield by_number[entry.seq], "; ".join(lines)
 

@@ -10,6 +10,7 @@ from vpnmigrate.model.ec2 import (
     RouteTableRecord,
     VpnGatewayId,
 )
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.report.text import columns, count, item, safe, wrapped
 
@@ -127,3 +128,16 @@ def _uses(table: RouteTableRecord, gateway: VpnGatewayId) -> Iterator[str]:
         yield f"static {', '.join(route.destination for route in static)}"
     if table.edge_of(gateway) is not None:
         yield "edge table of the gateway"
+
+
+def site_name(connection: ConnectionRecord, device: CustomerGatewayRecord | None) -> str:
+    """Return the most likely name of the site behind *connection*."""
+    found = device.tags.get(NAME) or device.device_name if device else ""
+    return found or connection.tags.get(NAME) or (device.id if device else connection.id)
+
+
+def device_of(connection: ConnectionRecord, plan: Plan) -> CustomerGatewayRecord | None:
+    """Return the record of the device behind *connection*."""
+    return next(
+        (c for c in plan.before.customer_gateways if c.id == connection.customer_gateway), None
+    )

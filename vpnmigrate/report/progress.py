@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from vpnmigrate.errors.commands import Advice, Invocation
 from vpnmigrate.journal import RunState
+from vpnmigrate.journal.device_records import DeviceConfirmed
 from vpnmigrate.journal.records import (
     AbortAsked,
     Acceptable,
@@ -109,8 +110,8 @@ class Narrator:
                 yield f"attempt {attempt}: {_STARTS[direction]}"
             case Replanned():
                 yield "continues with the newer plan"
-            case OperatorConfirmed(word=word, who=who):
-                yield f"  {who} confirmed: {word.value}"
+            case OperatorConfirmed() | DeviceConfirmed() as confirmed:
+                yield f"  {_confirmed(confirmed)}"
             case OutageBegan() | OutageEnded() | Flapped() | Degraded() as about:
                 yield f"  {_of_traffic(about)}"
             case Probed():
@@ -178,6 +179,15 @@ class Narrator:
                 yield f"    REFUSED by AWS, {code}: {message} ({change})"
             case InDoubt(why=why):
                 yield f"    no answer, checking AWS before any retry: {why} ({change})"
+
+
+def _confirmed(confirmed: OperatorConfirmed | DeviceConfirmed) -> str:
+    """Return who confirmed what, and for which device if not for all."""
+    match confirmed:
+        case OperatorConfirmed(word=word, who=who):
+            return f"{who} confirmed: {word.value}"
+        case DeviceConfirmed(word=word, connection=connection, who=who):
+            return f"{who} confirmed for {connection}: {word.value}"
 
 
 def noted(note: Noted | ClockMoved | RunNote) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,10 @@ from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.clock import moment
+from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.signatures import SignedKind, signing_command
 from vpnmigrate.report import gates
+from vpnmigrate.report.device_progress import devices_text, site_of
 from vpnmigrate.report.residue import residue_rows
 from vpnmigrate.report.status import RunStatusView, fields, traffic
 from vpnmigrate.report.text import advised, columns, command, item, wrapped
@@ -78,6 +80,7 @@ def now(view: RunStatusView, *, with_next: bool = True) -> str:
         *((f"{name}:", text) for name, text in residue_rows(view.state, view.invocation)),
         ("confirm:", view.unconfirmed),
         ("to do:", task),
+        ("done at:", devices_text(view.devices) if task else ""),
         ("when done:", view.when_done),
         ("try again:" if retries else "next:", on if with_next else None),
         ("accept:", view.accepting),
@@ -98,23 +101,43 @@ def outcome_json(view: RunStatusView) -> dict[str, Any]:
 DONE_SCHEMA = "vpnmigrate/done/1"
 
 
-def done_text(view: RunStatusView, task: AskOperator) -> str:
-    """Return what was recorded; *view* is the run before a process has read it."""
-    what = view.names.text(str(task))
-    noted = wrapped(f"Recorded for run {view.run}, step {task.step}: done: {what}")
+def done_text(view: RunStatusView, task: AskOperator, at: Sequence[VpnConnectionId] = ()) -> str:
+    """Return what was recorded; *view* is the run before a process has read it.
+
+    *at* are the connections whose devices were reported; none stands for the whole task.
+    """
+    recorded = f"Recorded for run {view.run}, step {task.step}: done"
+    if (still_open := _open_after(view, at)) and view.plan is not None:
+        where = ", ".join(site_of(each, view.plan) for each in at)
+        rest = ", ".join(site_of(each, view.plan) for each in still_open)
+        return f"{wrapped(f'{recorded} at {where}')}\n{wrapped(f'Still open: {rest}', first='  ')}"
+    noted = wrapped(f"{recorded}: {view.names.text(str(task))}")
     if view.alive:
         return f"{noted}\n  The running process will continue now."
     on = advised(("No process is running. Resume with:", _next_after_done(view)), first="  ")
     return f"{noted}\n{on}"
 
 
-def done_json(view: RunStatusView, task: AskOperator) -> dict[str, Any]:
+def _open_after(view: RunStatusView, at: Sequence[VpnConnectionId]) -> tuple[VpnConnectionId, ...]:
+    """Return the connections whose devices are open once *at* are done."""
+    if not at:
+        return ()
+    return tuple(
+        each.connection for each in view.devices if not each.done and each.connection not in at
+    )
+
+
+def done_json(
+    view: RunStatusView, task: AskOperator, at: Sequence[VpnConnectionId] = ()
+) -> dict[str, Any]:
     """Return the same as a JSON document."""
     return {
         "schema": DONE_SCHEMA,
         "run": view.run,
         "step": task.step,
         "word": task.word.value,
+        "connections": list(at),
+        "open": list(_open_after(view, at)),
         "task": str(task),
         "alive": view.alive,
         "next": "" if view.alive else str(_next_after_done(view)),

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from vpnmigrate.journal import RunState, Traffic, replay
+from vpnmigrate.journal.device_records import DeviceConfirmed
 from vpnmigrate.journal.history import OutagePeriod, outages_of, processes_of
 from vpnmigrate.journal.records import Approved, Entry, OperatorConfirmed
 from vpnmigrate.journal.state import RunStatus
@@ -159,7 +160,9 @@ def _people(entries: Sequence[Entry]) -> Iterator[str]:
     if approvers:
         yield f"approved by {', '.join(approvers)}"
     voices = dict.fromkeys(
-        entry.record.who for entry in entries if isinstance(entry.record, OperatorConfirmed)
+        entry.record.who
+        for entry in entries
+        if isinstance(entry.record, OperatorConfirmed | DeviceConfirmed)
     )
     if voices:
         yield f"device tasks confirmed by {', '.join(voices)}"

@@ -32,6 +32,7 @@ from vpnmigrate.model.gates import Gate, to_open
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, GATEWAY_ROLE, Direction, Phase, Plan
 from vpnmigrate.model.progress import Unreadable, Waiting
 from vpnmigrate.report import gates
+from vpnmigrate.report.device_progress import DeviceProgress, device_progress, devices_json
 from vpnmigrate.report.names import NO_NAMES, Names, names_of
 from vpnmigrate.report.residue import residue_json, unreached_text
 from vpnmigrate.report.text import safe
@@ -105,6 +106,7 @@ def fields(view: RunStatusView) -> dict[str, Any]:
         "watchdog_trouble": safe(view.watchdog_trouble),
         "order": None if state.order is None else _order(state.order),
         "waiting_for": safe(state.waiting_for),
+        "devices": devices_json(view.devices),
         "unreadable": None if view.unreadable is None else _unreadable(view.unreadable),
         "waits": None if view.waiting is None else _waiting(view.waiting),
         "credentials": None if state.expired is None else _expired(state.expired, view),
@@ -235,6 +237,8 @@ class RunStatusView:
     """The plan in force; None where only the state of the run counts."""
     entries: tuple[Entry, ...] = ()
     """The entries of the journal that *plan* and *state* belong to."""
+    unread: frozenset[VpnConnectionId] = frozenset()
+    """Devices reported as done in messages that no process has read yet."""
     invocation: Invocation = field(default_factory=Invocation)
     """The options that a command about this run needs."""
     ahead: timedelta = timedelta(0)
@@ -326,6 +330,13 @@ class RunStatusView:
         if self.stopped_watchdog is None:
             return "the watchdog process is not running"
         return f"the watchdog process {self.stopped_watchdog} is suspended"
+
+    @property
+    def devices(self) -> tuple[DeviceProgress, ...]:
+        """The devices of the open task, and whether it is done there."""
+        if self.plan is None:
+            return ()
+        return device_progress(self.state, self.plan, self.unread)
 
     @property
     def device_files(self) -> str:

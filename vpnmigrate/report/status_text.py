@@ -21,6 +21,7 @@ from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.ec2 import VpnGatewayId
 from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction, Plan
 from vpnmigrate.report import gates
+from vpnmigrate.report.device_progress import devices_text
 from vpnmigrate.report.names import Names
 from vpnmigrate.report.progress import DIRECTION_NAMES, LAST_STEP, probe_lines
 from vpnmigrate.report.residue import residue_rows
@@ -104,6 +105,7 @@ def _now(view: RunStatusView) -> Iterator[Row]:
     yield from _listed("NOT DONE", [f"{each.change}: {each.why}" for each in state.residue.changes])
     yield from _listed("NO PATH", state.residue.unreached)
     yield "TO DO", "" if state.task is None or view.rolling_back else str(state.task)
+    yield "DEVICES", "" if view.rolling_back else devices_text(view.devices)
     yield "WAITS FOR", waits(view)
     yield from _listed("MISSING", [each.text for each in state.shortages.acceptable])
     yield from _listed("DEGRADED", state.shortages.degraded)

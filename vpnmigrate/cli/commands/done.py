@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -9,10 +10,14 @@ import typer
 from vpnmigrate.cli.context import CommandContext, command_context
 from vpnmigrate.cli.options import OutputOptions, RunDirectoryOptions, RunId
 from vpnmigrate.cli.run_status import status_view_of
+from vpnmigrate.cli.sites import site_named, sites_of
 from vpnmigrate.errors import UsageError
 from vpnmigrate.errors.commands import cli
+from vpnmigrate.local.documents import read_plan
 from vpnmigrate.local.inbox import DoneMessage, Inbox
+from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.changes import AskOperator
+from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.report import results
 from vpnmigrate.report.status import RunStatusView
 
@@ -26,14 +31,26 @@ def done(
     ],
     home: RunDirectoryOptions,
     printing: OutputOptions,
+    connection: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--connection",
+            metavar="SITE",
+            help="Only at the device of this site or connection id. Repeatable.",
+        ),
+    ] = None,
 ) -> None:
-    """Report that the task of a step is done.
+    """Report that the task of a step is done, at all devices or at one.
 
-    Works from any terminal of this machine.  A process that works on the run continues at once.
+    Works from any terminal of this machine.  A process that works on the run continues at once,
+    when the task is done at every device.
     """
     context = command_context(ctx, home, printing)
-    view, task = confirm_task(context, run, step)
-    context.results.print(results.done_text(view, task), results.done_json(view, task))
+    if connection:
+        view, task, at = confirm_devices(context, run, step, connection)
+    else:
+        (view, task), at = confirm_task(context, run, step), ()
+    context.results.print(results.done_text(view, task, at), results.done_json(view, task, at))
 
 
 def confirm_task(
@@ -45,6 +62,41 @@ def confirm_task(
         UsageError: The run does not wait for this confirmation.
     """
     run = context.runs.find(run_id)
+    view, task = _waiting(context, run, step)
+    who = context.parts.me
+    Inbox(run).post(DoneMessage(at=view.now, who=who.user, host=who.host, step=step))
+    return view, task
+
+
+def confirm_devices(
+    context: CommandContext, run_id: str, step: int, sites: Sequence[str]
+) -> tuple[RunStatusView, AskOperator, tuple[VpnConnectionId, ...]]:
+    """Confirm the task of *step* at the devices of *sites*; also return their old connections.
+
+    Raises:
+        UsageError: The run does not wait for this confirmation, or a site is not one of its own.
+    """
+    run = context.runs.find(run_id)
+    view, task = _waiting(context, run, step)
+    known = sites_of(read_plan(run.plan), view.entries)
+    found = tuple(dict.fromkeys(site_named(site, known).connection for site in sites))
+    who = context.parts.me
+    for connection in found:
+        Inbox(run).post(
+            DoneMessage(
+                at=view.now,
+                who=who.user,
+                host=who.host,
+                step=step,
+                connection=connection,
+                of=view.connections,
+            )
+        )
+    return view, task, found
+
+
+def _waiting(context: CommandContext, run: Run, step: int) -> tuple[RunStatusView, AskOperator]:
+    """Return the status of *run* and its open task, which has to be that of *step*."""
     view = status_view_of(context, run)
     task = view.state.task
     if not isinstance(task, AskOperator) or task.step != step:
@@ -53,6 +105,4 @@ def confirm_task(
             f"run {run.id} does not wait for a task of step {step}; {waits}",
             advice=cli("status", run.id),
         )
-    who = context.parts.me
-    Inbox(run).post(DoneMessage(at=view.now, who=who.user, host=who.host, step=step))
     return view, task

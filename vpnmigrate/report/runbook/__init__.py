@@ -15,7 +15,7 @@ from vpnmigrate.model.gates import Milestone
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.windows import back_out_deadline, latest_start
 from vpnmigrate.rehearsal.rehearse import Rehearsal
-from vpnmigrate.report.inventory import named
+from vpnmigrate.report.inventory import device_of, named, site_name
 from vpnmigrate.report.runbook import checks, steps
 from vpnmigrate.report.runbook.aws_cli import opening
 from vpnmigrate.report.runbook.content import (
@@ -28,12 +28,10 @@ from vpnmigrate.report.runbook.content import (
 from vpnmigrate.report.runbook.impact import (
     FAILURES,
     deadline,
-    device_of,
     impact_of,
     longest_return,
     messages,
     people,
-    site_name,
 )
 from vpnmigrate.report.runbook.schedule import expected_durations
 from vpnmigrate.report.text import count

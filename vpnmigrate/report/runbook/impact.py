@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from vpnmigrate.errors import UsageError
 from vpnmigrate.model.clock import moment, span
-from vpnmigrate.model.ec2 import ConnectionRecord, CustomerGatewayRecord, RouteTableRecord
+from vpnmigrate.model.ec2 import ConnectionRecord, RouteTableRecord
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.rehearsal.rehearse import Rehearsal
-from vpnmigrate.report.inventory import NAME, named
+from vpnmigrate.report.inventory import device_of, named, site_name
 from vpnmigrate.report.runbook.content import (
     Fact,
     FailureMode,
@@ -44,19 +44,6 @@ def on_premises(plan: Plan) -> tuple[str, ...]:
 def longest_return(rehearsal: Rehearsal) -> str:
     """Return the longest rollback, from its start until traffic flows on the old side."""
     return span(max(rehearsal_run.restored for rehearsal_run in rehearsal.back))
-
-
-def site_name(connection: ConnectionRecord, device: CustomerGatewayRecord | None) -> str:
-    """Return the most likely name of the site behind *connection*."""
-    found = device.tags.get(NAME) or device.device_name if device else ""
-    return found or connection.tags.get(NAME) or (device.id if device else connection.id)
-
-
-def device_of(connection: ConnectionRecord, plan: Plan) -> CustomerGatewayRecord | None:
-    """Return the record of the device behind *connection*."""
-    return next(
-        (c for c in plan.before.customer_gateways if c.id == connection.customer_gateway), None
-    )
 
 
 def _summary(plan: Plan, rehearsal: Rehearsal) -> Iterator[str]:

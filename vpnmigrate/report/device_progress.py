@@ -1,0 +1,65 @@
+"""Device progress: at which devices the open task is done, by site."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from vpnmigrate.journal import RunState
+from vpnmigrate.model.changes import AskOperator
+from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.report.inventory import device_of, site_name
+from vpnmigrate.report.text import safe
+
+
+@dataclass(frozen=True)
+class DeviceProgress:
+    """The device behind an old connection, and whether the open task is done there."""
+
+    connection: VpnConnectionId
+    site: str
+    """The name of the connection or of its device; the id if neither has one."""
+    done: bool
+
+
+def device_progress(
+    state: RunState,
+    plan: Plan,
+    unread: frozenset[VpnConnectionId] = frozenset(),
+) -> tuple[DeviceProgress, ...]:
+    """Return the devices of the open task; none if no task at a device is open.
+
+    *unread* are connections in messages that no process has read yet.
+    """
+    if not isinstance(state.task, AskOperator):
+        return ()
+    done = state.devices_done | unread
+    return tuple(
+        DeviceProgress(each.id, safe(site_name(each, device_of(each, plan))), each.id in done)
+        for each in plan.before.living
+    )
+
+
+def site_of(connection: VpnConnectionId, plan: Plan) -> str:
+    """Return the site behind *connection*, with its id."""
+    found = next((each for each in plan.before.living if each.id == connection), None)
+    if found is None:
+        return connection
+    return f"{safe(site_name(found, device_of(found, plan)))} ({connection})"
+
+
+def devices_text(devices: Iterable[DeviceProgress]) -> str:
+    """Return where the task is done and where it is open; empty if no device was reported."""
+    listed = list(devices)
+    if not any(device.done for device in listed):
+        return ""
+    return ", ".join(f"{each.site} {'done' if each.done else 'OPEN'}" for each in listed)
+
+
+def devices_json(devices: Iterable[DeviceProgress]) -> list[dict[str, Any]]:
+    """Return the same as JSON values."""
+    return [
+        {"connection": each.connection, "site": each.site, "done": each.done} for each in devices
+    ]
