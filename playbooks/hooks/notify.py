@@ -52,6 +52,8 @@ RETRIED = frozenset({429, 500, 502, 503, 504})
 EVENTS = "https://events.pagerduty.com/v2/enqueue"
 TRIGGERS = {
     "outage-began": "warning",
+    "gate-failed": "warning",
+    "deadline-near": "error",
     "rollback-started": "error",
     "failed": "critical",
 }

@@ -283,10 +283,10 @@ def notify(kind: str, settings: Path) -> list[str]:
 
 
 def test_ready_hooks_notify_of_a_whole_run(terminal: Terminal, chat: Chat, settings: Path):
-    """Chats are told of traffic, the alert is opened and closed, and no file has an address."""
+    """Chats are told of start and outage, and the alert is opened and closed; no file has a URL."""
     run = plan_with(
         terminal,
-        verified=notify("slack", settings),
+        started=notify("slack", settings),
         outage_began=notify("pagerduty", settings),
         outage_ended=notify("pagerduty", settings),
         finished=notify("teams", settings),
@@ -297,7 +297,7 @@ def test_ready_hooks_notify_of_a_whole_run(terminal: Terminal, chat: Chat, setti
     assert [each.get("fault", "") for each in records(terminal, run)] == [""] * 4
     posted = [json.dumps(message) for message in chat.posted]
     (slack,) = [message["text"] for message in chat.posted if "text" in message]
-    assert str(slack).startswith(f"{run} (CHG7): verified; step 10: ")
+    assert str(slack).startswith(f"{run} (CHG7): started; traffic: old")
     alerts = {message["event_action"]: message for message in chat.posted if "dedup_key" in message}
     assert alerts["trigger"]["routing_key"] == "R0UT1NG"
     assert alerts["trigger"]["dedup_key"] == alerts["resolve"]["dedup_key"]
@@ -389,3 +389,17 @@ def test_sns_is_published_by_the_aws_cli(terminal: Terminal, settings: Path, mon
     ]
     assert words[-2:] == ["--profile", "notifier"]
     assert '"stuck": true' in (terminal.place / "sent").read_text()
+
+
+def test_a_closed_gate_is_notified(terminal: Terminal):
+    """The hook of a closed gate names the gate and what was observed."""
+    note = terminal.place / "note"
+    run = plan_with(
+        terminal, gate_failed=python(TAKES_NOTE.format(str(note))), before_cutover=python("1/0")
+    )
+
+    assert terminal.run("apply", "plan.json").code == 3
+
+    event = json.loads(note.read_text())
+    assert (event["run"], event["moment"]) == (run, "gate-failed")
+    assert event["why"].startswith("hook: ")

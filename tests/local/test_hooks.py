@@ -17,6 +17,7 @@ from vpnmigrate.journal.records import (
     Failed,
     Finished,
     Forced,
+    GatesSeen,
     Held,
     HookRan,
     Intended,
@@ -32,14 +33,17 @@ from vpnmigrate.local.hooks import ABOUT, ASKED, HookInput, hook_input, hook_mom
 from vpnmigrate.model.changes import DetachVpnGateway
 from vpnmigrate.model.decisions import Decisions, HookMoment
 from vpnmigrate.model.ec2 import VpnConnectionId
-from vpnmigrate.model.gates import Gate, Milestone
+from vpnmigrate.model.gates import Gate, GateResult, GateVerdict, Milestone
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.snapshot import Shortage
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 SHORT = Shortage(BGP, VpnConnectionId("vpn-99"), "vpn-99 has 1 of 2 tunnels UP")
+CLOSED = GateResult(Gate.CLOCK, GateVerdict.FAIL, "9 s ahead", "at most 5 s")
 MARKED: list[tuple[Record, HookMoment, str]] = [
+    (DirectionTaken(Direction.FORWARD, 1), HookMoment.STARTED, ""),
+    (GatesSeen(Milestone.CUTOVER, (CLOSED,)), HookMoment.GATE_FAILED, "clock: 9 s ahead"),
     (OutageBegan(BEGAN), HookMoment.OUTAGE_BEGAN, ""),
     (OutageEnded(BEGAN, timedelta()), HookMoment.OUTAGE_ENDED, ""),
     (StepSettled(8), HookMoment.STEP_SETTLED, ""),
@@ -82,8 +86,10 @@ def test_what_marks_a_moment(record, moment, why):
 
 
 def test_every_moment_is_marked_or_asked():
-    """Every moment that can be configured is reached."""
-    assert {moment for _, moment, _ in MARKED} | ASKED == set(HookMoment)
+    """Every moment that can be configured is reached; that of the deadline without a record."""
+    marked = {moment for _, moment, _ in MARKED}
+
+    assert marked | ASKED | {HookMoment.DEADLINE_NEAR} == set(HookMoment)
     assert list(ABOUT) == list(HookMoment)
 
 
@@ -92,7 +98,7 @@ def test_every_moment_is_marked_or_asked():
     [
         Intended(1, 8, DetachVpnGateway(OLD, VPC)),
         StepBegun(8, "x"),
-        DirectionTaken(Direction.FORWARD, 1),
+        GatesSeen(Milestone.CUTOVER, ()),
         HookRan(HookMoment.HELD, "x", timedelta()),
     ],
 )

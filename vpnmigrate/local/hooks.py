@@ -22,11 +22,13 @@ from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.records import (
     Acceptable,
     Accepted,
+    DeadlineSet,
     DirectionTaken,
     Entry,
     Failed,
     Finished,
     Forced,
+    GatesSeen,
     Held,
     HookRan,
     Intended,
@@ -43,10 +45,15 @@ from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.subprocess_limits import ProcessLimits, ProcessResult, run_bounded
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.clock import moment as moment_text
 from vpnmigrate.model.decisions import HookMoment
+from vpnmigrate.model.gates import GateResult
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.model.progress import Sighting, Unreadable
 from vpnmigrate.model.redaction import Redaction
+
+DEADLINE_NOTICE = timedelta(minutes=10)
+"""How long before the back-out deadline its hook runs."""
 
 AT_ONCE = 8
 """Hooks that may run at once; a further one is only journalled.  Most moments are minutes apart."""
@@ -71,6 +78,7 @@ class CommandHooks:
         self._of = run
         self._plan = plan
         self._state = replay(entries)
+        self._deadline = _untold_deadline(entries)
         self._clock = clock
         self._log = log
         self._results: SimpleQueue[tuple[HookRan, str]] = SimpleQueue()
@@ -94,9 +102,27 @@ class CommandHooks:
     def on_entry(self, entry: Entry) -> None:
         """Run the hook of the moment that *entry* marks, in parallel with the run."""
         self._state = replay((entry,), self._state)
-        moment = hook_moment(entry.record)
-        command = None if moment is None else self._plan.decisions.hooks.get(moment)
-        if moment is None or command is None:
+        if isinstance(entry.record, DeadlineSet):
+            self._deadline = entry
+        if (moment := hook_moment(entry.record)) is not None:
+            self._notify(moment, entry)
+        self._notify_of_deadline()
+
+    def _notify_of_deadline(self) -> None:
+        """Run the hook of a deadline that is near, once, while traffic is not verified."""
+        entry = self._deadline
+        if entry is None or not isinstance(entry.record, DeadlineSet):
+            return
+        state = self._state
+        if state.deadline is None or state.journal_facts.verified is not None:
+            self._deadline = None
+        elif self._clock.wall() >= entry.record.at - DEADLINE_NOTICE:
+            self._deadline = None
+            self._notify(HookMoment.DEADLINE_NEAR, entry)
+
+    def _notify(self, moment: HookMoment, entry: Entry) -> None:
+        command = self._plan.decisions.hooks.get(moment)
+        if command is None:
             return
         document = hook_input(self._plan, moment, self._state, entry, self._clock.now())
         self._threads = [thread for thread in self._threads if thread.is_alive()]
@@ -114,10 +140,12 @@ class CommandHooks:
             self._threads.append(thread)
 
     def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
-        """Do nothing: no hook runs for a wait."""
+        """Run the hook of the deadline, if it is near."""
+        self._notify_of_deadline()
 
     def on_view(self, sighting: Sighting) -> None:
-        """Do nothing: no hook runs for an observation."""
+        """Run the hook of the deadline, if it is near."""
+        self._notify_of_deadline()
 
     def on_reading(self, unreadable: Unreadable | None) -> None:
         """Do nothing: no hook runs for it."""
@@ -154,6 +182,21 @@ class CommandHooks:
         cut = self._redaction.value(msgspec.json.decode(data))
         data = msgspec.json.encode(cut) + b"\n"
         return run_bounded(command, data, bounds, self._of, self._plan.programs)
+
+
+def _untold_deadline(entries: Sequence[Entry]) -> Entry | None:
+    """Return the entry of the last deadline, unless its hook has run in an earlier process."""
+    found: Entry | None = None
+    for entry in entries:
+        match entry.record:
+            case DeadlineSet():
+                found = entry
+            case HookRan(moment=HookMoment.DEADLINE_NEAR, about=about):
+                if found is not None and about == found.seq:
+                    found = None
+            case _:
+                pass  # Sets no deadline.
+    return found
 
 
 class HookedJournal:
@@ -226,6 +269,9 @@ ASKED = frozenset({HookMoment.BEFORE_CUTOVER, HookMoment.BEFORE_FINALIZE})
 ABOUT: dict[HookMoment, str] = {
     HookMoment.BEFORE_CUTOVER: "May the cutover begin?  One of its gates, evaluated each time.",
     HookMoment.BEFORE_FINALIZE: "May the old connections be deleted?  One of finalize's gates.",
+    HookMoment.STARTED: "A migration or its finalize was started, or resumed by another process.",
+    HookMoment.GATE_FAILED: "A gate is closed; `why` names each, with what was observed.",
+    HookMoment.DEADLINE_NEAR: "Ten minutes or less until the back-out deadline, not verified yet.",
     HookMoment.OUTAGE_BEGAN: "The first call that interrupts traffic is about to be sent.",
     HookMoment.OUTAGE_ENDED: "Traffic flows again, and is stable.",
     HookMoment.STEP_SETTLED: "A step's goal holds: the step is done.",
@@ -281,33 +327,39 @@ class HookInput(msgspec.Struct, frozen=True):
     schema: str = SCHEMA
 
 
+_MOMENTS: dict[type, HookMoment] = {
+    OutageBegan: HookMoment.OUTAGE_BEGAN,
+    OutageEnded: HookMoment.OUTAGE_ENDED,
+    StepSettled: HookMoment.STEP_SETTLED,
+    TrafficVerified: HookMoment.VERIFIED,
+    Forced: HookMoment.FORCED,
+    Accepted: HookMoment.FORCED,
+    Held: HookMoment.HELD,
+    Interrupted: HookMoment.INTERRUPTED,
+    Failed: HookMoment.FAILED,
+}
+"""Records that always mark the same moment."""
+
+
 def hook_moment(record: Record) -> HookMoment | None:
     """Return the moment that *record* marks, if any; no record marks the two gate hooks."""
     match record:
-        case OutageBegan():
-            return HookMoment.OUTAGE_BEGAN
-        case OutageEnded():
-            return HookMoment.OUTAGE_ENDED
-        case StepSettled():
-            return HookMoment.STEP_SETTLED
         case Intended(change=AskOperator()) | Acceptable(what=(_, *_)):
             return HookMoment.NEEDS_PERSON
-        case TrafficVerified():
-            return HookMoment.VERIFIED
-        case Forced() | Accepted():
-            return HookMoment.FORCED
-        case Held():
-            return HookMoment.HELD
-        case Interrupted():
-            return HookMoment.INTERRUPTED
-        case Failed():
-            return HookMoment.FAILED
-        case DirectionTaken(direction=Direction.ROLLBACK):
-            return HookMoment.ROLLBACK_STARTED
+        case DirectionTaken(direction=direction):
+            back = direction is Direction.ROLLBACK
+            return HookMoment.ROLLBACK_STARTED if back else HookMoment.STARTED
+        case GatesSeen() if closed_gates_of(record):
+            return HookMoment.GATE_FAILED
         case Finished(direction=direction):
             return _ARRIVED[direction]
         case _:
-            return None
+            return _MOMENTS.get(type(record))
+
+
+def closed_gates_of(seen: GatesSeen) -> tuple[GateResult, ...]:
+    """Return the results that do not let the run through."""
+    return tuple(each for each in seen.gates if not each.lets_through)
 
 
 def hook_input(
@@ -357,6 +409,10 @@ def _why(record: Record | None) -> str:
             return f"{gate}: {reason}"
         case Accepted(what=what, reason=reason):
             return f"{what.text}: {reason}"
+        case GatesSeen():
+            return "; ".join(f"{each.gate}: {each.observed}" for each in closed_gates_of(record))
+        case DeadlineSet(at=at):
+            return f"roll back unless traffic is verified by {moment_text(at)}"
         case Held(why=why) | Interrupted(why=why) | Failed(why=why):
             return why
         case Finished(differs=differs):

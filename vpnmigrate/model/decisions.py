@@ -181,6 +181,9 @@ class HookMoment(StrEnum):
 
     BEFORE_CUTOVER = "before-cutover"
     BEFORE_FINALIZE = "before-finalize"
+    STARTED = "started"
+    GATE_FAILED = "gate-failed"
+    DEADLINE_NEAR = "deadline-near"
     OUTAGE_BEGAN = "outage-began"
     OUTAGE_ENDED = "outage-ended"
     STEP_SETTLED = "step-settled"
