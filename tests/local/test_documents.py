@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -24,7 +25,7 @@ from vpnmigrate.local.documents import (
     ready_playbooks,
     save_bytes,
 )
-from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.decisions import Decisions, Finalize
 from vpnmigrate.model.plan import PLAN_FORMAT, Plan
 from vpnmigrate.planning.planner import fingerprint_of, plan_from
 
@@ -190,9 +191,11 @@ class TestShelves:
         assert "standard" in PLAYBOOKS.names
         assert all(book.summary.endswith(".") for book in books)
 
-    def test_the_standard_playbook_decides_nothing_new(self) -> None:
-        """The playbook ``standard`` has the default decisions."""
-        assert load_playbook("standard").decisions == Decisions()
+    def test_the_standard_playbook_adds_only_a_soak(self) -> None:
+        """The playbook ``standard`` has the default decisions, and a soak before finalize."""
+        soaked = Decisions(finalize=Finalize(soak=timedelta(days=1)))
+
+        assert load_playbook("standard").decisions == soaked
 
     def test_a_playbook_may_lie_anywhere(self, tmp_path: Path) -> None:
         """A path selects any other playbook."""
