@@ -445,3 +445,30 @@ def test_the_overlapping_routes_are_those_of_a_comparison_of_every_pair(seed):
     found = [*other_routes_are_told(a_survey(route_tables=(table,)), Decisions())]
 
     assert [each.evidence for each in found] == ([f"rtb-1: {', '.join(wanted)}"] if wanted else [])
+
+
+class TestRoutesOfATable:
+    """What AWS cannot hold in one route table."""
+
+    @pytest.mark.parametrize(("count", "told"), [(99, False), (100, True), (101, True)])
+    def test_names_a_table_at_the_limit_of_propagated_routes(self, count: int, told: bool) -> None:
+        """With as many propagated routes as AWS allows, others may be propagated afterwards."""
+        table = a_table("rtb-1", propagates=OLD, learned=[f"172.16.{n}.0/24" for n in range(count)])
+
+        finding = found(a_survey(route_tables=(table,))).get("VPM-W403")
+
+        assert (finding is not None) is told
+        assert finding is None or f"rtb-1 has {count} propagated routes" in finding.evidence
+
+    @pytest.mark.parametrize(("count", "told"), [(1000, False), (1001, True)])
+    def test_names_a_table_with_more_routes_than_any_quota_allows(
+        self, count: int, told: bool
+    ) -> None:
+        """The limit is for each family: IPv6 routes do not count with the IPv4 ones."""
+        four = {f"172.{16 + n // 256}.{n % 256}.0/24": "nat-1" for n in range(count)}
+        table = a_table("rtb-1", static={**four, "2001:db8::/32": "nat-1"})
+
+        finding = found(a_survey(route_tables=(table,))).get("VPM-W402")
+
+        assert (finding is not None) is told
+        assert finding is None or "1001 IPv4 routes" in finding.evidence

@@ -381,7 +381,9 @@ def _association(row: RouteTableAssociationTypeDef) -> AssociationRecord:
 
 
 def _route(row: RouteTypeDef) -> RouteRecord:
-    destination, target = _first(row, _DESTINATIONS), _first(row, _TARGETS)
+    # The first of either is the usual one: an observation reads every route of every table.
+    destination = row.get("DestinationCidrBlock") or _first(row, _DESTINATIONS)
+    target = row.get("GatewayId") or _first(row, _TARGETS)
     return _shared_route(destination, target, row.get("Origin", ""), row.get("State", ""))
 
 

@@ -6,7 +6,7 @@ deletion must not stop the rest of a clean-up (docs/decisions/0035-isolated-refu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from vpnmigrate.engine.context import RunContext
@@ -49,13 +49,15 @@ class ResidueControl:
         self._last_tries: tuple[datetime, ...] = ()
         self._foreign: tuple[ResidualChange, ...] = ()
         """Deletions of resources that may not be this run's."""
+        self._listed: tuple[Step, Observation, Mapping[Goal, DesiredFact]] | None = None
+        """The separable goals of the step and observation whose answers are being sorted out."""
 
     def begin_step(self) -> None:
         """Clear the observation and the limit of the previous step, and another direction's goals.
 
         A rollback that follows in the same process has goals of its own.
         """
-        self._seen = None
+        self._seen = self._listed = None
         self._over = False
         self._last_tries = ()
         direction = self._recorder.state.direction
@@ -185,10 +187,17 @@ class ResidueControl:
             self._since.setdefault(want.goal, self._clock.now())
             self._state_reader.isolate(want.goal)
 
-    @staticmethod
-    def _separable(step: Step, observation: Observation, change: AwsChange) -> DesiredFact | None:
-        wants = step.separable(observation.input)
-        return next((want for want in wants if want.goal == _goal(change)), None)
+    def _separable(
+        self, step: Step, observation: Observation, change: AwsChange
+    ) -> DesiredFact | None:
+        """Return the separable goal of *change*: listed once for all answers of an observation."""
+        listed = self._listed
+        if listed is None or listed[0] is not step or listed[1] is not observation:
+            wants: dict[Goal, DesiredFact] = {}
+            for want in step.separable(observation.input):
+                wants.setdefault(want.goal, want)
+            listed = self._listed = step, observation, wants
+        return listed[2].get(_goal(change))
 
 
 def _goes_on(step: Step, *, outage: bool) -> bool:

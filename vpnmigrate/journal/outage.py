@@ -24,7 +24,7 @@ def cancel_outage(state: RunState) -> RunState:
         return state
     if state.outage.proven:
         return state  # Only restored traffic ends it, whatever was sent since.
-    sent = [i for i in state.intents if i.at >= since and i.step in INTERRUPTING]
+    sent = [i for each in state.interrupting if (i := state.intents[each]).at >= since]
     if not sent and state.outage.earlier:
         return state  # A process whose journal is lost began it.
     begins = DisablePropagation | DetachVpnGateway

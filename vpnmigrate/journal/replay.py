@@ -18,7 +18,14 @@ from vpnmigrate.journal.operator_records import (
     clear_operator_state,
     start_confirm_timer,
 )
-from vpnmigrate.journal.outage import cancel_outage, leaving, residue_left, traffic, with_facts
+from vpnmigrate.journal.outage import (
+    INTERRUPTING,
+    cancel_outage,
+    leaving,
+    residue_left,
+    traffic,
+    with_facts,
+)
 from vpnmigrate.journal.records import (
     Adopted,
     AdoptionAsked,
@@ -97,9 +104,11 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             intent = Intent(number, entry.at, step, change, present)
             begun = state.cutover_begun or step >= FIRST_OF_CUTOVER
             cutting = FIRST_OF_CUTOVER <= step <= LAST_OF_CUTOVER
+            interrupts = (len(state.intents),) if step in INTERRUPTING else ()
             state = replace(
                 state,
                 intents=(*state.intents, intent),
+                interrupting=(*state.interrupting, *interrupts),
                 cutover_begun=begun,
                 cutover_open=state.cutover_open or cutting,
             )
@@ -373,7 +382,12 @@ def _answered(state: RunState, number: int, outcome: Outcome, at: datetime) -> R
 
 
 def _index_of(number: int, state: RunState) -> int | None:
-    """Return the index of intent *number*, searched from the end, where it usually is."""
+    """Return the index of intent *number*; intents are numbered from 1, in order."""
+    intents, here = state.intents, number - 1
+    if 0 <= here < len(intents) and intents[here].number == number:
+        following = intents[here + 1 : here + 2]
+        if not following or following[0].number > number:
+            return here
     for index in range(len(state.intents) - 1, -1, -1):
         if state.intents[index].number == number:
             return index

@@ -201,6 +201,8 @@ class RunState(Struct, frozen=True):
     """
 
     intents: tuple[Intent, ...] = ()
+    interrupting: tuple[int, ...] = ()
+    """Positions in ``intents`` of the changes that may begin an outage: few, of steps 7 and 8."""
     """Intents of all attempts, in the order they were written."""
     adoptions: Adoptions = Adoptions()
     journal_facts: JournalFacts = field(default_factory=JournalFacts)

@@ -170,13 +170,14 @@ class Snapshot(Struct, frozen=True):
         """Return the target of *table*'s static route for *destination*."""
         return self.value(RouteTarget(table, destination))
 
-    def route_is_active(self, table: RouteTableId, destination: str) -> bool:
-        """Return whether the static route for *destination* carries traffic."""
+    def active_routes(self, table: RouteTableId) -> frozenset[str]:
+        """Return the destinations of *table*'s static routes that carry traffic."""
         record = self.tables.get(table)
-        return record is not None and any(
-            route.destination == destination and route.state == "active"
-            for route in record.routes
-            if route.origin == CREATED_ROUTE
+        routes = () if record is None else record.routes
+        return frozenset(
+            route.destination
+            for route in routes
+            if route.origin == CREATED_ROUTE and route.state == "active"
         )
 
 

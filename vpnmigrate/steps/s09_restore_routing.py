@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import timedelta
 
 from vpnmigrate.model.changes import (
@@ -135,9 +135,9 @@ def _lost(verdict: Met | Lost | Residual) -> tuple[str, ...]:
 def _without_effect(view: StepInput) -> Iterator[tuple[DesiredFact, str]]:
     """Yield what has the desired value and no effect, with a clause that says so."""
     joining = view.swap.joining
-    for table, destination in _carrying_routes(view.plan):
+    for table, destination, active in _carrying_routes(view):
         led = view.now.route(table, destination) == joining
-        if led and not view.now.route_is_active(table, destination):
+        if led and destination not in active:
             name, fact = f"the route {destination} in {table}", RouteTarget(table, destination)
             change = ReplaceRoute(table, destination, joining)
             yield DesiredFact(name, fact, joining, change), f"{name} is a black hole"
@@ -188,15 +188,19 @@ def _brings_routes(table: RouteTableId, view: StepInput) -> bool:
     return fresh and record is not None and bool(record.propagated_from(view.swap.joining))
 
 
-def _carrying_routes(plan: Plan) -> Iterator[tuple[RouteTableId, str]]:
+def _carrying_routes(view: StepInput) -> Iterator[tuple[RouteTableId, str, Collection[str]]]:
     """Yield the static routes to the old gateway that were no black holes in the before-survey.
 
-    What was one before may be one again, and is not waited for.
+    What was one before may be one again, and is not waited for.  Each comes with the destinations
+    whose routes are active in its table now.
     """
+    plan, now = view.plan, view.now
     for table in plan.before.route_tables:
-        for route in table.static_routes_to(plan.old_gateway):
+        before = table.static_routes_to(plan.old_gateway)
+        active = now.active_routes(table.id) if before else ()
+        for route in before:
             if route.state == "active":
-                yield table.id, route.destination
+                yield table.id, route.destination, active
 
 
 def _left_behind(plan: Plan, swap: GatewaySwap, now: Snapshot) -> Iterator[str]:

@@ -49,6 +49,8 @@ CHECKS: tuple[Check, ...] = (
     limits.successors_fit_the_gateway,
     limits.prefixes_fit,
     limits.a_test_vpc_fits,
+    limits.routes_fit_a_table,
+    limits.propagated_routes_fit_a_table,
     limits.quotas_are_readable,
     gateway.asn_can_be_asked_for,
     gateway.asn_differs_from_devices,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.ec2 import PROPAGATED_ROUTE
 from vpnmigrate.model.plan import Finding
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.preflight.base import Findings, listed, network, on_premises
@@ -18,6 +20,14 @@ CONNECTIONS = "L-3E6EC3A3"
 CONNECTIONS_PER_GATEWAY = "L-B91E5754"
 
 VPCS = "L-F678F1CE"
+
+ROUTES = "L-93826ACB"
+
+MOST_ROUTES = 1000
+"""Routes of a table that are not propagated: the most that a quota allows, IPv4 and IPv6 apart."""
+
+MOST_PROPAGATED = 100
+"""Routes propagated into a table (domain.md 5); the quota is fixed."""
 
 
 def one_more_gateway_fits(survey: Survey, _decisions: Decisions) -> Findings:
@@ -83,6 +93,41 @@ def a_test_vpc_fits(survey: Survey, decisions: Decisions) -> Findings:
             f"{len(survey.vpcs)} VPCs in {survey.region}, quota {limit}: no room for a test VPC",
             f"Request more in Service Quotas ({VPCS}), or choose a playbook without a test VPC.",
         )
+
+
+def routes_fit_a_table(survey: Survey, _decisions: Decisions) -> Findings:
+    """Check the number of routes of each table that no gateway propagates (domain.md 5)."""
+    for table in survey.route_tables:
+        families = Counter(
+            ":" in route.destination for route in table.routes if route.origin != PROPAGATED_ROUTE
+        )
+        for six, count in sorted(families.items()):
+            if count > MOST_ROUTES:
+                yield Finding(
+                    "VPM-W402",
+                    "routes-per-table-limit",
+                    f"{table.id} has {count} IPv{6 if six else 4} routes that are not propagated; "
+                    f"AWS allows at most {MOST_ROUTES}",
+                    f"Check the quota ({ROUTES}) and what the endpoint returned: a route that is "
+                    "deleted during the cutover cannot be created again.",
+                )
+
+
+def propagated_routes_fit_a_table(survey: Survey, _decisions: Decisions) -> Findings:
+    """Check the number of routes propagated into each table (domain.md 5).
+
+    At the limit AWS may propagate other prefixes from the new gateway than from the old one.
+    """
+    for table in survey.route_tables:
+        count = sum(route.origin == PROPAGATED_ROUTE for route in table.routes)
+        if count >= MOST_PROPAGATED:
+            yield Finding(
+                "VPM-W403",
+                "propagated-routes-limit",
+                f"{table.id} has {count} propagated routes, limit {MOST_PROPAGATED}",
+                "Have the devices advertise fewer, larger prefixes: this limit is fixed, and after "
+                "the cutover AWS may propagate other prefixes than before.",
+            )
 
 
 def quotas_are_readable(survey: Survey, _decisions: Decisions) -> Findings:

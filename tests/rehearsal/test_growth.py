@@ -1,0 +1,79 @@
+"""Plan and rehearsal take time linear to routes and tables: calls of functions are counted."""
+
+from __future__ import annotations
+
+import cProfile
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.large import Size, large_survey
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.ec2 import MigrationId
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.planning.planner import plan_from
+from vpnmigrate.planning.rollback_proof import prove
+from vpnmigrate.rehearsal.rehearse import rehearsal_world, without_restrictions
+
+# A tracer of coverage takes the place of the profiler.
+pytestmark = pytest.mark.no_cover
+
+ROUTES = (
+    Size(connections=1, tables=2, propagated=10, static=40, others=10),
+    Size(connections=1, tables=2, propagated=20, static=80, others=20),
+    Size(connections=1, tables=2, propagated=40, static=160, others=40),
+)
+TABLES = (
+    Size(connections=1, tables=4, propagated=3, static=4, others=3),
+    Size(connections=1, tables=8, propagated=3, static=4, others=3),
+    Size(connections=1, tables=16, propagated=3, static=4, others=3),
+)
+
+
+def planned(size: Size) -> Plan:
+    """Return a plan of *size*."""
+    survey = large_survey(size)
+    return plan_from(
+        survey,
+        Decisions(),
+        "standard",
+        migration=MigrationId("m-1"),
+        made=survey.taken,
+        tool="test",
+    )
+
+
+def migrated(plan: Plan) -> None:
+    """Run the migration of *plan* in a sandbox of its survey, and roll it back."""
+    with rehearsal_world(without_restrictions(plan)) as world:
+        world.runner.apply()
+        world.runner.rollback()
+
+
+def calls_of(action: Callable[[], object]) -> int:
+    """Return how many function calls *action* makes: the same on every machine."""
+    profile = cProfile.Profile()
+    profile.enable()
+    try:
+        action()
+    finally:
+        profile.disable()
+    return sum(entry.callcount for entry in profile.getstats())
+
+
+@pytest.mark.parametrize("sizes", [ROUTES, TABLES], ids=["routes", "tables"])
+@pytest.mark.parametrize("work", ["plan", "proof", "migration"])
+def test_twice_the_routes_or_tables_take_twice_the_calls(work, sizes):
+    """If growth were quadratic, the second doubling would add four times the calls of the first."""
+    calls = []
+    for size in (sizes[0], *sizes):  # the first time some modules are loaded
+        plan = planned(size)
+        actions = {
+            "plan": lambda size=size: planned(size),
+            "proof": lambda plan=plan: prove(plan),
+            "migration": lambda plan=plan: migrated(plan),
+        }
+        calls.append(calls_of(actions[work]))
+
+    _, small, middle, large = calls
+    assert large - middle <= 2.5 * (middle - small), calls
