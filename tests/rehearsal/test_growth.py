@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import cProfile
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
-from tests.support.large import Size, large_survey
+from tests.support.large import HARD, Size, large_survey
+from vpnmigrate.engine.execute import FRESH
+from vpnmigrate.journal.records import Answered, Intended
+from vpnmigrate.model.changes.base import Performed
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.ec2 import MigrationId
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.planner import plan_from
 from vpnmigrate.planning.rollback_proof import prove
 from vpnmigrate.rehearsal.rehearse import rehearsal_world, without_restrictions
+from vpnmigrate.sandbox.client.call import LATENCY
+from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 
 # A tracer of coverage takes the place of the profiler.
 pytestmark = pytest.mark.no_cover
@@ -77,3 +84,29 @@ def test_twice_the_routes_or_tables_take_twice_the_calls(work, sizes):
 
     _, small, middle, large = calls
     assert large - middle <= 2.5 * (middle - small), calls
+
+
+def test_more_changes_than_fit_into_the_age_of_an_intent_are_each_sent_once():
+    """Sent one after another, 199 calls take longer than an intent may be old; none is left."""
+    plan = planned(replace(HARD, connections=1, tables=1))
+    assert HARD.static * LATENCY > FRESH
+
+    with rehearsal_world(without_restrictions(plan)) as world:
+        world.runner.apply()
+        entries = world.journal.entries
+
+    routes = [e.record for e in entries if isinstance(e.record, Intended) and e.record.step == 9]
+    assert len(routes) == len({each.change for each in routes}) == HARD.static
+    assert all(
+        isinstance(e.record.outcome, Performed) for e in entries if isinstance(e.record, Answered)
+    )
+
+
+def test_step_9_has_the_time_that_aws_takes_for_its_calls():
+    """The limit is longer by the calls that AWS takes at its rate, five a second."""
+    few, many = (planned(replace(HARD, connections=1, tables=count)) for count in (0, 6))
+
+    least, longer = RestoreRouting().limit_for(few), RestoreRouting().limit_for(many)
+
+    assert least == RestoreRouting.limit
+    assert longer - least == timedelta(seconds=(6 * (1 + HARD.static) - 50) / 5)

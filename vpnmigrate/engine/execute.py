@@ -33,6 +33,9 @@ FRESH = timedelta(seconds=30)
 its intent.  A process that was suspended before its call observes again first, and so does a batch
 whose calls are answered slowly.  A quarter of the delay leaves most of it for the observations."""
 
+MOST_TOGETHER = 50
+"""Changes whose intents are written together: AWS takes as many at once, and then 5 a second
+(domain.md 5), so all are sent long before their intents are stale."""
 STALE_INTENT_LIMIT = timedelta(hours=1)
 """How long a change may be delayed in that way; each new observation writes a fresh intent."""
 
@@ -74,17 +77,26 @@ class ChangeExecutor:
     def execute(
         self, step: int, changes: Sequence[AwsChange], present: Sequence[str] = ()
     ) -> Sequence[ChangeResult]:
-        """Perform *changes* together and return the outcomes in the order of the answers.
+        """Perform *changes* and return the outcomes in the order of the answers.
 
-        *present* are resources that existed before, so that no creation among *changes* made them.
+        Many are sent in several batches, each after its intents.  *present* are resources that
+        existed before, so that no creation among *changes* made them.
 
         Raises:
             StepError: One of them would alter a resource that this run may not alter; none was
                 sent.
-            JournalError: The intents could not be made durable, and none was sent; or another
-                process took over the run, and the calls not yet in flight were not sent.
+            JournalError: The intents of a batch could not be made durable, and it was not sent; or
+                another process took over the run, and the calls not yet in flight were not sent.
         """
         self._require_permitted(step, changes)
+        done: list[ChangeResult] = []
+        for start in range(0, len(changes), MOST_TOGETHER):
+            done += self._execute(step, changes[start : start + MOST_TOGETHER], present)
+        return done
+
+    def _execute(
+        self, step: int, changes: Sequence[AwsChange], present: Sequence[str]
+    ) -> Sequence[ChangeResult]:
         first = self.intend(step, changes, present)
         plan, attempt = self._plan, self._recorder.state.attempt
         mark = CallTags(plan.migration, attempt, step, plan.decisions.change)

@@ -100,19 +100,8 @@ def replay(entries: Iterable[Entry], start: RunState | None = None) -> RunState:
 
 def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  one case per record
     match entry.record:
-        case Intended(number, step, change, present):
-            intent = Intent(number, entry.at, step, change, present)
-            begun = state.cutover_begun or step >= FIRST_OF_CUTOVER
-            cutting = FIRST_OF_CUTOVER <= step <= LAST_OF_CUTOVER
-            interrupts = (len(state.intents),) if step in INTERRUPTING else ()
-            state = replace(
-                state,
-                intents=(*state.intents, intent),
-                interrupting=(*state.interrupting, *interrupts),
-                cutover_begun=begun,
-                cutover_open=state.cutover_open or cutting,
-            )
-            return _working(state)
+        case Intended() as intended:
+            return _intended(state, intended, entry.at)
         case Answered(number, outcome):
             return _answered(state, number, outcome, entry.at)
         case StepBegun(number, title, cleaning):
@@ -367,6 +356,21 @@ def _settled(state: RunState, settled: StepSettled) -> RunState:
         settled_here=state.settled_here | {(settled.number, settled.cleaning)},
         taken_over_from="" if claimed else state.taken_over_from,
     )
+
+
+def _intended(state: RunState, intended: Intended, at: datetime) -> RunState:
+    step = intended.step
+    intent = Intent(intended.intent, at, step, intended.change, intended.present)
+    cutting = FIRST_OF_CUTOVER <= step <= LAST_OF_CUTOVER
+    interrupts = (len(state.intents),) if step in INTERRUPTING else ()
+    state = replace(
+        state,
+        intents=(*state.intents, intent),
+        interrupting=(*state.interrupting, *interrupts),
+        cutover_begun=state.cutover_begun or step >= FIRST_OF_CUTOVER,
+        cutover_open=state.cutover_open or cutting,
+    )
+    return _working(state)
 
 
 def _answered(state: RunState, number: int, outcome: Outcome, at: datetime) -> RunState:

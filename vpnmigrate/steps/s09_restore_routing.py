@@ -42,6 +42,11 @@ from vpnmigrate.steps.base import (
 )
 from vpnmigrate.steps.s08_swap_gateways import detached_externally, disassociated_externally
 
+AT_ONCE = 50
+"""Calls that AWS takes without a delay."""
+PER_CALL = timedelta(seconds=0.2)
+"""After these, AWS takes 5 calls of one action a second (domain.md 5)."""
+
 
 class RestoreRouting(Step):
     """Restore the routing of the before-survey, table by table, to the joining gateway.
@@ -68,6 +73,12 @@ class RestoreRouting(Step):
 
     def expected_for(self, plan: Plan) -> timedelta | None:
         return timedelta(seconds=20)  # the upper value of domain.md 12.3
+
+    def limit_for(self, plan: Plan) -> timedelta:
+        """Return the limit, longer by the time in which AWS takes the calls of a large plan."""
+        tables = plan.before.route_tables
+        calls = sum(1 + len(table.static_routes_to(plan.old_gateway)) for table in tables)
+        return self.limit + max(0, calls - AT_ONCE) * PER_CALL
 
     def external_changes_overwritten(self, view: StepInput) -> Iterable[str]:
         for table in (
