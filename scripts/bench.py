@@ -34,8 +34,6 @@ from vpnmigrate.sandbox.scenarios.load import load_world  # noqa: E402
 from vpnmigrate.sandbox.scenarios.scenario import scenario_from_survey  # noqa: E402
 
 TABLES = (2, 6, 20, 60, 200)
-MIGRATED = (2, 6, 20)
-"""A migration in the sandbox makes every call, so large ones take minutes."""
 
 
 def planned(size: Size) -> Plan:
@@ -139,7 +137,7 @@ def main() -> int:
     rows: list[Row] = []
     for work in options.work or WORKS:
         before = None
-        for tables in MIGRATED if work == "migration" else TABLES:
+        for tables in TABLES:
             row = in_own_process(work, tables)
             growth = f"{row.seconds / before:7.1f}" if before else ""
             print(
