@@ -62,6 +62,7 @@ STRICT = Decisions(
     rehearsed_within=timedelta(days=7),
     finalize=Finalize(approved=True, window=NIGHT),
 )
+SOAKING = Decisions(finalize=Finalize(soak=timedelta(days=7)))
 REHEARSED = RehearsalResult(
     fingerprint="f" * 64,
     at=NOON - timedelta(days=2),
@@ -207,6 +208,9 @@ ROUNDS: dict[str, Callable[[], Iterable[GateResult]]] = {
         finalize, STRICT, a_snapshot(), journal_facts(), now=NOON - minutes(1)
     ),
     "finalize, late": partial(finalize, STRICT, now=NIGHT.end),
+    "finalize, after its soak": partial(finalize, SOAKING, flowed=timedelta(days=8)),
+    "finalize, during its soak": partial(finalize, SOAKING, flowed=timedelta(days=6)),
+    "finalize, soak unknown": partial(finalize, SOAKING),
     "every call is allowed": partial(cutover, missing_permissions=()),
     "a call is denied": partial(cutover, missing_permissions=(missing("ec2:AttachVpnGateway"),)),
     "a removal is denied": partial(

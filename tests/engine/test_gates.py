@@ -593,16 +593,18 @@ class TestOtherRounds:
 
         seen = before_finalize(StepInput(PLAN, FORWARD, flows, archived), ports())
 
-        assert [each.verdict for each in seen] == [GateVerdict.PASS] * 4
-        missing = before_finalize(
-            StepInput(PLAN, FORWARD, flows, journal_facts(files=[NEW_VPN])), ports()
+        assert [each.verdict for each in seen] == [GateVerdict.PASS] * 5
+        missing = _archived(
+            before_finalize(
+                StepInput(PLAN, FORWARD, flows, journal_facts(files=[NEW_VPN])), ports()
+            )
         )
-        assert "no configuration of vpn-old" in missing[1].observed
-        assert missing[1].verdict is GateVerdict.FAIL
+        assert "no configuration of vpn-old" in missing.observed
+        assert missing.verdict is GateVerdict.FAIL
         unseen = journal_facts(files=[NEW_VPN])
         unseen = msgspec.structs.replace(unseen, files={**unseen.files, OLD_VPN: ""})
-        noted = before_finalize(StepInput(PLAN, FORWARD, flows, unseen), ports())
-        assert (noted[1].verdict, noted[1].observed) == (missing[1].verdict, missing[1].observed)
+        noted = _archived(before_finalize(StepInput(PLAN, FORWARD, flows, unseen), ports()))
+        assert (noted.verdict, noted.observed) == (missing.verdict, missing.observed)
         down = before_finalize(StepInput(PLAN, FORWARD, a_snapshot(), archived), ports())
         assert down[0].verdict is GateVerdict.FAIL
 
@@ -635,7 +637,13 @@ class TestOtherRounds:
             StepInput(plan, FORWARD, a_snapshot(), journal_facts()), ports(now=NOON + after)
         )
 
-        assert (seen[2].verdict, seen[3].verdict) == (call, GateVerdict.FAIL)
+        found = {each.gate: each.verdict for each in seen}
+        assert found[Gate.WINDOW] is call
+        assert found[Gate.APPROVALS] is GateVerdict.FAIL
+
+
+def _archived(results):
+    return next(each for each in results if each.gate is Gate.ARCHIVED)
 
 
 def _moved():
