@@ -71,7 +71,7 @@ from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
 from vpnmigrate.steps.base import Residual, StepInput
 from vpnmigrate.steps.s02_create_gateway import RemoveGateway
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
-from vpnmigrate.steps.s11_delete_classic import DeleteClassic
+from vpnmigrate.steps.s11_delete_classic import DeleteClassic, DeleteOldGateway
 
 ROUTE = "192.168.0.0/16"
 PENDING = "This call cannot be completed because there are pending VPNs or Virtual Interfaces"
@@ -752,6 +752,9 @@ class TestFinalize:
         now = replace(view.now, facts={**view.now.facts, **gone})
         left = replace(view, now=now, journal_facts=replace(facts, isolated=frozenset({goal})))
         assert step.verify(left) == Residual()
+        gateway = DeleteOldGateway()
+        assert list(gateway.missing_changes(left)) == []
+        assert [want.needs for want in gateway.separable(left)] == [goal]
 
 
 def test_another_direction_begins_without_isolated_goals(tmp_path):

@@ -121,7 +121,7 @@ class DeleteOldGateway(Step):
     def missing_changes(self, view: StepInput) -> MissingChanges:
         old = view.plan.old_gateway
         alive = view.now.state(old) in _LIVING
-        if alive and not view.now.attachments(old) and _connection_left(view) is None:
+        if alive and not view.now.attachments(old) and _has_no_connection(view):
             yield DeleteVpnGateway(old, old)
 
     def separable(self, view: StepInput) -> Iterable[DesiredFact]:
@@ -138,10 +138,16 @@ class DeleteOldGateway(Step):
 
 def _gateway_removal(view: StepInput) -> DesiredFact:
     old = view.plan.old_gateway
-    return deletion(old, old, DeleteVpnGateway(old, old), _connection_left(view))
+    goals = (goal for each in view.plan.old_connections for goal in _removal_goals(each))
+    return deletion(old, old, DeleteVpnGateway(old, old), first_left(goals, view))
 
 
-def _connection_left(view: StepInput) -> Goal | None:
-    """Return the first old connection that finalize has gone on without deleting."""
-    goals = (Goal(Existence(old), ResourceState.ABSENT) for old in view.plan.old_connections)
-    return first_left(goals, view)
+def _removal_goals(old: VpnConnectionId) -> Sequence[Goal]:
+    """Return what step 11 does with a connection, each of which finalize can leave out."""
+    return Goal(Archive(old), Switch.ON), Goal(Existence(old), ResourceState.ABSENT)
+
+
+def _has_no_connection(view: StepInput) -> bool:
+    """Return whether every old connection is seen to be deleted, whatever the run has left out."""
+    gone = ResourceState.ABSENT
+    return all(view.now.value(Existence(old)) == gone for old in view.plan.old_connections)
