@@ -266,7 +266,7 @@ class InvariantChecker:
                 yield from self._routed(now, self._joining(now, run.direction), incomplete=False)
                 yield from self._successors(now)
                 known = {*self.before.lives, *(id_ for ids in now.roles.values() for id_ in ids)}
-                # A deletion may take some time; the test VPC has a table of its own.
+                # A deletion may take some time.
                 for id_ in sorted(set(now.lives) - known):
                     if now.lives[id_] in LIVING:
                         yield f"{id_} is left and has no role"
@@ -382,7 +382,9 @@ def _lives(state: WorldState) -> dict[str, str]:
             life = state.life(thing)
             if life not in _OVER:
                 lives[thing.id] = life
-    return {**lives, **dict.fromkeys(state.tables, "available")}
+    # The table of a VPC that was created here exists as long as its VPC, and is named by it.
+    tables = [table.id for table in state.tables.values() if table.vpc not in state.born]
+    return {**lives, **dict.fromkeys(tables, "available")}
 
 
 def _is_up(state: WorldState, connection: Connection) -> bool:

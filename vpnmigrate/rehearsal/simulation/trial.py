@@ -339,11 +339,13 @@ class _Trial:
     def _check_end(self, error: VpnMigrateError | None = None) -> None:
         """Check the world after a process that was not killed has ended, with *error* if any.
 
-        An operator has to decide about an aborted run, and about a claim of another run.
+        An operator has to decide about an aborted run, about a claim of another run, and about a
+        paused run, whose journal has no outage if it is lost.
         """
         aborts = any(order.verb is OrderVerb.ABORT for order in self.schedule.orders)
+        paused = self.run.held_by_order and not self.run.outage.open
         claimed = self.schedule.taggings and isinstance(error, ClaimedError)
-        if claimed or (aborts and isinstance(error, HeldError)):
+        if claimed or ((aborts or paused) and isinstance(error, HeldError)):
             return
         self._note(
             self.checker.check_end(
