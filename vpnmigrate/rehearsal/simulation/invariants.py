@@ -242,7 +242,11 @@ class InvariantChecker:
         claims = {
             f"{c.gateway} is tagged {Tag.CLAIM}=" for c in changes if isinstance(c, RemoveClaim)
         }
-        return frozenset(claims | {f"<{c.subject}>" for c in changes if isinstance(c, Deletion)})
+        deletions = [change for change in changes if isinstance(change, Deletion)]
+        # What is being deleted has no role any more.
+        return frozenset(
+            claims | {f"<{c.subject}>" for c in deletions} | {str(c.id) for c in deletions}
+        )
 
     def _is_refused(self, path: tuple[str, str], joining: str) -> bool:
         """Return whether AWS has refused a change that *path*, a table and destination, needs."""
