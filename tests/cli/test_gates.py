@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import shlex
+from datetime import UTC, datetime, timedelta
 
 TONIGHT = "2026-01-17T23:00/03:00 Europe/Berlin"
 
@@ -17,6 +18,11 @@ def plan(terminal, *words):
 
 def gates(terminal, run):
     return {each["gate"]: each for each in terminal.status(run)["gates"]["gates"]}
+
+
+def words_of(command, window=""):
+    """Return the words that a shell passes to the program, with *window* for START/END."""
+    return [window if word == "START/END" else word for word in shlex.split(command)][1:]
 
 
 class TestWindow:
@@ -76,6 +82,30 @@ class TestWindow:
         again = terminal.run("plan", "--from", run, "--window", window, "-o", "again.json")
         assert again.code == 0, again.err
         assert terminal.run("apply", "again.json").code == 0
+
+    def test_following_its_advice_opens_it(self, terminal):
+        """The commands are pasted with START/END replaced, again and again: each plan is new."""
+        run = plan(terminal, "--window", TONIGHT)["migration"]
+        terminal.run("apply", "plan.json", "--until", "cutover")
+        applied = ""
+        for again in ("2026-01-20T02:00/06:00 UTC", "2026-01-22T02:00/06:00 UTC"):
+            terminal.clock.sleep(timedelta(days=2))
+            held = terminal.run("apply", run, "--json")
+            assert held.code == 3
+            planned, applied = held.document["error"]["commands"]
+            assert "in place of START/END" in held.document["error"]["next"]
+            status = terminal.status(run)
+            assert status["next"].endswith(f"apply {run}")
+            assert planned in status["to_open"]
+            made = terminal.run(*words_of(planned, again))
+            assert made.code == 0, made.err
+            before = terminal.run(*words_of(applied))
+            assert gates(terminal, run)["window"]["observed"].startswith("opens "), before.err
+
+        terminal.clock.sleep(datetime(2026, 1, 22, 2, 5, tzinfo=UTC) - terminal.clock.wall())
+        done = terminal.run(*words_of(applied))
+        assert done.code == 0, done.err
+        assert gates(terminal, run)["window"]["call"] == "PASS"
 
     def test_one_that_is_no_window_is_a_usage_error(self, terminal):
         """An invalid window is refused with the right form."""

@@ -46,7 +46,7 @@ from vpnmigrate.model.approval import Approval, RehearsalResult
 from vpnmigrate.model.decisions import Approvals, Decisions, Finalize, HookMoment, Window
 from vpnmigrate.model.ec2 import AccountId, Attachment, ResourceState
 from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, Existence
-from vpnmigrate.model.gates import UNFORCEABLE, Gate, GateResult, GateVerdict
+from vpnmigrate.model.gates import UNFORCEABLE, Gate, GateResult, GateVerdict, to_open
 from vpnmigrate.model.permissions import MissingPermission, PermissionVerdict
 from vpnmigrate.model.plan import GATEWAY_ROLE
 from vpnmigrate.model.snapshot import Confirmation, JournalFacts
@@ -281,10 +281,12 @@ def test_a_gate_that_does_not_pass_says_what_to_do(name):
 @pytest.mark.parametrize("name", ROUNDS)
 def test_a_command_in_an_advice_can_be_pasted(name):
     """It names a program, and after RUN and PLAN are filled in, no word stands for a name."""
-    for result in ready_to_paste(results_of(name), run=MIGRATION, plan_file="plan.json"):
+    for result in ready_to_paste(
+        results_of(name), run=MIGRATION, plan_file="plan.json", new_plan="again.json"
+    ):
         for command in commands_in(result.advice):
             assert command.words[0] in {"vpnmigrate", "aws", "ssh-keygen"}
-            assert not {"RUN", "PLAN"} & {*command.words}
+            assert not {"RUN", "PLAN", "NEW_PLAN"} & {*command.words}
 
 
 def test_every_gate_is_seen_to_pass_and_not_to_pass():
@@ -295,12 +297,51 @@ def test_every_gate_is_seen_to_pass_and_not_to_pass():
     assert {r.gate for r in results if r.verdict is not GateVerdict.PASS} == {*Gate}
 
 
+@pytest.mark.parametrize("name", ROUNDS)
+def test_no_advice_begins_with_a_force_or_prints_keys(name):
+    """A gate is opened first, and forced last; no command of an advice prints pre-shared keys."""
+    for result in results_of(name):
+        advice = one_line(result.advice)
+        assert not advice.startswith("force")
+        assert "describe-vpn-connections" not in advice
+        assert "--force" not in [word for c in commands_in(result.advice)[:1] for word in c.words]
+
+
+PLACEHOLDERS = ("TEXT", "START/END")
+
+
+@pytest.mark.parametrize("name", ROUNDS)
+def test_a_placeholder_is_offered_with_what_to_fill_in(name):
+    """The text before a command with TEXT or START/END tells the operator to replace it."""
+    for result in results_of(name):
+        advice = one_line(result.advice)
+        for placeholder in PLACEHOLDERS:
+            assert (placeholder in advice) == (f"in place of {placeholder}" in advice), result
+
+
+REFUSED = Command(("vpnmigrate", "apply", MIGRATION))
+
+
+@pytest.mark.parametrize("name", ROUNDS)
+def test_after_a_new_plan_the_run_is_not_resumed_with_the_old_one(name):
+    """An advice that plans again ends with the application of the file that it has written."""
+    closed = [each for each in results_of(name) if each.verdict is not GateVerdict.PASS]
+    ready = ready_to_paste(closed, run=MIGRATION, plan_file="plan.json", new_plan="again.json")
+
+    commands = commands_in(to_open(ready, REFUSED))
+
+    if any("--from" in command.words for command in commands):
+        planned, applied = commands
+        assert planned.words[-2:] == ("-o", "again.json")
+        assert applied.words == ("vpnmigrate", "apply", "again.json")
+
+
 def test_names_are_filled_in_only_in_commands():
     """RUN and PLAN are replaced where they are words of a command, and nowhere else."""
     advice = ("of RUN:", Command(("RUN", "PLAN", "PLANS")), Command(("RUN",)))
     result = GateResult(Gate.WINDOW, GateVerdict.FAIL, "RUN", "PLAN", advice)
 
-    (ready,) = ready_to_paste([result], run="mig-1", plan_file="p.json")
+    (ready,) = ready_to_paste([result], run="mig-1", plan_file="p.json", new_plan="q.json")
 
     assert ready == GateResult(
         Gate.WINDOW,

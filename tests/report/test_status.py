@@ -9,7 +9,10 @@ from datetime import timedelta
 import pytest
 
 from tests.report.examples import BEGAN, BGP, ENABLE, MIGRATION, a_journal
-from vpnmigrate.errors.commands import Invocation, aws
+from vpnmigrate.engine.gates.base import failed
+from vpnmigrate.engine.gates.change_control import ANOTHER
+from vpnmigrate.engine.gates.permissions import calls_allowed
+from vpnmigrate.errors.commands import Invocation, aws, one_line
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.records import (
     AbortAsked,
@@ -33,6 +36,7 @@ from vpnmigrate.journal.records import (
 from vpnmigrate.model.changes import ReplaceRoute
 from vpnmigrate.model.ec2 import RouteTableId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.gates import Gate, GateResult, GateVerdict, Milestone
+from vpnmigrate.model.permissions import MissingPermission, PermissionVerdict
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.progress import Waiting
 from vpnmigrate.model.residue import ResidualChange
@@ -56,6 +60,7 @@ def a_standing(*records, alive=False, after=timedelta(minutes=5), waiting=None):
 
 DOWN = (StepBegun(8, "Swap gateways"), OutageBegan(BEGAN))
 SET_OUT = DirectionTaken(Direction.FORWARD, 1)
+STAGED = (StepBegun(6, "Add routes"), StepSettled(6))
 SHORT = Shortage(BGP, VpnConnectionId("vpn-99"), "vpn-99 has 1 of 2 tunnels UP")
 MIGRATED = (*DOWN, OutageEnded(BEGAN, timedelta(seconds=101)), Finished(Direction.FORWARD))
 
@@ -91,6 +96,20 @@ class TestJson:
         assert document["outage"] == 300.0
         assert document["outage_earlier"] is False
         assert document["next"] == f"vpnmigrate apply {MIGRATION}"
+
+    def test_next_never_forces_a_gate(self):
+        """A program may run it: what opens the gates, to be read by an operator, is ``to_open``."""
+        for lacking in (
+            calls_allowed([MissingPermission("ec2:CreateTags", PermissionVerdict.UNPROVEN, "no")]),
+            failed(Gate.WINDOW, "ended", "a window", advice=ANOTHER),
+            failed(Gate.CLOCK, "late", "a clock", advice="set the clock"),
+        ):
+            seen = GatesSeen(Milestone.CUTOVER, (lacking,), "")
+            document = status.one_as_json(a_standing(SET_OUT, *STAGED, seen, Held("a gate", 7)))
+
+            assert document["next"] == f"vpnmigrate apply {MIGRATION}"
+            assert one_line(lacking.advice) in document["to_open"]
+        assert status.one_as_json(a_standing(*DOWN))["to_open"] == ""
 
     def test_every_run_is_listed_under_runs(self):
         """The JSON list has the same fields for each run."""

@@ -34,7 +34,7 @@ from vpnmigrate.model.ec2 import Attachment
 from vpnmigrate.model.facts import Switch
 from vpnmigrate.model.gates import Force, Gate, GateResult, GateVerdict, Milestone, to_open
 from vpnmigrate.model.permissions import MissingPermission
-from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.model.snapshot import Snapshot
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.drift import differences
@@ -138,7 +138,7 @@ class GateRunner:
 
     def _hook(self, moment: HookMoment) -> Sequence[GateResult]:
         if changed := self._gate_inputs.hooks.changed():
-            return (gates.changed_program(self._plan, moment, changed),)
+            return (gates.changed_program(moment, changed),)
         result = self._gate_inputs.hooks.ask(moment)
         return () if result is None else (gates.hook(moment, result),)
 
@@ -193,7 +193,10 @@ class GateRunner:
         self, before: Milestone, results: Sequence[GateResult], operator: str = ""
     ) -> tuple[GateResult, ...]:
         named = gates.ready_to_paste(
-            results, run=self._plan.migration, plan_file=self._gate_inputs.plan_file
+            results,
+            run=self._plan.migration,
+            plan_file=self._gate_inputs.plan_file,
+            new_plan=new_plan_file(self._plan),
         )
         final = gates.forced(named, self._gate_inputs.forces)
         forced = (
@@ -315,6 +318,11 @@ class CutoverStart:
     def _old_gateway_is_attached(self, now: Snapshot) -> bool:
         attached = now.attachment(self._plan.old_gateway, self._plan.vpc)
         return attached is Attachment.ATTACHED
+
+
+def new_plan_file(plan: Plan) -> str:
+    """Return a file name for the plan after *plan*, so that it overwrites none that was applied."""
+    return f"plan-{plan.migration}-after-{plan.fingerprint[:8]}.json"
 
 
 def _listed(closed: Sequence[GateResult]) -> str:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
-from vpnmigrate.errors.commands import Advice, Command
+from vpnmigrate.errors.commands import Advice, Command, commands_in
 
 
 class Milestone(StrEnum):
@@ -157,12 +157,26 @@ def gates_before(milestone: Milestone) -> tuple[Gate, ...]:
 
 
 def to_open(closed: Iterable[GateResult], refused: Command) -> Advice:
-    """Return what opens the *closed* gates, and then the command that they have *refused*."""
+    """Return what opens the *closed* gates, and then the command that they have *refused*.
+
+    Where a gate needs another plan, its advice is the whole answer: the refused command would load
+    the plan in force again, and applying the new plan evaluates every other gate for that plan.
+    """
+    advised = [each.advice for each in closed]
+    if replans := [each for each in advised if _replans(each)]:
+        # The one with the most options: those of a closed window name another one.
+        return max(replans, key=lambda each: max(len(c.words) for c in commands_in(each)))
     parts: list[str | Command] = []
-    for each in closed:
-        parts += each.advice if isinstance(each.advice, tuple) else (each.advice,)
+    for each in advised:
+        parts += each if isinstance(each, tuple) else (each,)
     opens = tuple(dict.fromkeys(part for part in parts if part))
-    if not opens or refused in opens:
+    commands = [part for part in opens if isinstance(part, Command)]
+    goes_on = any(each.words[: len(refused.words)] == refused.words for each in commands)
+    if not opens or goes_on:
         return opens
-    then = ("then:",) if any(isinstance(part, Command) for part in opens) else ()
+    then = ("then:",) if commands else ()
     return (*opens, *then, refused)
+
+
+def _replans(advice: Advice) -> bool:
+    return any(each.words[1:3] == ("plan", "--from") for each in commands_in(advice))

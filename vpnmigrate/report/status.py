@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace as altered
 
-from vpnmigrate.errors.commands import Advice, Command, Invocation, cli, commands_in, one_line
+from vpnmigrate.errors.commands import Advice, Command, Invocation, cli, one_line
 from vpnmigrate.journal import (
     Hold,
     OperatorOrder,
@@ -141,6 +141,7 @@ def fields(view: RunStatusView) -> dict[str, Any]:
         "folder": view.folder,
         "device_files": view.device_files,
         "next": str(view.next or ""),
+        "to_open": one_line(view.to_open),
         "when_done": str(view.when_done or ""),
         "way_back": str(view.rollback_command or ""),
     }
@@ -345,12 +346,14 @@ class RunStatusView:
 
     @property
     def next(self) -> Command | None:
-        """The command to run next; None if nothing is left to do.
+        """The command that goes on with the run; None if nothing is left to do.
 
-        While an active process needs no order from the operator, the next command is ``status``.
+        A program may run it: it forces no gate, and nothing in it has to be filled in.  While gates
+        hold the run it is the command that they refused, which evaluates them again; what opens
+        them is in ``to_open``.  While an active process needs no order from the operator, and
+        until finalize is due, it is ``status``.
         """
-        found = commands_in(self.next_step or "")
-        return found[0] if found else self._resume
+        return self._resume
 
     @property
     def next_step(self) -> Advice | None:
@@ -358,15 +361,19 @@ class RunStatusView:
 
         While gates hold the run, it is what opens them, and then the command that they refused.
         """
-        resume = self._resume
         if self.soak_left > timedelta(0):
             until = moment(self.shown(self.now + self.soak_left))
             return (f"observe until {until}, when the plan's soak ends; to observe:", self.observe)
-        held_by = () if self.alive else closed_gates(self.state)
+        return self.to_open or self._resume
+
+    @property
+    def to_open(self) -> Advice:
+        """What opens the gates that hold the run, for an operator to read; empty if none does."""
+        resume, held_by = self._resume, () if self.alive else closed_gates(self.state)
         closed = [each for each in held_by if each.gate is not Gate.SOAK]
         if resume is None or not closed:
-            return resume
-        return self.invocation.advise(to_open(closed, resume)) or resume
+            return ""
+        return self.invocation.advise(to_open(closed, resume))
 
     @property
     def soak_left(self) -> timedelta:

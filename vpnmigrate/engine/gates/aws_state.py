@@ -9,6 +9,7 @@ from vpnmigrate.engine.gates.base import (
     RollbackTrial,
     failed,
     passed,
+    plan_again,
     unknown,
     unless,
 )
@@ -36,7 +37,7 @@ def unchanged(context: GateContext) -> GateResult:
         context.differences,
         "no differences",
         "the AWS configuration unchanged since planning",
-        advice=("plan again:", cli("plan", "--from", "RUN")),
+        advice=plan_again("plan again"),
     )
 
 
@@ -128,7 +129,10 @@ def old_tunnels(plan: Plan, now: Snapshot) -> GateResult:
         worse,
         "; ".join(lines),
         _AS_PLANNED,
-        advice="restore the old tunnel first, or plan again",
+        advice=(
+            "restore the old tunnel, or plan again and apply that plan; once it is restored:",
+            cli("apply", "RUN"),
+        ),
     )
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from vpnmigrate.engine.ports import Identity, NetworkPath
-from vpnmigrate.errors.commands import Advice, Command
+from vpnmigrate.errors.commands import Advice, Command, cli
 from vpnmigrate.model.approval import Approval, RehearsalResult
 from vpnmigrate.model.gates import UNFORCEABLE, Force, Gate, GateResult, GateVerdict
 from vpnmigrate.model.permissions import MissingPermission
@@ -95,11 +95,28 @@ def forced(gates: Iterable[GateResult], forces: Iterable[Force]) -> tuple[GateRe
     )
 
 
+NEW_PLAN = "NEW_PLAN"
+"""Stands for the file of another plan for the run, in an advice."""
+
+
+def plan_again(why: str, *choices: str) -> tuple[str | Command, ...]:
+    """Return the advice to plan again with *choices*, and then to apply the file of that plan.
+
+    The run alone would be resumed with the plan in force, at which the same gate is closed.
+    """
+    return (
+        f"{why}:",
+        cli("plan", "--from", "RUN", *choices, "-o", NEW_PLAN),
+        "then apply that plan:",
+        cli("apply", NEW_PLAN),
+    )
+
+
 def ready_to_paste(
-    gates: Iterable[GateResult], *, run: str, plan_file: str
+    gates: Iterable[GateResult], *, run: str, plan_file: str, new_plan: str
 ) -> tuple[GateResult, ...]:
-    """Return *gates* with *run* and *plan_file* in place of RUN and PLAN in their advice."""
-    names = {"RUN": run, "PLAN": plan_file}
+    """Return *gates* with the names in place of RUN, PLAN and NEW_PLAN in their advice."""
+    names = {"RUN": run, "PLAN": plan_file, NEW_PLAN: new_plan}
     return tuple(replace(result, advice=_named(result.advice, names)) for result in gates)
 
 

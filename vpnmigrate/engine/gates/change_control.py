@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from vpnmigrate.engine.gates.base import GateContext, failed, passed, unknown
+from vpnmigrate.engine.gates.base import GateContext, failed, passed, plan_again, unknown
 from vpnmigrate.engine.ports import HookResult
 from vpnmigrate.errors.commands import Advice, cli
 from vpnmigrate.model.decisions import HookMoment, Window
@@ -23,7 +23,12 @@ from vpnmigrate.planning.windows import (
     with_soak,
 )
 
-ANOTHER = ("plan again with another window:", cli("plan", "--from", "RUN", "--window", "START/END"))
+_REHEARSE = "a rehearsal may show that less time is needed; if not,"
+ANOTHER = plan_again(
+    "plan again with another window, its start and end in place of START/END",
+    "--window",
+    "START/END",
+)
 NOT_REQUIRED = "not required"
 
 
@@ -60,7 +65,7 @@ def window(plan: Plan, context: GateContext) -> GateResult:
                 Gate.WINDOW,
                 observed,
                 required,
-                advice=("rehearse the plan, or", *ANOTHER),
+                advice=(_REHEARSE, *ANOTHER),
             )
 
 
@@ -202,10 +207,10 @@ def hook(moment: HookMoment, result: HookResult) -> GateResult:
     return verdict(Gate.HOOK, f"{result.program} {result.fault}", required, advice=advice)
 
 
-def changed_program(plan: Plan, moment: HookMoment, changed: str) -> GateResult:
+def changed_program(moment: HookMoment, changed: str) -> GateResult:
     """Return FAIL for a program that differs from the planned one; it is not run."""
     advice: Advice = "restore the program that was planned, or force the gate"
     if moment is HookMoment.BEFORE_CUTOVER:
-        advice = cli("plan", "--from", plan.migration)
+        advice = plan_again("restore the program that was planned, or plan again")
     required = "every hook program unchanged since planning"
     return failed(Gate.HOOK, changed, required, advice=advice)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from vpnmigrate.engine.gates.base import GateContext, failed, passed, unknown, unless
 from vpnmigrate.engine.gates.change_control import NOT_REQUIRED
-from vpnmigrate.errors.commands import Advice, aws, cli
+from vpnmigrate.errors.commands import Advice, cli
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.ec2 import ResourceState
 from vpnmigrate.model.gates import Gate, GateResult
@@ -46,7 +46,7 @@ def soak(plan: Plan, context: GateContext) -> GateResult:
 
 
 def _observe(until: str) -> Advice:
-    how = f"or add --force {Gate.SOAK} --reason TEXT"
+    how = f"or add --force {Gate.SOAK} --reason TEXT, with your reason in place of TEXT"
     return (f"observe the run{until}, {how}; to observe:", cli("status", "RUN"))
 
 
@@ -65,7 +65,8 @@ def archived(plan: Plan, now: Snapshot, journal_facts: JournalFacts) -> GateResu
         f"{len(wanted)} configurations in the vault",
         "the configuration of every connection in the vault",
         advice=(
-            f"save them, then add --force {Gate.ARCHIVED} --reason TEXT; to save them:",
-            aws("ec2", "describe-vpn-connections", "--vpn-connection-ids", *wanted),
+            "save them first, outside this run, from the AWS console (Site-to-Site VPN, Download "
+            "configuration); they contain pre-shared keys, so keep them secret. Then add "
+            f"--force {Gate.ARCHIVED} --reason TEXT to finalize, with your reason in place of TEXT"
         ),
     )

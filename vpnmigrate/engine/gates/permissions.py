@@ -13,8 +13,12 @@ from vpnmigrate.planning.permission_checks import holding, policy_phases, undeci
 
 _REQUIRED = "these credentials may make every call of the cutover, of a rollback and its clean-up"
 _TO_GRANT = "grant the actions, then apply again; the policy for them:"
-_TO_REMOVE = "grant the actions, or force this gate and remove the resources in another way:"
-_UNTRIED = "prove these permissions in another way, then force this gate:"
+_UNTRIED = "prove these permissions in another way; the policy for them:"
+_REMOVED = (
+    "or remove the resources in another way later, and force this gate, with your reason in place "
+    "of TEXT:"
+)
+_PROVEN = "once they are proven, force this gate, with your reason in place of TEXT:"
 
 
 def calls_allowed(missing: Sequence[MissingPermission]) -> GateResult:
@@ -39,10 +43,11 @@ def calls_allowed(missing: Sequence[MissingPermission]) -> GateResult:
             unforceable="the cutover or its rollback needs a denied call: traffic could stay down",
         )
     if denied:
-        to_remove: Advice = (_TO_REMOVE, *_policies(denied), forcing)
+        to_remove: Advice = (_TO_GRANT, *_policies(denied), _REMOVED, forcing)
         return failed(Gate.PERMISSIONS, observed, _REQUIRED, advice=to_remove)
     if undecided(missing):
-        return unknown(Gate.PERMISSIONS, observed, _REQUIRED, advice=(_UNTRIED, forcing))
+        to_prove: Advice = (_UNTRIED, *_policies(missing), _PROVEN, forcing)
+        return unknown(Gate.PERMISSIONS, observed, _REQUIRED, advice=to_prove)
     return passed(Gate.PERMISSIONS, _allowed(missing), _REQUIRED)
 
 
