@@ -210,7 +210,8 @@ class TestBackOut:
 
         output = " ".join(ran.err.split())
         assert ran.code == 1
-        assert "has rolled it back traffic: UP through the old gateway" in output
+        assert "the plan's back-out policy has rolled it back" in output
+        assert "traffic: UP through the old gateway" in output
         assert f"try again: vpnmigrate apply {run}" in output
         assert f"clean up: vpnmigrate rollback {run}" in output
 

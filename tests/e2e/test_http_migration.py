@@ -25,6 +25,8 @@ decisions:
   asn: 64600
   waits:
     tunnels: 12h
+  finalize:
+    soak: 1d
 """
 HELD = 3
 """Exit code of a run that waits for an absent operator."""
@@ -124,7 +126,7 @@ def test_a_migration_over_http_is_what_the_aws_cli_sees(migration):
 
     terminal.quick("finalize", run, "--confirm", OLD[0], leaves=2)
     named = [word for old in OLD for word in ("--confirm", old)]
-    terminal.quick("finalize", run, *named, leaves=3)  # The standard playbook asks for a day.
+    terminal.quick("finalize", run, *named, leaves=HELD)  # The playbook asks for a day.
     terminal.quick("finalize", run, *named, "--force", "soak", "--reason", "a test")
     whole = [*changes(plan, "forward"), *changes(plan, "finalize")]
     assert described(aws) == after(before, whole, again)

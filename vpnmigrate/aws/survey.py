@@ -52,11 +52,11 @@ def survey(clients: ClientSource, gateway: VpnGatewayId, who: Identity, clock: C
         NotFoundError: This account has no such gateway in this Region.
         AwsError: A describe call failed.
     """
-    region = _region(clients, clock)
-    leaving = next((record for record in region.gateways if record.id == gateway), None)
+    taken, gateways = clock.wall(), _gateways(clients)
+    leaving = next((record for record in gateways if record.id == gateway), None)
     if leaving is None:
         raise _not_found(f"virtual private gateway {gateway}", who, clients.region)
-    return _survey_of(leaving, region, clients, who)
+    return _survey_of(leaving, _region(clients, taken, gateways), clients, who)
 
 
 def surveys(clients: ClientSource, who: Identity, clock: Clock) -> tuple[Survey, ...]:
@@ -65,7 +65,8 @@ def surveys(clients: ClientSource, who: Identity, clock: Clock) -> tuple[Survey,
     Raises:
         AwsError: A describe call failed.
     """
-    region = _region(clients, clock)
+    taken, gateways = clock.wall(), _gateways(clients)
+    region = _region(clients, taken, gateways)
     return tuple(
         _survey_of(gateway, region, clients, who)
         for gateway in region.gateways
@@ -85,12 +86,17 @@ class _RegionReading:
     quotas: tuple[Quotas, tuple[Unread, ...]]
 
 
-def _region(clients: ClientSource, clock: Clock) -> _RegionReading:
-    taken = clock.wall()
+def _gateways(clients: ClientSource) -> tuple[GatewayRecord, ...]:
+    return in_order(map(gateway_record, describe.gateways(clients.reader())))
+
+
+def _region(
+    clients: ClientSource, taken: datetime, gateways: tuple[GatewayRecord, ...]
+) -> _RegionReading:
     ec2 = clients.reader()
     return _RegionReading(
         taken,
-        in_order(map(gateway_record, describe.gateways(ec2))),
+        gateways,
         in_order(map(connection_record, describe.connections(ec2))),
         in_order(map(customer_gateway_record, describe.customer_gateways(ec2))),
         in_order(map(vpc_record, describe.vpcs(ec2))),
