@@ -21,6 +21,7 @@ from vpnmigrate.errors import (
     ExternalChangeError,
     HeldError,
     IncompleteRemovalError,
+    RefusedError,
     ResidueError,
     RolledBackError,
     StepError,
@@ -301,6 +302,10 @@ class _Trial:
             # A resource created by a call with a lost answer has lost its tags: the operator
             # adopts it, and again when that happens to another one.
             self.adopts, self.named = True, self._created()
+            return action
+        if self.adopts and isinstance(error, RefusedError):
+            # AWS does not show a resource yet that the operator names: the command is repeated.
+            self.clock.sleep(CONSISTENCY_DELAY)
             return action
         # An aborted run is rolled back; a pause is waited for.
         if self._was_aborted(error):
