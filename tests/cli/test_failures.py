@@ -15,7 +15,7 @@ from vpnmigrate.cli.main import run_command
 from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
 from vpnmigrate.local.lock import acquire_lock, this_process
 from vpnmigrate.local.run_directory import Runs
-from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, FaultSource
 from vpnmigrate.sandbox.world import World
 
 
@@ -289,3 +289,27 @@ class TestDefects:
         assert "Traceback" not in output.err + output.out
         assert "ZeroDivisionError" in kept.read_text()
         assert kept.stat().st_mode & 0o077 == 0
+
+    def test_a_bug_in_the_outage_says_that_traffic_is_down(self, terminal: Terminal):
+        """The exit code is 5; the output has the traffic and the commands of both directions."""
+
+        class Broken(FaultSource):
+            def before(self, service, action, nth):
+                if action == "AttachVpnGateway":
+                    raise ZeroDivisionError
+
+            def after(self, service, action, nth):
+                pass
+
+        run = terminal.planned()
+        terminal.inject(Broken())
+
+        ended = terminal.run("apply", "plan.json", "--json")
+
+        document = json.loads(ended.out)
+        assert ended.code == document["error"]["exit"] == 5
+        assert document["run"]["traffic"] == "none"
+        for each in ("This is a bug", "DOWN", f"vpnmigrate rollback {run}"):
+            assert each in ended.err
+        terminal.inject(Faults())
+        assert terminal.run("rollback", run).code == 0

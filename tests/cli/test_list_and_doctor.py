@@ -143,7 +143,21 @@ class TestDoctor:
         text = b"".join(members.values())
         assert "support.zip" in ran.out
         assert {f"{run}/journal.jsonl", f"{run}/plan.json", f"{run}/log.jsonl"} <= set(members)
-        assert {"doctor.json", "crash.log"} <= set(members)
+        assert {"doctor.json", "status.json", "crash.log"} <= set(members)
         assert b"end of line" in members["crash.log"]
         assert [each for each in terminal.world.keys if each.encode() in text] == []
         assert not any("vault" in name for name in members)
+
+    def test_a_run_whose_keys_are_unreadable_is_not_packed(self, terminal):
+        """Keys that are not known cannot be removed from its files."""
+        run = terminal.planned()
+        home = terminal.place / "home"
+        terminal.run("apply", "plan.json", "--until", "cutover", "--run-dir", str(home))
+        (home / run / "vault").rename(home / "elsewhere")
+        (home / run / "vault").write_text("not a folder")
+
+        ran = terminal.run("doctor", "--bundle", "support.zip", "--run-dir", str(home))
+
+        with zipfile.ZipFile(terminal.place / "support.zip") as archive:
+            assert not any(name.startswith(run) for name in archive.namelist())
+        assert f"run {run} is left out" in ran.err

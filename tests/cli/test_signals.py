@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_surface import FLAGS
-from vpnmigrate.cli.signals import SignalHandler, handle_signals
+from vpnmigrate.cli.signals import RunSignals, SignalHandler
 from vpnmigrate.report.console import Console
 from vpnmigrate.sandbox.faults import Faults
 
@@ -21,11 +21,11 @@ ROOT = Path(__file__).parents[2]
 
 STUBBORN = """
 import os, signal
-from vpnmigrate.cli.signals import SignalHandler, handle_signals
+from vpnmigrate.cli.signals import RunSignals, SignalHandler
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.report.console import Console
 wish = SignalHandler(Console(), lambda: True, lambda: cli("apply", "m-1"))
-with handle_signals(wish):
+with RunSignals().handle(wish):
     os.kill(os.getpid(), signal.SIGTERM)
     os.kill(os.getpid(), signal.SIGINT)
     print("still here")
@@ -116,8 +116,13 @@ class TestInterruption:
         """After the run the previous signal handlers are restored."""
         before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
 
-        with handle_signals(SignalHandler(Console(io.StringIO()), lambda: False)):
+        signals = RunSignals()
+        with signals.handle(SignalHandler(Console(io.StringIO()), lambda: False)):
             pass
+        # While the session ends, a signal replaces no error.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            os.kill(os.getpid(), number)
+        signals.restore()
 
         after = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
         assert after == before
@@ -127,8 +132,10 @@ class TestInterruption:
         before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
         try:
             wish = SignalHandler(Console(io.StringIO()), lambda: False)
-            with handle_signals(wish):
+            signals = RunSignals()
+            with signals.handle(wish):
                 os.kill(os.getpid(), signal.SIGHUP)
+            signals.restore()
         finally:
             signal.signal(signal.SIGHUP, before)
 

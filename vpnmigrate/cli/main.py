@@ -94,13 +94,17 @@ def _report_bug(
     """Report an unexpected exception and write its traceback to the crash log."""
     from vpnmigrate.cli.crash_log import keep
     from vpnmigrate.cli.invocation import again_in
+    from vpnmigrate.journal.exit_code import exit_code_of_bug
     from vpnmigrate.report.console import Console, JsonResults
-    from vpnmigrate.report.errors import bug, bug_as_json
+    from vpnmigrate.report.errors import RunBugError, bug, bug_as_json
 
-    kept, invocation = keep(error, arguments, redaction), again_in(found).invocation
+    view = error.view if isinstance(error, RunBugError) else None
+    cause = error.__cause__ if view is not None and error.__cause__ is not None else error
+    kept, invocation = keep(cause, arguments, redaction), again_in(found).invocation
     if "--json" in arguments:
-        document = bug_as_json(error, kept=kept, invocation=invocation)
+        document = bug_as_json(cause, kept=kept, invocation=invocation, view=view)
         with suppress(VpnMigrateError):
             JsonResults(redaction=redaction).print("", document)
-    Console(redaction=redaction).print_line(bug(error, kept=kept, invocation=invocation))
-    return Exit.FAILED
+    text = bug(cause, kept=kept, invocation=invocation, view=view)
+    Console(redaction=redaction).print_line(text)
+    return exit_code_of_bug(None if view is None else view.state)

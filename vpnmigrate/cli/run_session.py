@@ -22,7 +22,7 @@ from vpnmigrate.cli.run_status import (
     status_view_of,
     with_run_status,
 )
-from vpnmigrate.cli.signals import SignalHandler, handle_signals
+from vpnmigrate.cli.signals import RunSignals, SignalHandler
 from vpnmigrate.cli.watch import can_draw
 from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, unattended
 from vpnmigrate.engine.commit_confirm import CommitConfirm
@@ -80,7 +80,7 @@ from vpnmigrate.model.signatures import CheckedSignature, SignedKind, SignedText
 from vpnmigrate.planning.approvals import approve_command, require_valid
 from vpnmigrate.planning.rollback_proof import prove
 from vpnmigrate.report.console import MessageOutput
-from vpnmigrate.report.errors import RunFailedError
+from vpnmigrate.report.errors import RunBugError, RunFailedError
 from vpnmigrate.report.names import NamesOfRun
 from vpnmigrate.report.progress import Narrator, PlainProgress, approved_line
 from vpnmigrate.report.rollback_proof import proof_brief
@@ -114,10 +114,11 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class RunRecords:
-    """Records of a run: its journal and its log."""
+    """Records of a run: its journal and its log; and the signals of its session."""
 
     journal: FileJournal
     log: RunLog
+    signals: RunSignals
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,9 @@ def run_session(
     Raises:
         LockedError: Another process has the run.
         RunFailedError: Any error after the run was locked.
+        RunBugError: Any other exception of the run.
     """
+    signals = RunSignals()
     with with_run_status(context, subject.run, status_view_of):
         lock = acquire_lock(subject.run, context.parts.clock, context.parts.me, terms.take_over)
     try:
@@ -165,14 +168,17 @@ def run_session(
                 for note in filter(None, (lock.note, journal.notice)):
                     context.console.print_line(note)
                     log.notice(note)
-                _do(context, subject, terms, RunRecords(journal, log), action, view)
+                _do(context, subject, terms, RunRecords(journal, log, signals), action, view)
         except VpnMigrateError as error:
             raise RunFailedError(error, view()) from error
+        except Exception as error:
+            raise RunBugError(view()) from error
         finally:
             journal.close()
         return view()
     finally:
         lock.release()
+        signals.restore()
 
 
 def _put_in_force(subject: SelectedRun, journal: FileJournal) -> None:
@@ -294,7 +300,7 @@ def _do(
             output.print_line(wrapped(approved_line(added)))
         if ports.blind:
             output.print_line(wrapped(BLIND))
-        with supervise_hooks(hooks, journal), handle_signals(stop_request):
+        with supervise_hooks(hooks, journal), kept.signals.handle(stop_request):
             runner = Runner(plan, ports)
             action(
                 ActiveRun(

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from vpnmigrate.errors import Exit
 from vpnmigrate.errors.commands import Command, cli
@@ -99,22 +100,42 @@ class SignalHandler:
             self._console.print_line(command(resume, first="  next:     "))
 
 
-@contextmanager
-def handle_signals(stop_request: SignalHandler) -> Iterator[None]:
-    """Send this process's signals to *stop_request* inside the context."""
+class RunSignals:
+    """The signals of a session: handled by its run, and ignored from the end of the run on.
 
-    def receive(number: int, frame: FrameType | None) -> None:
-        del frame
-        stop_request.receive(number)
+    While the journal is closed and the result is put together, a signal would replace an error
+    that says that traffic is down.  ``restore`` ends that.
+    """
 
-    # A signal that the parent process ignores (nohup, a background job) stays ignored.
-    heard = [n for n in (*_STOPS, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, receive) for number in heard}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
+    def __init__(self) -> None:
+        self._before: dict[int, Any] = {}
+
+    @contextmanager
+    def handle(self, stop_request: SignalHandler) -> Iterator[None]:
+        """Send this process's signals to *stop_request* inside the context."""
+
+        def receive(number: int, frame: FrameType | None) -> None:
+            del frame
+            stop_request.receive(number)
+
+        # A signal that the parent process ignores (nohup, a background job) stays ignored.
+        heard = [n for n in (*_STOPS, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
+        self._before = {number: signal.signal(number, receive) for number in heard}
+        try:
+            yield
+        finally:
+            for number in heard:
+                signal.signal(number, _ignore)
+
+    def restore(self) -> None:
+        """Restore the handlers that were there before the run."""
+        for number, handler in self._before.items():
             signal.signal(number, handler)
+        self._before = {}
+
+
+def _ignore(number: int, frame: FrameType | None) -> None:
+    """Do nothing; unlike ``SIG_IGN`` a child process does not inherit it."""
 
 
 def to_the_end(work: Callable[[], int]) -> int:
@@ -136,7 +157,7 @@ def signals_as_interrupt() -> Iterator[None]:
     """Raise KeyboardInterrupt at SIGTERM and SIGHUP inside the context, as Ctrl-C does.
 
     So every command ends with exit code 7, and closes what it has open.  While a run is under way
-    ``handle_signals`` takes precedence.  A signal that the parent ignores stays ignored.
+    ``RunSignals`` takes precedence.  A signal that the parent ignores stays ignored.
     """
     numbers = (signal.SIGTERM, signal.SIGHUP)
     heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]

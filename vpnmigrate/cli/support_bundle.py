@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from vpnmigrate.cli.context import CommandContext
+from vpnmigrate.cli.run_status import status_views
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.redaction import Redaction
+from vpnmigrate.report.status import every_as_json
 
 LARGEST: Final = 16 * 1024 * 1024
 """Bytes of one file; of a longer one the end is packed, where a failure is."""
@@ -23,20 +25,32 @@ def support_bundle(context: CommandContext, found: Mapping[str, Any]) -> bytes:
     """Return the archive: the checks *found*, and the records of each run of this directory.
 
     The vault, the inbox and the working directory are left out.  Every file goes through the
-    redaction, which knows the keys of each vault.
+    redaction, which knows the keys of each vault; a run whose vault cannot be read is left out.
     """
-    runs = context.runs.list()
     redaction = context.redaction
-    for run in runs:
-        redaction.learn(Vault(run.vault, redaction.learn).every_key())
-    files = {"doctor.json": json.dumps(redaction.value(found), indent=2).encode()}
+    runs: list[Run] = []
+    for run in context.runs.list():
+        vault = Vault(run.vault, redaction.learn)
+        redaction.learn(vault.every_key())
+        if vault.is_readable():
+            runs.append(run)
+        else:
+            note = (
+                f"run {run.id} is left out of the archive: its keys in {run.vault} are unreadable"
+            )
+            context.console.print_line(note)
+    status = every_as_json(*status_views(context))
+    files = {
+        f"{name}.json": json.dumps(redaction.value(document), indent=2).encode()
+        for name, document in (("doctor", found), ("status", status))
+    }
     for name, path in _files(context.settings.home, runs):
         if (text := _redacted(path, redaction)) is not None:
             files[name] = text
     return _zip(files)
 
 
-def _files(home: Path, runs: tuple[Run, ...]) -> Iterator[tuple[str, Path]]:
+def _files(home: Path, runs: Sequence[Run]) -> Iterator[tuple[str, Path]]:
     yield "crash.log", home / "crash.log"
     for run in runs:
         for path in (run.journal, run.head, run.owner, run.log, run.live, run.after):

@@ -5,8 +5,11 @@ the record ``OutageBegan``, which ``StepLoop._perform`` writes before the first 
 interrupt traffic, to ``OutageEnded`` (``traffic_watch``).  Or ``StepError.outage`` says that
 traffic may be down, because the journal of its outage is lost (``StepLoop._may_be_down``).
 
-``ResidueError`` has the code 5 of its own, also while traffic flows: AWS did not make some changes
-(``Runner._require_no_residue``).
+``StepError.outage`` is true for step 10, too, whose traffic was never verified.
+
+``ResidueError`` has the code 5 of its own, also while traffic flows: AWS did not make some changes,
+or a destination has no path although every change is made (``Runner._require_no_residue``).
+An unexpected exception is 5 as well while an outage is open.
 """
 
 from __future__ import annotations
@@ -32,6 +35,11 @@ def leaves_traffic_down(error: VpnMigrateError, state: RunState | None) -> bool:
     """Return whether traffic is down, or may be, when *error* ends a process."""
     step_in_outage = isinstance(error, StepError) and error.outage
     return step_in_outage or (state is not None and state.outage.open)
+
+
+def exit_code_of_bug(state: RunState | None) -> Exit:
+    """Return the exit code of an unexpected exception; *state* is that of its run, if any."""
+    return Exit.STUCK if state is not None and state.outage.open else Exit.FAILED
 
 
 def exit_code_of_run(state: RunState, entries: Sequence[Entry]) -> Exit:

@@ -71,6 +71,18 @@ class Vault:
                 found |= keys_in(path.read_bytes()[:MOST_BYTES].decode(errors="replace"))
         return frozenset(found)
 
+    def is_readable(self) -> bool:
+        """Return whether ``every_key`` has read every file; true before there is a vault."""
+        if not os.path.lexists(self.root):
+            return True
+        try:
+            for folder in self.root.iterdir():
+                for path in folder.iterdir():
+                    path.open("rb").close()
+        except OSError:
+            return False
+        return True
+
     def holds(self, connection: VpnConnectionId, name: str, sha256: str) -> bool:
         """Return whether the file exists, is private, and still has the content that was kept.
 

@@ -9,7 +9,6 @@ from typing import Any
 from vpnmigrate.errors import (
     ClaimedError,
     DriftError,
-    Exit,
     HeldByOthersError,
     JournalDamagedError,
     PreflightError,
@@ -27,7 +26,7 @@ from vpnmigrate.errors.commands import (
     one_line,
     option,
 )
-from vpnmigrate.journal.exit_code import exit_code
+from vpnmigrate.journal.exit_code import exit_code, exit_code_of_bug
 from vpnmigrate.model.plan import Finding
 from vpnmigrate.report import findings, results
 from vpnmigrate.report.names import NO_NAMES, Names
@@ -89,24 +88,40 @@ def error_json(error: VpnMigrateError, *, where: str, invocation: Invocation) ->
     return {"schema": SCHEMA, "error": document}
 
 
-def bug(error: BaseException, *, kept: Path | None, invocation: Invocation) -> str:
-    """Return the report of an unexpected exception; *kept* is the file with its traceback."""
+def bug(
+    error: BaseException,
+    *,
+    kept: Path | None,
+    invocation: Invocation,
+    view: RunStatusView | None = None,
+) -> str:
+    """Return the report of an unexpected exception.
+
+    *kept* is the file with its traceback, *view* the run that it has ended, if any.
+    """
     lines = [
         f"This is a bug in vpnmigrate: {type(error).__name__}.",
         f"  Id:   {BUG}",
         item("every call sent to AWS is in the run's journal, and the run can be resumed"),
-        item("to see the status of the runs:"),
-        command(invocation.complete(cli("status")), first="    "),
     ]
+    if view is None:
+        lines.append(item("to see the status of the runs:"))
+        lines.append(command(invocation.complete(cli("status")), first="    "))
     if kept is not None:
         lines.append(item(f"please report it and attach: {kept}"))
     else:
         lines.append(item("its traceback could not be written to crash.log"))
+    if view is not None:
+        lines.append(results.now(view))
     return "\n".join(lines)
 
 
 def bug_as_json(
-    error: BaseException, *, kept: Path | None, invocation: Invocation
+    error: BaseException,
+    *,
+    kept: Path | None,
+    invocation: Invocation,
+    view: RunStatusView | None = None,
 ) -> dict[str, Any]:
     """Return the same as a JSON document."""
     document = {
@@ -115,9 +130,10 @@ def bug_as_json(
         "what": f"this is a bug in vpnmigrate: {type(error).__name__}",
         "where": "" if kept is None else str(kept),
         "next": str(invocation.complete(cli("status"))),
-        "exit": int(Exit.FAILED),
+        "exit": int(exit_code_of_bug(None if view is None else view.state)),
     }
-    return {"schema": SCHEMA, "error": document}
+    run = {} if view is None else {"run": fields(view)}
+    return {"schema": SCHEMA, "error": document, **run}
 
 
 def _findings(error: PreflightError) -> list[Finding]:
@@ -136,6 +152,14 @@ class RunFailedError(VpnMigrateError):
     def __init__(self, error: VpnMigrateError, view: RunStatusView) -> None:
         super().__init__(error.message, advice=error.next_step)
         self.error = error
+        self.view = view
+
+
+class RunBugError(Exception):
+    """The work on a run was ended by an unexpected exception, its cause; *view* is the run now."""
+
+    def __init__(self, view: RunStatusView) -> None:
+        super().__init__("an unexpected exception ended the work on the run")
         self.view = view
 
 

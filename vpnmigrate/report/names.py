@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 
 from vpnmigrate.journal.history import made_by
 from vpnmigrate.journal.records import Answered, Entry, Intended
+from vpnmigrate.model.changes import ArchiveConfiguration, Creation
 from vpnmigrate.model.ec2 import ConnectionRecord, Role
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan, connection_role
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.report.text import safe
 
 NAME = "Name"
+
+_NAMING = Creation | ArchiveConfiguration
+"""Changes with the id of a resource that the run has created, or whose answer has it."""
 
 _ID = re.compile(r'\b(?:vpc|vgw|vpn|cgw|rtb)-[0-9a-z]+\b(?! ")')
 """An id that is not followed by its name already."""
@@ -102,13 +106,22 @@ class NamesOfRun:
 
     def __init__(self, plan: Plan | None = None, entries: Iterable[Entry] = ()) -> None:
         self._plan = plan
-        self._entries = list(entries)
-        self.now = NO_NAMES if plan is None else names_of(plan, self._entries)
+        self._asked: set[int] = set()
+        self._naming: list[Entry] = []
+        """The entries that name a created resource: a few for each connection of the plan."""
+        self.now = NO_NAMES if plan is None else names_of(plan)
+        for entry in entries:
+            self.read(entry)
 
     def read(self, entry: Entry) -> None:
-        """Add the resource that *entry* says was created."""
-        if self._plan is None or not isinstance(entry.record, Intended | Answered):
-            return
-        self._entries.append(entry)
-        if isinstance(entry.record, Answered):
-            self.now = names_of(self._plan, self._entries)
+        """Add the resource that *entry* names, if it does."""
+        match entry.record:
+            case Intended(intent=number, change=change) if isinstance(change, _NAMING):
+                self._asked.add(number)
+            case Answered(intent=number) if number in self._asked:
+                pass  # It may have the id.
+            case _:
+                return
+        self._naming.append(entry)
+        if self._plan is not None:
+            self.now = names_of(self._plan, self._naming)

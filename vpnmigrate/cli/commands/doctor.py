@@ -41,8 +41,8 @@ def doctor(
     checks = every_check(context, aws)
     file = "" if bundle is None else context.file(bundle)
     document = view.as_json(checks, file, context.invocation)
+    context.results.print(view.text(checks, file, context.invocation), document)
     if bundle is not None:
         save_bytes(support_bundle(context, document), bundle)
-    context.results.print(view.text(checks, file, context.invocation), document)
     if not healthy(checks):
         raise typer.Exit(Exit.FAILED)
