@@ -122,13 +122,13 @@ def test_gates_that_passed_are_one_line_until_they_are_asked_for():
     assert "0 s ahead" not in status_text.one(closed)
 
 
-def test_a_closed_gate_makes_what_opens_it_the_next_command():
-    """The command that the gate refused comes after that."""
+def test_a_person_reads_what_opens_a_closed_gate_first():
+    """The command that the gate refused comes after that; a program gets it alone."""
     view = a_view(
         StepSettled(6), GatesSeen(Milestone.CUTOVER, (CLOSED,)), Held("the cutover cannot start", 6)
     )
 
-    assert view.next == cli("plan")
+    assert view.next == cli("apply", MIGRATION)
     assert view.next_step == ("plan again:", cli("plan"), "then:", cli("apply", MIGRATION))
     assert "NEXT       plan again:\n             vpnmigrate plan\n" in status_text.one(view)
     assert a_view(StepSettled(6), Held("staged", 6)).next == cli("apply", MIGRATION)
