@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
@@ -13,6 +15,12 @@ def staged(terminal):
     run = terminal.planned()
     terminal.run("apply", "plan.json", "--until", "cutover")
     return run
+
+
+def living_connections(terminal):
+    """Return the ids of the connections that are not deleted, oldest first."""
+    found = terminal.world.execute("ec2", "DescribeVpnConnections", {})["VpnConnections"]
+    return [each["VpnConnectionId"] for each in found if each["State"] != "deleted"]
 
 
 class TestWithoutAProcess:
@@ -32,6 +40,31 @@ class TestWithoutAProcess:
         assert status["next"] == f"vpnmigrate continue {staged} && vpnmigrate apply {staged}"
         assert terminal.status(staged)["order"] is None
         assert terminal.run("apply", staged).code == 0
+
+    def test_a_pause_holds_a_staging_that_is_done(self, terminal, staged):
+        """The run is prepared, but it is paused: staging it again is held like any other."""
+        terminal.run("pause", staged)
+
+        again = terminal.run("apply", staged, "--until", "cutover")
+
+        assert again.code == 3
+        assert "paused by ann on laptop" in " ".join(again.err.split())
+
+    def test_a_staging_that_is_done_is_verified_again(self, terminal):
+        """A new connection that was deleted since is found, with the way back."""
+        old = living_connections(terminal)
+        run = terminal.planned()
+        terminal.run("apply", "plan.json", "--until", "cutover")
+        made = [each for each in living_connections(terminal) if each not in old]
+        gone = {"VpnConnectionId": made[0]}
+        terminal.world.execute("ec2", "DeleteVpnConnection", gone)
+        terminal.clock.sleep(timedelta(minutes=10))
+
+        again = terminal.run("apply", run, "--until", "cutover")
+
+        assert again.code == 1
+        assert "changed outside this run: connection/" in again.err
+        assert f"vpnmigrate rollback {run}" in again.err
 
     def test_status_shows_it_once(self, terminal, staged):
         """Status has a line with who paused the run and since when."""

@@ -78,7 +78,10 @@ def apply(context: CommandContext, plan_or_run: str, terms: RunOptions) -> RunSt
 
 
 def stage(context: CommandContext, plan_or_run: str, terms: RunOptions) -> RunStatusView:
-    """Do the steps that do not interrupt traffic, and hold before the cutover."""
+    """Do the steps that do not interrupt traffic, and hold before the cutover.
+
+    A run that is prepared already is verified in AWS again.
+    """
     subject = by_plan_or_id(context, plan_or_run, new_holder(context.parts.me))
 
     def action(active: ActiveRun) -> None:
@@ -89,8 +92,6 @@ def stage(context: CommandContext, plan_or_run: str, terms: RunOptions) -> RunSt
                 f"run {subject.run.id} has started its cutover: it cannot be held before that",
                 advice=cli("status", subject.run.id),
             )
-        if before.direction is Direction.FORWARD and LAST_OF_PREPARE in before.settled:
-            return
         _require_planned_programs(subject, before)
         _require_signed_plan(subject, active)
         with suppress(StagedError):  # It is in the journal, and the result says so.
