@@ -570,9 +570,11 @@ class TestStatus:
         journal.write_bytes(b"".join([*lines[:3], *lines[4:]]))
 
         listed = terminal.run("status", "--json")
+        shown = terminal.run("status")
         one = terminal.run("status", run, "--json")
 
-        assert listed.code == 0
+        assert (listed.code, shown.code) == (1, 1)
+        assert run in shown.out
         assert listed.document["unreadable"][0]["run"] == run
         assert one.code == 1
         assert one.document["error"]["where"] == "line 3 of the journal"

@@ -8,6 +8,7 @@ from vpnmigrate.cli.context import command_context
 from vpnmigrate.cli.options import OutputOptions, RunDirectoryOptions, runs
 from vpnmigrate.cli.run_status import status_view_of, status_views
 from vpnmigrate.cli.watch import watch_run, working_run
+from vpnmigrate.errors import Exit
 from vpnmigrate.report import status as view
 from vpnmigrate.report import status_text
 
@@ -38,7 +39,8 @@ def status(
     """Show whether traffic is up, what is wrong or awaited, and what to type now.
 
     The facts behind that are shown with it: the run, its gates, its files and its history.  Without
-    RUN, a table of all runs.  Reads the journals and makes no AWS call.
+    RUN, a table of all runs, which ends with exit code 1 if a run cannot be read.  Reads the
+    journals and makes no AWS call.
     """
     context = command_context(ctx, home, printing)
     if watch:
@@ -50,6 +52,8 @@ def status(
         stands, unreadable = status_views(context)
         text = status_text.every(stands, unreadable, context.invocation)
         context.results.print(text, view.every_as_json(stands, unreadable))
+        if unreadable:
+            raise typer.Exit(Exit.FAILED)
     else:
         stand = status_view_of(context, context.runs.find(run))
         context.results.print(status_text.one(stand, all_gates=all_gates), view.one_as_json(stand))
