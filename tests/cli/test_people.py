@@ -285,7 +285,9 @@ class TestStdinPrompt:
 class TestConsent:
     """The question before the outage, once the gates are open."""
 
-    TO = Interruption(VpcId("vpc-1"), timedelta(minutes=2), timedelta(minutes=45), "rehearsed")
+    TO = Interruption(
+        VpcId("vpc-1"), timedelta(minutes=2), timedelta(minutes=45), "rehearsed", "limits"
+    )
 
     @pytest.mark.parametrize(
         ("typed", "answer"),
@@ -302,8 +304,8 @@ class TestConsent:
 
         assert [them.consents(self.TO), them.consents(self.TO)] == [None, answer]
         assert " ".join(screen.getvalue().split()) == (
-            "This interrupts VPN traffic of vpc-1 for about 2 min (rehearsed), at worst 45 min. "
-            "Continue? [y/N]"
+            "This interrupts VPN traffic of vpc-1 for about 2 min (rehearsed), at worst 45 min "
+            "(limits). Continue? [y/N]"
         )
 
     def test_cannot_be_asked_without_a_terminal(self, screen, tmp_path):

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from tests.report.test_plan import shown
 from tests.support.builders import MIGRATION, NOON, a_connection, a_survey
 from vpnmigrate.model.approval import RehearsalResult
-from vpnmigrate.model.decisions import Approvals, Decisions, Waits
+from vpnmigrate.model.decisions import Approvals, BackOut, Decisions, Waits
 from vpnmigrate.model.plan import Finding
 from vpnmigrate.planning.outage_estimate import outage_estimate
 from vpnmigrate.planning.planner import plan_from
@@ -92,6 +92,26 @@ def test_soak_time_is_no_outage():
     plain, soaked = a_plan(), a_plan(Decisions(waits=Waits(soak=timedelta(hours=5))))
 
     assert outage_estimate(soaked, None) == outage_estimate(plain, None)
+
+
+def test_a_rollback_that_follows_is_part_of_the_worst():
+    """Where the plan rolls back by itself, its limits count too; else the run waits then."""
+    asks, rolls_back = (a_plan(Decisions(back_out=each)) for each in BackOut)
+
+    waits, back = outage_estimate(asks, None), outage_estimate(rolls_back, None)
+
+    assert back.worst == 2 * waits.worst == timedelta(hours=4, minutes=30)
+    assert waits.at_worst.endswith("waits for an operator")
+    assert back.at_worst.endswith("those of the rollback that follows")
+    assert summary_json(shown(rolls_back))["outage"]["at_worst"] == back.at_worst
+
+
+def test_a_plan_made_without_limits_has_those_of_its_steps():
+    """An earlier plan has no limits; a run goes by those of the steps."""
+    plan = a_plan()
+    bare = replace(plan, forward=tuple(replace(s, limit=None) for s in plan.forward))
+
+    assert outage_estimate(bare, None).worst == outage_estimate(plan, None).worst
 
 
 def test_the_next_command_follows_what_is_done():

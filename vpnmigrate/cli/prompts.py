@@ -19,7 +19,7 @@ from vpnmigrate.local.child_processes import OPERATOR_PROGRAM, inherited_by, wor
 from vpnmigrate.local.program_files import checked
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.changes import AskOperator, OperatorTask, RunTest
-from vpnmigrate.model.clock import span
+from vpnmigrate.model.clock import rounded, span
 from vpnmigrate.model.ec2 import Role
 from vpnmigrate.model.proposed_change import ProposedChange, StepChoice
 from vpnmigrate.model.snapshot import Confirmation
@@ -45,7 +45,10 @@ TEST_LIMIT = timedelta(minutes=10)
 
 def interruption_question(to: Interruption, names: Names) -> str:
     """Return the question before the outage, with its expected and its longest duration."""
-    about = f"about {span(to.expected)} ({to.source}), at worst {span(to.worst)}"
+    about = (
+        f"about {span(rounded(to.expected))} ({to.source}), at worst {span(to.worst)} "
+        f"({to.at_worst})"
+    )
     vpc = names.named(to.vpc)
     return f"This interrupts VPN traffic of {vpc} for {about}. Continue? [y/N]"
 

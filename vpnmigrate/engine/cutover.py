@@ -272,7 +272,13 @@ class CutoverStart:
             return False
         estimate = outage_estimate(self._plan, self._rehearsed)
         took = self._pauses.ask_consent(
-            Interruption(self._plan.vpc, estimate.expected, estimate.worst, estimate.source)
+            Interruption(
+                self._plan.vpc,
+                estimate.expected,
+                estimate.worst,
+                estimate.source,
+                estimate.at_worst,
+            )
         )
         self._consented = True
         return took >= FRESH

@@ -86,6 +86,8 @@ class Interruption:
     worst: timedelta
     source: str
     """Where ``expected`` comes from."""
+    at_worst: str
+    """What ``worst`` adds up, and what happens then."""
 
 
 class InterruptChoice(StrEnum):

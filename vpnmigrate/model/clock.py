@@ -187,6 +187,12 @@ def time_of_day(at: datetime) -> str:
     return f"{at:%H:%M:%S}Z"
 
 
+def rounded(length: timedelta) -> timedelta:
+    """Return an expected duration in whole minutes if it has several."""
+    minute = timedelta(minutes=1)
+    return round(length / minute) * minute if length > 5 * minute else length
+
+
 def span(length: timedelta) -> str:
     """Return a duration in its two largest units."""
     seconds = max(0, round(length.total_seconds()))

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from vpnmigrate.model.approval import RehearsalResult
+from vpnmigrate.model.decisions import BackOut
 from vpnmigrate.model.plan import Phase, Plan
 from vpnmigrate.planning.windows import BY_DEFAULT, expected
+from vpnmigrate.steps.sequences import CUTOVER
 
-AT_WORST = "the limits of steps 7 to 10 together"
+WAITS_THEN = "the limits of steps 7 to 10; then the run stops and waits for an operator"
+ROLLED_BACK_THEN = "the limits of steps 7 to 10, and those of the rollback that follows"
 
 
 @dataclass(frozen=True)
@@ -20,18 +23,30 @@ class OutageEstimate:
     source: str
     """Where ``expected`` comes from: a rehearsal, or AWS's times."""
     worst: timedelta
-    """After this time the run has rolled back, or stopped and asked."""
+    """After this time traffic flows, or the run has stopped and an operator has to act."""
+    at_worst: str
+    """What ``worst`` adds up, and what happens then."""
 
 
 def outage_estimate(plan: Plan, rehearsed: RehearsalResult | None) -> OutageEstimate:
     """Return the estimate for *plan*, from its last rehearsal if there was one."""
     soak = plan.decisions.waits.soak
     cutover = [step for step in plan.forward if step.phase is Phase.CUTOVER]
-    worst = sum((step.limit or timedelta(0) for step in cutover), timedelta(0)) - soak
+    worst, at_worst = limits(plan) - soak, WAITS_THEN
+    if plan.decisions.back_out is BackOut.ROLLBACK:
+        worst, at_worst = 2 * worst, ROLLED_BACK_THEN
     durations = expected(plan.fingerprint, rehearsed)
     if durations is not BY_DEFAULT and rehearsed is not None:
         length = rehearsed.outage or max(rehearsed.cutover - soak, timedelta(0))
     else:
         times = [step.expected for step in cutover if step.expected is not None]
         length = sum(times, timedelta(0)) or durations.cutover
-    return OutageEstimate(length, durations.source, max(worst, length))
+    return OutageEstimate(length, durations.source, max(worst, length), at_worst)
+
+
+def limits(plan: Plan) -> timedelta:
+    """Return the sum of the limits of steps 7 to 10, which are the same in either direction.
+
+    They are those by which a run goes, also for a plan that was made without them.
+    """
+    return sum((step.limit_for(plan) for step in CUTOVER), timedelta(0))

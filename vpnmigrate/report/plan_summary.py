@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from vpnmigrate.errors.commands import Advice, Command, Invocation, cli
@@ -19,11 +18,11 @@ from vpnmigrate.model.changes import (
     EnablePropagation,
     ReplaceRoute,
 )
-from vpnmigrate.model.clock import span
+from vpnmigrate.model.clock import rounded, span
 from vpnmigrate.model.plan import Phase, Plan, Severity
 from vpnmigrate.model.signatures import SignedKind, signing_command
 from vpnmigrate.planning.approvals import approve_command
-from vpnmigrate.planning.outage_estimate import AT_WORST, OutageEstimate
+from vpnmigrate.planning.outage_estimate import OutageEstimate
 from vpnmigrate.planning.rollback_proof import RollbackProof
 from vpnmigrate.report import inventory
 from vpnmigrate.report.text import WIDTH, columns, count
@@ -83,6 +82,7 @@ def summary_json(view: PlanView) -> dict[str, Any]:
             "expected": outage.expected.total_seconds(),
             "worst": outage.worst.total_seconds(),
             "source": outage.source,
+            "at_worst": outage.at_worst,
         },
         "findings": {
             severity.value: sum(finding.severity is severity for finding in plan.findings)
@@ -102,15 +102,9 @@ def _rows(view: PlanView) -> Iterator[tuple[str, str]]:
     yield "changes", f"{', '.join(_changed(plan))} (steps 7 to 10, the cutover)"
     old = count(len(plan.old_connections), "old connection")
     yield "removes", f"{old} (finalize, a separate command; until then rollback restores all)"
-    yield "outage", f"about {span(_rounded(outage.expected))} expected ({outage.source})"
-    yield "", f"{span(outage.worst)} at worst ({AT_WORST})"
+    yield "outage", f"about {span(rounded(outage.expected))} expected ({outage.source})"
+    yield "", f"{span(outage.worst)} at worst ({outage.at_worst})"
     yield "findings", _findings(plan)
-
-
-def _rounded(length: timedelta) -> timedelta:
-    """Return *length* in whole minutes if it has several: it is an expectation."""
-    minute = timedelta(minutes=1)
-    return round(length / minute) * minute if length > 5 * minute else length
 
 
 def _findings(plan: Plan) -> str:
