@@ -93,6 +93,10 @@ def test_a_flap_while_it_soaks_begins_the_soak_again(tmp_path):
         e.at for e in stage.entries if isinstance(e.record, StepSettled) and e.record.number == 10
     ]
     assert settled >= flapper.back_up + soak
+    # Finalize counts from the end of the flap, not from the first verified traffic.
+    begins = stage.state.soak_begins
+    assert begins is not None
+    assert begins >= settled > ended.at
 
 
 def test_one_tunnel_is_good_enough_if_the_playbook_says_so(tmp_path):

@@ -585,10 +585,21 @@ def test_what_green_went_through_is_remembered_until_the_way_is_taken_anew() -> 
     few = ("vpn-new has 1 of 2 tunnels UP",)
     story = Story().staged().cut().begun(10).flowing()
 
+    assert replay(story.entries).soak_begins == replay(story.entries).journal_facts.verified
     story.then(Degraded(few), Flapped("down"), Flapped("down"))
+    assert replay(story.entries).soak_begins is None
     assert (replay(story.entries).shortages.degraded, replay(story.entries).flaps) == (few, 2)
     assert replay(story.then(Degraded()).entries).shortages.degraded == ()
     assert replay(story.then(DirectionTaken(Direction.ROLLBACK, 1)).entries).flaps == 0
+
+
+def test_a_flap_after_the_migration_begins_the_soak_anew() -> None:
+    """It does not leave the soak without a beginning, which nothing would give it any more."""
+    story = Story().staged().cut().begun(10).flowing().then(Finished(Direction.FORWARD))
+
+    story.then(Flapped("down"))
+
+    assert replay(story.entries).soak_begins == story.entries[-1].at
 
 
 def test_another_watchdog_gives_the_time_to_confirm_anew():

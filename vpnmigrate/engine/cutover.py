@@ -172,7 +172,7 @@ class GateRunner:
         identity = self._step_loop.read_reliably(self._ec2.identity)
         state = self._recorder.state
         # Not adjusted for gaps: of a day, the part in which this host was off counts as well.
-        verified = state.journal_facts.verified
+        verified = state.soak_begins
         signed = self._plan.decisions.approvals.signed
         checks = self._gate_inputs.signatures.check(state, identity.arn) if signed else None
         return GateContext(

@@ -57,13 +57,14 @@ def traffic(
             state = replace(state, traffic=joining, outage=outage)
             # Where residue was left, other traffic was verified before.
             verified = max(at, state.journal_facts.verified or at)
-            return with_facts(state, verified=verified)
+            stable = replace(state, stable_since=max(verified, state.stable_since or verified))
+            return with_facts(stable, verified=verified)
         case TrafficVerified(since):
             # If an outage is open, an OutageEnded record with the same content follows, except
             # while some destinations have no path because of residue.
             outage = replace(state.outage, proven=state.outage.open)
             state = replace(state, traffic=joining, outage=outage)
-            return with_facts(state, verified=since)
+            return with_facts(replace(state, stable_since=since), verified=since)
 
 
 def residue_left(state: RunState, left: ResidueLeft) -> RunState:

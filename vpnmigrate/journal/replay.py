@@ -155,7 +155,9 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             every = (*state.gates.forced, forced)
             return replace(state, gates=replace(state.gates, forced=every))
         case Flapped():
-            return replace(state, flaps=state.flaps + 1)
+            # Finalize does not wait until traffic is stable again, so there the time begins anew.
+            since = entry.at if state.finished else None
+            return replace(state, flaps=state.flaps + 1, stable_since=since)
         case Degraded(what):
             return replace(state, shortages=replace(state.shortages, degraded=what))
         case ResidueLeft() as left:
@@ -181,7 +183,9 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             state = _move(_working(state), RunStatus.STUCK) if stuck else state
             return replace(state, error=why)
         case Finished() as finished:
-            return _arrived(state, finished)
+            # Step 10 is done only once traffic is stable, also after it was incomplete.
+            stable = state.stable_since or entry.at
+            return _arrived(replace(state, stable_since=stable), finished)
         case wanted:
             return apply_operator_record(state, wanted, entry.wall)
 

@@ -214,6 +214,8 @@ class RunState(Struct, frozen=True):
     shortages: TunnelShortages = TunnelShortages()
     flaps: int = 0
     """How often verified traffic was incomplete again, in this direction."""
+    stable_since: datetime | None = None
+    """Since when traffic is verified; after it was incomplete again, when step 10 was done."""
     probes: ProbeState = ProbeState()
 
     deadline: Deadline | None = None
@@ -243,6 +245,11 @@ class RunState(Struct, frozen=True):
     def plan_signature(self) -> str:
         """The signature of the plan in force; empty if there is none."""
         return self.approvals.plan_signatures.get(self.fingerprint, "")
+
+    @property
+    def soak_begins(self) -> datetime | None:
+        """When the soak of finalize begins; None while traffic is not verified or is incomplete."""
+        return None if self.journal_facts.verified is None else self.stable_since
 
     @property
     def approved_after(self) -> str:

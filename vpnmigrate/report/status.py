@@ -379,7 +379,7 @@ class RunStatusView:
     def soak_left(self) -> timedelta:
         """How long traffic has to flow on until finalize is due; zero if it is, or is not next."""
         state, plan = self.state, self.plan
-        verified = state.journal_facts.verified
+        verified = state.soak_begins
         migrated = state.status is RunStatus.CUT_OVER and state.confirm.armed is None
         if not migrated or plan is None or verified is None:
             return timedelta(0)

@@ -42,7 +42,7 @@ class GateContext:
     signatures: SignatureChecks | None = None
     """None if the plan demands no signatures."""
     flowed: timedelta | None = None
-    """How long traffic has flowed through the new side, in run time; None if it never has."""
+    """How long ago traffic through the new side was last proven stable; None if it is not."""
     finalizing: bool = False
     """Whether an earlier process has started finalize."""
     journal_lost: bool = False

@@ -29,16 +29,19 @@ def traffic(view: StepInput) -> GateResult:
 
 
 def soak(plan: Plan, context: GateContext) -> GateResult:
-    """Check whether traffic has flowed through the new side for as long as the plan asks."""
+    """Check whether traffic was verified as long ago as the plan asks.
+
+    Between the cutover and finalize no process observes traffic; the gate on traffic does now.
+    """
     asked, flowed = plan.decisions.finalize.soak, context.flowed
     if asked <= timedelta(0):
         return passed(Gate.SOAK, "the plan asks for none", NOT_REQUIRED)
     if context.finalizing:
         return passed(Gate.SOAK, "finalize has started already", NOT_REQUIRED)
-    required = f"{span(asked)} of traffic through the new side"
+    required = f"traffic verified at least {span(asked)} ago"
     if flowed is None:
         return unknown(Gate.SOAK, "traffic is not verified", required, advice=_observe(""))
-    observed = f"traffic has flowed for {span(flowed)}"
+    observed = f"traffic was verified {span(flowed)} ago, at {moment(context.now - flowed)}"
     if flowed >= asked:
         return passed(Gate.SOAK, observed, required)
     until = f" until {moment(context.now + (asked - flowed))}"
