@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
 
+from tests.support.builders import OLD, PREFIX, a_survey, a_table
 from tests.support.stage import Lookout, Nobody, Stage
+from vpnmigrate.engine.step_consent import ANSWER_LIMIT
 from vpnmigrate.errors import HeldError, RolledBackError
-from vpnmigrate.journal.records import Entry, OutageBegan
+from vpnmigrate.errors.commands import cli
+from vpnmigrate.journal.records import (
+    Entry,
+    Intended,
+    Noted,
+    OutageBegan,
+    ResidueLeft,
+    TrafficVerified,
+)
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.changes import (
     AttachVpnGateway,
@@ -22,7 +32,9 @@ from vpnmigrate.model.decisions import Decisions, OldTunnels
 from vpnmigrate.model.proposed_change import ProposedChange, StepChoice
 from vpnmigrate.planning.planner import derived_again
 from vpnmigrate.report.proposed_change import proposed_text
+from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
+from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 
 Answer = Callable[[ProposedChange], StepChoice | None]
 
@@ -34,10 +46,16 @@ class Prompt:
         self._stage, self._answer = stage, answer
         self.proposed: list[ProposedChange] = []
         self.sent_before: list[bool] = []
+        self.shown: list[ProposedChange] = []
+        """The questions in the order in which they were opened, also those opened again."""
+        self._open: ProposedChange | None = None
 
     def choose(self, proposed: ProposedChange | None) -> StepChoice | None:
+        before, self._open = self._open, proposed
         if proposed is None:
             return None
+        if proposed != before:
+            self.shown.append(proposed)
         if proposed not in self.proposed:
             self.proposed.append(proposed)
             entries = self._stage.journal.entries
@@ -175,3 +193,132 @@ def test_without_an_operator_the_run_is_held_before_the_outage(stage):
         stepped(stage, Prompt(stage, lambda _: None), operator=Gone())
 
     assert "DisablePropagation" not in stage.calls
+
+
+def unasked(stage: Stage) -> list[str]:
+    """Return the notes that the run continued without asking, and why."""
+    return [note.what for note in stage.records(Noted) if "without asking" in note.what]
+
+
+class Slow:
+    """Answers each question ``run`` after *delay* since it was asked first."""
+
+    def __init__(self, stage: Stage, delay: timedelta) -> None:
+        self._stage, self._delay = stage, delay
+        self._since: dict[object, datetime] = {}
+
+    def __call__(self, proposed: ProposedChange) -> StepChoice | None:
+        now = self._stage.clock.now()
+        since = self._since.setdefault(proposed.change, now)
+        return StepChoice.RUN if now - since >= self._delay else None
+
+
+def restored_before_device_task(stage: Stage) -> bool:
+    """Return whether each routing change was sent before step 10 asked for work at the devices."""
+    changes = [entry.change for entry in stage.records(Intended)]
+    task = next(i for i, e in enumerate(stage.records(Intended)) if e.step == 10)
+    return not any(isinstance(each, MutatingChange) for each in changes[task:])
+
+
+def test_a_question_in_step_9_is_no_refusal_of_aws(stage):
+    """Without an answer in the outage, step 9 is done before the devices, and nothing is left."""
+    prompt = Prompt(stage, lambda each: StepChoice.RUN if each.step < 9 else None)
+    stepped(stage, prompt)
+
+    assert stage.state.status is RunStatus.CUT_OVER
+    assert stage.records(ResidueLeft) == []
+    assert restored_before_device_task(stage)
+    assert len(unasked(stage)) == 1
+    assert str(prompt.proposed[-1].change) in unasked(stage)[0]
+
+
+def test_questions_do_not_use_up_the_limit_of_a_step(tmp_path):
+    """Ten slow answers in step 9 take longer than its limit: each change is still made by one."""
+    slow = timedelta(seconds=110)
+    tables = tuple(a_table(f"rtb-{n}", propagates=OLD, learned=[PREFIX]) for n in range(10))
+    stage = Stage(
+        tmp_path,
+        replace(a_survey(), route_tables=tables),
+        decisions=Decisions(old_tunnels=OldTunnels.LEAVE),
+    )
+    prompt = Prompt(stage, Slow(stage, slow))
+    stepped(stage, prompt)
+
+    in_step_9 = [each for each in prompt.proposed if each.step == 9]
+    assert len(in_step_9) * slow > RestoreRouting.limit
+    assert [each.change for each in prompt.proposed] == mutations(stage)
+    assert stage.records(ResidueLeft) == []
+    assert unasked(stage) == []
+
+
+@pytest.mark.parametrize("choice", [None, StepChoice.WAIT])
+def test_no_question_delays_the_end_of_the_outage(stage, choice):
+    """A question in the outage has a limit, also if ``wait`` starts its time again."""
+    first = Slow(stage, timedelta())
+
+    def answer(proposed: ProposedChange) -> StepChoice | None:
+        return choice if proposed.outage else first(proposed)
+
+    prompt = Prompt(stage, answer)
+    stepped(stage, prompt)
+
+    began = next(e.at for e in stage.entries if isinstance(e.record, OutageBegan))
+    ended = next(e.at for e in stage.entries if isinstance(e.record, TrafficVerified))
+    longest = ANSWER_LIMIT if choice is None else timedelta(minutes=45)
+    assert ANSWER_LIMIT <= ended - began <= longest + timedelta(minutes=6)
+    assert stage.state.status is RunStatus.CUT_OVER
+    assert len(prompt.proposed) == 2
+    assert len(unasked(stage)) == 1
+
+
+def test_the_question_shows_its_limit_and_how_long_it_has_waited(stage):
+    """In the outage the question names its limit, and the waiting line counts up to it."""
+    prompt = Prompt(stage, lambda each: None if each.outage else StepChoice.RUN)
+    stepped(stage, prompt)
+
+    first, second = prompt.proposed
+    assert "without an answer" not in proposed_text(first)
+    assert "After 2 min without an answer, the run continues without asking" in proposed_text(
+        second
+    )
+    timed = [(waited, of) for why, waited, of in stage.lookout.waits_timed if "is asked" in why]
+    assert {of for _, of in timed} == {ANSWER_LIMIT}
+    assert len({waited for waited, _ in timed}) > 30
+    assert all(waited <= of for waited, of in timed)
+
+
+def test_a_lagging_read_does_not_ask_again(tmp_path):
+    """While an earlier step is unverified, a question stays open, and is asked once."""
+    stage = Stage(
+        tmp_path,
+        decisions=Decisions(old_tunnels=OldTunnels.LEAVE),
+        behaviour=Behaviour(read_lag=timedelta(seconds=40)),
+    )
+    prompt = Prompt(stage, Slow(stage, timedelta(seconds=5)))
+    stepped(stage, prompt)
+
+    asked = [each.change for each in prompt.shown]
+    assert len(asked) == len(set(asked))
+    assert set(asked) == set(mutations(stage))
+    assert stage.state.status is RunStatus.CUT_OVER
+
+
+def test_the_command_after_a_held_run_asks_again(stage):
+    """The advice has ``--step``: what is pasted asks before each change as well."""
+    with pytest.raises(HeldError) as held:
+        stepped(stage, Prompt(stage, lambda _: None))
+
+    assert held.value.advice == str(cli("apply", stage.plan.migration, "--step"))
+
+
+def test_an_older_plan_has_inverses_as_well(stage):
+    """A plan without stored inverses has them in the steps of its rollback."""
+    derived = derived_again(stage.plan)
+    bare = tuple(replace(step, inverse=()) for step in derived.forward)
+    stage.plan = replace(stage.plan, forward=bare, back=derived.back)
+    prompt = Prompt(stage)
+    stepped(stage, prompt)
+
+    attach = next(each for each in prompt.proposed if isinstance(each.change, AttachVpnGateway))
+    assert attach.inverse == DetachVpnGateway(stage.new_gateway, stage.plan.vpc)
+    assert [each.change for each in prompt.proposed if each.inverse is None] == []

@@ -12,12 +12,13 @@ from datetime import datetime, timedelta
 from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.execute import ChangeResult
 from vpnmigrate.engine.observe import Observation, StateReader
+from vpnmigrate.journal import RunState
 from vpnmigrate.journal.records import ResidueLeft
 from vpnmigrate.model.changes import AwsChange
 from vpnmigrate.model.changes.base import InDoubt, Performed, Refused
 from vpnmigrate.model.facts import Goal
 from vpnmigrate.model.residue import ResidualChange
-from vpnmigrate.steps.base import DesiredFact, Step, missing
+from vpnmigrate.steps.base import DesiredFact, NotYet, Residual, Step, Verdict, missing
 from vpnmigrate.steps.residue import removal_residue, residue
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels
@@ -216,3 +217,14 @@ def _goal(change: AwsChange) -> Goal:
 
 def _waits_for(want: DesiredFact) -> str:
     return f"it has to follow another change, for {want.name}"
+
+
+def wait_reason(verdict: Verdict, state: RunState) -> str:
+    """Return what a step waits for after *verdict*; empty if it may be the last one."""
+    match verdict:
+        case NotYet(why):
+            return why
+        case Residual() if state.residue.is_left:
+            return f"the rest is done; {state.residue.first}"
+        case _:
+            return ""

@@ -158,7 +158,9 @@ class Runner:
             pauses=self._pauses,
             probing=self._probing,
             adopting=AdoptionControl(context, ports.adopt),
-            consent=StepConsent(context, ports.step_prompt, user=gate_inputs.user),
+            consent=StepConsent(
+                context, ports.step_prompt, user=gate_inputs.user, time=self._pauses.time
+            ),
         )
         self._gate_runner = GateRunner(context, step_loop=self._step_loop, gate_inputs=gate_inputs)
         self._cutover_start = CutoverStart(

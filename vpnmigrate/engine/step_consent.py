@@ -4,24 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from vpnmigrate.engine.context import RunContext
+from vpnmigrate.engine.persistence import LONGEST_PAUSE_IN_OUTAGE
 from vpnmigrate.engine.ports import StepPrompt
 from vpnmigrate.errors import HeldError
 from vpnmigrate.journal.records import AbortAsked, Noted
 from vpnmigrate.model.changes import AwsChange, MutatingChange
 from vpnmigrate.model.changes.base import CallTags
+from vpnmigrate.model.clock import Timer, span
 from vpnmigrate.model.plan import Direction, Phase
 from vpnmigrate.model.proposed_change import ProposedChange, StepChoice
 from vpnmigrate.planning.inverse import inverse_of
 from vpnmigrate.steps.base import NotYet, Step, StepInput, Verdict
 
+ANSWER_LIMIT = LONGEST_PAUSE_IN_OUTAGE
+"""Limit of a question in the outage, so that no question delays its end for longer than a retry
+does; reading the call, its inverse and its effect takes less than half of it."""
+
 
 @dataclass
 class _Open:
-    """The question that is open."""
+    """The question that is open, the number of its step, and since when it waits for an answer."""
 
+    step: int
     proposed: ProposedChange
+    asked: datetime
+    latest: datetime
+    """The moment at which its time to answer began; ``wait`` starts it again."""
+    longest: timedelta
+    """The limit of the step: ``wait`` does not extend the question beyond it."""
     choice: StepChoice | None = None
 
 
@@ -30,23 +43,59 @@ class StepConsent:
 
     The run does not wait for an answer: it observes AWS, follows orders and counts its limits,
     and only the change is not sent.  A rollback is never asked about.
+
+    While traffic is down, a question has its own limit, which the limit of the step does not
+    include.  When it passes, or if the terminal is lost, the journal records that the run
+    continues without asking until traffic flows.
     """
 
-    def __init__(self, context: RunContext, prompt: StepPrompt | None, *, user: str) -> None:
+    def __init__(
+        self, context: RunContext, prompt: StepPrompt | None, *, user: str, time: Timer
+    ) -> None:
+        """Ask *prompt* on behalf of *user*; *time* is the clock of the limits."""
         self._plan = context.plan
         self._recorder = context.recorder
         self._operator = context.operator
         self._prompt = prompt
         self._user = user
+        self._time = time
         self._given: set[AwsChange] = set()
         """Changes that the operator lets the run make; a repeated call is not asked about again."""
         self._open: _Open | None = None
+        self._unasked = False
+        """Whether the run continues without asking while traffic is down."""
+        self._spent = timedelta(0)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a change waits for an answer."""
+        return self._open is not None
+
+    @property
+    def has_own_limit(self) -> bool:
+        """Whether a change waits for an answer while traffic is down."""
+        return self._open is not None and self._outage
+
+    @property
+    def spent(self) -> timedelta:
+        """How long questions have been open while traffic was down."""
+        if self._open is None or self._open.proposed.limit is None:
+            return self._spent
+        return self._spent + (self._time.now() - self._open.asked)
 
     def explained(self, verdict: Verdict) -> Verdict:
         """Return *verdict* with the open question as the reason for waiting, if there is one."""
         if self._open is None or not isinstance(verdict, NotYet):
             return verdict
-        return NotYet(f"the operator is asked: {self._open.proposed.change}")
+        then = "; then the run continues without asking" if self._outage else ""
+        return NotYet(f"the operator is asked: {self._open.proposed.change}{then}")
+
+    def waited(self, waited: timedelta, limit: timedelta) -> tuple[timedelta, timedelta]:
+        """Return how long a question in the outage has waited, and its limit; or the step's."""
+        if self._open is None or not self._outage:
+            return waited, limit
+        began = self._open.latest
+        return self._time.now() - began, self._ends(self._open) - began
 
     def permitted(
         self, step: Step, changes: Sequence[AwsChange], view: StepInput
@@ -56,25 +105,38 @@ class StepConsent:
         Raises:
             HeldError: No operator is present, and traffic flows, so the run can wait.
         """
-        if self._prompt is None or not self._asks(step):
+        if not self._asks(step):
             self._close()
             return changes
         waiting = [change for change in changes if change not in self._given]
-        if self._open is not None and self._open.proposed.change not in waiting:
+        if waiting and self._continues_unasked(waiting[0]):
             self._close()
-        if waiting and self._ask(step, waiting[0], view):
+            return changes
+        # Another step's question stays open: its change is none of these.  So does one whose change
+        # a stale reading hides; the end of the step closes it.
+        own = self._open is None or self._open.step == step.number
+        if own and waiting and self._open and self._open.proposed.change not in waiting:
+            self._close()
+        if waiting and own and self._ask(step, waiting[0], view):
             waiting.pop(0)  # It is sent, and its effect shown, before the next question.
         if not self._operator.patient:
             self.hold_if_waiting()
         return [change for change in changes if change not in waiting]
 
+    def repeatable(self, step: Step, changes: Sequence[AwsChange]) -> Sequence[AwsChange]:
+        """Return those of *changes* that may be sent without another question."""
+        if not self._asks(step) or (self._unasked and self._outage):
+            return changes
+        return [change for change in changes if change in self._given]
+
+    def end_step(self, step: Step) -> None:
+        """Close the question about a change of *step*, which is done."""
+        if self._open is not None and self._open.step == step.number:
+            self._close()
+
     def poll(self) -> bool:
-        """Return whether the open question has an answer now, so that a wait can end."""
-        if self._prompt is None or self._open is None:
-            return False
-        if self._open.choice is None:
-            self._open.choice = self._prompt.choose(self._open.proposed)
-        return self._open.choice is not None
+        """Return whether a wait can end: the open question has an answer, or its limit passed."""
+        return self._open is not None and (self._answered() or self._has_passed(self._open))
 
     def hold_if_waiting(self) -> None:
         """Hold the run if a change waits for an answer while traffic flows.
@@ -82,28 +144,55 @@ class StepConsent:
         Raises:
             HeldError: It waits; the advice is the command that asks again.
         """
-        if self._open is not None and not self._recorder.state.outage.open:
+        if self._open is not None and not self._outage:
             raise HeldError(
                 f"nothing was answered before: {self._open.proposed.change}; traffic is not "
                 "interrupted",
-                advice=self._recorder.resuming(self._plan),
+                advice=self._recorder.resuming(self._plan).with_words("--step"),
             )
 
+    @property
+    def _outage(self) -> bool:
+        return self._recorder.state.outage.open
+
     def _asks(self, step: Step) -> bool:
-        state = self._recorder.state
-        forward = state.direction is Direction.FORWARD and step.phase is Phase.CUTOVER
-        # A lost terminal must not extend the outage.
-        return forward and (self._operator.patient or not state.outage.open)
+        forward = self._recorder.state.direction is Direction.FORWARD
+        return self._prompt is not None and forward and step.phase is Phase.CUTOVER
+
+    def _continues_unasked(self, change: AwsChange) -> bool:
+        """Return whether *change* is made without an answer; the journal has the reason."""
+        if not self._outage:
+            self._unasked = False
+        elif not self._unasked:
+            # The open question may be another step's, whose change waits as well.
+            about = change if self._open is None else self._open.proposed.change
+            if not self._operator.patient:
+                self._continue_unasked("the terminal is lost before", about)
+            elif self._open is not None and self._has_passed(self._open) and not self._answered():
+                waited = span(self._time.now() - self._open.asked)
+                self._continue_unasked(f"for {waited} there was no answer about", about)
+        return self._unasked
+
+    def _continue_unasked(self, why: str, change: AwsChange) -> None:
+        self._unasked = True
+        self._recorder.write(
+            Noted(f"the run continues without asking while traffic is down: {why}: {change}")
+        )
+
+    def _ends(self, question: _Open) -> datetime:
+        return min(question.latest + ANSWER_LIMIT, question.asked + question.longest)
+
+    def _has_passed(self, question: _Open) -> bool:
+        return self._outage and self._time.now() >= self._ends(question)
 
     def _ask(self, step: Step, change: AwsChange, view: StepInput) -> bool:
         """Ask about *change* if that is not done yet; return whether it may be sent."""
         if self._open is None:
-            self._open = _Open(self._proposed(step, change, view))
-        self.poll()
+            now, longest = self._time.now(), step.limit_for(self._plan)
+            self._open = _Open(step.number, self._proposed(step, change, view), now, now, longest)
+        self._answered()
         choice = self._open.choice
-        if choice is StepChoice.WAIT:
-            self._open.choice = None
-        if choice is None or choice is StepChoice.WAIT:
+        if choice is None:
             return False
         self._close()
         if choice is StepChoice.ROLL_BACK:
@@ -114,9 +203,21 @@ class StepConsent:
         self._given.add(change)
         return True
 
+    def _answered(self) -> bool:
+        """Return whether the open question has an answer by now."""
+        if self._prompt is None or self._open is None:
+            return False
+        if self._open.choice is None:
+            self._open.choice = self._prompt.choose(self._open.proposed)
+        if self._open.choice is StepChoice.WAIT:
+            self._open.choice = None
+            self._open.latest = self._time.now()
+        return self._open.choice is not None
+
     def _close(self) -> None:
         if self._open is not None and self._prompt is not None:
             self._prompt.choose(None)
+        self._spent = self.spent
         self._open = None
 
     def _proposed(self, step: Step, change: AwsChange, view: StepInput) -> ProposedChange:
@@ -126,4 +227,7 @@ class StepConsent:
         )
         request = change.request(tags) if isinstance(change, MutatingChange) else None
         inverse = inverse_of(self._plan, change, view.now.ours)
-        return ProposedChange(step.number, step.title, change, request, inverse, state.outage.open)
+        limit = ANSWER_LIMIT if self._outage else None
+        return ProposedChange(
+            step.number, step.title, change, request, inverse, self._outage, limit
+        )

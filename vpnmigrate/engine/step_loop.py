@@ -28,7 +28,7 @@ from vpnmigrate.engine.preconditions import (
     require_not_foreign,
     shown_holder,
 )
-from vpnmigrate.engine.residue import ResidueControl
+from vpnmigrate.engine.residue import ResidueControl, wait_reason
 from vpnmigrate.engine.retries import RetryPolicy
 from vpnmigrate.engine.step_consent import StepConsent
 from vpnmigrate.engine.traffic_watch import ProbeWatch, TrafficWatch
@@ -42,7 +42,6 @@ from vpnmigrate.errors import (
     VpnMigrateError,
 )
 from vpnmigrate.errors.commands import cli
-from vpnmigrate.journal import RunState
 from vpnmigrate.journal.outage import INTERRUPTING
 from vpnmigrate.journal.records import ExternalChange, OutageBegan, StepBegun, StepSettled
 from vpnmigrate.model.changes import AwsChange, DetachVpnGateway, OperatorTask
@@ -152,6 +151,7 @@ class StepLoop:
         lost: list[str] = []
         verdict, limit = self._repeat(step, lost, lambda verdict: isinstance(verdict, CarriedOut))
         if isinstance(verdict, CarriedOut):
+            self._consent.end_step(step)
             self._unverified.append(step)
             return lost
         return (*lost, *self._conclude(step, verdict, limit))
@@ -176,8 +176,8 @@ class StepLoop:
 
         What earlier steps lost is added to *lost*.  Return the verdict and the limit of *step*.
         """
-        began = self._time.now()
-        limit = step.limit_for(self._plan)
+        began, before = self._time.now(), self._consent.spent
+        own = limit = step.limit_for(self._plan)
 
         def attempt() -> Verdict:
             self._acted = self._repeats = False
@@ -186,14 +186,17 @@ class StepLoop:
             if isinstance(verdict, NotYet) and self._tried:
                 verdict = replace(verdict, why=f"{verdict.why}; last try: {self._tried}")
             verdict = self._consent.explained(verdict)
-            why = _waits_for(verdict, self._recorder.state)
+            why = wait_reason(verdict, self._recorder.state)
             if why and not self._acted:
-                self._observer.on_wait(step.number, why, self._time.now() - began, limit)
+                waited, of = self._consent.waited(self._time.now() - began, limit)
+                self._observer.on_wait(step.number, why, waited, of)
             return verdict
 
         self._residue.begin_step()
         while not enough(verdict := attempt()):
-            if self._may_change(step, verdict) and not self._has_passed(began + limit):
+            limit = own + self._consent.spent - before
+            asks = self._consent.has_own_limit
+            if self._may_change(step, verdict) and (asks or not self._has_passed(began + limit)):
                 self._wait(self._pace())
             elif not self._continues_without(step, verdict):
                 break
@@ -202,10 +205,16 @@ class StepLoop:
     def _may_change(self, step: Step, verdict: Verdict) -> bool:
         """Return whether *verdict* is not the last one before the limit of *step*."""
         left = _leaves_residue(step, verdict)
-        return isinstance(verdict, NotYet) or (left and self._residue.may_pass())
+        may_pass = left and (self._consent.is_open or self._residue.may_pass())
+        return isinstance(verdict, NotYet) or may_pass
 
     def _continues_without(self, step: Step, verdict: Verdict) -> bool:
-        """Return whether *step* is to be verified again, before it ends with *verdict*."""
+        """Return whether *step* is to be verified again, before it ends with *verdict*.
+
+        A change that waits for the operator's answer is not one that AWS did not make.
+        """
+        if self._consent.is_open:
+            return False
         if isinstance(verdict, NotYet):
             return self._residue.isolate_rest(step, verdict.why, outage=self._may_be_down(step))
         if not _leaves_residue(step, verdict):
@@ -215,8 +224,10 @@ class StepLoop:
         if last is None:
             return False
         changes, observation = last
-        self._perform(step, changes, observation)
-        return True
+        repeated = self._consent.repeatable(step, changes)
+        if repeated:
+            self._perform(step, repeated, observation)
+        return bool(repeated)
 
     def observe_reliably(
         self, suits: Callable[[Observation], bool] = lambda _: True
@@ -418,6 +429,8 @@ class StepLoop:
             )
 
     def _conclude(self, step: Step, verdict: Verdict, limit: timedelta) -> Sequence[str]:
+        if not isinstance(verdict, NotYet):
+            self._consent.end_step(step)
         if step.removes:
             self._residue.leave(verdict.left if isinstance(verdict, Lost | Residual) else ())
             self._residue.record_removals()
@@ -439,7 +452,7 @@ class StepLoop:
                 down = self._may_be_down(step)
                 if not down:
                     self._tasks.hold_if_waiting()
-                self._consent.hold_if_waiting()
+                    self._consent.hold_if_waiting()
                 within, advice = self._credentials.exceeded(limit)
                 message = f"step {step.number} ({step.title}) was not done within {within}: {why}"
                 raise DidNotSettleError(message, step=step.number, outage=down, advice=advice)
@@ -485,14 +498,3 @@ def _ends(verdict: Verdict) -> bool:
 def _leaves_residue(step: Step, verdict: Verdict) -> bool:
     """Return whether the cutover would end with *verdict* although changes are missing."""
     return isinstance(verdict, Residual) and isinstance(step, SwitchTunnels)
-
-
-def _waits_for(verdict: Verdict, state: RunState) -> str:
-    """Return what a step waits for after *verdict*; empty if it may be the last one."""
-    match verdict:
-        case NotYet(why):
-            return why
-        case Residual() if state.residue.is_left:
-            return f"the rest is done; {state.residue.first}"
-        case _:
-            return ""

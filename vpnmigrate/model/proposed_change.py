@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from vpnmigrate.model.changes import AwsChange, Change
@@ -30,3 +31,6 @@ class ProposedChange:
     """The change of a rollback that undoes it; None if the plan has none."""
     outage: bool
     """Whether traffic is down already."""
+    limit: timedelta | None = None
+    """How long the run waits for an answer before it continues without one; None while traffic
+    flows, where it is held instead."""

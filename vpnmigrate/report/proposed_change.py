@@ -15,6 +15,7 @@ from vpnmigrate.model.changes import (
     EnablePropagation,
     ReplaceRoute,
 )
+from vpnmigrate.model.clock import span
 from vpnmigrate.model.proposed_change import ProposedChange, StepChoice
 from vpnmigrate.report.text import columns, wrapped
 
@@ -24,14 +25,18 @@ _ANSWERS = {
     StepChoice.ROLL_BACK: "roll back to the old gateway",
 }
 
+_UNASKED = "the run continues without asking"
+
 
 def proposed_text(proposed: ProposedChange) -> str:
     """Return the question about *proposed*, with the answers that can be typed."""
     title = f"  BEFORE the next change of step {proposed.step} ({proposed.title}):"
     answers = [f"    {choice.value:<10} {meaning}" for choice, meaning in _ANSWERS.items()]
-    return "\n".join(
-        [wrapped(title), columns(_rows(proposed), indent=4), "    Type one of:", *answers]
-    )
+    limit = f" within {span(proposed.limit)}" if proposed.limit is not None else ""
+    asked = [f"    Type one of{limit}:", *answers]
+    if proposed.limit is not None:
+        asked.append(f"    After {span(proposed.limit)} without an answer, {_UNASKED}.")
+    return "\n".join([wrapped(title), columns(_rows(proposed), indent=4), *asked])
 
 
 def _rows(proposed: ProposedChange) -> Iterator[tuple[str, Advice]]:
