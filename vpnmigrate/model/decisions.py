@@ -173,7 +173,7 @@ class Finalize(Struct, frozen=True, forbid_unknown_fields=True):
     """Whether finalize needs as many valid approvals as the cutover."""
     window: Window | None = None
     soak: timedelta = timedelta(0)
-    """How long traffic must have flowed through the new side; playbook ``standard`` has a day."""
+    """How long ago traffic must have been verified; the playbook ``standard`` has a day."""
 
 
 class HookMoment(StrEnum):

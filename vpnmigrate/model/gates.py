@@ -140,7 +140,7 @@ GATES: Mapping[Milestone, tuple[GateRule, ...]] = {
             Gate.TRAFFIC, "the new side has carried traffic, and still does", "do not finalize"
         ),
         GateRule(
-            Gate.SOAK, "traffic has flowed for as long as finalize.soak asks", "observe until then"
+            Gate.SOAK, "traffic was verified at least finalize.soak ago", "observe until then"
         ),
         GateRule(Gate.ARCHIVED, "every configuration, old and new, is in the vault", "step 4"),
         GateRule(Gate.WINDOW, "finalize.window, if the plan has one", "next window"),

@@ -300,7 +300,7 @@ def _operator(decisions: Decisions) -> Iterator[tuple[str, str]]:
     if last.approved:
         yield "finalize", "the same number of approvals again"
     if last.soak:
-        yield "finalize", f"once traffic has flowed through the new side for {span(last.soak)}"
+        yield "finalize", f"{span(last.soak)} after traffic was verified through the new side"
     if last.window is not None:
         yield "finalize window", last.window.written
 
