@@ -26,8 +26,9 @@ from vpnmigrate.model.facts import Goal
 from vpnmigrate.rehearsal.simulation.seeded_random import SeededRandom
 from vpnmigrate.rehearsal.simulation.topology import OLD
 
-LAST_TRY = timedelta(seconds=10)
-"""Time for the calls of a last try of all changes, which are sent one after the other."""
+LAST_TRY = timedelta(seconds=45)
+"""Time for the calls of a last try of all changes, which are sent one after the other: 30 s while
+their intents are fresh (``engine/execute.py``), and the answer to the last one."""
 
 Undivided = AttachVpnGateway | DetachVpnGateway | PlaceClaim | RemoveClaim | Deletion
 """The changes of steps 7 to 10 and of the clean-up that belong to no single table."""

@@ -256,9 +256,10 @@ class InvariantChecker:
 
     def _is_edge_refused(self, table: str, now: ActualState, joining: str) -> bool:
         id_ = RouteTableId(table)
-        tied = [VpnGatewayId(gateway) for each, gateway in now.edges if each == table]
+        # The leaving gateway may be off the table by now: the run ties the other one later.
+        leaving = {self.plan.old_gateway, *map(VpnGatewayId, now.roles.get(GATEWAY_ROLE, ()))}
         return self.refusals.explain(AssociateEdge(id_, VpnGatewayId(joining))) or any(
-            self.refusals.explain(DisassociateEdge(id_, gateway, "")) for gateway in tied
+            self.refusals.explain(DisassociateEdge(id_, gateway, "")) for gateway in leaving
         )
 
     def _arrived(
@@ -413,7 +414,13 @@ def _paths(
     state: WorldState, table: RouteTable, carrying: set[str], brought: Brought
 ) -> list[tuple[str, str]]:
     written = [route for route in table.routes if route.target in carrying]
-    brings = [r for r in propagated_routes(state, table, brought) if r.state == "active"]
+    # A static route, wherever it leads, has priority over a propagated one (domain.md 4.3).
+    shadowed = {route.destination for route in table.routes}
+    brings = [
+        route
+        for route in propagated_routes(state, table, brought)
+        if route.state == "active" and route.destination not in shadowed
+    ]
     return [(table.id, route.destination) for route in (*written, *brings)]
 
 
