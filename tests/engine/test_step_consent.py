@@ -6,12 +6,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from msgspec.structs import replace
 
 from tests.support.builders import OLD, PREFIX, a_survey, a_table
 from tests.support.stage import Lookout, Nobody, Stage
 from vpnmigrate.engine.step_consent import ANSWER_LIMIT
-from vpnmigrate.errors import HeldError, RolledBackError
+from vpnmigrate.errors import HeldError, RolledBackError, StepError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal.records import (
     Entry,
@@ -34,6 +35,8 @@ from vpnmigrate.planning.planner import derived_again
 from vpnmigrate.report.proposed_change import proposed_text
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
+from vpnmigrate.sandbox.faults import Faults
+from vpnmigrate.steps.s07_disable_propagation import StopPropagation
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 
 Answer = Callable[[ProposedChange], StepChoice | None]
@@ -322,3 +325,37 @@ def test_an_older_plan_has_inverses_as_well(stage):
     attach = next(each for each in prompt.proposed if isinstance(each.change, AttachVpnGateway))
     assert attach.inverse == DetachVpnGateway(stage.new_gateway, stage.plan.vpc)
     assert [each.change for each in prompt.proposed if each.inverse is None] == []
+
+
+class Unreachable(Faults):
+    """AWS, which no call reaches once it is *gone*; *calls* counts those calls."""
+
+    gone = False
+    calls = 0
+
+    def before(self, service: str, action: str, nth: int) -> None:
+        if self.gone:
+            self.calls += 1
+            if self.calls > 20_000:
+                pytest.fail("the step has no end, or AWS is called without a pause")
+            raise EndpointConnectionError(endpoint_url="https://ec2.sandbox.invalid/")
+
+
+@pytest.mark.parametrize("choice", [None, StepChoice.RUN])
+def test_a_question_does_not_keep_a_step_without_aws_from_its_limit(stage, choice):
+    """With AWS unreachable the step ends at its limit, and AWS is called at the usual pace."""
+    stage.faults = faults = Unreachable()
+
+    def answer(proposed: ProposedChange) -> StepChoice | None:
+        if proposed.outage and not faults.gone:
+            faults.gone = True
+            return None
+        return choice if proposed.outage else StepChoice.RUN
+
+    with pytest.raises(StepError) as stuck:
+        stepped(stage, Prompt(stage, answer))
+
+    began = next(e.at for e in stage.entries if isinstance(e.record, OutageBegan))
+    assert stuck.value.outage
+    assert stage.entries[-1].at - began < StopPropagation.limit + 2 * ANSWER_LIMIT
+    assert faults.calls < 20_000

@@ -73,15 +73,16 @@ class StepConsent:
 
     @property
     def has_own_limit(self) -> bool:
-        """Whether a change waits for an answer while traffic is down."""
-        return self._open is not None and self._outage
+        """Whether a change waits for an answer while traffic is down, and has time left."""
+        return self._open is not None and self._outage and not self._has_passed(self._open)
 
     @property
     def spent(self) -> timedelta:
-        """How long questions have been open while traffic was down."""
+        """How long questions have been open while traffic was down, each up to its limit."""
         if self._open is None or self._open.proposed.limit is None:
             return self._spent
-        return self._spent + (self._time.now() - self._open.asked)
+        until = min(self._time.now(), self._ends(self._open))
+        return self._spent + (until - self._open.asked)
 
     def explained(self, verdict: Verdict) -> Verdict:
         """Return *verdict* with the open question as the reason for waiting, if there is one."""
@@ -94,8 +95,8 @@ class StepConsent:
         """Return how long a question in the outage has waited, and its limit; or the step's."""
         if self._open is None or not self._outage:
             return waited, limit
-        began = self._open.latest
-        return self._time.now() - began, self._ends(self._open) - began
+        began, ends = self._open.latest, self._ends(self._open)
+        return min(self._time.now(), ends) - began, ends - began
 
     def permitted(
         self, step: Step, changes: Sequence[AwsChange], view: StepInput
@@ -113,9 +114,10 @@ class StepConsent:
             self._close()
             return changes
         # Another step's question stays open: its change is none of these.  So does one whose change
-        # a stale reading hides; the end of the step closes it.
+        # a stale reading hides, while it has time left.
         own = self._open is None or self._open.step == step.number
-        if own and waiting and self._open and self._open.proposed.change not in waiting:
+        hidden = own and self._open is not None and self._open.proposed.change not in waiting
+        if hidden and (waiting or not self.has_own_limit):
             self._close()
         if waiting and own and self._ask(step, waiting[0], view):
             waiting.pop(0)  # It is sent, and its effect shown, before the next question.
@@ -135,8 +137,8 @@ class StepConsent:
             self._close()
 
     def poll(self) -> bool:
-        """Return whether a wait can end: the open question has an answer, or its limit passed."""
-        return self._open is not None and (self._answered() or self._has_passed(self._open))
+        """Return whether the open question has been answered just now, so that a wait can end."""
+        return self._open is not None and self._open.choice is None and self._answered()
 
     def hold_if_waiting(self) -> None:
         """Hold the run if a change waits for an answer while traffic flows.
