@@ -181,3 +181,18 @@ class TestRehearsal:
 
         assert (ran.code, "Rehearsal result ignored" in ran.err) == (3, True)
         assert gates(terminal, run)["rehearsal"]["call"] == "FAIL"
+
+
+def test_a_refused_finalize_keeps_the_gateway_in_its_command(terminal):
+    """The printed command deletes the old gateway as well, as was asked for."""
+    run = terminal.planned()
+    terminal.run("apply", "plan.json")
+    named = [word for old in terminal.connections for word in ("--confirm", old)]
+
+    refused = terminal.run_bare("finalize", run, *named, "--delete-old-gateway")
+    unnamed = terminal.run_bare("finalize", run, "--delete-old-gateway")
+
+    assert (refused.code, unnamed.code) == (3, 2)
+    whole = " ".join(["vpnmigrate finalize", run, *named, "--delete-old-gateway"])
+    for ran in (refused, unnamed):
+        assert whole in " ".join(ran.err.replace("\\\n", " ").split())

@@ -21,6 +21,12 @@ def tagged(key, value):
     return replace(ORDINARY, gateway=replace(ORDINARY.gateway, tags={key: value}))
 
 
+def beside_a_lock(survey):
+    """Return *survey* with another gateway, whose lock tag a migration has not released."""
+    locked = replace(ORDINARY.gateway, id="vgw-other", tags={Tag.CLAIM: "ann@desk/1"})
+    return replace(survey, other_gateways=(locked,))
+
+
 @pytest.mark.parametrize(
     ("survey", "candidacy", "why"),
     [
@@ -28,7 +34,8 @@ def tagged(key, value):
         (MODERN, Candidacy.NOT_NEEDED, "AWS VPN already"),
         (DETACHED, Candidacy.NO, "VPM-B202"),
         (tagged(Tag.CLAIM, "ann@desk/1"), Candidacy.UNDER_WAY, "ann@desk/1"),
-        (tagged(Tag.MIGRATION, "m-1"), Candidacy.UNDER_WAY, "m-1"),
+        (beside_a_lock(tagged(Tag.MIGRATION, "m-1")), Candidacy.UNDER_WAY, "m-1"),
+        (tagged(Tag.MIGRATION, "m-1"), Candidacy.YES, ""),
     ],
 )
 def test_each_gateway_has_a_verdict_and_its_reason(survey, candidacy, why):

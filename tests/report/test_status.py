@@ -174,7 +174,7 @@ class TestText:
 
     def test_no_runs_shows_how_to_start(self):
         """Without runs the status shows how to start."""
-        assert "vpnmigrate plan" in status_text.every([], {}, Invocation())
+        assert "vpnmigrate list" in status_text.every([], {}, Invocation())
 
     def test_each_run_is_a_line_that_fits(self):
         """A list of runs fits eighty columns."""

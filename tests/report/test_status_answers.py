@@ -231,9 +231,10 @@ class TestTable:
         lines = text.splitlines()
 
         assert lines[0].split() == ["RUN", "VPC", "ACCOUNT", "PHASE", "TRAFFIC", "SINCE", "WINDOW"]
-        assert lines[1].split()[:3] == [MIGRATION, VPC, "123456789012"]
-        assert "cutover, NONE 5 min -" in " ".join(lines[2].split())
-        assert "stopped" in lines[3]
+        assert [MIGRATION, VPC, "123456789012"] in [line.split()[:3] for line in lines]
+        assert "cutover, NONE 5 min -" in " ".join(lines[1].split())
+        assert "stopped" in lines[2]
+        assert lines[lines.index("next:") + 1] == f"  vpnmigrate status {MIGRATION}"
         assert all(len(line) <= 80 for line in lines)
         assert "m-9  CANNOT BE READ: damaged" in lines
         assert "    change CHG1" in lines

@@ -25,8 +25,8 @@ from vpnmigrate.errors import (
     UsageError,
     VpnMigrateError,
 )
-from vpnmigrate.errors.commands import Command, cli, options
-from vpnmigrate.journal import RunState, Traffic, replay
+from vpnmigrate.errors.commands import Command, cli
+from vpnmigrate.journal import RunState, Traffic, finalize_command, replay
 from vpnmigrate.journal.consent import interrupts_traffic
 from vpnmigrate.journal.records import FinalizeRequested
 from vpnmigrate.journal.run_clock import run_clock
@@ -147,7 +147,7 @@ def finalize(
 ) -> RunStatusView:
     """Delete the old connections, all of which have to be named."""
     subject = by_id(context, run)
-    _require_every_name(subject, named)
+    _require_every_name(subject, named, delete_old_gateway=delete_old_gateway)
 
     def action(active: ActiveRun) -> None:
         before = active.before
@@ -241,7 +241,9 @@ def _no_rollback(subject: SelectedRun) -> RefusedError:
     )
 
 
-def _require_every_name(subject: SelectedRun, named: Sequence[str]) -> None:
+def _require_every_name(
+    subject: SelectedRun, named: Sequence[str], *, delete_old_gateway: bool
+) -> None:
     """Check that exactly the old connections are named.
 
     Raises:
@@ -250,7 +252,7 @@ def _require_every_name(subject: SelectedRun, named: Sequence[str]) -> None:
     old = subject.plan.old_connections
     stray = [name for name in named if name not in old]
     missing = [name for name in old if name not in named]
-    command = cli("finalize", subject.run.id, *options("--confirm", old))
+    command = finalize_command(subject.run.id, old, delete_old_gateway=delete_old_gateway)
     if stray:
         raise UsageError(
             f"{', '.join(stray)}: not an old connection of run {subject.run.id}", advice=command

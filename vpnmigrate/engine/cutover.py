@@ -130,7 +130,11 @@ class GateRunner:
                 raise NotVerifiedError(message, advice=each.advice)
         closed = [each for each in results if not each.lets_through]
         if closed:
-            finalize = finalize_command(self._plan.migration, self._plan.old_connections)
+            finalize = finalize_command(
+                self._plan.migration,
+                self._plan.old_connections,
+                delete_old_gateway=self._recorder.state.delete_old_gateway,
+            )
             raise HeldError(
                 f"finalize cannot start: {_listed(closed)}",
                 advice=to_open(closed, finalize) or finalize,

@@ -32,7 +32,7 @@ def next_command(
         case RunStatus.CUT_OVER if state.confirm.armed is not None:
             return cli("confirm", run)
         case RunStatus.CUT_OVER:
-            return finalize_command(run, confirm)
+            return finalize_command(run, confirm, delete_old_gateway=state.delete_old_gateway)
         case RunStatus.ROLLED_BACK if state.residue.changes:
             return resume_command(state, run, confirm)
         case RunStatus.PLANNED | RunStatus.ROLLED_BACK:
@@ -79,10 +79,8 @@ def resume_command(state: RunState, run: str, confirm: Sequence[VpnConnectionId]
     match state.direction:
         case Direction.ROLLBACK:
             return cli("rollback", run, *(("--keep-new",) if state.keep_new else ()))
-        case Direction.FINALIZE if state.delete_old_gateway:
-            return finalize_command(run, confirm).with_words("--delete-old-gateway")
         case Direction.FINALIZE:
-            return finalize_command(run, confirm)
+            return finalize_command(run, confirm, delete_old_gateway=state.delete_old_gateway)
         case Direction.FORWARD | None:
             return cli("apply", run, *(("--until", "cutover") if _stages(state) else ()))
 
@@ -98,9 +96,12 @@ def _stages(state: RunState) -> bool:
     return state.until == LAST_OF_PREPARE and LAST_OF_PREPARE not in state.settled
 
 
-def finalize_command(run: str, confirm: Sequence[VpnConnectionId]) -> Command:
-    """Return the command that finalizes the run; it names every old connection."""
-    return cli("finalize", run, *options("--confirm", confirm))
+def finalize_command(
+    run: str, confirm: Sequence[VpnConnectionId], *, delete_old_gateway: bool
+) -> Command:
+    """Return the command that finalizes the run as asked; it names every old connection."""
+    gateway = ("--delete-old-gateway",) if delete_old_gateway else ()
+    return cli("finalize", run, *options("--confirm", confirm), *gateway)
 
 
 def confirmation_for_step(step: int, state: RunState) -> Confirmation | None:

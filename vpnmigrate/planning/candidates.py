@@ -45,7 +45,9 @@ def _candidate(survey: Survey, decisions: Decisions) -> Candidate:
     tags = survey.gateway.tags
     if holder := tags.get(Tag.CLAIM):
         return Candidate(survey, Candidacy.UNDER_WAY, (f"claimed by {holder}",))
-    if migration := tags.get(Tag.MIGRATION):
+    # The lock tag of the gateway that it replaces is released when the migration ends.
+    locked = any(Tag.CLAIM in other.tags for other in survey.other_gateways)
+    if locked and (migration := tags.get(Tag.MIGRATION)):
         return Candidate(survey, Candidacy.UNDER_WAY, (f"created by migration {migration}",))
     if why := nothing_to_migrate(survey, decisions):
         return Candidate(survey, Candidacy.NOT_NEEDED, (why,))

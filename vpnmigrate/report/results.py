@@ -29,7 +29,9 @@ OUTCOME_SCHEMA = "vpnmigrate/outcome/1"
 _ARRIVED = {
     RunStatus.CUT_OVER: "Migrated. The old connections still exist; finalize deletes them.",
     RunStatus.ROLLED_BACK: "Rolled back: the state before the migration is restored.",
-    RunStatus.FINALIZED: "Finalized: the old side is deleted. Rollback is no longer possible.",
+    RunStatus.FINALIZED: (
+        "Finalized: the old connections are deleted. Rollback is no longer possible."
+    ),
 }
 
 

@@ -144,7 +144,7 @@ def _commands(view: RunStatusView) -> Iterator[Row]:
 _SETTLED = {
     RunStatus.CUT_OVER: "migrated; the old connections still exist, and finalize deletes them",
     RunStatus.ROLLED_BACK: "rolled back; the state before the migration is restored",
-    RunStatus.FINALIZED: "finalized; the old side is deleted, so it cannot be rolled back",
+    RunStatus.FINALIZED: "finalized; the old connections are deleted, so it cannot be rolled back",
 }
 _GOING = {
     Direction.FORWARD: "migrating",
@@ -287,7 +287,9 @@ def _history(view: RunStatusView) -> Iterator[Row]:
     for attempt in attempts_of(view.plan, view.entries):
         ended = f" to {moment(attempt.ended)}" if attempt.finished else ", not finished"
         lasted = [
-            f"outage {'' if each.over else 'so far '}{span(each.lasted)}"
+            f"outage {span(each.lasted)}"
+            if each.over
+            else f"outage so far {span(view.now - each.since)}"
             for each in outages
             if attempt.began <= each.since <= max(attempt.ended, attempt.began)
         ]
@@ -351,13 +353,23 @@ def every(
 ) -> str:
     """Return a table of all runs; the *unreadable* ones with the reason."""
     if not views and not unreadable:
-        begin = command(invocation.complete(cli("plan", "--vpn-gateway", "vgw-...")), first="  ")
+        begin = command(invocation.complete(cli("list")), first="  ")
         return f"No runs here yet. Start with:\n{begin}"
     broken = [
         wrapped(f"{run}  CANNOT BE READ: {why}", rest="    ") for run, why in unreadable.items()
     ]
-    return "\n".join([*(_table(views) if views else ()), *broken])
+    # What is down, and then what is not finished, comes first.
+    down = [view for view in views if view.state.outage.open]
+    others = [view for view in views if not view.state.outage.open]
+    ordered = [*down, *sorted(others, key=lambda view: view.state.finished)]
+    open_ = [view.observe for view in ordered if view.state.outage.open or not view.state.finished]
+    more = [command(each, first="  ") for each in open_[:MOST_COMMANDS]]
+    next_ = ["next:", *more] if more else []
+    return "\n".join([*(_table(ordered) if views else ()), *broken, *next_])
 
+
+MOST_COMMANDS = 3
+"""Runs whose status command is printed below the table, so that the table stays in sight."""
 
 _PHASES = {
     RunStatus.PREPARING: "prepare",
