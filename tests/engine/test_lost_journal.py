@@ -145,12 +145,13 @@ def test_killed_at_any_call_and_robbed_of_its_journal(
         assert shape_left(stage) == undisturbed.shapes[resumed], (nth, after_effect)
 
 
-def test_an_unknown_refusal_in_a_blind_cutover_is_retried(tmp_path: Path) -> None:
-    """Without the journal of its outage traffic may be down, so no unknown code ends step 9."""
+@pytest.mark.parametrize("action", ["CreateTags", "ReplaceRoute"])
+def test_an_unknown_refusal_in_a_blind_cutover_is_retried(tmp_path: Path, action: str) -> None:
+    """Without the journal of its outage traffic may be down: no unknown code ends steps 1 and 9."""
     stage = Stage(tmp_path)
     with pytest.raises(HeldError):
         stage.run(lambda runner: runner.apply(until=8))
-    unknown = Fault("ReplaceRoute", FaultKind.REFUSED, 1, 2, "SomethingNew", "Not now")
+    unknown = Fault(action, FaultKind.REFUSED, 1, 2, "SomethingNew", "Not now")
     stage.faults = Faults([unknown])
 
     stage.run(Runner.apply, blind=True, holder="bob@desk", outranks="ann@desk")

@@ -77,7 +77,8 @@ class RetryPolicy:
         """Return the error that ends *step* after *done*, or None if the call may be retried."""
         self._back_off(done)
         # An observation ends a retry that cannot succeed any more; the step's limit ends the rest.
-        until_step_limit = outage or step.cleaning
+        # Without the journal of an earlier process, traffic may be down in any step.
+        until_step_limit = outage or step.cleaning or self._state_reader.blind
         match done.outcome:
             case Performed():
                 self._delayed_since.pop(done.change.fact, None)
