@@ -674,8 +674,10 @@ class TestDeleteClassic:
         assert verdict(DeleteClassic(), down) == NotYet(f"{OLD_VPN} is deleting")
 
     def test_the_old_gateway_goes_only_when_it_is_free(self):
-        """The old gateway is deleted once it is detached."""
-        assert changes(DeleteOldGateway(), a_snapshot(old="detaching")) == []
-        assert changes(DeleteOldGateway(), a_snapshot(old="detached")) == [
-            DeleteVpnGateway(OLD, OLD)
-        ]
+        """The old gateway is deleted once it is detached and its connections are gone."""
+        gone: dict[Fact, Value] = {Existence(OLD_VPN): ResourceState.ABSENT}
+        free = a_snapshot(old="detached", facts=gone)
+
+        assert changes(DeleteOldGateway(), a_snapshot(old="detaching", facts=gone)) == []
+        assert changes(DeleteOldGateway(), a_snapshot(old="detached")) == []
+        assert changes(DeleteOldGateway(), free) == [DeleteVpnGateway(OLD, OLD)]
