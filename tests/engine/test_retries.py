@@ -35,6 +35,7 @@ class Claimant:
     """The part of the state reader that the retry policy uses."""
 
     forgone = False
+    blind = False
 
     def skip_claim(self) -> None:
         self.forgone = True
