@@ -1,8 +1,8 @@
 """Measure CPU time and memory of work on many route tables: ``scripts/bench.py [--svg FILE]``.
 
 Each measurement is a process of its own.  CPU time, not elapsed time, so that other work on the
-machine has little effect; ``times`` is the growth since the row above, in which tables are tripled
-or so: linear work grows as the tables do.
+machine has little effect; ``times`` is the CPU time divided by that of the row above, which has
+about a third of the tables: linear work triples.
 """
 
 from __future__ import annotations
@@ -20,13 +20,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.support.large import Size, large_survey  # noqa: E402  the path above
+from tests.support.large import Size, large_plan, large_survey  # noqa: E402  the path above
 from vpnmigrate.local.documents import plan_text  # noqa: E402
 from vpnmigrate.model.clock import VirtualClock  # noqa: E402
-from vpnmigrate.model.decisions import Decisions  # noqa: E402
-from vpnmigrate.model.ec2 import MigrationId  # noqa: E402
-from vpnmigrate.model.plan import Plan  # noqa: E402
-from vpnmigrate.planning.planner import plan_from  # noqa: E402
 from vpnmigrate.planning.rollback_proof import prove  # noqa: E402
 from vpnmigrate.rehearsal.rehearse import rehearsal_world, without_restrictions  # noqa: E402
 from vpnmigrate.sandbox.client.direct import DirectClients  # noqa: E402
@@ -34,19 +30,6 @@ from vpnmigrate.sandbox.scenarios.load import load_world  # noqa: E402
 from vpnmigrate.sandbox.scenarios.scenario import scenario_from_survey  # noqa: E402
 
 TABLES = (2, 6, 20, 60, 200)
-
-
-def planned(size: Size) -> Plan:
-    """Return a plan of *size*."""
-    survey = large_survey(size)
-    return plan_from(
-        survey,
-        Decisions(),
-        "standard",
-        migration=MigrationId("m-1"),
-        made=survey.taken,
-        tool="bench",
-    )
 
 
 def measured(action: Callable[[], object]) -> tuple[float, float]:
@@ -61,7 +44,7 @@ def plan_and_proof(tables: int) -> tuple[float, float]:
     """Measure what ``plan`` does after its survey: plan, proof and file."""
 
     def work() -> None:
-        plan = planned(Size(tables=tables))
+        plan = large_plan(Size(tables=tables))
         prove(plan)
         plan_text(plan)
 
@@ -70,13 +53,13 @@ def plan_and_proof(tables: int) -> tuple[float, float]:
 
 def proof(tables: int) -> tuple[float, float]:
     """Measure the rollback proof alone."""
-    plan = planned(Size(tables=tables))
+    plan = large_plan(Size(tables=tables))
     return measured(lambda: prove(plan))
 
 
 def look(tables: int) -> tuple[float, float]:
     """Measure the first observation of AWS by a run: answers and parsing, without botocore."""
-    plan = without_restrictions(planned(Size(tables=tables)))
+    plan = without_restrictions(large_plan(Size(tables=tables)))
     with rehearsal_world(plan) as world:
         return measured(lambda: world.account.observe(plan))
 
@@ -97,7 +80,7 @@ def sandbox(tables: int) -> tuple[float, float]:
 
 def migration(tables: int) -> tuple[float, float]:
     """Measure a whole migration on the sandbox: one of the eleven runs of a rehearsal."""
-    plan = without_restrictions(planned(Size(tables=tables)))
+    plan = without_restrictions(large_plan(Size(tables=tables)))
     with rehearsal_world(plan) as world:
         return measured(world.runner.apply)
 

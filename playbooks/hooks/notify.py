@@ -7,7 +7,7 @@ A hook of vpnmigrate, in plain Python.  In a playbook, with absolute paths:
       outage-began: [/usr/local/lib/change/notify.py, slack, /etc/vpnmigrate/notify.ini]
       failed: [/usr/local/lib/change/notify.py, pagerduty, /etc/vpnmigrate/notify.ini]
 
-The address of a webhook is a secret: everybody who knows it can post.  Arguments are readable in
+The address of a webhook is a secret: each user who knows it can post.  Arguments are readable in
 the plan and in the list of processes, and an environment is handed on to other programs, so the
 address is in a file that only its owner can read (``chmod 600``):
 
@@ -32,6 +32,7 @@ or a key.  Every failure ends in a nonzero exit status, which the run records.
 """
 
 import configparser
+import html
 import json
 import os
 import stat
@@ -68,7 +69,7 @@ Settings = configparser.SectionProxy
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A message is not sent to an address that nobody has configured."""
+    """Follow no redirect: it may lead to an address that is not configured."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
@@ -90,10 +91,7 @@ def sentence(event: Event) -> str:
 
 def slack(event: Event, settings: Settings) -> str:
     """Post to an incoming webhook of Slack."""
-    text = sentence(event)
-    for sign, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
-        text = text.replace(sign, name)
-    return post(settings["url"], {"text": text})
+    return post(settings["url"], {"text": html.escape(sentence(event), quote=False)})
 
 
 def teams(event: Event, settings: Settings) -> str:

@@ -23,6 +23,7 @@ from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.changes import AskOperator, RunTest
 from vpnmigrate.model.decisions import Decisions, HookMoment
 from vpnmigrate.model.ec2 import VpcId
+from vpnmigrate.model.plan import OutageEstimate
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.text import RunCommands
@@ -286,7 +287,8 @@ class TestConsent:
     """The question before the outage, once the gates are open."""
 
     TO = Interruption(
-        VpcId("vpc-1"), timedelta(minutes=2), timedelta(minutes=45), "rehearsed", "limits"
+        VpcId("vpc-1"),
+        OutageEstimate(timedelta(minutes=2), "rehearsed", timedelta(minutes=45), "limits"),
     )
 
     @pytest.mark.parametrize(

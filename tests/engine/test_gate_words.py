@@ -26,6 +26,7 @@ from tests.support.builders import (
     a_snapshot,
     a_survey,
     a_table,
+    an_approval,
     journal_facts,
     minutes,
     ordinary_tables,
@@ -42,16 +43,15 @@ from vpnmigrate.engine.gates import (
 from vpnmigrate.engine.ports import Credentials, HookResult, Identity, Renewal
 from vpnmigrate.engine.ports import NetworkPath as WayOut
 from vpnmigrate.errors.commands import Command, commands_in, one_line
-from vpnmigrate.model.approval import Approval, RehearsalResult
+from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.decisions import Approvals, Decisions, Finalize, HookMoment, Window
-from vpnmigrate.model.ec2 import AccountId, Attachment, ResourceState
+from vpnmigrate.model.ec2 import Attachment, ResourceState
 from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, Existence
 from vpnmigrate.model.gates import UNFORCEABLE, Gate, GateResult, GateVerdict, to_open
 from vpnmigrate.model.permissions import MissingPermission, PermissionVerdict
 from vpnmigrate.model.plan import GATEWAY_ROLE
 from vpnmigrate.model.snapshot import Confirmation, JournalFacts
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.planning.approvals import with_digest
 from vpnmigrate.steps.base import StepInput
 
 OPERATOR = "arn:aws:iam::123456789012:user/ann"
@@ -71,18 +71,7 @@ REHEARSED = RehearsalResult(
     cutover=minutes(2),
     back={7: minutes(1), 9: minutes(4)},
 )
-APPROVED = with_digest(
-    Approval(
-        fingerprint="f" * 64,
-        migration=MIGRATION,
-        approver="arn:aws:iam::123456789012:user/bob",
-        account=AccountId("123456789012"),
-        user="bob",
-        host="desk",
-        at=NOON - timedelta(days=1),
-        expires=NOON + timedelta(days=6),
-    )
-)
+APPROVED = an_approval(at=NOON - timedelta(days=1), expires=NOON + timedelta(days=6))
 READY = journal_facts(Confirmation.DEVICES_CONFIGURED, files=[OLD_VPN, NEW_VPN])
 CARRIES = a_snapshot(old="detached", new="attached", up=2, tables=ordinary_tables(NEW))
 

@@ -13,7 +13,6 @@ from tests.support.builders import (
     BOTH,
     FORWARD,
     MAIN,
-    MIGRATION,
     NEW,
     NEW_VPN,
     NOON,
@@ -24,6 +23,7 @@ from tests.support.builders import (
     a_snapshot,
     a_survey,
     a_table,
+    an_approval,
     journal_facts,
     minutes,
     role_of,
@@ -40,7 +40,7 @@ from vpnmigrate.engine.gates import (
 )
 from vpnmigrate.engine.ports import Credentials, Identity, NetworkPath, Renewal
 from vpnmigrate.errors.commands import one_line
-from vpnmigrate.model.approval import Approval, RehearsalResult
+from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.decisions import Approvals, Decisions, Exceptions, Finalize, Waits, Window
 from vpnmigrate.model.ec2 import Attachment, ResourceState, VpcId
 from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, Existence
@@ -48,7 +48,6 @@ from vpnmigrate.model.gates import UNFORCEABLE, Force, Gate, GateVerdict, Milest
 from vpnmigrate.model.plan import GATEWAY_ROLE
 from vpnmigrate.model.signatures import UNSIGNED, CheckedSignature, SignatureChecks
 from vpnmigrate.model.snapshot import Confirmation
-from vpnmigrate.planning.approvals import with_digest
 from vpnmigrate.steps.base import StepInput
 
 ROOT = FilePath(__file__).parents[2]
@@ -243,18 +242,9 @@ class TestRehearsal:
         assert asked(Gate.REHEARSAL, plan=plan, rehearsed=rehearsed).verdict is call
 
 
-def an_approval(who="bob", **changes):
-    plain = Approval(
-        fingerprint="f" * 64,
-        migration=MIGRATION,
-        approver=f"arn:aws:iam::123456789012:user/{who}",
-        account="123456789012",  # type: ignore[arg-type]
-        user=who,
-        host="desk",
-        at=NOON - timedelta(days=1),
-        expires=NOON + timedelta(days=6),
-    )
-    return with_digest(msgspec.structs.replace(plain, **changes))
+def a_day_old(who="bob", **changes):
+    lasts = {"at": NOON - timedelta(days=1), "expires": NOON + timedelta(days=6)}
+    return an_approval(who, **{**lasts, **changes})
 
 
 def a_session(role, name):
@@ -266,17 +256,17 @@ class TestApprovals:
         ("approvals", "call", "text"),
         [
             ((), GateVerdict.FAIL, "none"),
-            ((an_approval(),), GateVerdict.PASS, "by arn:aws:iam::123456789012:user/bob"),
+            ((a_day_old(),), GateVerdict.PASS, "by arn:aws:iam::123456789012:user/bob"),
             (
-                (an_approval("ann"),),
+                (a_day_old("ann"),),
                 GateVerdict.FAIL,
                 "does not count: the operator cannot approve their own change",
             ),
-            ((an_approval(fingerprint="0" * 64),), GateVerdict.FAIL, "is for another plan"),
-            ((an_approval(expires=NOON),), GateVerdict.FAIL, "expired 2026-03-01 12:00Z"),
-            ((an_approval(at=NOON - timedelta(days=8)),), GateVerdict.FAIL, "expired 2026-02-28"),
-            ((an_approval(at=NOON + minutes(6)),), GateVerdict.FAIL, "is in the future"),
-            ((an_approval(expires=NOON), an_approval()), GateVerdict.PASS, "bob"),
+            ((a_day_old(fingerprint="0" * 64),), GateVerdict.FAIL, "is for another plan"),
+            ((a_day_old(expires=NOON),), GateVerdict.FAIL, "expired 2026-03-01 12:00Z"),
+            ((a_day_old(at=NOON - timedelta(days=8)),), GateVerdict.FAIL, "expired 2026-02-28"),
+            ((a_day_old(at=NOON + minutes(6)),), GateVerdict.FAIL, "is in the future"),
+            ((a_day_old(expires=NOON), a_day_old()), GateVerdict.PASS, "bob"),
         ],
     )
     def test_four_eyes_require_another_person(self, approvals, call, text):
@@ -291,11 +281,11 @@ class TestApprovals:
     def test_two_are_two_people(self):
         """Two approvals by one person count once."""
         plan = plan_with(approvals=Approvals(required=2))
-        twice = (an_approval(), an_approval(host="laptop", user="root"))
+        twice = (a_day_old(), a_day_old(host="laptop", user="root"))
 
         assert asked(Gate.APPROVALS, plan=plan, approvals=twice).verdict is GateVerdict.FAIL
         assert (
-            asked(Gate.APPROVALS, plan=plan, approvals=(an_approval(), an_approval("eve"))).verdict
+            asked(Gate.APPROVALS, plan=plan, approvals=(a_day_old(), a_day_old("eve"))).verdict
             is GateVerdict.PASS
         )
 
@@ -303,8 +293,8 @@ class TestApprovals:
         """With an assumed role the session name is free: the login names have to differ as well."""
         plan = plan_with(approvals=Approvals(four_eyes=True))
         me = an_identity(arn=a_session("admin", "ann"))
-        myself = an_approval("ann", approver=a_session("admin", "bob"))
-        other = an_approval("bob", approver=a_session("admin", "bob"))
+        myself = a_day_old("ann", approver=a_session("admin", "bob"))
+        other = a_day_old("bob", approver=a_session("admin", "bob"))
 
         assert (
             asked(Gate.APPROVALS, plan=plan, approvals=(myself,), identity=me).verdict
@@ -318,7 +308,7 @@ class TestApprovals:
     def test_a_plan_cannot_extend_an_approval_beyond_a_month(self):
         """A plan that was not made from a playbook has the same limit."""
         rule = Approvals(required=1, valid=timedelta(days=365))
-        bob = an_approval(at=NOON, expires=NOON + timedelta(days=365))
+        bob = a_day_old(at=NOON, expires=NOON + timedelta(days=365))
 
         verdicts = [
             asked(
@@ -334,7 +324,7 @@ class TestApprovals:
         plan = plan_with(approvals=Approvals(required=1))
 
         assert (
-            asked(Gate.APPROVALS, plan=plan, approvals=(an_approval("ann"),)).verdict
+            asked(Gate.APPROVALS, plan=plan, approvals=(a_day_old("ann"),)).verdict
             is GateVerdict.PASS
         )
 
@@ -365,7 +355,7 @@ class TestSignatures:
 
     def test_signed_ones_count(self):
         """A signed plan with a signed approval passes."""
-        bob = an_approval(at=NOON)
+        bob = a_day_old(at=NOON)
 
         assert self.gate(bob, signatures=signed(bob)).verdict is GateVerdict.PASS
 
@@ -384,7 +374,7 @@ class TestSignatures:
     )
     def test_a_fault_closes_the_gate(self, plan, bob, verdict, text):
         """Plan and approval both need a good signature; one that was not checked is UNKNOWN."""
-        given = an_approval(at=NOON)
+        given = a_day_old(at=NOON)
         found = self.gate(given, signatures=signed(given, plan=plan, bob=bob))
 
         assert (found.verdict, text in found.observed) == (verdict, True)
@@ -392,7 +382,7 @@ class TestSignatures:
 
     def test_an_approval_that_could_not_be_checked_is_unknown(self):
         """Without a check there is no verdict."""
-        bob = an_approval(at=NOON)
+        bob = a_day_old(at=NOON)
         checks = {bob.digest: CheckedSignature("cannot be checked", undecided=True)}
 
         found = self.gate(bob, signatures=SignatureChecks(AUTHOR, checks))
@@ -402,11 +392,11 @@ class TestSignatures:
     @pytest.mark.parametrize("signatures", [None, SignatureChecks(AUTHOR)])
     def test_without_checks_none_counts(self, signatures):
         """A plan that demands signatures is never satisfied by approvals without a check."""
-        assert self.gate(an_approval(at=NOON), signatures=signatures).verdict is GateVerdict.FAIL
+        assert self.gate(a_day_old(at=NOON), signatures=signatures).verdict is GateVerdict.FAIL
 
     def test_one_from_before_the_plan_does_not_count(self):
         """The date of an approval decides whether its key had expired, so it cannot be free."""
-        bob = an_approval(at=NOON - minutes(6))
+        bob = a_day_old(at=NOON - minutes(6))
 
         found = self.gate(bob, signatures=signed(bob))
 
@@ -414,7 +404,7 @@ class TestSignatures:
 
     def test_with_a_lost_journal_an_approval_of_the_first_attempt_does_not_count(self):
         """The lost journal may have had a rollback; after one in this journal there is a name."""
-        first, later = an_approval(at=NOON), an_approval(at=NOON, after="7-00")
+        first, later = a_day_old(at=NOON), a_day_old(at=NOON, after="7-00")
 
         lost = self.gate(first, signatures=signed(first), journal_lost=True)
         assert (lost.verdict, "the journal was lost" in lost.observed) == (GateVerdict.FAIL, True)
@@ -427,7 +417,7 @@ class TestSignatures:
 
     def test_after_a_rollback_an_approval_names_it(self):
         """The gate of another attempt accepts an approval after the rollback alone."""
-        first, second = an_approval(at=NOON), an_approval(at=NOON, after="7-00")
+        first, second = a_day_old(at=NOON), a_day_old(at=NOON, after="7-00")
         rule = Approvals(required=1)
 
         old = self.gate(first, rule=rule, after="7-00")

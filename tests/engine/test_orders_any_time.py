@@ -25,7 +25,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.support.builders import MIGRATION, NEW_VPN, NOON, OLD_VPN, a_run
+from tests.support.builders import NEW_VPN, OLD_VPN, a_run, an_approval
 from tests.support.journals import OPENED
 from tests.support.stage import Lookout, Nobody, Stage
 from vpnmigrate.engine.runner import Runner
@@ -56,10 +56,9 @@ from vpnmigrate.local.inbox import (
     PauseMessage,
 )
 from vpnmigrate.local.run_directory import Run
-from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.decisions import BackOut, Decisions, OldTunnels
-from vpnmigrate.model.ec2 import AccountId, Attachment
+from vpnmigrate.model.ec2 import Attachment
 from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction
 from vpnmigrate.report.status import RunStatusView, deletion_begun, one_as_json
 from vpnmigrate.report.status_text import one
@@ -83,18 +82,7 @@ MESSAGES: dict[str, Callable[..., Message]] = {
 }
 
 BRINGS: dict[str, Record] = {
-    "an approval": Approved(
-        Approval(
-            fingerprint="a1b2c3d4",
-            migration=MIGRATION,
-            approver="arn:aws:iam::123456789012:user/eve",
-            account=AccountId("123456789012"),
-            user="eve",
-            host="desk",
-            at=NOON,
-            expires=NOON + timedelta(days=7),
-        )
-    ),
+    "an approval": Approved(an_approval("eve", fingerprint="a1b2c3d4")),
     "another plan": Replanned("a1b2c3d4"),
     "a note": Noted("probes are off"),
     "a take-over": TakenOver("carl@desk/1"),

@@ -70,7 +70,8 @@ class Prompt:
 @pytest.fixture
 def stage(tmp_path):
     stage = Stage(tmp_path, decisions=Decisions(old_tunnels=OldTunnels.LEAVE))
-    stage.plan = replace(stage.plan, forward=derived_again(stage.plan).forward)
+    derived = derived_again(stage.plan)
+    stage.plan = replace(stage.plan, forward=derived.forward, back=derived.back)
     return stage
 
 

@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.support.builders import BOTH, MAIN, MIGRATION, NEW_VPN, NOON, OLD_VPN, PREFIX
+from tests.support.builders import (
+    BOTH,
+    MAIN,
+    MIGRATION,
+    NEW_VPN,
+    NOON,
+    OLD_VPN,
+    PREFIX,
+    an_approval,
+)
 from tests.support.journals import (
     ARCHIVE,
     CREATE,
@@ -79,11 +88,10 @@ from vpnmigrate.journal.records import (
 from vpnmigrate.journal.state import RunStatus, StepStatus
 from vpnmigrate.journal.state_parts import Residue
 from vpnmigrate.journal.timing import step_timings
-from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.changes import AskOperator, Change, ReplaceRoute
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.decisions import HookMoment
-from vpnmigrate.model.ec2 import AccountId, Role, RouteTableId, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.ec2 import Role, RouteTableId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.gates import Gate, GateResult, GateVerdict, Milestone
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.probes import ProbeEvent, ProbeStats
@@ -95,16 +103,7 @@ CLOSED = GateResult(
     Gate.CLOCK, GateVerdict.UNKNOWN, "AWS's answer has no date", "within 5 min of AWS's"
 )
 SHORT = Shortage(OLD_VPN, NEW_VPN, "vpn-new has 1 of 2 tunnels UP")
-APPROVAL = Approval(
-    fingerprint="f" * 64,
-    migration=MIGRATION,
-    approver="arn:aws:iam::123456789012:user/bob",
-    account=AccountId("123456789012"),
-    user="bob",
-    host="desk",
-    at=NOON,
-    expires=NOON + timedelta(days=7),
-)
+APPROVAL = an_approval()
 
 
 def test_nothing_written_is_a_planned_run() -> None:

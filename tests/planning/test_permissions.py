@@ -31,8 +31,8 @@ from vpnmigrate.planning.permissions import (
     CallResource,
     ResourceOrigin,
     RunPhase,
+    every_planned_call,
     planned_calls,
-    planned_reads,
     required_actions,
 )
 from vpnmigrate.planning.reference_plan import plan_with_everything
@@ -110,7 +110,7 @@ def test_what_a_plan_does_not_need_is_left_out() -> None:
         "DetachVpnGateway",
         "ReplaceRoute",
     }
-    assert "DescribeSubnets" not in {read.operation for read in planned_reads(plan)}
+    assert "DescribeSubnets" not in {call.operation for call in every_planned_call(plan)}
 
 
 def test_calls_are_those_that_the_program_sends() -> None:
@@ -221,14 +221,14 @@ WITHOUT_A_POLICY = {"sts:GetCallerIdentity", "iam:GetRole", "iam:SimulatePrincip
 class TestReads:
     def test_reads_are_those_of_the_adapter(self) -> None:
         """The reads are the actions that the AWS adapter names in its errors."""
-        plan = plan_with_everything()
-        listed = {needed.action for read in planned_reads(plan) for needed in read.actions}
+        reads = (call for call in every_planned_call(plan_with_everything()) if not call.parameters)
+        listed = {needed.action for read in reads for needed in read.actions}
         assert listed | WITHOUT_A_POLICY == set(_named_in_the_adapter())
 
     def test_a_sample_is_read_of_the_new_connections(self) -> None:
         """A device type in the playbook needs the sample configuration in step 4."""
         plan = plan_with_everything()
-        sample = next(r for r in planned_reads(plan) if "Sample" in r.operation)
+        sample = next(r for r in every_planned_call(plan) if "Sample" in r.operation)
         assert sample.phases == {RunPhase.STAGE}
         assert {r.type for r in sample.actions[0].resources} == {
             "vpn-connection",

@@ -265,14 +265,14 @@ def test_the_number_of_states_is_linear_to_the_tables_and_independent_of_their_r
 
 
 def test_a_state_is_observed_once():
-    """A walk asks for the proposal of each state once, whatever leads there."""
+    """A walk verifies step 9 at most twice for each state."""
 
     class Counting(RestoreRouting):
         def __init__(self) -> None:
-            self.seen: list[int] = []
+            self.verified = 0
 
         def verify(self, view):
-            self.seen.append(id(view.now))
+            self.verified += 1
             return super().verify(view)
 
     step = Counting()
@@ -280,4 +280,4 @@ def test_a_state_is_observed_once():
     proof = walk(plan, planted_in(FORWARD, step), planted_in(BACK, step))
 
     assert proof.holds
-    assert len(step.seen) <= proof.states * 2
+    assert step.verified <= proof.states * 2

@@ -8,7 +8,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from tests.support.builders import MIGRATION, NOON
+from tests.support.builders import NOON, an_approval
 from tests.support.counts import share
 from tests.support.stage import Lookout, Postbox, Stage
 from vpnmigrate.engine.commit_confirm import CommitConfirm
@@ -26,9 +26,8 @@ from vpnmigrate.journal.records import (
     TrafficVerified,
 )
 from vpnmigrate.journal.state import RunStatus
-from vpnmigrate.model.approval import Approval, RehearsalResult
+from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.decisions import Approvals, Decisions, OldTunnels, Waits, Window
-from vpnmigrate.planning.approvals import with_digest
 from vpnmigrate.planning.planner import fingerprint
 from vpnmigrate.sandbox.faults import Killed
 
@@ -122,18 +121,7 @@ class Colleagues(Lookout):
 def approved(stage: Stage) -> Stage:
     """Approve and rehearse the plan of *stage*."""
     plan = stage.plan = msgspec.structs.replace(stage.plan, fingerprint=fingerprint(stage.plan))
-    approval = with_digest(
-        Approval(
-            fingerprint=plan.fingerprint,
-            migration=MIGRATION,
-            approver="arn:aws:iam::123456789012:user/bob",
-            account=plan.account,
-            user="bob",
-            host="desk",
-            at=NOON,
-            expires=NOON + timedelta(days=7),
-        )
-    )
+    approval = an_approval(fingerprint=plan.fingerprint, account=plan.account)
     stage.letters.append(Approved(approval))
     return stage
 

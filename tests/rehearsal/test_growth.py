@@ -9,14 +9,11 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from tests.support.large import HARD, Size, large_survey
+from tests.support.large import HARD, Size, large_plan
 from vpnmigrate.engine.execute import FRESH
 from vpnmigrate.journal.records import Answered, Intended
 from vpnmigrate.model.changes.base import Performed
-from vpnmigrate.model.decisions import Decisions
-from vpnmigrate.model.ec2 import MigrationId
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.planning.planner import plan_from
 from vpnmigrate.planning.rollback_proof import prove
 from vpnmigrate.rehearsal.rehearse import rehearsal_world, without_restrictions
 from vpnmigrate.sandbox.client.call import LATENCY
@@ -35,19 +32,6 @@ TABLES = (
     Size(connections=1, tables=8, propagated=3, static=4, others=3),
     Size(connections=1, tables=16, propagated=3, static=4, others=3),
 )
-
-
-def planned(size: Size) -> Plan:
-    """Return a plan of *size*."""
-    survey = large_survey(size)
-    return plan_from(
-        survey,
-        Decisions(),
-        "standard",
-        migration=MigrationId("m-1"),
-        made=survey.taken,
-        tool="test",
-    )
 
 
 def migrated(plan: Plan) -> None:
@@ -74,9 +58,9 @@ def test_twice_the_routes_or_tables_take_twice_the_calls(work, sizes):
     """If growth were quadratic, the second doubling would add four times the calls of the first."""
     calls = []
     for size in (sizes[0], *sizes):  # the first time some modules are loaded
-        plan = planned(size)
+        plan = large_plan(size)
         actions = {
-            "plan": lambda size=size: planned(size),
+            "plan": lambda size=size: large_plan(size),
             "proof": lambda plan=plan: prove(plan),
             "migration": lambda plan=plan: migrated(plan),
         }
@@ -88,7 +72,7 @@ def test_twice_the_routes_or_tables_take_twice_the_calls(work, sizes):
 
 def test_more_changes_than_fit_into_the_age_of_an_intent_are_each_sent_once():
     """Sent one after another, 199 calls take longer than an intent may be old; none is left."""
-    plan = planned(replace(HARD, connections=1, tables=1))
+    plan = large_plan(replace(HARD, connections=1, tables=1))
     assert HARD.static * LATENCY > FRESH
 
     with rehearsal_world(without_restrictions(plan)) as world:
@@ -104,7 +88,7 @@ def test_more_changes_than_fit_into_the_age_of_an_intent_are_each_sent_once():
 
 def test_step_9_has_the_time_that_aws_takes_for_its_calls():
     """The limit is longer by the calls that AWS takes at its rate, five a second."""
-    few, many = (planned(replace(HARD, connections=1, tables=count)) for count in (0, 6))
+    few, many = (large_plan(replace(HARD, connections=1, tables=count)) for count in (0, 6))
 
     least, longer = RestoreRouting().limit_for(few), RestoreRouting().limit_for(many)
 

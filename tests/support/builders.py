@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from vpnmigrate.local.run_directory import Run, Runs
+from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.ec2 import (
     AWS_VPN,
@@ -53,6 +54,7 @@ from vpnmigrate.model.snapshot import (
     snapshot_of,
 )
 from vpnmigrate.model.survey import Survey
+from vpnmigrate.planning.approvals import with_digest
 from vpnmigrate.planning.ownership import role_by_tag
 from vpnmigrate.planning.rollback_proof import DeadEnd, LongestPath, RollbackProof
 
@@ -282,6 +284,21 @@ def journal_facts(*words: Confirmation, files: Iterable[str] = (), **more: objec
         confirmations=dict.fromkeys(words, NOON), files=dict.fromkeys(files, "0" * 64)
     )
     return msgspec.structs.replace(plain, **more)
+
+
+def an_approval(who: str = "bob", **changes: object) -> Approval:
+    """Return an approval of the ordinary plan by *who*, given at noon for a week."""
+    plain = Approval(
+        fingerprint="f" * 64,
+        migration=MIGRATION,
+        approver=f"arn:aws:iam::123456789012:user/{who}",
+        account=AccountId("123456789012"),
+        user=who,
+        host="desk",
+        at=NOON,
+        expires=NOON + timedelta(days=7),
+    )
+    return with_digest(msgspec.structs.replace(plain, **changes))
 
 
 STEADY = Stability(

@@ -1,4 +1,4 @@
-"""Surveys and scenarios of any size: one gateway, some connections, many route tables."""
+"""Surveys and plans of any size: one gateway, some connections, many route tables."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tests.support.builders import OLD, VPC, a_connection, a_customer_gateway, a_survey
+from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.ec2 import (
     PROPAGATED_ROUTE,
     AssociationRecord,
     ConnectionRecord,
+    MigrationId,
     RouteRecord,
     RouteTableId,
     RouteTableRecord,
@@ -17,8 +19,9 @@ from vpnmigrate.model.ec2 import (
     TunnelRecord,
     VpcRecord,
 )
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.survey import Quotas, Survey
-from vpnmigrate.sandbox.scenarios.scenario import Scenario, scenario_from_survey
+from vpnmigrate.planning.planner import plan_from
 
 ACCOUNT = "123456789012"
 
@@ -68,38 +71,17 @@ def large_survey(size: Size) -> Survey:
     )
 
 
-def large_scenario(size: Size) -> Scenario:
-    """Return the scenario of the world that ``large_survey`` describes."""
-    return scenario_from_survey(large_survey(size), "large")
-
-
-def scenario_yaml(size: Size) -> str:
-    """Return the same world as the text of a scenario file."""
+def large_plan(size: Size) -> Plan:
+    """Return a plan of *size*, by the standard decisions."""
     survey = large_survey(size)
-    lines = ["title: A large world", f"account: '{survey.account}'", "vpcs:"]
-    lines.append(f"- {{id: {VPC}, cidrs: [{VPC_NETWORK}]}}")
-    lines += ["gateways:", f"- {{id: {OLD}, vpc: {VPC}}}", "customer_gateways:"]
-    prefixes = [_learned(number) for number in range(size.propagated)]
-    for number, customer in enumerate(survey.customer_gateways):
-        mine = ", ".join(prefixes[number :: size.connections])
-        lines.append(f"- {{id: {customer.id}, asn: {customer.asn}, advertises: [{mine}]}}")
-    lines.append("connections:")
-    lines += [
-        f"- {{id: {each.id}, gateway: {OLD}, customer_gateway: {each.customer_gateway}}}"
-        for each in survey.connections
-    ]
-    lines.append("route_tables:")
-    for table in survey.route_tables:
-        lines += [f"- id: {table.id}", f"  vpc: {VPC}"]
-        lines += ["  main: true"] if table.main else []
-        lines += [f"  propagates: [{OLD}]"] if table.propagating else []
-        lines.append("  routes:")
-        lines += [
-            f"    {route.destination}: {route.target}"
-            for route in table.routes
-            if route.origin != PROPAGATED_ROUTE and route.target != "local"
-        ]
-    return "\n".join((*lines, ""))
+    return plan_from(
+        survey,
+        Decisions(),
+        "standard",
+        migration=MigrationId("m-1"),
+        made=survey.taken,
+        tool="test",
+    )
 
 
 def _connection(number: int, accepted: int) -> ConnectionRecord:

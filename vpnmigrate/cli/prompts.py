@@ -45,11 +45,11 @@ TEST_LIMIT = timedelta(minutes=10)
 
 def interruption_question(to: Interruption, names: Names) -> str:
     """Return the question before the outage, with its expected and its longest duration."""
+    vpc, outage = names.named(to.vpc), to.outage
     about = (
-        f"about {span(rounded(to.expected))} ({to.source}), at worst {span(to.worst)} "
-        f"({to.at_worst})"
+        f"about {span(rounded(outage.expected))} ({outage.source}), at worst {span(outage.worst)} "
+        f"({outage.at_worst})"
     )
-    vpc = names.named(to.vpc)
     return f"This interrupts VPN traffic of {vpc} for {about}. Continue? [y/N]"
 
 
@@ -222,7 +222,7 @@ class TerminalOperator:
         self._console.print_line(wrapped(self._names.text(str(task)), first="  Next, get ready: "))
 
     def decide(self, overdue: OverdueCutover | None) -> DeadlineChoice | None:
-        """Ask once, at a terminal; return the choice that the operator has typed."""
+        """Return the choice that the operator typed at a terminal, after one question."""
         asked_before, self._overdue = self._overdue, overdue
         self._close_finished_task()
         if overdue is None:
@@ -236,7 +236,7 @@ class TerminalOperator:
         return DeadlineChoice(typed) if typed else None
 
     def consents(self, to: Interruption) -> Consent | None:
-        """Ask once, at a terminal; return the answer that the operator has typed."""
+        """Return the answer that the operator typed at a terminal, after one question."""
         if not self._prompt.reachable:
             return Consent.IMPOSSIBLE
         if self._interruption != to:
@@ -250,7 +250,7 @@ class TerminalOperator:
         return Consent.GIVEN if typed in _YES else Consent.REFUSED
 
     def owns(self, id_: str, role: Role) -> bool | None:
-        """Ask once, at a terminal; return the answer that the operator has typed."""
+        """Return the answer that the operator typed at a terminal, after one question."""
         if not self.patient:
             return None
         if self._owned != id_:
@@ -267,7 +267,7 @@ class TerminalOperator:
         return typed == "yes" if typed else None
 
     def interrupted(self, choices: Sequence[InterruptChoice]) -> InterruptChoice | None:
-        """Ask once; return the answer that the operator typed, the default if stdin has ended."""
+        """Return the answer to one question; the default if standard input has ended."""
         asked, self._choices = self._choices, tuple(choices)
         if asked != self._choices:
             self._reader.close(*asked)
@@ -288,7 +288,7 @@ class TerminalOperator:
         return self._chosen
 
     def choose(self, proposed: ProposedChange | None) -> StepChoice | None:
-        """Ask about each new change; return the answer that the operator has typed."""
+        """Return the answer that the operator typed, after one question for each new change."""
         asked_before, self._proposed = self._proposed, proposed
         if proposed is None:
             self._reader.close(*StepChoice)

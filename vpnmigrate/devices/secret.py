@@ -26,7 +26,6 @@ _ELEMENTS: Final = re.compile(r"<pre_shared_key>\s*([^<\s]+)\s*<")
 
 _PLACEHOLDERS: Final = frozenset({"redacted"})
 
-
 _BLOCK: Final = 4
 """Characters: each part of eight contains one of the key's blocks of four, so a text without any
 of these contains no part."""
@@ -36,11 +35,12 @@ of these contains no part."""
 class Secret:
     """Pre-shared key.  Only ``reveal`` returns its text."""
 
-    __slots__ = ("_blocks", "_distinct", "_text")
+    __slots__ = ("_blocks", "_text", "is_distinct")
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._distinct = bool(text) and not _PLAIN.fullmatch(text)
+        self.is_distinct: Final = bool(text) and not _PLAIN.fullmatch(text)
+        """Whether the key is so specific that its occurrence in a text is not a coincidence."""
         ends = range(_BLOCK, len(text) + 1, _BLOCK)
         self._blocks = tuple(text[end - _BLOCK : end] for end in ends)
 
@@ -56,7 +56,7 @@ class Secret:
         if not self._text or not self._may_be_in(text):
             return text
         text = text.replace(self._text, HIDDEN)
-        if not self._distinct:
+        if not self.is_distinct:
             return text
         for start in range(len(self._text) - _PART + 1):
             while (at := text.find(self._text[start : start + _PART])) >= 0:
@@ -75,11 +75,6 @@ class Secret:
             if block in text:
                 return True
         return not self._blocks
-
-    @property
-    def is_distinct(self) -> bool:
-        """Whether the key is so specific that its occurrence in a text is not a coincidence."""
-        return self._distinct
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and self._text == other._text

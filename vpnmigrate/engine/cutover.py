@@ -32,7 +32,15 @@ from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.decisions import HookMoment
 from vpnmigrate.model.ec2 import Attachment
 from vpnmigrate.model.facts import Switch
-from vpnmigrate.model.gates import Force, Gate, GateResult, GateVerdict, Milestone, to_open
+from vpnmigrate.model.gates import (
+    Force,
+    Gate,
+    GateResult,
+    GateVerdict,
+    Milestone,
+    closed_results,
+    to_open,
+)
 from vpnmigrate.model.permissions import MissingPermission
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.model.snapshot import Snapshot
@@ -128,8 +136,7 @@ class GateRunner:
             if each.gate is Gate.TRAFFIC and each.verdict is not GateVerdict.PASS:
                 message = f"traffic does not flow through the new connections: {each.observed}"
                 raise NotVerifiedError(message, advice=each.advice)
-        closed = [each for each in results if not each.lets_through]
-        if closed:
+        if closed := closed_results(results):
             finalize = finalize_command(
                 self._plan.migration,
                 self._plan.old_connections,
@@ -164,7 +171,7 @@ class GateRunner:
 
     def _gates_pass(self, observation: Observation) -> bool:
         results = gates.observable_gates(observation.input)
-        return all(each.lets_through for each in results)
+        return not closed_results(results)
 
     def _reading_final(self, observation: Observation) -> bool:
         return gates.traffic_reading_final(observation.input)
@@ -212,8 +219,7 @@ class GateRunner:
         return final
 
     def _require_open(self, results: Sequence[GateResult]) -> None:
-        closed = [each for each in results if not each.lets_through]
-        if closed:
+        if closed := closed_results(results):
             raise HeldError(
                 f"the cutover cannot start: {_listed(closed)}",
                 advice=to_open(closed, cli("apply", self._plan.migration))
@@ -275,15 +281,7 @@ class CutoverStart:
         if self._consented:
             return False
         estimate = outage_estimate(self._plan, self._rehearsed)
-        took = self._pauses.ask_consent(
-            Interruption(
-                self._plan.vpc,
-                estimate.expected,
-                estimate.worst,
-                estimate.source,
-                estimate.at_worst,
-            )
-        )
+        took = self._pauses.ask_consent(Interruption(self._plan.vpc, estimate))
         self._consented = True
         return took >= FRESH
 

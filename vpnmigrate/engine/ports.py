@@ -15,7 +15,7 @@ from vpnmigrate.model.changes.base import CallTags, Outcome
 from vpnmigrate.model.decisions import HookMoment
 from vpnmigrate.model.ec2 import Role, VpcId, VpnGatewayId
 from vpnmigrate.model.permissions import PermissionQuery, PermissionResult
-from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.plan import OutageEstimate, Plan
 from vpnmigrate.model.probes import ProbeStats
 from vpnmigrate.model.progress import Sighting, Unreadable
 from vpnmigrate.model.proposed_change import ProposedChange, StepChoice
@@ -82,12 +82,7 @@ class Interruption:
     """An interruption of traffic that the operator is asked about, once the gates are open."""
 
     vpc: VpcId
-    expected: timedelta
-    worst: timedelta
-    source: str
-    """Where ``expected`` comes from."""
-    at_worst: str
-    """What ``worst`` adds up, and what happens then."""
+    outage: OutageEstimate
 
 
 class InterruptChoice(StrEnum):

@@ -198,7 +198,7 @@ class ResidueControl:
             for want in step.separable(observation.input):
                 wants.setdefault(want.goal, want)
             listed = self._listed = step, observation, wants
-        return listed[2].get(_goal(change))
+        return listed[2].get(change.goal)
 
 
 def _goes_on(step: Step, *, outage: bool) -> bool:
@@ -209,10 +209,6 @@ def _goes_on(step: Step, *, outage: bool) -> bool:
     an outage.
     """
     return outage or step.removes or isinstance(step, RestoreRouting | SwitchTunnels)
-
-
-def _goal(change: AwsChange) -> Goal:
-    return Goal(change.fact, change.becomes)
 
 
 def _waits_for(want: DesiredFact) -> str:

@@ -8,7 +8,7 @@ from vpnmigrate.errors.commands import Command, cli, options
 from vpnmigrate.journal.state import Hold, RunState, RunStatus
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.ec2 import VpnConnectionId
-from vpnmigrate.model.gates import GateResult, Milestone
+from vpnmigrate.model.gates import GateResult, Milestone, closed_results
 from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction
 from vpnmigrate.model.snapshot import Confirmation, Shortage
 
@@ -66,7 +66,7 @@ def closed_gates(state: RunState) -> tuple[GateResult, ...]:
         holds = prepared and not state.cutover_begun and _is_of_this_attempt(state)
     else:
         holds = state.status is RunStatus.CUT_OVER
-    return tuple(each for each in seen.gates if holds and not each.lets_through)
+    return closed_results(seen.gates) if holds else ()
 
 
 def _is_of_this_attempt(state: RunState) -> bool:

@@ -47,7 +47,7 @@ from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.clock import moment as moment_text
 from vpnmigrate.model.decisions import HookMoment
-from vpnmigrate.model.gates import GateResult
+from vpnmigrate.model.gates import closed_results
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.model.progress import Sighting, Unreadable
 from vpnmigrate.model.redaction import Redaction
@@ -349,17 +349,12 @@ def hook_moment(record: Record) -> HookMoment | None:
         case DirectionTaken(direction=direction):
             back = direction is Direction.ROLLBACK
             return HookMoment.ROLLBACK_STARTED if back else HookMoment.STARTED
-        case GatesSeen() if closed_gates_of(record):
+        case GatesSeen(gates=results) if closed_results(results):
             return HookMoment.GATE_FAILED
         case Finished(direction=direction):
             return _ARRIVED[direction]
         case _:
             return _MOMENTS.get(type(record))
-
-
-def closed_gates_of(seen: GatesSeen) -> tuple[GateResult, ...]:
-    """Return the results that do not let the run through."""
-    return tuple(each for each in seen.gates if not each.lets_through)
 
 
 def hook_input(
@@ -409,8 +404,8 @@ def _why(record: Record | None) -> str:
             return f"{gate}: {reason}"
         case Accepted(what=what, reason=reason):
             return f"{what.text}: {reason}"
-        case GatesSeen():
-            return "; ".join(f"{each.gate}: {each.observed}" for each in closed_gates_of(record))
+        case GatesSeen(gates=results):
+            return "; ".join(map(str, closed_results(results)))
         case DeadlineSet(at=at):
             return f"roll back unless traffic is verified by {moment_text(at)}"
         case Held(why=why) | Interrupted(why=why) | Failed(why=why):

@@ -156,6 +156,11 @@ def gates_before(milestone: Milestone) -> tuple[Gate, ...]:
     return tuple(rule.gate for rule in GATES[milestone])
 
 
+def closed_results(results: Iterable[GateResult]) -> tuple[GateResult, ...]:
+    """Return those of *results* that do not let the run continue."""
+    return tuple(each for each in results if not each.lets_through)
+
+
 def to_open(closed: Iterable[GateResult], refused: Command) -> Advice:
     """Return what opens the *closed* gates, and then the command that they have *refused*.
 

@@ -76,6 +76,9 @@ class Finding(Struct, frozen=True):
         """The severity, from the letter of the code."""
         return Severity.BLOCKS if self.code.startswith("VPM-B") else Severity.WARNS
 
+    def __str__(self) -> str:
+        return f"{self.code} {self.name}: {self.evidence}"
+
 
 class PlannedStep(Struct, frozen=True):
     """A step with the changes it will make; ids may be role names."""
@@ -112,6 +115,18 @@ class PlanAuthor(Struct, frozen=True):
     arn: str
     user: str
     host: str
+
+
+class OutageEstimate(Struct, frozen=True):
+    """Length of the outage of a cutover; the soak time is not part of it, traffic flows then."""
+
+    expected: timedelta
+    source: str
+    """Where ``expected`` comes from: a rehearsal, or AWS's times."""
+    worst: timedelta
+    """After this time traffic flows, or the run has stopped and an operator has to act."""
+    at_worst: str
+    """What ``worst`` adds up, and what happens then."""
 
 
 class Plan(Struct, frozen=True, kw_only=True, dict=True):

@@ -53,5 +53,5 @@ def _candidate(survey: Survey, decisions: Decisions) -> Candidate:
         return Candidate(survey, Candidacy.NOT_NEEDED, (why,))
     findings = check(survey, decisions)
     blocking = [each for each in findings if each.severity is Severity.BLOCKS]
-    why_not = tuple(f"{each.code} {each.name}: {each.evidence}" for each in blocking)
+    why_not = tuple(str(each) for each in blocking)
     return Candidate(survey, Candidacy.NO if blocking else Candidacy.YES, why_not, findings)

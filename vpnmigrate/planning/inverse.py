@@ -1,37 +1,56 @@
-"""Inverse of a change: what the plan's rollback does about the same fact."""
+"""Inverse of a change, and of a step: what the plan's rollback does about the same facts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from msgspec.structs import asdict, replace
 
-from vpnmigrate.model.changes import AwsChange, Change
+from vpnmigrate.model.changes import AskOperator, AwsChange, Change
 from vpnmigrate.model.ec2 import Role
-from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.plan import Plan, PlannedStep
 
 AnyChange = TypeVar("AnyChange", bound=Change)
+
+
+def with_inverses(
+    forward: Iterable[PlannedStep], back: Iterable[PlannedStep]
+) -> tuple[PlannedStep, ...]:
+    """Return the steps of *forward*, each with the changes of *back* that undo it.
+
+    A change is undone by the one that alters the same fact; a task at the devices by those of the
+    same step of the rollback.
+    """
+    undoing = [(step.number, change) for step in back for change in step.changes]
+    return tuple(replace(step, inverse=tuple(_undone(step, undoing))) for step in forward)
+
+
+def _undone(step: PlannedStep, undoing: Iterable[tuple[int, Change]]) -> Iterator[Change]:
+    facts = {change.fact for change in step.changes}
+    tasks = any(isinstance(change, AskOperator) for change in step.changes)
+    for number, change in undoing:
+        if isinstance(change, AskOperator):
+            if tasks and number == step.number:
+                yield change
+        elif change.fact in facts:
+            yield change
 
 
 def inverse_of(plan: Plan, change: AwsChange, made: Mapping[Role, str]) -> Change | None:
     """Return the change of the rollback that undoes *change*; None if the plan has none.
 
-    The rollback's own steps have it as well, for a plan from before steps had their inverse.
-
     *made* has the ids of the resources that the run created, which the plan names by their roles.
     """
     roles: dict[str, str] = {id_: role for role, id_ in made.items()}
     ids: dict[str, str] = dict(made.items())
-    fact = renamed(change, roles).fact
-    stored = (undone for step in plan.forward for undone in step.inverse)
-    inverses = chain(stored, (undone for step in plan.back for undone in step.changes))
-    found = next((undone for undone in inverses if undone.fact == fact), None)
-    return None if found is None else renamed(found, ids)
+    fact = _renamed(change, roles).fact
+    undoing = (undone for step in plan.back for undone in step.changes)
+    found = next((undone for undone in undoing if undone.fact == fact), None)
+    return None if found is None else _renamed(found, ids)
 
 
-def renamed(change: AnyChange, names: Mapping[str, str]) -> AnyChange:
+def _renamed(change: AnyChange, names: Mapping[str, str]) -> AnyChange:
     """Return *change* with the ids that are in *names* replaced; a role stays as it is."""
     return replace(
         change,

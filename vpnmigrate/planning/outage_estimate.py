@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.decisions import BackOut
-from vpnmigrate.model.plan import Phase, Plan
+from vpnmigrate.model.plan import OutageEstimate, Phase, Plan
 from vpnmigrate.planning.windows import BY_DEFAULT, expected
 from vpnmigrate.steps.sequences import CUTOVER
 
 WAITS_THEN = "the limits of steps 7 to 10; then the run stops and waits for an operator"
 ROLLED_BACK_THEN = "the limits of steps 7 to 10, and those of the rollback that follows"
-
-
-@dataclass(frozen=True)
-class OutageEstimate:
-    """Length of the outage of a cutover; the soak time is not part of it, traffic flows then."""
-
-    expected: timedelta
-    source: str
-    """Where ``expected`` comes from: a rehearsal, or AWS's times."""
-    worst: timedelta
-    """After this time traffic flows, or the run has stopped and an operator has to act."""
-    at_worst: str
-    """What ``worst`` adds up, and what happens then."""
 
 
 def outage_estimate(plan: Plan, rehearsed: RehearsalResult | None) -> OutageEstimate:

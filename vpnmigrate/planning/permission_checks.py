@@ -167,7 +167,7 @@ def missing_at_plan(
         if not _is_tried_later(check, result):
             found.append((check, result))
         elif result.verdict is PermissionVerdict.UNPROVEN and check.query.operation not in tried:
-            found.append((check, _as_far_as(check, result, other)))
+            found.append((check, _shown_by_similar(check, result, other)))
     return missing([check for check, _ in found], [result for _, result in found])
 
 
@@ -177,7 +177,7 @@ def _is_tried_later(check: PermissionCheck, result: PermissionResult) -> bool:
     return tried_later and result.verdict is not PermissionVerdict.DENIED
 
 
-def _as_far_as(
+def _shown_by_similar(
     check: PermissionCheck, untried: PermissionResult, other: PermissionResult | None
 ) -> PermissionResult:
     """Return what the result of a similar call, *other*, shows about a call that is *untried*.

@@ -152,7 +152,7 @@ PredictedUse = tuple[Change, CallUse]
 
 
 def every_planned_call(plan: Plan) -> tuple[PlannedCall, ...]:
-    """Return the reads of *plan* (``planned_reads``), then its other calls (``planned_calls``).
+    """Return the reads of *plan*, then its other calls (``planned_calls``).
 
     Raises:
         RefusedError: A step can never reach its goal.
@@ -227,15 +227,8 @@ def _ids_in(parameters: Mapping[str, Any]) -> Iterator[str]:
             yield value
 
 
-def planned_reads(plan: Plan) -> tuple[PlannedCall, ...]:
-    """Return every read that the program makes for *plan*.
-
-    ``sts:GetCallerIdentity`` is not listed, because AWS requires no permission for it.
-    """
-    return _reads(plan, _predicted_uses(plan, {}))
-
-
 def _reads(plan: Plan, predicted: Iterable[PredictedUse]) -> tuple[PlannedCall, ...]:
+    """Return every read; AWS requires no permission for ``sts:GetCallerIdentity``."""
     every = tuple(CallUse(phase, 0) for phase in RunPhase)
     reads = [_read(service, operation, every) for service, operation in SURVEY_READS]
     if plan.decisions.test_vpc is not None:

@@ -34,7 +34,7 @@ class StepDifference(Struct, frozen=True):
 
 
 class PlanComparison(Struct, frozen=True):
-    """How the second of two plans differs from the first; ``account`` names what they are for."""
+    """How the second of two plans differs from the first."""
 
     about: tuple[DecisionDifference, ...] = ()
     """Fields of the plan itself: gateway, VPC, account, Region, playbook, program."""

@@ -39,11 +39,11 @@ from vpnmigrate.model.plan import (
 )
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.drift import compared, configuration
+from vpnmigrate.planning.inverse import with_inverses
 from vpnmigrate.planning.prediction import (
     initial_state,
     predict_steps,
     predicted_end,
-    with_inverses,
 )
 from vpnmigrate.planning.preflight import check
 from vpnmigrate.planning.preflight.connections import nothing_to_migrate
@@ -254,8 +254,7 @@ def _blocked(gateway: VpnGatewayId, findings: Sequence[Finding]) -> PreflightErr
     count = "1 finding blocks" if len(blockers) == 1 else f"{len(blockers)} findings block"
     first = blockers[0]
     return PreflightError(
-        f"{gateway} cannot be migrated as it is: {count} it, "
-        f"first {first.code} {first.name}: {first.evidence}",
+        f"{gateway} cannot be migrated as it is: {count} it, first {first}",
         findings,
         advice=first.fix,
     )

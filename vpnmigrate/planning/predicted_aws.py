@@ -253,12 +253,12 @@ class PredictedMoment(Struct, frozen=True):
     def observe(self) -> Snapshot:
         """Return the snapshot that describe calls would give now."""
         world = self.world
-        learned = self._learned()
+        up = {c.vpn_gateway for c in world.connections.values() if self._is_up(c)}
         reading = Reading(
             begun=self.at,
             gateways=tuple(world.gateways.values()),
             connections=tuple(self._with_telemetry(c) for c in world.connections.values()),
-            tables=tuple(self._with_routes(t, learned) for t in world.tables.values()),
+            tables=tuple(self._with_routes(t, up) for t in world.tables.values()),
             vpcs=tuple(world.vpcs.values()),
             subnets=tuple(world.subnets.values()),
         )
@@ -294,19 +294,10 @@ class PredictedMoment(Struct, frozen=True):
             a.vpc == vpc and a.state == "attached" for a in record.attachments
         )
 
-    def _learned(self) -> Collection[tuple[VpnGatewayId, VpcId]]:
-        """Return the gateways that propagate routes now, with the VPCs they are attached to."""
-        up = {c.vpn_gateway for c in self.world.connections.values() if self._is_up(c)}
-        return {
-            (gateway.id, attached.vpc)
-            for gateway in self.world.gateways.values()
-            for attached in gateway.attachments
-            if gateway.id in up and attached.state == "attached"
-        }
-
     def _with_routes(
-        self, table: RouteTableRecord, learned: Collection[tuple[VpnGatewayId, VpcId]]
+        self, table: RouteTableRecord, up: Collection[VpnGatewayId | None]
     ) -> RouteTableRecord:
+        """Return *table* with the states of its routes; *up* are gateways with a tunnel up."""
         on = {str(gateway): self._is_on(gateway, table.vpc) for gateway in self.world.gateways}
         written = (_with_state(r, on) for r in table.routes if r.origin != PROPAGATED_ROUTE)
         # Devices advertise the same destinations into each table as before.
@@ -314,7 +305,7 @@ class PredictedMoment(Struct, frozen=True):
         propagated = (
             RouteRecord(destination, gateway, PROPAGATED_ROUTE)
             for gateway in table.propagating
-            if (gateway, table.vpc) in learned
+            if gateway in up and on.get(gateway)
             for destination in before
         )
         return replace(table, routes=(*written, *propagated))

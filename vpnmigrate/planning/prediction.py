@@ -93,29 +93,6 @@ def predict_steps(
     return tuple(planned), scene
 
 
-def with_inverses(
-    forward: Iterable[PlannedStep], back: Iterable[PlannedStep]
-) -> tuple[PlannedStep, ...]:
-    """Return the steps of *forward*, each with the changes of *back* that undo it.
-
-    A change is undone by the one that alters the same fact; a task at the devices by those of the
-    same step of the rollback.
-    """
-    undoing = [(step.number, change) for step in back for change in step.changes]
-    return tuple(replace(step, inverse=tuple(_undone(step, undoing))) for step in forward)
-
-
-def _undone(step: PlannedStep, undoing: Iterable[tuple[int, Change]]) -> Iterator[Change]:
-    facts = {change.fact for change in step.changes}
-    tasks = any(isinstance(change, AskOperator) for change in step.changes)
-    for number, change in undoing:
-        if isinstance(change, AskOperator):
-            if tasks and number == step.number:
-                yield change
-        elif change.fact in facts:
-            yield change
-
-
 def propose(
     scene: PredictedMoment, step: Step, direction: Direction, now: Snapshot
 ) -> StepProposal | None:

@@ -45,7 +45,6 @@ from vpnmigrate.model.plan import (
 from vpnmigrate.planning.prediction import initial_state, predict_steps
 from vpnmigrate.planning.rollback_walk import (
     BACK,
-    FEW,
     DeadEnd,
     LongestPath,
     RollbackProof,
@@ -56,7 +55,7 @@ from vpnmigrate.steps.base import Step
 from vpnmigrate.steps.s03_create_connections import wanted_prefixes
 from vpnmigrate.steps.sequences import FORWARD
 
-__all__ = ["BACK", "FEW", "DeadEnd", "LongestPath", "RollbackProof", "prove"]
+__all__ = ["BACK", "DeadEnd", "LongestPath", "RollbackProof", "prove"]
 
 ALIKE = 2
 """Example routes of each kind: with two, an interruption can leave one of them behind."""
@@ -74,9 +73,10 @@ def prove(
     if not order.holds:
         return order
     try:
-        parts = list(_each_by_itself(plan, example, walk, ways))
+        changed = walk.changes()
+        parts = list(_each_by_itself(plan, example, changed, ways))
         ends = [end for part in parts for end in part.proof.dead_ends]
-        ends += () if ends else _joined(plan, walk, parts, ways)
+        ends += () if ends else _joined(plan, changed, parts, ways)
     except RefusedError as error:
         parts, ends = [], [DeadEnd("the start", Direction.FORWARD, error.message)]
     states = order.states + sum(part.proof.states for part in parts)
@@ -95,11 +95,8 @@ class _Ways:
 
     def on_tables(self, steps: Iterable[Step]) -> tuple[Step, ...]:
         """Return those of *steps* that change a route table of the plan, and the swap."""
-        return tuple(s for s in steps if _changes_tables(s.number) and not s.cleaning)
-
-
-def _changes_tables(step: int) -> bool:
-    return FIRST_OF_CUTOVER <= step < LAST_OF_CUTOVER
+        on_tables = range(FIRST_OF_CUTOVER, LAST_OF_CUTOVER)
+        return tuple(step for step in steps if step.number in on_tables and not step.cleaning)
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,7 @@ class Example:
 
     plan: Plan
     weights: Mapping[tuple[str, str], int]
-    """By table and destination, or by connection and static prefix; others than 1."""
+    """By table and destination, or by connection and static prefix; only those that are not 1."""
     tables: Mapping[str, int]
     """How many tables are of the kind of each example."""
 
@@ -172,10 +169,9 @@ def _kind_of(table: RouteTableRecord, plan: Plan) -> _TableKind | None:
 
 
 def _kind_of_route(route: RouteRecord) -> _RouteKind:
-    name = route.destination
-    return route.state == "active", "list" if name.startswith(
-        "pl-"
-    ) else "6" if ":" in name else "4"
+    to = route.destination
+    family = "list" if to.startswith("pl-") else "6" if ":" in to else "4"
+    return route.state == "active", family
 
 
 def _few(routes: Iterable[RouteRecord]) -> Mapping[_RouteKind, Sequence[RouteRecord]]:
@@ -205,7 +201,7 @@ def _with_routes(
 
 
 _Changed = Mapping[Direction, frozenset[Change]]
-"""The changes of an uninterrupted way in each direction."""
+"""The changes of an uninterrupted run in each direction."""
 
 
 @dataclass(frozen=True)
@@ -222,7 +218,7 @@ _PROVEN = RollbackProof(0, LongestPath(), LongestPath())
 
 
 def _each_by_itself(
-    plan: Plan, example: Example, order: RollbackWalk, ways: _Ways
+    plan: Plan, example: Example, changed: _Changed, ways: _Ways
 ) -> Iterator[_Part]:
     """Yield the proof of each table of *plan* that refers to the old gateway.
 
@@ -238,7 +234,7 @@ def _each_by_itself(
     _, ready = predict_steps(initial_state(alone, {}), first, Direction.FORWARD)
     forward, back = ways.on_tables(ways.forward), ways.on_tables(ways.back)
     shown = {table.id: table for table in example.plan.before.route_tables}
-    by_table = _by_table(order.changes())
+    by_table = _by_table(changed)
     for table in plan.before.route_tables:
         if _kind_of(table, plan) is None:
             continue
@@ -266,7 +262,7 @@ def halves(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
 
 
 def _joined(
-    plan: Plan, order: RollbackWalk, parts: Iterable[_Part], ways: _Ways
+    plan: Plan, changed: _Changed, parts: Iterable[_Part], ways: _Ways
 ) -> Iterator[DeadEnd]:
     """Yield where the steps change the whole world in another way than its parts.
 
@@ -281,7 +277,7 @@ def _joined(
         here, alone = tables.get(table, _UNCHANGED), expected.get(table, _UNCHANGED)
         why = f"{table} is changed differently beside the other route tables"
         yield from _odd(here, alone, why)
-    rest, alone = _of_others(whole, surveyed), _of_others(order.changes(), surveyed)
+    rest, alone = _of_others(whole, surveyed), _of_others(changed, surveyed)
     yield from _odd(rest, alone, "with every route table, the steps make other changes")
 
 

@@ -1,9 +1,9 @@
-"""Rollback walk: every reachable state of a plan, and the way to the end from each.
+"""Rollback walk: every reachable state of a plan, and the path to the end from each.
 
 The production steps run against the model of AWS in ``predicted_aws``, as in planning, but may be
 interrupted at any point: after each change, with some changes of a proposal made and others not;
-forward, in a rollback, and forward again.  A state from which the steps never reach their end is a
-dead end.
+forward, in a rollback, and forward again.  A state from which the steps never reach their end,
+or reach it with other routing than required, is a dead end.
 
 Changes of one proposal are independent of each other, so not every subset is tried: each one alone,
 the first few in order, and all but one (of many: each one alone, half, and all but one).  Only one

@@ -109,7 +109,7 @@ def measure_outages(
     reaction: timedelta = REACTION,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[OutageMeasurement]:
-    """Yield the outages of the cutover, and of both ways on from each step of it.
+    """Yield the outages of the cutover, and of resuming it and rolling it back after each step.
 
     *plan* is one whose rehearsal ends as required; *tell* is called with each progress message.
     """
@@ -141,9 +141,9 @@ class _Sandbox:
 
         A run that makes no call of an operation has no outage with such calls.
         """
-        unavoidable = self._outage(step, go, WAITS[-1], _LaterFaults())
-        for wait in WAITS:
-            outage = self._outage(step, go, wait, _LaterFaults())
+        outages = [self._outage(step, go, wait, _LaterFaults()) for wait in WAITS]
+        unavoidable = outages[-1]
+        for wait, outage in zip(WAITS, outages, strict=True):
             yield OutageMeasurement(name, wait, None, outage, unavoidable)
         for operation in OPERATIONS:
             for how in CallLoss:

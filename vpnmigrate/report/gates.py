@@ -21,7 +21,7 @@ from vpnmigrate.journal.records import (
     WatchdogMissed,
 )
 from vpnmigrate.model.clock import moment, span, time_of_day
-from vpnmigrate.model.gates import GateResult, GateVerdict, Milestone
+from vpnmigrate.model.gates import GateResult, GateVerdict, Milestone, closed_results
 from vpnmigrate.model.snapshot import Shortage
 from vpnmigrate.report.names import NO_NAMES, Names
 from vpnmigrate.report.text import Labelled, RunCommands, safe, wrapped
@@ -36,7 +36,7 @@ _GATE = 24
 
 def title(seen: GatesSeen) -> str:
     """Return which evaluation of the gates it is, and its result."""
-    closed = sum(not each.lets_through for each in seen.gates)
+    closed = len(closed_results(seen.gates))
     forced = sum(bool(each.forced) for each in seen.gates)
     ended = "all passed" if not closed else f"{closed} of {len(seen.gates)} not passed"
     if forced:
@@ -119,7 +119,7 @@ def as_json(seen: GatesSeen | None, at: datetime | None) -> dict[str, Any] | Non
     return {
         "before": seen.before.value,
         "at": at.isoformat(),
-        "open": all(each.lets_through for each in seen.gates),
+        "open": not closed_results(seen.gates),
         "gates": [
             {
                 **msgspec.to_builtins(each),

@@ -75,8 +75,7 @@ def _shown(value: Any) -> str:
 def _findings(found: PlanComparison) -> Iterator[str]:
     for sign, findings in (("-", found.findings_gone), ("+", found.findings_new)):
         for each in ordered_findings(findings):
-            line = f"{each.code} {each.name}: {each.evidence}"
-            yield wrapped(line, first=f"    {sign} ", rest="      ")
+            yield wrapped(str(each), first=f"    {sign} ", rest="      ")
 
 
 def _steps(found: PlanComparison) -> Iterator[str]:

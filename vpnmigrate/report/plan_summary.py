@@ -19,10 +19,9 @@ from vpnmigrate.model.changes import (
     ReplaceRoute,
 )
 from vpnmigrate.model.clock import rounded, span
-from vpnmigrate.model.plan import Phase, Plan, Severity
+from vpnmigrate.model.plan import OutageEstimate, Phase, Plan, Severity
 from vpnmigrate.model.signatures import SignedKind, signing_command
 from vpnmigrate.planning.approvals import approve_command
-from vpnmigrate.planning.outage_estimate import OutageEstimate
 from vpnmigrate.planning.rollback_proof import RollbackProof
 from vpnmigrate.report import inventory
 from vpnmigrate.report.text import WIDTH, columns, count

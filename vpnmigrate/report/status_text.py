@@ -19,6 +19,7 @@ from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.ec2 import VpnGatewayId
+from vpnmigrate.model.gates import closed_results
 from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction, Plan
 from vpnmigrate.report import gates
 from vpnmigrate.report.device_progress import devices_text
@@ -200,27 +201,21 @@ def _facts_text(view: RunStatusView, moved: Sequence[Row], *, all_gates: bool) -
         ("gates", "" if all_gates else _gates_in_short(view)),
     ]
     output = _rows(rows, view.names)
-    if state.gates.seen is None or state.gates.at is None or (_passed(state) and not all_gates):
+    seen = state.gates.seen
+    if seen is None or state.gates.at is None or not (all_gates or closed_results(seen.gates)):
         return output
-    table = gates.table(
-        state.gates.seen, state.gates.at, view.invocation, view.names, all_gates=all_gates
-    )
+    table = gates.table(seen, state.gates.at, view.invocation, view.names, all_gates=all_gates)
     return f"{output}\n\n{table}"
-
-
-def _passed(state: RunState) -> bool:
-    return state.gates.seen is not None and all(
-        each.lets_through for each in state.gates.seen.gates
-    )
 
 
 def _gates_in_short(view: RunStatusView) -> Advice:
     """Return the result of gates that let the run through, and how to see each of them."""
     state = view.state
-    if state.gates.seen is None or state.gates.at is None or not _passed(state):
+    seen = state.gates.seen
+    if seen is None or state.gates.at is None or closed_results(seen.gates):
         return ""
     show = view.invocation.complete(cli("status", view.run, "--gates"))
-    return (f"{gates.title(state.gates.seen)}, {moment(state.gates.at)}; to see them:", show)
+    return (f"{gates.title(seen)}, {moment(state.gates.at)}; to see them:", show)
 
 
 def _every(state: RunState) -> Iterator[Row]:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from vpnmigrate.errors.commands import Advice
 from vpnmigrate.model.ec2 import MigrationId, ResourceState, Role, Tag
-from vpnmigrate.model.facts import Existence, Fact, Value
+from vpnmigrate.model.facts import Existence, Fact, Goal, Value
 
 Tags = tuple[tuple[str, str], ...]
 """User tags, sorted; the program's own tags are added when the change is performed."""
@@ -50,6 +50,11 @@ class BaseChange(Struct, frozen=True, tag_field="change"):
     @property
     def becomes(self) -> Value:
         raise NotImplementedError
+
+    @property
+    def goal(self) -> Goal:
+        """The fact with its final value."""
+        return Goal(self.fact, self.becomes)
 
     @property
     def arrived(self) -> frozenset[Value]:

@@ -79,14 +79,14 @@ class Refusals:
 
     def count(self, change: AwsChange, *, failed: bool) -> None:
         """Count how often in a row AWS did not confirm *change*."""
-        goal = _goal(change)
+        goal = change.goal
         self._failures[goal] = self._failures[goal] + 1 if failed else 0
         if self._failures[goal] >= PERSISTENT:
             self._persistent.add(goal)
 
     def explain(self, change: AwsChange) -> bool:
         """Return whether a run may have gone on without *change*."""
-        return _goal(change) in self._first.keys() | self._persistent
+        return change.goal in self._first.keys() | self._persistent
 
     def remove_cause(self) -> timedelta:
         """Permit everything from now on, or return how long the operator waits instead.
@@ -102,8 +102,8 @@ class Refusals:
         """Return whether AWS denies *change*, which is sent now."""
         if not self.would_deny(change):
             return False
-        self._first.setdefault(_goal(change), self._world.now())
-        self._last[_goal(change)] = self._world.now()
+        self._first.setdefault(change.goal, self._world.now())
+        self._last[change.goal] = self._world.now()
         return True
 
     def has_denied_since(self, began: datetime) -> bool:
@@ -112,7 +112,7 @@ class Refusals:
 
     def denied_lately(self, change: AwsChange) -> bool:
         """Return whether AWS denied *change* in the last try of a run that ends now."""
-        last = self._last.get(_goal(change))
+        last = self._last.get(change.goal)
         return last is not None and self._world.now() - last <= LAST_TRY
 
     def would_deny(self, change: AwsChange) -> bool:
@@ -120,7 +120,7 @@ class Refusals:
         chance = self._chance(change)
         if self._permitted or not chance:
             return False
-        began, lasts = self._first.get(_goal(change)), self._denials.lasts
+        began, lasts = self._first.get(change.goal), self._denials.lasts
         over = began is not None and lasts is not None and self._world.now() - began >= lasts
         return not over and SeededRandom(f"denied/{self._denials.seed}/{change}").chance(chance)
 
@@ -134,10 +134,6 @@ class Refusals:
 def _begins_cutover(change: AwsChange) -> bool:
     """Return whether *change* is one of those without which no cutover goes on."""
     return isinstance(change, DisablePropagation) and change.gateway == OLD
-
-
-def _goal(change: AwsChange) -> Goal:
-    return Goal(change.fact, change.becomes)
 
 
 LASTING = (timedelta(seconds=20), timedelta(minutes=5), timedelta(hours=1), None)

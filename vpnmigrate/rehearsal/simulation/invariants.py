@@ -188,9 +188,10 @@ class InvariantChecker:
             case 7:
                 leaving = {self.plan.old_gateway, *now.roles.get(GATEWAY_ROLE, ())} - {joining}
                 for table, gateway in sorted(now.propagating):
+                    if gateway not in leaving:
+                        continue
                     change = DisablePropagation(RouteTableId(table), VpnGatewayId(gateway))
-                    excused = run.residue.is_left and self.refusals.explain(change)
-                    if gateway in leaving and not excused:
+                    if not (run.residue.is_left and self.refusals.explain(change)):
                         yield f"still propagating: {gateway} in {table}"
             case 8:
                 if now.attached != {joining}:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from functools import lru_cache
@@ -195,9 +195,7 @@ def laggard(seed: int) -> Topology:
 
 def lost_answers(seed: int) -> Schedule:
     """Return a schedule that loses most answers to create calls, with late wake-ups."""
-    return Schedule(
-        call_faults=CallFaults(seed, lost_creates=0.8), late=_lateness(SeededRandom(f"late/{seed}"))
-    )
+    return Schedule(call_faults=CallFaults(seed, lost_creates=0.8), late=_late_in(seed))
 
 
 def try_doubtful_outage(seed: int, stats: SearchStats) -> None:
@@ -278,16 +276,12 @@ def _run_counted(setting: TrialSetting, schedule: Schedule, stats: SearchStats) 
 
 def enumerate_kills(seed: int, stats: SearchStats, *, pairs: bool = False) -> None:
     """Run every kill point of the world of *seed*, or pairs; a world that stops has none."""
-    if not topology(seed).stops:
-        points = KillPointSearch(setting_of(topology(seed)), Schedule(late=_late_in(seed)))
-        _run_all(points, points.twice() if pairs else points.once(), seed, stats)
+    _run_all(seed, Schedule(late=_late_in(seed)), stats, pairs=pairs)
 
 
 def enumerate_denied_kills(seed: int, stats: SearchStats) -> None:
     """Run every kill point of the world of *seed*, with calls that AWS denies (``denied``)."""
-    if not topology(seed).stops:
-        points = KillPointSearch(setting_of(topology(seed)), denied(seed))
-        _run_all(points, points.once(), seed, stats)
+    _run_all(seed, denied(seed), stats, pairs=False)
 
 
 def denied(seed: int) -> Schedule:
@@ -308,11 +302,13 @@ def _late_in(seed: int) -> timedelta:
     return _lateness(SeededRandom(f"late/{seed}"))
 
 
-def _run_all(
-    points: KillPointSearch, schedules: Iterable[Schedule], seed: int, stats: SearchStats
-) -> None:
+def _run_all(seed: int, undisturbed: Schedule, stats: SearchStats, *, pairs: bool) -> None:
+    world = topology(seed)
+    if world.stops:
+        return
     stats.worlds += 1
-    for schedule in schedules:
+    points = KillPointSearch(setting_of(world), undisturbed)
+    for schedule in points.twice() if pairs else points.once():
         outcome = _run_counted(points.setting, schedule, stats)
         if why := points.wrong(schedule, outcome):
             stats.failures.append(TrialFailure(seed, schedule, why))

@@ -131,16 +131,16 @@ def describe_route_tables(state: WorldState, params: Params) -> Result:
         )
     brought: Brought = {}
     tables = asked_for(state.tables, params, "RouteTableIds", ROUTE_TABLE)
-    if _filters_routes(params):
-        rows = [_row(state, table, brought) for table in tables]
-        chosen = selected(rows, params, _FILTERS)
-        return page(chosen, params, "RouteTables", bounds=(5, 100), size=100)
-    # The routes of a table are calculated only if it is in the answer.
-    heads = selected([_head(state, table) for table in tables], params, _FILTERS)
-    answer = page(heads, params, "RouteTables", bounds=(5, 100), size=100)
-    answer["RouteTables"] = [
-        _row(state, state.tables[head["RouteTableId"]], brought) for head in answer["RouteTables"]
-    ]
+    whole = _filters_routes(params)
+    rows = [_row(state, table, brought) if whole else _head(state, table) for table in tables]
+    answer = page(
+        selected(rows, params, _FILTERS), params, "RouteTables", bounds=(5, 100), size=100
+    )
+    if not whole:
+        # Routes are calculated only for the tables in the answer.
+        answer["RouteTables"] = [
+            _row(state, state.tables[row["RouteTableId"]], brought) for row in answer["RouteTables"]
+        ]
     return answer
 
 
