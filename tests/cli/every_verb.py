@@ -28,7 +28,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 def exit_code(verb: str, number: signal.Signals) -> int:
-    """Return the wait status of a process of *verb* that gets the signal, as a shell shows it."""
+    """Return the exit code of *verb* after the signal; negative if the signal killed it."""
     child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

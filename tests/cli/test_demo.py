@@ -96,7 +96,7 @@ def test_it_ends_with_what_was_seen():
 
 @pytest.mark.parametrize("also", [(), ("--fast",), ("--json",)])
 def test_steps_need_a_terminal(terminal, also):
-    """Without a terminal nobody could press Enter, so nothing is played."""
+    """Without a terminal an operator cannot press Enter, so no command runs."""
     ran = terminal.run("demo", "--step", *also)
 
     assert ran.code == 2

@@ -52,7 +52,7 @@ def states(terminal, run):
 
 
 def test_a_task_is_done_when_it_is_done_at_every_device(terminal, waiting):
-    """By site and by id, in any order; the run goes on after the last, and names who is open."""
+    """By site and by id, in any order; the run resumes after the last, and names the open ones."""
     assert states(terminal, waiting) == {"munich": False, "graz": False}
 
     first = terminal.run("done", waiting, "5", "--connection", "Munich")

@@ -15,7 +15,7 @@ from vpnmigrate.cli.main import run_command
 from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
 from vpnmigrate.local.lock import acquire_lock, this_process
 from vpnmigrate.local.run_directory import Runs
-from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, FaultSource
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
 from vpnmigrate.sandbox.world import World
 
 
@@ -293,13 +293,10 @@ class TestDefects:
     def test_a_bug_in_the_outage_says_that_traffic_is_down(self, terminal: Terminal):
         """The exit code is 5; the output has the traffic and the commands of both directions."""
 
-        class Broken(FaultSource):
+        class Broken(Faults):
             def before(self, service, action, nth):
                 if action == "AttachVpnGateway":
                     raise ZeroDivisionError
-
-            def after(self, service, action, nth):
-                pass
 
         run = terminal.planned()
         terminal.inject(Broken())

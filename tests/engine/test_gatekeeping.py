@@ -355,7 +355,8 @@ class TestConsent:
         assert stage.forward(operator=operator).status is RunStatus.CUT_OVER
         assert len(set(operator.questions)) == 1
         assert operator.questions[0].vpc == VPC
-        assert timedelta(0) < operator.questions[0].expected <= operator.questions[0].worst
+        outage = operator.questions[0].outage
+        assert timedelta(0) < outage.expected <= outage.worst
         assert len(stage.records(GatesSeen)) == 1
 
     def test_a_slow_answer_has_the_gates_evaluated_again(self, tmp_path):

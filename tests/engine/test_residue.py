@@ -248,7 +248,7 @@ class TestRollback:
     def test_refused_propagation_of_one_table(self, tmp_path):
         """One denied EnableVgwRoutePropagation leaves that table's destinations alone."""
         stage = migrated(tmp_path)
-        stage.faults = Deny("EnableVgwRoutePropagation", frozenset({1, *range(3, 9999)}))
+        stage.faults = Deny("EnableVgwRoutePropagation", NOT_THE_SECOND)
 
         failing(stage, Runner.rollback)
 
@@ -260,7 +260,7 @@ class TestRollback:
     def test_refused_end_of_propagation_of_one_table(self, tmp_path):
         """Propagation from the new gateway that cannot be disabled does not stop the swap."""
         stage = migrated(tmp_path)
-        stage.faults = Deny("DisableVgwRoutePropagation", frozenset({1, *range(3, 9999)}))
+        stage.faults = Deny("DisableVgwRoutePropagation", NOT_THE_SECOND)
 
         error = failing(stage, Runner.rollback)
 
@@ -440,7 +440,7 @@ class TestForward:
     def test_propagation_enabled_by_hand_is_no_residue_any_more(self, move, tmp_path):
         """The printed command suffices, even if the run itself may never make the call."""
         stage = Stage(tmp_path) if move is Runner.apply else migrated(tmp_path)
-        one, all_later = frozenset({1, *range(3, 9999)}), Deny("EnableVgwRoutePropagation")
+        one, all_later = NOT_THE_SECOND, Deny("EnableVgwRoutePropagation")
         stage.faults = Deny("EnableVgwRoutePropagation", one)
         failing(stage, move)
         [left] = stage.state.residue.changes
@@ -625,7 +625,7 @@ class TestCleanUp:
         assert stage.observe().value(Claim(OLD)) == ABSENT
 
     def test_a_refusal_that_passes_leaves_nothing(self, tmp_path):
-        """A clean-up goes on waiting for what EC2 does not delete yet."""
+        """A clean-up keeps waiting for what EC2 does not delete yet."""
         stage = migrated(tmp_path)
         early = frozenset(range(1, PERSISTENT + 8))
         stage.faults = Deny("DeleteVpnGateway", early, code="IncorrectState", message=PENDING)

@@ -122,7 +122,7 @@ def test_nothing_is_sent_without_an_answer(stage):
     with pytest.raises(HeldError, match="traffic is not interrupted"):
         stepped(stage, prompt)
 
-    assert "DisablePropagation" not in stage.calls
+    assert "DisableVgwRoutePropagation" not in stage.calls
     assert stage.differences() == ()
     stage.forward()
     assert stage.state.status is RunStatus.CUT_OVER
@@ -190,13 +190,10 @@ def test_without_an_operator_the_run_is_held_before_the_outage(stage):
     with pytest.raises(HeldError):
         stage.run(lambda runner: runner.apply(until=6))
 
-    class Gone(Nobody):
-        pass
-
     with pytest.raises(HeldError):
-        stepped(stage, Prompt(stage, lambda _: None), operator=Gone())
+        stepped(stage, Prompt(stage, lambda _: None), operator=Nobody())
 
-    assert "DisablePropagation" not in stage.calls
+    assert "DisableVgwRoutePropagation" not in stage.calls
 
 
 def unasked(stage: Stage) -> list[str]:
@@ -219,9 +216,9 @@ class Slow:
 
 def restored_before_device_task(stage: Stage) -> bool:
     """Return whether each routing change was sent before step 10 asked for work at the devices."""
-    changes = [entry.change for entry in stage.records(Intended)]
-    task = next(i for i, e in enumerate(stage.records(Intended)) if e.step == 10)
-    return not any(isinstance(each, MutatingChange) for each in changes[task:])
+    sent = stage.records(Intended)
+    task = next(i for i, entry in enumerate(sent) if entry.step == 10)
+    return not any(isinstance(entry.change, MutatingChange) for entry in sent[task:])
 
 
 def test_a_question_in_step_9_is_no_refusal_of_aws(stage):
@@ -258,10 +255,9 @@ def test_questions_do_not_use_up_the_limit_of_a_step(tmp_path):
 @pytest.mark.parametrize("choice", [None, StepChoice.WAIT])
 def test_no_question_delays_the_end_of_the_outage(stage, choice):
     """A question in the outage has a limit, also if ``wait`` starts its time again."""
-    first = Slow(stage, timedelta())
 
     def answer(proposed: ProposedChange) -> StepChoice | None:
-        return choice if proposed.outage else first(proposed)
+        return choice if proposed.outage else StepChoice.RUN
 
     prompt = Prompt(stage, answer)
     stepped(stage, prompt)

@@ -255,7 +255,7 @@ class TestDescribeOutput:
         }
 
     def test_a_part_of_an_answer_is_refused(self, tmp_path: Path) -> None:
-        """If the last page is missing, the account would be incomplete without a word."""
+        """If the last page is missing, the account would be incomplete without an error."""
         (tmp_path / "1.json").write_text('{"RouteTables": [], "NextToken": "x"}')
         (tmp_path / "2.json").write_text('{"Vpcs": []}')
 

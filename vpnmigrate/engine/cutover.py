@@ -227,7 +227,7 @@ class GateRunner:
             )
 
 
-FRESH = timedelta(minutes=1)
+GATES_FRESH = timedelta(minutes=1)
 """Gates that were evaluated longer ago than this are evaluated again before the cutover."""
 
 
@@ -283,7 +283,7 @@ class CutoverStart:
         estimate = outage_estimate(self._plan, self._rehearsed)
         took = self._pauses.ask_consent(Interruption(self._plan.vpc, estimate))
         self._consented = True
-        return took >= FRESH
+        return took >= GATES_FRESH
 
     @property
     def _is_under_way(self) -> bool:

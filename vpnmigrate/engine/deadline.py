@@ -92,9 +92,9 @@ class DeadlineControl:
             )
         match self._operator.decide(self._overdue_cutover()):
             case DeadlineChoice.ROLL_BACK:
-                self._recorder.write(AbortAsked(self._user, self._host))
+                self._recorder.write(AbortAsked(self._user, self._recorder.state.host))
             case DeadlineChoice.GO_ON:
-                self._recorder.write(Continued(self._user, self._host))
+                self._recorder.write(Continued(self._user, self._recorder.state.host))
             case None:
                 pass
 
@@ -105,8 +105,3 @@ class DeadlineControl:
         at = state.deadline.at
         rollback = window.end - self._plan.decisions.waits.margin - at
         return OverdueCutover(at, rollback, window.end - self._clock.wall())
-
-    @property
-    def _host(self) -> str:
-        opened = self._recorder.state.opened
-        return "" if opened is None else opened.host

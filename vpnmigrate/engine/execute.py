@@ -25,7 +25,7 @@ from vpnmigrate.model.changes.base import (
     Performed,
     Refused,
 )
-from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.planning.ownership import forbidden
 
 FRESH = timedelta(seconds=30)
@@ -57,6 +57,11 @@ class ChangeResult:
                 return f"{code}: {message}"
             case Performed():
                 return ""
+
+
+def call_tags(plan: Plan, attempt: int, step: int) -> CallTags:
+    """Return the tags of the calls of *step* in an attempt."""
+    return CallTags(plan.migration, attempt, step, plan.decisions.change)
 
 
 class ChangeExecutor:
@@ -98,8 +103,7 @@ class ChangeExecutor:
         self, step: int, changes: Sequence[AwsChange], present: Sequence[str]
     ) -> Sequence[ChangeResult]:
         first = self.intend(step, changes, present)
-        plan, attempt = self._plan, self._recorder.state.attempt
-        mark = CallTags(plan.migration, attempt, step, plan.decisions.change)
+        mark = call_tags(self._plan, self._recorder.state.attempt, step)
         done: list[ChangeResult] = []
         intended = self._recorder.state.intents[-1].at
         for index, outcome in self._send(changes, mark, intended):

@@ -248,11 +248,11 @@ class PauseControl:
         return HeldError(
             f"the cutover interrupts traffic and needs an operator's yes, and {why}; traffic has "
             "not been interrupted",
-            advice=("to start it without the question:", self._with_yes()),
+            advice=(
+                "to start it without the question:",
+                cli("apply", self._plan.migration, "--yes"),
+            ),
         )
-
-    def _with_yes(self) -> Command:
-        return cli("apply", self._plan.migration, "--yes")
 
     def require_lifted(self) -> None:
         """Refuse to start while an order holds the run.

@@ -101,14 +101,14 @@ class ResidueControl:
             self._temporary.discard(want.goal)
         else:
             self._temporary.add(want.goal)
-        if not (given_up and _goes_on(step, outage=outage)):
+        if not (given_up and _continues_without(step, outage=outage)):
             return False
         self._isolate([want], done.unanswered)
         return True
 
     def isolate_rest(self, step: Step, why: str, *, outage: bool) -> bool:
         """Isolate what *step* still lacks at its limit; return whether it lacks anything."""
-        if self._seen is None or self._over or not _goes_on(step, outage=outage):
+        if self._seen is None or self._over or not _continues_without(step, outage=outage):
             return False
         self._over = True
         lacking = tuple(step.separable(self._seen.input))
@@ -201,8 +201,8 @@ class ResidueControl:
         return listed[2].get(change.goal)
 
 
-def _goes_on(step: Step, *, outage: bool) -> bool:
-    """Return whether a run goes on without a change of *step* that AWS does not make.
+def _continues_without(step: Step, *, outage: bool) -> bool:
+    """Return whether a run continues without a change of *step* that AWS does not make.
 
     It does so while traffic is down, after traffic was interrupted, and where it only removes what
     is no longer needed.  Before that, a run whose first calls AWS does not carry out ends without

@@ -53,7 +53,7 @@ from vpnmigrate.errors import (
     StepError,
     VpnMigrateError,
 )
-from vpnmigrate.errors.commands import cli
+from vpnmigrate.errors.commands import Advice, cli
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.records import DirectionTaken, Finished
 from vpnmigrate.model.clock import Clock
@@ -359,8 +359,7 @@ class Runner:
         state = self._recorder.state
         if not state.residue.is_left:
             return
-        others = len(state.residue.changes or state.residue.unreached) - 1
-        more = f" (and {others} more)" if others else ""
+        more = state.residue.more
         if state.residue.changes:
             first = state.residue.changes[0]
             message = f"everything else is done, but AWS did not {first.change}: {first.why}{more}"
@@ -371,10 +370,7 @@ class Runner:
             message,
             step=state.step,
             outage=bool(state.residue.unreached),
-            advice=(
-                "once the cause is removed, run the same command again:",
-                self._recorder.resuming(self._plan),
-            ),
+            advice=self._once_removed(),
         )
 
     def _require_everything_removed(self) -> None:
@@ -386,16 +382,18 @@ class Runner:
         state = self._recorder.state
         if not state.residue.changes:
             return
-        first, *others = state.residue.changes
-        more = f" (and {len(others)} more)" if others else ""
+        first, more = state.residue.changes[0], state.residue.more
         raise IncompleteRemovalError(
             f"finalize is not complete: AWS did not {first.change}: {first.why}{more}",
             step=state.step,
             outage=False,
-            advice=(
-                "once the cause is removed, run the same command again:",
-                self._recorder.resuming(self._plan),
-            ),
+            advice=self._once_removed(),
+        )
+
+    def _once_removed(self) -> Advice:
+        return (
+            "once the cause is removed, run the same command again:",
+            self._recorder.resuming(self._plan),
         )
 
     def _finish(self, direction: Direction, lost: Iterable[str]) -> RunResult:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from vpnmigrate.engine.context import RunContext
+from vpnmigrate.engine.execute import call_tags
 from vpnmigrate.engine.persistence import LONGEST_PAUSE_IN_OUTAGE
 from vpnmigrate.engine.ports import StepPrompt
 from vpnmigrate.errors import HeldError
 from vpnmigrate.journal.records import AbortAsked, Noted
 from vpnmigrate.model.changes import AwsChange, MutatingChange
-from vpnmigrate.model.changes.base import CallTags
 from vpnmigrate.model.clock import Timer, span
 from vpnmigrate.model.plan import Direction, Phase
 from vpnmigrate.model.proposed_change import ProposedChange, StepChoice
@@ -26,9 +26,8 @@ does; reading the call, its inverse and its effect takes less than half of it.""
 
 @dataclass
 class _Open:
-    """The question that is open, the number of its step, and since when it waits for an answer."""
+    """The question that is open, and since when it waits for an answer."""
 
-    step: int
     proposed: ProposedChange
     asked: datetime
     latest: datetime
@@ -115,7 +114,7 @@ class StepConsent:
             return changes
         # Another step's question stays open: its change is none of these.  So does one whose change
         # a stale reading hides, while it has time left.
-        own = self._open is None or self._open.step == step.number
+        own = self._open is None or self._open.proposed.step == step.number
         hidden = own and self._open is not None and self._open.proposed.change not in waiting
         if hidden and (waiting or not self.has_own_limit):
             self._close()
@@ -133,7 +132,7 @@ class StepConsent:
 
     def end_step(self, step: Step) -> None:
         """Close the question about a change of *step*, which is done."""
-        if self._open is not None and self._open.step == step.number:
+        if self._open is not None and self._open.proposed.step == step.number:
             self._close()
 
     def poll(self) -> bool:
@@ -191,15 +190,14 @@ class StepConsent:
         """Ask about *change* if that is not done yet; return whether it may be sent."""
         if self._open is None:
             now, longest = self._time.now(), step.limit_for(self._plan)
-            self._open = _Open(step.number, self._proposed(step, change, view), now, now, longest)
+            self._open = _Open(self._proposed(step, change, view), now, now, longest)
         self._answered()
         choice = self._open.choice
         if choice is None:
             return False
         self._close()
         if choice is StepChoice.ROLL_BACK:
-            opened = self._recorder.state.opened
-            self._recorder.write(AbortAsked(self._user, "" if opened is None else opened.host))
+            self._recorder.write(AbortAsked(self._user, self._recorder.state.host))
             return False
         self._recorder.write(Noted(f"{self._user} let the run make the next change: {change}"))
         self._given.add(change)
@@ -223,10 +221,7 @@ class StepConsent:
         self._open = None
 
     def _proposed(self, step: Step, change: AwsChange, view: StepInput) -> ProposedChange:
-        state = self._recorder.state
-        tags = CallTags(
-            self._plan.migration, state.attempt, step.number, self._plan.decisions.change
-        )
+        tags = call_tags(self._plan, self._recorder.state.attempt, step.number)
         request = change.request(tags) if isinstance(change, MutatingChange) else None
         inverse = inverse_of(self._plan, change, view.now.ours)
         limit = ANSWER_LIMIT if self._outage else None

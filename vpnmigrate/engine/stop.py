@@ -97,7 +97,7 @@ class StopControl:
         if self._stops:
             return StopAction.STOP
         if choice is InterruptChoice.ROLL_BACK:
-            self._recorder.write(AbortAsked(self._user, self._host))
+            self._recorder.write(AbortAsked(self._user, self._recorder.state.host))
         return None
 
     @property
@@ -105,8 +105,3 @@ class StopControl:
         """The run's state, in the direction of this process."""
         state = self._recorder.state
         return replace(state, direction=Direction.ROLLBACK) if self._rolls_back else state
-
-    @property
-    def _host(self) -> str:
-        opened = self._recorder.state.opened
-        return "" if opened is None else opened.host

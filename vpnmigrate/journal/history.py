@@ -104,7 +104,7 @@ class PlanAdherence:
     settled: datetime | None = None
     """When AWS showed its goal; None if it was not done."""
     left_out: Counter[str] = field(default_factory=Counter)
-    """Changes that AWS did not make and that the run went on without."""
+    """Changes of the whole attempt that AWS did not make; the run continued without them."""
 
     @property
     def missing(self) -> Counter[str]:
@@ -320,8 +320,8 @@ def _steps(due: Mapping[_StepKey, Counter[str]], leg: Sequence[Entry]) -> Iterat
     made = _made(leg)
     began, settled = _times(leg)
     residue = [entry.record for entry in leg if isinstance(entry.record, ResidueLeft)]
-    left_out = Counter(_kind(left.change) for left in residue[-1].changes) if residue else None
-    for key in dict.fromkeys((*due, *sorted(made.keys()))):
+    left_out = Counter(_kind(left.change) for left in residue[-1].changes) if residue else Counter()
+    for key in dict.fromkeys((*due, *sorted(made))):
         number, cleaning = key
         yield PlanAdherence(
             number,
@@ -330,7 +330,7 @@ def _steps(due: Mapping[_StepKey, Counter[str]], leg: Sequence[Entry]) -> Iterat
             cleaning,
             began.get(key),
             settled.get(key),
-            left_out or Counter(),
+            left_out,
         )
 
 

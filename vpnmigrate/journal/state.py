@@ -201,9 +201,9 @@ class RunState(Struct, frozen=True):
     """
 
     intents: tuple[Intent, ...] = ()
+    """Intents of all attempts, in the order they were written."""
     interrupting: tuple[int, ...] = ()
     """Positions in ``intents`` of the changes that may begin an outage: few, of steps 7 and 8."""
-    """Intents of all attempts, in the order they were written."""
     adoptions: Adoptions = Adoptions()
     journal_facts: JournalFacts = field(default_factory=JournalFacts)
     """Confirmations and baseline of this attempt; archived files of all attempts."""
@@ -258,6 +258,11 @@ class RunState(Struct, frozen=True):
         A rollback ends what was approved, so another attempt needs another approval.
         """
         return self.approvals.rollbacks.get(self.fingerprint, "")
+
+    @property
+    def host(self) -> str:
+        """The host of the process that works on the run, or did; empty before the first one."""
+        return "" if self.opened is None else self.opened.host
 
     @property
     def is_prepared(self) -> bool:

@@ -123,7 +123,7 @@ class Adoptions(Struct, frozen=True):
 
 
 class Residue(Struct, frozen=True):
-    """What a cutover lacks because AWS did not make some of its changes."""
+    """What a run lacks because AWS did not make some of its changes."""
 
     changes: tuple[ResidualChange, ...] = ()
     """The changes that AWS did not make; the run continued without them."""
@@ -132,13 +132,19 @@ class Residue(Struct, frozen=True):
 
     @property
     def is_left(self) -> bool:
-        """Whether a cutover lacks a change, or a destination lacks the effect of one."""
+        """Whether a change is missing, or a destination lacks the effect of one."""
         return bool(self.changes or self.unreached)
 
     @property
     def first(self) -> str:
-        """What an incomplete cutover lacks first, as a sentence; empty if it lacks nothing."""
+        """What is missing first, as a sentence; empty if nothing is."""
         return next((str(each) for each in (*self.changes, *self.unreached)), "")
+
+    @property
+    def more(self) -> str:
+        """How many of the same kind are missing besides the first, to be put behind it."""
+        others = len(self.changes or self.unreached) - 1
+        return f" (and {others} more)" if others > 0 else ""
 
 
 class Deviations(Struct, frozen=True):

@@ -23,13 +23,7 @@ from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.journal import confirmation_for_step, replay
 from vpnmigrate.journal.device_records import DeviceConfirmed
 from vpnmigrate.journal.orders import CONFIRMED_AFTER_ALL, Bare, acceptance, answer, answer_to
-from vpnmigrate.journal.records import (
-    Noted,
-    OperatorConfirmed,
-    OrderDeclined,
-    OrderVerb,
-    Record,
-)
+from vpnmigrate.journal.records import Noted, OperatorConfirmed, OrderDeclined, OrderVerb, Record
 from vpnmigrate.local.private_files import FOLDER_MODE, sync_folder, write_whole
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import time_of_day
@@ -235,8 +229,10 @@ class InboxReader:
         if done.connection is None:
             journal.write(OperatorConfirmed(confirmation, done.who, done.host, item.id))
         else:
-            one = (confirmation, done.connection, done.of)
-            journal.write(DeviceConfirmed(*one, done.who, done.host, item.id))
+            record = DeviceConfirmed(
+                confirmation, done.connection, done.of, done.who, done.host, item.id
+            )
+            journal.write(record)
         self._remove(item)
 
     def _remove(self, item: InboxMessage) -> None:

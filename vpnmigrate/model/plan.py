@@ -218,9 +218,7 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         return Baseline(
             taken=self.before.taken,
             tunnels_up={c.id: sum(t.up for t in c.telemetry) for c in self.before.living},
-            propagated={
-                t.id: frozenset(self.propagated_before[t.id]) for t in self.propagating_tables
-            },
+            propagated={t.id: t.propagated_from(self.old_gateway) for t in self.propagating_tables},
         )
 
     @cached_property

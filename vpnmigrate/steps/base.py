@@ -13,7 +13,7 @@ from vpnmigrate.errors.commands import Advice
 from vpnmigrate.model.changes import AwsChange, Change
 from vpnmigrate.model.facts import UNKNOWN, Fact, Goal, Value
 from vpnmigrate.model.plan import Phase, Plan
-from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
+from vpnmigrate.model.snapshot import Baseline, GatewaySwap, JournalFacts, Snapshot
 
 MissingChanges = Iterator[Change]
 
@@ -25,6 +25,11 @@ class StepInput(Struct, frozen=True):
     swap: GatewaySwap
     now: Snapshot
     journal_facts: JournalFacts
+
+    @property
+    def baseline(self) -> Baseline:
+        """The baseline of this attempt; that of the survey if the journal has none."""
+        return self.journal_facts.baseline or self.plan.recorded_baseline
 
 
 class Met(Struct, frozen=True):

@@ -31,7 +31,7 @@ def cutover_view(
                 view.plan,
                 view.swap,
                 view.now,
-                view.journal_facts.baseline or view.plan.recorded_baseline,
+                view.baseline,
             )
         ),
         green=None if green is None or since is None else green.last - since,

@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from vpnmigrate.model.changes import AwsChange
-from vpnmigrate.model.ec2 import ResourceState, Role
-from vpnmigrate.model.facts import Existence, Goal
-from vpnmigrate.steps.base import DesiredFact, Lost, Met, Residual, StepInput, Verdict, judge
+from vpnmigrate.model.ec2 import ResourceState, Role, VpnGatewayId
+from vpnmigrate.model.facts import Existence, Goal, attachment_text
+from vpnmigrate.model.snapshot import Snapshot
+from vpnmigrate.steps.base import (
+    DesiredFact,
+    Lost,
+    Met,
+    NotYet,
+    Residual,
+    StepInput,
+    Verdict,
+    judge,
+)
 from vpnmigrate.steps.tags import unowned_resources
 
 
@@ -15,12 +25,25 @@ def deletion(
     name: str, subject: Role | str, change: AwsChange | None, needs: Goal | None = None
 ) -> DesiredFact:
     """Return the part of a clean-up that *subject* is deleted; *needs* has to precede that."""
-    gone = ResourceState.ABSENT
-    return DesiredFact(name, Existence(subject), gone, change, restores=True, needs=needs)
+    want = gone(subject)
+    return DesiredFact(name, want.fact, want.value, change, restores=True, needs=needs)
+
+
+def gone(subject: Role | str) -> Goal:
+    """Return the goal that *subject* is deleted."""
+    return Goal(Existence(subject), ResourceState.ABSENT)
+
+
+def naming_attachment(verdict: Verdict, name: str, gateway: VpnGatewayId, now: Snapshot) -> Verdict:
+    """Return *verdict*; if it waits for *gateway*, called *name*, with its VPC as the reason."""
+    if isinstance(verdict, NotYet):
+        for vpc, attachment in now.attachments(gateway).items():
+            return NotYet(f"{name} is {attachment_text(attachment, vpc)}")
+    return verdict
 
 
 def first_left(goals: Iterable[Goal], view: StepInput) -> Goal | None:
-    """Return the first of *goals* that the run has gone on without, and that is not reached."""
+    """Return the first of *goals* that the run has left out, and that is not reached."""
     isolated = view.journal_facts.isolated
     left = (goal for goal in goals if goal in isolated and view.now.value(goal.fact) != goal.value)
     return next(left, None)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from vpnmigrate.model.changes import PlaceClaim, RemoveClaim
 from vpnmigrate.model.ec2 import ResourceState
-from vpnmigrate.model.facts import ABSENT, UNKNOWN, Claim, Goal
+from vpnmigrate.model.facts import ABSENT, UNKNOWN, Claim
 from vpnmigrate.model.plan import Phase, Plan
 from vpnmigrate.model.snapshot import Snapshot
 from vpnmigrate.steps.base import (
@@ -20,6 +20,7 @@ from vpnmigrate.steps.base import (
     Step,
     StepInput,
     Verdict,
+    missing,
 )
 
 
@@ -84,11 +85,7 @@ class RemoveOurClaim(Step):
     limit = RecordBefore.limit
 
     def missing_changes(self, view: StepInput) -> MissingChanges:
-        if (
-            view.journal_facts.holder
-            and view.now.value(Claim(view.plan.old_gateway)) == view.journal_facts.holder
-        ):
-            yield RemoveClaim(view.plan.old_gateway, view.journal_facts.holder)
+        yield from missing(self.separable(view), view.now)
 
     def separable(self, view: StepInput) -> Iterable[DesiredFact]:
         """Yield the claim: a tag that stays must not stop the rest."""
@@ -98,9 +95,8 @@ class RemoveOurClaim(Step):
             yield DesiredFact(f"the lock tag on {old}", Claim(old), ABSENT, change, restores=True)
 
     def verify(self, view: StepInput) -> Verdict:
-        holder = view.now.value(Claim(view.plan.old_gateway))
-        if view.journal_facts.holder and holder in (view.journal_facts.holder, UNKNOWN):
-            if Goal(Claim(view.plan.old_gateway), ABSENT) in view.journal_facts.isolated:
+        for want in self.separable(view):
+            if want.is_isolated(view.journal_facts.isolated):
                 return Residual()
             return NotYet(f"the lock tag is still on {view.plan.old_gateway}")
         return Met()

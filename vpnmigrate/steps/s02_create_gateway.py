@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from vpnmigrate.model.changes import CreateVpnGateway, DeleteVpnGateway
 from vpnmigrate.model.ec2 import Attachment, ResourceState, VpnGatewayId
-from vpnmigrate.model.facts import AttachmentOf, Existence, Goal, attachment_text
+from vpnmigrate.model.facts import AttachmentOf, Goal
 from vpnmigrate.model.plan import GATEWAY_ROLE, Phase, connection_role
 from vpnmigrate.model.snapshot import Snapshot
 from vpnmigrate.steps.base import (
@@ -19,7 +19,14 @@ from vpnmigrate.steps.base import (
     StepInput,
     Verdict,
 )
-from vpnmigrate.steps.removal import deletion, first_left, separable_removals, verify_removals
+from vpnmigrate.steps.removal import (
+    deletion,
+    first_left,
+    gone,
+    naming_attachment,
+    separable_removals,
+    verify_removals,
+)
 from vpnmigrate.steps.tags import copied_tags, duplicate_roles, suspected
 
 
@@ -88,12 +95,8 @@ class RemoveGateway(Step):
         yield from separable_removals(_removals(view), view)
 
     def verify(self, view: StepInput) -> Verdict:
-        verdict = verify_removals(_removals(view), view)
-        if isinstance(verdict, NotYet):
-            for vpc, attachment in view.now.attachments(new_gateway(view.now)).items():
-                text = attachment_text(attachment, vpc)
-                return NotYet(f"the new virtual private gateway is {text}")
-        return verdict
+        verdict, new = verify_removals(_removals(view), view), new_gateway(view.now)
+        return naming_attachment(verdict, "the new virtual private gateway", new, view.now)
 
 
 def _removals(view: StepInput) -> Iterator[DesiredFact]:
@@ -108,7 +111,7 @@ def _removals(view: StepInput) -> Iterator[DesiredFact]:
 def _in_use_by(view: StepInput) -> Iterator[Goal]:
     """Yield what has to be reached before the new gateway can be deleted."""
     for old in view.plan.old_connections:
-        yield Goal(Existence(connection_role(old)), ResourceState.ABSENT)
+        yield gone(connection_role(old))
     gateway = new_gateway(view.now)
     for vpc in view.now.attachments(gateway):
         yield Goal(AttachmentOf(gateway, vpc), Attachment.DETACHED)

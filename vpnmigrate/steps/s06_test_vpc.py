@@ -22,7 +22,6 @@ from vpnmigrate.model.decisions import TestVpc
 from vpnmigrate.model.ec2 import Attachment, ResourceState, RouteTableId, VpcId, VpnGatewayId
 from vpnmigrate.model.facts import (
     AttachmentOf,
-    Existence,
     Goal,
     Propagation,
     Switch,
@@ -39,7 +38,7 @@ from vpnmigrate.steps.base import (
     StepInput,
     Verdict,
 )
-from vpnmigrate.steps.removal import deletion, first_left, separable_removals, verify_removals
+from vpnmigrate.steps.removal import deletion, first_left, gone, separable_removals, verify_removals
 from vpnmigrate.steps.s02_create_gateway import new_gateway
 from vpnmigrate.steps.tags import suspected, unowned_resources
 
@@ -111,7 +110,7 @@ def _removals(view: StepInput) -> Iterator[DesiredFact]:
     now, ours = view.now, view.now.ours
     if now.owned.contested & {TEST_VPC_ROLE, TEST_SUBNET_ROLE}:
         return
-    earlier = [Goal(Existence(TEST_SUBNET_ROLE), ResourceState.ABSENT)]
+    earlier = [gone(TEST_SUBNET_ROLE)]
     vpc = VpcId(ours[TEST_VPC_ROLE]) if TEST_VPC_ROLE in ours else None
     if vpc is not None:
         yield from _detachment(new_gateway(now), vpc, now)

@@ -185,8 +185,7 @@ def _idle(view: StepInput) -> tuple[RouteTableId, ...]:
 
 def _learned_nothing(table: RouteTableId, view: StepInput) -> bool:
     """Return whether no route was propagated into *table* before step 7."""
-    baseline = view.journal_facts.baseline or view.plan.recorded_baseline
-    return not baseline.propagated.get(table)
+    return not view.baseline.propagated.get(table)
 
 
 def _brings_routes(table: RouteTableId, view: StepInput) -> bool:

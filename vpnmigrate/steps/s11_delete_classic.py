@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from vpnmigrate.model.changes import ArchiveConfiguration, DeleteVpnConnection, DeleteVpnGateway
 from vpnmigrate.model.ec2 import Attachment, ResourceState, VpnConnectionId
-from vpnmigrate.model.facts import UNKNOWN, Archive, Existence, Goal, Switch, attachment_text
+from vpnmigrate.model.facts import UNKNOWN, Archive, Goal, Switch, attachment_text
 from vpnmigrate.model.plan import Phase, Plan
 from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
 from vpnmigrate.steps.base import (
@@ -20,7 +20,13 @@ from vpnmigrate.steps.base import (
     Verdict,
     judge,
 )
-from vpnmigrate.steps.removal import deletion, first_left, separable_removals
+from vpnmigrate.steps.removal import (
+    deletion,
+    first_left,
+    gone,
+    naming_attachment,
+    separable_removals,
+)
 from vpnmigrate.steps.traffic import joining_connection, verified_recently
 
 _LIVING = (ResourceState.AVAILABLE, ResourceState.PENDING)
@@ -129,11 +135,9 @@ class DeleteOldGateway(Step):
         yield from separable_removals((_gateway_removal(view),), view)
 
     def verify(self, view: StepInput) -> Verdict:
+        old = view.plan.old_gateway
         verdict = judge((_gateway_removal(view),), view.now, view.journal_facts.isolated)
-        if isinstance(verdict, NotYet):
-            for vpc, attachment in view.now.attachments(view.plan.old_gateway).items():
-                return NotYet(f"{view.plan.old_gateway} is {attachment_text(attachment, vpc)}")
-        return verdict
+        return naming_attachment(verdict, old, old, view.now)
 
 
 def _gateway_removal(view: StepInput) -> DesiredFact:
@@ -144,10 +148,10 @@ def _gateway_removal(view: StepInput) -> DesiredFact:
 
 def _removal_goals(old: VpnConnectionId) -> Sequence[Goal]:
     """Return what step 11 does with a connection, each of which finalize can leave out."""
-    return Goal(Archive(old), Switch.ON), Goal(Existence(old), ResourceState.ABSENT)
+    return Goal(Archive(old), Switch.ON), gone(old)
 
 
 def _has_no_connection(view: StepInput) -> bool:
     """Return whether every old connection is seen to be deleted, whatever the run has left out."""
-    gone = ResourceState.ABSENT
-    return all(view.now.value(Existence(old)) == gone for old in view.plan.old_connections)
+    absent = ResourceState.ABSENT
+    return all(view.now.state(old) is absent for old in view.plan.old_connections)

@@ -97,7 +97,7 @@ def destinations(view: StepInput) -> Reachability:
         view.plan,
         view.swap,
         view.now,
-        view.journal_facts.baseline or view.plan.recorded_baseline,
+        view.baseline,
         incomplete=lost,
         isolated=view.journal_facts.isolated,
     )
