@@ -120,3 +120,18 @@ class TestStaleTables:
         assert [each.startswith(f"the routes in {BOTH} are unknown") for each in found] == (
             [] if hidden else [True]
         )
+
+    def test_a_route_that_only_a_stale_reading_shows_is_missing(self):
+        """AWS refused the propagation of this rollback; the reading shows the route from before."""
+        table = a_table(BOTH, propagates=OLD, learned=[PREFIX], static={WIDE: OLD})
+        plan = a_plan(before=a_survey(route_tables=(table,)))
+        isolated = frozenset({Goal(SETTING, Switch.ON)})
+
+        def residual(stale):
+            now = replace(a_snapshot(tables=[table]), stale=frozenset(stale))
+            found = reachability(plan, BACK, now, plan.recorded_baseline, isolated=isolated)
+            assert not found.waiting
+            return [(row.destination, row.after.leads_somewhere) for row in found.residual]
+
+        assert residual({SETTING}) == [(PREFIX, False)]
+        assert residual({}) == []

@@ -14,6 +14,7 @@ from vpnmigrate.model.facts import ABSENT, UNKNOWN, Goal, Propagation, RouteTarg
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Baseline, GatewaySwap, Snapshot
 from vpnmigrate.steps.route_lookup import (
+    NO_ROUTE,
     EffectiveRoute,
     RouteComparison,
     RouteOrigin,
@@ -107,14 +108,19 @@ def _reach(basis: ComparisonBasis) -> Reachability:
             waiting.append(doubt)
             continue
         before = as_before(plan, basis.baseline, table)
-        if basis.restored(before):
+        unseen = _unseen(now, table, basis.isolated)
+        if not unseen and basis.restored(before):
             continue
         known = {(r.destination, r.origin == PROPAGATED_ROUTE) for r in before.routes}
         foreign = Propagation(table.id, swap.joining) in now.externally_changed or basis.incomplete
         for row in basis.rows(before):
-            if row.same or excepted(plan, row):
+            if excepted(plan, row):
                 continue
-            if row.before.hop != plan.old_gateway:
+            ours = row.before.hop == plan.old_gateway
+            if row.same:
+                if ours and _is_residual(row, swap, unseen):
+                    residual.append(replace(row, same=False, after=NO_ROUTE))
+            elif not ours:
                 altered += [row] if row.before.leads_somewhere or row.unread else []
             elif _is_residual(row, swap, basis.isolated):
                 residual.append(row)
@@ -201,6 +207,20 @@ def _doubt(
     if about & now.stale or any(now.value(fact) is UNKNOWN for fact in about):
         return f"the routes in {table.id} are unknown: the last reading may be stale"
     return ""
+
+
+def _unseen(now: Snapshot, table: RouteTableRecord, isolated: frozenset[Goal]) -> frozenset[Goal]:
+    """Return the isolated goals of *table* whose fact is unknown at the last reading.
+
+    A stale reading can still show the route that the isolated change would have restored, so such
+    a route counts as missing.
+    """
+    return frozenset(
+        goal
+        for goal in isolated
+        if isinstance(goal.fact, (Propagation, RouteTarget)) and goal.fact.table == table.id
+        if goal.fact in now.stale or now.value(goal.fact) is UNKNOWN
+    )
 
 
 def _is_residual(row: RouteComparison, swap: GatewaySwap, isolated: frozenset[Goal]) -> bool:
