@@ -35,7 +35,7 @@ from tests.support.journals import (
 from vpnmigrate.errors.commands import Command, aws
 from vpnmigrate.journal import Intent, RunState, Traffic, next_command, replay
 from vpnmigrate.journal.chain import chained, genesis
-from vpnmigrate.journal.device_records import DeviceConfirmed
+from vpnmigrate.journal.record_base import DeviceConfirmed
 from vpnmigrate.journal.records import (
     AbortAsked,
     Acceptable,

@@ -27,7 +27,7 @@ from vpnmigrate.errors import (
 )
 from vpnmigrate.errors.commands import Command, cli
 from vpnmigrate.journal import RunState, Traffic, finalize_command, replay
-from vpnmigrate.journal.consent import interrupts_traffic
+from vpnmigrate.journal.interruption import interrupts_traffic
 from vpnmigrate.journal.records import FinalizeRequested
 from vpnmigrate.journal.run_clock import run_clock
 from vpnmigrate.journal.state import RunStatus

@@ -42,6 +42,7 @@ from vpnmigrate.errors import (
 )
 from vpnmigrate.errors.commands import cli, option
 from vpnmigrate.journal import RunState, replay
+from vpnmigrate.journal.interruption import stop_action
 from vpnmigrate.journal.records import (
     Approved,
     JournalLost,
@@ -52,7 +53,6 @@ from vpnmigrate.journal.records import (
     Replanned,
     TakenOver,
 )
-from vpnmigrate.journal.stop import stop_action
 from vpnmigrate.local.documents import ApprovalFile
 from vpnmigrate.local.hooks import CommandHooks, HookedJournal, supervise_hooks
 from vpnmigrate.local.journal_file import FileJournal

@@ -1,4 +1,4 @@
-"""Records of operators, deadlines and confirmations, applied to the state of a run."""
+"""Records of operators, approvals, deadlines and confirmations, applied to the state of a run."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from vpnmigrate.journal.records import (
     AbortAsked,
     Acceptable,
     Accepted,
+    Approved,
     Armed,
     Confirmed,
     ConfirmRequested,
     Continued,
     DeadlinePassed,
     DeadlineSet,
+    Entry,
     OrderDeclined,
     Paused,
     WatchdogMissed,
@@ -108,3 +110,19 @@ def start_confirm_timer(state: RunState, at: datetime) -> RunState:
 def clear_operator_state(state: RunState) -> RunState:
     """Return *state* without deadline and commit-confirm of an earlier cutover."""
     return replace(state, deadline=None, confirm=ConfirmState())
+
+
+def with_approval(state: RunState, added: Approved) -> RunState:
+    """Return *state* with an approval; one that is added again, with a signature, is kept once."""
+    approval, approvals = added.approval, state.approvals
+    if added.signed is not None:
+        approvals = replace(approvals, signed={**approvals.signed, approval.digest: added.signed})
+    # The last one added by a person counts, so one that is added again moves to the end.
+    others = tuple(each for each in approvals.added if each != approval)
+    return replace(state, approvals=replace(approvals, added=(*others, approval)))
+
+
+def end_approved_attempt(state: RunState, entry: Entry) -> RunState:
+    """Return *state* after the first record of a rollback: another attempt needs new approvals."""
+    rollbacks = {**state.approvals.rollbacks, state.fingerprint: entry.place}
+    return replace(state, approvals=replace(state.approvals, rollbacks=rollbacks))

@@ -12,8 +12,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from vpnmigrate.errors.commands import Advice, Invocation
-from vpnmigrate.journal.device_records import DeviceConfirmed
-from vpnmigrate.journal.record_base import JournalRecord
+from vpnmigrate.journal.record_base import DeviceConfirmed, JournalRecord
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.changes import Change
 from vpnmigrate.model.changes.base import Outcome

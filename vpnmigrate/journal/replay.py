@@ -11,12 +11,12 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from vpnmigrate.journal.approved import end_approved_attempt, with_approval
-from vpnmigrate.journal.device_records import DeviceConfirmed
 from vpnmigrate.journal.operator_records import (
     apply_operator_record,
     clear_operator_state,
+    end_approved_attempt,
     start_confirm_timer,
+    with_approval,
 )
 from vpnmigrate.journal.outage import (
     INTERRUPTING,
@@ -26,6 +26,7 @@ from vpnmigrate.journal.outage import (
     traffic,
     with_facts,
 )
+from vpnmigrate.journal.record_base import DeviceConfirmed
 from vpnmigrate.journal.records import (
     Adopted,
     AdoptionAsked,

@@ -21,8 +21,8 @@ import msgspec
 from vpnmigrate.engine.ports import Journal
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.journal import confirmation_for_step, replay
-from vpnmigrate.journal.device_records import DeviceConfirmed
 from vpnmigrate.journal.orders import CONFIRMED_AFTER_ALL, Bare, acceptance, answer, answer_to
+from vpnmigrate.journal.record_base import DeviceConfirmed
 from vpnmigrate.journal.records import Noted, OperatorConfirmed, OrderDeclined, OrderVerb, Record
 from vpnmigrate.local.private_files import FOLDER_MODE, sync_folder, write_whole
 from vpnmigrate.local.run_directory import Run

@@ -11,7 +11,6 @@ import msgspec
 
 from vpnmigrate import __version__
 from vpnmigrate.journal import RunState, replay
-from vpnmigrate.journal.device_records import DeviceConfirmed
 from vpnmigrate.journal.history import (
     MutatingCall,
     OutagePeriod,
@@ -23,6 +22,7 @@ from vpnmigrate.journal.history import (
     person_entries,
     processes_of,
 )
+from vpnmigrate.journal.record_base import DeviceConfirmed
 from vpnmigrate.journal.records import Entry, GatesSeen, OperatorConfirmed
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused

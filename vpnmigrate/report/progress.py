@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from vpnmigrate.errors.commands import Advice, Invocation
 from vpnmigrate.journal import RunState
-from vpnmigrate.journal.device_records import DeviceConfirmed
+from vpnmigrate.journal.record_base import DeviceConfirmed
 from vpnmigrate.journal.records import (
     AbortAsked,
     Acceptable,

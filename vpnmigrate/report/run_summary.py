@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from vpnmigrate.journal import RunState, Traffic, replay
-from vpnmigrate.journal.device_records import DeviceConfirmed
 from vpnmigrate.journal.history import OutagePeriod, outages_of, processes_of
+from vpnmigrate.journal.record_base import DeviceConfirmed
 from vpnmigrate.journal.records import Approved, Entry, OperatorConfirmed
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.approval import RehearsalResult

@@ -1,4 +1,4 @@
-"""Stop: what a request to stop means, by traffic and policy."""
+"""Consent and stops: what interrupts traffic, and what a request to stop means."""
 
 from __future__ import annotations
 
@@ -8,12 +8,23 @@ import pytest
 
 from tests.support.builders import NOON
 from vpnmigrate.journal import RunState, Traffic
+from vpnmigrate.journal.interruption import interrupts_traffic, stop_action
 from vpnmigrate.journal.state_parts import OutageState
-from vpnmigrate.journal.stop import stop_action
 from vpnmigrate.model.decisions import BackOut
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.stop import StopAction
 
+MINUTE = timedelta(minutes=1)
+FORWARD, BACK, FINALIZE = Direction.FORWARD, Direction.ROLLBACK, Direction.FINALIZE
+
+PREPARED = RunState(direction=FORWARD)
+VERIFIED = RunState(direction=FORWARD, traffic=Traffic.NEW, outage=OutageState(NOON, lasted=MINUTE))
+MIGRATED = RunState(direction=FORWARD, finished=True, traffic=Traffic.NEW)
+UNPROVEN = RunState(direction=FORWARD, finished=True, traffic=Traffic.UNKNOWN)
+FINALIZING = RunState(direction=FINALIZE, traffic=Traffic.NEW)
+TURNING_BACK = RunState(direction=BACK, traffic=Traffic.NEW)
+CLEANING = RunState(direction=BACK, traffic=Traffic.OLD, outage=OutageState(NOON, lasted=MINUTE))
+PUZZLED = RunState(direction=FORWARD, traffic=Traffic.UNKNOWN, contradictions=("?",))
 DOWN = RunState(direction=Direction.FORWARD, step=8, traffic=Traffic.NONE, outage=OutageState(NOON))
 BACK_DOWN = RunState(
     direction=Direction.ROLLBACK, step=8, traffic=Traffic.NONE, outage=OutageState(NOON)
@@ -27,6 +38,32 @@ FLOWS = RunState(
     traffic=Traffic.NEW,
     outage=OutageState(NOON, lasted=timedelta(minutes=1)),
 )
+
+
+@pytest.mark.parametrize(
+    ("state", "forward", "back"),
+    [
+        (RunState(), True, True),
+        (PREPARED, True, False),
+        (DOWN, False, False),
+        (VERIFIED, False, True),
+        (MIGRATED, False, True),
+        (UNPROVEN, False, True),
+        (FINALIZING, False, True),
+        (TURNING_BACK, False, True),
+        (BACK_DOWN, False, False),
+        (CLEANING, True, False),
+        (PUZZLED, True, True),
+        (LOST, True, True),
+    ],
+)
+def test_traffic_that_flows_or_may_flow_needs_consent(
+    state: RunState, forward: bool, back: bool
+) -> None:
+    """While traffic is down either direction restores it; an unknown path counts as flowing."""
+    assert interrupts_traffic(FORWARD, state) is forward
+    assert interrupts_traffic(BACK, state) is back
+    assert not interrupts_traffic(FINALIZE, state)
 
 
 @pytest.mark.parametrize("state", [PREPARING, AT_STEP_7, FLOWS])

@@ -1,9 +1,12 @@
-"""Consent: what would interrupt traffic, and therefore needs the operator's agreement."""
+"""Interruption: what needs consent because it would interrupt traffic, and what a stop means."""
 
 from __future__ import annotations
 
+from vpnmigrate.journal.orders import pause_extends_outage
 from vpnmigrate.journal.state import RunState, Traffic
+from vpnmigrate.model.decisions import BackOut
 from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.stop import StopAction
 
 
 def interrupts_traffic(direction: Direction, state: RunState) -> bool:
@@ -23,3 +26,18 @@ def interrupts_traffic(direction: Direction, state: RunState) -> bool:
             return unknown or state.traffic is not Traffic.OLD
         case Direction.FINALIZE:
             return False
+
+
+def stop_action(state: RunState, *, asks: bool, back_out: BackOut) -> StopAction:
+    """Return what a request to stop means; *asks* says that an operator at a terminal made it.
+
+    While traffic flows, ending has no effect on it.
+    """
+    if not (state.outage.open or (state.journal_lost and pause_extends_outage(state))):
+        return StopAction.STOP
+    if asks:
+        return StopAction.ASK
+    if back_out is not BackOut.ROLLBACK:
+        return StopAction.STOP
+    rolls_back = state.direction is Direction.ROLLBACK
+    return StopAction.RESTORE_FIRST if rolls_back else StopAction.ROLL_BACK
