@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 
 import pytest
@@ -9,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.devices.documents import NEW_ENDS, OLD_ENDS, OLD_KEYS, Ends, a_document
-from vpnmigrate.devices.configuration import MOST_CHARACTERS, ConfigurationError, parse
+from vpnmigrate.devices.configuration import (
+    MOST_CHARACTERS,
+    ConfigurationError,
+    IncompleteConfigurationError,
+    parse,
+    read,
+)
 
 BOMB = (
     '<!DOCTYPE bomb [<!ENTITY a "old.Key_one.1111">'
@@ -81,6 +88,69 @@ class TestReading:
     def test_without_declaration(self):
         """An XML declaration may be missing."""
         assert parse(a_document(head="")) == parse(a_document())
+
+    @pytest.mark.parametrize("before", ["\n", "    ", "\ufeff", "\ufeff\r\n\t "])
+    def test_blanks_before_the_declaration(self, before):
+        """A copy that was saved by hand is read although XML forbids blanks at the beginning."""
+        assert parse(before + a_document()) == parse(a_document())
+
+    @pytest.mark.parametrize("blank", [" ", "\n      ", "\t\r\n "])
+    def test_blanks_around_every_text(self, blank):
+        """White space around texts, of keys and numbers too, changes nothing."""
+        odd = re.sub(r">([^<\s][^<]*)</", rf">{blank}\1{blank}</", a_document())
+
+        assert odd != a_document()
+        assert parse(odd) == parse(a_document())
+
+    def test_comments_and_cdata(self):
+        """Comments are skipped, and marked sections are text."""
+        key = OLD_KEYS[0]
+        odd = a_document().replace(f">{key}<", f"><!-- the key --><![CDATA[{key}]]><")
+
+        assert parse(odd) == parse(a_document())
+
+    def test_a_namespace(self):
+        """Elements in a namespace are the same elements."""
+        spaced = a_document().replace("<vpn_connection ", '<vpn_connection xmlns="urn:aws" ')
+
+        assert parse(spaced) == parse(a_document())
+
+    def test_one_tunnel(self):
+        """A document with one tunnel is read, but it is not whole."""
+        text = a_document(OLD_ENDS[1:])
+
+        assert [t.outside_ip for t in read(text).tunnels] == [OLD_ENDS[1].outside]
+        with pytest.raises(IncompleteConfigurationError):
+            parse(text)
+
+    def test_a_certificate(self):
+        """With certificates there is no key, and everything else is read."""
+        without = re.sub(r"<pre_shared_key>.*</pre_shared_key>", "", a_document())
+
+        assert parse(without).keys == ()
+        assert parse(without).tunnels[0].amazon == parse(a_document()).tunnels[0].amazon
+
+    def test_unknown_members_are_listed(self):
+        """Elements and attributes that a later EC2 may add are listed by path, without values."""
+        text = a_document()
+        text = text.replace("<ike>", '<ike version="2"><ike_version>ikev2</ike_version>')
+        text = text.replace(
+            "</vpn_connection>", "<extra><key>new.Key_9</key></extra></vpn_connection>"
+        )
+
+        assert parse(text).unknown == (
+            "extra/key",
+            "ipsec_tunnel/ike/@version",
+            "ipsec_tunnel/ike/ike_version",
+        )
+        assert parse(a_document()).unknown == ()
+        assert parse(text).tunnels == parse(a_document()).tunnels
+
+    def test_members(self):
+        """The members outside the tunnels are read too."""
+        static = parse(a_document(asn=None))
+
+        assert (static.connection_type, static.attributes) == ("ipsec.1", "NoBGPVPNConnection")
 
 
 class TestRefusing:

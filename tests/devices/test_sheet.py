@@ -71,6 +71,14 @@ class TestValues:
         assert "AWS ASN" not in text
         assert "worse metric" in text
 
+    def test_unknown_members(self):
+        """Members of a configuration that the program does not know are listed by path."""
+        text = a_document(NEW_ENDS).replace("<ike>", "<ike><ike_version>ikev2</ike_version>")
+
+        shown = sheet(the_old(), SheetSide(NEW_ID, parse(text)), NO_SAMPLE, RUN)
+        assert "`ipsec_tunnel/ike/ike_version`" in shown
+        assert "does not know" not in sheet(the_old(), the_new(), NO_SAMPLE, RUN)
+
     def test_unknown_configuration(self):
         """A missing side is noted with the reason."""
         gone = SheetSide(OLD_ID, why_not="the connection is deleted.")

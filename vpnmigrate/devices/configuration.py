@@ -3,11 +3,14 @@
 The document has two variants, with and without ``bgp`` elements; some of its texts have
 surrounding white space; the order of its tunnels is not stable (domain.md 3.3, 9.1).  Tunnels are
 therefore identified by outside address, never by position.  ``secret`` has the rules for keys.
+
+``read`` accepts a document that lacks a tunnel, ``parse`` only a whole one.
 """
 
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -102,7 +105,14 @@ class DeviceConfiguration:
     connection: str
     customer_gateway: str
     vpn_gateway: str
-    tunnels: tuple[TunnelConfiguration, TunnelConfiguration]
+    tunnels: tuple[TunnelConfiguration, ...]
+    connection_type: str = ""
+    attributes: str = ""
+    unknown: tuple[str, ...] = ()
+    """Paths of the elements and attributes that this program does not know, sorted.
+
+    Without their values, which may be keys.
+    """
 
     @property
     def static(self) -> bool:
@@ -120,42 +130,119 @@ def parse(text: str) -> DeviceConfiguration:
 
     Raises:
         IncompleteConfigurationError: It has fewer than two tunnels.
-        ConfigurationError: It is too long, not XML, not a ``vpn_connection``, or does not have
-            exactly two tunnels.
+        ConfigurationError: As for ``read``.
+    """
+    configuration = read(text)
+    if len(configuration.tunnels) != TUNNELS:
+        raise IncompleteConfigurationError(_wrong_number(len(configuration.tunnels)))
+    return configuration
+
+
+def read(text: str) -> DeviceConfiguration:
+    """Return EC2's document as values; one of its tunnels may be missing.
+
+    Raises:
+        IncompleteConfigurationError: It has no tunnel, or one without an outside address.
+        ConfigurationError: It is too long, not XML, not a ``vpn_connection``, has more than two
+            tunnels, or has a document type, which may contain entities.
     """
     if len(text) > MOST_CHARACTERS:
         raise ConfigurationError(
             f"the configuration has {len(text)} characters, more than {MOST_CHARACTERS}"
         )
-    return _parsed(text)
+    return _read(text)
 
 
 @lru_cache(maxsize=64)
-def _parsed(text: str) -> DeviceConfiguration:
+def _read(text: str) -> DeviceConfiguration:
     """Return a document as values; cached, because every survey parses it and it rarely changes."""
     try:
-        root = fromstring(text, forbid_dtd=True)
+        # A copy that was saved by hand may begin with white space, which XML forbids.
+        root = fromstring(text.lstrip("\ufeff \t\r\n"), forbid_dtd=True)
     except (ParseError, ValueError, LookupError) as exc:
         # The parser's message may quote the document.
         raise ConfigurationError(
             f"the configuration is not valid XML ({type(exc).__name__})"
         ) from None
+    for element in root.iter():
+        element.tag = _local_name(element.tag)
     if root.tag != "vpn_connection":
         raise ConfigurationError("the configuration is XML without a vpn_connection root element")
     found = sorted((_tunnel(e) for e in root.iterfind("ipsec_tunnel")), key=_outside)
     addresses = len({_outside(tunnel) for tunnel in found} - {""})
-    if addresses != TUNNELS or len(found) != TUNNELS:
+    if not found or addresses != len(found) or addresses > TUNNELS:
         kind = IncompleteConfigurationError if addresses < TUNNELS else ConfigurationError
-        raise kind(
-            f"the configuration has {len(found)} tunnels with "
-            f"{addresses} different outside addresses, not {TUNNELS}"
-        )
+        raise kind(_wrong_number(len(found), addresses))
     return DeviceConfiguration(
         connection=(root.get("id") or "").strip(),
         customer_gateway=_text(root, "customer_gateway_id"),
         vpn_gateway=_text(root, "vpn_gateway_id"),
-        tunnels=(found[0], found[1]),
+        connection_type=_text(root, "vpn_connection_type"),
+        attributes=_text(root, "vpn_connection_attributes"),
+        tunnels=tuple(found),
+        unknown=tuple(sorted(set(_paths(root)) - KNOWN_PATHS)),
     )
+
+
+def _wrong_number(found: int, addresses: int | None = None) -> str:
+    return (
+        f"the configuration has {found} tunnels with "
+        f"{found if addresses is None else addresses} different outside addresses, not {TUNNELS}"
+    )
+
+
+def _local_name(tag: str) -> str:
+    """Return the name of an element without its namespace; AWS uses none."""
+    return tag.rpartition("}")[2]
+
+
+def _paths(element: Element, above: str = "") -> Iterator[str]:
+    """Yield the path of each attribute and each element without children below *element*."""
+    yield from (f"{above}@{_local_name(name)}" for name in element.attrib)
+    for child in element:
+        path = f"{above}{child.tag}"
+        yield from _paths(child, f"{path}/")
+        if not len(child):
+            yield path
+
+
+_ENDS: Final = (
+    "tunnel_outside_address/ip_address",
+    "tunnel_inside_address/ip_address",
+    "tunnel_inside_address/network_mask",
+    "tunnel_inside_address/network_cidr",
+    "bgp/asn",
+    "bgp/hold_time",
+)
+_PHASES: Final = (
+    "protocol",
+    "authentication_protocol",
+    "encryption_protocol",
+    "lifetime",
+    "perfect_forward_secrecy",
+    "mode",
+)
+CONNECTION_PATHS: Final = (
+    "@id",
+    "customer_gateway_id",
+    "vpn_gateway_id",
+    "vpn_connection_type",
+    "vpn_connection_attributes",
+)
+TUNNEL_PATHS: Final = (
+    *(f"{side}/{path}" for side in ("customer_gateway", "vpn_gateway") for path in _ENDS),
+    *(f"{phase}/{path}" for phase in ("ike", "ipsec") for path in _PHASES),
+    "ike/pre_shared_key",
+    "ipsec/clear_df_bit",
+    "ipsec/fragmentation_before_encryption",
+    "ipsec/tcp_mss_adjustment",
+    "ipsec/dead_peer_detection/interval",
+    "ipsec/dead_peer_detection/retries",
+)
+"""Members of a tunnel, as paths below ``ipsec_tunnel`` (domain.md 9.1)."""
+KNOWN_PATHS: Final = frozenset(
+    {*CONNECTION_PATHS, *(f"ipsec_tunnel/{path}" for path in TUNNEL_PATHS)}
+)
 
 
 def _outside(tunnel: TunnelConfiguration) -> str:
