@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from tests.support.builders import OLD, OLD_VPN
-from tests.support.journals import Story, ask
+from tests.support.journals import OPENED, Story, ask
 from vpnmigrate.journal import confirmation_for_step, done_command, next_command, replay
 from vpnmigrate.journal.records import (
     AbortAsked,
@@ -24,6 +25,7 @@ from vpnmigrate.model.residue import ResidualChange
 from vpnmigrate.model.snapshot import Confirmation
 
 APPLY = "vpnmigrate apply mig"
+BY_STEPS = msgspec.structs.replace(OPENED, step=True)
 FINALIZE = "vpnmigrate finalize mig --confirm vpn-old --confirm vpn-other"
 CLAIMED = ResidualChange(RemoveClaim(OLD, "ann@desk"), "denied")
 ASKED = (
@@ -46,6 +48,9 @@ def retiring() -> Story:
         (Story().staged(), APPLY),
         (Story().staged().then(Held("staged", 6)), APPLY),
         (Story().staged().cut().then(Failed("no", 9, stuck=True)), APPLY),
+        (Story().staged().then(BY_STEPS), f"{APPLY} --step"),
+        (Story().staged().then(BY_STEPS).cut().then(Interrupted("SIGINT")), f"{APPLY} --step"),
+        (Story().migrated().returned().then(BY_STEPS), f"{APPLY} --step"),
         (Story().staged().cut().then(Interrupted("SIGINT")), APPLY),
         (Story().then(*ASKED), APPLY),
         (Story().then(*ASKED, Held("a person", 5)), APPLY),

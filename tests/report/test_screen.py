@@ -20,6 +20,7 @@ from vpnmigrate.journal.records import (
     Degraded,
     DirectionTaken,
     Intended,
+    OperatorConfirmed,
     OutageBegan,
     OutageEnded,
     StepBegun,
@@ -265,3 +266,16 @@ def test_a_task_is_never_cut_and_ids_have_their_names() -> None:
     assert not any("..." in line for line in narrow)
     assert len(max(wide, key=len)) > 80
     assert f'  {NEW} "Munich" 198.18.41.170   DOWN IPSEC IS UP' in narrow
+
+
+def test_a_task_that_is_confirmed_too_early_stays_on_the_screen():
+    """Instead of the task it says what is DOWN, and how to see the device's values."""
+    done = replay(
+        a_journal(OperatorConfirmed(Confirmation.NEW_TUNNELS_ENABLED, "ann", "desk")), DOWN
+    )
+
+    shown = "\n".join(screen(replace(SHOWN, state=done), 80, 24))
+
+    assert "TO DO" not in shown
+    assert f"CONFIRMED: 1 of 2 tunnels still DOWN ({NEW} 1 of 2)" in shown
+    assert f"check: vpnmigrate device sheet m-7f3c {NEW}" in shown

@@ -8,7 +8,17 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace as altered
 
-from tests.report.examples import BEGAN, BGP, ENABLE, MIGRATION, OLD, TABLE, VPC, a_journal, a_plan
+from tests.report.examples import (
+    BEGAN,
+    BGP,
+    ENABLE,
+    MIGRATION,
+    OLD,
+    TABLE,
+    VPC,
+    a_journal,
+    a_plan,
+)
 from vpnmigrate.errors.commands import Invocation, aws, cli
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.records import (
@@ -21,21 +31,24 @@ from vpnmigrate.journal.records import (
     GatesSeen,
     Held,
     Intended,
+    OperatorConfirmed,
     OutageBegan,
     OutageEnded,
     Record,
     ResidueLeft,
     StepBegun,
     StepSettled,
+    TrafficVerified,
 )
 from vpnmigrate.model.changes import CreateVpnGateway, ReplaceRoute
 from vpnmigrate.model.changes.base import Performed
 from vpnmigrate.model.ec2 import CustomerGatewayId, VpcRecord
 from vpnmigrate.model.gates import Gate, GateResult, GateVerdict, Milestone
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction
-from vpnmigrate.model.progress import Unreadable, Waiting
+from vpnmigrate.model.progress import CutoverView, TunnelView, Unreadable, Waiting
 from vpnmigrate.model.residue import ResidualChange
-from vpnmigrate.report import status, status_text
+from vpnmigrate.model.snapshot import Confirmation
+from vpnmigrate.report import results, status, status_text
 from vpnmigrate.report.names import names_of
 from vpnmigrate.report.status import RunStatusView
 
@@ -245,3 +258,49 @@ def test_the_renewal_is_a_command_of_its_own():
     view = a_view(StepBegun(8, "Swap"), CredentialsExpired("x", ("log in:", aws("sso", "login"))))
 
     assert "RENEW      log in:\n             aws sso login" in status_text.one(view)
+
+
+SWITCHING: tuple[Record, ...] = (
+    OutageBegan(BEGAN),
+    StepBegun(10, "Switch the tunnels"),
+    Intended(1, 10, ENABLE),
+)
+ENABLED = OperatorConfirmed(Confirmation.NEW_TUNNELS_ENABLED, "ann", "desk")
+ONE_DOWN = CutoverView((TunnelView("vpn-99", "", up=True), TunnelView("vpn-99", "", up=False)))
+
+
+def test_a_confirmation_that_came_too_early_says_which_tunnels_are_down():
+    """It names the sites and the command that prints a device's sheet; programs get the numbers."""
+    named = replace(a_view(*SWITCHING, ENABLED, alive=True), sight=ONE_DOWN)
+
+    text = status_text.one(named)
+
+    assert "CONFIRMED  at 2026-01-17 02:00:50Z, but 1 of 2 tunnels still DOWN (vpn-99" in text
+    assert "need not be taken back" in " ".join(text.split())
+    assert f"vpnmigrate device sheet {MIGRATION} vpn-99" in text
+    assert status.fields(named)["tunnels"] == [
+        {"connection": "vpn-99", "site": "vpn-99", "up": 1, "tunnels": 2}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("records", "sight"),
+    [
+        (SWITCHING, ONE_DOWN),
+        ((*SWITCHING, ENABLED), None),
+        ((*SWITCHING, ENABLED), CutoverView(ONE_DOWN.tunnels[:1])),
+        ((*SWITCHING, ENABLED, TrafficVerified(BEGAN)), ONE_DOWN),
+    ],
+)
+def test_a_confirmation_in_time_is_not_mentioned(records, sight):
+    """Nor is one of tunnels that were not observed, or that have carried traffic since."""
+    assert "CONFIRMED" not in status_text.one(replace(a_view(*records, alive=True), sight=sight))
+
+
+def test_done_says_which_tunnels_are_still_down():
+    """The person who reports a task as done sees at once that AWS does not agree yet."""
+    view = replace(a_view(*SWITCHING, alive=True), sight=ONE_DOWN)
+    up = replace(view, sight=CutoverView(ONE_DOWN.tunnels[:1]))
+
+    assert "1 of 2 tunnels still DOWN (vpn-99 1 of 2)" in results.done_text(view, ENABLE)
+    assert "will continue now" in results.done_text(up, ENABLE)

@@ -221,6 +221,7 @@ def _do(
             vpnmigrate.__version__,
             plan.decisions.change,
             context.invocation.elsewhere,
+            terms.step,
         )
     )
     clients = context.parts.clients(terms.aws)

@@ -76,6 +76,7 @@ def run_status(
         void=_void(plan, state, clock.wall()),
         approve_again=_approve_again(context, run, plan, state),
         waiting=live.waiting,
+        sight=live.sight,
         unread=_unread(run, state),
         unreadable=live.unreadable,
         invocation=_invocation(context, plan, state),

@@ -222,7 +222,7 @@ class GateRunner:
         if closed := closed_results(results):
             raise HeldError(
                 f"the cutover cannot start: {_listed(closed)}",
-                advice=to_open(closed, cli("apply", self._plan.migration))
+                advice=to_open(closed, self._recorder.resuming(self._plan))
                 or cli("status", self._plan.migration, "--gates"),
             )
 

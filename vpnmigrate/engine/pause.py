@@ -240,7 +240,7 @@ class PauseControl:
             raise HeldError(
                 "cancelled by the operator before the cutover: everything is prepared, and traffic "
                 "has not been interrupted",
-                advice=cli("apply", self._plan.migration),
+                advice=self._recorder.resuming(self._plan),
             )
         return self._clock.now() - began
 

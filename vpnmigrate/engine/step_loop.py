@@ -258,7 +258,7 @@ class StepLoop:
             self._observer.on_wait(step, why, self._time.now() - began, 2 * CONSISTENCY_DELAY)
             if self._time.now() >= deadline:
                 message = f"AWS could not be read reliably, so nothing was started: {why}"
-                raise UnreliableReadError(message, advice=cli("apply", self._plan.migration))
+                raise UnreliableReadError(message, advice=self._recorder.resuming(self._plan))
             self._wait(self._pace())
 
     def read_reliably(self, read: Callable[[], T]) -> T:

@@ -24,7 +24,7 @@ def next_command(
     """
     if state.order is not None and state.direction is None:
         # The order was given before the first process began.
-        begin = cli("apply", run)
+        begin = apply_command(state, run)
         return cli("continue", run) if alive else cli("continue", run).and_then(begin)
     match state.status:
         case RunStatus.FINALIZED:
@@ -36,7 +36,7 @@ def next_command(
         case RunStatus.ROLLED_BACK if state.residue.changes:
             return resume_command(state, run, confirm)
         case RunStatus.PLANNED | RunStatus.ROLLED_BACK:
-            return cli("apply", run)
+            return apply_command(state, run)
         case _:
             pass
     on = resume_command(state, run, confirm)
@@ -82,13 +82,21 @@ def resume_command(state: RunState, run: str, confirm: Sequence[VpnConnectionId]
         case Direction.FINALIZE:
             return finalize_command(run, confirm, delete_old_gateway=state.delete_old_gateway)
         case Direction.FORWARD | None:
-            return cli("apply", run, *(("--until", "cutover") if _stages(state) else ()))
+            if _stages(state):
+                return cli("apply", run, "--until", "cutover")
+            return apply_command(state, run)
 
 
 def accept_command(what: Iterable[Shortage], run: str) -> Command | None:
     """Return the command that accepts *what*; None for nothing."""
     named = options("--accept-degraded", (each.connection for each in what))
     return cli("continue", run, *named, "--reason", "TEXT") if named else None
+
+
+def apply_command(state: RunState, run: str) -> Command:
+    """Return the command that applies the run, by steps if its last process did."""
+    asks = state.opened is not None and state.opened.step
+    return cli("apply", run, *(("--step",) if asks else ()))
 
 
 def _stages(state: RunState) -> bool:

@@ -42,6 +42,8 @@ class Opened(JournalRecord, frozen=True, tag="opened"):
     """The change number, from the plan."""
     invocation: Invocation = Invocation()
     """How the process reaches AWS, for commands printed in other terminals."""
+    step: bool = False
+    """Whether it asks before each change of the cutover, as the next process then has to."""
 
 
 class TakenOver(JournalRecord, frozen=True, tag="taken-over"):

@@ -23,6 +23,7 @@ from vpnmigrate.report.device_progress import devices_text, site_of
 from vpnmigrate.report.residue import residue_rows
 from vpnmigrate.report.status import RunStatusView, fields, traffic
 from vpnmigrate.report.text import advised, columns, command, item, wrapped
+from vpnmigrate.report.tunnel_progress import ENABLING, down_text
 
 OUTCOME_SCHEMA = "vpnmigrate/outcome/1"
 
@@ -114,6 +115,9 @@ def done_text(view: RunStatusView, task: AskOperator, at: Sequence[VpnConnection
         rest = ", ".join(site_of(each, view.plan) for each in still_open)
         return f"{wrapped(f'{recorded} at {where}')}\n{wrapped(f'Still open: {rest}', first='  ')}"
     noted = wrapped(f"{recorded}: {view.names.text(str(task))}")
+    if view.alive and task.word in ENABLING and (down := down_text(view.sight, view.names)):
+        seen = f"{down}, as last observed; the running process waits until they are UP."
+        return f"{noted}\n{wrapped(seen, first='  ', rest='  ')}"
     if view.alive:
         return f"{noted}\n  The running process will continue now."
     on = advised(("No process is running. Resume with:", _next_after_done(view)), first="  ")

@@ -20,6 +20,7 @@ from vpnmigrate.report.gates import choices, left
 from vpnmigrate.report.names import NO_NAMES, Names
 from vpnmigrate.report.progress import LAST_STEP, probe_line, renewal_lines
 from vpnmigrate.report.text import Labelled, RunCommands, count, safe
+from vpnmigrate.report.tunnel_progress import HARMLESS, early_confirmation
 
 TALLEST = 16
 """Maximum number of lines of the screen, to leave room for the log above it."""
@@ -138,6 +139,12 @@ def _to_do(shown: ScreenContent, width: int) -> Iterator[str]:
         yield from _wrapped(text, width, first="TO DO: ", rest="       ")
         if isinstance(task, AskOperator):
             yield from _folded("  when done: ", shown, width, "done", str(task.step))
+    elif (early := early_confirmation(shown.state, shown.sight, shown.names)) is not None:
+        text = f"{early.text}; {HARMLESS}"
+        yield from _wrapped(text, width, first="CONFIRMED: ", rest="    ")
+        if shown.on is not None:
+            sheet = shown.on.device_sheet(early.sites[0].argument)
+            yield from Labelled("  check: ", sheet).lines(width)
 
 
 def _wrapped(text: str, width: int, *, first: str, rest: str) -> Iterator[str]:

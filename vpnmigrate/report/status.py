@@ -30,12 +30,18 @@ from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.gates import Gate, to_open
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, GATEWAY_ROLE, Direction, Phase, Plan
-from vpnmigrate.model.progress import Unreadable, Waiting
+from vpnmigrate.model.progress import CutoverView, Unreadable, Waiting
 from vpnmigrate.report import gates
 from vpnmigrate.report.device_progress import DeviceProgress, device_progress, devices_json
 from vpnmigrate.report.names import NO_NAMES, Names, names_of
 from vpnmigrate.report.residue import residue_json, unreached_text
-from vpnmigrate.report.text import safe
+from vpnmigrate.report.text import RunCommands, safe
+from vpnmigrate.report.tunnel_progress import (
+    EarlyConfirmation,
+    early_confirmation,
+    tunnels_by_site,
+    tunnels_json,
+)
 
 SCHEMA = "vpnmigrate/status/1"
 
@@ -107,6 +113,7 @@ def fields(view: RunStatusView) -> dict[str, Any]:
         "order": None if state.order is None else _order(state.order),
         "waiting_for": safe(state.waiting_for),
         "devices": devices_json(view.devices),
+        "tunnels": tunnels_json(tunnels_by_site(view.sight, view.names)),
         "unreadable": None if view.unreadable is None else _unreadable(view.unreadable),
         "waits": None if view.waiting is None else _waiting(view.waiting),
         "credentials": None if state.expired is None else _expired(state.expired, view),
@@ -230,6 +237,8 @@ class RunStatusView:
     """Reasons why approvals do not count, by their digests."""
     approve_again: Command | None = None
     """The command that approves another attempt after a rollback, if the plan needs approvals."""
+    sight: CutoverView | None = None
+    """What the active process observed last in the cutover; None without one."""
     waiting: Waiting | None = None
     """What the active process waits for; None if there is none, or it has not reported."""
     unreadable: Unreadable | None = None
@@ -338,6 +347,15 @@ class RunStatusView:
         if self.plan is None:
             return ()
         return device_progress(self.state, self.plan, self.unread)
+
+    @property
+    def early_confirmation(self) -> EarlyConfirmation | None:
+        """The confirmation of tunnels that are still DOWN; None if there is none."""
+        return early_confirmation(self.state, self.sight, self.names)
+
+    def device_sheet(self, site: str) -> Command:
+        """Return the command that prints the sheet of a site's device."""
+        return RunCommands(self.run, self.invocation).device_sheet(site)
 
     @property
     def device_files(self) -> str:

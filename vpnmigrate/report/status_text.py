@@ -28,6 +28,7 @@ from vpnmigrate.report.progress import DIRECTION_NAMES, LAST_STEP, probe_lines
 from vpnmigrate.report.residue import residue_rows
 from vpnmigrate.report.status import RunStatusView, traffic
 from vpnmigrate.report.text import columns, command, safe, wrapped
+from vpnmigrate.report.tunnel_progress import HARMLESS
 
 SCREENFUL = 23
 """Lines of a window of 24 without that of the shell's prompt."""
@@ -47,6 +48,7 @@ _LESS_URGENT = (
     "WATCHDOG",
     "ORDERED",
     "WAITS FOR",
+    "CHECK",
     "CONFIRM",
     "ACCEPT",
     "CLEAN UP",
@@ -107,6 +109,7 @@ def _now(view: RunStatusView) -> Iterator[Row]:
     yield from _listed("NO PATH", state.residue.unreached)
     yield "TO DO", "" if state.task is None or view.rolling_back else str(state.task)
     yield "DEVICES", "" if view.rolling_back else devices_text(view.devices)
+    yield from _too_early(view)
     yield "WAITS FOR", waits(view)
     yield from _listed("MISSING", [each.text for each in state.shortages.acceptable])
     yield from _listed("DEGRADED", state.shortages.degraded)
@@ -123,6 +126,16 @@ def _unreadable(view: RunStatusView) -> Iterator[Row]:
     elif (unreadable := view.unreadable) is not None:
         since = f"since {moment(view.shown(unreadable.since))}"
         yield "AWS", f"CANNOT BE READ {since}; it is tried again: {safe(unreadable.why)}"
+
+
+def _too_early(view: RunStatusView) -> Iterator[Row]:
+    """Yield that tunnels are confirmed and DOWN, and what shows how to configure their devices."""
+    if (early := view.early_confirmation) is None:
+        return
+    at = moment(view.shown(early.at))
+    yield "CONFIRMED", f"at {at}, but {early.text}; {HARMLESS}"
+    sheets = [view.device_sheet(site.argument) for site in early.sites[:LISTED]]
+    yield "CHECK", ("the sheet of the device has each value:", *sheets)
 
 
 def _listed(name: str, items: Sequence[str]) -> Iterator[Row]:

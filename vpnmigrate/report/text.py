@@ -154,6 +154,10 @@ class RunCommands:
         """Return the command *verb* about the run."""
         return self.invocation.complete(cli(verb, self.run, *words))
 
+    def device_sheet(self, site: str) -> Command:
+        """Return the command that prints the sheet of a site's device."""
+        return self.invocation.complete(cli("device", "sheet", self.run, site))
+
 
 def advised(advice: Advice, *, first: str = "") -> str:
     """Return *advice* folded: prose at the width, each command on separate lines."""
