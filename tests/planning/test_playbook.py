@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct
 
 from vpnmigrate.errors import MalformedFileError
 from vpnmigrate.model.decisions import (
@@ -44,7 +46,12 @@ decisions:
     default: Cisco Systems, Inc./ASR 1000/IOS 12.4+
   tunnel_options:
     ike_versions: [ikev2]
+    phase1_encryption: [AES256]
+    phase1_integrity: [SHA2-384]
     phase1_dh_groups: [20, 21]
+    phase2_encryption: [AES256-GCM-16]
+    phase2_integrity: [SHA2-512]
+    phase2_dh_groups: [19]
     dpd_timeout_seconds: 40
     dpd_timeout_action: clear
   test_vpc:
@@ -57,6 +64,7 @@ decisions:
     steady: 45s
     soak: 15m
     margin: 20m
+    hook: 10s
   verification:
     readings: 5
     tunnels: at-least-one
@@ -74,6 +82,9 @@ decisions:
     required: 2
     four_eyes: true
     valid: 3d
+    signed: true
+    allowed_signers: /etc/signers
+    revoked_keys: /etc/revoked
   rehearsed_within: 7d
   finalize:
     approved: true
@@ -95,7 +106,12 @@ def test_says_everything_a_plan_can_decide() -> None:
             device_types={"default": "Cisco Systems, Inc./ASR 1000/IOS 12.4+"},
             tunnel_options=TunnelOptions(
                 ike_versions=("ikev2",),
+                phase1_encryption=("AES256",),
+                phase1_integrity=("SHA2-384",),
                 phase1_dh_groups=(20, 21),
+                phase2_encryption=("AES256-GCM-16",),
+                phase2_integrity=("SHA2-512",),
+                phase2_dh_groups=(19,),
                 dpd_timeout_seconds=40,
                 dpd_timeout_action="clear",
             ),
@@ -107,6 +123,7 @@ def test_says_everything_a_plan_can_decide() -> None:
                 timedelta(seconds=45),
                 timedelta(minutes=20),
                 timedelta(minutes=15),
+                timedelta(seconds=10),
             ),
             verification=Verification(5, TunnelPolicy.AT_LEAST_ONE),
             exceptions=Exceptions(("10.9.0.0/16",), ("vpn-2",)),  # type: ignore[arg-type]
@@ -120,7 +137,14 @@ def test_says_everything_a_plan_can_decide() -> None:
                 datetime(2026, 11, 29, 2, 0, tzinfo=UTC),
                 "2026-11-28T23:00/03:00 Europe/Berlin",
             ),
-            approvals=Approvals(required=2, four_eyes=True, valid=timedelta(days=3)),
+            approvals=Approvals(
+                required=2,
+                four_eyes=True,
+                valid=timedelta(days=3),
+                signed=True,
+                allowed_signers="/etc/signers",
+                revoked_keys="/etc/revoked",
+            ),
             rehearsed_within=timedelta(days=7),
             finalize=Finalize(
                 approved=True,
@@ -135,16 +159,21 @@ def test_says_everything_a_plan_can_decide() -> None:
     )
 
 
+def unchanged(said: Struct, default: Struct, at: str = "") -> Iterator[str]:
+    """Yield the options of *said*, at any depth, that are as in *default*."""
+    for name in said.__struct_fields__:
+        value, usual = getattr(said, name), getattr(default, name)
+        if value == usual:
+            yield f"{at}{name}"
+        elif isinstance(value, Struct) and isinstance(usual, Struct):
+            yield from unchanged(value, usual, f"{at}{name}.")
+
+
 def test_the_whole_example_leaves_nothing_out() -> None:
-    """The example above has every field of the decisions."""
+    """The example above has every field of the decisions and of their structs."""
     said = playbook_from(WHOLE, "mine.yaml").decisions
 
-    same = {
-        name
-        for name in Decisions.__struct_fields__
-        if getattr(said, name) == getattr(Decisions(), name)
-    }
-    assert not same
+    assert list(unchanged(said, Decisions())) == []
 
 
 def test_what_is_left_out_has_its_default() -> None:
