@@ -6,7 +6,7 @@ deletion must not stop the rest of a clean-up (docs/decisions/0035-isolated-refu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from vpnmigrate.engine.context import RunContext
@@ -16,9 +16,17 @@ from vpnmigrate.journal import RunState
 from vpnmigrate.journal.records import ResidueLeft
 from vpnmigrate.model.changes import AwsChange
 from vpnmigrate.model.changes.base import InDoubt, Performed, Refused
-from vpnmigrate.model.facts import Goal
+from vpnmigrate.model.facts import UNKNOWN, Goal
 from vpnmigrate.model.residue import ResidualChange
-from vpnmigrate.steps.base import DesiredFact, NotYet, Residual, Step, Verdict, missing
+from vpnmigrate.steps.base import (
+    DesiredFact,
+    NotYet,
+    Residual,
+    Step,
+    StepInput,
+    Verdict,
+    missing,
+)
 from vpnmigrate.steps.residue import removal_residue, residue
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels
@@ -48,6 +56,8 @@ class ResidueControl:
         self._over = False
         """Whether the limit of the step has passed: what is isolated then stays isolated."""
         self._last_tries: tuple[datetime, ...] = ()
+        self._removals: dict[Goal, DesiredFact] = {}
+        """The removals that were isolated, as last listed."""
         self._foreign: tuple[ResidualChange, ...] = ()
         """Deletions of resources that may not be this run's."""
         self._listed: tuple[Step, Observation, Mapping[Goal, DesiredFact]] | None = None
@@ -67,6 +77,7 @@ class ResidueControl:
             self._why.clear()
             self._since.clear()
             self._temporary.clear()
+            self._removals.clear()
             self._foreign = ()
             self._state_reader.require_all()
 
@@ -103,7 +114,7 @@ class ResidueControl:
             self._temporary.add(want.goal)
         if not (given_up and _continues_without(step, outage=outage)):
             return False
-        self._isolate([want], done.unanswered)
+        self._isolate(step, [want], done.unanswered)
         return True
 
     def isolate_rest(self, step: Step, why: str, *, outage: bool) -> bool:
@@ -114,7 +125,7 @@ class ResidueControl:
         lacking = tuple(step.separable(self._seen.input))
         isolated = self._state_reader.isolated
         rest = [want for want in lacking if not want.is_isolated(isolated)]
-        self._isolate(rest, f"it did not take effect in time: {why}")
+        self._isolate(step, rest, f"it did not take effect in time: {why}")
         # What was isolated since the last verdict is new to the step as well.
         return bool(lacking)
 
@@ -157,9 +168,19 @@ class ResidueControl:
             return
         facts = self._state_reader.journal_facts()
         view = self._seen.with_facts(facts).input
-        left = (*self._changes(removal_residue(view)), *self._foreign)
+        listed = removal_residue(view)
+        self._removals.update((want.goal, want) for want in listed)
+        left = (*self._changes((*listed, *self._unlisted(listed, view))), *self._foreign)
         if left != self._recorder.state.residue.changes:
             self._recorder.write(ResidueLeft(left))
+
+    def _unlisted(self, listed: Sequence[DesiredFact], view: StepInput) -> Iterator[DesiredFact]:
+        """Yield the isolated removals that are not *listed*, because a reading may be stale."""
+        isolated, known = self._state_reader.isolated, {want.goal for want in listed}
+        for goal, want in self._removals.items():
+            stale = goal not in known and view.now.value(goal.fact) is UNKNOWN
+            if stale and want.is_isolated(isolated):
+                yield want
 
     def record(self) -> None:
         """Write the residue of a cutover into the journal, if it has changed."""
@@ -182,8 +203,10 @@ class ResidueControl:
             if isinstance(want.change, AwsChange)
         )
 
-    def _isolate(self, wants: Iterable[DesiredFact], why: str) -> None:
+    def _isolate(self, step: Step, wants: Iterable[DesiredFact], why: str) -> None:
         for want in wants:
+            if step.removes:
+                self._removals[want.goal] = want
             self._why.setdefault(want.goal, why)
             self._since.setdefault(want.goal, self._clock.now())
             self._state_reader.isolate(want.goal)
