@@ -21,6 +21,7 @@ from tests.support.builders import (
 from tests.support.stage import Lookout, Stage
 from vpnmigrate.engine.cutover import GateInputs
 from vpnmigrate.engine.gates import RollbackTrial
+from vpnmigrate.engine.pause import AWAY, NOTICE
 from vpnmigrate.engine.ports import Consent, HookResult
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import (
@@ -367,6 +368,14 @@ class TestConsent:
         assert stage.forward(operator=operator).status is RunStatus.CUT_OVER
         assert len(stage.records(GatesSeen)) == 2
         assert len(operator.questions) == 121
+
+    def test_an_operator_who_thinks_for_long_is_no_suspension(self, tmp_path):
+        """The process looked at the clock all the time, so the run goes on with the answer."""
+        stage = Stage(tmp_path)
+        operator = Asked(stage, Consent.GIVEN, after=AWAY // NOTICE + 60)
+
+        assert stage.forward(operator=operator).status is RunStatus.CUT_OVER
+        assert not [note for note in stage.state.notes if "suspended" in note]
 
     @pytest.mark.parametrize(
         ("answer", "says"),

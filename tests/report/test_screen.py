@@ -24,6 +24,7 @@ from vpnmigrate.journal.records import (
     OutageBegan,
     OutageEnded,
     StepBegun,
+    StepSettled,
     TrafficVerified,
 )
 from vpnmigrate.journal.state import Deadline
@@ -106,7 +107,7 @@ def test_fits_any_window_and_always_shows_the_outage(width, height):
     """Every window size works, no line is too long, and the outage clock is first."""
     lines = screen(SHOWN, width, height)
 
-    assert 1 <= len(lines) <= max(1, min(height - 2, 16))
+    assert 1 <= len(lines) <= max(1, height - 2)
     assert all(len(line) <= width for line in lines)
     assert lines[0].startswith("OUTAGE 1 min 41 s"[: min(width, 9)])
 
@@ -173,7 +174,8 @@ def test_a_cutover_that_is_not_confirmed_says_so():
 
     lines = screen(replace(SHOWN, state=state), 80, 24)
 
-    assert "UNCONFIRMED: automatic rollback in 15 min unless: vpnmigrate confirm m-7f3c" in lines
+    at = lines.index("UNCONFIRMED: automatic rollback at 2026-01-17 02:16:41Z, in 15 min")
+    assert lines[at + 1] == "  to confirm: vpnmigrate confirm m-7f3c"
 
 
 def test_after_the_outage_stability_and_soak_are_shown():
@@ -279,3 +281,43 @@ def test_a_task_that_is_confirmed_too_early_stays_on_the_screen():
     assert "TO DO" not in shown
     assert f"CONFIRMED: 1 of 2 tunnels still DOWN ({NEW} 1 of 2)" in shown
     assert f"check: vpnmigrate device sheet m-7f3c {NEW}" in shown
+
+
+def test_a_task_is_never_cut():
+    """It takes the place of details; a window that is too small says how much is missing."""
+    word = Confirmation.NEW_TUNNELS_ENABLED
+    task = AskOperator(10, word, " ".join(f"configure site {n}" for n in range(60)) + " END")
+    shown = replace(SHOWN, state=replay(a_journal(StepBegun(10, ""), Intended(1, 10, task))))
+
+    whole, cut_off = screen(shown, 80, 24), screen(shown, 80, 12)
+
+    assert "END" in " ".join(whole)
+    assert len(whole) <= 22
+    assert cut_off[-1] == "and 11 lines more, see vpnmigrate status m-7f3c"
+
+
+def test_rows_that_are_left_out_are_counted():
+    """The summary of each kind says how many rows of it are shown."""
+    many = tuple(TunnelView(f"vpn-{n}", f"192.0.2.{n}", up=False) for n in range(20))
+
+    lines = screen(replace(SHOWN, sight=CutoverView(many)), 80, 24)
+
+    rows = [line for line in lines if line.startswith("  vpn-")]
+    assert f"tunnels  0 of 20 UP ({len(rows)} shown, and {20 - len(rows)} more)" in lines
+
+
+def test_a_window_of_40_lines_has_more_rows():
+    """The screen uses up to half of a tall window."""
+    many = tuple(TunnelView(f"vpn-{n}", f"192.0.2.{n}", up=False) for n in range(30))
+    shown = replace(SHOWN, sight=CutoverView(many))
+
+    assert len(screen(shown, 120, 40)) > len(screen(shown, 120, 24))
+
+
+def test_a_prepared_run_names_no_finished_step():
+    """While the gates or the question before the cutover are open, step 6 is over."""
+    prepared = replay(a_journal(StepBegun(6, "Test"), StepSettled(6)))
+
+    first = screen(ScreenContent(None, prepared, NOW), 80, 24)[0]
+
+    assert first.startswith("prepared; step 7 of 11, the cutover, has not begun")

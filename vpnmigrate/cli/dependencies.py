@@ -146,7 +146,7 @@ class RealDependencies:
 
         prompt: Prompt = NoPrompt()
         if self.attended(asking):
-            prompt = StdinPrompt(sys.stdin)
+            prompt = StdinPrompt(sys.stdin, console.input_line)
             console = on_terminal(console)
         kind = AssumeYesOperator if asking.yes else TerminalOperator
         plan = load_plan(run.plan)

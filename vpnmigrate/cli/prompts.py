@@ -24,6 +24,7 @@ from vpnmigrate.model.ec2 import Role
 from vpnmigrate.model.proposed_change import ProposedChange, StepChoice
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report.console import MessageOutput, in_background
+from vpnmigrate.report.input_line import InputLine
 from vpnmigrate.report.names import NO_NAMES, Names
 from vpnmigrate.report.proposed_change import proposed_text
 from vpnmigrate.report.text import RunCommands, command, wrapped
@@ -32,6 +33,8 @@ _DONE = ("done",)
 _YES_OR_NO = ("yes", "no")
 _YES = ("y", "yes")
 _AGREES = (*_YES, "n", "no")
+_SHORT: Mapping[tuple[str, ...], str] = {_AGREES: "y/N"}
+"""Answers as the input line shows them, where that is not all of them."""
 _TEST = ("again", "done")
 _INTERRUPTED = {
     InterruptChoice.RESUME: "the run continues",
@@ -86,10 +89,12 @@ class StdinPrompt:
     """An operator at a terminal, until stdin ends.
 
     Nothing is read in the background, where reading would stop the process, also in an outage.
+    Below a live screen, *input_line* reads the keys.
     """
 
-    def __init__(self, stdin: TextIO) -> None:
+    def __init__(self, stdin: TextIO, input_line: InputLine | None = None) -> None:
         self._stdin = stdin
+        self._input_line = input_line
         self.patient = True
 
     @property
@@ -101,15 +106,23 @@ class StdinPrompt:
         """Return a typed line, or None if there is none yet."""
         if in_background(self._stdin):
             return None
-        try:
-            ready, _, _ = select.select([self._stdin], [], [], 0)
-            line = self._stdin.readline() if ready else None
-        except (OSError, ValueError):
-            line = ""
+        line = self._typed()
         if line == "":
             self.patient = False
             return None
         return line
+
+    def _typed(self) -> str | None:
+        """Return a whole line with its end, None if there is none yet, or "" after the last."""
+        if self._input_line is not None:
+            line = self._input_line.line()
+            if line is not None or self._input_line.is_open:
+                return line
+        try:
+            ready, _, _ = select.select([self._stdin], [], [], 0)
+            return self._stdin.readline() if ready else None
+        except (OSError, ValueError):
+            return ""
 
 
 class PromptReader:
@@ -124,15 +137,18 @@ class PromptReader:
         self._only_return = False
         """Whether an empty line was typed, which no question has read yet."""
         self._with_default: set[tuple[str, ...]] = set()
+        self._questions: dict[tuple[str, ...], str] = {}
 
-    def answer(self, *known: str, default: str = "") -> str:
+    def answer(self, *known: str, default: str = "", question: str = "") -> str:
         """Return the typed line if it is one of *known*, or an empty string.
 
-        An empty line is the *default*.
+        An empty line is the *default*.  The screen shows the *question* until it is answered.
         """
         self._open.setdefault(known, False)
+        self._questions[known] = question
         if default:
             self._with_default.add(known)
+        self._show_open()
         if not self._line and not self._only_return:
             self._read()
         if self._only_return and (default or not self._with_default):
@@ -151,12 +167,22 @@ class PromptReader:
     def close(self, *known: str) -> None:
         """Remove the question with these answers."""
         self._open.pop(known, None)
+        self._questions.pop(known, None)
         self._with_default.discard(known)
+        self._show_open()
+
+    def _show_open(self) -> None:
+        """Show at the input line what can be typed, and what is asked."""
+        line = self._console.input_line
+        if line is not None:
+            line.answers = tuple(_SHORT.get(known, "/".join(known)) for known in self._open)
+            line.question = " ".join(filter(None, self._questions.values()))
 
     def _read(self) -> None:
         typed = self._prompt.answer()
-        if typed is not None:
-            self._console.operator_typed()
+        if typed is not None and self._console.input_line is not None:
+            # The screen removes the line; above it, it is kept.
+            self._console.print_line(f"> {typed.rstrip()}")
         self._line = " ".join((typed or "").lower().split())
         self._only_return = typed is not None and not self._line
         self._open = dict.fromkeys(self._open, False)
@@ -239,10 +265,11 @@ class TerminalOperator:
         """Return the answer that the operator typed at a terminal, after one question."""
         if not self._prompt.reachable:
             return Consent.IMPOSSIBLE
+        question = interruption_question(to, self._names)
         if self._interruption != to:
             self._interruption = to
-            self._console.print_line(wrapped(interruption_question(to, self._names)))
-        typed = self._reader.answer(*_AGREES, default="no")
+            self._console.print_line(wrapped(question))
+        typed = self._reader.answer(*_AGREES, default="no", question=question)
         if not typed:
             return None
         self._reader.close(*_AGREES)

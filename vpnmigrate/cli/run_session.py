@@ -248,7 +248,7 @@ def _do(
         )
     rehearsed = _rehearsed(context, plan, context.console)
     with (
-        _progress(context, subject, journal, before) as (progress, output),
+        _progress(context, subject, journal, before, terms.asking) as (progress, output),
         closing(LiveFile(run, journal.clock, context.redaction)) as live,
     ):
         hooks = CommandHooks(run, plan, journal.entries, journal.clock, kept.log, context.redaction)
@@ -423,7 +423,11 @@ def _paths(context: CommandContext, clients: ClientSource, region: str) -> Netwo
 
 @contextmanager
 def _progress(
-    context: CommandContext, subject: SelectedRun, journal: FileJournal, before: RunState
+    context: CommandContext,
+    subject: SelectedRun,
+    journal: FileJournal,
+    before: RunState,
+    asking: PromptOptions,
 ) -> Iterator[tuple[Observer, MessageOutput]]:
     on, clock = RunCommands(subject.run.id, context.invocation), journal.clock
     names = NamesOfRun(subject.plan, journal.entries)
@@ -435,9 +439,11 @@ def _progress(
         )
         yield plain, context.console
         return
+    from vpnmigrate.report.input_line import InputLine
     from vpnmigrate.report.terminal import TerminalProgress
 
-    with TerminalProgress(context.console, clock, on, before, names) as progress:
+    typed = InputLine(sys.stdin) if context.parts.attended(asking) else None
+    with TerminalProgress(context.console, clock, on, before, names, typed) as progress:
         yield progress, progress
 
 

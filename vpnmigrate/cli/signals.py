@@ -91,6 +91,8 @@ class SignalHandler:
             self._console.print_line(f"{name} again: stopped immediately.")
             self._console.print_line(wrapped(self._traffic(), first="  traffic:  "))
             self._show_resume_command()
+            if self._console.input_line is not None:
+                self._console.input_line.close()
             # Nothing may run after the second signal: no handler, no retry, no thread.
             os._exit(Exit.INTERRUPTED)
 

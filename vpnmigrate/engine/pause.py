@@ -234,6 +234,7 @@ class PauseControl:
             self._observer.on_wait(self._recorder.state.step, why, waited, LONGEST_REST)
             self._tasks.stop_if_asked()
             self._clock.sleep(NOTICE)
+            self.time.now()  # An operator who thinks is no suspension.
         if answer is Consent.IMPOSSIBLE:
             raise self._unasked("it cannot be asked here (no terminal, in the background)")
         if answer is Consent.REFUSED:

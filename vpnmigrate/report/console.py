@@ -9,12 +9,15 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.model.redaction import Redaction
 from vpnmigrate.report.colour import ColourChoice, coloured, uses_colour
+
+if TYPE_CHECKING:
+    from vpnmigrate.report.input_line import InputLine
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors of a full disk.  The file is read later, so what is missing must be reported."""
@@ -35,8 +38,9 @@ class MessageOutput(Protocol):
         """Print *text* and a line end immediately."""
         ...
 
-    def operator_typed(self) -> None:
-        """Note that the operator typed a line, which moved the cursor down."""
+    @property
+    def input_line(self) -> InputLine | None:
+        """What is typed below this output; None where the terminal itself shows it."""
         ...
 
 
@@ -117,6 +121,8 @@ def _encodable(text: str, encoding: str | None) -> str:
 class Console:
     """Messages and progress on standard error."""
 
+    input_line: InputLine | None = None
+
     def __init__(
         self,
         stream: TextIO | None = None,
@@ -132,15 +138,14 @@ class Console:
         self.stream.write(f"{coloured(text) if self.colour else text}\n")
         self.stream.flush()
 
-    def operator_typed(self) -> None:
-        """Ignore the typed line: this console draws nothing in place."""
-
 
 class TerminalCopy:
     """Messages to *output*, which is not a terminal, and to the terminal of this process.
 
     A question is seen although the output is redirected to a file.
     """
+
+    input_line = None
 
     def __init__(self, output: MessageOutput, redaction: Redaction) -> None:
         self._output = output
@@ -152,10 +157,6 @@ class TerminalCopy:
         with suppress(OSError), Path("/dev/tty").open("w", encoding="utf-8") as terminal:
             if not in_background(terminal):
                 Stream(terminal, self._redaction).write(f"{text}\n")
-
-    def operator_typed(self) -> None:
-        """Pass on that the operator typed a line."""
-        self._output.operator_typed()
 
 
 def on_terminal(output: MessageOutput) -> MessageOutput:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from vpnmigrate.journal import RunState, accept_command
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.clock import moment, span, time_of_day
-from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Direction
 from vpnmigrate.model.progress import CutoverView, TableView, TunnelView, Waiting
 from vpnmigrate.report.gates import choices, left
 from vpnmigrate.report.names import NO_NAMES, Names
@@ -23,10 +23,29 @@ from vpnmigrate.report.text import Labelled, RunCommands, count, safe
 from vpnmigrate.report.tunnel_progress import HARMLESS, early_confirmation
 
 TALLEST = 16
-"""Maximum number of lines of the screen, to leave room for the log above it."""
+"""Lines of the screen in a window of 24 lines, to leave room for the log above it.
+
+A task or a question is shown whole, even if that takes more.
+"""
 LEFT_OVER = 2
-"""Lines of the window left free for typing."""
+"""Lines of the window left free: one for typing, and one of the log."""
 LEAST = 1
+_INDENT = "    "
+FEW = 4
+"""Lines of a window so small that what is left out is not counted."""
+MOST_REASON = 3
+"""Lines of the reason of a wait."""
+
+
+@dataclass(frozen=True)
+class TypedLine:
+    """The line that is being typed."""
+
+    text: str
+    answers: tuple[str, ...] = ()
+    """What can be typed now."""
+    question: str = ""
+    """The open question, if its answers alone do not say what is asked."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +61,8 @@ class ScreenContent:
     ahead: timedelta = timedelta(0)
     """How far the system clock is ahead of *now*."""
     names: Names = NO_NAMES
+    typing: TypedLine | None = None
+    """What the operator types; None where it is not read here."""
 
     @property
     def wall(self) -> datetime:
@@ -51,17 +72,45 @@ class ScreenContent:
 
 def screen(shown: ScreenContent, width: int, height: int) -> list[str]:
     """Return the lines of the screen for a window of *width* and *height*."""
-    room = max(LEAST, min(TALLEST, height - LEFT_OVER))
+    most = max(LEAST, height - LEFT_OVER)
+    room = min(most, max(TALLEST, height // 2))
     head = [
         _first(shown, width),
-        *_waiting(shown, width, room),
+        *(_question(shown, width) or _waiting(shown, width, room)),
         *_credentials(shown, width),
         *_to_do(shown, width),
         *_acceptable(shown, width),
         *_deadline(shown, width),
     ]
-    lines = [*head, *_details(shown, room - len(head))]
-    return [cut(line, width) for line in lines[:room]]
+    lines = [*_within(head, most, shown), *_details(shown, room - len(head))]
+    return [cut(line, width) for line in lines]
+
+
+def _within(head: Sequence[str], most: int, shown: ScreenContent) -> Sequence[str]:
+    """Return at most that many lines; the last says how many more there are, and where."""
+    if len(head) <= most or most < FEW:
+        return head[:most]
+    status = "" if shown.on is None else f", see {shown.on.command('status')}"
+    return [*head[: most - 1], f"and {count(len(head) - most + 1, 'line')} more{status}"]
+
+
+def _question(shown: ScreenContent, width: int) -> list[str]:
+    """Return the open question, whole; none where its answers say what is asked."""
+    if shown.typing is None or not shown.typing.question:
+        return []
+    return list(_wrapped(shown.typing.question, width, first="QUESTION: ", rest=" " * 10))
+
+
+def input_text(shown: ScreenContent, width: int) -> str:
+    """Return the line below the screen: the answers that are known, and what is typed.
+
+    Of a text that is too long the end is shown, where the next key appears.
+    """
+    typing = shown.typing
+    if typing is None:
+        return ""
+    text = f"{' or '.join(typing.answers)}> {typing.text}".encode("ascii", "replace").decode()
+    return text[-max(LEAST, width - 1) :]
 
 
 def cut(text: str, width: int) -> str:
@@ -98,12 +147,14 @@ def _clock(shown: ScreenContent) -> str:
 def _step(state: RunState) -> str:
     if not state.step:
         return "starting"
+    if state.is_prepared:
+        return f"prepared; step {FIRST_OF_CUTOVER} of {LAST_STEP}, the cutover, has not begun"
     clean = " (clean-up)" if state.cleaning else ""
     return f"step {state.step} of {LAST_STEP}: {state.title}{clean}"
 
 
 def _waiting(shown: ScreenContent, width: int, room: int) -> Iterator[str]:
-    """Yield the current wait; a long reason has a second line if there is room."""
+    """Yield the current wait; a long reason has more lines if there is room."""
     waiting = shown.waiting
     if waiting is None:
         return
@@ -113,10 +164,14 @@ def _waiting(shown: ScreenContent, width: int, room: int) -> Iterator[str]:
     if room < TALLEST // 2:
         yield text
         return
-    first, *rest = textwrap.wrap(text, max(LEAST, width), break_on_hyphens=False) or [text]
-    yield first
-    if rest:
-        yield f"    {' '.join(rest)}"
+    yield from textwrap.wrap(
+        safe(text),
+        max(2 * len(_INDENT), width),
+        subsequent_indent=_INDENT,
+        break_on_hyphens=False,
+        max_lines=MOST_REASON,
+        placeholder=" ...",
+    )
 
 
 def _credentials(shown: ScreenContent, width: int) -> Iterator[str]:
@@ -181,9 +236,11 @@ def _deadline(shown: ScreenContent, width: int) -> Iterator[str]:
         elif shown.now >= state.deadline.at and state.direction is Direction.FORWARD:
             yield from _folded("  to abort: ", shown, width, "abort")
     if (until := state.confirm.until) is not None:
-        rest = span(until - shown.now)
-        lead = f"UNCONFIRMED: automatic rollback in {rest} unless: "
-        yield from _folded(lead, shown, width, "confirm")
+        at, rest = moment(until + shown.ahead), span(until - shown.now)
+        yield from _wrapped(
+            f"automatic rollback at {at}, in {rest}", width, first="UNCONFIRMED: ", rest=_INDENT
+        )
+        yield from _folded("  to confirm: ", shown, width, "confirm")
 
 
 def _folded(lead: str, shown: ScreenContent, width: int, verb: str, *words: str) -> Iterator[str]:
@@ -202,10 +259,17 @@ def _details(shown: ScreenContent, room: int) -> list[str]:
     groups = [g for g in (tunnels, tables, _probes(sight)) if g]
     summaries = [*_stability(sight), *map(names.text, _degraded(shown.state))]
     shares = _shares([len(g) - 1 for g in groups], room - len(summaries) - len(groups))
-    return [
-        *summaries,
-        *(line for group, rows in zip(groups, shares, strict=True) for line in group[: 1 + rows]),
-    ]
+    shown_rows = zip(groups, shares, strict=True)
+    lines = [*summaries, *(line for group, rows in shown_rows for line in _first_of(group, rows))]
+    return lines[:room]
+
+
+def _first_of(group: Sequence[str], rows: int) -> list[str]:
+    """Return the summary of a group and its first rows; the summary counts those left out."""
+    summary, *items = group
+    left_out = len(items) - rows
+    more = f" ({rows or 'none'} shown, and {left_out} more)" if left_out > 0 else ""
+    return [f"{summary}{more}", *items[:rows]]
 
 
 def _shares(wanted: Sequence[int], room: int) -> list[int]:

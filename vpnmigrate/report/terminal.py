@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import select
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -15,7 +13,6 @@ from types import TracebackType
 from typing import Self, TextIO, cast
 
 from rich.console import Console as RichConsole
-from rich.control import Control
 from rich.live import Live
 from rich.text import Text
 
@@ -24,10 +21,11 @@ from vpnmigrate.journal.records import Entry, StepBegun
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.progress import CutoverView, Sighting, Unreadable, Waiting
 from vpnmigrate.report.colour import STYLES
-from vpnmigrate.report.console import Console, in_background
+from vpnmigrate.report.console import Console
+from vpnmigrate.report.input_line import InputLine
 from vpnmigrate.report.names import NamesOfRun
 from vpnmigrate.report.progress import Narrator, PlainProgress
-from vpnmigrate.report.screen import ScreenContent, screen
+from vpnmigrate.report.screen import ScreenContent, input_text, screen
 from vpnmigrate.report.text import Labelled, RunCommands, hanging, wrapped
 
 PACE = 1.0
@@ -59,6 +57,8 @@ class Screen:
 
     def __enter__(self) -> Self:
         self._live.start()
+        # It stands where the next key is drawn, and stays visible if the process is killed.
+        self._rich.show_cursor(show=True)
         return self
 
     def __exit__(
@@ -72,8 +72,7 @@ class Screen:
     def draw(self, shown: ScreenContent, above: Sequence[str | ProgressLine]) -> None:
         """Print the lines *above*, and draw *shown* below them in the current window size."""
         width, height = self._rich.size
-        # The last line is left free for typing.
-        lines = [*screen(shown, width, height), ""]
+        lines = [*screen(shown, width, height), input_text(shown, width)]
         self._live.update(self._styled(Text("\n".join(lines), no_wrap=True, overflow="crop")))
         if above:
             # Rich redraws the previous screen below them.
@@ -88,10 +87,6 @@ class Screen:
         for words, style in STYLES.items() if self._colour else ():
             text.highlight_regex(words, style)
         return text
-
-    def move_up(self) -> None:
-        """Move up by one line, after a typed line moved the cursor down."""
-        self._rich.control(Control.move(0, -1))
 
     def leave(self, above: Sequence[str | ProgressLine]) -> None:
         """Remove the screen and print the lines *above*."""
@@ -113,15 +108,15 @@ class _Message:
     drawn: threading.Event = field(default_factory=threading.Event)
 
 
-class _Typed:
-    pass
+class _Keys:
+    """Keys were typed, which the input line shows at once."""
 
 
 class _End:
     pass
 
 
-_Item = Entry | Waiting | CutoverView | _Message | _Typed | _End
+_Item = Entry | Waiting | CutoverView | _Message | _Keys | _End
 
 
 class TerminalProgress:
@@ -138,7 +133,9 @@ class TerminalProgress:
         on: RunCommands | None = None,
         before: RunState | None = None,
         names: NamesOfRun | None = None,
+        input_line: InputLine | None = None,
     ) -> None:
+        self.input_line = input_line
         self._console = console
         self._screen = Screen(console)
         self._clock = clock
@@ -148,14 +145,19 @@ class TerminalProgress:
         self._sight: CutoverView | None = None
         self._narrator = Narrator(on, names)
         self._above: list[str | ProgressLine] = []
-        self._unread = False
         self._ended = False
         # Putting into this queue never blocks, so a signal handler may do it too.
         self._post: SimpleQueue[_Item] = SimpleQueue()
-        self._thread = threading.Thread(target=self._draw_until_end, name="screen", daemon=True)
+        self._threads = [threading.Thread(target=self._draw_until_end, name="screen", daemon=True)]
+        if input_line is not None:
+            reads = threading.Thread(target=self._read_keys, name="keyboard", daemon=True)
+            self._threads.append(reads)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        if self.input_line is not None:
+            self.input_line.open()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(
@@ -165,7 +167,14 @@ class TerminalProgress:
         trace: TracebackType | None,
     ) -> None:
         self._post.put(_End())
-        self._thread.join(LEAVING)
+        if self.input_line is not None:
+            self.input_line.close()
+        for thread in self._threads:
+            thread.join(LEAVING)
+
+    def _read_keys(self) -> None:
+        if self.input_line is not None:
+            self.input_line.listen(lambda: self._post.put(_Keys()))
 
     def on_entry(self, entry: Entry) -> None:
         """Print *entry* above the screen."""
@@ -188,10 +197,6 @@ class TerminalProgress:
         self._post.put(message)
         message.drawn.wait(HEARD)
 
-    def operator_typed(self) -> None:
-        """Follow the cursor after a typed line."""
-        self._post.put(_Typed())
-
     def _draw_until_end(self) -> None:
         # An error of the terminal must not reach the run.
         try:
@@ -207,7 +212,7 @@ class TerminalProgress:
             if isinstance(item, _End):
                 self._screen.leave(self._above)
                 return
-            if isinstance(item, _Message) or time.monotonic() >= due:
+            if isinstance(item, _Message | _Keys) or time.monotonic() >= due:
                 self._draw()
                 due = time.monotonic() + PACE
             if isinstance(item, _Message):
@@ -215,6 +220,8 @@ class TerminalProgress:
 
     def _continue_in_lines(self, error: Exception) -> None:
         """Print progress line by line after the screen has failed, with one message about it."""
+        if self.input_line is not None:
+            self.input_line.close()
         why = f"{type(error).__name__}: {error}"
         self._console.print_line(
             wrapped(f"The live screen failed ({why}); continuing line by line.")
@@ -244,7 +251,7 @@ class TerminalProgress:
                 item.drawn.set()
             case _End():
                 self._ended = True
-            case CutoverView() | _Typed():
+            case CutoverView() | _Keys():
                 pass  # Nothing is redrawn in line mode.
 
     def _next(self, due: float) -> _Item | None:
@@ -264,22 +271,13 @@ class TerminalProgress:
                 self._sight = item
             case _Message():
                 self._above.append(item.text)
-            case _Typed() if self._unread:
-                self._unread = False  # The cursor was moved when the line was noticed.
-            case _Typed():
-                self._screen.move_up()
+            case _Keys():
+                pass  # The input line has them.
             case _End():
                 self._ended = True
         return item
 
-    def _follow_cursor(self) -> None:
-        """Move up if a line was typed and not read yet, to avoid drawing over other lines."""
-        if not self._unread and _line_is_waiting():
-            self._unread = True
-            self._screen.move_up()
-
     def _draw(self) -> None:
-        self._follow_cursor()
         now, ahead = self._clock.now(), self._clock.ahead()
         shown = ScreenContent(
             self._on,
@@ -289,14 +287,7 @@ class TerminalProgress:
             self._sight,
             ahead=ahead,
             names=self._narrator.names.now,
+            typing=None if self.input_line is None else self.input_line.shown,
         )
         self._screen.draw(shown, self._above)
         self._above = []
-
-
-def _line_is_waiting() -> bool:
-    """Return whether a whole line was typed on this terminal and is not read yet."""
-    with suppress(OSError, ValueError, AttributeError):
-        mine = sys.stdin.isatty() and not in_background(sys.stdin)
-        return mine and bool(select.select([sys.stdin], [], [], 0)[0])
-    return False
