@@ -96,7 +96,9 @@ class TestOldConnection:
 
         sha = hashlib.sha256(OLD_DOCUMENT.encode()).hexdigest()
         assert outcome == Performed(files={"vpn-old": sha})
-        assert files(vault, OLD) == {"configuration.xml": OLD_DOCUMENT}
+        found = files(vault, OLD)
+        assert set(found) == {"configuration.xml", "options.json"}
+        assert found["configuration.xml"] == OLD_DOCUMENT
         assert vault.holds(OLD, "configuration.xml", sha)
 
     def test_unreadable_is_kept_too(self, vault):
@@ -105,7 +107,7 @@ class TestOldConnection:
         answering = an_ec2(DescribeVpnConnections=connections(old=row))
 
         assert isinstance(archive(ArchiveConfiguration(OLD), answering, vault), Performed)
-        assert files(vault, OLD) == {"configuration.xml": "not XML"}
+        assert files(vault, OLD)["configuration.xml"] == "not XML"
 
     @pytest.mark.parametrize("state", ["deleting", "available"])
     def test_not_shown(self, vault, state):
@@ -133,7 +135,7 @@ class TestDeviceFolder:
         outcome = archive(device_folder(), an_ec2(), vault)
 
         found = files(vault, NEW)
-        assert set(found) == {"configuration.xml", "sample.txt", "sheet.md"}
+        assert set(found) == {"configuration.xml", "options.json", "sample.txt", "sheet.md"}
         assert found["sample.txt"] == IOS
         assert all(key in found["sheet.md"] for key in (*OLD_KEYS, *NEW_KEYS))
         assert isinstance(outcome, Performed)

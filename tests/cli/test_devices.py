@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
+
+from vpnmigrate.devices.platforms import PLATFORMS
+from vpnmigrate.model.redaction import HIDDEN
 
 TWO_SITES = """
 title: Two sites
@@ -133,3 +137,110 @@ def test_without_files_the_step_that_writes_them_is_named(terminal, waiting):
         refused = terminal.run("device", *words)
         assert refused.code == 2
         assert "step 4 writes them" in refused.err
+
+
+class TestConfig:
+    """``device config``."""
+
+    def config(self, terminal, *words):
+        ran = terminal.run("device", "config", *words, "--json")
+        assert ran.code == 0, ran.err
+        return ran.document["devices"]
+
+    def test_each_device_has_its_blocks(self, terminal, waiting):
+        """Each site gets the blocks of its own connection, without keys."""
+        devices = self.config(terminal, waiting, "--platform", "strongswan-bird")
+        text = terminal.run("device", "config", waiting, "--platform", "strongswan-bird").out
+
+        assert [device["site"] for device in devices] == ["munich", "graz"]
+        names = [block["name"] for block in devices[0]["blocks"]]
+        assert names == ["load", "enable", "back-out", "remove-old", "remove-new"]
+        munich, graz = (device["blocks"][0]["commands"] for device in devices)
+        assert "203.0.113.41" in munich
+        assert "203.0.113.42" in graz
+        assert devices[0]["successor"][-8:] in munich
+        assert "CANARY" not in text
+        assert f"vpnmigrate done {waiting} 5 --connection {MUNICH}" in text
+
+    @pytest.mark.parametrize("platform", [platform.name for platform in PLATFORMS])
+    def test_nothing_in_a_page_looks_like_a_key(self, terminal, waiting, platform):
+        """The redaction of output, which looks for keys by their names, leaves every page whole."""
+        words = (waiting, "--site", "munich", "--platform", platform)
+        (device,) = self.config(terminal, *words)
+
+        assert HIDDEN not in str(device)
+        assert HIDDEN not in terminal.run("device", "config", *words).out
+
+    def test_one_site(self, terminal, waiting):
+        """A site is named as in the other commands; without a template it is the generic sheet."""
+        (device,) = self.config(terminal, waiting, "--site", "Graz")
+
+        assert (device["connection"], device["platform"]) == (GRAZ, "generic")
+
+    def test_keys_go_into_a_private_file(self, terminal, waiting, tmp_path):
+        """The file of --with-keys has the keys of this site, and only its owner can read it."""
+        file = tmp_path / "munich.md"
+        words = ("device", "config", waiting, "--site", "munich", "--with-keys", str(file))
+        ran = terminal.run(*words)
+
+        assert ran.code == 0
+        assert "CANARY" not in ran.out + ran.err
+        assert file.stat().st_mode & 0o777 == 0o600
+        folder = Path(
+            terminal.run("device", "files", waiting, "--json").document["devices"][0]["folder"]
+        )
+        xml = (folder / "configuration.xml").read_text()
+        keys = re.findall(r"<pre_shared_key>(\w+)<", xml)
+        assert len(keys) == 2
+        assert all(key in file.read_text() for key in keys)
+
+    def test_keys_are_not_printed(self, terminal, waiting):
+        """A stream or a device is no private file."""
+        Path("link").symlink_to("/dev/stdout")
+        for name in ("/dev/stdout", "/dev/fd/1", "/dev/null", "link", "."):
+            ran = terminal.run("device", "config", waiting, "--site", "graz", "--with-keys", name)
+
+            assert ran.code == 2
+            assert "CANARY" not in ran.out + ran.err
+
+    def test_the_running_configuration(self, terminal, waiting):
+        """Its names are avoided; its keys are not printed."""
+        Path("running.txt").write_text("if_id_in = 4211\nsecret = SomeKey_of_the_device\n")
+        (device,) = self.config(
+            terminal,
+            *(waiting, "--site", "graz", "--existing", "running.txt"),
+            *("--platform", "strongswan-frr"),
+        )
+
+        assert "if_id 4212" in device["blocks"][0]["commands"]
+        assert "SomeKey" not in str(device)
+
+    @pytest.mark.parametrize("option", ["--existing", "--with-keys"])
+    def test_what_is_about_one_device_needs_its_site(self, terminal, waiting, option):
+        """Several devices share no running configuration and no file."""
+        ran = terminal.run("device", "config", waiting, option, "file.txt")
+
+        assert ran.code == 2
+        assert "--site" in ran.err
+
+    def test_a_plan_gives_a_draft(self, terminal):
+        """Before step 4 the new values are placeholders, and the page says so."""
+        terminal.planned()
+        (device,) = self.config(terminal, "plan.json")
+
+        assert any("draft" in note for note in device["notes"])
+        assert "<outside of new tunnel 1>" in device["placeholders"]
+
+    def test_own_templates(self, terminal, waiting, tmp_path):
+        """--templates names a folder whose templates take precedence; a bad one is refused."""
+        own = tmp_path / "own" / "acme"
+        own.mkdir(parents=True)
+        macros = ("load", "enable", "disable", "remove", "up", "down", "absent")
+        text = "".join(f"{{% macro {name}(s) %}}{name} me{{% endmacro %}}" for name in macros)
+        (own / "commands.j2").write_text(text)
+        words = (waiting, "--platform", "acme", "--templates", str(own.parent))
+
+        assert self.config(terminal, *words)[0]["blocks"][0]["commands"] == "load me"
+        (own / "commands.j2").write_text("{% macro")
+        assert terminal.run("device", "config", *words).code == 2
+        assert terminal.run("device", "config", waiting, "--platform", "acme").code == 2

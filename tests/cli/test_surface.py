@@ -49,6 +49,8 @@ FLAGS = {
     "done": {"--connection"} | GIVEN_TO_RUNS,
     "device files": GIVEN_TO_RUNS,
     "device sheet": GIVEN_TO_RUNS,
+    "device config": {"--site", "--platform", "--existing", "--templates", "--with-keys"}
+    | GIVEN_TO_RUNS,
     "pause": GIVEN_TO_RUNS,
     "continue": {"--accept-degraded", "--reason"} | GIVEN_TO_RUNS,
     "abort": GIVEN_TO_RUNS,

@@ -6,6 +6,7 @@ is) to ``vault.Vault.keep`` unchanged, and nowhere else.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Final, Protocol
 
 from vpnmigrate.aws import describe
@@ -14,6 +15,7 @@ from vpnmigrate.aws.parse import chosen_options
 from vpnmigrate.aws.read_errors import ConfigurationMissingError, translate_errors
 from vpnmigrate.devices.configuration import ConfigurationError, IncompleteConfigurationError, parse
 from vpnmigrate.devices.sheet import SampleConfiguration, SheetSide, sheet
+from vpnmigrate.devices.tunnel_values import ConnectionOptions
 from vpnmigrate.errors import AwsError, AwsUnreadableError, NotFoundError
 from vpnmigrate.model.changes import ArchiveConfiguration
 from vpnmigrate.model.changes.base import Performed
@@ -27,6 +29,7 @@ CONFIGURATION: Final = "configuration.xml"
 MISSING: Final = "configuration-missing.txt"
 SAMPLE: Final = "sample.txt"
 SHEET: Final = "sheet.md"
+OPTIONS: Final = "options.json"
 
 
 class ConfigurationStore(Protocol):
@@ -74,6 +77,8 @@ def _keep_configuration(
 ) -> str:
     text = row.get("CustomerGatewayConfiguration")
     if text:
+        options = ConnectionOptions.of(row).as_row()
+        vault.keep(connection, OPTIONS, f"{json.dumps(options, indent=1, default=str)}\n")
         return vault.keep(connection, CONFIGURATION, text)
     vault.keep(
         connection,

@@ -162,6 +162,10 @@ class DeviceCommands(LazyGroup):
         "sheet": CommandEntry(
             "device:sheet", "Print the sheet of one device, with every value but the keys."
         ),
+        "config": CommandEntry(
+            "device:config",
+            "Print the commands for each device: load, enable, back out, remove.",
+        ),
     }
 
 

@@ -91,6 +91,8 @@ class TunnelConfiguration:
     ipsec: Proposal
     packets: PacketSettings
     key: Secret | None = None
+    members: tuple[tuple[str, str], ...] = ()
+    """Each member of the document that has a value, but the key: path and text."""
 
     @property
     def outside_ip(self) -> str:
@@ -229,10 +231,11 @@ CONNECTION_PATHS: Final = (
     "vpn_connection_type",
     "vpn_connection_attributes",
 )
+KEY_PATH: Final = "ike/pre_shared_key"
 TUNNEL_PATHS: Final = (
     *(f"{side}/{path}" for side in ("customer_gateway", "vpn_gateway") for path in _ENDS),
     *(f"{phase}/{path}" for phase in ("ike", "ipsec") for path in _PHASES),
-    "ike/pre_shared_key",
+    KEY_PATH,
     "ipsec/clear_df_bit",
     "ipsec/fragmentation_before_encryption",
     "ipsec/tcp_mss_adjustment",
@@ -262,7 +265,12 @@ def _tunnel(element: Element) -> TunnelConfiguration:
             dead_peer_interval=_number(element, "ipsec/dead_peer_detection/interval"),
             dead_peer_retries=_number(element, "ipsec/dead_peer_detection/retries"),
         ),
-        key=key_of(_text(element, "ike/pre_shared_key")),
+        key=key_of(_text(element, KEY_PATH)),
+        members=tuple(
+            (path, text)
+            for path in TUNNEL_PATHS
+            if path != KEY_PATH and (text := _text(element, path))
+        ),
     )
 
 

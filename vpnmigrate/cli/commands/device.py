@@ -1,25 +1,44 @@
-"""Commands ``device files`` and ``device sheet``."""
+"""Commands ``device files``, ``device sheet`` and ``device config``."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from vpnmigrate.cli.commands.show import find_plan
 from vpnmigrate.cli.context import CommandContext, command_context
-from vpnmigrate.cli.options import OutputOptions, RunDirectoryOptions, RunId
+from vpnmigrate.cli.options import OutputOptions, PlanOrRun, RunDirectoryOptions, RunId
 from vpnmigrate.cli.run_status import status_view_of
 from vpnmigrate.cli.sites import NamedSite, site_named, sites_of
+from vpnmigrate.devices.blocks import (
+    DeviceBlocks,
+    DeviceSide,
+    DeviceTask,
+    device_blocks,
+    page,
+    revealed,
+)
+from vpnmigrate.devices.configuration import ConfigurationError, read
+from vpnmigrate.devices.platforms import Platform, platform_for, platform_named
+from vpnmigrate.devices.secret import keys_in
 from vpnmigrate.devices.sheet import without_keys
+from vpnmigrate.devices.tunnel_values import ConnectionOptions
 from vpnmigrate.errors import UsageError
 from vpnmigrate.errors.commands import cli
-from vpnmigrate.local.documents import read_plan
+from vpnmigrate.local.documents import MEGABYTE, read_bytes, read_plan, save_text
+from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.report.text import columns, wrapped
 
 FILES_SCHEMA = "vpnmigrate/device-files/1"
 SHEET_SCHEMA = "vpnmigrate/device-sheet/1"
+CONFIG_SCHEMA = "vpnmigrate/device-config/1"
 SHEET = "sheet.md"
+CONFIGURATION = "configuration.xml"
+OPTIONS = "options.json"
 
 
 def files(
@@ -71,6 +90,196 @@ def sheet(
         "text": text,
     }
     context.results.print(f"{head}\n\n{text.rstrip()}", document)
+
+
+def config(
+    ctx: typer.Context,
+    subject: PlanOrRun,
+    home: RunDirectoryOptions,
+    printing: OutputOptions,
+    site: Annotated[
+        str | None,
+        typer.Option("--site", metavar="SITE", help="Only this site, or the id of its connection."),
+    ] = None,
+    platform: Annotated[
+        str | None,
+        typer.Option(
+            "--platform",
+            metavar="NAME",
+            help="Kind of device, such as strongswan-bird or generic. Default: as the playbook's "
+            "device_types say.",
+        ),
+    ] = None,
+    existing: Annotated[
+        Path | None,
+        typer.Option(
+            "--existing",
+            metavar="FILE",
+            help="The running configuration of the device: its names, numbers and addresses are "
+            "avoided, and its old tunnels found. Needs --site.",
+        ),
+    ] = None,
+    templates: Annotated[
+        Path | None,
+        typer.Option(
+            "--templates",
+            metavar="DIR",
+            help="Folder with your own templates, NAME/commands.j2; they take precedence.",
+        ),
+    ] = None,
+    with_keys: Annotated[
+        Path | None,
+        typer.Option(
+            "--with-keys",
+            metavar="FILE",
+            help="Write the commands with their pre-shared keys to this file, which only you can "
+            "read, instead of printing them. Needs --site.",
+        ),
+    ] = None,
+) -> None:
+    """Print the commands for each device: load, enable, back out, remove.
+
+    Five blocks with the signal to begin, what the device shows then, and the time.  Pre-shared
+    keys are not printed.  The commands of a plan that has no run yet have placeholders.
+    """
+    context = command_context(ctx, home, printing)
+    if (existing or with_keys) and site is None:
+        given = "--existing" if existing else "--with-keys"
+        raise UsageError(f"{given} is about one device", advice="give its --site too")
+    tasks = _device_tasks(context, subject, site, existing)
+    more = _UserTemplates(templates)
+    chosen = [(task, _platform_of(platform, kind, more)) for task, kind in tasks]
+    if with_keys is not None:
+        (task, kind) = chosen[0]
+        _save_private(page(device_blocks(task, kind, more, revealed)), with_keys)
+        text = wrapped(f"Wrote {with_keys}. It contains pre-shared keys; only you can read it.")
+        context.results.print(text, {"schema": CONFIG_SCHEMA, "file": str(with_keys)})
+        return
+    rendered = [device_blocks(task, kind, more) for task, kind in chosen]
+    document = {"schema": CONFIG_SCHEMA, "devices": [_blocks_json(each) for each in rendered]}
+    context.results.print("\n".join(page(each) for each in rendered).rstrip(), document)
+
+
+LARGEST_FILE = 4 * MEGABYTE
+"""For running configurations; those of large routers have some 10,000 lines."""
+
+
+def _text_of(path: Path) -> str:
+    return read_bytes(path, LARGEST_FILE).decode("utf-8-sig", "replace")
+
+
+def _save_private(text: str, path: Path) -> None:
+    # A link may lead to this process's output, as /dev/stdout does.
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise UsageError(
+            f"{path} is not a regular file; keys are not printed", advice="give another file"
+        )
+    save_text(text, path)
+
+
+class _UserTemplates:
+    """Templates below a folder of the user; none without one."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+
+    def __call__(self, path: str) -> str | None:
+        """Return the text of the template *path*, or None."""
+        if self._folder is None:
+            return None
+        file = self._folder / path
+        return _text_of(file) if file.is_file() else None
+
+
+def _platform_of(given: str | None, device_type: str | None, more: _UserTemplates) -> Platform:
+    return platform_for(device_type) if given is None else platform_named(given, more)
+
+
+def _device_tasks(
+    context: CommandContext, subject: str, site: str | None, existing: Path | None
+) -> list[tuple[DeviceTask, str | None]]:
+    """Return what has to be done at each device, with the device type that the plan names."""
+    file, plan, started = find_plan(context, subject)
+    vault: Path | None = None
+    sites = sites_of(plan, ())
+    if started:
+        run = context.runs.find(started)
+        view = status_view_of(context, run)
+        vault, sites = Path(view.folder) / "vault", sites_of(plan, view.entries)
+    chosen = sites if site is None else (site_named(site, sites),)
+    text = _text_of(existing) if existing else ""
+    types = plan.decisions.device_types
+    gateways = {c.id: c.customer_gateway for c in plan.before.living}
+    return [
+        (
+            DeviceTask(
+                started or file,
+                each.name,
+                _device_side(context, vault, each.successor),
+                _device_side(context, vault, each.connection),
+                plan.before.vpc.cidrs if plan.before.vpc else (),
+                _announced(plan, each.connection),
+                text,
+            ),
+            types.get(gateways[each.connection] or "", types.get("default")),
+        )
+        for each in chosen
+    ]
+
+
+def _device_side(context: CommandContext, vault: Path | None, connection: str) -> DeviceSide:
+    """Return a connection with what step 4 wrote about it; without that, only its id."""
+    folder = vault / connection if vault and connection else None
+    if folder is None or not (folder / CONFIGURATION).is_file():
+        return DeviceSide(connection)
+    text = _text_of(folder / CONFIGURATION)
+    context.redaction.learn(keys_in(text))
+    options = folder / OPTIONS
+    row = json.loads(_text_of(options)) if options.is_file() else {}
+    try:
+        configuration = read(text)
+    except ConfigurationError as exc:
+        raise UsageError(f"{folder / CONFIGURATION}: {exc.message}") from None
+    return DeviceSide(
+        connection, configuration, ConnectionOptions.of(row), str(folder / CONFIGURATION)
+    )
+
+
+def _announced(plan: Plan, connection: VpnConnectionId) -> tuple[str, ...]:
+    """Return the networks of a site, if the plan shows which are its own."""
+    living = plan.before.living
+    old = next(c for c in living if c.id == connection)
+    if old.static_only:
+        return tuple(prefix.cidr for prefix in old.prefixes)
+    if sum(not each.static_only for each in living) > 1:
+        return ()  # A route table does not show which connection announces a network.
+    gateway = plan.before.gateway.id
+    found = {cidr for table in plan.before.route_tables for cidr in table.propagated_from(gateway)}
+    return tuple(sorted(found - {p.cidr for each in living for p in each.prefixes}))
+
+
+def _blocks_json(blocks: DeviceBlocks) -> dict[str, Any]:
+    return {
+        "site": blocks.task.site,
+        "connection": blocks.task.old.connection if blocks.task.old else "",
+        "successor": blocks.task.new.connection,
+        "platform": blocks.platform.name,
+        "notes": list(blocks.notes),
+        "placeholders": list(blocks.placeholders),
+        "unused": list(blocks.unused),
+        "blocks": [
+            {
+                "name": block.name,
+                "title": block.title,
+                "begin": block.signal,
+                "time": block.duration,
+                "commands": block.commands,
+                "checks": [{"show": c.command, "expected": c.expected} for c in block.checks],
+                "after": block.after,
+            }
+            for block in blocks.blocks
+        ],
+    }
 
 
 def _folders(context: CommandContext, run_id: str) -> list[tuple[NamedSite, Path]]:
