@@ -27,10 +27,13 @@ FLAGS = {
     | GIVEN_TO_AWS,
     "doctor": {"--bundle"} | GIVEN_TO_RUNS | GIVEN_TO_AWS,
     "list": {"--playbook"} | GIVEN_TO_AWS,
+    "discover": {"--all-regions", "--role-arn", "--organization", "--accounts", "--jobs"}
+    | {"--csv", "--playbook"}
+    | GIVEN_TO_AWS,
     "show": {"--steps", "--diff"} | GIVEN_TO_RUNS,
     "rehearse": {"--faults", "--outages", "--seed"} | GIVEN_TO_RUNS,
     "runbook": {"--output", "-o", "--change", "--person"},
-    "iam-policy": {"--phase", "--delete-old-gateway", "--region"},
+    "iam-policy": {"--phase", "--delete-old-gateway", "--region", "--role-arn", "--organization"},
     "approve": {"--output", "-o", "--yes", "--no-input", "--sign-key", "--after"} | GIVEN_TO_AWS,
     "apply": {
         "--until",
@@ -72,7 +75,7 @@ FLAGS = {
     "playbook list": set(),
     "playbook show": set(),
     "playbook schema": set(),
-    "sandbox serve": {"--scenario", "--port", "--speed", "--attentive", "--policy"},
+    "sandbox serve": {"--scenario", "--account", "--port", "--speed"} | {"--attentive", "--policy"},
     "sandbox scenarios": set(),
     "sandbox device": {"--endpoint-url"},
     "sandbox advance": {"--endpoint-url"},

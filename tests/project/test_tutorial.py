@@ -19,7 +19,12 @@ from vpnmigrate.local.lock import watchdog_of
 from vpnmigrate.local.run_directory import Run
 
 ROOT = Path(__file__).parents[2]
-TUTORIALS = ("tutorial.md", "tutorial-change-window.md", "tutorial-when-it-goes-wrong.md")
+TUTORIALS = (
+    "tutorial.md",
+    "tutorial-change-window.md",
+    "tutorial-when-it-goes-wrong.md",
+    "tutorial-discovery.md",
+)
 PORT = "5055"
 _UNTIL_IT_WRITES = """
 for _ in $(seq 600); do

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from tests.support.builders import MIGRATION
 from tests.support.stage import Lookout, Stage
+from vpnmigrate.aws.accounts import enabled_regions
 from vpnmigrate.engine.cutover import GateInputs
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import HeldError, VpnMigrateError
@@ -175,7 +176,7 @@ class TestNecessary:
 
     @pytest.mark.parametrize("name", POLICIES)
     def test_each_action_is_used(self, beginning: RestrictedStage, name: str) -> None:
-        """A migration, a rollback and finalize use every action on every type of resource."""
+        """Discovery and a migration with its rollback use each action on each type of resource."""
         policy = POLICIES[name]
         allowed, survives = enforced(policy), Behaviour(edge_association_survives_detach=True)
         stage = beginning.under(allowed, survives)
@@ -183,6 +184,8 @@ class TestNecessary:
         back = stage.under(allowed)
         back.back()
         stage.run(_finalize)
+        if name == "account":
+            enabled_regions(stage._clients(stage.world))
 
         granted = {
             (action, type_of(resource))

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from tests.support.moto_check import client_through
-from vpnmigrate.sandbox.server.moto import MotoApplication
+from vpnmigrate.sandbox.server.moto import MotoApplication, OneAccount
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -37,7 +37,9 @@ class NoWorld:
 
 def plain_moto(account: str) -> Any:
     nothing = NoWorld(account)
-    return client_through(MotoApplication(nothing, lambda _region: nothing), "ec2", "eu-west-1")
+    return client_through(
+        MotoApplication(OneAccount(nothing, lambda _region: nothing)), "ec2", "eu-west-1"
+    )
 
 
 def moto_itself(account: str) -> Any:

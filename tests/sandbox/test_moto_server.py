@@ -19,7 +19,7 @@ from tests.support.moto_check import (
     known_answers,
 )
 from vpnmigrate.sandbox.ec2.ids import ApiError
-from vpnmigrate.sandbox.server.moto import MotoApplication
+from vpnmigrate.sandbox.server.moto import MotoApplication, OneAccount
 
 REGION = "eu-central-1"
 
@@ -46,7 +46,7 @@ class CannedWorld:
 
 
 def door_of(world: CannedWorld) -> MotoApplication:
-    return MotoApplication(world, lambda _region: CannedWorld())
+    return MotoApplication(OneAccount(world, lambda _region: CannedWorld()))
 
 
 def ec2_before(world: CannedWorld) -> Any:
@@ -293,7 +293,7 @@ def test_the_installed_moto_is_fit():
 def test_a_moto_that_loses_values_is_refused(put, instead, text):
     """A value that moto loses is named, with moto's version and advice."""
     known = known_answers()
-    door = MotoApplication(known, lambda _region: known)
+    door = MotoApplication(OneAccount(known, lambda _region: known))
 
     def lossy(environ, start_response):
         answer = Response.from_app(door, environ)

@@ -22,7 +22,7 @@ from werkzeug.test import Client
 
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.sandbox.ec2.ids import ApiError
-from vpnmigrate.sandbox.server.moto import Ec2Backend, MotoApplication
+from vpnmigrate.sandbox.server.moto import Ec2Backend, MotoApplication, OneAccount
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -102,7 +102,7 @@ def check_moto() -> None:
         MotoChangedError: A value differs, with its action.
     """
     known = known_answers()
-    check_door(MotoApplication(known, lambda _region: known))
+    check_door(MotoApplication(OneAccount(known, lambda _region: known)))
 
 
 def known_answers() -> Ec2Backend:

@@ -24,6 +24,7 @@ from vpnmigrate.model.changes import ArchiveConfiguration, AwsChange, CreateVpnC
 from vpnmigrate.model.changes.base import BaseCall, CallTags, Outcome, Performed, Refused, Request
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.decisions import KeyMode
+from vpnmigrate.model.discovery import RegionSurvey
 from vpnmigrate.model.ec2 import VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.permissions import PermissionQuery, PermissionResult
 from vpnmigrate.model.plan import Plan
@@ -96,6 +97,15 @@ class Reader:
         who = self.identity()
         with self._renewing():
             return survey.surveys(self._clients, who, self._clock)
+
+    def region_survey(self, who: Identity) -> RegionSurvey:
+        """Return everything about VPN in the Region, for the account of *who*.
+
+        Raises:
+            AwsError: A describe call failed.
+        """
+        with self._renewing():
+            return survey.region_survey(self._clients, who, self._clock)
 
     def observe(self, plan: Plan) -> Reading:
         """Return the state of what *plan* touches (``ports.Ec2``).

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import (
         CustomerGatewayTypeDef,
         FilterTypeDef,
+        RegionTypeDef,
         RouteTableTypeDef,
         SubnetTypeDef,
         VpcTypeDef,
@@ -70,6 +71,12 @@ def vpcs(ec2: EC2Client) -> Sequence[VpcTypeDef]:
     """Return every VPC of the Region."""
     with translate_errors("ec2:DescribeVpcs"):
         return [row for page in pages(ec2.describe_vpcs) for row in page["Vpcs"]]
+
+
+def regions(ec2: EC2Client) -> Sequence[RegionTypeDef]:
+    """Return every Region that is enabled in the account."""
+    with translate_errors("ec2:DescribeRegions"):
+        return ec2.describe_regions()["Regions"]
 
 
 def subnets_in(ec2: EC2Client, vpcs: Sequence[VpcId]) -> Sequence[SubnetTypeDef]:

@@ -98,6 +98,11 @@ _SERVICE_QUOTAS = _ClientSettings("service-quotas", ASIDE_ATTEMPTS)
 
 _IAM = _ClientSettings("iam", ASIDE_ATTEMPTS)
 
+_ORGANIZATIONS = _ClientSettings("organizations", READ_ATTEMPTS)
+
+CONNECTIONS: Final = 10
+"""Requests at once of one client: botocore's default."""
+
 
 def _unprepared(client: Any) -> None:
     """Leave *client* unchanged."""
@@ -118,7 +123,7 @@ class Clients:
     *open_session* is called for the first client and again after every ``renew``; *endpoint_url*
     applies to every service.  A client is created on its first use, which raises
     NoCredentialsError if no session can be opened; *prepare* is called with each.  No client reads
-    more than *answer_bytes* of an answer.
+    more than *answer_bytes* of an answer, and each keeps up to *connections* open.
     """
 
     def __init__(
@@ -128,8 +133,10 @@ class Clients:
         endpoint_url: str | None = None,
         prepare: Callable[[Any], None] = _unprepared,
         answer_bytes: int = ANSWER_BYTES,
+        connections: int = CONNECTIONS,
     ) -> None:
         self._open_session = open_session
+        self._connections = connections
         self._endpoint_url = endpoint_url
         self._prepare = prepare
         self._answer_bytes = answer_bytes
@@ -176,6 +183,10 @@ class Clients:
         """Return the IAM client, for which the permission may be missing."""
         return self._client(_IAM)
 
+    def organizations(self) -> Any:
+        """Return the Organizations client, for the accounts to discover."""
+        return self._client(_ORGANIZATIONS)
+
     def credentials(self) -> Credentials:
         """Return how long the credentials in use are valid."""
         opened = self._opened
@@ -207,6 +218,7 @@ class Clients:
         _keep_bodies_out_of_logs()
         config = Config(
             user_agent_extra=PROGRAM,
+            max_pool_connections=self._connections,
             connect_timeout=CONNECT_TIMEOUT,
             read_timeout=kind.timeout,
             retries={"mode": "standard", "total_max_attempts": kind.attempts},
@@ -274,6 +286,10 @@ class ClientSource(Protocol):
 
     def iam(self) -> Any:
         """Return the IAM client."""
+        ...
+
+    def organizations(self) -> Any:
+        """Return the Organizations client."""
         ...
 
     def credentials(self) -> Credentials:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from msgspec.structs import replace
 
 from vpnmigrate.aws import describe
 from vpnmigrate.aws.describe import pages
@@ -23,6 +25,7 @@ from vpnmigrate.engine.ports import Identity
 from vpnmigrate.errors import AwsError, NotFoundError, RefusedError
 from vpnmigrate.errors.commands import aws
 from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.discovery import RegionSurvey
 from vpnmigrate.model.ec2 import (
     AccountId,
     ConnectionRecord,
@@ -56,7 +59,8 @@ def survey(clients: ClientSource, gateway: VpnGatewayId, who: Identity, clock: C
     leaving = next((record for record in gateways if record.id == gateway), None)
     if leaving is None:
         raise _not_found(f"virtual private gateway {gateway}", who, clients.region)
-    return _survey_of(leaving, _region(clients, taken, gateways), clients, who)
+    region = _region(clients, taken, gateways, _connections(clients))
+    return _survey_of(leaving, region, clients, who)
 
 
 def surveys(clients: ClientSource, who: Identity, clock: Clock) -> tuple[Survey, ...]:
@@ -65,13 +69,38 @@ def surveys(clients: ClientSource, who: Identity, clock: Clock) -> tuple[Survey,
     Raises:
         AwsError: A describe call failed.
     """
-    taken, gateways = clock.wall(), _gateways(clients)
-    region = _region(clients, taken, gateways)
-    return tuple(
-        _survey_of(gateway, region, clients, who)
-        for gateway in region.gateways
-        if gateway.state != "deleted"
+    return region_survey(clients, who, clock).surveys
+
+
+def region_survey(clients: ClientSource, who: Identity, clock: Clock) -> RegionSurvey:
+    """Return everything about VPN in the Region, with a survey of each gateway.
+
+    A Region without gateways and connections costs two calls.
+
+    Raises:
+        AwsError: A describe call failed.
+    """
+    taken, gateways = clock.wall(), _living(_gateways(clients))
+    connections = _connections(clients)
+    found = RegionSurvey(taken, AccountId(who.account), clients.region)
+    if not gateways and not _living(connections):
+        return found
+    region = _region(clients, taken, gateways, connections)
+    here = {gateway.id for gateway in gateways}
+    return replace(
+        found,
+        surveys=tuple(_survey_of(gateway, region, clients, who) for gateway in gateways),
+        elsewhere=tuple(c for c in _living(connections) if c.vpn_gateway not in here),
+        customer_gateways=region.customer_gateways,
     )
+
+
+_Mortal = TypeVar("_Mortal", GatewayRecord, ConnectionRecord)
+
+
+def _living(records: Iterable[_Mortal]) -> tuple[_Mortal, ...]:
+    """Return the *records* that are not deleted."""
+    return tuple(record for record in records if record.state != "deleted")
 
 
 @dataclass(frozen=True)
@@ -90,14 +119,21 @@ def _gateways(clients: ClientSource) -> tuple[GatewayRecord, ...]:
     return in_order(map(gateway_record, describe.gateways(clients.reader())))
 
 
+def _connections(clients: ClientSource) -> tuple[ConnectionRecord, ...]:
+    return in_order(map(connection_record, describe.connections(clients.reader())))
+
+
 def _region(
-    clients: ClientSource, taken: datetime, gateways: tuple[GatewayRecord, ...]
+    clients: ClientSource,
+    taken: datetime,
+    gateways: tuple[GatewayRecord, ...],
+    connections: tuple[ConnectionRecord, ...],
 ) -> _RegionReading:
     ec2 = clients.reader()
     return _RegionReading(
         taken,
         gateways,
-        in_order(map(connection_record, describe.connections(ec2))),
+        connections,
         in_order(map(customer_gateway_record, describe.customer_gateways(ec2))),
         in_order(map(vpc_record, describe.vpcs(ec2))),
         quotas(clients),

@@ -176,6 +176,10 @@ class Program(LazyGroup):
         "list": CommandEntry(
             "list:list_", "List virtual private gateways, and whether each can be migrated."
         ),
+        "discover": CommandEntry(
+            "discover:discover",
+            "Find the VPN connections of accounts and Regions, and what can be migrated.",
+        ),
         "plan": CommandEntry("plan:plan", "Survey an account and write a plan."),
         "show": CommandEntry("show:show", "Show a plan, or how another plan differs from it."),
         "rehearse": CommandEntry(

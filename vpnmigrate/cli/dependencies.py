@@ -16,6 +16,7 @@ from vpnmigrate.report.console import MessageOutput, in_background, on_terminal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from vpnmigrate.aws.accounts import AccountSource
     from vpnmigrate.aws.session import ClientSource
     from vpnmigrate.engine.ports import Calls, NetworkPaths, Operator, Probes, Watchdog
     from vpnmigrate.local.lock import ProcessIdentity
@@ -44,6 +45,10 @@ class Dependencies(Protocol):
 
     def clients(self, aws: AwsOptions) -> ClientSource:
         """Return the clients of the account that *aws* and the environment select."""
+        ...
+
+    def accounts(self, aws: AwsOptions, jobs: int) -> AccountSource:
+        """Return read access to several accounts, for *jobs* threads."""
         ...
 
     def calls(self, clients: ClientSource) -> Calls:
@@ -101,6 +106,18 @@ class RealDependencies:
             lambda: session(aws.profile, aws.region),
             endpoint_url=aws.endpoint_url,
             prepare=self._prepare,
+        )
+
+    def accounts(self, aws: AwsOptions, jobs: int) -> AccountSource:
+        """Return clients of several accounts, which share their connections."""
+        from vpnmigrate.aws.accounts import SharedClients
+
+        return SharedClients(
+            aws.profile,
+            aws.region,
+            endpoint_url=aws.endpoint_url,
+            prepare=self._prepare,
+            connections=jobs,
         )
 
     def _prepare(self, client: Any) -> None:

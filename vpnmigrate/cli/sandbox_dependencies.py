@@ -13,6 +13,7 @@ from email.utils import format_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from vpnmigrate.aws.accounts import AccountAccess, AccountSource
 from vpnmigrate.aws.session import ClientSource
 from vpnmigrate.cli.dependencies import RealDependencies
 from vpnmigrate.cli.options import AwsOptions, PromptOptions
@@ -26,6 +27,7 @@ from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.settings import CLOCK_VARIABLE
 from vpnmigrate.local.ssh_keygen import SshKeygen
 from vpnmigrate.model.clock import Clock, SteadyClock
+from vpnmigrate.model.discovery import AccountTarget
 from vpnmigrate.report.console import MessageOutput
 from vpnmigrate.report.text import RunCommands
 from vpnmigrate.sandbox.client.direct import DirectClients
@@ -59,6 +61,11 @@ class SandboxDependencies:
         del aws
         return self._clients
 
+    def accounts(self, aws: AwsOptions, jobs: int) -> AccountSource:
+        """Return access to the world's account and Region."""
+        del jobs
+        return _OneAccount(self.clients(aws))
+
     def calls(self, clients: ClientSource) -> Calls:
         """Return direct calls: the world answers at once."""
         del clients
@@ -90,6 +97,26 @@ class SandboxDependencies:
         """Return False: no operator is present."""
         del asking
         return False
+
+
+class _OneAccount:
+    """Access to one account in this process (``aws.accounts.AccountSource``)."""
+
+    def __init__(self, home: ClientSource) -> None:
+        self.home = home
+
+    def open(self, target: AccountTarget) -> AccountAccess:
+        if target.role or target.profile:
+            raise RefusedError(
+                f"a sandbox inside this process has no {target.label}",
+                advice=("serve a sandbox:", cli("sandbox", "serve")),
+            )
+        return self
+
+    def clients(self, region: str) -> ClientSource:
+        if region != self.home.region:
+            raise RefusedError(f"a sandbox inside this process has no Region {region}")
+        return self.home
 
 
 class _NoWatchdog:

@@ -199,6 +199,7 @@ TAKES: dict[str, frozenset[str]] = {
     ),
     "approve": _REACHES_AWS,
     "list": _REACHES_AWS,
+    "discover": _REACHES_AWS,
 }
 """``Invocation`` options of each command of this program; commands not listed take none."""
 

@@ -317,6 +317,11 @@ def save_text(text: str, path: Path) -> None:
     save_bytes(text.encode(), path)
 
 
+def text_file(path: Path) -> str:
+    """Return the text of a file that a person writes; it raises as ``read_bytes`` does."""
+    return _text(path, LARGEST_TEXT)
+
+
 def read_bytes(path: Path, limit: int) -> bytes:
     """Read a file of at most *limit* bytes.
 

@@ -6,7 +6,7 @@ way to name it, so a statement says what may be done to, say, the gateways of th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
@@ -18,6 +18,9 @@ from vpnmigrate.model.decisions import KeyMode
 from vpnmigrate.model.ec2 import Tag, partition_of
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.permissions import (
+    ASSUME_ROLE_ACTION,
+    DISCOVERY_ACTIONS,
+    ORGANIZATION_ACTION,
     CallResource,
     ResourceOrigin,
     RunPhase,
@@ -127,15 +130,43 @@ def policy_of(plan: Plan, phases: Collection[RunPhase], options: Collection[str]
     return IamPolicy((*_statements(grants, compact), *role))
 
 
+class OtherAccounts(Struct, frozen=True):
+    """How a role reaches the accounts that it discovers."""
+
+    roles: tuple[str, ...] = ()
+    """ARNs of the roles that it assumes; an account may be ``*``."""
+    organization: bool = False
+    """Whether it lists the accounts of the organization."""
+
+
+NO_OTHERS: Final = OtherAccounts()
+
+
 def policy_for_any_plan(
-    phases: Collection[RunPhase], region: str = "*", options: Collection[str] = ()
+    phases: Collection[RunPhase],
+    region: str = "*",
+    options: Collection[str] = (),
+    others: OtherAccounts = NO_OTHERS,
 ) -> IamPolicy:
     """Return the policy for *phases* of every plan of an account, in *region* or in all Regions.
 
-    It names old resources by their type alone, so it allows more than the policy of a plan.
+    It names old resources by their type alone, so it allows more than the policy of a plan.  With
+    *others* it also allows to reach the other accounts of a discovery.
     """
-    grants = tuple(_grants(plan_with_everything(), phases, options))
-    return IamPolicy(tuple(_statements(grants, PolicyScope(region))))
+    grants = list(_grants(plan_with_everything(), phases, options))
+    if RunPhase.DISCOVER in phases:
+        listing = (ORGANIZATION_ACTION,) if others.organization else ()
+        grants += (_read_grant(action) for action in (*DISCOVERY_ACTIONS, *listing))
+    assuming = (
+        (IamStatement("VpnmigrateAssumeRole", (ASSUME_ROLE_ACTION,), others.roles),)
+        if others.roles
+        else ()
+    )
+    return IamPolicy((*_statements(grants, PolicyScope(region)), *assuming))
+
+
+def _read_grant(action: str) -> _Grant:
+    return _Grant(action.partition(":")[2], action, None)
 
 
 class _Grant(Struct, frozen=True):
@@ -163,7 +194,7 @@ class _Group(Struct, frozen=True):
     conditions: Conditions = NO_CONDITIONS
 
 
-def _statements(grants: Iterable[_Grant], scope: PolicyScope) -> Iterator[IamStatement]:
+def _statements(grants: Sequence[_Grant], scope: PolicyScope) -> Iterator[IamStatement]:
     actions: dict[str, set[str]] = {}
     resources: dict[str, set[str]] = {}
     groups: dict[str, _Group] = {}

@@ -266,6 +266,13 @@ SURVEY_READS: Final = (
 )
 """The reads of a survey, which every phase makes: to plan, or to compare AWS with the plan."""
 
+DISCOVERY_ACTIONS: Final = ("ec2:DescribeRegions",)
+"""What ``discover`` reads of an account beside the surveys."""
+
+ORGANIZATION_ACTION: Final = "organizations:ListAccounts"
+
+ASSUME_ROLE_ACTION: Final = "sts:AssumeRole"
+
 _IAM_NAMES: Final = {"service-quotas": "servicequotas"}
 """Services whose prefix in IAM differs from botocore's name."""
 

@@ -75,6 +75,9 @@ def authorized_actions(
 ) -> Iterator[AuthorizedAction]:
     """Yield what the caller of *operation* must be allowed to do."""
     action = f"{_IAM_NAMES.get(service, service)}:{operation}"
+    if operation == "AssumeRole":
+        yield AuthorizedAction(action, str(params.get("RoleArn", "*")))
+        return
     asked = tuple(_on_resources(state, action, operation, params)) if service == "ec2" else ()
     yield from asked or (AuthorizedAction(action, "*"),)
     for specification in params.get("TagSpecifications") or () if asked else ():

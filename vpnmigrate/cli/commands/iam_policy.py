@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,15 @@ from vpnmigrate.cli.context import command_context
 from vpnmigrate.cli.options import OutputOptions, RunDirectoryOptions
 from vpnmigrate.errors import UsageError
 from vpnmigrate.local.documents import load_plan
-from vpnmigrate.planning.iam_policy import LARGEST, IamPolicy, policy_for_any_plan, policy_of
+from vpnmigrate.planning.discovery_targets import role_in, role_target
+from vpnmigrate.planning.iam_policy import (
+    LARGEST,
+    NO_OTHERS,
+    IamPolicy,
+    OtherAccounts,
+    policy_for_any_plan,
+    policy_of,
+)
 from vpnmigrate.planning.permissions import DELETE_OLD_GATEWAY, RunPhase
 
 
@@ -53,6 +62,20 @@ def iam_policy(
             "--region", metavar="REGION", help="Region of a policy without a plan. Default: all."
         ),
     ] = None,
+    role_arn: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--role-arn", metavar="ARN", help="Allow discover to assume this role. Repeatable."
+        ),
+    ] = None,
+    organization: Annotated[
+        str | None,
+        typer.Option(
+            "--organization",
+            metavar="ROLE",
+            help="Allow discover to list the organization's accounts and assume this role there.",
+        ),
+    ] = None,
 ) -> None:
     """Print the IAM policy that a role needs, and no more.
 
@@ -63,7 +86,17 @@ def iam_policy(
     context = command_context(ctx, RunDirectoryOptions(), printing)
     options = (DELETE_OLD_GATEWAY,) if delete_old_gateway else ()
     if plan is None:
-        policy = policy_for_any_plan(phase.phases, region or "*", options)
+        others = _others(role_arn or (), organization, region or "*")
+        if others != NO_OTHERS and RunPhase.DISCOVER not in phase.phases:
+            raise UsageError(
+                "--role-arn and --organization are for discover", advice="add --phase discover"
+            )
+        policy = policy_for_any_plan(phase.phases, region or "*", options, others)
+    elif role_arn or organization:
+        raise UsageError(
+            "--role-arn and --organization are for discover, which needs no plan",
+            advice="leave the plan out",
+        )
     elif region is not None:
         raise UsageError("a plan has its own Region", advice="leave --region out, or the plan")
     else:
@@ -77,6 +110,12 @@ def iam_policy(
         "policy": policy.document(),
     }
     context.results.print(json.dumps(policy.document(), indent=2), document)
+
+
+def _others(roles: Sequence[str], organization: str | None, region: str) -> OtherAccounts:
+    named = tuple(role_target(role).role for role in roles)
+    members = () if organization is None else (role_in("*", organization, region),)
+    return OtherAccounts((*named, *members), organization=organization is not None)
 
 
 def _too_large(policy: IamPolicy) -> str:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import replace
 
 from vpnmigrate.cli.context import results_output
 from vpnmigrate.cli.crash_log import Keeping
@@ -34,6 +37,7 @@ from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.scenarios.parser import scenario_from_text
 from vpnmigrate.sandbox.scenarios.scenario import (
     Scenario,
+    in_account,
     scenario_from_describe,
     scenario_from_survey,
 )
@@ -74,6 +78,15 @@ def serve(
             ),
         ),
     ] = None,
+    account: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--account",
+            metavar="ACCOUNT/REGION=SCENARIO",
+            help="Another account or Region, with a scenario of its own; it is reached with a "
+            "role of that account. Repeatable.",
+        ),
+    ] = None,
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="Loopback port; 0 selects a free one.")
     ] = 0,
@@ -102,12 +115,14 @@ def serve(
 
     Works with any client: set the printed variables in the client's environment.  Signatures are
     not checked: AWS_ACCESS_KEY_ID=SANDBOX_BOB makes you the user bob.  With VPNMIGRATE_CLOCK this
-    program uses the sandbox's clock.  All content is lost when the sandbox stops.
+    program uses the sandbox's clock.  With --account it also answers AssumeRole and ListAccounts.
+    All content is lost when the sandbox stops.
     """
     name = _one_scenario(scenario or [DEFAULT_SCENARIO])
     astray = tuple(name for name in results.ASTRAY if name in os.environ)
     allowed = None if policy is None else policy_from(json_document(policy), str(policy))
-    with serve_world(name, port=port, speed=speed, attentive=attentive, policy=allowed) as server:
+    served = ServedSandbox(name, _accounts(account or ()), speed, attentive, allowed)
+    with serve_world(served, port=port) as server:
         environment = {**server.environment, CLOCK_VARIABLE: server.url}
         output = results.ServerResult(name, server.url, environment, astray)
         results_output(printing).print(results.sandbox_text(output), results.sandbox_json(output))
@@ -123,7 +138,8 @@ def _one_scenario(given: Sequence[str]) -> str:
     if len(given) > 1:
         raise UsageError(
             f"--scenario is given {len(given)} times: {', '.join(given)}",
-            advice="give one; put the files of one account into one folder, and name the folder",
+            advice="give one, and put the files of one account into one folder; --account adds "
+            "other accounts and Regions",
         )
     return given[0]
 
@@ -242,27 +258,80 @@ OWNERS = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_C
 """Environment variables that select the operator's own accounts."""
 
 
+@dataclass(frozen=True)
+class OtherAccount:
+    """A scenario in another account, or another Region of the first one."""
+
+    account: str
+    region: str
+    name_or_path: str
+
+    def scenario(self) -> Scenario:
+        """Return the scenario in its account; one that comes with the program gets other ids."""
+        found = load(self.name_or_path)
+        if self.name_or_path in SCENARIOS.names:
+            return in_account(found, self.account, self.region)
+        return replace(found, account=self.account, region=self.region)
+
+
+_OTHER = re.compile(r"(\d{12})/([a-z]{2,5}(?:-[a-z]+)+-\d+)=(.+)")
+
+
+def _accounts(given: Sequence[str]) -> tuple[OtherAccount, ...]:
+    """Return the other accounts of the command line.
+
+    Raises:
+        UsageError: One is not an account, a Region and a scenario, or a place is given twice.
+    """
+    found: dict[tuple[str, str], OtherAccount] = {}
+    for word in given:
+        parts = _OTHER.fullmatch(word)
+        if parts is None:
+            raise UsageError(
+                f"--account {word!r} is not ACCOUNT/REGION=SCENARIO",
+                advice="for example 222222222222/eu-west-1=single-bgp",
+            )
+        account, region, name = parts.groups()
+        if (account, region) in found:
+            raise UsageError(f"--account names {account} in {region} twice", advice="give it once")
+        found[account, region] = OtherAccount(account, region, name)
+    return tuple(found.values())
+
+
+@dataclass(frozen=True)
+class ServedSandbox:
+    """What a sandbox serves, and how; its clock runs *speed* times as fast as the machine's."""
+
+    name_or_path: str
+    others: tuple[OtherAccount, ...] = ()
+    speed: float = 1.0
+    attentive: float | None = None
+    policy: Policy | None = None
+
+
 @contextmanager
-def serve_world(
-    name_or_path: str,
-    *,
-    port: int,
-    speed: float,
-    attentive: float | None,
-    policy: Policy | None = None,
-) -> Iterator[Server]:
-    """Serve a scenario's world, whose clock runs *speed* times as fast as the machine's.
+def serve_world(served: ServedSandbox, *, port: int) -> Iterator[Server]:
+    """Serve the worlds of *served*.
 
     Raises:
         UsageError: There is no such scenario, or the port cannot be opened.
     """
-    world = load_world(load(name_or_path), ScaledClock(speed))
-    robot = None if attentive is None else timedelta(seconds=attentive)
+    clock = ScaledClock(served.speed)
+    world = load_world(load(served.name_or_path), clock)
+    others = [load_world(other.scenario(), clock) for other in served.others]
+    if any((o.account, o.region) == (world.account, world.region) for o in served.others):
+        raise UsageError(
+            f"--account names {world.account} in {world.region}, which --scenario is in",
+            advice="leave one of them out",
+        )
+    robot = None if served.attentive is None else timedelta(seconds=served.attentive)
     logging.getLogger("vpnmigrate.sandbox").addHandler(Keeping(("sandbox", "serve")))
     with _without_profiles():
         from vpnmigrate.sandbox.server.serve import serve
 
-        with serve(world, port=port, attentive=robot, policy=policy) as server:
+        with serve(
+            world, port=port, attentive=robot, policy=served.policy, others=others
+        ) as server:
             yield server
 
 

@@ -45,6 +45,7 @@ class DirectClients:
         self._direct_connect = _Client("directconnect", pipeline)
         self._service_quotas = _Client("service-quotas", pipeline)
         self._iam = _Client("iam", pipeline)
+        self._organizations = _Client("organizations", pipeline)
 
     endpoint = ""
     """A world in this process has no endpoint."""
@@ -73,6 +74,10 @@ class DirectClients:
     def iam(self) -> Any:
         """Return the IAM client, which has no operations."""
         return self._iam
+
+    def organizations(self) -> Any:
+        """Return the Organizations client, which has no operations."""
+        return self._organizations
 
     def credentials(self) -> Credentials:
         """Return credentials that do not expire."""

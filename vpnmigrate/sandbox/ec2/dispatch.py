@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from vpnmigrate.model.ec2 import partition_of
 from vpnmigrate.sandbox.ec2 import (
     configuration_xml,
     connections,
@@ -31,7 +32,14 @@ Name = tuple[str, str]
 
 
 def get_caller_identity(state: WorldState, params: Params) -> Result:
-    """GetCallerIdentity, for the user that the client has recognised."""
+    """GetCallerIdentity, for the user or the role that the client has recognised."""
+    if role := params.get(ROLE):
+        partition = partition_of(state.region)
+        return {
+            "Account": state.account,
+            "Arn": f"arn:{partition}:sts::{state.account}:assumed-role/{role}",
+            "UserId": f"AROA{role.partition('/')[0].upper()}:{role.partition('/')[2]}",
+        }
     user = params.get(USER, NOBODY_IN_PARTICULAR)
     return {
         "Account": state.account,
@@ -50,6 +58,9 @@ def describe_regions(state: WorldState, params: Params) -> Result:
 
 USER: Final = "_SandboxUser"
 """Parameter with the caller of GetCallerIdentity; AWS has no parameter of that name."""
+
+ROLE: Final = "_SandboxRole"
+"""The same for a role and its session, as ``NAME/SESSION``."""
 
 NOBODY_IN_PARTICULAR: Final = "sandbox"
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from hashlib import blake2b
 from ipaddress import IPv4Network, ip_network
 from typing import Any, TypeVar
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -50,6 +53,25 @@ class Scenario(Struct, frozen=True, kw_only=True):
     """Customer gateway to the prefixes its device advertises over BGP."""
     taken: datetime | None = None
     """Time of the survey, for a scenario that was read from an account."""
+
+
+_ID = re.compile(r"\b(vpc|vgw|vpn|cgw|rtb|rtbassoc|subnet)-([0-9a-f]{8,17})\b")
+
+
+def in_account(scenario: Scenario, account: str, region: str) -> Scenario:
+    """Return *scenario* in another account and Region, with ids of its own.
+
+    The addresses of its devices stay the same: they are the same devices.
+    """
+    text = msgspec.json.encode(scenario).decode()
+    text = text.replace(f'"{scenario.account}"', f'"{account}"')
+
+    def other(found: re.Match[str]) -> str:
+        digest = blake2b(f"{account}/{region}/{found[2]}".encode(), digest_size=9).hexdigest()
+        return f"{found[1]}-{digest[: len(found[2])]}"
+
+    moved = msgspec.json.decode(_ID.sub(other, text), type=Scenario)
+    return replace(moved, account=account, region=region)
 
 
 def scenario_from_survey(survey: Survey, name: str = "survey") -> Scenario:

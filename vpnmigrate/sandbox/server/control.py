@@ -15,7 +15,7 @@ Every answer is a JSON object; one with ``error`` is a refusal.  No answer conta
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -46,10 +46,11 @@ class _RefusedError(Exception):
 class WithControl:
     """The AWS API with the control endpoint in front of it."""
 
-    def __init__(self, api: WSGIApplication, attended: AutoEngineerWorld) -> None:
+    def __init__(self, api: WSGIApplication, attended: Sequence[AutoEngineerWorld]) -> None:
+        """Control the worlds of *attended*; the first is that of the server's own account."""
         self._api = api
         self._attended = attended
-        self._world = attended.world
+        self._world = attended[0].world
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -77,11 +78,13 @@ class WithControl:
                 self._advance(_seconds(_object(request)))
             case _:
                 raise _RefusedError(f"there is no {request.method} {request.path}", 404)
-        self._attended.attend()
-        return _state(self._world, self._attended.delay)
+        for each in self._attended:
+            each.attend()
+        home, *others = (_state(each.world, each.delay) for each in self._attended)
+        return {**home, "others": others} if others else home
 
     def _move(self, connection: str, action: str) -> None:
-        devices = self._world.devices
+        devices = self._world_of(connection).devices
         operations = {
             "enable": devices.enable,
             "disable": devices.disable,
@@ -92,14 +95,26 @@ class WithControl:
         except UnknownConnectionError as error:
             raise _RefusedError(str(error), 404) from error
 
+    def _world_of(self, connection: str) -> World:
+        """Return the world that has *connection*, or else the first one."""
+        for each in self._attended:
+            with each.world.to_be_read() as state:
+                if connection in state.connections:
+                    return each.world
+        return self._world
+
     def _attend(self, body: Mapping[str, Any]) -> None:
         match body.get("mode"):
             case "manual":
-                self._attended.delay = None
+                self._set_delay(None)
             case "attentive":
-                self._attended.delay = _seconds(body)
+                self._set_delay(_seconds(body))
             case mode:
                 raise _RefusedError(f"mode is {mode!r}; it can be manual or attentive")
+
+    def _set_delay(self, delay: timedelta | None) -> None:
+        for each in self._attended:
+            each.delay = delay
 
     def _advance(self, span: timedelta) -> None:
         if not isinstance(self._world.clock, ScaledClock):

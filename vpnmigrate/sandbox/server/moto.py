@@ -25,12 +25,14 @@ from moto.directconnect.responses import DirectConnectResponse
 from moto.ec2.models import ec2_backends
 from moto.ec2.responses import EC2Response
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.organizations.responses import OrganizationsResponse
 from moto.servicequotas.responses import ServiceQuotasResponse
 from moto.sts.responses import TokenResponse
 from werkzeug.wrappers import Response
 
 from vpnmigrate.sandbox.ec2.dispatch import USER, user_of
 from vpnmigrate.sandbox.ec2.ids import ApiError
+from vpnmigrate.sandbox.organization import caller_of
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -43,6 +45,7 @@ RESPONSES: Mapping[str, type[BaseResponse]] = {
     "ec2": EC2Response,
     "sts": TokenResponse,
     "directconnect": DirectConnectResponse,
+    "organizations": OrganizationsResponse,
     "servicequotas": ServiceQuotasResponse,
 }
 """Response classes, by moto's name of the service."""
@@ -55,7 +58,7 @@ class Ec2Backend(Protocol):
 
     @property
     def account(self) -> str:
-        """The only account."""
+        """The account of the world."""
         ...
 
     @property
@@ -76,19 +79,45 @@ class Ec2Backend(Protocol):
         ...
 
 
+class Backends(Protocol):
+    """The worlds of a server."""
+
+    @property
+    def home(self) -> Ec2Backend:
+        """The world of clients without other settings."""
+        ...
+
+    def account_of(self, access_key: str) -> str:
+        """Return the account of the credentials with *access_key*."""
+        ...
+
+    def backend(self, account: str, region: str) -> Ec2Backend:
+        """Return the world of *account* in *region*."""
+        ...
+
+
 @dataclass(frozen=True)
-class _Regions:
+class OneAccount:
+    """Backends of one account: *home* in its Region, and what *elsewhere* returns in others."""
+
     home: Ec2Backend
     elsewhere: Callable[[str], Ec2Backend]
 
-    def world(self, region: str) -> Ec2Backend:
+    def account_of(self, access_key: str) -> str:
+        """Return the only account."""
+        del access_key
+        return self.home.account
+
+    def backend(self, account: str, region: str) -> Ec2Backend:
+        """Return the world of *region*."""
+        del account
         return self.home if region == self.home.region else self.elsewhere(region)
 
 
 class _MotoDispatcher(BaseResponse):
     """Answers the world's actions; the moto class that it is mixed into answers the others."""
 
-    regions: ClassVar[_Regions]
+    backends: ClassVar[Backends]
 
     def __init__(self) -> None:
         super().__init__()  # the moto class sets its own service name
@@ -101,15 +130,17 @@ class _MotoDispatcher(BaseResponse):
             ApiError: The application writes it, because moto would not keep its status.
         """
         action = self._get_action()
-        world = self.regions.world(self.region)
+        key, *_ = _credential(self.headers.get("Authorization", ""))
+        world = self.backends.backend(self.backends.account_of(key), self.region)
         params = self.params
         if not world.handles(self.boto3_service_name, action):
             if params.get("DryRun"):
                 raise ApiError("UnsupportedOperation", f"The sandbox has no dry run of {action}.")
             return super().call_action()
-        key, *_ = _credential(self.headers.get("Authorization", ""))
-        if action == "GetCallerIdentity" and (user := user_of(key)):
-            params = {**params, USER: user}
+        if action == "GetCallerIdentity":
+            params = {**params, **caller_of(self.headers.get("X-Amz-Security-Token", ""))}
+            if user := user_of(key):
+                params[USER] = user
         result = world.execute(self.boto3_service_name, action, params)
         status, headers, body = self.serialized(ActionResult(result))
         return status, headers, _with_request_id(body)
@@ -123,7 +154,7 @@ def _with_request_id(body: str | bytes) -> str | bytes:
 
 
 class MotoApplication:
-    """A WSGI application that serves the world *home* and, for other Regions, *elsewhere*.
+    """A WSGI application that serves the worlds of *backends*.
 
     A world must be thread-safe.
     Every answer has the form that AWS clients read: an action that neither the world nor moto has
@@ -132,13 +163,12 @@ class MotoApplication:
 
     def __init__(
         self,
-        home: Ec2Backend,
-        elsewhere: Callable[[str], Ec2Backend],
+        backends: Backends,
         services: Container[str] | None = None,
     ) -> None:
         """Serve the *services* that moto has a name for, all of them by default."""
-        self._account = home.account
-        self._regions = _Regions(home, elsewhere)
+        home = backends.home
+        self._backends = backends
         self._services = services
         self._moto: WSGIApplication = DomainDispatcherApplication(self._application_of)
         with _without_default_images():
@@ -147,7 +177,8 @@ class MotoApplication:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        environ["HTTP_X_MOTO_ACCOUNT_ID"] = self._account
+        key, *_ = _credential(environ.get("HTTP_AUTHORIZATION", ""))
+        environ["HTTP_X_MOTO_ACCOUNT_ID"] = self._backends.account_of(key)
         try:
             return self._moto(environ, start_response)
         except ApiError as error:
@@ -166,7 +197,9 @@ class MotoApplication:
             raise NotImplementedError(f"{service}, for which no policy is enforced")
         application = create_backend_app(service)
         if served := RESPONSES.get(service):
-            served_here: Any = type("Served", (_MotoDispatcher, served), {"regions": self._regions})
+            served_here: Any = type(
+                "Served", (_MotoDispatcher, served), {"backends": self._backends}
+            )
             view: Callable[..., Any] = convert_to_flask_response(served_here.dispatch)
             application.view_functions = dict.fromkeys(application.view_functions, view)
         return application

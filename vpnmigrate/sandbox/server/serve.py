@@ -6,9 +6,10 @@ import ipaddress
 import signal
 import socket
 import threading
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from datetime import timedelta
-from functools import cache, partial
+from functools import cache
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -19,10 +20,11 @@ from vpnmigrate.aws.dry_runs import SANDBOX_SERVER
 from vpnmigrate.errors import UsageError
 from vpnmigrate.sandbox.authorization import AuthorizedWorld
 from vpnmigrate.sandbox.device_engineer import AutoEngineerWorld
+from vpnmigrate.sandbox.organization import MemberWorld, Organization
 from vpnmigrate.sandbox.policy import Policy
 from vpnmigrate.sandbox.server.control import WithControl
 from vpnmigrate.sandbox.server.guard import Guard
-from vpnmigrate.sandbox.server.moto import RESPONSES, MotoApplication
+from vpnmigrate.sandbox.server.moto import RESPONSES, Ec2Backend, MotoApplication
 from vpnmigrate.sandbox.world import World
 
 if TYPE_CHECKING:
@@ -36,8 +38,11 @@ def serve(
     *,
     attentive: timedelta | None = None,
     policy: Policy | None = None,
+    others: Iterable[World] = (),
 ) -> Server:
     """Return a server of *world*, bound to *port*; port 0 stands for a free one.
+
+    *others* are worlds of other accounts and Regions, which a client reaches by AssumeRole.
 
     With *attentive* a simulated engineer operates the devices (``AutoEngineerWorld``).  A world on
     a ``ScaledClock`` runs at that clock's speed.  With *policy* callers may do only what it allows.
@@ -47,26 +52,40 @@ def serve(
     """
     listener = _listen(host, port)
     try:
-        attended = AutoEngineerWorld(world, attentive)
-        application = _moto(world, attended, policy)
-        return Server(world, listener, Guard(WithControl(application, attended)))
+        worlds = _Worlds(Organization(world, others), attentive, policy)
+        application = MotoApplication(worlds, None if policy is None else RESPONSES)
+        return Server(world, listener, Guard(WithControl(application, worlds.attended)))
     finally:
         listener.close()  # The server has its own duplicate.
 
 
-def _moto(world: World, attended: AutoEngineerWorld, policy: Policy | None) -> MotoApplication:
-    if policy is None:
-        return MotoApplication(attended, cache(partial(_elsewhere, world)))
+class _Worlds:
+    """The worlds of *organization* as the server calls them (``moto.Backends``)."""
 
-    def elsewhere(region: str) -> AuthorizedWorld:
-        return AuthorizedWorld(_elsewhere(world, region), policy)
+    def __init__(
+        self, organization: Organization, attentive: timedelta | None, policy: Policy | None
+    ) -> None:
+        self._organization = organization
+        self._policy = policy
+        self.attended = [AutoEngineerWorld(world, attentive) for world in organization.worlds]
+        """Each world with its devices' engineer, the home world first."""
+        self.backend = cache(self._backend)
 
-    return MotoApplication(AuthorizedWorld(world, policy, attended), cache(elsewhere), RESPONSES)
+    @property
+    def home(self) -> Ec2Backend:
+        """The world of clients without other settings."""
+        first = self.attended[0]
+        return self.backend(first.account, first.region)
 
+    def account_of(self, access_key: str) -> str:
+        """Return the account of the credentials with *access_key*."""
+        return self._organization.account_of(access_key)
 
-def _elsewhere(world: World, region: str) -> World:
-    """Return an empty world of the same account in another Region."""
-    return World(world.clock, world.behaviour, world.account, region, world.seed)
+    def _backend(self, account: str, region: str) -> Ec2Backend:
+        world = self._organization.world(account, region)
+        attended = next((each for each in self.attended if each.world is world), world)
+        member = MemberWorld(attended, self._organization)
+        return member if self._policy is None else AuthorizedWorld(world, self._policy, member)
 
 
 KEY = "SANDBOX"

@@ -1,0 +1,191 @@
+"""``discover``: every connection of accounts and Regions, over HTTP."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from vpnmigrate.cli.commands.sandbox import load
+from vpnmigrate.cli.main import run_command
+from vpnmigrate.errors import Exit
+from vpnmigrate.sandbox.policy import Policy, policy_from
+from vpnmigrate.sandbox.scenarios.load import load_world
+from vpnmigrate.sandbox.scenarios.scenario import in_account
+from vpnmigrate.sandbox.server.clock import ScaledClock
+from vpnmigrate.sandbox.server.serve import Server, serve
+
+HOME, OTHER = "123456789012", "222222222222"
+ROLE = f"arn:aws:iam::{OTHER}:role/Read"
+UNKNOWN = "arn:aws:iam::999999999999:role/Read"
+ELSEWHERE = {
+    (OTHER, "eu-west-1"): "direct-connect",
+    (OTHER, "us-east-1"): "three-connections",
+    (HOME, "us-east-1"): "nothing-classic",
+}
+
+
+def a_server(policy: Policy | None = None) -> Server:
+    """Return a sandbox of two accounts with two Regions each."""
+    clock = ScaledClock()
+    others = [
+        load_world(in_account(load(name), account, region), clock)
+        for (account, region), name in ELSEWHERE.items()
+    ]
+    home = load_world(load("three-connections"), clock)
+    return serve(home, others=others, policy=policy)
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Server]:
+    with a_server() as server:
+        yield server
+
+
+@pytest.fixture
+def run(served, monkeypatch, tmp_path, capsys):
+    """Return a function that runs ``discover`` as an ordinary process would."""
+    monkeypatch.chdir(tmp_path)
+    return runner(served, monkeypatch, capsys)
+
+
+def runner(server, monkeypatch, capsys):
+    for name, value in {**server.environment, "AWS_CONFIG_FILE": "/dev/null"}.items():
+        monkeypatch.setenv(name, value)
+
+    def run(*words, command="discover"):
+        capsys.readouterr()
+        code = run_command([command, *words])
+        output = capsys.readouterr()
+        return code, output.out, output.err
+
+    return run
+
+
+def test_an_organization_is_read_through_its_roles(run):
+    """Every account and Region is there, in groups, and devices are found across accounts."""
+    code, out, _ = run("--organization", "Read", "--all-regions", "--json")
+
+    document = json.loads(out)
+    places = [(place["account"], place["region"]) for place in document["places"]]
+    groups = {(g["account"], g["region"]): g["group"] for g in document["gateways"]}
+    assert code == 0
+    assert document["complete"]
+    assert sorted(places) == sorted([(HOME, "eu-west-1"), *ELSEWHERE])
+    assert groups == {
+        (HOME, "eu-west-1"): "can",
+        (OTHER, "us-east-1"): "can",
+        (OTHER, "eu-west-1"): "cannot",
+        (HOME, "us-east-1"): "not-needed",
+    }
+    home = next(g for g in document["gateways"] if g["account"] == HOME and g["can_be_migrated"])
+    users = [c["device_also_used_by"][0]["account"] for c in home["connections"]]
+    assert users == [OTHER] * 3
+    assert home["tables"]["edge"]
+    assert {c["routing"] for c in home["connections"]} == {"BGP", "static"}
+
+
+def test_what_cannot_be_read_is_a_row_and_the_exit_code_is_1(run):
+    """An account without access, beside one that was read; the next command is complete."""
+    code, out, err = run("--role-arn", UNKNOWN, "--role-arn", ROLE, "--region", "us-east-1")
+
+    result, _, following = out.partition("\nnext, with credentials")
+    assert code == Exit.FAILED
+    assert "COULD NOT BE READ (1)" in result
+    assert "999999999999 in every Region" in result
+    assert "sts:AssumeRole" in result
+    assert f"{OTHER} us-east-1" in result
+    assert f"of account {OTHER}" in following
+    assert "plan --vpn-gateway vgw-" in following
+    assert "--region us-east-1" in following
+    assert [line for line in result.splitlines() if len(line) > 80] == []
+    assert err == ""
+
+
+def test_csv_has_a_row_for_each_connection_and_each_gap(run):
+    """A spreadsheet of the same."""
+    _, out, _ = run("--role-arn", UNKNOWN, "--role-arn", ROLE, "--region", "us-east-1", "--csv")
+
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [row["group"] for row in rows] == ["can"] * 3 + ["not-read"]
+    assert {row["vpc_name"] for row in rows[:3]} == {"production"}
+    assert rows[3]["account"] == "999999999999"
+    assert "AccessDenied" in rows[3]["why"] or "may not call" in rows[3]["why"]
+
+
+def test_a_file_names_accounts_with_their_regions(run, tmp_path, monkeypatch):
+    """By role, with Regions of their own, or by a profile of the AWS CLI."""
+    (tmp_path / "config").write_text(
+        "[profile branch]\naws_access_key_id = SANDBOX_BOB\naws_secret_access_key = x\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    (tmp_path / "accounts.txt").write_text(f"{ROLE} us-east-1\nprofile:branch\nprofile:missing\n")
+
+    code, out, _ = run("--accounts", "accounts.txt", "--json")
+
+    document = json.loads(out)
+    assert code == Exit.FAILED
+    assert [tuple(p.values()) for p in document["places"]] == [
+        (HOME, "", "eu-west-1"),
+        (OTHER, "", "us-east-1"),
+    ]
+    assert [each["label"] for each in document["unread"]] == ["profile missing"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--region", "eu-west-1", "--all-regions"),
+        ("--csv", "--json"),
+        ("--role-arn", "Read"),
+        ("--accounts", "missing.txt"),
+        ("--organization", ROLE),
+    ],
+)
+def test_a_wrong_command_line_is_refused(run, words):
+    """With exit code 2, before any account is read."""
+    code, _, err = run(*words)
+
+    assert code == Exit.USAGE
+    assert "VPM-E101" in err
+
+
+class TestPermissions:
+    """The policy that ``iam-policy --phase discover`` prints."""
+
+    WORDS = ("--organization", "Read", "--all-regions")
+
+    def run_under(self, policy, monkeypatch, capsys):
+        with a_server(policy_from(policy, "policy")) as server:
+            return runner(server, monkeypatch, capsys)(*self.WORDS, "--json")
+
+    @pytest.fixture
+    def policy(self, run):
+        _, out, _ = run("--phase", "discover", "--organization", "Read", command="iam-policy")
+        return json.loads(out)
+
+    def test_it_is_enough(self, policy, monkeypatch, capsys):
+        """The sandbox enforces it in every account, and all of them are read."""
+        code, out, _ = self.run_under(policy, monkeypatch, capsys)
+
+        assert (code, json.loads(out)["complete"]) == (0, True)
+
+    @pytest.mark.parametrize(
+        "action", ["sts:AssumeRole", "organizations:ListAccounts", "ec2:DescribeRegions"]
+    )
+    def test_what_it_has_beside_the_reads_of_a_survey_is_needed(
+        self, policy, monkeypatch, capsys, action
+    ):
+        """Without one action the result is not complete, and the action is named."""
+        for statement in policy["Statement"]:
+            actions = statement["Action"]
+            kept = [each for each in [actions] if isinstance(each, str)] or actions
+            statement["Action"] = [each for each in kept if each != action] or ["ec2:None"]
+
+        code, out, err = self.run_under(policy, monkeypatch, capsys)
+
+        assert code == Exit.FAILED
+        assert action in out + err

@@ -1,0 +1,126 @@
+"""Discovery of accounts and Regions: each is read by one of a bounded number of threads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from msgspec.structs import replace
+
+from vpnmigrate.aws.account import Reader
+from vpnmigrate.aws.accounts import (
+    AccountAccess,
+    AccountSource,
+    enabled_regions,
+    require_account,
+)
+from vpnmigrate.aws.scan import Work, WorkResult, scan
+from vpnmigrate.cli.context import CommandContext
+from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, SURVEY_LIMIT, unattended
+from vpnmigrate.engine.ports import Identity
+from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.model.discovery import AccountTarget, Discovery, RegionSurvey, UnreadPlace
+from vpnmigrate.report.scan_progress import ScanProgress
+
+
+@dataclass(frozen=True)
+class RegionChoice:
+    """Which Regions of an account are read, unless its target names some."""
+
+    named: tuple[str, ...] = ()
+    every: bool = False
+    """Whether every Region is read that is enabled in the account."""
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Result of one piece of work: an account with its number of Regions, or a Region."""
+
+    regions: int = 0
+    survey: RegionSurvey | None = None
+    unread: UnreadPlace | None = None
+
+
+class _Places:
+    """Reads accounts and Regions; a failure is part of the result."""
+
+    def __init__(
+        self, context: CommandContext, source: AccountSource, choice: RegionChoice
+    ) -> None:
+        self._context = context
+        self._source = source
+        self._choice = choice
+
+    def account(self, target: AccountTarget) -> WorkResult[_Read]:
+        """Open the account of *target*; its Regions follow."""
+        calls = self._context.parts.calls(self._source.home)
+        what = f"access to {target.label or 'the account'}"
+        try:
+            access, who, regions = calls.read(
+                what, IDENTITY_LIMIT, lambda: self._opened(target), unattended
+            )
+        except VpnMigrateError as error:
+            return WorkResult(_Read(unread=_unread(error, target, target.account)))
+        more = [partial(self.region, target, access, who, region) for region in regions]
+        return WorkResult(_Read(regions=len(more)), more)
+
+    def _opened(self, target: AccountTarget) -> tuple[AccountAccess, Identity, tuple[str, ...]]:
+        access = self._source.open(target)
+        home = access.clients(self._source.home.region)
+        who = Reader(home, self._context.parts.clock).identity()
+        require_account(target, who)
+        if target.regions:
+            return access, who, target.regions
+        if self._choice.every:
+            return access, who, enabled_regions(home)
+        return access, who, self._choice.named
+
+    def region(
+        self, target: AccountTarget, access: AccountAccess, who: Identity, region: str
+    ) -> WorkResult[_Read]:
+        """Read *region* of the account of *target*."""
+        try:
+            clients = access.clients(region)
+            reader = Reader(clients, self._context.parts.clock)
+            found = self._context.parts.calls(clients).read(
+                f"account {who.account} in {region}",
+                SURVEY_LIMIT,
+                lambda: reader.region_survey(who),
+                unattended,
+            )
+        except VpnMigrateError as error:
+            return WorkResult(_Read(unread=_unread(error, target, who.account, region)))
+        return WorkResult(_Read(survey=replace(found, name=target.name)))
+
+
+def _unread(
+    error: VpnMigrateError, target: AccountTarget, account: str, region: str = ""
+) -> UnreadPlace:
+    return UnreadPlace(error.message, account, region, target.label, error.advice, target.name)
+
+
+def read_accounts(
+    context: CommandContext,
+    source: AccountSource,
+    targets: Sequence[AccountTarget],
+    choice: RegionChoice,
+    jobs: int,
+) -> Discovery:
+    """Return everything about VPN in the Regions of *targets*, at most *jobs* read at a time."""
+    places = _Places(context, source, choice)
+    surveys: list[RegionSurvey] = []
+    unread: list[UnreadPlace] = []
+    works: list[Work[_Read]] = [partial(places.account, target) for target in targets]
+    with ScanProgress(context.console, len(targets)) as progress:
+        for read in scan(works, jobs):
+            if read.survey is not None:
+                surveys.append(read.survey)
+            if read.unread is not None:
+                unread.append(read.unread)
+            progress.advance(
+                more=read.regions,
+                gateways=sum(len(survey.surveys) for survey in surveys),
+                unread=len(unread),
+            )
+    return Discovery(tuple(surveys), tuple(unread))
