@@ -24,6 +24,7 @@ from vpnmigrate.cli.error_catalogue import errors_page
 from vpnmigrate.cli.man_pages import man_pages
 from vpnmigrate.cli.reference import markdown
 from vpnmigrate.local.hooks import HookInput
+from vpnmigrate.model.ec2_members import SHAPES, members
 from vpnmigrate.model.gates import GATES, UNFORCEABLE, Gate, Milestone
 from vpnmigrate.planning.iam_policy import policy_for_any_plan
 from vpnmigrate.planning.permissions import RunPhase
@@ -87,6 +88,25 @@ def findings_page(preflight: Path) -> str:
             "",
         ]
     )
+
+
+def carried_page() -> str:
+    """Return the page of what happens to each member of EC2's descriptions."""
+    lines = [
+        "# What a successor keeps",
+        "",
+        "One row for each member of EC2's descriptions in botocore's model: its value is *kept*,",
+        "*decided* by the playbook, *told* to the operator, or *not on a virtual private gateway*.",
+        "Written from the program by `make docs`; do not edit.",
+    ]
+    for shape in SHAPES:
+        lines += ["", f"## {shape}", "", "| member | value | how |", "| --- | --- | --- |"]
+        lines += [
+            f"| `{each.name}` | {each.treatment} | {each.how} |"
+            for each in members()
+            if each.shape == shape
+        ]
+    return "\n".join([*lines, ""])
 
 
 def gates_page(page: str) -> str:
@@ -303,6 +323,7 @@ def pages() -> dict[Path, str]:
         window: gates_page(window.read_text(encoding="utf-8")),
         reference / "playbook.schema.json": schema_text(),
         reference / "hook.schema.json": hook_schema(),
+        reference / "carried-over.md": carried_page(),
         reference / "cli.md": markdown(),
         reference / "errors.md": errors_page(),
         **{docs / "man" / name: text for name, text in man_pages().items()},

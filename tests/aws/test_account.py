@@ -287,7 +287,7 @@ class TestCreatingConnections:
             dpd_timeout_seconds=40,
             dpd_timeout_action="restart",
         )
-        first, second = self.tunnels(perform, a_connection(options=options))
+        first, second = self.tunnels(perform, a_connection(tunnels=(options, options)))
 
         assert first == second
         assert first == {

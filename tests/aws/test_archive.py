@@ -231,8 +231,8 @@ class TestDeviceFolder:
 
         page = files(vault, NEW)["sheet.md"]
         assert "| chosen: IKE versions |  | `ikev2` |" in page
-        assert "| chosen: IKE Diffie-Hellman groups |  | `14, 20` |" in page
-        assert "| chosen: dead peer timeout, seconds |  | `40` |" in page
+        assert "| chosen: IKE DH groups |  | `14, 20` |" in page
+        assert "| chosen: dead peer timeout, s |  | `40` |" in page
         assert page.count(NEW_KEYS[0]) == 1
 
     def test_old_connection_gone(self, vault):

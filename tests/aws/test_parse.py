@@ -18,6 +18,7 @@ from vpnmigrate.model.ec2 import (
     AssociationRecord,
     Attached,
     ConnectionRecord,
+    KeyVisibility,
     RouteRecord,
     StaticPrefixRecord,
     TunnelReading,
@@ -65,8 +66,8 @@ class TestConnection:
     def test_inside_networks_of_a_classic_connection(self):
         """Classic connections have no tunnel options, only the configuration (domain.md 1.1)."""
         assert parse.connection_record(a_row()).tunnels == (
-            TunnelRecord("203.0.113.10", "169.254.44.40/30"),
-            TunnelRecord("203.0.113.20", "169.254.44.44/30"),
+            TunnelRecord("203.0.113.10", "169.254.44.40/30", key=KeyVisibility.SHOWN),
+            TunnelRecord("203.0.113.20", "169.254.44.44/30", key=KeyVisibility.SHOWN),
         )
 
     def test_tunnels_are_joined_by_outside_address(self):
@@ -78,8 +79,8 @@ class TestConnection:
         row = a_row(Options={"TunnelOptions": options})
 
         assert parse.connection_record(row).tunnels == (
-            TunnelRecord("203.0.113.10", "169.254.44.40/30"),
-            TunnelRecord("203.0.113.20", "169.254.9.4/30"),
+            TunnelRecord("203.0.113.10", "169.254.44.40/30", key=KeyVisibility.SHOWN),
+            TunnelRecord("203.0.113.20", "169.254.9.4/30", key=KeyVisibility.SHOWN),
         )
 
     def test_telemetry(self):

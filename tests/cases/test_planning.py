@@ -10,12 +10,14 @@ import pytest
 
 from tests.support.builders import (
     MIGRATION,
+    NEW,
     NOON,
     OLD,
     VPC,
     a_connection,
     a_customer_gateway,
     a_gateway,
+    a_plan,
     a_survey,
     a_table,
     ordinary_tables,
@@ -37,6 +39,7 @@ from vpnmigrate.model.changes import (
     EnablePropagation,
     ReplaceRoute,
 )
+from vpnmigrate.model.changes.base import CallTags
 from vpnmigrate.model.decisions import Decisions, InsideMode, TestVpc
 from vpnmigrate.model.ec2 import (
     AWS_VPN,
@@ -63,6 +66,7 @@ from vpnmigrate.model.survey import (
 from vpnmigrate.planning.planner import plan_from
 from vpnmigrate.planning.playbook import playbook_from
 from vpnmigrate.planning.preflight import check
+from vpnmigrate.steps.s03_create_connections import successor
 
 T = TypeVar("T")
 
@@ -507,11 +511,14 @@ class TestNewSide:
             playbook_from(text, "mine.yaml")
 
     def test_has_no_start_action(self) -> None:
-        """Case 31: AWS cannot be configured to initiate, since it would do so before step 10."""
+        """Case 31: a successor is created with ``add``: AWS would initiate before step 10."""
         text = "name: x\nsummary: s\ndecisions:\n  tunnel_options:\n    startup_action: start\n"
+        decisions = playbook_from(text, "mine.yaml").decisions
 
-        with pytest.raises(MalformedFileError, match=r"decisions\.tunnel_options\.startup_action"):
-            playbook_from(text, "mine.yaml")
+        created = successor(a_plan(decisions=decisions), a_connection(), NEW)
+
+        tunnels = created.parameters(CallTags(MIGRATION, 1, 3))["Options"]["TunnelOptions"]
+        assert [tunnel["StartupAction"] for tunnel in tunnels] == ["add", "add"]
 
     @pytest.mark.parametrize(
         "option", ["acceleration", "inside_ipv6_cidrs", "bandwidth", "outside_ip_address_type"]

@@ -22,14 +22,17 @@ from vpnmigrate.model.decisions import (
     HookMoment,
     InsideMode,
     KeyMode,
+    KeyStorage,
+    Networks,
     OldTunnels,
     TestVpc,
     TunnelPolicy,
+    UnsetOptions,
     Verification,
     Waits,
     Window,
 )
-from vpnmigrate.model.ec2 import TunnelOptions
+from vpnmigrate.model.ec2 import KeyExchange, TunnelLogs, TunnelOptions, VpnConnectionId
 from vpnmigrate.planning.playbook import Playbook, duration_from, playbook_from
 
 # Every option, none with its default: also the plan's text must show each of them.
@@ -54,6 +57,24 @@ decisions:
     phase2_dh_groups: [19]
     dpd_timeout_seconds: 40
     dpd_timeout_action: clear
+    phase1_lifetime_seconds: 7200
+    phase2_lifetime_seconds: 1800
+    rekey_margin_seconds: 120
+    rekey_fuzz_percentage: 50
+    replay_window_packets: 2048
+    phase2_key_exchanges:
+      - {round: 2, methods: [35, 36]}
+    startup_action: add
+    phase1_key_exchanges:
+      - {round: 1, methods: [36], requirement: optional}
+    lifecycle_control: true
+    logs: {group: "arn:aws:logs:eu-west-1:123456789012:log-group:vpn", format: text}
+  tunnel_options_of:
+    vpn-1: {startup_action: start}
+  networks:
+    vpn-1: {local: 10.1.0.0/16, remote: 10.0.0.0/16}
+  unset_options: aws
+  key_storage: standard
   test_vpc:
     cidr: 10.255.0.0/24
     command: [/usr/bin/try, --now]
@@ -114,7 +135,21 @@ def test_says_everything_a_plan_can_decide() -> None:
                 phase2_dh_groups=(19,),
                 dpd_timeout_seconds=40,
                 dpd_timeout_action="clear",
+                phase1_lifetime_seconds=7200,
+                phase2_lifetime_seconds=1800,
+                rekey_margin_seconds=120,
+                rekey_fuzz_percentage=50,
+                replay_window_packets=2048,
+                phase2_key_exchanges=(KeyExchange(2, (35, 36)),),
+                startup_action="add",
+                phase1_key_exchanges=(KeyExchange(1, (36,), "optional"),),
+                lifecycle_control=True,
+                logs=TunnelLogs("arn:aws:logs:eu-west-1:123456789012:log-group:vpn", "text"),
             ),
+            tunnel_options_of={"vpn-1": TunnelOptions(startup_action="start")},
+            networks={VpnConnectionId("vpn-1"): Networks("10.1.0.0/16", "10.0.0.0/16")},
+            unset_options=UnsetOptions.AWS,
+            key_storage=KeyStorage.STANDARD,
             test_vpc=TestVpc("10.255.0.0/24", ("/usr/bin/try", "--now")),
             old_tunnels=OldTunnels.LEAVE,
             back_out=BackOut.ROLLBACK,

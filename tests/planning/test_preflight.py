@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import msgspec
 import pytest
@@ -25,16 +26,24 @@ from vpnmigrate.model.decisions import (
     Exceptions,
     InsideMode,
     KeyMode,
+    KeyStorage,
+    Networks,
     OldTunnels,
     TestVpc,
+    UnsetOptions,
     Verification,
     Waits,
 )
 from vpnmigrate.model.ec2 import (
     Attached,
+    ConnectionRecord,
     CustomerGatewayRecord,
+    KeyExchange,
+    KeyVisibility,
     RouteRecord,
     Tag,
+    TunnelLogs,
+    TunnelOptions,
     TunnelRecord,
     VpcId,
     VpcRecord,
@@ -472,3 +481,151 @@ class TestRoutesOfATable:
 
         assert (finding is not None) is told
         assert finding is None or "1001 IPv4 routes" in finding.evidence
+
+
+class TestTunnelOptions:
+    """What the successors' tunnels get."""
+
+    @pytest.mark.parametrize(
+        ("options", "fault"),
+        [
+            ({"ike_versions": ("ikev3",)}, "ike_versions: ikev3 is not one of ikev1, ikev2"),
+            ({"phase1_dh_groups": (36,)}, "phase1_dh_groups: 36 is not one of"),
+            ({"dpd_timeout_seconds": 10}, "dpd_timeout_seconds: 10 is less than 30"),
+            ({"replay_window_packets": 4096}, "replay_window_packets: 4096 is more than 2048"),
+            ({"phase1_key_exchanges": (KeyExchange(8, (36,)),)}, "rounds 8"),
+            ({"phase2_key_exchanges": (KeyExchange(1, (36,), "maybe"),)}, "maybe is not one of"),
+            ({"logs": TunnelLogs("arn:x", "xml")}, "xml is not one of json, text"),
+            ({"logs": TunnelLogs(bgp_format="json")}, "a format without a log group"),
+            (
+                {"phase1_lifetime_seconds": 900, "phase2_lifetime_seconds": 900},
+                "phase2_lifetime_seconds 900 is not less than",
+            ),
+            ({"phase2_lifetime_seconds": 900, "rekey_margin_seconds": 451}, "more than half of"),
+            (
+                {"ike_versions": ("ikev1",), "startup_action": "start"},
+                "startup_action start needs ikev2",
+            ),
+            (
+                {
+                    "ike_versions": ("ikev1",),
+                    "phase1_key_exchanges": (KeyExchange(1, (36,), "required"),),
+                },
+                "a required additional key exchange needs ikev2",
+            ),
+        ],
+    )
+    def test_refuses_options_that_ec2_refuses(self, options: dict[str, Any], fault: str) -> None:
+        """Step 3 would fail with them, in the playbook for all or for one tunnel."""
+        chosen = TunnelOptions(**options)
+        for decisions in (
+            Decisions(tunnel_options=chosen),
+            Decisions(tunnel_options_of={"192.0.2.1": chosen}),
+        ):
+            survey = a_survey()
+            evidence = [
+                finding.evidence
+                for finding in check(survey, decisions)
+                if finding.code == "VPM-B701"
+            ]
+            assert any(fault in text for text in evidence), evidence
+
+    def test_accepts_groups_of_post_quantum_key_exchange(self) -> None:
+        """Groups 35 to 37 are ML-KEM (domain.md 14.1)."""
+        chosen = TunnelOptions(phase1_dh_groups=(35,), phase2_dh_groups=(35, 36, 37))
+
+        assert "VPM-B701" not in found(decisions=Decisions(tunnel_options=chosen))
+
+    def test_refuses_networks_that_are_none(self) -> None:
+        """A traffic selector is an IPv4 network without host bits."""
+        networks = {VpnConnectionId("vpn-old"): Networks(local="10.1.2.3/16")}
+
+        assert "10.1.2.3/16" in found(decisions=Decisions(networks=networks))["VPM-B701"].evidence
+
+    @pytest.mark.parametrize(
+        "decisions",
+        [
+            Decisions(tunnel_options_of={"vpn-typo": TunnelOptions()}),
+            Decisions(networks={VpnConnectionId("vpn-typo"): Networks()}),
+        ],
+    )
+    def test_refuses_options_for_strangers(self, decisions: Decisions) -> None:
+        """Options for an unknown connection or tunnel are refused."""
+        assert "vpn-old" in found(decisions=decisions)["VPM-B706"].fix
+
+    def test_names_what_is_lost(self) -> None:
+        """An old option that AWS's default replaces is named with its value."""
+        survey = a_survey(connections=(modern(TunnelOptions(dpd_timeout_action="restart")),))
+
+        lost = found(survey, Decisions(recreate_aws_vpn=True, unset_options=UnsetOptions.AWS))
+        kept = found(survey, Decisions(recreate_aws_vpn=True))
+
+        assert "dead peer action restart" in lost["VPM-W107"].evidence
+        assert "VPM-W107" not in kept
+
+    def test_names_weak_algorithms(self) -> None:
+        """What the new tunnels accept is named if RFC 8247 advises against it."""
+        weak = TunnelOptions(phase1_integrity=("SHA1", "SHA2-256"), ike_versions=("ikev2",))
+        survey = a_survey(connections=(modern(weak),))
+
+        evidence = found(survey, Decisions(recreate_aws_vpn=True))["VPM-W108"].evidence
+
+        assert "IKE integrity: SHA1;" in evidence
+        assert "ikev1" not in evidence
+        assert "IPsec DH groups: 2, 5, 22, 23, 24" in evidence
+        assert "VPM-W108" not in found(a_survey())
+
+    def test_names_a_device_without_ikev2(self) -> None:
+        """The strong default would leave such a device without a tunnel."""
+        types = {"default": "Barracuda/NextGen Firewall F-series/6.2+"}
+        chosen = TunnelOptions(ike_versions=("ikev2",))
+
+        assert "VPM-W109" in found(decisions=Decisions(device_types=types))
+        assert "VPM-W109" not in found(
+            decisions=Decisions(device_types=types, tunnel_options=chosen)
+        )
+
+    def test_names_tunnels_that_aws_initiates(self) -> None:
+        """The start-up action is set back by the operator, after the migration."""
+        survey = a_survey(connections=(modern(TunnelOptions(startup_action="start")),))
+
+        assert "2 of the tunnels" in found(survey)["VPM-W110"].evidence
+
+    @pytest.mark.parametrize(
+        ("key", "why"),
+        [
+            (KeyVisibility.REDACTED, "Secrets Manager has it"),
+            (KeyVisibility.UNFIT, "not beginning with 0"),
+            (KeyVisibility.UNKNOWN, "does not show its keys"),
+        ],
+    )
+    def test_refuses_to_reuse_a_key_that_cannot_be_sent(self, key: KeyVisibility, why: str) -> None:
+        """EC2 would take the word in its place for the key, or refuse it in step 3."""
+        old = a_connection()
+        tunnels = tuple(msgspec.structs.replace(t, key=key) for t in old.tunnels)
+        survey = a_survey(connections=(msgspec.structs.replace(old, tunnels=tunnels),))
+
+        assert why in found(survey, Decisions(keys=KeyMode.REUSE))["VPM-B108"].evidence
+        assert "VPM-B108" not in found(a_survey(), Decisions(keys=KeyMode.REUSE))
+
+    def test_names_keys_that_leave_secrets_manager(self) -> None:
+        """Describe calls would show the new keys."""
+        old = a_connection()
+        tunnels = tuple(msgspec.structs.replace(t, key=KeyVisibility.REDACTED) for t in old.tunnels)
+        survey = a_survey(connections=(msgspec.structs.replace(old, tunnels=tunnels),))
+
+        assert "VPM-W111" in found(survey, Decisions(key_storage=KeyStorage.STANDARD))
+        assert "VPM-W111" not in found(survey)
+
+    def test_names_certificates(self) -> None:
+        """The new endpoints have certificates that the devices do not know yet."""
+        device = msgspec.structs.replace(a_customer_gateway(), certificate="arn:aws:acm:x")
+
+        assert "vpn-old" in found(a_survey(customer_gateways=(device,)))["VPM-W112"].evidence
+
+
+def modern(options: TunnelOptions) -> ConnectionRecord:
+    """Return an AWS VPN connection with *options* on both tunnels."""
+    old = a_connection(category="VPN")
+    tunnels = tuple(msgspec.structs.replace(t, options=options) for t in old.tunnels)
+    return msgspec.structs.replace(old, tunnels=tunnels)

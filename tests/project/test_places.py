@@ -23,6 +23,7 @@ PACKAGE = ROOT / "vpnmigrate"
 NOT_DRAWN = {
     "detach_with_direct_connect": "simulated gateways have no Direct Connect",
     "vpc_creation": "settles before a test VPC is used",
+    "tunnel_modification": "no step modifies a tunnel",
     "lagging": "with none named, every describe lags",
 }
 """Behaviour that a simulated world keeps at its default, with the reason."""

@@ -135,7 +135,7 @@ class TestDecisions:
 
         assert "Amazon-side ASN 65001" in text
         assert "10.9.0.0/24, tested by: ping 10.9.0.4" in text
-        assert "IKE ikev2, DPD after 40 s" in text
+        assert "IKE versions ikev2; dead peer timeout, s 40" in text
         assert "not required prefix 10.1.0.0/16" in text
         assert "recreated too" in text
         assert "hook before-cutover, for at most 30 s: /usr/bin/ask 'may we'" in text

@@ -91,6 +91,14 @@ def test_every_served_action_answers_as_the_world_does(pair):
         },
     )["VpnConnection"]["VpnConnectionId"]
     pair.wait(minutes=30)
+    outside = pair.ask("DescribeVpnConnections", VpnConnectionIds=[connection])["VpnConnections"]
+    pair.ask(
+        "ModifyVpnTunnelOptions",
+        VpnConnectionId=connection,
+        VpnTunnelOutsideIpAddress=outside[0]["Options"]["TunnelOptions"][0]["OutsideIpAddress"],
+        TunnelOptions={"StartupAction": "start"},
+    )
+    pair.wait(minutes=5)
     tie = pair.ask("AssociateRouteTable", RouteTableId=table, SubnetId=subnet)["AssociationId"]
     for cidr in ("192.168.0.0/16", "172.16.0.0/12"):
         pair.ask("CreateVpnConnectionRoute", VpnConnectionId=connection, DestinationCidrBlock=cidr)

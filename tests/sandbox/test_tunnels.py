@@ -8,6 +8,7 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 
+from tests.model.test_carry_over import EVERYTHING
 from tests.sandbox.worlds import (
     OLD,
     OLD_VPN,
@@ -23,6 +24,8 @@ from tests.sandbox.worlds import (
     refused,
     wait,
 )
+from vpnmigrate.model.tunnel_options import as_requested, described_options
+from vpnmigrate.sandbox.behaviour import seconds
 from vpnmigrate.sandbox.ec2.tunnels import CANARY
 
 KEY = "CANARYofmyown"
@@ -129,6 +132,62 @@ class TestTunnels:
         new_keys = world.keys - a_world().keys
         assert new_keys
         assert not any(key in str(row) for key in new_keys)
+
+    @pytest.mark.parametrize("named", [True, False])
+    def test_a_key_in_secrets_manager_is_redacted_or_omitted(self, named):
+        """Either a word stands in place of the key, or nothing does."""
+        world = a_world(redacted_keys_named=named)
+        made = ask(
+            world,
+            "CreateVpnConnection",
+            PreSharedKeyStorage="SecretsManager",
+            **creation(new_gateway(world)),
+        )
+        tunnels = made["VpnConnection"]["Options"]["TunnelOptions"]
+        shown = [tunnel.get("PreSharedKey") for tunnel in tunnels]
+        assert shown == (["REDACTED"] * 2 if named else [None, None])
+
+    def test_every_option_that_is_sent_is_shown(self):
+        """Options of a tunnel and traffic selectors are described as they were sent."""
+        world = a_world()
+        sent = as_requested(EVERYTHING)
+        wanted = creation(new_gateway(world), TunnelOptions=[sent, {}])
+        wanted["Options"]["LocalIpv4NetworkCidr"] = "10.1.0.0/16"
+        row = ask(world, "CreateVpnConnection", **wanted)["VpnConnection"]
+        assert described_options(row["Options"]["TunnelOptions"][0]) == EVERYTHING
+        assert row["Options"]["LocalIpv4NetworkCidr"] == "10.1.0.0/16"
+        assert row["Options"]["RemoteIpv4NetworkCidr"] == "0.0.0.0/0"
+
+    @pytest.mark.parametrize("name", ["EnableAcceleration", "LocalIpv6NetworkCidr"])
+    def test_options_of_transit_gateways_are_refused(self, name):
+        """What a virtual private gateway does not have is refused by name."""
+        world = a_world()
+        wanted = creation(new_gateway(world))
+        wanted["Options"][name] = True
+        assert name in refused(world, "CreateVpnConnection", **wanted).message
+
+    def test_modifying_a_tunnel_interrupts_it_alone(self):
+        """The connection is modifying for some minutes; the other tunnel stays UP."""
+        world = a_world(tunnel_modification=seconds(120))
+        first, second = connection(world)["VgwTelemetry"]
+        ask(
+            world,
+            "ModifyVpnTunnelOptions",
+            VpnConnectionId=OLD_VPN,
+            VpnTunnelOutsideIpAddress=first["OutsideIpAddress"],
+            TunnelOptions={"StartupAction": "start"},
+        )
+        row = connection(world)
+        assert row["State"] == "modifying"
+        assert _status(row) == {first["OutsideIpAddress"]: "DOWN", second["OutsideIpAddress"]: "UP"}
+        wait(world, 200)
+        row = connection(world)
+        assert row["State"] == "available"
+        assert set(_status(row).values()) == {"UP"}
+
+
+def _status(row):
+    return {each["OutsideIpAddress"]: each["Status"] for each in row["VgwTelemetry"]}
 
 
 class TestTelemetry:

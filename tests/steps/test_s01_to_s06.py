@@ -27,6 +27,7 @@ from tests.support.builders import (
     role_of,
     snapshot_by_tag,
 )
+from vpnmigrate.model.carry_over import STRONG_OPTIONS
 from vpnmigrate.model.changes import (
     AddStaticPrefix,
     ArchiveConfiguration,
@@ -168,6 +169,7 @@ class TestCreateConnections:
             customer_gateway=CustomerGatewayId("cgw-1"),
             replaces=OLD_VPN,
             static_only=True,
+            tunnels=(STRONG_OPTIONS, STRONG_OPTIONS),
         )
 
     def test_creates_two_at_a_time(self):

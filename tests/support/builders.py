@@ -26,6 +26,7 @@ from vpnmigrate.model.ec2 import (
     CustomerGatewayId,
     CustomerGatewayRecord,
     GatewayRecord,
+    KeyVisibility,
     MigrationId,
     Role,
     RouteRecord,
@@ -124,8 +125,8 @@ def a_connection(
         static_only=prefixes is not None,
         prefixes=tuple(StaticPrefixRecord(cidr, "available") for cidr in prefixes or ()),
         tunnels=(
-            TunnelRecord("192.0.2.1", "169.254.10.0/30"),
-            TunnelRecord("192.0.2.2", "169.254.11.0/30"),
+            TunnelRecord("192.0.2.1", "169.254.10.0/30", key=KeyVisibility.SHOWN),
+            TunnelRecord("192.0.2.2", "169.254.11.0/30", key=KeyVisibility.SHOWN),
         ),
         telemetry=some_telemetry(up=up, routes=routes),
         tags=tags or {},

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from vpnmigrate.aws import describe
 from vpnmigrate.aws.describe import pages
-from vpnmigrate.aws.parse import chosen_options
+from vpnmigrate.aws.parse import chosen_options, connection_record
 from vpnmigrate.aws.read_errors import ConfigurationMissingError, translate_errors
 from vpnmigrate.devices.configuration import ConfigurationError, IncompleteConfigurationError, parse
 from vpnmigrate.devices.sheet import SampleConfiguration, SheetSide, sheet
@@ -19,7 +19,7 @@ from vpnmigrate.devices.tunnel_values import ConnectionOptions
 from vpnmigrate.errors import AwsError, AwsUnreadableError, NotFoundError
 from vpnmigrate.model.changes import ArchiveConfiguration
 from vpnmigrate.model.changes.base import Performed
-from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId
+from vpnmigrate.model.ec2 import KeyVisibility, MigrationId, VpnConnectionId
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -114,7 +114,7 @@ def _old_side(connection: VpnConnectionId, ec2: EC2Client) -> SheetSide:
 
 def _side(connection: VpnConnectionId, row: VpnConnectionTypeDef) -> SheetSide:
     text = row.get("CustomerGatewayConfiguration")
-    key_store = row.get("PreSharedKeyArn") or ""
+    key_store = _key_store(row)
     if not text:
         why = f"EC2 shows none while the connection is {row.get('State', 'in an unknown state')}."
         return SheetSide(connection, why_not=why, key_store=key_store)
@@ -124,6 +124,19 @@ def _side(connection: VpnConnectionId, row: VpnConnectionTypeDef) -> SheetSide:
         why = f"{exc.message}. The file {CONFIGURATION} has it as EC2 returned it."
         return SheetSide(connection, why_not=why, key_store=key_store)
     return SheetSide(connection, configuration, choices=chosen_options(row), key_store=key_store)
+
+
+def _key_store(row: VpnConnectionTypeDef) -> str:
+    """Return the ARN of the secret with the keys, if EC2 does not show the keys themselves.
+
+    EC2 may return the ARN although it stores the keys itself (domain.md 14.1).
+    """
+    tunnels = connection_record(row).tunnels
+    shown = any(tunnel.key in _SHOWN for tunnel in tunnels)
+    return "" if shown else row.get("PreSharedKeyArn") or ""
+
+
+_SHOWN: Final = (KeyVisibility.SHOWN, KeyVisibility.UNFIT)
 
 
 def _sample(change: ArchiveConfiguration, ec2: EC2Client) -> SampleConfiguration:

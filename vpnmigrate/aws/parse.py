@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from msgspec.structs import replace
 
 from vpnmigrate.devices.configuration import ConfigurationError, DeviceConfiguration, parse
+from vpnmigrate.devices.secret import key_visibility
 from vpnmigrate.model.ec2 import (
     AssociationRecord,
     Attached,
@@ -27,7 +28,6 @@ from vpnmigrate.model.ec2 import (
     RouteTableRecord,
     StaticPrefixRecord,
     SubnetRecord,
-    TunnelOptions,
     TunnelReading,
     TunnelRecord,
     VpcId,
@@ -36,6 +36,7 @@ from vpnmigrate.model.ec2 import (
     VpnGatewayId,
     attachments_of,
 )
+from vpnmigrate.model.tunnel_options import NOT_CHOSEN, OPTIONS, described_options, option_text
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import (
@@ -107,6 +108,7 @@ def gateway_record(row: VpnGatewayTypeDef) -> GatewayRecord:
         type=row.get("Type", "ipsec.1"),
         attachments=attachments_of(attachment_rows(row)),
         tags=tags_of(row.get("Tags")),
+        availability_zone=row.get("AvailabilityZone") or "",
     )
 
 
@@ -121,6 +123,7 @@ def connection_at_a_glance(row: VpnConnectionTypeDef) -> ConnectionRecord:
 
     Its tunnels are those of its options; a Classic connection has none there.
     """
+    options = row.get("Options") or {}
     return ConnectionRecord(
         id=VpnConnectionId(row.get("VpnConnectionId", "")),
         state=row.get("State", ""),
@@ -128,20 +131,23 @@ def connection_at_a_glance(row: VpnConnectionTypeDef) -> ConnectionRecord:
         customer_gateway=CustomerGatewayId(row.get("CustomerGatewayId") or "") or None,
         vpn_gateway=VpnGatewayId(row.get("VpnGatewayId") or "") or None,
         elsewhere=_first(row, ELSEWHERE) or None,
-        static_only=bool((row.get("Options") or {}).get("StaticRoutesOnly")),
+        static_only=bool(options.get("StaticRoutesOnly")),
         prefixes=tuple(sorted(map(_prefix, row.get("Routes") or ()), key=_BY_NETWORK)),
         tunnels=tuple(
             [
                 TunnelRecord(
                     option["OutsideIpAddress"],
                     canonical(option.get("TunnelInsideCidr") or ""),
-                    _tunnel_options(option),
+                    described_options(option),
+                    key_visibility(option.get("PreSharedKey")),
                 )
                 for option in _tunnel_rows(row)
             ]
         ),
         telemetry=tuple(sorted(map(_telemetry, row.get("VgwTelemetry") or ()), key=_BY_ADDRESS)),
         tags=tags_of(row.get("Tags")),
+        local_network=canonical(options.get("LocalIpv4NetworkCidr") or ""),
+        remote_network=canonical(options.get("RemoteIpv4NetworkCidr") or ""),
     )
 
 
@@ -178,42 +184,17 @@ def _with_inside_networks(
     Classic connections have no tunnel options, only the configuration (domain.md 1.1).
     """
     joined = {
-        tunnel.outside_ip: TunnelRecord(tunnel.outside_ip, tunnel.amazon.inside_cidr)
+        tunnel.outside_ip: TunnelRecord(
+            tunnel.outside_ip, tunnel.amazon.inside_cidr, key=tunnel.key_visibility
+        )
         for tunnel in (configuration.tunnels if configuration else ())
     }
     for tunnel in tunnels:
         known = joined.get(tunnel.outside_ip, tunnel)
         inside = tunnel.inside_cidr or known.inside_cidr
-        joined[tunnel.outside_ip] = replace(tunnel, inside_cidr=inside)
+        key = tunnel.key or known.key
+        joined[tunnel.outside_ip] = replace(tunnel, inside_cidr=inside, key=key)
     return tuple(joined[outside] for outside in sorted(joined))
-
-
-AWS_DEFAULTS: Final = TunnelOptions()
-_START_UP: Final = {"StartupAction"}
-
-
-def _tunnel_options(row: TunnelOptionTypeDef) -> TunnelOptions | None:
-    """Return the options of a tunnel, or None if the endpoint returns only addresses."""
-    described = row.keys() & _CHOICES.keys()
-    if described <= _START_UP:
-        # Most tunnels have no other option; an observation reads them every second.
-        return AWS_DEFAULTS if described else None
-
-    def values(key: str) -> list[Any]:
-        rows: Any = row.get(key) or ()
-        return [each["Value"] for each in rows if "Value" in each]
-
-    return TunnelOptions(
-        ike_versions=tuple(values("IkeVersions")),
-        phase1_encryption=tuple(values("Phase1EncryptionAlgorithms")),
-        phase1_integrity=tuple(values("Phase1IntegrityAlgorithms")),
-        phase1_dh_groups=tuple(values("Phase1DHGroupNumbers")),
-        phase2_encryption=tuple(values("Phase2EncryptionAlgorithms")),
-        phase2_integrity=tuple(values("Phase2IntegrityAlgorithms")),
-        phase2_dh_groups=tuple(values("Phase2DHGroupNumbers")),
-        dpd_timeout_seconds=row.get("DpdTimeoutSeconds"),
-        dpd_timeout_action=row.get("DpdTimeoutAction") or None,
-    )
 
 
 def _telemetry(row: VgwTelemetryTypeDef) -> TunnelReading:
@@ -229,36 +210,11 @@ def _telemetry(row: VgwTelemetryTypeDef) -> TunnelReading:
 def chosen_options(row: VpnConnectionTypeDef) -> dict[str, list[tuple[str, str]]]:
     """Return the options chosen for each tunnel, by outside address, as text without the key."""
     chosen: dict[str, list[tuple[str, str]]] = {}
-    for option in _tunnel_rows(row):
-        found = ((words, _words(option.get(key))) for key, words in _CHOICES.items())
-        chosen[option["OutsideIpAddress"]] = [(words, value) for words, value in found if value]
+    for tunnel in _tunnel_rows(row):
+        options = described_options(tunnel) or NOT_CHOSEN
+        found = ((o.label, option_text(o, getattr(options, o.field))) for o in OPTIONS)
+        chosen[tunnel["OutsideIpAddress"]] = [(label, text) for label, text in found if text]
     return chosen
-
-
-_CHOICES: Final = {
-    "IkeVersions": "IKE versions",
-    "Phase1EncryptionAlgorithms": "IKE encryption",
-    "Phase1IntegrityAlgorithms": "IKE integrity",
-    "Phase1DHGroupNumbers": "IKE Diffie-Hellman groups",
-    "Phase1LifetimeSeconds": "IKE lifetime, seconds",
-    "Phase2EncryptionAlgorithms": "IPsec encryption",
-    "Phase2IntegrityAlgorithms": "IPsec integrity",
-    "Phase2DHGroupNumbers": "IPsec Diffie-Hellman groups",
-    "Phase2LifetimeSeconds": "IPsec lifetime, seconds",
-    "DpdTimeoutSeconds": "dead peer timeout, seconds",
-    "DpdTimeoutAction": "dead peer action",
-    "StartupAction": "who starts (add: the device)",
-}
-
-
-def _words(value: object) -> str:
-    match value:
-        case None:
-            return ""
-        case list():
-            return ", ".join(str(v.get("Value")) if isinstance(v, dict) else str(v) for v in value)
-        case _:
-            return str(value)
 
 
 def customer_gateway_record(row: CustomerGatewayTypeDef) -> CustomerGatewayRecord:

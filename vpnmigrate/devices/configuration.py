@@ -18,9 +18,9 @@ from xml.etree.ElementTree import ParseError
 
 from defusedxml.ElementTree import fromstring
 
-from vpnmigrate.devices.secret import Secret, key_of
+from vpnmigrate.devices.secret import Secret, key_of, key_visibility
 from vpnmigrate.errors import VpnMigrateError
-from vpnmigrate.model.ec2 import TUNNELS
+from vpnmigrate.model.ec2 import TUNNELS, KeyVisibility
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -91,6 +91,7 @@ class TunnelConfiguration:
     ipsec: Proposal
     packets: PacketSettings
     key: Secret | None = None
+    key_visibility: KeyVisibility = KeyVisibility.UNKNOWN
     members: tuple[tuple[str, str], ...] = ()
     """Each member of the document that has a value, but the key: path and text."""
 
@@ -253,6 +254,7 @@ def _outside(tunnel: TunnelConfiguration) -> str:
 
 
 def _tunnel(element: Element) -> TunnelConfiguration:
+    key = _text(element, KEY_PATH)
     return TunnelConfiguration(
         customer=_end(element, "customer_gateway"),
         amazon=_end(element, "vpn_gateway"),
@@ -265,7 +267,8 @@ def _tunnel(element: Element) -> TunnelConfiguration:
             dead_peer_interval=_number(element, "ipsec/dead_peer_detection/interval"),
             dead_peer_retries=_number(element, "ipsec/dead_peer_detection/retries"),
         ),
-        key=key_of(_text(element, KEY_PATH)),
+        key=key_of(key),
+        key_visibility=key_visibility(key),
         members=tuple(
             (path, text)
             for path in TUNNEL_PATHS

@@ -11,6 +11,7 @@ import re
 from itertools import takewhile
 from typing import Final, NoReturn, final
 
+from vpnmigrate.model.ec2 import KeyVisibility
 from vpnmigrate.model.redaction import HIDDEN
 
 _PLAIN: Final = re.compile(r"[A-Za-z.]+|[0-9a-f._]+")
@@ -22,9 +23,15 @@ _PART: Final = 8
 _KEY: Final = re.compile(r"[A-Za-z0-9._]{8,64}")
 """EC2's own rule for keys (domain.md 6.3)."""
 
+_NEW_KEY: Final = re.compile(r"[A-Za-z1-9._][A-Za-z0-9._]{7,63}")
+"""EC2's own rule for keys that it is sent: none begins with zero (domain.md 6.3)."""
+
+_KEY_CHARACTERS: Final = re.compile(r"[A-Za-z0-9._]+")
+
 _ELEMENTS: Final = re.compile(r"<pre_shared_key>\s*([^<\s]+)\s*<")
 
 _PLACEHOLDERS: Final = frozenset({"redacted"})
+"""Words in place of a key that Secrets Manager has (domain.md 14.1), in lower case."""
 
 _BLOCK: Final = 4
 """Characters: each part of eight contains one of the key's blocks of four, so a text without any
@@ -101,3 +108,13 @@ def key_of(text: str) -> Secret | None:
     if not _KEY.fullmatch(text) or text.lower() in _PLACEHOLDERS:
         return None
     return Secret(text)
+
+
+def key_visibility(text: str | None) -> KeyVisibility:
+    """Return what *text*, EC2's value of a pre-shared key, is, without keeping it."""
+    text = (text or "").strip()
+    if not text:
+        return KeyVisibility.UNKNOWN
+    if text.lower() in _PLACEHOLDERS or not _KEY_CHARACTERS.fullmatch(text):
+        return KeyVisibility.REDACTED
+    return KeyVisibility.SHOWN if _NEW_KEY.fullmatch(text) else KeyVisibility.UNFIT

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import zip_longest
+from itertools import permutations, zip_longest
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -67,7 +67,7 @@ class SheetRow:
 
 def sheet(old: SheetSide, new: SheetSide, sample: SampleConfiguration, run: MigrationId) -> str:
     """Return the sheet of *run* for moving a device from *old* to *new*."""
-    pairs = list(zip_longest(old.tunnels, new.tunnels))
+    pairs = list(zip_longest(old.tunnels, paired_tunnels(old, new)))
     return (
         _environment()
         .get_template("sheet.md.j2")
@@ -77,7 +77,9 @@ def sheet(old: SheetSide, new: SheetSide, sample: SampleConfiguration, run: Migr
             sample=sample,
             names=fixed_names(sample.text),
             openers=opening_lines(sample.text),
-            tables=[list(_rows(before, after, new.choices)) for before, after in pairs],
+            tables=[
+                list(_rows(before, after, old.choices, new.choices)) for before, after in pairs
+            ],
             static=bool(new.configuration and new.configuration.static),
             same_inside=sorted(
                 {t.amazon.inside_cidr for t in old.tunnels if t.amazon.inside_cidr}
@@ -104,14 +106,44 @@ def _environment() -> Environment:
     )
 
 
+def paired_tunnels(old: SheetSide, new: SheetSide) -> tuple[TunnelConfiguration, ...]:
+    """Return the tunnels of *new* in the order of those of *old* that they take the place of.
+
+    EC2 gives outside addresses in any order (domain.md 3.3).  A new tunnel has the inside network
+    and the options of its old one, as far as they are kept; without a difference the order by
+    outside address stands.
+    """
+
+    def likeness(order: tuple[TunnelConfiguration, ...]) -> int:
+        return sum(
+            2 * (before.amazon.inside_cidr == after.amazon.inside_cidr)
+            + _common(old.choices, before, new.choices, after)
+            for before, after in zip(old.tunnels, order, strict=False)
+        )
+
+    return max(permutations(new.tunnels), key=likeness)
+
+
+def _common(
+    old: Choices, before: TunnelConfiguration, new: Choices, after: TunnelConfiguration
+) -> int:
+    """Return how many chosen options two tunnels have in common."""
+    return len({*old.get(before.outside_ip, ())} & {*new.get(after.outside_ip, ())})
+
+
 def _rows(
-    old: TunnelConfiguration | None, new: TunnelConfiguration | None, choices: Choices
+    old: TunnelConfiguration | None,
+    new: TunnelConfiguration | None,
+    old_choices: Choices,
+    new_choices: Choices,
 ) -> Iterator[SheetRow]:
     before, after = dict(_values(old)), dict(_values(new))
     for name in {**after, **before}:
         yield SheetRow(name, before.get(name, ""), after.get(name, ""))
-    for name, value in choices.get(new.outside_ip, ()) if new else ():
-        yield SheetRow(f"chosen: {name}", "", value)
+    was = dict(old_choices.get(old.outside_ip, ())) if old else {}
+    now = dict(new_choices.get(new.outside_ip, ())) if new else {}
+    for name in {**now, **was}:
+        yield SheetRow(f"chosen: {name}", was.get(name, ""), now.get(name, ""))
 
 
 def _values(tunnel: TunnelConfiguration | None) -> Iterator[tuple[str, str]]:

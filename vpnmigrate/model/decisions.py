@@ -37,6 +37,25 @@ class KeyMode(StrEnum):
     """AWS generates them and stores them in Secrets Manager; no EC2 call returns them."""
 
 
+class KeyStorage(StrEnum):
+    """Where AWS stores the pre-shared keys of the new tunnels."""
+
+    KEEP = "keep"
+    """Where it stores those of the old connection."""
+    STANDARD = "standard"
+    """In the Site-to-Site VPN service: describe calls return the keys."""
+    SECRETS_MANAGER = "secrets-manager"
+
+
+class UnsetOptions(StrEnum):
+    """What holds for the options that a playbook does not set: tunnel options, networks, ASN."""
+
+    KEEP = "keep"
+    """The old connection's, per tunnel; strong defaults for a Classic one, which has none."""
+    AWS = "aws"
+    """AWS's defaults, which accept weak algorithms."""
+
+
 class InsideMode(StrEnum):
     """Where the inside CIDRs of the new tunnels come from."""
 
@@ -79,6 +98,15 @@ class DirectConnectAssumption(StrEnum):
     """What AWS describes; planning is refused if it cannot be read."""
     ABSENT = "absent"
     """The operator guarantees that there is none, where it cannot be read."""
+
+
+class Networks(Struct, frozen=True, forbid_unknown_fields=True):
+    """The IPv4 networks that the tunnels of one connection allow: its traffic selectors."""
+
+    local: str = ""
+    """On premises; empty where ``unset_options`` decides."""
+    remote: str = ""
+    """On AWS's side."""
 
 
 class TestVpc(Struct, frozen=True, forbid_unknown_fields=True):
@@ -207,13 +235,22 @@ class Decisions(Struct, frozen=True, forbid_unknown_fields=True):
     """All decisions of a playbook."""
 
     asn: int | None = None
-    """Amazon-side ASN of the new gateway; None means AWS's default, 64512."""
+    """Amazon-side ASN of the new gateway; None keeps the old one's if EC2 accepts it, else it is
+    AWS's default, 64512."""
     keys: KeyMode = KeyMode.NEW
+    key_storage: KeyStorage = KeyStorage.KEEP
     inside: InsideMode = InsideMode.AMAZON
     inside_cidrs: dict[VpnConnectionId, tuple[str, str]] = field(default_factory=dict)
     device_types: dict[str, str] = field(default_factory=dict)
     """Customer gateway id, or ``default``, to ``vendor/platform/software`` of AWS's sample."""
     tunnel_options: TunnelOptions = TunnelOptions()
+    """Options of every new tunnel."""
+    tunnel_options_of: dict[str, TunnelOptions] = field(default_factory=dict)
+    """Options of one connection, by the old connection's id, or of one tunnel, by the old tunnel's
+    outside address."""
+    networks: dict[VpnConnectionId, Networks] = field(default_factory=dict)
+    """Traffic selectors, by the old connection's id."""
+    unset_options: UnsetOptions = UnsetOptions.KEEP
     test_vpc: TestVpc | None = None
     old_tunnels: OldTunnels = OldTunnels.DISABLE
     back_out: BackOut = BackOut.ASK

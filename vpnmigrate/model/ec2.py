@@ -125,6 +125,7 @@ class GatewayRecord(Struct, frozen=True):
     type: str = "ipsec.1"
     attachments: tuple[Attached, ...] = ()
     tags: dict[str, str] = {}
+    availability_zone: str = ""
 
 
 class TunnelReading(Struct, frozen=True):
@@ -137,10 +138,31 @@ class TunnelReading(Struct, frozen=True):
     since: datetime | None = None
 
 
-class TunnelOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """Options of a tunnel; an empty list keeps AWS's default (domain.md 6.5).
+class KeyExchange(Struct, frozen=True, forbid_unknown_fields=True):
+    """One round of additional key exchanges, after the first Diffie-Hellman one (RFC 9370)."""
 
-    The start-up action is not an option: AWS must not initiate before step 10.
+    round: int
+    methods: tuple[int, ...]
+    """Numbers of IANA's transform type 4; 36 is ML-KEM-768 (domain.md 14.1)."""
+    requirement: str = ""
+    """``required`` or ``optional``; empty where EC2 does not say."""
+
+
+class TunnelLogs(Struct, frozen=True, forbid_unknown_fields=True):
+    """CloudWatch logs of a tunnel; a log without a group is off."""
+
+    group: str = ""
+    """ARN of the log group of the tunnel's activity."""
+    format: str = ""
+    """``json`` or ``text``; empty is AWS's default, ``json``."""
+    bgp_group: str = ""
+    bgp_format: str = ""
+
+
+class TunnelOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """Options of a tunnel; an empty one is AWS's default (domain.md 6.5).
+
+    ``tunnel_options.OPTIONS`` has the name, kind and default of each.
     """
 
     ike_versions: tuple[str, ...] = ()
@@ -152,6 +174,31 @@ class TunnelOptions(Struct, frozen=True, forbid_unknown_fields=True):
     phase2_dh_groups: tuple[int, ...] = ()
     dpd_timeout_seconds: int | None = None
     dpd_timeout_action: str | None = None
+    phase1_lifetime_seconds: int | None = None
+    phase2_lifetime_seconds: int | None = None
+    rekey_margin_seconds: int | None = None
+    rekey_fuzz_percentage: int | None = None
+    replay_window_packets: int | None = None
+    phase1_key_exchanges: tuple[KeyExchange, ...] = ()
+    phase2_key_exchanges: tuple[KeyExchange, ...] = ()
+    startup_action: str | None = None
+    """What holds after the cutover: a successor has ``add`` until then, so that AWS does not
+    initiate."""
+    lifecycle_control: bool | None = None
+    """Whether AWS lets the operator choose when a tunnel endpoint is replaced."""
+    logs: TunnelLogs | None = None
+
+
+class KeyVisibility(StrEnum):
+    """What EC2 shows of the pre-shared key of a tunnel, and whether it could be sent again."""
+
+    UNKNOWN = ""
+    """EC2 shows neither a key nor a word in its place."""
+    SHOWN = "shown"
+    REDACTED = "redacted"
+    """A word in its place: Secrets Manager has the key (domain.md 14.1)."""
+    UNFIT = "unfit"
+    """EC2 shows a key that its own rule for new keys refuses (domain.md 6.3)."""
 
 
 class TunnelRecord(Struct, frozen=True):
@@ -161,6 +208,7 @@ class TunnelRecord(Struct, frozen=True):
     inside_cidr: str = ""
     options: TunnelOptions | None = None
     """None if the endpoint returns none: AWS returns none for a Classic connection."""
+    key: KeyVisibility = KeyVisibility.UNKNOWN
 
 
 class StaticPrefixRecord(Struct, frozen=True):
@@ -185,6 +233,15 @@ class ConnectionRecord(Struct, frozen=True):
     tunnels: tuple[TunnelRecord, ...] = ()
     telemetry: tuple[TunnelReading, ...] = ()
     tags: dict[str, str] = {}
+    local_network: str = ""
+    """IPv4 network on premises that the tunnels' selectors allow; empty if EC2 does not say."""
+    remote_network: str = ""
+    """IPv4 network on AWS's side that the tunnels' selectors allow."""
+
+    @property
+    def keys_in_secrets_manager(self) -> bool:
+        """Whether Secrets Manager has the keys; ``PreSharedKeyArn`` proves nothing about it."""
+        return any(tunnel.key is KeyVisibility.REDACTED for tunnel in self.tunnels)
 
 
 class CustomerGatewayRecord(Struct, frozen=True):

@@ -14,10 +14,12 @@ from vpnmigrate.model.ec2 import (
     ConnectionRecord,
     CustomerGatewayRecord,
     GatewayRecord,
+    KeyVisibility,
     RouteTableRecord,
     VpcRecord,
 )
 from vpnmigrate.model.survey import Survey
+from vpnmigrate.model.tunnel_options import ANY_NETWORK, NOT_CHOSEN, OPTIONS, option_text
 
 Facts = Iterator[tuple[str, str]]
 
@@ -70,6 +72,8 @@ def _gateway(gateway: GatewayRecord) -> Facts:
     yield f"{gateway.id}/state", gateway.state
     yield f"{gateway.id}/type", gateway.type
     yield f"{gateway.id}/Amazon-side ASN", str(gateway.asn)
+    if gateway.availability_zone:
+        yield f"{gateway.id}/Availability Zone", gateway.availability_zone
     for attached in gateway.attachments:
         if attached.state != "detached":
             yield f"{gateway.id}/attachment/{attached.vpc}", attached.state
@@ -93,8 +97,15 @@ def _connection(connection: ConnectionRecord) -> Facts:
     for prefix in connection.prefixes:
         if prefix.state not in _GONE:
             yield f"{connection.id}/static prefix/{prefix.cidr}", _SET
+    yield f"{connection.id}/local network", connection.local_network or ANY_NETWORK
+    yield f"{connection.id}/remote network", connection.remote_network or ANY_NETWORK
     for tunnel in connection.tunnels:
         yield f"{connection.id}/tunnel/{tunnel.outside_ip}", tunnel.inside_cidr
+        if tunnel.key is KeyVisibility.REDACTED:
+            yield f"{connection.id}/tunnel key/{tunnel.outside_ip}", "in Secrets Manager"
+        for option in OPTIONS:
+            if text := option_text(option, getattr(tunnel.options or NOT_CHOSEN, option.field)):
+                yield f"{connection.id}/tunnel option/{tunnel.outside_ip} {option.label}", text
     yield from _tags(connection.id, connection.tags)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from vpnmigrate.model.decisions import KeyMode
+from vpnmigrate.model.carry_over import uses_secrets_manager
 from vpnmigrate.model.ec2 import Tag, partition_of
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.permissions import (
@@ -304,7 +304,7 @@ def _service_role(plan: Plan, scope: PolicyScope) -> tuple[IamStatement, ...]:
     AWS manages the secrets of connections with a role of its own, which it creates on first use
     (domain.md 11).
     """
-    secrets = plan.decisions.keys is KeyMode.SECRETS_MANAGER
+    secrets = any(uses_secrets_manager(plan.decisions, old) for old in plan.before.living)
     if not secrets and not any(device.certificate for device in plan.before.customer_gateways):
         return ()
     role = f"role/aws-service-role/{_SERVICE}/AWSServiceRoleForVPCS2SVPN"

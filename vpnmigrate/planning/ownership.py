@@ -7,10 +7,11 @@ and matches it.  A run that lost its journal has neither, so a person names the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
+from vpnmigrate.model.carry_over import successor_asn
 from vpnmigrate.model.changes import (
     AttachVpnGateway,
     AwsChange,
@@ -45,6 +46,7 @@ from vpnmigrate.model.plan import (
     connection_role,
 )
 from vpnmigrate.model.snapshot import Ownership, Reading, Resource, Stranger, life_of
+from vpnmigrate.model.tunnel_options import ANY_NETWORK, option_text, unfit_options
 from vpnmigrate.steps.s03_create_connections import successor
 from vpnmigrate.steps.s06_test_vpc import test_subnet_cidr
 
@@ -241,7 +243,8 @@ def unfit(resource: Resource, wanted: Creation) -> str:
                     if inside and wanted.inside_cidrs
                     else ""
                 )
-                or _different_options(resource, wanted.options)
+                or _different_networks(resource, wanted)
+                or _different_options(resource, wanted.tunnels)
             )
         case CreateTestVpc(cidr=cidr), VpcRecord():
             return _different("network", list(resource.cidrs), [cidr])
@@ -296,7 +299,7 @@ def _against(resource: Resource, role: Role, doubts: Iterable[Doubt]) -> str:
 
 def _planned(reading: Reading, plan: Plan) -> Iterator[Creation]:
     """Yield the plan's creations, for every gateway and VPC that may be the run's."""
-    gateway = CreateVpnGateway(GATEWAY_ROLE, asn=plan.decisions.asn)
+    gateway = CreateVpnGateway(GATEWAY_ROLE, asn=successor_asn(plan.decisions, plan.before.gateway))
     yield gateway
     for record in reading.gateways:
         if record.id not in plan.surveyed and not unfit(record, gateway):
@@ -344,24 +347,27 @@ def _different(what: str, seen: object, wanted: object) -> str:
     return "" if seen == wanted else f"its {what} is {seen}, not {wanted}"
 
 
-def _different_options(connection: ConnectionRecord, wanted: TunnelOptions) -> str:
-    """Return the first tunnel option that differs from *wanted*, or an empty string.
-
-    An option without a value means AWS's default, which AWS may describe or omit.
-    """
-    described = [t.options for t in connection.tunnels if t.options is not None]
-    for name in TunnelOptions.__struct_fields__:
-        chosen = getattr(wanted, name)
-        if chosen is None or chosen == ():
-            continue
-        for options in described:
-            if sorted(_values(getattr(options, name))) != sorted(_values(chosen)):
-                return f"its tunnel option {name} is not {', '.join(_values(chosen))}"
+def _different_networks(connection: ConnectionRecord, wanted: CreateVpnConnection) -> str:
+    """Return the first traffic selector that differs; EC2 may not describe them."""
+    for what, seen, asked in (
+        ("local network", connection.local_network, wanted.local_network),
+        ("remote network", connection.remote_network, wanted.remote_network),
+    ):
+        if seen and seen != (asked or ANY_NETWORK):
+            return _different(what, seen, asked or ANY_NETWORK)
     return ""
 
 
-def _values(option: object) -> list[str]:
-    return [str(each) for each in (option if isinstance(option, tuple) else (option,))]
+def _different_options(connection: ConnectionRecord, wanted: Sequence[TunnelOptions]) -> str:
+    """Return the first tunnel option that differs from *wanted*, or an empty string."""
+    described = [t.options for t in connection.tunnels if t.options is not None]
+    option = unfit_options(wanted, described)
+    if option is None:
+        return ""
+    asked = " or ".join(
+        sorted({option_text(option, getattr(o, option.field)) or "AWS's default" for o in wanted})
+    )
+    return f"its tunnel option {option.field} is not {asked}"
 
 
 def _routing(connection: ConnectionRecord | CreateVpnConnection) -> str:

@@ -5,7 +5,7 @@ Nothing here calls AWS or reads a clock, so the same survey and decisions give t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from types import MappingProxyType
@@ -38,6 +38,7 @@ from vpnmigrate.model.plan import (
     connection_role,
 )
 from vpnmigrate.model.survey import Survey
+from vpnmigrate.model.tunnel_options import unfit_options
 from vpnmigrate.planning.drift import compared, configuration
 from vpnmigrate.planning.inverse import with_inverses
 from vpnmigrate.planning.prediction import (
@@ -50,7 +51,10 @@ from vpnmigrate.planning.preflight.connections import nothing_to_migrate
 from vpnmigrate.steps.sequences import CLEAN_UP, CUTOVER, FINALIZE, FORWARD
 
 TRAFFIC_STEP = 10
-BUILT_IN = ("asn", "keys", "inside", "inside_cidrs", "tunnel_options")
+BUILT_IN = (
+    *("asn", "keys", "key_storage", "inside", "inside_cidrs", "unset_options"),
+    *("tunnel_options", "tunnel_options_of", "networks"),
+)
 """Decisions that determine what steps 2 and 3 create; EC2 cannot change them in place."""
 
 
@@ -237,7 +241,8 @@ def unexpected(plan: Plan, made: Mapping[Role, str], after: Survey) -> tuple[str
     theirs = tuple(f"{id_}/" for id_ in gone)
     others = {p: v for p, v in _chosen_here(end).items() if not p.startswith(theirs)}
     lines = (_is_gone(id_, whose[id_]) for id_ in sorted(gone))
-    return (*lines, *compared(others, _chosen_here(after)))
+    differing = compared(others, _chosen_here(after))
+    return (*lines, *differing, *sorted(_changed_options(end, after)))
 
 
 def _chosen_here(survey: Survey) -> dict[str, str]:
@@ -326,5 +331,21 @@ def _without(built: Mapping[str, Role], survey: Survey) -> Survey:
 
 
 def _is_amazons(path: str) -> bool:
-    """Return whether Amazon chooses the value at *path*: a tunnel address."""
-    return "/tunnel/" in path and "/tag/" not in path
+    """Return whether Amazon chooses the value at *path*, or it has a tunnel's address in it."""
+    _, field, *_ = path.split("/", 2)
+    return field in {"tunnel", "tunnel key", "tunnel option", "Availability Zone"}
+
+
+def _changed_options(end: Survey, after: Survey) -> Iterator[str]:
+    """Yield the connections of *after* whose tunnels have other options than planned.
+
+    The order of the tunnels is Amazon's, and the start-up action is set after the cutover.
+    """
+    planned = {connection.id: connection for connection in end.living}
+    for connection in after.living:
+        if connection.id not in planned:
+            continue
+        wanted = [t.options for t in planned[connection.id].tunnels if t.options is not None]
+        described = [t.options for t in connection.tunnels if t.options is not None]
+        if option := unfit_options(wanted, described):
+            yield f"{connection.id}: {option.label} is not as planned"

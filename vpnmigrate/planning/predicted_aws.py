@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from itertools import zip_longest
 from typing import TypeVar
 
 from msgspec import Struct
@@ -64,6 +65,7 @@ from vpnmigrate.model.ec2 import (
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Confirmation, JournalFacts, Reading, Snapshot, snapshot_of
 from vpnmigrate.model.survey import Survey
+from vpnmigrate.model.tunnel_options import ANY_NETWORK
 from vpnmigrate.planning.ownership import ownership_of, roles_made
 
 _K = TypeVar("_K")
@@ -155,7 +157,12 @@ class PredictedAws(Struct, frozen=True):
                     change.customer_gateway,
                     change.gateway,
                     static_only=change.static_only,
-                    tunnels=tuple(TunnelRecord(inside_cidr=cidr) for cidr in change.inside_cidrs),
+                    tunnels=tuple(
+                        TunnelRecord(inside_cidr=cidr or "", options=options)
+                        for cidr, options in zip_longest(change.inside_cidrs, change.tunnels)
+                    ),
+                    local_network=change.local_network or ANY_NETWORK,
+                    remote_network=change.remote_network or ANY_NETWORK,
                     tags=self._marked(role, change.tags),
                 )
                 return replace(self, connections={**self.connections, connection.id: connection})

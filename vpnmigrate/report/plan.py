@@ -18,8 +18,10 @@ from vpnmigrate.model.decisions import (
     DirectConnectAssumption,
     InsideMode,
     KeyMode,
+    KeyStorage,
     OldTunnels,
     TunnelPolicy,
+    UnsetOptions,
 )
 from vpnmigrate.model.ec2 import TunnelOptions
 from vpnmigrate.model.plan import (
@@ -31,7 +33,8 @@ from vpnmigrate.model.plan import (
     PlannedStep,
 )
 from vpnmigrate.model.snapshot import Confirmation
-from vpnmigrate.report import inventory
+from vpnmigrate.model.tunnel_options import OPTIONS, option_text
+from vpnmigrate.report import inventory, tunnel_options
 from vpnmigrate.report import rollback_proof as proofs
 from vpnmigrate.report.findings import findings_json, findings_text
 from vpnmigrate.report.plan_summary import PlanView, summary_json, summary_text
@@ -79,6 +82,7 @@ def _before_steps(view: PlanView) -> list[str]:
         heading("Findings") + (findings_text(plan.findings) or item("none")),
         heading("Current state") + inventory.text(plan.before),
         heading("Decisions") + decisions_text(plan.decisions),
+        heading("Tunnel options, old and new") + tunnel_options.text(plan),
         heading("Plan") + _origin(plan),
     ]
 
@@ -92,6 +96,7 @@ def as_json(view: PlanView) -> dict[str, Any]:
         "signature": f"{file}.sig" if view.signed else None,
         "summary": summary_json(view),
         "findings": findings_json(view.plan.findings),
+        "tunnel_options": tunnel_options.as_json(view.plan),
         "plan": msgspec.to_builtins(view.plan),
         "proof": proofs.proof_json(view.proof),
         "next": [str(complete(cli(verb, file))) for verb in ("rehearse", "apply")],
@@ -224,15 +229,19 @@ def _rows(decisions: Decisions) -> Iterator[tuple[str, Advice]]:
     if decisions.change:
         yield "change", decisions.change
     asn = decisions.asn
-    yield "Amazon-side ASN", "64512, AWS's default" if asn is None else str(asn)
+    kept = "the old gateway's if EC2 accepts it, else 64512"
+    if decisions.unset_options is UnsetOptions.AWS:
+        kept = "64512, AWS's default"
+    yield "Amazon-side ASN", kept if asn is None else str(asn)
     yield "pre-shared keys", _KEYS[decisions.keys]
+    if decisions.key_storage is not KeyStorage.KEEP:
+        yield "key storage", decisions.key_storage.value
     yield "inside addresses", _INSIDE[decisions.inside]
     for connection, cidrs in sorted(decisions.inside_cidrs.items()):
         yield "", f"{connection}: {', '.join(cidrs)}"
     for gateway, device in sorted(decisions.device_types.items()):
         yield "device sample", f"{device} for {gateway}"
-    options = ", ".join(_options(decisions.tunnel_options))
-    yield "tunnel options", options or "AWS's defaults"
+    yield from _tunnel_decisions(decisions)
     test = decisions.test_vpc
     if test is None:
         yield "test VPC (step 6)", "none"
@@ -259,6 +268,25 @@ def _rows(decisions: Decisions) -> Iterator[tuple[str, Advice]]:
         yield "soak", f"{span(waits.soak)} of stable traffic before step 10 is done"
     yield from _programs(decisions)
     yield from _exceptional(decisions)
+
+
+_UNSET = {
+    UnsetOptions.KEEP: "those of the old tunnels; strong ones for Classic connections",
+    UnsetOptions.AWS: "AWS's defaults, which accept weak algorithms",
+}
+
+
+def _tunnel_decisions(decisions: Decisions) -> Iterator[tuple[str, str]]:
+    """Yield what the playbook sets for tunnels, and what holds for the rest."""
+    chosen = _options(decisions.tunnel_options)
+    if chosen:
+        yield "tunnel options", chosen
+    for name, options in sorted(decisions.tunnel_options_of.items()):
+        yield "tunnel options", f"of {name}: {_options(options) or 'none'}"
+    for connection, networks in sorted(decisions.networks.items()):
+        local, remote = networks.local or "unchanged", networks.remote or "unchanged"
+        yield "networks", f"of {connection}: local {local}, remote {remote}"
+    yield "other tunnel options" if chosen else "tunnel options", _UNSET[decisions.unset_options]
 
 
 def _exceptional(decisions: Decisions) -> Iterator[tuple[str, str]]:
@@ -305,23 +333,12 @@ def _operator(decisions: Decisions) -> Iterator[tuple[str, str]]:
         yield "finalize window", last.window.written
 
 
-def _options(options: TunnelOptions) -> Iterator[str]:
-    listed = {
-        "IKE": options.ike_versions,
-        "phase 1 encryption": options.phase1_encryption,
-        "phase 1 integrity": options.phase1_integrity,
-        "phase 1 groups": options.phase1_dh_groups,
-        "phase 2 encryption": options.phase2_encryption,
-        "phase 2 integrity": options.phase2_integrity,
-        "phase 2 groups": options.phase2_dh_groups,
-    }
-    for name, values in listed.items():
-        if values:
-            yield f"{name} {'/'.join(str(value) for value in values)}"
-    if options.dpd_timeout_seconds is not None:
-        yield f"DPD after {options.dpd_timeout_seconds} s"
-    if options.dpd_timeout_action is not None:
-        yield f"DPD action {options.dpd_timeout_action}"
+def _options(options: TunnelOptions) -> str:
+    """Return the chosen options, or an empty text."""
+    named = (
+        (option.label, option_text(option, getattr(options, option.field))) for option in OPTIONS
+    )
+    return "; ".join(f"{label} {value}" for label, value in named if value)
 
 
 _NAMES: dict[str, str] = {

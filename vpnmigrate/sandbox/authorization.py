@@ -57,6 +57,7 @@ RESOURCES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
         ("vpn-connection", "VpnConnectionId"),
         ("vpn-connection-device-type", "VpnConnectionDeviceTypeId"),
     ),
+    "ModifyVpnTunnelOptions": (("vpn-connection", "VpnConnectionId"),),
     "ReplaceRoute": (("route-table", "RouteTableId"),),
 }
 """Operation to the types of resource that it is authorized on, each with the parameter of its id.

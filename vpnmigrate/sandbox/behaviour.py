@@ -53,6 +53,8 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Minutes; Terraform allows 40."""
     connection_deletion: Span = seconds(120)
     """Minutes; Terraform allows 30."""
+    tunnel_modification: Span = seconds(120)
+    """How long changing a tunnel's options interrupts it: "up to several minutes"."""
     prefix_change: Span = seconds(2)
     """A static prefix becomes available within Terraform's 15 s."""
     vpc_creation: Span = seconds(1)
@@ -106,6 +108,8 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whether connections are described without a category, as by old endpoints."""
     classic_tunnel_options_listed: bool = False
     """Whether ``Options.TunnelOptions`` of a Classic connection is filled."""
+    redacted_keys_named: bool = True
+    """Whether a key that Secrets Manager has is described as ``REDACTED``, or omitted."""
     quota_counts_deleting: bool = False
     """Whether a resource that is being deleted still counts against a quota."""
     mutating_objects: int = 5

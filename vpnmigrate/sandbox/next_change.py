@@ -32,6 +32,9 @@ def _of_tunnels(state: WorldState, since: datetime) -> Iterator[datetime]:
             yield from _after(row.life, "attached", ready, early)
     for connection in state.connections.values():
         yield from _after(connection.life, "available", delays, early)
+        for tunnel in connection.tunnels:
+            if tunnel.interrupted_until and tunnel.interrupted_until >= early:
+                yield from (tunnel.interrupted_until + delay for delay in delays)
     for device in state.devices.values():
         for moment in {enabled for enabled in device.enabled.values() if enabled >= early}:
             yield from (moment + delay for delay in delays)

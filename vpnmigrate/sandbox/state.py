@@ -54,6 +54,10 @@ class Timeline:
                 return since
         return None
 
+    def first(self, state: str) -> datetime | None:
+        """Return the first time at which *state* begins, past or future."""
+        return next((since for since, each in self.moments if each == state), None)
+
     def is_there(self, now: datetime) -> bool:
         """Return whether a call may still show the resource."""
         return self.at(now) not in {UNBORN, GONE}
@@ -146,6 +150,8 @@ class TunnelState:
     inside_cidr: str
     key: str
     options: dict[str, object] = field(default_factory=dict)
+    interrupted_until: datetime | None = None
+    """When the last modification of its options ends, or ended."""
 
 
 @dataclass
@@ -162,6 +168,8 @@ class Connection:
     elsewhere: str | None = None
     prefixes: dict[str, Timeline] = field(default_factory=dict)
     key_storage: str = "Standard"
+    networks: dict[str, str] = field(default_factory=dict)
+    """Traffic selectors, by EC2's name."""
 
 
 class Route(Struct, frozen=True):

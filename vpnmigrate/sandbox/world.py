@@ -36,6 +36,7 @@ from vpnmigrate.sandbox.state import (
     RouteTable,
     Subnet,
     Timeline,
+    TunnelState,
     Vpc,
     WorldState,
 )
@@ -321,10 +322,14 @@ def _connection(connection: Connection) -> Connection:
         connection.customer_gateway,
         connection.gateway,
         connection.static_only,
-        connection.tunnels,
+        [
+            TunnelState(t.outside_ip, t.inside_cidr, t.key, t.options, t.interrupted_until)
+            for t in connection.tunnels
+        ],
         connection.elsewhere,
         {cidr: _life(life) for cidr, life in connection.prefixes.items()},
         connection.key_storage,
+        connection.networks,
     )
 
 

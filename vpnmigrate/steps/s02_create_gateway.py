@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
+from vpnmigrate.model.carry_over import successor_asn
 from vpnmigrate.model.changes import CreateVpnGateway, DeleteVpnGateway
 from vpnmigrate.model.ec2 import Attachment, ResourceState, VpnGatewayId
 from vpnmigrate.model.facts import AttachmentOf, Goal
@@ -56,7 +57,7 @@ class CreateGateway(Step):
         ):
             yield CreateVpnGateway(
                 GATEWAY_ROLE,
-                asn=view.plan.decisions.asn,
+                asn=successor_asn(view.plan.decisions, view.plan.before.gateway),
                 tags=copied_tags(view.plan.before.gateway.tags),
             )
 

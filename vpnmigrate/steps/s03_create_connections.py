@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
+from vpnmigrate.model.carry_over import (
+    requested_options,
+    successor_selectors,
+    uses_secrets_manager,
+)
 from vpnmigrate.model.changes import AddStaticPrefix, CreateVpnConnection, DeleteVpnConnection
 from vpnmigrate.model.decisions import InsideMode
 from vpnmigrate.model.ec2 import (
@@ -133,6 +138,7 @@ def successor(plan: Plan, old: ConnectionRecord, gateway: VpnGatewayId) -> Creat
     if old.customer_gateway is None:
         message = f"{old.id} has no customer gateway: preflight refuses it"
         raise AssertionError(message)
+    selectors = successor_selectors(plan.decisions, old)
     return CreateVpnConnection(
         connection_role(old.id),
         gateway=gateway,
@@ -141,7 +147,10 @@ def successor(plan: Plan, old: ConnectionRecord, gateway: VpnGatewayId) -> Creat
         static_only=old.static_only,
         inside_cidrs=_inside_cidrs(plan, old),
         keys=plan.decisions.keys,
-        options=plan.decisions.tunnel_options,
+        tunnels=requested_options(plan.decisions, old),
+        local_network=selectors.local,
+        remote_network=selectors.remote,
+        in_secrets_manager=uses_secrets_manager(plan.decisions, old),
         tags=copied_tags(old.tags),
     )
 

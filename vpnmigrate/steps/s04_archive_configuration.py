@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from vpnmigrate.model.carry_over import successor_options
 from vpnmigrate.model.changes import ArchiveConfiguration
 from vpnmigrate.model.ec2 import ConnectionRecord, VpnConnectionId
 from vpnmigrate.model.plan import Phase, Plan, connection_role
@@ -45,10 +46,10 @@ class FetchConfiguration(Step):
 
 def _device_folder(plan: Plan, old: ConnectionRecord, new: VpnConnectionId) -> ArchiveConfiguration:
     types = plan.decisions.device_types
-    versions = plan.decisions.tunnel_options.ike_versions
+    versions = {options.ike_versions for options in successor_options(plan.decisions, old)}
     return ArchiveConfiguration(
         new,
         replaces=old.id,
         device_type=types.get(old.customer_gateway or "", types.get("default")),
-        ike_version="ikev1" if versions == ("ikev1",) else "ikev2",
+        ike_version="ikev1" if versions == {("ikev1",)} else "ikev2",
     )

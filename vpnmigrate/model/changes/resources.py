@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import Any, Final
+from typing import Any
 
 from vpnmigrate.model.changes.base import (
     BaseCall,
@@ -24,20 +24,7 @@ from vpnmigrate.model.ec2 import (
     VpnGatewayId,
 )
 from vpnmigrate.model.facts import ABSENT, Archive, Claim, Fact, Prefix, Switch, Value
-
-_LISTS: Final = {
-    "ike_versions": "IKEVersions",
-    "phase1_encryption": "Phase1EncryptionAlgorithms",
-    "phase1_integrity": "Phase1IntegrityAlgorithms",
-    "phase1_dh_groups": "Phase1DHGroupNumbers",
-    "phase2_encryption": "Phase2EncryptionAlgorithms",
-    "phase2_integrity": "Phase2IntegrityAlgorithms",
-    "phase2_dh_groups": "Phase2DHGroupNumbers",
-}
-_VALUES: Final = {
-    "dpd_timeout_seconds": "DPDTimeoutSeconds",
-    "dpd_timeout_action": "DPDTimeoutAction",
-}
+from vpnmigrate.model.tunnel_options import as_requested
 
 
 class _Claiming(BaseCall, frozen=True):
@@ -120,21 +107,35 @@ class CreateVpnConnection(BaseCreation, frozen=True, tag="create-vpn-connection"
     inside_cidrs: tuple[str, ...] = ()
     """Empty, or one per tunnel."""
     keys: KeyMode = KeyMode.NEW
-    options: TunnelOptions = TunnelOptions()
+    tunnels: tuple[TunnelOptions, ...] = ()
+    """Options of each tunnel; empty means AWS's defaults for both."""
+    local_network: str = ""
+    remote_network: str = ""
+    """Traffic selectors; an empty one is AWS's default."""
+    in_secrets_manager: bool = False
+    """Whether Secrets Manager stores the keys."""
     tags: Tags = ()
 
     def parameters(self, call_tags: CallTags) -> dict[str, Any]:
         # Both tunnels are always listed: an omitted one gets EC2's weak defaults (domain.md 2.3).
         tunnels = [
-            _tunnel(self.options, cidr)
-            for cidr, _ in zip_longest(self.inside_cidrs, range(TUNNELS))
+            _tunnel(options, cidr)
+            for options, cidr, _ in zip_longest(self.tunnels, self.inside_cidrs, range(TUNNELS))
         ]
-        stored = self.keys is KeyMode.SECRETS_MANAGER
+        networks = {
+            "LocalIpv4NetworkCidr": self.local_network,
+            "RemoteIpv4NetworkCidr": self.remote_network,
+        }
+        stored = self.in_secrets_manager or self.keys is KeyMode.SECRETS_MANAGER
         return {
             "Type": "ipsec.1",
             "CustomerGatewayId": self.customer_gateway,
             "VpnGatewayId": self.gateway,
-            "Options": {"StaticRoutesOnly": self.static_only, "TunnelOptions": tunnels},
+            "Options": {
+                "StaticRoutesOnly": self.static_only,
+                "TunnelOptions": tunnels,
+                **{name: network for name, network in networks.items() if network},
+            },
             **({"PreSharedKeyStorage": "SecretsManager"} if stored else {}),
             **self._tagging("vpn-connection", call_tags, self.tags),
         }
@@ -147,18 +148,12 @@ class CreateVpnConnection(BaseCreation, frozen=True, tag="create-vpn-connection"
         )
 
 
-def _tunnel(options: TunnelOptions, inside_cidr: str | None) -> dict[str, Any]:
+def _tunnel(options: TunnelOptions | None, inside_cidr: str | None) -> dict[str, Any]:
     # AWS must not initiate before step 10: the device opens the tunnel (domain.md 6.5).
     tunnel: dict[str, Any] = {"StartupAction": "add"}
     if inside_cidr:
         tunnel["TunnelInsideCidr"] = inside_cidr
-    for field, parameter in _LISTS.items():
-        if chosen := getattr(options, field):
-            tunnel[parameter] = [{"Value": value} for value in chosen]
-    for field, parameter in _VALUES.items():
-        if (value := getattr(options, field)) is not None:
-            tunnel[parameter] = value
-    return tunnel
+    return {**tunnel, **as_requested(options)} if options else tunnel
 
 
 class AddStaticPrefix(BaseCall, frozen=True, tag="add-static-prefix"):

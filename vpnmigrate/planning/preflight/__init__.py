@@ -18,6 +18,7 @@ from vpnmigrate.planning.preflight import (
     limits,
     permissions,
     routing,
+    tunnel_options,
 )
 from vpnmigrate.planning.preflight.base import Check
 from vpnmigrate.planning.preflight.connections import nothing_to_migrate
@@ -36,7 +37,9 @@ CHECKS: tuple[Check, ...] = (
     connections.connections_end_here,
     connections.devices_are_known,
     connections.pairs_are_unique,
-    connections.keys_can_be_reused,
+    tunnel_options.keys_can_be_reused,
+    tunnel_options.keys_stay_in_secrets_manager,
+    tunnel_options.certificates_are_told,
     connections.tunnels_are_up,
     connections.both_tunnels_are_up,
     connections.devices_serve_nobody_else,
@@ -61,7 +64,12 @@ CHECKS: tuple[Check, ...] = (
     addresses.kept_addresses_are_known,
     addresses.trial_network_is_valid,
     addresses.trial_network_is_free,
-    connections.tunnel_options_are_valid,
+    tunnel_options.tunnel_options_are_valid,
+    tunnel_options.named_tunnels_exist,
+    tunnel_options.no_option_is_lost,
+    tunnel_options.no_weak_algorithm_is_accepted,
+    tunnel_options.devices_have_ikev2,
+    tunnel_options.start_up_is_told,
     connections.device_types_are_complete,
     connections.waits_are_possible,
     routing.edge_tables_are_told,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable
 from datetime import timedelta
 
 from vpnmigrate.model.clock import span
-from vpnmigrate.model.decisions import Decisions, KeyMode
+from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.ec2 import AWS_VPN, CLASSIC, ConnectionRecord, CustomerGatewayId
 from vpnmigrate.model.plan import Finding
 from vpnmigrate.model.survey import Survey
@@ -137,21 +137,6 @@ def pairs_are_unique(survey: Survey, _decisions: Decisions) -> Findings:
             )
 
 
-def keys_can_be_reused(survey: Survey, decisions: Decisions) -> Findings:
-    """Check that each connection has a key to reuse: one with a certificate has none."""
-    if decisions.keys is not KeyMode.REUSE:
-        return
-    certified = {g.id for g in survey.customer_gateways if g.certificate}
-    for connection in survey.living:
-        if connection.customer_gateway in certified:
-            yield Finding(
-                "VPM-B108",
-                "no-key-to-reuse",
-                f"{connection.id} authenticates with a certificate",
-                "Use keys: new in the playbook; with a certificate AWS generates no key.",
-            )
-
-
 def tunnels_are_up(survey: Survey, _decisions: Decisions) -> Findings:
     """Check that each connection has a tunnel UP: step 10 requires one on each successor."""
     for connection in survey.living:
@@ -232,41 +217,8 @@ def _ids(connections: Iterable[ConnectionRecord]) -> str:
     return listed(c.id for c in connections)
 
 
-_ENCRYPTION = ("AES128", "AES256", "AES128-GCM-16", "AES256-GCM-16")
-
-_INTEGRITY = ("SHA1", "SHA2-256", "SHA2-384", "SHA2-512")
-
-_PHASE1_GROUPS = (2, *range(14, 24 + 1))
-
-_PHASE2_GROUPS = (2, 5, *range(14, 24 + 1))
-
-ALLOWED: dict[str, Collection[object]] = {
-    "ike_versions": ("ikev1", "ikev2"),
-    "phase1_encryption": _ENCRYPTION,
-    "phase1_integrity": _INTEGRITY,
-    "phase1_dh_groups": _PHASE1_GROUPS,
-    "phase2_encryption": _ENCRYPTION,
-    "phase2_integrity": _INTEGRITY,
-    "phase2_dh_groups": _PHASE2_GROUPS,
-}
-
-DPD_ACTIONS = ("clear", "none", "restart")
-
-SHORTEST_DPD_SECONDS = 30
-
 FEWEST_READINGS = 2
 """A single reading may be stale (domain.md 6.6)."""
-
-
-def tunnel_options_are_valid(_survey: Survey, decisions: Decisions) -> Findings:
-    """Check that tunnel options are in EC2's lists: step 3 would fail otherwise."""
-    for field, fault in _faults(decisions):
-        yield Finding(
-            "VPM-B701",
-            "tunnel-option-invalid",
-            f"tunnel_options.{field}: {fault}",
-            "Correct the playbook; omit an option to use AWS's default.",
-        )
 
 
 def device_types_are_complete(survey: Survey, decisions: Decisions) -> Findings:
@@ -314,16 +266,3 @@ def waits_are_possible(_survey: Survey, decisions: Decisions) -> Findings:
 def _signed(length: timedelta) -> str:
     """Return a duration that may be negative."""
     return f"-{span(-length)}" if length < timedelta(0) else span(length)
-
-
-def _faults(decisions: Decisions) -> Iterator[tuple[str, str]]:
-    options = decisions.tunnel_options
-    for field, allowed in ALLOWED.items():
-        for value in getattr(options, field):
-            if value not in allowed:
-                yield field, f"{value} is not one of {listed(allowed)}"
-    timeout, action = options.dpd_timeout_seconds, options.dpd_timeout_action
-    if timeout is not None and timeout < SHORTEST_DPD_SECONDS:
-        yield "dpd_timeout_seconds", f"{timeout} is less than {SHORTEST_DPD_SECONDS}"
-    if action is not None and action not in DPD_ACTIONS:
-        yield "dpd_timeout_action", f"{action} is not one of {listed(DPD_ACTIONS)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vpnmigrate.model.carry_over import PRIVATE_ASNS, can_be_requested, successor_asn
 from vpnmigrate.model.decisions import Decisions, DirectConnectAssumption
 from vpnmigrate.model.ec2 import (
     DEFAULT_ASN,
@@ -221,31 +222,29 @@ def direct_connect_is_readable(survey: Survey, decisions: Decisions) -> Findings
 CLASSIC_ASNS = frozenset({7224, 9059, 10124, 17493})
 """ASNs of gateways created before 2018-06-30; public, so not allowed for a new gateway."""
 
-_RANGES = (range(64512, 65534 + 1), range(4200000000, 4294967294 + 1))
-
 
 def asn_can_be_asked_for(_survey: Survey, decisions: Decisions) -> Findings:
     """Check that the new ASN is one of the private ASNs that EC2 accepts."""
     asn = decisions.asn
-    if asn is None or any(asn in allowed for allowed in _RANGES):
+    if asn is None or can_be_requested(asn):
         return
     why = "is a public ASN of old gateways" if asn in CLASSIC_ASNS else "is out of range"
     yield Finding(
         "VPM-B501",
         "asn-not-allowed",
         f"asn: {asn} {why}",
-        "Choose 64512 to 65534 or 4200000000 to 4294967294; the old one cannot be kept.",
+        "Choose 64512 to 65534 or 4200000000 to 4294967294; a public one cannot be kept.",
     )
 
 
 def asn_differs_from_devices(survey: Survey, decisions: Decisions) -> Findings:
     """Check that the new ASN differs from the devices': EC2 refuses equal ones (AsnConflict)."""
-    asn = decisions.asn or DEFAULT_ASN
+    asn = successor_asn(decisions, survey.gateway) or DEFAULT_ASN
     mine = {c.customer_gateway for c in survey.living}
     clashing = [g for g in survey.customer_gateways if g.id in mine and g.asn == asn]
     if clashing:
         taken = {g.asn for g in survey.customer_gateways}
-        free = next(candidate for candidate in _RANGES[0] if candidate not in taken)
+        free = next(candidate for candidate in PRIVATE_ASNS if candidate not in taken)
         chosen = f"asn: {asn}" if decisions.asn else f"AWS's default ASN {asn}"
         yield Finding(
             "VPM-B502",
@@ -257,7 +256,7 @@ def asn_differs_from_devices(survey: Survey, decisions: Decisions) -> Findings:
 
 def devices_keep_their_neighbour(survey: Survey, decisions: Decisions) -> Findings:
     """Check whether the Amazon-side ASN changes: then every BGP device needs the new one."""
-    old, new = survey.gateway.asn, decisions.asn or DEFAULT_ASN
+    old, new = survey.gateway.asn, successor_asn(decisions, survey.gateway) or DEFAULT_ASN
     speakers = [c.id for c in survey.living if not c.static_only]
     if speakers and old != new:
         before = f"from {old} " if old else ""

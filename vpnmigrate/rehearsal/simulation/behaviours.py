@@ -27,6 +27,8 @@ KEPT: Mapping[str, str] = {
     "beside_classic": "the new connections are on a gateway of their own",
     "category_absent": "the survey has the categories already",
     "classic_tunnel_options_listed": "the survey has the tunnels already",
+    "tunnel_modification": "no step modifies a tunnel",
+    "redacted_keys_named": "the survey has what EC2 shows of the keys already",
     "quota_counts_deleting": "planning has counted the quotas",
     "xml_follows_options": "no step depends on the order",
 }
@@ -97,4 +99,5 @@ def _drawn_later(behaviour: Behaviour, seed: int) -> Behaviour:
         ),
         reattached_row=dice.one(("replaces", "precedes", "follows")),
         gateway_not_ready=dice.one(("by call", "different networks")),
+        redacted_keys_named=dice.chance(0.5),
     )

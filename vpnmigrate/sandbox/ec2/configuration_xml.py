@@ -37,8 +37,8 @@ _IPSEC: Tree = {
     "dead_peer_detection": {"interval": "10", "retries": "3"},
 }
 
-HELD_ELSEWHERE = "<Managed by AWS Secrets Manager>"
-"""Text in place of a key that Secrets Manager keeps; AWS's own text is unknown."""
+REDACTED = "REDACTED"
+"""Word in place of a key that Secrets Manager keeps (domain.md 14.1); of the XML it is a guess."""
 
 
 def customer_gateway_configuration(state: WorldState, connection: Connection) -> str:
@@ -60,7 +60,7 @@ def customer_gateway_configuration(state: WorldState, connection: Connection) ->
             connection.gateway or "",
             gateway.asn if gateway else None,
             tuple(
-                (tunnel.outside_ip, tunnel.inside_cidr, tunnel.key if shown else HELD_ELSEWHERE)
+                (tunnel.outside_ip, tunnel.inside_cidr, tunnel.key if shown else REDACTED)
                 for tunnel in in_xml_order(state, connection)
             ),
         )

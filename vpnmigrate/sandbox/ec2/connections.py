@@ -8,7 +8,8 @@ from functools import lru_cache
 from hashlib import sha256
 
 from vpnmigrate.model.ec2 import CLASSIC
-from vpnmigrate.sandbox.ec2.configuration_xml import customer_gateway_configuration
+from vpnmigrate.model.tunnel_options import ANY_NETWORK, OPTIONS
+from vpnmigrate.sandbox.ec2.configuration_xml import REDACTED, customer_gateway_configuration
 from vpnmigrate.sandbox.ec2.gateways import refuse_while_busy
 from vpnmigrate.sandbox.ec2.ids import CONNECTION, ApiError, invalid_value, missing
 from vpnmigrate.sandbox.ec2.quotas import check_connections
@@ -34,6 +35,7 @@ from vpnmigrate.sandbox.state import (
     CustomerGateway,
     Gateway,
     Timeline,
+    TunnelState,
     WorldState,
 )
 
@@ -71,6 +73,11 @@ def _new(
 ) -> Connection:
     options = params.get("Options") or {}
     identifier = state.new_id(CONNECTION)
+    for name in _ELSEWHERE_ONLY:
+        if options.get(name) not in (None, False, "", *_HARMLESS):
+            raise ApiError(
+                "InvalidParameterCombination", f"{name} is not supported with a VpnGatewayId."
+            )
     tunnels = new_tunnels(state, identifier, gateway.id, options.get("TunnelOptions") or [])
     life = Timeline()
     creation = state.lasting(state.behaviour.connection_creation)
@@ -84,7 +91,20 @@ def _new(
         static_only=bool(options.get("StaticRoutesOnly", False)),
         tunnels=tunnels,
         key_storage=params.get("PreSharedKeyStorage") or "Standard",
+        networks={
+            name: network(options.get(name) or ANY_NETWORK)
+            for name in ("LocalIpv4NetworkCidr", "RemoteIpv4NetworkCidr")
+        },
     )
+
+
+_ELSEWHERE_ONLY = (
+    *("EnableAcceleration", "TunnelInsideIpVersion", "OutsideIpAddressType", "TunnelBandwidth"),
+    *("LocalIpv6NetworkCidr", "RemoteIpv6NetworkCidr", "TransportTransitGatewayAttachmentId"),
+)
+"""Options that exist on transit gateways and core networks only (domain.md 6.5)."""
+_HARMLESS = ("ipv4", "PublicIpv4", "standard")
+"""Values of them that are the only ones of a virtual private gateway."""
 
 
 def _of_pair(state: WorldState, gateway: Gateway, customer: CustomerGateway) -> Connection | None:
@@ -130,6 +150,29 @@ def _category(state: WorldState, gateway: Gateway) -> str:
             f"The gateway {gateway.id} has a Classic VPN connection; delete it first.",
         )
     return state.behaviour.beside_classic
+
+
+def modify_vpn_tunnel_options(state: WorldState, params: Params) -> Result:
+    """ModifyVpnTunnelOptions; that tunnel is interrupted until the modification ends."""
+    connection = the_connection(state, required(params, "VpnConnectionId"))
+    outside = required(params, "VpnTunnelOutsideIpAddress")
+    tunnel = next((t for t in connection.tunnels if t.outside_ip == outside), None)
+    if tunnel is None:
+        raise invalid_value(f"The VPN connection has no tunnel with the address {outside}.")
+    if state.life(connection) != "available":
+        raise ApiError(
+            "IncorrectState", f"The VPN connection {connection.id} is not in the available state."
+        )
+    if params.get("PreSharedKeyStorage"):
+        connection.key_storage = params["PreSharedKeyStorage"]
+    changed = dict(params.get("TunnelOptions") or {})
+    tunnel.key = str(changed.pop("PreSharedKey", tunnel.key))
+    tunnel.inside_cidr = str(changed.pop("TunnelInsideCidr", tunnel.inside_cidr))
+    tunnel.options = {**tunnel.options, **changed}
+    lasts = state.lasting(state.behaviour.tunnel_modification)
+    tunnel.interrupted_until = state.now + lasts
+    connection.life.then(state.now, (timedelta(0), "modifying"), (lasts, "available"))
+    return {"VpnConnection": connection_row(state, connection, configuration=True)}
 
 
 def delete_vpn_connection(state: WorldState, params: Params) -> Result:
@@ -214,18 +257,18 @@ def _options(state: WorldState, connection: Connection) -> Row:
     options: Row = {
         "EnableAcceleration": False,
         "StaticRoutesOnly": connection.static_only,
-        "LocalIpv4NetworkCidr": "0.0.0.0/0",
-        "RemoteIpv4NetworkCidr": "0.0.0.0/0",
+        "LocalIpv4NetworkCidr": ANY_NETWORK,
+        "RemoteIpv4NetworkCidr": ANY_NETWORK,
+        **connection.networks,
         "TunnelInsideIpVersion": "ipv4",
     }
     if connection.category == CLASSIC and not state.behaviour.classic_tunnel_options_listed:
         return options
-    shown = connection.key_storage == "Standard"
     options["TunnelOptions"] = [
         {
             "OutsideIpAddress": tunnel.outside_ip,
             "TunnelInsideCidr": tunnel.inside_cidr,
-            **({"PreSharedKey": tunnel.key} if shown else {}),
+            **_shown_key(state, connection, tunnel),
             **_as_described(tunnel.options),
         }
         for tunnel in connection.tunnels
@@ -233,16 +276,18 @@ def _options(state: WorldState, connection: Connection) -> Row:
     return options
 
 
+def _shown_key(state: WorldState, connection: Connection, tunnel: TunnelState) -> Row:
+    if connection.key_storage == "Standard":
+        return {"PreSharedKey": tunnel.key}
+    return {"PreSharedKey": REDACTED} if state.behaviour.redacted_keys_named else {}
+
+
 def _as_described(options: Row) -> Row:
     """Return *options* with the names of an answer, which differ in case from a request's."""
     return {_DESCRIBED.get(name, name): value for name, value in options.items()}
 
 
-_DESCRIBED = {
-    "IKEVersions": "IkeVersions",
-    "DPDTimeoutSeconds": "DpdTimeoutSeconds",
-    "DPDTimeoutAction": "DpdTimeoutAction",
-}
+_DESCRIBED = {option.requested: option.described for option in OPTIONS}
 
 
 def _telemetry(state: WorldState, connection: Connection) -> list[Row]:

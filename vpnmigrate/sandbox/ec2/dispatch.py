@@ -106,6 +106,7 @@ WRITES: Mapping[Name, Action] = {
     ("ec2", "DisableVgwRoutePropagation"): routes.disable_propagation,
     ("ec2", "DisassociateRouteTable"): route_tables.disassociate_route_table,
     ("ec2", "EnableVgwRoutePropagation"): routes.enable_propagation,
+    ("ec2", "ModifyVpnTunnelOptions"): connections.modify_vpn_tunnel_options,
     ("ec2", "ReplaceRoute"): routes.replace_route,
 }
 

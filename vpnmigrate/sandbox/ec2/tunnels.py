@@ -147,10 +147,14 @@ def _begins(
 ) -> datetime | None:
     """Return the time from which the device can reach AWS, or None while it cannot."""
     enabled = device.enabled.get(number)
-    available = connection.life.reaches("available")
-    if enabled is None or available is None or state.life(connection) != "available":
+    available = connection.life.first("available")
+    if enabled is None or available is None:
+        return None
+    if state.life(connection) not in {"available", "modifying"}:
         return None
     moments = [enabled, available]
+    if until := connection.tunnels[number].interrupted_until:
+        moments.append(until)
     gateway = state.gateways.get(connection.gateway or "")
     if not state.behaviour.tunnels_up_while_detached and gateway is not None:
         attached = gateway.attached_since(state.now)

@@ -7,6 +7,7 @@ from random import Random
 
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.ec2 import CREATED_ROUTE, ConnectionRecord, GatewayRecord, RouteTableRecord
+from vpnmigrate.model.tunnel_options import NOT_CHOSEN, as_requested
 from vpnmigrate.sandbox.behaviour import Behaviour, Span
 from vpnmigrate.sandbox.ec2.ids import ASSOCIATION
 from vpnmigrate.sandbox.ec2.route_tables import local_routes, new_table
@@ -126,6 +127,15 @@ def _connection(state: WorldState, record: ConnectionRecord) -> None:
         _tunnels(state, record),
         record.elsewhere,
         {prefix.cidr: always(prefix.state) for prefix in record.prefixes},
+        "SecretsManager" if record.keys_in_secrets_manager else "Standard",
+        {
+            name: cidr
+            for name, cidr in (
+                ("LocalIpv4NetworkCidr", record.local_network),
+                ("RemoteIpv4NetworkCidr", record.remote_network),
+            )
+            if cidr
+        },
     )
     state.connections[record.id] = connection
     state.tags[record.id] = dict(record.tags)
@@ -145,13 +155,15 @@ def _life(state: WorldState, present: str, **ends: tuple[Span, str]) -> Timeline
 def _tunnels(state: WorldState, record: ConnectionRecord) -> list[TunnelState]:
     """Return two tunnels, with the known addresses, and random ones where none are known."""
     inside = {t.outside_ip: t.inside_cidr for t in record.tunnels if t.outside_ip}
+    options = {t.outside_ip: as_requested(t.options or NOT_CHOSEN) for t in record.tunnels}
     outside = list(dict.fromkeys([*inside, *(t.outside_ip for t in record.telemetry)]))
     tunnels: list[TunnelState] = []
     for number in (0, 1):
         address = outside[number] if number < len(outside) else new_outside_ip(state, tunnels)
         taken = {tunnel.inside_cidr for tunnel in tunnels}
         cidr = inside.get(address) or new_inside_cidr(state, taken)
-        tunnels.append(TunnelState(address, cidr, canary_key(state.seed, record.id, number)))
+        key = canary_key(state.seed, record.id, number)
+        tunnels.append(TunnelState(address, cidr, key, dict(options.get(address, {}))))
     return tunnels
 
 
