@@ -8,7 +8,11 @@ import struct
 import subprocess
 import zlib
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from tests.browser.devtools import FLAGS, PATIENCE, Page, typing_into
 
 NAMED = "VPNMIGRATE_TEST_CHROMIUM"
 """Name of the program, if it is not a usual one."""
@@ -17,20 +21,6 @@ REQUIRED = "VPNMIGRATE_TEST_BROWSER"
 MISSING = (
     "no Chromium here to look at pages with. On Debian: sudo apt-get install chromium; "
     f"elsewhere name one: {NAMED}=/path/to/chrome"
-)
-PATIENCE = 240
-"""Seconds; an idle machine takes two."""
-_FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
 )
 _PNG = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {2: 3, 6: 4}
@@ -49,6 +39,13 @@ class Chromium:
     def __init__(self, program: Path, home: Path) -> None:
         self._program = program
         self._home = home
+
+    @contextmanager
+    def page(self, file: Path) -> Iterator[Page]:
+        """Yield the page of *file*, for a test that types into it."""
+        with typing_into(self._program, self._home) as page:
+            page.open(file)
+            yield page
 
     def dom(self, page: Path) -> str:
         """Return the page's elements as the browser parsed them."""
@@ -69,7 +66,7 @@ class Chromium:
     def _run(self, page: Path, *flags: str) -> str:
         profile = self._home / "profile"
         done = subprocess.run(
-            [str(self._program), *_FLAGS, f"--user-data-dir={profile}", *flags, page.as_uri()],
+            [str(self._program), *FLAGS, f"--user-data-dir={profile}", *flags, page.as_uri()],
             env={"PATH": os.environ["PATH"], "HOME": str(self._home), "LANG": "C.UTF-8"},
             capture_output=True,
             encoding="utf-8",

@@ -105,10 +105,14 @@ def test_what_cannot_be_read_is_a_row_and_the_exit_code_is_1(run):
     assert err == ""
 
 
-def test_csv_has_a_row_for_each_connection_and_each_gap(run):
-    """A spreadsheet of the same."""
-    _, out, _ = run("--role-arn", UNKNOWN, "--role-arn", ROLE, "--region", "us-east-1", "--csv")
+def test_csv_has_a_row_for_each_connection_and_each_gap(run, tmp_path):
+    """A spreadsheet of the same, also as a file, beside the page."""
+    files = ("-o", "all.csv", "-o", "page.html")
+    roles = ("--role-arn", UNKNOWN, "--role-arn", ROLE)
+    _, out, _ = run(*roles, "--region", "us-east-1", "--csv", *files)
 
+    assert (tmp_path / "all.csv").read_text() == out
+    assert "<td>999999999999" in (tmp_path / "page.html").read_text()
     rows = list(csv.DictReader(io.StringIO(out)))
     assert [row["group"] for row in rows] == ["can"] * 3 + ["not-read"]
     assert {row["vpc_name"] for row in rows[:3]} == {"production"}
@@ -140,6 +144,7 @@ def test_a_file_names_accounts_with_their_regions(run, tmp_path, monkeypatch):
     [
         ("--region", "eu-west-1", "--all-regions"),
         ("--csv", "--json"),
+        ("-o", "page.pdf"),
         ("--role-arn", "Read"),
         ("--accounts", "missing.txt"),
         ("--organization", ROLE),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from msgspec.structs import replace
@@ -16,15 +17,16 @@ from vpnmigrate.cli.discovery import RegionChoice, read_accounts
 from vpnmigrate.cli.options import AwsOptions, OutputOptions, RunDirectoryOptions
 from vpnmigrate.engine.call_limits import SURVEY_LIMIT, unattended
 from vpnmigrate.errors import Exit, UsageError
-from vpnmigrate.local.documents import load_playbook, text_file
+from vpnmigrate.local.documents import load_playbook, save_text, text_file
 from vpnmigrate.model.discovery import AccountTarget, ClosedAccount, OrganizationMember
-from vpnmigrate.planning.discovery import discovered
+from vpnmigrate.planning.discovery import DiscoveryResult, discovered
 from vpnmigrate.planning.discovery_targets import (
     organization_targets,
     role_target,
     targets_from_file,
 )
 from vpnmigrate.report import discovery as view
+from vpnmigrate.report.discovery_page import html
 from vpnmigrate.report.discovery_table import csv_text
 
 JOBS = 8
@@ -78,6 +80,16 @@ def discover(
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print a table for a spreadsheet: a connection a row.")
     ] = False,
+    output: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Also write this file: .html for a page to hand around, .csv or .json. "
+            "Repeatable.",
+        ),
+    ] = None,
     profile: Annotated[
         str | None, typer.Option("--profile", metavar="NAME", help="AWS credentials profile.")
     ] = None,
@@ -99,6 +111,8 @@ def discover(
         )
     if as_csv and printing.json:
         raise UsageError("--csv and --json exclude each other", advice="run it once for each")
+    for file in output or ():
+        _require_form(file)
     context = command_context(ctx, RunDirectoryOptions(), printing)
     decisions = load_playbook(playbook).decisions
     given = [*map(role_target, role_arn or ())]
@@ -115,11 +129,44 @@ def discover(
     found = read_accounts(context, source, targets, choice, jobs)
     result = discovered(replace(found, closed=closed), decisions)
     document = view.as_json(result, context.invocation)
+    for file in output or ():
+        save_text(_FORMS[file.suffix](result, document, context), file)
     context.results.print(
         csv_text(result) if as_csv else view.text(result, context.invocation), document
     )
     if result.unread:
         raise typer.Exit(Exit.FAILED)
+
+
+Form = Callable[[DiscoveryResult, Mapping[str, Any], CommandContext], str]
+
+
+def _html(result: DiscoveryResult, _document: Mapping[str, Any], context: CommandContext) -> str:
+    return context.redaction.text(html(result, context.parts.clock.wall()))
+
+
+def _csv(result: DiscoveryResult, _document: Mapping[str, Any], context: CommandContext) -> str:
+    return context.redaction.text(f"{csv_text(result)}\n")
+
+
+def _json(_result: DiscoveryResult, document: Mapping[str, Any], context: CommandContext) -> str:
+    return f"{json.dumps(context.redaction.value(document), indent=2)}\n"
+
+
+_FORMS: dict[str, Form] = {".html": _html, ".csv": _csv, ".json": _json}
+
+
+def _require_form(file: Path) -> None:
+    """Check that there is a form for the suffix of *file*.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if file.suffix not in _FORMS:
+        raise UsageError(
+            f"{file}: a discovery is written as HTML, CSV or JSON",
+            advice="give -o a file that ends in .html, .csv or .json",
+        )
 
 
 def _organization(
