@@ -64,12 +64,13 @@ from vpnmigrate.model.plan import GATEWAY_ROLE, LAST_OF_PREPARE, Direction
 from vpnmigrate.model.residue import ResidualChange
 from vpnmigrate.model.snapshot import Confirmation, GatewaySwap, JournalFacts
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.sandbox.behaviour import Behaviour
+from vpnmigrate.sandbox.behaviour import Behaviour, Span
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 from vpnmigrate.sandbox.ec2.ids import ApiError
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
 from vpnmigrate.steps.base import Residual, StepInput
 from vpnmigrate.steps.s02_create_gateway import RemoveGateway
+from vpnmigrate.steps.s08_swap_gateways import SwapGateways
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 from vpnmigrate.steps.s11_delete_classic import DeleteClassic, DeleteOldGateway
 
@@ -123,6 +124,26 @@ class ByHand:
                 self.done = self.stage.clock.now()
                 self.make()
             raise
+
+    def after(self, service: str, action: str, nth: int) -> None:
+        pass
+
+
+@dataclass
+class DenyAtFirst:
+    """Refuses *action* until a time after the first call has passed, with a code of no rule."""
+
+    stage: Stage
+    action: str
+    passes: timedelta
+    first: datetime = field(default=NEVER)
+
+    def before(self, service: str, action: str, nth: int) -> None:
+        if action == self.action:
+            now = self.stage.clock.now()
+            self.first = min(self.first, now)
+            if now - self.first < self.passes:
+                raise ApiError("SomethingNew", "Not now", 400)
 
     def after(self, service: str, action: str, nth: int) -> None:
         pass
@@ -406,6 +427,19 @@ class TestForward:
 
         assert stage.forward().status is RunStatus.CUT_OVER
         assert not stage.state.outage.open
+
+    @pytest.mark.parametrize("refused", ["DetachVpnGateway", "AttachVpnGateway"])
+    def test_what_is_accepted_just_before_the_limit_has_time_to_take_effect(
+        self, refused, tmp_path
+    ):
+        """No run ends with traffic down seconds after AWS began what the step waits for."""
+        slow = Span(minutes(4), minutes(5))
+        stage = Stage(tmp_path, behaviour=Behaviour(detach=slow, attach=slow))
+        passes = SwapGateways.limit - minutes(5) if refused == "AttachVpnGateway" else minutes(44)
+        stage.faults = late = DenyAtFirst(stage, refused, passes)
+
+        assert stage.forward().status is RunStatus.CUT_OVER
+        assert stage.clock.now() - late.first > SwapGateways.limit
 
     def test_a_destination_restored_late_is_as_stable_as_the_others(self, tmp_path):
         """The outage ends when the last destination has its path, after a soak time of its own."""

@@ -318,3 +318,23 @@ class TestWayBack:
 
         assert not run.may_retry(Refused("X", "no"), PlaceClaim(OLD, "ann@desk/1"), RecordBefore())
         assert not run.state_reader.forgone
+
+
+def test_the_time_of_refusals_is_no_part_of_a_limit():
+    """Only a change that was refused before extends a limit, and only once."""
+    run = Bearing()
+    began = run.clock.now()
+
+    run.may_retry(Performed("r-1"), OTHER)
+    assert run.policy.refused_for(began) == minutes(0)
+    for _ in range(3):
+        run.may_retry(PUT_OFF, outage=True)
+        run.clock.sleep(minutes(2))
+    run.may_retry(Performed("r-2"))
+    assert run.policy.refused_for(began) == minutes(6)
+
+    run.clock.sleep(minutes(1))
+    run.may_retry(PUT_OFF, outage=True)
+    run.may_retry(Performed("r-3"))
+    assert run.policy.refused_for(began) == minutes(6)
+    assert run.policy.refused_for(run.clock.now()) == minutes(0)

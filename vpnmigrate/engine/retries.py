@@ -59,6 +59,8 @@ class RetryPolicy:
         self._unanswered_since: dict[AwsChange, datetime] = {}
         self._refusals: dict[AwsChange, int] = {}
         self._next_try: dict[AwsChange, datetime] = {}
+        self._accepted: dict[AwsChange, datetime] = {}
+        """When AWS first carried out each change that it had refused before."""
 
     def due(self, changes: Iterable[AwsChange]) -> Sequence[AwsChange]:
         """Return those of *changes* that are not backing off now."""
@@ -72,6 +74,14 @@ class RetryPolicy:
     def is_persistent(self, change: AwsChange) -> bool:
         """Return whether AWS has refused *change* so often that the run continues without it."""
         return self._refusals.get(change, 0) >= PERSISTENT
+
+    def refused_for(self, began: datetime) -> timedelta:
+        """Return how long after *began* AWS carried out the last change that it had refused.
+
+        The time of refusals is no part of a step's limit: what AWS has accepted late takes as long
+        as it does at once.  Each change counts once, so the limit is reached.
+        """
+        return max(timedelta(0), max(self._accepted.values(), default=began) - began)
 
     def decide(self, step: Step, done: ChangeResult, *, outage: bool) -> StepError | None:
         """Return the error that ends *step* after *done*, or None if the call may be retried."""
@@ -125,7 +135,8 @@ class RetryPolicy:
             self._refusals[done.change] = refusals
             self._next_try[done.change] = self._clock.now() + backoff(refusals)
         else:
-            self._refusals.pop(done.change, None)
+            if self._refusals.pop(done.change, 0) and isinstance(done.outcome, Performed):
+                self._accepted.setdefault(done.change, self._clock.now())
             self._next_try.pop(done.change, None)
 
     def _can_do_without(self, done: ChangeResult) -> bool:

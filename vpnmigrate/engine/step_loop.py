@@ -194,7 +194,7 @@ class StepLoop:
 
         self._residue.begin_step()
         while not enough(verdict := attempt()):
-            limit = own + self._consent.spent - before
+            limit = own + self._consent.spent - before + self._retries.refused_for(began)
             asks = self._consent.has_own_limit
             if self._may_change(step, verdict) and (asks or not self._has_passed(began + limit)):
                 self._wait(self._pace())
