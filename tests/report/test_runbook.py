@@ -93,7 +93,7 @@ class TestMarkdown:
         assert "<script" not in prose.replace("\\<script", "")
         assert "\n# d" not in text.replace("(AWS VPN)", "").split("```bash", maxsplit=1)[0]
         assert re.findall(r"^# ", prose, re.MULTILINE) == ["# "]
-        assert len(re.findall(r"^## ", prose, re.MULTILINE)) == 14
+        assert len(re.findall(r"^## ", prose, re.MULTILINE)) == 15
 
 
 class TestDecision:

@@ -68,6 +68,7 @@ from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.drift import differences
 from vpnmigrate.planning.planner import unexpected
+from vpnmigrate.planning.start_up import tunnels_to_start
 from vpnmigrate.report.document import ReportDocument, html, markdown
 from vpnmigrate.report.evidence import AfterComparison, RunEvidence, as_json, document
 from vpnmigrate.report.results import BundleResult
@@ -340,8 +341,10 @@ def compared(plan: Plan, entries: tuple[Entry, ...], after: Survey) -> AfterComp
     if after.gateway.id == plan.old_gateway:
         found = differences(plan.before, after)
         return AfterComparison(after.taken, "the survey before the migration", found)
-    found = unexpected(plan, made_by(entries), after)
-    return AfterComparison(after.taken, "the planned end state", found)
+    made = made_by(entries)
+    found = unexpected(plan, made, after)
+    to_start = tunnels_to_start(plan, made, after)
+    return AfterComparison(after.taken, "the planned end state", found, to_start)
 
 
 def write_document(document: ReportDocument, file: Path) -> None:

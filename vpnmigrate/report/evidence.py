@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from vpnmigrate import __version__
+from vpnmigrate.errors.commands import aws
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.history import (
     MutatingCall,
@@ -31,7 +32,7 @@ from vpnmigrate.model.gates import GateResult
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.redaction import mapped, without_key_elements
 from vpnmigrate.model.snapshot import Confirmation
-from vpnmigrate.report import gates
+from vpnmigrate.report import gates, tunnel_options
 from vpnmigrate.report.attempts import attempt_json, attempt_section
 from vpnmigrate.report.device_progress import site_of
 from vpnmigrate.report.document import DocumentTable, ReportDocument, Section
@@ -65,6 +66,8 @@ class AfterComparison:
     expected: str
     """Description of the state that it was compared with."""
     differences: tuple[str, ...]
+    to_start: tuple[tuple[str, str], ...] = ()
+    """Connection and outside address of each tunnel whose start-up action is to be set back."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,12 @@ def as_json(evidence: RunEvidence) -> dict[str, Any]:
             "taken": after.taken.isoformat(),
             "expected": after.expected,
             "differences": list(after.differences),
+            "to_start": [
+                {"connection": connection, "outside_address": outside}
+                for connection, outside in after.to_start
+            ],
         },
+        "tunnel_options": tunnel_options.as_json(plan),
         "calls": [_call_json(call) for call in calls_of(entries)],
         "timeline": [{"at": at.isoformat(), "what": what} for at, what in _timeline(entries)],
     }
@@ -147,6 +155,8 @@ def _sections(evidence: RunEvidence) -> Iterator[Section]:
     for attempt in attempts:
         yield attempt_section(plan, attempt, entries)
     yield _after(evidence.after)
+    yield from _start_up(evidence.after)
+    yield Section("Tunnel options, old and new", (), tunnel_options.table(plan))
     yield _processes(entries)
     yield from rounds(entries, state)
     operator = tuple((moment(v.at), _where(v), said) for v, said in _actions(plan, entries))
@@ -209,6 +219,31 @@ def _after(after: AfterComparison | None) -> Section:
     compared = f"surveyed {moment(after.taken)}, compared with {after.expected}"
     differences = after.differences or ("no differences",)
     return Section("Before and after", (compared, *differences), loud=bool(after.differences))
+
+
+def _start_up(after: AfterComparison | None) -> Iterator[Section]:
+    """Yield the commands that set the start-up action back, if any."""
+    if after is None or not after.to_start:
+        return
+    commands = (
+        str(
+            aws(
+                *("ec2", "modify-vpn-tunnel-options", "--vpn-connection-id", connection),
+                *("--vpn-tunnel-outside-ip-address", outside),
+                *("--tunnel-options", "StartupAction=start"),
+            )
+        )
+        for connection, outside in after.to_start
+    )
+    yield Section(
+        "Start-up action: left to you",
+        (
+            "the old tunnels had start-up action start; AWS does not initiate the new ones yet",
+            "traffic does not depend on it; each command interrupts its tunnel for some minutes",
+            "run the next command when the tunnel of the last one is UP again",
+            *commands,
+        ),
+    )
 
 
 def _calls(evidence: RunEvidence) -> Section:

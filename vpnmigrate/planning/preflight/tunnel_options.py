@@ -233,8 +233,8 @@ def start_up_is_told(survey: Survey, decisions: Decisions) -> Findings:
                 "start-up-action-later",
                 f"{number} of the tunnels of {old.id} have start-up action start: AWS initiates",
                 "Traffic does not depend on it.  The successor is created with add; after the "
-                "migration, run the commands that status and report print, one tunnel at a time: "
-                "each is interrupted for some minutes.  Without them a tunnel stays DOWN after "
+                "migration, vpnmigrate report RUN --survey prints a command for each tunnel, which "
+                "interrupts it for some minutes.  Without them a tunnel stays DOWN after "
                 "AWS replaces its endpoint, until the device initiates.",
             )
 

@@ -15,6 +15,7 @@ from vpnmigrate.model.gates import Milestone
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.windows import back_out_deadline, latest_start
 from vpnmigrate.rehearsal.rehearse import Rehearsal
+from vpnmigrate.report import tunnel_options
 from vpnmigrate.report.inventory import device_of, named, site_name
 from vpnmigrate.report.runbook import checks, steps
 from vpnmigrate.report.runbook.aws_cli import opening
@@ -76,6 +77,7 @@ def runbook_of(
         opening=opening(plan, on.invocation),
         staging=steps.staging(plan, rehearsal, on),
         cutover=steps.cutover(plan, rehearsal, on),
+        tunnel_options=tunnel_options.table(plan).rows,
         aside=(on.run("status"), on.run("abort"), on.run("confirm")),
         deadline=(*deadline(plan, cutover, back), *_moments(plan, rehearsal)),
         returns=tuple(_returns(rehearsal)),

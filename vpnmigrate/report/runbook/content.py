@@ -168,6 +168,8 @@ class Runbook(Struct, frozen=True, kw_only=True):
     """The first block of shell, which every other block needs."""
     staging: tuple[RunbookRow, ...]
     cutover: tuple[RunbookRow, ...]
+    tunnel_options: tuple[tuple[str, ...], ...] = ()
+    """Each option old and new, as in the plan."""
     aside: tuple[str, str, str]
     """Commands for another terminal during the cutover: status, abort, confirm."""
     deadline: tuple[Fact, ...]

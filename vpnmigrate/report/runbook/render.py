@@ -74,6 +74,7 @@ CHAPTERS = (
     "Known failures",
     "Appendix A: without this program",
     "Appendix B: sources of the limits",
+    "Appendix C: tunnel options, old and new",
 )
 """Chapters of the HTML page; Markdown has no pictures, and the shell beside each row."""
 
