@@ -321,3 +321,14 @@ def test_a_prepared_run_names_no_finished_step():
     first = screen(ScreenContent(None, prepared, NOW), 80, 24)[0]
 
     assert first.startswith("prepared; step 7 of 11, the cutover, has not begun")
+
+
+def test_a_wait_and_the_outage_have_their_usual_times():
+    """With the source, beside the time so far."""
+    waiting = msgspec.structs.replace(WAITING, usual="usually 4 min (rehearsal)")
+    shown = replace(SHOWN, waiting=waiting, usual_outage="usually 2 min (rehearsal)")
+
+    lines = screen(shown, 80, 24)
+
+    assert lines[1] == "the outage is usually 2 min (rehearsal)"
+    assert lines[2].startswith("waits 22 s of 1 h, usually 4 min (rehearsal): vpn-")

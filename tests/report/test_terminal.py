@@ -18,6 +18,7 @@ from tests.report.examples import a_journal
 from vpnmigrate.journal.records import Noted, OutageBegan, StepBegun
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.report.console import Console
+from vpnmigrate.report.progress import Narrator
 from vpnmigrate.report.terminal import TerminalProgress
 from vpnmigrate.report.text import RunCommands
 
@@ -25,6 +26,11 @@ PATIENCE = 30
 """Seconds for written output to be read on a busy machine."""
 WATCHED = 2.2
 """Seconds for which the first test watches the screen."""
+
+
+def narrator() -> Narrator:
+    """Return the narrator of a run."""
+    return Narrator(RunCommands("m-1"))
 
 
 class Window:
@@ -73,7 +79,9 @@ def test_draws_once_a_second_however_much_happens(window):
     window.watch()
     began = time.monotonic()
 
-    with TerminalProgress(Console(window.stream), SteadyClock(), RunCommands("m-1")) as progress:
+    with TerminalProgress(
+        Console(window.stream), SteadyClock(), Narrator(RunCommands("m-1"))
+    ) as progress:
         for entry in a_journal(OutageBegan(SteadyClock().now()), StepBegun(10, "Switch")):
             progress.on_entry(entry)
         while time.monotonic() - began < WATCHED:
@@ -89,7 +97,9 @@ def test_draws_once_a_second_however_much_happens(window):
 
 def test_an_unread_terminal_does_not_block_the_run(window):
     """With Ctrl-S, or a dead connection, the screen waits and the run continues."""
-    with TerminalProgress(Console(window.stream), SteadyClock(), RunCommands("m-1")) as progress:
+    with TerminalProgress(
+        Console(window.stream), SteadyClock(), Narrator(RunCommands("m-1"))
+    ) as progress:
         for entry in a_journal(*(Noted("x" * 200) for _ in range(400))):
             progress.on_entry(entry)
             progress.on_wait(8, "not yet", timedelta(), timedelta(minutes=45))
@@ -115,7 +125,9 @@ def test_after_a_drawing_error_progress_continues_line_by_line(window):
     """After a drawing error, progress continues line by line."""
     window.watch()
 
-    with TerminalProgress(Console(window.stream), Hiccup(), RunCommands("m-1")) as progress:
+    with TerminalProgress(
+        Console(window.stream), Hiccup(), Narrator(RunCommands("m-1"))
+    ) as progress:
         progress.print_line("begun")
         progress.on_wait(8, "vgw-1 is detaching", timedelta(), timedelta(minutes=45))
         for entry in a_journal(StepBegun(9, "Restore routing")):
@@ -135,7 +147,9 @@ def test_the_screen_under_new_lines_is_as_new_as_they_are(window):
     """The screen below a new line shows the same state as the line."""
     window.watch()
 
-    with TerminalProgress(Console(window.stream), SteadyClock(), RunCommands("m-1")) as progress:
+    with TerminalProgress(
+        Console(window.stream), SteadyClock(), Narrator(RunCommands("m-1"))
+    ) as progress:
         for step in (7, 10):
             for entry in a_journal(StepBegun(step, "Switch")):
                 progress.on_entry(entry)

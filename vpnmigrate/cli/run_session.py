@@ -23,6 +23,7 @@ from vpnmigrate.cli.run_status import (
     with_run_status,
 )
 from vpnmigrate.cli.signals import RunSignals, SignalHandler
+from vpnmigrate.cli.usual_times import usual_times
 from vpnmigrate.cli.watch import can_draw
 from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, unattended
 from vpnmigrate.engine.commit_confirm import CommitConfirm
@@ -53,6 +54,7 @@ from vpnmigrate.journal.records import (
     Replanned,
     TakenOver,
 )
+from vpnmigrate.journal.usual_times import UsualTimes
 from vpnmigrate.local.documents import ApprovalFile
 from vpnmigrate.local.hooks import CommandHooks, HookedJournal, supervise_hooks
 from vpnmigrate.local.journal_file import FileJournal
@@ -247,9 +249,10 @@ def _do(
             advice=cli("status", run.id),
         )
     rehearsed = _rehearsed(context, plan, context.console)
+    usual = usual_times(context, plan, rehearsed, before)
     with (
-        _progress(context, subject, journal, before, terms.asking) as (progress, output),
-        closing(LiveFile(run, journal.clock, context.redaction)) as live,
+        _progress(context, subject, journal, before, usual, terms.asking) as (progress, output),
+        closing(LiveFile(run, journal.clock, context.redaction, usual)) as live,
     ):
         hooks = CommandHooks(run, plan, journal.entries, journal.clock, kept.log, context.redaction)
         watch = ObserverGroup(progress, kept.log, live, hooks, redaction=context.redaction)
@@ -427,6 +430,7 @@ def _progress(
     subject: SelectedRun,
     journal: FileJournal,
     before: RunState,
+    usual: UsualTimes,
     asking: PromptOptions,
 ) -> Iterator[tuple[Observer, MessageOutput]]:
     on, clock = RunCommands(subject.run.id, context.invocation), journal.clock
@@ -435,7 +439,12 @@ def _progress(
         down_since = before.outage.since if before.outage.open else None
         decide_by = None if before.deadline is None else before.deadline.at
         plain = PlainProgress(
-            context.console, clock, down_since, decide_by, narrator=Narrator(on, names)
+            context.console,
+            clock,
+            down_since,
+            decide_by,
+            narrator=Narrator(on, names),
+            usual=usual,
         )
         yield plain, context.console
         return
@@ -443,7 +452,8 @@ def _progress(
     from vpnmigrate.report.terminal import TerminalProgress
 
     typed = InputLine(sys.stdin) if context.parts.attended(asking) else None
-    with TerminalProgress(context.console, clock, on, before, names, typed) as progress:
+    narrator = Narrator(on, names)
+    with TerminalProgress(context.console, clock, narrator, before, typed, usual) as progress:
         yield progress, progress
 
 

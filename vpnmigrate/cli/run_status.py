@@ -77,6 +77,7 @@ def run_status(
         approve_again=_approve_again(context, run, plan, state),
         waiting=live.waiting,
         sight=live.sight,
+        usual_outage=live.usual_outage,
         unread=_unread(run, state),
         unreadable=live.unreadable,
         invocation=_invocation(context, plan, state),

@@ -107,6 +107,7 @@ def _window(context: CommandContext, run: Run) -> Iterator[WatchView]:
                     live.sight,
                     ahead=view.ahead,
                     names=view.names,
+                    usual_outage=live.usual_outage,
                 )
                 screen.draw(shown, above)
 

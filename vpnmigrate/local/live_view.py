@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from vpnmigrate.journal.records import Entry, StepBegun
+from vpnmigrate.journal.usual_times import UsualTimes
 from vpnmigrate.local.private_files import FILE_MODE
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import Clock
@@ -29,29 +30,42 @@ class LiveView(msgspec.Struct, frozen=True):
     waiting: Waiting | None = None
     sight: CutoverView | None = None
     unreadable: Unreadable | None = None
+    usual_outage: str = ""
+    """How long the outage usually is, with the source; empty if that is not known."""
 
 
 class LiveFile:
     """Observer of a run that keeps the file up to date; its process removes the file."""
 
-    def __init__(self, run: Run, clock: Clock, redaction: Redaction | None = None) -> None:
+    def __init__(
+        self,
+        run: Run,
+        clock: Clock,
+        redaction: Redaction | None = None,
+        usual: UsualTimes | None = None,
+    ) -> None:
         self._path = run.live
         self._aside = run.live.with_name(f".{run.live.name}")
         self._clock = clock
         self._redaction = redaction or Redaction()
+        self._usual = usual or UsualTimes()
         self._now = LiveView()
         self._written: datetime | None = None
 
     def on_entry(self, entry: Entry) -> None:
         """Clear the wait of the last step when another step begins."""
+        self._usual.read(entry)
         if isinstance(entry.record, StepBegun):
             self._now = msgspec.structs.replace(self._now, waiting=None)
             self._write()
 
     def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         """Write the wait."""
-        waiting = Waiting(self._clock.now(), step, why, waited, limit)
-        self._now = msgspec.structs.replace(self._now, waiting=waiting)
+        usual = self._usual.of_wait(step, limit)
+        waiting = Waiting(self._clock.now(), step, why, waited, limit, usual)
+        self._now = msgspec.structs.replace(
+            self._now, waiting=waiting, usual_outage=self._usual.of_outage
+        )
         self._write()
 
     def on_view(self, sighting: Sighting) -> None:

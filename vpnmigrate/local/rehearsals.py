@@ -96,7 +96,12 @@ def _fault(found: RehearsalResult, plan: Plan) -> str:
         return "field fingerprint: it belongs to another plan"
     if found.at.tzinfo is None:
         return "field at: the time zone is missing"
-    durations = (found.cutover, *found.back.values(), *found.back_outage.values())
+    durations = (
+        found.cutover,
+        *found.back.values(),
+        *found.back_outage.values(),
+        *found.steps.values(),
+    )
     if min(*durations, found.outage or found.cutover).total_seconds() < 0:
         return "a duration is negative"
     return ""

@@ -56,6 +56,8 @@ class RehearsalResult(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """How long traffic was down in the cutover; None in a result of an earlier version."""
     back_outage: dict[int, timedelta] = {}
     """Last step before the rollback, to the whole outage, of the cutover and the rollback."""
+    steps: dict[int, timedelta] = {}
+    """How long each step of the migration took; people at the devices are not measured."""
 
     @property
     def rollback(self) -> timedelta:

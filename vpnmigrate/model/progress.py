@@ -63,6 +63,8 @@ class Waiting(Struct, frozen=True):
     why: str
     waited: timedelta
     limit: timedelta
+    usual: str = ""
+    """How long it usually takes, with the source; empty if that is not known."""
 
 
 class Unreadable(Struct, frozen=True):

@@ -122,6 +122,7 @@ def result_of(rehearsal: Rehearsal, plan: Plan, at: datetime, tool: str) -> Rehe
         back={each.boundary: each.restored for each in rehearsal.back},
         outage=rehearsal.forward.outage,
         back_outage={each.boundary: each.outage for each in rehearsal.back},
+        steps={each.step: each.settled - each.begun for each in rehearsal.forward.timings},
     )
 
 

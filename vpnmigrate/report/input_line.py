@@ -44,7 +44,7 @@ class LineEditor:
         self._sequence = ""
 
     def type(self, keys: str) -> list[str]:
-        """Take *keys*; return the lines that they complete."""
+        """Return the lines that *keys* complete; the rest stays in the text."""
         return [line for key in keys if (line := self._key(key)) is not None]
 
     def _key(self, key: str) -> str | None:

@@ -52,6 +52,7 @@ from vpnmigrate.journal.records import (
     TakenOver,
     WatchdogMissed,
 )
+from vpnmigrate.journal.usual_times import UsualTimes
 from vpnmigrate.model.changes import AskOperator, Change, CreateVpnConnection
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.clock import Clock, span, time_of_day
@@ -90,7 +91,7 @@ class Narrator:
     """
 
     def __init__(self, on: RunCommands | None = None, names: NamesOfRun | None = None) -> None:
-        self._on = on
+        self.on = on
         self.names = names or NamesOfRun()
         self._intents: dict[int, Change] = {}
 
@@ -123,15 +124,15 @@ class Narrator:
             case (
                 DeadlineSet() | DeadlinePassed() | ConfirmRequested() | Armed() | WatchdogMissed()
             ) as about:
-                yield from _indented(gates.deadline_lines(about, self._on))
+                yield from _indented(gates.deadline_lines(about, self.on))
             case (
                 Paused() | Continued() | AbortAsked() | Confirmed() | OrderDeclined() | Accepted()
             ) as order:
-                yield from _ordered_lines(order, self._on)
+                yield from _ordered_lines(order, self.on)
             case Finished(direction=direction):
                 yield f"{DIRECTION_NAMES[direction]}: finished"
             case Approved() | GatesSeen() | Forced() as about:
-                yield from _at_the_gates(about, self._on)
+                yield from _at_the_gates(about, self.on)
             case record:
                 yield from self._work(record)
 
@@ -152,7 +153,7 @@ class Narrator:
             case Adopted(role=role, id=id_, who=who):
                 yield f"  {id_} is this run's {role}{f', confirmed by {who}' if who else ''}"
             case Acceptable(what=what) if what:
-                yield from _indented(gates.acceptable_lines(what, self._on))
+                yield from _indented(gates.acceptable_lines(what, self.on))
             case ResidueLeft(changes=(), unreached=unreached):
                 lines = [f"NO PATH: {destination}" for destination in unreached]
                 yield from _indented(lines or ["no change is left undone any more"])
@@ -160,7 +161,7 @@ class Narrator:
                 lines = [f"NOT DONE, run continues: {left.change}: {left.why}" for left in changes]
                 yield from _indented(lines)
             case CredentialsExpired() | CredentialsRenewed() as about:
-                yield from _of_credentials(about, self._on)
+                yield from _of_credentials(about, self.on)
             case HookRan(moment=moment, fault=fault):
                 yield f"  hook {moment}: {fault or 'done'}"
             case _:
@@ -346,20 +347,24 @@ class OutageClock:
             case _:
                 pass  # The other records do not affect traffic.
 
-    def waiting(self, step: int, why: str, waited: timedelta, limit: timedelta) -> str:
-        """Return how long *step* has waited of its limit, the outage so far, and the reason."""
+    def waiting(
+        self, step: int, why: str, waited: timedelta, limit: timedelta, usual: str = ""
+    ) -> str:
+        """Return how long *step* has waited, its limit, the outage so far, and the reason."""
         down = "" if self._since is None else f", outage {span(self._clock.now() - self._since)}"
         if self._since is not None and self._decide_by is not None:
             down += f", {gates.left(self._decide_by, self._clock.wall())}"
         who = f"step {step} waits" if step else "waits"
-        return f"{who} {span(waited)} of {span(limit)}{down}: {safe(why)}"
+        usually = f", {usual}" if usual else ""
+        return f"{who} {span(waited)} of {span(limit)}{usually}{down}: {safe(why)}"
 
 
 class PlainProgress:
     """Progress for a log or a pipe: whole lines, with an unchanged wait once a minute.
 
     *down_since* is the start of an outage that an earlier process left open, *decide_by* its
-    back-out deadline; *narrator* knows the run, and entries that it has seen.
+    back-out deadline; *narrator* knows the run, and entries that it has seen; *usual* knows how
+    long a step takes.
     """
 
     def __init__(
@@ -370,7 +375,9 @@ class PlainProgress:
         decide_by: datetime | None = None,
         *,
         narrator: Narrator | None = None,
+        usual: UsualTimes | None = None,
     ) -> None:
+        self._usual = usual or UsualTimes()
         self._console = console
         self._clock = clock
         self._narrator = narrator or Narrator()
@@ -379,6 +386,7 @@ class PlainProgress:
 
     def on_entry(self, entry: Entry) -> None:
         """Print *entry*."""
+        self._usual.read(entry)
         self._outage.on_entry(entry)
         for line in self._narrator.lines(entry):
             self._console.print_line(line.folded() if isinstance(line, Labelled) else line)
@@ -391,7 +399,8 @@ class PlainProgress:
             if unchanged and timedelta() <= waited - shown_at < REMINDER:
                 return
         self._shown = step, why, waited
-        line = self._narrator.names.now.text(self._outage.waiting(step, why, waited, limit))
+        usual = self._usual.of_wait(step, limit)
+        line = self._narrator.names.now.text(self._outage.waiting(step, why, waited, limit, usual))
         self._console.print_line(f"{time_of_day(self._clock.wall())}   {line}")
 
     def on_view(self, sighting: Sighting) -> None:

@@ -61,6 +61,8 @@ class ScreenContent:
     ahead: timedelta = timedelta(0)
     """How far the system clock is ahead of *now*."""
     names: Names = NO_NAMES
+    usual_outage: str = ""
+    """How long the outage usually is, with the source; empty if that is not known."""
     typing: TypedLine | None = None
     """What the operator types; None where it is not read here."""
 
@@ -76,6 +78,7 @@ def screen(shown: ScreenContent, width: int, height: int) -> list[str]:
     room = min(most, max(TALLEST, height // 2))
     head = [
         _first(shown, width),
+        *_usual_outage(shown),
         *(_question(shown, width) or _waiting(shown, width, room)),
         *_credentials(shown, width),
         *_to_do(shown, width),
@@ -122,11 +125,15 @@ def cut(text: str, width: int) -> str:
 
 
 def _first(shown: ScreenContent, width: int) -> str:
-    state = shown.state
-    parts = [_clock(shown), _step(state)]
-    left = "  ".join(part for part in parts if part)
+    left = "  ".join(filter(None, (_clock(shown), _step(shown.state))))
     right = f"  {time_of_day(shown.wall)}"
     return left.ljust(width - len(right)) + right if len(left) + len(right) <= width else left
+
+
+def _usual_outage(shown: ScreenContent) -> Iterator[str]:
+    """Yield how long the outage usually is, while there is one."""
+    if shown.usual_outage and shown.state.outage.open:
+        yield f"the outage is {shown.usual_outage}"
 
 
 def _clock(shown: ScreenContent) -> str:
@@ -160,7 +167,8 @@ def _waiting(shown: ScreenContent, width: int, room: int) -> Iterator[str]:
         return
     waited = waiting.waited + max(timedelta(0), shown.now - waiting.at)
     why = shown.names.text(waiting.why)
-    text = f"waits {span(waited)} of {span(waiting.limit)}: {why}"
+    usual = f", {waiting.usual}" if waiting.usual else ""
+    text = f"waits {span(waited)} of {span(waiting.limit)}{usual}: {why}"
     if room < TALLEST // 2:
         yield text
         return

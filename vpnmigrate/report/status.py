@@ -81,7 +81,8 @@ def traffic(view: RunStatusView) -> str:
     earlier = " or earlier" if state.outage.earlier else ""
     began, lasted = moment(state.outage.shown), f"{least}{span(view.outage)}"
     if state.outage.open:
-        return f"{found} since {began}{earlier}, {lasted} so far"
+        usual = f"; {view.usual_outage}" if view.usual_outage else ""
+        return f"{found} since {began}{earlier}, {lasted} so far{usual}"
     if not flows:
         return f"{found}; the last outage began {began}{earlier}, and lasted {lasted}"
     until = moment(state.outage.shown + view.outage)
@@ -178,6 +179,7 @@ def _waiting(waiting: Waiting) -> dict[str, Any]:
         "why": safe(waiting.why),
         "waited": round(waiting.waited.total_seconds(), 3),
         "limit": round(waiting.limit.total_seconds(), 3),
+        "usual": waiting.usual,
     }
 
 
@@ -241,6 +243,8 @@ class RunStatusView:
     """What the active process observed last in the cutover; None without one."""
     waiting: Waiting | None = None
     """What the active process waits for; None if there is none, or it has not reported."""
+    usual_outage: str = ""
+    """How long the outage usually is, with the source; empty if that is not known."""
     unreadable: Unreadable | None = None
     """Since when the active process cannot read AWS; None if it can, or there is no process."""
     plan: Plan | None = None

@@ -329,7 +329,8 @@ def waits(view: RunStatusView) -> str:
         return ""
     waited = waiting.waited + max(timedelta(0), view.now - waiting.at)
     who = f"step {waiting.step}: " if waiting.step and waiting.step != state.step else ""
-    return f"{who}{span(waited)} of {span(waiting.limit)}: {safe(waiting.why)}"
+    usual = f", {waiting.usual}" if waiting.usual else ""
+    return f"{who}{span(waited)} of {span(waiting.limit)}{usual}: {safe(waiting.why)}"
 
 
 def status(view: RunStatusView) -> str:

@@ -18,15 +18,15 @@ from rich.text import Text
 
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.records import Entry, StepBegun
+from vpnmigrate.journal.usual_times import UsualTimes
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.progress import CutoverView, Sighting, Unreadable, Waiting
 from vpnmigrate.report.colour import STYLES
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.input_line import InputLine
-from vpnmigrate.report.names import NamesOfRun
 from vpnmigrate.report.progress import Narrator, PlainProgress
 from vpnmigrate.report.screen import ScreenContent, input_text, screen
-from vpnmigrate.report.text import Labelled, RunCommands, hanging, wrapped
+from vpnmigrate.report.text import Labelled, hanging, wrapped
 
 PACE = 1.0
 """Seconds between two redraws: more would fill up a slow line to the terminal."""
@@ -130,20 +130,20 @@ class TerminalProgress:
         self,
         console: Console,
         clock: Clock,
-        on: RunCommands | None = None,
+        narrator: Narrator | None = None,
         before: RunState | None = None,
-        names: NamesOfRun | None = None,
         input_line: InputLine | None = None,
+        usual: UsualTimes | None = None,
     ) -> None:
         self.input_line = input_line
         self._console = console
         self._screen = Screen(console)
         self._clock = clock
-        self._on = on
         self._state = before or RunState()
         self._waiting: Waiting | None = None
         self._sight: CutoverView | None = None
-        self._narrator = Narrator(on, names)
+        self._narrator = narrator or Narrator()
+        self._usual = usual or UsualTimes()
         self._above: list[str | ProgressLine] = []
         self._ended = False
         # Putting into this queue never blocks, so a signal handler may do it too.
@@ -178,11 +178,13 @@ class TerminalProgress:
 
     def on_entry(self, entry: Entry) -> None:
         """Print *entry* above the screen."""
+        self._usual.read(entry)
         self._post.put(entry)
 
     def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         """Show the wait."""
-        self._post.put(Waiting(self._clock.now(), step, why, waited, limit))
+        usual = self._usual.of_wait(step, limit)
+        self._post.put(Waiting(self._clock.now(), step, why, waited, limit, usual))
 
     def on_view(self, sighting: Sighting) -> None:
         """Show the state of the last observation."""
@@ -235,6 +237,7 @@ class TerminalProgress:
             state.outage.since if state.outage.open else None,
             None if state.deadline is None else state.deadline.at,
             narrator=self._narrator,
+            usual=self._usual,
         )
         while not self._ended:
             with suppress(Exception):  # The next item may be printable.
@@ -280,13 +283,14 @@ class TerminalProgress:
     def _draw(self) -> None:
         now, ahead = self._clock.now(), self._clock.ahead()
         shown = ScreenContent(
-            self._on,
+            self._narrator.on,
             self._state,
             now,
             self._waiting,
             self._sight,
             ahead=ahead,
             names=self._narrator.names.now,
+            usual_outage=self._usual.of_outage,
             typing=None if self.input_line is None else self.input_line.shown,
         )
         self._screen.draw(shown, self._above)
