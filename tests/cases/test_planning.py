@@ -143,6 +143,7 @@ class TestDiscovery:
         with pytest.raises(NothingToMigrateError) as caught:
             planned(survey)
 
+        assert "recreate_aws_vpn" in caught.value.advice
         assert exit_code(caught.value) is Exit.NOTHING_TO_MIGRATE
 
     @pytest.mark.parametrize("category", [None, "", "VPN-Next"])

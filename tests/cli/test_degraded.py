@@ -41,7 +41,7 @@ def test_is_told_as_a_command_and_ends_the_outage_once_it_was_given(terminal, st
     run = stuck.document["run"]["run"]
     (lacks,) = stuck.document["run"]["acceptable"]
     status = terminal.run("status", run)
-    accept = status.out.partition("\nACCEPT")[2].partition("TEXT")[0]
+    accept = status.out.partition("\nACCEPT")[2].partition("of TEXT:\n")[2].partition("TEXT")[0]
     words = shlex.split(accept.replace("\\\n", "") + "'one will do tonight'")[1:]
     accepted = terminal.run(*words)
     applied = terminal.run("apply", run)

@@ -90,10 +90,15 @@ class TestDoctor:
         monkeypatch.setenv("HOME", str(terminal.place))
         monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
-        ran = terminal.run("doctor", "--json", "--run-dir", "home")
+        no_region = checks_of(terminal.run("doctor", "--json", "--run-dir", "home"))
+        ran = terminal.run("doctor", "--json", "--run-dir", "home", "--region", "eu-west-1")
 
         found = checks_of(ran)
         assert ran.code == Exit.FAILED
+        assert no_region["Region"]["verdict"] == "FAIL"
+        assert "add --region" in no_region["Region"]["next"]
+        assert no_region["credentials"]["observed"] == "not checked: no AWS Region is set"
+        assert "Region" not in found
         assert found["credentials"]["verdict"] == "FAIL"
         assert {found[name]["verdict"] for name in ("clock", "permissions", "path")} == {"UNKNOWN"}
         assert found["disk"]["verdict"] == "OK"

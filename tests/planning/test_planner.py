@@ -184,8 +184,10 @@ class TestRefusals:
 
     def test_an_empty_gateway_has_nothing_to_migrate(self) -> None:
         """A gateway without connections has nothing to migrate, which is not a refusal."""
-        with pytest.raises(NothingToMigrateError, match="has no VPN connection"):
+        with pytest.raises(NothingToMigrateError, match="has no VPN connection") as caught:
             planned(a_survey(connections=()))
+        assert "vpnmigrate list" in caught.value.advice
+        assert "recreate_aws_vpn" not in str(caught.value.next_step)
 
 
 class TestFingerprint:

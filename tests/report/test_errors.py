@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vpnmigrate import errors
-from vpnmigrate.errors.commands import Invocation
+from vpnmigrate.errors.commands import Invocation, cli
 from vpnmigrate.model.plan import Finding
 from vpnmigrate.report import errors as view
 
@@ -25,6 +25,14 @@ class TestText:
         assert (
             view.error_text(error, Invocation())
             == "the plan is for 1, you are 2\n  Id:   VPM-E205\n  Next: use --profile"
+        )
+
+    def test_explains_what_has_to_be_replaced(self):
+        """A command with a word in capitals says what that stands for."""
+        error = errors.UsageError("no bundle", advice=cli("report", "RUN", "--bundle", "FILE"))
+
+        assert view.error_text(error, Invocation()).endswith(
+            "\n        to be replaced: FILE: a file, RUN: the id of the run"
         )
 
     def test_shows_blockers_before_warnings(self):

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace as altered
 
 from tests.report.examples import BEGAN, BGP, ENABLE, a_journal
-from vpnmigrate.errors.commands import aws
+from vpnmigrate.errors.commands import Invocation, aws
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.records import (
     Acceptable,
@@ -213,9 +213,9 @@ def test_what_may_be_accepted_comes_with_a_command_that_can_be_pasted():
     lines = screen(ScreenContent(RunCommands("m-7f3c9a1b"), state, NOW), 80, 24)
 
     assert lines[1].startswith(f"ONLY TUNNELS ARE MISSING: {new} has 1 of 2 tunnels UP")
-    command = "\n".join(lines[3:5]).replace("\\\n", "").split()
+    command = "\n".join(lines[3:6]).replace("\\\n", "").split()
     assert command == [
-        *("to", "accept:", "vpnmigrate", "continue", "m-7f3c9a1b"),
+        *("to", "accept", "(TEXT:", "the", "reason):", "vpnmigrate", "continue", "m-7f3c9a1b"),
         *("--accept-degraded", new, "--reason", "TEXT"),
     ]
 
@@ -332,3 +332,13 @@ def test_a_wait_and_the_outage_have_their_usual_times():
 
     assert lines[1] == "the outage is usually 2 min (rehearsal)"
     assert lines[2].startswith("waits 22 s of 1 h, usually 4 min (rehearsal): vpn-")
+
+
+def test_a_command_is_never_cut():
+    """One with a word that is wider than the window would fail when it is pasted."""
+    there = Invocation(run_dir="/srv/" + "x" * 90)
+
+    lines = screen(replace(SHOWN, on=RunCommands("m-7f3c", there)), 80, 24)
+
+    assert "  when done: too long for this window; status prints it" in lines
+    assert not [line for line in lines if line.endswith("...")]

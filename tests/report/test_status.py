@@ -324,6 +324,7 @@ class TestWaiting:
             "why": self.SLOW.why,
             "waited": 20.0,
             "limit": 90.0,
+            "usual": "",
         }
         assert status.one_as_json(a_standing(SET_OUT, *DOWN))["waits"] is None
 

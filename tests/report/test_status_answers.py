@@ -304,3 +304,22 @@ def test_done_says_which_tunnels_are_still_down():
 
     assert "1 of 2 tunnels still DOWN (vpn-99 1 of 2)" in results.done_text(view, ENABLE)
     assert "will continue now" in results.done_text(up, ENABLE)
+
+
+@pytest.mark.parametrize(
+    ("records", "alive", "says", "verb"),
+    [
+        ((StepBegun(3, "Create"),), True, "before the cutover; nothing is interrupted", "abort"),
+        (WORST, True, "roll back at its next safe point", "abort"),
+        (WORST, False, "", "rollback"),
+    ],
+)
+def test_an_order_to_the_running_process_says_what_it_does(records, alive, says, verb):
+    """``abort`` is not obviously the way to roll back; ``rollback`` is."""
+    view = a_view(*records, alive=alive)
+    row = status_text.one(view).partition("\nROLL BACK")[2]
+
+    assert says in " ".join(row.split())
+    assert ("safe point" in row) is bool(says)
+    assert f"vpnmigrate {verb} {MIGRATION}" in row
+    assert str(view.rollback_command) == status.fields(view)["way_back"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vpnmigrate.errors.commands import cli, options
+from vpnmigrate.errors.commands import Command, cli, options
 from vpnmigrate.report import text
 
 
@@ -61,3 +61,31 @@ def test_an_option_stays_with_its_value():
     assert not any(line.endswith("--confirm \\") for line in output.splitlines())
     assert max(map(len, output.splitlines())) <= text.WIDTH
     assert " ".join(output.replace("\\\n", " ").split()) == f"next: {command}"
+
+
+def test_a_long_command_in_a_log_begins_below_its_label():
+    """A time of day is never alone on a line, and a short command stays where it is."""
+    long, short = cli("apply", "x" * 30, "--region", "eu-west-1", "--yes"), cli("status", "m-1")
+
+    def at(label: str, command: Command) -> list[str]:
+        return text.Labelled(label, command).below_time().splitlines()
+
+    first, *rest = at("02:00:00Z     to do: then with all that is needed, run: ", long)
+    assert first == "02:00:00Z     to do: then with all that is needed, run:"
+    assert rest[0].startswith(" " * 12 + "vpnmigrate apply")
+    assert at("02:00:00Z" + " " * 30, long) == rest
+    assert at("02:00:00Z     to do: ", short) == ["02:00:00Z     to do: vpnmigrate status m-1"]
+
+
+@pytest.mark.parametrize(
+    ("advice", "says"),
+    [
+        ("TEXT is prose here", ""),
+        (cli("status"), ""),
+        (("then:", cli("plan").and_then(cli("apply", "PLAN"))), "PLAN: the file of the plan"),
+        (cli("apply", "RUN", "--reason", "TEXT"), "RUN: the id of the run, TEXT: the reason"),
+    ],
+)
+def test_what_has_to_be_filled_in_is_explained(advice, says):
+    """Words in capitals of a printed command are no mystery."""
+    assert text.placeholders(advice) == (f"to be replaced: {says}" if says else "")

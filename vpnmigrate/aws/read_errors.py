@@ -23,6 +23,7 @@ from vpnmigrate.errors import (
     AwsUnreadableError,
     CredentialsExpiredError,
     NoCredentialsError,
+    NoRegionError,
     NotAuthorizedError,
     NotFoundError,
     UnreachableError,
@@ -54,6 +55,8 @@ def translate_errors(action: str) -> Iterator[None]:
     asks(action)
     try:
         yield
+    except NoRegionError:
+        raise  # Its own advice helps, and credentials do not.
     except UnreadableAnswerError as error:
         raise AwsUnreadableError(f"{action} failed: {error}", advice=_LOOK) from None
     except FAILURES as error:

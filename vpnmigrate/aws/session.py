@@ -19,7 +19,7 @@ from vpnmigrate.aws.answers import watch_answers
 from vpnmigrate.aws.bounded_http import bound
 from vpnmigrate.aws.request_hooks import PROGRAM, install_send_guard, mark_calls, refuse_changes
 from vpnmigrate.engine.ports import Credentials, Renewal
-from vpnmigrate.errors import NoCredentialsError, UsageError
+from vpnmigrate.errors import NoCredentialsError, NoRegionError, UsageError
 from vpnmigrate.errors.commands import aws
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ def session(profile: str | None, region: str | None) -> boto3.Session:
     """Return a session from botocore's environment, its files, *profile* and *region*.
 
     Raises:
-        NoCredentialsError: No such profile, no Region, or no credentials.
+        NoCredentialsError: No such profile, or no credentials.
+        NoRegionError: No Region is set.
     """
     import boto3
     from botocore.exceptions import BotoCoreError
@@ -66,7 +67,7 @@ def session(profile: str | None, region: str | None) -> boto3.Session:
             ),
         ) from exc
     if not named:
-        raise NoCredentialsError(
+        raise NoRegionError(
             "no AWS Region is set", advice="add --region, or set AWS_DEFAULT_REGION, and try again"
         )
     if known is None:

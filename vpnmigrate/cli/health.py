@@ -22,7 +22,7 @@ from vpnmigrate.cli.run_status import status_views
 from vpnmigrate.engine.call_limits import unattended
 from vpnmigrate.engine.gates import host
 from vpnmigrate.engine.ports import Identity, Renewal
-from vpnmigrate.errors import AwsError, VpnMigrateError
+from vpnmigrate.errors import AwsError, NoRegionError, VpnMigrateError
 from vpnmigrate.errors.commands import Command, cli
 from vpnmigrate.model.clock import moment
 from vpnmigrate.model.gates import GateVerdict
@@ -136,17 +136,21 @@ def account_checks(context: CommandContext, aws: AwsOptions) -> Checks:
         clients = context.parts.clients(aws)
         calls = context.parts.calls(clients)
         calls.read("AWS", TIME, lambda: _ask(context, clients, found.append), unattended)
+    except NoRegionError as error:
+        failure = error.message
+        found.append(HealthCheck("Region", HealthVerdict.FAIL, error.message, error.next_step))
     except VpnMigrateError as error:
         failure = error.message
         if not found:
             found.append(
                 HealthCheck("credentials", HealthVerdict.FAIL, error.message, error.next_step)
             )
+            failure = "the credentials do not work"
     yield from found
-    missing = [name for name in _NAMES if name not in {check.name for check in found}]
-    for name in missing:
-        why = "the credentials do not work" if len(missing) == len(_NAMES) - 1 else failure
-        yield HealthCheck(name, HealthVerdict.UNKNOWN, f"not checked: {why}")
+    known = {check.name for check in found}
+    for name in _NAMES:
+        if name not in known:
+            yield HealthCheck(name, HealthVerdict.UNKNOWN, f"not checked: {failure}")
 
 
 _NAMES = ("credentials", "clock", "permissions", "path")
@@ -155,7 +159,11 @@ _NAMES = ("credentials", "clock", "permissions", "path")
 def _ask(
     context: CommandContext, clients: ClientSource, found: Callable[[HealthCheck], object]
 ) -> None:
-    """Check everything that needs AWS, one after the other, and hand each result to *found*."""
+    """Check everything that needs AWS, one after the other, and hand each result to *found*.
+
+    Raises:
+        NoRegionError: No Region is set, so that no client can be made.
+    """
     identity = Reader(clients, context.parts.clock).identity()
     found(_credentials(identity, clients.region))
     found(_clock(identity))

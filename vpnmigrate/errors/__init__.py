@@ -29,6 +29,7 @@ Each class has a stable id (``VPM-E...``), which is never used for another kind 
             - ``UnreachableError``, ``CredentialsExpiredError``
         - ``NotAuthorizedError``
         - ``NoCredentialsError``, ``NotFoundError`` (2)
+            - ``NoRegionError``
 
 The number is the exit code; 1 becomes 5 while traffic is down (``journal.exit_code``).
 Messages say what happened; ``advice`` says what to do.
@@ -175,7 +176,10 @@ class NothingToMigrateError(VpnMigrateError):
     """The gateway has no Classic connection: all are AWS VPN already, or there is none."""
 
     id = "VPM-E601"
-    remedy = "Nothing; to replace the gateway anyway, set `recreate_aws_vpn: true` in a playbook."
+    remedy = (
+        "Nothing. To replace a gateway with AWS VPN connections anyway, set `recreate_aws_vpn: "
+        "true` in a playbook; if the gateway has no connection, name another one."
+    )
     exit = Exit.NOTHING_TO_MIGRATE
 
 
@@ -351,6 +355,13 @@ class NoCredentialsError(AwsError):
     id = "VPM-E103"
     remedy = "Log in, or set a profile and a Region, as for the AWS CLI."
     exit = Exit.USAGE
+
+
+class NoRegionError(NoCredentialsError):
+    """No AWS Region is set; renewing credentials does not help."""
+
+    id = "VPM-E105"
+    remedy = "Add `--region`, or set `AWS_DEFAULT_REGION`, as for the AWS CLI."
 
 
 class NotAuthorizedError(AwsError):

@@ -35,6 +35,11 @@ class Command:
         """Return this command with *words* appended; it must have no following command."""
         return replace(self, words=(*self.words, *words))
 
+    @property
+    def every_word(self) -> tuple[str, ...]:
+        """The words of this command and of those that follow it."""
+        return (*self.words, *(self.then.every_word if self.then is not None else ()))
+
     def __str__(self) -> str:
         return " ".join(tokens(self))
 

@@ -49,8 +49,8 @@ def _candidate(survey: Survey, decisions: Decisions) -> Candidate:
     locked = any(Tag.CLAIM in other.tags for other in survey.other_gateways)
     if locked and (migration := tags.get(Tag.MIGRATION)):
         return Candidate(survey, Candidacy.UNDER_WAY, (f"created by migration {migration}",))
-    if why := nothing_to_migrate(survey, decisions):
-        return Candidate(survey, Candidacy.NOT_NEEDED, (why,))
+    if nothing := nothing_to_migrate(survey, decisions):
+        return Candidate(survey, Candidacy.NOT_NEEDED, (nothing.why,))
     findings = check(survey, decisions)
     blocking = [each for each in findings if each.severity is Severity.BLOCKS]
     why_not = tuple(str(each) for each in blocking)

@@ -76,12 +76,8 @@ def plan_from(  # noqa: PLR0913  what a plan is made of
         PreflightError: Findings block it; the error has all findings.
         RefusedError: A step can never reach its goal.
     """
-    why = nothing_to_migrate(survey, decisions)
-    if why:
-        raise NothingToMigrateError(
-            f"nothing to migrate: {why}",
-            advice="to replace the gateway anyway, set recreate_aws_vpn: true in a playbook",
-        )
+    if nothing := nothing_to_migrate(survey, decisions):
+        raise NothingToMigrateError(f"nothing to migrate: {nothing.why}", advice=nothing.advice)
     findings = _findings(survey, decisions)
     draft = Plan(
         tool=tool,

@@ -31,7 +31,7 @@ class ExpectedDurations:
 BY_DEFAULT = ExpectedDurations(
     timedelta(minutes=20),
     timedelta(minutes=20),
-    "not rehearsed: AWS's times from domain.md 12.3, plus 15 min at the devices",
+    "not rehearsed: AWS's usual times, less than 6 min, plus 15 min at the devices",
 )
 """The upper limits of domain.md 12.3 add up to less than six minutes; the rest is an estimate."""
 

@@ -31,7 +31,7 @@ from vpnmigrate.model.plan import Finding
 from vpnmigrate.report import findings, results
 from vpnmigrate.report.names import NO_NAMES, Names
 from vpnmigrate.report.status import RunStatusView, fields
-from vpnmigrate.report.text import advised, columns, command, item, wrapped
+from vpnmigrate.report.text import advised, columns, command, item, placeholders, wrapped
 
 SCHEMA = "vpnmigrate/error/1"
 
@@ -44,7 +44,10 @@ def error_text(error: VpnMigrateError, invocation: Invocation, names: Names = NO
     if not error.advice:
         return without_advice(error, names)
     advice = advised(invocation.advise(error.next_step), first="  Next: ")
-    return "\n".join([without_advice(error, names), advice])
+    lines = [without_advice(error, names), advice]
+    if fill_in := placeholders(error.next_step):
+        lines.append(wrapped(fill_in, first=" " * len("  Next: ")))
+    return "\n".join(lines)
 
 
 def without_advice(error: VpnMigrateError, names: Names = NO_NAMES) -> str:

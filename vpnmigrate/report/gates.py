@@ -101,7 +101,7 @@ def acceptable_lines(what: Sequence[Shortage], on: RunCommands | None) -> Iterat
     yield "ONLY TUNNELS ARE MISSING; all routes are restored:"
     yield from (f"  {each.text}" for each in what)
     if on is not None and (accept := accept_command(what, on.run)) is not None:
-        yield Labelled("  to accept: ", on.invocation.complete(accept))
+        yield Labelled("  to accept (TEXT: the reason): ", on.invocation.complete(accept))
 
 
 def accepted_line(accepted: Accepted) -> str:

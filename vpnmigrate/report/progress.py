@@ -389,7 +389,7 @@ class PlainProgress:
         self._usual.read(entry)
         self._outage.on_entry(entry)
         for line in self._narrator.lines(entry):
-            self._console.print_line(line.folded() if isinstance(line, Labelled) else line)
+            self._console.print_line(line.below_time() if isinstance(line, Labelled) else line)
 
     def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         """Print the wait if it has changed, or if it was last printed a minute ago."""

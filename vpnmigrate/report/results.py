@@ -86,9 +86,9 @@ def now(view: RunStatusView, *, with_next: bool = True) -> str:
         ("done at:", devices_text(view.devices) if task else ""),
         ("when done:", view.when_done),
         ("try again:" if retries else "next:", on if with_next else None),
-        ("accept:", view.accepting),
+        ("accept:", view.accept_advice),
         ("clean up:", view.clean_up),
-        ("roll back:", view.rollback_command),
+        ("roll back:", view.rollback_advice),
         ("devices:", view.device_files if view.state.task is not None else ""),
         ("status:", view.observe),
     ]

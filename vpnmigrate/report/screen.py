@@ -190,7 +190,7 @@ def _credentials(shown: ScreenContent, width: int) -> Iterator[str]:
     yield f"CREDENTIALS EXPIRED {span(shown.now - expired.since)} ago"
     for line in renewal_lines(expired.renew, shown.on):
         if isinstance(line, Labelled):
-            yield from line.lines(width)
+            yield from _pasted(line, width)
         else:
             yield from _wrapped(line, width, first="  ", rest="  ")
 
@@ -207,7 +207,7 @@ def _to_do(shown: ScreenContent, width: int) -> Iterator[str]:
         yield from _wrapped(text, width, first="CONFIRMED: ", rest="    ")
         if shown.on is not None:
             sheet = shown.on.device_sheet(early.sites[0].argument)
-            yield from Labelled("  check: ", sheet).lines(width)
+            yield from _pasted(Labelled("  check: ", sheet), width)
 
 
 def _wrapped(text: str, width: int, *, first: str, rest: str) -> Iterator[str]:
@@ -229,8 +229,10 @@ def _acceptable(shown: ScreenContent, width: int) -> Iterator[str]:
         missing = shown.names.text("; ".join(each.text for each in what))
         yield from _wrapped(missing, width, first="ONLY TUNNELS ARE MISSING: ", rest="    ")
         if shown.on is not None and (accept := accept_command(what, shown.on.run)) is not None:
-            line = Labelled("  to accept: ", shown.on.invocation.complete(accept))
-            yield from line.lines(width)
+            line = Labelled(
+                "  to accept (TEXT: the reason): ", shown.on.invocation.complete(accept)
+            )
+            yield from _pasted(line, width)
 
 
 def _deadline(shown: ScreenContent, width: int) -> Iterator[str]:
@@ -240,7 +242,7 @@ def _deadline(shown: ScreenContent, width: int) -> Iterator[str]:
         yield f"{left(state.deadline.at, shown.wall)}: {moment(state.deadline.at)}"
         if state.asks_to_decide:
             for choice in choices(shown.on) if shown.on is not None else ():
-                yield from choice.after("  ").lines(width)
+                yield from _pasted(choice.after("  "), width)
         elif shown.now >= state.deadline.at and state.direction is Direction.FORWARD:
             yield from _folded("  to abort: ", shown, width, "abort")
     if (until := state.confirm.until) is not None:
@@ -254,7 +256,15 @@ def _deadline(shown: ScreenContent, width: int) -> Iterator[str]:
 def _folded(lead: str, shown: ScreenContent, width: int, verb: str, *words: str) -> Iterator[str]:
     """Yield the lines of a command about the run, folded so that it can be pasted."""
     if shown.on is not None:
-        yield from Labelled(lead, shown.on.command(verb, *words)).lines(width)
+        yield from _pasted(Labelled(lead, shown.on.command(verb, *words)), width)
+
+
+def _pasted(line: Labelled, width: int) -> list[str]:
+    """Return the lines of a command; one with a word that does not fit would be cut, and fail."""
+    lines = line.lines(width)
+    if all(len(each) <= width for each in lines):
+        return lines
+    return [f"{line.label}too long for this window; status prints it"]
 
 
 def _details(shown: ScreenContent, room: int) -> list[str]:

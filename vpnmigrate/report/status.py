@@ -478,6 +478,31 @@ class RunStatusView:
         return self._complete(cli(verb, self.run))
 
     @property
+    def rollback_advice(self) -> Advice | None:
+        """The command that rolls back, and for an order to the active process what that does."""
+        command = self.rollback_command
+        if command is None or command.words[1] != "abort":
+            return command
+        if self.state.cutover_begun:
+            does = (
+                "abort has the running process roll back at its next safe point; the new gateway "
+                "and connections are kept:"
+            )
+        else:
+            does = (
+                "abort has the running process stop at its next safe point, before the cutover; "
+                "nothing is interrupted, and what it has created stays:"
+            )
+        return does, command
+
+    @property
+    def accept_advice(self) -> Advice | None:
+        """The command that accepts fewer tunnels, and what has to be filled in."""
+        return (
+            None if self.accepting is None else ("put the reason in place of TEXT:", self.accepting)
+        )
+
+    @property
     def _may_roll_back(self) -> bool:
         match self.state.direction:
             case Direction.FORWARD:

@@ -149,9 +149,9 @@ def _commands(view: RunStatusView) -> Iterator[Row]:
     rollback = view.rollback_command
     yield "WHEN DONE", view.when_done
     yield "NEXT", view.next_step if view.next != rollback else None
-    yield "ACCEPT", view.accepting
+    yield "ACCEPT", view.accept_advice
     yield "APPROVE AGAIN", view.approve_again
-    yield "ROLL BACK", rollback
+    yield "ROLL BACK", view.rollback_advice
     yield "CLEAN UP", view.clean_up
 
 

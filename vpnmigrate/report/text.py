@@ -11,7 +11,14 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from vpnmigrate.errors.commands import Advice, Command, Invocation, cli, tokens
+from vpnmigrate.errors.commands import (
+    Advice,
+    Command,
+    Invocation,
+    cli,
+    commands_in,
+    tokens,
+)
 from vpnmigrate.model.redaction import without_key_elements
 
 WIDTH = 80
@@ -56,7 +63,7 @@ def wrapped(text: str, *, first: str = "", rest: str | None = None, width: int =
 def hanging(line: str | Labelled, width: int = WIDTH) -> str:
     """Return a line of progress folded below its text, after its time of day."""
     if isinstance(line, Labelled):
-        return line.folded()
+        return line.below_time()
     width = max(width, WIDTH)  # In a narrower window the terminal folds it.
     lead = _LEAD.match(line)
     first = lead.group() if lead else ""
@@ -64,6 +71,8 @@ def hanging(line: str | Labelled, width: int = WIDTH) -> str:
 
 
 _LEAD = re.compile(r"(\d\d:\d\d:\d\dZ)? *")
+_BELOW_TIME = " " * 12
+"""Indent of a command that does not fit beside the time and the label of its line."""
 
 
 def item(text: str, *, indent: int = 2) -> str:
@@ -137,6 +146,18 @@ class Labelled:
         """Return the label and the command, folded so that it can be pasted."""
         return command(self.command, first=f"{first}{self.label}")
 
+    def below_time(self) -> str:
+        """Return the same in a log, whose label begins with the time of day.
+
+        The command begins below it if it does not fit; a time alone has no line.
+        """
+        if len(command_lines(self.command, first=self.label)) == 1:
+            return str(self)
+        below = command(self.command, first=_BELOW_TIME)
+        lead = _LEAD.match(self.label)
+        rest = self.label[lead.end() if lead else 0 :]
+        return f"{self.label.rstrip()}\n{below}" if rest.strip() else below
+
     def lines(self, width: int) -> list[str]:
         """Return the lines for a window of *width*, all but the last with a backslash."""
         *folded, last = command_lines(self.command, first=self.label, width=width)
@@ -157,6 +178,25 @@ class RunCommands:
     def device_sheet(self, site: str) -> Command:
         """Return the command that prints the sheet of a site's device."""
         return self.invocation.complete(cli("device", "sheet", self.run, site))
+
+
+PLACEHOLDERS = {
+    "FILE": "a file",
+    "HOLDER": "the name that the message has",
+    "NEW": "an empty directory",
+    "PLAN": "the file of the plan",
+    "RUN": "the id of the run",
+    "START/END": "start and end of the window",
+    "TEXT": "the reason",
+}
+"""Words of a printed command that a person has to replace, and by what."""
+
+
+def placeholders(advice: Advice) -> str:
+    """Return what the person has to fill in before the commands of *advice*; empty for nothing."""
+    words = {word for each in commands_in(advice) for word in each.every_word}
+    named = [f"{word}: {what}" for word, what in PLACEHOLDERS.items() if word in words]
+    return f"to be replaced: {', '.join(named)}" if named else ""
 
 
 def advised(advice: Advice, *, first: str = "") -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 
+from vpnmigrate.errors.commands import Advice, cli
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.ec2 import AWS_VPN, CLASSIC, ConnectionRecord, CustomerGatewayId
@@ -14,16 +16,31 @@ from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.preflight.base import Findings, listed
 
 
-def nothing_to_migrate(survey: Survey, decisions: Decisions) -> str | None:
+@dataclass(frozen=True)
+class NothingToMigrate:
+    """Why a gateway needs no migration, and what to do if it should be replaced anyway."""
+
+    why: str
+    advice: Advice
+
+
+def nothing_to_migrate(survey: Survey, decisions: Decisions) -> NothingToMigrate | None:
     """Return why there is nothing to migrate, or None if there is.
 
     A connection of unknown category counts as one to migrate; its own check blocks it.
     """
+    gateway = survey.gateway.id
     if not survey.living:
-        return f"{survey.gateway.id} has no VPN connection"
+        return NothingToMigrate(
+            f"{gateway} has no VPN connection",
+            ("name a gateway that has one; to see those of this account and Region:", cli("list")),
+        )
     if decisions.recreate_aws_vpn or any(c.category != AWS_VPN for c in survey.living):
         return None
-    return f"every connection on {survey.gateway.id} is AWS VPN already: {_ids(survey.living)}"
+    return NothingToMigrate(
+        f"every connection on {gateway} is AWS VPN already: {_ids(survey.living)}",
+        "to replace the gateway anyway, set recreate_aws_vpn: true in a playbook",
+    )
 
 
 def category_is_known(survey: Survey, _decisions: Decisions) -> Findings:

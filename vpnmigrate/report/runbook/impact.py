@@ -192,7 +192,7 @@ def deadline(plan: Plan, cutover: str, rollback: str) -> tuple[Fact, ...]:
     rows: list[Fact] = [
         ("rehearsed cutover", cutover),
         ("longest rehearsed rollback", rollback),
-        ("margin", f"{margin}: time of a detach on a slow day at AWS, domain.md 3.1"),
+        ("margin", f"{margin}: time of a detach on a slow day at AWS"),
     ]
     if window is None:
         return (

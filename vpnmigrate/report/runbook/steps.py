@@ -28,15 +28,15 @@ class StepConstants:
 
 KNOWN: dict[tuple[int, bool], StepConstants] = {
     (1, False): StepConstants(
-        "two consistency delays and a retry, domain.md 3.1",
+        "two consistency delays and a retry, as Terraform's AWS provider has",
         "Locked by another operator: ask them first, then --take-over. Another account: stop.",
     ),
     (2, False): StepConstants(
-        "creation 10 min, domain.md 3.1, and twice the consistency delay",
+        "creation 10 min (limit of Terraform's AWS provider), and twice the consistency delay",
         "A quota: raise it, run the same command again. No traffic is interrupted.",
     ),
     (3, False): StepConstants(
-        "creation 40 min each, two at a time, ten at most, domain.md 3.1",
+        "creation 40 min each, two at a time, ten at most (limit of Terraform's AWS provider)",
         "Run the same command again: it finds existing resources by their tags. A category other "
         "than VPN: roll back and ask AWS Support.",
     ),
@@ -55,16 +55,16 @@ KNOWN: dict[tuple[int, bool], StepConstants] = {
         "The test fails: do not cut over. Fix the candidate, or roll back without an outage.",
     ),
     (7, False): StepConstants(
-        "2 min a call, domain.md 3.1, many tables and throttling",
+        "2 min a call (limit of Terraform's AWS provider), many tables and throttling",
         "Run the same command again, or roll back. Part of the traffic is down already.",
         ("OUTAGE BEGINS",),
     ),
     (8, False): StepConstants(
-        "on slow days 30 min to detach and 15 to attach, domain.md 3.1",
+        "on slow days 30 min to detach and 15 to attach (limits of Terraform's AWS provider)",
         "Still changing after the limit, or a third gateway on the VPC: see Stuck.",
     ),
     (9, False): StepConstants(
-        "2 to 5 min a call, domain.md 3.1, many tables and throttling",
+        "2 to 5 min a call (limits of Terraform's AWS provider), many tables and throttling",
         "Run the same command again. A route changed outside this run is reported and kept.",
     ),
     (10, False): StepConstants(
@@ -78,23 +78,23 @@ KNOWN: dict[tuple[int, bool], StepConstants] = {
         ),
     ),
     (6, True): StepConstants(
-        "detach 30 min, then deletions that wait for leftovers, domain.md 3.1",
+        "detach 30 min, then deletions that wait for leftovers (limit of Terraform's AWS provider)",
         "Other resources in the test VPC: remove them, run the same command again.",
     ),
     (3, True): StepConstants(
-        "deletion 30 min, domain.md 3.1, and the consistency delay",
+        "deletion 30 min (limit of Terraform's AWS provider), and the consistency delay",
         "Traffic flows already. Run the same command again in working hours.",
     ),
     (2, True): StepConstants(
-        "deletion 10 min, domain.md 3.1, and the consistency delay",
+        "deletion 10 min (limit of Terraform's AWS provider), and the consistency delay",
         "In use: its connections are not deleted yet. Traffic flows already; run it again.",
     ),
     (1, True): StepConstants(
-        "two consistency delays and a retry, domain.md 3.1",
+        "two consistency delays and a retry, as Terraform's AWS provider has",
         "A lock tag of another run is kept. This is harmless.",
     ),
     (11, False): StepConstants(
-        "deletion 30 min, domain.md 3.1, and the consistency delay",
+        "deletion 30 min (limit of Terraform's AWS provider), and the consistency delay",
         "Refused while the new side does not carry traffic: keep the old connections.",
     ),
 }
