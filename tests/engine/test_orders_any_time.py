@@ -60,7 +60,8 @@ from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.decisions import BackOut, Decisions, OldTunnels
 from vpnmigrate.model.ec2 import Attachment
 from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction
-from vpnmigrate.report.status import RunStatusView, deletion_begun, one_as_json
+from vpnmigrate.report.status import RunStatusView, deletion_begun
+from vpnmigrate.report.status_json import one_as_json
 from vpnmigrate.report.status_text import one
 from vpnmigrate.sandbox.device_engineer import AutoEngineerWorld
 from vpnmigrate.sandbox.faults import Killed

@@ -20,7 +20,7 @@ from vpnmigrate.journal.records import (
     TrafficVerified,
 )
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.report import gates, status, status_text
+from vpnmigrate.report import gates, status_json, status_text
 from vpnmigrate.report.gates import deadline_lines
 from vpnmigrate.report.progress import Narrator, OutageClock
 from vpnmigrate.report.status import Retry, RunStatusView
@@ -53,7 +53,7 @@ def view(*records: object, minutes: int = 30, watchdog: int | None = None) -> Ru
 def test_status_counts_down_to_the_deadline_and_past_it(minutes, text):
     """``status`` in another terminal shows the deadline."""
     assert text in status_text.one(view(*DOWN, minutes=minutes))
-    assert status.fields(view(*DOWN))["back_out_deadline"] == AT.isoformat()
+    assert status_json.fields(view(*DOWN))["back_out_deadline"] == AT.isoformat()
 
 
 def test_green_has_decided():
@@ -143,7 +143,7 @@ def test_what_the_watchdog_has_trouble_with_is_told():
     output = " ".join(status_text.one(late).split())
 
     assert "process 7 could not roll back yet, and retries in 1 min: AWS cannot be" in output
-    assert late.watchdog_trouble == status.fields(late)["watchdog_trouble"]
+    assert late.watchdog_trouble == status_json.fields(late)["watchdog_trouble"]
     assert (
         "is not running; its last rollback attempt" in replace(late, watchdog=None).watchdog_trouble
     )

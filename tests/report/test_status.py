@@ -41,7 +41,7 @@ from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.progress import Waiting
 from vpnmigrate.model.residue import ResidualChange
 from vpnmigrate.model.snapshot import Shortage
-from vpnmigrate.report import results, status, status_text
+from vpnmigrate.report import results, status_json, status_text
 from vpnmigrate.report.status import RunStatusView
 
 
@@ -73,19 +73,19 @@ def test_expired_credentials_are_shown_with_the_command_that_renews_them():
     given = Invocation(profile="prod", region="eu-west-1", endpoint_url="http://127.0.0.1:1")
     view = replace(a_standing(SET_OUT, *DOWN, EXPIRED, alive=True), invocation=given)
 
-    shown, document = status_text.one(view), status.one_as_json(view)
+    shown, document = status_text.one(view), status_json.one_as_json(view)
 
     assert "AWS        CANNOT BE READ since 2026-01-17 02:00:50Z: the credentials" in shown
     assert "credentials  ExpiredToken: expired" in shown
     assert "  aws sso login --profile prod\n" in shown
     assert document["credentials"]["renew"] == "log in again: aws sso login --profile prod"
-    assert status.one_as_json(a_standing(*DOWN))["credentials"] is None
+    assert status_json.one_as_json(a_standing(*DOWN))["credentials"] is None
 
 
 class TestJson:
     def test_one_run_has_at_least_what_the_design_promises(self):
         """The JSON of a run has every documented field."""
-        document = json.loads(json.dumps(status.one_as_json(a_standing(*DOWN))))
+        document = json.loads(json.dumps(status_json.one_as_json(a_standing(*DOWN))))
 
         assert document["run"] == MIGRATION
         assert document["plan"] == "a1b2c3d4"
@@ -105,17 +105,19 @@ class TestJson:
             failed(Gate.CLOCK, "late", "a clock", advice="set the clock"),
         ):
             seen = GatesSeen(Milestone.CUTOVER, (lacking,), "")
-            document = status.one_as_json(a_standing(SET_OUT, *STAGED, seen, Held("a gate", 7)))
+            document = status_json.one_as_json(
+                a_standing(SET_OUT, *STAGED, seen, Held("a gate", 7))
+            )
 
             assert document["next"] == f"vpnmigrate apply {MIGRATION}"
             assert one_line(lacking.advice) in document["to_open"]
-        assert status.one_as_json(a_standing(*DOWN))["to_open"] == ""
+        assert status_json.one_as_json(a_standing(*DOWN))["to_open"] == ""
 
     def test_every_run_is_listed_under_runs(self):
         """The JSON list has the same fields for each run."""
-        document = status.every_as_json([a_standing(), a_standing(*MIGRATED)], {})
+        document = status_json.every_as_json([a_standing(), a_standing(*MIGRATED)], {})
 
-        assert document["schema"] == status.SCHEMA
+        assert document["schema"] == status_json.SCHEMA
         assert [run["traffic"] for run in document["runs"]] == ["old", "new"]
 
     @pytest.mark.parametrize(
@@ -131,7 +133,7 @@ class TestJson:
     )
     def test_the_phase_follows_from_the_step(self, records, phase):
         """The phase distinguishes prepare, cutover, finalize and clean-up."""
-        assert status.one_as_json(a_standing(*records))["phase"] == phase
+        assert status_json.one_as_json(a_standing(*records))["phase"] == phase
 
 
 class TestText:
@@ -288,7 +290,7 @@ class TestGates:
 
     def test_a_program_finds_observed_and_required(self):
         """A monitoring program can read each gate."""
-        document = json.loads(json.dumps(status.one_as_json(self.view())))
+        document = json.loads(json.dumps(status_json.one_as_json(self.view())))
 
         assert document["gates"]["before"] == "cutover"
         assert document["gates"]["open"] is False
@@ -296,7 +298,7 @@ class TestGates:
         assert (gate["gate"], gate["call"]) == ("window", "FAIL")
         assert (gate["observed"], gate["required"]) == ("over since 03:00Z", "2 to 4")
         assert document["forced"][0]["reason"] == "NTP is late"
-        assert status.one_as_json(a_standing())["gates"] is None
+        assert status_json.one_as_json(a_standing())["gates"] is None
 
 
 class TestWaiting:
@@ -318,7 +320,7 @@ class TestWaiting:
         """The JSON has the fields of the wait; null without one."""
         view = a_standing(SET_OUT, *DOWN, alive=True, waiting=self.SLOW)
 
-        assert status.one_as_json(view)["waits"] == {
+        assert status_json.one_as_json(view)["waits"] == {
             "at": (BEGAN + timedelta(minutes=4)).isoformat(),
             "step": 8,
             "why": self.SLOW.why,
@@ -326,7 +328,7 @@ class TestWaiting:
             "limit": 90.0,
             "usual": "",
         }
-        assert status.one_as_json(a_standing(SET_OUT, *DOWN))["waits"] is None
+        assert status_json.one_as_json(a_standing(SET_OUT, *DOWN))["waits"] is None
 
 
 class TestResidue:
@@ -358,7 +360,7 @@ class TestResidue:
 
     def test_programs_get_the_same(self):
         """JSON has each change with reason and command, and each destination."""
-        document = status.one_as_json(self.view)
+        document = status_json.one_as_json(self.view)
 
         assert document["residue"] == [
             {"change": str(self.LEFT.change), "why": self.LEFT.why, "command": self.COMMAND}

@@ -48,7 +48,7 @@ from vpnmigrate.model.plan import GATEWAY_ROLE, Direction
 from vpnmigrate.model.progress import CutoverView, TunnelView, Unreadable, Waiting
 from vpnmigrate.model.residue import ResidualChange
 from vpnmigrate.model.snapshot import Confirmation
-from vpnmigrate.report import results, status, status_text
+from vpnmigrate.report import results, status, status_json, status_text
 from vpnmigrate.report.names import names_of
 from vpnmigrate.report.status import RunStatusView
 
@@ -159,7 +159,7 @@ def test_that_aws_cannot_be_read_is_said_with_since_when():
     text = " ".join(status_text.one(view).split())
 
     assert "AWS CANNOT BE READ since 2026-01-17 02:02:00Z; it is tried again: no route" in text
-    assert status.fields(view)["unreadable"] == {
+    assert status_json.fields(view)["unreadable"] == {
         "since": since.isoformat(),
         "why": "no route to host",
     }
@@ -278,7 +278,7 @@ def test_a_confirmation_that_came_too_early_says_which_tunnels_are_down():
     assert "CONFIRMED  at 2026-01-17 02:00:50Z, but 1 of 2 tunnels still DOWN (vpn-99" in text
     assert "need not be taken back" in " ".join(text.split())
     assert f"vpnmigrate device sheet {MIGRATION} vpn-99" in text
-    assert status.fields(named)["tunnels"] == [
+    assert status_json.fields(named)["tunnels"] == [
         {"connection": "vpn-99", "site": "vpn-99", "up": 1, "tunnels": 2}
     ]
 
@@ -322,4 +322,4 @@ def test_an_order_to_the_running_process_says_what_it_does(records, alive, says,
     assert says in " ".join(row.split())
     assert ("safe point" in row) is bool(says)
     assert f"vpnmigrate {verb} {MIGRATION}" in row
-    assert str(view.rollback_command) == status.fields(view)["way_back"]
+    assert str(view.rollback_command) == status_json.fields(view)["way_back"]

@@ -14,7 +14,7 @@ from vpnmigrate.cli.run_status import status_views
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.redaction import Redaction
-from vpnmigrate.report.status import every_as_json
+from vpnmigrate.report.status_json import every_as_json
 
 LARGEST: Final = 16 * 1024 * 1024
 """Bytes of one file; of a longer one the end is packed, where a failure is."""

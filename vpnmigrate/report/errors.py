@@ -30,7 +30,8 @@ from vpnmigrate.journal.exit_code import exit_code, exit_code_of_bug
 from vpnmigrate.model.plan import Finding
 from vpnmigrate.report import findings, results
 from vpnmigrate.report.names import NO_NAMES, Names
-from vpnmigrate.report.status import RunStatusView, fields
+from vpnmigrate.report.status import RunStatusView
+from vpnmigrate.report.status_json import fields
 from vpnmigrate.report.text import advised, columns, command, item, placeholders, wrapped
 
 SCHEMA = "vpnmigrate/error/1"

@@ -21,7 +21,8 @@ from vpnmigrate.model.signatures import SignedKind, signing_command
 from vpnmigrate.report import gates
 from vpnmigrate.report.device_progress import devices_text, site_of
 from vpnmigrate.report.residue import residue_rows
-from vpnmigrate.report.status import RunStatusView, fields, traffic
+from vpnmigrate.report.status import RunStatusView, traffic
+from vpnmigrate.report.status_json import fields
 from vpnmigrate.report.text import advised, columns, command, item, wrapped
 from vpnmigrate.report.tunnel_progress import ENABLING, down_text
 

@@ -9,8 +9,7 @@ from vpnmigrate.cli.options import OutputOptions, RunDirectoryOptions, runs
 from vpnmigrate.cli.run_status import status_view_of, status_views
 from vpnmigrate.cli.watch import watch_run, working_run
 from vpnmigrate.errors import Exit
-from vpnmigrate.report import status as view
-from vpnmigrate.report import status_text
+from vpnmigrate.report import status_json, status_text
 
 
 def status(
@@ -46,14 +45,18 @@ def status(
     if watch:
         found = context.runs.find(run) if run else working_run(context)
         stand, code = watch_run(context, found)
-        context.results.print(status_text.one(stand, all_gates=all_gates), view.one_as_json(stand))
+        context.results.print(
+            status_text.one(stand, all_gates=all_gates), status_json.one_as_json(stand)
+        )
         raise typer.Exit(code)
     if run is None:
         stands, unreadable = status_views(context)
         text = status_text.every(stands, unreadable, context.invocation)
-        context.results.print(text, view.every_as_json(stands, unreadable))
+        context.results.print(text, status_json.every_as_json(stands, unreadable))
         if unreadable:
             raise typer.Exit(Exit.FAILED)
     else:
         stand = status_view_of(context, context.runs.find(run))
-        context.results.print(status_text.one(stand, all_gates=all_gates), view.one_as_json(stand))
+        context.results.print(
+            status_text.one(stand, all_gates=all_gates), status_json.one_as_json(stand)
+        )
