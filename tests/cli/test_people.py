@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import _thread
 import io
 import os
+import pty
 import sys
+import threading
 from datetime import timedelta
 
 import pytest
 
 from tests.support.builders import NOON
-from vpnmigrate.cli.prompts import AssumeYesOperator, NoPrompt, StdinPrompt, TerminalOperator
+from vpnmigrate.cli.prompts import (
+    AssumeYesOperator,
+    NoPrompt,
+    StdinPrompt,
+    TerminalOperator,
+    read_line,
+)
 from vpnmigrate.engine.ports import (
     Consent,
     DeadlineChoice,
@@ -321,3 +330,21 @@ class TestConsent:
         them = AssumeYesOperator(Console(screen), NoPrompt(), run, RunCommands("m-1"), {})
 
         assert them.consents(self.TO) is Consent.GIVEN
+
+
+def test_a_signal_right_before_the_wait_for_a_line_is_not_lost():
+    """It interrupts no system call then, and Enter may never be pressed."""
+    person, terminal = pty.openpty()
+    # Sets the flag of SIGINT as the signal does, without interrupting a call.
+    arrives = threading.Timer(0.05, _thread.interrupt_main)
+    enter = threading.Timer(20, lambda: os.write(person, b"\n"))
+    enter.start()
+    with open(terminal, encoding="utf-8") as stdin:  # noqa: PTH123  a descriptor
+        arrives.start()
+        with pytest.raises(KeyboardInterrupt):
+            read_line(stdin)
+        waits = enter.is_alive()
+        enter.cancel()
+    os.close(person)
+
+    assert waits

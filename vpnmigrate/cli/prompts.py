@@ -56,6 +56,21 @@ def interruption_question(to: Interruption, names: Names) -> str:
     return f"This interrupts VPN traffic of {vpc} for {about}. Continue? [y/N]"
 
 
+GLANCE = 0.2
+"""Seconds after which a signal takes effect that arrives right before the wait for a line."""
+
+
+def read_line(stdin: TextIO) -> str:
+    """Wait for a line and return it with its end, or "" after the last.
+
+    A signal that arrives right before a read does not interrupt it, and its handler would run only
+    after Enter.
+    """
+    while not select.select([stdin], [], [], GLANCE)[0]:
+        pass
+    return stdin.readline()
+
+
 class Prompt(Protocol):
     """Source of an operator's answers."""
 

@@ -14,6 +14,7 @@ from vpnmigrate.cli.back_out import is_left_to_the_policy, roll_back_until_done
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.dependencies import new_holder
 from vpnmigrate.cli.options import PromptOptions
+from vpnmigrate.cli.prompts import read_line
 from vpnmigrate.cli.run_selection import SelectedRun, by_id, by_plan_or_id
 from vpnmigrate.cli.run_session import ActiveRun, RunOptions, run_session
 from vpnmigrate.cli.run_status import status_view_of, with_run_status
@@ -352,7 +353,7 @@ def require_yes(context: CommandContext, asking: PromptOptions, question: str) -
     if asking.yes or not context.parts.attended(asking):
         return
     on_terminal(context.console).print_line(wrapped(f"{question} [y/N]"))
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+    if read_line(sys.stdin).strip().lower() not in {"y", "yes"}:
         raise HeldError(
             "cancelled; nothing in AWS was changed",
             advice="answer y to continue; to run without the question, add --yes",

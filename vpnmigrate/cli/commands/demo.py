@@ -18,6 +18,7 @@ from vpnmigrate.cli.commands.sandbox import load
 from vpnmigrate.cli.context import results_output
 from vpnmigrate.cli.main import run_command
 from vpnmigrate.cli.options import OutputOptions
+from vpnmigrate.cli.prompts import read_line
 from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
 from vpnmigrate.cli.watch import can_draw
 from vpnmigrate.errors import Exit, UsageError, VpnMigrateError
@@ -83,8 +84,8 @@ class Pace:
         self._console.print_line(report_demo.opening(number, about))
         with self._time.reading():
             if self._step:
-                self._console.print_line(f"$ {command}    (Enter runs it)")
-                sys.stdin.readline()
+                self._console.print_line(f"$ {command}\n(Enter runs it)")
+                read_line(sys.stdin)
             else:
                 self._time.sleep(READING)
                 self._console.print_line(f"$ {command}")
