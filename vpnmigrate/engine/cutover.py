@@ -304,6 +304,7 @@ class CutoverStart:
                 baseline.taken,
                 dict(baseline.tunnels_up),
                 {table: tuple(sorted(p)) for table, p in baseline.propagated.items()},
+                dict(baseline.accepted),
             )
         )
         return True

@@ -93,8 +93,8 @@ def _why_no_acceptance(state: RunState) -> str:
         return f"it is {state.order}"
     if not state.shortages.acceptable:
         return (
-            "a shortage can be accepted only while tunnels are all that is missing: one tunnel of "
-            "each connection is UP, and all routes are restored"
+            "a shortage can be accepted only while tunnels, or routes of a tunnel, are all that is "
+            "missing: one tunnel of each connection is UP, and all routes are restored"
         )
     return ""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from vpnmigrate.errors.commands import Advice, Invocation
 from vpnmigrate.journal.record_base import DeviceConfirmed, JournalRecord
@@ -194,6 +194,7 @@ class BaselineTaken(JournalRecord, frozen=True, tag="baseline-taken"):
     taken: datetime
     tunnels_up: dict[VpnConnectionId, int]
     propagated: dict[RouteTableId, tuple[str, ...]]
+    accepted: dict[VpnConnectionId, tuple[int, ...]] = field(default_factory=dict)
 
 
 class DeadlineSet(JournalRecord, frozen=True, tag="deadline-set"):

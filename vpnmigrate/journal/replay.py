@@ -139,7 +139,8 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             return _confirmed(state, confirmed, entry.at)
         case BaselineTaken() as taken:
             propagated = {table: frozenset(found) for table, found in taken.propagated.items()}
-            return with_facts(state, baseline=Baseline(taken.taken, taken.tunnels_up, propagated))
+            baseline = Baseline(taken.taken, taken.tunnels_up, propagated, taken.accepted)
+            return with_facts(state, baseline=baseline)
         case TrafficVerified() as verified:
             return start_confirm_timer(traffic(state, verified, entry.ahead), entry.at)
         case OutageBegan() | OutageEnded() as about:

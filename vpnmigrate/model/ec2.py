@@ -239,6 +239,13 @@ class ConnectionRecord(Struct, frozen=True):
     """IPv4 network on AWS's side that the tunnels' selectors allow."""
 
     @property
+    def accepted_routes(self) -> tuple[int, ...]:
+        """How many routes each tunnel UP accepts over BGP, most first; empty if it is static."""
+        if self.static_only:
+            return ()
+        return tuple(sorted((t.accepted_routes for t in self.telemetry if t.up), reverse=True))
+
+    @property
     def keys_in_secrets_manager(self) -> bool:
         """Whether Secrets Manager has the keys; ``PreSharedKeyArn`` proves nothing about it."""
         return any(tunnel.key is KeyVisibility.REDACTED for tunnel in self.tunnels)

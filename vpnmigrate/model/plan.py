@@ -219,7 +219,13 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
             taken=self.before.taken,
             tunnels_up={c.id: sum(t.up for t in c.telemetry) for c in self.before.living},
             propagated={t.id: t.propagated_from(self.old_gateway) for t in self.propagating_tables},
+            accepted={c.id: c.accepted_routes for c in self.before.living},
         )
+
+    @cached_property
+    def most_accepted_routes(self) -> int:
+        """The most routes that a tunnel accepted before the migration, at least one."""
+        return max((1, *(n for c in self.before.living for n in c.accepted_routes)))
 
     @cached_property
     def edge_tables(self) -> tuple[RouteTableRecord, ...]:

@@ -242,6 +242,8 @@ class Baseline(Struct, frozen=True):
     """Old connection to the number of its tunnels UP."""
     propagated: Mapping[RouteTableId, frozenset[str]]
     """Table to the destinations propagated into it from the leaving gateway."""
+    accepted: Mapping[VpnConnectionId, tuple[int, ...]] = {}
+    """Old BGP connection to the routes that each of its tunnels UP accepts, most first."""
 
 
 class TunnelStability(Struct, frozen=True):

@@ -274,8 +274,9 @@ class PredictedMoment(Struct, frozen=True):
 
     def _with_telemetry(self, connection: ConnectionRecord) -> ConnectionRecord:
         up = self._is_up(connection)
+        routes = self.plan.most_accepted_routes if up else 0
         readings = tuple(
-            TunnelReading(f"tunnel {number}", up, accepted_routes=int(up), since=self.at)
+            TunnelReading(f"tunnel {number}", up, accepted_routes=routes, since=self.at)
             for number in (1, 2)
         )
         return replace(connection, telemetry=readings)

@@ -50,6 +50,11 @@ def baseline_of(plan: Plan, now: Snapshot) -> Baseline:
             for table in plan.propagating_tables
             if table.id in now.tables
         },
+        accepted={
+            old: now.connections[old].accepted_routes
+            for old in plan.old_connections
+            if old in now.connections
+        },
     )
 
 
@@ -177,12 +182,45 @@ def _tunnels(
         yield f"DEGRADED: {few}" if any(t.up for t in record.telemetry) else few
     elif needed and not any(carries(plan, swap, record, t) for t in record.telemetry):
         yield f"{record.id} is UP, but its device advertises no prefixes"
+    elif not _one_will_do(plan, journal_facts, old) and (
+        fewer := _fewer_routes(plan, swap, journal_facts, old, record)
+    ):
+        yield f"DEGRADED: {fewer}"
 
 
 def _few_tunnels(record: ConnectionRecord, needed: int) -> str:
     up = sum(t.up for t in record.telemetry)
     down = ", ".join(f"{t.outside_ip} {t.message or 'DOWN'}" for t in record.telemetry if not t.up)
     return f"{record.id} has {up} of {needed} tunnels UP ({down or 'no telemetry yet'})"
+
+
+def _fewer_routes(
+    plan: Plan,
+    swap: GatewaySwap,
+    journal_facts: JournalFacts,
+    old: VpnConnectionId,
+    record: ConnectionRecord,
+) -> str:
+    """Return which tunnels accept fewer routes than those of *old* did, or an empty string.
+
+    The tunnels of a successor have other addresses, so both sides are compared in the order of
+    their routes.  In a rollback the restored destinations are required, and nothing else.
+    """
+    if record.static_only or swap.joining == plan.old_gateway:
+        return ""
+    before = (journal_facts.baseline or plan.recorded_baseline).accepted.get(old, ())
+    spare = len(plan.decisions.exceptions.prefixes)
+    up = sorted((t for t in record.telemetry if t.up), key=_accepted_routes, reverse=True)
+    few = [
+        f"{tunnel.outside_ip} accepts {tunnel.accepted_routes} of {was} routes"
+        for was, tunnel in zip(before, up, strict=False)
+        if tunnel.accepted_routes < was - spare
+    ]
+    return f"{record.id}: {', '.join(few)}" if few else ""
+
+
+def _accepted_routes(tunnel: TunnelReading) -> int:
+    return tunnel.accepted_routes
 
 
 def carries(plan: Plan, swap: GatewaySwap, record: ConnectionRecord, tunnel: TunnelReading) -> bool:
@@ -212,38 +250,46 @@ def tunnels_before(plan: Plan, journal_facts: JournalFacts) -> Mapping[VpnConnec
 
 
 def degraded(view: StepInput) -> tuple[str, ...]:
-    """Return the connections that carry traffic with fewer tunnels than before (cases.md 55)."""
+    """Return the connections with fewer tunnels, or routes, than before (cases.md 55)."""
     before = tunnels_before(view.plan, view.journal_facts)
     return tuple(
-        _few_tunnels(record, before.get(old, 0))
+        text
         for old, record in asked_for(view.plan, view.swap, view.now)
-        if 0 < sum(t.up for t in record.telemetry) < before.get(old, 0)
+        if (text := _shortage(view, old, record, before.get(old, 0)))
     )
+
+
+def _shortage(view: StepInput, old: VpnConnectionId, record: ConnectionRecord, needed: int) -> str:
+    """Return how *record* has fewer tunnels UP than *needed*, or fewer routes than before.
+
+    It is empty if no tunnel is UP: that is no shortage, but an outage.
+    """
+    up = sum(t.up for t in record.telemetry)
+    if 0 < up < needed:
+        return _few_tunnels(record, needed)
+    return _fewer_routes(view.plan, view.swap, view.journal_facts, old, record) if up else ""
 
 
 def acceptable(view: StepInput) -> tuple[Shortage, ...]:
-    """Return the connections that lack tunnels but have one UP, if nothing else is missing.
+    """Return the connections that lack tunnels or routes, if nothing else is missing.
 
     All routes are restored over the tunnels that are UP, so an operator may accept that.
     """
-    few = {
-        old: record
+    few = tuple(
+        Shortage(old, record.id, text)
         for old, record in asked_for(view.plan, view.swap, view.now)
-        if 0
-        < sum(t.up for t in record.telemetry)
-        < needed_tunnels(view.plan, view.swap, view.journal_facts, old)
-    }
-    accepted = replace(view.journal_facts, accepted=view.journal_facts.accepted | few.keys())
+        if not _one_will_do(view.plan, view.journal_facts, old)
+        and (text := _shortage(view, old, record, _needed(view, old)))
+    )
+    names = {each.replaces for each in few}
+    accepted = replace(view.journal_facts, accepted=view.journal_facts.accepted | names)
     if not few or missing_traffic(replace(view, journal_facts=accepted)):
         return ()
-    return tuple(
-        Shortage(
-            old,
-            record.id,
-            _few_tunnels(record, needed_tunnels(view.plan, view.swap, view.journal_facts, old)),
-        )
-        for old, record in few.items()
-    )
+    return few
+
+
+def _needed(view: StepInput, old: VpnConnectionId) -> int:
+    return needed_tunnels(view.plan, view.swap, view.journal_facts, old)
 
 
 def needed_tunnels(
@@ -257,8 +303,13 @@ def needed_tunnels(
     before = tunnels_before(plan, journal_facts).get(old, 0)
     if swap.joining == plan.old_gateway:
         return min(1, before)
-    one_will_do = plan.decisions.verification.tunnels is TunnelPolicy.AT_LEAST_ONE
-    return 1 if one_will_do or old in journal_facts.accepted else max(1, before)
+    return 1 if _one_will_do(plan, journal_facts, old) else max(1, before)
+
+
+def _one_will_do(plan: Plan, journal_facts: JournalFacts, old: VpnConnectionId) -> bool:
+    """Return whether the playbook or an operator accepts one tunnel, with any routes."""
+    at_least_one = plan.decisions.verification.tunnels is TunnelPolicy.AT_LEAST_ONE
+    return at_least_one or old in journal_facts.accepted
 
 
 def update_stability(view: StepInput, *, lacking: bool) -> Stability:
