@@ -27,6 +27,7 @@ from vpnmigrate.journal.records import (
     ConfirmRequested,
     CredentialsExpired,
     Degraded,
+    DirectionTaken,
     Finished,
     GatesSeen,
     Held,
@@ -323,3 +324,13 @@ def test_an_order_to_the_running_process_says_what_it_does(records, alive, says,
     assert ("safe point" in row) is bool(says)
     assert f"vpnmigrate {verb} {MIGRATION}" in row
     assert str(view.rollback_command) == status_json.fields(view)["way_back"]
+
+
+def test_a_rollback_of_a_prepared_run_is_not_called_prepared():
+    """The steps of the way forward are done, and the run goes the other way now."""
+    back = DirectionTaken(Direction.ROLLBACK, 1)
+    view = a_view(StepSettled(6), back, StepBegun(3, "Create", cleaning=True))
+
+    assert "everything is prepared" not in status_text.one(view)
+    assert "STOPPED while rolling back" in status_text.one(view)
+    assert "everything is prepared" in status_text.one(a_view(StepSettled(6)))

@@ -47,8 +47,10 @@ def test_control_characters_are_replaced(bad):
 
 
 def test_counts_agree_with_their_noun():
-    """A noun is singular after one."""
+    """A noun is singular after one; a plural is one that can be spoken."""
     assert [text.count(n, "table") for n in (0, 1, 2)] == ["0 tables", "1 table", "2 tables"]
+    assert [text.count(n, "prefix") for n in (1, 2)] == ["1 prefix", "2 prefixes"]
+    assert text.count(0, "process") == "0 processes"
 
 
 def test_an_option_stays_with_its_value():

@@ -11,9 +11,13 @@ import typer
 from vpnmigrate.cli.dependencies import Dependencies, RealDependencies, redaction_in
 from vpnmigrate.cli.invocation import again_in, remember
 from vpnmigrate.cli.options import OutputOptions, PromptOptions, RunDirectoryOptions
+from vpnmigrate.errors import MalformedFileError
 from vpnmigrate.errors.commands import Command, Invocation
+from vpnmigrate.local.rehearsals import Rehearsals
 from vpnmigrate.local.run_directory import Runs
 from vpnmigrate.local.settings import Settings, settings_of
+from vpnmigrate.model.approval import RehearsalResult
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.redaction import Redaction
 from vpnmigrate.model.signatures import SignedKind
 from vpnmigrate.report.console import Console, JsonResults, Results, TextResults
@@ -54,6 +58,16 @@ class CommandContext:
             VpnMigrateError: ``ssh-keygen`` did not sign it.
         """
         return self.parts.keygen.sign(text, key, kind, attended=self.parts.attended(asking))
+
+    def rehearsal_of(self, plan: Plan) -> RehearsalResult | None:
+        """Return the kept result of the last rehearsal of *plan*; None also if it is unreadable.
+
+        The gate reports that; a view only lacks the measured time.
+        """
+        try:
+            return Rehearsals(self.settings.home).of(plan)
+        except MalformedFileError:
+            return None
 
     @property
     def runs(self) -> Runs:

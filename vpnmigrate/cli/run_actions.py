@@ -20,7 +20,6 @@ from vpnmigrate.cli.run_session import ActiveRun, RunOptions, run_session
 from vpnmigrate.cli.run_status import status_view_of, with_run_status
 from vpnmigrate.errors import (
     HeldError,
-    MalformedFileError,
     RefusedError,
     StagedError,
     UsageError,
@@ -35,8 +34,6 @@ from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.documents import require_unedited
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.program_files import require_unchanged
-from vpnmigrate.local.rehearsals import Rehearsals
-from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction, Plan
 from vpnmigrate.model.signatures import SignedKind, signing_command
@@ -329,19 +326,11 @@ def _question(context: CommandContext, plan: Plan, state: RunState) -> str:
     back = f"Roll back {vpc} to {gateway}?"
     if state.direction is None or state.traffic is not Traffic.NEW:
         return f"The path of VPN traffic is not known here, and it may be interrupted. {back}"
-    awaited = expected(plan.fingerprint, _rehearsed(context, plan))
+    awaited = expected(plan.fingerprint, context.rehearsal_of(plan))
     return (
         "VPN traffic flows through the new gateway, and a rollback interrupts it for about "
         f"{span(awaited.rollback)} ({awaited.source}). {back}"
     )
-
-
-def _rehearsed(context: CommandContext, plan: Plan) -> RehearsalResult | None:
-    """Return the kept rehearsal of *plan*; the run reports an invalid one."""
-    try:
-        return Rehearsals(context.settings.home).of(plan)
-    except MalformedFileError:
-        return None
 
 
 def require_yes(context: CommandContext, asking: PromptOptions, question: str) -> None:

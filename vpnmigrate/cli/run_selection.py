@@ -65,7 +65,7 @@ def by_plan_or_id(
         PlanEditedError: The plan was edited.
     """
     path = Path(plan_or_run)
-    if not _names_a_file(path):
+    if not names_a_file(path):
         return by_id(context, plan_or_run)
     text = read_bytes(path, LARGEST_PLAN)
     plan = plan_from_text(text, str(path))
@@ -81,7 +81,8 @@ def by_plan_or_id(
     return SelectedRun(run, plan, text, new=True, file=path)
 
 
-def _names_a_file(path: Path) -> bool:
+def names_a_file(path: Path) -> bool:
+    """Return whether what was given for a plan or a run is a file, also one that is missing."""
     return path.is_file() or path.suffix == ".json" or len(path.parts) > 1
 
 

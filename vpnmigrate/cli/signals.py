@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -16,6 +16,7 @@ from vpnmigrate.report.console import MessageOutput
 from vpnmigrate.report.text import command, wrapped
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
+_Handler = Callable[[int, FrameType | None], Any]
 
 _EFFECTS = {
     StopAction.STOP: ("finishing the current AWS call. Press Ctrl-C again to stop immediately."),
@@ -120,20 +121,30 @@ class RunSignals:
             del frame
             stop_request.receive(number)
 
-        # A signal that the parent process ignores (nohup, a background job) stays ignored.
-        heard = [n for n in (*_STOPS, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
-        self._before = {number: signal.signal(number, receive) for number in heard}
+        self._before = _install((*_STOPS, signal.SIGHUP), receive)
         try:
             yield
         finally:
-            for number in heard:
-                signal.signal(number, _ignore)
+            _install(self._before, _ignore)
 
     def restore(self) -> None:
         """Restore the handlers that were there before the run."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        _restore(self._before)
         self._before = {}
+
+
+def _install(numbers: Iterable[int], handler: _Handler) -> dict[int, Any]:
+    """Set the handler of the signals *numbers*, and return what they had before.
+
+    A signal that the parent process ignores (nohup, a background job) stays ignored.
+    """
+    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    return {number: signal.signal(number, handler) for number in heard}
+
+
+def _restore(before: Mapping[int, Any]) -> None:
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def _ignore(number: int, frame: FrameType | None) -> None:
@@ -161,14 +172,11 @@ def signals_as_interrupt() -> Iterator[None]:
     So every command ends with exit code 7, and closes what it has open.  While a run is under way
     ``RunSignals`` takes precedence.  A signal that the parent ignores stays ignored.
     """
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, signal.default_int_handler) for number in heard}
+    before = _install((signal.SIGTERM, signal.SIGHUP), signal.default_int_handler)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        _restore(before)
 
 
 @contextmanager

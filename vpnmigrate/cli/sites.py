@@ -31,7 +31,7 @@ def sites_of(plan: Plan, entries: Iterable[Entry]) -> tuple[NamedSite, ...]:
     made = made_by(entries)
     found: list[NamedSite] = []
     for old in plan.before.living:
-        device = device_of(old, plan)
+        device = device_of(old, plan.before)
         successor = made.get(connection_role(old.id), "")
         name = site_name(old, device)
         names = {old.id, successor, name, old.tags.get("Name", "")}

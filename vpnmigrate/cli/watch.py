@@ -19,6 +19,7 @@ from vpnmigrate.local.documents import read_plan
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.live_view import read_live
 from vpnmigrate.local.run_directory import Run
+from vpnmigrate.report.colour import PLAIN_TERMINALS
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.names import NamesOfRun
 from vpnmigrate.report.progress import Narrator, PlainProgress
@@ -29,12 +30,11 @@ from vpnmigrate.report.text import RunCommands
 PACE = timedelta(seconds=1)
 SHOWN_BEFORE = 10
 """Journal entries that are shown when watching starts."""
-_NO_SCREEN = frozenset({"", "dumb", "unknown"})
 
 
 def can_draw(console: Console) -> bool:
     """Return whether the console is a terminal that can redraw in place."""
-    return console.stream.isatty() and os.environ.get("TERM", "") not in _NO_SCREEN
+    return console.stream.isatty() and os.environ.get("TERM", "") not in PLAIN_TERMINALS
 
 
 def working_run(context: CommandContext) -> Run:
@@ -63,10 +63,10 @@ def watch_run(context: CommandContext, run: Run) -> tuple[RunStatusView, Exit]:
     try:
         with _window(context, run) as window:
             while True:
-                view, entries = status_view_of(context, run), read_journal(run).entries
-                window.show(view, entries)
+                view = status_view_of(context, run)
+                window.show(view)
                 if not view.alive or view.state.finished:
-                    return view, exit_code_of_run(view.state, entries)
+                    return view, exit_code_of_run(view.state, view.entries)
                 context.parts.clock.sleep(PACE)
     except KeyboardInterrupt:
         raise InterruptedRunError(
@@ -77,8 +77,8 @@ def watch_run(context: CommandContext, run: Run) -> tuple[RunStatusView, Exit]:
 class WatchView(Protocol):
     """Display of a run."""
 
-    def show(self, view: RunStatusView, entries: tuple[Entry, ...]) -> None:
-        """Show the status and the new *entries*."""
+    def show(self, view: RunStatusView) -> None:
+        """Show the status, and the new entries of the journal."""
         ...
 
 
@@ -95,8 +95,8 @@ def _window(context: CommandContext, run: Run) -> Iterator[WatchView]:
         lines: list[int] = []
 
         class Drawn:
-            def show(self, view: RunStatusView, entries: tuple[Entry, ...]) -> None:
-                fresh = _fresh(entries, lines)
+            def show(self, view: RunStatusView) -> None:
+                fresh = _fresh(view.entries, lines)
                 above = [ProgressLine(each) for entry in fresh for each in narrator.lines(entry)]
                 live = read_live(run)
                 shown = ScreenContent(
@@ -124,8 +124,8 @@ class _Lines:
         self._run = run
         self._journal_facts: list[int] = []
 
-    def show(self, view: RunStatusView, entries: tuple[Entry, ...]) -> None:
-        for entry in _fresh(entries, self._journal_facts):
+    def show(self, view: RunStatusView) -> None:
+        for entry in _fresh(view.entries, self._journal_facts):
             self._progress.on_entry(entry)
         if (waiting := read_live(self._run).waiting) is not None:
             self._progress.on_wait(waiting.step, waiting.why, waiting.waited, waiting.limit)

@@ -17,7 +17,8 @@ STYLES = {BAD: "bold red", WARN: "bold yellow", GOOD: "green"}
 """Words in capitals, which say the same without colour, with the style that Rich gives them."""
 
 _CODES = {BAD: "1;31", WARN: "1;33", GOOD: "32"}
-_PLAIN_TERMINALS = frozenset({"", "dumb", "unknown"})
+PLAIN_TERMINALS = frozenset({"", "dumb", "unknown"})
+"""Values of ``TERM`` without colour, on which nothing is drawn in place either."""
 
 
 class ColourChoice(StrEnum):
@@ -32,7 +33,7 @@ def uses_colour(choice: ColourChoice, environment: Mapping[str, str], *, is_term
     """Return whether an output is coloured: by default on a terminal, without ``NO_COLOR``."""
     if choice is not ColourChoice.AUTO:
         return choice is ColourChoice.ALWAYS
-    plain = environment.get("TERM", "") in _PLAIN_TERMINALS or environment.get("NO_COLOR")
+    plain = environment.get("TERM", "") in PLAIN_TERMINALS or environment.get("NO_COLOR")
     return is_terminal and not plain
 
 

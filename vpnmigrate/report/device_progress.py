@@ -37,7 +37,9 @@ def device_progress(
         return ()
     done = state.devices_done | unread
     return tuple(
-        DeviceProgress(each.id, safe(site_name(each, device_of(each, plan))), each.id in done)
+        DeviceProgress(
+            each.id, safe(site_name(each, device_of(each, plan.before))), each.id in done
+        )
         for each in plan.before.living
     )
 
@@ -47,7 +49,7 @@ def site_of(connection: VpnConnectionId, plan: Plan) -> str:
     found = next((each for each in plan.before.living if each.id == connection), None)
     if found is None:
         return connection
-    return f"{safe(site_name(found, device_of(found, plan)))} ({connection})"
+    return f"{safe(site_name(found, device_of(found, plan.before)))} ({connection})"
 
 
 def devices_text(devices: Iterable[DeviceProgress]) -> str:

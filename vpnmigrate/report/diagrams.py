@@ -193,7 +193,7 @@ def _connection(connection: ConnectionRecord, moment: DiagramStage) -> _Labels:
 
 
 def _site(connection: ConnectionRecord, moment: DiagramStage, plan: Plan) -> _Labels:
-    device = device_of(connection, plan)
+    device = device_of(connection, plan.before)
     return site_name(connection, device), device.ip if device else "", _path_style(moment)
 
 
@@ -250,7 +250,7 @@ def _table_style(table: RouteTableRecord, plan: Plan, moment: DiagramStage) -> S
 
 
 def _description(plan: Plan, moment: DiagramStage) -> str:
-    sites = ", ".join(site_name(c, device_of(c, plan)) for c in plan.before.living)
+    sites = ", ".join(site_name(c, device_of(c, plan.before)) for c in plan.before.living)
     tables = sum(any(_parts(t, plan, moment)) for t in plan.before.route_tables)
     ends = f"{count(tables, 'route table')} of {plan.vpc} and {sites}"
     match moment:

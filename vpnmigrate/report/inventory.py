@@ -10,7 +10,6 @@ from vpnmigrate.model.ec2 import (
     RouteTableRecord,
     VpnGatewayId,
 )
-from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.report.text import columns, count, item, safe, wrapped
 
@@ -37,13 +36,9 @@ def sites(survey: Survey) -> list[str]:
 
 
 def _site(connection: ConnectionRecord, survey: Survey) -> str:
-    device = _device(connection, survey)
+    device = device_of(connection, survey)
     name = connection.tags.get(NAME) or (device and (device.tags.get(NAME) or device.device_name))
     return f'{connection.id} "{safe(name)}"' if name else connection.id
-
-
-def _device(connection: ConnectionRecord, survey: Survey) -> CustomerGatewayRecord | None:
-    return next((c for c in survey.customer_gateways if c.id == connection.customer_gateway), None)
 
 
 def tables(survey: Survey) -> list[str]:
@@ -87,7 +82,7 @@ def connection_line(connection: ConnectionRecord, survey: Survey) -> str:
 
 
 def _connection(connection: ConnectionRecord, survey: Survey) -> str:
-    device = _device(connection, survey)
+    device = device_of(connection, survey)
     lines = [
         wrapped(
             f"connection {named(connection.id, connection.tags)}: "
@@ -136,8 +131,6 @@ def site_name(connection: ConnectionRecord, device: CustomerGatewayRecord | None
     return found or connection.tags.get(NAME) or (device.id if device else connection.id)
 
 
-def device_of(connection: ConnectionRecord, plan: Plan) -> CustomerGatewayRecord | None:
+def device_of(connection: ConnectionRecord, survey: Survey) -> CustomerGatewayRecord | None:
     """Return the record of the device behind *connection*."""
-    return next(
-        (c for c in plan.before.customer_gateways if c.id == connection.customer_gateway), None
-    )
+    return next((c for c in survey.customer_gateways if c.id == connection.customer_gateway), None)

@@ -143,8 +143,4 @@ def _counted(changes: Sequence[Change], names: Iterable[tuple[type[Change], str]
     for kind, name in names:
         number = sum(isinstance(change, kind) for change in changes)
         if number:
-            yield _counted_name(number, name)
-
-
-def _counted_name(number: int, name: str) -> str:
-    return f"{number} {name}es" if number > 1 and name.endswith("x") else count(number, name)
+            yield count(number, name)

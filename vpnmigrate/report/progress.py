@@ -83,6 +83,11 @@ DIRECTION_NAMES = {
 """Directions in text for people."""
 
 
+def step_line(number: int, title: str, *, cleaning: bool) -> str:
+    """Return the number of a step out of eleven, with its title."""
+    return f"step {number} of {LAST_STEP}: {title}{' (clean-up)' if cleaning else ''}"
+
+
 class Narrator:
     """Converts journal entries into lines, and remembers which change an answer belongs to.
 
@@ -139,7 +144,7 @@ class Narrator:
     def _work(self, record: Record) -> Iterator[str | Labelled]:
         match record:
             case StepBegun(number=number, title=title, cleaning=cleaning):
-                yield f"step {number} of {LAST_STEP}: {title}{' (clean-up)' if cleaning else ''}"
+                yield step_line(number, title, cleaning=cleaning)
             case StepSettled(number=number, lost=lost):
                 yield f"  step {number} done"
                 for what in lost:

@@ -18,7 +18,7 @@ from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Direction
 from vpnmigrate.model.progress import CutoverView, TableView, TunnelView, Waiting
 from vpnmigrate.report.gates import choices, left
 from vpnmigrate.report.names import NO_NAMES, Names
-from vpnmigrate.report.progress import LAST_STEP, probe_line, renewal_lines
+from vpnmigrate.report.progress import LAST_STEP, probe_line, renewal_lines, step_line
 from vpnmigrate.report.text import Labelled, RunCommands, count, safe
 from vpnmigrate.report.tunnel_progress import HARMLESS, early_confirmation
 
@@ -156,8 +156,7 @@ def _step(state: RunState) -> str:
         return "starting"
     if state.is_prepared:
         return f"prepared; step {FIRST_OF_CUTOVER} of {LAST_STEP}, the cutover, has not begun"
-    clean = " (clean-up)" if state.cleaning else ""
-    return f"step {state.step} of {LAST_STEP}: {state.title}{clean}"
+    return step_line(state.step, state.title, cleaning=state.cleaning)
 
 
 def _waiting(shown: ScreenContent, width: int, room: int) -> Iterator[str]:

@@ -20,11 +20,11 @@ from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.ec2 import VpnGatewayId
 from vpnmigrate.model.gates import closed_results
-from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction, Plan
+from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.report import gates
 from vpnmigrate.report.device_progress import devices_text
 from vpnmigrate.report.names import Names
-from vpnmigrate.report.progress import DIRECTION_NAMES, LAST_STEP, probe_lines
+from vpnmigrate.report.progress import DIRECTION_NAMES, probe_lines, step_line
 from vpnmigrate.report.residue import residue_rows
 from vpnmigrate.report.status import RunStatusView, traffic
 from vpnmigrate.report.text import columns, command, safe, wrapped
@@ -65,11 +65,6 @@ def one(view: RunStatusView, *, all_gates: bool = False) -> str:
     lines = answers.count("\n") + facts.count("\n") + 3
     first, second = (answers, facts) if lines <= SCREENFUL else (facts, answers)
     return f"{first}\n\n{second}"
-
-
-def answers_text(view: RunStatusView) -> str:
-    """Return whether traffic is up, what is wrong or awaited, and what to type now."""
-    return _rows(_fitting(view)[0], view.names)
 
 
 def _fitting(view: RunStatusView) -> tuple[list[Row], list[Row]]:
@@ -181,7 +176,7 @@ def _standing(view: RunStatusView) -> str:
         return f"HELD for a person, {where}"
     if state.held:
         return f"HELD, {where}: {state.held}" if where else f"HELD: {state.held}"
-    if LAST_OF_PREPARE in state.settled and not state.cutover_begun and not state.error:
+    if state.is_prepared and not state.error:
         return "everything is prepared; the cutover has not started"
     return f"STOPPED while {what}, {where}: {view.stopped}"
 
@@ -353,8 +348,7 @@ def step(view: RunStatusView) -> str:
     state = view.state
     if not state.step or state.finished:
         return ""
-    clean = " (clean-up)" if state.cleaning else ""
-    return f"step {state.step} of {LAST_STEP}: {state.title}{clean}"
+    return step_line(state.step, state.title, cleaning=state.cleaning)
 
 
 def every(

@@ -26,7 +26,11 @@ WIDTH = 80
 
 def count(number: int, noun: str) -> str:
     """Return a number with its noun, in the plural if needed."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    ending = "es" if noun.endswith(_SIBILANTS) else "s"
+    return f"{number} {noun}{'' if number == 1 else ending}"
+
+
+_SIBILANTS = ("s", "x")
 
 
 def safe(text: str) -> str:

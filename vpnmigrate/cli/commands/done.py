@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 
 from vpnmigrate.cli.context import CommandContext, command_context
 from vpnmigrate.cli.options import OutputOptions, RunDirectoryOptions, RunId
@@ -46,52 +47,29 @@ def done(
     when the task is done at every device.
     """
     context = command_context(ctx, home, printing)
-    if connection:
-        view, task, at = confirm_devices(context, run, step, connection)
-    else:
-        (view, task), at = confirm_task(context, run, step), ()
+    view, task, at = confirm(context, run, step, connection or ())
     context.results.print(results.done_text(view, task, at), results.done_json(view, task, at))
 
 
-def confirm_task(
-    context: CommandContext, run_id: str, step: int
-) -> tuple[RunStatusView, AskOperator]:
-    """Confirm the task of *step* to the run, and return the run's status and the task.
-
-    Raises:
-        UsageError: The run does not wait for this confirmation.
-    """
-    run = context.runs.find(run_id)
-    view, task = _waiting(context, run, step)
-    who = context.parts.me
-    Inbox(run).post(DoneMessage(at=view.now, who=who.user, host=who.host, step=step))
-    return view, task
-
-
-def confirm_devices(
+def confirm(
     context: CommandContext, run_id: str, step: int, sites: Sequence[str]
 ) -> tuple[RunStatusView, AskOperator, tuple[VpnConnectionId, ...]]:
-    """Confirm the task of *step* at the devices of *sites*; also return their old connections.
+    """Confirm the task of *step*, for the devices of *sites* if there are any.
+
+    Return the status of the run, the task and the old connections of the sites.
 
     Raises:
         UsageError: The run does not wait for this confirmation, or a site is not one of its own.
     """
     run = context.runs.find(run_id)
     view, task = _waiting(context, run, step)
-    known = sites_of(read_plan(run.plan), view.entries)
+    known = sites_of(read_plan(run.plan), view.entries) if sites else ()
     found = tuple(dict.fromkeys(site_named(site, known).connection for site in sites))
     who = context.parts.me
-    for connection in found:
-        Inbox(run).post(
-            DoneMessage(
-                at=view.now,
-                who=who.user,
-                host=who.host,
-                step=step,
-                connection=connection,
-                of=view.connections,
-            )
-        )
+    whole = DoneMessage(at=view.now, who=who.user, host=who.host, step=step)
+    at_devices = (replace(whole, connection=each, of=view.connections) for each in found)
+    for message in at_devices if found else (whole,):
+        Inbox(run).post(message)
     return view, task, found
 
 

@@ -9,11 +9,9 @@ import typer
 
 from vpnmigrate.cli.context import CommandContext, command_context
 from vpnmigrate.cli.options import OutputOptions, PlanOrRun, RunDirectoryOptions
-from vpnmigrate.errors import VpnMigrateError
-from vpnmigrate.local.documents import load_plan, load_plan_in_force
-from vpnmigrate.local.rehearsals import Rehearsals
+from vpnmigrate.cli.run_selection import by_id, names_a_file
+from vpnmigrate.local.documents import load_plan
 from vpnmigrate.local.signatures import signature_file
-from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.outage_estimate import outage_estimate
 from vpnmigrate.planning.plan_comparison import compare_plans
@@ -70,18 +68,18 @@ def find_plan(context: CommandContext, plan_or_run: str) -> tuple[str, Plan, str
         PlanEditedError: The plan was edited.
     """
     path = Path(plan_or_run)
-    if path.is_file() or path.suffix == ".json" or len(path.parts) > 1:
+    if names_a_file(path):
         plan = load_plan(path)
         runs = [run for run in context.runs.list() if run.id == plan.migration]
         started = any(run.fingerprint == plan.fingerprint for run in runs)
         return context.file(path), plan, plan.migration if started else ""
-    run = context.runs.find(plan_or_run)
-    return str(run.plan), load_plan_in_force(run.plan), run.id
+    subject = by_id(context, plan_or_run)
+    return str(subject.run.plan), subject.plan, subject.run.id
 
 
 def view_of(context: CommandContext, file: str, plan: Plan, started: str = "") -> PlanView:
     """Return what a view of *plan* shows; *started* is the id of its run, if it was started."""
-    rehearsed = rehearsal_of(context, plan)
+    rehearsed = context.rehearsal_of(plan)
     return PlanView(
         plan,
         prove(plan),
@@ -92,11 +90,3 @@ def view_of(context: CommandContext, file: str, plan: Plan, started: str = "") -
         rehearsed=rehearsed is not None and rehearsed.passed,
         started=started,
     )
-
-
-def rehearsal_of(context: CommandContext, plan: Plan) -> RehearsalResult | None:
-    """Return the last rehearsal of *plan* in this directory; None also if it is unreadable."""
-    try:
-        return Rehearsals(context.settings.home).of(plan)
-    except VpnMigrateError:
-        return None  # The gate reports it; a view only lacks the measured time.

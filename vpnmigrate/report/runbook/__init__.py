@@ -98,7 +98,7 @@ def runbook_of(
 
 def _decision(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> Iterator[Fact]:
     """Yield what GO or NO-GO is decided about."""
-    names = ", ".join(site_name(c, device_of(c, plan)) for c in plan.before.living)
+    names = ", ".join(site_name(c, device_of(c, plan.before)) for c in plan.before.living)
     yield "sites", f"{names}: no traffic to and from {plan.vpc} during the outage"
     outage = f"{span(rehearsal.forward.outage)} in the rehearsal"
     yield (

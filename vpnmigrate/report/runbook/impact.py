@@ -19,6 +19,7 @@ from vpnmigrate.report.runbook.content import (
     RouteTableImpact,
     Site,
 )
+from vpnmigrate.report.runbook.schedule import expected_durations
 from vpnmigrate.report.text import count
 
 
@@ -43,7 +44,7 @@ def on_premises(plan: Plan) -> tuple[str, ...]:
 
 def longest_return(rehearsal: Rehearsal) -> str:
     """Return the longest rollback, from its start until traffic flows on the old side."""
-    return span(max(rehearsal_run.restored for rehearsal_run in rehearsal.back))
+    return span(expected_durations(rehearsal).rollback)
 
 
 def _summary(plan: Plan, rehearsal: Rehearsal) -> Iterator[str]:
@@ -69,7 +70,7 @@ def _summary(plan: Plan, rehearsal: Rehearsal) -> Iterator[str]:
 
 
 def _site(connection: ConnectionRecord, plan: Plan) -> Site:
-    device = device_of(connection, plan)
+    device = device_of(connection, plan.before)
     up = sum(tunnel.up for tunnel in connection.telemetry)
     text = f"{device.id} at {device.ip}" if device else "not listed"
     return Site(
@@ -132,7 +133,7 @@ def _roles(plan: Plan) -> Iterator[str]:
     yield "second operator (has a copy of the plan file)"
     yield "approver"
     for connection in plan.before.living:
-        device = device_of(connection, plan)
+        device = device_of(connection, plan.before)
         yield f"device engineer of {site_name(connection, device)} ({connection.id})"
     yield "application owners (confirm their application works)"
     yield "conference bridge: number or channel"

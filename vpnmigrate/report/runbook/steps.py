@@ -11,7 +11,7 @@ from vpnmigrate.model.clock import span
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Phase, Plan, PlannedStep
 from vpnmigrate.rehearsal.rehearse import Rehearsal, RehearsalRun
 from vpnmigrate.report.plan import change_text
-from vpnmigrate.report.progress import LAST_STEP
+from vpnmigrate.report.progress import step_line
 from vpnmigrate.report.runbook.aws_cli import back, blocks
 from vpnmigrate.report.runbook.content import PlanCommands, RunbookRow
 from vpnmigrate.steps.sequences import CLEAN_UP, FINALIZE, FORWARD
@@ -198,7 +198,6 @@ def _row(
 ) -> RunbookRow:
     known = KNOWN[step.number, step.phase is Phase.CLEAN_UP]
     back_again = key.startswith("B") and step.phase is Phase.CUTOVER
-    cleaning = " (clean-up)" if step.phase is Phase.CLEAN_UP else ""
     return RunbookRow(
         key,
         step.title,
@@ -206,7 +205,7 @@ def _row(
         command,
         tuple(map(change_text, step.changes)),
         (
-            f"step {step.number} of {LAST_STEP}: {step.title}{cleaning}",
+            step_line(step.number, step.title, cleaning=step.phase is Phase.CLEAN_UP),
             *(SEEN_BACK.get(step.number, ()) if key.startswith("B") else known.seen),
             f"step {step.number} done",
         ),
