@@ -13,16 +13,17 @@ from tests.support.counts import share
 from tests.support.large import Size, large_survey
 from vpnmigrate.model.changes import (
     AssociateEdge,
+    Change,
     CreateRoute,
     DisassociateEdge,
     EnablePropagation,
     ReplaceRoute,
 )
 from vpnmigrate.model.decisions import Decisions, OldTunnels, TestVpc
-from vpnmigrate.model.ec2 import RouteTableRecord
+from vpnmigrate.model.ec2 import RouteTableId, RouteTableRecord
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.planning.rollback_proof import example_of, prove
-from vpnmigrate.planning.rollback_walk import BACK, walk
+from vpnmigrate.planning.rollback_proof import example_of, halves, prove
+from vpnmigrate.planning.rollback_walk import BACK, SHOWN, walk
 from vpnmigrate.steps.base import Met, NotYet, Step
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 from vpnmigrate.steps.sequences import FORWARD
@@ -101,6 +102,13 @@ class OnlyNamed(_Neglecting):
         return change.table == self.table
 
 
+class OnlyFirst(_Neglecting):
+    """It changes the first route table only."""
+
+    def neglects(self, view, change):
+        return change.table != view.plan.before.route_tables[0].id
+
+
 class OnlyOneRoute(OnlyNamed):
     """It forgets one route of one table."""
 
@@ -109,6 +117,21 @@ class OnlyOneRoute(OnlyNamed):
         mine = next((t for t in routes if t.id == self.table), None)
         last = mine.routes[-1].destination if mine and mine.routes else ""
         return change.table == self.table and getattr(change, "destination", "") == last
+
+
+class OnlyOnceOthersMoved(OnlyNamed):
+    """It forgets one route of one table, but only once the table's other routes are moved.
+
+    Without an interruption the table's routes are proposed together, and none is forgotten.
+    """
+
+    def neglects(self, view, change):
+        if change.table != self.table or not isinstance(change, ReplaceRoute):
+            return False
+        table = next(t for t in view.plan.before.route_tables if t.id == self.table)
+        places = [route.destination for route in table.static_routes_to(OLD)]
+        after = places[(places.index(change.destination) + 1) % len(places)]
+        return view.now.route(self.table, after) == view.swap.joining
 
 
 PLANTED = (
@@ -221,7 +244,12 @@ def many_tables() -> Plan:
 @pytest.mark.parametrize("way", ["forward", "back"])
 @pytest.mark.parametrize(
     "fault",
-    [*(kind() for kind in PLANTED), OnlyNamed("rtb-00007"), OnlyOneRoute("rtb-00009")],
+    [
+        *(kind() for kind in PLANTED),
+        OnlyNamed("rtb-00007"),
+        OnlyOneRoute("rtb-00009"),
+        OnlyOnceOthersMoved("rtb-00010"),
+    ],
     ids=lambda fault: type(fault).__name__,
 )
 def test_a_dead_end_in_any_part_and_in_what_joins_them_is_found(fault, way):
@@ -233,6 +261,31 @@ def test_a_dead_end_in_any_part_and_in_what_joins_them_is_found(fault, way):
     proof = prove(plan, forward, back)
 
     assert not proof.holds
+
+
+def test_half_of_the_changes_are_every_second_one_of_each_table():
+    """A table with one change has it in the first half; without a half, there is only the whole."""
+    one, two = RouteTableId("rtb-1"), RouteTableId("rtb-2")
+    first: list[Change] = [ReplaceRoute(one, f"10.{number}.0.0/16", OLD) for number in range(3)]
+    second: list[Change] = [EnablePropagation(two, OLD), ReplaceRoute(two, "10.9.0.0/16", OLD)]
+
+    whole, odd, even = halves([*first, *second])
+
+    assert whole == [*first, *second]
+    assert odd == [first[0], first[2], second[0]]
+    assert even == [first[1], second[1]]
+    assert list(halves(first[:1])) == [first[:1]]
+
+
+def test_a_dead_end_names_few_of_many_parts():
+    """A fault in eleven tables does not fill the screen."""
+    plan = a_plan(before=large_survey(MANY))
+
+    proof = prove(plan, planted_in(FORWARD, OnlyFirst()), BACK)
+
+    assert not proof.holds
+    assert all(len(end.why.split("; ")) == SHOWN + 1 for end in proof.dead_ends)
+    assert all(end.why.endswith(" more") for end in proof.dead_ends)
 
 
 def test_the_longest_way_counts_every_table_and_route():

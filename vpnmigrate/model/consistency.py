@@ -94,12 +94,18 @@ def externally_changed(snapshot: Snapshot, intents: Iterable[SentChange]) -> fro
 
     *snapshot* must be a result of ``mask_stale``.
     """
-    return frozenset(
+    sent = tuple(intents)
+    latest = {intent.fact: intent for intent in sent}
+    undone = {
         fact
-        for fact, about in _by_fact(intents).items()
-        if about[-1].performed
-        and snapshot.value(fact) not in {UNKNOWN, *about[-1].arrived}
-        and not _may_be_own_doing(snapshot.begun, about)
+        for fact, last in latest.items()
+        if last.performed
+        and (seen := snapshot.value(fact)) is not UNKNOWN
+        and seen not in last.arrived
+    }
+    about = _by_fact(intent for intent in sent if intent.fact in undone) if undone else {}
+    return frozenset(
+        fact for fact, each in about.items() if not _may_be_own_doing(snapshot.begun, each)
     )
 
 
@@ -146,7 +152,8 @@ def _last_of(values: frozenset[Value]) -> Value:
 def _shows_its_effect(seen: Value, recent: Sequence[SentChange]) -> bool:
     """Return whether the value seen proves that the reading is later than the latest intent."""
     latest = recent[-1].arrived
-    return seen in latest and not any(latest.isdisjoint(other.arrived) for other in recent)
+    opposed = len(recent) > 1 and any(latest.isdisjoint(other.arrived) for other in recent)
+    return seen in latest and not opposed
 
 
 def _is_known_from_answers(fact: Fact, seen: Value, recent: Sequence[SentChange]) -> bool:

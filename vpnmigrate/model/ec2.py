@@ -13,6 +13,8 @@ from typing import NewType
 
 from msgspec import Struct
 
+from vpnmigrate.model.derived import derived
+
 # Ids are opaque: EC2 promises a prefix and nothing more.
 AccountId = NewType("AccountId", str)
 VpcId = NewType("VpcId", str)
@@ -263,7 +265,7 @@ class CustomerGatewayRecord(Struct, frozen=True):
     tags: dict[str, str] = {}
 
 
-class RouteRecord(Struct, frozen=True):
+class RouteRecord(Struct, frozen=True, gc=False):
     """One route.  ``destination`` is an IPv4 or IPv6 network or a prefix list id, canonical."""
 
     destination: str
@@ -272,7 +274,7 @@ class RouteRecord(Struct, frozen=True):
     state: str = "active"
 
 
-class AssociationRecord(Struct, frozen=True):
+class AssociationRecord(Struct, frozen=True, gc=False):
     """A route table's association with a subnet, or with a gateway (then it is an edge table)."""
 
     id: str
@@ -281,7 +283,7 @@ class AssociationRecord(Struct, frozen=True):
     main: bool = False
 
 
-class RouteTableRecord(Struct, frozen=True):
+class RouteTableRecord(Struct, frozen=True, dict=True):
     """A route table with everything that can refer to a virtual private gateway."""
 
     id: RouteTableId
@@ -297,16 +299,28 @@ class RouteTableRecord(Struct, frozen=True):
         """Whether subnets without a table of their own use this one."""
         return any(association.main for association in self.associations)
 
+    @derived
     def static_routes_to(self, gateway: VpnGatewayId) -> tuple[RouteRecord, ...]:
         """Return the static routes whose target is *gateway*."""
         return tuple(r for r in self.routes if r.target == gateway and r.origin == CREATED_ROUTE)
 
+    @derived
     def propagated_from(self, gateway: VpnGatewayId) -> frozenset[str]:
         """Return the destinations of active routes propagated from *gateway*."""
         return frozenset(
             r.destination
             for r in self.routes
             if r.target == gateway and r.origin == PROPAGATED_ROUTE and r.state == "active"
+        )
+
+    @property
+    @derived
+    def carrying(self) -> frozenset[str]:
+        """The destinations of the static routes that carry traffic."""
+        return frozenset(
+            route.destination
+            for route in self.routes
+            if route.origin == CREATED_ROUTE and route.state == "active"
         )
 
     def edge_of(self, gateway: VpnGatewayId) -> AssociationRecord | None:

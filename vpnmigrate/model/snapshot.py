@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from vpnmigrate.model.derived import derived
 from vpnmigrate.model.ec2 import (
     CREATED_ROUTE,
     Attachment,
@@ -27,6 +29,7 @@ from vpnmigrate.model.ec2 import (
 )
 from vpnmigrate.model.facts import (
     ABSENT,
+    UNKNOWN,
     AttachmentOf,
     Claim,
     EdgeAssociation,
@@ -101,7 +104,7 @@ class Ownership(Struct, frozen=True):
     """Resources in neither the survey nor the journal."""
 
 
-class Snapshot(Struct, frozen=True):
+class Snapshot(Struct, frozen=True, dict=True):
     """One reading as facts; a fact that is not listed has the value of ``when_unlisted``."""
 
     begun: datetime
@@ -116,6 +119,11 @@ class Snapshot(Struct, frozen=True):
     """Facts whose reading may predate the latest intent, even if their value is known."""
     likely: Mapping[Fact, Value] = {}
     """Values to act on, while traffic is down, for facts that are UNKNOWN (``consistency``)."""
+
+    @cached_property
+    def doubted(self) -> frozenset[Fact]:
+        """The facts that are UNKNOWN, or whose reading may be stale."""
+        return self.stale.union([fact for fact, value in self.facts.items() if value is UNKNOWN])
 
     @property
     def acting(self) -> Snapshot:
@@ -144,23 +152,22 @@ class Snapshot(Struct, frozen=True):
 
     def attachments(self, gateway: VpnGatewayId) -> Mapping[VpcId, Value]:
         """Return every VPC that *gateway* is not known to be detached from, with the state."""
-        return {
-            fact.vpc: value
-            for fact, value in self.facts.items()
-            if isinstance(fact, AttachmentOf)
-            and fact.gateway == gateway
-            and value is not Attachment.DETACHED
-        }
+        return {fact.vpc: value for fact, value in self._attachments if fact.gateway == gateway}
 
     def occupants(self, vpc: VpcId) -> Mapping[VpnGatewayId, Value]:
         """Return every gateway that is not known to be detached from *vpc*, with the state."""
-        return {
-            fact.gateway: value
-            for fact, value in self.facts.items()
-            if isinstance(fact, AttachmentOf)
-            and fact.vpc == vpc
-            and value is not Attachment.DETACHED
-        }
+        return {fact.gateway: value for fact, value in self._attachments if fact.vpc == vpc}
+
+    @cached_property
+    def _attachments(self) -> tuple[tuple[AttachmentOf, Value], ...]:
+        """The attachments that are not known to be detached: a few of very many facts."""
+        return tuple(
+            [
+                (fact, value)
+                for fact, value in self.facts.items()
+                if isinstance(fact, AttachmentOf) and value is not Attachment.DETACHED
+            ]
+        )
 
     def propagates(self, table: RouteTableId, gateway: VpnGatewayId) -> Value:
         """Return whether routes are propagated from *gateway* into *table*."""
@@ -173,12 +180,7 @@ class Snapshot(Struct, frozen=True):
     def active_routes(self, table: RouteTableId) -> frozenset[str]:
         """Return the destinations of *table*'s static routes that carry traffic."""
         record = self.tables.get(table)
-        routes = () if record is None else record.routes
-        return frozenset(
-            route.destination
-            for route in routes
-            if route.origin == CREATED_ROUTE and route.state == "active"
-        )
+        return frozenset() if record is None else record.carrying
 
 
 def snapshot_of(reading: Reading, owned: Ownership) -> Snapshot:
@@ -194,7 +196,7 @@ def snapshot_of(reading: Reading, owned: Ownership) -> Snapshot:
         for prefix in connection.prefixes:
             facts[Prefix(connection.id, prefix.cidr)] = prefix_of(prefix.state)
     for table in reading.tables:
-        facts |= _facts_of_table(table)
+        facts.update(_facts_of_table(table))
     return Snapshot(
         begun=reading.begun,
         facts=facts,
@@ -210,7 +212,8 @@ def _facts_of_gateway(gateway: GatewayRecord) -> Iterator[tuple[Fact, Value]]:
         yield AttachmentOf(gateway.id, attached.vpc), attachment_of(attached.state)
 
 
-def _facts_of_table(table: RouteTableRecord) -> dict[Fact, Value]:
+@derived
+def _facts_of_table(table: RouteTableRecord) -> Mapping[Fact, Value]:
     facts: dict[Fact, Value] = {Existence(table.id): ResourceState.AVAILABLE}
     for gateway in table.propagating:
         facts[Propagation(table.id, gateway)] = Switch.ON

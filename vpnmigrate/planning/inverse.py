@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from msgspec.structs import asdict, replace
 
 from vpnmigrate.model.changes import AskOperator, AwsChange, Change
 from vpnmigrate.model.ec2 import Role
+from vpnmigrate.model.facts import Fact
 from vpnmigrate.model.plan import Plan, PlannedStep
 
 AnyChange = TypeVar("AnyChange", bound=Change)
 
 
 def with_inverses(
-    forward: Iterable[PlannedStep], back: Iterable[PlannedStep]
+    forward: Sequence[PlannedStep], back: Iterable[PlannedStep]
 ) -> tuple[PlannedStep, ...]:
     """Return the steps of *forward*, each with the changes of *back* that undo it.
 
@@ -23,18 +25,21 @@ def with_inverses(
     same step of the rollback.
     """
     undoing = [(step.number, change) for step in back for change in step.changes]
-    return tuple(replace(step, inverse=tuple(_undone(step, undoing))) for step in forward)
+    places: defaultdict[Fact | int, list[int]] = defaultdict(list)
+    for place, (number, change) in enumerate(undoing):
+        places[number if isinstance(change, AskOperator) else change.fact].append(place)
+    undone = ([undoing[place][1] for place in _places(step, places)] for step in forward)
+    return tuple(
+        replace(step, inverse=tuple(changes)) for step, changes in zip(forward, undone, strict=True)
+    )
 
 
-def _undone(step: PlannedStep, undoing: Iterable[tuple[int, Change]]) -> Iterator[Change]:
-    facts = {change.fact for change in step.changes}
-    tasks = any(isinstance(change, AskOperator) for change in step.changes)
-    for number, change in undoing:
-        if isinstance(change, AskOperator):
-            if tasks and number == step.number:
-                yield change
-        elif change.fact in facts:
-            yield change
+def _places(step: PlannedStep, places: Mapping[Fact | int, Sequence[int]]) -> list[int]:
+    """Return the places of what undoes *step*: of its facts, and of the tasks with its number."""
+    undone: set[Fact | int] = {change.fact for change in step.changes}
+    if any(isinstance(change, AskOperator) for change in step.changes):
+        undone.add(step.number)
+    return sorted(place for each in undone for place in places.get(each, ()))
 
 
 def inverse_of(plan: Plan, change: AwsChange, made: Mapping[Role, str]) -> Change | None:

@@ -38,6 +38,7 @@ from vpnmigrate.model.changes import (
     TableChange,
     Tags,
 )
+from vpnmigrate.model.derived import ByIdentity, derived
 from vpnmigrate.model.ec2 import (
     AWS_VPN,
     CREATED_ROUTE,
@@ -85,7 +86,7 @@ _OtherChange = (
 """The changes of anything but a route table."""
 
 
-class PredictedAws(Struct, frozen=True):
+class PredictedAws(Struct, frozen=True, dict=True):
     """The predicted resources in AWS at one moment.
 
     A created resource gets the id that ``made`` has for its role, or else the role's name.
@@ -221,12 +222,12 @@ def _routed(table: RouteTableRecord, changes: Iterable[TableChange]) -> RouteTab
     created: list[RouteRecord] = []
     for change in changes:
         match change:
+            case ReplaceRoute(_, destination, gateway):  # the most frequent one
+                replaced[destination] = gateway
             case EnablePropagation(_, gateway):
                 propagating = tuple(sorted({*propagating, gateway}))
             case DisablePropagation(_, gateway):
                 propagating = tuple(each for each in propagating if each != gateway)
-            case ReplaceRoute(_, destination, gateway):
-                replaced[destination] = gateway
             case CreateRoute(_, destination, gateway):
                 created.append(RouteRecord(destination, gateway))
             case AssociateEdge(_, gateway):
@@ -237,10 +238,12 @@ def _routed(table: RouteTableRecord, changes: Iterable[TableChange]) -> RouteTab
     routes = table.routes
     if replaced:
         routes = tuple(
-            replace(route, target=replaced[route.destination])
-            if route.destination in replaced and route.origin == CREATED_ROUTE
-            else route
-            for route in routes
+            [
+                replace(route, target=replaced[route.destination])
+                if route.destination in replaced and route.origin == CREATED_ROUTE
+                else route
+                for route in routes
+            ]
         )
     return replace(table, propagating=propagating, associations=ties, routes=(*routes, *created))
 
@@ -260,30 +263,37 @@ class PredictedMoment(Struct, frozen=True):
     def observe(self) -> Snapshot:
         """Return the snapshot that describe calls would give now."""
         world = self.world
-        up = {c.vpn_gateway for c in world.connections.values() if self._is_up(c)}
+        used = {c.vpn_gateway for c in world.connections.values()}
+        up = frozenset(gateway for gateway in used if self._is_up(gateway))
+        telemetry = {True: self._telemetry(up=True), False: self._telemetry(up=False)}
+        plan = ByIdentity(self.plan)
+        vpcs = {table.vpc for table in world.tables.values()}
+        paths = {vpc: self._paths(vpc, up) for vpc in vpcs}
         reading = Reading(
             begun=self.at,
             gateways=tuple(world.gateways.values()),
-            connections=tuple(self._with_telemetry(c) for c in world.connections.values()),
-            tables=tuple(self._with_routes(t, up) for t in world.tables.values()),
+            connections=tuple(
+                replace(c, telemetry=telemetry[c.vpn_gateway in up])
+                for c in world.connections.values()
+            ),
+            tables=tuple(_with_routes(t, plan, paths[t.vpc]) for t in world.tables.values()),
             vpcs=tuple(world.vpcs.values()),
             subnets=tuple(world.subnets.values()),
         )
         evidence = roles_made(world.made, self.plan)
         return snapshot_of(reading, ownership_of(reading, self.plan, evidence))
 
-    def _with_telemetry(self, connection: ConnectionRecord) -> ConnectionRecord:
-        up = self._is_up(connection)
+    def _telemetry(self, *, up: bool) -> tuple[TunnelReading, ...]:
         routes = self.plan.most_accepted_routes if up else 0
-        readings = tuple(
+        return tuple(
             TunnelReading(f"tunnel {number}", up, accepted_routes=routes, since=self.at)
             for number in (1, 2)
         )
-        return replace(connection, telemetry=readings)
 
-    def _is_up(self, connection: ConnectionRecord) -> bool:
+    def _is_up(self, gateway: VpnGatewayId | None) -> bool:
+        """Return whether the tunnels of the connections on *gateway* are UP."""
         words = self.journal_facts.confirmations
-        if connection.vpn_gateway == self.plan.old_gateway:
+        if gateway == self.plan.old_gateway:
             enabled = (
                 Confirmation.OLD_TUNNELS_DISABLED not in words
                 or Confirmation.TUNNELS_RETURNED in words
@@ -293,7 +303,6 @@ class PredictedMoment(Struct, frozen=True):
                 Confirmation.NEW_TUNNELS_ENABLED in words
                 and Confirmation.TUNNELS_RETURNED not in words
             )
-        gateway = connection.vpn_gateway
         return enabled and gateway is not None and self._is_on(gateway, self.plan.vpc)
 
     def _is_on(self, gateway: VpnGatewayId, vpc: VpcId) -> bool:
@@ -302,26 +311,45 @@ class PredictedMoment(Struct, frozen=True):
             a.vpc == vpc and a.state == "attached" for a in record.attachments
         )
 
-    def _with_routes(
-        self, table: RouteTableRecord, up: Collection[VpnGatewayId | None]
-    ) -> RouteTableRecord:
-        """Return *table* with the states of its routes; *up* are gateways with a tunnel up."""
-        on = {str(gateway): self._is_on(gateway, table.vpc) for gateway in self.world.gateways}
-        written = (_with_state(r, on) for r in table.routes if r.origin != PROPAGATED_ROUTE)
-        # Devices advertise the same destinations into each table as before.
-        before = self.plan.propagated_before.get(table.id, ())
-        propagated = (
-            RouteRecord(destination, gateway, PROPAGATED_ROUTE)
-            for gateway in table.propagating
-            if gateway in up and on.get(gateway)
-            for destination in before
+    def _paths(self, vpc: VpcId, up: Collection[VpnGatewayId | None]) -> frozenset[_Path]:
+        """Return the path through each gateway for *vpc*; those in *up* have a tunnel up."""
+        return frozenset(
+            _Path(gateway, self._is_on(gateway, vpc), gateway in up)
+            for gateway in self.world.gateways
         )
-        return replace(table, routes=(*written, *propagated))
 
 
-def _with_state(route: RouteRecord, on: Mapping[str, bool]) -> RouteRecord:
-    """Return *route* with its state; *on* has every gateway, and whether it is attached."""
-    if route.origin != CREATED_ROUTE or route.target not in on:
-        return route
-    state = "active" if on[route.target] else "blackhole"
-    return route if route.state == state else replace(route, state=state)
+class _Path(Struct, frozen=True):
+    """Whether a gateway is attached to a VPC, and has a tunnel up."""
+
+    gateway: VpnGatewayId
+    attached: bool
+    up: bool
+
+
+@derived
+def _with_routes(
+    table: RouteTableRecord, plan: ByIdentity[Plan], paths: frozenset[_Path]
+) -> RouteTableRecord:
+    """Return *table* with the states of its routes, and the propagated ones."""
+    states: dict[str, str] = {
+        path.gateway: "active" if path.attached else "blackhole" for path in paths
+    }
+    learning = {path.gateway for path in paths if path.attached and path.up}
+    written = [
+        route
+        if route.origin != CREATED_ROUTE
+        or (state := states.get(route.target, route.state)) == route.state
+        else replace(route, state=state)
+        for route in table.routes
+        if route.origin != PROPAGATED_ROUTE
+    ]
+    # Devices advertise the same destinations into each table as before.
+    before = plan.of.propagated_before.get(table.id, ())
+    propagated = (
+        RouteRecord(destination, gateway, PROPAGATED_ROUTE)
+        for gateway in table.propagating
+        if gateway in learning
+        for destination in before
+    )
+    return replace(table, routes=(*written, *propagated))

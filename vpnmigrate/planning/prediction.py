@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -27,10 +28,10 @@ from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan, PlannedStep
 from vpnmigrate.model.snapshot import Confirmation, JournalFacts, Snapshot
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.predicted_aws import PredictedMoment, predicted_aws
-from vpnmigrate.steps.base import Blocked, NotYet, Step, StepInput
+from vpnmigrate.steps.base import Blocked, NotYet, Step, StepInput, Verdict
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels
 from vpnmigrate.steps.sequences import FORWARD, gateway_swap
-from vpnmigrate.steps.traffic import missing_traffic, stable_reading
+from vpnmigrate.steps.traffic import lacks_traffic, lacks_tunnels, stable_reading
 
 MOST_LOOKS = 1000
 """Limit of observations per step; a step that needs more would never end."""
@@ -102,7 +103,7 @@ def propose(
         RefusedError: It can never reach its goal from here; the message names the step and why.
     """
     view = StepInput(scene.plan, gateway_swap(direction, scene.plan, now), now, scene.journal_facts)
-    verdict = step.verify(view)
+    verdict = _verdict(step, view)
     if isinstance(verdict, Blocked):
         raise _unplannable(step, verdict.why, verdict.advice)
     if not isinstance(verdict, NotYet):
@@ -112,6 +113,13 @@ def propose(
     if not changes and later.journal_facts == scene.journal_facts:
         raise _unplannable(step, verdict.why, _REPORT)
     return StepProposal(later, changes, verdict.why)
+
+
+def _verdict(step: Step, view: StepInput) -> Verdict:
+    """Return the verdict of *step*: without tunnels, no destination needs to be compared."""
+    if isinstance(step, SwitchTunnels) and lacks_tunnels(view):
+        return NotYet("the tunnels are not UP")
+    return step.verify(view)
 
 
 def proposals(scene: PredictedMoment, step: Step, direction: Direction) -> Iterator[StepProposal]:
@@ -141,9 +149,15 @@ def _settled(
     return tuple(changes), scene
 
 
+_OUTSIDE_AWS: Final = (AskOperator, RunTest, ArchiveConfiguration)
+
+
 def _after(scene: PredictedMoment, changes: Iterable[Change]) -> PredictedMoment:
     sent: list[AwsChange] = []
     for change in changes:
+        if not isinstance(change, _OUTSIDE_AWS):  # nearly all
+            sent.append(change)
+            continue
         match change:
             case AskOperator(_, word):
                 scene = _confirmed(scene, word)
@@ -152,8 +166,6 @@ def _after(scene: PredictedMoment, changes: Iterable[Change]) -> PredictedMoment
             case ArchiveConfiguration(connection):
                 files = {**scene.journal_facts.files, connection: "archived"}
                 scene = replace(scene, journal_facts=replace(scene.journal_facts, files=files))
-            case _:
-                sent.append(change)
     return replace(scene, world=scene.world.after(sent)) if sent else scene
 
 
@@ -164,7 +176,7 @@ def _confirmed(scene: PredictedMoment, word: Confirmation) -> PredictedMoment:
 
 def _verified(scene: PredictedMoment, view: StepInput) -> PredictedMoment:
     """Return *scene* with traffic verified if nothing is missing, as the runner does."""
-    if missing_traffic(view):
+    if lacks_traffic(view):
         return scene
     journal_facts = replace(
         scene.journal_facts,

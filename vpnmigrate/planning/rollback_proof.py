@@ -6,8 +6,9 @@ another (``steps.base``: the changes of one proposal are independent).  So three
 
 - the order of the steps: a walk over all gateways and connections, with one example table of each
   kind, which has one or two routes of each kind;
-- every other table by itself: a walk over steps 7 to 9, in which half of its changes may be made;
-- what joins them: on the whole world, the steps must change each table as in its own proof.
+- every table and route by name: a walk over steps 7 to 9 with all other tables at once, in which
+  half of the changes of each one may be made;
+- what joins them: on the whole world, the steps must make the changes of both walks.
 
 ``docs/decisions/0038`` has the reasons; tests compare with walks over whole small worlds.
 """
@@ -74,12 +75,18 @@ def prove(
         return order
     try:
         changed = walk.changes()
-        parts = list(_each_by_itself(plan, example, changed, ways))
-        ends = [end for part in parts for end in part.proof.dead_ends]
-        ends += () if ends else _joined(plan, changed, parts, ways)
+        tables = _others(plan, example)
+        by_name = _walk_by_name(plan, tables, ways)
+        named = by_name.prove() if tables else _NOTHING
+        ends = list(named.dead_ends)
+        ends += () if ends else _joined(plan, changed, by_name.changes(), ways)
     except RefusedError as error:
-        parts, ends = [], [DeadEnd("the start", Direction.FORWARD, error.message)]
-    states = order.states + sum(part.proof.states for part in parts)
+        named, tables, ends = (
+            _NOTHING,
+            (),
+            [DeadEnd("the start", Direction.FORWARD, error.message)],
+        )
+    states = order.states + named.states * len(tables)
     return RollbackProof(states, order.back, order.forward, tuple(dict.fromkeys(ends)))
 
 
@@ -204,26 +211,25 @@ _Changed = Mapping[Direction, frozenset[Change]]
 """The changes of an uninterrupted run in each direction."""
 
 
-@dataclass(frozen=True)
-class _Part:
-    """One table, and how it is changed without an interruption."""
-
-    table: RouteTableId
-    changed: _Changed
-    proof: RollbackProof
+_NOTHING = RollbackProof(0, LongestPath(), LongestPath())
+"""For no table: each one is an example as it is, which the order of the steps proves."""
 
 
-_PROVEN = RollbackProof(0, LongestPath(), LongestPath())
-"""For a table that is an example as it is: the order of the steps is its proof."""
+def _others(plan: Plan, example: Example) -> tuple[RouteTableRecord, ...]:
+    """Return the tables that refer to the old gateway, without those that are an example."""
+    shown = {table.id: table for table in example.plan.before.route_tables}
+    every = (
+        _with_routes(table, plan, frozenset(table.static_routes_to(plan.old_gateway)))
+        for table in plan.before.route_tables
+        if _kind_of(table, plan) is not None
+    )
+    return tuple(table for table in every if table != shown.get(table.id))
 
 
-def _each_by_itself(
-    plan: Plan, example: Example, changed: _Changed, ways: _Ways
-) -> Iterator[_Part]:
-    """Yield the proof of each table of *plan* that refers to the old gateway.
+def _walk_by_name(plan: Plan, tables: tuple[RouteTableRecord, ...], ways: _Ways) -> RollbackWalk:
+    """Return the walk over steps 7 to 9 with *tables* and one connection.
 
-    It is a walk over steps 7 to 9 with this table alone, and one connection: no other step changes
-    the table, and no other table or connection has an effect on it.
+    No other step changes a table, and no other connection has an effect on one.
 
     Raises:
         RefusedError: A step before the cutover cannot reach its goal.
@@ -232,52 +238,39 @@ def _each_by_itself(
     alone = replace(plan, before=one)
     first = [step for step in ways.forward if step.number < FIRST_OF_CUTOVER]
     _, ready = predict_steps(initial_state(alone, {}), first, Direction.FORWARD)
-    forward, back = ways.on_tables(ways.forward), ways.on_tables(ways.back)
-    shown = {table.id: table for table in example.plan.before.route_tables}
-    by_table = _by_table(changed)
-    for table in plan.before.route_tables:
-        if _kind_of(table, plan) is None:
-            continue
-        small = _with_routes(table, plan, frozenset(table.static_routes_to(plan.old_gateway)))
-        if small == shown.get(table.id):
-            yield _Part(table.id, by_table.get(table.id, _UNCHANGED), _PROVEN)
-            continue
-        here = replace(alone, before=replace(one, route_tables=(small,)))
-        world = replace(ready.world, tables={small.id: small})
-        walk = RollbackWalk(
-            replace(ready, plan=here, world=world),
-            forward,
-            back,
-            parts=halves,
-        )
-        proof = walk.prove()
-        yield _Part(table.id, _by_table(walk.changes()).get(table.id, _UNCHANGED), proof)
+    here = replace(alone, before=replace(one, route_tables=tables))
+    world = replace(ready.world, tables={table.id: table for table in tables})
+    scene = replace(ready, plan=here, world=world)
+    return RollbackWalk(scene, ways.on_tables(ways.forward), ways.on_tables(ways.back), halves)
 
 
 def halves(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
-    """Yield all *changes*, and every second one: none may depend on its neighbour."""
+    """Yield all *changes*, and every second one of each table: none may depend on its neighbour."""
     yield changes
-    if len(changes) > 1:
-        yield from (changes[::2], changes[1::2])
+    counts: Counter[str] = Counter()
+    halved: tuple[list[Change], list[Change]] = ([], [])
+    for change in changes:
+        of = change.table if isinstance(change, TableChange) else ""
+        halved[counts[of] % 2].append(change)
+        counts[of] += 1
+    yield from (half for half in halved if 0 < len(half) < len(changes))
 
 
-def _joined(
-    plan: Plan, changed: _Changed, parts: Iterable[_Part], ways: _Ways
-) -> Iterator[DeadEnd]:
-    """Yield where the steps change the whole world in another way than its parts.
+def _joined(plan: Plan, order: _Changed, by_name: _Changed, ways: _Ways) -> Iterator[DeadEnd]:
+    """Yield where the steps change the whole world in another way than in the walks.
 
     Raises:
         RefusedError: A step can never reach its goal in the whole world.
     """
     whole = _whole_changes(plan, ways)
     tables = _by_table(whole)
-    expected = {part.table: part.changed for part in parts}
+    expected = {**_by_table(order), **_by_table(by_name)}
     surveyed = {table.id for table in plan.before.route_tables}
     for table in sorted(surveyed & (tables.keys() | expected.keys())):
         here, alone = tables.get(table, _UNCHANGED), expected.get(table, _UNCHANGED)
         why = f"{table} is changed differently beside the other route tables"
         yield from _odd(here, alone, why)
-    rest, alone = _of_others(whole, surveyed), _of_others(changed, surveyed)
+    rest, alone = _of_others(whole, surveyed), _of_others(order, surveyed)
     yield from _odd(rest, alone, "with every route table, the steps make other changes")
 
 

@@ -19,16 +19,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
+from hashlib import sha256
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace as replace_fields
 
 from vpnmigrate.errors import RefusedError
-from vpnmigrate.model.changes import AwsChange, Change
+from vpnmigrate.model.changes import AskOperator, Change, RunTest
+from vpnmigrate.model.derived import derived
 from vpnmigrate.model.ec2 import CREATED_ROUTE, RouteTableRecord, VpnGatewayId
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, GATEWAY_ROLE, LAST_OF_CUTOVER, Direction, Plan
-from vpnmigrate.model.snapshot import JournalFacts
+from vpnmigrate.model.snapshot import JournalFacts, Snapshot
 from vpnmigrate.planning.predicted_aws import PredictedAws, PredictedMoment
 from vpnmigrate.planning.prediction import StepProposal, initial_state, propose
 from vpnmigrate.steps.base import Step
@@ -36,6 +38,9 @@ from vpnmigrate.steps.sequences import CLAIM, CLEAN_UP, CUTOVER, FORWARD
 
 BACK: tuple[Step, ...] = (*CLAIM, *CUTOVER, *CLEAN_UP)
 """Steps of a rollback; step 10 applies only if a cutover has begun."""
+
+SHOWN = 10
+"""How many parts of the state that are not as required a dead end names."""
 
 FEW = 12
 """Up to this many changes of a proposal, each one is left out once; more would cost too much."""
@@ -104,36 +109,30 @@ class ReachableState(Struct, frozen=True, dict=True):
     story: str = "the start"
 
     @cached_property
-    def key(self) -> bytes:
+    def key(self) -> _Key:
         """Identity of the state: everything but the time and the story."""
-        world, journal_facts = self.scene.world, self.scene.journal_facts
-        records = [
-            world.gateways,
-            world.connections,
-            world.tables,
-            world.vpcs,
-            world.subnets,
-            sorted(journal_facts.confirmations),
-            sorted(journal_facts.files),
-            journal_facts.verified is not None,
-            (self.direction, sorted(self.settled), self.cutting),
-        ]
-        return msgspec.json.encode(records, order="sorted")
+        return self.moment, self.direction, self.settled, self.cutting
+
+    @cached_property
+    def moment(self) -> _Key:
+        """Identity of what is observed in this state."""
+        facts = self.scene.journal_facts
+        recorded = frozenset(facts.confirmations), frozenset(facts.files)
+        return _digest_of_world(self.scene.world), recorded, facts.verified is not None
 
     def after(self, step: Step, turn: StepProposal, changes: Sequence[Change]) -> ReachableState:
         """Return the state after *changes*: all or some of those that *turn* proposes."""
         whole = len(changes) == len(turn.changes)
         in_cutover = FIRST_OF_CUTOVER <= step.number <= LAST_OF_CUTOVER and not step.cleaning
-        done = [str(change) for change in changes]
-        some = "" if whole else f" ({len(done)} of {len(turn.changes)} changes)"
+        some = "" if whole else f" ({len(changes)} of {len(turn.changes)} changes)"
         back = "in a rollback, " if self.direction is Direction.ROLLBACK else ""
         story = f"{back}step {step.number}{some}"
         return replace_fields(
             self,
             scene=turn.after(changes),
-            cutting=self.cutting or (in_cutover and bool(done)),
+            cutting=self.cutting or (in_cutover and bool(changes)),
             whole=self.whole and whole,
-            story=f"{story}, after: {done[-1]}" if done else story,
+            story=f"{story}, after: {changes[-1]}" if changes else story,
         )
 
     def past(self, step: Step) -> ReachableState:
@@ -166,6 +165,22 @@ class ReachableState(Struct, frozen=True, dict=True):
         return replace_fields(self, scene=scene, direction=Direction.FORWARD, settled=frozenset())
 
 
+_Key = tuple[object, ...]
+
+
+@derived
+def _digest_of_world(world: PredictedAws) -> bytes:
+    """Return a digest of *world*: worlds with equal resources have the same one."""
+    tables = {id_: _digest(table) for id_, table in world.tables.items()}
+    others = (world.gateways, world.connections, world.vpcs, world.subnets)
+    return sha256(msgspec.json.encode((*others, tables), order="sorted")).digest()
+
+
+@derived
+def _digest(table: RouteTableRecord) -> str:
+    return sha256(msgspec.json.encode(table, order="sorted")).hexdigest()
+
+
 Subsets = Callable[[Sequence[Change]], Iterable[Sequence[Change]]]
 """Yields the parts of a proposal after which a run may be interrupted: all of it, and some."""
 
@@ -186,7 +201,7 @@ def _is_telling(number: int, count: int) -> bool:
 
 def calls(change: Change) -> int:
     """Return how many mutating calls *change* is: none for a person's task."""
-    return int(isinstance(change, AwsChange))
+    return int(not isinstance(change, (AskOperator, RunTest)))
 
 
 @dataclass(frozen=True)
@@ -197,10 +212,18 @@ class _Following:
     step: Step
     turn: StepProposal
 
-    @property
+    @cached_property
     def completed(self) -> ReachableState:
         """The state after the whole proposal."""
         return self.begun.after(self.step, self.turn, self.turn.changes)
+
+    def after(self, some: Sequence[Change] | None, *, whole: bool) -> ReachableState:
+        """Return the state after *some* of the changes, or all; *whole* is that of the start."""
+        if some is None or len(some) == len(self.turn.changes):
+            later = self.completed
+        else:
+            later = self.begun.after(self.step, self.turn, some)
+        return replace_fields(later, whole=whole and len(some or ()) == len(self.turn.changes))
 
 
 class RollbackWalk:
@@ -226,9 +249,11 @@ class RollbackWalk:
         self._before = outline(scene.world)
         moved = (_moved(table, scene.plan) for table in scene.world.tables.values())
         self._goal = frozenset(line for table in moved for line in _lines(table))
-        self._lengths: dict[bytes, LongestPath | DeadEnd] = {}
-        self._under_way: set[bytes] = set()
-        self._following: dict[bytes, _Following | RefusedError | None] = {}
+        self._lengths: dict[_Key, LongestPath | DeadEnd] = {}
+        self._under_way: set[_Key] = set()
+        self._following: dict[_Key, _Following | RefusedError | None] = {}
+        self._observed: dict[_Key, Snapshot] = {}
+        self._proposals: dict[_Key, StepProposal | None] = {}
 
     def prove(self) -> RollbackProof:
         """Return the proof for every state; never raise."""
@@ -270,7 +295,7 @@ class RollbackWalk:
         # Complete proposals first: a state reached both ways counts as whole.
         whole = [reached for reached in starts if reached.whole]
         cut = [reached for reached in starts if not reached.whole]
-        seen: set[bytes] = set()
+        seen: set[_Key] = set()
         while whole or cut:
             reached = whole.pop() if whole else cut.pop()
             if reached.key in seen:
@@ -280,10 +305,9 @@ class RollbackWalk:
             following = self._next(reached)
             if not isinstance(following, _Following):
                 continue  # The end; or a dead end, which ``_length`` reports.
-            begun, step, turn = following.begun, following.step, following.turn
-            begun = replace_fields(begun, whole=reached.whole)
-            parts = self._parts(turn.changes) if reached.whole else [turn.changes]
-            for left in (begun.after(step, turn, some).resumed() for some in parts):
+            parts = self._parts(following.turn.changes) if reached.whole else [None]
+            for some in parts:
+                left = following.after(some, whole=reached.whole).resumed()
                 (whole if left.whole else cut).append(left)
 
     def _length(self, reached: ReachableState) -> LongestPath | DeadEnd:
@@ -304,11 +328,10 @@ class RollbackWalk:
             return DeadEnd(reached.story, reached.direction, following.message)
         if following is None:
             left = tuple(self._left(reached))
-            return (
-                DeadEnd(reached.story, reached.direction, "; ".join(left))
-                if left
-                else LongestPath()
-            )
+            if not left:
+                return LongestPath()
+            more = f"; and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
+            return DeadEnd(reached.story, reached.direction, "; ".join(left[:SHOWN]) + more)
         later = following.completed
         rest = self._length(later)
         if isinstance(rest, DeadEnd):
@@ -340,15 +363,30 @@ class RollbackWalk:
         Raises:
             RefusedError: The step can never reach its goal.
         """
-        now = reached.scene.observe()
         for step in self._steps[reached.direction]:
             if self._is_history(reached, step):
                 continue
-            turn = propose(reached.scene, step, reached.direction, now)
+            turn = self._proposal(reached, step)
             if turn is not None:
                 return _Following(reached, step, turn)
             reached = reached.past(step)
         return None
+
+    def _proposal(self, reached: ReachableState, step: Step) -> StepProposal | None:
+        """Return what *step* proposes in *reached*; None if its goal holds.
+
+        States that differ in what the runner would skip share it.
+
+        Raises:
+            RefusedError: The step can never reach its goal.
+        """
+        asked = reached.moment, reached.direction, step
+        if asked not in self._proposals:
+            now = self._observed.get(reached.moment)
+            if now is None:
+                now = self._observed[reached.moment] = reached.scene.observe()
+            self._proposals[asked] = propose(reached.scene, step, reached.direction, now)
+        return self._proposals[asked]
 
     def _is_history(self, reached: ReachableState, step: Step) -> bool:
         """Return whether the runner would skip *step* here."""
@@ -397,12 +435,19 @@ def outline(world: PredictedAws) -> frozenset[str]:
     return frozenset(things)
 
 
-def _lines(table: RouteTableRecord) -> Iterator[str]:
-    """Yield what a rollback must restore in *table*."""
-    yield from (f"propagation from {each} in {table.id}" for each in table.propagating)
-    for route in table.routes:
-        if route.origin == CREATED_ROUTE:
-            yield f"the route {route.destination} in {table.id} to {route.target}"
-    for tie in table.associations:
-        if tie.gateway:
-            yield f"the edge association of {table.id} with {tie.gateway}"
+@derived
+def _lines(table: RouteTableRecord) -> tuple[str, ...]:
+    """Return what a rollback must restore in *table*."""
+    return (
+        *(f"propagation from {each} in {table.id}" for each in table.propagating),
+        *(
+            f"the route {route.destination} in {table.id} to {route.target}"
+            for route in table.routes
+            if route.origin == CREATED_ROUTE
+        ),
+        *(
+            f"the edge association of {table.id} with {tie.gateway}"
+            for tie in table.associations
+            if tie.gateway
+        ),
+    )

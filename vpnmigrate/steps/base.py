@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from msgspec import Struct
 
@@ -168,8 +168,10 @@ class DesiredFact(Struct, frozen=True):
 
     def missing(self, now: Snapshot) -> bool:
         """Return whether *change* is due: the fact is known, differs, and is this run's."""
-        ready = self.needs is None or now.value(self.needs.fact) == self.needs.value
-        return ready and self.is_unmet(now) and now.value(self.fact) is not UNKNOWN
+        seen = now.value(self.fact)
+        if self.gone or seen == self.value or seen is UNKNOWN or self.is_left(now):
+            return False
+        return self.needs is None or now.value(self.needs.fact) == self.needs.value
 
 
 def is_external_change(fact: Fact, now: Snapshot, journal_facts: JournalFacts) -> bool:
@@ -186,6 +188,9 @@ def missing(wants: Iterable[DesiredFact], now: Snapshot) -> MissingChanges:
             yield want.change
 
 
+_MAY_BE_STALE: Final = "unknown: the last reading may be stale"
+
+
 def judge(
     wants: Iterable[DesiredFact], now: Snapshot, isolated: frozenset[Goal] = frozenset()
 ) -> Met | NotYet | Lost | Residual:
@@ -194,7 +199,7 @@ def judge(
     Lost has the lost ones, and NotYet the first one that does not hold.
     """
     lost: list[str] = []
-    waiting: list[str] = []
+    waiting, first = 0, ""
     residual = False
     for want in wants:
         seen = now.value(want.fact)
@@ -204,15 +209,14 @@ def judge(
             continue
         elif want.is_left(now):
             lost.append(f"{want.name}: set outside this run to {seen}")
-        elif want.is_isolated(isolated):
+        elif isolated and want.is_isolated(isolated):
             residual = True
-        elif seen is UNKNOWN:
-            waiting.append(f"{want.name} is unknown: the last reading may be stale")
         else:
-            waiting.append(f"{want.name} is {seen}")
+            stale = seen is UNKNOWN
+            first = first or f"{want.name} is {_MAY_BE_STALE if stale else seen}"
+            waiting += 1
     if waiting:
-        more = f" (and {len(waiting) - 1} more)" if len(waiting) > 1 else ""
-        return NotYet(waiting[0] + more)
+        return NotYet(first + (f" (and {waiting - 1} more)" if waiting > 1 else ""))
     if residual:
         return Residual(tuple(lost))
     return Lost(tuple(lost)) if lost else Met()

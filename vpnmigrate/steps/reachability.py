@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,7 +10,15 @@ from ipaddress import ip_network
 
 from msgspec.structs import replace
 
-from vpnmigrate.model.ec2 import PROPAGATED_ROUTE, ResourceState, RouteRecord, RouteTableRecord
+from vpnmigrate.model.derived import ByIdentity, derived
+from vpnmigrate.model.ec2 import (
+    PROPAGATED_ROUTE,
+    ResourceState,
+    RouteRecord,
+    RouteTableId,
+    RouteTableRecord,
+    VpnGatewayId,
+)
 from vpnmigrate.model.facts import ABSENT, UNKNOWN, Goal, Propagation, RouteTarget, Switch
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Baseline, GatewaySwap, Snapshot
@@ -67,14 +76,35 @@ class ComparisonBasis:
 
     def rows(self, before: RouteTableRecord) -> tuple[RouteComparison, ...]:
         """Return the comparison of *before*, from ``as_before``, with its table now."""
-        return equivalence(before, self.now.tables[before.id], self._successors())
+        old, joining = self.plan.old_gateway, self.swap.joining
+        return _rows(self.now.tables[before.id], ByIdentity(before), old, joining)
 
-    def restored(self, before: RouteTableRecord) -> bool:
-        """Return whether the table of *before* has the same routes now, so that no row differs."""
-        return is_restored(before, self.now.tables[before.id], self._successors())
+    def differing(self, before: RouteTableRecord) -> tuple[RouteComparison, ...]:
+        """Return those of the rows of *before* that are not certainly the same."""
+        old, joining = self.plan.old_gateway, self.swap.joining
+        return _differing(self.now.tables[before.id], ByIdentity(before), old, joining)
 
-    def _successors(self) -> Mapping[str, str]:
-        return {self.plan.old_gateway: self.swap.joining}
+
+@derived
+def _rows(
+    after: RouteTableRecord, before: ByIdentity[RouteTableRecord], old: str, joining: str
+) -> tuple[RouteComparison, ...]:
+    return equivalence(before.of, after, {old: joining})
+
+
+@derived
+def _differing(
+    after: RouteTableRecord, before: ByIdentity[RouteTableRecord], old: str, joining: str
+) -> tuple[RouteComparison, ...]:
+    if is_restored(before.of, after, {old: joining}):
+        return ()
+    return tuple(row for row in _rows(after, before, old, joining) if not row.same)
+
+
+@derived
+def _known(before: RouteTableRecord) -> frozenset[tuple[str, bool]]:
+    """Return the destinations of *before*, each with whether its route is propagated."""
+    return frozenset((r.destination, r.origin == PROPAGATED_ROUTE) for r in before.routes)
 
 
 def reachability(
@@ -101,6 +131,7 @@ def _reach(basis: ComparisonBasis) -> Reachability:
     taken: list[RouteComparison] = []
     altered: list[RouteComparison] = []
     residual: list[RouteComparison] = []
+    hidden = _unseen(now, basis.isolated)
     for table in plan.before.route_tables:
         if now.state(table.id) is ResourceState.ABSENT or table.id not in now.tables:
             continue  # step 9 reports a deleted table
@@ -108,12 +139,9 @@ def _reach(basis: ComparisonBasis) -> Reachability:
             waiting.append(doubt)
             continue
         before = as_before(plan, basis.baseline, table)
-        unseen = _unseen(now, table, basis.isolated)
-        if not unseen and basis.restored(before):
-            continue
-        known = {(r.destination, r.origin == PROPAGATED_ROUTE) for r in before.routes}
         foreign = Propagation(table.id, swap.joining) in now.externally_changed or basis.incomplete
-        for row in basis.rows(before):
+        unseen = hidden.get(table.id, frozenset())
+        for row in basis.rows(before) if unseen else basis.differing(before):
             if excepted(plan, row):
                 continue
             ours = row.before.hop == plan.old_gateway
@@ -125,7 +153,7 @@ def _reach(basis: ComparisonBasis) -> Reachability:
             elif _is_residual(row, swap, basis.isolated):
                 residual.append(row)
             elif (
-                _is_taken(row, swap, now, known)
+                _is_taken(row, swap, now, _known(before))
                 or (foreign and _propagated(row.before))
                 or _is_hidden(row, swap, now, before)
             ):
@@ -140,8 +168,14 @@ def as_before(plan: Plan, baseline: Baseline, table: RouteTableRecord) -> RouteT
 
     A propagated route in a table without propagation is about to disappear, so it is left out.
     """
-    old = plan.old_gateway
-    propagating = old in table.propagating
+    return _as_before(table, plan.old_gateway, ByIdentity(baseline))
+
+
+@derived
+def _as_before(
+    table: RouteTableRecord, old: VpnGatewayId, recorded: ByIdentity[Baseline]
+) -> RouteTableRecord:
+    baseline, propagating = recorded.of, old in table.propagating
     if propagating and table.id not in baseline.propagated:
         return table
     kept = [
@@ -199,28 +233,35 @@ def _doubt(
         off = now.value(propagation) is not Switch.ON
         if off and propagation not in now.externally_changed:
             return f"propagation from {swap.joining} in {table.id} is not visible yet"
-    goals = {Goal(propagation, Switch.ON)} | {
-        Goal(RouteTarget(table.id, route.destination), swap.joining)
-        for route in table.static_routes_to(plan.old_gateway)
-    }
-    about = {goal.fact for goal in goals - isolated}
-    if about & now.stale or any(now.value(fact) is UNKNOWN for fact in about):
+    doubted = now.doubted
+    if not doubted:
+        return ""
+    about = {fact: swap.joining for fact in _routes_to(table, plan.old_gateway) if fact in doubted}
+    goals = {Goal(fact, gateway) for fact, gateway in about.items()}
+    if propagation in doubted:
+        goals.add(Goal(propagation, Switch.ON))
+    if goals - isolated:
         return f"the routes in {table.id} are unknown: the last reading may be stale"
     return ""
 
 
-def _unseen(now: Snapshot, table: RouteTableRecord, isolated: frozenset[Goal]) -> frozenset[Goal]:
-    """Return the isolated goals of *table* whose fact is unknown at the last reading.
+@derived
+def _routes_to(table: RouteTableRecord, gateway: VpnGatewayId) -> tuple[RouteTarget, ...]:
+    """Return the static routes of *table* to *gateway*, as facts."""
+    return tuple(RouteTarget(table.id, r.destination) for r in table.static_routes_to(gateway))
+
+
+def _unseen(now: Snapshot, isolated: frozenset[Goal]) -> Mapping[RouteTableId, frozenset[Goal]]:
+    """Return the isolated goals of each table whose fact is unknown at the last reading.
 
     A stale reading can still show the route that the isolated change would have restored, so such
     a route counts as missing.
     """
-    return frozenset(
-        goal
-        for goal in isolated
-        if isinstance(goal.fact, (Propagation, RouteTarget)) and goal.fact.table == table.id
-        if goal.fact in now.stale or now.value(goal.fact) is UNKNOWN
-    )
+    found: defaultdict[RouteTableId, set[Goal]] = defaultdict(set)
+    for goal in isolated:
+        if isinstance(goal.fact, (Propagation, RouteTarget)) and goal.fact in now.doubted:
+            found[goal.fact.table].add(goal)
+    return {table: frozenset(goals) for table, goals in found.items()}
 
 
 def _is_residual(row: RouteComparison, swap: GatewaySwap, isolated: frozenset[Goal]) -> bool:
@@ -235,7 +276,7 @@ def _is_residual(row: RouteComparison, swap: GatewaySwap, isolated: frozenset[Go
 
 
 def _is_taken(
-    row: RouteComparison, swap: GatewaySwap, now: Snapshot, known: set[tuple[str, bool]]
+    row: RouteComparison, swap: GatewaySwap, now: Snapshot, known: frozenset[tuple[str, bool]]
 ) -> bool:
     """Return whether an external change decides the route of *row* now."""
     if not _propagated(row.before):

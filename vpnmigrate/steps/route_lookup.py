@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_network, summarize_address_range
 
 from msgspec import Struct
@@ -69,7 +69,7 @@ Entries = Mapping[str, Sequence[str]]
 _UNKNOWN_ENTRIES: Entries = {}
 
 
-class RouteComparison(Struct, frozen=True):
+class RouteComparison(Struct, frozen=True, dict=True):
     """A destination in one table with its effective next hop before and after."""
 
     table: RouteTableId
@@ -89,6 +89,10 @@ class RouteComparison(Struct, frozen=True):
         return ", ".join(self.parts[:SHOWN]) + more
 
     def __str__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         went = f"{self.table}: {self.destination} went to {self.before.hop} before"
         goes = f"goes to {self.after.hop} now"
         if self.unread:

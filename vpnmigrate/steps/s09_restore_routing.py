@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from vpnmigrate.model.changes import (
     AssociateEdge,
@@ -13,7 +15,8 @@ from vpnmigrate.model.changes import (
     ReplaceRoute,
 )
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
-from vpnmigrate.model.ec2 import ResourceState, RouteTableId, RouteTableRecord
+from vpnmigrate.model.derived import derived
+from vpnmigrate.model.ec2 import ResourceState, RouteTableId, RouteTableRecord, VpnGatewayId
 from vpnmigrate.model.facts import (
     ABSENT,
     UNKNOWN,
@@ -146,9 +149,8 @@ def _lost(verdict: Met | Lost | Residual) -> tuple[str, ...]:
 def _without_effect(view: StepInput) -> Iterator[tuple[DesiredFact, str]]:
     """Yield what has the desired value and no effect, with a clause that says so."""
     joining = view.swap.joining
-    for table, destination, active in _carrying_routes(view):
-        led = view.now.route(table, destination) == joining
-        if led and destination not in active:
+    for table, destination in _interrupted_routes(view):
+        if view.now.route(table, destination) == joining:
             name, fact = f"the route {destination} in {table}", RouteTarget(table, destination)
             change = ReplaceRoute(table, destination, joining)
             yield DesiredFact(name, fact, joining, change), f"{name} is a black hole"
@@ -198,38 +200,43 @@ def _brings_routes(table: RouteTableId, view: StepInput) -> bool:
     return fresh and record is not None and bool(record.propagated_from(view.swap.joining))
 
 
-def _carrying_routes(view: StepInput) -> Iterator[tuple[RouteTableId, str, Collection[str]]]:
-    """Yield the static routes to the old gateway that were no black holes in the before-survey.
+def _interrupted_routes(view: StepInput) -> Iterator[tuple[RouteTableId, str]]:
+    """Yield the static routes to the old gateway that carried traffic, and carry none now.
 
-    What was one before may be one again, and is not waited for.  Each comes with the destinations
-    whose routes are active in its table now.
+    What was a black hole in the before-survey may be one again, and is not waited for.
     """
     plan, now = view.plan, view.now
     for table in plan.before.route_tables:
         before = table.static_routes_to(plan.old_gateway)
-        active = now.active_routes(table.id) if before else ()
+        active = now.active_routes(table.id) if before else frozenset()
+        if table.carrying <= active:
+            continue
         for route in before:
-            if route.state == "active":
-                yield table.id, route.destination, active
+            if route.state == "active" and route.destination not in active:
+                yield table.id, route.destination
 
 
 def _left_behind(plan: Plan, swap: GatewaySwap, now: Snapshot) -> Iterator[str]:
     """Yield black holes this run must not fix: routes that the before-survey does not contain."""
-    known = {
-        (table.id, route.destination)
-        for table in plan.before.route_tables
-        for route in table.static_routes_to(plan.old_gateway)
-    }
+    before = {table.id: table for table in plan.before.route_tables}
     for table in now.tables.values():
-        for route in table.static_routes_to(swap.leaving) if table.vpc == plan.vpc else ():
-            if (table.id, route.destination) not in known:
+        left = table.static_routes_to(swap.leaving) if table.vpc == plan.vpc else ()
+        surveyed = before.get(table.id) if left else None
+        known = _destinations_to(surveyed, plan.old_gateway) if surveyed else frozenset()
+        for route in left:
+            if route.destination not in known:
                 yield (
                     f"the route {route.destination} in {table.id}: "
                     f"its target was set outside this run to {swap.leaving}, which is detached"
                 )
 
 
+def _destinations_to(table: RouteTableRecord, gateway: VpnGatewayId) -> frozenset[str]:
+    return frozenset(route.destination for route in table.static_routes_to(gateway))
+
+
 def _wants(view: StepInput) -> Iterator[DesiredFact]:
+    """Yield the goal, without static routes that hold: of ten thousand, most do."""
     plan, swap, now = view.plan, view.swap, view.now
     for table in plan.before.route_tables:
         gone = _why_gone(table.id, now)
@@ -256,23 +263,49 @@ def _propagation(
 
 
 def _static_routes(view: StepInput, table: RouteTableRecord, gone: str) -> Iterator[DesiredFact]:
-    joining = view.swap.joining
-    for route in table.static_routes_to(view.plan.old_gateway):
-        fact = RouteTarget(table.id, route.destination)
-        seen = view.now.value(fact)
-        vanished = _has_vanished(fact, view)
-        # Only a route that still leads to one of the two gateways may be changed.
-        ours = vanished or seen in (view.swap.leaving, joining, UNKNOWN)
-        moved = "" if ours else f"set outside this run to {seen}"
-        change = CreateRoute if vanished else ReplaceRoute
-        yield DesiredFact(
-            f"the route {route.destination} in {table.id}",
-            fact,
-            joining,
-            change(table.id, route.destination, joining),
-            gone or moved,
-            restores=vanished,
+    leaving, joining = view.swap.leaving, view.swap.joining
+    facts, refused = view.now.facts, view.journal_facts.vanished
+    for route, want in _moves(table, view.plan.old_gateway, joining):
+        seen = facts.get(route)
+        if gone or (refused and route in refused):
+            yield _exceptional(route, want, view, gone)
+        elif seen == joining:
+            continue
+        elif seen == leaving or seen is UNKNOWN:
+            yield want
+        else:
+            yield _exceptional(route, want, view, gone)
+
+
+@derived
+def _moves(
+    table: RouteTableRecord, old: VpnGatewayId, joining: VpnGatewayId
+) -> tuple[tuple[RouteTarget, DesiredFact], ...]:
+    """Return the static routes of *table* to *old*, each as it is to lead to *joining*."""
+    routes = (RouteTarget(table.id, route.destination) for route in table.static_routes_to(old))
+    return tuple(
+        (
+            route,
+            DesiredFact(
+                f"the route {route.destination} in {table.id}",
+                route,
+                joining,
+                ReplaceRoute(table.id, route.destination, joining),
+            ),
         )
+        for route in routes
+    )
+
+
+def _exceptional(route: RouteTarget, want: DesiredFact, view: StepInput, gone: str) -> DesiredFact:
+    """Return *want* for a *route* that leads to neither gateway, or that EC2 could not find."""
+    joining, seen = view.swap.joining, view.now.value(route)
+    if _has_vanished(route, view):
+        change = CreateRoute(route.table, route.destination, joining)
+        return replace(want, change=change, gone=gone, restores=True)
+    # Only a route that still leads to one of the two gateways may be changed.
+    ours = seen in (view.swap.leaving, joining, UNKNOWN)
+    return replace(want, gone=gone or ("" if ours else f"set outside this run to {seen}"))
 
 
 def _has_vanished(route: RouteTarget, view: StepInput) -> bool:

@@ -28,6 +28,7 @@ from vpnmigrate.steps.traffic import (
     destinations,
     is_soaked,
     is_stable,
+    lacks_traffic,
     missing_connections,
     missing_traffic,
 )
@@ -76,7 +77,7 @@ class SwitchTunnels(Step):
         yield from missing(pursued(view), view.now)
         if view.journal_facts.verified is None:
             task = enabling_task(view.plan, view.swap, view.now)
-            if missing_traffic(view) and task.word not in view.journal_facts.confirmations:
+            if task.word not in view.journal_facts.confirmations and lacks_traffic(view):
                 yield task
         elif (
             _must_disable(view.plan, view.swap)

@@ -69,6 +69,22 @@ def missing_traffic(view: StepInput) -> tuple[str, ...]:
     return (*_words_too_fresh(view), *_shown_missing(view))
 
 
+def lacks_traffic(view: StepInput) -> bool:
+    """Return whether anything is missing on the joining side.
+
+    The destinations are compared only if all tunnels are UP: without tunnels, every one differs.
+    """
+    attached = view.now.attachment(view.swap.joining, view.plan.vpc)
+    if attached is not Attachment.ATTACHED or lacks_tunnels(view):
+        return True
+    return bool(missing_traffic(view))
+
+
+def lacks_tunnels(view: StepInput) -> bool:
+    """Return whether a connection of the joining side needs more tunnels UP."""
+    return any(True for _ in _missing_tunnels(view))
+
+
 def flows_as_shown(view: StepInput) -> bool:
     """Return whether a reading that may be stale shows complete traffic.
 
@@ -85,14 +101,15 @@ def flows_as_shown(view: StepInput) -> bool:
 
 def _shown_missing(view: StepInput) -> tuple[str, ...]:
     return (
-        *(
-            line
-            for old in view.plan.old_connections
-            for line in _tunnels(view.plan, view.swap, view.now, old, view.journal_facts)
-        ),
+        *_missing_tunnels(view),
         *destinations(view).waiting,
         *view.journal_facts.unanswered,
     )
+
+
+def _missing_tunnels(view: StepInput) -> Iterator[str]:
+    for old in view.plan.old_connections:
+        yield from _tunnels(view.plan, view.swap, view.now, old, view.journal_facts)
 
 
 def destinations(view: StepInput) -> Reachability:
@@ -283,7 +300,7 @@ def acceptable(view: StepInput) -> tuple[Shortage, ...]:
     )
     names = {each.replaces for each in few}
     accepted = replace(view.journal_facts, accepted=view.journal_facts.accepted | names)
-    if not few or missing_traffic(replace(view, journal_facts=accepted)):
+    if not few or lacks_traffic(replace(view, journal_facts=accepted)):
         return ()
     return few
 

@@ -61,7 +61,7 @@ class DetachVpnGateway(_Attaching, frozen=True, tag="detach-vpn-gateway"):
         return f"detach {self.gateway} from {self.vpc}"
 
 
-class _Propagating(BaseCall, frozen=True):
+class _Propagating(BaseCall, frozen=True, gc=False):
     table: RouteTableId
     gateway: VpnGatewayId
 
@@ -104,7 +104,7 @@ class DisablePropagation(_Propagating, frozen=True, tag="disable-propagation"):
         return f"disable propagation from {self.gateway} in {self.table}"
 
 
-class _Directing(BaseCall, frozen=True):
+class _Directing(BaseCall, frozen=True, gc=False):
     table: RouteTableId
     destination: str
     gateway: VpnGatewayId
@@ -149,7 +149,7 @@ class CreateRoute(_Directing, frozen=True, tag="create-route"):
         return f"create route {self.destination} in {self.table} to {self.gateway}"
 
 
-class _Edge(BaseCall, frozen=True):
+class _Edge(BaseCall, frozen=True, gc=False):
     table: RouteTableId
     gateway: VpnGatewayId
 

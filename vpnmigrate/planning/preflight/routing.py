@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
 from itertools import product
 
 from vpnmigrate.model.decisions import Decisions
@@ -183,32 +184,43 @@ def _overlapping(
     A default route overlaps everything; it has a finding of its own.
     """
     here, there = _by_block(some), _by_block(others)
-    for block, routes in here.items():
-        for around in _around(block, there):
-            yield from product(routes, there[around])
-    for block, routes in there.items():
-        for around in _around(block, here):
-            if around != block:  # equal networks were found above
-                yield from product(here[around], routes)
+    for block, around in _enclosed(here, there):
+        yield from product(here[block], there[around])
+    for block, around in _enclosed(there, here):
+        if around != block:  # equal networks were found above
+            yield from product(here[around], there[block])
 
 
 def _by_block(routes: Iterable[RouteRecord]) -> dict[_Block, list[RouteRecord]]:
     found: defaultdict[_Block, list[RouteRecord]] = defaultdict(list)
     for route in routes:
-        parsed = network(route.destination)
-        if parsed is not None and parsed.prefixlen > 0:
-            bits = int(parsed.network_address) >> (parsed.max_prefixlen - parsed.prefixlen)
-            found[parsed.version, parsed.prefixlen, bits].append(route)
+        block = _block(route.destination)
+        if block is not None:
+            found[block].append(route)
     return dict(found)
 
 
-def _around(block: _Block, known: Mapping[_Block, object]) -> Iterator[_Block]:
-    """Yield the *known* blocks that contain *block*: one lookup for each length of a prefix."""
-    version, length, bits = block
-    for shorter in range(1, length + 1):
-        around = version, shorter, bits >> (length - shorter)
-        if around in known:
-            yield around
+@lru_cache(maxsize=65_536)
+def _block(destination: str) -> _Block | None:
+    """Return the block of a network; None for a default route, or if it is not a network."""
+    parsed = network(destination)
+    if parsed is None or parsed.prefixlen == 0:
+        return None
+    bits = int(parsed.network_address) >> (parsed.max_prefixlen - parsed.prefixlen)
+    return parsed.version, parsed.prefixlen, bits
+
+
+def _enclosed(
+    blocks: Iterable[_Block], known: Collection[_Block]
+) -> Iterator[tuple[_Block, _Block]]:
+    """Yield each block with each of the *known* ones that contain it."""
+    lengths = sorted({(version, length) for version, length, _ in known})
+    for version, length, bits in blocks:
+        for of, shorter in lengths:
+            if of == version and shorter <= length:
+                around = version, shorter, bits >> (length - shorter)
+                if around in known:
+                    yield (version, length, bits), around
 
 
 def _rivalry(rival: RouteRecord, route: RouteRecord) -> str:
