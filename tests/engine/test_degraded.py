@@ -155,7 +155,11 @@ class TestTheWord:
     @pytest.mark.parametrize(
         ("state", "named", "why"),
         [
-            (RunState(direction=Direction.FORWARD), "vpn-new", "tunnels, or routes of a tunnel, are all that"),
+            (
+                RunState(direction=Direction.FORWARD),
+                "vpn-new",
+                "tunnels, or routes of a tunnel, are all that",
+            ),
             (WAITS, "vpn-9", "no tunnel is missing on vpn-9, but: vpn-new has 1 of 2"),
             (RunState(direction=Direction.ROLLBACK), "vpn-new", "it is rolling back"),
         ],

@@ -770,6 +770,19 @@ class TestVariants:
         assert stage.observe().ours == {}
         assert stage.differences() == ()
 
+    def test_an_edge_association_that_a_detach_in_doubt_ends_later_is_restored(self, tmp_path):
+        """A rollback reads the gateway as attached, with its edge table, while it is detached."""
+        edge = a_table("rtb-edge", edge_of=OLD)
+        stage = Stage(tmp_path, a_survey(route_tables=(edge, a_table(MAIN, main=True))))
+        stage.faults = Faults([Fault("DetachVpnGateway", FaultKind.KILL_AFTER)])
+        with pytest.raises(Killed):
+            stage.forward()
+        lagging = Behaviour(read_lag=timedelta(seconds=110), lagging=("DescribeVpnGateways",))
+        stage = stage.branch(behaviour=lagging)
+
+        assert stage.back().status is RunStatus.ROLLED_BACK
+        assert stage.differences() == ()
+
     def test_with_a_test_vpc(self, tmp_path):
         """Step 6 creates, tests, and deletes the test VPC before the cutover."""
         stage = Stage(tmp_path, decisions=Decisions(test_vpc=TestVpc("172.31.0.0/24")))

@@ -247,3 +247,8 @@ def wait_reason(verdict: Verdict, state: RunState) -> str:
             return f"the rest is done; {state.residue.first}"
         case _:
             return ""
+
+
+def leaves_residue(step: Step, verdict: Verdict) -> bool:
+    """Return whether the cutover would end with *verdict* although changes are missing."""
+    return isinstance(verdict, Residual) and isinstance(step, SwitchTunnels)

@@ -28,7 +28,7 @@ from vpnmigrate.engine.preconditions import (
     require_not_foreign,
     shown_holder,
 )
-from vpnmigrate.engine.residue import ResidueControl, wait_reason
+from vpnmigrate.engine.residue import ResidueControl, leaves_residue, wait_reason
 from vpnmigrate.engine.retries import RetryPolicy
 from vpnmigrate.engine.step_consent import StepConsent
 from vpnmigrate.engine.traffic_watch import ProbeWatch, TrafficWatch
@@ -204,7 +204,7 @@ class StepLoop:
 
     def _may_change(self, step: Step, verdict: Verdict) -> bool:
         """Return whether *verdict* is not the last one before the limit of *step*."""
-        left = _leaves_residue(step, verdict)
+        left = leaves_residue(step, verdict)
         may_pass = left and (self._consent.is_open or self._residue.may_pass())
         return isinstance(verdict, NotYet) or may_pass
 
@@ -217,7 +217,7 @@ class StepLoop:
             return False
         if isinstance(verdict, NotYet):
             return self._residue.isolate_rest(step, verdict.why, outage=self._may_be_down(step))
-        if not _leaves_residue(step, verdict):
+        if not leaves_residue(step, verdict):
             return False
         # No run ends without a change that AWS would make now.
         last = self._residue.last_try()
@@ -315,8 +315,10 @@ class StepLoop:
         self._residue.see(observation)
         self._continue_unverified(observation, lost)
         verdict = step.verify(observation.input)
-        if isinstance(step, SwitchTunnels) and self._unverified and _ends(verdict):
-            verdict = NotYet(f"step {self._unverified[0].number} is not verified yet")
+        if self._unverified and _ends(verdict):
+            # What an earlier step has yet to do may undo what this one observes.
+            waits = NotYet if isinstance(step, SwitchTunnels) else CarriedOut
+            verdict = waits(f"step {self._unverified[0].number} is not verified yet")
         if not self._may_change(step, verdict):
             return verdict
         view = self._to_act_on(observation)
@@ -331,12 +333,12 @@ class StepLoop:
         return CarriedOut(f"carried out, as far as AWS shows; {_BELIEF}: {verdict.why}")
 
     def _continue_unverified(self, observation: Observation, lost: list[str]) -> None:
-        """Verify the earlier steps that are carried out, and repeat their calls in doubt."""
+        """Verify the earlier steps in their order, and repeat their calls in doubt."""
         for step in tuple(self._unverified):
             verdict = step.verify(observation.input)
             if isinstance(verdict, NotYet):
                 self._act(step, observation, self._to_act_on(observation))
-            else:
+            elif step is self._unverified[0]:
                 self._unverified.remove(step)
                 lost += self._conclude(step, verdict, step.limit_for(self._plan))
 
@@ -493,8 +495,3 @@ class StepLoop:
 def _ends(verdict: Verdict) -> bool:
     """Return whether *verdict* says that the goal holds, with or without losses and residue."""
     return isinstance(verdict, Met | Lost | Residual)
-
-
-def _leaves_residue(step: Step, verdict: Verdict) -> bool:
-    """Return whether the cutover would end with *verdict* although changes are missing."""
-    return isinstance(verdict, Residual) and isinstance(step, SwitchTunnels)
