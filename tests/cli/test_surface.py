@@ -71,6 +71,7 @@ FLAGS = {
     | GIVEN_TO_RUNS
     | GIVEN_TO_AWS,
     "demo": {"--step", "--fast"},
+    "lab": {"--routing", "--platform", "--logs"},
     "report verify": {"--sha256", "--allowed-signers", "--revoked-keys"},
     "playbook list": set(),
     "playbook show": set(),

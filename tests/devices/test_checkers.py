@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.devices.device_tasks import a_task
-from tests.support.lab import programs
-from vpnmigrate.devices.blocks import DeviceBlocks, device_blocks, revealed
+from tests.devices.device_tasks import a_task, options_of
+from tests.support.lab import programs, root_and_tun
+from vpnmigrate.devices.blocks import DeviceBlocks, DeviceTask, device_blocks, revealed
 from vpnmigrate.devices.platforms import platform_named
 
 BIRD = "router id 192.0.2.1;\nprotocol device {}\nprotocol kernel { ipv4 { export all; }; }\n"
 
 
-def rendered(name: str, routing: str = "bgp") -> DeviceBlocks:
-    return device_blocks(a_task(routing), platform_named(name), keys=revealed)
+def rendered(name: str, routing: str = "bgp", task: DeviceTask | None = None) -> DeviceBlocks:
+    return device_blocks(task or a_task(routing), platform_named(name), keys=revealed)
 
 
 def ran(*words: str) -> tuple[int, str]:
@@ -92,6 +93,83 @@ class TestFrr:
         given = shell_input(rendered("strongswan-frr").blocks[0].commands, "vtysh")
 
         assert check(given.replace("remote-as", "remote-asn"))[0] != 0
+
+
+CHARON = """charon-systemd {{
+  load_modular = no
+  load = random nonce aes sha1 sha2 hmac kdf gmp openssl kernel-netlink socket-default vici
+  journal {{
+    default = -1
+  }}
+  plugins {{
+    vici {{
+      socket = unix://{socket}
+    }}
+  }}
+}}
+"""
+
+
+class TestCharon:
+    """``swanctl --load-all`` against a running charon."""
+
+    @pytest.fixture
+    def load(self, tmp_path: Path):
+        """Load a configuration into a daemon in a network of its own."""
+        root_and_tun()
+        charon, swanctl, unshare = programs("charon-systemd", "swanctl", "unshare")
+        socket, settings = tmp_path / "vici", tmp_path / "strongswan.conf"
+        settings.write_text(CHARON.format(socket=socket))
+        words = [unshare, "--net", "--pid", "--fork", "--kill-child", charon]
+        daemon = subprocess.Popen(
+            words, env={**os.environ, "STRONGSWAN_CONF": str(settings)}, stderr=subprocess.DEVNULL
+        )
+
+        def load(text: str) -> tuple[int, str]:
+            file = tmp_path / "swanctl.conf"
+            file.write_text(text)
+            uri = ("--uri", f"unix://{socket}")
+            return ran(swanctl, "--load-all", "--clear", "--noprompt", "--file", str(file), *uri)
+
+        try:
+            for _ in range(400):
+                if load("")[0] == 0:
+                    break
+            else:
+                pytest.fail("charon does not answer")
+            yield load
+        finally:
+            daemon.kill()
+            daemon.wait()
+
+    def test_it_is_loaded(self, load):
+        """Charon loads keys and connections, with every algorithm of AWS."""
+        ciphers = ("AES128", "AES256", "AES128-GCM-16", "AES256-GCM-16")
+        groups = (2, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24)
+        for number, group in enumerate(groups):
+            cipher = [{"Value": ciphers[number % 4]}]
+            options = options_of(
+                Phase1EncryptionAlgorithms=cipher,
+                Phase2EncryptionAlgorithms=cipher,
+                Phase1DHGroupNumbers=[{"Value": group}],
+                Phase2DHGroupNumbers=[{"Value": group}],
+                ReplayWindowSize=1024,
+            )
+            blocks = rendered("strongswan-bird", task=a_task(options=options))
+            files = [file.text for file in blocks.files if "/swanctl/" in file.path]
+            code, output = load("".join(files))
+
+            assert code == 0, output
+            for tunnel in (1, 2):
+                assert f"loaded connection 'aws-aaaaaaa1-{tunnel}'" in output
+                assert f"loaded ike secret 'ike-aws-aaaaaaa1-{tunnel}'" in output
+
+    def test_the_checker_refuses(self, load):
+        """An unknown algorithm is found, so the test above can fail."""
+        files = [f.text for f in rendered("strongswan-bird").files if "/swanctl/" in f.path]
+        code, output = load("".join(files).replace("modp2048", "modp2047"))
+
+        assert code != 0, output
 
 
 def test_the_shell_reads_every_block():

@@ -27,6 +27,7 @@ ONLY_IN = {
     "yaml": ("planning/strict_yaml.py",),
     "filelock": ("local/lock.py",),
     "platformdirs": ("local/settings.py",),
+    "vici": ("rehearsal/lab",),
 }
 """Which packages or files may import a library."""
 PURE = ("model", "steps", "journal", "planning", "engine", "devices")
@@ -76,7 +77,8 @@ def _libraries(path: Path) -> set[str]:
 def _is_in(path: Path, places: tuple[str, ...]) -> bool:
     """Return whether *path* is one of the packages or files *places*, or in one."""
     inside = path.relative_to(PACKAGE)
-    return inside.parts[0] in places or inside.as_posix() in places
+    above = {path.as_posix() for path in inside.parents}
+    return bool(above & set(places)) or inside.as_posix() in places
 
 
 def _calls(path: Path) -> set[str]:

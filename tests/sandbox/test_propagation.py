@@ -28,6 +28,7 @@ from tests.sandbox.worlds import (
     wait,
 )
 from vpnmigrate.sandbox.behaviour import seconds
+from vpnmigrate.sandbox.state import TunnelTelemetry
 
 ACTIVE = dict.fromkeys(PREFIXES, "active")
 HERE = {"RouteTableId": TABLE}
@@ -51,6 +52,26 @@ class TestPropagation:
         wait(world, 16)
         assert propagated(world) == {}
         wait(world, 1)
+        assert propagated(world) == ACTIVE
+
+    def test_it_follows_measured_tunnels(self):
+        """Telemetry that a lab has measured replaces the model's, with the same delay of routes."""
+        world = a_world()
+        tunnels = ask(world, "DescribeVpnConnections")["VpnConnections"][0]["VgwTelemetry"]
+
+        def measure(*, up: bool) -> None:
+            with world.alone() as state:
+                reading = TunnelTelemetry(up=up, since=state.now, message="measured", accepted=2)
+                state.measured = {tunnels[0]["OutsideIpAddress"]: reading}
+
+        measure(up=False)
+        assert propagated(world) == {}
+        measure(up=True)
+        first, second = ask(world, "DescribeVpnConnections")["VpnConnections"][0]["VgwTelemetry"]
+        assert (first["Status"], first["StatusMessage"]) == ("UP", "measured")
+        assert second["Status"] == "DOWN"
+        assert propagated(world) == {}
+        wait(world, world.behaviour.propagation_delay.total_seconds())
         assert propagated(world) == ACTIVE
 
     def test_it_brings_what_the_device_announces(self):

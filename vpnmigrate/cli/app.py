@@ -218,6 +218,10 @@ class Program(LazyGroup):
         "watchdog": CommandEntry(
             "watchdog:watchdog", "Roll a run back if it is not confirmed in time."
         ),
+        "lab": CommandEntry(
+            "lab:lab",
+            "Migrate a sandbox's connection with real tunnels, routes and packets on this machine.",
+        ),
         "demo": CommandEntry(
             "demo:demo", "Show a whole migration in a sandbox; no AWS account needed."
         ),

@@ -235,7 +235,9 @@ class _Rendering:
         old_used: set[str] = set()
         self._new = self._side(task.new, "new", self._used)
         self._old = self._side(task.old, "old", old_used) if task.old else None
-        names = _TemplateNames(self._names, self._write_file, self._word, platform.variant)
+        names = _TemplateNames(
+            self._names, self._write_file, self._word, self._note, platform.variant
+        )
         template = _environment(more).get_template(f"{platform.folder}/{COMMANDS}")
         self._macros: Any = template.make_module(names.as_context())
 
@@ -377,7 +379,7 @@ class _Rendering:
         if "<key of " in text:
             return (
                 f"# {path} (mode {mode}) is not shown because it has keys: write it from the\n"
-                f"# private file of `vpnmigrate device config --with-keys`, then go on:\n"
+                f"# private file of `vpnmigrate device config --with-keys`, then continue:\n"
                 f"test -s {path} || echo 'MISSING: {path}'"
             )
         return f"install -m {mode} /dev/stdin {path} <<'END'\n{text}\nEND"
@@ -392,6 +394,11 @@ class _Rendering:
             )
             return f"<{what} {value}>"
         return found
+
+    def _note(self, text: str) -> str:
+        """Add a note of the template to the page."""
+        self._notes.append(text)
+        return ""
 
     def _unused(self) -> Iterator[str]:
         new = self._task.new
@@ -446,6 +453,7 @@ class _TemplateNames:
     names: DeviceNames
     write_file: Callable[[str, str, str], str]
     word: Callable[[dict[Any, str], Any, str], str]
+    note: Callable[[str], str]
     variant: str
 
     def as_context(self) -> dict[str, Any]:
@@ -460,6 +468,7 @@ class _TemplateNames:
             "named": self.names.named,
             "file": file,
             "word": self.word,
+            "note": self.note,
             "variant": self.variant,
         }
 

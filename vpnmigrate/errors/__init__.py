@@ -24,6 +24,7 @@ Each class has a stable id (``VPM-E...``), which is never used for another kind 
         - ``TakenOverError`` (4): another process has the run now
     - ``BundleDamagedError`` (1)
     - ``VaultError`` (1, ``vault``), ``ConfigurationError`` (1, ``devices.configuration``)
+    - ``LabError`` (1, ``rehearsal.lab``)
     - ``AwsError`` (1)
         - ``AwsUnreadableError``: a retry may succeed
             - ``UnreachableError``, ``CredentialsExpiredError``

@@ -39,6 +39,8 @@ def _of_tunnels(state: WorldState, since: datetime) -> Iterator[datetime]:
         for moment in {enabled for enabled in device.enabled.values() if enabled >= early}:
             yield from (moment + delay for delay in delays)
         yield from device.disabled.values()
+    for measured in (state.measured or {}).values():
+        yield from (measured.since + delay for delay in (*_AT_ONCE, *delays))
 
 
 def _of_routes(state: WorldState) -> Iterator[datetime]:

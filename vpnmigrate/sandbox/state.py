@@ -247,6 +247,15 @@ class DirectConnectTie:
     gateway: str
 
 
+class TunnelTelemetry(Struct, frozen=True):
+    """Telemetry of one tunnel."""
+
+    up: bool
+    since: datetime
+    message: str = ""
+    accepted: int = 0
+
+
 @dataclass
 class WorldState:
     """The whole world at one time; ``ec2`` functions read and change it, ``World`` locks it."""
@@ -273,6 +282,8 @@ class WorldState:
     """By customer gateway: the prefixes its device advertises over BGP."""
     virtual_interfaces: list[VirtualInterface] = field(default_factory=list)
     direct_connect_ties: list[DirectConnectTie] = field(default_factory=list)
+    measured: dict[str, TunnelTelemetry] | None = None
+    """By outside address: telemetry of real tunnels, where a lab has them."""
 
     def lasting(self, span: Span) -> timedelta:
         """Return a random duration from *span*."""

@@ -9,10 +9,15 @@ from hashlib import sha256
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 from typing import Any
 
-from msgspec import Struct
-
 from vpnmigrate.sandbox.ec2.ids import invalid_value
-from vpnmigrate.sandbox.state import LONG_AGO, Connection, Device, TunnelState, WorldState
+from vpnmigrate.sandbox.state import (
+    LONG_AGO,
+    Connection,
+    Device,
+    TunnelState,
+    TunnelTelemetry,
+    WorldState,
+)
 
 OUTSIDE = IPv4Network("198.18.0.0/15")
 """Range of the sandbox's outside addresses; no real gateway uses it (RFC 2544)."""
@@ -25,6 +30,7 @@ CANARY = "CANARY"
 _KEY = re.compile(r"[A-Za-z1-9._][A-Za-z0-9._]{7,63}")
 _INSIDE_PREFIX = 30
 _NO_DEVICE = Device()
+_NOT_MEASURED = TunnelTelemetry(up=False, since=LONG_AGO, message="IPSEC IS DOWN")
 
 
 def canary_key(seed: int, connection: str, number: int) -> str:
@@ -102,17 +108,10 @@ def _inside_cidr(state: WorldState, text: str | None, taken: set[str]) -> str:
     return str(inside)
 
 
-class TunnelTelemetry(Struct, frozen=True):
-    """Telemetry of one tunnel."""
-
-    up: bool
-    since: datetime
-    message: str = ""
-    accepted: int = 0
-
-
 def read_tunnel(state: WorldState, connection: Connection, number: int) -> TunnelTelemetry:
-    """Return a tunnel's telemetry now, calculated from its device and its gateway."""
+    """Return a tunnel's telemetry now: measured, or calculated from its device and its gateway."""
+    if state.measured is not None:
+        return state.measured.get(connection.tunnels[number].outside_ip, _NOT_MEASURED)
     device = state.devices.get(connection.id, _NO_DEVICE)
     began = _begins(state, connection, device, number)
     if began is None:

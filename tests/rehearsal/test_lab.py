@@ -1,0 +1,171 @@
+"""The lab: migrations with real IKE, ESP, BGP and packets, of rendered device commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.lab import programs, root_and_tun
+from vpnmigrate.cli.commands.lab import LabCase
+from vpnmigrate.rehearsal.lab.namespaces import FRR, PROGRAMS
+
+LIMIT = 150
+"""Seconds for a case, which takes 10 to 20 on an idle machine."""
+
+
+@pytest.fixture
+def lab(tmp_path: Path):
+    """Run a case and return its report; nothing that it prints or logs has a key."""
+    root_and_tun()
+    programs(*PROGRAMS, *FRR)
+
+    def run(*words: str) -> dict[str, Any]:
+        command = [sys.executable, "-m", "vpnmigrate", "lab", *words, "--json", "--logs", "logs"]
+        done = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        logs = [file.read_text(errors="replace") for file in (tmp_path / "logs").iterdir()]
+        assert len(logs) >= 6
+        assert not [text for text in (done.stdout, done.stderr, *logs) if "CANARY" in text]
+        report: dict[str, Any] = json.loads(done.stdout)
+        assert_consistent(report)
+        return report
+
+    return run
+
+
+def assert_consistent(report):
+    """Check that packets were lost only while the control plane counts an outage, and flow then."""
+    for phase in report["phases"]:
+        outage = sum(phase["control_plane_ms"])
+        assert phase["sent"] > 100
+        assert phase["outage_ms"] <= outage + 500, phase
+        assert phase["recovered"] or phase["exit"] is None, phase
+
+
+def whats(report):
+    return [event["what"] for event in report["events"]]
+
+
+def failures(report):
+    return [what for what in whats(report) if "failed" in what]
+
+
+@pytest.mark.parametrize("routing", ["bgp", "static"])
+def test_a_migration_and_its_rollback(lab, routing):
+    """The rendered blocks bring real tunnels up, forward and back, and packets flow again."""
+    report = lab("demo", "--routing", routing)
+
+    assert [phase["exit"] for phase in report["phases"]] == [0, 0]
+    assert all(phase["outage_ms"] > 0 for phase in report["phases"])
+    assert failures(report) == []
+    blocks = [what for what in whats(report) if what.endswith("done")]
+    assert blocks == ["device: load done", "device: enable done", "device: back-out done"]
+
+
+def test_a_kill_between_detach_and_attach(lab):
+    """A killed process leaves traffic down; another one resumes, over FRR's BGP."""
+    killed, resumed = lab("killed", "--platform", "strongswan-frr")["phases"]
+
+    assert (killed["exit"], killed["recovered"]) == (None, False)
+    assert (resumed["exit"], resumed["recovered"]) == (0, True)
+
+
+def test_a_wrong_key(lab):
+    """The new tunnels do not come up, so the run rolls back, and packets flow as before."""
+    report = lab("wrong-key")
+
+    assert [phase["exit"] for phase in report["phases"]] == [1]
+    assert report["phases"][0]["recovered"]
+    assert len(failures(report)) == 1
+    assert "IS NOT UP" in failures(report)[0]
+    assert "device: back-out done" in whats(report)
+
+
+def test_nothing_is_left_after_a_kill(tmp_path):
+    """SIGKILL at any moment ends every daemon, and with it the networks and files of the lab."""
+    root_and_tun()
+    programs(*PROGRAMS)
+    command = [sys.executable, "-m", "vpnmigrate", "lab", "demo", "--json"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
+    until(lambda: len(daemons(process.pid)) > 4, LIMIT)
+    known = daemons(process.pid)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+
+    until(lambda: not [pid for pid in known if Path(f"/proc/{pid}").exists()], 20)
+    assert not Path("/run/vpnmigrate-lab").exists()
+    listed = subprocess.run(["ip", "netns"], capture_output=True, text=True, check=True).stdout
+    assert "cgw" not in listed
+
+
+def until(is_so, limit):
+    end = time.monotonic() + limit
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def daemons(parent):
+    """Return the charon processes that descend from *parent*."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name = stat.read_text().split("(")[1].split(")")[0]
+        except OSError:
+            continue
+        if name == "charon-systemd" and parent in ancestors(int(stat.parent.name)):
+            found.append(int(stat.parent.name))
+    return found
+
+
+def ancestors(pid):
+    while pid > 1:
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            return
+        yield pid
+
+
+class TestRefusals:
+    """What the lab says where it cannot run."""
+
+    def test_another_platform(self, tmp_path):
+        """Only a device of which this machine has the programs can run."""
+        words = [sys.executable, "-m", "vpnmigrate", "lab", "--platform", "generic"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
+
+        assert done.returncode == 2
+        assert "strongswan-bird" in done.stderr
+
+    def test_without_root(self):
+        """A user without root is told what is missing, before anything is started."""
+        if os.geteuid() != 0:
+            pytest.skip("drops root's rights")
+        setpriv = programs("setpriv")[0]
+        words = [setpriv, "--reuid", "65534", "--clear-groups", sys.executable, "-m", "vpnmigrate"]
+        done = subprocess.run(
+            [*words, "lab"], capture_output=True, text=True, check=False, cwd="/",
+            env={**os.environ, "HOME": "/nonexistent"},
+        )  # fmt: skip
+
+        assert done.returncode == 2, done.stderr
+        assert "the lab needs root" in done.stderr
+
+
+def test_every_case_has_a_meaning():
+    """Each case is a fault of the network, or is played by the command."""
+    from vpnmigrate.rehearsal.lab.migration import LabFault
+
+    faults = {fault.value for fault in LabFault} - {"none"}
+    assert {case.value for case in LabCase} - faults == {"demo", "killed"}

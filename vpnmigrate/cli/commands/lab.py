@@ -1,0 +1,206 @@
+"""Command ``lab``: a migration of the sandbox with real tunnels, routes and packets."""
+
+from __future__ import annotations
+
+import io
+import os
+import shlex
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from vpnmigrate.cli.commands.sandbox import load
+from vpnmigrate.cli.context import results_output
+from vpnmigrate.cli.main import run_command
+from vpnmigrate.cli.options import OutputOptions
+from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
+from vpnmigrate.devices.platforms import platform_named
+from vpnmigrate.errors import Exit, UsageError
+from vpnmigrate.journal.history import OutagePeriod, outages_of
+from vpnmigrate.local.documents import read_plan
+from vpnmigrate.local.journal_file import read_journal
+from vpnmigrate.local.run_directory import Runs
+from vpnmigrate.model.clock import SteadyClock
+from vpnmigrate.rehearsal.lab.migration import LabFault, LabMigration
+from vpnmigrate.rehearsal.lab.namespaces import FRR, ISOLATED, LAB, enter, isolated_command, require
+from vpnmigrate.rehearsal.lab.packets import PacketProbe
+from vpnmigrate.report.lab import LabPhase, LabReport, as_json, text
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, FaultSource, Killed
+from vpnmigrate.sandbox.scenarios.load import load_world
+from vpnmigrate.sandbox.server.clock import ScaledClock
+
+SPEED: Final = 60
+"""A minute of EC2's time takes a second; tunnels, routes and packets are real."""
+
+
+class LabCase(StrEnum):
+    """What happens in the lab."""
+
+    DEMO = "demo"
+    """A migration, then a rollback."""
+    KILLED = "killed"
+    """The process is killed between detach and attach; another one resumes."""
+    WRONG_KEY = "wrong-key"
+    PROPOSAL_MISMATCH = "proposal-mismatch"
+    DARK_ENDPOINTS = "dark-endpoints"
+    ONE_TUNNEL_DEAD = "one-tunnel-dead"
+
+
+class LabRouting(StrEnum):
+    """The routing of the connection."""
+
+    BGP = "bgp"
+    STATIC = "static"
+
+
+_PLAYBOOK: Final = """name: lab
+summary: A cutover in the lab, which rolls back by itself if the new tunnels do not come up.
+decisions:
+  back_out: rollback
+  verification: {tunnels: at-least-one}
+  waits: {tunnels: 5m, steady: 10s}
+"""
+_DIES: Final = Fault("AttachVpnGateway", FaultKind.KILL_BEFORE)
+
+
+def lab(
+    printing: OutputOptions,
+    case: Annotated[LabCase, typer.Argument(help="What happens.")] = LabCase.DEMO,
+    routing: Annotated[
+        LabRouting, typer.Option("--routing", help="Routing of the connection.")
+    ] = LabRouting.BGP,
+    platform: Annotated[
+        str,
+        typer.Option(
+            "--platform", metavar="NAME", help="The device: strongswan-bird or strongswan-frr."
+        ),
+    ] = "strongswan-bird",
+    logs: Annotated[
+        Path | None,
+        typer.Option("--logs", metavar="DIR", help="Keep the logs of the daemons in this folder."),
+    ] = None,
+) -> None:
+    """Migrate a sandbox's connection with real tunnels, routes and packets on this machine.
+
+    Network namespaces hold a site, its device, AWS's tunnel endpoints and a VPC; the device runs
+    the commands of device config. Reports lost packets and the outage in milliseconds. Needs
+    root, Linux, vpnmigrate[lab], and on Debian charon-systemd, libcharon-extra-plugins,
+    libstrongswan-standard-plugins and bird2 (or frr). Nothing is left afterwards.
+    """
+    device = platform_named(platform)
+    if device.folder != "strongswan":
+        raise UsageError(f"the lab has no {device.title}", advice="give --platform strongswan-bird")
+    require([*FRR] if device.variant == "frr" else [])
+    if os.environ.get(ISOLATED) != "1":
+        words = ["lab", case, "--routing", routing, "--platform", platform]
+        words += ["--json"] if printing.json else []
+        words += ["--logs", str(logs.resolve())] if logs else []
+        command = isolated_command(words)
+        os.execve(command[0], command, {**os.environ, ISOLATED: "1"})  # noqa: S606 - no shell
+    enter()
+    try:
+        report = _LabRun(case, routing, platform, quiet=printing.json).play()
+    finally:
+        if logs is not None:
+            _keep_logs(logs)
+    results_output(printing).print(text(report), as_json(report))
+
+
+def _keep_logs(folder: Path) -> None:
+    """Copy the logs, which have no keys, out of the lab."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for log in (*LAB.glob("*/*.log"), *LAB.glob("*.log")):
+        content = log.read_bytes()
+        (folder / f"{log.parent.name}-{log.name}").write_bytes(content)
+
+
+@dataclass
+class _LabRun:
+    """One case, from a plan to its end."""
+
+    case: LabCase
+    routing: LabRouting
+    platform: str
+    quiet: bool
+
+    def play(self) -> LabReport:
+        scenario = load(f"single-{self.routing}")
+        self._clock = ScaledClock(SPEED)
+        self._world = load_world(scenario, self._clock)
+        try:
+            fault = LabFault(self.case)
+        except ValueError:
+            fault = LabFault.NONE
+        self._lab = LabMigration(self._world, platform_named(self.platform), SteadyClock(), fault)
+        self._lab.start()
+        with chdir(LAB):
+            Path("lab.yaml").write_text(_PLAYBOOK, encoding="utf-8")
+            connection = scenario.connections[0].id
+            phases = tuple(self._phases(connection))
+        self._lab.stop()
+        events = tuple(self._lab.events)
+        return LabReport(self.case, self.routing, self.platform, SPEED, phases, events)
+
+    def _phases(self, connection: str) -> Iterator[LabPhase]:
+        code, printed = self._command(
+            f"plan --playbook lab.yaml --vpn-connection {connection} -o plan.json"
+        )
+        if code != Exit.DONE:
+            raise UsageError(f"the lab's plan failed: {printed}")
+        run = read_plan(Path("plan.json")).migration
+        if self.case is LabCase.KILLED:
+            yield self._phase("apply plan.json --yes", run, Faults([_DIES]))
+            yield self._phase(f"apply {run}", run)
+        else:
+            yield self._phase("apply plan.json --yes", run)
+        if self.case is LabCase.DEMO:
+            yield self._phase(f"rollback {run} --yes", run)
+
+    def _phase(self, command: str, run: str, faults: FaultSource | None = None) -> LabPhase:
+        probe = PacketProbe(self._lab.network)
+        self._lab.note(f"$ vpnmigrate {command}")
+        began, base = self._lab.events[-1].at, self._clock.now()
+        code, _ = self._command(command, faults)
+        self._lab.note("killed" if code is None else f"exit code {code}")
+        self._lab.settle()
+        self._lab.note("end of packets")
+        ended = self._lab.events[-1].at
+        packets = probe.finish()
+        spans = (
+            (
+                began + (each.since - base).total_seconds() / SPEED,
+                began + (each.since + each.lasted - base).total_seconds() / SPEED,
+            )
+            for each in self._outages(run)
+        )
+        here = tuple((max(first, began), last) for first, last in spans if last > began)
+        return LabPhase(f"vpnmigrate {command}", code, began, ended, packets, here)
+
+    def _outages(self, run: str) -> tuple[OutagePeriod, ...]:
+        started = {each.id: each for each in Runs(Path("runs")).list()}
+        return outages_of(read_journal(started[run]).entries) if run in started else ()
+
+    def _command(self, line: str, faults: FaultSource | None = None) -> tuple[int | None, str]:
+        """Run a command line; the code is None if its process was killed."""
+        parts = SandboxDependencies(self._world, faults)
+        printed = io.StringIO()
+        with _captured(printed, quiet=self.quiet or line.startswith("plan ")):
+            try:
+                code = run_command([*shlex.split(line), "--run-dir", "runs"], parts)
+            except Killed:
+                return None, printed.getvalue()
+        return code, printed.getvalue()
+
+
+@contextmanager
+def _captured(into: io.StringIO, *, quiet: bool) -> Iterator[None]:
+    if not quiet:
+        yield
+        return
+    with redirect_stdout(into), redirect_stderr(into):
+        yield

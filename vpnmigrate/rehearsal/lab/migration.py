@@ -1,0 +1,332 @@
+"""Migration in the lab: the sandbox's EC2 drives real endpoints, and gets their telemetry.
+
+``LabMigration`` joins a sandbox's world and a network.  Its thread repeats on the network what the
+EC2 API created, attached, propagated and deleted, and puts what the tunnels really do into the
+world.  The world's devices are replaced by the device of the lab, so a simulated engineer who
+does a run's tasks runs the rendered commands.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from ipaddress import IPv4Network
+from typing import Any, Final
+
+from vpnmigrate.devices.blocks import BlockName, DeviceSide, DeviceTask
+from vpnmigrate.devices.configuration import parse
+from vpnmigrate.devices.platforms import Platform
+from vpnmigrate.devices.tunnel_values import ConnectionOptions
+from vpnmigrate.model.clock import Clock
+from vpnmigrate.rehearsal.lab.daemons import wait_for
+from vpnmigrate.rehearsal.lab.device import LabDevice
+from vpnmigrate.rehearsal.lab.namespaces import LabError
+from vpnmigrate.rehearsal.lab.network import (
+    EndpointConnection,
+    EndpointTunnel,
+    LabNetwork,
+    LabTelemetry,
+)
+from vpnmigrate.sandbox.devices import Devices
+from vpnmigrate.sandbox.ec2.tunnels import prefixes_of
+from vpnmigrate.sandbox.state import LIVING, TunnelTelemetry, WorldState
+from vpnmigrate.sandbox.world import World
+
+TICK: Final = timedelta(milliseconds=20)
+"""How often the network follows the world."""
+PACKETS_MEET_IT: Final = timedelta(milliseconds=300)
+"""Time for packets after the last change, so that the report shows whether they flow."""
+UP_LIMIT: Final = timedelta(seconds=20)
+"""IKE takes 0.1 s, BGP 1 s."""
+
+
+class LabFault(StrEnum):
+    """What is wrong with the new connection."""
+
+    NONE = "none"
+    WRONG_KEY = "wrong-key"
+    PROPOSAL_MISMATCH = "proposal-mismatch"
+    DARK_ENDPOINTS = "dark-endpoints"
+    ONE_TUNNEL_DEAD = "one-tunnel-dead"
+
+
+@dataclass(frozen=True)
+class LabEvent:
+    """Something that the network or the device did; *at* is in seconds of the uptime."""
+
+    at: float
+    what: str
+
+
+class LabMigration:
+    """A world and a network as one."""
+
+    def __init__(
+        self, world: World, platform: Platform, clock: Clock, fault: LabFault = LabFault.NONE
+    ) -> None:
+        self.world, self._clock, self._fault = world, clock, fault
+        self.events: Final[list[LabEvent]] = []
+        with world.alone() as state:
+            (connection,) = state.connections.values()
+            customer = state.customer_gateways[connection.customer_gateway or ""]
+            vpcs = [cidr for vpc in state.vpcs.values() for cidr in vpc.cidrs]
+            site = [*connection.prefixes] or state.advertised.get(customer.id, [])
+        self._old: Final = connection.id
+        self._asn: Final = customer.asn or 65000
+        self.network: Final = LabNetwork(clock, customer.ip, site, vpcs)
+        self.device: Final = LabDevice(self.network, platform, self._asn, clock)
+        world.devices = LabDevices(world, self)
+        self._dark: list[str] = []
+        self._rounds = 0
+        self._failed: Exception | None = None
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+
+    def start(self) -> None:
+        """Create the old connection's endpoints, bring its tunnels up, and follow the world.
+
+        Raises:
+            LabError: The tunnels do not come up.
+        """
+        self._mirror()
+        task = self.task_of(self._old, first=True)
+        for name in (BlockName.LOAD, BlockName.ENABLE):
+            if failed := self.device.run(task, name):
+                raise LabError(f"the device refused: {'; '.join(failed)}")
+        self._thread.start()
+        self.wait_up(self._old)
+
+    def stop(self) -> None:
+        """Stop following the world.
+
+        Raises:
+            LabError: The network could not follow it.
+        """
+        self._stopped.set()
+        self._thread.join(UP_LIMIT.total_seconds())
+        if self._failed is not None:
+            raise LabError(f"the network could not follow EC2: {self._failed}") from self._failed
+
+    def settle(self) -> None:
+        """Wait until the network is as the world is now, and packets have met it.
+
+        Raises:
+            LabError: The network does not follow the world.
+        """
+        # The round that is under way may have read the world before now.
+        wanted = self._rounds + 2
+        wait_for("the network follows EC2", self._clock, lambda: self._rounds >= wanted, UP_LIMIT)
+        self._clock.sleep(PACKETS_MEET_IT)
+
+    def wait_up(self, connection: str) -> None:
+        """Wait until both tunnels of *connection* are up, for AWS.
+
+        Raises:
+            LabError: They do not come up.
+        """
+        gateway = self.network.gateways[connection]
+        wait_for(
+            f"the tunnels of {connection} are up",
+            self._clock,
+            lambda: all(seen.up for seen in gateway.telemetry().values()),
+            UP_LIMIT,
+        )
+
+    def note(self, what: str) -> None:
+        """Record an event."""
+        self.events.append(LabEvent(time.monotonic(), what))
+
+    def task_of(self, new: str, *, first: bool = False) -> DeviceTask:
+        """Return what the device's engineer has to do for *new*; the *first* replaces nothing."""
+        sides = {each["VpnConnectionId"]: each for each in self._connections()}
+        return DeviceTask(
+            "lab",
+            "site",
+            _side(sides[new]),
+            None if first else _side(sides[self._old]),
+            self.network.vpc_networks,
+            self.network.site_networks,
+            "" if first else self.device.running_configuration(),
+        )
+
+    def _connections(self) -> list[dict[str, Any]]:
+        answer = self.world.execute("ec2", "DescribeVpnConnections", {})["VpnConnections"]
+        return [each for each in answer if each["State"] in LIVING]
+
+    def _follow(self) -> None:
+        try:
+            while not self._stopped.is_set():
+                self._mirror()
+                self._rounds += 1
+                self._clock.sleep(TICK)
+        except Exception as exc:  # noqa: BLE001 - reported by stop
+            self._failed = exc
+
+    def _mirror(self) -> None:
+        """Repeat on the network what EC2 did, and put the telemetry into the world."""
+        network = self.network
+        with self.world.to_be_read() as state:
+            wanted = {
+                c.id: _endpoint(state, c.id, self._asn)
+                for c in state.connections.values()
+                if state.life(c) in LIVING
+            }
+            attached = {
+                c.id
+                for c in state.connections.values()
+                if c.gateway in state.gateways
+                and state.gateways[c.gateway].attached_since(state.now) is not None
+            }
+            gateways = {c.gateway: c.id for c in state.connections.values()}
+            prefixes = {c.id: tuple(prefixes_of(state, c)) for c in state.connections.values()}
+        for connection in wanted.keys() - network.gateways.keys():
+            network.create(self._with_fault(wanted[connection]))
+            while self._dark:
+                network.darken(self._dark.pop())
+            self.note(f"AWS: {connection} created")
+        for connection in [*network.gateways]:
+            gateway = network.gateways[connection]
+            if connection not in wanted and not gateway.deleted:
+                gateway.delete()
+                self.note(f"AWS: {connection} deleted")
+            if gateway.connection.asn is None:
+                gateway.announce(prefixes[connection])
+            if gateway.attach(attached=connection in attached):
+                word = "attached" if connection in attached else "detached"
+                self.note(f"AWS: the gateway of {connection} is {word}")
+        network.route_vpc(self._returning(gateways))
+        self._report()
+
+    def _with_fault(self, connection: EndpointConnection) -> EndpointConnection:
+        """Return a new connection with what is wrong with it."""
+        first, *others = connection.tunnels
+        if connection.id == self._old:
+            return connection
+        match self._fault:
+            case LabFault.NONE:
+                return connection
+            case LabFault.WRONG_KEY:
+                tunnels = [replace(each, key=f"x{each.key[1:]}") for each in connection.tunnels]
+                return replace(connection, tunnels=tuple(tunnels))
+            case LabFault.PROPOSAL_MISMATCH:
+                tunnels = [
+                    replace(t, options={"Phase1DHGroupNumbers": [24]}) for t in (first, *others)
+                ]
+                return replace(connection, tunnels=tuple(tunnels))
+            case LabFault.DARK_ENDPOINTS:
+                self._dark = [each.outside_ip for each in connection.tunnels]
+            case LabFault.ONE_TUNNEL_DEAD:
+                self._dark = [first.outside_ip]
+        return connection
+
+    def _returning(self, gateways: Mapping[str | None, str]) -> dict[str, str]:
+        """Return the VPC's active routes to the site, each with the connection that it uses."""
+        tables = self.world.execute("ec2", "DescribeRouteTables", {})["RouteTables"]
+        return {
+            route["DestinationCidrBlock"]: gateways[route["GatewayId"]]
+            for table in tables
+            for route in table["Routes"]
+            if route.get("State") == "active"
+            and route.get("GatewayId") in gateways
+            and route.get("DestinationCidrBlock") in self.network.site_networks
+        }
+
+    def _report(self) -> None:
+        seen = {
+            outside: telemetry
+            for gateway in self.network.gateways.values()
+            for outside, telemetry in gateway.telemetry().items()
+        }
+        with self.world.to_be_read() as state:
+            before = state.measured or {}
+            now = state.now
+        if {outside: _content(each) for outside, each in before.items()} == {
+            outside: (each.up, each.message, each.routes) for outside, each in seen.items()
+        }:
+            return
+        with self.world.alone() as state:
+            state.measured = {
+                outside: _measured(each, before.get(outside), now) for outside, each in seen.items()
+            }
+        for outside, each in seen.items():
+            if outside not in before or before[outside].up != each.up:
+                self.note(f"AWS: the tunnel {outside} is {'UP' if each.up else 'DOWN'}")
+
+
+class LabDevices(Devices):
+    """The world's devices, as the device of the lab: operations run the rendered blocks."""
+
+    def __init__(self, world: World, lab: LabMigration) -> None:
+        super().__init__(world.alone)
+        self._lab = lab
+        self._tasks: dict[str, DeviceTask] = {}
+        self._enabled: str | None = None
+
+    def configure(self, connection: str) -> None:
+        """Run the block ``load`` of *connection*, with its tunnels shut down."""
+        if connection not in self._tasks:
+            self._tasks[connection] = self._lab.task_of(connection)
+            self._run(connection, BlockName.LOAD)
+
+    def enable(self, connection: str) -> None:
+        """Run ``enable`` for a new connection, and ``back-out`` for the old one."""
+        if connection in self._tasks and self._enabled != connection:
+            self._enabled = connection
+            self._run(connection, BlockName.ENABLE)
+        elif connection not in self._tasks and self._enabled is not None:
+            new, self._enabled = self._enabled, None
+            self._run(new, BlockName.BACK_OUT)
+
+    def disable(self, connection: str) -> None:
+        """Do nothing: the block that enables one side disables the other."""
+
+    def _run(self, connection: str, name: BlockName) -> None:
+        self._lab.note(f"device: {name} begins")
+        failed = self._lab.device.run(self._tasks[connection], name)
+        self._lab.note(
+            f"device: {name} done" if not failed else f"device: {name}: failed: {'; '.join(failed)}"
+        )
+
+
+def _side(row: Mapping[str, Any]) -> DeviceSide:
+    return DeviceSide(
+        row["VpnConnectionId"],
+        parse(row["CustomerGatewayConfiguration"]),
+        ConnectionOptions.of(row),
+        "the lab",
+    )
+
+
+def _endpoint(state: WorldState, name: str, asn: int) -> EndpointConnection:
+    connection = state.connections[name]
+    customer = state.customer_gateways[connection.customer_gateway or ""]
+    gateway = state.gateways[connection.gateway or ""]
+    return EndpointConnection(
+        name,
+        connection.category or "",
+        customer.ip,
+        asn,
+        None if connection.static_only else gateway.asn,
+        tuple(
+            EndpointTunnel(
+                tunnel.outside_ip,
+                IPv4Network(tunnel.inside_cidr),
+                tunnel.key,
+                tunnel.options,
+            )
+            for tunnel in connection.tunnels
+        ),
+    )
+
+
+def _content(telemetry: TunnelTelemetry) -> tuple[bool, str, int]:
+    return telemetry.up, telemetry.message, telemetry.accepted
+
+
+def _measured(seen: LabTelemetry, before: TunnelTelemetry | None, now: datetime) -> TunnelTelemetry:
+    since = before.since if before is not None and before.up == seen.up else now
+    return TunnelTelemetry(up=seen.up, since=since, message=seen.message, accepted=seen.routes)

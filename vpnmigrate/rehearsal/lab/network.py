@@ -1,0 +1,347 @@
+"""Network of the lab: a site, its device, AWS's tunnel endpoints and a VPC, with real daemons.
+
+AWS's side is made from what the sandbox's EC2 has: a connection's endpoints exist from its
+creation to its deletion, and the VPC is attached when its gateway is.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any, Final
+
+from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.ec2 import CLASSIC
+from vpnmigrate.rehearsal.lab.daemons import Bird, Charon
+from vpnmigrate.rehearsal.lab.namespaces import LAB, Namespace, connect
+
+DEVICE_LINK: Final = "lan"
+_WAN: Final = "100.64.0."
+"""First three numbers of the underlay's own addresses, which no tunnel uses."""
+_FAR: Final = 5000
+"""Metric of the route that refuses what no tunnel carries."""
+
+
+@dataclass(frozen=True)
+class EndpointTunnel:
+    """A tunnel as AWS has it."""
+
+    outside_ip: str
+    inside: IPv4Network
+    key: str
+    options: Mapping[str, Any]
+
+    @property
+    def aws_inside(self) -> IPv4Address:
+        """AWS's inside address, the first of the network."""
+        return self.inside[1]
+
+    @property
+    def device_inside(self) -> IPv4Address:
+        """The device's inside address, the second one."""
+        return self.inside[2]
+
+
+@dataclass(frozen=True)
+class EndpointConnection:
+    """A connection as AWS has it; its gateway's ASN is None for a static one."""
+
+    id: str
+    category: str
+    device_ip: str
+    device_asn: int
+    asn: int | None
+    tunnels: tuple[EndpointTunnel, ...]
+
+
+@dataclass(frozen=True)
+class LabTelemetry:
+    """What AWS sees of a tunnel."""
+
+    up: bool
+    message: str
+    routes: int
+
+
+class AwsEndpoint:
+    """AWS's end of one tunnel: a daemon in its own namespace, and a link of the gateway."""
+
+    def __init__(
+        self, tunnel: EndpointTunnel, number: int, underlay: Namespace, clock: Clock
+    ) -> None:
+        self.tunnel: Final = tunnel
+        self.link: Final = f"tunnel{number}"
+        self.is_up = False
+        namespace = Namespace(f"ep{number}")
+        # An address of a host alone, so any outside address that EC2 gives is possible.
+        connect(
+            namespace, "wan", f"{tunnel.outside_ip}/32", underlay, f"ep{number}",
+            f"{_WAN}{number}/32",
+        )  # fmt: skip
+        namespace.ip(
+            f"route add {_WAN}{number} dev wan",
+            f"route add default via {_WAN}{number} src {tunnel.outside_ip}",
+        )
+        underlay.ip(f"route add {tunnel.outside_ip}/32 dev ep{number}")
+        self.charon: Final = Charon(f"ep{number}", namespace, clock)
+
+
+class AwsGateway:
+    """The endpoints of one connection, the routes between them, and the link to the VPC."""
+
+    def __init__(
+        self, connection: EndpointConnection, number: int, network: LabNetwork, clock: Clock
+    ) -> None:
+        self.connection: Final = connection
+        self._network, self._lock = network, threading.RLock()
+        self._attached = False
+        self._prefixes: tuple[str, ...] = ()
+        self.deleted = False
+        self.namespace: Final = Namespace(f"vgw{number}", forward=True)
+        near, far = f"172.16.{number}.1", f"172.16.{number}.2"
+        self._near: Final = near
+        connect(self.namespace, "vpc", f"{near}/30", network.vpc, f"vgw{number}", f"{far}/30")
+        for net in network.vpc_networks:
+            self.namespace.ip(f"route add {net} via {far}")
+        for net in network.site_networks:
+            self.namespace.ip(f"route add unreachable {net} metric {_FAR}")
+        self.endpoints: Final = tuple(
+            AwsEndpoint(tunnel, 2 * number + each, network.underlay, clock)
+            for each, tunnel in enumerate(connection.tunnels, 1)
+        )
+        for endpoint in self.endpoints:
+            self._prepare(endpoint)
+        self._bird: Final = self._start_bird(number, clock) if connection.asn else None
+
+    def _prepare(self, endpoint: AwsEndpoint) -> None:
+        tunnel, charon = endpoint.tunnel, endpoint.charon
+        charon.wait()
+        charon.adopt(self.namespace, endpoint.link)
+        self.namespace.ip(f"addr add {tunnel.aws_inside}/30 dev {endpoint.link}")
+        charon.watch(lambda up: self._changed(endpoint, up=up))
+        charon.load(tunnel.key, endpoint_settings(self.connection, tunnel))
+
+    def _start_bird(self, number: int, clock: Clock) -> Bird:
+        folder = LAB / f"vgw{number}"
+        folder.mkdir()
+        neighbours = "".join(
+            f"""
+protocol bgp {endpoint.link} {{
+  local {endpoint.tunnel.aws_inside} as {self.connection.asn};
+  neighbor {endpoint.tunnel.device_inside} as {self.connection.device_asn};
+  hold time 30; keepalive time 10;
+  connect delay time 1; connect retry time 2; error wait time 1, 2;
+  ipv4 {{
+    import filter {{ bgp_local_pref = {200 - order}; accept; }};
+    export where source = RTS_STATIC;
+    next hop self;
+  }};
+}}"""
+            for order, endpoint in enumerate(self.endpoints)
+        )
+        origin = " ".join(f"route {net} blackhole;" for net in self._network.vpc_networks)
+        return Bird(
+            self.namespace,
+            clock,
+            folder,
+            f"router id {self.endpoints[0].tunnel.aws_inside};\n"
+            "protocol device { scan time 1; }\n"
+            "protocol kernel { ipv4 { import none; export where source = RTS_BGP; }; }\n"
+            f"protocol static origin {{ disabled; ipv4; {origin} }}\n{neighbours}\n",
+        )
+
+    def _changed(self, endpoint: AwsEndpoint, *, up: bool) -> None:
+        """Set the link as the tunnel is: an interface of AWS follows its tunnel."""
+        with self._lock:
+            endpoint.is_up = up
+            self.namespace.ip(f"link set {endpoint.link} {'up' if up else 'down'}", check=False)
+            self._route(endpoint)
+
+    def announce(self, prefixes: tuple[str, ...]) -> None:
+        """Set the static routes to the site."""
+        with self._lock:
+            if prefixes != self._prefixes:
+                self._prefixes = prefixes
+                for endpoint in self.endpoints:
+                    self._route(endpoint)
+
+    def _route(self, endpoint: AwsEndpoint) -> None:
+        """Route the static prefixes through a tunnel that is up."""
+        metric = 100 + self.endpoints.index(endpoint)
+        for net in self._prefixes if endpoint.is_up else ():
+            command = f"route replace {net} dev {endpoint.link} metric {metric}"
+            self.namespace.ip(command, check=False)
+
+    def attach(self, *, attached: bool) -> bool:
+        """Announce the VPC's networks over BGP exactly while the gateway is attached.
+
+        Return whether this changed anything.
+        """
+        changed = attached != self._attached
+        if changed and self._bird is not None:
+            list(self._bird.command(f"{'enable' if attached else 'disable'} origin"))
+        self._attached = attached
+        return changed
+
+    @property
+    def address(self) -> str:
+        """The gateway's address in the VPC."""
+        return self._near
+
+    def telemetry(self) -> dict[str, LabTelemetry]:
+        """Return what AWS sees of each tunnel, by outside address (domain.md 6.6)."""
+        return {e.tunnel.outside_ip: self._seen(e) for e in self.endpoints}
+
+    def _seen(self, endpoint: AwsEndpoint) -> LabTelemetry:
+        if not endpoint.is_up:
+            return LabTelemetry(up=False, message="IPSEC IS DOWN", routes=0)
+        if self._bird is None:
+            return LabTelemetry(up=True, message="", routes=len(self._prefixes))
+        routes = self._bird.received(endpoint.link)
+        message = f"{routes} BGP ROUTES" if routes else "IPSEC IS UP"
+        return LabTelemetry(up=bool(routes), message=message, routes=routes)
+
+    def delete(self) -> None:
+        """Make the endpoints stop answering."""
+        self.deleted = True
+        for endpoint in self.endpoints:
+            endpoint.charon.unload("aws")
+
+
+class LabNetwork:
+    """The namespaces of the site, the device, the underlay and the VPC, and AWS's gateways."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        device_ip: str,
+        site_networks: Sequence[str],
+        vpc_networks: Sequence[str],
+    ) -> None:
+        self._clock = clock
+        self.device_ip: Final = device_ip
+        self.site_networks: Final = tuple(site_networks)
+        self.vpc_networks: Final = tuple(vpc_networks)
+        self.site: Final = Namespace("site")
+        self.device: Final = Namespace("cgw", forward=True)
+        self.front: Final = Namespace("fvrf")
+        self.underlay: Final = Namespace("wan", forward=True)
+        self.vpc: Final = Namespace("vpc")
+        self.gateways: Final[dict[str, AwsGateway]] = {}
+        lan = IPv4Network(site_networks[0])
+        self.site_host: Final = str(lan[10])
+        self.vpc_host: Final = str(IPv4Network(vpc_networks[0])[10])
+        connect(
+            self.site, "eth0", f"{self.site_host}/{lan.prefixlen}",
+            self.device, DEVICE_LINK, f"{lan[1]}/{lan.prefixlen}",
+        )  # fmt: skip
+        self.site.ip(f"route add default via {lan[1]}")
+        connect(
+            self.front, "wan", f"{device_ip}/32", self.underlay, "cgw", f"{_WAN}254/32"
+        )  # fmt: skip
+        self.front.ip(f"route add {_WAN}254 dev wan", f"route add default via {_WAN}254")
+        self.underlay.ip(f"route add {device_ip}/32 dev cgw")
+        self.vpc.ip(f"addr add {self.vpc_host}/32 dev lo")
+        for net in site_networks:
+            self.vpc.ip(f"route add unreachable {net} metric {_FAR}")
+        self._returning: dict[str, str] = {}
+
+    def darken(self, outside_ip: str) -> None:
+        """Lose every packet to and from an endpoint, without a word to either side."""
+        self.underlay.ip(
+            f"route replace blackhole {outside_ip}/32", f"rule add from {outside_ip} blackhole"
+        )
+
+    def create(self, connection: EndpointConnection) -> None:
+        """Create the endpoints of *connection*."""
+        number = len(self.gateways)
+        self.gateways[connection.id] = AwsGateway(connection, number, self, self._clock)
+
+    def route_vpc(self, returning: Mapping[str, str]) -> None:
+        """Set the routes of the VPC to the site: network to connection."""
+        for net in self._returning.keys() - returning.keys():
+            self.vpc.ip(f"route del {net} metric 10", check=False)
+        for net, connection in returning.items():
+            if self._returning.get(net) != connection:
+                via = self.gateways[connection].address
+                self.vpc.ip(f"route replace {net} via {via} metric 10 src {self.vpc_host}")
+        self._returning = dict(returning)
+
+
+_CIPHERS: Final = {
+    "AES128": "aes128",
+    "AES256": "aes256",
+    "AES128-GCM-16": "aes128gcm16",
+    "AES256-GCM-16": "aes256gcm16",
+}
+_HASHES: Final = {"SHA1": "sha1", "SHA2-256": "sha256", "SHA2-384": "sha384", "SHA2-512": "sha512"}
+_GROUPS: Final = {
+    2: "modp1024", 5: "modp1536", 14: "modp2048", 15: "modp3072", 16: "modp4096", 17: "modp6144",
+    18: "modp8192", 19: "ecp256", 20: "ecp384", 21: "ecp521", 22: "modp1024s160",
+    23: "modp2048s224", 24: "modp2048s256",
+}  # fmt: skip
+_CLASSIC_PROPOSAL: Final = "aes128-sha1-modp1024"
+"""All that a Classic connection speaks (domain.md 1.1)."""
+
+
+def endpoint_settings(connection: EndpointConnection, tunnel: EndpointTunnel) -> dict[str, Any]:
+    """Return what AWS's end accepts, as charon reads it; it never initiates."""
+    classic = connection.category == CLASSIC
+    versions = _values(tunnel.options, "IKEVersions") or ["ikev1", "ikev2"]
+    name = "aws"
+    return {
+        name: {
+            "version": "1" if classic or versions == ["ikev1"] else str(2 * (len(versions) == 1)),
+            "local_addrs": [tunnel.outside_ip],
+            "remote_addrs": [connection.device_ip],
+            "proposals": [_CLASSIC_PROPOSAL] if classic else _proposals(tunnel.options, 1),
+            "encap": "yes",
+            "mobike": "no",
+            "dpd_delay": "10s",
+            "dpd_timeout": "30s",
+            "rekey_time": "25200s",
+            "local-1": {"auth": "psk", "id": tunnel.outside_ip},
+            "remote-1": {"auth": "psk", "id": connection.device_ip},
+            "children": {
+                name: {
+                    "local_ts": ["0.0.0.0/0"],
+                    "remote_ts": ["0.0.0.0/0"],
+                    "esp_proposals": [_CLASSIC_PROPOSAL]
+                    if classic
+                    else _proposals(tunnel.options, 2),
+                    "rekey_time": "3240s",
+                    "life_time": "3600s",
+                    "start_action": "none",
+                    "dpd_action": "clear",
+                    "close_action": "none",
+                }
+            },
+        }
+    }
+
+
+def _proposals(options: Mapping[str, Any], phase: int) -> list[str]:
+    """Return the proposals of a phase: GCM, which has no integrity in phase 2, and CBC apart."""
+    ciphers = _words(options, f"Phase{phase}EncryptionAlgorithms", _CIPHERS)
+    hashes = _words(options, f"Phase{phase}IntegrityAlgorithms", _HASHES)
+    groups = _words(options, f"Phase{phase}DHGroupNumbers", _GROUPS)
+    gcm = [cipher for cipher in ciphers if "gcm" in cipher]
+    prfs = [f"prf{each}" for each in hashes] if phase == 1 else []
+    found = [
+        [cipher for cipher in ciphers if "gcm" not in cipher] and [
+            *(cipher for cipher in ciphers if "gcm" not in cipher), *hashes, *groups
+        ],
+        gcm and [*gcm, *prfs, *groups],
+    ]  # fmt: skip
+    return ["-".join(each) for each in found if each]
+
+
+def _words(options: Mapping[str, Any], name: str, known: Mapping[Any, str]) -> list[str]:
+    listed = _values(options, name)
+    return [word for value, word in known.items() if not listed or value in listed]
+
+
+def _values(options: Mapping[str, Any], name: str) -> list[Any]:
+    return [each["Value"] if isinstance(each, Mapping) else each for each in options.get(name, ())]
