@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import LifoQueue, SimpleQueue
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -29,42 +29,40 @@ def scan(works: Iterable[Work[T]], jobs: int) -> Iterator[T]:
     """Yield the results of *works* and of the work that they bring, as they are done.
 
     Work that came from other work is done first, so that results come early.  At most *jobs* are
-    under way at a time.
+    under way at a time; a thread that is done takes its next work by itself.
 
     Raises:
         Exception: A piece of work raised it; nothing else is started.
     """
-    waiting = list(works)[::-1]
-    ready: SimpleQueue[Work[T] | None] = SimpleQueue()
+    first = list(works)
+    ready: LifoQueue[Work[T] | None] = LifoQueue()
     done: SimpleQueue[WorkResult[T] | BaseException] = SimpleQueue()
-    threads = 0
-    under_way = 0
+    for work in reversed(first):
+        ready.put(work)
+    for _ in range(jobs if first else 0):
+        threading.Thread(target=_work, args=(ready, done), name="scan", daemon=True).start()
+    left = len(first)
     try:
-        while waiting or under_way:
-            while waiting and under_way < jobs:
-                if threads == under_way:
-                    threading.Thread(
-                        target=_work, args=(ready, done), name="scan", daemon=True
-                    ).start()
-                    threads += 1
-                ready.put(waiting.pop())
-                under_way += 1
+        while left:
             result = done.get()
-            under_way -= 1
             if isinstance(result, BaseException):
                 raise result
-            waiting.extend(reversed(result.more))
+            left += len(result.more) - 1
             yield result.found
     finally:
-        for _ in range(threads):
+        for _ in range(jobs):
             ready.put(None)
 
 
 def _work(
-    ready: SimpleQueue[Work[T] | None], done: SimpleQueue[WorkResult[T] | BaseException]
+    ready: LifoQueue[Work[T] | None], done: SimpleQueue[WorkResult[T] | BaseException]
 ) -> None:
     while (work := ready.get()) is not None:
         try:
-            done.put(work())
+            result = work()
         except BaseException as error:  # noqa: BLE001  the waiting thread raises it
             done.put(error)
+            return
+        for more in reversed(result.more):
+            ready.put(more)
+        done.put(result)
