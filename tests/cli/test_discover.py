@@ -6,7 +6,9 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from typing import Any
 
+import boto3
 import pytest
 
 from vpnmigrate.cli.commands.sandbox import load
@@ -158,6 +160,78 @@ def test_a_wrong_command_line_is_refused(run, words):
     assert "VPM-E101" in err
 
 
+class TestGateway:
+    """The closure of one gateway."""
+
+    VPN = "vpn-0a300000000000001"
+    GATEWAY = "vgw-0a300000000000001"
+
+    def test_what_names_an_old_id_is_listed(self, served, run, tmp_path):
+        """Alarms, log groups and rules as AWS has them, and resources of a Terraform state."""
+        keys = {"aws_access_key_id": "SANDBOX", "aws_secret_access_key": "x"}
+        how: dict[str, Any] = {"region_name": "eu-west-1", "endpoint_url": served.url, **keys}
+        boto3.client("cloudwatch", **how).put_metric_alarm(
+            AlarmName="tunnel",
+            Namespace="AWS/VPN",
+            MetricName="TunnelState",
+            Dimensions=[{"Name": "VpnId", "Value": self.VPN}],
+            Statistic="Minimum",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=1.0,
+            ComparisonOperator="LessThanThreshold",
+        )
+        boto3.client("cloudwatch", **how).put_dashboard(
+            DashboardName="net", DashboardBody=json.dumps({"widgets": [self.VPN]})
+        )
+        boto3.client("logs", **how).create_log_group(logGroupName=f"/vpn/{self.VPN}")
+        boto3.client("events", **how).put_rule(
+            Name="down", EventPattern=json.dumps({"resources": [self.VPN]})
+        )
+        instance = {"attributes": {"id": self.VPN, "tunnel1_preshared_key": "never-shown"}}
+        resource = {"mode": "managed", "type": "aws_vpn_connection", "name": "site"}
+        state = {"version": 4, "resources": [{**resource, "instances": [instance]}]}
+        (tmp_path / "state.json").write_text(json.dumps(state))
+        words = ("--gateway", self.GATEWAY, "--terraform-state", "state.json")
+
+        code, out, _ = run(*words, "--json", "-o", "closure.html")
+
+        document = json.loads(out)
+        kinds = {each["kind"]: each["id"] for each in document["items"]}
+        page = (tmp_path / "closure.html").read_text()
+        assert (code, document["complete"]) == (0, True)
+        assert kinds["alarm"] == "tunnel"
+        assert kinds["dashboard"] == "net"
+        assert kinds["log group"] == f"/vpn/{self.VPN}"
+        assert kinds["EventBridge rule"] == "down"
+        assert kinds["Terraform resource"] == "aws_vpn_connection.site"
+        assert "never-shown" not in out + page
+        assert "aws_vpn_connection.site" in page
+
+    def test_in_another_account_the_role_is_used(self, run):
+        """The gateway is looked for in the account and Region that are named."""
+        code, _, err = run("--gateway", self.GATEWAY, "--role-arn", ROLE, "--region", "us-east-1")
+
+        assert code == Exit.USAGE
+        assert f"in account {OTHER}, Region us-east-1" in " ".join(err.split())
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ("--terraform-state", "state.json"),
+            ("--gateway", GATEWAY, "--all-regions"),
+            ("--gateway", GATEWAY, "--csv"),
+            ("--gateway", GATEWAY, "-o", "closure.csv"),
+            ("--gateway", GATEWAY, "--terraform-state", "accounts.txt"),
+        ],
+    )
+    def test_it_is_one_gateway(self, run, words, tmp_path):
+        """One account and one Region, and a document instead of a table."""
+        (tmp_path / "accounts.txt").write_text("[]")
+
+        assert run(*words)[0] == Exit.USAGE
+
+
 class TestPermissions:
     """The policy that ``iam-policy --phase discover`` prints."""
 
@@ -174,9 +248,30 @@ class TestPermissions:
 
     def test_it_is_enough(self, policy, monkeypatch, capsys):
         """The sandbox enforces it in every account, and all of them are read."""
-        code, out, _ = self.run_under(policy, monkeypatch, capsys)
+        with a_server(policy_from(policy, "policy")) as server:
+            run = runner(server, monkeypatch, capsys)
+            code, out, _ = run(*self.WORDS, "--json")
+            closure, found, _ = run("--gateway", TestGateway.GATEWAY, "--json")
 
         assert (code, json.loads(out)["complete"]) == (0, True)
+        assert (closure, json.loads(found)["complete"]) == (0, True)
+
+    def test_a_closure_without_permissions_says_what_is_unknown(self, policy, monkeypatch, capsys):
+        """The survey is shown, each service that was denied is named, and the exit code is 1."""
+        services = ("cloudwatch:", "events:", "logs:")
+        for statement in policy["Statement"]:
+            actions = statement["Action"]
+            kept = [actions] if isinstance(actions, str) else actions
+            statement["Action"] = [a for a in kept if not a.startswith(services)] or ["ec2:None"]
+
+        with a_server(policy_from(policy, "policy")) as server:
+            run = runner(server, monkeypatch, capsys)
+            code, out, _ = run("--gateway", TestGateway.GATEWAY)
+
+        assert code == Exit.FAILED
+        assert "CHANGED BY THE MIGRATION" in out
+        for what in ("alarms", "dashboards", "rules", "log groups"):
+            assert f"\n  {what} " in out.partition("NOT READ")[2]
 
     @pytest.mark.parametrize(
         "action", ["sts:AssumeRole", "organizations:ListAccounts", "ec2:DescribeRegions"]

@@ -28,6 +28,7 @@ FLAGS = {
     "doctor": {"--bundle"} | GIVEN_TO_RUNS | GIVEN_TO_AWS,
     "list": {"--playbook"} | GIVEN_TO_AWS,
     "discover": {"--all-regions", "--role-arn", "--organization", "--accounts", "--jobs"}
+    | {"--gateway", "--terraform-state"}
     | {"--csv", "--playbook", "--output", "-o"}
     | GIVEN_TO_AWS,
     "show": {"--steps", "--diff"} | GIVEN_TO_RUNS,

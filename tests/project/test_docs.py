@@ -172,18 +172,19 @@ def test_generated_pages_are_current() -> None:
     assert (check.returncode, check.stderr) == (0, "")
 
 
+_SERVICES = "ec2|directconnect|servicequotas|sts|organizations|cloudwatch|events|logs"
+
+
 def test_the_permissions_page_names_every_action() -> None:
     """Each operation of AWS that the program sends is listed."""
     page = (ROOT / "docs" / "how-to" / "permissions.md").read_text(encoding="utf-8")
-    listed = set(
-        re.findall(r"`?\"?((?:ec2|directconnect|servicequotas|sts|organizations):[A-Z]\w+)", page)
-    )
+    listed = set(re.findall(rf"`?\"?((?:{_SERVICES}):[A-Z]\w+)", page))
     sources = [*(ROOT / "vpnmigrate" / "aws").rglob("*.py")]
     read = {
         action
         for path in sources
         for action in re.findall(
-            r"\"((?:ec2|directconnect|servicequotas|sts|organizations):[A-Z]\w+)\"",
+            rf"\"((?:{_SERVICES}):[A-Z]\w+)\"",
             path.read_text(encoding="utf-8"),
         )
     }

@@ -18,7 +18,13 @@ from vpnmigrate.aws import describe
 from vpnmigrate.aws.account import Reader
 from vpnmigrate.aws.describe import pages
 from vpnmigrate.aws.read_errors import translate_errors
-from vpnmigrate.aws.session import Clients, ClientSource, credentials_of, session
+from vpnmigrate.aws.session import (
+    Clients,
+    ClientSource,
+    MonitoringService,
+    credentials_of,
+    session,
+)
 from vpnmigrate.engine.ports import Credentials, Identity
 from vpnmigrate.errors import NoCredentialsError, RefusedError
 from vpnmigrate.model.clock import Clock
@@ -288,6 +294,9 @@ class _AccountClients:
 
     def organizations(self) -> Any:
         return self._of(self._shared.organizations())
+
+    def monitoring(self, service: MonitoringService) -> Any:
+        return self._of(self._shared.monitoring(service))
 
     def credentials(self) -> Credentials:
         return credentials_of(self._credentials)

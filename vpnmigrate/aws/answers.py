@@ -95,7 +95,7 @@ def _note(operation_model: OperationModel, response_dict: dict[str, Any], **_eve
     _arrived.set(Arrived(response_dict.get("status_code", 0), len(body)))
     if operation_model.service_model.resolved_protocol in _XML_PROTOCOLS:
         response_dict["body"] = without_characters_xml_forbids(body)
-    elif not _is_json(body):
+    elif "json" in operation_model.service_model.resolved_protocol and not _is_json(body):
         # botocore would use the whole body as the message of an error.
         response_dict["body"] = b""
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from vpnmigrate.aws.allowance import ANSWER_BYTES
 from vpnmigrate.aws.answers import watch_answers
@@ -101,6 +101,9 @@ _IAM = _ClientSettings("iam", ASIDE_ATTEMPTS)
 
 _ORGANIZATIONS = _ClientSettings("organizations", READ_ATTEMPTS)
 
+MonitoringService = Literal["cloudwatch", "events", "logs"]
+"""Services whose resources may name a connection."""
+
 CONNECTIONS: Final = 10
 """Requests at once of one client: botocore's default."""
 
@@ -187,6 +190,10 @@ class Clients:
     def organizations(self) -> Any:
         """Return the Organizations client, for the accounts to discover."""
         return self._client(_ORGANIZATIONS)
+
+    def monitoring(self, service: MonitoringService) -> Any:
+        """Return the client of *service*, for which the permission may be missing."""
+        return self._client(_ClientSettings(service, ASIDE_ATTEMPTS))
 
     def credentials(self) -> Credentials:
         """Return how long the credentials in use are valid."""
@@ -291,6 +298,10 @@ class ClientSource(Protocol):
 
     def organizations(self) -> Any:
         """Return the Organizations client."""
+        ...
+
+    def monitoring(self, service: MonitoringService) -> Any:
+        """Return the client of *service*."""
         ...
 
     def credentials(self) -> Credentials:

@@ -78,6 +78,22 @@ class ClosedAccount(Struct, frozen=True):
     """As AWS Organizations names it: SUSPENDED or PENDING_CLOSURE."""
 
 
+class NamingResource(Struct, frozen=True):
+    """A resource of the Region that may name others: ``alarm``, ``dashboard``, ``rule``, ...."""
+
+    kind: str
+    name: str
+    text: str = ""
+    """Its definition."""
+
+
+class TerraformResource(Struct, frozen=True):
+    """A resource of a Terraform state, with the ids and addresses that it holds, and no more."""
+
+    address: str
+    values: tuple[str, ...]
+
+
 class Discovery(Struct, frozen=True):
     """Result of reading several accounts and Regions."""
 

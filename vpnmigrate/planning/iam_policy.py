@@ -20,6 +20,7 @@ from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.permissions import (
     ASSUME_ROLE_ACTION,
     DISCOVERY_ACTIONS,
+    MONITORED_TYPES,
     ORGANIZATION_ACTION,
     CallResource,
     ResourceOrigin,
@@ -156,13 +157,22 @@ def policy_for_any_plan(
     grants = list(_grants(plan_with_everything(), phases, options))
     if RunPhase.DISCOVER in phases:
         listing = (ORGANIZATION_ACTION,) if others.organization else ()
-        grants += (_read_grant(action) for action in (*DISCOVERY_ACTIONS, *listing))
-    assuming = (
-        (IamStatement("VpnmigrateAssumeRole", (ASSUME_ROLE_ACTION,), others.roles),)
-        if others.roles
-        else ()
-    )
-    return IamPolicy((*_statements(grants, PolicyScope(region)), *assuming))
+        plain = (a for a in DISCOVERY_ACTIONS if a not in MONITORED_TYPES)
+        grants += (_read_grant(action) for action in (*plain, *listing))
+    discovering = _discovering(PolicyScope(region), others) if RunPhase.DISCOVER in phases else ()
+    return IamPolicy((*_statements(grants, PolicyScope(region)), *discovering))
+
+
+def _discovering(scope: PolicyScope, others: OtherAccounts) -> Iterator[IamStatement]:
+    """Yield what a discovery does beside describe calls of EC2."""
+    for action, type_ in MONITORED_TYPES.items():
+        # A dashboard belongs to no Region.
+        region = "" if type_.startswith("dashboard") else scope.region
+        arn = f"arn:{partition_of(scope.region)}:cloudwatch:{region}:{scope.account}:{type_}*"
+        name = action.partition(":")[2]
+        yield IamStatement(f"Vpnmigrate{name}", (action,), (arn,))
+    if others.roles:
+        yield IamStatement("VpnmigrateAssumeRole", (ASSUME_ROLE_ACTION,), others.roles)
 
 
 def _read_grant(action: str) -> _Grant:

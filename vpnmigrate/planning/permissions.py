@@ -266,7 +266,23 @@ SURVEY_READS: Final = (
 )
 """The reads of a survey, which every phase makes: to plan, or to compare AWS with the plan."""
 
-DISCOVERY_ACTIONS: Final = ("ec2:DescribeRegions",)
+MONITORING_ACTIONS: Final = (
+    "cloudwatch:DescribeAlarms",
+    "cloudwatch:GetDashboard",
+    "cloudwatch:ListDashboards",
+    "events:ListEventBuses",
+    "events:ListRules",
+    "logs:DescribeLogGroups",
+)
+"""What ``discover --gateway`` reads beside the survey."""
+
+MONITORED_TYPES: Final = {
+    "cloudwatch:DescribeAlarms": "alarm:",
+    "cloudwatch:GetDashboard": "dashboard/",
+}
+"""Those that IAM authorizes on a type of resource, with the beginning of its ARN's last part."""
+
+DISCOVERY_ACTIONS: Final = ("ec2:DescribeRegions", *MONITORING_ACTIONS)
 """What ``discover`` reads of an account beside the surveys."""
 
 ORGANIZATION_ACTION: Final = "organizations:ListAccounts"

@@ -65,6 +65,9 @@ RESOURCES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
 CreateTags, DeleteTags and DisassociateRouteTable are resolved below; reads have no resource.
 """
 
+_MONITORED: Final = {"DescribeAlarms": "alarm:*", "GetDashboard": "dashboard/{}"}
+"""Operations of CloudWatch that are authorized on a resource, with the last part of its ARN."""
+
 _IAM_NAMES: Final = {"service-quotas": "servicequotas"}
 """Services whose prefix in IAM differs from boto3's name."""
 
@@ -78,6 +81,12 @@ def authorized_actions(
     action = f"{_IAM_NAMES.get(service, service)}:{operation}"
     if operation == "AssumeRole":
         yield AuthorizedAction(action, str(params.get("RoleArn", "*")))
+        return
+    if service == "cloudwatch" and operation in _MONITORED:
+        partition, part = partition_of(state.region), _MONITORED[operation]
+        region = "" if operation == "GetDashboard" else state.region
+        arn = f"arn:{partition}:cloudwatch:{region}:{state.account}:{part}"
+        yield AuthorizedAction(action, arn.format(params.get("DashboardName", "*")))
         return
     asked = tuple(_on_resources(state, action, operation, params)) if service == "ec2" else ()
     yield from asked or (AuthorizedAction(action, "*"),)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ import typer
 from msgspec.structs import replace
 
 from vpnmigrate.aws.accounts import AccountSource, identity_of, organization_accounts
+from vpnmigrate.cli.closure import read_closure
 from vpnmigrate.cli.commands.plan import DEFAULT_PLAYBOOK
 from vpnmigrate.cli.context import CommandContext, command_context
 from vpnmigrate.cli.discovery import RegionChoice, read_accounts
@@ -25,9 +27,14 @@ from vpnmigrate.planning.discovery_targets import (
     role_target,
     targets_from_file,
 )
+from vpnmigrate.report import closure as closure_view
 from vpnmigrate.report import discovery as view
 from vpnmigrate.report.discovery_page import html
 from vpnmigrate.report.discovery_table import csv_text
+from vpnmigrate.report.document import ReportDocument
+from vpnmigrate.report.document import html as document_html
+from vpnmigrate.report.document import markdown as document_markdown
+from vpnmigrate.report.document import text as document_text
 
 JOBS = 8
 """Half of a core's work; see docs/performance.md."""
@@ -67,6 +74,22 @@ def discover(
             "Regions if they differ from those of the command line.",
         ),
     ] = None,
+    gateway: Annotated[
+        str | None,
+        typer.Option(
+            "--gateway",
+            metavar="ID",
+            help="Show all that a migration of this gateway changes, and all that it may disturb.",
+        ),
+    ] = None,
+    terraform_state: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--terraform-state",
+            metavar="FILE",
+            help="With --gateway: find its resources in this state file. Repeatable.",
+        ),
+    ] = None,
     playbook: Annotated[
         str,
         typer.Option(
@@ -101,9 +124,12 @@ def discover(
     """Find the VPN connections of accounts and Regions, and what can be migrated.
 
     Shows each connection with its gateway, VPC, tables, device and who else uses it, by what can
-    be migrated, what cannot and why.  What cannot be read is listed, and the exit code is 1.
-    Changes nothing in AWS.
+    be migrated, what cannot and why.  With --gateway: all that a migration of one gateway changes
+    and may disturb.  What cannot be read is listed, and the exit code is 1.  Changes nothing in
+    AWS.
     """
+    if gateway is None and terraform_state:
+        raise UsageError("--terraform-state needs --gateway", advice="add the gateway's id")
     if regions and all_regions:
         raise UsageError(
             "--region and --all-regions exclude each other",
@@ -111,14 +137,25 @@ def discover(
         )
     if as_csv and printing.json:
         raise UsageError("--csv and --json exclude each other", advice="run it once for each")
+    forms = _FORMS if gateway is None else _CLOSURE_FORMS
     for file in output or ():
-        _require_form(file)
+        _require_form(file, forms)
     context = command_context(ctx, RunDirectoryOptions(), printing)
-    decisions = load_playbook(playbook).decisions
     given = [*map(role_target, role_arn or ())]
     if accounts is not None:
         given += targets_from_file(text_file(accounts), str(accounts))
     aws = AwsOptions(endpoint_url, profile, regions[0] if regions else None)
+    if gateway is not None:
+        many = all_regions or as_csv or organization or len(regions or ()) > 1 or len(given) > 1
+        if many:
+            raise UsageError(
+                "--gateway is one gateway: name one account and one Region, without --csv",
+                advice="for example --gateway vgw-11aa22bb --region eu-west-1 --role-arn ARN",
+            )
+        target = given[0] if given else AccountTarget()
+        _show_closure(context, aws, target, ClosureFiles(gateway, terraform_state, output))
+        return
+    decisions = load_playbook(playbook).decisions
     source = context.parts.accounts(aws, jobs)
     closed: tuple[ClosedAccount, ...] = ()
     if organization is not None:
@@ -136,6 +173,40 @@ def discover(
     )
     if result.unread:
         raise typer.Exit(Exit.FAILED)
+
+
+@dataclass(frozen=True)
+class ClosureFiles:
+    """What the closure of a gateway is made from, and the files it is written to."""
+
+    gateway: str
+    states: Sequence[Path] | None
+    output: Sequence[Path] | None
+
+
+def _show_closure(
+    context: CommandContext, aws: AwsOptions, target: AccountTarget, files: ClosureFiles
+) -> None:
+    source = context.parts.accounts(aws, 1)
+    target = replace(target, regions=target.regions or (source.home.region,))
+    found = read_closure(context, source, target, files.gateway, files.states or ())
+    shown = closure_view.document(found)
+    document = closure_view.as_json(found)
+    for file in files.output or ():
+        text = _CLOSURE_FORMS[file.suffix](shown, document)
+        save_text(context.redaction.text(text), file)
+    context.results.print(document_text(shown), document)
+    if found.unread:
+        raise typer.Exit(Exit.FAILED)
+
+
+ClosureForm = Callable[[ReportDocument, Mapping[str, Any]], str]
+
+_CLOSURE_FORMS: dict[str, ClosureForm] = {
+    ".html": lambda shown, _: document_html(shown),
+    ".md": lambda shown, _: document_markdown(shown),
+    ".json": lambda _, document: f"{json.dumps(document, indent=2)}\n",
+}
 
 
 Form = Callable[[DiscoveryResult, Mapping[str, Any], CommandContext], str]
@@ -156,16 +227,16 @@ def _json(_result: DiscoveryResult, document: Mapping[str, Any], context: Comman
 _FORMS: dict[str, Form] = {".html": _html, ".csv": _csv, ".json": _json}
 
 
-def _require_form(file: Path) -> None:
-    """Check that there is a form for the suffix of *file*.
+def _require_form(file: Path, forms: Mapping[str, object]) -> None:
+    """Check that *forms* has one for the suffix of *file*.
 
     Raises:
         UsageError: There is none.
     """
-    if file.suffix not in _FORMS:
+    if file.suffix not in forms:
         raise UsageError(
-            f"{file}: a discovery is written as HTML, CSV or JSON",
-            advice="give -o a file that ends in .html, .csv or .json",
+            f"{file}: there is no form for this ending",
+            advice=f"give -o a file that ends in {', '.join(forms)}",
         )
 
 

@@ -20,6 +20,7 @@ from vpnmigrate.sandbox.faults import FaultSource
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
+    from vpnmigrate.aws.session import MonitoringService
     from vpnmigrate.sandbox.authorization import CalledWorld
 
 _REFUSED = 300
@@ -79,12 +80,33 @@ class DirectClients:
         """Return the Organizations client, which has no operations."""
         return self._organizations
 
+    def monitoring(self, service: MonitoringService) -> Any:
+        """Return a client of *service* that has nothing; moto answers for a served sandbox."""
+        del service
+        return _Unmonitored()
+
     def credentials(self) -> Credentials:
         """Return credentials that do not expire."""
         return Credentials(Renewal.NEVER_EXPIRES)
 
     def renew(self) -> None:
         """Do nothing: a sandbox's credentials expire only by an injected fault."""
+
+
+class _Unmonitored:
+    """Monitoring of an account without alarms, dashboards, rules and log groups."""
+
+    def describe_alarms(self, **_asked: Any) -> dict[str, Any]:
+        return {"MetricAlarms": [], "CompositeAlarms": []}
+
+    def list_dashboards(self) -> dict[str, Any]:
+        return {"DashboardEntries": []}
+
+    def list_event_buses(self) -> dict[str, Any]:
+        return {"EventBuses": []}
+
+    def describe_log_groups(self, **_asked: Any) -> dict[str, Any]:
+        return {"logGroups": []}
 
 
 class _Client:

@@ -19,11 +19,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from xml.sax.saxutils import escape
 
 from botocore.model import OperationNotFoundError
+from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult, BaseResponse
 from moto.core.utils import convert_to_flask_response
 from moto.directconnect.responses import DirectConnectResponse
 from moto.ec2.models import ec2_backends
 from moto.ec2.responses import EC2Response
+from moto.events.responses import EventsHandler
+from moto.logs.responses import LogsResponse
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.organizations.responses import OrganizationsResponse
 from moto.servicequotas.responses import ServiceQuotasResponse
@@ -44,7 +47,10 @@ log = logging.getLogger(__name__)
 RESPONSES: Mapping[str, type[BaseResponse]] = {
     "ec2": EC2Response,
     "sts": TokenResponse,
+    "cloudwatch": CloudWatchResponse,
     "directconnect": DirectConnectResponse,
+    "events": EventsHandler,
+    "logs": LogsResponse,
     "organizations": OrganizationsResponse,
     "servicequotas": ServiceQuotasResponse,
 }

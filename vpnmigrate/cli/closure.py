@@ -1,0 +1,58 @@
+"""Closure of a gateway: reads its survey, the monitoring of the Region, and state files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from vpnmigrate.aws.account import Reader
+from vpnmigrate.aws.accounts import AccountSource, require_account
+from vpnmigrate.aws.naming import naming_resources
+from vpnmigrate.cli.context import CommandContext
+from vpnmigrate.engine.call_limits import SURVEY_LIMIT, unattended
+from vpnmigrate.errors import MalformedFileError
+from vpnmigrate.local.documents import json_document
+from vpnmigrate.model.discovery import AccountTarget, NamingResource, TerraformResource
+from vpnmigrate.model.ec2 import VpnGatewayId
+from vpnmigrate.model.survey import Survey, Unread
+from vpnmigrate.planning.closure import Closure, closure, old_names, terraform_resources
+
+
+def read_closure(
+    context: CommandContext,
+    source: AccountSource,
+    target: AccountTarget,
+    gateway: str,
+    states: Sequence[Path],
+) -> Closure:
+    """Return the closure of *gateway*, in the first Region of *target*, with state files.
+
+    Raises:
+        NotFoundError: The account has no such gateway in the Region.
+        AwsError: The survey could not be read; of the monitoring, that is part of the result.
+        MalformedFileError: A file is not a Terraform state.
+    """
+    terraform = [found for file in states for found in _terraform(file)]
+    region = target.regions[0]
+
+    def read() -> tuple[Survey, tuple[NamingResource, ...], tuple[Unread, ...]]:
+        clients = source.open(target).clients(region)
+        reader = Reader(clients, context.parts.clock)
+        require_account(target, reader.identity())
+        survey = reader.survey(VpnGatewayId(gateway))
+        ids = [name for name in old_names(survey) if name.startswith("v")]
+        return survey, *naming_resources(clients, ids)
+
+    calls = context.parts.calls(source.home)
+    survey, naming, unread = calls.read(f"the closure of {gateway}", SURVEY_LIMIT, read, unattended)
+    return closure(survey, naming, unread, terraform)
+
+
+def _terraform(file: Path) -> tuple[TerraformResource, ...]:
+    state = json_document(file)
+    try:
+        return terraform_resources(state if isinstance(state, dict) else {})
+    except ValueError as error:
+        raise MalformedFileError(
+            f"{file}: {error}", advice="terraform state pull > state.json writes it"
+        ) from None
