@@ -52,6 +52,7 @@ from vpnmigrate.model.permissions import MissingPermission, PermissionVerdict
 from vpnmigrate.model.plan import GATEWAY_ROLE
 from vpnmigrate.model.snapshot import Confirmation, JournalFacts
 from vpnmigrate.model.survey import Survey
+from vpnmigrate.planning.drift import Drift
 from vpnmigrate.steps.base import StepInput
 
 OPERATOR = "arn:aws:iam::123456789012:user/ann"
@@ -163,7 +164,7 @@ ROUNDS: dict[str, Callable[[], Iterable[GateResult]]] = {
         BAD,
         journal_facts(),
         now=NOON - minutes(90),
-        differences=("rtb-1: route is gone", "vgw-1: tag is new"),
+        drift=Drift(("rtb-1: route is gone", "vgw-1: tag is new")),
         proof=RollbackTrial(holds=False, text="may not attach vgw-old"),
         identity=by_a_person(NIGHT.end, minutes(-6)),
         paths=INSIDE,

@@ -48,6 +48,7 @@ from vpnmigrate.model.gates import UNFORCEABLE, Force, Gate, GateVerdict, Milest
 from vpnmigrate.model.plan import GATEWAY_ROLE
 from vpnmigrate.model.signatures import UNSIGNED, CheckedSignature, SignatureChecks
 from vpnmigrate.model.snapshot import Confirmation
+from vpnmigrate.planning.drift import Drift
 from vpnmigrate.steps.base import StepInput
 
 ROOT = FilePath(__file__).parents[2]
@@ -130,12 +131,20 @@ def test_what_is_not_ready_or_not_known_is_named(gate, facts, named):
 
 def test_drift_closes_the_first_gate():
     """Every difference from the plan's survey is listed."""
-    seen = asked(Gate.WORLD, differences=("rtb-1: route is gone", "vgw-1: tag is new"))
+    seen = asked(Gate.WORLD, drift=Drift(("rtb-1: route is gone", "vgw-1: tag is new")))
 
     assert (seen.verdict, seen.observed) == (
         GateVerdict.FAIL,
         "rtb-1: route is gone; vgw-1: tag is new",
     )
+
+
+def test_a_controllers_change_is_named_and_closes_nothing():
+    """No step depends on a node's route, so the gate passes and names it."""
+    seen = asked(Gate.WORLD, drift=Drift(independent=("rtb-1: route 10.0.7.0/24 to eni-1 is new",)))
+
+    assert seen.verdict is GateVerdict.PASS
+    assert "route 10.0.7.0/24 to eni-1 is new" in seen.observed
 
 
 def test_the_devices_need_a_confirmation():
@@ -672,7 +681,7 @@ class TestForcing:
         )
         seen = (
             *before_cutover(
-                StepInput(PLAN, FORWARD, down, journal_facts()), ports(differences=("x",))
+                StepInput(PLAN, FORWARD, down, journal_facts()), ports(drift=Drift(("x",)))
             ),
             *before_finalize(StepInput(PLAN, FORWARD, down, journal_facts()), ports()),
         )

@@ -216,10 +216,17 @@ class TestShelves:
         with pytest.raises(UsageError, match="cannot be read"):
             load_playbook(str(tmp_path / "mine.yaml"))
 
+    def test_a_playbook_of_powershell_is_read(self, tmp_path: Path) -> None:
+        """Every text file may be in the encoding that its byte order mark names."""
+        path = tmp_path / "mine.yaml"
+        path.write_bytes("name: mine\nsummary: s\n".encode("utf-16"))
+
+        assert load_playbook(str(path)).name == "mine"
+
     def test_a_binary_playbook_is_told(self, tmp_path: Path) -> None:
         """A binary file is not a playbook."""
         path = tmp_path / "mine.yaml"
-        path.write_bytes(b"\xff\xfe\x00\x01")
+        path.write_bytes(b"\xfa\xfb\x00\x01")
 
         with pytest.raises(MalformedFileError, match="UTF-8"):
             load_playbook(str(path))
@@ -253,6 +260,24 @@ class TestDescribeOutput:
             "RouteTables": [{"RouteTableId": "rtb-1"}, {"RouteTableId": "rtb-2"}],
             "Vpcs": [],
         }
+
+    @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+    def test_text_of_powershell_is_read(self, tmp_path: Path, encoding: str) -> None:
+        """PowerShell's ``>`` writes UTF-16, or UTF-8 with a byte order mark."""
+        mark = "\ufeff" if encoding == "utf-16-be" else ""
+        file = tmp_path / "vpcs.json"
+        file.write_bytes(f'{mark}{{"Vpcs": [{{"VpcId": "vpc-ä"}}]}}'.encode(encoding))
+
+        assert describe_documents(file) == {"Vpcs": [{"VpcId": "vpc-ä"}]}
+
+    def test_broken_utf16_is_named(self, tmp_path: Path) -> None:
+        """Text that ends within a character is refused with its encoding."""
+        file = tmp_path / "vpcs.json"
+        file.write_bytes('{"Vpcs": []}'.encode("utf-16")[:-1])
+
+        with pytest.raises(MalformedFileError, match="not valid UTF-16") as caught:
+            describe_documents(file)
+        assert "UTF-8" in caught.value.advice
 
     def test_a_part_of_an_answer_is_refused(self, tmp_path: Path) -> None:
         """If the last page is missing, the account would be incomplete without an error."""

@@ -18,7 +18,16 @@ from tests.support.builders import (
     a_table,
     some_telemetry,
 )
-from vpnmigrate.model.ec2 import AssociationRecord, RouteRecord, StaticPrefixRecord, Tag, VpcRecord
+from vpnmigrate.model.ec2 import (
+    AssociationRecord,
+    ConnectionRecord,
+    KeyVisibility,
+    RouteRecord,
+    StaticPrefixRecord,
+    Tag,
+    TunnelOptions,
+    VpcRecord,
+)
 from vpnmigrate.model.survey import (
     DirectConnectAssociation,
     Quotas,
@@ -26,7 +35,7 @@ from vpnmigrate.model.survey import (
     Unread,
     VirtualInterface,
 )
-from vpnmigrate.planning.drift import configuration, differences
+from vpnmigrate.planning.drift import Drift, configuration, differences, drift
 
 BEFORE = a_survey()
 
@@ -189,3 +198,66 @@ def test_routes_of_other_services_are_no_configuration() -> None:
     )
 
     assert not any("10.9" in path for path in configuration(a_survey(route_tables=(table,))))
+
+
+class TestIndependence:
+    """A fact that no step depends on does not close the gate."""
+
+    @pytest.mark.parametrize(
+        ("destination", "target", "independent"),
+        [
+            ("10.0.7.0/24", "eni-node", True),
+            ("2001:db8:7::/64", "eni-node", True),
+            # The device advertises 10.1.0.0/16, and 192.168.0.0/16 is static to the gateway.
+            ("10.1.7.0/24", "eni-node", False),
+            ("0.0.0.0/0", "nat-1", False),
+            ("192.168.0.0/16", "eni-node", False),
+            ("10.0.7.0/24", OLD, False),
+            ("pl-1", "eni-node", False),
+        ],
+    )
+    def test_a_route_matters_if_it_may_take_on_premises_traffic(
+        self, destination: str, target: str, *, independent: bool
+    ) -> None:
+        """A controller adds routes to its nodes, inside the VPC's own range."""
+        table = BEFORE.route_tables[0]
+        routes = tuple(r for r in table.routes if r.destination != destination)
+        changed = msgspec.structs.replace(table, routes=(*routes, RouteRecord(destination, target)))
+        now = a_survey(route_tables=(changed, *BEFORE.route_tables[1:]))
+
+        found = drift(BEFORE, now)
+
+        assert found.breaking + found.independent == differences(BEFORE, now)
+        assert bool(found.independent) is independent
+        assert bool(found.breaking) is not independent
+
+    def test_tags_matter_if_they_are_copied(self) -> None:
+        """A cluster tags the VPC and its tables; the successors copy tags of the old side."""
+        vpc = msgspec.structs.replace(BEFORE.vpcs[0], tags={"kubernetes.io/cluster/x": "shared"})
+        tagged = a_gateway(tags={"team": "network"})
+
+        assert drift(BEFORE, a_survey(vpcs=(vpc,))).breaking == ()
+        assert drift(BEFORE, a_survey(vpcs=(vpc,))).independent != ()
+        assert drift(BEFORE, a_survey(gateway=tagged)).independent == ()
+        assert drift(BEFORE, a_survey(gateway=tagged)).breaking != ()
+
+    def test_a_changed_option_matters(self) -> None:
+        """An option, a selector or the place of a key of an old tunnel is compared."""
+        old = a_connection()
+        options = TunnelOptions(dpd_timeout_seconds=40)
+        for changed in (
+            msgspec.structs.replace(old, local_network="10.1.0.0/16"),
+            with_tunnels(old, options=options),
+            with_tunnels(old, key=KeyVisibility.REDACTED),
+        ):
+            assert drift(BEFORE, a_survey(connections=(changed,))).breaking != ()
+
+    def test_nothing_differs_from_itself(self) -> None:
+        """Equal surveys have no drift."""
+        assert drift(BEFORE, a_survey()) == Drift()
+
+
+def with_tunnels(connection: ConnectionRecord, **changes: object) -> ConnectionRecord:
+    """Return *connection* with *changes* to each tunnel."""
+    tunnels = tuple(msgspec.structs.replace(t, **changes) for t in connection.tunnels)
+    return msgspec.structs.replace(connection, tunnels=tunnels)

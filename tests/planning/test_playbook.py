@@ -25,6 +25,7 @@ from vpnmigrate.model.decisions import (
     KeyStorage,
     Networks,
     OldTunnels,
+    TagChanges,
     TestVpc,
     TunnelPolicy,
     UnsetOptions,
@@ -74,6 +75,7 @@ decisions:
   networks:
     vpn-1: {local: 10.1.0.0/16, remote: 10.0.0.0/16}
   unset_options: aws
+  tags: {drop: ["transitvpc:*"], add: {team: network}}
   key_storage: standard
   test_vpc:
     cidr: 10.255.0.0/24
@@ -149,6 +151,7 @@ def test_says_everything_a_plan_can_decide() -> None:
             tunnel_options_of={"vpn-1": TunnelOptions(startup_action="start")},
             networks={VpnConnectionId("vpn-1"): Networks("10.1.0.0/16", "10.0.0.0/16")},
             unset_options=UnsetOptions.AWS,
+            tags=TagChanges(("transitvpc:*",), {"team": "network"}),
             key_storage=KeyStorage.STANDARD,
             test_vpc=TestVpc("10.255.0.0/24", ("/usr/bin/try", "--now")),
             old_tunnels=OldTunnels.LEAVE,

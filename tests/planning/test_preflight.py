@@ -29,6 +29,7 @@ from vpnmigrate.model.decisions import (
     KeyStorage,
     Networks,
     OldTunnels,
+    TagChanges,
     TestVpc,
     UnsetOptions,
     Verification,
@@ -164,6 +165,32 @@ class TestGateway:
 
         assert "VPM-B207" in found(survey, Decisions(change="CHG1"))
 
+    def test_a_dropped_tag_takes_no_room(self) -> None:
+        """Only the tags that a successor gets are counted."""
+        survey = a_survey(gateway=a_gateway(tags={f"tag-{n}": "" for n in range(48)}))
+
+        assert "VPM-B207" not in found(survey, Decisions(tags=TagChanges(drop=("tag-1*",))))
+
+    @pytest.mark.parametrize(
+        "add",
+        [{"aws:x": ""}, {"vpnmigrate:role": "x"}, {"": ""}, {"k" * 129: ""}, {"k": "v" * 257}],
+    )
+    def test_refuses_tags_that_ec2_refuses(self, add: dict[str, str]) -> None:
+        """Steps 2 and 3 would fail with them."""
+        assert "VPM-B208" in found(decisions=Decisions(tags=TagChanges(add=add)))
+
+    @pytest.mark.parametrize("key", ["transitvpc:spoke", "kubernetes.io/cluster/prod", "TTL"])
+    def test_names_tags_that_other_programs_act_on(self, key: str) -> None:
+        """A copy on the new gateway starts them, before the cutover."""
+        survey = a_survey(gateway=a_gateway(tags={key: "x", "team": "network"}))
+
+        finding = found(survey)["VPM-W204"]
+
+        assert key in finding.evidence
+        assert f"tags: {{drop: [{key}]}}" in finding.fix
+        assert "VPM-W204" not in found(survey, Decisions(tags=TagChanges(drop=(key,))))
+        assert "VPM-W204" not in found(a_survey(gateway=a_gateway(tags={"team": "network"})))
+
     def test_tells_of_a_claim(self) -> None:
         """The claim of another holder is reported in planning."""
         survey = a_survey(gateway=a_gateway(tags={Tag.CLAIM: "ann@ops"}))
@@ -194,6 +221,14 @@ class TestConnections:
 
         assert "VPM-B108" in found(survey, Decisions(keys=KeyMode.REUSE))
         assert "VPM-B108" not in found(survey)
+
+    def test_names_static_prefixes_of_a_bgp_connection(self) -> None:
+        """EC2 accepts no static prefix for a successor that uses BGP."""
+        static = a_connection(prefixes=["10.9.0.0/16"])
+        both = msgspec.structs.replace(static, static_only=False)
+
+        assert "10.9.0.0/16" in found(a_survey(connections=(both,)))["VPM-W113"].evidence
+        assert "VPM-W113" not in found(a_survey(connections=(static,)))
 
     def test_warns_of_a_connection_that_is_down(self) -> None:
         """A connection without a tunnel UP is reported, since step 10 requires one."""

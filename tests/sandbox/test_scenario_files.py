@@ -18,10 +18,10 @@ from tests.sandbox.worlds import (
 from vpnmigrate.errors import MalformedFileError
 from vpnmigrate.local.documents import (
     LARGEST_SCENARIO,
-    MEGABYTE,
     load_playbook,
     scenario_text,
 )
+from vpnmigrate.local.text_files import MEGABYTE
 from vpnmigrate.sandbox.scenarios.parser import scenario_from_text
 
 MISTAKES = {

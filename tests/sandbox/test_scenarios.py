@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -34,6 +34,7 @@ from vpnmigrate.model.ec2 import (
     RouteRecord,
     RouteTableId,
     RouteTableRecord,
+    StaticPrefixRecord,
     TunnelReading,
     VpcId,
     VpnConnectionId,
@@ -142,6 +143,61 @@ class TestDescribeOutput:
             scenario_from_describe({"VpnConnections": [row]}, "saved.json")
         assert str(caught.value).startswith("saved.json: field VpnConnections: ")
         assert caught.value.__cause__ is None
+
+    @pytest.mark.parametrize(
+        ("said", "since"),
+        [
+            (1517432929.0, datetime(2018, 1, 31, 21, 8, 49, tzinfo=UTC)),
+            (1517432929, datetime(2018, 1, 31, 21, 8, 49, tzinfo=UTC)),
+            ("2018-01-31T21:08:49", datetime(2018, 1, 31, 21, 8, 49, tzinfo=UTC)),
+            ("0001-01-01T00:00:00Z", None),
+            ("9999-12-31T23:59:59+00:00", None),
+            (None, None),
+        ],
+    )
+    def test_times_have_several_forms(self, said, since):
+        """Numbers are seconds since 1970 (aws/aws-cli#6224), and year 1 is Go's unset time."""
+        reading = {"OutsideIpAddress": "198.18.0.1", "LastStatusChange": said}
+        row = {"VpnConnectionId": "vpn-1", "State": "available", "VgwTelemetry": [reading]}
+        (connection,) = scenario_from_describe({"VpnConnections": [row]}).connections
+        assert connection.telemetry[0].since == since
+
+    @pytest.mark.parametrize("said", [1e300, -1e300, True, "yesterday", [1]])
+    def test_what_is_no_time_is_named(self, said):
+        """The member is named, and not quoted."""
+        row = {"VgwTelemetry": [{"LastStatusChange": said}]}
+        with pytest.raises(MalformedFileError, match="LastStatusChange"):
+            scenario_from_describe({"VpnConnections": [row]}, "saved.json")
+
+    @pytest.mark.parametrize("origin", ["CreateRouteTable", "CreateRoute"])
+    def test_a_firewall_in_place_of_the_local_route_stays(self, origin):
+        """The VPC's own range has one row, which leads where it led."""
+        vpc = {"VpcId": "vpc-1", "State": "available", "CidrBlock": "10.10.0.0/16"}
+        firewall = {
+            "DestinationCidrBlock": "10.10.0.0/16",
+            "NetworkInterfaceId": "eni-1",
+            "Origin": origin,
+            "State": "active",
+        }
+        advertised = {
+            "DestinationCidrBlock": "10.20.0.0/16",
+            "NetworkInterfaceId": "eni-2",
+            "Origin": "Advertisement",
+            "State": "active",
+        }
+        table = {"RouteTableId": "rtb-1", "VpcId": "vpc-1", "Routes": [firewall, advertised]}
+        scenario = scenario_from_describe({"Vpcs": [vpc], "RouteTables": [table]})
+        world = load_world(scenario, VirtualClock())
+        tables = ask(world, "DescribeRouteTables", RouteTableIds=["rtb-1"])["RouteTables"]
+        assert tables[0]["Routes"] == [firewall, advertised]
+
+    def test_static_rows_of_a_bgp_connection_are_no_static_prefixes(self):
+        """The device still advertises what its tables have learned."""
+        both = msgspec.structs.replace(
+            _output("vpn-1", "cgw-1", 1), prefixes=(StaticPrefixRecord("10.1.0.0/16", "available"),)
+        )
+        announced = advertised_prefixes([both], [_propagating(("10.1.0.0/16",))])
+        assert announced == {"cgw-1": ("10.1.0.0/16",)}
 
     def test_members_that_no_scenario_has_are_left_out(self):
         """Output of other describe commands is ignored."""

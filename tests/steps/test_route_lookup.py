@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Sequence
 from functools import cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
@@ -275,6 +276,33 @@ def random_table(draw: random.Random) -> RouteTableRecord:
     return table(*routes)
 
 
+def test_a_route_server_and_a_gateway_may_both_win() -> None:
+    """AWS's page on priority does not list Route Server's routes (domain.md 14.2)."""
+    advertised = RouteRecord("10.9.0.0/16", "eni-1", "Advertisement")
+    before = table(learned("10.9.0.0/16"), advertised)
+
+    assert described(before, table(learned("10.9.0.0/16", NEW), advertised)) == []
+    assert described(before, table(advertised)) == [
+        "rtb-1: 10.9.0.0/16 went to eni-1 or vgw-old before and goes to eni-1 now"
+    ]
+
+
+def test_a_static_route_wins_against_a_route_server() -> None:
+    """What AWS documents is decided."""
+    advertised = RouteRecord("10.9.0.0/16", "eni-1", "Advertisement")
+    before = table(static("10.9.0.0/16"), advertised)
+
+    assert described(before, table(static("10.9.0.0/16", NEW), advertised)) == []
+
+
+def test_a_firewall_in_place_of_the_local_route_stays() -> None:
+    """The row of the VPC's own range may lead to an interface (domain.md 14.3)."""
+    own = RouteRecord("10.0.0.0/16", "eni-1", "CreateRouteTable")
+    before = table(own, learned("10.0.9.0/24"))
+
+    assert described(before, table(own)) == []
+
+
 def oracle(routes: RouteTableRecord, lists: Lists = LISTS) -> dict[str, str]:
     """Return the next hop of every address, computed one by one from AWS's rules."""
     installed = []
@@ -287,8 +315,10 @@ def oracle(routes: RouteTableRecord, lists: Lists = LISTS) -> dict[str, str]:
                 continue
             net = parsed(text)
             kind = "propagated"
-            if route.target == "local":
+            if route.target == "local" or route.origin == "CreateRouteTable":
                 kind = "local"
+            elif route.origin == "Advertisement":
+                kind = "advertised"
             elif route.origin == "CreateRoute":
                 kind = "list" if listed else "static"
             installed.append(
@@ -298,14 +328,14 @@ def oracle(routes: RouteTableRecord, lists: Lists = LISTS) -> dict[str, str]:
     usable = [
         r
         for r in installed
-        if r[3] != "propagated"
+        if r[3] not in {"propagated", "advertised"}
         or not any(o[0] == r[0] and o[1] <= r[1] and r[2] <= o[2] for o in own)
     ]
     preferred = sorted(
         usable,
         key=lambda r: (
             r[2] - r[1],
-            ("local", "static", "list", "propagated").index(r[3]),
+            ("local", "static", "list", "propagated", "advertised").index(r[3]),
             r[4].state != "active",
             r[4].target,
         ),
@@ -315,12 +345,27 @@ def oracle(routes: RouteTableRecord, lists: Lists = LISTS) -> dict[str, str]:
         here = [r for r in preferred if r[0] == space.version]
         first = int(space.network_address)
         for address in range(first, first + 2**BITS):
-            best = next((r[4] for r in here if r[1] <= address <= r[2]), None)
-            if best is not None:
-                found[f"{space.version}/{address}"] = (
-                    best.target if best.state == "active" else BLACK_HOLE
-                )
+            covering = [r for r in here if r[1] <= address <= r[2]]
+            if covering:
+                found[f"{space.version}/{address}"] = hop_of(covering)
     return found
+
+
+def hop_of(covering: Sequence[tuple[int, int, int, str, RouteRecord]]) -> str:
+    """Return the next hop of the first of *covering*, or both if a Route Server's may win."""
+    *_, kind, best = covering[0]
+    if best.state != "active":
+        return BLACK_HOLE
+    rivals = (r for r in covering if r[1:3] == covering[0][1:3] and r[3] == "advertised")
+    rival = next(rivals, None)
+    if kind != "propagated" or rival is None or rival[4].state != "active":
+        return best.target
+    return " or ".join(sorted({best.target, rival[4].target}))
+
+
+def succeeded(hop: str) -> str:
+    """Return *hop* with the new gateway in place of the old one."""
+    return " or ".join(sorted({NEW if part == OLD else part for part in hop.split(" or ")}))
 
 
 def addresses(parts: tuple[str, ...]) -> set[str]:
@@ -345,7 +390,7 @@ def test_agrees_with_an_oracle_that_asks_every_address():
         told_of: set[str] = set()
 
         for row in equivalence(before, after, {OLD: NEW}, LISTS):
-            hop = NEW if row.before.hop == OLD else row.before.hop
+            hop = succeeded(row.before.hop)
             assert row.same is (hop == row.after.hop and not row.unread)
             if row.parts == ("pl-opaque",):
                 continue
@@ -384,7 +429,7 @@ def test_what_is_called_the_same_is_the_same_whatever_the_unread_lists_hold():
         unread += any(row.unread for row in rows)
         if all(row.same for row in rows):
             same += 1
-            then = {a: NEW if hop == OLD else hop for a, hop in oracle(before, entries).items()}
+            then = {a: succeeded(hop) for a, hop in oracle(before, entries).items()}
             assert then == oracle(after, entries), (before, after, entries)
 
     assert same > TABLES // 200

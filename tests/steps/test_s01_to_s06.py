@@ -44,7 +44,7 @@ from vpnmigrate.model.changes import (
     PlaceClaim,
     RunTest,
 )
-from vpnmigrate.model.decisions import Decisions, InsideMode, TestVpc
+from vpnmigrate.model.decisions import Decisions, InsideMode, TagChanges, TestVpc
 from vpnmigrate.model.ec2 import (
     AWS_VPN,
     CLASSIC,
@@ -61,7 +61,11 @@ from vpnmigrate.model.snapshot import Confirmation, Reading
 from vpnmigrate.steps.base import Blocked, Claimed, Lost, Met, NotYet, StepInput
 from vpnmigrate.steps.s01_claim_gateway import RecordBefore, RemoveOurClaim
 from vpnmigrate.steps.s02_create_gateway import CreateGateway, RemoveGateway
-from vpnmigrate.steps.s03_create_connections import CreateConnections, RemoveConnections
+from vpnmigrate.steps.s03_create_connections import (
+    CreateConnections,
+    RemoveConnections,
+    wanted_prefixes,
+)
 from vpnmigrate.steps.s04_archive_configuration import FetchConfiguration
 from vpnmigrate.steps.s05_configure_devices import ConfigureDevices
 from vpnmigrate.steps.s06_test_vpc import RemoveTestVpc, TryInTestVpc
@@ -172,6 +176,12 @@ class TestCreateConnections:
             tunnels=(STRONG_OPTIONS, STRONG_OPTIONS),
         )
 
+    def test_a_bgp_connection_has_no_static_prefixes(self):
+        """Saved output may list some on a BGP connection, and EC2 accepts none for it."""
+        old = replace(a_connection(prefixes=["10.1.0.0/16"]), static_only=False)
+
+        assert wanted_prefixes(old) == ()
+
     def test_creates_two_at_a_time(self):
         """Case 72: of ten connections two are created at a time."""
         before = a_survey(
@@ -226,6 +236,34 @@ class TestCreateConnections:
         blocked = verdict(CreateConnections(), a_plan(), now)
         assert isinstance(blocked, Blocked)
         assert "vpn-stranger" in blocked.why
+
+    @pytest.mark.parametrize(
+        ("dropped", "named"), [((), "transitvpc:spoke"), (("transitvpc:*",), "team")]
+    )
+    def test_a_copied_tag_that_may_have_caused_it_is_named(self, dropped, named):
+        """A poller creates connections on each gateway with its tag, the new one included."""
+        tags = {"transitvpc:spoke": "true", "team": "network", "Name": "x"}
+        plan = a_plan(
+            before=a_survey(gateway=a_gateway(tags=tags)),
+            decisions=Decisions(tags=TagChanges(drop=dropped)),
+        )
+        stranger = a_connection("vpn-stranger", on=NEW, category=AWS_VPN)
+        now = snapshot_by_tag(replace(new_side(), connections=(stranger,)))
+
+        blocked = verdict(CreateConnections(), plan, now)
+
+        assert isinstance(blocked, Blocked)
+        assert f"tags: {{drop: [{named}]}}" in str(blocked.advice)
+
+    def test_tags_are_left_out_and_added_as_the_playbook_says(self):
+        """A successor has the user's tags, without those dropped, and with those added."""
+        old = a_connection(tags={"transitvpc:spoke": "true", "team": "old", "site": "hq"})
+        decisions = Decisions(tags=TagChanges(("transitvpc:*",), {"team": "network"}))
+        plan = a_plan(before=a_survey(connections=(old,)), decisions=decisions)
+
+        (creation,) = changes(CreateConnections(), plan, without_connections())
+
+        assert creation.tags == (("site", "hq"), ("team", "network"))
 
     def test_one_that_is_still_being_made_is_a_strangers_too(self):
         """Case 25: EC2 may return a connection that was created outside this run."""

@@ -46,7 +46,6 @@ from vpnmigrate.local import bundle
 from vpnmigrate.local.bundle import BundleSubject, Manifest
 from vpnmigrate.local.documents import (
     LARGEST_PLAN,
-    MEGABYTE,
     load_survey,
     plan_from_text,
     read_bytes,
@@ -60,6 +59,7 @@ from vpnmigrate.local.rehearsals import Rehearsals
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.signatures import save_signed
 from vpnmigrate.local.ssh_keygen import key_and_namespace
+from vpnmigrate.local.text_files import MEGABYTE
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.decoding import fault_of

@@ -45,7 +45,7 @@ from vpnmigrate.model.permissions import MissingPermission
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.model.snapshot import Snapshot
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.planning.drift import differences
+from vpnmigrate.planning.drift import drift
 from vpnmigrate.planning.outage_estimate import outage_estimate
 from vpnmigrate.planning.permission_checks import checks_before_cutover
 from vpnmigrate.planning.permission_checks import missing as missing_permissions
@@ -98,9 +98,11 @@ class GateRunner:
         missing = self._missing_permissions()
         survey = self._step_loop.read_reliably(self._survey)
         observation = self._step_loop.observe_reliably(self._gates_pass)
-        drift, proof = differences(self._plan.before, survey), self._proof()
         context = replace(
-            self._context(), differences=drift, proof=proof, missing_permissions=missing
+            self._context(),
+            drift=drift(self._plan.before, survey),
+            proof=self._proof(),
+            missing_permissions=missing,
         )
         results = gates.before_cutover(observation.input, context)
         results = self._record(Milestone.CUTOVER, (*results, *hook), context.identity.arn)

@@ -31,7 +31,7 @@ from vpnmigrate.model.gates import GateVerdict
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan
 from vpnmigrate.model.snapshot import Ownership, snapshot_of
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.planning.drift import differences
+from vpnmigrate.planning.drift import differences, drift
 from vpnmigrate.planning.ownership import ownership_of
 from vpnmigrate.planning.planner import unexpected
 
@@ -196,7 +196,7 @@ def require_unchanged(plan: Plan, survey: Survey) -> None:
     Raises:
         DriftError: It differs; the error lists every difference, field by field.
     """
-    found = differences(plan.before, survey)
+    found = drift(plan.before, survey).breaking
     if found:
         message = f"the AWS configuration has changed since planning ({len(found)} differences)"
         raise DriftError(

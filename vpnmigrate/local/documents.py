@@ -6,7 +6,6 @@ Every file is read with a size limit, and an error names file, line and field.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from vpnmigrate.errors import (
 )
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.local.private_files import write_output
+from vpnmigrate.local.text_files import MEGABYTE, decoded_json, file_bytes, file_text
 from vpnmigrate.model.approval import APPROVAL_FORMAT, Approval
 from vpnmigrate.model.decoding import fault_of
 from vpnmigrate.model.plan import PLAN_FORMAT, Plan
@@ -30,8 +30,6 @@ from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.approvals import digest_of
 from vpnmigrate.planning.planner import derived_again, differing, fingerprint_of
 from vpnmigrate.planning.playbook import Playbook, playbook_from
-
-MEGABYTE = 1024 * 1024
 
 LARGEST_PLAN = 64 * MEGABYTE
 """A survey of 200 tables with 1,000 routes each takes a quarter of this."""
@@ -77,14 +75,14 @@ class PackagedFiles:
         """
         packaged = self._files().get(name_or_path)
         if packaged is not None:
-            return NamedDocument(name_or_path, _text(packaged, LARGEST_TEXT))
+            return NamedDocument(name_or_path, file_text(packaged, LARGEST_TEXT))
         path = Path(name_or_path)
         if path.suffix not in self.endings and len(path.parts) == 1 and not path.exists():
             raise UsageError(
                 f"there is no {self.kind} called {name_or_path}",
                 advice=f"choose one of: {', '.join(self.names)}; or give the path of a file",
             )
-        return NamedDocument(name_or_path, _text(path, self.largest))
+        return NamedDocument(name_or_path, file_text(path, self.largest))
 
     def _files(self) -> dict[str, Path]:
         folder = next((f for f in self.folders if f.is_dir()), None)
@@ -162,7 +160,7 @@ def read_plan(path: Path) -> Plan:
         MalformedFileError: It is not a plan, or was written by a later version of this program.
         PlanEditedError: Its text no longer matches its fingerprint.
     """
-    return plan_from_text(_bytes(path, LARGEST_PLAN), str(path))
+    return plan_from_text(file_bytes(path, LARGEST_PLAN), str(path))
 
 
 def require_unedited(plan: Plan, path: Path) -> None:
@@ -234,7 +232,7 @@ def plan_from_text(raw: bytes, path: str) -> Plan:
         MalformedFileError: It is not a plan, or was written by a later version of this program.
         PlanEditedError: It no longer matches its fingerprint.
     """
-    document = _json(raw, path)
+    document = decoded_json(raw, path)
     if not isinstance(document, dict) or not isinstance(document.get("format"), int):
         raise MalformedFileError(
             f"{path}: not a plan: field format is missing",
@@ -293,7 +291,7 @@ def load_survey(path: Path) -> Survey:
         UsageError: It cannot be read.
         MalformedFileError: It is not a survey.
     """
-    return survey_from_text(_bytes(path, LARGEST_PLAN), str(path))
+    return survey_from_text(file_bytes(path, LARGEST_PLAN), str(path))
 
 
 def survey_from_text(raw: bytes, path: str) -> Survey:
@@ -319,7 +317,7 @@ def save_text(text: str, path: Path) -> None:
 
 def text_file(path: Path) -> str:
     """Return the text of a file that a person writes; it raises as ``read_bytes`` does."""
-    return _text(path, LARGEST_TEXT)
+    return file_text(path, LARGEST_TEXT)
 
 
 def read_bytes(path: Path, limit: int) -> bytes:
@@ -329,7 +327,7 @@ def read_bytes(path: Path, limit: int) -> bytes:
         UsageError: There is no such file, or it cannot be read.
         MalformedFileError: It is larger.
     """
-    return _bytes(path, limit)
+    return file_bytes(path, limit)
 
 
 def save_bytes(content: bytes, path: Path) -> None:
@@ -372,7 +370,7 @@ def describe_documents(path: Path) -> dict[str, list[Any]]:
     merged: dict[str, list[Any]] = {}
     ended: set[str] = set()
     for file in files:
-        document = _json(_bytes(file, LARGEST_DESCRIBE), str(file))
+        document = decoded_json(file_bytes(file, LARGEST_DESCRIBE), str(file))
         if not isinstance(document, dict):
             raise MalformedFileError(
                 f"{file}: not an object, so it is not the output of aws ec2 describe-*"
@@ -405,40 +403,7 @@ def json_document(path: Path) -> Any:
         UsageError: It cannot be read.
         MalformedFileError: It is not JSON.
     """
-    return _json(_bytes(path, MEGABYTE), str(path))
-
-
-def _json(raw: bytes, name: str) -> Any:
-    """Decode JSON; an error names the line and quotes no content."""
-    try:
-        return msgspec.json.decode(raw)
-    except msgspec.DecodeError as error:
-        message, _, where = str(error).removesuffix(")").partition(" (byte ")
-        line = raw[: int(where)].count(b"\n") + 1 if where.isdigit() else 1
-        raise MalformedFileError(f"{name}, line {line}: {message}") from None
-    except (UnicodeDecodeError, RecursionError):
-        raise MalformedFileError(f"{name}: not JSON text") from None
-
-
-def _text(path: Path, limit: int) -> str:
-    try:
-        return _bytes(path, limit).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise MalformedFileError(f"{path}: not text in UTF-8") from None
-
-
-def _bytes(path: Path, limit: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            # Read in pieces: one read up to the limit would allocate that much memory.
-            pieces = iter(lambda: file.read(MEGABYTE), b"")
-            raw = b"".join(islice(pieces, limit // MEGABYTE + 1))
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not a path"
-        raise UsageError(f"{path}: cannot be read: {why}", advice="check the path") from None
-    if len(raw) > limit:
-        raise MalformedFileError(f"{path}: larger than {limit // MEGABYTE} MB")
-    return raw
+    return decoded_json(file_bytes(path, MEGABYTE), str(path))
 
 
 _AGAIN = ("ask for a new one:", cli("approve", "PLAN"))

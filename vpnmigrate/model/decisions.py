@@ -109,6 +109,21 @@ class Networks(Struct, frozen=True, forbid_unknown_fields=True):
     """On AWS's side."""
 
 
+class TagChanges(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the tags of the successors differ from those of the old gateway and connections."""
+
+    drop: tuple[str, ...] = ()
+    """Keys that are not copied; one that ends in ``*`` stands for every key with that beginning."""
+    add: dict[str, str] = field(default_factory=dict)
+    """Tags that are set on each successor; they replace copied ones."""
+
+    def drops(self, key: str) -> bool:
+        """Return whether *key* is not copied."""
+        return any(
+            key.startswith(name[:-1]) if name.endswith("*") else key == name for name in self.drop
+        )
+
+
 class TestVpc(Struct, frozen=True, forbid_unknown_fields=True):
     """Test VPC of step 6: ``command`` tests it by exit status; without one the operator does."""
 
@@ -251,6 +266,7 @@ class Decisions(Struct, frozen=True, forbid_unknown_fields=True):
     networks: dict[VpnConnectionId, Networks] = field(default_factory=dict)
     """Traffic selectors, by the old connection's id."""
     unset_options: UnsetOptions = UnsetOptions.KEEP
+    tags: TagChanges = TagChanges()
     test_vpc: TestVpc | None = None
     old_tunnels: OldTunnels = OldTunnels.DISABLE
     back_out: BackOut = BackOut.ASK

@@ -64,6 +64,10 @@ AWS_VPN = "VPN"
 CREATED_ROUTE = "CreateRoute"
 """Origin of a static route; the target of no other route is changed (domain.md 2.6)."""
 PROPAGATED_ROUTE = "EnableVgwRoutePropagation"
+ADVERTISED_ROUTE = "Advertisement"
+"""Origin of a route of a VPC Route Server: neither a run's nor propagated from a gateway."""
+LOCAL = "local"
+"""Target of the route to the VPC's own range, unless a firewall's takes its place."""
 WITHOUT_DRY_RUN = frozenset({"CreateVpnConnectionRoute", "DeleteVpnConnectionRoute"})
 """EC2 operations without the parameter ``DryRun`` (EC2's model); other mutating ones have it."""
 

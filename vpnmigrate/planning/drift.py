@@ -9,6 +9,9 @@ are left out: EC2 lists the former for a while, and gives each new association a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
+
+from msgspec import Struct
 
 from vpnmigrate.model.ec2 import (
     ConnectionRecord,
@@ -20,6 +23,7 @@ from vpnmigrate.model.ec2 import (
 )
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.model.tunnel_options import ANY_NETWORK, NOT_CHOSEN, OPTIONS, option_text
+from vpnmigrate.planning.preflight.base import network, on_premises, overlap
 
 Facts = Iterator[tuple[str, str]]
 
@@ -55,6 +59,66 @@ def configuration(survey: Survey) -> dict[str, str]:
 def differences(before: Survey, now: Survey) -> tuple[str, ...]:
     """Return how the configuration of *now* differs from *before*, one sentence per field."""
     return compared(configuration(before), configuration(now))
+
+
+class Drift(Struct, frozen=True):
+    """How a configuration differs from the plan's survey, one sentence per field."""
+
+    breaking: tuple[str, ...] = ()
+    """What a step forward or back may depend on."""
+    independent: tuple[str, ...] = ()
+    """What no step depends on: a controller's route to a node, a cluster's tag."""
+
+
+NO_DRIFT: Final = Drift()
+
+
+def drift(before: Survey, now: Survey) -> Drift:
+    """Return how the configuration of *now* differs from *before*, by whether it matters."""
+    was, is_ = configuration(before), configuration(now)
+    paths = sorted(path for path in was.keys() | is_.keys() if was.get(path) != is_.get(path))
+    if not paths:
+        return Drift()
+    independent = _Independence(before, now)
+    found = {path: independent.holds(path, was.get(path), is_.get(path)) for path in paths}
+    return Drift(
+        *(
+            tuple(
+                _sentence(path, was.get(path), is_.get(path))
+                for path in paths
+                if found[path] is wanted
+            )
+            for wanted in (False, True)
+        )
+    )
+
+
+class _Independence:
+    """Decides whether a step may depend on a fact.
+
+    Steps copy the tags of the gateway and the connections, and no others.  They compare the next
+    hop of every destination behind the gateway, so a route matters if it is to the gateway or
+    overlaps such a destination; of a prefix list the networks are unknown, so it matters.
+    """
+
+    def __init__(self, before: Survey, now: Survey) -> None:
+        self._gateways = {before.gateway.id, *(g.id for g in now.other_gateways)}
+        self._copied: set[str] = {before.gateway.id, now.gateway.id}
+        self._copied.update(c.id for each in (before, now) for c in each.connections)
+        behind = {text for each in (before, now) for text, _ in on_premises(each)}
+        self._behind = tuple(net for text in sorted(behind) if (net := network(text)))
+
+    def holds(self, path: str, before: str | None, now: str | None) -> bool:
+        """Return whether no step depends on the fact at *path*."""
+        subject, field, *rest = path.split("/", 2)
+        if field == "tag":
+            return subject not in self._copied
+        if field != "route" or {before, now} & self._gateways:
+            return False
+        destination = network(rest[0]) if rest else None
+        return destination is not None and not any(
+            overlap(destination, net) for net in self._behind
+        )
 
 
 def compared(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:

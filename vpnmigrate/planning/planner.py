@@ -53,7 +53,7 @@ from vpnmigrate.steps.sequences import CLEAN_UP, CUTOVER, FINALIZE, FORWARD
 TRAFFIC_STEP = 10
 BUILT_IN = (
     *("asn", "keys", "key_storage", "inside", "inside_cidrs", "unset_options"),
-    *("tunnel_options", "tunnel_options_of", "networks"),
+    *("tunnel_options", "tunnel_options_of", "networks", "tags"),
 )
 """Decisions that determine what steps 2 and 3 create; EC2 cannot change them in place."""
 

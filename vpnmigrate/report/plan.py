@@ -291,6 +291,10 @@ def _tunnel_decisions(decisions: Decisions) -> Iterator[tuple[str, str]]:
 
 def _exceptional(decisions: Decisions) -> Iterator[tuple[str, str]]:
     """Yield what is excluded, assumed, or done although it is not required."""
+    if decisions.tags.drop:
+        yield "tags left out", ", ".join(decisions.tags.drop)
+    for key, value in sorted(decisions.tags.add.items()):
+        yield "tag added", f"{key}={value}"
     for prefix in decisions.exceptions.prefixes:
         yield "not required", f"prefix {prefix}"
     for connection in decisions.exceptions.connections:

@@ -18,8 +18,15 @@ from functools import cached_property, lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_network, summarize_address_range
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from vpnmigrate.model.ec2 import CREATED_ROUTE, RouteRecord, RouteTableId, RouteTableRecord
+from vpnmigrate.model.ec2 import (
+    ADVERTISED_ROUTE,
+    CREATED_ROUTE,
+    RouteRecord,
+    RouteTableId,
+    RouteTableRecord,
+)
 
 NOTHING = "nothing"
 """Next hop of an address that no route covers."""
@@ -39,6 +46,8 @@ class RouteOrigin(IntEnum):
     LISTED = 2
     """A prefix list whose entries are known."""
     PROPAGATED = 3
+    ADVERTISED = 4
+    """Of a VPC Route Server; which of it and a propagated route wins is unknown."""
 
 
 class EffectiveRoute(Struct, frozen=True, order=True):
@@ -160,7 +169,7 @@ def _equivalence(
         whole = sum(last - first + 1 for _, first, last, _ in found) == size
         parts = (lead.destination,) if whole else tuple(n for p in found for n in _networks_of(p))
         unread = _unread(here, there, old, new, successors)
-        same = successors.get(old.hop, old.hop) == new.hop and not unread
+        same = _succeeded(old.hop, successors) == new.hop and not unread
         rows.append(RouteComparison(table, parts, old, new, same, unread))
     return tuple(sorted(rows, key=lambda row: (row.same, row.parts)))
 
@@ -219,12 +228,16 @@ class _Space:
     def __init__(self, routes: Iterable[RouteRecord], entries: Entries) -> None:
         self.opaque: dict[str, EffectiveRoute] = {}
         best: dict[tuple[int, int, int], EffectiveRoute] = {}
+        advertised: dict[tuple[int, int, int], EffectiveRoute] = {}
         for route in routes:
             if route.state == "filtered":
                 continue  # not installed
             winner = _winner(route)
             for network in _networks(route, entries):
-                self._offer(best, network, winner)
+                by_server = winner.kind is RouteOrigin.ADVERTISED
+                self._offer(advertised if by_server else best, network, winner)
+        for piece, winner in advertised.items():
+            best[piece] = _with_advertised(best.get(piece), winner)
         self.winners = [NO_ROUTE]
         self._numbers = {NO_ROUTE: 0}
         ordered = sorted(best.items(), key=lambda item: (item[0][1], -item[0][2]))
@@ -260,7 +273,7 @@ class _Space:
         steps = {0: 0}
         enclosing: list[tuple[int, int]] = []
         for first, last, winner in mine:
-            if winner.kind is RouteOrigin.PROPAGATED and _within(local, first, last):
+            if winner.kind in _LEARNED and _within(local, first, last):
                 continue
             _close(steps, enclosing, first)
             number = self._number(winner)
@@ -303,14 +316,39 @@ def _pieces(here: _Space, there: _Space) -> Iterator[tuple[_Piece, int, int]]:
         yield (0, 0, 0, name), here.opaque_numbers.get(name, 0), there.opaque_numbers.get(name, 0)
 
 
+_LEARNED = (RouteOrigin.PROPAGATED, RouteOrigin.ADVERTISED)
+_OR = " or "
+"""Between the next hops of routes of which either may win."""
+
+
+def _with_advertised(winner: EffectiveRoute | None, other: EffectiveRoute) -> EffectiveRoute:
+    """Return the route that wins against an advertised one; both next hops if that is unknown."""
+    if winner is None:
+        return other
+    learned = winner.kind is RouteOrigin.PROPAGATED
+    if not learned or winner.target == other.target or winner.dead or other.dead:
+        return winner
+    return replace(winner, target=_OR.join(sorted((winner.target, other.target))))
+
+
+def _succeeded(hop: str, successors: Mapping[str, str]) -> str:
+    """Return *hop* with each target replaced by its successor."""
+    if _OR not in hop:
+        return successors.get(hop, hop)
+    return _OR.join(sorted({successors.get(part, part) for part in hop.split(_OR)}))
+
+
 def _networks(route: RouteRecord, entries: Entries) -> Sequence[str]:
     return entries.get(route.destination, (route.destination,))
 
 
 def _winner(route: RouteRecord) -> EffectiveRoute:
     listed = route.destination.startswith("pl-")
-    if route.target == LOCAL:
+    if route.target == LOCAL or route.origin == "CreateRouteTable":
+        # The row of the VPC's own range; a firewall's may have taken its place.
         kind = RouteOrigin.LOCAL
+    elif route.origin == ADVERTISED_ROUTE:
+        kind = RouteOrigin.ADVERTISED
     elif route.origin != CREATED_ROUTE:
         kind = RouteOrigin.PROPAGATED
     else:

@@ -58,7 +58,7 @@ class CreateGateway(Step):
             yield CreateVpnGateway(
                 GATEWAY_ROLE,
                 asn=successor_asn(view.plan.decisions, view.plan.before.gateway),
-                tags=copied_tags(view.plan.before.gateway.tags),
+                tags=copied_tags(view.plan.before.gateway.tags, view.plan.decisions.tags),
             )
 
     def verify(self, view: StepInput) -> Verdict:

@@ -34,7 +34,7 @@ from vpnmigrate.steps.base import (
 )
 from vpnmigrate.steps.removal import deletion, separable_removals, verify_removals
 from vpnmigrate.steps.s02_create_gateway import new_gateway
-from vpnmigrate.steps.tags import copied_tags, duplicate_roles, suspected
+from vpnmigrate.steps.tags import automation_of, copied_tags, duplicate_roles, suspected
 
 AT_ONCE = 2
 """Connections created at a time: EC2 limits concurrently changing objects (domain.md 5)."""
@@ -66,7 +66,7 @@ class CreateConnections(Step):
         for old in view.plan.before.living:
             role = connection_role(old.id)
             state = view.now.state(role)
-            if state is ResourceState.ABSENT and room > 0 and not _stranger(old, view.now):
+            if state is ResourceState.ABSENT and room > 0 and not _stranger(view, old):
                 room -= 1
                 yield successor(view.plan, old, new_gateway(view.now))
             elif state is ResourceState.AVAILABLE:
@@ -86,7 +86,7 @@ class CreateConnections(Step):
                     "the last reading may be stale"
                 )
                 return suspected(view.plan, view.now, role) or NotYet(why)
-            if stranger := _stranger(old, view.now):
+            if stranger := _stranger(view, old):
                 return stranger
             verdict = _is_ready(old, view.now)
             if not isinstance(verdict, Met):
@@ -129,7 +129,12 @@ def _removals(view: StepInput) -> Iterator[DesiredFact]:
 
 
 def wanted_prefixes(old: ConnectionRecord) -> tuple[str, ...]:
-    """Return the static prefixes that the successor of *old* needs."""
+    """Return the static prefixes that the successor of *old* needs.
+
+    A BGP connection may list some in saved output; EC2 accepts none for it.
+    """
+    if not old.static_only:
+        return ()
     return tuple(p.cidr for p in old.prefixes if p.state not in ("deleting", "deleted"))
 
 
@@ -151,7 +156,7 @@ def successor(plan: Plan, old: ConnectionRecord, gateway: VpnGatewayId) -> Creat
         local_network=selectors.local,
         remote_network=selectors.remote,
         in_secrets_manager=uses_secrets_manager(plan.decisions, old),
-        tags=copied_tags(old.tags),
+        tags=copied_tags(old.tags, plan.decisions.tags),
     )
 
 
@@ -169,11 +174,12 @@ def _in_creation(old: ConnectionRecord, now: Snapshot) -> bool:
     return now.state(connection_role(old.id)) in (ResourceState.PENDING, UNKNOWN)
 
 
-def _stranger(old: ConnectionRecord, now: Snapshot) -> Blocked | None:
+def _stranger(view: StepInput, old: ConnectionRecord) -> Blocked | None:
     """Return a verdict on a live connection between the two gateways that is not this run's.
 
     EC2 may return such a connection instead of creating a new one (domain.md 2.3).
     """
+    now = view.now
     gateway = new_gateway(now)
     ours = set(now.ours.values()) | {twin for _, twin in now.owned.twins}
     for connection in now.connections.values():
@@ -186,9 +192,24 @@ def _stranger(old: ConnectionRecord, now: Snapshot) -> Blocked | None:
             return Blocked(
                 f"{connection.id} already connects {gateway} and {old.customer_gateway}, "
                 "and this run did not create it",
-                "find out who created it; delete it, or plan again; do not give it the run's tags",
+                _about_stranger(view.plan),
             )
     return None
+
+
+def _about_stranger(plan: Plan) -> str:
+    """Return what to do about a connection that another program may have created."""
+    keys = [key for key, _ in copied_tags(plan.before.gateway.tags, plan.decisions.tags)]
+    acted_on = [key for key in keys if automation_of(key)]
+    suspects = acted_on or [key for key in keys if key != "Name"]
+    advice = "find out who created it; delete it, or plan again; do not give it the run's tags"
+    if not suspects:
+        return advice
+    drop = ", ".join(suspects)
+    return (
+        f"{advice}.  A program that acts on a tag copied to the new gateway may have: leave it "
+        f"out in the playbook, tags: {{drop: [{drop}]}}"
+    )
 
 
 def _is_ready(old: ConnectionRecord, now: Snapshot) -> Met | NotYet | Blocked:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from vpnmigrate.errors.commands import aws, cli, option
 from vpnmigrate.model.changes import (
@@ -13,6 +14,7 @@ from vpnmigrate.model.changes import (
     DeleteVpnGateway,
     Tags,
 )
+from vpnmigrate.model.decisions import TagChanges
 from vpnmigrate.model.ec2 import ResourceState, Role
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Snapshot
@@ -28,12 +30,37 @@ LONGEST_VALUE = 256
 """EC2's limit of a tag value (domain.md 2.11)."""
 
 
-def copied_tags(tags: Mapping[str, str]) -> Tags:
-    """Return the user tags of a successor, sorted; its Name gets ``NEW_NAME_SUFFIX``."""
-    kept = {k: v for k, v in tags.items() if not k.startswith(RESERVED)}
+AUTOMATION: Final[Mapping[str, str]] = {
+    "transitvpc:": "a transit VPC's poller creates a connection on each gateway that has it",
+    "kubernetes.io/cluster/": "a cluster's controllers act on resources that have it",
+    "k8s.io/": "a cluster's controllers act on resources that have it",
+    "aws-nuke": "a clean-up program selects resources by it",
+    "janitor": "a clean-up program selects resources by it",
+    "cloud-custodian": "a policy program acts on resources that have it",
+    "c7n": "a policy program acts on resources that have it",
+    "maid_status": "a policy program acts on resources that have it",
+    "auto-delete": "a clean-up program selects resources by it",
+    "ttl": "a clean-up program deletes resources by it",
+    "expires": "a clean-up program deletes resources by it",
+}
+"""Beginnings of tag keys that other programs act on, in lower case, with the effect.
+
+The first two were met in public reports (domain.md 14.3), the others are tools' usual keys.
+"""
+
+
+def automation_of(key: str) -> str:
+    """Return what another program does with resources that have the tag *key*, or ''."""
+    folded = key.casefold()
+    return next((why for start, why in AUTOMATION.items() if folded.startswith(start)), "")
+
+
+def copied_tags(tags: Mapping[str, str], changes: TagChanges) -> Tags:
+    """Return the user tags of a successor, sorted; a copied Name gets ``NEW_NAME_SUFFIX``."""
+    kept = {k: v for k, v in tags.items() if not k.startswith(RESERVED) and not changes.drops(k)}
     if name := kept.get("Name"):
         kept["Name"] = name[: LONGEST_VALUE - len(NEW_NAME_SUFFIX)] + NEW_NAME_SUFFIX
-    return tuple(sorted(kept.items()))
+    return tuple(sorted({**kept, **changes.add}.items()))
 
 
 def duplicate_roles(now: Snapshot) -> Blocked | None:

@@ -28,7 +28,8 @@ from vpnmigrate.devices.sheet import without_keys
 from vpnmigrate.devices.tunnel_values import ConnectionOptions
 from vpnmigrate.errors import UsageError
 from vpnmigrate.errors.commands import cli
-from vpnmigrate.local.documents import MEGABYTE, read_bytes, read_plan, save_text
+from vpnmigrate.local.documents import read_bytes, read_plan, save_text
+from vpnmigrate.local.text_files import MEGABYTE
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.report.text import columns, wrapped

@@ -14,6 +14,7 @@ from vpnmigrate.model.approval import Approval, RehearsalResult
 from vpnmigrate.model.gates import UNFORCEABLE, Force, Gate, GateResult, GateVerdict
 from vpnmigrate.model.permissions import MissingPermission
 from vpnmigrate.model.signatures import SignatureChecks
+from vpnmigrate.planning.drift import NO_DRIFT, Drift
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class GateContext:
     identity: Identity
     user: str
     """Login name of the operator."""
-    differences: tuple[str, ...] = ()
+    drift: Drift = NO_DRIFT
     """The differences between AWS and the plan's survey."""
     paths: Sequence[NetworkPath] = ()
     approvals: tuple[Approval, ...] = ()

@@ -154,6 +154,20 @@ def pairs_are_unique(survey: Survey, _decisions: Decisions) -> Findings:
             )
 
 
+def static_prefixes_are_of_static_connections(survey: Survey, _decisions: Decisions) -> Findings:
+    """Check for static prefixes on a BGP connection, which EC2 accepts for no successor."""
+    for connection in survey.living:
+        cidrs = [p.cidr for p in connection.prefixes if p.state not in {"deleted", "deleting"}]
+        if cidrs and not connection.static_only:
+            yield Finding(
+                "VPM-W113",
+                "prefixes-of-a-bgp-connection",
+                f"{connection.id} uses BGP, and EC2 lists static prefixes on it: {listed(cidrs)}",
+                "The successor gets none: EC2 refuses them for a BGP connection.  Check that the "
+                "device advertises these prefixes.",
+            )
+
+
 def tunnels_are_up(survey: Survey, _decisions: Decisions) -> Findings:
     """Check that each connection has a tunnel UP: step 10 requires one on each successor."""
     for connection in survey.living:

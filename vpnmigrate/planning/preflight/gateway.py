@@ -15,8 +15,12 @@ from vpnmigrate.model.ec2 import (
 from vpnmigrate.model.plan import Finding
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.preflight.base import Findings, listed
+from vpnmigrate.steps.tags import LONGEST_VALUE, RESERVED, automation_of, copied_tags
 
 TAGS_PER_RESOURCE = 50
+
+LONGEST_KEY = 128
+"""EC2's limit of a tag key (domain.md 2.11)."""
 
 OUR_TAGS = (Tag.MIGRATION, Tag.ATTEMPT, Tag.ROLE)
 
@@ -123,7 +127,7 @@ def tags_fit(survey: Survey, decisions: Decisions) -> Findings:
     things: tuple[GatewayRecord | ConnectionRecord, ...] = (survey.gateway, *survey.living)
     ours = len(OUR_TAGS) + bool(decisions.change)
     for thing in things:
-        copied = [key for key in thing.tags if not key.startswith(("aws:", "vpnmigrate:"))]
+        copied = copied_tags(thing.tags, decisions.tags)
         if len(copied) + ours > TAGS_PER_RESOURCE:
             yield Finding(
                 "VPM-B207",
@@ -132,6 +136,41 @@ def tags_fit(survey: Survey, decisions: Decisions) -> Findings:
                 f"and EC2 allows {TAGS_PER_RESOURCE}",
                 f"Remove {len(copied) + ours - TAGS_PER_RESOURCE} of its tags.",
             )
+
+
+def added_tags_are_valid(_survey: Survey, decisions: Decisions) -> Findings:
+    """Check that the playbook's tags are ones that EC2 accepts and that are not the program's."""
+    for key, value in sorted(decisions.tags.add.items()):
+        if (
+            key.startswith(RESERVED)
+            or not 0 < len(key) <= LONGEST_KEY
+            or len(value) > LONGEST_VALUE
+        ):
+            yield Finding(
+                "VPM-B208",
+                "tag-not-allowed",
+                f"tags.add.{key}: reserved, or too long",
+                "Choose a key of 1 to 128 characters without the beginnings aws: and vpnmigrate:, "
+                "and a value of at most 256.",
+            )
+
+
+def tags_drive_no_automation(survey: Survey, decisions: Decisions) -> Findings:
+    """Check for tags that another program acts on: successors get copies of them."""
+    things: tuple[GatewayRecord | ConnectionRecord, ...] = (survey.gateway, *survey.living)
+    found: dict[str, list[str]] = {}
+    for thing in things:
+        for key, _ in copied_tags(thing.tags, decisions.tags):
+            if automation_of(key) and key not in decisions.tags.add:
+                found.setdefault(key, []).append(thing.id)
+    for key, ids in found.items():
+        yield Finding(
+            "VPM-W204",
+            "tag-drives-automation",
+            f"{listed(ids)}: tag {key}; {automation_of(key)}",
+            f"The successors get this tag in steps 2 and 3, before the cutover.  To leave it out, "
+            f"write tags: {{drop: [{key}]}} in the playbook, and set it by hand after finalize.",
+        )
 
 
 def nothing_is_under_code(survey: Survey, _decisions: Decisions) -> Findings:

@@ -9,7 +9,9 @@ from itertools import product
 
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.ec2 import (
+    ADVERTISED_ROUTE,
     CREATED_ROUTE,
+    LOCAL,
     PROPAGATED_ROUTE,
     ConnectionRecord,
     CustomerGatewayRecord,
@@ -158,8 +160,8 @@ def _bgp_sites(survey: Survey) -> list[CustomerGatewayRecord]:
 
 
 def _is_elsewhere(route: RouteRecord, survey: Survey) -> bool:
-    written = route.origin == CREATED_ROUTE
-    return written and route.target not in {"local", survey.gateway.id}
+    counts = route.origin in {CREATED_ROUTE, ADVERTISED_ROUTE}
+    return counts and route.target not in {LOCAL, survey.gateway.id}
 
 
 def _rivals(survey: Survey, table: RouteTableRecord) -> Iterator[tuple[RouteRecord, RouteRecord]]:
@@ -224,4 +226,5 @@ def _enclosed(
 
 
 def _rivalry(rival: RouteRecord, route: RouteRecord) -> str:
-    return f"{rival.destination} to {rival.target} overlaps {route.destination}"
+    by = " (VPC Route Server)" if rival.origin == ADVERTISED_ROUTE else ""
+    return f"{rival.destination} to {rival.target or 'no target'}{by} overlaps {route.destination}"

@@ -6,7 +6,14 @@ from datetime import datetime
 from random import Random
 
 from vpnmigrate.model.clock import Clock
-from vpnmigrate.model.ec2 import CREATED_ROUTE, ConnectionRecord, GatewayRecord, RouteTableRecord
+from vpnmigrate.model.ec2 import (
+    CREATED_ROUTE,
+    LOCAL,
+    PROPAGATED_ROUTE,
+    ConnectionRecord,
+    GatewayRecord,
+    RouteTableRecord,
+)
 from vpnmigrate.model.tunnel_options import NOT_CHOSEN, as_requested
 from vpnmigrate.sandbox.behaviour import Behaviour, Span
 from vpnmigrate.sandbox.ec2.ids import ASSOCIATION
@@ -193,9 +200,11 @@ def _table(state: WorldState, record: RouteTableRecord) -> None:
     kept = [
         Route(route.destination, route.target, route.origin, route.state)
         for route in record.routes
-        if route.origin == CREATED_ROUTE
+        if route.origin != PROPAGATED_ROUTE and route.target != LOCAL
     ]
-    local = local_routes(vpc) if vpc else []
+    # A route of the VPC's own range may lead to a firewall instead (terraform-provider-aws#27929).
+    replaced = {route.destination for route in kept if route.origin in _WRITTEN}
+    local = [r for r in local_routes(vpc) if r.destination not in replaced] if vpc else []
     table = RouteTable(record.id, record.vpc, record.owner or state.account, [*local, *kept])
     table.associations = [
         Association(tie.id, tie.subnet, tie.gateway, tie.main) for tie in record.associations
@@ -203,6 +212,10 @@ def _table(state: WorldState, record: RouteTableRecord) -> None:
     table.propagations = [PropagationSetting(gateway, LONG_AGO) for gateway in record.propagating]
     state.tables[record.id] = table
     state.tags[record.id] = dict(record.tags)
+
+
+_WRITTEN = frozenset({CREATED_ROUTE, "CreateRouteTable"})
+"""Origins of routes that take the place of a local one: each destination has one of them."""
 
 
 def _missing_main_tables(state: WorldState) -> None:

@@ -122,6 +122,11 @@ def scenario_from_describe(
     def read(member: str, record: Callable[[Any], _Record]) -> tuple[_Record, ...]:
         try:
             return tuple(record(row) for row in documents.get(member) or ())
+        except _NoTimeError as error:
+            raise MalformedFileError(
+                f"{name}: field {member}: {error}",
+                advice="Save the complete output of aws ec2 describe-… --output json.",
+            ) from None
         except (AttributeError, TypeError, ValueError):
             # The message does not quote the row, and no exception is chained: it may contain keys.
             raise MalformedFileError(
@@ -152,18 +157,44 @@ def scenario_from_describe(
     )
 
 
+class _NoTimeError(ValueError):
+    """A member that should be a time; the message names it and quotes no value."""
+
+
 def _dated(row: Any) -> Any:
     """Return a connection's row with its times parsed: JSON has them as text."""
     readings = row.get("VgwTelemetry") or ()
     return {**row, "VgwTelemetry": [{**reading, **_moment(reading)} for reading in readings]}
 
 
-def _moment(reading: Mapping[str, Any]) -> dict[str, datetime]:
+def _moment(reading: Mapping[str, Any]) -> dict[str, datetime | None]:
+    """Return the parsed time of the last change; None if it never changed.
+
+    Raises:
+        _NoTimeError: It is neither a time nor a number of seconds.
+    """
     said = reading.get("LastStatusChange")
-    if not isinstance(said, str):
+    if said is None or isinstance(said, datetime):
         return {}
-    moment = datetime.fromisoformat(said)
-    return {"LastStatusChange": moment if moment.tzinfo else moment.replace(tzinfo=UTC)}
+    try:
+        moment = _parsed_moment(said)
+    except (OverflowError, OSError, TypeError, ValueError):
+        message = "LastStatusChange is neither a time nor a number of seconds"
+        raise _NoTimeError(message) from None
+    # The first and last days of the calendar have no room for a time zone or a delay.
+    return {"LastStatusChange": moment if _EARLIEST < moment < _LATEST else None}
+
+
+def _parsed_moment(said: object) -> datetime:
+    """Return a time from text, or from a number of seconds since 1970 (aws/aws-cli#6224)."""
+    if isinstance(said, int | float) and not isinstance(said, bool):
+        return datetime.fromtimestamp(said, UTC)
+    moment = datetime.fromisoformat(str(said))
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+_EARLIEST, _LATEST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 1, 1, tzinfo=UTC)
+"""Go's zero time, which some tools write where a time is not set, is in year 1."""
 
 
 PLACEHOLDERS = "100.64.{}.0/24"
@@ -184,7 +215,7 @@ def advertised_prefixes(
     for connection in connections:
         if connection.vpn_gateway and not connection.static_only and connection.customer_gateway:
             gateways.setdefault(connection.vpn_gateway, []).append(connection)
-    static = {p.cidr for c in connections for p in c.prefixes}
+    static = {p.cidr for c in connections if c.static_only for p in c.prefixes}
     for gateway, speakers in gateways.items():
         pool = _pool(gateway, tables, static)
         start = 0
