@@ -87,7 +87,7 @@ def test_progress_says_that_the_deadline_has_passed():
     ]
 
     assert any("back-out deadline: 2026-01-17 03:30:00Z" in line for line in lines)
-    assert any("THE BACK-OUT DEADLINE, 03:30:00Z, HAS PASSED" in line for line in lines)
+    assert any("THE BACK-OUT DEADLINE, 2026-01-17 03:30:00Z, HAS PASSED" in line for line in lines)
 
 
 ON = RunCommands("m-7")

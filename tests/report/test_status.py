@@ -159,7 +159,10 @@ class TestText:
 
         assert "TO DO      enable the tunnels of vpn-99" in output
         assert f"WHEN DONE  vpnmigrate done {MIGRATION} 10" in output
-        assert f"NEXT       vpnmigrate status {MIGRATION}" in output
+        assert (
+            "NEXT       to watch the running process:\n"
+            f"             vpnmigrate status {MIGRATION} --watch\n" in output
+        )
 
     def test_an_active_process_needs_no_second_one(self):
         """While a process is active, the next command does not start a second one."""

@@ -20,7 +20,7 @@ from vpnmigrate.journal.records import (
     GatesSeen,
     WatchdogMissed,
 )
-from vpnmigrate.model.clock import moment, span, time_of_day
+from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.gates import GateResult, GateVerdict, Milestone, closed_results
 from vpnmigrate.model.snapshot import Shortage
 from vpnmigrate.report.names import NO_NAMES, Names
@@ -141,7 +141,7 @@ def deadline_lines(about: Moment, on: RunCommands | None) -> Iterator[str | Labe
             yield f"back-out deadline: {moment(at)};"
             yield f"a rollback takes {span(rollback)} ({source})"
         case DeadlinePassed(at, asks):
-            yield f"THE BACK-OUT DEADLINE, {time_of_day(at)}, HAS PASSED without verified traffic:"
+            yield f"THE BACK-OUT DEADLINE, {moment(at)}, HAS PASSED without verified traffic:"
             yield "a rollback that starts now may not end within the window"
             if asks and on is not None:
                 yield from choices(on)

@@ -74,7 +74,7 @@ def now(view: RunStatusView, *, with_next: bool = True) -> str:
     *with_next* is False where the next command is shown elsewhere.
     """
     retries = view.state.status is RunStatus.ROLLED_BACK and not view.state.residue.changes
-    elsewhere = {view.observe, view.rollback_command, view.clean_up}
+    elsewhere = {view.observe, view.watch_advice, view.rollback_command, view.clean_up}
     on = None if view.next_step in elsewhere else view.next_step
     task = "" if view.state.task is None or view.rolling_back else str(view.state.task)
     rows: list[tuple[str, Advice | None]] = [

@@ -318,8 +318,10 @@ def _tunnels(tunnels: Sequence[TunnelView], names: Names) -> list[str]:
     if not tunnels:
         return []
     up = sum(t.up for t in tunnels)
+    wide = max(len(names.named(t.connection)) for t in tunnels)
     rows = [
-        f"  {names.named(t.connection)} {t.outside_ip:<15} {'UP  ' if t.up else 'DOWN'} {t.detail}"
+        f"  {names.named(t.connection):<{wide}} {t.outside_ip:<15} "
+        f"{'UP  ' if t.up else 'DOWN'} {t.detail}"
         + (f", {count(t.readings, 'reading')}" if t.readings else "")
         for t in sorted(tunnels, key=lambda t: t.up)
     ]

@@ -262,7 +262,14 @@ class RunStatusView:
         if self.soak_left > timedelta(0):
             until = moment(self.shown(self.now + self.soak_left))
             return (f"observe until {until}, when the plan's soak ends; to observe:", self.observe)
-        return self.to_open or self._resume
+        goes_on = self.alive and not self.rolling_back and self._resume == self.observe
+        return self.to_open or (self.watch_advice if goes_on else self._resume)
+
+    @property
+    def watch_advice(self) -> Advice:
+        """How to watch a process that needs no order."""
+        watch = self.invocation.complete(cli("status", self.run, "--watch"))
+        return ("to watch the running process:", watch)
 
     @property
     def to_open(self) -> Advice:
