@@ -7,8 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hier_config import Platform as Ios
+from hier_config import WorkflowRemediation, get_hconfig
 
-from tests.devices.device_tasks import a_task, options_of
+from tests.devices.device_tasks import a_task, existing_of, options_of
 from tests.support.lab import programs, root_and_tun
 from vpnmigrate.devices.blocks import DeviceBlocks, DeviceTask, device_blocks, revealed
 from vpnmigrate.devices.platforms import platform_named
@@ -170,6 +172,73 @@ class TestCharon:
         code, output = load("".join(files).replace("modp2048", "modp2047"))
 
         assert code != 0, output
+
+
+class TestIos:
+    """hier-config, which computes the difference of two IOS configurations."""
+
+    NOT_CONFIGURATION = ("configure terminal", "end", "write memory", "exit-address-family")
+
+    @pytest.fixture(params=["bgp", "static"])
+    def blocks(self, request):
+        routing = request.param
+        running = existing_of(platform_named("cisco-ios"), "bgp")
+        task = a_task(routing, existing=running)
+        return running, rendered("cisco-ios", task=task).blocks
+
+    def lines(self, commands: str) -> list[str]:
+        return [
+            line
+            for line in commands.splitlines()
+            if line.strip() and line.strip() not in self.NOT_CONFIGURATION
+        ]
+
+    def test_load_is_its_remediation_and_remove_its_rollback(self, blocks):
+        """The device gets what block 1 says, and block 5 removes all of that and nothing else."""
+        before, (load, _, _, _, remove) = blocks
+        running = get_hconfig(Ios.CISCO_IOS, before)
+        loaded = running.future(get_hconfig(Ios.CISCO_IOS, "\n".join(self.lines(load.commands))))
+        flow = WorkflowRemediation(running, loaded)
+
+        needed = [c.cisco_style_text() for c in flow.remediation_config.all_children_sorted()]
+        assert [line.strip() for line in needed] == [
+            line.strip() for line in self.lines(load.commands)
+        ]
+        removed = [line.strip() for line in self.lines(remove.commands) if line != "exit"]
+        undone = [
+            child.cisco_style_text().strip() for child in flow.rollback_config.all_children_sorted()
+        ]
+        own = [line for line in removed if line.startswith("no ")]
+        family = "no address-family ipv4"
+        assert [
+            line
+            for line in undone
+            if line.startswith("no ")
+            and line != family
+            and not any(line.startswith(each) for each in own)
+        ] == []
+        assert [each for each in own if not any(line.startswith(each) for line in undone)] == []
+
+    def test_back_out_is_the_opposite_of_enable(self, blocks):
+        """Each setting of block 2 is negated in block 3, in the same section."""
+        _, (_, enable, back_out, _, _) = blocks
+
+        opposite = {
+            (head, line.removeprefix("no ") if line.startswith("no ") else f"no {line}")
+            for head, line in self.settings(enable.commands)
+        }
+        assert opposite == self.settings(back_out.commands)
+        assert len(opposite) >= 4
+
+    def settings(self, commands: str) -> set[tuple[str, str]]:
+        """Return each line with the section that it is in."""
+        head, found = "", set()
+        for line in self.lines(commands):
+            if line.startswith(" "):
+                found.add((head, line.strip()))
+            else:
+                head = line
+        return found
 
 
 def test_the_shell_reads_every_block():

@@ -34,6 +34,7 @@ from vpnmigrate.devices.tunnel_values import (
     SOURCES,
     ConnectionOptions,
     TrackedValues,
+    masked,
     unused_members,
     values_of,
 )
@@ -468,6 +469,7 @@ class _TemplateNames:
             "named": self.names.named,
             "file": file,
             "word": self.word,
+            "masked": masked,
             "note": self.note,
             "variant": self.variant,
         }

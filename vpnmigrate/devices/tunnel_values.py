@@ -7,6 +7,7 @@ an AWS VPN connection the strongest algorithms of its options are taken.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -266,6 +267,15 @@ def unused_members(
     for name, value in sorted(options.connection.items()):
         if not (selectors and name in SELECTORS):
             yield f"{name} = {_text(value)}"
+
+
+def masked(network: str) -> str:
+    """Return a network as address and mask; a placeholder is returned unchanged."""
+    try:
+        parsed = ipaddress.IPv4Network(network)
+    except ValueError:
+        return network
+    return f"{parsed.network_address} {parsed.netmask}"
 
 
 def _text(value: object) -> str:

@@ -39,6 +39,16 @@ class Platform:
 PLATFORMS: Final = (
     Platform("strongswan-bird", "strongSwan (swanctl) with BIRD", "strongswan", r"^strongswan/"),
     Platform("strongswan-frr", "strongSwan (swanctl) with FRR", "strongswan", variant="frr"),
+    Platform("libreswan", "Libreswan with FRR", "libreswan", r"openswan|libreswan"),
+    Platform("cisco-ios", "Cisco IOS and IOS-XE", "cisco_ios", r"^cisco.*\b(ios|isr|csr|asr)"),
+    Platform("cisco-asa", "Cisco ASA with VTI, 9.7 or later", "cisco_asa", r"^cisco.*\basa.*vti"),
+    Platform("juniper-srx", "Juniper SRX", "juniper_srx", r"^juniper.*srx"),
+    Platform("paloalto", "Palo Alto PAN-OS", "paloalto", r"^palo alto"),
+    Platform("fortios", "Fortinet FortiOS", "fortios", r"^fortinet"),
+    Platform("vyos", "VyOS", "vyos", r"^vyos|^vyatta"),
+    Platform("mikrotik", "MikroTik RouterOS", "mikrotik", r"^mikrotik"),
+    Platform("pfsense", "pfSense and OPNsense", "pfsense", r"pfsense|opnsense"),
+    Platform("windows-rras", "Windows Server with RRAS", "windows_rras", r"^microsoft"),
     Platform("generic", "any device: values and order of work", "generic"),
 )
 GENERIC: Final = "generic"
