@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
+import subprocess
+import tarfile
 from pathlib import Path
 
+import pyrage
 import pytest
+from pyrage import ssh, x25519
 
 from vpnmigrate.devices.platforms import PLATFORMS
 from vpnmigrate.model.redaction import HIDDEN
@@ -243,3 +248,71 @@ class TestConfig:
         (own / "commands.j2").write_text("{% macro")
         assert terminal.run("device", "config", *words).code == 2
         assert terminal.run("device", "config", waiting, "--platform", "acme").code == 2
+
+
+class TestSealed:
+    """``device config --seal-to``."""
+
+    @pytest.fixture
+    def words(self, waiting):
+        return ("device", "config", waiting, "--site", "munich", "--platform", "strongswan-bird")
+
+    def opened(self, file, identity):
+        packed = io.BytesIO(pyrage.decrypt(Path(file).read_bytes(), [identity]))
+        with tarfile.open(fileobj=packed) as archive:
+            assert {entry.mode for entry in archive} == {0o600}
+            files = {entry.name: archive.extractfile(entry) for entry in archive}
+            return {name: file.read().decode() for name, file in files.items() if file}
+
+    def test_the_engineer_alone_can_read_it(self, terminal, words):
+        """The archive has commands, files and keys for its recipients, nothing in clear text."""
+        identity, other = x25519.Identity.generate(), x25519.Identity.generate()
+        Path("to.txt").write_text(f"# the engineer\n{identity.to_public()}\n")
+        ran = terminal.run(*words, "--seal-to", "to.txt", "-o", "munich.age")
+
+        assert ran.code == 0
+        content = Path("munich.age").read_bytes()
+        assert content.startswith(b"age-encryption.org/v1\n")
+        assert b"CANARY" not in content
+        assert "CANARY" not in ran.out + ran.err
+        found = self.opened("munich.age", identity)
+        names = {"commands.txt", "configuration.xml", "options.json", "sheet.md"}
+        assert names <= found.keys()
+        (key_file, _) = (name for name in found if name.endswith(".keys.conf"))
+        assert "CANARY" in found[key_file]
+        assert "CANARY" in found["commands.txt"]
+        with pytest.raises(pyrage.DecryptError):
+            self.opened("munich.age", other)
+
+    def test_an_ssh_key(self, terminal, words):
+        """An SSH key is a recipient, and age itself opens the archive where it is installed."""
+        made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "engineer"]
+        subprocess.run(made, check=True)
+        terminal.run(*words, "--seal-to", "engineer.pub", "-o", "munich.age")
+
+        identity = ssh.Identity.from_buffer(Path("engineer").read_bytes())
+        assert "commands.txt" in self.opened("munich.age", identity)
+        if age := shutil.which("age"):
+            opened = subprocess.run(
+                [age, "-d", "-i", "engineer", "munich.age"], capture_output=True, check=True
+            )
+            assert b"commands.txt" in opened.stdout
+
+    @pytest.mark.parametrize(
+        "text",
+        ["", "# nothing\n", "nonsense\n", str(x25519.Identity.generate()), "age1qqq", "\xe4"],
+        ids=["empty", "comment", "nonsense", "private key", "broken", "no ascii"],
+    )
+    def test_what_is_no_public_key_is_refused(self, terminal, words, text):
+        """Nothing is written, and a private key is not quoted."""
+        Path("to.txt").write_text(text, encoding="utf-8")
+        ran = terminal.run(*words, "--seal-to", "to.txt", "-o", "munich.age")
+
+        assert ran.code == 2
+        assert "SECRET-KEY" not in ran.out + ran.err
+        assert not Path("munich.age").exists()
+
+    def test_one_way_at_a_time(self, terminal, words):
+        """A private file and an archive exclude each other, and -o names the archive."""
+        for more in (("--with-keys", "a", "--seal-to", "b"), ("-o", "c")):
+            assert terminal.run(*words, *more).code == 2

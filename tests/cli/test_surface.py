@@ -54,6 +54,7 @@ FLAGS = {
     "device files": GIVEN_TO_RUNS,
     "device sheet": GIVEN_TO_RUNS,
     "device config": {"--site", "--platform", "--existing", "--templates", "--with-keys"}
+    | {"--seal-to", "--output", "-o"}
     | GIVEN_TO_RUNS,
     "pause": GIVEN_TO_RUNS,
     "continue": {"--accept-degraded", "--reason"} | GIVEN_TO_RUNS,

@@ -27,6 +27,7 @@ ONLY_IN = {
     "yaml": ("planning/strict_yaml.py",),
     "filelock": ("local/lock.py",),
     "platformdirs": ("local/settings.py",),
+    "pyrage": ("local/sealing.py",),
     "vici": ("rehearsal/lab",),
 }
 """Which packages or files may import a library."""

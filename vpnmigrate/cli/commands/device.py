@@ -28,7 +28,8 @@ from vpnmigrate.devices.sheet import without_keys
 from vpnmigrate.devices.tunnel_values import ConnectionOptions
 from vpnmigrate.errors import UsageError
 from vpnmigrate.errors.commands import cli
-from vpnmigrate.local.documents import read_bytes, read_plan, save_text
+from vpnmigrate.local.documents import read_bytes, read_plan, save_bytes, save_text
+from vpnmigrate.local.sealing import sealed
 from vpnmigrate.local.text_files import MEGABYTE
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Plan
@@ -137,6 +138,21 @@ def config(
             "read, instead of printing them. Needs --site.",
         ),
     ] = None,
+    seal_to: Annotated[
+        Path | None,
+        typer.Option(
+            "--seal-to",
+            metavar="KEYFILE",
+            help="Encrypt the device's folder and its commands, with keys, to this age or SSH "
+            "public key. Needs --site; writes --output.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="The sealed archive. Default: SITE.tar.age."
+        ),
+    ] = None,
 ) -> None:
     """Print the commands for each device: load, enable, back out, remove.
 
@@ -144,9 +160,14 @@ def config(
     keys are not printed.  The commands of a plan that has no run yet have placeholders.
     """
     context = command_context(ctx, home, printing)
-    if (existing or with_keys) and site is None:
-        given = "--existing" if existing else "--with-keys"
-        raise UsageError(f"{given} is about one device", advice="give its --site too")
+    about_one = {"--existing": existing, "--with-keys": with_keys, "--seal-to": seal_to}
+    if site is None and (given := [name for name, value in about_one.items() if value]):
+        raise UsageError(f"{given[0]} is about one device", advice="give its --site too")
+    if (with_keys and seal_to) or (output and not seal_to):
+        raise UsageError(
+            "--with-keys writes a private file, --seal-to an encrypted one, which -o names",
+            advice="give one of --with-keys FILE, and --seal-to KEYFILE -o FILE",
+        )
     tasks = _device_tasks(context, subject, site, existing)
     more = _UserTemplates(templates)
     chosen = [(task, _platform_of(platform, kind, more)) for task, kind in tasks]
@@ -155,6 +176,16 @@ def config(
         _save_private(page(device_blocks(task, kind, more, revealed)), with_keys)
         text = wrapped(f"Wrote {with_keys}. It contains pre-shared keys; only you can read it.")
         context.results.print(text, {"schema": CONFIG_SCHEMA, "file": str(with_keys)})
+        return
+    if seal_to is not None:
+        (task, kind) = chosen[0]
+        path = output or Path(f"{task.new.connection or 'device'}.tar.age")
+        save_bytes(sealed(_sealed_files(device_blocks(task, kind, more, revealed)), seal_to), path)
+        text = wrapped(
+            f"Wrote {path}, encrypted to the keys in {seal_to}. Its owner opens it with: "
+            f"age -d -i PRIVATE-KEY {path} | tar x"
+        )
+        context.results.print(text, {"schema": CONFIG_SCHEMA, "sealed": str(path)})
         return
     rendered = [device_blocks(task, kind, more) for task, kind in chosen]
     document = {"schema": CONFIG_SCHEMA, "devices": [_blocks_json(each) for each in rendered]}
@@ -176,6 +207,17 @@ def _save_private(text: str, path: Path) -> None:
             f"{path} is not a regular file; keys are not printed", advice="give another file"
         )
     save_text(text, path)
+
+
+def _sealed_files(blocks: DeviceBlocks) -> dict[str, bytes]:
+    """Return what the engineer needs: the commands, the files that they write, and the folder."""
+    found = {"commands.txt": page(blocks).encode()}
+    found |= {f"files{file.path}": file.text.encode() for file in blocks.files}
+    place = Path(blocks.task.new.key_place)
+    if place.is_file():
+        for path in sorted(place.parent.iterdir()):
+            found[path.name] = read_bytes(path, LARGEST_FILE)
+    return found
 
 
 class _UserTemplates:
