@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
+from tests.support.http_server import serving
 from vpnmigrate.cli.commands.sandbox import load
 from vpnmigrate.cli.main import run_command
 from vpnmigrate.errors import Exit
@@ -19,6 +20,7 @@ from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.scenarios.scenario import in_account
 from vpnmigrate.sandbox.server.clock import ScaledClock
 from vpnmigrate.sandbox.server.serve import Server, serve
+from vpnmigrate.sandbox.world import World
 
 HOME, OTHER = "123456789012", "222222222222"
 ROLE = f"arn:aws:iam::{OTHER}:role/Read"
@@ -30,14 +32,19 @@ ELSEWHERE = {
 }
 
 
-def a_server(policy: Policy | None = None) -> Server:
-    """Return a sandbox of two accounts with two Regions each."""
+def worlds() -> list[World]:
+    """Return two accounts with two Regions each; their pre-shared keys are always the same."""
     clock = ScaledClock()
     others = [
         load_world(in_account(load(name), account, region), clock)
         for (account, region), name in ELSEWHERE.items()
     ]
-    home = load_world(load("three-connections"), clock)
+    return [load_world(load("three-connections"), clock), *others]
+
+
+def a_server(policy: Policy | None = None) -> Server:
+    """Return a sandbox of these accounts."""
+    home, *others = worlds()
     return serve(home, others=others, policy=policy)
 
 
@@ -67,11 +74,14 @@ def runner(server, monkeypatch, capsys):
     return run
 
 
-def test_an_organization_is_read_through_its_roles(run):
+def test_an_organization_is_read_through_its_roles(run, tmp_path):
     """Every account and Region is there, in groups, and devices are found across accounts."""
-    code, out, _ = run("--organization", "Read", "--all-regions", "--json")
+    files = ("-o", "page.html", "-o", "all.csv")
+    code, out, _ = run("--organization", "Read", "--all-regions", "--json", *files)
 
     document = json.loads(out)
+    written = "".join([out, *(file.read_text() for file in tmp_path.iterdir() if file.is_file())])
+    assert not [key for world in worlds() for key in world.keys if key in written]
     places = [(place["account"], place["region"]) for place in document["places"]]
     groups = {(g["account"], g["region"]): g["group"] for g in document["gateways"]}
     assert code == 0
@@ -139,6 +149,35 @@ def test_a_file_names_accounts_with_their_regions(run, tmp_path, monkeypatch):
         (OTHER, "", "us-east-1"),
     ]
     assert [each["label"] for each in document["unread"]] == ["profile missing"]
+
+
+def test_a_region_that_is_not_enabled_is_named_as_such(monkeypatch, capsys):
+    """EC2 does not accept any credentials there, while STS does elsewhere."""
+    identity = (
+        "<GetCallerIdentityResponse><GetCallerIdentityResult><Account>123456789012</Account>"
+        "<Arn>arn:x</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>"
+    )
+    refused = (
+        "<Response><Errors><Error><Code>AuthFailure</Code><Message>not able to validate</Message>"
+        "</Error></Errors></Response>"
+    )
+
+    def answer(request, body):
+        text = identity if b"GetCallerIdentity" in body else refused
+        request.send_response(200 if text is identity else 401)
+        request.send_header("Content-Length", str(len(text)))
+        request.end_headers()
+        request.wfile.write(text.encode())
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    with serving(answer) as url:
+        code = run_command(["discover", "--region", "me-south-1", "--json", "--endpoint-url", url])
+
+    (lost,) = json.loads(capsys.readouterr().out)["unread"]
+    assert code == Exit.FAILED
+    assert (lost["account"], lost["region"]) == (HOME, "me-south-1")
+    assert "not enabled" in lost["advice"]
 
 
 @pytest.mark.parametrize(

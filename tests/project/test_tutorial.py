@@ -20,7 +20,12 @@ from vpnmigrate.local.lock import watchdog_of
 from vpnmigrate.local.run_directory import Run
 
 ROOT = Path(__file__).parents[2]
-TUTORIALS = ("tutorial.md", "tutorial-change-window.md", "tutorial-when-it-goes-wrong.md")
+TUTORIALS = (
+    "tutorial.md",
+    "tutorial-change-window.md",
+    "tutorial-when-it-goes-wrong.md",
+    "tutorial-discovery.md",
+)
 PORTS = ("50555", "50556")
 """Ports on the pages: of the sandbox, and of a host behind the VPN."""
 LONGEST = 300  # seconds of one command; each page takes about a minute on an idle machine

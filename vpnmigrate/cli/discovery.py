@@ -19,9 +19,14 @@ from vpnmigrate.aws.scan import Work, WorkResult, scan
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, SURVEY_LIMIT, unattended
 from vpnmigrate.engine.ports import Identity
-from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.errors import NoCredentialsError, VpnMigrateError
 from vpnmigrate.model.discovery import AccountTarget, Discovery, RegionSurvey, UnreadPlace
 from vpnmigrate.report.scan_progress import ScanProgress
+
+NOT_ENABLED = (
+    "the credentials work in another Region: this one is probably not enabled in the account; "
+    "--all-regions reads those that are"
+)
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,10 @@ class _Places:
                 lambda: reader.region_survey(who),
                 unattended,
             )
+        except NoCredentialsError as error:
+            # STS has accepted them: EC2 refuses all credentials in a Region that is not enabled.
+            error.next_step = NOT_ENABLED
+            return WorkResult(_Read(unread=_unread(error, target, who.account, region)))
         except VpnMigrateError as error:
             return WorkResult(_Read(unread=_unread(error, target, who.account, region)))
         return WorkResult(_Read(survey=replace(found, name=target.name)))

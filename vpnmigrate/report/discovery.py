@@ -31,19 +31,26 @@ TITLES = {
     DiscoveryGroup.NOT_NEEDED: "Nothing to migrate",
     DiscoveryGroup.ELSEWHERE: "Not on a virtual private gateway",
 }
+_COUNTED = {
+    DiscoveryGroup.CAN: "can be migrated",
+    DiscoveryGroup.CANNOT: "cannot",
+    DiscoveryGroup.UNDER_WAY: "under way",
+    DiscoveryGroup.NOT_NEEDED: "with nothing to migrate",
+}
 MOST_USES = 3
 """Other users of a device that the text lists; the other forms list all."""
 
 
 def text(found: DiscoveryResult, invocation: Invocation) -> str:
     """Return what can be migrated, what cannot and why, and what could not be read."""
-    parts = [wrapped(summary(found))]
-    parts += [_group(group, gateways) for group in DiscoveryGroup if (gateways := found.of(group))]
+    parts = [_group(group, gateways) for group in DiscoveryGroup if (gateways := found.of(group))]
     if found.closed:
         rows = ((each.account, f"{each.status} {each.name}".strip()) for each in found.closed)
         parts.append(f"CLOSED BY AWS ({len(found.closed)})\n{columns(rows)}")
     if found.unread:
         parts.append(_unread(found.unread))
+    # At the end of a long output, where it is seen without scrolling.
+    parts.append(wrapped(summary(found)))
     if possible := found.of(DiscoveryGroup.CAN):
         plan = next_command(possible[0], invocation)
         line = command(plan, first="  ")
@@ -52,14 +59,19 @@ def text(found: DiscoveryResult, invocation: Invocation) -> str:
 
 
 def summary(found: DiscoveryResult) -> str:
-    """Return the numbers of what was found and read, in one sentence."""
+    """Return the numbers of what was found and read."""
     gateways = [each for each in found.gateways if each.candidate is not None]
     connections = sum(len(each.connections) for each in found.gateways)
     accounts = len({place.account for place in found.places})
     regions = len({place.region for place in found.places})
     lost = f"; {count(len(found.unread), 'place')} could NOT BE READ" if found.unread else ""
+    groups = ", ".join(
+        f"{len(each)} {words}"
+        for group, words in _COUNTED.items()
+        if (each := [g for g in gateways if g.group is group])
+    )
     return (
-        f"{count(len(gateways), 'virtual private gateway')} and "
+        f"{count(len(gateways), 'virtual private gateway')}{f' ({groups})' if groups else ''} and "
         f"{count(connections, 'connection')} in {count(accounts, 'account')} and "
         f"{count(regions, 'Region')}{lost}"
     )
