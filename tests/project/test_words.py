@@ -78,3 +78,24 @@ def test_docstrings_of_functions_begin_with_what_they_do() -> None:
     ]
 
     assert found == []
+
+
+def test_no_text_for_operators_cites_a_page_that_an_installation_lacks() -> None:
+    """The facts about AWS are cited in comments and docstrings; a message says its source."""
+    found = [
+        f"{path.relative_to(ROOT)}: {text}"
+        for path in sorted((ROOT / "vpnmigrate").rglob("*.py"))
+        for text in _texts(ast.parse(path.read_text(encoding="utf-8")))
+        if "domain.md" in text
+    ]
+
+    assert found == []
+
+
+def _texts(module: ast.Module) -> Iterator[str]:
+    """Yield the strings of a module that are no docstrings."""
+    docstrings = {id(node.value) for node in ast.walk(module) if isinstance(node, ast.Expr)}
+    for node in ast.walk(module):
+        match node:
+            case ast.Constant(value=str(text)) if id(node) not in docstrings:
+                yield text

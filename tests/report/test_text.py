@@ -91,3 +91,23 @@ def test_a_long_command_in_a_log_begins_below_its_label():
 def test_what_has_to_be_filled_in_is_explained(advice, says):
     """Words in capitals of a printed command are no mystery."""
     assert text.placeholders(advice) == (f"to be replaced: {says}" if says else "")
+
+
+def test_a_long_path_begins_below_its_label():
+    """The terminal would break it in the middle of the line otherwise."""
+    path = "/srv/" + "x" * 70
+
+    assert text.columns([("folder", path)]) == f"  folder\n    {path}"
+    assert text.columns([("folder", "/srv/x")]) == "  folder  /srv/x"
+
+
+@pytest.mark.parametrize(
+    ("line", "rest"), [("1. ", 3), ("- ", 2), ("   - ", 5), ("", 0), ("   ", 3)]
+)
+def test_a_line_of_a_sheet_is_folded_under_its_text(line, rest):
+    """Items stay items; a row of a table is not folded."""
+    first, second, *_ = text.folded_line(line + "word " * 30).splitlines()
+
+    assert first.startswith(f"{line}word")
+    assert second.startswith(" " * rest + "word")
+    assert text.folded_line("| a | " * 20) == "| a | " * 20

@@ -265,7 +265,7 @@ class _Rendering:
                 "enable the new tunnels and disable the old ones",
                 f"In the window, when the run asks for step 10 ({status}): the new gateway is "
                 "attached. Traffic is down until this block has taken effect.",
-                "IKE and BGP need 10 to 60 s after the commands (domain.md 12.3)",
+                "IKE and BGP need 10 to 60 s after the commands",
                 self._together(*swap),
                 self._checks(("up", new), ("down", old)),
                 "Send traffic through each new tunnel and keep sending: AWS does not initiate. "
@@ -276,7 +276,7 @@ class _Rendering:
                 "back out: disable the new tunnels and enable the old ones",
                 f"Only when the run rolls back and says that the old gateway is attached "
                 f"({status}). Traffic is down until this block has taken effect.",
-                "IKE and BGP need 10 to 60 s after the commands (domain.md 12.3)",
+                "IKE and BGP need 10 to 60 s after the commands",
                 self._together(*back),
                 self._checks(("down", new), ("up", old)),
                 "Send traffic through each old tunnel: it does not come up by itself. "

@@ -74,6 +74,16 @@ def hanging(line: str | Labelled, width: int = WIDTH) -> str:
     return wrapped(line[len(first) :], first=first, rest=" " * (len(first) + 2), width=width)
 
 
+def folded_line(line: str) -> str:
+    """Return a line of Markdown folded at the width, unless it is a row of a table."""
+    if len(line) <= WIDTH or line.startswith("|"):
+        return line
+    mark = _ITEM.match(line)
+    lead = mark.group() if mark else ""
+    return wrapped(line[len(lead) :], first=lead)
+
+
+_ITEM = re.compile(r" *(?:[-*] |\d+\. )? *")
 _LEAD = re.compile(r"(\d\d:\d\d:\d\dZ)? *")
 _BELOW_TIME = " " * 12
 """Indent of a command that does not fit beside the time and the label of its line."""
@@ -206,6 +216,9 @@ def placeholders(advice: Advice) -> str:
 def advised(advice: Advice, *, first: str = "") -> str:
     """Return *advice* folded: prose at the width, each command on separate lines."""
     match advice:
+        case str() if " " not in advice and first.strip() and len(first) + len(advice) > WIDTH:
+            # A path or a digest below its label is broken later by the terminal, or not at all.
+            return f"{first.rstrip()}\n{' ' * (len(first) - len(first.lstrip()) + 2)}{safe(advice)}"
         case str():
             return wrapped(advice, first=first)
         case Command():

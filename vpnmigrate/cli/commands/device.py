@@ -33,7 +33,7 @@ from vpnmigrate.local.sealing import sealed
 from vpnmigrate.local.text_files import MEGABYTE
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.report.text import columns, wrapped
+from vpnmigrate.report.text import columns, folded_line, wrapped
 
 FILES_SCHEMA = "vpnmigrate/device-files/1"
 SHEET_SCHEMA = "vpnmigrate/device-sheet/1"
@@ -91,7 +91,8 @@ def sheet(
         "file": str(path),
         "text": text,
     }
-    context.results.print(f"{head}\n\n{text.rstrip()}", document)
+    folded = "\n".join(map(folded_line, text.rstrip().split("\n")))
+    context.results.print(f"{head}\n\n{folded}", document)
 
 
 def config(

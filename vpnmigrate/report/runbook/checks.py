@@ -181,7 +181,8 @@ def _accepting(plan: Plan, on: PlanCommands) -> Iterator[RunbookCheck]:
             "only tunnels are missing, one of two is UP",
             on.run("continue", "--accept-degraded", "vpn-NEW", "--reason", "TEXT"),
             "traffic verified when the other tunnels have been stable; DEGRADED in every report",
-            "refused while more is missing: fix that, or roll back",
+            "refused while more is missing: fix that, or roll back; vpn-NEW is the new "
+            "connection, TEXT the reason",
         )
 
 
