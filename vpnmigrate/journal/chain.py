@@ -93,7 +93,7 @@ class ChainedLines:
 
 def chained(entries: Iterable[Entry], head: str) -> ChainedLines:
     """Return *entries* as lines that follow *head*."""
-    placed, text = [], b""
+    placed, lines = [], []
     for entry in entries:
         placed.append(replace(entry, prev=head))
         line = _ENCODER.encode(
@@ -109,8 +109,8 @@ def chained(entries: Iterable[Entry], head: str) -> ChainedLines:
             )
         )
         head = _hash(line)
-        text += line + b"\n"
-    return ChainedLines(tuple(placed), text, head)
+        lines.append(line + b"\n")
+    return ChainedLines(tuple(placed), b"".join(lines), head)
 
 
 def read_chain(

@@ -11,8 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-import msgspec
-
 from vpnmigrate.journal.records import (
     Answered,
     DirectionTaken,
@@ -28,7 +26,7 @@ from vpnmigrate.journal.records import (
     StepBegun,
     StepSettled,
 )
-from vpnmigrate.journal.replay import replay
+from vpnmigrate.journal.replay import Replay
 from vpnmigrate.journal.state import RunState
 from vpnmigrate.model.changes import ArchiveConfiguration, Change, CreateVpnConnection, Creation
 from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Performed, Refused
@@ -159,13 +157,14 @@ def outages_of(entries: Sequence[Entry]) -> tuple[OutagePeriod, ...]:
     """Return every outage, oldest first; an outage whose first call was refused is left out."""
     found: list[OutagePeriod] = []
     direction = Direction.FORWARD
-    state = RunState()
+    so_far = Replay()
     for entry in entries:
-        before, state = state, replay((entry,), state)
+        step = so_far.step
+        so_far.add(entry)
         match entry.record:
             case DirectionTaken(direction=taken):
                 if found and not found[-1].over and taken is Direction.ROLLBACK is not direction:
-                    found[-1] = replace(found[-1], rolled_back_in=before.step)
+                    found[-1] = replace(found[-1], rolled_back_in=step)
                 direction = taken
             case OutageBegan(since=since, earlier=earlier) if not (found and not found[-1].over):
                 lasted = entries[-1].at - since
@@ -182,7 +181,7 @@ def outages_of(entries: Sequence[Entry]) -> tuple[OutagePeriod, ...]:
                         at + entry.ahead - lasted, direction, lasted, over=True, earlier=earlier
                     )
                 )
-            case Answered() if found and not found[-1].over and not state.outage.open:
+            case Answered() if found and not found[-1].over and not so_far.is_down:
                 found.pop()
             case _:
                 pass  # Does not affect traffic.
@@ -251,18 +250,18 @@ def turned_back(entries: Iterable[Entry]) -> bool:
     watchdog of a cutover that was not confirmed.
     """
     went_forward = turned = False
-    state = RunState()
+    so_far = Replay()
     for entry in entries:
-        before, state = state, replay((entry,), state)
         match entry.record:
             case Opened():
                 went_forward = turned = False
             case StepBegun():
-                went_forward |= state.direction is Direction.FORWARD
+                went_forward |= so_far.direction is Direction.FORWARD
             case DirectionTaken(direction=Direction.ROLLBACK):
-                turned = went_forward or _is_watchdog(before)
+                turned = went_forward or _is_watchdog(so_far.state)
             case _:
                 pass  # Does not change the direction.
+        so_far.add(entry)
     return turned
 
 
@@ -365,9 +364,8 @@ def _made(leg: Iterable[Entry]) -> dict[_StepKey, Counter[str]]:
                 pass  # Done, or in doubt.
             case _:
                 pass  # Not a change.
-    once = {(key, msgspec.json.encode(change)): change for key, change in changes.values()}
     made: dict[_StepKey, Counter[str]] = {}
-    for (key, _), change in once.items():
+    for key, change in dict.fromkeys(changes.values()):
         made.setdefault(key, Counter())[_kind(change)] += 1
     return made
 

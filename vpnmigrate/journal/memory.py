@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from vpnmigrate.journal.growing import GrowingList
 from vpnmigrate.journal.records import Entry, Record
 from vpnmigrate.journal.run_clock import stamped
 from vpnmigrate.model.clock import Clock
@@ -14,7 +15,7 @@ class MemoryJournal:
 
     def __init__(self, clock: Clock, entries: Iterable[Entry] = ()) -> None:
         self._clock = clock
-        self._entries = tuple(entries)
+        self._entries = GrowingList(entries)
 
     @property
     def entries(self) -> Sequence[Entry]:
@@ -23,7 +24,8 @@ class MemoryJournal:
 
     def write(self, *records: Record) -> None:
         """Append *records*."""
-        self._entries += stamped(self._clock, len(self._entries) + 1, records)
+        fresh = stamped(self._clock, len(self._entries) + 1, records)
+        self._entries = self._entries.plus(fresh)
 
     def require_ours(self) -> None:
         """Return without a check: no other process can write to this journal."""

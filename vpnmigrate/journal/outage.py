@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from datetime import timedelta
+from itertools import islice
 from typing import Final
 
 from msgspec.structs import replace
@@ -24,11 +26,13 @@ def cancel_outage(state: RunState) -> RunState:
         return state
     if state.outage.proven:
         return state  # Only restored traffic ends it, whatever was sent since.
-    sent = [i for each in state.interrupting if (i := state.intents[each]).at >= since]
-    if not sent and state.outage.earlier:
+    places = state.interrupting
+    first = bisect_left(places, since, key=lambda place: state.intents[place].at)
+    if first == len(places) and state.outage.earlier:
         return state  # A process whose journal is lost began it.
     begins = DisablePropagation | DetachVpnGateway
-    if not all(i.cancelled and isinstance(i.change, begins) for i in sent):
+    sent = (state.intents[place] for place in islice(places, first, None))
+    if not all(intent.cancelled and isinstance(intent.change, begins) for intent in sent):
         return state
     # Without a baseline the outage may have begun before this journal.
     traffic = leaving(state) if state.journal_facts.baseline else Traffic.UNKNOWN

@@ -8,7 +8,7 @@ from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.snapshot import Confirmation
 
 
-class JournalRecord(Struct, frozen=True, tag_field="record"):
+class JournalRecord(Struct, frozen=True, gc=False, tag_field="record"):
     """A record of the journal; its tag says which."""
 
 

@@ -470,7 +470,7 @@ Record = (
 )
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, gc=False):
     """One line of a journal: a record with its number and its moment."""
 
     seq: int

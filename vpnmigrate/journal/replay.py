@@ -6,11 +6,12 @@ that contradict each other are listed in ``RunState.contradictions``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from msgspec.structs import replace
 
+from vpnmigrate.journal.growing import Intents, UniqueTexts
 from vpnmigrate.journal.operator_records import (
     apply_operator_record,
     clear_operator_state,
@@ -26,6 +27,7 @@ from vpnmigrate.journal.outage import (
     traffic,
     with_facts,
 )
+from vpnmigrate.journal.probes import probes_after, reset_probe_counts
 from vpnmigrate.journal.record_base import DeviceConfirmed
 from vpnmigrate.journal.records import (
     Adopted,
@@ -84,7 +86,6 @@ from vpnmigrate.journal.state_parts import (
 from vpnmigrate.model.changes import ArchiveConfiguration
 from vpnmigrate.model.changes.base import Outcome, Performed
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Direction
-from vpnmigrate.model.probes import ProbeEvent, ProbeStats
 from vpnmigrate.model.snapshot import Baseline, JournalFacts
 
 CLAIM = 1
@@ -93,10 +94,91 @@ SWAP = 8
 
 def replay(entries: Iterable[Entry], start: RunState | None = None) -> RunState:
     """Return the state after *entries*, oldest first, applied to *start* or a new state."""
-    state = start or RunState()
+    fold = Replay(start)
     for entry in entries:
-        state = _after(state, entry)
-    return state
+        fold.add(entry)
+    return fold.state
+
+
+class Replay:
+    """A replay in progress.
+
+    Nearly all entries of a long journal are intents and answers within one step.  Most of them
+    alter only the list of intents, so no state is made for each of these: ``state`` has them all.
+    """
+
+    def __init__(self, start: RunState | None = None) -> None:
+        """Continue from *start*, or from a new state."""
+        self._begin(start or RunState())
+
+    @property
+    def state(self) -> RunState:
+        """The state after all entries so far."""
+        if self._pending is not None:
+            self._begin(replace(self._state, intents=self._pending))
+        return self._state
+
+    @property
+    def step(self) -> int:
+        """The step that was begun last."""
+        return self._state.step
+
+    @property
+    def direction(self) -> Direction | None:
+        """The direction of the run."""
+        return self._state.direction
+
+    @property
+    def is_down(self) -> bool:
+        """Whether traffic is down."""
+        return self._state.outage.open
+
+    def add(self, entry: Entry) -> None:
+        """Continue with *entry*."""
+        record = entry.record
+        if isinstance(record, Intended) and self._takes(record):
+            intent = Intent(record.intent, entry.at, record.step, record.change, record.present)
+            self._intents().append(intent)
+        elif not (isinstance(record, Answered) and self._answers(record, entry.at)):
+            self._begin(_after(self.state, entry))
+
+    def _begin(self, state: RunState) -> None:
+        self._state = state
+        self._pending: Intents | None = None
+        self._works: bool | None = None
+        self._outage_stays = False
+
+    def _intents(self) -> Intents:
+        if self._pending is None:
+            self._pending = _intents(self._state).own()
+        return self._pending
+
+    def _takes(self, intended: Intended) -> bool:
+        """Return whether *intended* only adds its intent to the state."""
+        state, step = self._state, intended.step
+        if self._works is None:
+            self._works = _working(state) is state
+        if not self._works or step in INTERRUPTING:
+            return False
+        if step < FIRST_OF_CUTOVER:
+            return True
+        return state.cutover_begun and (state.cutover_open or step > LAST_OF_CUTOVER)
+
+    def _answers(self, answered: Answered, at: datetime) -> bool:
+        """Add the answer and return True, if it alters nothing but its intent."""
+        intents = self._intents()
+        index = intents.place_of(answered.intent)
+        if index is None:
+            return False
+        asked = intents[index]
+        if asked.step in INTERRUPTING or isinstance(asked.change, ArchiveConfiguration):
+            return False
+        if not self._outage_stays:
+            if cancel_outage(self.state) is not self._state:
+                return False
+            self._outage_stays = True
+        self._intents().answer(index, replace(asked, outcome=answered.outcome, answered=at))
+        return True
 
 
 def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  one case per record
@@ -133,8 +215,8 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             made = (*state.adoptions.made, adoption)
             return replace(state, adoptions=replace(state.adoptions, made=made))
         case AdoptionAsked(refused=refused):
-            refused = _with(state.adoptions.refused, *refused)
-            return replace(state, adoptions=replace(state.adoptions, asked=True, refused=refused))
+            every = _with(state.adoptions.refused, *refused)
+            return replace(state, adoptions=replace(state.adoptions, asked=True, refused=every))
         case OperatorConfirmed() | DeviceConfirmed() as confirmed:
             return _confirmed(state, confirmed, entry.at)
         case BaselineTaken() as taken:
@@ -154,8 +236,8 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
         case GatesSeen() as seen:
             return replace(state, gates=replace(state.gates, seen=seen, at=entry.wall))
         case Forced() as forced:
-            every = (*state.gates.forced, forced)
-            return replace(state, gates=replace(state.gates, forced=every))
+            forced_all = (*state.gates.forced, forced)
+            return replace(state, gates=replace(state.gates, forced=forced_all))
         case Flapped():
             # Finalize does not wait until traffic is stable again, so there the time begins anew.
             since = entry.at if state.finished else None
@@ -371,7 +453,7 @@ def _intended(state: RunState, intended: Intended, at: datetime) -> RunState:
     interrupts = (len(state.intents),) if step in INTERRUPTING else ()
     state = replace(
         state,
-        intents=(*state.intents, intent),
+        intents=_intents(state).plus(intent),
         interrupting=(*state.interrupting, *interrupts),
         cutover_begun=state.cutover_begun or step >= FIRST_OF_CUTOVER,
         cutover_open=state.cutover_open or cutting,
@@ -380,28 +462,20 @@ def _intended(state: RunState, intended: Intended, at: datetime) -> RunState:
 
 
 def _answered(state: RunState, number: int, outcome: Outcome, at: datetime) -> RunState:
-    index = _index_of(number, state)
+    index = _intents(state).place_of(number)
     if index is None:
         return _puzzled(state, f"intent {number} has an answer but no record")
     asked = state.intents[index]
     answered = replace(asked, outcome=outcome, answered=at)
-    state = replace(state, intents=(*state.intents[:index], answered, *state.intents[index + 1 :]))
+    state = replace(state, intents=_intents(state).answered(index, answered))
     if isinstance(asked.change, ArchiveConfiguration) and isinstance(outcome, Performed):
         state = with_facts(state, files={**state.journal_facts.files, **outcome.files})
     return cancel_outage(state)
 
 
-def _index_of(number: int, state: RunState) -> int | None:
-    """Return the index of intent *number*; intents are numbered from 1, in order."""
-    intents, here = state.intents, number - 1
-    if 0 <= here < len(intents) and intents[here].number == number:
-        following = intents[here + 1 : here + 2]
-        if not following or following[0].number > number:
-            return here
-    for index in range(len(state.intents) - 1, -1, -1):
-        if state.intents[index].number == number:
-            return index
-    return None
+def _intents(state: RunState) -> Intents:
+    intents = state.intents
+    return intents if isinstance(intents, Intents) else Intents(intents)
 
 
 def _move(state: RunState, to: RunStatus) -> RunState:
@@ -416,30 +490,6 @@ def _puzzled(state: RunState, what: str) -> RunState:
     return replace(state, traffic=Traffic.UNKNOWN, contradictions=_with(state.contradictions, what))
 
 
-def _with(known: tuple[str, ...], *more: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*known, *more)))
-
-
-def reset_probe_counts(state: RunState, taken: DirectionTaken) -> RunState:
-    """Return *state* with new probe counts for the direction *taken*.
-
-    A rollback that only cleans up sends no probes, nor does finalize: the counts stay.
-    """
-    if taken.direction is Direction.FINALIZE or not (state.cutover_open or state.outage.open):
-        return state
-    probes = state.probes
-    if taken.direction is Direction.ROLLBACK and state.direction is not Direction.ROLLBACK:
-        probes = replace(probes, forward=probes.latest)
-    latest = {probe: ProbeStats(probe) for probe in probes.latest}
-    return replace(state, probes=replace(probes, latest=latest))
-
-
-def probes_after(state: RunState, probed: Probed) -> RunState:
-    """Return *state* with probe results; just before step 7 also with the required probes."""
-    latest = {**state.probes.latest, **{stats.probe: stats for stats in probed.stats}}
-    if probed.moment is not ProbeEvent.BEFORE:
-        return replace(state, probes=replace(state.probes, latest=latest))
-    worked = frozenset(stats.probe for stats in probed.stats if stats.ever_worked)
-    # Probes before step 7 only show what works, and are not counted.
-    uncounted = {name: ProbeStats(name, works=t.works, since=t.since) for name, t in latest.items()}
-    return replace(state, probes=replace(state.probes, latest=uncounted, proven=worked))
+def _with(known: Sequence[str], *more: str) -> UniqueTexts:
+    texts = known if isinstance(known, UniqueTexts) else UniqueTexts(known)
+    return texts.plus(*more)

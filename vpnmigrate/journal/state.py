@@ -6,7 +6,7 @@ or was interrupted keeps its status, since the same work remains to be done.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -200,7 +200,7 @@ class RunState(Struct, frozen=True):
     The clean-up after step 10 of a rollback does not affect traffic.
     """
 
-    intents: tuple[Intent, ...] = ()
+    intents: Sequence[Intent] = ()
     """Intents of all attempts, in the order they were written."""
     interrupting: tuple[int, ...] = ()
     """Positions in ``intents`` of the changes that may begin an outage: few, of steps 7 and 8."""
@@ -237,8 +237,8 @@ class RunState(Struct, frozen=True):
     error: str = ""
     """What stopped the last process, until work continues."""
     deviations: Deviations = Deviations()
-    notes: tuple[str, ...] = ()
-    contradictions: tuple[str, ...] = ()
+    notes: Sequence[str] = ()
+    contradictions: Sequence[str] = ()
     """Inconsistencies in the journal; with any, ``traffic`` is unknown until it is seen to flow."""
 
     @property

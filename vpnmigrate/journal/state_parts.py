@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct, field
@@ -116,7 +116,7 @@ class Adoptions(Struct, frozen=True):
 
     made: tuple[Adoption, ...] = ()
     """Resources found to be the run's own although the answer was lost."""
-    refused: tuple[str, ...] = ()
+    refused: Sequence[str] = ()
     """Resources that, according to a person, the run did not create."""
     asked: bool = False
     """Whether a person has decided which resources of a lost journal are this run's."""
@@ -150,8 +150,8 @@ class Residue(Struct, frozen=True):
 class Deviations(Struct, frozen=True):
     """What others changed, and what a rollback could not restore."""
 
-    lost: tuple[str, ...] = ()
+    lost: Sequence[str] = ()
     """Parts of goals removed outside this run in this attempt, each once."""
-    external_changes: tuple[str, ...] = ()
+    external_changes: Sequence[str] = ()
     differs: tuple[str, ...] = ()
     """Differences from the before-survey when the last rollback finished."""

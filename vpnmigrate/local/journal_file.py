@@ -27,6 +27,7 @@ import msgspec
 from vpnmigrate.errors import JournalDamagedError, JournalError, TakenOverError, VpnMigrateError
 from vpnmigrate.errors.commands import Advice, cli, option
 from vpnmigrate.journal.chain import JournalContents, JournalHead, chained, read_chain
+from vpnmigrate.journal.growing import GrowingList
 from vpnmigrate.journal.records import Entry, Record
 from vpnmigrate.journal.run_clock import run_clock, stamped
 from vpnmigrate.local.inbox import InboxReader
@@ -166,7 +167,7 @@ class FileJournal:
         """The clock of the run, which continues from its last entry."""
         self._lock = lock
         self._medium = medium
-        self._entries = contents.entries
+        self._entries = GrowingList(contents.entries)
         self._head = contents.head
         self._inbox_reader = InboxReader(run, self)
         self._redaction = redaction
@@ -234,7 +235,7 @@ class FileJournal:
         except JournalError as error:
             self._broken = error
             raise
-        self._entries += lines.entries
+        self._entries = self._entries.plus(lines.entries)
         self._head = lines.head
 
     def _redacted(self, record: Record) -> Record:

@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
@@ -28,6 +28,12 @@ class Results(Protocol):
 
     def print(self, text: str, document: Mapping[str, Any]) -> None:
         """Print *text* or *document*, depending on the requested form; once per process."""
+        ...
+
+    def print_made(
+        self, text: Callable[[], str], document: Callable[[], Mapping[str, Any]]
+    ) -> None:
+        """Print what *text* or *document* returns: for results that are costly to make."""
         ...
 
 
@@ -197,6 +203,13 @@ class TextResults:
         """Print *text*."""
         _write_result(self._stream, coloured(text) if self._colour else text)
 
+    def print_made(
+        self, text: Callable[[], str], document: Callable[[], Mapping[str, Any]]
+    ) -> None:
+        """Print what *text* returns."""
+        del document
+        self.print(text(), {})
+
 
 class JsonResults:
     """Results as one JSON document."""
@@ -211,3 +224,10 @@ class JsonResults:
         # off the rest of the document.
         output = self._redaction.value(document)
         _write_result(self._stream, json.dumps(output, indent=2, sort_keys=False))
+
+    def print_made(
+        self, text: Callable[[], str], document: Callable[[], Mapping[str, Any]]
+    ) -> None:
+        """Print what *document* returns."""
+        del text
+        self.print("", document())

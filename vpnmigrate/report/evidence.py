@@ -166,7 +166,7 @@ def _sections(evidence: RunEvidence) -> Iterator[Section]:
         DocumentTable(("when", "who", "what"), operator) if operator else None,
     )
     if state.notes:
-        yield Section("Notes", state.notes)
+        yield Section("Notes", tuple(state.notes))
     yield _calls(evidence)
     lines = tuple((moment(at), what) for at, what in _timeline(entries))
     yield Section("Timeline", (), DocumentTable(("when (UTC)", "what"), lines))
@@ -288,14 +288,16 @@ def _actions(plan: Plan, entries: Sequence[Entry]) -> Iterator[tuple[PersonEntry
     by_number = {voice.seq: voice for voice in person_entries(entries)}
     narrator = Narrator()
     for entry in entries:
+        if entry.seq not in by_number:
+            narrator.names.read(entry)
+            continue
         lines = [str(line).partition(" ")[2].strip() for line in narrator.lines(entry)]
         if isinstance(entry.record, OperatorConfirmed):
             lines = [f"confirmed: {CONFIRMATION_WORDS[entry.record.word]}"]
         if isinstance(entry.record, DeviceConfirmed):
             at = site_of(entry.record.connection, plan)
             lines = [f"confirmed for {at}: {CONFIRMATION_WORDS[entry.record.word]}"]
-        if entry.seq in by_number:
-            yield by_number[entry.seq], "; ".join(lines)
+        yield by_number[entry.seq], "; ".join(lines)
 
 
 def _where(voice: PersonEntry) -> str:

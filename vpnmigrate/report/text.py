@@ -40,6 +40,8 @@ def safe(text: str) -> str:
     line, or show a key.
     """
     plain = without_key_elements(text).replace("\N{HORIZONTAL ELLIPSIS}", "...")
+    if plain.isprintable():
+        return plain
     return "".join(letter if letter.isprintable() else "?" for letter in plain)
 
 

@@ -57,16 +57,17 @@ def show(
     if survey:
         survey_after(context, aws, found)
     evidence = evidence_of(context, found)
-    document = view.document(evidence)
     if output is not None:
-        write_document(document, output)
+        write_document(view.document(evidence), output)
     if bundle is not None:
         sign = None if sign_key is None else signing(context, sign_key)
         packed = write_bundle(found, evidence.rehearsed, bundle, sign)
         context.results.print(bundled.bundle_text(packed), bundled.bundle_json(packed))
         return
-    text = forms.text(document) if output is None else f"Written to {output}."
-    context.results.print(text, view.as_json(evidence))
+    context.results.print_made(
+        lambda: forms.text(view.document(evidence)) if output is None else f"Written to {output}.",
+        lambda: view.as_json(evidence),
+    )
 
 
 def verify(

@@ -137,7 +137,7 @@ class BaseDeletion(BaseCall, frozen=True):
         return frozenset({ResourceState.DELETING, ResourceState.ABSENT})
 
 
-class Performed(Struct, frozen=True, tag="performed"):
+class Performed(Struct, frozen=True, gc=False, tag="performed"):
     """The call was answered: its effect is present or in progress."""
 
     request_id: str = ""
@@ -147,7 +147,7 @@ class Performed(Struct, frozen=True, tag="performed"):
     """Archived connection id to the SHA-256 of its configuration."""
 
 
-class Later(Struct, frozen=True, tag="later"):
+class Later(Struct, frozen=True, gc=False, tag="later"):
     """Refused for now, certainly without effect; the call is retried until *limit* has passed."""
 
     why: str
@@ -160,7 +160,7 @@ class Later(Struct, frozen=True, tag="later"):
     """False if this process did not send the call, so that AWS has not refused it."""
 
 
-class Refused(Struct, frozen=True, tag="refused"):
+class Refused(Struct, frozen=True, gc=False, tag="refused"):
     """Refused, certainly without effect; no rule says that the error is transient."""
 
     code: str
@@ -174,7 +174,7 @@ class Refused(Struct, frozen=True, tag="refused"):
     """Whether EC2 says that what the change alters does not exist."""
 
 
-class InDoubt(Struct, frozen=True, tag="in-doubt"):
+class InDoubt(Struct, frozen=True, gc=False, tag="in-doubt"):
     """The answer was lost or unclear; only a describe that is not stale shows the effect."""
 
     why: str
