@@ -17,6 +17,7 @@ from vpnmigrate.model.ec2 import CustomerGatewayId, MigrationId
 from vpnmigrate.model.plan import connection_role
 from vpnmigrate.report.runbook.aws_cli.changes import create_connection
 from vpnmigrate.report.runbook.aws_cli.commands import ShellNames
+from vpnmigrate.report.runbook.aws_cli.shell_functions import KEYS as KEYS_FUNCTION
 
 KEYS = ("first.key_1", "second.key_2")
 STUBS = r"""
@@ -102,10 +103,53 @@ def test_nothing_stays_when_the_creation_fails(shell, tmp_path):
     assert not any(key.encode() in everything for key in KEYS)
 
 
+DOCUMENT = """<vpn_connection>
+<ipsec_tunnel><vpn_gateway><tunnel_outside_address>
+ <ip_address>198.18.9.1</ip_address></tunnel_outside_address></vpn_gateway>
+ <ike><pre_shared_key>{}</pre_shared_key></ike></ipsec_tunnel>
+<ipsec_tunnel><vpn_gateway><tunnel_outside_address>
+ <ip_address>198.18.155.2</ip_address></tunnel_outside_address></vpn_gateway>
+ <ike><pre_shared_key>{}</pre_shared_key></ike></ipsec_tunnel>
+</vpn_connection>
+"""
+
+
+@pytest.mark.parametrize(
+    ("keys", "found"),
+    [
+        # In the order of the program's request: of the outside addresses as text.
+        (("first.key_1", "second.key_2"), ["second.key_2", "first.key_1"]),
+        (("REDACTED", "redacted"), []),
+        (("REDACTED", "second.key_2"), ["second.key_2"]),
+        (("0starts.with.zero", "short"), []),
+        (("with blanks in it", "a-hyphen-in-it"), []),
+        (("", ""), []),
+    ],
+)
+def test_only_keys_that_ec2_accepts_are_found(shell, tmp_path, keys, found):
+    """A word in place of a key has eight letters, and EC2 would take it for one."""
+    (tmp_path / "document").write_text(DOCUMENT.format(*keys))
+    script = f"set -euo pipefail\naws() {{ cat document; }}\n{KEYS_FUNCTION}\nkeys_of vpn-old"
+
+    done = subprocess.run(
+        [shell],
+        input=script,
+        env={"PATH": "/usr/bin:/bin"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, found, "")
+
+
 @pytest.mark.parametrize("found", ["", "only-one"])
 def test_without_both_keys_nothing_is_created(shell, tmp_path, found):
     """An empty key would be refused, or replaced by AWS."""
     done = paste(shell, tmp_path, found, fails=False)
 
     assert done.returncode != 0
+    assert "plan with new keys" in done.stderr
     assert not (tmp_path / "argv").exists()

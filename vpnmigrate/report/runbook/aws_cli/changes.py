@@ -221,10 +221,14 @@ def _with_old_keys(
     yield "  # The old keys go through standard input: a command line is visible to all users, and"
     yield "  # a file is left behind when a call fails."
     yield f"  {variable}=$("
-    yield f"    {{ {read}; }} < <(keys_of {names.word(change.replaces)}) || exit 1"
+    yield f"    {{ {read}; }} < <(keys_of {names.word(change.replaces)}) ||"
+    yield f"      {{ echo '{_NO_KEYS}' >&2; exit 1; }}"
     yield f"    {ONCE}{made} <<JSON\n{keyed}\nJSON"
     yield "  )"
     yield "fi"
+
+
+_NO_KEYS = "STOP: EC2 does not show two keys that it accepts again; plan with new keys"
 
 
 def archive(change: ArchiveConfiguration, names: ShellNames) -> Iterator[str]:

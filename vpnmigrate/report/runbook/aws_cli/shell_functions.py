@@ -79,13 +79,14 @@ claim() {
 
 # The redaction of documents removes pre_shared_key elements, this pattern included: hence ``[y]``.
 KEYS = r"""
-keys_of() { # the pre-shared keys of a connection, in the order of its outside addresses
+keys_of() { # the keys of a connection that EC2 accepts again, in the order of its addresses
   aws ec2 describe-vpn-connections --vpn-connection-ids "$1" \
     --query 'VpnConnections[0].CustomerGatewayConfiguration' | tr -d '\n' |
     sed 's/<ipsec_tunnel>/\n&/g' | sed -n "$(printf '%s' \
       's:.*<vpn_gateway>.*<tunnel_outside_address> *<ip_address>\([0-9.]*\)</ip_address>' \
       '.*<pre_shared_ke[y]>\([^<]*\)</pre_shared_ke[y]>.*:\1 \2:p')" |
-    sort -t. -k1,1n -k2,2n -k3,3n -k4,4n | cut -d' ' -f2
+    LC_ALL=C sort -k1,1 | cut -d' ' -f2 |
+    grep -Ex '[A-Za-z1-9._][A-Za-z0-9._]{7,63}' | grep -ivx redacted || true
 }
 """.strip()
 
