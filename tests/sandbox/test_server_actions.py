@@ -99,6 +99,12 @@ def test_every_served_action_answers_as_the_world_does(pair):
         TunnelOptions={"StartupAction": "start"},
     )
     pair.wait(minutes=5)
+    pair.ask(
+        "GetVpnTunnelReplacementStatus",
+        VpnConnectionId=connection,
+        VpnTunnelOutsideIpAddress=outside[0]["Options"]["TunnelOptions"][0]["OutsideIpAddress"],
+    )
+    pair.ask("DescribeVpcEncryptionControls", VpcIds=[vpc])
     tie = pair.ask("AssociateRouteTable", RouteTableId=table, SubnetId=subnet)["AssociationId"]
     for cidr in ("192.168.0.0/16", "172.16.0.0/12"):
         pair.ask("CreateVpnConnectionRoute", VpnConnectionId=connection, DestinationCidrBlock=cidr)

@@ -97,6 +97,10 @@ class TestForm:
                 "VpnConnectionId": connections[0]["VpnConnectionId"],
                 "VpnConnectionDeviceTypeId": "a1000001",
             },
+            "GetVpnTunnelReplacementStatus": {
+                "VpnConnectionId": connections[0]["VpnConnectionId"],
+                "VpnTunnelOutsideIpAddress": connections[0]["VgwTelemetry"][0]["OutsideIpAddress"],
+            },
         }
         for service, action in READS:
             answer = world.execute(service, action, needed.get(action, {}))

@@ -57,6 +57,7 @@ RESOURCES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
         ("vpn-connection", "VpnConnectionId"),
         ("vpn-connection-device-type", "VpnConnectionDeviceTypeId"),
     ),
+    "GetVpnTunnelReplacementStatus": (("vpn-connection", "VpnConnectionId"),),
     "ModifyVpnTunnelOptions": (("vpn-connection", "VpnConnectionId"),),
     "ReplaceRoute": (("route-table", "RouteTableId"),),
 }

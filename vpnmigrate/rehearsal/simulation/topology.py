@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace as dataclass_replace
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from vpnmigrate.model.decisions import Decisions, InsideMode, KeyMode, OldTunnels, TestVpc
 from vpnmigrate.model.ec2 import (
+    AWS_VPN,
     CLASSIC,
     AssociationRecord,
     Attached,
@@ -18,11 +22,13 @@ from vpnmigrate.model.ec2 import (
     CustomerGatewayId,
     CustomerGatewayRecord,
     GatewayRecord,
+    KeyVisibility,
     RouteRecord,
     RouteTableId,
     RouteTableRecord,
     StaticPrefixRecord,
     SubnetRecord,
+    TunnelOptions,
     TunnelReading,
     TunnelRecord,
     VpcId,
@@ -64,7 +70,56 @@ class Topology:
 
 
 def topology(seed: int) -> Topology:
-    """Return the world drawn from *seed*."""
+    """Return the world drawn from *seed*; in a quarter of them the connections are AWS VPN."""
+    drawn, dice = _topology(seed), SeededRandom(f"options/{seed}")
+    return _with_options(drawn, dice) if dice.chance(0.25) else drawn
+
+
+def _with_options(drawn: Topology, dice: SeededRandom) -> Topology:
+    """Return *drawn* with connections that are AWS VPN already, and have options of their own."""
+    scenario, decisions = drawn.scenario, drawn.decisions
+    mine = [c for c in scenario.connections if c.vpn_gateway == OLD]
+    others = tuple(c for c in scenario.connections if c.vpn_gateway != OLD)
+    secret = decisions.keys is not KeyMode.REUSE and dice.chance(0.3)
+    changed = tuple(_modern(dice, connection, secret=secret) for connection in mine)
+    gateways = tuple(
+        replace(g, asn=dice.one((64512, 64555))) if g.id == OLD else g for g in scenario.gateways
+    )
+    return dataclass_replace(
+        drawn,
+        scenario=replace(scenario, connections=(*changed, *others), gateways=gateways),
+        decisions=replace(decisions, recreate_aws_vpn=True),
+    )
+
+
+def _modern(dice: SeededRandom, old: ConnectionRecord, *, secret: bool) -> ConnectionRecord:
+    key = KeyVisibility.REDACTED if secret else KeyVisibility.SHOWN
+    return replace(
+        old,
+        category=AWS_VPN,
+        tunnels=tuple(replace(t, options=_options(dice), key=key) for t in old.tunnels),
+        local_network=dice.one(("0.0.0.0/0", "0.0.0.0/0", "192.168.0.0/16")),
+        remote_network="0.0.0.0/0",
+    )
+
+
+def _options(dice: SeededRandom) -> TunnelOptions:
+    gcm = dice.chance(0.3)
+    return TunnelOptions(
+        ike_versions=dice.one(((), ("ikev2",), ("ikev1", "ikev2"))),
+        phase1_encryption=dice.one(((), ("AES256",))),
+        phase2_encryption=("AES256-GCM-16",) if gcm else dice.one(((), ("AES256",))),
+        phase2_integrity=dice.one(((), ("SHA2-256",), ("SHA2-384", "SHA2-512"))),
+        phase1_dh_groups=dice.one(((), (14,), (20, 21))),
+        dpd_timeout_seconds=dice.one((None, 30, 45)),
+        phase1_lifetime_seconds=dice.one((None, 28800, 7200)),
+        phase2_lifetime_seconds=dice.one((None, 1800)),
+        startup_action=dice.one((None, "start")),
+        lifecycle_control=dice.one((None, True)),
+    )
+
+
+def _topology(seed: int) -> Topology:
     dice = SeededRandom(f"world/{seed}")
     devices = tuple(_device(dice, n) for n in range(dice.size((1, 1, 1, 2, 2, 3), 10)))
     connections = tuple(_connection(dice, n, device) for n, device in enumerate(devices))

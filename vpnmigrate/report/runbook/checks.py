@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vpnmigrate.model.decisions import OldTunnels, TunnelPolicy
+from vpnmigrate.model.ec2 import AWS_VPN
 from vpnmigrate.model.gates import GATES, UNFORCEABLE, Gate, Milestone
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.report.runbook.content import AcceptedWarning, GateRow, PlanCommands, RunbookCheck
@@ -68,6 +69,8 @@ def pre_checks(plan: Plan, on: PlanCommands) -> tuple[RunbookCheck, ...]:
             "stop: another change is in progress",
         ),
         *_telemetry(plan, on),
+        *_maintenance(plan, on),
+        _encryption_control(plan, on),
         *_approvals(plan, on),
         RunbookCheck(
             "the run is held before the cutover",
@@ -75,6 +78,36 @@ def pre_checks(plan: Plan, on: PlanCommands) -> tuple[RunbookCheck, ...]:
             "NOW: everything is prepared; TRAFFIC: UP through the old gateway",
             "run the command in its line NEXT",
         ),
+    )
+
+
+def _maintenance(plan: Plan, on: PlanCommands) -> Iterator[RunbookCheck]:
+    """Yield a check of each old tunnel that AWS may replace by itself (domain.md 14.2)."""
+    for old in plan.before.living:
+        if old.category != AWS_VPN:
+            continue
+        for tunnel in old.tunnels:
+            yield RunbookCheck(
+                f"AWS does not replace the endpoint of {tunnel.outside_ip} in the window",
+                on.aws(
+                    *("ec2", "get-vpn-tunnel-replacement-status", "--vpn-connection-id", old.id),
+                    *("--vpn-tunnel-outside-ip-address", tunnel.outside_ip),
+                    *("--query", "MaintenanceDetails"),
+                ),
+                "nothing pending, or applied only after the window and the soak time",
+                "choose another window, or replace the tunnel first",
+            )
+
+
+def _encryption_control(plan: Plan, on: PlanCommands) -> RunbookCheck:
+    return RunbookCheck(
+        "VPC encryption control allows virtual private gateways",
+        on.aws(
+            *("ec2", "describe-vpc-encryption-controls", "--vpc-ids", plan.vpc),
+            *("--query", "VpcEncryptionControls[].[Mode,State,ResourceExclusions]"),
+        ),
+        "no row, mode monitor, or the exclusion VirtualPrivateGateway enabled; none in progress",
+        "stop: AWS may refuse to attach the new gateway in step 8",
     )
 
 
