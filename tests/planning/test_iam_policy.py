@@ -21,7 +21,7 @@ from tests.support.builders import (
     a_table,
 )
 from vpnmigrate.model.decisions import Decisions, KeyMode
-from vpnmigrate.model.ec2 import ConnectionRecord, partition_of
+from vpnmigrate.model.ec2 import ConnectionRecord, TunnelLogs, TunnelOptions, partition_of
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.iam_policy import (
     LARGEST,
@@ -34,6 +34,10 @@ from vpnmigrate.planning.permissions import DELETE_OLD_GATEWAY, RunPhase
 from vpnmigrate.planning.reference_plan import plan_with_everything
 
 EVERY = frozenset(RunPhase)
+LOGGED = replace(
+    plan_with_everything().decisions,
+    tunnel_options=TunnelOptions(logs=TunnelLogs(group="arn:aws:logs:eu-west-1:1:log-group:x")),
+)
 SECRETS = replace(plan_with_everything().decisions, keys=KeyMode.SECRETS_MANAGER)
 
 
@@ -44,6 +48,7 @@ def _policies() -> Iterator[tuple[str, IamPolicy]]:
         yield f"plan-{name}", policy_of(plan, phases, [DELETE_OLD_GATEWAY])
         yield f"account-{name}", policy_for_any_plan(phases, options=[DELETE_OLD_GATEWAY])
     yield "secrets", policy_of(replace(plan, decisions=SECRETS), EVERY)
+    yield "logs", policy_of(replace(plan, decisions=LOGGED), EVERY)
     yield "many-tables", policy_of(_many_tables(60), EVERY)
 
 
@@ -68,6 +73,15 @@ def known(service: str, action: str) -> dict[str, Any]:
     """Return the resource types of *action* in AWS's table, with their condition keys."""
     types: dict[str, Any] = get_service_prefix_data(service)["privileges"][action]["resource_types"]
     return types
+
+
+def test_only_a_plan_with_tunnel_logs_delivers_them() -> None:
+    """Creating a connection with logs needs permissions of CloudWatch Logs."""
+    logged = {a for s in POLICIES["logs"].statements for a in s.actions if a.startswith("logs:")}
+    others = {a for s in POLICIES["plan-all"].statements for a in s.actions}
+
+    assert "logs:CreateLogDelivery" in logged
+    assert not logged & others
 
 
 @pytest.mark.parametrize("name", POLICIES)

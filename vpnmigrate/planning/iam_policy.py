@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from vpnmigrate.model.carry_over import uses_secrets_manager
+from vpnmigrate.model.carry_over import successor_options, uses_secrets_manager
 from vpnmigrate.model.ec2 import Tag, partition_of
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.permissions import (
@@ -123,7 +123,8 @@ def policy_of(plan: Plan, phases: Collection[RunPhase], options: Collection[str]
     """
     scope = PolicyScope(plan.region, plan.account, plan.migration, plan.vpc)
     grants = tuple(_grants(plan, phases, options))
-    role = _service_role(plan, scope) if RunPhase.STAGE in phases else ()
+    staging = (*_service_role(plan, scope), *_tunnel_logs(plan))
+    role = staging if RunPhase.STAGE in phases else ()
     listed = IamPolicy((*_statements(grants, scope), *role))
     if listed.size <= LARGEST:
         return listed
@@ -306,6 +307,24 @@ def _resource(grant: _Grant, scope: PolicyScope) -> str:
 
 
 _SERVICE: Final = "s2svpn.amazonaws.com"
+
+
+_LOG_ACTIONS: Final = (
+    *("logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:DescribeLogGroups"),
+    *("logs:DescribeResourcePolicies", "logs:GetLogDelivery", "logs:ListLogDeliveries"),
+    *("logs:PutResourcePolicy", "logs:UpdateLogDelivery"),
+)
+"""What a caller who creates a connection with tunnel logs needs (domain.md 11)."""
+
+
+def _tunnel_logs(plan: Plan) -> tuple[IamStatement, ...]:
+    """Return the permission to deliver the logs that successors have."""
+    logged = any(
+        options.logs is not None
+        for old in plan.before.living
+        for options in successor_options(plan.decisions, old)
+    )
+    return (IamStatement("VpnmigrateTunnelLogs", _LOG_ACTIONS, ("*",)),) if logged else ()
 
 
 def _service_role(plan: Plan, scope: PolicyScope) -> tuple[IamStatement, ...]:
