@@ -56,7 +56,7 @@ def hunted() -> Topology:
             connections=(*scenario.connections, like_ours),
             vpcs=(*scenario.vpcs, network),
         ),
-        decisions=Decisions(test_vpc=TestVpc(NETWORK)),
+        decisions=Decisions(asn=64512, test_vpc=TestVpc(NETWORK), recreate_aws_vpn=True),
     )
 
 

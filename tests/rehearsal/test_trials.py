@@ -212,7 +212,7 @@ class TestVerdicts:
 
     def test_a_customer_gateway_that_cannot_be_reused_stops_step_3(self):
         """Step 3 is refused with its error, traffic is untouched, and the rollback is complete."""
-        world = replace(small(1, classic_customer_gateway_reusable=False), stops=STOPS_IN_STEP_3)
+        world = replace(small(2, classic_customer_gateway_reusable=False), stops=STOPS_IN_STEP_3)
         outcome = run(world, Schedule(TrialRoute.ROUND_TRIP))
 
         assert "DuplicateIpAddress" in outcome.error

@@ -89,6 +89,8 @@ def _with_options(drawn: Topology, dice: SeededRandom) -> Topology:
         drawn,
         scenario=replace(scenario, connections=(*changed, *others), gateways=gateways),
         decisions=replace(decisions, recreate_aws_vpn=True),
+        # Only the customer gateway of a Classic connection may be refused to a second one.
+        stops="" if drawn.stops == STOPS_IN_STEP_3 else drawn.stops,
     )
 
 
