@@ -83,9 +83,10 @@ class Terminal:
         output = self._capsys.readouterr()
         return Ran(code, output.out, output.err)
 
-    def planned(self) -> str:
+    def planned(self, *options: str) -> str:
         """Plan into ``plan.json`` and return the migration id."""
-        ran = self.run("plan", "--vpn-gateway", self.gateway, "-o", "plan.json", "--json")
+        words = ("plan", "--vpn-gateway", self.gateway, "-o", "plan.json", "--json", *options)
+        ran = self.run(*words)
         assert ran.code == 0, ran.err
         migration: str = ran.document["plan"]["migration"]
         return migration

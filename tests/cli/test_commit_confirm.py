@@ -89,7 +89,7 @@ class CommitTerminal(Terminal):
     def inject(self, faults: FaultSource) -> None:
         self.parts = SandboxWithWatchdog(self.world, faults)
 
-    def planned(self) -> str:
+    def planned(self, *options: str) -> str:
         self.inject(Faults())
         words = ("--vpn-gateway", self.gateway, "--playbook", "unattended-return")
         ran = self.run("plan", *words, "-o", "plan.json", "--json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import shutil
@@ -316,3 +317,61 @@ class TestSealed:
         """A private file and an archive exclude each other, and -o names the archive."""
         for more in (("--with-keys", "a", "--seal-to", "b"), ("-o", "c")):
             assert terminal.run(*words, *more).code == 2
+
+
+class TestSample:
+    """``device sample`` and ``device types``."""
+
+    @pytest.fixture
+    def sampled(self, terminal):
+        """A run whose playbook names a device type; the sandbox's samples have Cisco's form."""
+        Path("two.yaml").write_text(TWO_SITES, encoding="utf-8")
+        kind = "Cisco Systems, Inc./ISR Series Routers/IOS 12.4+"
+        Path("ios.yaml").write_text(
+            f"name: ios\nsummary: Routers.\ndecisions:\n  device_types: {{default: '{kind}'}}\n",
+            encoding="utf-8",
+        )
+        terminal.scenario("two.yaml")
+        terminal.without_engineer()
+        run = terminal.planned("--playbook", "ios.yaml")
+        terminal.run("apply", "plan.json", "--until", "cutover")
+        return run
+
+    def test_hazards(self, terminal, sampled):
+        """Names, opening lines and weak algorithms are listed with the file and its hash."""
+        ran = terminal.run("device", "sample", sampled, "munich")
+        found = terminal.run("device", "sample", sampled, "munich", "--json").document
+
+        assert ran.code == 0
+        assert {"interface Tunnel1", "interface Tunnel2"} <= set(found["names"])
+        assert found["openers"] == ["no shutdown"]
+        content = Path(found["file"]).read_bytes()
+        assert found["sha256"] == hashlib.sha256(content).hexdigest()
+        assert "interface Tunnel1" in ran.out
+        assert b"CANARY" in content
+        assert "CANARY" not in ran.out
+
+    def test_an_unknown_form_is_not_clean(self, terminal, sampled):
+        """A sample of a vendor that the program does not know is said to be unknown."""
+        file = Path(terminal.run("device", "sample", sampled, "graz", "--json").document["file"])
+        file.write_text("tunnel-create --start-now\n")
+
+        ran = terminal.run("device", "sample", sampled, "graz")
+        assert "unknown: assume" in " ".join(ran.out.split())
+        assert "none found" not in ran.out
+
+    def test_without_a_sample(self, terminal, waiting):
+        """If the plan names no device type, the sheet has the reason."""
+        ran = terminal.run("device", "sample", waiting, "munich")
+
+        assert ran.code == 2
+        assert f"vpnmigrate device sheet {waiting} {MUNICH}" in ran.err
+
+    def test_types(self, terminal):
+        """AWS's kinds of devices are listed, on all pages, each with its platform."""
+        found = terminal.run("device", "types", "--json").document["types"]
+        names = {each["name"]: each["platform"] for each in found}
+
+        assert len(found) == 16
+        assert names["strongSwan/Ubuntu 16.04/strongSwan 5.5.1+"] == "strongswan-bird"
+        assert names["Yamaha/RTX Routers/Rev.10.01.16+"] == "generic"

@@ -53,6 +53,8 @@ FLAGS = {
     "done": {"--connection"} | GIVEN_TO_RUNS,
     "device files": GIVEN_TO_RUNS,
     "device sheet": GIVEN_TO_RUNS,
+    "device sample": GIVEN_TO_RUNS,
+    "device types": GIVEN_TO_RUNS | GIVEN_TO_AWS,
     "device config": {"--site", "--platform", "--existing", "--templates", "--with-keys"}
     | {"--seal-to", "--output", "-o"}
     | GIVEN_TO_RUNS,

@@ -7,6 +7,7 @@ is) to ``vault.Vault.keep`` unchanged, and nowhere else.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from vpnmigrate.aws import describe
@@ -23,7 +24,7 @@ from vpnmigrate.model.ec2 import KeyVisibility, MigrationId, VpnConnectionId
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ec2.type_defs import VpnConnectionDeviceTypeTypeDef, VpnConnectionTypeDef
+    from mypy_boto3_ec2.type_defs import VpnConnectionTypeDef
 
 CONFIGURATION: Final = "configuration.xml"
 MISSING: Final = "configuration-missing.txt"
@@ -167,19 +168,45 @@ def _sample(change: ArchiveConfiguration, ec2: EC2Client) -> SampleConfiguration
     )
 
 
-def _device_type_id(named: str, ec2: EC2Client) -> str | None:
-    """Return the id of ``vendor/platform/software``; AWS's ids are opaque (domain.md 2.8)."""
-    wanted = _folded(*named.split("/", 2))
+@dataclass(frozen=True)
+class DeviceType:
+    """A kind of device for which AWS has a sample; its id is opaque (domain.md 2.8)."""
+
+    id: str
+    vendor: str
+    platform: str
+    software: str
+
+    @property
+    def name(self) -> str:
+        """The name that a playbook's ``device_types`` has."""
+        return f"{self.vendor}/{self.platform}/{self.software}"
+
+
+def device_types(ec2: EC2Client) -> tuple[DeviceType, ...]:
+    """Return every kind of device for which AWS has a sample, in AWS's order.
+
+    Raises:
+        AwsError: The call failed.
+    """
     with translate_errors("ec2:GetVpnConnectionDeviceTypes"):
-        found = pages(ec2.get_vpn_connection_device_types)
-        rows: list[VpnConnectionDeviceTypeTypeDef] = [
-            row for page in found for row in page["VpnConnectionDeviceTypes"]
-        ]
-    for row in rows:
-        if wanted == _folded(
-            row.get("Vendor", ""), row.get("Platform", ""), row.get("Software", "")
-        ):
-            return row.get("VpnConnectionDeviceTypeId")
+        return tuple(
+            DeviceType(
+                row.get("VpnConnectionDeviceTypeId", ""),
+                row.get("Vendor", ""),
+                row.get("Platform", ""),
+                row.get("Software", ""),
+            )
+            for page in pages(ec2.get_vpn_connection_device_types)
+            for row in page["VpnConnectionDeviceTypes"]
+        )
+
+
+def _device_type_id(named: str, ec2: EC2Client) -> str | None:
+    wanted = _folded(*named.split("/", 2))
+    for each in device_types(ec2):
+        if wanted == _folded(each.vendor, each.platform, each.software):
+            return each.id or None
     return None
 
 

@@ -162,6 +162,14 @@ class DeviceCommands(LazyGroup):
         "sheet": CommandEntry(
             "device:sheet", "Print the sheet of one device, with every value but the keys."
         ),
+        "sample": CommandEntry(
+            "device:sample",
+            "Show what is dangerous in AWS's sample configuration for one device.",
+        ),
+        "types": CommandEntry(
+            "device:types",
+            "List the kinds of devices for which AWS has a sample configuration.",
+        ),
         "config": CommandEntry(
             "device:config",
             "Print the commands for each device: load, enable, back out, remove.",

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import permutations, zip_longest
-from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from vpnmigrate.devices.configuration import DeviceConfiguration, Proposal, TunnelConfiguration
+from vpnmigrate.devices.sample import hazards_of
 from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId
 from vpnmigrate.model.redaction import HIDDEN
 
@@ -75,8 +75,7 @@ def sheet(old: SheetSide, new: SheetSide, sample: SampleConfiguration, run: Migr
             old=old,
             new=new,
             sample=sample,
-            names=fixed_names(sample.text),
-            openers=opening_lines(sample.text),
+            hazards=hazards_of(sample.text),
             tables=[
                 list(_rows(before, after, old.choices, new.choices)) for before, after in pairs
             ],
@@ -200,34 +199,3 @@ def _yes_or_no(value: object) -> str:
 def _new_asn(old: Sequence[int | None], new: Sequence[int | None]) -> int | None:
     """Return the new AWS ASN if it differs from the old one."""
     return new[0] if new and old and new[0] != old[0] else None
-
-
-_NAMES: Final = tuple(
-    re.compile(pattern, re.IGNORECASE | re.MULTILINE)
-    for pattern in (
-        r"^\s*(interface +tunnel ?\d+)\b",  # Cisco IOS and ASA
-        r"^\s*(crypto +isakmp +policy +\d+)\b",
-        r"^\s*(crypto +ikev[12] +policy +\d+)\b",
-        r"^\s*(crypto +map +\S+ +\d+)\b",
-        r"^\s*(?:set|edit) .*\b(st0(?: unit |\.)\d+)\b",  # Juniper
-        r"^\s*(?:add +vpn +tunnel|set +interface) +(vpnt?\d+)\b",  # Check Point
-        r"^\s*set .*\b(tunnel\.\d+)\b",  # Palo Alto
-        r"^\s*set .*\b(vti ?\d+)\b",  # VyOS
-    )
-)
-
-_OPENERS: Final = re.compile(
-    r"^\s*(no +shutdown|set +interface +vpnt?\d+ state +on|set +status +up|auto ?= ?start)\s*$",
-    re.IGNORECASE | re.MULTILINE,
-)
-
-
-def fixed_names(sample: str) -> tuple[str, ...]:
-    """Return the object names in *sample* that the old tunnels may also use, sorted."""
-    found = {match.group(1) for pattern in _NAMES for match in pattern.finditer(sample)}
-    return tuple(sorted(" ".join(name.split()) for name in found))
-
-
-def opening_lines(sample: str) -> tuple[str, ...]:
-    """Return the lines of *sample* that would enable a tunnel immediately, sorted."""
-    return tuple(sorted({" ".join(m.group(1).split()) for m in _OPENERS.finditer(sample)}))

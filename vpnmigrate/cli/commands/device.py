@@ -1,16 +1,18 @@
-"""Commands ``device files``, ``device sheet`` and ``device config``."""
+"""Commands ``device files``, ``sheet``, ``config``, ``sample`` and ``types``."""
 
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from vpnmigrate.aws.archive import device_types
 from vpnmigrate.cli.commands.show import find_plan
 from vpnmigrate.cli.context import CommandContext, command_context
-from vpnmigrate.cli.options import OutputOptions, PlanOrRun, RunDirectoryOptions, RunId
+from vpnmigrate.cli.options import AwsOptions, OutputOptions, PlanOrRun, RunDirectoryOptions, RunId
 from vpnmigrate.cli.run_status import status_view_of
 from vpnmigrate.cli.sites import NamedSite, site_named, sites_of
 from vpnmigrate.devices.blocks import (
@@ -23,6 +25,7 @@ from vpnmigrate.devices.blocks import (
 )
 from vpnmigrate.devices.configuration import ConfigurationError, read
 from vpnmigrate.devices.platforms import Platform, platform_for, platform_named
+from vpnmigrate.devices.sample import hazards_of
 from vpnmigrate.devices.secret import keys_in
 from vpnmigrate.devices.sheet import without_keys
 from vpnmigrate.devices.tunnel_values import ConnectionOptions
@@ -33,7 +36,7 @@ from vpnmigrate.local.sealing import sealed
 from vpnmigrate.local.text_files import MEGABYTE
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.report.text import columns, folded_line, wrapped
+from vpnmigrate.report.text import columns, folded_line, item, wrapped
 
 FILES_SCHEMA = "vpnmigrate/device-files/1"
 SHEET_SCHEMA = "vpnmigrate/device-sheet/1"
@@ -41,6 +44,7 @@ CONFIG_SCHEMA = "vpnmigrate/device-config/1"
 SHEET = "sheet.md"
 CONFIGURATION = "configuration.xml"
 OPTIONS = "options.json"
+SAMPLE = "sample.txt"
 
 
 def files(
@@ -93,6 +97,87 @@ def sheet(
     }
     folded = "\n".join(map(folded_line, text.rstrip().split("\n")))
     context.results.print(f"{head}\n\n{folded}", document)
+
+
+def sample(
+    ctx: typer.Context,
+    run: RunId,
+    site: Annotated[
+        str,
+        typer.Argument(
+            metavar="SITE", show_default=False, help="A site, or the id of its connection."
+        ),
+    ],
+    home: RunDirectoryOptions,
+    printing: OutputOptions,
+) -> None:
+    """Show what is dangerous in AWS's sample configuration for one device.
+
+    Lists names that would overwrite what the device has, lines that would enable a tunnel
+    immediately, and weak algorithms. The sample itself has keys; it is in the file that is named.
+    """
+    context = command_context(ctx, home, printing)
+    folders = dict(_folders(context, run))
+    found = site_named(site, tuple(folders))
+    path = folders[found] / SAMPLE
+    if not path.is_file():
+        sheet_file = folders[found] / SHEET
+        if not sheet_file.is_file():
+            raise _not_archived(run)
+        raise UsageError(
+            f"there is no sample for {found.name}: its sheet has the reason",
+            advice=cli("device", "sheet", run, found.connection),
+        )
+    content = read_bytes(path, LARGEST_FILE)
+    context.redaction.learn(keys_in(content.decode(errors="replace")))
+    hazards = hazards_of(content.decode(errors="replace"))
+    unknown = (
+        "unknown: assume that it overwrites names and enables tunnels, and read each line"
+        if not hazards.vendors
+        else ", ".join(hazards.vendors)
+    )
+    listed = [
+        ("would overwrite, if the device has it", hazards.names),
+        ("would enable a tunnel immediately", hazards.openers),
+        ("weak algorithms", hazards.weak),
+    ]
+    head = [("file", str(path)), ("SHA-256", sha256(content).hexdigest()), ("form", unknown)]
+    lines = [columns(head)]
+    for title, each in listed:
+        if each or hazards.vendors:
+            lines += [f"  {title}", *(item(line, indent=4) for line in each or ("none found",))]
+    text = "\n".join(lines)
+    context.results.print(
+        text,
+        {
+            "schema": "vpnmigrate/device-sample/1",
+            "run": run,
+            "connection": found.connection,
+            "file": str(path),
+            "sha256": sha256(content).hexdigest(),
+            "vendors": list(hazards.vendors),
+            "names": list(hazards.names),
+            "openers": list(hazards.openers),
+            "weak": list(hazards.weak),
+        },
+    )
+
+
+def types(
+    ctx: typer.Context, aws: AwsOptions, home: RunDirectoryOptions, printing: OutputOptions
+) -> None:
+    """List the kinds of devices for which AWS has a sample configuration.
+
+    With the name for a playbook's device_types, and the platform that device config uses for it.
+    """
+    context = command_context(ctx, home, printing)
+    found = device_types(context.parts.clients(aws).reader())
+    rows = [(each.name, platform_for(each.name).name) for each in found]
+    document = [
+        {"id": each.id, "name": each.name, "platform": name}
+        for each, (_, name) in zip(found, rows, strict=True)
+    ]
+    context.results.print(columns(rows), {"schema": "vpnmigrate/device-types/1", "types": document})
 
 
 def config(
