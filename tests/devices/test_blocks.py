@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import replace
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -25,10 +26,10 @@ from vpnmigrate.devices.blocks import (
     DeviceBlocks,
     DeviceSide,
     device_blocks,
-    page,
     revealed,
 )
 from vpnmigrate.devices.configuration import TUNNEL_PATHS, read
+from vpnmigrate.devices.page import changed_lines, page
 from vpnmigrate.devices.platforms import PLATFORMS, platform_for, platform_named
 from vpnmigrate.devices.tunnel_values import SOURCES, ConnectionOptions, values_of
 from vpnmigrate.errors import UsageError
@@ -255,6 +256,33 @@ class TestNotes:
         other = commands(device_blocks(a_task(), platform_named("generic")), BlockName.ENABLE)
         assert other.index("Enable") < other.index("Shut down")
 
+    @pytest.mark.parametrize("swapped", [False, True])
+    def test_least_change(self, swapped):
+        """With inside addresses kept, and the same algorithms, peers and the ASN alone change."""
+        inside = OLD_ENDS[::-1] if swapped else OLD_ENDS
+        ends = tuple(
+            Ends(new.outside, old.inside, old.key)
+            for new, old in zip(NEW_ENDS, inside, strict=True)
+        )
+        names = {"Phase1": "AES128", "Phase2": "AES128"}
+        options = options_of(
+            ends,
+            IkeVersions=[{"Value": "ikev1"}],
+            **{f"{n}EncryptionAlgorithms": [{"Value": v}] for n, v in names.items()},
+            **{f"{n}IntegrityAlgorithms": [{"Value": "SHA1"}] for n in names},
+            **{f"{n}DHGroupNumbers": [{"Value": 2}] for n in names},
+        )
+        found = device_blocks(a_task(ends=ends, options=options), platform_named("vyos"))
+
+        lines = list(changed_lines(found))
+        peers = {end.outside for end in (*OLD_ENDS, *NEW_ENDS)}
+        assert [
+            line for line in lines if not (_words_of(line) & peers or "remote-as" in line)
+        ] == []
+        assert {"+64512", "-7224"} <= {line[0] + line.split()[-1] for line in lines}
+        assert "line by line" in page(found)
+        assert list(changed_lines(device_blocks(a_task(), platform_named("vyos")))) == []
+
     def test_one_tunnel(self):
         """A configuration with one tunnel gives commands for one, and says so."""
         found = device_blocks(a_task(ends=NEW_ENDS[:1]), platform_named("strongswan-bird"))
@@ -374,3 +402,15 @@ def test_options_are_kept_without_keys():
     assert ConnectionOptions.of(json.loads(text)) == options
     assert golden_file(PLATFORMS[0], "bgp").is_file()
     assert OLD_ID != NEW_ID
+
+
+def _words_of(line):
+    return set(re.findall(r"[\d.]+", line))
+
+
+def test_the_page_of_templates_lists_every_value():
+    """A user's template may use what the page lists, and the page lists all there is."""
+    text = (Path(__file__).parents[2] / "docs" / "how-to" / "devices.md").read_text("utf-8")
+    values = values_of(read(a_document()).tunnels[0], ConnectionOptions(), "")
+
+    assert set(re.findall(r"`t\.(\w+)`", text)) == {*values, "number"}

@@ -48,7 +48,7 @@ def assert_consistent(report):
     for phase in report["phases"]:
         outage = sum(phase["control_plane_ms"])
         assert phase["sent"] > 100
-        assert phase["outage_ms"] <= outage + 500, phase
+        assert phase["outage_ms"] <= outage + 1500, phase
         assert phase["recovered"] or phase["exit"] is None, phase
 
 

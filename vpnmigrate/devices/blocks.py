@@ -18,7 +18,6 @@ from typing import Any, Final
 from jinja2 import (
     BaseLoader,
     ChoiceLoader,
-    Environment,
     FunctionLoader,
     PackageLoader,
     StrictUndefined,
@@ -135,23 +134,6 @@ def withheld(_tunnel: TunnelConfiguration) -> None:
 def revealed(tunnel: TunnelConfiguration) -> str | None:
     """Return the key of a tunnel, for a private file."""
     return tunnel.key.reveal() if tunnel.key else None
-
-
-def page(blocks: DeviceBlocks) -> str:
-    """Return the page of the device's engineer as Markdown."""
-    template = _pages().get_template("device_page.j2")
-    return template.render(blocks=blocks, task=blocks.task, platform=blocks.platform)
-
-
-@cache
-def _pages() -> Environment:
-    return Environment(  # noqa: S701 - Markdown: escaping would alter the commands
-        loader=PackageLoader("vpnmigrate.devices"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
 
 
 def device_blocks(

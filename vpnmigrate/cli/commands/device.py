@@ -20,10 +20,10 @@ from vpnmigrate.devices.blocks import (
     DeviceSide,
     DeviceTask,
     device_blocks,
-    page,
     revealed,
 )
 from vpnmigrate.devices.configuration import ConfigurationError, read
+from vpnmigrate.devices.page import page
 from vpnmigrate.devices.platforms import Platform, platform_for, platform_named
 from vpnmigrate.devices.sample import hazards_of
 from vpnmigrate.devices.secret import keys_in
@@ -259,14 +259,16 @@ def config(
     chosen = [(task, _platform_of(platform, kind, more)) for task, kind in tasks]
     if with_keys is not None:
         (task, kind) = chosen[0]
-        _save_private(page(device_blocks(task, kind, more, revealed)), with_keys)
+        _save_private(page(device_blocks(task, kind, more, revealed), more), with_keys)
         text = wrapped(f"Wrote {with_keys}. It contains pre-shared keys; only you can read it.")
         context.results.print(text, {"schema": CONFIG_SCHEMA, "file": str(with_keys)})
         return
     if seal_to is not None:
         (task, kind) = chosen[0]
         path = output or Path(f"{task.new.connection or 'device'}.tar.age")
-        save_bytes(sealed(_sealed_files(device_blocks(task, kind, more, revealed)), seal_to), path)
+        save_bytes(
+            sealed(_sealed_files(device_blocks(task, kind, more, revealed), more), seal_to), path
+        )
         text = wrapped(
             f"Wrote {path}, encrypted to the keys in {seal_to}. Its owner opens it with: "
             f"age -d -i PRIVATE-KEY {path} | tar x"
@@ -275,7 +277,7 @@ def config(
         return
     rendered = [device_blocks(task, kind, more) for task, kind in chosen]
     document = {"schema": CONFIG_SCHEMA, "devices": [_blocks_json(each) for each in rendered]}
-    context.results.print("\n".join(page(each) for each in rendered).rstrip(), document)
+    context.results.print("\n".join(page(each, more) for each in rendered).rstrip(), document)
 
 
 LARGEST_FILE = 4 * MEGABYTE
@@ -295,9 +297,9 @@ def _save_private(text: str, path: Path) -> None:
     save_text(text, path)
 
 
-def _sealed_files(blocks: DeviceBlocks) -> dict[str, bytes]:
+def _sealed_files(blocks: DeviceBlocks, more: _UserTemplates) -> dict[str, bytes]:
     """Return what the engineer needs: the commands, the files that they write, and the folder."""
-    found = {"commands.txt": page(blocks).encode()}
+    found = {"commands.txt": page(blocks, more).encode()}
     found |= {f"files{file.path}": file.text.encode() for file in blocks.files}
     place = Path(blocks.task.new.key_place)
     if place.is_file():

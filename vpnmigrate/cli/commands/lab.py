@@ -63,8 +63,15 @@ summary: A cutover in the lab, which rolls back by itself if the new tunnels do 
 decisions:
   back_out: rollback
   verification: {tunnels: at-least-one}
-  waits: {tunnels: 5m, steady: 10s}
+  waits: {tunnels: WAIT, steady: 10s}
 """
+_ROLLS_BACK: Final = frozenset(
+    {LabCase.WRONG_KEY, LabCase.PROPOSAL_MISMATCH, LabCase.DARK_ENDPOINTS}
+)
+_WAIT_IN_VAIN: Final = "5m"
+"""Five seconds here, in the cases that end in a rollback."""
+_WAIT: Final = "20m"
+"""Twenty seconds here, because a loaded machine may need several for IKE and BGP."""
 _DIES: Final = Fault("AttachVpnGateway", FaultKind.KILL_BEFORE)
 
 
@@ -139,7 +146,8 @@ class _LabRun:
         self._lab = LabMigration(self._world, platform_named(self.platform), SteadyClock(), fault)
         self._lab.start()
         with chdir(LAB):
-            Path("lab.yaml").write_text(_PLAYBOOK, encoding="utf-8")
+            wait = _WAIT_IN_VAIN if self.case in _ROLLS_BACK else _WAIT
+            Path("lab.yaml").write_text(_PLAYBOOK.replace("WAIT", wait), encoding="utf-8")
             connection = scenario.connections[0].id
             phases = tuple(self._phases(connection))
         self._lab.stop()

@@ -15,7 +15,7 @@ from typing import Any, Final
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.rehearsal.lab.namespaces import LAB, LabError, Namespace, program, ran
 
-START_LIMIT: Final = timedelta(seconds=10)
+START_LIMIT: Final = timedelta(seconds=30)
 """A daemon starts in 0.1 s; a loaded machine may need much longer."""
 _MOMENT: Final = timedelta(milliseconds=10)
 _PLUGINS: Final = (

@@ -40,8 +40,8 @@ TICK: Final = timedelta(milliseconds=20)
 """How often the network follows the world."""
 PACKETS_MEET_IT: Final = timedelta(milliseconds=300)
 """Time for packets after the last change, so that the report shows whether they flow."""
-UP_LIMIT: Final = timedelta(seconds=20)
-"""IKE takes 0.1 s, BGP 1 s."""
+UP_LIMIT: Final = timedelta(seconds=60)
+"""IKE takes 0.1 s and BGP 1 s; a loaded machine may need much longer."""
 
 
 class LabFault(StrEnum):
