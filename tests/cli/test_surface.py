@@ -71,6 +71,7 @@ FLAGS = {
     | GIVEN_TO_RUNS
     | GIVEN_TO_AWS,
     "status": {"--watch", "--gates"} | GIVEN_TO_RUNS,
+    "hand-back": {"--terraform-state", "--output", "-o"} | GIVEN_TO_RUNS,
     "report show": {"--output", "-o", "--bundle", "--survey", "--sign-key"}
     | GIVEN_TO_RUNS
     | GIVEN_TO_AWS,

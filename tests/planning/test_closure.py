@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from msgspec.structs import replace
 
 from tests.planning.test_any_survey import healthy_decisions, healthy_surveys
@@ -34,11 +34,11 @@ from vpnmigrate.planning.closure import (
     ClosureEffect,
     closure,
     old_names,
-    terraform_resources,
 )
 from vpnmigrate.planning.permissions import ResourceOrigin, every_planned_call
 from vpnmigrate.planning.planner import plan_from
 from vpnmigrate.planning.reference_plan import plan_with_everything
+from vpnmigrate.planning.terraform_state import terraform_resources
 
 
 def _names_a_resource(parameter: str) -> bool:
@@ -66,7 +66,7 @@ def missing(plan: Plan) -> set[str]:
     return set(touched(plan)) - known
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(healthy_surveys, healthy_decisions)
 def test_nothing_that_a_plan_touches_is_missing(survey: Survey, decisions: Decisions) -> None:
     """Each id in each call of each phase is changed or used by the closure's account."""
@@ -239,7 +239,10 @@ class TestTerraform:
         resources = terraform_resources(STATE)
 
         assert resources[0] == TerraformResource(
-            'module.vpn.aws_vpn_connection.site["paris"]', ("vpn-old", "vgw-old")
+            'module.vpn.aws_vpn_connection.site["paris"]',
+            ("vpn-old", "vgw-old"),
+            "aws_vpn_connection",
+            "vpn-old",
         )
         assert "secret-key" not in json.dumps([r.values for r in resources])
 

@@ -216,6 +216,10 @@ class Program(LazyGroup):
         "finalize": CommandEntry(
             "finalize:finalize", "Delete the old connections of a verified migration."
         ),
+        "hand-back": CommandEntry(
+            "hand_back:hand_back",
+            "Print what Terraform and CloudFormation have to learn after a migration.",
+        ),
         "status": CommandEntry(
             "status:status",
             "Show whether traffic is up, what is wrong or awaited, and what to type now.",

@@ -15,7 +15,8 @@ from vpnmigrate.local.documents import json_document
 from vpnmigrate.model.discovery import AccountTarget, NamingResource, TerraformResource
 from vpnmigrate.model.ec2 import VpnGatewayId
 from vpnmigrate.model.survey import Survey, Unread
-from vpnmigrate.planning.closure import Closure, closure, old_names, terraform_resources
+from vpnmigrate.planning.closure import Closure, closure, old_names
+from vpnmigrate.planning.terraform_state import terraform_resources
 
 
 def read_closure(
@@ -32,7 +33,7 @@ def read_closure(
         AwsError: The survey could not be read; of the monitoring, that is part of the result.
         MalformedFileError: A file is not a Terraform state.
     """
-    terraform = [found for file in states for found in _terraform(file)]
+    terraform = [found for file in states for found in resources_of_state(file)]
     region = target.regions[0]
 
     def read() -> tuple[Survey, tuple[NamingResource, ...], tuple[Unread, ...]]:
@@ -48,7 +49,12 @@ def read_closure(
     return closure(survey, naming, unread, terraform)
 
 
-def _terraform(file: Path) -> tuple[TerraformResource, ...]:
+def resources_of_state(file: Path) -> tuple[TerraformResource, ...]:
+    """Return the resources of a Terraform state file, without its secrets.
+
+    Raises:
+        MalformedFileError: It is not a Terraform state.
+    """
     state = json_document(file)
     try:
         return terraform_resources(state if isinstance(state, dict) else {})

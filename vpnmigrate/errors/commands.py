@@ -199,6 +199,7 @@ TAKES: dict[str, frozenset[str]] = {
             "status",
             "show",
             "rehearse",
+            "hand-back",
         ),
         _FINDS_RUNS,
     ),

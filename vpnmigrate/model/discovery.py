@@ -92,6 +92,14 @@ class TerraformResource(Struct, frozen=True):
 
     address: str
     values: tuple[str, ...]
+    type: str = ""
+    id: str = ""
+    """Its id, if it is one of AWS's network resources."""
+
+    @property
+    def keyed(self) -> bool:
+        """Whether it is an instance of count or for_each, or in such a module."""
+        return "[" in self.address
 
 
 class Discovery(Struct, frozen=True):

@@ -7,7 +7,7 @@ against the calls of real plans: no id that a call names is missing here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -279,62 +279,3 @@ def _terraform(survey: Survey, resources: Iterable[TerraformResource]) -> Iterat
                 ClosureEffect.DISTURBED,
                 f"holds {', '.join(held)}: its next apply would undo the migration",
             )
-
-
-def terraform_resources(state: Mapping[str, object]) -> tuple[TerraformResource, ...]:
-    """Return the managed resources of a Terraform state of version 4, without secrets.
-
-    Only values that look like ids of AWS or like addresses are kept.
-
-    Raises:
-        ValueError: It is no such state.
-    """
-    resources = state.get("resources")
-    if state.get("version") != _STATE_VERSION or not isinstance(resources, list):
-        raise ValueError("not a Terraform state of version 4")
-    return tuple(found for each in resources for found in _instances(each))
-
-
-_STATE_VERSION: Final = 4
-_VALUE: Final = re.compile(
-    r"(?:vgw|vpn|vpc|rtb|rtbassoc|cgw|tgw)-[0-9a-z-]{1,40}|\d{1,3}(?:\.\d{1,3}){3}"
-)
-
-
-def _instances(resource: object) -> Iterator[TerraformResource]:
-    match resource:
-        case {"mode": "managed", "type": str(kind), "name": str(name), "instances": [*instances]}:
-            module = resource.get("module", "") if isinstance(resource, dict) else ""
-            path = f"{module}.{kind}.{name}" if module else f"{kind}.{name}"
-            for instance in instances:
-                match instance:
-                    case {"index_key": int() | str() as key, "attributes": attributes}:
-                        index = f"[{key}]" if isinstance(key, int) else f'["{key}"]'
-                        yield TerraformResource(f"{path}{index}", _values(attributes))
-                    case {"attributes": attributes}:
-                        yield TerraformResource(path, _values(attributes))
-                    case _:
-                        pass
-        case _:
-            pass
-
-
-def _values(attributes: object) -> tuple[str, ...]:
-    """Return the ids and addresses in *attributes*, at any depth."""
-    found: dict[str, None] = {}
-
-    def walk(value: object) -> None:
-        match value:
-            case str():
-                found.update(dict.fromkeys(_VALUE.findall(value)))
-            case dict():
-                for each in value.values():
-                    walk(each)
-            case list():
-                for each in value:
-                    walk(each)
-            case _:
-                pass
-
-    walk(attributes)
-    return tuple(found)
