@@ -58,3 +58,17 @@ def test_a_row_that_changed_is_parsed_again():
         assert parser.connection(changed) == RowParser().connection(changed)
     fewer: Any = {**table, "Routes": table["Routes"][1:]}
     assert parser.table(fewer) == RowParser().table(fewer)
+
+
+def test_a_real_run_repeats_route_tables_and_parses_a_changed_one_again():
+    """The record of an unchanged table is the same object; connections are parsed each time."""
+    parser = RowParser()
+    _, (connection, *_), (table, *_) = rows()
+    _, (connection_again, *_), (table_again, *_) = rows()
+    first = parser.table(table)
+    changed: Any = {**table, "Routes": [*table["Routes"], {"DestinationCidrBlock": "10.0.0.0/8"}]}
+
+    assert parser.table(table_again) is first
+    assert parser.connection(connection) is not parser.connection(connection_again)
+    assert parser.table(changed) == RowParser().table(changed) != first
+    assert parser.table(table_again) == first

@@ -31,7 +31,16 @@ if TYPE_CHECKING:
 
 
 class RowParser:
-    """Parses the rows that every reading has."""
+    """Parses the rows that every reading has.
+
+    A route table has hundreds of routes, and in most readings of a run no table has changed, so a
+    table whose row is the same as in the reading before is the same record, with all that was
+    derived from it (``model.derived``).
+    """
+
+    def __init__(self) -> None:
+        """Begin without a reading."""
+        self._tables: dict[str, tuple[RouteTableTypeDef, RouteTableRecord]] = {}
 
     def gateway(self, row: VpnGatewayTypeDef) -> GatewayRecord:
         """Return the virtual private gateway of *row*."""
@@ -42,8 +51,13 @@ class RowParser:
         return connection_at_a_glance(row)
 
     def table(self, row: RouteTableTypeDef) -> RouteTableRecord:
-        """Return the route table of *row*."""
-        return table_record(row)
+        """Return the route table of *row*: the last record, if the row is the last one."""
+        last = self._tables.get(row.get("RouteTableId", ""))
+        if last is not None and last[0] == row:
+            return last[1]
+        record = table_record(row)
+        self._tables[record.id] = row, record
+        return record
 
 
 def reading(ec2: EC2Client, plan: Plan, clock: Clock, parser: RowParser) -> Reading:
