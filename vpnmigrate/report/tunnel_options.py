@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,11 @@ class OptionRow:
     source: str
     weak: str = ""
     """Weak algorithms that the new tunnel accepts."""
+
+    @property
+    def change(self) -> str:
+        """The old and the new value, or the one that stays."""
+        return self.new if self.old == self.new else f"{self.old} -> {self.new}"
 
     @property
     def remark(self) -> str:
@@ -86,25 +91,25 @@ def text(plan: Plan) -> str:
         named = {"": connection, BOTH: f"{connection}, both tunnels"}
         title = named.get(tunnel, f"{connection}, tunnel {tunnel}")
         mine = [row for row in rows if (row.connection, row.tunnel) == (connection, tunnel)]
-        lines = columns(
-            ((row.option, f"{row.old} -> {row.new} ({row.remark})") for row in mine), indent=4
-        )
+        lines = columns(((row.option, f"{row.change} ({row.remark})") for row in mine), indent=4)
         blocks.append(f"{item(title)}\n{lines}")
-    return "\n".join([*blocks, item("all other options: AWS's defaults, as before")])
+    return "\n".join([*blocks, item("all other options: AWS's defaults")])
 
 
 def _of(decisions: Decisions, old: ConnectionRecord) -> Iterator[OptionRow]:
     yield from _connection_rows(decisions, old)
-    options = [o for o in carried_options(decisions, old) if _is_shown(o)]
-    tunnels = list(dict.fromkeys(o.tunnel for o in carried_options(decisions, old)))
-    alike = len({_values(options, tunnel) for tunnel in tunnels}) == 1
-    for option in options:
-        if not alike or option.tunnel == tunnels[0]:
-            yield _row(old, option, BOTH if alike else option.tunnel)
-
-
-def _values(options: Iterable[CarriedOption], tunnel: str) -> tuple[tuple[str, str, str], ...]:
-    return tuple((o.option.field, o.old_text, o.new_text) for o in options if o.tunnel == tunnel)
+    by_option: dict[str, list[CarriedOption]] = {}
+    for option in carried_options(decisions, old):
+        by_option.setdefault(option.option.field, []).append(option)
+    apart: list[OptionRow] = []
+    for options in by_option.values():
+        if not any(map(_is_shown, options)):
+            continue
+        if len({(o.old_text, o.new_text) for o in options}) == 1:
+            yield _row(old, options[0], BOTH)
+        else:
+            apart += [_row(old, option, option.tunnel) for option in options]
+    yield from apart
 
 
 def _is_shown(option: CarriedOption) -> bool:
