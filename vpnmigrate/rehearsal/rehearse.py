@@ -54,6 +54,9 @@ from vpnmigrate.steps.route_lookup import RouteComparison, equivalence
 BOUNDARIES = range(1, 11)
 """The steps after which a rollback may begin: all steps of apply."""
 
+PARTS = len(BOUNDARIES) + 2
+"""The parts of a rehearsal: the migration, the rollbacks, and the proof."""
+
 
 @dataclass(frozen=True)
 class RehearsedChange:

@@ -19,7 +19,7 @@ from vpnmigrate.local.rehearsals import Rehearsals
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.rehearsal.outages import measure_outages
-from vpnmigrate.rehearsal.rehearse import Rehearsal, result_of, without_restrictions
+from vpnmigrate.rehearsal.rehearse import PARTS, Rehearsal, result_of, without_restrictions
 from vpnmigrate.rehearsal.rehearse import rehearse as rehearse_in_sandbox
 from vpnmigrate.rehearsal.with_faults import FaultedRehearsal, rehearse_with_faults
 
@@ -65,11 +65,15 @@ def rehearse(
     """
     from vpnmigrate.report import rehearsal as view
     from vpnmigrate.report.outages import outages_json, outages_text
+    from vpnmigrate.report.rehearsal_progress import RehearsalProgress
 
     context = command_context(ctx, home, printing)
     planned, tell = load_plan(plan), context.console.print_line
-    found, hard, result = rehearse_plan(
+    with RehearsalProgress(context.console, PARTS) as progress:
+        found = rehearse_in_sandbox(planned, progress.begin)
+    hard, result = with_faults(
         planned,
+        found,
         faults,
         seed,
         at=context.parts.clock.wall(),
@@ -96,12 +100,21 @@ def rehearse(
         raise typer.Exit(Exit.FAILED)
 
 
-def rehearse_plan(
-    plan: Plan, faults: int, seed: int, *, at: datetime, tool: str, tell: Callable[[str], None]
-) -> tuple[Rehearsal, tuple[FaultedRehearsal, ...], RehearsalResult]:
-    """Rehearse *plan*, and *faults* more times with faults; one unsafe run fails the rehearsal."""
-    found = rehearse_in_sandbox(plan, tell)
+def with_faults(
+    plan: Plan,
+    found: Rehearsal,
+    faults: int,
+    seed: int,
+    *,
+    at: datetime,
+    tool: str,
+    tell: Callable[[str], None],
+) -> tuple[tuple[FaultedRehearsal, ...], RehearsalResult]:
+    """Rehearse *plan* *faults* more times with faults; return them and the result of all.
+
+    One unsafe run fails the rehearsal that was *found* without them.
+    """
     hard = (rehearse_with_faults(without_restrictions(plan), faults, seed, tell),) if faults else ()
     result = result_of(found, plan, at, tool)
     unsafe = any(each.unsafe for each in hard)
-    return found, hard, replace(result, passed=result.passed and not unsafe)
+    return hard, replace(result, passed=result.passed and not unsafe)
