@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.lab import programs, root_and_tun
 from vpnmigrate.cli.commands.lab import LabCase
-from vpnmigrate.rehearsal.lab.namespaces import FRR, PROGRAMS
+from vpnmigrate.rehearsal.lab.namespaces import FRR, ISOLATED, PROGRAMS
 
 LIMIT = 150
 """Seconds for a case, which takes 10 to 20 on an idle machine."""
@@ -147,6 +147,20 @@ class TestRefusals:
 
         assert done.returncode == 2
         assert "strongswan-bird" in done.stderr
+
+    def test_the_machine_itself_is_never_changed(self, tmp_path):
+        """The variable of the isolated process, set by hand, hides no folder of the machine."""
+        root_and_tun()
+        programs(*PROGRAMS)
+        done = subprocess.run(
+            [sys.executable, "-m", "vpnmigrate", "lab"],
+            capture_output=True, text=True, check=False, cwd=tmp_path,
+            env={**os.environ, ISOLATED: "1"},
+        )  # fmt: skip
+
+        assert done.returncode == 2
+        assert "unset it" in done.stderr
+        assert not Path("/run/vpnmigrate-lab").exists()
 
     def test_without_root(self):
         """A user without root is told what is missing, before anything is started."""

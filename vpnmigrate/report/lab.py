@@ -31,9 +31,8 @@ class LabPhase:
 
     @property
     def recovered(self) -> bool:
-        """Whether the last packets arrived."""
-        last = max((gap.ended for gap in self.packets.gaps), default=0.0)
-        return bool(self.packets.received) and last < self.ended
+        """Whether packets flow at the end."""
+        return self.packets.flowing
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,13 @@ def isolated_command(words: Sequence[str]) -> list[str]:
 
 
 def enter() -> None:
-    """Prepare the namespaces of this process, which ``isolated_command`` started."""
+    """Prepare the namespaces of this process, which ``isolated_command`` started.
+
+    Raises:
+        UsageError: It did not: then the folders of the machine would be hidden.
+    """
+    if os.getpid() != 1:
+        raise UsageError(f"{ISOLATED} is set, but this process is not alone", advice="unset it")
     for folder in _HIDDEN_FOLDERS:
         if Path(folder).is_dir():
             ran("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", folder)

@@ -26,6 +26,8 @@ INTERVAL: Final = 0.01
 """Seconds between two packets, and so the resolution of an outage."""
 _STRAGGLERS: Final = 0.5
 """Seconds that the last answers may take."""
+_LAST: Final = 20
+"""Packets, 0.2 s: one of the last ones has to be answered."""
 _LOOK: Final = 0.2
 """Seconds after which the answering thread looks whether it is needed."""
 _HEADER: Final = struct.Struct("!Q")
@@ -52,6 +54,8 @@ class PacketReport:
     sent: int
     received: int
     gaps: tuple[PacketGap, ...]
+    flowing: bool
+    """Whether packets were answered at the end."""
 
     @property
     def outage_ms(self) -> float:
@@ -102,7 +106,7 @@ class PacketProbe:
             raise LabError(f"the sender of packets failed: {(LAB / 'packets.err').read_text()}")
         found = json.loads(output)
         gaps = tuple(PacketGap(*gap) for gap in found["gaps"])
-        return PacketReport(found["sent"], found["received"], gaps)
+        return PacketReport(found["sent"], found["received"], gaps, found["flowing"])
 
 
 def _send(source: str, target: str) -> dict[str, object]:
@@ -126,7 +130,12 @@ def _send(source: str, target: str) -> dict[str, object]:
     end = time.monotonic() + _STRAGGLERS
     while (left := end - time.monotonic()) > 0:
         _receive(sender, answered, left)
-    return {"sent": len(sent), "received": len(answered), "gaps": _gaps(sent, answered)}
+    return {
+        "sent": len(sent),
+        "received": len(answered),
+        "gaps": _gaps(sent, answered),
+        "flowing": max(answered, default=-1) >= len(sent) - _LAST,
+    }
 
 
 def _receive(sender: socket.socket, answered: set[int], wait: float) -> None:
