@@ -414,3 +414,11 @@ def test_the_page_of_templates_lists_every_value():
     values = values_of(read(a_document()).tunnels[0], ConnectionOptions(), "")
 
     assert set(re.findall(r"`t\.(\w+)`", text)) == {*values, "number"}
+
+
+@every_platform
+def test_a_placeholder_is_never_taken_for_a_key(platform, routing):
+    """A key's placeholder is not quoted, so a parser refuses it; a key needs no quotes."""
+    text = "".join(b.commands for b in device_blocks(a_task(routing), platform).blocks)
+
+    assert re.findall(r"[\"'`]<key of [^>]*>", text) == []
