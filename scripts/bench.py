@@ -16,20 +16,43 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.support.large import Size, large_plan, large_survey  # noqa: E402  the path above
+import msgspec  # noqa: E402  the path above
+from msgspec.structs import replace  # noqa: E402
+
+from tests.support.large import Size, large_plan, large_survey  # noqa: E402
+from tests.support.long_journal import journal_text, long_journal  # noqa: E402
+from vpnmigrate.aws import describe  # noqa: E402
+from vpnmigrate.aws.parse import in_order  # noqa: E402
+from vpnmigrate.aws.reading import RowParser  # noqa: E402
+from vpnmigrate.aws.reading import reading as reading_of  # noqa: E402
+from vpnmigrate.journal import replay  # noqa: E402
+from vpnmigrate.journal.chain import read_chain  # noqa: E402
+from vpnmigrate.journal.history import outages_of  # noqa: E402
 from vpnmigrate.local.documents import plan_text  # noqa: E402
 from vpnmigrate.model.clock import VirtualClock  # noqa: E402
+from vpnmigrate.model.plan import Direction  # noqa: E402
+from vpnmigrate.model.snapshot import JournalFacts, snapshot_of  # noqa: E402
+from vpnmigrate.planning.ownership import Evidence, ownership_of  # noqa: E402
 from vpnmigrate.planning.rollback_proof import prove  # noqa: E402
-from vpnmigrate.rehearsal.rehearse import rehearsal_world, without_restrictions  # noqa: E402
+from vpnmigrate.rehearsal.rehearse import (  # noqa: E402
+    rehearsal_world,
+    rehearse,
+    without_restrictions,
+)
 from vpnmigrate.sandbox.client.direct import DirectClients  # noqa: E402
 from vpnmigrate.sandbox.scenarios.load import load_world  # noqa: E402
 from vpnmigrate.sandbox.scenarios.scenario import scenario_from_survey  # noqa: E402
+from vpnmigrate.steps.base import StepInput  # noqa: E402
+from vpnmigrate.steps.sequences import CUTOVER, gateway_swap  # noqa: E402
 
 TABLES = (2, 6, 20, 60, 200)
+LINES = 500
+"""Journal lines for each table: 100,000 for 200 tables."""
 
 
 def measured(action: Callable[[], object]) -> tuple[float, float]:
@@ -58,10 +81,50 @@ def proof(tables: int) -> tuple[float, float]:
 
 
 def look(tables: int) -> tuple[float, float]:
-    """Measure the first observation of AWS by a run: answers and parsing, without botocore."""
-    plan = without_restrictions(large_plan(Size(tables=tables)))
-    with rehearsal_world(plan) as world:
-        return measured(lambda: world.account.observe(plan))
+    """Measure a later observation, in which no table has changed, from rows to verdicts.
+
+    botocore makes new rows each time, so equal ones are copied before.
+    """
+    plan = large_plan(Size(tables=tables))
+    sandboxed = load_world(scenario_from_survey(plan.before), VirtualClock(plan.before.taken))
+    ec2 = DirectClients(sandboxed).reader()
+    first = reading_of(ec2, plan, sandboxed.clock, RowParser())
+    rows = describe.route_tables(ec2, [plan.vpc])
+    parser = RowParser()
+    records = in_order(map(parser.table, rows))
+    again: list[Any] = msgspec.json.decode(msgspec.json.encode(rows))
+
+    def work() -> None:
+        reading = replace(first, tables=in_order(map(parser.table, again)))
+        now = snapshot_of(reading, ownership_of(reading, plan, Evidence()))
+        swap = gateway_swap(Direction.FORWARD, plan, now)
+        view = StepInput(plan, swap, now, JournalFacts())
+        for step in CUTOVER:
+            step.verify(view)
+
+    before = replace(first, tables=records)
+    snapshot_of(before, ownership_of(before, plan, Evidence()))
+    return measured(work)
+
+
+def rehearsal(tables: int) -> tuple[float, float]:
+    """Measure a rehearsal: eleven migrations and ten rollbacks in the sandbox, and the proof."""
+    plan = large_plan(Size(tables=tables))
+    return measured(lambda: rehearse(plan, lambda _: None))
+
+
+def journal(tables: int) -> tuple[float, float]:
+    """Measure reading and replaying 500 journal lines for each table, as ``status`` does."""
+    plan = large_plan(Size(tables=tables))
+    migration = plan.migration
+    text = journal_text(long_journal(plan, LINES * tables, migration), migration)
+
+    def work() -> None:
+        entries = read_chain(text, migration).entries
+        replay(entries)
+        outages_of(entries)
+
+    return measured(work)
 
 
 def sandbox(tables: int) -> tuple[float, float]:
@@ -89,9 +152,14 @@ WORKS: dict[str, Callable[[int], tuple[float, float]]] = {
     "plan": plan_and_proof,
     "proof": proof,
     "look": look,
+    "rehearse": rehearsal,
+    "journal": journal,
     "sandbox": sandbox,
     "migration": migration,
 }
+
+
+PICTURED = ("plan", "rehearse", "look")
 
 
 @dataclass(frozen=True)
@@ -129,7 +197,8 @@ def main() -> int:
             before = row.seconds
             rows.append(row)
     if options.svg:
-        options.svg.write_text(picture(rows), encoding="utf-8")
+        pictured = [row for row in rows if row.work in PICTURED]
+        options.svg.write_text(picture(pictured), encoding="utf-8")
     return 0
 
 
@@ -142,7 +211,7 @@ def in_own_process(work: str, tables: int) -> Row:
 
 
 WIDTH, HEIGHT, MARGIN = 640, 400, 60
-COLOURS = ("#1b6ca8", "#c0392b", "#27864a", "#8e44ad", "#b9770e")
+COLOURS = ("#1b6ca8", "#c0392b", "#27864a", "#8e44ad", "#b9770e", "#16a085", "#7f8c8d")
 LEAST, MOST = 0.001, 100.0
 """Seconds at the bottom and the top."""
 
