@@ -11,10 +11,11 @@ from msgspec.structs import replace
 from tests.report.test_plan import shown
 from tests.support.builders import MIGRATION, NOON, a_connection, a_survey
 from vpnmigrate.model.approval import RehearsalResult
-from vpnmigrate.model.decisions import Approvals, BackOut, Decisions, Waits
+from vpnmigrate.model.decisions import Approvals, BackOut, Decisions, OldTunnels, Waits
 from vpnmigrate.model.plan import Finding
-from vpnmigrate.planning.outage_estimate import outage_estimate
+from vpnmigrate.planning.outage_estimate import outage_estimate, rollback_estimate
 from vpnmigrate.planning.planner import plan_from
+from vpnmigrate.planning.windows import BY_DEFAULT
 from vpnmigrate.report import plan as view
 from vpnmigrate.report.plan_summary import LINE, summary_json, summary_text
 
@@ -132,3 +133,12 @@ def test_names_each_site_with_its_tunnels():
     connection = replace(a_connection(up=1), tags={"Name": "Munich"})
 
     assert '"Munich", 1 of 2 tunnels up' in summary_text(shown(a_plan(connections=(connection,))))
+
+
+def test_a_rollback_that_leaves_the_old_tunnels_enabled_counts_no_time_at_the_devices():
+    """The plan that disables them needs an engineer, whose time is in the defaults."""
+    leaving = a_plan(Decisions(old_tunnels=OldTunnels.LEAVE))
+    disabling = a_plan(Decisions(old_tunnels=OldTunnels.DISABLE))
+
+    assert rollback_estimate(leaving, None)[0] == timedelta(minutes=6)
+    assert rollback_estimate(disabling, None) == (BY_DEFAULT.rollback, BY_DEFAULT.source)

@@ -28,10 +28,12 @@ from vpnmigrate.journal.records import (
     CredentialsExpired,
     Degraded,
     DirectionTaken,
+    FinalizeRequested,
     Finished,
     GatesSeen,
     Held,
     Intended,
+    Opened,
     OperatorConfirmed,
     OutageBegan,
     OutageEnded,
@@ -41,7 +43,12 @@ from vpnmigrate.journal.records import (
     StepSettled,
     TrafficVerified,
 )
-from vpnmigrate.model.changes import CreateVpnGateway, ReplaceRoute
+from vpnmigrate.model.changes import (
+    CreateVpnGateway,
+    DeleteVpnGateway,
+    DisablePropagation,
+    ReplaceRoute,
+)
 from vpnmigrate.model.changes.base import Performed
 from vpnmigrate.model.ec2 import CustomerGatewayId, VpcRecord
 from vpnmigrate.model.gates import Gate, GateResult, GateVerdict, Milestone
@@ -73,6 +80,17 @@ WORST: tuple[Record, ...] = (
     Armed(timedelta(hours=1), 7, "desk"),
     Intended(1, 10, ENABLE),
 )
+
+
+UNCONFIRMED: tuple[Record, ...] = (
+    ConfirmRequested(timedelta(hours=1)),
+    Armed(timedelta(hours=1), 7, "desk"),
+    StepBegun(10, "Switch"),
+    TrafficVerified(BEGAN),
+    Finished(Direction.FORWARD),
+)
+CALL = Intended(1, 7, DisablePropagation(TABLE, OLD))
+ASKED = Intended(2, 10, ENABLE)
 
 
 def a_view(*records: Record, alive: bool = False) -> RunStatusView:
@@ -134,6 +152,116 @@ def test_gates_that_passed_are_one_line_until_they_are_asked_for():
     assert "0 s ahead" in status_text.one(passed, all_gates=True)
     assert "FAIL" in status_text.one(closed)
     assert "0 s ahead" not in status_text.one(closed)
+
+
+@pytest.mark.parametrize("later", [Direction.FORWARD, Direction.ROLLBACK])
+def test_gates_of_an_earlier_attempt_or_before_a_rollback_are_not_shown(later):
+    """The next attempt evaluates them again."""
+    attempt = 2 if later is Direction.FORWARD else 1
+    view = a_view(GatesSeen(Milestone.CUTOVER, (PASSED,)), DirectionTaken(later, attempt))
+    again = a_view(
+        GatesSeen(Milestone.CUTOVER, (PASSED,)),
+        DirectionTaken(Direction.FORWARD, 2),
+        GatesSeen(Milestone.CUTOVER, (PASSED,)),
+    )
+
+    assert "gates before the cutover" not in status_text.one(view, all_gates=True)
+    assert "gates before the cutover: all passed" in status_text.one(again)
+
+
+def test_another_attempt_after_a_rollback_is_not_the_next_step():
+    """It is offered as such, and holds before its cutover; a program gets the command as before."""
+    view = a_view(DirectionTaken(Direction.ROLLBACK, 1), Finished(Direction.ROLLBACK))
+
+    text = status_text.one(view)
+
+    assert f"TRY AGAIN  vpnmigrate apply {MIGRATION} --until cutover" in text
+    assert "\nNEXT" not in text
+    assert view.next == cli("apply", MIGRATION)
+
+
+def test_a_rollback_of_the_watchdog_names_its_reason_and_what_is_kept():
+    """The state before the migration is not restored while the new side exists."""
+    rolled_back = (
+        DirectionTaken(Direction.ROLLBACK, 1, keep_new=True),
+        Finished(Direction.ROLLBACK),
+    )
+    watchdog = Opened(MIGRATION, "a1b2c3d4", "desk", "ann", 7, "0.1.0")
+    view = a_view(Armed(timedelta(hours=2), 7, "desk"), watchdog, *rolled_back)
+
+    text = " ".join(status_text.one(view).split())
+
+    assert "the new gateway and connections are kept, and CLEAN UP deletes them" in text
+    assert "WHY not confirmed in time: the watchdog rolled back" in text
+    assert "is restored" not in text
+    assert "are kept" in results.outcome_text(view)
+    assert "WHY" not in status_text.one(a_view(*rolled_back))
+
+
+def test_a_confirmation_that_no_process_has_read_is_shown_instead_of_its_command():
+    """It takes effect when the run resumes."""
+    open_task = a_view(StepBegun(10, "Switch"), Intended(1, 10, ENABLE))
+    view = replace(open_task, unread_done="ann on desk at 02:03:00Z")
+
+    text = status_text.one(view)
+
+    assert "CONFIRMED  by ann on desk at 02:03:00Z; read when the run resumes" in text
+    assert "WHEN DONE" not in text
+    assert "WHEN DONE" in status_text.one(open_task)
+
+
+def test_a_killed_cutover_can_be_resumed_before_the_device_task_is_done():
+    """Both orders of ``done`` and ``apply`` are right."""
+    view = a_view(DirectionTaken(Direction.FORWARD, 1), StepBegun(10, "Switch"), CALL, ASKED)
+
+    text = " ".join(status_text.one(view).split())
+
+    assert "NEXT at once, also before the task at the devices is done: vpnmigrate apply" in text
+
+
+def test_a_process_that_asks_before_the_cutover_says_where():
+    """Another terminal shows that the answer is awaited, not a step."""
+    passed = GatesSeen(Milestone.CUTOVER, (PASSED,))
+    asking = a_view(StepBegun(6, "Test"), StepSettled(6), passed, alive=True)
+    before = a_view(StepBegun(6, "Test"), StepSettled(6), alive=True)
+
+    shown = " ".join(status_text.one(asking).split())
+
+    awaited = "; waits for the operator's answer in the terminal of apply (ann on host)"
+    assert f"NOW prepared; the cutover has not begun{awaited}" in shown
+    assert "operator's answer" not in status_text.one(before)
+
+
+def test_the_history_of_a_staged_run_says_that_it_is_held():
+    """It is as far as it was to go."""
+    text = status_text.one(a_view(StepSettled(6), Held("staged", 6)))
+
+    assert "prepared, held" in text
+    assert "not finished" not in text
+
+
+def test_a_finalized_run_names_all_that_is_deleted_and_its_report():
+    """What finalize is to do is done."""
+    request = FinalizeRequested(delete_old_gateway=True)
+    deleted = (Intended(1, 11, DeleteVpnGateway(GATEWAY_ROLE, OLD)), Answered(1, Performed("r-1")))
+    begun = (request, DirectionTaken(Direction.FINALIZE, 1), *deleted)
+    ended = (*begun, Finished(Direction.FINALIZE))
+
+    text = " ".join(status_text.one(a_view(*ended)).split())
+
+    assert "the old connections and the old gateway are deleted" in text
+    assert f"NEXT vpnmigrate report {MIGRATION}" in text
+    assert "is to delete" not in text
+    assert "is to delete" in " ".join(status_text.one(a_view(*begun)).split())
+
+
+def test_a_run_that_is_being_rolled_back_offers_no_rollback():
+    """Another one would be refused, unless the watchdog could not roll back."""
+    late = replace(a_view(*UNCONFIRMED), now=BEGAN + timedelta(hours=2), watchdog=7)
+    retry = replace(late, retry=status.Retry("no route", BEGAN))
+
+    assert late.rollback_command is None
+    assert retry.rollback_command == cli("rollback", MIGRATION)
 
 
 def test_a_person_reads_what_opens_a_closed_gate_first():

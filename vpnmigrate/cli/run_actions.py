@@ -37,7 +37,7 @@ from vpnmigrate.local.program_files import require_unchanged
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction, Plan
 from vpnmigrate.model.signatures import SignedKind, signing_command
-from vpnmigrate.planning.windows import expected
+from vpnmigrate.planning.outage_estimate import rollback_estimate
 from vpnmigrate.report.console import on_terminal
 from vpnmigrate.report.errors import RunFailedError
 from vpnmigrate.report.names import names_of
@@ -326,10 +326,10 @@ def _question(context: CommandContext, plan: Plan, state: RunState) -> str:
     back = f"Roll back {vpc} to {gateway}?"
     if state.direction is None or state.traffic is not Traffic.NEW:
         return f"The path of VPN traffic is not known here, and it may be interrupted. {back}"
-    awaited = expected(plan.fingerprint, context.rehearsal_of(plan))
+    length, source = rollback_estimate(plan, context.rehearsal_of(plan))
     return (
         "VPN traffic flows through the new gateway, and a rollback interrupts it for about "
-        f"{span(awaited.rollback)} ({awaited.source}). {back}"
+        f"{span(length)} ({source}). {back}"
     )
 
 

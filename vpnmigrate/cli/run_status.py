@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.errors import HeldByOthersError, VpnMigrateError
@@ -22,6 +22,7 @@ from vpnmigrate.local.lock import Trouble, owner_at_work, post_of
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.signatures import noted_checks
 from vpnmigrate.model.changes import AskOperator
+from vpnmigrate.model.clock import moment
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.planning.approvals import ApprovalContext, Approver, approve_command, count_valid
@@ -79,6 +80,7 @@ def run_status(
         sight=live.sight,
         usual_outage=live.usual_outage,
         unread=_unread(run, state),
+        unread_done=_unread_done(run, state, clock.ahead()),
         unreadable=live.unreadable,
         invocation=_invocation(context, plan, state),
         plan=plan,
@@ -98,6 +100,24 @@ def _unread(run: Run, state: RunState) -> frozenset[VpnConnectionId]:
         and item.message.step == task.step
         and item.message.connection is not None
     )
+
+
+def _unread_done(run: Run, state: RunState, ahead: timedelta) -> str:
+    """Return who confirmed the whole open task, and when, in a message that is not read yet."""
+    task = state.task
+    if not isinstance(task, AskOperator):
+        return ""
+    given = [
+        item.message
+        for item in Inbox(run).messages()
+        if isinstance(item.message, DoneMessage)
+        and item.message.step == task.step
+        and item.message.connection is None
+    ]
+    if not given:
+        return ""
+    last = given[-1]
+    return f"{last.who} on {last.host} at {moment(last.at + ahead)}"
 
 
 def _retry(trouble: Trouble) -> Retry:

@@ -10,6 +10,7 @@ from vpnmigrate.journal.next_command import (
     confirmation_for_step,
     done_command,
     finalize_command,
+    is_of_this_attempt,
     next_command,
     resume_command,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "confirmation_for_step",
     "done_command",
     "finalize_command",
+    "is_of_this_attempt",
     "next_command",
     "replay",
     "resume_command",

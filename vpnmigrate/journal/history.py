@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from vpnmigrate.journal.records import (
     Answered,
+    Armed,
     DirectionTaken,
     Entry,
     Finished,
@@ -265,11 +266,34 @@ def turned_back(entries: Iterable[Entry]) -> bool:
     return turned
 
 
+def rolled_back_unconfirmed(entries: Iterable[Entry]) -> bool:
+    """Return whether the last direction is a rollback by the watchdog of an unconfirmed cutover."""
+    by_watchdog = False
+    armed: Armed | None = None
+    opened: Opened | None = None
+    for entry in entries:
+        match entry.record:
+            case Armed() as record:
+                armed = record
+            case Opened() as record:
+                opened = record
+            case DirectionTaken(direction=direction):
+                by_watchdog = direction is Direction.ROLLBACK and _are_same(armed, opened)
+            case _:
+                pass  # Takes no direction.
+    return by_watchdog
+
+
 def _is_watchdog(state: RunState) -> bool:
     """Return whether the process that has the run is its watchdog."""
-    armed, opened = state.confirm.armed, state.opened
-    same = armed and opened and (armed.process, armed.host) == (opened.process, opened.host)
-    return bool(same)
+    return _are_same(state.confirm.armed, state.opened)
+
+
+def _are_same(armed: Armed | None, opened: Opened | None) -> bool:
+    """Return whether the process that opened the run is the watchdog that was armed."""
+    if armed is None or opened is None:
+        return False
+    return (armed.process, armed.host) == (opened.process, opened.host)
 
 
 def _legs(entries: Sequence[Entry]) -> Iterator[tuple[DirectionTaken, Sequence[Entry]]]:

@@ -63,13 +63,14 @@ def closed_gates(state: RunState) -> tuple[GateResult, ...]:
         return ()
     if seen.before is Milestone.CUTOVER:
         prepared = state.status is RunStatus.HELD and LAST_OF_PREPARE in state.settled
-        holds = prepared and not state.cutover_begun and _is_of_this_attempt(state)
+        holds = prepared and not state.cutover_begun and is_of_this_attempt(state)
     else:
         holds = state.status is RunStatus.CUT_OVER
     return closed_results(seen.gates) if holds else ()
 
 
-def _is_of_this_attempt(state: RunState) -> bool:
+def is_of_this_attempt(state: RunState) -> bool:
+    """Return whether the gates were last evaluated in the current attempt."""
     since, at = state.attempt_since, state.gates.at
     return since is None or at is None or at - state.clock_ahead >= since
 

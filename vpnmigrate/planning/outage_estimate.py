@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from vpnmigrate.model.approval import RehearsalResult
-from vpnmigrate.model.decisions import BackOut
+from vpnmigrate.model.decisions import BackOut, OldTunnels
 from vpnmigrate.model.plan import OutageEstimate, Phase, Plan
 from vpnmigrate.planning.windows import BY_DEFAULT, expected
 from vpnmigrate.steps.sequences import CUTOVER
@@ -28,6 +28,21 @@ def outage_estimate(plan: Plan, rehearsed: RehearsalResult | None) -> OutageEsti
         times = [step.expected for step in cutover if step.expected is not None]
         length = sum(times, timedelta(0)) or durations.cutover
     return OutageEstimate(length, durations.source, max(worst, length), at_worst)
+
+
+_NO_DEVICES = timedelta(minutes=6)
+"""AWS's usual times of ``windows.BY_DEFAULT``, without its time at the devices."""
+
+
+def rollback_estimate(plan: Plan, rehearsed: RehearsalResult | None) -> tuple[timedelta, str]:
+    """Return how long a rollback of *plan* takes, and the source of that.
+
+    A plan that leaves the old tunnels enabled needs no work at the devices to roll back.
+    """
+    durations = expected(plan.fingerprint, rehearsed)
+    if durations is BY_DEFAULT and plan.decisions.old_tunnels is OldTunnels.LEAVE:
+        return _NO_DEVICES, "not rehearsed: at most AWS's usual times; no work at the devices"
+    return durations.rollback, durations.source
 
 
 def limits(plan: Plan) -> timedelta:

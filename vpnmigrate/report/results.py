@@ -52,6 +52,8 @@ def outcome_text(view: RunStatusView) -> str:
         arrived = "Rolled back, but NOT everything is as it was before:"
     elif view.state.status is RunStatus.ROLLED_BACK and view.state.residue.changes:
         arrived = "Rolled back: traffic flows as before, but the clean-up is NOT complete."
+    elif view.state.status is RunStatus.ROLLED_BACK and view.state.keep_new:
+        arrived = "Rolled back: traffic has the old path; the new gateway and connections are kept."
     if view.state.is_prepared:
         arrived = _STAGED
     if arrived:
@@ -73,7 +75,6 @@ def now(view: RunStatusView, *, with_next: bool = True) -> str:
 
     *with_next* is False where the next command is shown elsewhere.
     """
-    retries = view.state.status is RunStatus.ROLLED_BACK and not view.state.residue.changes
     elsewhere = {view.observe, view.watch_advice, view.rollback_command, view.clean_up}
     on = None if view.next_step in elsewhere else view.next_step
     task = "" if view.state.task is None or view.rolling_back else str(view.state.task)
@@ -86,7 +87,7 @@ def now(view: RunStatusView, *, with_next: bool = True) -> str:
         ("to do:", task),
         ("done at:", devices_text(view.devices) if task else ""),
         ("when done:", view.when_done),
-        ("try again:" if retries else "next:", on if with_next else None),
+        ("try again:" if view.tries_again else "next:", on if with_next else None),
         ("accept:", view.accept_advice),
         ("clean up:", view.clean_up),
         ("roll back:", view.rollback_advice),

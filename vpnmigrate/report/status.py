@@ -17,15 +17,16 @@ from vpnmigrate.journal import (
     accept_command,
     closed_gates,
     done_command,
+    is_of_this_attempt,
     next_command,
 )
-from vpnmigrate.journal.history import made_by
-from vpnmigrate.journal.records import Entry
+from vpnmigrate.journal.history import made_by, rolled_back_unconfirmed
+from vpnmigrate.journal.records import Entry, GatesSeen, Opened
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.changes import DeleteVpnConnection, DeleteVpnGateway
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.ec2 import VpnConnectionId
-from vpnmigrate.model.gates import Gate, to_open
+from vpnmigrate.model.gates import Gate, closed_results, to_open
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, GATEWAY_ROLE, Direction, Phase, Plan
 from vpnmigrate.model.progress import CutoverView, Unreadable, Waiting
 from vpnmigrate.report.device_progress import DeviceProgress, device_progress
@@ -75,6 +76,16 @@ def deletion_begun(state: RunState) -> bool:
     deletions = DeleteVpnConnection | DeleteVpnGateway
     return any(
         intent.step == FINALIZING and isinstance(intent.change, deletions) and not intent.cancelled
+        for intent in state.intents
+    )
+
+
+def old_gateway_deleted(state: RunState) -> bool:
+    """Return whether a finalize that has ended deleted the old gateway as well."""
+    return state.status is RunStatus.FINALIZED and any(
+        intent.step == FINALIZING
+        and isinstance(intent.change, DeleteVpnGateway)
+        and not intent.cancelled
         for intent in state.intents
     )
 
@@ -129,6 +140,8 @@ class RunStatusView:
     """The entries of the journal that *plan* and *state* belong to."""
     unread: frozenset[VpnConnectionId] = frozenset()
     """Devices reported as done in messages that no process has read yet."""
+    unread_done: str = ""
+    """Who confirmed the open task in a message that no process has read yet; empty for none."""
     invocation: Invocation = field(default_factory=Invocation)
     """The options that a command about this run needs."""
     ahead: timedelta = timedelta(0)
@@ -216,6 +229,13 @@ class RunStatusView:
         )
 
     @property
+    def _unconfirmed_for_watchdog(self) -> bool:
+        """Whether the watchdog rolls back now, and has not failed to."""
+        until = self.state.confirm.until
+        late = until is not None and until <= self.now
+        return late and self.watchdog is not None and self.retry is None
+
+    @property
     def _no_watchdog(self) -> str:
         if self.stopped_watchdog is None:
             return "the watchdog process is not running"
@@ -262,8 +282,49 @@ class RunStatusView:
         if self.soak_left > timedelta(0):
             until = moment(self.shown(self.now + self.soak_left))
             return (f"observe until {until}, when the plan's soak ends; to observe:", self.observe)
-        goes_on = self.alive and not self.rolling_back and self._resume == self.observe
-        return self.to_open or (self.watch_advice if goes_on else self._resume)
+        if self.alive and not self.rolling_back and self._resume == self.observe:
+            return self.to_open or self.watch_advice
+        if self.state.status is RunStatus.FINALIZED:
+            return self._complete(cli("report", self.run))
+        if self.tries_again:
+            return self._complete(cli("apply", self.run, "--until", "cutover"))
+        if self.when_done is not None and self.state.cutover_open and self._resume is not None:
+            return ("at once, also before the task at the devices is done:", self._resume)
+        return self.to_open or self._resume
+
+    @property
+    def tries_again(self) -> bool:
+        """Whether the next step is another attempt after a complete rollback."""
+        state = self.state
+        return state.status is RunStatus.ROLLED_BACK and not state.residue.changes
+
+    @property
+    def gates_now(self) -> GatesSeen | None:
+        """The gates that were evaluated in this attempt, and not before a rollback of it."""
+        state = self.state
+        if state.direction is Direction.ROLLBACK or not is_of_this_attempt(state):
+            return None
+        return state.gates.seen
+
+    @property
+    def asks_for_consent(self) -> bool:
+        """Whether the active process has passed its gates, and asks before the cutover."""
+        if not self.alive or not self.state.is_prepared or self.state.order is not None:
+            return False
+        for entry in reversed(self.entries):
+            match entry.record:
+                case GatesSeen(gates=results):
+                    return not closed_results(results)
+                case Opened():
+                    return False
+                case _:
+                    pass  # Neither gates nor the start of the process.
+        return False
+
+    @property
+    def rolled_back_unconfirmed(self) -> bool:
+        """Whether the watchdog rolled back because the migration was not confirmed."""
+        return rolled_back_unconfirmed(self.entries)
 
     @property
     def watch_advice(self) -> Advice:
@@ -310,7 +371,9 @@ class RunStatusView:
     @property
     def when_done(self) -> Command | None:
         """The command that reports the waiting task as done; None if no such task waits."""
-        return None if self.rolling_back else self._complete(done_command(self.state, self.run))
+        if self.rolling_back or self.unread_done:
+            return None
+        return self._complete(done_command(self.state, self.run))
 
     def _complete(self, command: Command | None) -> Command | None:
         return None if command is None else self.invocation.complete(command)
@@ -354,7 +417,7 @@ class RunStatusView:
         During a rollback there is none: ``next`` completes it.  An active process needs an
         order; a second process would be refused.
         """
-        if not self._may_roll_back or self.rolling_back:
+        if not self._may_roll_back or self.rolling_back or self._unconfirmed_for_watchdog:
             return None
         at_work = self.alive and self.state.direction is Direction.FORWARD
         verb = "abort" if at_work and not self.state.finished else "rollback"

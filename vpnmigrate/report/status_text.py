@@ -14,7 +14,8 @@ from itertools import zip_longest
 
 from vpnmigrate.errors.commands import Advice, Invocation, cli
 from vpnmigrate.journal import Hold, RunState
-from vpnmigrate.journal.history import attempts_of, outages_of
+from vpnmigrate.journal.history import RunAttempt, attempts_of, outages_of
+from vpnmigrate.journal.records import FinalizeRequested
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.clock import moment, span
@@ -26,7 +27,7 @@ from vpnmigrate.report.device_progress import devices_text
 from vpnmigrate.report.names import Names
 from vpnmigrate.report.progress import DIRECTION_NAMES, probe_lines, step_line
 from vpnmigrate.report.residue import residue_rows
-from vpnmigrate.report.status import RunStatusView, traffic
+from vpnmigrate.report.status import RunStatusView, old_gateway_deleted, traffic
 from vpnmigrate.report.text import columns, command, safe, wrapped
 from vpnmigrate.report.tunnel_progress import HARMLESS
 
@@ -52,6 +53,7 @@ _LESS_URGENT = (
     "CONFIRM",
     "ACCEPT",
     "CLEAN UP",
+    "WHY",
     "ROLL BACK",
 )
 """Answers that are moved to the facts, in this order, if the others do not fit a screen."""
@@ -95,6 +97,7 @@ def _now(view: RunStatusView) -> Iterator[Row]:
     """Yield what is wrong or awaited, the most urgent first."""
     state = view.state
     yield "NOW", _standing(view)
+    yield "WHY", why_rolled_back(view)
     yield from _unreadable(view)
     yield "ORDERED", "" if state.order is None else str(state.order)
     yield "DECIDE", deadline(view)
@@ -105,6 +108,7 @@ def _now(view: RunStatusView) -> Iterator[Row]:
     yield "TO DO", "" if state.task is None or view.rolling_back else str(state.task)
     yield "DEVICES", "" if view.rolling_back else devices_text(view.devices)
     yield from _too_early(view)
+    yield "CONFIRMED", _unread(view)
     yield "WAITS FOR", waits(view)
     yield from _listed("MISSING", [each.text for each in state.shortages.acceptable])
     yield from _listed("DEGRADED", state.shortages.degraded)
@@ -133,6 +137,19 @@ def _too_early(view: RunStatusView) -> Iterator[Row]:
     yield "CHECK", ("the sheet of the device has each value:", *sheets)
 
 
+def why_rolled_back(view: RunStatusView) -> str:
+    """Return why the run rolled back without a command; empty if that is not the watchdog."""
+    return "not confirmed in time: the watchdog rolled back" if view.rolled_back_unconfirmed else ""
+
+
+def _unread(view: RunStatusView) -> str:
+    """Return that the open task is confirmed in a message that no process has read."""
+    if not view.unread_done:
+        return ""
+    then = "the running process reads it next" if view.alive else "read when the run resumes"
+    return f"by {safe(view.unread_done)}; {then}"
+
+
 def _listed(name: str, items: Sequence[str]) -> Iterator[Row]:
     yield from ((name, item) for item in items[:LISTED])
     if len(items) > LISTED:
@@ -143,7 +160,8 @@ def _commands(view: RunStatusView) -> Iterator[Row]:
     """Yield the commands, that for the next step first."""
     rollback = view.rollback_command
     yield "WHEN DONE", view.when_done
-    yield "NEXT", view.next_step if view.next != rollback else None
+    on = None if rollback is not None and view.next == rollback else view.next_step
+    yield "TRY AGAIN" if view.tries_again else "NEXT", on
     yield "ACCEPT", view.accept_advice
     yield "APPROVE AGAIN", view.approve_again
     yield "ROLL BACK", view.rollback_advice
@@ -168,7 +186,9 @@ def _standing(view: RunStatusView) -> str:
     if state.direction is None:
         return "not started"
     if state.finished:
-        return _SETTLED.get(state.status, state.status.value)
+        return _ended(state)
+    if view.alive and state.is_prepared:
+        return f"prepared; the cutover has not begun{_asking(view)}"
     what, where = _GOING[state.direction], step(view)
     if view.alive:
         return f"{what}, {where}" if where else what
@@ -179,6 +199,30 @@ def _standing(view: RunStatusView) -> str:
     if state.is_prepared and not state.error:
         return "everything is prepared; the cutover has not started"
     return f"STOPPED while {what}, {where}: {view.stopped}"
+
+
+def _ended(state: RunState) -> str:
+    """Return what a run has reached at the end of its direction."""
+    if state.status is RunStatus.ROLLED_BACK and state.keep_new:
+        return (
+            "rolled back; traffic has the old path; the new gateway and connections are kept, and "
+            "CLEAN UP deletes them"
+        )
+    if old_gateway_deleted(state):
+        return (
+            "finalized; the old connections and the old gateway are deleted, so it cannot be "
+            "rolled back"
+        )
+    return _SETTLED.get(state.status, state.status.value)
+
+
+def _asking(view: RunStatusView) -> str:
+    """Return that the active process asks before the cutover, and where; empty if it does not."""
+    if not view.asks_for_consent:
+        return ""
+    opened = view.state.opened
+    where = "" if opened is None else f" ({safe(opened.user)} on {safe(opened.host)})"
+    return f"; waits for the operator's answer in the terminal of apply{where}"
 
 
 def _facts_text(view: RunStatusView, moved: Sequence[Row], *, all_gates: bool) -> str:
@@ -199,7 +243,7 @@ def _facts_text(view: RunStatusView, moved: Sequence[Row], *, all_gates: bool) -
         *(("FORCED", gates.forced_line(each)) for each in state.gates.forced),
         *(("ACCEPTED", gates.accepted_line(each)) for each in state.shortages.accepted),
         *(("approved", _approval(each, view)) for each in state.approvals.added),
-        *(("note", what) for what in state.notes),
+        *(("note", what) for what in _notes(state)),
         *_every(state),
         *_history(view),
         ("plan", view.fingerprint),
@@ -209,17 +253,24 @@ def _facts_text(view: RunStatusView, moved: Sequence[Row], *, all_gates: bool) -
         ("gates", "" if all_gates else _gates_in_short(view)),
     ]
     output = _rows(rows, view.names)
-    seen = state.gates.seen
+    seen = view.gates_now
     if seen is None or state.gates.at is None or not (all_gates or closed_results(seen.gates)):
         return output
     table = gates.table(seen, state.gates.at, view.invocation, view.names, all_gates=all_gates)
     return f"{output}\n\n{table}"
 
 
+def _notes(state: RunState) -> Iterator[str]:
+    """Yield the notes, without what finalize is to do once it has done it."""
+    done = {str(FinalizeRequested(each)) for each in (True, False)}
+    over = state.status is RunStatus.FINALIZED
+    return (what for what in state.notes if not (over and what in done))
+
+
 def _gates_in_short(view: RunStatusView) -> Advice:
     """Return the result of gates that let the run through, and how to see each of them."""
     state = view.state
-    seen = state.gates.seen
+    seen = view.gates_now
     if seen is None or state.gates.at is None or closed_results(seen.gates):
         return ""
     show = view.invocation.complete(cli("status", view.run, "--gates"))
@@ -288,7 +339,7 @@ def _history(view: RunStatusView) -> Iterator[Row]:
         return
     outages = outages_of(view.entries)
     for attempt in attempts_of(view.plan, view.entries):
-        ended = f" to {moment(attempt.ended)}" if attempt.finished else ", not finished"
+        ended = f" to {moment(attempt.ended)}" if attempt.finished else f", {_open(attempt, view)}"
         lasted = [
             f"outage {span(each.lasted)}"
             if each.over
@@ -298,6 +349,14 @@ def _history(view: RunStatusView) -> Iterator[Row]:
         ]
         which = f"attempt {attempt.attempt} {DIRECTION_NAMES[attempt.direction]}"
         yield "history", f"{which}: {', '.join([moment(attempt.began) + ended, *lasted])}"
+
+
+def _open(attempt: RunAttempt, view: RunStatusView) -> str:
+    """Return where a direction stands that has no end."""
+    state = view.state
+    last = (attempt.direction, attempt.attempt) == (state.direction, state.attempt)
+    waits_for_cutover = last and state.is_prepared and state.held and not view.alive
+    return "prepared, held" if waits_for_cutover else "not finished"
 
 
 def _approval(approval: Approval, view: RunStatusView) -> str:
