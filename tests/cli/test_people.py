@@ -18,6 +18,7 @@ from vpnmigrate.cli.prompts import (
     NoPrompt,
     StdinPrompt,
     TerminalOperator,
+    interruption_question,
     read_line,
 )
 from vpnmigrate.engine.ports import (
@@ -35,6 +36,7 @@ from vpnmigrate.model.ec2 import VpcId
 from vpnmigrate.model.plan import OutageEstimate
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report.console import Console
+from vpnmigrate.report.names import NO_NAMES
 from vpnmigrate.report.text import RunCommands
 
 TASK = AskOperator(5, Confirmation.DEVICES_CONFIGURED, "load the candidate")
@@ -318,6 +320,12 @@ class TestConsent:
             "This interrupts VPN traffic of vpc-1 for about 2 min (rehearsed), at worst 45 min "
             "(limits). Continue? [y/N]"
         )
+
+    def test_names_the_automatic_rollback(self):
+        """The operator has to confirm afterwards."""
+        question = interruption_question(self.TO, NO_NAMES, timedelta(hours=2))
+
+        assert "; rolls back by itself unless confirmed within 2 h. Continue?" in question
 
     def test_cannot_be_asked_without_a_terminal(self, screen, tmp_path):
         """Nothing is printed, and nothing waits."""

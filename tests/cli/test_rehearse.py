@@ -14,6 +14,16 @@ def test_outages_adds_the_measured_outages(terminal):
     assert all(each["good"] for each in measured), measured
 
 
+def test_both_ways_to_go_on_are_shown(terminal):
+    """As ``plan`` does; a program gets the whole migration."""
+    terminal.planned()
+
+    text = terminal.run("rehearse", "plan.json").out
+
+    assert "vpnmigrate apply plan.json --until cutover\n" in text
+    assert "vpnmigrate apply plan.json\n" in text
+
+
 def test_outages_are_measured_on_demand(terminal):
     """Without the option the document says that they were not measured."""
     terminal.planned()

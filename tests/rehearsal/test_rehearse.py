@@ -173,7 +173,7 @@ class TestView:
         )
         bad = Rehearsal(found.forward, (*found.back[:2], left, *found.back[3:]), a_proof())
 
-        text = view.text(bad, file="plan.json", kept="k.json", on=None)
+        text = view.text(bad, file="plan.json", kept="k.json", on="")
 
         assert "PROBLEM, rollback from step 3:\n  - left behind: vgw-9 (gateway)" in text
         assert "DIFFERS" in text
@@ -182,7 +182,7 @@ class TestView:
     def test_a_plan_that_hardship_found_unsafe_is_not_recommended(self, found):
         """A good rehearsal is not enough if a run with faults was unsafe."""
         hard = ["1 DID NOT END SAFELY"]
-        text = view.text(found, file="plan.json", kept="k.json", on=None, more=hard)
+        text = view.text(found, file="plan.json", kept="k.json", on="", more=hard)
         document = view.as_json(found, file="plan.json", kept="k.json", on=None)
 
         assert "vpnmigrate apply" not in text
@@ -197,7 +197,7 @@ class TestView:
         row = RouteComparison(RouteTableId("rtb-1"), (TO,), old, other, same=False)
         strayed = Rehearsal(replace(GOOD, routes=(row,)), (), a_proof())
 
-        text = view.text(strayed, file="plan.json", kept="k.json", on=None)
+        text = view.text(strayed, file="plan.json", kept="k.json", on="")
 
         assert not strayed.good
         assert "10.9.0.0/16: vgw-1 -> igw-1   DIFFERS" in text

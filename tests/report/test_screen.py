@@ -323,6 +323,17 @@ def test_a_prepared_run_names_no_finished_step():
     assert first.startswith("prepared; step 7 of 11, the cutover, has not begun")
 
 
+def test_a_prepared_run_says_so_whole_also_after_an_earlier_outage():
+    """The length of the earlier outage is left out first."""
+    outage = (OutageBegan(NOW), OutageEnded(NOW, timedelta(minutes=12, seconds=41)))
+    again = (DirectionTaken(Direction.FORWARD, 2), StepBegun(6, "Test"), StepSettled(6))
+
+    first = screen(ScreenContent(None, replay(a_journal(*outage, *again)), NOW), 80, 24)[0]
+
+    assert "prepared; step 7 of 11, the cutover, has not begun" in first
+    assert "outage was" not in first
+
+
 def test_a_wait_and_the_outage_have_their_usual_times():
     """With the source, beside the time so far."""
     waiting = msgspec.structs.replace(WAITING, usual="usually 4 min (rehearsal)")

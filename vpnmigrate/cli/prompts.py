@@ -15,7 +15,10 @@ from vpnmigrate.engine.ports import (
     Interruption,
     OverdueCutover,
 )
+from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.journal import replay
 from vpnmigrate.local.child_processes import OPERATOR_PROGRAM, inherited_by, working_directory
+from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.program_files import checked
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.changes import AskOperator, OperatorTask, RunTest
@@ -46,14 +49,30 @@ TEST_LIMIT = timedelta(minutes=10)
 """Maximum run time of the test command; a test is meant to take minutes."""
 
 
-def interruption_question(to: Interruption, names: Names) -> str:
-    """Return the question before the outage, with its expected and its longest duration."""
+def interruption_question(
+    to: Interruption, names: Names, confirm_within: timedelta | None = None
+) -> str:
+    """Return the question before the outage, with its expected and its longest duration.
+
+    Without a confirmation within *confirm_within* the run is rolled back; None for no limit.
+    """
     vpc, outage = names.named(to.vpc), to.outage
     about = (
         f"about {span(rounded(outage.expected))} ({outage.source}), at worst {span(outage.worst)} "
         f"({outage.at_worst})"
     )
-    return f"This interrupts VPN traffic of {vpc} for {about}. Continue? [y/N]"
+    back = ""
+    if confirm_within is not None:
+        back = f"; rolls back by itself unless confirmed within {span(confirm_within)}"
+    return f"This interrupts VPN traffic of {vpc} for {about}{back}. Continue? [y/N]"
+
+
+def confirm_within(run: Run) -> timedelta | None:
+    """Return within which time *run* has to be confirmed; None if it has not, or is not known."""
+    try:
+        return replay(read_journal(run).entries).confirm.within
+    except VpnMigrateError:
+        return None
 
 
 GLANCE = 0.2
@@ -234,6 +253,8 @@ class TerminalOperator:
         """The change that was asked about last, while the question is open."""
         self._interruption: Interruption | None = None
         """The interruption that was asked about last."""
+        self._question = ""
+        """The question about it."""
         self._owned = ""
         """The resource that was asked about last."""
         self._choices: tuple[InterruptChoice, ...] = ()
@@ -280,11 +301,11 @@ class TerminalOperator:
         """Return the answer that the operator typed at a terminal, after one question."""
         if not self._prompt.reachable:
             return Consent.IMPOSSIBLE
-        question = interruption_question(to, self._names)
         if self._interruption != to:
             self._interruption = to
-            self._console.print_line(wrapped(question))
-        typed = self._reader.answer(*_AGREES, default="no", question=question)
+            self._question = interruption_question(to, self._names, confirm_within(self._run))
+            self._console.print_line(wrapped(self._question))
+        typed = self._reader.answer(*_AGREES, default="no", question=self._question)
         if not typed:
             return None
         self._reader.close(*_AGREES)

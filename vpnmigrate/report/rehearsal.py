@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from vpnmigrate.errors.commands import Command
+from vpnmigrate.errors.commands import Advice, Command
 from vpnmigrate.model.clock import span
 from vpnmigrate.rehearsal.rehearse import Rehearsal, RehearsalRun
 from vpnmigrate.rehearsal.with_faults import DurationSpread, FaultedRehearsal, FaultedTrial
 from vpnmigrate.report.progress import Narrator
 from vpnmigrate.report.rollback_proof import proof_json, proof_text
-from vpnmigrate.report.text import columns, command, count, heading, item, safe, wrapped
+from vpnmigrate.report.text import advised, columns, count, heading, item, safe, wrapped
 
 SCHEMA = "vpnmigrate/rehearsal/1"
 
@@ -21,12 +21,12 @@ def text(
     *,
     file: str,
     kept: str,
-    on: Command | None,
+    on: Advice,
     more: Sequence[str] = (),
 ) -> str:
     """Return the whole rehearsal of the plan in *file*; its result is saved in the file *kept*.
 
-    *more* has further sections, and *on* is the next command, or None if there is none.
+    *more* has further sections, and *on* has the next commands; it is empty if there are none.
     """
     forward = rehearsal.forward
     parts = [
@@ -42,7 +42,7 @@ def text(
         *_faults(rehearsal),
         *more,
         wrapped(f"The result is saved for this plan's gates and deadlines in {kept}"),
-        heading("Next") + command(on, first="  ") if on else "",
+        heading("Next") + advised(on, first="  ") if on else "",
     ]
     return "\n\n".join(part for part in parts if part)
 

@@ -125,8 +125,12 @@ def cut(text: str, width: int) -> str:
 
 
 def _first(shown: ScreenContent, width: int) -> str:
-    left = "  ".join(filter(None, (_clock(shown), _step(shown.state))))
     right = f"  {time_of_day(shown.wall)}"
+    clock = _clock(shown)
+    left = "  ".join(filter(None, (clock, _step(shown.state))))
+    if shown.state.is_prepared and len(left) + len(right) > width:
+        # The length of the outage of an earlier attempt matters less than where this one is.
+        left = "  ".join((clock.partition(" (")[0], _step(shown.state)))
     return left.ljust(width - len(right)) + right if len(left) + len(right) <= width else left
 
 

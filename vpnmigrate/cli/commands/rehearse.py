@@ -85,11 +85,14 @@ def rehearse(
     more = [view.faults_text(each) for each in hard]
     if measured:
         more.append(outages_text(measured))
-    on = context.invocation.complete(cli("apply", context.file(plan))) if result.passed else None
+    apply = context.invocation.complete(cli("apply", context.file(plan)))
+    staged = context.invocation.complete(cli("apply", context.file(plan), "--until", "cutover"))
+    on = apply if result.passed else None
+    then = ("to stage (no outage):", staged, "to apply:", apply) if result.passed else ""
     document = view.as_json(found, file=file, kept=kept, on=on)
     lines = [view.faults_json(each) for each in hard]
     context.results.print(
-        view.text(found, file=file, kept=kept, on=on, more=more),
+        view.text(found, file=file, kept=kept, on=then, more=more),
         {
             **document,
             "hardship": lines[0] if lines else None,
