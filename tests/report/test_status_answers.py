@@ -196,6 +196,8 @@ def test_a_rollback_of_the_watchdog_names_its_reason_and_what_is_kept():
     assert "is restored" not in text
     assert "are kept" in results.outcome_text(view)
     assert "WHY" not in status_text.one(a_view(*rolled_back))
+    begun = a_view(Armed(timedelta(hours=2), 7, "desk"), watchdog, rolled_back[0], alive=True)
+    assert "rolled back" not in status_text.one(begun)
 
 
 def test_a_confirmation_that_no_process_has_read_is_shown_instead_of_its_command():

@@ -323,8 +323,9 @@ class RunStatusView:
 
     @property
     def rolled_back_unconfirmed(self) -> bool:
-        """Whether the watchdog rolled back because the migration was not confirmed."""
-        return rolled_back_unconfirmed(self.entries)
+        """Whether the watchdog has rolled back because the migration was not confirmed."""
+        over = self.state.status is RunStatus.ROLLED_BACK
+        return over and rolled_back_unconfirmed(self.entries)
 
     @property
     def watch_advice(self) -> Advice:
