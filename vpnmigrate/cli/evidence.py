@@ -48,7 +48,6 @@ from vpnmigrate.local.documents import (
     LARGEST_PLAN,
     load_survey,
     plan_from_text,
-    read_bytes,
     read_plan,
     save_survey,
     save_text,
@@ -59,7 +58,7 @@ from vpnmigrate.local.rehearsals import Rehearsals
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.signatures import save_signed
 from vpnmigrate.local.ssh_keygen import key_and_namespace
-from vpnmigrate.local.text_files import MEGABYTE
+from vpnmigrate.local.text_files import MEGABYTE, file_bytes
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.decoding import fault_of
@@ -129,7 +128,7 @@ def verify_bundle(file: Path, signatures: SignatureCheck | None = None) -> Verif
         BundleDamagedError: It was changed after it was packed, or a signature is missing or not
             good; names the first place.
     """
-    raw = read_bytes(file, bundle.LARGEST)
+    raw = file_bytes(file, bundle.LARGEST)
     members = bundle.unpack(raw)
     _require_sensible(members)
     manifest = bundle.manifest_of(members)
@@ -179,7 +178,7 @@ def _kept(run: Run) -> Iterator[tuple[str, bytes]]:
     for name in names:
         path = run.path / name
         if path.exists() or name in {JOURNAL, PLAN}:
-            yield name, read_bytes(path, bundle.LARGEST)
+            yield name, file_bytes(path, bundle.LARGEST)
 
 
 def _reports(

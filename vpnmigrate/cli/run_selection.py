@@ -15,10 +15,10 @@ from vpnmigrate.local.documents import (
     LARGEST_PLAN,
     load_plan_in_force,
     plan_from_text,
-    read_bytes,
     require_derived,
 )
 from vpnmigrate.local.run_directory import Run
+from vpnmigrate.local.text_files import file_bytes
 from vpnmigrate.model.plan import Plan
 
 
@@ -67,7 +67,7 @@ def by_plan_or_id(
     path = Path(plan_or_run)
     if not names_a_file(path):
         return by_id(context, plan_or_run)
-    text = read_bytes(path, LARGEST_PLAN)
+    text = file_bytes(path, LARGEST_PLAN)
     plan = plan_from_text(text, str(path))
     known = next((run for run in context.runs.list() if run.id == plan.migration), None)
     if known is not None and known.fingerprint == plan.fingerprint:

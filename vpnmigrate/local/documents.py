@@ -316,18 +316,8 @@ def save_text(text: str, path: Path) -> None:
 
 
 def text_file(path: Path) -> str:
-    """Return the text of a file that a person writes; it raises as ``read_bytes`` does."""
+    """Return the text of a file that a person writes; it raises as ``file_text`` does."""
     return file_text(path, LARGEST_TEXT)
-
-
-def read_bytes(path: Path, limit: int) -> bytes:
-    """Read a file of at most *limit* bytes.
-
-    Raises:
-        UsageError: There is no such file, or it cannot be read.
-        MalformedFileError: It is larger.
-    """
-    return file_bytes(path, limit)
 
 
 def save_bytes(content: bytes, path: Path) -> None:
@@ -426,7 +416,7 @@ def load_approval(path: Path) -> ApprovalFile:
         MalformedFileError: It is not an approval, or was written by a later version.
         RefusedError: Its text no longer matches its digest.
     """
-    text = read_bytes(path, MEGABYTE)
+    text = file_bytes(path, MEGABYTE)
     return ApprovalFile(approval_from(text, str(path)), path, text)
 
 

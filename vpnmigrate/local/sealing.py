@@ -16,7 +16,7 @@ import pyrage
 from pyrage import ssh, x25519
 
 from vpnmigrate.errors import UsageError
-from vpnmigrate.local.documents import read_bytes
+from vpnmigrate.local.text_files import file_bytes
 
 _MOST_BYTES: Final = 64 * 1024
 """Bytes of a file of recipients; a key has a hundred to a thousand."""
@@ -32,7 +32,7 @@ def sealed(files: Mapping[str, bytes], recipients: Path) -> bytes:
         UsageError: The file cannot be read, has no key, or has a line that is not a public key.
     """
     try:
-        text = read_bytes(recipients, _MOST_BYTES).decode("ascii")
+        text = file_bytes(recipients, _MOST_BYTES).decode("ascii")
     except UnicodeDecodeError:
         raise UsageError(f"{recipients}: not a file of public keys") from None
     lines = [line.strip() for line in text.splitlines()]

@@ -31,9 +31,9 @@ from vpnmigrate.devices.sheet import without_keys
 from vpnmigrate.devices.tunnel_values import ConnectionOptions
 from vpnmigrate.errors import UsageError
 from vpnmigrate.errors.commands import cli
-from vpnmigrate.local.documents import read_bytes, read_plan, save_bytes, save_text
+from vpnmigrate.local.documents import read_plan, save_bytes, save_text
 from vpnmigrate.local.sealing import sealed
-from vpnmigrate.local.text_files import MEGABYTE
+from vpnmigrate.local.text_files import MEGABYTE, file_bytes
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.report.text import columns, folded_line, item, wrapped
@@ -128,7 +128,7 @@ def sample(
             f"there is no sample for {found.name}: its sheet has the reason",
             advice=cli("device", "sheet", run, found.connection),
         )
-    content = read_bytes(path, LARGEST_FILE)
+    content = file_bytes(path, LARGEST_FILE)
     context.redaction.learn(keys_in(content.decode(errors="replace")))
     hazards = hazards_of(content.decode(errors="replace"))
     unknown = (
@@ -285,7 +285,7 @@ LARGEST_FILE = 4 * MEGABYTE
 
 
 def _text_of(path: Path) -> str:
-    return read_bytes(path, LARGEST_FILE).decode("utf-8-sig", "replace")
+    return file_bytes(path, LARGEST_FILE).decode("utf-8-sig", "replace")
 
 
 def _save_private(text: str, path: Path) -> None:
@@ -304,7 +304,7 @@ def _sealed_files(blocks: DeviceBlocks, more: _UserTemplates) -> dict[str, bytes
     place = Path(blocks.task.new.key_place)
     if place.is_file():
         for path in sorted(place.parent.iterdir()):
-            found[path.name] = read_bytes(path, LARGEST_FILE)
+            found[path.name] = file_bytes(path, LARGEST_FILE)
     return found
 
 
