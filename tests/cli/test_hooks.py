@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -52,11 +53,16 @@ def folder(terminal: Terminal, run: str) -> Path:
     return terminal.place / "home" / "runs" / run
 
 
+def entries(terminal: Terminal, run: str) -> list[dict[str, Any]]:
+    """Return the entries of the journal."""
+    lines = (folder(terminal, run) / "journal.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
 def records(terminal: Terminal, run: str) -> list[dict[str, str]]:
     """Return the journal's records of hooks."""
-    lines = (folder(terminal, run) / "journal.jsonl").read_text().splitlines()
-    document = [json.loads(line)["record"] for line in lines]
-    return [each for each in document if each["record"] == HookRan.__struct_config__.tag]
+    found = [entry["record"] for entry in entries(terminal, run)]
+    return [each for each in found if each["record"] == HookRan.__struct_config__.tag]
 
 
 def test_the_hook_that_is_asked_is_a_gate(terminal: Terminal):
@@ -78,6 +84,35 @@ def test_the_hook_that_is_asked_is_a_gate(terminal: Terminal):
         "failed with exit status 3",
         "",
     ]
+
+
+def test_the_result_of_the_gate_is_shown_above_the_gates(terminal: Terminal):
+    """The hook's result is journalled and shown at once, also if nothing has to be waited for."""
+    run = plan_with(terminal, before_cutover=python("raise SystemExit(3)"))
+    terminal.run("apply", "plan.json", "--until", "cutover")
+    # What AWS shows is not stale any more, so the gates are evaluated after one look.
+    terminal.clock.sleep(timedelta(hours=1))
+
+    ran = terminal.run("apply", run)
+
+    lines = [line.partition(" ")[2].strip() for line in ran.err.splitlines()]
+    shown = lines.index("hook before-cutover: failed with exit status 3")
+    assert shown < next(n for n, line in enumerate(lines) if line.startswith("gates before"))
+    journal = [entry["record"] for entry in entries(terminal, run)]
+    assert [each["record"] for each in journal[-3:]] == ["hook-ran", "gates-seen", "held"]
+
+
+@pytest.mark.parametrize("says", [python("pass"), python("raise SystemExit(3)")])
+def test_the_result_of_the_last_hook_is_shown(terminal: Terminal, says: list[str]):
+    """The result of a hook that ends after the run is shown, like that of any other."""
+    run = plan_with(terminal, finished=says)
+
+    ran = terminal.run("apply", "plan.json")
+
+    (record,) = records(terminal, run)
+    assert f"hook finished: {record.get('fault') or 'done'}\n" in ran.err
+    log = (folder(terminal, run) / "log.jsonl").read_text()
+    assert '"hook-ran"' in log
 
 
 def test_finalize_asks_too(terminal: Terminal):

@@ -304,7 +304,9 @@ def _do(
             output.print_line(wrapped(approved_line(added)))
         if ports.blind:
             output.print_line(wrapped(BLIND))
-        with supervise_hooks(hooks, journal), kept.signals.handle(stop_request):
+        # The hooks have ended by then, so they are not notified of their results.
+        last = ObserverGroup(progress, kept.log)
+        with supervise_hooks(hooks, journal, last), kept.signals.handle(stop_request):
             runner = Runner(plan, ports)
             action(
                 ActiveRun(

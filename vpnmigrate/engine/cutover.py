@@ -27,7 +27,7 @@ from vpnmigrate.engine.traffic_watch import ProbeWatch
 from vpnmigrate.errors import HeldError, NotVerifiedError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal import Traffic, finalize_command
-from vpnmigrate.journal.records import BaselineTaken, Forced, GatesSeen
+from vpnmigrate.journal.records import BaselineTaken, Forced, GatesSeen, HookRan
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.decisions import HookMoment
 from vpnmigrate.model.ec2 import Attachment
@@ -153,7 +153,10 @@ class GateRunner:
         if changed := self._gate_inputs.hooks.changed():
             return (gates.changed_program(moment, changed),)
         result = self._gate_inputs.hooks.ask(moment)
-        return () if result is None else (gates.hook(moment, result),)
+        if result is None:
+            return ()
+        self._recorder.write(HookRan(moment, result.program, result.took, fault=result.fault))
+        return (gates.hook(moment, result),)
 
     def _missing_permissions(self) -> tuple[MissingPermission, ...] | None:
         reader = self._permissions

@@ -345,6 +345,7 @@ class HookResult:
     """None if it was killed or could not be run."""
     fault: str = ""
     """Why it does not agree, or has not answered; empty if it agrees."""
+    took: timedelta = timedelta(0)
 
 
 class Hooks(Protocol):

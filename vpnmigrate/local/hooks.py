@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 
 import msgspec
 
-from vpnmigrate.engine.ports import HookResult, Journal
+from vpnmigrate.engine.ports import HookResult, Journal, Observer
 from vpnmigrate.errors import JournalError
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.records import (
@@ -62,7 +62,8 @@ AT_ONCE = 8
 class CommandHooks:
     """Runner of the commands that *plan* names; an ``Observer``, and ``ports.Hooks``.
 
-    Results are kept until ``ended`` collects them, because one thread writes the journal.
+    The results of notifications are kept until ``ended`` collects them, because one thread writes
+    the journal.
     """
 
     def __init__(
@@ -92,8 +93,8 @@ class CommandHooks:
             return None
         document = hook_input(self._plan, moment, self._state, None, self._clock.now())
         ended = self._bounded(command, document)
-        self._results.put(_result(moment, command, 0, ended))
-        return HookResult(command[0], ended.exit, ended.fault)
+        self._log.printed(moment.value, command[0], ended.output)
+        return HookResult(command[0], ended.exit, ended.fault, ended.took)
 
     def changed(self) -> str:
         """Return which of the plan's programs has changed since planning, or an empty string."""
@@ -228,22 +229,25 @@ class HookedJournal:
 
 
 @contextmanager
-def supervise_hooks(hooks: CommandHooks, journal: Journal) -> Iterator[None]:
-    """Wait for every hook before the process ends, and journal the result of each."""
+def supervise_hooks(hooks: CommandHooks, journal: Journal, observer: Observer) -> Iterator[None]:
+    """Wait for every hook before the process ends; journal the result of each, and show it."""
     try:
         yield
     except BaseException:
         # Why the run stopped is reported first; the log has the results of the hooks.
         with suppress(JournalError):
-            _finish(hooks, journal)
+            _finish(hooks, journal, observer)
         raise
-    _finish(hooks, journal)
+    _finish(hooks, journal, observer)
 
 
-def _finish(hooks: CommandHooks, journal: Journal) -> None:
+def _finish(hooks: CommandHooks, journal: Journal, observer: Observer) -> None:
     hooks.finish()
     if ended := hooks.ended():
+        known = len(journal.entries)
         journal.write(*ended)
+        for entry in journal.entries[known:]:
+            observer.on_entry(entry)
 
 
 def _start(thread: threading.Thread) -> str:
