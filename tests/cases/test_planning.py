@@ -386,6 +386,19 @@ class TestDiscovery:
         moved = [c.destination for c in changes_of(plan, ReplaceRoute)]
         assert moved == ["192.168.0.0/16"]
 
+    @pytest.mark.parametrize("destination", ["10.1.0.0/16", "10.9.0.0/16"])
+    def test_plans_beside_a_route_server_that_advertises_the_gateway(
+        self, destination: str
+    ) -> None:
+        """Case 19: its route is a black hole from step 8 on, and step 10 does not wait for it."""
+        table = a_table("rtb-1", propagates=OLD, learned=["10.1.0.0/16"])
+        advertised = RouteRecord(destination, OLD, "Advertisement")
+        both = msgspec.structs.replace(table, routes=(*table.routes, advertised))
+
+        plan = planned(a_survey(route_tables=(both,)))
+
+        assert "VPM-W709" in {finding.code for finding in plan.findings}
+
     def test_takes_an_unknown_connection_state_for_work_in_progress(self) -> None:
         """Case 19: a connection that is modifying is not available."""
         survey = a_survey(connections=(a_connection(state="modifying"),))

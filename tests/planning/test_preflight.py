@@ -347,6 +347,15 @@ class TestRouting:
         )
         assert "VPM-W708" not in found()
 
+    def test_tells_of_advertised_routes_to_the_gateway(self) -> None:
+        """No step changes what a VPC Route Server advertises; the gateway's own are not its."""
+        table = a_table("rtb-1", propagates=OLD, learned=["10.1.0.0/16"])
+        advertised = RouteRecord("10.1.0.0/16", OLD, "Advertisement")
+        both = msgspec.structs.replace(table, routes=(*table.routes, advertised))
+
+        assert "10.1.0.0/16 in rtb-1" in found(a_survey(route_tables=(both,)))["VPM-W709"].evidence
+        assert "VPM-W709" not in found(a_survey(route_tables=(table,)))
+
     def test_tells_of_rivals(self) -> None:
         """A route with another target for some of the same addresses is named with the overlap."""
         table = msgspec.structs.replace(

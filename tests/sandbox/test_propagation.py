@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from tests.sandbox.worlds import (
     CUSTOMER,
@@ -17,6 +18,7 @@ from tests.sandbox.worlds import (
     ask,
     attach,
     attachments,
+    bundled,
     detach,
     new_connection,
     new_gateway,
@@ -27,7 +29,10 @@ from tests.sandbox.worlds import (
     table,
     wait,
 )
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.ec2 import RouteRecord
 from vpnmigrate.sandbox.behaviour import seconds
+from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.state import TunnelTelemetry
 
 ACTIVE = dict.fromkeys(PREFIXES, "active")
@@ -180,6 +185,25 @@ class TestDetach:
         assert static_routes(world, STATIC) == dict.fromkeys(destinations, (BIG, "blackhole"))
         attach(world, BIG, BIG_VPC)
         assert static_routes(world, STATIC) == dict.fromkeys(destinations, (BIG, "active"))
+
+    def test_so_do_advertised_routes_that_are_installed(self):
+        """The target decides, not the origin; a filtered route is filtered wherever it leads."""
+        scenario = bundled("three-connections")
+        advertised = (
+            RouteRecord("10.8.0.0/16", BIG, "Advertisement"),
+            RouteRecord("10.9.0.0/16", BIG, "Advertisement", "filtered"),
+        )
+        tables = tuple(
+            replace(t, routes=(*t.routes, *advertised)) if t.id == STATIC else t
+            for t in scenario.route_tables
+        )
+        world = load_world(replace(scenario, route_tables=tables), VirtualClock())
+
+        detach(world, BIG, BIG_VPC)
+
+        rows = [row for row in table(world, STATIC)["Routes"] if row["Origin"] == "Advertisement"]
+        states = {row["DestinationCidrBlock"]: row["State"] for row in rows}
+        assert states == {"10.8.0.0/16": "blackhole", "10.9.0.0/16": "filtered"}
 
 
 def test_the_whole_swap_keeps_every_destination():

@@ -66,6 +66,8 @@ CREATED_ROUTE = "CreateRoute"
 PROPAGATED_ROUTE = "EnableVgwRoutePropagation"
 ADVERTISED_ROUTE = "Advertisement"
 """Origin of a route of a VPC Route Server: neither a run's nor propagated from a gateway."""
+FILTERED = "filtered"
+"""State of a route that is not installed, wherever it leads."""
 LOCAL = "local"
 """Target of the route to the VPC's own range, unless a firewall's takes its place."""
 WITHOUT_DRY_RUN = frozenset({"CreateVpnConnectionRoute", "DeleteVpnConnectionRoute"})

@@ -43,6 +43,7 @@ from vpnmigrate.model.ec2 import (
     AWS_VPN,
     CREATED_ROUTE,
     DEFAULT_ASN,
+    FILTERED,
     PROPAGATED_ROUTE,
     AssociationRecord,
     Attached,
@@ -338,7 +339,7 @@ def _with_routes(
     learning = {path.gateway for path in paths if path.attached and path.up}
     written = [
         route
-        if route.origin != CREATED_ROUTE
+        if route.state == FILTERED
         or (state := states.get(route.target, route.state)) == route.state
         else replace(route, state=state)
         for route in table.routes

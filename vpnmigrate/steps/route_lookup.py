@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from vpnmigrate.model.ec2 import (
     ADVERTISED_ROUTE,
     CREATED_ROUTE,
+    FILTERED,
     RouteRecord,
     RouteTableId,
     RouteTableRecord,
@@ -230,8 +231,8 @@ class _Space:
         best: dict[tuple[int, int, int], EffectiveRoute] = {}
         advertised: dict[tuple[int, int, int], EffectiveRoute] = {}
         for route in routes:
-            if route.state == "filtered":
-                continue  # not installed
+            if route.state == FILTERED:
+                continue
             winner = _winner(route)
             for network in _networks(route, entries):
                 by_server = winner.kind is RouteOrigin.ADVERTISED

@@ -78,6 +78,7 @@ CHECKS: tuple[Check, ...] = (
     routing.edge_tables_are_told,
     routing.static_routes_are_told,
     routing.black_holes_are_told,
+    routing.advertised_routes_are_told,
     routing.other_routes_are_told,
     routing.default_routes_are_told,
     routing.sites_are_told,

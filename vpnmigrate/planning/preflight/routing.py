@@ -72,6 +72,24 @@ def black_holes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
         )
 
 
+def advertised_routes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
+    """Check for routes to the gateway that a VPC Route Server advertises: no step changes them."""
+    routes = [
+        f"{route.destination} in {table.id}"
+        for table in survey.route_tables
+        for route in table.routes
+        if route.target == survey.gateway.id and route.origin == ADVERTISED_ROUTE
+    ]
+    if routes:
+        yield Finding(
+            "VPM-W709",
+            "advertised-to-the-gateway",
+            f"routes of a VPC Route Server to {survey.gateway.id}: {listed(routes)}",
+            "Have the Route Server withdraw them, unless a static or propagated route has the same "
+            "destination.  No step changes them, and they drop packets from step 8 on.",
+        )
+
+
 def other_routes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
     """Check for other routes to the same addresses: the outage changes which route is used."""
     for table in survey.route_tables:

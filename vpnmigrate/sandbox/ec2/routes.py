@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from ipaddress import ip_network
 
-from vpnmigrate.model.ec2 import CREATED_ROUTE, PROPAGATED_ROUTE
+from vpnmigrate.model.ec2 import CREATED_ROUTE, FILTERED, PROPAGATED_ROUTE
 from vpnmigrate.sandbox.ec2.gateways import is_ready, not_ready
 from vpnmigrate.sandbox.ec2.ids import ApiError, invalid_value, missing
 from vpnmigrate.sandbox.ec2.quotas import ROUTES_PER_TABLE
@@ -118,8 +118,9 @@ def _parameter(target: str) -> str:
 
 
 def _condition(state: WorldState, table: RouteTable, route: Route) -> str:
-    """Return a route's state: for a static route to a gateway it depends on the attachment."""
-    if route.origin != CREATED_ROUTE or not route.target.startswith("vgw-"):
+    """Return a route's state: that of a route to a gateway depends on the attachment."""
+    settled = route.origin == PROPAGATED_ROUTE or route.state == FILTERED
+    if settled or not route.target.startswith("vgw-"):
         return route.state
     gateway = state.gateways.get(route.target)
     attached = gateway is not None and gateway.vpc(state.now) == table.vpc
