@@ -21,7 +21,7 @@ from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, SURVEY_LIMIT, unattend
 from vpnmigrate.engine.ports import Identity
 from vpnmigrate.errors import NoCredentialsError, VpnMigrateError
 from vpnmigrate.model.discovery import AccountTarget, Discovery, RegionSurvey, UnreadPlace
-from vpnmigrate.report.scan_progress import ScanProgress
+from vpnmigrate.report.progress_bars import ScanProgress
 
 NOT_ENABLED = (
     "the credentials work in another Region: this one is probably not enabled in the account; "
@@ -119,17 +119,15 @@ def read_accounts(
     """Return everything about VPN in the Regions of *targets*, at most *jobs* read at a time."""
     places = _Places(context, source, choice)
     surveys: list[RegionSurvey] = []
+    gateways = 0
     unread: list[UnreadPlace] = []
     works: list[Work[_Read]] = [partial(places.account, target) for target in targets]
     with ScanProgress(context.console, len(targets)) as progress:
         for read in scan(works, jobs):
             if read.survey is not None:
                 surveys.append(read.survey)
+                gateways += len(read.survey.surveys)
             if read.unread is not None:
                 unread.append(read.unread)
-            progress.advance(
-                more=read.regions,
-                gateways=sum(len(survey.surveys) for survey in surveys),
-                unread=len(unread),
-            )
+            progress.advance(more=read.regions, gateways=gateways, unread=len(unread))
     return Discovery(tuple(surveys), tuple(unread))

@@ -24,7 +24,6 @@ from vpnmigrate.cli.run_status import (
 )
 from vpnmigrate.cli.signals import RunSignals, SignalHandler
 from vpnmigrate.cli.usual_times import usual_times
-from vpnmigrate.cli.watch import can_draw
 from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, unattended
 from vpnmigrate.engine.commit_confirm import CommitConfirm
 from vpnmigrate.engine.context import ClaimHolder
@@ -437,7 +436,7 @@ def _progress(
 ) -> Iterator[tuple[Observer, MessageOutput]]:
     on, clock = RunCommands(subject.run.id, context.invocation), journal.clock
     names = NamesOfRun(subject.plan, journal.entries)
-    if not can_draw(context.console):
+    if not context.console.can_draw:
         down_since = before.outage.since if before.outage.open else None
         decide_by = None if before.deadline is None else before.deadline.at
         plain = PlainProgress(

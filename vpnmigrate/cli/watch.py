@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -19,8 +18,6 @@ from vpnmigrate.local.documents import read_plan
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.live_view import read_live
 from vpnmigrate.local.run_directory import Run
-from vpnmigrate.report.colour import PLAIN_TERMINALS
-from vpnmigrate.report.console import Console
 from vpnmigrate.report.names import NamesOfRun
 from vpnmigrate.report.progress import Narrator, PlainProgress
 from vpnmigrate.report.screen import ScreenContent
@@ -30,11 +27,6 @@ from vpnmigrate.report.text import RunCommands
 PACE = timedelta(seconds=1)
 SHOWN_BEFORE = 10
 """Journal entries that are shown when watching starts."""
-
-
-def can_draw(console: Console) -> bool:
-    """Return whether the console is a terminal that can redraw in place."""
-    return console.stream.isatty() and os.environ.get("TERM", "") not in PLAIN_TERMINALS
 
 
 def working_run(context: CommandContext) -> Run:
@@ -84,7 +76,7 @@ class WatchView(Protocol):
 
 @contextmanager
 def _window(context: CommandContext, run: Run) -> Iterator[WatchView]:
-    if not can_draw(context.console):
+    if not context.console.can_draw:
         yield _Lines(context, run)
         return
     from vpnmigrate.report.terminal import ProgressLine, Screen

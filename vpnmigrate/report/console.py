@@ -9,14 +9,16 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO, cast
 
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.model.redaction import Redaction
-from vpnmigrate.report.colour import ColourChoice, coloured, uses_colour
+from vpnmigrate.report.colour import PLAIN_TERMINALS, ColourChoice, coloured, uses_colour
 
 if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+
     from vpnmigrate.report.input_line import InputLine
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -143,6 +145,18 @@ class Console:
         """Print *text* and a line end immediately."""
         self.stream.write(f"{coloured(text) if self.colour else text}\n")
         self.stream.flush()
+
+    @property
+    def can_draw(self) -> bool:
+        """Whether it is a terminal that can redraw in place."""
+        return self.stream.isatty() and os.environ.get("TERM", "") not in PLAIN_TERMINALS
+
+    def rich(self) -> RichConsole:
+        """Return Rich's console on the same stream, to draw in place."""
+        from rich.console import Console as RichConsole
+
+        stream = cast("TextIO", self.stream)
+        return RichConsole(file=stream, highlight=False, markup=False, no_color=not self.colour)
 
 
 class TerminalCopy:

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Self, TextIO, cast
+from typing import Self
 
-from rich.console import Console as RichConsole
 from rich.live import Live
 from rich.text import Text
 
@@ -41,12 +40,7 @@ class Screen:
 
     def __init__(self, console: Console) -> None:
         self._colour = console.colour
-        self._rich = RichConsole(
-            file=cast("TextIO", console.stream),
-            highlight=False,
-            markup=False,
-            no_color=not self._colour,
-        )
+        self._rich = console.rich()
         self._live = Live(
             console=self._rich,
             auto_refresh=False,

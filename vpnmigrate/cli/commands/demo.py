@@ -20,7 +20,6 @@ from vpnmigrate.cli.main import run_command
 from vpnmigrate.cli.options import OutputOptions
 from vpnmigrate.cli.prompts import read_line
 from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
-from vpnmigrate.cli.watch import can_draw
 from vpnmigrate.errors import Exit, UsageError, VpnMigrateError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal.history import OutagePeriod, outages_of
@@ -52,7 +51,7 @@ def demo(
     sandbox is a second.  Changes nothing outside a temporary directory.
     """
     console = Console()
-    watched = not fast and not printing.json and can_draw(console) and sys.stdout.isatty()
+    watched = not fast and not printing.json and console.can_draw and sys.stdout.isatty()
     if step and not (watched and sys.stdin.isatty()):
         raise UsageError(
             "--step needs a terminal to wait at, and excludes --fast and --json",

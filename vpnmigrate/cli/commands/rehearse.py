@@ -65,7 +65,7 @@ def rehearse(
     """
     from vpnmigrate.report import rehearsal as view
     from vpnmigrate.report.outages import outages_json, outages_text
-    from vpnmigrate.report.rehearsal_progress import RehearsalProgress
+    from vpnmigrate.report.progress_bars import RehearsalProgress
 
     context = command_context(ctx, home, printing)
     planned, tell = load_plan(plan), context.console.print_line

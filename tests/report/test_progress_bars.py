@@ -1,4 +1,4 @@
-"""Progress of a rehearsal: a bar on a terminal, lines elsewhere."""
+"""Progress bars: on a terminal that can draw in place, and what is shown elsewhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.builders import a_plan
 from vpnmigrate.rehearsal.rehearse import PARTS, rehearse
 from vpnmigrate.report.colour import ColourChoice
 from vpnmigrate.report.console import Console
-from vpnmigrate.report.rehearsal_progress import RehearsalProgress
+from vpnmigrate.report.progress_bars import RehearsalProgress, ScanProgress
 
 
 class Screen(io.StringIO):
@@ -48,3 +48,17 @@ def test_on_a_terminal_the_bar_says_what_is_left(monkeypatch, name, drawn):
 
     assert ("0 parts left" in written) is drawn
     assert bool(re.search(r"\x1b\[\d*[AKlh]|\x1b\[\?25", written)) is drawn
+
+
+@pytest.mark.parametrize(("name", "drawn"), [("xterm-256color", True), ("dumb", False)])
+def test_a_scan_is_drawn_or_silent(monkeypatch, name, drawn):
+    """Its work grows while it is done; a terminal that cannot draw gets nothing."""
+    monkeypatch.setenv("TERM", name)
+    stream = Screen()
+
+    with ScanProgress(Console(stream, colour=ColourChoice.NEVER), 1) as progress:
+        progress.advance(more=2, gateways=1, unread=1)
+
+    assert ("1/3" in stream.getvalue()) is drawn
+    assert ("1 gateway, 1 NOT READ" in stream.getvalue()) is drawn
+    assert bool(stream.getvalue()) is drawn
