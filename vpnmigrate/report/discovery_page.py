@@ -15,12 +15,8 @@ from hashlib import sha256
 
 from vpnmigrate import __version__
 from vpnmigrate.model.clock import moment
-from vpnmigrate.planning.discovery import (
-    DiscoveredConnection,
-    DiscoveredGateway,
-    DiscoveryResult,
-)
-from vpnmigrate.report.discovery import TITLES, place_text, summary, use_text
+from vpnmigrate.planning.discovery import DiscoveryResult
+from vpnmigrate.report.discovery import TITLES, place_text, summary
 from vpnmigrate.report.discovery_table import CLOSED, UNREAD, rows
 from vpnmigrate.report.html_templates import html_templates
 
@@ -122,40 +118,11 @@ def _page(found: DiscoveryResult, taken: datetime) -> DiscoveryPage:
 
 
 def _rows(found: DiscoveryResult) -> Iterator[PageRow]:
-    reasons = list(_reasons(found))
-    for row, (why, also) in zip(rows(found), reasons, strict=True):
-        key = row["group"]
+    for row in rows(found):
+        key = str(row["group"])
         yield {
-            **dict.fromkeys(_CELLS, ""),
             **row,
             "verdict": _VERDICTS[key],
             "rank": list(_VERDICTS).index(key),
-            "why": why,
-            "also": also,
-            "details": tuple(
-                (title, row[name]) for name, title in _DETAILS.items() if row.get(name)
-            ),
+            "details": tuple((title, row[name]) for name, title in _DETAILS.items() if row[name]),
         }
-
-
-_CELLS = (
-    *("account_name", "gateway", "gateway_name", "vpc", "vpc_name", "connection", "site"),
-    *("category", "routing", "tunnels", "device_ip", "customer_gateway"),
-)
-
-
-def _reasons(found: DiscoveryResult) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Yield for each row why it is in its group, and the other users of its device."""
-    for each in found.gateways:
-        for connection in each.connections or (None,):
-            yield each.why, _uses(connection, each)
-    for unread in found.unread:
-        yield (unread.why,), ()
-    for closed in found.closed:
-        yield (closed.status,), ()
-
-
-def _uses(connection: DiscoveredConnection | None, each: DiscoveredGateway) -> tuple[str, ...]:
-    if connection is None:
-        return ()
-    return tuple(use_text(use, each.place) for use in connection.also)

@@ -46,11 +46,18 @@ COLUMNS = (
 )
 """Columns of the table, in order."""
 
-Row = Mapping[str, str]
+Cell = str | tuple[str, ...]
+"""Text, or a text for each reason or other user."""
+Row = Mapping[str, Cell]
 
 
 def rows(found: DiscoveryResult) -> Iterator[Row]:
     """Yield a row for each connection, each gateway without any, and what was not read."""
+    empty: Row = dict.fromkeys(COLUMNS, "")
+    return ({**empty, **row} for row in _filled(found))
+
+
+def _filled(found: DiscoveryResult) -> Iterator[Row]:
     for each in found.gateways:
         for connection in each.connections:
             yield {**_gateway(each), **_connection(connection, each)}
@@ -62,7 +69,7 @@ def rows(found: DiscoveryResult) -> Iterator[Row]:
             "account": unread.account or unread.label,
             "account_name": unread.name,
             "region": unread.region or "every Region",
-            "why": unread.why,
+            "why": (unread.why,),
         }
     for closed in found.closed:
         yield {
@@ -70,17 +77,17 @@ def rows(found: DiscoveryResult) -> Iterator[Row]:
             "account": closed.account,
             "account_name": closed.name,
             "region": "every Region",
-            "why": closed.status,
+            "why": (closed.status,),
         }
 
 
-def _gateway(each: DiscoveredGateway) -> dict[str, str]:
-    row = {
+def _gateway(each: DiscoveredGateway) -> dict[str, Cell]:
+    row: dict[str, Cell] = {
         "group": each.group.value,
         "account": each.place.account,
         "account_name": each.place.name,
         "region": each.place.region,
-        "why": "; ".join(each.why),
+        "why": each.why,
     }
     if each.candidate is None:
         return row
@@ -96,9 +103,9 @@ def _gateway(each: DiscoveredGateway) -> dict[str, str]:
     }
 
 
-def _connection(connection: DiscoveredConnection, each: DiscoveredGateway) -> dict[str, str]:
+def _connection(connection: DiscoveredConnection, each: DiscoveredGateway) -> dict[str, Cell]:
     record, device = connection.record, connection.device
-    gateway = {}
+    gateway: dict[str, Cell] = {}
     if each.group is DiscoveryGroup.ELSEWHERE:
         gateway = {"gateway": record.elsewhere or record.vpn_gateway or ""}
     return gateway | {
@@ -110,7 +117,7 @@ def _connection(connection: DiscoveredConnection, each: DiscoveredGateway) -> di
         "tunnels": tunnels(connection),
         "customer_gateway": record.customer_gateway or "",
         "device_ip": device.ip if device else "",
-        "device_also_used_by": "; ".join(use_text(u, each.place) for u in connection.also),
+        "device_also_used_by": tuple(use_text(u, each.place) for u in connection.also),
         "tags": _tags(record.tags),
     }
 
@@ -129,10 +136,10 @@ def csv_text(found: DiscoveryResult) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in rows(found):
-        writer.writerow([_cell(row.get(column, "")) for column in COLUMNS])
+        writer.writerow([_cell(row[column]) for column in COLUMNS])
     return out.getvalue().rstrip("\n")
 
 
-def _cell(value: str) -> str:
-    text = safe(value)
+def _cell(value: Cell) -> str:
+    text = safe(value if isinstance(value, str) else "; ".join(value))
     return f"'{text}" if text.startswith(_FORMULA) else text
