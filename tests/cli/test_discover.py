@@ -237,6 +237,23 @@ class TestGateway:
         assert "never-shown" not in out + page
         assert "aws_vpn_connection.site" in page
 
+    def test_a_name_that_looks_like_a_key_costs_no_other_value(self, served, run, tmp_path):
+        """The file is the document that ``--json`` prints."""
+        keys = {"aws_access_key_id": "SANDBOX", "aws_secret_access_key": "x"}
+        how: dict[str, Any] = {"region_name": "eu-west-1", "endpoint_url": served.url, **keys}
+        ec2 = boto3.client("ec2", **how)
+        name: dict[str, Any] = {
+            "Resources": [self.VPN],
+            "Tags": [{"Key": "Name", "Value": "<pre_shared_key>x"}],
+        }
+        ec2.create_tags(**name)
+
+        code, out, _ = run("--gateway", self.GATEWAY, "--json", "-o", "closure.json")
+
+        ec2.delete_tags(**name)
+        assert code == 0
+        assert json.loads((tmp_path / "closure.json").read_text()) == json.loads(out)
+
     def test_in_another_account_the_role_is_used(self, run):
         """The gateway is looked for in the account and Region that are named."""
         code, _, err = run("--gateway", self.GATEWAY, "--role-arn", ROLE, "--region", "us-east-1")

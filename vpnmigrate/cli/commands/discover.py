@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +21,7 @@ from vpnmigrate.engine.call_limits import SURVEY_LIMIT, unattended
 from vpnmigrate.errors import Exit, UsageError
 from vpnmigrate.local.documents import load_playbook, save_text, text_file
 from vpnmigrate.model.discovery import AccountTarget, ClosedAccount, OrganizationMember
-from vpnmigrate.planning.discovery import DiscoveryResult, discovered
+from vpnmigrate.planning.discovery import discovered
 from vpnmigrate.planning.discovery_targets import (
     organization_targets,
     role_target,
@@ -31,7 +31,6 @@ from vpnmigrate.report import closure as closure_view
 from vpnmigrate.report import discovery as view
 from vpnmigrate.report.discovery_page import html
 from vpnmigrate.report.discovery_table import csv_text
-from vpnmigrate.report.document import ReportDocument
 from vpnmigrate.report.document import html as document_html
 from vpnmigrate.report.document import markdown as document_markdown
 from vpnmigrate.report.document import text as document_text
@@ -39,6 +38,8 @@ from vpnmigrate.report.document import text as document_text
 JOBS = 8
 """Half of a core's work; see docs/performance.md."""
 MOST_JOBS = 64
+_FORMS = (".html", ".csv", ".json")
+_CLOSURE_FORMS = (".html", ".md", ".json")
 
 
 def discover(
@@ -137,9 +138,8 @@ def discover(
         )
     if as_csv and printing.json:
         raise UsageError("--csv and --json exclude each other", advice="run it once for each")
-    forms = _FORMS if gateway is None else _CLOSURE_FORMS
     for file in output or ():
-        _require_form(file, forms)
+        _require_form(file, _FORMS if gateway is None else _CLOSURE_FORMS)
     context = command_context(ctx, RunDirectoryOptions(), printing)
     given = [*map(role_target, role_arn or ())]
     if accounts is not None:
@@ -166,8 +166,11 @@ def discover(
     found = read_accounts(context, source, targets, choice, jobs)
     result = discovered(replace(found, closed=closed), decisions)
     document = view.as_json(result, context.invocation)
-    for file in output or ():
-        save_text(_FORMS[file.suffix](result, document, context), file)
+    forms = {
+        ".html": lambda: html(result, context.parts.clock.wall()),
+        ".csv": lambda: f"{csv_text(result)}\n",
+    }
+    _save(output, forms, document, context)
     context.results.print(
         csv_text(result) if as_csv else view.text(result, context.invocation), document
     )
@@ -192,43 +195,31 @@ def _show_closure(
     found = read_closure(context, source, target, files.gateway, files.states or ())
     shown = closure_view.document(found)
     document = closure_view.as_json(found)
-    for file in files.output or ():
-        text = _CLOSURE_FORMS[file.suffix](shown, document)
-        save_text(context.redaction.text(text), file)
+    forms = {".html": lambda: document_html(shown), ".md": lambda: document_markdown(shown)}
+    _save(files.output, forms, document, context)
     context.results.print(document_text(shown), document)
     if found.unread:
         raise typer.Exit(Exit.FAILED)
 
 
-ClosureForm = Callable[[ReportDocument, Mapping[str, Any]], str]
-
-_CLOSURE_FORMS: dict[str, ClosureForm] = {
-    ".html": lambda shown, _: document_html(shown),
-    ".md": lambda shown, _: document_markdown(shown),
-    ".json": lambda _, document: f"{json.dumps(document, indent=2)}\n",
-}
-
-
-Form = Callable[[DiscoveryResult, Mapping[str, Any], CommandContext], str]
-
-
-def _html(result: DiscoveryResult, _document: Mapping[str, Any], context: CommandContext) -> str:
-    return context.redaction.text(html(result, context.parts.clock.wall()))
-
-
-def _csv(result: DiscoveryResult, _document: Mapping[str, Any], context: CommandContext) -> str:
-    return context.redaction.text(f"{csv_text(result)}\n")
+def _save(
+    files: Iterable[Path] | None,
+    forms: Mapping[str, Callable[[], str]],
+    document: Mapping[str, Any],
+    context: CommandContext,
+) -> None:
+    """Write each of *files* in the form of its ending; ``.json`` has *document*."""
+    for file in files or ():
+        if file.suffix == ".json":
+            # Value by value: in the whole text, a key's element could take the rest with it.
+            text = f"{json.dumps(context.redaction.value(document), indent=2)}\n"
+        else:
+            text = context.redaction.text(forms[file.suffix]())
+        save_text(text, file)
 
 
-def _json(_result: DiscoveryResult, document: Mapping[str, Any], context: CommandContext) -> str:
-    return f"{json.dumps(context.redaction.value(document), indent=2)}\n"
-
-
-_FORMS: dict[str, Form] = {".html": _html, ".csv": _csv, ".json": _json}
-
-
-def _require_form(file: Path, forms: Mapping[str, object]) -> None:
-    """Check that *forms* has one for the suffix of *file*.
+def _require_form(file: Path, forms: Sequence[str]) -> None:
+    """Check that the ending of *file* is one of *forms*.
 
     Raises:
         UsageError: There is none.
