@@ -36,7 +36,7 @@ from vpnmigrate.model.ec2 import (
     VpnGatewayId,
     attachments_of,
 )
-from vpnmigrate.model.tunnel_options import NOT_CHOSEN, OPTIONS, described_options, option_text
+from vpnmigrate.model.tunnel_options import NOT_CHOSEN, chosen_texts, described_options
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import (
@@ -209,12 +209,10 @@ def _telemetry(row: VgwTelemetryTypeDef) -> TunnelReading:
 
 def chosen_options(row: VpnConnectionTypeDef) -> dict[str, list[tuple[str, str]]]:
     """Return the options chosen for each tunnel, by outside address, as text without the key."""
-    chosen: dict[str, list[tuple[str, str]]] = {}
-    for tunnel in _tunnel_rows(row):
-        options = described_options(tunnel) or NOT_CHOSEN
-        found = ((o.label, option_text(o, getattr(options, o.field))) for o in OPTIONS)
-        chosen[tunnel["OutsideIpAddress"]] = [(label, text) for label, text in found if text]
-    return chosen
+    return {
+        tunnel["OutsideIpAddress"]: list(chosen_texts(described_options(tunnel) or NOT_CHOSEN))
+        for tunnel in _tunnel_rows(row)
+    }
 
 
 def customer_gateway_record(row: CustomerGatewayTypeDef) -> CustomerGatewayRecord:

@@ -66,7 +66,6 @@ _IKEV2_SAMPLES: Final = (
 )
 """Parts of the names of device types with an IKEv2 sample of AWS (domain.md 9.2)."""
 
-
 PRIVATE_ASNS: Final = range(64512, 65534 + 1)
 _PRIVATE_LONG_ASNS: Final = range(4_200_000_000, 4_294_967_294 + 1)
 """ASNs that EC2 accepts for a new gateway (domain.md 6.1)."""
@@ -109,10 +108,8 @@ class CarriedOption(Struct, frozen=True):
     @property
     def weak(self) -> tuple[Any, ...]:
         """Weak values that the new tunnel accepts, in AWS's order."""
-        weak = WEAK.get(self.option.field, frozenset())
-        accepted = self.new if is_chosen(self.new) else self.option.default
-        values = accepted if isinstance(accepted, tuple) else ()
-        return tuple(value for value in values if value in weak)
+        weak = WEAK.get(self.option.field)
+        return tuple(v for v in self.option.effective(self.new) if v in weak) if weak else ()
 
 
 def successor_asn(decisions: Decisions, old: GatewayRecord) -> int | None:

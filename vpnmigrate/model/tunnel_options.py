@@ -6,7 +6,7 @@ tables of a report are all made from it, so an option that is added here is carr
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import Enum, auto
 from itertools import permutations
 from typing import Any, Final
@@ -22,8 +22,7 @@ _ENCRYPTION: Final = ("AES128", "AES256", "AES128-GCM-16", "AES256-GCM-16")
 _INTEGRITY: Final = ("SHA1", "SHA2-256", "SHA2-384", "SHA2-512")
 _PHASE1_GROUPS: Final = (2, *range(14, 25))
 _PHASE2_GROUPS: Final = (2, 5, *range(14, 25))
-HIGHEST_DEFAULT_GROUP: Final = 24
-"""Groups 35 to 37 (ML-KEM) are allowed, and UNCONFIRMED as defaults (domain.md 14.1)."""
+# Groups 35 to 37 (ML-KEM) are allowed, and UNCONFIRMED as defaults (domain.md 14.1).
 
 
 class OptionKind(Enum):
@@ -54,6 +53,10 @@ class TunnelOption(Struct, frozen=True):
     least: int | None = None
     most: int | None = None
 
+    def effective(self, value: Any) -> Any:
+        """Return *value*, or AWS's default if it is not chosen."""
+        return value if is_chosen(value) else self.default
+
 
 def _list(
     field: str, name: str, label: str, default: tuple[Any, ...], more: tuple[Any, ...] = ()
@@ -63,8 +66,7 @@ def _list(
     )
 
 
-def _number(field: str, name: str, label: str, default: int, *limits: int) -> TunnelOption:
-    least, most = (*limits, None)[:2]
+def _number(field: str, name: str, label: str, default: int, least: int, most: int) -> TunnelOption:
     return TunnelOption(field, name, name, label, default=default, least=least, most=most)
 
 
@@ -270,12 +272,17 @@ def option_text(option: TunnelOption, value: Any) -> str:
                 for name, group, form in names
                 if group
             )
+        case OptionKind.VALUE if isinstance(value, bool):
+            return "on" if value else "off"
         case OptionKind.VALUE:
-            return (
-                {True: "on", False: "off"}.get(value, str(value))
-                if isinstance(value, bool)
-                else str(value)
-            )
+            return str(value)
+
+
+def chosen_texts(options: TunnelOptions) -> Iterator[tuple[str, str]]:
+    """Yield the label and the value of each chosen option, for an operator."""
+    for option in OPTIONS:
+        if text := option_text(option, getattr(options, option.field)):
+            yield option.label, text
 
 
 def default_text(option: TunnelOption) -> str:
@@ -341,8 +348,7 @@ def unfit_options(
 
 
 def _normal(option: TunnelOption, value: Any) -> Any:
-    if not is_chosen(value):
-        value = option.default
+    value = option.effective(value)
     if option.kind is OptionKind.LIST:
         return frozenset(value or ())
     if option.kind is OptionKind.EXCHANGES:

@@ -22,7 +22,7 @@ from vpnmigrate.model.ec2 import (
     VpcRecord,
 )
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.model.tunnel_options import ANY_NETWORK, NOT_CHOSEN, OPTIONS, option_text
+from vpnmigrate.model.tunnel_options import ANY_NETWORK, NOT_CHOSEN, chosen_texts
 from vpnmigrate.planning.preflight.base import network, on_premises, overlap
 
 Facts = Iterator[tuple[str, str]]
@@ -167,9 +167,8 @@ def _connection(connection: ConnectionRecord) -> Facts:
         yield f"{connection.id}/tunnel/{tunnel.outside_ip}", tunnel.inside_cidr
         if tunnel.key is KeyVisibility.REDACTED:
             yield f"{connection.id}/tunnel key/{tunnel.outside_ip}", "in Secrets Manager"
-        for option in OPTIONS:
-            if text := option_text(option, getattr(tunnel.options or NOT_CHOSEN, option.field)):
-                yield f"{connection.id}/tunnel option/{tunnel.outside_ip} {option.label}", text
+        for label, text in chosen_texts(tunnel.options or NOT_CHOSEN):
+            yield f"{connection.id}/tunnel option/{tunnel.outside_ip} {label}", text
     yield from _tags(connection.id, connection.tags)
 
 

@@ -33,7 +33,7 @@ from vpnmigrate.model.plan import (
     PlannedStep,
 )
 from vpnmigrate.model.snapshot import Confirmation
-from vpnmigrate.model.tunnel_options import OPTIONS, option_text
+from vpnmigrate.model.tunnel_options import chosen_texts
 from vpnmigrate.report import inventory, tunnel_options
 from vpnmigrate.report import rollback_proof as proofs
 from vpnmigrate.report.findings import findings_json, findings_text
@@ -339,10 +339,7 @@ def _operator(decisions: Decisions) -> Iterator[tuple[str, str]]:
 
 def _options(options: TunnelOptions) -> str:
     """Return the chosen options, or an empty text."""
-    named = (
-        (option.label, option_text(option, getattr(options, option.field))) for option in OPTIONS
-    )
-    return "; ".join(f"{label} {value}" for label, value in named if value)
+    return "; ".join(f"{label} {value}" for label, value in chosen_texts(options))
 
 
 _NAMES: dict[str, str] = {

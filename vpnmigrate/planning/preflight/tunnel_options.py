@@ -117,21 +117,17 @@ def _out_of_range(option: TunnelOption, value: Any) -> str:
 
 def _conflicts(options: TunnelOptions) -> Iterator[str]:
     """Yield contradictions between options of one tunnel (domain.md 6.5)."""
-    chosen: dict[str, Any] = {
-        field: getattr(options, field)
-        if is_chosen(getattr(options, field))
-        else BY_FIELD[field].default
-        for field in BY_FIELD
-    }
-    phase1, phase2 = chosen["phase1_lifetime_seconds"], chosen["phase2_lifetime_seconds"]
+    phase1, phase2, margin = (
+        BY_FIELD[field].effective(getattr(options, field))
+        for field in ("phase1_lifetime_seconds", "phase2_lifetime_seconds", "rekey_margin_seconds")
+    )
     if phase2 >= phase1:
         yield f"phase2_lifetime_seconds {phase2} is not less than phase1_lifetime_seconds {phase1}"
-    if chosen["rekey_margin_seconds"] > phase2 // 2:
+    if margin > phase2 // 2:
         yield (
-            f"rekey_margin_seconds {chosen['rekey_margin_seconds']} is more than half of "
-            f"phase2_lifetime_seconds {phase2}"
+            f"rekey_margin_seconds {margin} is more than half of phase2_lifetime_seconds {phase2}"
         )
-    if tuple(chosen["ike_versions"]) != ("ikev1",):
+    if options.ike_versions != ("ikev1",):
         return
     if options.startup_action == "start":
         yield "startup_action start needs ikev2 in ike_versions"
