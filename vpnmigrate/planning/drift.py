@@ -9,6 +9,7 @@ are left out: EC2 lists the former for a while, and gives each new association a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import starmap
 from typing import Final
 
 from msgspec import Struct
@@ -75,22 +76,16 @@ NO_DRIFT: Final = Drift()
 
 def drift(before: Survey, now: Survey) -> Drift:
     """Return how the configuration of *now* differs from *before*, by whether it matters."""
-    was, is_ = configuration(before), configuration(now)
-    paths = sorted(path for path in was.keys() | is_.keys() if was.get(path) != is_.get(path))
-    if not paths:
-        return Drift()
-    independent = _Independence(before, now)
-    found = {path: independent.holds(path, was.get(path), is_.get(path)) for path in paths}
-    return Drift(
-        *(
-            tuple(
-                _sentence(path, was.get(path), is_.get(path))
-                for path in paths
-                if found[path] is wanted
-            )
-            for wanted in (False, True)
-        )
-    )
+    changed = tuple(_changed(configuration(before), configuration(now)))
+    if not changed:
+        return NO_DRIFT
+    independence = _Independence(before, now)
+    breaking: list[str] = []
+    independent: list[str] = []
+    for path, was, is_ in changed:
+        kind = independent if independence.holds(path, was, is_) else breaking
+        kind.append(_sentence(path, was, is_))
+    return Drift(tuple(breaking), tuple(independent))
 
 
 class _Independence:
@@ -123,11 +118,16 @@ class _Independence:
 
 def compared(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
     """Return how two configurations differ, one sentence per field, sorted by path."""
-    return tuple(
-        _sentence(path, before.get(path), now.get(path))
-        for path in sorted(before.keys() | now.keys())
-        if before.get(path) != now.get(path)
-    )
+    return tuple(starmap(_sentence, _changed(before, now)))
+
+
+def _changed(
+    before: Mapping[str, str], now: Mapping[str, str]
+) -> Iterator[tuple[str, str | None, str | None]]:
+    """Yield the path of each fact that differs, with both values, sorted by path."""
+    paths = before.keys() | now.keys()
+    for path in sorted(path for path in paths if before.get(path) != now.get(path)):
+        yield path, before.get(path), now.get(path)
 
 
 def _gateway(gateway: GatewayRecord) -> Facts:
