@@ -7,7 +7,7 @@ time of last change differs between two readings has flapped, even if both show 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
@@ -72,16 +72,14 @@ def missing_traffic(view: StepInput) -> tuple[str, ...]:
 def lacks_traffic(view: StepInput) -> bool:
     """Return whether anything is missing on the joining side.
 
-    The destinations are compared only if all tunnels are UP: without tunnels, every one differs.
+    The destinations are compared only if no tunnel is missing: without one, every destination
+    differs.
     """
-    attached = view.now.attachment(view.swap.joining, view.plan.vpc)
-    if attached is not Attachment.ATTACHED or lacks_tunnels(view):
-        return True
-    return bool(missing_traffic(view))
+    return lacks_tunnels(view) or bool(missing_traffic(view))
 
 
 def lacks_tunnels(view: StepInput) -> bool:
-    """Return whether a connection of the joining side needs more tunnels UP."""
+    """Return whether a connection of the joining side needs more tunnels UP, or more routes."""
     return any(True for _ in _missing_tunnels(view))
 
 
@@ -109,7 +107,7 @@ def _shown_missing(view: StepInput) -> tuple[str, ...]:
 
 def _missing_tunnels(view: StepInput) -> Iterator[str]:
     for old in view.plan.old_connections:
-        yield from _tunnels(view.plan, view.swap, view.now, old, view.journal_facts)
+        yield from _tunnels(view, old)
 
 
 def destinations(view: StepInput) -> Reachability:
@@ -184,24 +182,21 @@ def joining_connection(
     return now.connections.get(VpnConnectionId(now.ours[role]))
 
 
-def _tunnels(
-    plan: Plan, swap: GatewaySwap, now: Snapshot, old: VpnConnectionId, journal_facts: JournalFacts
-) -> Iterator[str]:
+def _tunnels(view: StepInput, old: VpnConnectionId) -> Iterator[str]:
+    plan, swap, now = view.plan, view.swap, view.now
     if old in plan.decisions.exceptions.connections or old in missing_connections(plan, swap, now):
         return
     record = joining_connection(plan, swap, now, old)
     if record is None:
         yield f"the connection that serves the device of {old} does not exist"
         return
-    needed = needed_tunnels(plan, swap, journal_facts, old)
+    needed = _needed_tunnels(view, old)
     if sum(t.up for t in record.telemetry) < needed:
         few = _few_tunnels(record, needed)
         yield f"DEGRADED: {few}" if any(t.up for t in record.telemetry) else few
     elif needed and not any(carries(plan, swap, record, t) for t in record.telemetry):
         yield f"{record.id} is UP, but its device advertises no prefixes"
-    elif not _one_will_do(plan, journal_facts, old) and (
-        fewer := _fewer_routes(plan, swap, journal_facts, old, record)
-    ):
+    elif not _one_will_do(view, old) and (fewer := _fewer_routes(view, old, record)):
         yield f"DEGRADED: {fewer}"
 
 
@@ -211,22 +206,16 @@ def _few_tunnels(record: ConnectionRecord, needed: int) -> str:
     return f"{record.id} has {up} of {needed} tunnels UP ({down or 'no telemetry yet'})"
 
 
-def _fewer_routes(
-    plan: Plan,
-    swap: GatewaySwap,
-    journal_facts: JournalFacts,
-    old: VpnConnectionId,
-    record: ConnectionRecord,
-) -> str:
+def _fewer_routes(view: StepInput, old: VpnConnectionId, record: ConnectionRecord) -> str:
     """Return which tunnels accept fewer routes than those of *old* did, or an empty string.
 
     The tunnels of a successor have other addresses, so both sides are compared in the order of
     their routes.  In a rollback the restored destinations are required, and nothing else.
     """
-    if record.static_only or swap.joining == plan.old_gateway:
+    if record.static_only or view.swap.joining == view.plan.old_gateway:
         return ""
-    before = (journal_facts.baseline or plan.recorded_baseline).accepted.get(old, ())
-    spare = len(plan.decisions.exceptions.prefixes)
+    before = view.baseline.accepted.get(old, ())
+    spare = len(view.plan.decisions.exceptions.prefixes)
     up = sorted((t for t in record.telemetry if t.up), key=_accepted_routes, reverse=True)
     few = [
         f"{tunnel.outside_ip} accepts {tunnel.accepted_routes} of {was} routes"
@@ -261,14 +250,9 @@ def asked_for(
             yield old, record
 
 
-def tunnels_before(plan: Plan, journal_facts: JournalFacts) -> Mapping[VpnConnectionId, int]:
-    """Return how many tunnels of each old connection were UP before step 7."""
-    return (journal_facts.baseline or plan.recorded_baseline).tunnels_up
-
-
 def degraded(view: StepInput) -> tuple[str, ...]:
     """Return the connections with fewer tunnels, or routes, than before (cases.md 55)."""
-    before = tunnels_before(view.plan, view.journal_facts)
+    before = view.baseline.tunnels_up
     return tuple(
         text
         for old, record in asked_for(view.plan, view.swap, view.now)
@@ -284,7 +268,7 @@ def _shortage(view: StepInput, old: VpnConnectionId, record: ConnectionRecord, n
     up = sum(t.up for t in record.telemetry)
     if 0 < up < needed:
         return _few_tunnels(record, needed)
-    return _fewer_routes(view.plan, view.swap, view.journal_facts, old, record) if up else ""
+    return _fewer_routes(view, old, record) if up else ""
 
 
 def acceptable(view: StepInput) -> tuple[Shortage, ...]:
@@ -295,8 +279,8 @@ def acceptable(view: StepInput) -> tuple[Shortage, ...]:
     few = tuple(
         Shortage(old, record.id, text)
         for old, record in asked_for(view.plan, view.swap, view.now)
-        if not _one_will_do(view.plan, view.journal_facts, old)
-        and (text := _shortage(view, old, record, _needed(view, old)))
+        if not _one_will_do(view, old)
+        and (text := _shortage(view, old, record, _needed_tunnels(view, old)))
     )
     names = {each.replaces for each in few}
     accepted = replace(view.journal_facts, accepted=view.journal_facts.accepted | names)
@@ -305,28 +289,22 @@ def acceptable(view: StepInput) -> tuple[Shortage, ...]:
     return few
 
 
-def _needed(view: StepInput, old: VpnConnectionId) -> int:
-    return needed_tunnels(view.plan, view.swap, view.journal_facts, old)
-
-
-def needed_tunnels(
-    plan: Plan, swap: GatewaySwap, journal_facts: JournalFacts, old: VpnConnectionId
-) -> int:
+def _needed_tunnels(view: StepInput, old: VpnConnectionId) -> int:
     """Return how many tunnels must be UP on the connection that serves *old*'s device.
 
     Forward: as many as before and at least one, or one if the playbook or an operator accepts
     that.  In a rollback: one, or none if none was UP before; restored prefixes matter then.
     """
-    before = tunnels_before(plan, journal_facts).get(old, 0)
-    if swap.joining == plan.old_gateway:
+    before = view.baseline.tunnels_up.get(old, 0)
+    if view.swap.joining == view.plan.old_gateway:
         return min(1, before)
-    return 1 if _one_will_do(plan, journal_facts, old) else max(1, before)
+    return 1 if _one_will_do(view, old) else max(1, before)
 
 
-def _one_will_do(plan: Plan, journal_facts: JournalFacts, old: VpnConnectionId) -> bool:
+def _one_will_do(view: StepInput, old: VpnConnectionId) -> bool:
     """Return whether the playbook or an operator accepts one tunnel, with any routes."""
-    at_least_one = plan.decisions.verification.tunnels is TunnelPolicy.AT_LEAST_ONE
-    return at_least_one or old in journal_facts.accepted
+    at_least_one = view.plan.decisions.verification.tunnels is TunnelPolicy.AT_LEAST_ONE
+    return at_least_one or old in view.journal_facts.accepted
 
 
 def update_stability(view: StepInput, *, lacking: bool) -> Stability:
@@ -349,7 +327,7 @@ def update_stability(view: StepInput, *, lacking: bool) -> Stability:
                 unbroken += 1
             row = 1 + (known.readings if known else 0)
             streaks[name] = TunnelStability(row, tunnel.since)
-        broken |= unbroken < needed_tunnels(view.plan, view.swap, view.journal_facts, old)
+        broken |= unbroken < _needed_tunnels(view, old)
     if lacking:
         return Stability(view.now.begun, tunnels=streaks)
     if seen is None or seen.since is None or broken:
@@ -374,7 +352,7 @@ def is_stable(view: StepInput) -> bool:
             green.tunnels.get(tunnel_name(record, tunnel), TunnelStability(0)).readings >= asked
             for tunnel in record.telemetry
         )
-        >= needed_tunnels(view.plan, view.swap, view.journal_facts, old)
+        >= _needed_tunnels(view, old)
         for old, record in asked_for(view.plan, view.swap, view.now)
     )
 
