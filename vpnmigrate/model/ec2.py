@@ -247,6 +247,16 @@ class ConnectionRecord(Struct, frozen=True):
     """IPv4 network on AWS's side that the tunnels' selectors allow."""
 
     @property
+    def static_prefixes(self) -> tuple[str, ...]:
+        """The static prefixes that are not deleted, in the order of EC2's answer."""
+        return tuple(p.cidr for p in self.prefixes if p.state not in ("deleting", "deleted"))
+
+    @property
+    def described_options(self) -> tuple[TunnelOptions, ...]:
+        """The options of each tunnel of which EC2 shows any."""
+        return tuple(tunnel.options for tunnel in self.tunnels if tunnel.options is not None)
+
+    @property
     def accepted_routes(self) -> tuple[int, ...]:
         """How many routes each tunnel UP accepts over BGP, most first; empty if it is static."""
         if self.static_only:

@@ -360,8 +360,7 @@ def _different_networks(connection: ConnectionRecord, wanted: CreateVpnConnectio
 
 def _different_options(connection: ConnectionRecord, wanted: Sequence[TunnelOptions]) -> str:
     """Return the first tunnel option that differs from *wanted*, or an empty string."""
-    described = [t.options for t in connection.tunnels if t.options is not None]
-    option = unfit_options(wanted, described)
+    option = unfit_options(wanted, connection.described_options)
     if option is None:
         return ""
     asked = " or ".join(

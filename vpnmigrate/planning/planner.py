@@ -341,7 +341,6 @@ def _changed_options(end: Survey, after: Survey) -> Iterator[str]:
     for connection in after.living:
         if connection.id not in planned:
             continue
-        wanted = [t.options for t in planned[connection.id].tunnels if t.options is not None]
-        described = [t.options for t in connection.tunnels if t.options is not None]
-        if option := unfit_options(wanted, described):
+        wanted = planned[connection.id].described_options
+        if option := unfit_options(wanted, connection.described_options):
             yield f"{connection.id}: {option.label} is not as planned"

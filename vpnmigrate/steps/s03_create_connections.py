@@ -133,9 +133,7 @@ def wanted_prefixes(old: ConnectionRecord) -> tuple[str, ...]:
 
     A BGP connection may list some in saved output; EC2 accepts none for it.
     """
-    if not old.static_only:
-        return ()
-    return tuple(p.cidr for p in old.prefixes if p.state not in ("deleting", "deleted"))
+    return old.static_prefixes if old.static_only else ()
 
 
 def successor(plan: Plan, old: ConnectionRecord, gateway: VpnGatewayId) -> CreateVpnConnection:

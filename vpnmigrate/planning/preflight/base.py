@@ -48,9 +48,8 @@ def overlap(one: Network, other: Network) -> bool:
 def on_premises(survey: Survey) -> Iterator[tuple[str, str]]:
     """Yield each destination behind the gateway, with the place where it was found."""
     for connection in survey.living:
-        for prefix in connection.prefixes:
-            if prefix.state not in {"deleted", "deleting"}:
-                yield prefix.cidr, f"static prefix of {connection.id}"
+        for cidr in connection.static_prefixes:
+            yield cidr, f"static prefix of {connection.id}"
     for table in survey.route_tables:
         for route in table.routes:
             if route.target == survey.gateway.id:

@@ -157,7 +157,7 @@ def pairs_are_unique(survey: Survey, _decisions: Decisions) -> Findings:
 def static_prefixes_are_of_static_connections(survey: Survey, _decisions: Decisions) -> Findings:
     """Check for static prefixes on a BGP connection, which EC2 accepts for no successor."""
     for connection in survey.living:
-        cidrs = [p.cidr for p in connection.prefixes if p.state not in {"deleted", "deleting"}]
+        cidrs = connection.static_prefixes
         if cidrs and not connection.static_only:
             yield Finding(
                 "VPM-W113",

@@ -73,7 +73,7 @@ def prefixes_fit(survey: Survey, _decisions: Decisions) -> Findings:
     """Check the number of static prefixes per connection; it cannot be raised (domain.md 5)."""
     limit = survey.quotas.static_prefixes_per_connection
     for connection in survey.living:
-        count = sum(p.state not in {"deleted", "deleting"} for p in connection.prefixes)
+        count = len(connection.static_prefixes)
         if connection.static_only and count > limit:
             yield Finding(
                 "VPM-B404",

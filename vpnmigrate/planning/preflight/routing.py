@@ -165,11 +165,7 @@ def equal_prefixes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
 
 
 def _prefixes(connection: ConnectionRecord) -> frozenset[str]:
-    return frozenset(
-        str(network(p.cidr) or p.cidr)
-        for p in connection.prefixes
-        if p.state not in {"deleted", "deleting"}
-    )
+    return frozenset(str(network(cidr) or cidr) for cidr in connection.static_prefixes)
 
 
 def _bgp_sites(survey: Survey) -> list[CustomerGatewayRecord]:
