@@ -177,8 +177,7 @@ def _unset(decisions: Decisions, old: ConnectionRecord, tunnel: TunnelRecord) ->
 
 def device_has_ikev2(decisions: Decisions, old: ConnectionRecord) -> bool:
     """Return whether AWS has an IKEv2 sample for the device type of *old*, or none is named."""
-    types = decisions.device_types
-    kind = types.get(old.customer_gateway or "", types.get("default", "")).casefold()
+    kind = (decisions.device_type_of(old.customer_gateway) or "").casefold()
     return not kind or any(part in kind for part in _IKEV2_SAMPLES)
 
 

@@ -289,6 +289,10 @@ class Decisions(Struct, frozen=True, forbid_unknown_fields=True):
     """Maximum age of a rehearsal of the same plan; None means no rehearsal is required."""
     finalize: Finalize = Finalize()
 
+    def device_type_of(self, customer_gateway: str | None) -> str | None:
+        """Return the device type of AWS's sample for *customer_gateway*, or None."""
+        return self.device_types.get(customer_gateway or "", self.device_types.get("default"))
+
     def without_restrictions(self) -> Decisions:
         """Return these decisions without what restricts when a run may start, for a rehearsal."""
         return replace(self, window=None, approvals=Approvals(), rehearsed_within=None)

@@ -45,11 +45,10 @@ class FetchConfiguration(Step):
 
 
 def _device_folder(plan: Plan, old: ConnectionRecord, new: VpnConnectionId) -> ArchiveConfiguration:
-    types = plan.decisions.device_types
     versions = {options.ike_versions for options in successor_options(plan.decisions, old)}
     return ArchiveConfiguration(
         new,
         replaces=old.id,
-        device_type=types.get(old.customer_gateway or "", types.get("default")),
+        device_type=plan.decisions.device_type_of(old.customer_gateway),
         ike_version="ikev1" if versions == {("ikev1",)} else "ikev2",
     )

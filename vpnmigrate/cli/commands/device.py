@@ -339,7 +339,6 @@ def _device_tasks(
         vault, sites = Path(view.folder) / "vault", sites_of(plan, view.entries)
     chosen = sites if site is None else (site_named(site, sites),)
     text = _text_of(existing) if existing else ""
-    types = plan.decisions.device_types
     gateways = {c.id: c.customer_gateway for c in plan.before.living}
     return [
         (
@@ -352,7 +351,7 @@ def _device_tasks(
                 _announced(plan, each.connection),
                 text,
             ),
-            types.get(gateways[each.connection] or "", types.get("default")),
+            plan.decisions.device_type_of(gateways[each.connection]),
         )
         for each in chosen
     ]
