@@ -15,6 +15,7 @@ from typing import Final
 from msgspec import Struct
 
 from vpnmigrate.model.ec2 import (
+    WRITTEN_ROUTES,
     ConnectionRecord,
     CustomerGatewayRecord,
     GatewayRecord,
@@ -29,8 +30,6 @@ from vpnmigrate.planning.preflight.base import network, on_premises, overlap
 Facts = Iterator[tuple[str, str]]
 
 OUR_TAGS = "vpnmigrate:"
-_WRITTEN = frozenset({"CreateRoute", "CreateRouteTable"})
-"""Origins of routes that change only by a call."""
 _GONE = frozenset({"deleted", "deleting", "rejected", "disassociated", "detached"})
 _SET = "set"
 """Value of a fact that has no value of its own."""
@@ -194,7 +193,7 @@ def _table(table: RouteTableRecord) -> Facts:
     for gateway in table.propagating:
         yield f"{table.id}/propagation/{gateway}", _SET
     for route in table.routes:
-        if route.origin in _WRITTEN:
+        if route.origin in WRITTEN_ROUTES:
             yield f"{table.id}/route/{route.destination}", route.target
     yield from _tags(table.id, table.tags)
 

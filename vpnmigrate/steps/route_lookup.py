@@ -24,6 +24,8 @@ from vpnmigrate.model.ec2 import (
     ADVERTISED_ROUTE,
     CREATED_ROUTE,
     FILTERED,
+    LOCAL,
+    TABLE_ROUTE,
     RouteRecord,
     RouteTableId,
     RouteTableRecord,
@@ -33,7 +35,6 @@ NOTHING = "nothing"
 """Next hop of an address that no route covers."""
 BLACK_HOLE = "a black hole"
 """Next hop of a route whose target does not exist: it drops its packets."""
-LOCAL = "local"
 
 SHOWN = 3
 """Number of networks that a sentence lists; the others are counted."""
@@ -345,7 +346,7 @@ def _networks(route: RouteRecord, entries: Entries) -> Sequence[str]:
 
 def _winner(route: RouteRecord) -> EffectiveRoute:
     listed = route.destination.startswith("pl-")
-    if route.target == LOCAL or route.origin == "CreateRouteTable":
+    if route.target == LOCAL or route.origin == TABLE_ROUTE:
         # The row of the VPC's own range; a firewall's may have taken its place.
         kind = RouteOrigin.LOCAL
     elif route.origin == ADVERTISED_ROUTE:

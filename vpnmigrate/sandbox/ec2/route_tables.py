@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vpnmigrate.model.ec2 import LOCAL, TABLE_ROUTE
 from vpnmigrate.sandbox.ec2.gateways import is_ready, not_ready
 from vpnmigrate.sandbox.ec2.ids import ASSOCIATION, ROUTE_TABLE, ApiError, invalid_value, missing
 from vpnmigrate.sandbox.ec2.request import (
@@ -17,7 +18,7 @@ from vpnmigrate.sandbox.ec2.request import (
     the_table,
     the_vpc,
 )
-from vpnmigrate.sandbox.ec2.routes import LOCAL, Brought, propagated_routes, route_row
+from vpnmigrate.sandbox.ec2.routes import Brought, propagated_routes, route_row
 from vpnmigrate.sandbox.ec2.tags import tag_rows, tags_at_creation
 from vpnmigrate.sandbox.state import Association, Route, RouteTable, Vpc, WorldState
 
@@ -33,7 +34,7 @@ def new_table(state: WorldState, vpc: Vpc) -> RouteTable:
 
 def local_routes(vpc: Vpc) -> list[Route]:
     """Return the local routes of every table of *vpc*."""
-    return [Route(cidr, LOCAL, "CreateRouteTable") for cidr in vpc.cidrs]
+    return [Route(cidr, LOCAL, TABLE_ROUTE) for cidr in vpc.cidrs]
 
 
 def create_route_table(state: WorldState, params: Params) -> Result:

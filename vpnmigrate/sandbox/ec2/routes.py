@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from ipaddress import ip_network
 
-from vpnmigrate.model.ec2 import CREATED_ROUTE, FILTERED, PROPAGATED_ROUTE
+from vpnmigrate.model.ec2 import CREATED_ROUTE, FILTERED, LOCAL, PROPAGATED_ROUTE
 from vpnmigrate.sandbox.ec2.gateways import is_ready, not_ready
 from vpnmigrate.sandbox.ec2.ids import ApiError, invalid_value, missing
 from vpnmigrate.sandbox.ec2.quotas import ROUTES_PER_TABLE
@@ -19,8 +19,6 @@ from vpnmigrate.sandbox.state import (
     RouteTable,
     WorldState,
 )
-
-LOCAL = "local"
 
 _DESTINATIONS = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId")
 

@@ -7,9 +7,9 @@ from random import Random
 
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.ec2 import (
-    CREATED_ROUTE,
     LOCAL,
     PROPAGATED_ROUTE,
+    WRITTEN_ROUTES,
     ConnectionRecord,
     GatewayRecord,
     RouteTableRecord,
@@ -203,7 +203,7 @@ def _table(state: WorldState, record: RouteTableRecord) -> None:
         if route.origin != PROPAGATED_ROUTE and route.target != LOCAL
     ]
     # A route of the VPC's own range may lead to a firewall instead (terraform-provider-aws#27929).
-    replaced = {route.destination for route in kept if route.origin in _WRITTEN}
+    replaced = {route.destination for route in kept if route.origin in WRITTEN_ROUTES}
     local = [r for r in local_routes(vpc) if r.destination not in replaced] if vpc else []
     table = RouteTable(record.id, record.vpc, record.owner or state.account, [*local, *kept])
     table.associations = [
@@ -212,10 +212,6 @@ def _table(state: WorldState, record: RouteTableRecord) -> None:
     table.propagations = [PropagationSetting(gateway, LONG_AGO) for gateway in record.propagating]
     state.tables[record.id] = table
     state.tags[record.id] = dict(record.tags)
-
-
-_WRITTEN = frozenset({CREATED_ROUTE, "CreateRouteTable"})
-"""Origins of routes that take the place of a local one: each destination has one of them."""
 
 
 def _missing_main_tables(state: WorldState) -> None:
