@@ -205,6 +205,24 @@ class TestGateway:
         assert "vgw-x (m-1)" in found(survey)["VPM-W203"].evidence
         assert "VPM-W203" not in found(a_survey())
 
+    @pytest.mark.parametrize(
+        ("old", "decisions", "source"),
+        [
+            (7224, Decisions(), "AWS's default ASN 64512 is"),
+            (64512, Decisions(), "the old gateway's ASN 64512 is"),
+            (7224, Decisions(asn=64512), "asn: 64512 is"),
+        ],
+    )
+    def test_names_the_source_of_an_asn_that_a_device_has(
+        self, old: int, decisions: Decisions, source: str
+    ) -> None:
+        """The old gateway's ASN is kept, so it is not AWS's default that clashes."""
+        survey = a_survey(
+            gateway=a_gateway(asn=old), customer_gateways=(a_customer_gateway(asn=64512),)
+        )
+
+        assert found(survey, decisions)["VPM-B502"].evidence.startswith(source)
+
 
 class TestConnections:
     """The old connections and their devices."""
@@ -628,6 +646,18 @@ class TestTunnelOptions:
         assert "VPM-W109" not in found(
             decisions=Decisions(device_types=types, tunnel_options=chosen)
         )
+        assert "VPM-W109" not in found(
+            decisions=Decisions(device_types=types, tunnel_options_of={"vpn-old": chosen})
+        )
+
+    def test_names_a_device_without_ikev2_although_others_are_decided(self) -> None:
+        """Versions for another connection, or for one tunnel of two, leave ikev1 accepted here."""
+        types = {"default": "Barracuda/NextGen Firewall F-series/6.2+"}
+        for name in ("vpn-other", "192.0.2.1"):
+            chosen = {name: TunnelOptions(ike_versions=("ikev2",))}
+            decisions = Decisions(device_types=types, tunnel_options_of=chosen)
+
+            assert "VPM-W109" in found(decisions=decisions)
 
     def test_names_tunnels_that_aws_initiates(self) -> None:
         """The start-up action is set back by the operator, after the migration."""

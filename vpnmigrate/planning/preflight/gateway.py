@@ -278,17 +278,19 @@ def asn_can_be_asked_for(_survey: Survey, decisions: Decisions) -> Findings:
 
 def asn_differs_from_devices(survey: Survey, decisions: Decisions) -> Findings:
     """Check that the new ASN differs from the devices': EC2 refuses equal ones (AsnConflict)."""
-    asn = successor_asn(decisions, survey.gateway) or DEFAULT_ASN
+    requested = successor_asn(decisions, survey.gateway)
+    asn = requested or DEFAULT_ASN
     mine = {c.customer_gateway for c in survey.living}
     clashing = [g for g in survey.customer_gateways if g.id in mine and g.asn == asn]
     if clashing:
         taken = {g.asn for g in survey.customer_gateways}
         free = next(candidate for candidate in PRIVATE_ASNS if candidate not in taken)
-        chosen = f"asn: {asn}" if decisions.asn else f"AWS's default ASN {asn}"
+        kept = "the old gateway's ASN" if requested else "AWS's default ASN"
+        source = "asn:" if decisions.asn else kept
         yield Finding(
             "VPM-B502",
             "asn-clash",
-            f"{chosen} is also the ASN of customer gateway {listed(g.id for g in clashing)}",
+            f"{source} {asn} is also the ASN of customer gateway {listed(g.id for g in clashing)}",
             f"Choose another private ASN in a playbook, for example asn: {free}.",
         )
 

@@ -197,15 +197,9 @@ def no_weak_algorithm_is_accepted(survey: Survey, decisions: Decisions) -> Findi
 def devices_have_ikev2(survey: Survey, decisions: Decisions) -> Findings:
     """Check that the device of a Classic connection has IKEv2, the strong default's version."""
     for old in survey.living:
-        chosen = any(
-            options.ike_versions
-            for options in (
-                decisions.tunnel_options,
-                *decisions.tunnel_options_of.values(),
-            )
-        )
         strong = decisions.unset_options is UnsetOptions.KEEP and old.category == CLASSIC
-        if strong and not chosen and not device_has_ikev2(decisions, old):
+        unset = any(not options.ike_versions for options in successor_options(decisions, old))
+        if strong and unset and not device_has_ikev2(decisions, old):
             yield Finding(
                 "VPM-W109",
                 "device-without-ikev2",
