@@ -25,6 +25,7 @@ from vpnmigrate.sandbox.ec2.request import (
     selected,
     the_connection,
     the_customer_gateway,
+    the_tunnel,
 )
 from vpnmigrate.sandbox.ec2.tags import tag_rows, tags_at_creation
 from vpnmigrate.sandbox.ec2.tunnels import new_tunnels, read_tunnel
@@ -155,10 +156,7 @@ def _category(state: WorldState, gateway: Gateway) -> str:
 def modify_vpn_tunnel_options(state: WorldState, params: Params) -> Result:
     """ModifyVpnTunnelOptions; that tunnel is interrupted until the modification ends."""
     connection = the_connection(state, required(params, "VpnConnectionId"))
-    outside = required(params, "VpnTunnelOutsideIpAddress")
-    tunnel = next((t for t in connection.tunnels if t.outside_ip == outside), None)
-    if tunnel is None:
-        raise invalid_value(f"The VPN connection has no tunnel with the address {outside}.")
+    tunnel = the_tunnel(connection, params)
     if state.life(connection) != "available":
         raise ApiError(
             "IncorrectState", f"The VPN connection {connection.id} is not in the available state."

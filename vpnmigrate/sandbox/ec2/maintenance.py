@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from vpnmigrate.sandbox.ec2.ids import invalid_value
-from vpnmigrate.sandbox.ec2.request import Params, Result, required, the_connection, the_vpc
+from vpnmigrate.sandbox.ec2.request import (
+    Params,
+    Result,
+    required,
+    the_connection,
+    the_tunnel,
+    the_vpc,
+)
 from vpnmigrate.sandbox.state import WorldState
 
 
 def get_replacement_status(state: WorldState, params: Params) -> Result:
     """GetVpnTunnelReplacementStatus."""
     connection = the_connection(state, required(params, "VpnConnectionId"))
-    outside = required(params, "VpnTunnelOutsideIpAddress")
-    if outside not in {tunnel.outside_ip for tunnel in connection.tunnels}:
-        raise invalid_value(f"The VPN connection has no tunnel with the address {outside}.")
+    tunnel = the_tunnel(connection, params)
     return {
         "VpnConnectionId": connection.id,
         "CustomerGatewayId": connection.customer_gateway,
         "VpnGatewayId": connection.gateway,
-        "VpnTunnelOutsideIpAddress": outside,
+        "VpnTunnelOutsideIpAddress": tunnel.outside_ip,
         "MaintenanceDetails": {"PendingMaintenance": "NONE"},
     }
 

@@ -28,6 +28,7 @@ from vpnmigrate.sandbox.state import (
     Gateway,
     RouteTable,
     Subnet,
+    TunnelState,
     Vpc,
     WorldState,
 )
@@ -164,6 +165,15 @@ def the_gateway(state: WorldState, identifier: str) -> Gateway:
 def the_connection(state: WorldState, identifier: str) -> Connection:
     """Return a connection that is not deleted."""
     return _living(state, state.connections, identifier, CONNECTION)
+
+
+def the_tunnel(connection: Connection, params: Params) -> TunnelState:
+    """Return the tunnel of *connection* that the request names by its outside address."""
+    outside = required(params, "VpnTunnelOutsideIpAddress")
+    for tunnel in connection.tunnels:
+        if tunnel.outside_ip == outside:
+            return tunnel
+    raise invalid_value(f"The VPN connection has no tunnel with the address {outside}.")
 
 
 def the_customer_gateway(state: WorldState, identifier: str) -> CustomerGateway:
