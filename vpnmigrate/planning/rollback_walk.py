@@ -26,7 +26,7 @@ from msgspec import Struct
 from msgspec.structs import replace as replace_fields
 
 from vpnmigrate.errors import RefusedError
-from vpnmigrate.model.changes import AskOperator, Change, RunTest
+from vpnmigrate.model.changes import Change, OperatorTask
 from vpnmigrate.model.derived import derived
 from vpnmigrate.model.ec2 import CREATED_ROUTE, RouteTableRecord, VpnGatewayId
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, GATEWAY_ROLE, LAST_OF_CUTOVER, Direction, Plan
@@ -201,7 +201,7 @@ def _is_telling(number: int, count: int) -> bool:
 
 def calls(change: Change) -> int:
     """Return how many mutating calls *change* is: none for a person's task."""
-    return int(not isinstance(change, (AskOperator, RunTest)))
+    return int(not isinstance(change, OperatorTask))
 
 
 @dataclass(frozen=True)
@@ -217,13 +217,11 @@ class _Following:
         """The state after the whole proposal."""
         return self.begun.after(self.step, self.turn, self.turn.changes)
 
-    def after(self, some: Sequence[Change] | None, *, whole: bool) -> ReachableState:
+    def after(self, some: Sequence[Change], *, whole: bool) -> ReachableState:
         """Return the state after *some* of the changes, or all; *whole* is that of the start."""
-        if some is None or len(some) == len(self.turn.changes):
-            later = self.completed
-        else:
-            later = self.begun.after(self.step, self.turn, some)
-        return replace_fields(later, whole=whole and len(some or ()) == len(self.turn.changes))
+        complete = len(some) == len(self.turn.changes)
+        later = self.completed if complete else self.begun.after(self.step, self.turn, some)
+        return replace_fields(later, whole=whole and complete)
 
 
 class RollbackWalk:
@@ -305,8 +303,8 @@ class RollbackWalk:
             following = self._next(reached)
             if not isinstance(following, _Following):
                 continue  # The end; or a dead end, which ``_length`` reports.
-            parts = self._parts(following.turn.changes) if reached.whole else [None]
-            for some in parts:
+            every = following.turn.changes
+            for some in self._parts(every) if reached.whole else (every,):
                 left = following.after(some, whole=reached.whole).resumed()
                 (whole if left.whole else cut).append(left)
 
