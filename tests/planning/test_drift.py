@@ -17,10 +17,10 @@ from tests.support.builders import (
     a_survey,
     a_table,
     some_telemetry,
+    with_tunnels,
 )
 from vpnmigrate.model.ec2 import (
     AssociationRecord,
-    ConnectionRecord,
     KeyVisibility,
     RouteRecord,
     StaticPrefixRecord,
@@ -255,9 +255,3 @@ class TestIndependence:
     def test_nothing_differs_from_itself(self) -> None:
         """Equal surveys have no drift."""
         assert drift(BEFORE, a_survey()) == Drift()
-
-
-def with_tunnels(connection: ConnectionRecord, **changes: object) -> ConnectionRecord:
-    """Return *connection* with *changes* to each tunnel."""
-    tunnels = tuple(msgspec.structs.replace(t, **changes) for t in connection.tunnels)
-    return msgspec.structs.replace(connection, tunnels=tunnels)

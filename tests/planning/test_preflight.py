@@ -19,6 +19,7 @@ from tests.support.builders import (
     a_gateway,
     a_survey,
     a_table,
+    with_tunnels,
 )
 from vpnmigrate.model.decisions import (
     Decisions,
@@ -675,18 +676,15 @@ class TestTunnelOptions:
     )
     def test_refuses_to_reuse_a_key_that_cannot_be_sent(self, key: KeyVisibility, why: str) -> None:
         """EC2 would take the word in its place for the key, or refuse it in step 3."""
-        old = a_connection()
-        tunnels = tuple(msgspec.structs.replace(t, key=key) for t in old.tunnels)
-        survey = a_survey(connections=(msgspec.structs.replace(old, tunnels=tunnels),))
+        survey = a_survey(connections=(with_tunnels(a_connection(), key=key),))
 
         assert why in found(survey, Decisions(keys=KeyMode.REUSE))["VPM-B108"].evidence
         assert "VPM-B108" not in found(a_survey(), Decisions(keys=KeyMode.REUSE))
 
     def test_names_keys_that_leave_secrets_manager(self) -> None:
         """Describe calls would show the new keys."""
-        old = a_connection()
-        tunnels = tuple(msgspec.structs.replace(t, key=KeyVisibility.REDACTED) for t in old.tunnels)
-        survey = a_survey(connections=(msgspec.structs.replace(old, tunnels=tunnels),))
+        old = with_tunnels(a_connection(), key=KeyVisibility.REDACTED)
+        survey = a_survey(connections=(old,))
 
         assert "VPM-W111" in found(survey, Decisions(key_storage=KeyStorage.STANDARD))
         assert "VPM-W111" not in found(survey)
@@ -700,6 +698,4 @@ class TestTunnelOptions:
 
 def modern(options: TunnelOptions) -> ConnectionRecord:
     """Return an AWS VPN connection with *options* on both tunnels."""
-    old = a_connection(category="VPN")
-    tunnels = tuple(msgspec.structs.replace(t, options=options) for t in old.tunnels)
-    return msgspec.structs.replace(old, tunnels=tunnels)
+    return with_tunnels(a_connection(category="VPN"), options=options)

@@ -133,6 +133,12 @@ def a_connection(
     )
 
 
+def with_tunnels(connection: ConnectionRecord, **changes: object) -> ConnectionRecord:
+    """Return *connection* with *changes* to each tunnel."""
+    tunnels = tuple(msgspec.structs.replace(t, **changes) for t in connection.tunnels)
+    return msgspec.structs.replace(connection, tunnels=tunnels)
+
+
 def a_customer_gateway(id_: str = "cgw-1", *, asn: int = 65000) -> CustomerGatewayRecord:
     """Return AWS's record of a device."""
     return CustomerGatewayRecord(
