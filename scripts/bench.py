@@ -211,7 +211,7 @@ def in_own_process(work: str, tables: int) -> Row:
 
 
 WIDTH, HEIGHT, MARGIN = 640, 400, 60
-COLOURS = ("#1b6ca8", "#c0392b", "#27864a", "#8e44ad", "#b9770e", "#16a085", "#7f8c8d")
+COLOURS = ("#1b6ca8", "#c0392b", "#27864a", "#8e44ad", "#b9770e")
 LEAST, MOST = 0.001, 100.0
 """Seconds at the bottom and the top."""
 

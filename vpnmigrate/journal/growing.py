@@ -21,6 +21,8 @@ T = TypeVar("T")
 class GrowingSequence(Sequence[T]):
     """An immutable sequence that equals any sequence with the same items."""
 
+    __slots__ = ()
+
     @overload
     def __getitem__(self, index: int) -> T: ...
 

@@ -145,10 +145,10 @@ def _connection_rows(decisions: Decisions, old: ConnectionRecord) -> Iterator[Op
 
 
 def _storage(old: ConnectionRecord) -> str:
-    seen = {tunnel.key for tunnel in old.tunnels}
-    if KeyVisibility.REDACTED in seen:
+    if old.keys_in_secrets_manager:
         return "Secrets Manager"
-    return "Standard" if seen & {KeyVisibility.SHOWN, KeyVisibility.UNFIT} else _NOT_SHOWN
+    shown = any(tunnel.key is not KeyVisibility.UNKNOWN for tunnel in old.tunnels)
+    return "Standard" if shown else _NOT_SHOWN
 
 
 def _source(was: str, now: str, default: str) -> str:
