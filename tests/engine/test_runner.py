@@ -61,6 +61,7 @@ from vpnmigrate.model.changes import (
     CreateVpnGateway,
     DetachVpnGateway,
     DisablePropagation,
+    OperatorTask,
     ReplaceRoute,
 )
 from vpnmigrate.model.decisions import BackOut, Decisions, OldTunnels, TestVpc, Waits
@@ -68,7 +69,9 @@ from vpnmigrate.model.ec2 import Attachment
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.sandbox.behaviour import Behaviour, seconds
+from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
+from vpnmigrate.sandbox.world import World
 
 READS = ("Describe", "Get", "List")
 
@@ -306,6 +309,33 @@ class TestHolds:
 
         stage.signal.reason = None
         assert stage.forward().status is RunStatus.CUT_OVER
+
+
+ANNOUNCED, ASKED = "announced: enable the tunnels", "asked: enable the tunnels"
+
+
+class Apprentice:
+    """Operator who notes what is announced and asked, and leaves the work to an engineer."""
+
+    patient = True
+
+    def __init__(self, world: World) -> None:
+        self._engineer = DeviceEngineer(world)
+        self.heard: list[str] = []
+
+    def announce(self, task: OperatorTask) -> None:
+        self.heard.append(f"announced: {_of(task)}")
+
+    def ask(self, task: OperatorTask) -> Confirmation | None:
+        self.heard.append(f"asked: {_of(task)}")
+        return self._engineer.ask(task)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._engineer, name)
+
+
+def _of(task: OperatorTask) -> str:
+    return str(task).partition(" of ")[0]
 
 
 class TestAdmission:
@@ -798,3 +828,24 @@ class TestVariants:
         stage.forward()
 
         assert stage.back(operator=Nobody()).status is RunStatus.ROLLED_BACK
+
+    @pytest.mark.parametrize(
+        ("policy", "up_while_detached", "heard"),
+        [
+            (OldTunnels.LEAVE, True, []),
+            (OldTunnels.LEAVE, False, [ANNOUNCED, ASKED]),
+            (OldTunnels.DISABLE, True, [ANNOUNCED, ASKED]),
+        ],
+    )
+    def test_a_rollback_announces_its_task_only_if_old_tunnels_are_down(
+        self, tmp_path, policy, up_while_detached, heard
+    ):
+        """Old tunnels that the plan has left enabled, and that are UP, need no work."""
+        behaviour = Behaviour(tunnels_up_while_detached=up_while_detached)
+        stage = Stage(tmp_path, decisions=Decisions(old_tunnels=policy), behaviour=behaviour)
+        stage.forward()
+        engineer = Apprentice(stage.world)
+
+        stage.back(operator=engineer)
+
+        assert list(dict.fromkeys(engineer.heard)) == heard

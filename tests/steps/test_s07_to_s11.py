@@ -71,7 +71,13 @@ from vpnmigrate.steps.s08_swap_gateways import SwapGateways
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 from vpnmigrate.steps.s10_switch_tunnels import HOLD, SwitchTunnels
 from vpnmigrate.steps.s11_delete_classic import DeleteClassic, DeleteOldGateway
-from vpnmigrate.steps.traffic import degraded, destinations, missing_connections, missing_traffic
+from vpnmigrate.steps.traffic import (
+    awaits_devices,
+    degraded,
+    destinations,
+    missing_connections,
+    missing_traffic,
+)
 
 STATIC = "192.168.0.0/16"
 
@@ -629,6 +635,8 @@ class TestShortfalls:
 
         assert self.lacking(now, swap=BACK, said=said) != ()
         assert self.lacking(late, swap=BACK, said=said) == ()
+        assert awaits_devices(StepInput(a_plan(), BACK, now, said))
+        assert not awaits_devices(StepInput(a_plan(), BACK, late, said))
 
     def test_routes_of_a_stale_reading_are_not_believed(self):
         """Routes from before the last change do not prove that traffic flows."""

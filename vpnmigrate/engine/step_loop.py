@@ -63,6 +63,7 @@ from vpnmigrate.steps.base import (
 from vpnmigrate.steps.progress import cutover_view
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels, enabling_task
+from vpnmigrate.steps.traffic import awaits_devices
 
 T = TypeVar("T")
 
@@ -363,7 +364,8 @@ class StepLoop:
         if step.number in INTERRUPTING and not self._outage:
             self._pauses.check_suspended()  # The process may have slept during the observation.
             self._recorder.write(OutageBegan(self._clock.now(), self._state_reader.blind))
-        if step.phase is Phase.CUTOVER and any(isinstance(c, DetachVpnGateway) for c in changes):
+        detaches = any(isinstance(each, DetachVpnGateway) for each in changes)
+        if step.phase is Phase.CUTOVER and detaches and awaits_devices(observation.input):
             self._tasks.announce(enabling_task(self._plan, observation.swap, observation.now))
         # All answers are written before the first failure ends the step.
         done = self._executor.execute(step.number, changes, observation.now.owned.newcomers)

@@ -83,6 +83,11 @@ def lacks_tunnels(view: StepInput) -> bool:
     return any(True for _ in _missing_tunnels(view))
 
 
+def awaits_devices(view: StepInput) -> bool:
+    """Return whether tunnels of the joining side are DOWN, or were disabled just now."""
+    return lacks_tunnels(view) or any(True for _ in _words_too_fresh(view))
+
+
 def flows_as_shown(view: StepInput) -> bool:
     """Return whether a reading that may be stale shows complete traffic.
 
