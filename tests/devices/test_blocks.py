@@ -133,6 +133,30 @@ def test_each_member_has_a_value():
     assert set(SOURCES) - set(values_of(tunnel, ConnectionOptions(), "")) == set()
 
 
+@pytest.mark.parametrize(
+    ("platform", "loaded", "removed"),
+    [
+        ("fortios", r"edit (\d+)\n +set dst (\S+ \S+)\n +set device (\S+)", r"delete (\d+)"),
+        (
+            "paloalto",
+            r"static-route (\S+) destination (\S+) interface (\S+)",
+            r"static-route (\S+)$",
+        ),
+    ],
+)
+def test_each_network_has_its_own_routes(platform, loaded, removed):
+    """A VPC of several networks has a static route per network and tunnel, and loses each."""
+    networks = ("10.0.0.0/16", "10.1.0.0/16", "10.2.0.0/16")
+    found = device_blocks(replace(a_task("static"), vpc=networks), platform_named(platform))
+
+    routes = re.findall(loaded, commands(found, BlockName.LOAD))
+    assert len({name for name, _, _ in routes}) == len(routes) == 6
+    assert len({(network, tunnel) for _, network, tunnel in routes}) == 6
+    assert [name for name, _, _ in routes] == re.findall(
+        removed, commands(found, BlockName.REMOVE_NEW), re.MULTILINE
+    )
+
+
 class TestProposals:
     """Which algorithms are configured."""
 

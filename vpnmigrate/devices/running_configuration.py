@@ -41,18 +41,19 @@ class DeviceNames:
 
     def __init__(self, existing: str) -> None:
         self._existing = existing
-        self._given: dict[tuple[str, str, int], str] = {}
+        self._given: dict[tuple[str | int, ...], str] = {}
 
     def numbered(
         self, owner: NameOwner, stem: str, first: int, find: str = "", used: str = ""
     ) -> str:
         """Return *stem* with a number that neither the device nor another object here has.
 
-        *find* is a pattern whose first group is the name of an old object.
+        An owner has one object for each *stem* and *first*, the number to try first.  *find* is
+        a pattern whose first group is the name of an old object.
         """
         if owner.side == "old":
             return self._old(owner, stem.strip(" -._"), find)
-        key = (stem, owner.connection, owner.number)
+        key = (stem, owner.connection, owner.number, first)
         if key not in self._given:
             number = first
             while self._is_taken(stem, number, used):
