@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain, count
 from typing import Final, Protocol
 
 from vpnmigrate.devices.configuration import DeviceConfiguration
@@ -55,9 +56,7 @@ class DeviceNames:
             return self._old(owner, stem.strip(" -._"), find)
         key = (stem, owner.connection, owner.number, first)
         if key not in self._given:
-            number = first
-            while self._is_taken(stem, number, used):
-                number += 1
+            number = next(n for n in count(first) if not self._is_taken(stem, n, used))
             self._given[key] = f"{stem}{number}"
         return self._given[key]
 
@@ -82,11 +81,8 @@ class DeviceNames:
             return name if self._mentions(name) else self._old(owner, what, find)
         key = (form, owner.connection, owner.number)
         if key not in self._given:
-            suffix = iter(range(2, 100))
-            free = name
-            while self._mentions(free):
-                free = f"{name}x{next(suffix)}"
-            self._given[key] = free
+            names = chain([name], (f"{name}x{number}" for number in count(2)))
+            self._given[key] = next(each for each in names if not self._mentions(each))
         return self._given[key]
 
     def _is_taken(self, stem: str, number: int, used: str) -> bool:
