@@ -96,6 +96,12 @@ def test_strongswan():
     assert {"modp1024"} <= set(hazards.weak)
 
 
+def test_lines_that_end_as_windows_does():
+    """A sample with carriage returns has the same form and the same hazards."""
+    assert hazards_of("conn Tunnel1\r\n\r\n") == hazards_of("conn Tunnel1\n\n")
+    assert hazards_of(STRONGSWAN.replace("\n", "\r\n")) == hazards_of(STRONGSWAN)
+
+
 def test_weak_algorithms():
     """AWS's weakest proposals are listed as the sample writes them, and strong ones are not."""
     text = "group 2\nencryption aes 128\nhash sha1\ngroup 14\naes-256-cbc sha256 group20 dhgrp 21"

@@ -210,6 +210,7 @@ _WEAK: Final = re.compile(
 
 def hazards_of(sample: str) -> SampleHazards:
     """Return the hazards of *sample*, each sorted and without repetitions."""
+    sample = sample.replace("\r", "")
     found = [v for v in _VENDORS if re.search(rf"^\s*(?:{v.form})", sample, _FLAGS)]
     return SampleHazards(
         tuple(vendor.title for vendor in found),
@@ -227,7 +228,7 @@ def _matches(sample: str, patterns: Iterable[str]) -> tuple[str, ...]:
     found = {
         match.group(1)
         for pattern in patterns
-        for match in re.finditer(rf"^[ \t]*{pattern}", sample.replace("\r", ""), _FLAGS)
+        for match in re.finditer(rf"^[ \t]*{pattern}", sample, _FLAGS)
     }
     return tuple(sorted({" ".join(_SECRET.sub("", name).split()) for name in found}))
 
