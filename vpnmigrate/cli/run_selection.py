@@ -13,6 +13,7 @@ from vpnmigrate.journal import RunState
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.documents import (
     LARGEST_PLAN,
+    load_plan,
     load_plan_in_force,
     plan_from_text,
     require_derived,
@@ -47,6 +48,23 @@ def by_id(context: CommandContext, run_id: str) -> SelectedRun:
     """
     run = context.runs.find(run_id)
     return SelectedRun(run, load_plan_in_force(run.plan), b"", new=False)
+
+
+def find_plan(context: CommandContext, plan_or_run: str) -> tuple[str, Plan, str]:
+    """Return the file and the plan of *plan_or_run*, and the id of its run if it was started.
+
+    Raises:
+        UsageError: It is neither a file nor the id of a run.
+        PlanEditedError: The plan was edited.
+    """
+    path = Path(plan_or_run)
+    if names_a_file(path):
+        plan = load_plan(path)
+        runs = [run for run in context.runs.list() if run.id == plan.migration]
+        started = any(run.fingerprint == plan.fingerprint for run in runs)
+        return context.file(path), plan, plan.migration if started else ""
+    subject = by_id(context, plan_or_run)
+    return str(subject.run.plan), subject.plan, subject.run.id
 
 
 def by_plan_or_id(

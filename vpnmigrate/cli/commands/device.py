@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from vpnmigrate.aws.archive import device_types
-from vpnmigrate.cli.commands.show import find_plan
 from vpnmigrate.cli.context import CommandContext, command_context
 from vpnmigrate.cli.options import AwsOptions, OutputOptions, PlanOrRun, RunDirectoryOptions, RunId
+from vpnmigrate.cli.run_selection import find_plan
 from vpnmigrate.cli.run_status import status_view_of
 from vpnmigrate.cli.sites import NamedSite, site_named, sites_of
 from vpnmigrate.devices.blocks import (

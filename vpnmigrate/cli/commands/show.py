@@ -9,8 +9,7 @@ import typer
 
 from vpnmigrate.cli.context import CommandContext, command_context
 from vpnmigrate.cli.options import OutputOptions, PlanOrRun, RunDirectoryOptions
-from vpnmigrate.cli.run_selection import by_id, names_a_file
-from vpnmigrate.local.documents import load_plan
+from vpnmigrate.cli.run_selection import find_plan
 from vpnmigrate.local.signatures import signature_file
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.outage_estimate import outage_estimate
@@ -58,23 +57,6 @@ def show(
     shown = view_of(context, file, plan, started)
     text = view.text_with_steps(shown) if steps else view.text(shown)
     context.results.print(text, view.as_json(shown))
-
-
-def find_plan(context: CommandContext, plan_or_run: str) -> tuple[str, Plan, str]:
-    """Return the file and the plan of *plan_or_run*, and the id of its run if it was started.
-
-    Raises:
-        UsageError: It is neither a file nor the id of a run.
-        PlanEditedError: The plan was edited.
-    """
-    path = Path(plan_or_run)
-    if names_a_file(path):
-        plan = load_plan(path)
-        runs = [run for run in context.runs.list() if run.id == plan.migration]
-        started = any(run.fingerprint == plan.fingerprint for run in runs)
-        return context.file(path), plan, plan.migration if started else ""
-    subject = by_id(context, plan_or_run)
-    return str(subject.run.plan), subject.plan, subject.run.id
 
 
 def view_of(context: CommandContext, file: str, plan: Plan, started: str = "") -> PlanView:
