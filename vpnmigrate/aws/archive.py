@@ -14,6 +14,7 @@ from vpnmigrate.aws import describe
 from vpnmigrate.aws.describe import pages
 from vpnmigrate.aws.parse import chosen_options, connection_record
 from vpnmigrate.aws.read_errors import ConfigurationMissingError, translate_errors
+from vpnmigrate.devices import CONFIGURATION, OPTIONS, SAMPLE, SHEET
 from vpnmigrate.devices.configuration import ConfigurationError, IncompleteConfigurationError, parse
 from vpnmigrate.devices.sheet import SampleConfiguration, SheetSide, sheet
 from vpnmigrate.devices.tunnel_values import ConnectionOptions
@@ -26,11 +27,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ec2.type_defs import VpnConnectionTypeDef
 
-CONFIGURATION: Final = "configuration.xml"
 MISSING: Final = "configuration-missing.txt"
-SAMPLE: Final = "sample.txt"
-SHEET: Final = "sheet.md"
-OPTIONS: Final = "options.json"
 
 
 class ConfigurationStore(Protocol):

@@ -9,12 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from vpnmigrate.aws.archive import device_types
 from vpnmigrate.cli.context import CommandContext, command_context
 from vpnmigrate.cli.options import AwsOptions, OutputOptions, PlanOrRun, RunDirectoryOptions, RunId
 from vpnmigrate.cli.run_selection import find_plan
-from vpnmigrate.cli.run_status import status_view_of
 from vpnmigrate.cli.sites import NamedSite, site_named, sites_of
+from vpnmigrate.devices import CONFIGURATION, OPTIONS, SAMPLE, SHEET
 from vpnmigrate.devices.blocks import (
     DeviceBlocks,
     DeviceSide,
@@ -32,6 +31,7 @@ from vpnmigrate.devices.tunnel_values import ConnectionOptions
 from vpnmigrate.errors import UsageError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.local.documents import read_plan, save_bytes, save_text
+from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.sealing import sealed
 from vpnmigrate.local.text_files import MEGABYTE, file_bytes
 from vpnmigrate.model.ec2 import VpnConnectionId
@@ -41,10 +41,15 @@ from vpnmigrate.report.text import columns, folded_line, item, wrapped
 FILES_SCHEMA = "vpnmigrate/device-files/1"
 SHEET_SCHEMA = "vpnmigrate/device-sheet/1"
 CONFIG_SCHEMA = "vpnmigrate/device-config/1"
-SHEET = "sheet.md"
-CONFIGURATION = "configuration.xml"
-OPTIONS = "options.json"
-SAMPLE = "sample.txt"
+SAMPLE_SCHEMA = "vpnmigrate/device-sample/1"
+TYPES_SCHEMA = "vpnmigrate/device-types/1"
+LARGEST_FILE = 4 * MEGABYTE
+"""For running configurations; those of large routers have some 10,000 lines."""
+
+SiteArgument = Annotated[
+    str,
+    typer.Argument(metavar="SITE", show_default=False, help="A site, or the id of its connection."),
+]
 
 
 def files(
@@ -66,12 +71,7 @@ def files(
 def sheet(
     ctx: typer.Context,
     run: RunId,
-    site: Annotated[
-        str,
-        typer.Argument(
-            metavar="SITE", show_default=False, help="A site, or the id of its connection."
-        ),
-    ],
+    site: SiteArgument,
     home: RunDirectoryOptions,
     printing: OutputOptions,
 ) -> None:
@@ -80,9 +80,8 @@ def sheet(
     The pre-shared keys are in the file that it names, which only you can read.
     """
     context = command_context(ctx, home, printing)
-    folders = dict(_folders(context, run))
-    found = site_named(site, tuple(folders))
-    path = folders[found] / SHEET
+    found, folder = _folder_of(context, run, site)
+    path = folder / SHEET
     if not path.is_file():
         raise _not_archived(run)
     text = without_keys(path.read_text(encoding="utf-8"))
@@ -102,12 +101,7 @@ def sheet(
 def sample(
     ctx: typer.Context,
     run: RunId,
-    site: Annotated[
-        str,
-        typer.Argument(
-            metavar="SITE", show_default=False, help="A site, or the id of its connection."
-        ),
-    ],
+    site: SiteArgument,
     home: RunDirectoryOptions,
     printing: OutputOptions,
 ) -> None:
@@ -117,44 +111,39 @@ def sample(
     immediately, and weak algorithms. The sample itself has keys; it is in the file that is named.
     """
     context = command_context(ctx, home, printing)
-    folders = dict(_folders(context, run))
-    found = site_named(site, tuple(folders))
-    path = folders[found] / SAMPLE
+    found, folder = _folder_of(context, run, site)
+    path = folder / SAMPLE
     if not path.is_file():
-        sheet_file = folders[found] / SHEET
-        if not sheet_file.is_file():
+        if not (folder / SHEET).is_file():
             raise _not_archived(run)
         raise UsageError(
             f"there is no sample for {found.name}: its sheet has the reason",
             advice=cli("device", "sheet", run, found.connection),
         )
     content = file_bytes(path, LARGEST_FILE)
-    context.redaction.learn(keys_in(content.decode(errors="replace")))
-    hazards = hazards_of(content.decode(errors="replace"))
-    unknown = (
-        "unknown: assume that it overwrites names and enables tunnels, and read each line"
-        if not hazards.vendors
-        else ", ".join(hazards.vendors)
-    )
+    text, digest = content.decode(errors="replace"), sha256(content).hexdigest()
+    context.redaction.learn(keys_in(text))
+    hazards = hazards_of(text)
+    unknown = "unknown: assume that it overwrites names and enables tunnels, and read each line"
+    form = ", ".join(hazards.vendors) or unknown
     listed = [
         ("would overwrite, if the device has it", hazards.names),
         ("would enable a tunnel immediately", hazards.openers),
         ("weak algorithms", hazards.weak),
     ]
-    head = [("file", str(path)), ("SHA-256", sha256(content).hexdigest()), ("form", unknown)]
+    head = [("file", str(path)), ("SHA-256", digest), ("form", form)]
     lines = [columns(head)]
     for title, each in listed:
         if each or hazards.vendors:
             lines += [f"  {title}", *(item(line, indent=4) for line in each or ("none found",))]
-    text = "\n".join(lines)
     context.results.print(
-        text,
+        "\n".join(lines),
         {
-            "schema": "vpnmigrate/device-sample/1",
+            "schema": SAMPLE_SCHEMA,
             "run": run,
             "connection": found.connection,
             "file": str(path),
-            "sha256": sha256(content).hexdigest(),
+            "sha256": digest,
             "vendors": list(hazards.vendors),
             "names": list(hazards.names),
             "openers": list(hazards.openers),
@@ -170,6 +159,8 @@ def types(
 
     With the name for a playbook's device_types, and the platform that device config uses for it.
     """
+    from vpnmigrate.aws.archive import device_types
+
     context = command_context(ctx, home, printing)
     found = device_types(context.parts.clients(aws).reader())
     rows = [(each.name, platform_for(each.name).name) for each in found]
@@ -177,7 +168,7 @@ def types(
         {"id": each.id, "name": each.name, "platform": name}
         for each, (_, name) in zip(found, rows, strict=True)
     ]
-    context.results.print(columns(rows), {"schema": "vpnmigrate/device-types/1", "types": document})
+    context.results.print(columns(rows), {"schema": TYPES_SCHEMA, "types": document})
 
 
 def config(
@@ -280,10 +271,6 @@ def config(
     context.results.print("\n".join(page(each, more) for each in rendered).rstrip(), document)
 
 
-LARGEST_FILE = 4 * MEGABYTE
-"""For running configurations; those of large routers have some 10,000 lines."""
-
-
 def _text_of(path: Path) -> str:
     return file_bytes(path, LARGEST_FILE).decode("utf-8-sig", "replace")
 
@@ -331,12 +318,9 @@ def _device_tasks(
 ) -> list[tuple[DeviceTask, str | None]]:
     """Return what has to be done at each device, with the device type that the plan names."""
     file, plan, started = find_plan(context, subject)
-    vault: Path | None = None
-    sites = sites_of(plan, ())
-    if started:
-        run = context.runs.find(started)
-        view = status_view_of(context, run)
-        vault, sites = Path(view.folder) / "vault", sites_of(plan, view.entries)
+    run = context.runs.find(started) if started else None
+    vault = run.vault if run else None
+    sites = sites_of(plan, read_journal(run).entries if run else ())
     chosen = sites if site is None else (site_named(site, sites),)
     text = _text_of(existing) if existing else ""
     gateways = {c.id: c.customer_gateway for c in plan.before.living}
@@ -415,12 +399,17 @@ def _blocks_json(blocks: DeviceBlocks) -> dict[str, Any]:
 def _folders(context: CommandContext, run_id: str) -> list[tuple[NamedSite, Path]]:
     """Return each site with the folder of its new connection."""
     run = context.runs.find(run_id)
-    view = status_view_of(context, run)
-    vault = Path(view.folder) / "vault"
     return [
-        (site, vault / (site.successor or site.connection))
-        for site in sites_of(read_plan(run.plan), view.entries)
+        (site, run.vault / (site.successor or site.connection))
+        for site in sites_of(read_plan(run.plan), read_journal(run).entries)
     ]
+
+
+def _folder_of(context: CommandContext, run_id: str, site: str) -> tuple[NamedSite, Path]:
+    """Return the site that *site* names, with the folder of its new connection."""
+    folders = dict(_folders(context, run_id))
+    found = site_named(site, tuple(folders))
+    return found, folders[found]
 
 
 def _files_json(run: str, rows: list[tuple[NamedSite, Path]]) -> dict[str, Any]:
