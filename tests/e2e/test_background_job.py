@@ -70,6 +70,7 @@ def test_what_is_typed_at_the_shell_does_not_stop_a_run_in_the_background(tmp_pa
         shell.type(program("apply", migration.plan_file, "--until", "cutover") + "\n")
         shell.wait_for("type 'done'")
         shell.type("\x1a")
+        shell.wait_for("Suspended; `fg` resumes the run. Traffic: UP")
         shell.wait_for(STOPPED)
         shell.type("bg; echo behind''ground\n")
         shell.wait_for("behindground")

@@ -12,6 +12,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TextIO
 
+import pyte
 import pytest
 
 from tests.report.examples import a_journal
@@ -50,6 +51,16 @@ class Window:
         with suppress(OSError):
             while True:
                 self._shown += os.read(self._ours, 65_536)
+
+    def lines(self) -> list[str]:
+        """Return the lines of the window as they are now, when no more is written."""
+        seen = -1
+        while seen != len(self._shown):
+            seen = len(self._shown)
+            time.sleep(WATCHED / 4)
+        screen = pyte.Screen(80, 24)
+        pyte.ByteStream(screen).feed(self._shown)
+        return [line.rstrip() for line in screen.display]
 
     def shown(self) -> bytes:
         """Close the writer's side and return everything that was written."""
@@ -107,6 +118,30 @@ def test_an_unread_terminal_does_not_block_the_run(window):
 
     # The run has reached this point; the writer is blocked until the terminal is read.
     assert any(thread.name == "screen" for thread in threading.enumerate())
+
+
+def test_a_suspended_run_leaves_a_whole_window_to_the_shell(window):
+    """The screen is removed before the process is stopped, and drawn anew below the shell's lines.
+
+    Before, the shell wrote over it, and the next redraw left a part of it above.
+    """
+    window.watch()
+    with TerminalProgress(Console(window.stream), SteadyClock(), narrator()) as progress:
+        for entry in a_journal(OutageBegan(SteadyClock().now()), StepBegun(10, "Switch")):
+            progress.on_entry(entry)
+        progress.on_wait(10, "not yet", timedelta(seconds=1), timedelta(minutes=60))
+        progress.print_line("before")
+        with progress.without_screen("Suspended"):
+            suspended = window.lines()
+            print("[1]+  Stopped\r\n$ fg\r", file=window.stream, flush=True)
+        progress.print_line("after")
+        resumed = window.lines()
+
+    assert "Suspended" in suspended
+    assert not [line for line in suspended if line.startswith(("waits", "OUTAGE"))]
+    told = [line for line in resumed if line in {"before", "Suspended", "$ fg", "after"}]
+    assert told == ["before", "Suspended", "$ fg", "after"]
+    assert len([line for line in resumed if line.startswith("waits")]) == 1
 
 
 class Hiccup(SteadyClock):

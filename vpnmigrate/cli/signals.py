@@ -97,6 +97,12 @@ class SignalHandler:
             # Nothing may run after the second signal: no handler, no retry, no thread.
             os._exit(Exit.INTERRUPTED)
 
+    def suspend(self) -> None:
+        """Stop this process until it is continued (``fg``), after a message about the traffic."""
+        held = wrapped(f"Suspended; `fg` resumes the run. Traffic: {self._traffic()}")
+        with self._console.without_screen(held):
+            stop_this_process()
+
     def _show_resume_command(self) -> None:
         resume = self._resume()
         if resume is not None:
@@ -121,7 +127,12 @@ class RunSignals:
             del frame
             stop_request.receive(number)
 
+        def suspend(number: int, frame: FrameType | None) -> None:
+            del number, frame
+            stop_request.suspend()
+
         self._before = _install((*_STOPS, signal.SIGHUP), receive)
+        self._before |= _install((signal.SIGTSTP,), suspend)
         try:
             yield
         finally:
@@ -131,6 +142,13 @@ class RunSignals:
         """Restore the handlers that were there before the run."""
         _restore(self._before)
         self._before = {}
+
+
+def stop_this_process() -> None:
+    """Stop as at Ctrl-Z, and return when the process is continued."""
+    handler = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+    signal.raise_signal(signal.SIGTSTP)
+    signal.signal(signal.SIGTSTP, handler)
 
 
 def _install(numbers: Iterable[int], handler: _Handler) -> dict[int, Any]:
@@ -173,6 +191,22 @@ def signals_as_interrupt() -> Iterator[None]:
     ``RunSignals`` takes precedence.  A signal that the parent ignores stays ignored.
     """
     before = _install((signal.SIGTERM, signal.SIGHUP), signal.default_int_handler)
+    try:
+        yield
+    finally:
+        _restore(before)
+
+
+@contextmanager
+def at_suspension(leave: Callable[[], None]) -> Iterator[None]:
+    """Call *leave* inside the context before this process is stopped by Ctrl-Z."""
+
+    def suspend(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        leave()
+        stop_this_process()
+
+    before = _install((signal.SIGTSTP,), suspend)
     try:
         yield
     finally:

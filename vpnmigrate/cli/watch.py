@@ -9,6 +9,7 @@ from typing import Protocol
 
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.run_status import status_view_of, status_views
+from vpnmigrate.cli.signals import at_suspension
 from vpnmigrate.errors import Exit, InterruptedRunError, UsageError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal.exit_code import exit_code_of_run
@@ -81,7 +82,7 @@ def _window(context: CommandContext, run: Run) -> Iterator[WatchView]:
         return
     from vpnmigrate.report.terminal import ProgressLine, Screen
 
-    with Screen(context.console) as screen:
+    with Screen(context.console) as screen, at_suspension(lambda: screen.leave(())):
         on = RunCommands(run.id, context.invocation)
         narrator = Narrator(on, _names(run))
         lines: list[int] = []

@@ -6,8 +6,8 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO, cast
 
@@ -44,6 +44,10 @@ class MessageOutput(Protocol):
 
     def print_line(self, text: str = "") -> None:
         """Print *text* and a line end immediately."""
+        ...
+
+    def without_screen(self, text: str) -> AbstractContextManager[None]:
+        """Print *text* and remove what is drawn in place, until the context ends."""
         ...
 
     @property
@@ -146,6 +150,12 @@ class Console:
         self.stream.write(f"{coloured(text) if self.colour else text}\n")
         self.stream.flush()
 
+    @contextmanager
+    def without_screen(self, text: str) -> Iterator[None]:
+        """Print *text*."""
+        self.print_line(text)
+        yield
+
     @property
     def can_draw(self) -> bool:
         """Whether it is a terminal that can redraw in place."""
@@ -177,6 +187,12 @@ class TerminalCopy:
         with suppress(OSError), Path("/dev/tty").open("w", encoding="utf-8") as terminal:
             if not in_background(terminal):
                 Stream(terminal, self._redaction).write(f"{text}\n")
+
+    @contextmanager
+    def without_screen(self, text: str) -> Iterator[None]:
+        """Print *text* to both."""
+        self.print_line(text)
+        yield
 
 
 def on_terminal(output: MessageOutput) -> MessageOutput:

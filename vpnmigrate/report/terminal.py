@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from queue import Empty, SimpleQueue
@@ -87,6 +87,7 @@ class Screen:
         self._live.update(Text())
         if above:
             self._print(above, self._rich.size.width)
+        self._live.refresh()
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,13 @@ class ProgressLine:
 class _Message:
     text: str
     drawn: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True)
+class _Removal(_Message):
+    """A message below which no screen is drawn until *over*."""
+
+    over: threading.Event = field(default_factory=threading.Event)
 
 
 class _Keys:
@@ -193,6 +201,17 @@ class TerminalProgress:
         self._post.put(message)
         message.drawn.wait(HEARD)
 
+    @contextmanager
+    def without_screen(self, text: str) -> Iterator[None]:
+        """Print *text* and remove the screen; draw it below the cursor when the context ends."""
+        removal = _Removal(text)
+        self._post.put(removal)
+        removal.drawn.wait(HEARD)
+        try:
+            yield
+        finally:
+            removal.over.set()
+
     def _draw_until_end(self) -> None:
         # An error of the terminal must not reach the run.
         try:
@@ -208,7 +227,12 @@ class TerminalProgress:
             if isinstance(item, _End):
                 self._screen.leave(self._above)
                 return
-            if isinstance(item, _Message | _Keys) or time.monotonic() >= due:
+            if isinstance(item, _Removal):
+                self._screen.leave(self._above)
+                self._above = []
+                item.drawn.set()
+                item.over.wait(LEAVING)
+            elif isinstance(item, _Message | _Keys) or time.monotonic() >= due:
                 self._draw()
                 due = time.monotonic() + PACE
             if isinstance(item, _Message):
