@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from tests.support.journals import Story, entries
-from vpnmigrate.journal.records import DirectionTaken
+from vpnmigrate.journal.records import DirectionTaken, OutageBegan, OutageEnded
 from vpnmigrate.journal.usual_times import (
     OUTAGE,
     UsualTime,
@@ -33,6 +33,30 @@ def test_a_journal_has_the_time_of_each_step_and_outage_by_direction():
     assert times[BACK, OUTAGE] == 100 * SECOND
     assert (FORWARD, 1) not in times
     assert (BACK, 6) not in times
+    assert times[BACK, 8] == SECOND
+
+
+def test_what_was_left_alone_is_no_example():
+    """After a process has died in the outage, hours may pass before another resumes the run."""
+    died = Story().staged()
+    at = died.entries[-1].at
+    died.begun(7).then(OutageBegan(at)).settled(7).begun(8).opened().settled(8).begun(9).settled(9)
+    times = times_of_run(died.then(OutageEnded(at + HOUR, HOUR)).entries)
+
+    assert (FORWARD, OUTAGE) not in times
+    assert (FORWARD, 8) not in times
+    assert times[FORWARD, 9] == SECOND
+
+
+def test_an_outage_that_was_rolled_back_is_no_example():
+    """It includes the wait for what did not come, and the decision."""
+    story = Story().staged()
+    at = story.entries[-1].at
+    story.begun(7).then(OutageBegan(at)).settled(7).begun(8).set_out(BACK).begun(8).settled(8)
+    times = times_of_run(story.then(OutageEnded(at + HOUR, HOUR)).entries)
+
+    assert (FORWARD, OUTAGE) not in times
+    assert (BACK, OUTAGE) not in times
     assert times[BACK, 8] == SECOND
 
 

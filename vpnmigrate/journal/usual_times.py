@@ -12,7 +12,14 @@ from datetime import timedelta
 from statistics import median_high
 
 from vpnmigrate.journal.history import outages_of
-from vpnmigrate.journal.records import DirectionTaken, Entry
+from vpnmigrate.journal.records import (
+    DirectionTaken,
+    Entry,
+    Opened,
+    OutageBegan,
+    OutageEnded,
+    Paused,
+)
 from vpnmigrate.journal.timing import step_timings
 from vpnmigrate.model.clock import rounded, span
 from vpnmigrate.model.plan import Direction
@@ -34,8 +41,13 @@ class UsualTime:
 
 
 def times_of_run(entries: Sequence[Entry]) -> dict[Timed, timedelta]:
-    """Return how long each step took that is done, and each outage that is over."""
+    """Return how long each step took that is done, and each outage that is over.
+
+    What was left alone meanwhile is no example: a step or an outage in which the run was paused or
+    another process took it over, and an outage that was rolled back.
+    """
     found: dict[Timed, timedelta] = {}
+    idle = [entry for entry in entries if isinstance(entry.record, Opened | Paused)]
     direction: Direction | None = None
     legs: dict[Direction, list[Entry]] = defaultdict(list)
     for entry in entries:
@@ -46,12 +58,33 @@ def times_of_run(entries: Sequence[Entry]) -> dict[Timed, timedelta]:
         if direction is not None:
             legs[direction].append(entry)
     for taken, leg in legs.items():
+        start = leg[0].at
         for timing in step_timings(leg):
-            if not timing.cleaning:
+            begun, settled = start + timing.begun, start + timing.settled
+            left_alone = any(begun < entry.at < settled for entry in idle)
+            if not timing.cleaning and not left_alone:
                 found[taken, timing.step] = timing.settled - timing.begun
-    for outage in outages_of(entries):
-        if outage.over and not outage.earlier:
+    over = [outage for outage in outages_of(entries) if outage.over]
+    for outage, left_alone in zip(over, _outages_left_alone(entries), strict=True):
+        if not outage.earlier and outage.rolled_back_in is None and not left_alone:
             found[outage.direction, OUTAGE] = outage.lasted
+    return found
+
+
+def _outages_left_alone(entries: Sequence[Entry]) -> list[bool]:
+    """Return for each outage that is over whether another process took over the run meanwhile."""
+    found: list[bool] = []
+    left_alone = False
+    for entry in entries:
+        match entry.record:
+            case OutageBegan():
+                left_alone = False
+            case Opened():
+                left_alone = True
+            case OutageEnded():
+                found.append(left_alone)
+            case _:
+                pass  # Within an outage, or outside of all.
     return found
 
 
