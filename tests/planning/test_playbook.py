@@ -34,7 +34,8 @@ from vpnmigrate.model.decisions import (
     Window,
 )
 from vpnmigrate.model.ec2 import KeyExchange, TunnelLogs, TunnelOptions, VpnConnectionId
-from vpnmigrate.planning.playbook import Playbook, duration_from, playbook_from
+from vpnmigrate.planning.playbook import Playbook, playbook_from
+from vpnmigrate.planning.yaml_struct import duration_from
 
 # Every option, none with its default: also the plan's text must show each of them.
 WHOLE = """\

@@ -13,7 +13,7 @@ from vpnmigrate.local.child_processes import WATCHDOG, inherited_by, working_dir
 from vpnmigrate.local.lock import log_of_watchdog, watchdog_of
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import Clock
-from vpnmigrate.planning.playbook import duration_from
+from vpnmigrate.planning.yaml_struct import duration_from
 
 UP_WITHIN = timedelta(seconds=60)
 """Time to start Python, read plan and journal, and call STS, on a busy machine.

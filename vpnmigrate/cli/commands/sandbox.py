@@ -30,7 +30,7 @@ from vpnmigrate.local.documents import (
 )
 from vpnmigrate.local.settings import CLOCK_VARIABLE
 from vpnmigrate.model.clock import moment
-from vpnmigrate.planning.playbook import duration_from
+from vpnmigrate.planning.yaml_struct import duration_from
 from vpnmigrate.report import results
 from vpnmigrate.sandbox.policy import Policy, policy_from
 from vpnmigrate.sandbox.scenarios.load import load_world
