@@ -23,6 +23,7 @@ import msgspec
 from vpnmigrate.cli.error_catalogue import errors_page
 from vpnmigrate.cli.man_pages import man_pages
 from vpnmigrate.cli.reference import markdown
+from vpnmigrate.fleet.campaign import campaign_schema_text
 from vpnmigrate.local.hooks import HookInput
 from vpnmigrate.model.ec2_members import SHAPES, members
 from vpnmigrate.model.gates import GATES, UNFORCEABLE, Gate, Milestone
@@ -322,6 +323,7 @@ def pages() -> dict[Path, str]:
         demo: demo_page(demo.read_text(encoding="utf-8")),
         window: gates_page(window.read_text(encoding="utf-8")),
         reference / "playbook.schema.json": schema_text(),
+        reference / "campaign.schema.json": campaign_schema_text(),
         reference / "hook.schema.json": hook_schema(),
         reference / "carried-over.md": carried_page(),
         reference / "cli.md": markdown(),

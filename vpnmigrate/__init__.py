@@ -10,7 +10,8 @@ Packages, from values to users; each imports only packages above it in this list
 - ``engine``: runs a plan; gates, pauses, deadlines; its ports to everything outside.
 - ``local``: this machine's files, locks and processes; ``aws``: boto3.
 - ``sandbox``: EC2's VPN behaviour on one machine.
-- ``rehearsal``: the engine on the sandbox; ``report``: text, JSON and HTML; ``cli``: commands.
+- ``rehearsal``: the engine on the sandbox; ``fleet``: many migrations as one campaign.
+- ``report``: text, JSON and HTML; ``cli``: commands.
 
 Begin with ``steps/s08_swap_gateways.py``, then ``engine/step_loop.py``, which runs it.
 """

@@ -78,6 +78,7 @@ FLAGS = {
     "demo": {"--step", "--fast"},
     "lab": {"--routing", "--platform", "--logs"},
     "report verify": {"--sha256", "--allowed-signers", "--revoked-keys"},
+    "fleet schema": set(),
     "playbook list": set(),
     "playbook show": set(),
     "playbook schema": set(),

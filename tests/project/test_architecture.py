@@ -29,6 +29,8 @@ ONLY_IN = {
     "platformdirs": ("local/settings.py",),
     "pyrage": ("local/sealing.py",),
     "vici": ("rehearsal/lab",),
+    "icalendar": ("fleet/calendar.py",),
+    "recurring_ical_events": ("fleet/calendar.py",),
 }
 """Which packages or files may import a library."""
 PURE = ("model", "steps", "journal", "planning", "engine", "devices")
@@ -42,7 +44,7 @@ TOUCHES_THE_WORLD = frozenset(
 PRINTS = ("report", "cli")
 OPENS = ("local", "cli")
 LONGEST = 500
-ROOT_ENTRIES = 16
+ROOT_ENTRIES = 17
 
 
 @functools.cache
@@ -138,7 +140,7 @@ def _module(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def test_the_root_holds_sixteen_entries() -> None:
+def test_the_root_holds_few_entries() -> None:
     """Packages, and the few files that have to lie in the root."""
     entries = [p.name for p in PACKAGE.iterdir() if p.name != "__pycache__"]
 

@@ -27,7 +27,7 @@ NOT_DRAWN = {
     "lagging": "with none named, every describe lags",
 }
 """Behaviour that a simulated world keeps at its default, with the reason."""
-GROUPS = {"device", "playbook", "report", "sandbox"}
+GROUPS = {"device", "fleet", "playbook", "report", "sandbox"}
 """Commands that have commands of their own, in the same file."""
 BUILDERS = {
     *("base.failed", "base.passed", "base.unknown", "base.unless"),

@@ -177,6 +177,16 @@ class DeviceCommands(LazyGroup):
     }
 
 
+class FleetCommands(LazyGroup):
+    """The commands of ``fleet``."""
+
+    entries: ClassVar[Mapping[str, CommandEntry]] = {
+        "schema": CommandEntry(
+            "fleet:schema", "Print the JSON Schema of campaigns, for use in an editor."
+        ),
+    }
+
+
 class Program(LazyGroup):
     """The commands of the program."""
 
@@ -279,6 +289,7 @@ for _name, _kind, _about in (
     ("report", Report, "Report what a run did, and verify evidence bundles."),
     ("playbook", PlaybookCommands, "List and check playbooks: the decisions of a migration."),
     ("device", DeviceCommands, "Show the files and the sheet for the engineer of a device."),
+    ("fleet", FleetCommands, "Migrate many gateways: a campaign in waves."),
     ("sandbox", SandboxCommands, "Run a simulated EC2 VPN API on this machine."),
 ):
     app.add_typer(typer.Typer(rich_markup_mode=None, help=_about, cls=_kind), name=_name)
