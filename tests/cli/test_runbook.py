@@ -45,6 +45,43 @@ class TestRunbook:
         assert dict(ran.document["cover"])["run"] == migration
         assert [swap["restored"] for swap in ran.document["returns"]][:6] == ["not interrupted"] * 6
 
+    def test_each_engineer_has_a_page_of_their_own(self, terminal):
+        """It names one site only, its signals and checks, and what to say on the bridge."""
+        terminal.scenario("three-connections")
+        run = terminal.planned()
+
+        ran = terminal.run(
+            "runbook", "plan.json", "--json", "--person", "device engineer of london=Bo"
+        )
+
+        pages = ran.document["engineers"]
+        sites = {page["site"]: page["connection"] for page in pages}
+        assert list(sites.values()) == terminal.connections
+        for page in pages:
+            others = set(sites.values()) - {page["connection"]}
+            assert not [each for each in others if each in str(page)]
+            assert f"device config {run} --site {page['connection']}" in page["commands"]
+            assert [block["message"][:9] for block in page["blocks"]][2] == "the old t"
+        people = {page["site"]: dict(page["people"])["engineer"] for page in pages}
+        assert people == {**dict.fromkeys(sites, ""), "london": "Bo"}
+
+    def test_the_page_of_a_static_site_asks_for_no_bgp(self, terminal):
+        """The plan knows the routing, though it has no configuration yet."""
+        terminal.scenario("three-connections")
+        terminal.planned()
+
+        pages = terminal.run("runbook", "plan.json", "--json").document["engineers"]
+
+        shows_bgp = {page["site"]: "BGP neighbour" in str(page["blocks"]) for page in pages}
+        static = {site["name"]: site["routing"] == "static" for site in self.sites(terminal)}
+        assert shows_bgp == {site: not routed for site, routed in static.items()}
+        assert len(set(shows_bgp.values())) == 2
+
+    @staticmethod
+    def sites(terminal):
+        """Return the sites of the runbook's impact."""
+        return terminal.run("runbook", "plan.json", "--json").document["impact"]["sites"]
+
     def test_another_form_is_refused_with_those_there_are(self, terminal):
         """An unknown suffix is a usage error before the rehearsal."""
         terminal.planned()

@@ -17,6 +17,7 @@ from tests.support.builders import (
     a_proof,
     a_survey,
 )
+from vpnmigrate.cli.commands.runbook import engineer_pages
 from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.journal.timing import StepTiming
 from vpnmigrate.model.decisions import Decisions
@@ -30,6 +31,7 @@ from vpnmigrate.model.ec2 import (
 from vpnmigrate.planning.planner import plan_from
 from vpnmigrate.rehearsal.rehearse import BOUNDARIES, Rehearsal, RehearsalRun
 from vpnmigrate.report.runbook import runbook_of
+from vpnmigrate.report.runbook.content import FilledIn
 from vpnmigrate.report.runbook.render import html
 from vpnmigrate.report.runbook.schedule import schedule_of
 
@@ -81,8 +83,13 @@ def a_book(decisions=None, **survey):
 def a_page(plan, rehearsal=None):
     """Return the page of the runbook of *plan*."""
     rehearsal = rehearsal or a_rehearsal()
-    book = runbook_of(plan, rehearsal, "plan.json", Invocation())
-    return html(book, plan, schedule_of(plan, rehearsal))
+    return html(a_book_of(plan, rehearsal), plan, schedule_of(plan, rehearsal))
+
+
+def a_book_of(plan, rehearsal=None):
+    """Return the runbook of *plan*, with a page for each engineer."""
+    filled = FilledIn(engineers=engineer_pages(plan, Invocation()))
+    return runbook_of(plan, rehearsal or a_rehearsal(), "plan.json", Invocation(), filled)
 
 
 def an_evil_plan():

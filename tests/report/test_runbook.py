@@ -12,6 +12,7 @@ import pytest
 
 from tests.report.books import (
     a_book,
+    a_book_of,
     a_large_plan,
     a_page,
     a_plan,
@@ -87,13 +88,13 @@ class TestMarkdown:
 
     def test_data_is_not_markup(self):
         """Tags and names cannot create chapters, links, tables, code or HTML."""
-        text = markdown(runbook_of(an_evil_plan(), a_rehearsal(), "plan.json", Invocation()))
+        text = markdown(a_book_of(an_evil_plan()))
         prose = re.sub(r"^(`{3,})bash.*?^\1$", "", text, flags=re.DOTALL | re.MULTILINE)
 
         assert "<script" not in prose.replace("\\<script", "")
         assert "\n# d" not in text.replace("(AWS VPN)", "").split("```bash", maxsplit=1)[0]
         assert re.findall(r"^# ", prose, re.MULTILINE) == ["# "]
-        assert len(re.findall(r"^## ", prose, re.MULTILINE)) == 15
+        assert len(re.findall(r"^## ", prose, re.MULTILINE)) == 16
 
 
 class TestDecision:

@@ -52,6 +52,20 @@ class BlockName(StrEnum):
     REMOVE_OLD = "remove-old"
     REMOVE_NEW = "remove-new"
 
+    @property
+    def message(self) -> str:
+        """What the engineer says on the bridge when the checks are as expected."""
+        return _MESSAGES[self]
+
+
+_MESSAGES: Final = {
+    BlockName.LOAD: "the new tunnels are loaded and down; the old ones are unchanged",
+    BlockName.ENABLE: "the new tunnels are enabled, the old ones disabled; ... of the new are up",
+    BlockName.BACK_OUT: "the old tunnels are enabled again; ... of them are up",
+    BlockName.REMOVE_OLD: "the old tunnels are removed; the new ones are up",
+    BlockName.REMOVE_NEW: "the new tunnels are removed; the old ones are up",
+}
+
 
 @dataclass(frozen=True)
 class DeviceSide:
@@ -62,6 +76,8 @@ class DeviceSide:
     options: ConnectionOptions = field(default_factory=ConnectionOptions)
     key_place: str = ""
     """Where the keys are: a file, or an ARN."""
+    planned_static: bool = False
+    """Whether the plan has static routing; a configuration says it itself."""
 
 
 @dataclass(frozen=True)
@@ -261,8 +277,7 @@ class _Rendering:
                 "IKE and BGP need 10 to 60 s after the commands",
                 self._together(*back),
                 self._checks(("down", new), ("up", old)),
-                "Send traffic through each old tunnel: it does not come up by itself. "
-                "Say on the bridge that the old tunnels are up.",
+                "Send traffic through each old tunnel: it does not come up by itself.",
             ),
             DeviceBlock(
                 BlockName.REMOVE_OLD,
@@ -325,7 +340,7 @@ class _Rendering:
             name,
             side.connection,
             side.connection[-8:] or name,
-            bool(configuration and configuration.static),
+            configuration.static if configuration else side.planned_static,
             tunnels,
             tunnels[0],
             task.vpc or ("<networks of the VPC>",),

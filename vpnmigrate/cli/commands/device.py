@@ -323,29 +323,31 @@ def _device_tasks(
     sites = sites_of(plan, read_journal(run).entries if run else ())
     chosen = sites if site is None else (site_named(site, sites),)
     text = _text_of(existing) if existing else ""
-    gateways = {c.id: c.customer_gateway for c in plan.before.living}
+    olds = {each.id: each for each in plan.before.living}
     return [
         (
             DeviceTask(
                 started or file,
                 each.name,
-                _device_side(context, vault, each.successor),
-                _device_side(context, vault, each.connection),
+                _device_side(context, vault, each.successor, olds[each.connection].static_only),
+                _device_side(context, vault, each.connection, olds[each.connection].static_only),
                 plan.before.vpc.cidrs if plan.before.vpc else (),
                 _announced(plan, each.connection),
                 text,
             ),
-            plan.decisions.device_type_of(gateways[each.connection]),
+            plan.decisions.device_type_of(olds[each.connection].customer_gateway),
         )
         for each in chosen
     ]
 
 
-def _device_side(context: CommandContext, vault: Path | None, connection: str) -> DeviceSide:
-    """Return a connection with what step 4 wrote about it; without that, only its id."""
+def _device_side(
+    context: CommandContext, vault: Path | None, connection: str, static: bool
+) -> DeviceSide:
+    """Return a connection with what step 4 wrote about it; without that, what the plan says."""
     folder = vault / connection if vault and connection else None
     if folder is None or not (folder / CONFIGURATION).is_file():
-        return DeviceSide(connection)
+        return DeviceSide(connection, planned_static=static)
     text = _text_of(folder / CONFIGURATION)
     context.redaction.learn(keys_in(text))
     options = folder / OPTIONS
@@ -390,6 +392,7 @@ def _blocks_json(blocks: DeviceBlocks) -> dict[str, Any]:
                 "commands": block.commands,
                 "checks": [{"show": c.command, "expected": c.expected} for c in block.checks],
                 "after": block.after,
+                "say": block.name.message,
             }
             for block in blocks.blocks
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -10,13 +11,16 @@ import typer
 
 from vpnmigrate.cli.context import command_context
 from vpnmigrate.cli.options import OutputOptions, PlanFile, RunDirectoryOptions
+from vpnmigrate.cli.sites import NamedSite, sites_of
+from vpnmigrate.devices.blocks import DeviceCheck, DeviceSide, DeviceTask, device_blocks
+from vpnmigrate.devices.platforms import platform_for
 from vpnmigrate.errors import RefusedError, UsageError
-from vpnmigrate.errors.commands import cli
+from vpnmigrate.errors.commands import Invocation, cli
 from vpnmigrate.local.documents import load_plan, save_text
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.rehearsal.rehearse import Rehearsal, rehearse
 from vpnmigrate.report.runbook import runbook_of
-from vpnmigrate.report.runbook.content import FilledIn, Runbook
+from vpnmigrate.report.runbook.content import EngineerBlock, EngineerPage, FilledIn, Runbook
 from vpnmigrate.report.runbook.render import html, markdown
 from vpnmigrate.report.runbook.schedule import schedule_of
 
@@ -59,7 +63,8 @@ def runbook(
     context = command_context(ctx, RunDirectoryOptions(), printing)
     write = as_markdown if output is None else writer_for(output)
     planned = load_plan(plan)
-    filled = FilledIn(change, tuple(map(_person, person or ())))
+    engineers = engineer_pages(planned, context.invocation)
+    filled = FilledIn(change, tuple(map(_person, person or ())), engineers)
     rehearsal = rehearsed(planned, context.file(plan), context.console.print_line)
     book = runbook_of(planned, rehearsal, context.file(plan), context.invocation, filled)
     text = write(book, planned, rehearsal)
@@ -67,6 +72,46 @@ def runbook(
         save_text(text, output)
         text = f"wrote {output}"
     context.results.print(text.rstrip("\n"), as_json(book))
+
+
+def engineer_pages(plan: Plan, invocation: Invocation) -> tuple[EngineerPage, ...]:
+    """Return a page for the engineer of each device; the commands have no values yet."""
+    return tuple(_engineer_page(plan, site, invocation) for site in sites_of(plan, ()))
+
+
+def _engineer_page(plan: Plan, site: NamedSite, invocation: Invocation) -> EngineerPage:
+    old = next(each for each in plan.before.living if each.id == site.connection)
+    kind = plan.decisions.device_type_of(old.customer_gateway)
+    after, before = (DeviceSide(each, planned_static=old.static_only) for each in ("", old.id))
+    task = DeviceTask(plan.migration, site.name, after, before)
+    blocks = device_blocks(task, platform_for(kind))
+    words = ("config", plan.migration, "--site", site.connection)
+    return EngineerPage(
+        site.name,
+        site.connection,
+        kind or blocks.platform.title,
+        str(invocation.complete(cli("device", *words))),
+        str(invocation.complete(cli("device", *words, "--seal-to", "KEYFILE"))),
+        tuple(
+            EngineerBlock(
+                block.title,
+                block.signal.replace("`", ""),
+                block.duration,
+                tuple(dict.fromkeys(map(_of_any_tunnel, block.checks))),
+                block.after.replace("`", ""),
+                block.name.message,
+            )
+            for block in blocks.blocks
+        ),
+    )
+
+
+def _of_any_tunnel(check: DeviceCheck) -> tuple[str, str]:
+    """Return *check* for each tunnel alike: the placeholders of a plan differ in the number."""
+    command, expected = (
+        re.sub(r" tunnel \d+>", " tunnel>", text) for text in (check.command, check.expected)
+    )
+    return command, expected
 
 
 Writer = Callable[[Runbook, Plan, Rehearsal], str]

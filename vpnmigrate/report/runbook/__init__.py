@@ -5,8 +5,10 @@ The same plan gives the same bytes: no clock, account or file is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+
+import msgspec
 
 from vpnmigrate.errors import UsageError
 from vpnmigrate.errors.commands import Invocation
@@ -20,6 +22,7 @@ from vpnmigrate.report.inventory import device_of, named, site_name
 from vpnmigrate.report.runbook import checks, steps
 from vpnmigrate.report.runbook.aws_cli import opening
 from vpnmigrate.report.runbook.content import (
+    EngineerPage,
     Fact,
     FilledIn,
     PlanCommands,
@@ -27,8 +30,10 @@ from vpnmigrate.report.runbook.content import (
     Runbook,
 )
 from vpnmigrate.report.runbook.impact import (
+    BRIDGE,
     FAILURES,
     deadline,
+    engineer_role,
     impact_of,
     longest_return,
     messages,
@@ -93,6 +98,7 @@ def runbook_of(
         finalize_gates=checks.gate_rows(Milestone.FINALIZE),
         finalize=steps.finalize(plan, on),
         failures=FAILURES,
+        engineers=tuple(_engineer(page, dict(roles)) for page in filled.engineers),
     )
 
 
@@ -114,6 +120,13 @@ def _decision(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> Iterator[Fa
     warned = count(len(plan.findings), "finding")
     yield "accepted risks", f"{warned} of planning, see Impact" if plan.findings else "none"
     yield "GO if", "every pre-check and gate passes, and each person named below is present"
+
+
+def _engineer(page: EngineerPage, roles: Mapping[str, str]) -> EngineerPage:
+    """Return *page* with the names of the people that its engineer works with."""
+    role = engineer_role(page.site, page.connection)
+    named = (("engineer", roles.get(role, "")), ("conference bridge", roles[BRIDGE]))
+    return msgspec.structs.replace(page, people=named)
 
 
 _SIGNING = ("change owner", "operator", "approver")

@@ -140,12 +140,38 @@ class FailureMode(Struct, frozen=True):
     act: str
 
 
+class EngineerBlock(Struct, frozen=True):
+    """A block of commands at a device: when to begin, what the device shows then, what to say."""
+
+    title: str
+    signal: str
+    duration: str
+    checks: tuple[Fact, ...]
+    after: str
+    message: str
+
+
+class EngineerPage(Struct, frozen=True):
+    """What the engineer of one device does, in order; the commands are printed by *commands*."""
+
+    site: str
+    connection: str
+    platform: str
+    commands: str
+    sealed: str
+    """The command that encrypts them, with their keys, to the engineer."""
+    blocks: tuple[EngineerBlock, ...]
+    people: tuple[Fact, ...] = ()
+    """The engineer and the conference bridge."""
+
+
 @dataclass(frozen=True)
 class FilledIn:
-    """What the caller fills in: the change number, and the people by the start of their role."""
+    """What the caller fills in: the change number, people by the start of their role, devices."""
 
     change: str = ""
     people: tuple[Fact, ...] = ()
+    engineers: tuple[EngineerPage, ...] = ()
 
 
 class Runbook(Struct, frozen=True, kw_only=True):
@@ -182,3 +208,5 @@ class Runbook(Struct, frozen=True, kw_only=True):
     finalize_gates: tuple[GateRow, ...]
     finalize: tuple[RunbookRow, ...]
     failures: tuple[FailureMode, ...]
+    engineers: tuple[EngineerPage, ...] = ()
+    """A page for the engineer of each device."""

@@ -100,6 +100,10 @@ def _parts(table: RouteTableRecord, plan: Plan) -> Iterator[str]:
         yield "edge route table: inspects incoming traffic"
 
 
+BRIDGE = "conference bridge: number or channel"
+"""The role of the call on which everyone speaks."""
+
+
 def people(plan: Plan, filled: FilledIn) -> tuple[Fact, ...]:
     """Return the roles with the names that are *filled* in, with one device engineer per site.
 
@@ -134,10 +138,15 @@ def _roles(plan: Plan) -> Iterator[str]:
     yield "approver"
     for connection in plan.before.living:
         device = device_of(connection, plan.before)
-        yield f"device engineer of {site_name(connection, device)} ({connection.id})"
+        yield engineer_role(site_name(connection, device), connection.id)
     yield "application owners (confirm their application works)"
-    yield "conference bridge: number or channel"
+    yield BRIDGE
     yield "AWS Support: plan and severity"
+
+
+def engineer_role(site: str, connection: str) -> str:
+    """Return the role of the engineer of the device of *connection*."""
+    return f"device engineer of {site} ({connection})"
 
 
 def messages(plan: Plan, outage: str, back: str) -> tuple[PeopleMessage, ...]:

@@ -75,6 +75,7 @@ CHAPTERS = (
     "Appendix A: without this program",
     "Appendix B: sources of the limits",
     "Appendix C: tunnel options, old and new",
+    "Appendix D: for the engineer of each device",
 )
 """Chapters of the HTML page; Markdown has no pictures, and the shell beside each row."""
 
