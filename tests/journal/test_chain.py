@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from tests.support.builders import MIGRATION, NOON
 from tests.support.journals import OPENED, Story, entries
 from vpnmigrate.errors import JournalDamagedError, JournalError
-from vpnmigrate.journal.chain import chained, genesis, read_chain
+from vpnmigrate.journal.chain import JournalHead, chained, genesis, read_chain
 from vpnmigrate.journal.records import JOURNAL_FORMAT, Entry, Noted
 
 STORY = Story().opened().set_out().begun(1).settled(1)
@@ -74,6 +74,22 @@ def test_a_line_says_when_it_was_written_by_every_measure() -> None:
 
     assert read == replace(entry, prev=genesis(MIGRATION))
     assert read.wall == NOON - timedelta(hours=1)
+
+
+def test_a_line_that_another_encoder_wrote_is_read() -> None:
+    """A line may have blanks and another order of fields, as long as its hash is in the chain."""
+    head, lines = genesis(MIGRATION), []
+    for line in LINES:
+        fields = dict(reversed((json.loads(line) | {"prev": head}).items()))
+        lines.append(json.dumps(fields).encode())
+        head = hashlib.sha256(lines[-1]).hexdigest()
+
+    found = read_chain(b"\n".join((*lines, b"")), MIGRATION, mark=JournalHead(len(lines), head))
+
+    assert [replace(entry, prev="") for entry in found.entries] == [
+        replace(entry, prev="") for entry in ENTRIES
+    ]
+    assert found.head == head
 
 
 @pytest.mark.parametrize("bit", range(8))

@@ -9,10 +9,11 @@ import pytest
 
 from tests.support.builders import NOON, OLD
 from tests.support.large import Size, large_plan
-from tests.support.long_journal import long_journal
+from tests.support.long_journal import journal_text, long_journal
 from vpnmigrate.journal import replay
+from vpnmigrate.journal.chain import read_chain
 from vpnmigrate.journal.growing import GrowingList, Intents, UniqueTexts
-from vpnmigrate.journal.history import outages_of
+from vpnmigrate.journal.history import attempts_of, calls_of, made_by, outages_of
 from vpnmigrate.journal.records import (
     Answered,
     DirectionTaken,
@@ -170,16 +171,22 @@ def test_refused_calls_of_an_outage_cancel_it_in_both_ways():
 def test_twice_the_lines_take_twice_the_calls(kind):
     """Growth is linear: the second doubling adds about twice the calls of the first."""
     migration = MigrationId("m-1")
+    plan = large_plan(SMALL)
     if kind == "intents":
-        longest = long_journal(large_plan(SMALL), 1600, migration)
+        longest = long_journal(plan, 1600, migration)
     else:
-        longest = tuple(Entry(i, NOON, Noted(f"note {i}")) for i in range(1600))
+        longest = tuple(Entry(i, NOON, Noted(f"note {i}")) for i in range(1, 1601))
+    texts = {lines: journal_text(longest[:lines], migration) for lines in (400, 800, 1600)}
 
     def calls(lines: int) -> int:
         profile = cProfile.Profile()
         profile.enable()
+        read_chain(texts[lines], migration)
         replay(longest[:lines])
         outages_of(longest[:lines])
+        attempts_of(plan, longest[:lines])
+        calls_of(longest[:lines])
+        made_by(longest[:lines])
         profile.disable()
         return sum(entry.callcount for entry in profile.getstats())
 

@@ -44,6 +44,14 @@ CARRIERS = {
 }
 
 
+@pytest.mark.parametrize("letters", ["\N{KELVIN SIGN}S", "K\N{LATIN SMALL LETTER LONG S}", "ks"])
+def test_a_name_in_letters_of_any_case_is_found(letters):
+    """The Kelvin sign and the long s are letters of another case, as regular expressions see it."""
+    k, s = letters
+    for name in (f"pre-{s}hared-{k}ey", f"PRE{s}HARED{k}EY", f"Pre Shared {k}ey"):
+        assert KEY not in without_key_elements(f"{name}: {KEY}")
+
+
 @pytest.mark.parametrize("text", CARRIERS.values(), ids=CARRIERS)
 class TestCarriers:
     def test_the_key_is_cut(self, text):

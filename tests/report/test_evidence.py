@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cProfile
 from datetime import timedelta
 from typing import get_args
 
@@ -9,6 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 from tests.report.examples import BEGAN, MIGRATION, OLD, TABLE, a_journal, a_plan
+from tests.support.large import Size, large_plan
+from tests.support.long_journal import long_journal
 from vpnmigrate.journal.records import (
     Answered,
     DirectionTaken,
@@ -328,3 +331,23 @@ def test_what_probes_felt_stands_beside_what_ec2_showed():
 
     assert "12 of 300 lost" in text(report_of(*outage, Probed(ProbeEvent.END, (stats,))))
     assert "no probes were configured" in text(report_of(*outage))
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize("form", [text, markdown, html, as_json], ids=lambda form: form.__name__)
+def test_twice_the_lines_take_twice_the_calls(form):
+    """With the lines of the journal, its attempts grow, and each of them has its own section."""
+    plan = large_plan(Size(connections=1, tables=1, propagated=1, static=1, others=1))
+    longest = long_journal(plan, 1600, plan.migration)
+
+    def calls(lines: int) -> int:
+        evidence = RunEvidence(MIGRATION, plan, longest[:lines])
+        profile = cProfile.Profile()
+        profile.enable()
+        form(evidence if form is as_json else document(evidence))
+        profile.disable()
+        return sum(entry.callcount for entry in profile.getstats())
+
+    calls(10)  # The first time some modules are loaded.
+    small, middle, large = calls(400), calls(800), calls(1600)
+    assert large - middle <= 2.5 * (middle - small), (small, middle, large)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vpnmigrate.errors.commands import Command, cli, options
 from vpnmigrate.report import text
@@ -14,6 +18,25 @@ def test_long_text_is_folded_under_itself():
 
     assert all(len(line) <= text.WIDTH for line in output.splitlines())
     assert output.splitlines()[1].startswith("    word")
+
+
+@given(
+    words=st.lists(st.text("aé- \xa0", max_size=30), max_size=12),
+    first=st.sampled_from(["", "  - ", " " * 30]),
+    width=st.sampled_from([10, 40, 80]),
+)
+def test_text_is_folded_as_the_standard_library_does(words, first, width):
+    """The lines are those of ``textwrap``, which takes longer, with blanks of any number."""
+    line = " ".join(words)
+
+    assert text.wrapped(line, first=first, width=width) == textwrap.fill(
+        text.safe(line),
+        width=width,
+        initial_indent=first,
+        subsequent_indent=" " * len(first),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ from pathlib import Path
 import msgspec
 
 import vpnmigrate
-from vpnmigrate.cli.account_reader import account_reader
 from vpnmigrate.cli.bundle_signatures import (
     JOURNAL,
     PLAN,
@@ -323,6 +322,8 @@ def survey_after(context: CommandContext, aws: AwsOptions, run: Run) -> None:
         RefusedError: The run is between two end states, so there is nothing to compare with.
         AwsError: The gateway could not be read.
     """
+    from vpnmigrate.cli.account_reader import account_reader
+
     plan, entries = read_plan(run.plan), read_journal(run).entries
     gateway = _carrying(plan, entries)
     if gateway is None:

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.errors import HeldByOthersError, VpnMigrateError
 from vpnmigrate.errors.commands import Command, Invocation
-from vpnmigrate.journal import RunState, replay
+from vpnmigrate.journal import RunState
+from vpnmigrate.journal.history import replayed_run
 from vpnmigrate.journal.records import Entry
 from vpnmigrate.journal.run_clock import run_clock
 from vpnmigrate.journal.state import RunStatus
@@ -57,7 +58,8 @@ def run_status(
     context: CommandContext, run: Run, plan: Plan, entries: Sequence[Entry], *, alive: bool
 ) -> RunStatusView:
     """Return the status of *run* for views."""
-    state, clock = replay(entries), run_clock(context.parts.clock, entries)
+    replayed, clock = replayed_run(entries), run_clock(context.parts.clock, entries)
+    state = replayed.state
     watched = state.confirm.armed is not None or state.direction is Direction.ROLLBACK
     post = post_of(run) if watched else None
     live = read_live(run) if alive else LiveView()
@@ -85,6 +87,7 @@ def run_status(
         invocation=_invocation(context, plan, state),
         plan=plan,
         entries=tuple(entries),
+        outages=replayed.outages,
     )
 
 

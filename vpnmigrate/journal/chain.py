@@ -54,6 +54,8 @@ class _Written(msgspec.Struct, frozen=True, omit_defaults=True):
 _ENCODER: Final = msgspec.json.Encoder()
 _ENTRIES: Final = msgspec.json.Decoder(Entry)
 _HEADERS: Final = msgspec.json.Decoder(_Header)
+_START: Final = b'{"v":%d,' % JOURNAL_FORMAT
+"""The beginning of each line that ``chained`` writes."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +133,49 @@ def read_chain(
         JournalError: Another version of the program wrote it.
     """
     end, rest = _end_of_lines(text, name)
+    found = _intact(text, end, migration, mark, most)
+    entries, head = found or _examined(text, end, migration, name, mark, most)
+    return JournalContents(entries, head, len(text) - len(rest), rest)
+
+
+_Verified = tuple[tuple[Entry, ...], str]
+"""Entries, and the head after them."""
+
+
+def _intact(
+    text: bytes, end: int, migration: str, mark: JournalHead | None, most: int | None
+) -> _Verified | None:
+    """Return the entries of a journal that is as ``chained`` wrote it; None if it may not be.
+
+    Each line is decoded once.  ``_examined`` says what is wrong.
+    """
     head = genesis(migration)
-    marked = head
+    entries: list[Entry] = []
+    decode = _ENTRIES.decode
+    for number, line in enumerate(_lines(text, end, most), start=1):
+        if not line.startswith(_START):
+            return None
+        try:
+            entry = decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        if entry.prev != head or entry.seq != number:
+            return None
+        head = _hash(line)
+        entries.append(entry)
+    if mark is not None and mark.lines:
+        after = entries[mark.lines : mark.lines + 1]
+        marked = after[0].prev if after else head
+        if mark.lines > len(entries) or mark.hash != marked:
+            return None
+    return tuple(entries), head
+
+
+def _examined(
+    text: bytes, end: int, migration: str, name: str, mark: JournalHead | None, most: int | None
+) -> _Verified:
+    """Verify the place of each line before any record is read, and name the first fault."""
+    head = marked = genesis(migration)
     number = 0
     lines = _lines(text, end, most)
     line = next(lines, None)
@@ -154,7 +197,7 @@ def read_chain(
         raise _damaged(name, mark.lines, "it is not the acknowledged line")
     # The chain is intact, so an unreadable record comes from another version of the program.
     entries = (_entry(line, n, name) for n, line in enumerate(_lines(text, end, most), start=1))
-    return JournalContents(tuple(entries), head, len(text) - len(rest), rest)
+    return tuple(entries), head
 
 
 def _end_of_lines(text: bytes, name: str) -> tuple[int, bytes]:

@@ -95,15 +95,17 @@ class GrowingList(GrowingSequence[T]):
 class Intents(GrowingSequence["Intent"]):
     """The intents of a run, in the order they were written, with their outcomes so far."""
 
-    __slots__ = ("_answers", "_asked", "_known", "_latest", "_size")
+    __slots__ = ("_answers", "_asked", "_first", "_known", "_later", "_size")
 
     def __init__(self, intents: Iterable[Intent] = ()) -> None:
         self._asked = list(intents)
         self._size = len(self._asked)
         self._answers: list[Intent] = []
         """The answered intents, in the order of the answers."""
-        self._latest: dict[int, list[int]] = {}
-        """The place of an intent, and of its answers in ``_answers``."""
+        self._first: dict[int, int] = {}
+        """The place of an intent, and of its first answer in ``_answers``."""
+        self._later: dict[int, list[int]] = {}
+        """The same for the answers after the first: few intents have any."""
         self._known = 0
         """How many answers this value has."""
 
@@ -112,10 +114,15 @@ class Intents(GrowingSequence["Intent"]):
         return self._size
 
     def _item(self, place: int) -> Intent:
-        for number in reversed(self._latest.get(place, ())):
+        for number in reversed(self._later.get(place, ())):
             if number < self._known:
                 return self._answers[number]
-        return self._asked[place]
+        first = self._first.get(place, self._known)
+        return self._answers[first] if first < self._known else self._asked[place]
+
+    def at(self, place: int) -> Intent:
+        """Return the intent at *place*, which ``place_of`` has found."""
+        return self._item(place)
 
     def place_of(self, number: int) -> int | None:
         """Return the place of intent *number*; intents are numbered from 1, in order."""
@@ -144,7 +151,10 @@ class Intents(GrowingSequence["Intent"]):
 
     def answer(self, place: int, intent: Intent) -> None:
         """Add the outcome of *intent* at *place*, to a value as for ``append``."""
-        self._latest.setdefault(place, []).append(self._known)
+        if place in self._first:
+            self._later.setdefault(place, []).append(self._known)
+        else:
+            self._first[place] = self._known
         self._answers.append(intent)
         self._known += 1
 

@@ -30,7 +30,7 @@ from vpnmigrate.journal.records import (
 from vpnmigrate.journal.replay import Replay
 from vpnmigrate.journal.state import RunState
 from vpnmigrate.model.changes import ArchiveConfiguration, Change, CreateVpnConnection, Creation
-from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Performed, Refused
+from vpnmigrate.model.changes.base import Later, Outcome, Performed, Refused
 from vpnmigrate.model.ec2 import Role, VpnConnectionId
 from vpnmigrate.model.plan import (
     GATEWAY_ROLE,
@@ -142,39 +142,66 @@ class RunAttempt:
 
 def calls_of(entries: Iterable[Entry]) -> tuple[MutatingCall, ...]:
     """Return every call in the order of their intents, without operator tasks."""
-    calls: dict[int, MutatingCall] = {}
+    sent: dict[int, tuple[datetime, Intended]] = {}
+    answers: dict[int, tuple[Outcome, datetime]] = {}
     for entry in entries:
         match entry.record:
-            case Intended(intent=number, step=step, change=change) if change.call:
-                calls[number] = MutatingCall(entry.wall, step, change)
-            case Answered(intent=number, outcome=outcome) if number in calls:
-                calls[number] = replace(calls[number], outcome=outcome, answered=entry.wall)
+            case Intended(intent=number, change=change) as intended if change.call:
+                sent[number] = entry.wall, intended
+                answers.pop(number, None)
+            case Answered(intent=number, outcome=outcome) if number in sent:
+                answers[number] = outcome, entry.wall
             case _:
                 pass  # Not a call.
-    return tuple(calls.values())
+    return tuple(
+        MutatingCall(at, intended.step, intended.change, *answers.get(number, ()))
+        for number, (at, intended) in sent.items()
+    )
+
+
+@dataclass(frozen=True)
+class ReplayedRun:
+    """The state of a run and its outages, from one replay of its journal."""
+
+    state: RunState
+    outages: tuple[OutagePeriod, ...]
+    """Every outage, oldest first; an outage whose first call was refused is left out."""
 
 
 def outages_of(entries: Sequence[Entry]) -> tuple[OutagePeriod, ...]:
-    """Return every outage, oldest first; an outage whose first call was refused is left out."""
+    """Return every outage, oldest first."""
+    return replayed_run(entries).outages
+
+
+def replayed_run(entries: Sequence[Entry]) -> ReplayedRun:
+    """Return the state after *entries*, and the outages in them."""
     found: list[OutagePeriod] = []
     direction = Direction.FORWARD
     so_far = Replay()
     for entry in entries:
+        record = entry.record
+        if isinstance(record, Intended):
+            so_far.add(entry)  # Most entries are intents and answers, and none begins an outage.
+            continue
         step = so_far.step
         so_far.add(entry)
-        match entry.record:
+        is_open = bool(found) and not found[-1].over
+        match record:
+            case Answered():
+                if is_open and not so_far.is_down:
+                    found.pop()
             case DirectionTaken(direction=taken):
-                if found and not found[-1].over and taken is Direction.ROLLBACK is not direction:
+                if is_open and taken is Direction.ROLLBACK is not direction:
                     found[-1] = replace(found[-1], rolled_back_in=step)
                 direction = taken
-            case OutageBegan(since=since, earlier=earlier) if not (found and not found[-1].over):
+            case OutageBegan(since=since, earlier=earlier) if not is_open:
                 lasted = entries[-1].at - since
                 found.append(
                     OutagePeriod(
                         since + entry.ahead, direction, lasted, over=False, earlier=earlier
                     )
                 )
-            case OutageEnded(lasted=lasted) if found and not found[-1].over:
+            case OutageEnded(lasted=lasted) if is_open:
                 found[-1] = replace(found[-1], lasted=lasted, over=True)
             case OutageEnded(at=at, lasted=lasted, earlier=earlier):
                 found.append(
@@ -182,11 +209,9 @@ def outages_of(entries: Sequence[Entry]) -> tuple[OutagePeriod, ...]:
                         at + entry.ahead - lasted, direction, lasted, over=True, earlier=earlier
                     )
                 )
-            case Answered() if found and not found[-1].over and not so_far.is_down:
-                found.pop()
             case _:
                 pass  # Does not affect traffic.
-    return tuple(found)
+    return ReplayedRun(so_far.state, tuple(found))
 
 
 def person_entries(entries: Iterable[Entry]) -> tuple[PersonEntry, ...]:
@@ -214,12 +239,12 @@ def plans_of(entries: Iterable[Entry]) -> tuple[tuple[int, str], ...]:
 
 def attempts_of(plan: Plan, entries: Sequence[Entry]) -> tuple[RunAttempt, ...]:
     """Return every direction taken, compared with *plan*; its rollback starts after step 10."""
-    planned = {
-        Direction.FORWARD: plan.forward,
-        Direction.ROLLBACK: plan.back,
-        Direction.FINALIZE: plan.finalize,
+    due = {
+        Direction.FORWARD: _due(plan.forward),
+        Direction.ROLLBACK: _due(plan.back),
+        Direction.FINALIZE: _due(plan.finalize),
     }
-    return tuple(_attempt(taken, leg, planned[taken.direction]) for taken, leg in _legs(entries))
+    return tuple(_attempt(taken, leg, due[taken.direction]) for taken, leg in _legs(entries))
 
 
 def made_by(entries: Iterable[Entry]) -> dict[Role, str]:
@@ -230,17 +255,24 @@ def made_by(entries: Iterable[Entry]) -> dict[Role, str]:
     made: dict[Role, str] = {}
     asked: dict[int, Role] = {}
     for entry in entries:
-        match entry.record:
-            case Intended(intent=number, change=change) if isinstance(change, Creation):
-                asked[number] = change.role
-                if isinstance(change, CreateVpnConnection):
-                    made[GATEWAY_ROLE] = change.gateway
-            case Intended(change=ArchiveConfiguration(connection=new, replaces=str(old))):
-                made[connection_role(VpnConnectionId(old))] = new
-            case Answered(intent=number, outcome=Performed(made=str(id_))) if number in asked:
-                made[asked[number]] = id_
-            case _:
-                pass  # Names no created resource.
+        record = entry.record
+        if isinstance(record, Intended):
+            match record.change:
+                case CreateVpnConnection(role=role, gateway=gateway):
+                    asked[record.intent] = role
+                    made[GATEWAY_ROLE] = gateway
+                case ArchiveConfiguration(connection=new, replaces=str(old)):
+                    made[connection_role(VpnConnectionId(old))] = new
+                case change if isinstance(change, Creation):
+                    asked[record.intent] = change.role
+                case _:
+                    pass  # Names no created resource.
+        elif isinstance(record, Answered) and record.intent in asked:
+            match record.outcome:
+                case Performed(made=str(id_)):
+                    made[asked[record.intent]] = id_
+                case _:
+                    pass  # Nothing was created, or the answer was lost.
     return made
 
 
@@ -316,82 +348,88 @@ _StepKey = tuple[int, bool]
 """The number of a step, and whether it is a clean-up."""
 
 
-def _attempt(
-    taken: DirectionTaken, leg: Sequence[Entry], planned: Sequence[PlannedStep]
-) -> RunAttempt:
+def _due(planned: Sequence[PlannedStep]) -> Mapping[_StepKey, Counter[str]]:
+    """Return the planned changes of each step, by kind."""
     due: dict[_StepKey, Counter[str]] = {}
     for step in planned:
         key = (step.number, step.phase is Phase.CLEAN_UP)
-        due.setdefault(key, Counter()).update(_kind(c) for c in step.changes)
-    # Later entries of its last process, or of the next one, are not part of the way.
-    finished = [entry for entry in leg if isinstance(entry.record, Finished)]
-    # A hook ends after its event, and the next process may open the journal days later.
-    others = [entry for entry in leg if not isinstance(entry.record, HookRan | Opened)]
-    last = (finished or others)[-1]
+        due.setdefault(key, Counter()).update(map(_kind, step.changes))
+    return due
+
+
+def _attempt(
+    taken: DirectionTaken, leg: Sequence[Entry], due: Mapping[_StepKey, Counter[str]]
+) -> RunAttempt:
+    done = _WorkOfLeg(leg)
+    last = done.finished or done.last
     return RunAttempt(
         taken.direction,
         taken.attempt,
         began=leg[0].wall,
         ended=leg[0].wall + (last.at - leg[0].at),
-        finished=bool(finished),
-        steps=tuple(_steps(due, leg)),
+        finished=done.finished is not None,
+        steps=tuple(done.steps(due)),
     )
 
 
-def _steps(due: Mapping[_StepKey, Counter[str]], leg: Sequence[Entry]) -> Iterator[PlanAdherence]:
-    """Yield the steps of the plan in its order, then those with changes that were not planned."""
-    made = _made(leg)
-    began, settled = _times(leg)
-    residue = [entry.record for entry in leg if isinstance(entry.record, ResidueLeft)]
-    left_out = Counter(_kind(left.change) for left in residue[-1].changes) if residue else Counter()
-    for key in dict.fromkeys((*due, *sorted(made))):
-        number, cleaning = key
-        yield PlanAdherence(
-            number,
-            due.get(key, Counter()),
-            made.get(key, Counter()),
-            cleaning,
-            began.get(key),
-            settled.get(key),
-            left_out,
-        )
+class _WorkOfLeg:
+    """The changes and steps of one direction, collected in one pass over its entries."""
 
+    def __init__(self, leg: Sequence[Entry]) -> None:
+        self.finished: Entry | None = None
+        """Its end; later entries of its last process, or of the next one, are not part of it."""
+        # A hook ends after its event, and a later process may open the journal days later.
+        self.last = next(e for e in reversed(leg) if not isinstance(e.record, HookRan | Opened))
+        self._began: dict[_StepKey, datetime] = {}
+        self._settled: dict[_StepKey, datetime] = {}
+        self._left_out: Counter[str] = Counter()
+        self._changes: dict[int, tuple[_StepKey, Change]] = {}
+        """Those sent and not refused, by the number of the intent."""
+        self._cleaning = False
+        for entry in leg:
+            self._read(entry)
 
-def _times(leg: Iterable[Entry]) -> tuple[dict[_StepKey, datetime], dict[_StepKey, datetime]]:
-    """Return when each step began and was done; a resumed run verifies it again, later."""
-    began: dict[_StepKey, datetime] = {}
-    settled: dict[_StepKey, datetime] = {}
-    for entry in leg:
+    def _read(self, entry: Entry) -> None:
         match entry.record:
-            case StepBegun(number=number, cleaning=cleaning):
-                began.setdefault((number, cleaning), entry.wall)
-            case StepSettled(number=number, cleaning=cleaning):
-                settled.setdefault((number, cleaning), entry.wall)
-            case _:
-                pass  # Within a step.
-    return began, settled
-
-
-def _made(leg: Iterable[Entry]) -> dict[_StepKey, Counter[str]]:
-    """Return the changes made per step: one sent twice counts once, a refused one does not."""
-    changes: dict[int, tuple[_StepKey, Change]] = {}
-    cleaning = False
-    for entry in leg:
-        match entry.record:
-            case StepBegun(cleaning=now):
-                cleaning = now
             case Intended(intent=number, step=step, change=change):
-                changes[number] = ((step, cleaning), change)
-            case Answered(intent=number, outcome=Later() | Refused()):
-                changes.pop(number, None)
-            case Answered(outcome=Performed() | InDoubt()):
-                pass  # Done, or in doubt.
+                self._changes[number] = ((step, self._cleaning), change)
+            case Answered(intent=number, outcome=outcome):
+                if isinstance(outcome, Later | Refused):
+                    self._changes.pop(number, None)
+            case StepBegun(number=number, cleaning=cleaning):
+                self._cleaning = cleaning
+                # A resumed run begins and verifies a step again, later.
+                self._began.setdefault((number, cleaning), entry.wall)
+            case StepSettled(number=number, cleaning=cleaning):
+                self._settled.setdefault((number, cleaning), entry.wall)
+            case ResidueLeft(changes=left):
+                self._left_out = Counter(_kind(each.change) for each in left)
+            case Finished():
+                self.finished = entry
             case _:
-                pass  # Not a change.
-    made: dict[_StepKey, Counter[str]] = {}
-    for key, change in dict.fromkeys(changes.values()):
-        made.setdefault(key, Counter())[_kind(change)] += 1
-    return made
+                pass  # Not about a change or a step.
+
+    def steps(self, due: Mapping[_StepKey, Counter[str]]) -> Iterator[PlanAdherence]:
+        """Yield the steps of the plan in its order, then those with changes not planned."""
+        made = self._made()
+        for key in dict.fromkeys((*due, *sorted(made))):
+            number, cleaning = key
+            yield PlanAdherence(
+                number,
+                due.get(key, Counter()),
+                made.get(key, Counter()),
+                cleaning,
+                self._began.get(key),
+                self._settled.get(key),
+                self._left_out,
+            )
+
+    def _made(self) -> dict[_StepKey, Counter[str]]:
+        """Return the changes made per step: one that was sent twice counts once."""
+        made: dict[_StepKey, Counter[str]] = {}
+        for key, change in dict.fromkeys(self._changes.values()):
+            made.setdefault(key, Counter())[_kind(change)] += 1
+        return made
 
 
 def _kind(change: Change) -> str:

@@ -136,7 +136,7 @@ class Replay:
     def add(self, entry: Entry) -> None:
         """Continue with *entry*."""
         record = entry.record
-        if isinstance(record, Intended) and self._takes(record):
+        if isinstance(record, Intended) and (record.step in self._plain or self._takes(record)):
             intent = Intent(record.intent, entry.at, record.step, record.change, record.present)
             self._intents().append(intent)
         elif not (isinstance(record, Answered) and self._answers(record, entry.at)):
@@ -145,7 +145,8 @@ class Replay:
     def _begin(self, state: RunState) -> None:
         self._state = state
         self._pending: Intents | None = None
-        self._works: bool | None = None
+        self._plain: set[int] = set()
+        """Steps of which each intent only adds itself to this state."""
         self._outage_stays = False
 
     def _intents(self) -> Intents:
@@ -154,30 +155,30 @@ class Replay:
         return self._pending
 
     def _takes(self, intended: Intended) -> bool:
-        """Return whether *intended* only adds its intent to the state."""
+        """Return whether *intended*, and so each of its step, only adds its intent to the state."""
         state, step = self._state, intended.step
-        if self._works is None:
-            self._works = _working(state) is state
-        if not self._works or step in INTERRUPTING:
+        if step in INTERRUPTING or _working(state) is not state:
             return False
-        if step < FIRST_OF_CUTOVER:
-            return True
-        return state.cutover_begun and (state.cutover_open or step > LAST_OF_CUTOVER)
+        cutting = state.cutover_begun and (state.cutover_open or step > LAST_OF_CUTOVER)
+        if step < FIRST_OF_CUTOVER or cutting:
+            self._plain.add(step)
+        return step in self._plain
 
     def _answers(self, answered: Answered, at: datetime) -> bool:
         """Add the answer and return True, if it alters nothing but its intent."""
         intents = self._intents()
-        index = intents.place_of(answered.intent)
-        if index is None:
+        place = intents.place_of(answered.intent)
+        if place is None:
             return False
-        asked = intents[index]
+        asked = intents.at(place)
         if asked.step in INTERRUPTING or isinstance(asked.change, ArchiveConfiguration):
             return False
         if not self._outage_stays:
             if cancel_outage(self.state) is not self._state:
                 return False
             self._outage_stays = True
-        self._intents().answer(index, replace(asked, outcome=answered.outcome, answered=at))
+            intents = self._intents()
+        intents.answer(place, replace(asked, outcome=answered.outcome, answered=at))
         return True
 
 

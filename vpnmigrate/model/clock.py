@@ -179,12 +179,12 @@ def stamp_of(boot: str, moment: datetime) -> Stamp:
 
 def moment(at: datetime) -> str:
     """Return date and time of day, UTC, to the second."""
-    return f"{at:%Y-%m-%d %H:%M:%S}Z"
+    return f"{str(at)[:19]}Z"
 
 
 def time_of_day(at: datetime) -> str:
     """Return the time of day, UTC; for progress output, where the date is clear."""
-    return f"{at:%H:%M:%S}Z"
+    return f"{str(at)[11:19]}Z"
 
 
 def rounded(length: timedelta) -> timedelta:

@@ -43,7 +43,6 @@ _MEMBER: Final = re.compile(
     rf"(?:({_QUOTE}).*?(?:\2|\Z)|[^\s\"'&<>,;}}\]]+)",
     re.IGNORECASE | re.DOTALL,
 )
-_WORTH_A_LOOK: Final = re.compile(r"key|shared", re.IGNORECASE)
 
 
 class Key(Protocol):
@@ -61,8 +60,9 @@ class Key(Protocol):
 
 def without_key_elements(text: str) -> str:
     """Return *text* without the value of any field named pre-shared key."""
-    if not _WORTH_A_LOOK.search(text):
-        return text
+    folded = text.casefold()
+    if "shared" not in folded and "_key" not in folded:
+        return text  # None of the expressions can match.
     text = _ELEMENT.sub(_emptied, text)
     text = _ENDED.sub(rf"{HIDDEN}\1", text)
     return _MEMBER.sub(rf"\1{HIDDEN}", text)

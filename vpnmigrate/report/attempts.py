@@ -45,8 +45,11 @@ _HEAD = ("step", "started", "took", "changes made", "against the plan")
 _StepTitles = Mapping[tuple[int, bool], str]
 
 
-def attempt_section(plan: Plan, attempt: RunAttempt, entries: Sequence[Entry]) -> Section:
-    """Return one direction of one attempt: its result, its gates and a row for each step."""
+def attempt_section(plan: Plan, attempt: RunAttempt, gates_seen: Sequence[Entry]) -> Section:
+    """Return one direction of one attempt: its result, its gates and a row for each step.
+
+    *gates_seen* are the entries of the journal with evaluations of gates.
+    """
     titles = {(step.number, step.phase is Phase.CLEAN_UP): step.title for step in _planned(plan)}
     ending = "completed" if attempt.finished else "not completed"
     length = span(attempt.ended - attempt.began)
@@ -54,7 +57,7 @@ def attempt_section(plan: Plan, attempt: RunAttempt, entries: Sequence[Entry]) -
         title_of(attempt),
         (
             f"started {moment(attempt.began)}, {ending}, took {length}",
-            *_gates(attempt, entries),
+            *_gates(attempt, gates_seen),
         ),
         DocumentTable(_HEAD, tuple(_row(step, attempt, titles) for step in attempt.steps)),
     )
@@ -92,8 +95,8 @@ def _planned(plan: Plan) -> Iterable[PlannedStep]:
     return (*plan.forward, *plan.back, *plan.finalize)
 
 
-def _gates(attempt: RunAttempt, entries: Sequence[Entry]) -> Iterator[str]:
-    for entry in entries:
+def _gates(attempt: RunAttempt, gates_seen: Sequence[Entry]) -> Iterator[str]:
+    for entry in gates_seen:
         if isinstance(entry.record, GatesSeen) and attempt.began <= entry.wall <= attempt.ended:
             yield f"{gates.title(entry.record)}, evaluated {moment(entry.wall)}"
 

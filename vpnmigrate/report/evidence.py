@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import msgspec
 
 from vpnmigrate import __version__
 from vpnmigrate.errors.commands import aws
-from vpnmigrate.journal import RunState, replay
+from vpnmigrate.journal import RunState
 from vpnmigrate.journal.history import (
     MutatingCall,
     OutagePeriod,
     PersonEntry,
+    ReplayedRun,
     RunAttempt,
     attempts_of,
     calls_of,
-    outages_of,
     person_entries,
     processes_of,
+    replayed_run,
 )
 from vpnmigrate.journal.record_base import DeviceConfirmed
 from vpnmigrate.journal.records import Entry, GatesSeen, OperatorConfirmed
@@ -81,6 +83,21 @@ class RunEvidence:
     rehearsed: RehearsalResult | None = None
     """The saved result of the last rehearsal of this plan."""
 
+    @cached_property
+    def replayed(self) -> ReplayedRun:
+        """The state after the entries, and the outages in them."""
+        return replayed_run(self.entries)
+
+    @cached_property
+    def attempts(self) -> tuple[RunAttempt, ...]:
+        """Every direction that the run took."""
+        return attempts_of(self.plan, self.entries)
+
+    @cached_property
+    def calls(self) -> tuple[MutatingCall, ...]:
+        """Every call that altered AWS, or may have."""
+        return calls_of(self.entries)
+
 
 def document(evidence: RunEvidence) -> ReportDocument:
     """Return the report; it does not depend on the current time."""
@@ -95,7 +112,7 @@ def document(evidence: RunEvidence) -> ReportDocument:
 def as_json(evidence: RunEvidence) -> dict[str, Any]:
     """Return the same as a JSON document."""
     plan, entries = evidence.plan, evidence.entries
-    state = replay(entries)
+    state = evidence.replayed.state
     after = evidence.after
     document = {
         "schema": SCHEMA,
@@ -104,7 +121,7 @@ def as_json(evidence: RunEvidence) -> dict[str, Any]:
         "change": plan.decisions.change,
         "status": state.status.value,
         **summary_json(
-            entries, surveyed=after is not None, differences=after.differences if after else ()
+            state, surveyed=after is not None, differences=after.differences if after else ()
         ),
         "account": plan.account,
         "region": plan.region,
@@ -112,8 +129,8 @@ def as_json(evidence: RunEvidence) -> dict[str, Any]:
             {"at": at.isoformat(), "user": o.user, "host": o.host, "tool": o.tool}
             for at, o in processes_of(entries)
         ],
-        **outages_json(entries, state, evidence.rehearsed),
-        "journeys": [attempt_json(action) for action in attempts_of(plan, entries)],
+        **outages_json(evidence.replayed, evidence.rehearsed),
+        "journeys": [attempt_json(action) for action in evidence.attempts],
         "people": [
             {"at": voice.at.isoformat(), "who": voice.who, "host": voice.host, "said": said}
             for voice, said in _actions(plan, entries)
@@ -134,7 +151,7 @@ def as_json(evidence: RunEvidence) -> dict[str, Any]:
             ],
         },
         "tunnel_options": tunnel_options.as_json(plan),
-        "calls": [_call_json(call) for call in calls_of(entries)],
+        "calls": [_call_json(call) for call in evidence.calls],
         "timeline": [{"at": at.isoformat(), "what": what} for at, what in _timeline(entries)],
     }
     cut: dict[str, Any] = mapped(document, without_key_elements)
@@ -143,22 +160,22 @@ def as_json(evidence: RunEvidence) -> dict[str, Any]:
 
 def _sections(evidence: RunEvidence) -> Iterator[Section]:
     plan, entries = evidence.plan, evidence.entries
-    state = replay(entries)
-    attempts = attempts_of(plan, entries)
+    state = evidence.replayed.state
     yield _summary(evidence)
-    yield from _picture(evidence, attempts)
+    yield from _picture(evidence)
     yield from forces(state)
     notable = (*state.deviations.lost, *state.deviations.external_changes, *state.contradictions)
     if notable:
         yield Section("External changes and inconsistencies", notable, loud=True)
-    yield outage_section(entries, state, evidence.rehearsed)
-    for attempt in attempts:
-        yield attempt_section(plan, attempt, entries)
+    yield outage_section(evidence.replayed, evidence.rehearsed)
+    gates_seen = [entry for entry in entries if isinstance(entry.record, GatesSeen)]
+    for attempt in evidence.attempts:
+        yield attempt_section(plan, attempt, gates_seen)
     yield _after(evidence.after)
     yield from _start_up(evidence.after)
     yield Section("Tunnel options, old and new", (), tunnel_options.table(plan))
     yield _processes(entries)
-    yield from rounds(entries, state)
+    yield from rounds(gates_seen, state)
     operator = tuple((moment(v.at), _where(v), said) for v, said in _actions(plan, entries))
     yield Section(
         "People",
@@ -176,6 +193,7 @@ def _summary(evidence: RunEvidence) -> Section:
     after = evidence.after
     return summary(
         evidence.entries,
+        evidence.replayed,
         evidence.rehearsed,
         tuple(_plan_rows(evidence)),
         surveyed=after is not None,
@@ -194,9 +212,9 @@ def _plan_rows(evidence: RunEvidence) -> Iterator[tuple[str, str]]:
     yield "account", f"{plan.account}, Region {plan.region}"
 
 
-def _picture(evidence: RunEvidence, attempts: Sequence[RunAttempt]) -> Iterator[Section]:
-    entries = evidence.entries
-    if (drawn := timeline_of(attempts, outages_of(entries), person_entries(entries))) is not None:
+def _picture(evidence: RunEvidence) -> Iterator[Section]:
+    outages, people = evidence.replayed.outages, person_entries(evidence.entries)
+    if (drawn := timeline_of(evidence.attempts, outages, people)) is not None:
         yield Section("At a glance", timeline=drawn)
 
 
@@ -249,7 +267,7 @@ def _start_up(after: AfterComparison | None) -> Iterator[Section]:
 def _calls(evidence: RunEvidence) -> Section:
     rows = tuple(
         (moment(c.at), f"step {c.step}", c.change.call, *_ending(c), str(c.change))
-        for c in calls_of(evidence.entries)
+        for c in evidence.calls
     )
     agent = f"vpnmigrate/{__version__} run/{evidence.plan.migration} step/N"
     return Section(
@@ -317,22 +335,19 @@ def _call_json(call: MutatingCall) -> dict[str, Any]:
     }
 
 
-def outage_section(
-    entries: Sequence[Entry], state: RunState, rehearsed: RehearsalResult | None
-) -> Section:
+def outage_section(replayed: ReplayedRun, rehearsed: RehearsalResult | None) -> Section:
     """Return the section of the report about outages."""
-    outages = outages_of(entries)
+    state, outages = replayed.state, replayed.outages
     return Section(
         "Outage", (*_outages(outages), *_planned(outages, rehearsed), *_probes(state, outages))
     )
 
 
-def outages_json(
-    entries: Sequence[Entry], state: RunState, rehearsed: RehearsalResult | None
-) -> dict[str, Any]:
+def outages_json(replayed: ReplayedRun, rehearsed: RehearsalResult | None) -> dict[str, Any]:
     """Return the same as JSON values."""
+    state = replayed.state
     return {
-        "outages": [_outage_json(down, rehearsed) for down in outages_of(entries)],
+        "outages": [_outage_json(down, rehearsed) for down in replayed.outages],
         "rehearsed": rehearsed
         and {
             "at": rehearsed.at.isoformat(),

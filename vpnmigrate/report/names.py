@@ -61,8 +61,12 @@ NO_NAMES = Names()
 
 def names_of(plan: Plan, entries: Iterable[Entry] = ()) -> Names:
     """Return the names of the plan's resources, and of those that a run has created for it."""
+    return names_with(plan, made_by(entries))
+
+
+def names_with(plan: Plan, made: Mapping[Role, str]) -> Names:
+    """Return the names of the plan's resources, and of those in *made*, by their roles."""
     names = dict(_surveyed(plan.before))
-    made = made_by(entries)
     for role, id_ in made.items():
         if (replaced := _replaced_by(role, plan)) in names:
             names[id_] = names[replaced]

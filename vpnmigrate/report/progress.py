@@ -104,14 +104,20 @@ class Narrator:
         """Yield the lines about *entry*: usually one, sometimes none."""
         self.names.read(entry)
         lead = f"{time_of_day(entry.wall)} "
-        for each in self._lines_of(entry):
+        record = entry.record
+        # Nearly all entries of a long journal are about changes.
+        if isinstance(record, Intended | Answered):
+            lines = self._of_change(record)
+        else:
+            lines = self._lines_of(record)
+        for each in lines:
             if isinstance(each, Labelled):
                 yield each.after(lead)
             else:
                 yield f"{lead}{self.names.now.text(safe(each))}"
 
-    def _lines_of(self, entry: Entry) -> Iterator[str | Labelled]:
-        match entry.record:
+    def _lines_of(self, record: Record) -> Iterator[str | Labelled]:
+        match record:
             case DirectionTaken(direction=direction, attempt=attempt):
                 yield f"attempt {attempt}: {_STARTS[direction]}"
             case Replanned():
@@ -121,7 +127,7 @@ class Narrator:
             case OutageBegan() | OutageEnded() | Flapped() | Degraded() as about:
                 yield f"  {_of_traffic(about)}"
             case Probed():
-                yield from _of_probes(entry.record)
+                yield from _of_probes(record)
             case ExternalChange(what=what):
                 yield f"  external change: {what}"
             case Noted() | ClockMoved() | TakenOver() | JournalLost() | FinalizeRequested() as note:
@@ -149,12 +155,6 @@ class Narrator:
                 yield f"  step {number} done"
                 for what in lost:
                     yield f"  changed outside this run: {what}"
-            case Intended(intent=intent, change=change):
-                self._intents[intent] = change
-                mark = "TO DO: " if isinstance(change, AskOperator) else ""
-                yield f"  {mark}{change}"
-            case Answered():
-                yield from self._answer(record)
             case Adopted(role=role, id=id_, who=who):
                 yield f"  {id_} is this run's {role}{f', confirmed by {who}' if who else ''}"
             case Acceptable(what=what) if what:
@@ -171,6 +171,15 @@ class Narrator:
                 yield f"  hook {moment}: {fault or 'done'}"
             case _:
                 pass  # Shown with the outcome, or of no use to the operator.
+
+    def _of_change(self, about: Intended | Answered) -> Iterator[str | Labelled]:
+        match about:
+            case Intended(intent=intent, change=change):
+                self._intents[intent] = change
+                mark = "TO DO: " if isinstance(change, AskOperator) else ""
+                yield f"  {mark}{change}"
+            case Answered():
+                yield from self._answer(about)
 
     def _answer(self, record: Answered) -> Iterator[str]:
         change = self._intents.get(record.intent)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
-from vpnmigrate.journal import RunState, Traffic, replay
-from vpnmigrate.journal.history import OutagePeriod, outages_of, processes_of
+from vpnmigrate.journal import RunState, Traffic
+from vpnmigrate.journal.history import OutagePeriod, ReplayedRun, processes_of
 from vpnmigrate.journal.record_base import DeviceConfirmed
 from vpnmigrate.journal.records import Approved, Entry, OperatorConfirmed
 from vpnmigrate.journal.state import RunStatus
@@ -44,6 +44,7 @@ _TRAFFIC = {
 
 def summary(
     entries: Sequence[Entry],
+    replayed: ReplayedRun,
     rehearsed: RehearsalResult | None,
     plan_lines: Sequence[tuple[str, str]],
     *,
@@ -51,10 +52,10 @@ def summary(
     differences: Sequence[str],
 ) -> Section:
     """Return the box at the top of a report; *plan_lines* are its rows about the plan."""
-    state = replay(entries)
+    state = replayed.state
     rows = [
         ("did it work", verdict(state)),
-        *_outage_rows(outages_of(entries), rehearsed),
+        *_outage_rows(replayed.outages, rehearsed),
         ("when", _when(entries)),
         ("by", "; ".join(_people(entries)) or "not started"),
         *_forced_rows(state),
@@ -93,11 +94,8 @@ def open_ends(state: RunState, *, surveyed: bool, differences: Sequence[str]) ->
     return tuple(_open_ends(state, surveyed=surveyed, differences=differences))
 
 
-def summary_json(
-    entries: Sequence[Entry], *, surveyed: bool, differences: Sequence[str]
-) -> dict[str, Any]:
+def summary_json(state: RunState, *, surveyed: bool, differences: Sequence[str]) -> dict[str, Any]:
     """Return verdict and open ends as JSON values."""
-    state = replay(entries)
     return {
         "verdict": verdict(state),
         "open": list(open_ends(state, surveyed=surveyed, differences=differences)),

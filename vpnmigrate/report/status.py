@@ -20,17 +20,17 @@ from vpnmigrate.journal import (
     is_of_this_attempt,
     next_command,
 )
-from vpnmigrate.journal.history import made_by, rolled_back_unconfirmed
+from vpnmigrate.journal.history import OutagePeriod, made_by, rolled_back_unconfirmed
 from vpnmigrate.journal.records import Entry, GatesSeen, Opened
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.changes import DeleteVpnConnection, DeleteVpnGateway
 from vpnmigrate.model.clock import moment, span
-from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.ec2 import Role, VpnConnectionId
 from vpnmigrate.model.gates import Gate, closed_results, to_open
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, GATEWAY_ROLE, Direction, Phase, Plan
 from vpnmigrate.model.progress import CutoverView, Unreadable, Waiting
 from vpnmigrate.report.device_progress import DeviceProgress, device_progress
-from vpnmigrate.report.names import NO_NAMES, Names, names_of
+from vpnmigrate.report.names import NO_NAMES, Names, names_with
 from vpnmigrate.report.residue import unreached_text
 from vpnmigrate.report.text import RunCommands
 from vpnmigrate.report.tunnel_progress import (
@@ -138,6 +138,8 @@ class RunStatusView:
     """The plan in force; None where only the state of the run counts."""
     entries: tuple[Entry, ...] = ()
     """The entries of the journal that *plan* and *state* belong to."""
+    outages: tuple[OutagePeriod, ...] = ()
+    """The outages in *entries*."""
     unread: frozenset[VpnConnectionId] = frozenset()
     """Devices reported as done in messages that no process has read yet."""
     unread_done: str = ""
@@ -168,12 +170,16 @@ class RunStatusView:
     @cached_property
     def names(self) -> Names:
         """The names of the plan's resources and of those that the run has created."""
-        return NO_NAMES if self.plan is None else names_of(self.plan, self.entries)
+        return NO_NAMES if self.plan is None else names_with(self.plan, self._made)
 
     @property
     def new_gateway(self) -> str:
         """The gateway that the run has created; empty before that."""
-        return made_by(self.entries).get(GATEWAY_ROLE, "")
+        return self._made.get(GATEWAY_ROLE, "")
+
+    @cached_property
+    def _made(self) -> Mapping[Role, str]:
+        return made_by(self.entries)
 
     @property
     def since(self) -> datetime | None:

@@ -14,7 +14,7 @@ from itertools import zip_longest
 
 from vpnmigrate.errors.commands import Advice, Invocation, cli
 from vpnmigrate.journal import Hold, RunState
-from vpnmigrate.journal.history import RunAttempt, attempts_of, outages_of
+from vpnmigrate.journal.history import RunAttempt, attempts_of
 from vpnmigrate.journal.records import FinalizeRequested
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.approval import Approval
@@ -337,14 +337,13 @@ def _history(view: RunStatusView) -> Iterator[Row]:
     """Yield each direction that the run took, with its outages."""
     if view.plan is None:
         return
-    outages = outages_of(view.entries)
     for attempt in attempts_of(view.plan, view.entries):
         ended = f" to {moment(attempt.ended)}" if attempt.finished else f", {_open(attempt, view)}"
         lasted = [
             f"outage {span(each.lasted)}"
             if each.over
             else f"outage so far {span(view.now - each.since)}"
-            for each in outages
+            for each in view.outages
             if attempt.began <= each.since <= max(attempt.ended, attempt.began)
         ]
         which = f"attempt {attempt.attempt} {DIRECTION_NAMES[attempt.direction]}"
