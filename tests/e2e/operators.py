@@ -92,7 +92,11 @@ class Migration:
 
     def finish(self, verb: str, *words: str, leaves: int = 0) -> None:
         """Run *verb* to its end."""
-        ended(self.begin(verb, *words), leaves, lambda: self.output(verb))
+        self.end(self.begin(verb, *words), verb, leaves=leaves)
+
+    def end(self, process: subprocess.Popen[str], verb: str, *, leaves: int = 0) -> None:
+        """Wait for the end of *process*, which runs *verb*."""
+        ended(process, leaves, lambda: self.output(verb))
 
     def stop(self, process: subprocess.Popen[str]) -> None:
         """Suspend *process*."""
@@ -151,13 +155,19 @@ class Migration:
 
 
 @contextmanager
-def a_migration(home: Path, decided: str = PLAYBOOK, speed: float = SPEED) -> Iterator[Migration]:
-    """Serve a sandbox and plan its migration, with a playbook that contains *decided*.
+def a_migration(
+    home: Path, decided: str | Callable[[str], str] = PLAYBOOK, speed: float = SPEED
+) -> Iterator[Migration]:
+    """Serve a sandbox and plan its migration, with the playbook *decided*.
+
+    It may depend on the address of the sandbox.
 
     A thread of this process serves it, because another process takes seconds to start.
     """
     with serve(load_world(load(SCENARIO), ScaledClock(speed))) as server:
-        yield Migration(server.environment, home, decided)
+        url = server.environment["AWS_ENDPOINT_URL"]
+        playbook = decided if isinstance(decided, str) else decided(url)
+        yield Migration(server.environment, home, playbook)
 
 
 ON_A_TERMINAL = """

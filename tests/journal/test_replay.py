@@ -35,7 +35,12 @@ from tests.support.journals import (
 from vpnmigrate.errors.commands import Command, aws
 from vpnmigrate.journal import Intent, RunState, Traffic, next_command, replay
 from vpnmigrate.journal.chain import chained, genesis
-from vpnmigrate.journal.record_base import DeviceConfirmed
+from vpnmigrate.journal.record_base import (
+    DeviceConfirmed,
+    DriverAnswered,
+    DriverCalled,
+    DriverGaveUp,
+)
 from vpnmigrate.journal.records import (
     AbortAsked,
     Acceptable,
@@ -91,6 +96,7 @@ from vpnmigrate.journal.timing import step_timings
 from vpnmigrate.model.changes import AskOperator, Change, ReplaceRoute
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.decisions import HookMoment
+from vpnmigrate.model.device_drivers import DriverOutcome, DriverResult, DriverVerb
 from vpnmigrate.model.ec2 import Role, RouteTableId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.gates import Gate, GateResult, GateVerdict, Milestone
 from vpnmigrate.model.plan import Direction
@@ -614,6 +620,7 @@ def test_another_watchdog_gives_the_time_to_confirm_anew():
     assert again.confirm.until == story.entries[-1].at + timedelta(minutes=15) > first
 
 
+LOST = DriverResult(DriverOutcome.UNCERTAIN, message="lost")
 MUNICH, GRAZ = VpnConnectionId("vpn-munich"), VpnConnectionId("vpn-graz")
 
 
@@ -715,6 +722,9 @@ def _all_records() -> list[Record]:
         CredentialsExpired("ExpiredToken", ("log in again:", aws("sso", "login"))),
         CredentialsRenewed(),
         ClockMoved(timedelta(hours=-1)),
+        DriverCalled(MUNICH, DriverVerb.ENABLE, "command /x", 10, Confirmation.NEW_TUNNELS_ENABLED),
+        DriverAnswered(MUNICH, LOST, Confirmation.NEW_TUNNELS_ENABLED),
+        DriverGaveUp(MUNICH, Confirmation.NEW_TUNNELS_ENABLED, "lost"),
         HookRan(HookMoment.HELD, "tell", timedelta(seconds=1), fault="failed with exit status 1"),
         DirectionTaken(Direction.FINALIZE, 2),
         Finished(Direction.FINALIZE),
@@ -880,3 +890,37 @@ def test_expired_credentials_are_shown_until_aws_accepts_some_or_another_process
     assert (state.expired.since, state.expired.why) == (story.entries[-1].at, "ExpiredToken")
     assert replay(story.then(CredentialsRenewed()).entries).expired is None
     assert replay(Story().staged().cut().then(expired).opened().entries).expired is None
+
+
+def test_a_driver_s_answer_confirms_the_task_at_its_device() -> None:
+    """The last device confirms the task, whether its driver or an engineer did the work."""
+    word, both = Confirmation.NEW_TUNNELS_ENABLED, (MUNICH, GRAZ)
+    done = DriverResult(DriverOutcome.DONE)
+    story = Story().opened().set_out()
+    story = story.then(DriverCalled(MUNICH, DriverVerb.ENABLE, "command /x", 10, word))
+    not_yet = replay(story.then(DriverAnswered(MUNICH, done, word, both)).entries)
+    half = replay(story.then(DriverAnswered(MUNICH, done, word, both, reached=True)).entries)
+    whole = replay(story.then(DeviceConfirmed(word, GRAZ, both, "ann", "desk")).entries)
+
+    assert not_yet.journal_facts.devices == {}
+    assert half.journal_facts.devices == {word: {MUNICH}}
+    assert word not in half.journal_facts.confirmations
+    assert word in whole.journal_facts.confirmations
+
+
+def test_a_call_without_an_answer_stays_uncertain() -> None:
+    """The last call of a device says whether its effect is known; a new call ends a giving up."""
+    word = Confirmation.NEW_TUNNELS_ENABLED
+    story = Story().opened().set_out()
+    story = story.then(DriverCalled(MUNICH, DriverVerb.ENABLE, "command /x", 10, word))
+    called = replay(story.entries)
+    story = story.then(DriverAnswered(MUNICH, LOST, word)).then(DriverGaveUp(MUNICH, word, "lost"))
+    lost = replay(story.entries)
+    story = story.then(DriverCalled(MUNICH, DriverVerb.STATUS, "command /x", 10, word))
+    looked = replay(story.entries)
+
+    assert called.drivers.calls[MUNICH].uncertain
+    assert lost.drivers.calls[MUNICH].uncertain
+    assert set(lost.drivers.given_up) == {MUNICH}
+    assert looked.drivers.given_up == {}
+    assert not looked.drivers.calls[MUNICH].uncertain

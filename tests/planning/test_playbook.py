@@ -16,7 +16,9 @@ from vpnmigrate.model.decisions import (
     Approvals,
     BackOut,
     Decisions,
+    DeviceDriver,
     DirectConnectAssumption,
+    DriverKind,
     Exceptions,
     Finalize,
     HookMoment,
@@ -49,6 +51,13 @@ decisions:
     vpn-1: [169.254.20.0/30, 169.254.20.4/30]
   device_types:
     default: Cisco Systems, Inc./ASR 1000/IOS 12.4+
+  drivers:
+    cgw-1:
+      kind: command
+      command: [/usr/local/bin/tunnels, fast]
+      existing: /etc/vpnmigrate/munich.conf
+      limit: 90s
+    default: {kind: manual}
   tunnel_options:
     ike_versions: [ikev2]
     phase1_encryption: [AES256]
@@ -128,6 +137,15 @@ def test_says_everything_a_plan_can_decide() -> None:
             inside=InsideMode.LISTED,
             inside_cidrs={"vpn-1": ("169.254.20.0/30", "169.254.20.4/30")},  # type: ignore[dict-item]
             device_types={"default": "Cisco Systems, Inc./ASR 1000/IOS 12.4+"},
+            drivers={
+                "cgw-1": DeviceDriver(
+                    DriverKind.COMMAND,
+                    ("/usr/local/bin/tunnels", "fast"),
+                    "/etc/vpnmigrate/munich.conf",
+                    timedelta(seconds=90),
+                ),
+                "default": DeviceDriver(),
+            },
             tunnel_options=TunnelOptions(
                 ike_versions=("ikev2",),
                 phase1_encryption=("AES256",),
@@ -263,6 +281,29 @@ def test_what_is_left_out_has_its_default() -> None:
         ("test_vpc: {}", "decisions.test_vpc: mapping missing required", "fields: cidr, command"),
         ("test_vpc: {cidr: 5}", "decisions.test_vpc.cidr: expected text, got a whole number", ""),
         ("test_vpc: {comand: x}", "decisions.test_vpc.comand: unknown field", "fields: cidr, com"),
+        ("drivers: {default: {kind: ssh}}", "decisions.drivers: not one of", "fields: kind"),
+        ("drivers: {default: {run: x}}", "decisions.drivers.run: unknown", "fields: kind"),
+        ("drivers: {default: {limit: 5}}", "decisions.drivers.default.limit: not a duration", ""),
+        (
+            "drivers: {default: {kind: command}}",
+            "decisions.drivers.default: kind command needs a command",
+            "write it like {kind",
+        ),
+        (
+            "drivers: {default: {command: [/x]}}",
+            "decisions.drivers.default: kind command needs a command, and no other kind has one",
+            "write it like {kind",
+        ),
+        (
+            "drivers: {default: {kind: command, command: [/x], limit: 16m}}",
+            "decisions.drivers.default: limit is more than zero and at most 15 min",
+            "write it like {kind",
+        ),
+        (
+            "drivers: {default: {kind: command, command: [x]}}",
+            "decisions.drivers.default.command: 'x' is not an absolute path",
+            "write the absolute path",
+        ),
         ("device_types: {default: 5}", "decisions.device_types: expected text", ""),
         (
             "tunnel_options: {ike_versions: [ikev2, 1]}",

@@ -20,6 +20,7 @@ from vpnmigrate.engine.ports import (
     Calls,
     Consent,
     DeadlineChoice,
+    DeviceDrivers,
     InterruptChoice,
     Interruption,
     Journal,
@@ -200,6 +201,7 @@ class Stage:
         commit: CommitConfirm | None = None,
         adopt: tuple[str, ...] | None = None,
         step_prompt: StepPrompt | None = None,
+        drivers: DeviceDrivers | None = None,
     ) -> Runner:
         """Return the runner of a new process on *journal*, or the one so far (none, if *blind*)."""
         so_far = () if blind else self.entries
@@ -224,6 +226,7 @@ class Stage:
                 gate_inputs=gate_inputs or GateInputs("ann"),
                 probes=probes or NoProbes(),
                 step_prompt=step_prompt,
+                drivers=drivers,
             ),
         )
 

@@ -18,10 +18,20 @@ if TYPE_CHECKING:
 
     from vpnmigrate.aws.accounts import AccountSource
     from vpnmigrate.aws.session import ClientSource
-    from vpnmigrate.engine.ports import Calls, NetworkPaths, Operator, Probes, Watchdog
+    from vpnmigrate.engine.ports import (
+        Calls,
+        DeviceDrivers,
+        NetworkPaths,
+        Operator,
+        Probes,
+        Watchdog,
+    )
     from vpnmigrate.local.lock import ProcessIdentity
+    from vpnmigrate.local.logs import RunLog
     from vpnmigrate.local.run_directory import Run
     from vpnmigrate.local.ssh_keygen import SshKeygen
+    from vpnmigrate.local.vault import Vault
+    from vpnmigrate.model.plan import Plan
     from vpnmigrate.report.text import RunCommands
 
 
@@ -67,6 +77,10 @@ class Dependencies(Protocol):
         self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions
     ) -> Operator:
         """Return the operator who does the device tasks of *run*."""
+        ...
+
+    def drivers(self, run: Run, plan: Plan, vault: Vault, log: RunLog) -> DeviceDrivers | None:
+        """Return what runs the drivers of devices; None if engineers do all tasks."""
         ...
 
     def probes(self, run: Run, extra: Sequence[str]) -> Probes:
@@ -168,6 +182,13 @@ class RealDependencies:
         kind = AssumeYesOperator if asking.yes else TerminalOperator
         plan = load_plan(run.plan)
         return kind(console, prompt, run, on, plan.programs, names_of(plan))
+
+    def drivers(self, run: Run, plan: Plan, vault: Vault, log: RunLog) -> DeviceDrivers | None:
+        """Return what runs the drivers of *plan* on this machine."""
+        from vpnmigrate.local.drivers.processes import DriverProcesses
+        from vpnmigrate.report.device_progress import site_of
+
+        return DriverProcesses(run, plan, vault, log, lambda old: site_of(old, plan))
 
     def probes(self, run: Run, extra: Sequence[str]) -> Probes:
         """Return a sender that uses threads of this process."""

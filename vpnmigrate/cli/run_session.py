@@ -295,6 +295,7 @@ def _do(
                 signatures,
                 str(run.plan),
             ),
+            drivers=context.parts.drivers(run, plan, _vault(context, run), kept.log),
             probes=NoProbes() if terms.probes is None else context.parts.probes(run, terms.probes),
         )
         if terms.probes is None:
@@ -307,14 +308,14 @@ def _do(
         last = ObserverGroup(progress, kept.log)
         with supervise_hooks(hooks, journal, last), kept.signals.handle(stop_request):
             runner = Runner(plan, ports)
-            action(
-                ActiveRun(
-                    runner,
-                    before,
-                    journal.write,
-                    lambda: signatures.check_plan(replay(journal.entries)),
-                )
+            active = ActiveRun(
+                runner,
+                before,
+                journal.write,
+                lambda: signatures.check_plan(replay(journal.entries)),
             )
+            with runner.supervise_drivers():
+                action(active)
 
 
 def _vault(context: CommandContext, run: Run) -> Vault:

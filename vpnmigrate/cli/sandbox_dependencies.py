@@ -18,16 +18,27 @@ from vpnmigrate.aws.session import ClientSource
 from vpnmigrate.cli.dependencies import RealDependencies
 from vpnmigrate.cli.options import AwsOptions, PromptOptions
 from vpnmigrate.engine.call_limits import DirectCalls
-from vpnmigrate.engine.ports import Calls, NetworkPaths, NoNetworkPaths, Operator, Probes, Watchdog
+from vpnmigrate.engine.ports import (
+    Calls,
+    DeviceDrivers,
+    NetworkPaths,
+    NoNetworkPaths,
+    Operator,
+    Probes,
+    Watchdog,
+)
 from vpnmigrate.engine.traffic_watch import NoProbes
 from vpnmigrate.errors import RefusedError, UnreachableError, UsageError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.local.lock import this_process
+from vpnmigrate.local.logs import RunLog
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.settings import CLOCK_VARIABLE
 from vpnmigrate.local.ssh_keygen import SshKeygen
+from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.clock import Clock, SteadyClock
 from vpnmigrate.model.discovery import AccountTarget
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.report.console import MessageOutput
 from vpnmigrate.report.text import RunCommands
 from vpnmigrate.sandbox.client.direct import DirectClients
@@ -87,6 +98,11 @@ class SandboxDependencies:
         """Return a simulated engineer who does every task without being asked."""
         del console, on, run, asking
         return DeviceEngineer(self._world, self._reaction)
+
+    def drivers(self, run: Run, plan: Plan, vault: Vault, log: RunLog) -> DeviceDrivers | None:
+        """Return None: the simulated engineer does every task."""
+        del run, plan, vault, log
+        return None
 
     def probes(self, run: Run, extra: Sequence[str]) -> Probes:
         """Return no probes: no packet can reach a world that is in this process."""

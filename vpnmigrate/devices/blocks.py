@@ -30,10 +30,10 @@ from vpnmigrate.devices.configuration import DeviceConfiguration, TunnelConfigur
 from vpnmigrate.devices.platforms import COMMANDS, Platform, TemplateSource, no_templates
 from vpnmigrate.devices.running_configuration import DeviceNames, mentions
 from vpnmigrate.devices.tunnel_values import (
-    SOURCES,
     ConnectionOptions,
     TrackedValues,
     masked,
+    unknown_values,
     unused_members,
     values_of,
 )
@@ -140,6 +140,11 @@ class DeviceBlocks:
     placeholders: tuple[str, ...]
     """What an engineer has to replace in the commands."""
     files: tuple[DeviceFile, ...] = ()
+    enable_new: str = ""
+    disable_old: str = ""
+    """The two parts of the block that enables: a driver leaves the old tunnels at first."""
+    swaps_addresses: bool = False
+    """Whether an old tunnel has the inside address of a new one, so both cannot be enabled."""
 
 
 def withheld(_tunnel: TunnelConfiguration) -> None:
@@ -307,6 +312,9 @@ class _Rendering:
             tuple(self._unused()),
             tuple(sorted({p for b in rendered for p in _PLACEHOLDER.findall(b.commands)})),
             tuple(self._files.values()),
+            self._together(self._call("enable", new)),
+            self._together(self._call("disable", old)),
+            self._same_inside,
         )
 
     @property
@@ -330,7 +338,7 @@ class _Rendering:
         values: list[dict[str, object]] = (
             [values_of(t, side.options, self._key(t)) for t in configuration.tunnels]
             if configuration
-            else [_unknown_values(name, number) for number in (1, 2)]
+            else [unknown_values(name, number) for number in (1, 2)]
         )
         tunnels = tuple(
             _TemplateTunnel(each, used, name, side.connection, number)
@@ -470,11 +478,6 @@ class _TemplateNames:
             "note": self.note,
             "variant": self.variant,
         }
-
-
-def _unknown_values(side: str, number: int) -> dict[str, object]:
-    names = (*SOURCES, "esp_rekey", "keepalive", "local_cidr", "remote_cidr")
-    return {name: f"<{name.replace('_', ' ')} of {side} tunnel {number}>" for name in names}
 
 
 def _keyless(side: DeviceSide) -> str:

@@ -191,6 +191,12 @@ def values_of(
     }
 
 
+def unknown_values(side: str, number: int) -> dict[str, object]:
+    """Return placeholders in place of the values of a tunnel that is not known yet."""
+    names = (*SOURCES, "esp_rekey", "keepalive", "local_cidr", "remote_cidr")
+    return {name: f"<{name.replace('_', ' ')} of {side} tunnel {number}>" for name in names}
+
+
 class _Phase:
     """The proposal for one IKE phase."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vpnmigrate.engine.context import RunContext
+from vpnmigrate.engine.device_work import DeviceWork
 from vpnmigrate.engine.execute import ChangeExecutor
 from vpnmigrate.engine.stop import StopControl
 from vpnmigrate.errors import HeldError
@@ -10,18 +11,25 @@ from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal.records import Answered, OperatorConfirmed
 from vpnmigrate.model.changes import AskOperator, OperatorTask, RunTest
 from vpnmigrate.model.changes.base import Performed
-from vpnmigrate.model.snapshot import Confirmation
+from vpnmigrate.model.snapshot import Confirmation, Snapshot
 
 
 class OperatorTasks:
     """Requests tasks of people and records their confirmations in the journal."""
 
-    def __init__(self, context: RunContext, executor: ChangeExecutor, stop: StopControl) -> None:
+    def __init__(
+        self,
+        context: RunContext,
+        executor: ChangeExecutor,
+        stop: StopControl,
+        device_work: DeviceWork,
+    ) -> None:
         self._plan = context.plan
         self._operator = context.operator
         self._recorder = context.recorder
         self._executor = executor
         self._stop = stop
+        self._device_work = device_work
         self._who = context.claim_holder.holder
         self._pending: OperatorTask | None = None
         self._intents: dict[OperatorTask, int] = {}
@@ -32,18 +40,26 @@ class OperatorTasks:
 
     def announce(self, task: OperatorTask) -> None:
         """Announce *task*, so that the person who does it can get ready."""
-        self._operator.announce(task)
+        if self._device_work.needs_person(task):
+            self._operator.announce(task)
 
-    def hand_out(self, task: OperatorTask, *, outage: bool) -> None:
+    def hand_out(self, task: OperatorTask, now: Snapshot, *, outage: bool) -> None:
         """Request *task*, and record its confirmation if it has been done already.
+
+        Drivers do what they can; a person is asked for the rest.
 
         Raises:
             HeldError: No operator is present to do it, and traffic flows, so the run can wait.
         """
+        self._device_work.assign(task, now)
+        if not self._device_work.needs_person(task):
+            self.read_confirmations()
+            return
         if task not in self._intents:
             self._intents[task] = self._executor.intend(_step_of(task), [task])
         self._pending = task
-        if not (self.read_confirmations() or self._operator.patient or outage):
+        waits = outage or self._operator.patient or self._device_work.at_work_on(task)
+        if not (self.read_confirmations() or waits):
             self.hold_if_waiting()
 
     def hold_if_waiting(self) -> None:
@@ -56,17 +72,23 @@ class OperatorTasks:
             return
         step = _step_of(self._pending)
         message = f"step {step} needs a person: {self._pending}"
+        if given_up := self._device_work.given_up(self._pending):
+            message = f"{message} ({given_up})"
         done = cli("done", self._plan.migration, str(step))
         resume = self._recorder.resuming(self._plan)
         raise HeldError(message, advice=("when that is done:", done, "then:", resume))
 
     def read_confirmations(self) -> bool:
-        """Read new confirmations; return whether the pending task is confirmed now."""
+        """Read new confirmations; return whether there is news of the task.
+
+        That is its confirmation, or the answer of a driver.
+        """
         known = set(self._recorder.state.journal_facts.confirmations)
         self._recorder.fold_inbox()
+        news = self._device_work.record_ended()
         task = self._pending
         if task is None:
-            return False
+            return news
         if _word_of(task) not in self._recorder.state.journal_facts.confirmations:
             word = self._operator.ask(task)
             if word is not None:
@@ -76,7 +98,7 @@ class OperatorTasks:
             self._recorder.write(Answered(self._intents[task], Performed()))
             self._pending = None
             return True
-        return False
+        return news
 
     @property
     def asked_to_stop(self) -> str:

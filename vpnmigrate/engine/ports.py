@@ -12,8 +12,9 @@ from vpnmigrate.journal.records import Entry, Record
 from vpnmigrate.journal.state import RunState
 from vpnmigrate.model.changes import AwsChange, OperatorTask
 from vpnmigrate.model.changes.base import CallTags, Outcome
-from vpnmigrate.model.decisions import HookMoment
-from vpnmigrate.model.ec2 import Role, VpcId, VpnGatewayId
+from vpnmigrate.model.decisions import DeviceDriver, HookMoment
+from vpnmigrate.model.device_drivers import DriverResult, DriverVerb
+from vpnmigrate.model.ec2 import Role, VpcId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.permissions import PermissionQuery, PermissionResult
 from vpnmigrate.model.plan import OutageEstimate, Plan
 from vpnmigrate.model.probes import ProbeStats
@@ -373,6 +374,38 @@ class NoHooks:
     def changed(self) -> str:
         """Return an empty string: no hook is run, so none can have changed."""
         return ""
+
+
+@dataclass(frozen=True)
+class DriverCall:
+    """A call of the driver of one device."""
+
+    driver: DeviceDriver
+    verb: DriverVerb
+    gateway: str
+    """The customer gateway: the device."""
+    connection: VpnConnectionId
+    """The old connection to the device."""
+    successor: str
+    """Its new connection; empty if it is not known."""
+    disable_old: bool = False
+    """Of ``enable``: whether the old tunnels are disabled too."""
+
+
+class DeviceDrivers(Protocol):
+    """The drivers of devices.  They work beside the run and never delay it."""
+
+    def begin(self, call: DriverCall) -> None:
+        """Begin *call* and return at once; its limit is that of its driver."""
+        ...
+
+    def ended(self) -> Sequence[tuple[DriverCall, DriverResult]]:
+        """Return the calls that have ended since the last time, without waiting."""
+        ...
+
+    def finish(self) -> None:
+        """Wait until every call has ended; an interrupt ends them."""
+        ...
 
 
 class StopRequest(Protocol):

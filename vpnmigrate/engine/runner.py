@@ -8,6 +8,7 @@ and the journal show.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from vpnmigrate.engine.adoption import AdoptionControl
@@ -21,6 +22,7 @@ from vpnmigrate.engine.commit_confirm import CommitConfirm, CommitConfirmControl
 from vpnmigrate.engine.context import ClaimHolder, RunContext
 from vpnmigrate.engine.cutover import CutoverStart, GateInputs, GateRunner
 from vpnmigrate.engine.deadline import DeadlineControl
+from vpnmigrate.engine.device_work import DeviceWork
 from vpnmigrate.engine.execute import ChangeExecutor
 from vpnmigrate.engine.observe import StateReader
 from vpnmigrate.engine.operator_tasks import OperatorTasks
@@ -28,6 +30,7 @@ from vpnmigrate.engine.pause import PauseControl
 from vpnmigrate.engine.ports import (
     Attend,
     Calls,
+    DeviceDrivers,
     Ec2,
     Journal,
     NetworkPaths,
@@ -101,6 +104,8 @@ class RunPorts:
     """Resources that the operator names as created by that process; None: the operator is asked."""
     gate_inputs: GateInputs = field(default_factory=GateInputs)
     probes: Probes = field(default_factory=NoProbes)
+    drivers: DeviceDrivers | None = None
+    """The drivers of devices; None if engineers do all their tasks, as in a rehearsal."""
     step_prompt: StepPrompt | None = None
     """What is asked before each change of a cutover; None if no change waits for an answer."""
 
@@ -137,7 +142,10 @@ class Runner:
         gate_inputs = ports.gate_inputs
         executor = ChangeExecutor(context, self._attend)
         self._stop = StopControl(context, stop_request=ports.stop_request, user=gate_inputs.user)
-        tasks = OperatorTasks(context, executor=executor, stop=self._stop)
+        self._device_work = DeviceWork(context, ports.drivers)
+        tasks = OperatorTasks(
+            context, executor=executor, stop=self._stop, device_work=self._device_work
+        )
         self._probing = ProbeWatch(context, ports.probes)
         self._preconditions = Preconditions(context)
         self._commit_confirm = CommitConfirmControl(
@@ -275,6 +283,10 @@ class Runner:
             lost = self._run_steps(steps)
             self._require_everything_removed()
             return self._finish(Direction.FINALIZE, lost)
+
+    def supervise_drivers(self) -> AbstractContextManager[None]:
+        """Return a context that waits, at its end, for the calls of drivers in flight."""
+        return self._device_work.supervise()
 
     def restore_watchdog(self) -> None:
         """Start another watchdog if a confirmation is pending and no watchdog is running."""

@@ -358,7 +358,7 @@ class StepLoop:
             self._recorder.name(*step.external_changes_overwritten(observation.input))
             self._perform(step, due, observation)
         for task in tasks:
-            self._tasks.hand_out(task, outage=self._may_be_down(step))
+            self._tasks.hand_out(task, view.now, outage=self._may_be_down(step))
 
     def _perform(self, step: Step, changes: Sequence[AwsChange], observation: Observation) -> None:
         if step.number in INTERRUPTING and not self._outage:

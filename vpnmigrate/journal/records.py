@@ -12,7 +12,7 @@ from enum import StrEnum
 from msgspec import Struct, field
 
 from vpnmigrate.errors.commands import Advice, Invocation
-from vpnmigrate.journal.record_base import DeviceConfirmed, JournalRecord
+from vpnmigrate.journal.record_base import DeviceRecord, JournalRecord
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.changes import Change
 from vpnmigrate.model.changes.base import Outcome
@@ -445,7 +445,7 @@ Record = (
     | Replanned
     | WorkRecord
     | OperatorConfirmed
-    | DeviceConfirmed
+    | DeviceRecord
     | Ordered
     | Approved
     | PlanSigned

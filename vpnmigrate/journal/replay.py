@@ -11,6 +11,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from vpnmigrate.journal.device_work import with_device_work
 from vpnmigrate.journal.growing import Intents, UniqueTexts
 from vpnmigrate.journal.operator_records import (
     apply_operator_record,
@@ -28,7 +29,12 @@ from vpnmigrate.journal.outage import (
     with_facts,
 )
 from vpnmigrate.journal.probes import probes_after, reset_probe_counts
-from vpnmigrate.journal.record_base import DeviceConfirmed
+from vpnmigrate.journal.record_base import (
+    DeviceConfirmed,
+    DriverAnswered,
+    DriverCalled,
+    DriverGaveUp,
+)
 from vpnmigrate.journal.records import (
     Adopted,
     AdoptionAsked,
@@ -219,7 +225,9 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             every = _with(state.adoptions.refused, *refused)
             return replace(state, adoptions=replace(state.adoptions, asked=True, refused=every))
         case OperatorConfirmed() | DeviceConfirmed() as confirmed:
-            return _confirmed(state, confirmed, entry.at)
+            return with_device_work(state, confirmed, entry.at)
+        case DriverCalled() | DriverAnswered() | DriverGaveUp() as driven:
+            return with_device_work(state, driven, entry.at)
         case BaselineTaken() as taken:
             propagated = {table: frozenset(found) for table, found in taken.propagated.items()}
             baseline = Baseline(taken.taken, taken.tunnels_up, propagated, taken.accepted)
@@ -410,20 +418,6 @@ def _traffic_after(state: RunState, finished: Finished) -> Traffic:
     if restored and not state.contradictions and state.traffic is Traffic.UNKNOWN:
         return Traffic.OLD
     return state.traffic
-
-
-def _confirmed(
-    state: RunState, confirmed: OperatorConfirmed | DeviceConfirmed, at: datetime
-) -> RunState:
-    """Return *state* with a confirmation; that of the last device completes it."""
-    facts, word = state.journal_facts, confirmed.word
-    devices = facts.devices
-    if isinstance(confirmed, DeviceConfirmed):
-        done = devices.get(word, frozenset()) | {confirmed.connection}
-        devices = {**devices, word: done}
-        if not done >= set(confirmed.of):
-            return with_facts(state, devices=devices)
-    return with_facts(state, devices=devices, confirmations={**facts.confirmations, word: at})
 
 
 def _settled(state: RunState, settled: StepSettled) -> RunState:

@@ -22,6 +22,7 @@ from vpnmigrate.journal.state_parts import (
     ApprovalState,
     ConfirmState,
     Deviations,
+    DriverState,
     GateState,
     OutageState,
     ProbeState,
@@ -217,6 +218,8 @@ class RunState(Struct, frozen=True):
     stable_since: datetime | None = None
     """Since when traffic is verified; after it was incomplete again, when step 10 was done."""
     probes: ProbeState = ProbeState()
+    drivers: DriverState = DriverState()
+    """Calls of device drivers in all attempts."""
 
     deadline: Deadline | None = None
     """The back-out deadline of this attempt's cutover, if its plan has a window."""

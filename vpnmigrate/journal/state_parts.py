@@ -6,10 +6,18 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
+from vpnmigrate.journal.record_base import (
+    DriverAnswered,
+    DriverCalled,
+    DriverGaveUp,
+    DriverRecord,
+)
 from vpnmigrate.journal.records import Accepted, Armed, Forced, GatesSeen
 from vpnmigrate.model.approval import Approval
-from vpnmigrate.model.ec2 import Role
+from vpnmigrate.model.device_drivers import DriverCallState
+from vpnmigrate.model.ec2 import Role, VpnConnectionId
 from vpnmigrate.model.probes import ProbeStats
 from vpnmigrate.model.residue import ResidualChange
 from vpnmigrate.model.signatures import SignedText
@@ -155,3 +163,28 @@ class Deviations(Struct, frozen=True):
     external_changes: Sequence[str] = ()
     differs: tuple[str, ...] = ()
     """Differences from the before-survey when the last rollback finished."""
+
+
+class DriverState(Struct, frozen=True):
+    """The last call of each device's driver, and the devices that wait for an engineer."""
+
+    calls: Mapping[VpnConnectionId, DriverCallState] = {}
+    given_up: Mapping[VpnConnectionId, DriverGaveUp] = {}
+
+    def after(self, record: DriverRecord) -> DriverState:
+        """Return the state after *record*."""
+        connection = record.connection
+        match record:
+            case DriverCalled(verb=verb, word=word):
+                return DriverState(
+                    {**self.calls, connection: DriverCallState(word, verb)},
+                    {old: each for old, each in self.given_up.items() if old != connection},
+                )
+            case DriverAnswered(result=result):
+                call = self.calls.get(connection)
+                if call is None:
+                    return self
+                call = replace(call, outcome=result.outcome)
+                return replace(self, calls={**self.calls, connection: call})
+            case DriverGaveUp():
+                return replace(self, given_up={**self.given_up, connection: record})

@@ -42,6 +42,7 @@ class Event(StrEnum):
     JOURNALLED = "journal.written"
     WAITED = "step.waited"
     PRINTED = "hook.printed"
+    DRIVER_PRINTED = "driver.printed"
     NOTICED = "run.noticed"
     """Events of this process: an incomplete journal line, a take-over."""
 
@@ -76,6 +77,10 @@ class RunLog:
     def printed(self, moment: str, program: str, output: str) -> None:
         """Log what a hook printed, as far as it was kept."""
         self._say(Event.PRINTED, moment=moment, program=program, output=output)
+
+    def driver_printed(self, verb: str, connection: str, output: str) -> None:
+        """Log what a driver printed on its standard error, as far as it was kept."""
+        self._say(Event.DRIVER_PRINTED, verb=verb, connection=connection, output=output)
 
     def notice(self, text: str) -> None:
         """Log what the operator was told about this process."""

@@ -10,10 +10,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import IO
 
 from vpnmigrate.local.child_processes import OPERATOR_PROGRAM, inherited_by, working_directory
 from vpnmigrate.local.program_files import checked
@@ -38,6 +39,18 @@ class ProcessResult:
     """Empty if it exited with 0."""
     took: timedelta
     output: str
+    errors: str = ""
+    """Its standard error, if that was kept apart."""
+
+
+@dataclass(frozen=True)
+class ProcessStreams:
+    """Descriptors of a program besides its standard input and output."""
+
+    errors_apart: bool = False
+    """Whether its standard error is not part of its output."""
+    inherited: tuple[int, ...] = ()
+    """Further descriptors of this process that stay open in the program."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +67,8 @@ def run_bounded(
     bounds: ProcessLimits,
     run: Run,
     programs: Mapping[str, str],
+    *,
+    streams: ProcessStreams = ProcessStreams(),
 ) -> ProcessResult:
     """Run *command* with *data* on its standard input; it and all it started end within *bounds*.
 
@@ -62,34 +77,37 @@ def run_bounded(
     """
     began = time.monotonic()
 
-    def ended(exit_: int | None, fault: str, output: bytes = b"") -> ProcessResult:
+    def ended(exit_: int | None, fault: str, *printed: bytes) -> ProcessResult:
         took = timedelta(seconds=round(time.monotonic() - began, 3))
-        return ProcessResult(exit_, fault, took, output.decode(errors="backslashreplace"))
+        texts = [each.decode(errors="backslashreplace") for each in (*printed, b"", b"")[:2]]
+        return ProcessResult(exit_, fault, took, *texts)
 
     files = checked(command, programs)
     if files.fault:
         return ended(None, f"was not run: {files.fault}")
     try:
-        process = _start(command, data, working_directory(run))
+        process = _start(command, data, working_directory(run), streams)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not a valid command"
         return ended(None, f"could not be run: {why}")
     if files.replaced:
         kill_group(process)
-        if process.stdout is not None:
-            process.stdout.close()
+        for pipe in _pipes(process):
+            pipe.close()
         return ended(None, "was replaced while it was started, and was killed")
-    in_time, output = _attend(process, bounds, began)
+    in_time, printed = _attend(process, bounds, began)
     if not in_time:
         stopped = "was stopped" if bounds.stop.is_set() else f"took over {span(bounds.limit)}"
-        return ended(None, f"{stopped} and {kill_group(process)}", output)
+        return ended(None, f"{stopped} and {kill_group(process)}", *printed)
     code = process.wait()
     if code < 0:
-        return ended(None, f"was killed by signal {-code}", output)
-    return ended(code, f"failed with exit status {code}" if code else "", output)
+        return ended(None, f"was killed by signal {-code}", *printed)
+    return ended(code, f"failed with exit status {code}" if code else "", *printed)
 
 
-def _start(command: Sequence[str], data: bytes, directory: Path) -> subprocess.Popen[bytes]:
+def _start(
+    command: Sequence[str], data: bytes, directory: Path, streams: ProcessStreams
+) -> subprocess.Popen[bytes]:
     # A file, not a pipe: writing to a pipe would block if the program does not read.
     with tempfile.TemporaryFile() as file:
         file.write(data)
@@ -98,44 +116,51 @@ def _start(command: Sequence[str], data: bytes, directory: Path) -> subprocess.P
             command,
             stdin=file,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.PIPE if streams.errors_apart else subprocess.STDOUT,
             cwd=directory,
             env=inherited_by(OPERATOR_PROGRAM, directory),
             # Its own session: the whole group can be killed, and Ctrl-C is not delivered to it.
             start_new_session=True,
+            pass_fds=streams.inherited,
         )
 
 
 def _attend(
     process: subprocess.Popen[bytes], bounds: ProcessLimits, began: float
-) -> tuple[bool, bytes]:
-    """Read the output of *process*; return whether it ended in time, and the output.
+) -> tuple[bool, Sequence[bytes]]:
+    """Read the pipes of *process*; return whether it ended in time, and what each had.
 
-    Programs that it started may keep its pipe open longer; only its own end counts.
+    Programs that it started may keep its pipes open longer; only its own end counts.
     """
-    kept = b""
+    pipes = _pipes(process)
+    kept = [b""] * len(pipes)
     deadline = began + bounds.limit.total_seconds()
-    if process.stdout is None:
-        message = "it was asked to be a pipe"
-        raise AssertionError(message)
-    os.set_blocking(process.stdout.fileno(), False)
-    with process.stdout, selectors.DefaultSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ)
+    with ExitStack() as stack:
+        selector = stack.enter_context(selectors.DefaultSelector())
+        for number, pipe in enumerate(pipes):
+            stack.enter_context(pipe)
+            os.set_blocking(pipe.fileno(), False)
+            selector.register(pipe, selectors.EVENT_READ, number)
         while True:
             gone = process.poll() is not None
-            for _ in selector.select(0 if gone else _SLICE):
-                piece = os.read(process.stdout.fileno(), _PIECE)
-                kept += piece[: MOST_OUTPUT - len(kept)]
-                if not piece:
-                    selector.unregister(process.stdout)
-                    break
-                gone = False  # There may be more output from before its end.
+            for key, _ in selector.select(0 if gone else _SLICE):
+                piece = os.read(key.fd, _PIECE)
+                kept[key.data] += piece[: MOST_OUTPUT - len(kept[key.data])]
+                if piece:
+                    gone = False  # There may be more output from before its end.
+                else:
+                    selector.unregister(key.fileobj)
             if gone:
                 return True, kept
             if not selector.get_map():
                 bounds.stop.wait(_SLICE)
             if bounds.stop.is_set() or time.monotonic() >= deadline:
                 return False, kept
+
+
+def _pipes(process: subprocess.Popen[bytes]) -> list[IO[bytes]]:
+    """Return the pipes from *process*: its output, and its standard error if that is apart."""
+    return [pipe for pipe in (process.stdout, process.stderr) if pipe is not None]
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> str:

@@ -37,7 +37,7 @@ class Vault:
         self, root: Path, learn: Callable[[Iterable[Secret]], None] = lambda _: None
     ) -> None:
         self.root = root
-        self._learn = learn
+        self.learn = learn
 
     def folder(self, connection: VpnConnectionId) -> Path:
         """Return the folder of *connection*'s files; it exists once a file was kept."""
@@ -49,7 +49,7 @@ class Vault:
         Raises:
             VaultError: The disk fails, or the path is a symbolic link or in another user's folder.
         """
-        self._learn(keys_in(text))
+        self.learn(keys_in(text))
         content = text.encode()
         path = self.folder(connection) / _plain(name)
         try:

@@ -22,7 +22,7 @@ The lookahead is needed because ``$`` in Python also matches before a final newl
 """
 
 
-SignersPath = Annotated[str, Meta(pattern=r"^(/[^\x00-\x1f\x7f]*)?$(?!\n)")]
+AbsolutePath = Annotated[str, Meta(pattern=r"^(/[^\x00-\x1f\x7f]*)?$(?!\n)")]
 """An absolute path, or empty."""
 
 
@@ -82,6 +82,38 @@ class TunnelPolicy(StrEnum):
     """As many as before the migration, and at least one."""
     AT_LEAST_ONE = "at-least-one"
     """One is enough; fewer than before is reported as degraded (cases.md 55)."""
+
+
+class DriverKind(StrEnum):
+    """What does the work at a device in steps 5 and 10."""
+
+    MANUAL = "manual"
+    """An engineer, with the sheet and the commands of ``device config``."""
+    COMMAND = "command"
+    """A program of yours."""
+
+
+class DeviceDriver(Struct, frozen=True, forbid_unknown_fields=True):
+    """What does the work at the device of a customer gateway."""
+
+    kind: DriverKind = DriverKind.MANUAL
+    command: tuple[str, ...] = ()
+    """Of kind ``command``: the program with its arguments, run without a shell."""
+    existing: AbsolutePath = ""
+    """A file with the running configuration of the device, in which its old tunnels are found."""
+    limit: timedelta = timedelta(minutes=2)
+    """Limit of one call; it is then killed, and the device's state is read before anything else.
+
+    An initiation may wait 30 s, and a connection has two tunnels.
+    """
+
+    @property
+    def automatic(self) -> bool:
+        """Whether the work needs no engineer, as long as the driver reaches the device."""
+        return self.kind is not DriverKind.MANUAL
+
+    def __str__(self) -> str:
+        return " ".join((self.kind, *self.command[:1]))
 
 
 class BackOut(StrEnum):
@@ -198,9 +230,9 @@ class Approvals(Struct, frozen=True, forbid_unknown_fields=True):
     """How long an approval is valid, at most 30 days; the default is a change board's week."""
     signed: bool = False
     """The plan and its approvals count only with SSH signatures; needs ``allowed_signers``."""
-    allowed_signers: SignersPath = ""
+    allowed_signers: AbsolutePath = ""
     """OpenSSH's list of the keys that may sign, by AWS identity; ``plan --allowed-signers``."""
-    revoked_keys: SignersPath = ""
+    revoked_keys: AbsolutePath = ""
     """List of revoked keys (``ssh-keygen -r``); it is read anew for each check."""
 
     @property
@@ -258,6 +290,8 @@ class Decisions(Struct, frozen=True, forbid_unknown_fields=True):
     inside_cidrs: dict[VpnConnectionId, tuple[str, str]] = field(default_factory=dict)
     device_types: dict[str, str] = field(default_factory=dict)
     """Customer gateway id, or ``default``, to ``vendor/platform/software`` of AWS's sample."""
+    drivers: dict[str, DeviceDriver] = field(default_factory=dict)
+    """Customer gateway id, or ``default``, to what does the work at its device."""
     tunnel_options: TunnelOptions = TunnelOptions()
     """Options of every new tunnel."""
     tunnel_options_of: dict[str, TunnelOptions] = field(default_factory=dict)
@@ -292,6 +326,11 @@ class Decisions(Struct, frozen=True, forbid_unknown_fields=True):
     def device_type_of(self, customer_gateway: str | None) -> str | None:
         """Return the device type of AWS's sample for *customer_gateway*, or None."""
         return self.device_types.get(customer_gateway or "", self.device_types.get("default"))
+
+    def driver_of(self, customer_gateway: str | None) -> DeviceDriver:
+        """Return what does the work at the device of *customer_gateway*."""
+        default = self.drivers.get("default", DeviceDriver())
+        return self.drivers.get(customer_gateway or "", default)
 
     def without_restrictions(self) -> Decisions:
         """Return these decisions without what restricts when a run may start, for a rehearsal."""

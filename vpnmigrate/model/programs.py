@@ -29,9 +29,12 @@ class Named:
 
 
 def commands_of(decisions: Decisions) -> Iterator[Named]:
-    """Yield each command in *decisions*: hooks, the test of step 6, and probes."""
+    """Yield each command in *decisions*: hooks, drivers, the test of step 6, and probes."""
     for moment, words in decisions.hooks.items():
         yield Named(("decisions", "hooks", moment.value), words)
+    for gateway, driver in decisions.drivers.items():
+        if driver.command:
+            yield Named(("decisions", "drivers", gateway, "command"), driver.command)
     if decisions.test_vpc is not None and decisions.test_vpc.command:
         yield Named(("decisions", "test_vpc", "command"), decisions.test_vpc.command)
     for number, text in enumerate(decisions.probes):

@@ -12,7 +12,12 @@ from msgspec import Meta, Struct
 
 from vpnmigrate.errors import UsageError
 from vpnmigrate.model.clock import span
-from vpnmigrate.model.decisions import LONGEST_APPROVAL, Decisions
+from vpnmigrate.model.decisions import (
+    LONGEST_APPROVAL,
+    Decisions,
+    DeviceDriver,
+    DriverKind,
+)
 from vpnmigrate.model.probes import probe_from
 from vpnmigrate.model.programs import ADVICE as NAME_ADVICE
 from vpnmigrate.model.programs import commands_of, name_fault
@@ -64,10 +69,27 @@ def playbook_from(text: str, name: str) -> Playbook:
         except UsageError as error:
             at = ("decisions", "probes", number)
             raise document.fault(at, error.message, advice=error.advice) from None
+    for gateway, driver in book.decisions.drivers.items():
+        if fault := _driver_fault(driver):
+            raise document.fault(("decisions", "drivers", gateway), fault, advice=_DRIVER_FORM)
     for named in commands_of(book.decisions):
         if fault := name_fault(named.words):
             raise document.fault(named.at, fault, advice=NAME_ADVICE)
     return book
+
+
+LONGEST_CALL = timedelta(minutes=15)
+"""Longest limit of a driver's call: a quarter of the time that step 10 has by default."""
+_DRIVER_FORM = "write it like {kind: command, command: [/usr/local/bin/tunnels], limit: 2m}"
+
+
+def _driver_fault(driver: DeviceDriver) -> str:
+    """Return why the fields of *driver* do not fit together, or an empty string."""
+    if not timedelta(0) < driver.limit <= LONGEST_CALL:
+        return f"limit is more than zero and at most {span(LONGEST_CALL)}"
+    if (driver.kind is DriverKind.COMMAND) != bool(driver.command):
+        return "kind command needs a command, and no other kind has one"
+    return ""
 
 
 def playbook_schema() -> dict[str, Any]:

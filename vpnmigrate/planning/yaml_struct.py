@@ -63,7 +63,10 @@ class YamlStruct(Generic[T]):
     def _advice(self, message: str, path: Path) -> str:
         parent = path[:-1] if "unknown field" in message else path
         match self._type_at(parent):
-            case inspect.StructType(fields=fields):
+            case (
+                inspect.StructType(fields=fields)
+                | inspect.DictType(value_type=inspect.StructType(fields=fields))
+            ):
                 return f"fields: {', '.join(one.encode_name for one in fields)}"
             case inspect.EnumType(cls=cls) | inspect.DictType(key_type=inspect.EnumType(cls=cls)):
                 return f"choices: {', '.join(str(choice) for choice in cls)}"

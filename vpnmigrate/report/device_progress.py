@@ -1,4 +1,4 @@
-"""Device progress: at which devices the open task is done, by site."""
+"""Device progress: what is done at which device, by engineers and by drivers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from vpnmigrate.journal import RunState
+from vpnmigrate.journal.record_base import (
+    DeviceConfirmed,
+    DeviceRecord,
+    DriverAnswered,
+    DriverCalled,
+    DriverGaveUp,
+)
+from vpnmigrate.journal.records import OperatorConfirmed
 from vpnmigrate.model.changes import AskOperator
+from vpnmigrate.model.clock import span
+from vpnmigrate.model.device_drivers import DriverOutcome, DriverResult
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.report.inventory import device_of, site_name
@@ -65,3 +75,26 @@ def devices_json(devices: Iterable[DeviceProgress]) -> list[dict[str, Any]]:
     return [
         {"connection": each.connection, "site": each.site, "done": each.done} for each in devices
     ]
+
+
+def device_work_line(record: OperatorConfirmed | DeviceRecord) -> str:
+    """Return who confirmed what, for which device; or what a driver was asked and answered."""
+    match record:
+        case OperatorConfirmed(word=done, who=who):
+            return f"{who} confirmed: {done.value}"
+        case DeviceConfirmed(word=done, connection=connection, who=who):
+            return f"{who} confirmed for {connection}: {done.value}"
+        case DriverCalled(connection=connection, verb=verb, driver=driver):
+            return f"device of {connection}: {verb} by {driver}"
+        case DriverAnswered(connection=connection, result=result):
+            return f"device of {connection}: {_result(result)}"
+        case DriverGaveUp(connection=connection, why=why):
+            return f"device of {connection}: AN ENGINEER IS NEEDED, the driver gave up: {why}"
+
+
+def _result(result: DriverResult) -> str:
+    word = result.outcome.value
+    if result.outcome is DriverOutcome.UNCERTAIN:
+        word = "NOT CERTAIN"
+    line = f"{word} after {span(result.took)}, {result.state}"
+    return f"{line}: {result.message}" if result.message else line

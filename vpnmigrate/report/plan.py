@@ -306,9 +306,15 @@ def _exceptional(decisions: Decisions) -> Iterator[tuple[str, str]]:
 
 
 def _programs(decisions: Decisions) -> Iterator[tuple[str, Advice]]:
-    """Yield the probes and hooks that run during the migration."""
+    """Yield the probes, drivers and hooks that run during the migration."""
     for probe in decisions.probes:
         yield "probe", probe
+    for gateway, driver in sorted(decisions.drivers.items()):
+        about = f"{driver.kind} for {gateway}"
+        most = f"{about}, for at most {span(driver.limit)} a call:"
+        yield "driver", (most, Command(driver.command)) if driver.command else about
+        if driver.existing:
+            yield "", f"its running configuration is in {driver.existing}"
     limit = span(decisions.waits.hook)
     for when, hook in sorted(decisions.hooks.items()):
         yield "hook", (f"{when}, for at most {limit}:", Command(tuple(hook)))

@@ -7,7 +7,12 @@ from datetime import datetime, timedelta
 
 from vpnmigrate.errors.commands import Advice, Invocation
 from vpnmigrate.journal import RunState
-from vpnmigrate.journal.record_base import DeviceConfirmed
+from vpnmigrate.journal.record_base import (
+    DeviceConfirmed,
+    DriverAnswered,
+    DriverCalled,
+    DriverGaveUp,
+)
 from vpnmigrate.journal.records import (
     AbortAsked,
     Acceptable,
@@ -61,6 +66,7 @@ from vpnmigrate.model.probes import ProbeEvent, ProbeStats
 from vpnmigrate.model.progress import Sighting, Unreadable
 from vpnmigrate.report import gates
 from vpnmigrate.report.console import Console
+from vpnmigrate.report.device_progress import device_work_line
 from vpnmigrate.report.names import NamesOfRun
 from vpnmigrate.report.text import Labelled, RunCommands, safe
 
@@ -122,8 +128,6 @@ class Narrator:
                 yield f"attempt {attempt}: {_STARTS[direction]}"
             case Replanned():
                 yield "continues with the newer plan"
-            case OperatorConfirmed() | DeviceConfirmed() as confirmed:
-                yield f"  {_confirmed(confirmed)}"
             case OutageBegan() | OutageEnded() | Flapped() | Degraded() as about:
                 yield f"  {_of_traffic(about)}"
             case Probed():
@@ -144,6 +148,14 @@ class Narrator:
                 yield f"{DIRECTION_NAMES[direction]}: finished"
             case Approved() | GatesSeen() | Forced() as about:
                 yield from _at_the_gates(about, self.on)
+            case (
+                OperatorConfirmed()
+                | DeviceConfirmed()
+                | DriverCalled()
+                | DriverAnswered()
+                | DriverGaveUp()
+            ) as work:
+                yield f"  {device_work_line(work)}"
             case record:
                 yield from self._work(record)
 
@@ -194,15 +206,6 @@ class Narrator:
                 yield f"    REFUSED by AWS, {code}: {message} ({change})"
             case InDoubt(why=why):
                 yield f"    no answer, checking AWS before any retry: {why} ({change})"
-
-
-def _confirmed(confirmed: OperatorConfirmed | DeviceConfirmed) -> str:
-    """Return who confirmed what, and for which device if not for all."""
-    match confirmed:
-        case OperatorConfirmed(word=word, who=who):
-            return f"{who} confirmed: {word.value}"
-        case DeviceConfirmed(word=word, connection=connection, who=who):
-            return f"{who} confirmed for {connection}: {word.value}"
 
 
 def noted(note: Noted | ClockMoved | RunNote) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,29 +12,25 @@ from vpnmigrate.cli.context import CommandContext, command_context
 from vpnmigrate.cli.options import AwsOptions, OutputOptions, PlanOrRun, RunDirectoryOptions, RunId
 from vpnmigrate.cli.run_selection import find_plan
 from vpnmigrate.cli.sites import NamedSite, site_named, sites_of
-from vpnmigrate.devices import CONFIGURATION, OPTIONS, SAMPLE, SHEET
+from vpnmigrate.devices import SAMPLE, SHEET
 from vpnmigrate.devices.blocks import (
     DeviceBlocks,
-    DeviceSide,
     DeviceTask,
     device_blocks,
     revealed,
 )
-from vpnmigrate.devices.configuration import ConfigurationError, read
 from vpnmigrate.devices.page import page
 from vpnmigrate.devices.platforms import Platform, platform_for, platform_named
 from vpnmigrate.devices.sample import hazards_of
 from vpnmigrate.devices.secret import keys_in
 from vpnmigrate.devices.sheet import without_keys
-from vpnmigrate.devices.tunnel_values import ConnectionOptions
 from vpnmigrate.errors import UsageError
 from vpnmigrate.errors.commands import cli
+from vpnmigrate.local.device_tasks import LARGEST_FILE, DeviceTaskReader, text_of
 from vpnmigrate.local.documents import read_plan, save_bytes, save_text
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.sealing import sealed
-from vpnmigrate.local.text_files import MEGABYTE, file_bytes
-from vpnmigrate.model.ec2 import VpnConnectionId
-from vpnmigrate.model.plan import Plan
+from vpnmigrate.local.text_files import file_bytes
 from vpnmigrate.report.text import columns, folded_line, item, wrapped
 
 FILES_SCHEMA = "vpnmigrate/device-files/1"
@@ -43,8 +38,6 @@ SHEET_SCHEMA = "vpnmigrate/device-sheet/1"
 CONFIG_SCHEMA = "vpnmigrate/device-config/1"
 SAMPLE_SCHEMA = "vpnmigrate/device-sample/1"
 TYPES_SCHEMA = "vpnmigrate/device-types/1"
-LARGEST_FILE = 4 * MEGABYTE
-"""For running configurations; those of large routers have some 10,000 lines."""
 
 SiteArgument = Annotated[
     str,
@@ -271,10 +264,6 @@ def config(
     context.results.print("\n".join(page(each, more) for each in rendered).rstrip(), document)
 
 
-def _text_of(path: Path) -> str:
-    return file_bytes(path, LARGEST_FILE).decode("utf-8-sig", "replace")
-
-
 def _save_private(text: str, path: Path) -> None:
     # A link may lead to this process's output, as /dev/stdout does.
     if path.is_symlink() or (path.exists() and not path.is_file()):
@@ -306,7 +295,7 @@ class _UserTemplates:
         if self._folder is None:
             return None
         file = self._folder / path
-        return _text_of(file) if file.is_file() else None
+        return text_of(file) if file.is_file() else None
 
 
 def _platform_of(given: str | None, device_type: str | None, more: _UserTemplates) -> Platform:
@@ -319,59 +308,18 @@ def _device_tasks(
     """Return what has to be done at each device, with the device type that the plan names."""
     file, plan, started = find_plan(context, subject)
     run = context.runs.find(started) if started else None
-    vault = run.vault if run else None
+    reader = DeviceTaskReader(plan, run.vault if run else None, context.redaction.learn)
     sites = sites_of(plan, read_journal(run).entries if run else ())
     chosen = sites if site is None else (site_named(site, sites),)
-    text = _text_of(existing) if existing else ""
-    olds = {each.id: each for each in plan.before.living}
+    text = text_of(existing) if existing else ""
+    gateways = {c.id: c.customer_gateway for c in plan.before.living}
     return [
         (
-            DeviceTask(
-                started or file,
-                each.name,
-                _device_side(context, vault, each.successor, olds[each.connection].static_only),
-                _device_side(context, vault, each.connection, olds[each.connection].static_only),
-                plan.before.vpc.cidrs if plan.before.vpc else (),
-                _announced(plan, each.connection),
-                text,
-            ),
-            plan.decisions.device_type_of(olds[each.connection].customer_gateway),
+            reader.task_of(started or file, each.name, each.connection, each.successor, text),
+            plan.decisions.device_type_of(gateways[each.connection]),
         )
         for each in chosen
     ]
-
-
-def _device_side(
-    context: CommandContext, vault: Path | None, connection: str, static: bool
-) -> DeviceSide:
-    """Return a connection with what step 4 wrote about it; without that, what the plan says."""
-    folder = vault / connection if vault and connection else None
-    if folder is None or not (folder / CONFIGURATION).is_file():
-        return DeviceSide(connection, planned_static=static)
-    text = _text_of(folder / CONFIGURATION)
-    context.redaction.learn(keys_in(text))
-    options = folder / OPTIONS
-    row = json.loads(_text_of(options)) if options.is_file() else {}
-    try:
-        configuration = read(text)
-    except ConfigurationError as exc:
-        raise UsageError(f"{folder / CONFIGURATION}: {exc.message}") from None
-    return DeviceSide(
-        connection, configuration, ConnectionOptions.of(row), str(folder / CONFIGURATION)
-    )
-
-
-def _announced(plan: Plan, connection: VpnConnectionId) -> tuple[str, ...]:
-    """Return the networks of a site, if the plan shows which are its own."""
-    living = plan.before.living
-    old = next(c for c in living if c.id == connection)
-    if old.static_only:
-        return tuple(prefix.cidr for prefix in old.prefixes)
-    if sum(not each.static_only for each in living) > 1:
-        return ()  # A route table does not show which connection announces a network.
-    gateway = plan.before.gateway.id
-    found = {cidr for table in plan.before.route_tables for cidr in table.propagated_from(gateway)}
-    return tuple(sorted(found - {p.cidr for each in living for p in each.prefixes}))
 
 
 def _blocks_json(blocks: DeviceBlocks) -> dict[str, Any]:

@@ -1,0 +1,325 @@
+"""Device tasks that drivers do: their order, their records, and what is left to an engineer."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.support.builders import OLD_VPN
+from tests.support.counts import FULL
+from tests.support.drivers import DrivenDevice, Trouble, WorldDrivers
+from tests.support.stage import Nobody, Postbox, Stage
+from vpnmigrate.engine.device_work import EndedCall, GiveUp, next_call
+from vpnmigrate.engine.runner import Runner
+from vpnmigrate.errors import HeldError
+from vpnmigrate.journal.record_base import DriverAnswered, DriverCalled, DriverGaveUp
+from vpnmigrate.journal.records import Intended, OperatorConfirmed, OutageEnded, Record
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.model.changes import AskOperator
+from vpnmigrate.model.decisions import Decisions, DeviceDriver, DriverKind
+from vpnmigrate.model.device_drivers import (
+    GOALS,
+    DeviceState,
+    DriverCallState,
+    DriverOutcome,
+    DriverResult,
+    DriverVerb,
+    TunnelsState,
+)
+from vpnmigrate.model.snapshot import Confirmation
+from vpnmigrate.sandbox.device_engineer import DeviceEngineer
+from vpnmigrate.sandbox.faults import Killed
+
+DRIVEN = Decisions(
+    drivers={"default": DeviceDriver(DriverKind.COMMAND, ("/usr/local/bin/tunnels",))}
+)
+LOADED = DeviceState(TunnelsState.DISABLED, TunnelsState.ENABLED)
+SWITCHED = DeviceState(TunnelsState.ENABLED, TunnelsState.ENABLED)
+BARE = DeviceState(TunnelsState.ABSENT, TunnelsState.ENABLED)
+LOAD, ENABLE, BACK_OUT, STATUS = (
+    DriverVerb.LOAD,
+    DriverVerb.ENABLE,
+    DriverVerb.BACK_OUT,
+    DriverVerb.STATUS,
+)
+DONE, FAILED, UNCERTAIN = DriverOutcome.DONE, DriverOutcome.FAILED, DriverOutcome.UNCERTAIN
+ENABLED = Confirmation.NEW_TUNNELS_ENABLED
+
+
+@pytest.fixture
+def stage(tmp_path):
+    return Stage(tmp_path, decisions=DRIVEN)
+
+
+def ended(verb: DriverVerb, outcome: DriverOutcome, state: DeviceState | None = None) -> EndedCall:
+    return EndedCall(verb, DriverResult(outcome, state or DeviceState(), "why"))
+
+
+class Absent(Nobody):
+    """An operator who is not present, and records what was asked and announced."""
+
+    def __init__(self) -> None:
+        self.asked: list[object] = []
+
+    def ask(self, task):
+        self.asked.append(task)
+
+    def announce(self, task):
+        self.asked.append(task)
+
+
+class TestNextCall:
+    @pytest.mark.parametrize(
+        ("calls", "expected"),
+        [
+            ([], ENABLE),
+            ([ended(ENABLE, UNCERTAIN)], STATUS),
+            ([ended(ENABLE, DONE)], STATUS),
+            ([ended(ENABLE, UNCERTAIN), ended(STATUS, DONE, LOADED)], ENABLE),
+            ([ended(ENABLE, FAILED)], "enable failed: why"),
+            ([ended(ENABLE, DONE, LOADED)], f"after enable it reports: {LOADED}"),
+            (
+                [ended(ENABLE, DONE), ended(STATUS, DONE, LOADED)],
+                f"after enable it reports: {LOADED}",
+            ),
+            ([ended(STATUS, FAILED)], "its state cannot be read: why"),
+            ([ended(STATUS, UNCERTAIN)], "its state cannot be read: why"),
+            (
+                [ended(STATUS, DONE, DeviceState(old=TunnelsState.ENABLED))],
+                "it does not show whether enable is done: new tunnels unknown, old tunnels enabled",
+            ),
+            (
+                [
+                    *(ended(ENABLE, UNCERTAIN), ended(STATUS, DONE, LOADED)),
+                    *(ended(ENABLE, UNCERTAIN), ended(STATUS, DONE, LOADED)),
+                ],
+                f"after enable it reports: {LOADED}",
+            ),
+        ],
+    )  # fmt: skip
+    def test_a_change_of_unknown_effect_is_followed_by_a_look(self, calls, expected):
+        """Only an unknown effect is repeated, once, and only after the state was read."""
+        due = next_call(GOALS[ENABLED], ENABLED, calls, None)
+
+        assert (due.why if isinstance(due, GiveUp) else due) == expected
+
+    @pytest.mark.parametrize(
+        ("earlier", "expected"),
+        [
+            (DriverCallState(Confirmation.DEVICES_CONFIGURED, LOAD, DONE), ENABLE),
+            (DriverCallState(ENABLED, ENABLE), STATUS),
+            (DriverCallState(ENABLED, ENABLE, FAILED), STATUS),
+            (DriverCallState(Confirmation.TUNNELS_RETURNED, BACK_OUT, UNCERTAIN), STATUS),
+            (DriverCallState(Confirmation.TUNNELS_RETURNED, BACK_OUT, DONE), ENABLE),
+            (DriverCallState(None, STATUS, FAILED), ENABLE),
+        ],
+    )
+    def test_what_an_earlier_process_left_open_is_read_first(self, earlier, expected):
+        """A call without an answer, or of this task, is followed by a look and not by a change."""
+        assert next_call(GOALS[ENABLED], ENABLED, (), earlier) == expected
+
+    def test_before_the_cutover_the_state_is_read_first(self):
+        """Loading begins with a look, because an earlier attempt may have loaded the tunnels."""
+        word = Confirmation.DEVICES_CONFIGURED
+
+        assert next_call(GOALS[word], word, (), None) == STATUS
+
+
+class TestWholeRuns:
+    def test_steps_5_and_10_need_no_person(self, stage):
+        """A driver loads, enables and disables: no task is handed out, and nobody is asked."""
+        drivers, nobody = WorldDrivers(stage.world), Absent()
+        state = stage.forward(drivers=drivers, operator=nobody)
+
+        assert state.status is RunStatus.CUT_OVER
+        assert drivers.verbs == ["status", "load", "enable", "enable"]
+        assert nobody.asked == []
+        assert [c for c in stage.intended if isinstance(c, AskOperator)] == []
+        assert stage.records(OperatorConfirmed) == []
+        assert drivers.devices[OLD_VPN].state == DeviceState(
+            TunnelsState.ENABLED, TunnelsState.DISABLED
+        )
+
+    def test_a_rollback_enables_the_old_tunnels(self, stage):
+        """The driver backs out once the old gateway is attached again."""
+        drivers = WorldDrivers(stage.world)
+        stage.forward(drivers=drivers, operator=Nobody())
+        state = stage.back(drivers=drivers, operator=Nobody())
+
+        assert state.status is RunStatus.ROLLED_BACK
+        assert drivers.verbs[-1] == "back-out"
+        assert drivers.devices[OLD_VPN].state == LOADED
+
+    def test_another_attempt_finds_the_tunnels_loaded(self, tmp_path):
+        """A second attempt reads that the tunnels are loaded, and does not load them again."""
+        stage = Stage(tmp_path, decisions=DRIVEN)
+        drivers = WorldDrivers(stage.world)
+        stage.forward(drivers=drivers, operator=Nobody())
+        stage.run(lambda runner: runner.rollback(keep_new=True), drivers=drivers, operator=Nobody())
+        stage.forward(drivers=drivers, operator=Nobody())
+
+        assert drivers.verbs == [
+            *("status", "load", "enable", "enable", "back-out"),
+            *("status", "enable", "enable"),
+        ]
+
+    def test_each_call_has_its_intent_and_its_outcome(self, stage):
+        """Every call is in the journal before it begins, and its result after it."""
+        stage.forward(drivers=WorldDrivers(stage.world), operator=Nobody())
+        called, answered = stage.records(DriverCalled), stage.records(DriverAnswered)
+
+        assert [(c.verb, c.step) for c in called] == [
+            *((STATUS, 5), (LOAD, 5), (ENABLE, 10), (ENABLE, 10)),
+        ]
+        assert [a.reached for a in answered] == [False, True, True, True]
+        assert {c.driver for c in called} == {"command /usr/local/bin/tunnels"}
+
+    def test_the_outage_is_not_longer_than_with_an_engineer(self, tmp_path):
+        """While a driver works the run observes on: a slow driver costs its own time alone."""
+        by_hand = Stage(tmp_path / "a", decisions=Decisions())
+        by_hand.forward(operator=DeviceEngineer(by_hand.world, reaction=timedelta(seconds=20)))
+        driven = Stage(tmp_path / "b", decisions=DRIVEN)
+        drivers = WorldDrivers(driven.world, takes=timedelta(seconds=20))
+        driven.forward(drivers=drivers, operator=Nobody())
+        (slow,), (quick,) = (s.records(OutageEnded) for s in (by_hand, driven))
+
+        assert quick.lasted <= slow.lasted + timedelta(seconds=20)
+        assert any("10: " in wait for wait in driven.lookout.waits_seen)
+
+    def test_without_drivers_the_journal_is_the_engineer_s(self, tmp_path):
+        """A plan without drivers writes the same journal, whether drivers could be run or not."""
+        plain, able = Stage(tmp_path / "a"), Stage(tmp_path / "b")
+        plain.forward()
+        able.forward(drivers=WorldDrivers(able.world))
+
+        assert plain.entries == able.entries
+
+
+class TestTrouble:
+    def test_lost_contact_with_effect_is_read_and_not_repeated(self, stage):
+        """A call whose answer was lost is followed by a look; what it did is not done again."""
+        trouble = {ENABLE: [Trouble(UNCERTAIN, has_effect=True)]}
+        drivers = WorldDrivers(stage.world, troubles=trouble)
+        state = stage.forward(drivers=drivers, operator=Nobody())
+
+        assert state.status is RunStatus.CUT_OVER
+        assert drivers.verbs == ["status", "load", "enable", "status", "enable"]
+
+    def test_a_failure_before_the_cutover_holds_the_run(self, stage):
+        """Without an operator the run holds at step 5, with the reason and the next commands."""
+        drivers = WorldDrivers(stage.world, troubles={LOAD: [Trouble(FAILED, message="locked")]})
+        with pytest.raises(HeldError) as held:
+            stage.forward(drivers=drivers, operator=Nobody())
+
+        assert f"the driver of {OLD_VPN} gave up: load failed: locked" in str(held.value)
+        assert "done" in str(held.value.advice)
+        assert stage.state.drivers.given_up[OLD_VPN].why == "load failed: locked"
+
+        again = WorldDrivers(stage.world)
+        assert stage.forward(drivers=again, operator=Nobody()).status is RunStatus.CUT_OVER
+        assert again.verbs[:2] == ["status", "load"]
+
+    def test_in_the_outage_an_engineer_takes_over(self, stage):
+        """A driver that cannot reach the device leaves step 10 to the engineer; the run goes on."""
+        troubles = {ENABLE: [Trouble(UNCERTAIN)], STATUS: [Trouble(DONE), Trouble(FAILED)]}
+        drivers = WorldDrivers(stage.world, troubles=troubles)
+        state = stage.forward(drivers=drivers, operator=DeviceEngineer(stage.world))
+        (gave_up,) = stage.records(DriverGaveUp)
+        tasks = [c.word for c in stage.intended if isinstance(c, AskOperator)]
+
+        assert state.status is RunStatus.CUT_OVER
+        assert gave_up.why == "its state cannot be read: no route to host"
+        assert ENABLED in tasks
+
+    def test_a_rollback_waits_for_a_call_in_flight(self, stage):
+        """Of two calls for one device the second begins when the first has ended."""
+        drivers = WorldDrivers(stage.world, takes=timedelta(minutes=4))
+        stage.forward(drivers=drivers, operator=Nobody())
+        state = stage.back(drivers=drivers, operator=Nobody())
+
+        assert state.status is RunStatus.ROLLED_BACK
+
+
+class DyingJournal(Postbox):
+    """A journal whose process dies at the *last* write, before it is durable or after."""
+
+    def __init__(self, stage: Stage, last: int, *, arrives: bool) -> None:
+        super().__init__(stage.clock, stage.entries, stage.letters)
+        self._last, self._arrives = last, arrives
+        self.written = 0
+        self.of_drivers: list[int] = []
+        """The writes with records of drivers."""
+
+    def write(self, *records: Record) -> None:
+        self.written += 1
+        if any(isinstance(record, DriverCalled | DriverAnswered) for record in records):
+            self.of_drivers.append(self.written)
+        if self.written == self._last and not self._arrives:
+            raise Killed("before it was durable")
+        super().write(*records)
+        if self.written == self._last:
+            raise Killed("once it was durable")
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize("arrives", [False, True], ids=["lost", "durable"])
+def test_killed_at_any_record_the_device_is_changed_as_often(tmp_path, arrives):
+    """A process that dies at any record is followed by one that reads, and never loads twice."""
+    dusk = Stage(tmp_path, decisions=DRIVEN)
+    whole = dusk.branch()
+    journal = DyingJournal(whole, 0, arrives=arrives)
+    device: dict[str, DrivenDevice] = {}
+    whole.forward(drivers=WorldDrivers(whole.world, device), operator=Nobody(), journal=journal)
+    expected = device[OLD_VPN]
+
+    wrong, opened = [], 0
+    every = range(1, journal.written + 1) if FULL else journal.of_drivers
+    for last in every:
+        stage, device = dusk.branch(), {}
+        with pytest.raises(Killed):
+            stage.forward(
+                drivers=WorldDrivers(stage.world, device),
+                operator=Nobody(),
+                journal=DyingJournal(stage, last, arrives=arrives),
+            )
+        open_call = _is_open(stage)
+        later = WorldDrivers(stage.world, device)
+        if not stage.state.finished:
+            stage.forward(drivers=later, operator=Nobody())
+        opened += open_call
+        blind = open_call and later.verbs[:1] not in ([], ["status"])
+        if device[OLD_VPN] != expected or blind:
+            wrong.append((last, device[OLD_VPN], later.verbs))
+
+    assert wrong == []
+    assert opened
+
+
+def _is_open(stage: Stage) -> bool:
+    """Return whether the last call of a driver has no answer in the journal."""
+    calls = stage.state.drivers.calls.get(OLD_VPN)
+    return calls is not None and calls.outcome is None
+
+
+def test_the_intents_of_engineers_stay_as_they_are(stage):
+    """A task that a person does is still an intent of the run."""
+    stage.forward(operator=DeviceEngineer(stage.world))
+
+    assert [r for r in stage.records(Intended) if isinstance(r.change, AskOperator)]
+    assert stage.records(DriverCalled) == []
+
+
+def test_a_runner_waits_for_its_calls(stage):
+    """At its end a process waits for a call in flight, and records the result."""
+    drivers = WorldDrivers(stage.world)
+
+    def hold(runner: Runner) -> None:
+        with runner.supervise_drivers():
+            runner.apply(until=5)
+
+    with pytest.raises(HeldError):
+        stage.run(hold, drivers=drivers, operator=Nobody())
+    called, answered = stage.records(DriverCalled), stage.records(DriverAnswered)
+
+    assert len(called) == len(answered)

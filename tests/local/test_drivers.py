@@ -1,0 +1,292 @@
+"""Drivers of devices: one contract for all, and what ends a call."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import json
+import re
+import sys
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from tests.support.builders import OLD_VPN
+from tests.support.stage import Stage
+from vpnmigrate.devices.configuration import read
+from vpnmigrate.devices.secret import keys_in
+from vpnmigrate.engine.ports import DriverCall
+from vpnmigrate.errors import HeldError
+from vpnmigrate.local.drivers.processes import DriverProcesses
+from vpnmigrate.local.drivers.protocol import DEVICE_FILE, LONGEST_MESSAGE, result_of
+from vpnmigrate.local.logs import log_of
+from vpnmigrate.local.program_files import pinned
+from vpnmigrate.local.run_directory import Run
+from vpnmigrate.local.settings import LogTo
+from vpnmigrate.local.subprocess_limits import ProcessResult
+from vpnmigrate.local.vault import Vault
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.decisions import Decisions, DeviceDriver, DriverKind
+from vpnmigrate.model.device_drivers import (
+    DeviceState,
+    DriverOutcome,
+    DriverResult,
+    DriverVerb,
+    TunnelsState,
+)
+from vpnmigrate.model.plan import connection_role
+
+ABSENT, DISABLED, ENABLED = TunnelsState.ABSENT, TunnelsState.DISABLED, TunnelsState.ENABLED
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "drivers.md"
+FAKE_SSH = """#!/bin/sh
+# A router on this machine: its files are below {root}, and its programs succeed.
+sed 's#/etc/#{root}/etc/#g' | PATH={root}/bin:$PATH sh -e
+"""
+OLD_TUNNEL = """connections {{
+  {name} {{
+    remote_addrs = {address}
+    children {{
+      {name} {{
+        start_action = start
+      }}
+    }}
+  }}
+}}
+"""
+DEADLINE = 60.0
+"""Seconds; a driver needs a second on an idle machine."""
+
+
+class Bench:
+    """One device, its files in a vault, and the driver under test."""
+
+    def __init__(self, place: Path, driver: DeviceDriver) -> None:
+        decisions = Decisions(
+            drivers={"default": driver},
+            device_types={"default": "strongSwan/Ubuntu 16.04/strongSwan 5.5.1+"},
+        )
+        stage = Stage(place / "vault", decisions=decisions)
+        with pytest.raises(HeldError):
+            stage.run(lambda runner: runner.apply(until=4))
+        now = stage.observe().ours
+        self.successor = now[connection_role(OLD_VPN)]
+        self.plan = replace(stage.plan, programs=pinned(decisions))
+        self.driver = driver
+        self.run = Run(place / "run")
+        self.run.path.mkdir()
+        self.vault = Vault(place / "vault")
+        self.log = io.StringIO()
+
+    def drivers(self) -> DriverProcesses:
+        """Return the drivers of a new process."""
+        with log_of(self.run, LogTo.STDERR, VirtualClock(), self.log) as log:
+            return DriverProcesses(self.run, self.plan, self.vault, log, lambda old: f"at {old}")
+
+    def call(
+        self, verb: DriverVerb, *, disable_old: bool = False, drivers: DriverProcesses | None = None
+    ) -> DriverResult:
+        """Call the driver and wait for its result."""
+        drivers = drivers or self.drivers()
+        call = DriverCall(self.driver, verb, "cgw-1", OLD_VPN, self.successor, disable_old)
+        drivers.begin(call)
+        until = time.monotonic() + DEADLINE
+        while not (ended := drivers.ended()):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        ((answered, result),) = ended
+        assert answered == call
+        return result
+
+
+def bench_with(place: Path, text: str, seconds: float = DEADLINE, existing: str = "") -> Bench:
+    """Return a bench whose driver is the program *text*."""
+    program = place / "driver.py"
+    program.write_text(text, encoding="utf-8")
+    command = (sys.executable, str(program), "router")
+    limit = timedelta(seconds=seconds)
+    return Bench(place, DeviceDriver(DriverKind.COMMAND, command, existing, limit))
+
+
+@pytest.fixture
+def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """The example of the page, with a router on this machine behind its ssh."""
+    root = tmp_path / "router"
+    programs = {"ssh": FAKE_SSH.format(root=root)}
+    programs |= dict.fromkeys(("ip", "swanctl", "bird", "birdc"), "#!/bin/sh\n")
+    (root / "bin").mkdir(parents=True)
+    for name, script in programs.items():
+        (root / "bin" / name).write_text(script, encoding="utf-8")
+        (root / "bin" / name).chmod(0o755)
+    (root / "etc/swanctl/conf.d").mkdir(parents=True)
+    (root / "etc/bird").mkdir()
+    (root / "etc/bird/bird.conf").touch()
+    monkeypatch.setenv("PATH", f"{root}/bin:/usr/bin:/bin:/usr/sbin:/sbin")
+    (script,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    running = tmp_path / "running.txt"
+    bench = bench_with(tmp_path, script, existing=str(running))
+    old = bench.vault.folder(OLD_VPN) / "configuration.xml"
+    outside = [tunnel.outside_ip for tunnel in read(old.read_text(encoding="utf-8")).tunnels]
+    for number, address in enumerate(outside):
+        name, file = f"old-{number}", root / f"etc/swanctl/conf.d/old-{number}.conf"
+        file.write_text(OLD_TUNNEL.format(name=name, address=address), encoding="utf-8")
+    texts = [path.read_text() for path in sorted((root / "etc/swanctl/conf.d").iterdir())]
+    running.write_text("\n".join(texts), encoding="utf-8")
+    return bench
+
+
+@pytest.fixture(params=["example"])
+def bench(request: pytest.FixtureRequest) -> Bench:
+    """The bench of each driver."""
+    made: Bench = request.getfixturevalue(request.param)
+    return made
+
+
+def test_a_driver_keeps_the_contract(bench: Bench) -> None:
+    """Each verb leads to its state, changes nothing when repeated, and back-out undoes enable."""
+    call = bench.call
+    steps = [
+        (DriverVerb.STATUS, False, DeviceState(ABSENT, ENABLED)),
+        (DriverVerb.LOAD, False, DeviceState(DISABLED, ENABLED)),
+        (DriverVerb.LOAD, False, DeviceState(DISABLED, ENABLED)),
+        (DriverVerb.ENABLE, False, DeviceState(ENABLED, ENABLED)),
+        (DriverVerb.ENABLE, True, DeviceState(ENABLED, DISABLED)),
+        (DriverVerb.ENABLE, True, DeviceState(ENABLED, DISABLED)),
+        (DriverVerb.BACK_OUT, False, DeviceState(DISABLED, ENABLED)),
+        (DriverVerb.STATUS, False, DeviceState(DISABLED, ENABLED)),
+    ]
+    seen = [call(verb, disable_old=disable) for verb, disable, _ in steps]
+    printed = bench.log.getvalue()
+
+    assert [(r.outcome, r.state, r.message) for r in seen] == [
+        (DONE, state, "") for _, _, state in steps
+    ], printed
+    keys = keys_in((bench.vault.folder(OLD_VPN) / "configuration.xml").read_text())
+    assert keys
+    assert [key for key in keys if key.hidden_in(printed) != printed] == []
+
+
+SHOWS_ITSELF = """
+import json, os, sys
+asked = json.load(sys.stdin)
+device = json.load(open(asked["device_file"]))
+key = device["new"]["tunnels"][0]["key"]
+assert key and key not in json.dumps([asked, sys.argv, dict(os.environ)])
+assert os.stat(asked["device_file"]).st_mode & 0o777 == 0o600
+assert set(device["commands"]) == {
+    "load", "enable-new", "disable-old", "back-out", "remove-old", "remove-new"
+}
+message = " ".join((asked["verb"], asked["site"], device["platform"]))
+json.dump({"new": "enabled", "message": message}, sys.stdout)
+"""
+
+
+def test_what_a_driver_reads_and_where_the_keys_are(tmp_path):
+    """The document names a private file with the keys; arguments and environment have none."""
+    bench = bench_with(tmp_path, SHOWS_ITSELF)
+    result = bench.call(DriverVerb.ENABLE)
+
+    assert result.outcome is DONE, result.message
+    assert result.message == f"enable at {OLD_VPN} strongswan-bird"
+    assert result.state == DeviceState(ENABLED, TunnelsState.UNKNOWN)
+    assert result.took > timedelta(0)
+
+
+DONE, FAILED, UNCERTAIN = DriverOutcome.DONE, DriverOutcome.FAILED, DriverOutcome.UNCERTAIN
+UNREADABLE = "its result cannot be read: "
+ENDS: list[tuple[int | None, str, str, DriverOutcome, str]] = [
+    (0, "", '{"new": "enabled"}\n', DONE, ""),
+    (0, "", "", DONE, ""),
+    (1, "exit 1", '{"message": "a\\nb"}', FAILED, "exit 1; a b"),
+    (255, "exit 255", "", UNCERTAIN, "exit 255"),
+    (None, "took over 2 min", "", UNCERTAIN, "took over 2 min"),
+    (0, "", "done", UNCERTAIN, UNREADABLE),
+    (0, "", '{"new": "up"}', UNCERTAIN, UNREADABLE),
+    (0, "", "[]", UNCERTAIN, UNREADABLE),
+]
+
+
+@pytest.mark.parametrize(("exit_", "fault", "output", "outcome", "message"), ENDS)
+def test_the_end_of_a_program_is_an_outcome(exit_, fault, output, outcome, message):
+    """Exit status 0 is done, 1 is failed, and everything else leaves the effect open."""
+    ended = ProcessResult(exit_, fault, timedelta(), output)
+    result = result_of(DriverVerb.ENABLE, ended)
+
+    assert (result.outcome, result.message[: len(message)]) == (outcome, message)
+    assert bool(result.message) is bool(message)
+
+
+def test_a_status_without_a_result_is_none():
+    """A status that prints nothing does not count, and a long message is cut."""
+    nothing = result_of(DriverVerb.STATUS, ProcessResult(0, "", timedelta(), " "))
+    long = ProcessResult(0, "", timedelta(), json.dumps({"message": "x" * 2000}))
+
+    assert (nothing.outcome, nothing.message) == (
+        UNCERTAIN,
+        "it printed no result",
+    )
+    assert len(result_of(DriverVerb.STATUS, long).message) == LONGEST_MESSAGE
+
+
+def test_a_driver_that_hangs_is_killed(tmp_path):
+    """At its limit a call ends with an uncertain effect, and the process goes on."""
+    bench = bench_with(tmp_path, "import time; time.sleep(600)", 0.5)
+    result = bench.call(DriverVerb.LOAD)
+
+    assert result.outcome is UNCERTAIN
+    assert "and was killed" in result.message
+
+
+def test_a_program_that_was_changed_is_not_run(tmp_path):
+    """A driver whose file differs from the planned one fails without a call."""
+    bench = bench_with(tmp_path, "print('{}')")
+    (tmp_path / "driver.py").write_text("print(1)", encoding="utf-8")
+    result = bench.call(DriverVerb.LOAD)
+
+    assert "differs from what it was when the plan was made" in result.message
+    assert result.outcome is UNCERTAIN
+
+
+@pytest.fixture
+def held_lock(tmp_path: Path) -> Iterator[Bench]:
+    bench = bench_with(tmp_path, "print('{}')", 0.5)
+    bench.run.work.mkdir()
+    with (bench.run.work / "cgw-1.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield bench
+
+
+def test_a_device_that_is_being_changed_is_left_alone(held_lock: Bench) -> None:
+    """While a call of a killed process still runs, no other begins for that device."""
+    result = held_lock.call(DriverVerb.STATUS)
+
+    assert (result.outcome, result.message) == (
+        UNCERTAIN,
+        "an earlier call is still running",
+    )
+
+
+def test_a_child_in_the_background_does_not_block_the_next_call(tmp_path):
+    """A program that a driver leaves running does not count as a call in flight."""
+    leaves = (
+        "import json, subprocess, sys\n"
+        "subprocess.Popen(['sleep', '30'], close_fds=False, stdout=2, stderr=2, stdin=0)\n"
+        "json.dump({'new': 'disabled', 'old': 'enabled'}, sys.stdout)\n"
+    )
+    bench = bench_with(tmp_path, leaves, 20)
+    results = [bench.call(DriverVerb.STATUS) for _ in range(2)]
+
+    assert [r.outcome for r in results] == [DONE] * 2
+
+
+def test_the_device_file_is_private_and_kept_with_the_connection(tmp_path):
+    """The file with the keys is in the folder of the new connection, with mode 0600."""
+    bench = bench_with(tmp_path, "print('{}')")
+    bench.call(DriverVerb.LOAD)
+    path = bench.vault.folder(bench.successor) / DEVICE_FILE  # type: ignore[arg-type]
+
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert len(json.loads(path.read_text())["new"]["tunnels"]) == 2

@@ -1,0 +1,206 @@
+"""Device work: the device tasks that drivers do, with an intent before each call.
+
+A driver is never told twice blindly: after a call of unknown effect, of this process or an earlier
+one, the device's state is read first.  What a driver cannot finish is left to an engineer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from vpnmigrate.engine.context import RunContext
+from vpnmigrate.engine.ports import DeviceDrivers, DriverCall
+from vpnmigrate.errors import JournalError
+from vpnmigrate.journal.record_base import DriverAnswered, DriverCalled, DriverGaveUp
+from vpnmigrate.model.changes import AskOperator, OperatorTask
+from vpnmigrate.model.decisions import DeviceDriver
+from vpnmigrate.model.device_drivers import (
+    GOALS,
+    DeviceGoal,
+    DriverCallState,
+    DriverOutcome,
+    DriverResult,
+    DriverVerb,
+)
+from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.plan import connection_role
+from vpnmigrate.model.snapshot import Confirmation, Snapshot
+
+MOST_CHANGES = 2
+"""Calls that may change a device, for one task and process: the second follows one of unknown
+effect."""
+
+
+@dataclass(frozen=True)
+class EndedCall:
+    """A call of this process, with its result."""
+
+    verb: DriverVerb
+    result: DriverResult
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """An engineer has to do the task."""
+
+    why: str
+
+
+def next_call(
+    goal: DeviceGoal,
+    word: Confirmation,
+    calls: Sequence[EndedCall],
+    earlier: DriverCallState | None,
+) -> DriverVerb | GiveUp:
+    """Return what comes next for a task that is not done.
+
+    *calls* are those of this process for the task; *earlier* is the last call of the device before
+    them.
+    """
+    if not calls:
+        tried = earlier is not None and (
+            earlier.uncertain or (earlier.word is word and earlier.verb is not DriverVerb.STATUS)
+        )
+        # Before the cutover there is time to ask, and the tunnels of an earlier attempt may exist.
+        return DriverVerb.STATUS if tried or goal.verb is DriverVerb.LOAD else goal.verb
+    last = calls[-1]
+    changes = [each for each in calls if each.verb is not DriverVerb.STATUS]
+    if last.verb is DriverVerb.STATUS:
+        if last.result.outcome is not DriverOutcome.DONE:
+            return GiveUp(f"its state cannot be read: {last.result.message}")
+        if not goal.is_decided_by(last.result.state):
+            return GiveUp(f"it does not show whether {goal.verb} is done: {last.result.state}")
+        done = changes and changes[-1].result.outcome is DriverOutcome.DONE
+        if done or len(changes) >= MOST_CHANGES:
+            return GiveUp(f"after {goal.verb} it reports: {last.result.state}")
+        return goal.verb
+    match last.result.outcome:
+        case DriverOutcome.FAILED:
+            return GiveUp(f"{last.verb} failed: {last.result.message}")
+        case DriverOutcome.DONE if goal.is_decided_by(last.result.state):
+            return GiveUp(f"after {last.verb} it reports: {last.result.state}")
+        case DriverOutcome.DONE | DriverOutcome.UNCERTAIN:
+            return DriverVerb.STATUS
+
+
+class DeviceWork:
+    """Lets drivers do the tasks at their devices; without *drivers* engineers do all of them."""
+
+    def __init__(self, context: RunContext, drivers: DeviceDrivers | None) -> None:
+        self._plan = context.plan
+        self._recorder = context.recorder
+        self._drivers = drivers
+        self._gateways = {c.id: c.customer_gateway or "" for c in context.plan.before.living}
+        self._calls: dict[tuple[Confirmation, VpnConnectionId], list[EndedCall]] = {}
+        self._given_up: dict[tuple[Confirmation, VpnConnectionId], str] = {}
+        self._busy: dict[str, Confirmation | None] = {}
+        """The devices of calls in flight, each with the task."""
+
+    def assign(self, task: OperatorTask, now: Snapshot) -> None:
+        """Begin the calls that are due for *task*; return at once."""
+        if not isinstance(task, AskOperator) or task.word not in GOALS:
+            return
+        for old in self._driven(task.word):
+            if self._gateways[old] in self._busy:
+                continue
+            successor = now.ours.get(connection_role(old), "")
+            self._continue_at(old, successor, task)
+
+    def needs_person(self, task: OperatorTask) -> bool:
+        """Return whether an engineer has to do *task* at some device."""
+        if not isinstance(task, AskOperator) or task.word not in GOALS:
+            return True
+        return bool(self._open(task.word) - set(self._driven(task.word)))
+
+    def at_work_on(self, task: OperatorTask) -> bool:
+        """Return whether a driver is doing *task* at some device."""
+        return isinstance(task, AskOperator) and bool(self._driven(task.word))
+
+    def given_up(self, task: OperatorTask) -> str:
+        """Return why drivers did not do *task*; empty if none has given up."""
+        if not isinstance(task, AskOperator):
+            return ""
+        return "; ".join(
+            f"the driver of {old} gave up: {why}"
+            for (word, old), why in self._given_up.items()
+            if word is task.word
+        )
+
+    def record_ended(self) -> bool:
+        """Record the calls that have ended; return whether there are any."""
+        if self._drivers is None or not self._busy:
+            return False
+        ended = self._drivers.ended()
+        for call, result in ended:
+            self._record(call, result, self._busy.pop(call.gateway))
+        return bool(ended)
+
+    @contextmanager
+    def supervise(self) -> Iterator[None]:
+        """Wait for calls in flight before the process ends, and record their results."""
+        try:
+            yield
+        except BaseException:
+            # Why the run stopped is reported first; without a record the effect is uncertain.
+            with suppress(JournalError):
+                self._finish()
+            raise
+        self._finish()
+
+    def _finish(self) -> None:
+        if self._drivers is not None and self._busy:
+            self._drivers.finish()
+            self.record_ended()
+
+    def _open(self, word: Confirmation) -> set[VpnConnectionId]:
+        """Return the old connections at whose devices the task is not done."""
+        done = self._recorder.state.journal_facts.devices.get(word, frozenset())
+        return set(self._plan.old_connections) - done
+
+    def _driven(self, word: Confirmation) -> Sequence[VpnConnectionId]:
+        """Return those of them whose driver does the task, in the order of the plan."""
+        if self._drivers is None:
+            return ()
+        left = self._open(word)
+        return [
+            old
+            for old in self._plan.old_connections
+            if old in left and self._driver(old).automatic and (word, old) not in self._given_up
+        ]
+
+    def _driver(self, old: VpnConnectionId) -> DeviceDriver:
+        return self._plan.decisions.driver_of(self._gateways[old])
+
+    def _continue_at(self, old: VpnConnectionId, successor: str, task: AskOperator) -> None:
+        goal, calls = GOALS[task.word], self._calls.get((task.word, old), [])
+        due = next_call(goal, task.word, calls, self._recorder.state.drivers.calls.get(old))
+        if isinstance(due, DriverVerb) and not successor:
+            due = GiveUp("its new connection is not known")
+        if isinstance(due, GiveUp):
+            self._given_up[task.word, old] = due.why
+            self._recorder.write(DriverGaveUp(old, task.word, due.why))
+            return
+        disable = task.word is Confirmation.OLD_TUNNELS_DISABLED
+        driver = self._driver(old)
+        call = DriverCall(driver, due, self._gateways[old], old, successor, disable)
+        self._begin(call, task.step, task.word)
+
+    def _begin(self, call: DriverCall, step: int, word: Confirmation | None) -> None:
+        if self._drivers is None:
+            return
+        self._recorder.write(DriverCalled(call.connection, call.verb, str(call.driver), step, word))
+        self._busy[call.gateway] = word
+        self._drivers.begin(call)
+
+    def _record(self, call: DriverCall, result: DriverResult, word: Confirmation | None) -> None:
+        reached = False
+        if word is not None:
+            self._calls.setdefault((word, call.connection), []).append(EndedCall(call.verb, result))
+            # A change that failed leaves its state to be read by an engineer.
+            sure = result.outcome is DriverOutcome.DONE
+            reached = sure and GOALS[word].reached(result.state)
+        self._recorder.write(
+            DriverAnswered(call.connection, result, word, self._plan.old_connections, reached)
+        )

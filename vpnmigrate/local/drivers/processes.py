@@ -1,0 +1,176 @@
+"""Driver processes: each call is a program with a limit, beside the run (``ports.DeviceDrivers``).
+
+A call outlives a process that is killed.  It holds the lock of its device, so that the next process
+does not call a driver for that device before the call has ended.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Final
+
+import msgspec
+
+from vpnmigrate.devices.platforms import platform_for
+from vpnmigrate.engine.ports import DriverCall
+from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.local.child_processes import working_directory
+from vpnmigrate.local.device_tasks import DeviceTaskReader, text_of
+from vpnmigrate.local.drivers.protocol import DEVICE_FILE, DriverInput, device_file, result_of
+from vpnmigrate.local.logs import RunLog
+from vpnmigrate.local.private_files import FILE_MODE
+from vpnmigrate.local.run_directory import Run
+from vpnmigrate.local.subprocess_limits import (
+    ProcessLimits,
+    ProcessResult,
+    ProcessStreams,
+    run_bounded,
+)
+from vpnmigrate.local.vault import Vault
+from vpnmigrate.model.decisions import DeviceDriver
+from vpnmigrate.model.device_drivers import DriverOutcome, DriverResult
+from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.plan import Plan
+
+_GLANCE: Final = 0.1
+"""Seconds between two tries to get the lock of a device."""
+
+SiteName = Callable[[VpnConnectionId], str]
+"""Returns the name of the site behind an old connection."""
+
+
+class DriverProcesses:
+    """Runs the drivers of *plan*, each call in a thread; one call at a time for each device."""
+
+    def __init__(self, run: Run, plan: Plan, vault: Vault, log: RunLog, site: SiteName) -> None:
+        self._of = run
+        self._plan = plan
+        self._vault = vault
+        self._log = log
+        self._site = site
+        self._tasks = DeviceTaskReader(plan, vault.root, vault.learn)
+        self._types = {
+            c.id: plan.decisions.device_type_of(c.customer_gateway) for c in plan.before.living
+        }
+        self._results: SimpleQueue[tuple[DriverCall, DriverResult, str]] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._stop = threading.Event()
+
+    def begin(self, call: DriverCall) -> None:
+        """Begin *call* in a thread."""
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        # Not a daemon: the process waits for the program, which has a time limit.
+        thread = threading.Thread(target=self._run, args=(call,), name=f"driver {call.verb}")
+        try:
+            thread.start()
+        except RuntimeError as error:  # The host has no thread left.
+            failed = DriverResult(DriverOutcome.FAILED, message=f"was not run: {error}")
+            self._results.put((call, failed, ""))
+        else:
+            self._threads.append(thread)
+
+    def ended(self) -> Sequence[tuple[DriverCall, DriverResult]]:
+        """Return the calls that have ended since the last time, and log what they printed."""
+        found: list[tuple[DriverCall, DriverResult]] = []
+        with suppress(Empty):
+            while True:
+                call, result, printed = self._results.get_nowait()
+                self._log.driver_printed(call.verb.value, call.connection, printed)
+                found.append((call, result))
+        return found
+
+    def finish(self) -> None:
+        """Wait for the calls within their limits; an interrupt kills them at once."""
+        try:
+            for thread in self._threads:
+                thread.join()
+        except KeyboardInterrupt:
+            self._stop.set()
+            for thread in self._threads:
+                thread.join()
+
+    def _run(self, call: DriverCall) -> None:
+        try:
+            ended = self._ended(call)
+            result, printed = result_of(call.verb, ended), ended.errors
+        except (OSError, VpnMigrateError) as error:
+            result = DriverResult(DriverOutcome.FAILED, message=f"was not run: {error}")
+            printed = ""
+        self._results.put((call, result, printed))
+
+    def _ended(self, call: DriverCall) -> ProcessResult:
+        existing = call.driver.existing
+        task = self._tasks.task_of(
+            self._plan.migration,
+            self._site(call.connection),
+            call.connection,
+            call.successor,
+            text_of(Path(existing)) if existing else "",
+        )
+        platform = platform_for(self._types[call.connection])
+        text = device_file(task, platform)
+        successor = VpnConnectionId(call.successor)
+        self._vault.keep(successor, DEVICE_FILE, text)
+        limit = call.driver.limit
+        document = DriverInput(
+            verb=call.verb,
+            run=self._plan.migration,
+            change=self._plan.decisions.change,
+            site=task.site,
+            customer_gateway=call.gateway,
+            old_connection=call.connection,
+            new_connection=call.successor,
+            disable_old=call.disable_old,
+            device_file=str(self._vault.folder(successor).absolute() / DEVICE_FILE),
+            limit_seconds=limit.total_seconds(),
+        )
+        with self._locked(call.gateway, limit) as lock:
+            if lock is None:
+                return ProcessResult(None, "an earlier call is still running", limit, "")
+            return run_bounded(
+                command_of(call.driver),
+                msgspec.json.encode(document) + b"\n",
+                ProcessLimits(limit, self._stop),
+                self._of,
+                self._plan.programs,
+                streams=ProcessStreams(errors_apart=True, inherited=(lock,)),
+            )
+
+    @contextmanager
+    def _locked(self, gateway: str, limit: timedelta) -> Iterator[int | None]:
+        """Yield the descriptor of a device's lock; None if it is not free within *limit*."""
+        path = working_directory(self._of) / f"{gateway}.lock"
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, FILE_MODE)
+        deadline = time.monotonic() + limit.total_seconds()
+        try:
+            while not _is_taken(handle):
+                if time.monotonic() >= deadline or self._stop.wait(_GLANCE):
+                    yield None
+                    return
+            yield handle
+            # A program that was started in the background may keep its copy open.
+            fcntl.flock(handle, fcntl.LOCK_UN)
+        finally:
+            os.close(handle)
+
+
+def command_of(driver: DeviceDriver) -> Sequence[str]:
+    """Return the program of *driver* with its arguments."""
+    return driver.command
+
+
+def _is_taken(handle: int) -> bool:
+    """Take the lock of *handle*; return whether it was free."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

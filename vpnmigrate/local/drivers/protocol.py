@@ -1,0 +1,131 @@
+"""Protocol of drivers: the document on standard input, and the result on standard output."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import msgspec
+
+from vpnmigrate.devices.blocks import (
+    BlockName,
+    DeviceBlocks,
+    DeviceSide,
+    DeviceTask,
+    device_blocks,
+    revealed,
+)
+from vpnmigrate.devices.platforms import Platform
+from vpnmigrate.devices.tunnel_values import values_of
+from vpnmigrate.local.subprocess_limits import ProcessResult
+from vpnmigrate.model.decoding import fault_of
+from vpnmigrate.model.device_drivers import (
+    DeviceState,
+    DriverOutcome,
+    DriverResult,
+    DriverVerb,
+    TunnelsState,
+)
+from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId
+
+INPUT_SCHEMA: Final = "vpnmigrate/driver/1"
+FILE_SCHEMA: Final = "vpnmigrate/driver-file/1"
+DEVICE_FILE: Final = "driver.json"
+"""The file with the device's configuration and keys, in the folder of the new connection."""
+FAILED: Final = 1
+"""The exit status of a driver that did not do it; any other but 0 leaves that open."""
+LONGEST_MESSAGE: Final = 500
+"""Characters: a message is a sentence; the rest of what a driver prints is in the log."""
+
+
+class DriverInput(msgspec.Struct, frozen=True):
+    """The document that a driver reads on standard input.  Fields are only ever added."""
+
+    verb: DriverVerb
+    run: MigrationId
+    change: str
+    """The change number, or empty."""
+    site: str
+    customer_gateway: str
+    old_connection: VpnConnectionId
+    new_connection: str
+    disable_old: bool
+    """Of ``enable``: whether the old tunnels have to be disabled too, before the new ones."""
+    device_file: str
+    """A file of mode 0600 with the configuration of the device, and its keys."""
+    limit_seconds: float
+    """After this time the driver is killed."""
+    schema: str = INPUT_SCHEMA
+
+
+class DriverOutput(msgspec.Struct, frozen=True):
+    """The result that a driver prints on standard output: the state that the device has now."""
+
+    new: TunnelsState = TunnelsState.UNKNOWN
+    old: TunnelsState = TunnelsState.UNKNOWN
+    message: str = ""
+
+
+def device_file(task: DeviceTask, platform: Platform) -> str:
+    """Return the text of a device's file: values of its tunnels and its commands, with keys."""
+    blocks = device_blocks(task, platform, keys=revealed)
+    document = {
+        "schema": FILE_SCHEMA,
+        "platform": platform.name,
+        "new": _side(task.new),
+        "old": _side(task.old),
+        "vpc_networks": task.vpc,
+        "site_networks": task.networks,
+        "commands": _commands(blocks),
+        "files": [{"path": f.path, "mode": f.mode, "text": f.text} for f in blocks.files],
+        "placeholders": blocks.placeholders,
+        "notes": blocks.notes,
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _commands(blocks: DeviceBlocks) -> dict[str, str]:
+    named = {block.name: block.commands for block in blocks.blocks}
+    return {
+        "load": named[BlockName.LOAD],
+        "enable-new": blocks.enable_new,
+        "disable-old": blocks.disable_old,
+        "back-out": named[BlockName.BACK_OUT],
+        "remove-old": named[BlockName.REMOVE_OLD],
+        "remove-new": named[BlockName.REMOVE_NEW],
+    }
+
+
+def _side(side: DeviceSide | None) -> dict[str, Any] | None:
+    if side is None:
+        return None
+    configuration = side.configuration
+    tunnels = configuration.tunnels if configuration else ()
+    return {
+        "connection": side.connection,
+        "static": bool(configuration and configuration.static),
+        "tunnels": [values_of(t, side.options, revealed(t) or "") for t in tunnels],
+    }
+
+
+def result_of(verb: DriverVerb, ended: ProcessResult) -> DriverResult:
+    """Return the result of a driver that *ended* like this."""
+    output, printed, fault = DriverOutput(), ended.output.strip(), ""
+    try:
+        output = msgspec.json.decode(printed or b"{}", type=DriverOutput)
+    except msgspec.DecodeError as error:
+        fault = f"its result cannot be read: {fault_of(error)}"
+    if verb is DriverVerb.STATUS and not printed and ended.exit == 0:
+        fault = "it printed no result"
+    last = "" if ended.exit == 0 else ended.errors.rstrip().rpartition("\n")[2]
+    parts = (ended.fault, fault, output.message or last)
+    message = " ".join("; ".join(filter(None, parts)).split())[:LONGEST_MESSAGE]
+    state = DeviceState(output.new, output.old)
+    match ended.exit:
+        case 0 if not fault:
+            outcome = DriverOutcome.DONE
+        case code if code == FAILED:
+            outcome = DriverOutcome.FAILED
+        case _:
+            outcome = DriverOutcome.UNCERTAIN
+    return DriverResult(outcome, state, message, ended.took)

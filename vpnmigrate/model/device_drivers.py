@@ -1,0 +1,123 @@
+"""Device drivers: what is asked of a driver, and what it answers.
+
+A driver does the work at the device of one connection: an executable, or a driver of this program.
+The playbook chooses it per customer gateway (``decisions.DeviceDriver``); a device without one has
+an engineer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct
+
+from vpnmigrate.model.snapshot import Confirmation
+
+
+class DriverVerb(StrEnum):
+    """What a driver does at a device."""
+
+    LOAD = "load"
+    """Load the new tunnels, administratively down; the old ones are not touched."""
+    ENABLE = "enable"
+    """Enable the new tunnels, and disable the old ones if that is asked too."""
+    BACK_OUT = "back-out"
+    """Disable the new tunnels, and enable and initiate the old ones."""
+    REMOVE = "remove"
+    """Remove the tunnels of the connection that is not used any more."""
+    STATUS = "status"
+    """Report the state; change nothing."""
+
+
+class TunnelsState(StrEnum):
+    """The configuration of one connection's tunnels at a device; not whether they are up."""
+
+    ABSENT = "absent"
+    DISABLED = "disabled"
+    """Loaded, and administratively down."""
+    ENABLED = "enabled"
+    UNKNOWN = "unknown"
+    """Not reported, or different from tunnel to tunnel."""
+
+
+class DeviceState(Struct, frozen=True):
+    """The configuration of a device: the tunnels of its new and of its old connection."""
+
+    new: TunnelsState = TunnelsState.UNKNOWN
+    old: TunnelsState = TunnelsState.UNKNOWN
+
+    def __str__(self) -> str:
+        return f"new tunnels {self.new}, old tunnels {self.old}"
+
+
+class DriverOutcome(StrEnum):
+    """How a call of a driver ended."""
+
+    DONE = "done"
+    """The driver did it, as far as it knows."""
+    FAILED = "failed"
+    """The driver reports that it did not."""
+    UNCERTAIN = "uncertain"
+    """Contact was lost, the time limit passed, or the result cannot be read: it may be done."""
+
+
+class DriverResult(Struct, frozen=True):
+    """The result of one call."""
+
+    outcome: DriverOutcome
+    state: DeviceState = DeviceState()
+    message: str = ""
+    took: timedelta = timedelta(0)
+
+
+class DriverCallState(Struct, frozen=True):
+    """The last call of a device's driver in a journal."""
+
+    word: Confirmation | None
+    """The task that it was for; None for a check before the cutover."""
+    verb: DriverVerb
+    outcome: DriverOutcome | None = None
+    """None if the process that called died before the answer."""
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether the device may have been changed, or is being changed now."""
+        return self.verb is not DriverVerb.STATUS and self.outcome in (
+            None,
+            DriverOutcome.UNCERTAIN,
+        )
+
+
+class DeviceGoal(Struct, frozen=True):
+    """What a task requires of a device, and the verb that leads there."""
+
+    verb: DriverVerb
+    new: frozenset[TunnelsState]
+    old: frozenset[TunnelsState]
+
+    def reached(self, state: DeviceState) -> bool:
+        """Return whether *state* is what the task requires."""
+        return state.new in self.new and state.old in self.old
+
+    def is_decided_by(self, state: DeviceState) -> bool:
+        """Return whether *state* shows if the goal is reached."""
+        pairs = ((state.new, self.new), (state.old, self.old))
+        return all(seen is not TunnelsState.UNKNOWN or seen in asked for seen, asked in pairs)
+
+
+_ENABLED: Final = frozenset({TunnelsState.ENABLED})
+_OFF: Final = frozenset({TunnelsState.DISABLED, TunnelsState.ABSENT})
+_ANY: Final = frozenset(TunnelsState)
+
+GOALS: Final[Mapping[Confirmation, DeviceGoal]] = {
+    Confirmation.DEVICES_CONFIGURED: DeviceGoal(
+        DriverVerb.LOAD, frozenset({TunnelsState.DISABLED}), _ANY
+    ),
+    Confirmation.NEW_TUNNELS_ENABLED: DeviceGoal(DriverVerb.ENABLE, _ENABLED, _ANY),
+    Confirmation.OLD_TUNNELS_DISABLED: DeviceGoal(DriverVerb.ENABLE, _ENABLED, _OFF),
+    Confirmation.TUNNELS_RETURNED: DeviceGoal(DriverVerb.BACK_OUT, _OFF, _ENABLED),
+}
+"""The tasks that a driver can do."""
