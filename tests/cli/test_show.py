@@ -22,7 +22,7 @@ def test_steps_shows_every_change_and_the_plan_without_it_says_so(terminal):
     assert "show plan.json --steps" in brief
     assert "detach" not in brief
     whole = terminal.run("show", "plan.json", "--steps").out
-    assert f"- detach {terminal.gateway} from" in whole
+    assert f'- detach {terminal.gateway} "production-classic"' in whole
     assert "      undo    " in whole
 
 

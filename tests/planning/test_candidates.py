@@ -46,6 +46,16 @@ def test_each_gateway_has_a_verdict_and_its_reason(survey, candidacy, why):
     assert why in " ".join(found.why)
 
 
+def test_the_reasons_have_the_names_of_their_resources():
+    """A person knows a gateway by its name."""
+    unattached = replace(DETACHED, gateway=replace(DETACHED.gateway, tags={"Name": "hub"}))
+    found = candidates([unattached], Decisions())
+
+    text = view.text(found, "1", "eu-west-1", Invocation()).partition("verdict")[2]
+
+    assert f'{unattached.gateway.id} "hub"' in " ".join(text.split())
+
+
 def test_the_list_shows_what_blocks_and_plans_the_first_that_can_be():
     """The text has each gateway, and a command for one that can be migrated."""
     found = candidates([DETACHED, ORDINARY], Decisions())

@@ -48,6 +48,19 @@ def test_a_decision_is_shown_with_both_values_and_its_effect():
     assert "    - create virtual private gateway (the default ASN 64512)" in text
 
 
+def test_each_difference_has_the_names_of_its_resources():
+    """A table is named in the configuration that differs, and in the changes that follow."""
+    survey = a_survey()
+    table = replace(survey.route_tables[0], tags={"Name": "main"})
+    named = replace(survey, route_tables=(table, *survey.route_tables[1:]))
+    without = replace(named, route_tables=(replace(table, propagating=()), *named.route_tables[1:]))
+
+    text = " ".join(text_of(a_plan(survey=named), a_plan(survey=without)).split())
+
+    assert f'in {table.id} "main"' in text.partition("CHANGES")[2]
+    assert f'{table.id} "main"' in text.partition("CHANGES")[0]
+
+
 def test_a_changed_configuration_is_named_field_by_field():
     """What was surveyed differently is shown as drift is, and the steps that follow from it."""
     survey = a_survey()

@@ -28,6 +28,7 @@ from vpnmigrate.rehearsal.rehearse import (
     result_of,
 )
 from vpnmigrate.report import rehearsal as view
+from vpnmigrate.report.names import NO_NAMES, Names, names_with
 from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.steps.route_lookup import EffectiveRoute, RouteComparison, RouteOrigin
 
@@ -157,7 +158,7 @@ APPLY = cli("apply", "plan.json")
 class TestView:
     def test_shows_changes_outage_and_each_rollback(self, found):
         """The report has the changes, the outage times, and the rollback."""
-        text = view.text(found, file="plan.json", kept="k.json", on=APPLY)
+        text = view.text(found, NO_NAMES, file="plan.json", kept="k.json", on=APPLY)
 
         assert "    - create it" in text
         assert "outage 1 min 41 s" in text
@@ -166,6 +167,32 @@ class TestView:
         assert "vpnmigrate apply plan.json" in text
         assert all(len(line) <= 80 for line in text.splitlines())
 
+    def test_names_are_beside_the_ids(self, found):
+        """Old and new resources have their names, also in the table of routes and a problem."""
+        via = EffectiveRoute(target="vgw-1", destination=TO)
+        run = replace(
+            GOOD,
+            changes=(RehearsedChange(8, "detach vgw-1, attach vgw-2"),),
+            differences=("left behind: vgw-2",),
+            routes=(RouteComparison(RouteTableId("rtb-1"), (TO,), via, via, same=True),),
+        )
+        names = Names({"vgw-1": "hub", "vgw-2": "hub", "rtb-1": "main"}, frozenset({"vgw-2"}))
+
+        text = view.text(Rehearsal(run, (), a_proof()), names, file="p", kept="k", on="")
+
+        assert '- detach vgw-1 "hub", attach vgw-2 "hub" (new)' in text
+        assert '\n  rtb-1 "main"\n' in text
+        assert '- left behind: vgw-2 "hub" (new)' in text
+
+    def test_a_rehearsal_knows_what_it_has_created(self):
+        """The new side of the rehearsal has the names of the old one."""
+        plan = a_plan_of("single-static")
+        rehearsal = rehearse(plan, silence)
+
+        made = names_with(plan, rehearsal.forward.made).made
+
+        assert {id_[:4] for id_ in made} == {"vgw-", "vpn-"}
+
     def test_a_problem_is_named_and_nothing_is_recommended(self, found):
         """A failed rehearsal does not say how to apply the plan."""
         left = RehearsalRun(
@@ -173,7 +200,7 @@ class TestView:
         )
         bad = Rehearsal(found.forward, (*found.back[:2], left, *found.back[3:]), a_proof())
 
-        text = view.text(bad, file="plan.json", kept="k.json", on="")
+        text = view.text(bad, NO_NAMES, file="plan.json", kept="k.json", on="")
 
         assert "PROBLEM, rollback from step 3:\n  - left behind: vgw-9 (gateway)" in text
         assert "DIFFERS" in text
@@ -182,7 +209,7 @@ class TestView:
     def test_a_plan_that_hardship_found_unsafe_is_not_recommended(self, found):
         """A good rehearsal is not enough if a run with faults was unsafe."""
         hard = ["1 DID NOT END SAFELY"]
-        text = view.text(found, file="plan.json", kept="k.json", on="", more=hard)
+        text = view.text(found, NO_NAMES, file="plan.json", kept="k.json", on="", more=hard)
         document = view.as_json(found, file="plan.json", kept="k.json", on=None)
 
         assert "vpnmigrate apply" not in text
@@ -197,7 +224,7 @@ class TestView:
         row = RouteComparison(RouteTableId("rtb-1"), (TO,), old, other, same=False)
         strayed = Rehearsal(replace(GOOD, routes=(row,)), (), a_proof())
 
-        text = view.text(strayed, file="plan.json", kept="k.json", on="")
+        text = view.text(strayed, NO_NAMES, file="plan.json", kept="k.json", on="")
 
         assert not strayed.good
         assert "10.9.0.0/16: vgw-1 -> igw-1   DIFFERS" in text

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from tests.support.builders import a_gateway, a_survey
 from vpnmigrate import errors
 from vpnmigrate.errors.commands import Invocation, cli
 from vpnmigrate.model.plan import Finding
@@ -41,6 +43,18 @@ class TestText:
 
         assert text.index("VPM-B002 BLOCKS: quota") < text.index("VPM-W001 warns: later")
         assert "    What to do: ask for more" in text
+
+    def test_a_finding_has_the_names_of_its_resources(self):
+        """Before there is a plan, the names are those of the survey."""
+        survey = a_survey(gateway=replace(a_gateway(), tags={"Name": "hub"}))
+        gateway = survey.gateway.id
+        found = Finding("VPM-B202", "not attached", f"{gateway} has no VPC", f"attach {gateway}")
+        error = errors.PreflightError(f"{gateway} cannot be migrated", (found,), survey)
+
+        text = view.error_text(error, Invocation())
+
+        assert text.startswith(f'{gateway} "hub" cannot be migrated\n')
+        assert f'    {gateway} "hub" has no VPC\n    What to do: attach {gateway} "hub"' in text
 
     def test_shows_drift_field_by_field(self):
         """Each difference is a separate item."""

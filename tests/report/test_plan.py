@@ -7,13 +7,14 @@ import json
 import pytest
 from msgspec.structs import replace
 
-from tests.report.examples import NEW, a_plan
+from tests.report.examples import BGP, NEW, OLD, TABLE, VPC, a_plan
 from tests.support.builders import a_proof
 from vpnmigrate.errors.commands import Invocation
-from vpnmigrate.model.changes import DeleteVpnGateway
+from vpnmigrate.model.changes import AskOperator, AttachVpnGateway, DeleteVpnGateway
 from vpnmigrate.model.decisions import Decisions, Exceptions, HookMoment, TestVpc
 from vpnmigrate.model.ec2 import TunnelOptions
-from vpnmigrate.model.plan import LAST_OF_CUTOVER, Phase, PlannedStep
+from vpnmigrate.model.plan import LAST_OF_CUTOVER, Finding, Phase, PlannedStep
+from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.planning.outage_estimate import outage_estimate
 from vpnmigrate.report import plan as view
 from vpnmigrate.report.plan_summary import PlanView
@@ -22,6 +23,39 @@ from vpnmigrate.report.plan_summary import PlanView
 def shown(plan, file="plan.json", **more):
     """Return the view of *plan* without a rehearsal."""
     return PlanView(plan, a_proof(), outage_estimate(plan, None), file, Invocation(), **more)
+
+
+def named(record, name):
+    """Return *record* with a Name tag."""
+    return replace(record, tags={"Name": name})
+
+
+def a_named_plan():
+    """Return the plan of an account in which each resource has a Name tag."""
+    plan = a_plan()
+    before = plan.before
+    first, *others = before.connections
+    main, *tables = before.route_tables
+    site = AskOperator(
+        10,
+        Confirmation.OLD_TUNNELS_DISABLED,
+        f"traffic flows through gateway: now disable those of {BGP}",
+    )
+    steps = (
+        replace(plan.forward[2], inverse=(AttachVpnGateway(OLD, VPC),)),
+        PlannedStep(10, "Switch", Phase.CUTOVER, (site,)),
+    )
+    return replace(
+        plan,
+        before=replace(
+            before,
+            vpcs=(named(before.vpcs[0], "production"),),
+            connections=(named(first, "munich"), *others),
+            route_tables=(named(main, "main"), *tables),
+        ),
+        findings=(Finding("VPM-W102", "names", f"{BGP} uses {TABLE}", f"repair {BGP}"),),
+        forward=steps,
+    )
 
 
 @pytest.fixture
@@ -76,9 +110,27 @@ class TestText:
         begins = lines.index("----  THE OUTAGE BEGINS with the next change")
         ends = next(i for i, line in enumerate(lines) if line.startswith("----  THE OUTAGE ENDS"))
 
-        assert lines[begins + 2] == "- disable propagation from vgw-11aa22bb in rtb-1111aaaa"
+        first = '- disable propagation from vgw-11aa22bb "to the office" in rtb-1111aaaa'
+        assert lines[begins + 2] == first
         assert lines[ends - 1] == "- enable the tunnels of vpn-99"
         assert "when 2 of 2 tunnels are UP" in lines[ends]
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            'Plan to replace vgw-11aa22bb "to the office" on vpc-0a1b2c3d "production"',
+            '- vpn-1a2b3c4d "munich", both tunnels',
+            'names vpn-1a2b3c4d "munich" uses rtb-1111aaaa "main" What to do:',
+            'What to do: repair vpn-1a2b3c4d "munich"',
+            '- disable propagation from vgw-11aa22bb "to the office" in rtb-1111aaaa "main"',
+            'undo attach vgw-11aa22bb "to the office" to vpc-0a1b2c3d "production"',
+            '- delete connection vpn-1a2b3c4d "munich"',
+            'traffic flows through <new gateway>: now disable those of vpn-1a2b3c4d "munich"',
+        ],
+    )
+    def test_names_are_beside_the_ids_in_every_section(self, line):
+        """People know sites, VPC and tables by their names, not by their ids."""
+        assert line in " ".join(view.text_with_steps(shown(a_named_plan())).split())
 
     def test_a_way_back_that_asks_nobody_ends_its_outage_before_the_clean_up(self):
         """If old tunnels stay enabled, traffic returns in step 10, not with the last deletion."""
@@ -95,7 +147,7 @@ class TestText:
 
     def test_shows_every_change(self, text):
         """The board sees every change that will be made."""
-        folded = " ".join(text.split())
+        folded = " ".join(text.split()).replace(' "to the office"', "")
         plan = a_plan()
         changes = [c for s in (*plan.forward, *plan.back, *plan.finalize) for c in s.changes]
 

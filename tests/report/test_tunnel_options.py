@@ -8,6 +8,7 @@ from tests.support.builders import a_connection, a_plan, a_survey
 from vpnmigrate.model.decisions import Decisions, KeyStorage, UnsetOptions
 from vpnmigrate.model.ec2 import ConnectionRecord, KeyVisibility, TunnelOptions, TunnelRecord
 from vpnmigrate.model.plan import Plan
+from vpnmigrate.report.names import NO_NAMES
 from vpnmigrate.report.tunnel_options import as_json, option_rows, table, text
 
 
@@ -85,7 +86,7 @@ def test_text_and_json_have_the_same_rows() -> None:
     """A program reads what a person reads."""
     plan = plan_of(modern(RESTART, TunnelOptions()))
 
-    shown = text(plan)
+    shown = text(plan, NO_NAMES)
 
     assert "vpn-old, tunnel 192.0.2.1" in shown
     assert "dead peer action  restart (kept)" in shown

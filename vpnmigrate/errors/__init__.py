@@ -106,14 +106,22 @@ class RefusedError(VpnMigrateError):
 
 
 class PreflightError(RefusedError):
-    """The survey cannot be planned; ``findings`` are the blockers and warnings."""
+    """The survey cannot be planned; ``findings`` are its blockers and warnings."""
 
     id = "VPM-E202"
     remedy = "Correct what each blocking finding names, then plan again; see the page of findings."
 
-    def __init__(self, message: str, findings: Sequence[object], *, advice: Advice = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        findings: Sequence[object],
+        survey: object = None,
+        *,
+        advice: Advice = "",
+    ) -> None:
         super().__init__(message, advice=advice)
         self.findings = tuple(findings)
+        self.survey = survey
 
 
 class PlanEditedError(RefusedError):

@@ -22,7 +22,6 @@ from vpnmigrate.model.ec2 import (
     MigrationId,
     Role,
     VpnConnectionId,
-    VpnGatewayId,
 )
 from vpnmigrate.model.permissions import MissingPermission
 from vpnmigrate.model.plan import (
@@ -143,7 +142,7 @@ def _findings(survey: Survey, decisions: Decisions) -> tuple[Finding, ...]:
     """
     findings = check(survey, decisions)
     if any(finding.severity is Severity.BLOCKS for finding in findings):
-        raise _blocked(survey.gateway.id, findings)
+        raise _blocked(survey, findings)
     return findings
 
 
@@ -250,13 +249,14 @@ def _is_gone(successor: str, old: VpnConnectionId) -> str:
     return f"{known}the successor of {old}{',' if known else ''} is gone"
 
 
-def _blocked(gateway: VpnGatewayId, findings: Sequence[Finding]) -> PreflightError:
+def _blocked(survey: Survey, findings: Sequence[Finding]) -> PreflightError:
     blockers = [f for f in findings if f.severity is Severity.BLOCKS]
     count = "1 finding blocks" if len(blockers) == 1 else f"{len(blockers)} findings block"
     first = blockers[0]
     return PreflightError(
-        f"{gateway} cannot be migrated as it is: {count} it, first {first}",
+        f"{survey.gateway.id} cannot be migrated as it is: {count} it, first {first}",
         findings,
+        survey,
         advice=first.fix,
     )
 

@@ -6,9 +6,9 @@ cannot reach a real account.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +22,7 @@ from vpnmigrate.engine.recorder import evidence_of
 from vpnmigrate.engine.runner import Runner, RunPorts
 from vpnmigrate.errors import HeldError, VpnMigrateError
 from vpnmigrate.journal import replay
+from vpnmigrate.journal.history import made_by
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Entry, Intended
 from vpnmigrate.journal.timing import (
@@ -36,7 +37,7 @@ from vpnmigrate.journal.timing import (
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.model.ec2 import Attachment, VpnGatewayId
+from vpnmigrate.model.ec2 import Attachment, Role, VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.model.progress import Sighting, Unreadable
 from vpnmigrate.model.snapshot import Ownership, Reading, snapshot_of
@@ -88,6 +89,8 @@ class RehearsalRun:
     """The steps that were done, in order."""
     cutover: timedelta = timedelta(0)
     """From the start of step 7 to the end of step 10, for a full migration."""
+    made: Mapping[Role, str] = field(default_factory=dict)
+    """The ids of the resources that a full migration has created, by role."""
 
     @property
     def good(self) -> bool:
@@ -160,6 +163,7 @@ def _forward(plan: Plan) -> RehearsalRun:
             routes=world.compared_routes(),
             timings=step_timings(entries),
             cutover=length(since_cutover(entries)),
+            made=made_by(entries),
         )
 
 

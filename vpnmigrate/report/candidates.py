@@ -10,6 +10,7 @@ from vpnmigrate.model.plan import Severity
 from vpnmigrate.planning.candidates import Candidacy, Candidate
 from vpnmigrate.report.findings import findings_json
 from vpnmigrate.report.inventory import connection_line, named
+from vpnmigrate.report.names import names_in
 from vpnmigrate.report.text import columns, command, count, wrapped
 
 SCHEMA = "vpnmigrate/list/1"
@@ -64,8 +65,9 @@ def _rows(each: Candidate) -> Iterator[tuple[str, str]]:
     if not survey.living:
         yield "connection", "none"
     yield "verdict", f"{_VERDICTS[each.candidacy]}{_warnings(each)}"
+    names = names_in(survey)
     for why in each.why:
-        yield "", why
+        yield "", names.text(why)
 
 
 def _attachments(each: Candidate) -> str:

@@ -20,6 +20,7 @@ from vpnmigrate.planning.discovery import (
 )
 from vpnmigrate.report.findings import findings_json
 from vpnmigrate.report.inventory import NAME, named, site_name
+from vpnmigrate.report.names import NO_NAMES, names_in
 from vpnmigrate.report.text import columns, command, count, safe, wrapped
 
 SCHEMA = "vpnmigrate/discover/1"
@@ -116,7 +117,8 @@ def _gateway(each: DiscoveredGateway) -> str:
 
 
 def _notes(each: DiscoveredGateway) -> Iterator[str]:
-    yield from each.why
+    names = NO_NAMES if each.candidate is None else names_in(each.candidate.survey)
+    yield from map(names.text, each.why)
     if each.group is DiscoveryGroup.CAN and each.candidate is not None:
         warnings = sum(f.severity is Severity.WARNS for f in each.candidate.findings)
         if warnings:

@@ -28,8 +28,9 @@ from vpnmigrate.errors.commands import (
 )
 from vpnmigrate.journal.exit_code import exit_code, exit_code_of_bug
 from vpnmigrate.model.plan import Finding
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.report import findings, results
-from vpnmigrate.report.names import NO_NAMES, Names
+from vpnmigrate.report.names import NO_NAMES, Names, names_in
 from vpnmigrate.report.status import RunStatusView
 from vpnmigrate.report.status_json import fields
 from vpnmigrate.report.text import advised, columns, command, item, placeholders, wrapped
@@ -53,10 +54,15 @@ def error_text(error: VpnMigrateError, invocation: Invocation, names: Names = NO
 
 def without_advice(error: VpnMigrateError, names: Names = NO_NAMES) -> str:
     """Return the message and its details, for use where the next command is shown elsewhere."""
+    match error:
+        case PreflightError(survey=Survey() as survey):
+            names = names_in(survey)
+        case _:
+            pass  # The caller has the names of the run, or there is none.
     lines = [wrapped(names.text(error.message))]
     match error:
         case PreflightError():
-            lines.append(findings.findings_text(_findings(error)))
+            lines.append(findings.findings_text(_findings(error), names))
         case DriftError():
             lines.extend(item(names.text(each)) for each in error.differences)
         case _:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from vpnmigrate.model.plan import Finding, Severity
+from vpnmigrate.report.names import Names
 from vpnmigrate.report.text import wrapped
 
 
-def findings_text(findings: Sequence[Finding]) -> str:
+def findings_text(findings: Sequence[Finding], names: Names) -> str:
     """Return findings as paragraphs, blockers first, in the order of their codes."""
-    return "\n".join(_paragraph(finding) for finding in ordered_findings(findings))
+    return "\n".join(_paragraph(finding, names) for finding in ordered_findings(findings))
 
 
 def ordered_findings(findings: Sequence[Finding]) -> list[Finding]:
@@ -33,9 +34,10 @@ def findings_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
     ]
 
 
-def _paragraph(finding: Finding) -> str:
+def _paragraph(finding: Finding, names: Names) -> str:
     sign = "BLOCKS" if finding.severity is Severity.BLOCKS else "warns"
-    lines = [f"  {finding.code} {sign}: {finding.name}", wrapped(finding.evidence, first="    ")]
+    evidence = wrapped(names.text(finding.evidence), first="    ")
+    lines = [f"  {finding.code} {sign}: {finding.name}", evidence]
     if finding.fix:
-        lines.append(wrapped(finding.fix, first="    What to do: ", rest=" " * 16))
+        lines.append(wrapped(names.text(finding.fix), first="    What to do: ", rest=" " * 16))
     return "\n".join(lines)

@@ -59,6 +59,11 @@ class Names:
 NO_NAMES = Names()
 
 
+def names_in(survey: Survey) -> Names:
+    """Return the names of the surveyed resources."""
+    return Names(dict(_surveyed(survey)))
+
+
 def names_of(plan: Plan, entries: Iterable[Entry] = ()) -> Names:
     """Return the names of the plan's resources, and of those that a run has created for it."""
     return names_with(plan, made_by(entries))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
-from msgspec.structs import asdict, replace
 
 from vpnmigrate.errors.commands import Advice, Command, cli
 from vpnmigrate.model.changes import AskOperator, Change
@@ -25,9 +23,6 @@ from vpnmigrate.model.decisions import (
 )
 from vpnmigrate.model.ec2 import TunnelOptions
 from vpnmigrate.model.plan import (
-    GATEWAY_ROLE,
-    TEST_SUBNET_ROLE,
-    TEST_VPC_ROLE,
     Phase,
     Plan,
     PlannedStep,
@@ -37,7 +32,9 @@ from vpnmigrate.model.tunnel_options import chosen_texts
 from vpnmigrate.report import inventory, tunnel_options
 from vpnmigrate.report import rollback_proof as proofs
 from vpnmigrate.report.findings import findings_json, findings_text
+from vpnmigrate.report.names import NO_NAMES, Names, names_of
 from vpnmigrate.report.plan_summary import PlanView, summary_json, summary_text
+from vpnmigrate.report.planned_changes import change_text
 from vpnmigrate.report.results import NOT_PROVEN
 from vpnmigrate.report.text import columns, count, heading, item, wrapped
 
@@ -63,13 +60,14 @@ def text(view: PlanView) -> str:
 def text_with_steps(view: PlanView) -> str:
     """Return the whole plan, with every change of each step, the rollback and its proof."""
     plan = view.plan
+    names = names_of(plan)
     return "\n\n".join(
         [
             *_before_steps(view),
-            heading("Steps 1 to 10: apply") + "\n".join(_forward(plan)),
-            heading("Rollback") + _rollback(plan),
-            heading("Rollback proof") + proofs.proof_text(view.proof),
-            heading("Step 11: finalize") + _finalize(plan),
+            heading("Steps 1 to 10: apply") + "\n".join(_forward(plan, names)),
+            heading("Rollback") + _rollback(plan, names),
+            heading("Rollback proof") + proofs.proof_text(view.proof, names),
+            heading("Step 11: finalize") + _finalize(plan, names),
             heading("Next") + columns(view.next_commands),
         ]
     )
@@ -77,12 +75,13 @@ def text_with_steps(view: PlanView) -> str:
 
 def _before_steps(view: PlanView) -> list[str]:
     plan = view.plan
+    names = names_of(plan)
     return [
-        f"{_title(plan)}\n{summary_text(view)}",
-        heading("Findings") + (findings_text(plan.findings) or item("none")),
+        f"{_title(plan, names)}\n{summary_text(view)}",
+        heading("Findings") + (findings_text(plan.findings, names) or item("none")),
         heading("Current state") + inventory.text(plan.before),
-        heading("Decisions") + decisions_text(plan.decisions),
-        heading("Tunnel options, old and new") + tunnel_options.text(plan),
+        heading("Decisions") + decisions_text(plan.decisions, names),
+        heading("Tunnel options, old and new") + tunnel_options.text(plan, names),
         heading("Plan") + _origin(plan),
     ]
 
@@ -103,9 +102,9 @@ def as_json(view: PlanView) -> dict[str, Any]:
     }
 
 
-def _title(plan: Plan) -> str:
+def _title(plan: Plan, names: Names) -> str:
     return wrapped(
-        f"Plan to replace {plan.old_gateway} on {plan.vpc} "
+        f"Plan to replace {names.named(plan.old_gateway)} on {names.named(plan.vpc)} "
         f"and its {count(len(plan.old_connections), 'connection')}"
     )
 
@@ -122,17 +121,20 @@ def _origin(plan: Plan) -> str:
     )
 
 
-def _forward(plan: Plan) -> Iterator[str]:
+def _forward(plan: Plan, names: Names) -> Iterator[str]:
     outage = plan.outage
-    return _steps(plan.forward, _FLOWS_AGAIN if outage is None else outage.ends_when)
+    return _steps(plan.forward, names, _FLOWS_AGAIN if outage is None else outage.ends_when)
 
 
-def _steps(steps: Iterable[PlannedStep], ends_when: str = _FLOWS_AGAIN) -> Iterator[str]:
+def _steps(
+    steps: Iterable[PlannedStep], names: Names, ends_when: str = _FLOWS_AGAIN
+) -> Iterator[str]:
+    ends = _mark(f"THE OUTAGE ENDS when {names.text(ends_when)}")
     down, up = False, False
     for step in steps:
         if down and not up and step.phase is not Phase.CUTOVER:
             up = True  # No task restores traffic: it is restored without the operator.
-            yield _mark(f"THE OUTAGE ENDS when {ends_when}")
+            yield ends
         interrupts = step.phase is Phase.CUTOVER and bool(step.changes)
         if interrupts and not down:
             down = True
@@ -141,17 +143,17 @@ def _steps(steps: Iterable[PlannedStep], ends_when: str = _FLOWS_AGAIN) -> Itera
         if not step.changes:
             yield item("changes nothing in AWS", indent=6)
         for change in step.changes:
-            yield item(change_text(change), indent=6)
+            yield item(change_text(change, names), indent=6)
             if down and not up and _restores_traffic(change):
                 up = True
-                yield _mark(f"THE OUTAGE ENDS when {ends_when}")
+                yield ends
         if step.changes:
-            yield from _contract(step)
+            yield from _contract(step, names)
     if down and not up:
-        yield _mark(f"THE OUTAGE ENDS when {ends_when}")
+        yield ends
 
 
-def _contract(step: PlannedStep) -> Iterator[str]:
+def _contract(step: PlannedStep, names: Names) -> Iterator[str]:
     """Yield what holds before and after *step*, how long it takes, and what undoes it."""
     if step.precondition:
         yield wrapped(step.precondition, first="      before  ")
@@ -161,7 +163,7 @@ def _contract(step: PlannedStep) -> Iterator[str]:
         usual = f"about {span(step.expected)}, " if step.expected is not None else ""
         yield f"      time    {usual}{span(step.limit)} at most"
     if step.inverse:
-        undone = "; ".join(change_text(change) for change in step.inverse)
+        undone = "; ".join(change_text(change, names) for change in step.inverse)
         yield wrapped(undone, first="      undo    ")
 
 
@@ -173,23 +175,23 @@ def _mark(what: str) -> str:
     return wrapped(what, first="  ----  ")
 
 
-def _rollback(plan: Plan) -> str:
+def _rollback(plan: Plan, names: Names) -> str:
     intro = wrapped(
         "Until finalize, one command restores the state before the migration, from any step: it "
         "runs the same cutover with the gateways exchanged, then removes what steps 2 to 6 "
         "created. Before step 7 it interrupts no traffic.",
         first="  ",
     )
-    return "\n".join([intro, *_steps(plan.back)])
+    return "\n".join([intro, *_steps(plan.back, names)])
 
 
-def _finalize(plan: Plan) -> str:
+def _finalize(plan: Plan, names: Names) -> str:
     intro = wrapped(
         "A separate command: apply never runs it. Its first change is the point of no return: "
         "what it deletes cannot be recreated.",
         first="  ",
     )
-    return "\n".join([intro, *_steps(plan.finalize)])
+    return "\n".join([intro, *_steps(plan.finalize, names)])
 
 
 _KEYS = {
@@ -220,9 +222,10 @@ _BACK_OUT = {
 }
 
 
-def decisions_text(decisions: Decisions) -> str:
+def decisions_text(decisions: Decisions, names: Names = NO_NAMES) -> str:
     """Return every decision, one per line."""
-    return columns(_rows(decisions))
+    rows = _rows(decisions)
+    return columns((name, names.text(v) if isinstance(v, str) else v) for name, v in rows)
 
 
 def _rows(decisions: Decisions) -> Iterator[tuple[str, Advice]]:
@@ -346,27 +349,3 @@ def _operator(decisions: Decisions) -> Iterator[tuple[str, str]]:
 def _options(options: TunnelOptions) -> str:
     """Return the chosen options, or an empty text."""
     return "; ".join(f"{label} {value}" for label, value in chosen_texts(options))
-
-
-_NAMES: dict[str, str] = {
-    GATEWAY_ROLE: "<new gateway>",
-    TEST_VPC_ROLE: "<test VPC>",
-    TEST_SUBNET_ROLE: "<test subnet>",
-}
-
-_SUCCESSOR = re.compile(r"\bconnection/(vpn-\w+)")
-
-_GATEWAY_IN_TASK = re.compile(r"\bthrough gateway\b")
-
-
-def change_text(change: Change) -> str:
-    """Return *change* as text, with names in place of roles."""
-    if isinstance(change, AskOperator):
-        through = _GATEWAY_IN_TASK.sub(f"through {_NAMES[GATEWAY_ROLE]}", str(change))
-        return _SUCCESSOR.sub(r"<successor of \1>", through)
-    ids = {
-        field: _NAMES.get(value, _SUCCESSOR.sub(r"<successor of \1>", value))
-        for field, value in asdict(change).items()
-        if isinstance(value, str) and field != "role"
-    }
-    return str(replace(change, **ids))

@@ -11,7 +11,8 @@ import msgspec
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.plan_comparison import DecisionDifference, PlanComparison
 from vpnmigrate.report.findings import findings_json, ordered_findings
-from vpnmigrate.report.plan import change_text
+from vpnmigrate.report.names import Names, names_of
+from vpnmigrate.report.planned_changes import change_text
 from vpnmigrate.report.text import columns, heading, item, wrapped
 
 SCHEMA = "vpnmigrate/plan-comparison/1"
@@ -27,12 +28,13 @@ def text(found: PlanComparison, first: tuple[str, Plan], second: tuple[str, Plan
         if first[1].fingerprint == second[1].fingerprint:
             same = "They are the same plan."
         return f"{wrapped('Plans compared')}\n{names}\n\n{same}"
+    known = Names({**names_of(first[1]).by_id, **names_of(second[1]).by_id})
     sections = [
-        ("Subject", [line for each in found.about for line in _values(each)]),
-        ("Decisions", [line for each in found.decisions for line in _values(each)]),
-        ("Surveyed configuration", [item(line) for line in found.configuration]),
-        ("Findings", list(_findings(found))),
-        ("Changes", list(_steps(found))),
+        ("Subject", [line for each in found.about for line in _values(each, known)]),
+        ("Decisions", [line for each in found.decisions for line in _values(each, known)]),
+        ("Surveyed configuration", [item(known.text(line)) for line in found.configuration]),
+        ("Findings", list(_findings(found, known))),
+        ("Changes", list(_steps(found, known))),
     ]
     parts = [f"{heading(title)}{chr(10).join(lines)}" for title, lines in sections if lines]
     return "\n\n".join([f"{wrapped('Plans compared')}\n{names}", *parts])
@@ -60,11 +62,11 @@ def _name(file: str, plan: Plan) -> str:
     return f"{file} ({plan.migration}, {plan.fingerprint[:12]})"
 
 
-def _values(each: DecisionDifference) -> list[str]:
+def _values(each: DecisionDifference, names: Names) -> list[str]:
     return [
         f"  {each.field}",
-        wrapped(_shown(each.before), first="    - ", rest="      "),
-        wrapped(_shown(each.now), first="    + ", rest="      "),
+        wrapped(names.text(_shown(each.before)), first="    - ", rest="      "),
+        wrapped(names.text(_shown(each.now)), first="    + ", rest="      "),
     ]
 
 
@@ -72,15 +74,15 @@ def _shown(value: Any) -> str:
     return "not set" if value is None else value if isinstance(value, str) else json.dumps(value)
 
 
-def _findings(found: PlanComparison) -> Iterator[str]:
+def _findings(found: PlanComparison, names: Names) -> Iterator[str]:
     for sign, findings in (("-", found.findings_gone), ("+", found.findings_new)):
         for each in ordered_findings(findings):
-            yield wrapped(str(each), first=f"    {sign} ", rest="      ")
+            yield wrapped(names.text(str(each)), first=f"    {sign} ", rest="      ")
 
 
-def _steps(found: PlanComparison) -> Iterator[str]:
+def _steps(found: PlanComparison, names: Names) -> Iterator[str]:
     for step in found.steps:
         yield f"  {_PARTS[step.part]}, step {step.number}: {step.title}"
         for sign, changes in (("-", step.removed), ("+", step.added)):
             for change in changes:
-                yield wrapped(change_text(change), first=f"    {sign} ", rest="      ")
+                yield wrapped(change_text(change, names), first=f"    {sign} ", rest="      ")

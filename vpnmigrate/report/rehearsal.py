@@ -9,6 +9,7 @@ from vpnmigrate.errors.commands import Advice, Command
 from vpnmigrate.model.clock import span
 from vpnmigrate.rehearsal.rehearse import Rehearsal, RehearsalRun
 from vpnmigrate.rehearsal.with_faults import DurationSpread, FaultedRehearsal, FaultedTrial
+from vpnmigrate.report.names import Names
 from vpnmigrate.report.progress import Narrator
 from vpnmigrate.report.rollback_proof import proof_json, proof_text
 from vpnmigrate.report.text import advised, columns, count, heading, item, safe, wrapped
@@ -18,6 +19,7 @@ SCHEMA = "vpnmigrate/rehearsal/1"
 
 def text(
     rehearsal: Rehearsal,
+    names: Names,
     *,
     file: str,
     kept: str,
@@ -26,7 +28,8 @@ def text(
 ) -> str:
     """Return the whole rehearsal of the plan in *file*; its result is saved in the file *kept*.
 
-    *more* has further sections, and *on* has the next commands; it is empty if there are none.
+    *names* has those of the resources, *more* has further sections, and *on* has the next commands;
+    it is empty if there are none.
     """
     forward = rehearsal.forward
     parts = [
@@ -34,12 +37,12 @@ def text(
             f"Rehearsed {file} in a sandbox built from its own survey, with the program's own "
             "runner. Times are sandbox times; AWS's times vary."
         ),
-        heading("Forward") + "\n".join(_changes(forward)),
+        heading("Forward") + "\n".join(_changes(forward, names)),
         f"  outage {span(forward.outage)}; total {span(forward.took)}",
-        heading("Routes, before and after") + "\n".join(_routes(forward)),
+        heading("Routes, before and after") + "\n".join(_routes(forward, names)),
         heading("Rollback from the end of each step") + "\n".join(_table(rehearsal)),
-        heading("Rollback proof") + proof_text(rehearsal.proof),
-        *_faults(rehearsal),
+        heading("Rollback proof") + proof_text(rehearsal.proof, names),
+        *_faults(rehearsal, names),
         *more,
         wrapped(f"The result is saved for this plan's gates and deadlines in {kept}"),
         heading("Next") + advised(on, first="  ") if on else "",
@@ -61,25 +64,25 @@ def as_json(rehearsal: Rehearsal, *, file: str, kept: str, on: Command | None) -
     }
 
 
-def _changes(rehearsal_run: RehearsalRun) -> list[str]:
+def _changes(rehearsal_run: RehearsalRun, names: Names) -> list[str]:
     lines: list[str] = []
     step = 0
     for made in rehearsal_run.changes:
         if made.step != step:
             step = made.step
             lines.append(f"  step {step}")
-        lines.append(item(made.what, indent=4))
+        lines.append(item(names.text(made.what), indent=4))
     return lines
 
 
-def _routes(rehearsal_run: RehearsalRun) -> list[str]:
+def _routes(rehearsal_run: RehearsalRun, names: Names) -> list[str]:
     """Return the next hop of each destination; a gateway and its successor count as the same."""
     lines: list[str] = []
     table = ""
     for row in sorted(rehearsal_run.routes, key=lambda row: row.table):
         if row.table != table:
             table = row.table
-            lines.append(f"  {table}")
+            lines.append(f"  {names.named(table)}")
         mark = "" if row.same else "   NOT COMPARED" if row.unread else "   DIFFERS"
         lines.append(
             item(f"{row.destination}: {row.before.hop} -> {row.after.hop}{mark}", indent=4)
@@ -104,7 +107,7 @@ def _end(rehearsal_run: RehearsalRun) -> str:
     return "DIFFERS" if not rehearsal_run.good else "as before"
 
 
-def _faults(rehearsal: Rehearsal) -> list[str]:
+def _faults(rehearsal: Rehearsal, names: Names) -> list[str]:
     faults = []
     for rehearsal_run in (rehearsal.forward, *rehearsal.back):
         title = (
@@ -115,8 +118,9 @@ def _faults(rehearsal: Rehearsal) -> list[str]:
         lines = [rehearsal_run.failure] if rehearsal_run.failure else []
         lines += rehearsal_run.differences
         lines += map(str, rehearsal_run.rerouted)
+        lines = [item(names.text(line)) for line in lines]
         if lines:
-            faults.append("\n".join([wrapped(f"PROBLEM, {title}:"), *map(item, lines)]))
+            faults.append("\n".join([wrapped(f"PROBLEM, {title}:"), *lines]))
     return faults
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from vpnmigrate.model.clock import span
 from vpnmigrate.planning.rollback_proof import LongestPath, RollbackProof
+from vpnmigrate.report.names import Names
+from vpnmigrate.report.planned_changes import without_roles
 from vpnmigrate.report.text import count, item, wrapped
 
 DEAD_ENDS_SHOWN = 5
@@ -30,12 +32,14 @@ def proof_brief(proof: RollbackProof) -> str:
     return f"rollback from each of {proof.states} states, at most {_length_text(proof.back)}"
 
 
-def proof_text(proof: RollbackProof) -> str:
+def proof_text(proof: RollbackProof, names: Names) -> str:
     """Return the proof in full: the longest rollback with its start, and the dead ends."""
     lines = [wrapped(f"{proof_sentence(proof)}.", first="  ")]
     if proof.back.begins:
-        lines.append(item(f"the longest rollback starts at {proof.back.begins}"))
-    lines += [item(f"DEAD END: {end}") for end in proof.dead_ends[:DEAD_ENDS_SHOWN]]
+        begins = names.text(without_roles(proof.back.begins))
+        lines.append(item(f"the longest rollback starts at {begins}"))
+    shown = (names.text(without_roles(str(end))) for end in proof.dead_ends[:DEAD_ENDS_SHOWN])
+    lines += [item(f"DEAD END: {text}") for text in shown]
     if len(proof.dead_ends) > DEAD_ENDS_SHOWN:
         lines.append(item(f"and {len(proof.dead_ends) - DEAD_ENDS_SHOWN} more"))
     return "\n".join(lines)

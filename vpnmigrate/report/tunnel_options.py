@@ -18,6 +18,7 @@ from vpnmigrate.model.ec2 import CLASSIC, ConnectionRecord, KeyVisibility
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.tunnel_options import ANY_NETWORK, is_chosen, option_text
 from vpnmigrate.report.document import DocumentTable
+from vpnmigrate.report.names import Names
 from vpnmigrate.report.text import columns, item
 
 HEAD = ("connection", "tunnel", "option", "old", "new", "")
@@ -83,13 +84,14 @@ def as_json(plan: Plan) -> list[dict[str, Any]]:
     ]
 
 
-def text(plan: Plan) -> str:
+def text(plan: Plan, names: Names) -> str:
     """Return the rows as text: each connection and tunnel, then its options."""
     blocks: list[str] = []
     rows = option_rows(plan)
     for connection, tunnel in dict.fromkeys((row.connection, row.tunnel) for row in rows):
-        named = {"": connection, BOTH: f"{connection}, both tunnels"}
-        title = named.get(tunnel, f"{connection}, tunnel {tunnel}")
+        named = names.named(connection)
+        titles = {"": named, BOTH: f"{named}, both tunnels"}
+        title = titles.get(tunnel, f"{named}, tunnel {tunnel}")
         mine = [row for row in rows if (row.connection, row.tunnel) == (connection, tunnel)]
         lines = columns(((row.option, f"{row.change} ({row.remark})") for row in mine), indent=4)
         blocks.append(f"{item(title)}\n{lines}")

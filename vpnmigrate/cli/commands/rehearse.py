@@ -64,6 +64,7 @@ def rehearse(
     deadlines of this plan.
     """
     from vpnmigrate.report import rehearsal as view
+    from vpnmigrate.report.names import names_with
     from vpnmigrate.report.outages import outages_json, outages_text
     from vpnmigrate.report.progress_bars import RehearsalProgress
 
@@ -91,8 +92,9 @@ def rehearse(
     then = ("to stage (no outage):", staged, "to apply:", apply) if result.passed else ""
     document = view.as_json(found, file=file, kept=kept, on=on)
     lines = [view.faults_json(each) for each in hard]
+    names = names_with(planned, found.forward.made)
     context.results.print(
-        view.text(found, file=file, kept=kept, on=then, more=more),
+        view.text(found, names, file=file, kept=kept, on=then, more=more),
         {
             **document,
             "hardship": lines[0] if lines else None,

@@ -8,14 +8,18 @@ from vpnmigrate.model.decisions import OldTunnels, TunnelPolicy
 from vpnmigrate.model.ec2 import AWS_VPN
 from vpnmigrate.model.gates import GATES, UNFORCEABLE, Gate, Milestone
 from vpnmigrate.model.plan import Plan
+from vpnmigrate.report.names import names_of
 from vpnmigrate.report.runbook.content import AcceptedWarning, GateRow, PlanCommands, RunbookCheck
 from vpnmigrate.report.text import count
 
 
 def warnings(plan: Plan) -> tuple[AcceptedWarning, ...]:
     """Return the findings of planning, for a change board to accept."""
+    names = names_of(plan)
     return tuple(
-        AcceptedWarning(f"{finding.code} {finding.name}", finding.evidence, finding.fix)
+        AcceptedWarning(
+            f"{finding.code} {finding.name}", names.text(finding.evidence), names.text(finding.fix)
+        )
         for finding in plan.findings
     )
 

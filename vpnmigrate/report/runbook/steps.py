@@ -10,7 +10,8 @@ from vpnmigrate.journal.timing import StepTiming
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Phase, Plan, PlannedStep
 from vpnmigrate.rehearsal.rehearse import Rehearsal, RehearsalRun
-from vpnmigrate.report.plan import change_text
+from vpnmigrate.report.names import names_of
+from vpnmigrate.report.planned_changes import change_text
 from vpnmigrate.report.progress import step_line
 from vpnmigrate.report.runbook.aws_cli import back, blocks
 from vpnmigrate.report.runbook.content import PlanCommands, RunbookRow
@@ -197,13 +198,14 @@ def _row(
     plan: Plan, step: PlannedStep, *, key: str, at: str, command: str, inverse: str
 ) -> RunbookRow:
     known = KNOWN[step.number, step.phase is Phase.CLEAN_UP]
+    names = names_of(plan)
     back_again = key.startswith("B") and step.phase is Phase.CUTOVER
     return RunbookRow(
         key,
         step.title,
         at,
         command,
-        tuple(map(change_text, step.changes)),
+        tuple(change_text(change, names) for change in step.changes),
         (
             step_line(step.number, step.title, cleaning=step.phase is Phase.CLEAN_UP),
             *(SEEN_BACK.get(step.number, ()) if key.startswith("B") else known.seen),
