@@ -102,7 +102,7 @@ class InboxJournal(MemoryJournal):
 
     def __init__(self, run: Run, clock: Clock, entries: tuple[Entry, ...]) -> None:
         super().__init__(clock, entries)
-        self._reader = InboxReader(run, self)
+        self._reader = InboxReader(Inbox(run), self)
 
     def fold_inbox(self) -> None:
         self._reader.fold()

@@ -179,7 +179,7 @@ def test_an_acceptance_is_answered_once(
         at=clock.now(), who="bob", host="desk", degraded=("vpn-new",), reason="it will do"
     )
     inbox.post(few)
-    (message,) = (message_id.path for message_id in inbox.messages())
+    (message,) = run.inbox.iterdir()
     text = message.read_bytes()
     journal.fold_inbox()
     answered = journal.entries
@@ -247,10 +247,10 @@ def test_a_message_that_outlived_a_crash_is_taken_once(
 ) -> None:
     """After a crash between journalling and removal, the confirmation is not journalled again."""
     inbox.post(done(clock, 10))
-    message = next(iter(inbox.messages()))
-    text = message.path.read_bytes()
+    (message,) = run.inbox.iterdir()
+    text = message.read_bytes()
     journal.fold_inbox()
-    message.path.write_bytes(text)
+    message.write_bytes(text)
     journal.write(TrafficVerified(clock.now()))
 
     journal.fold_inbox()

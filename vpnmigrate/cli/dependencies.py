@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from vpnmigrate.aws.accounts import AccountSource
     from vpnmigrate.aws.session import ClientSource
+    from vpnmigrate.cli.signals import SessionSignals
     from vpnmigrate.engine.ports import (
         Calls,
         DeviceDrivers,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     )
     from vpnmigrate.local.lock import ProcessIdentity
     from vpnmigrate.local.logs import RunLog
+    from vpnmigrate.local.run_access import RunAccess
     from vpnmigrate.local.run_directory import Run
     from vpnmigrate.local.ssh_keygen import SshKeygen
     from vpnmigrate.local.vault import Vault
@@ -51,6 +53,15 @@ class Dependencies(Protocol):
     @property
     def me(self) -> ProcessIdentity:
         """The operator, host and number of this process."""
+        ...
+
+    @property
+    def run_access(self) -> RunAccess:
+        """The means to lock runs and to read and write their journals."""
+        ...
+
+    def signals(self) -> SessionSignals:
+        """Return the source of the signals that stop a session."""
         ...
 
     def clients(self, aws: AwsOptions) -> ClientSource:
@@ -111,6 +122,19 @@ class RealDependencies:
     def me(self) -> ProcessIdentity:
         """The logged-in user, this host and this process."""
         return this_operator()
+
+    @property
+    def run_access(self) -> RunAccess:
+        """The run directories of this machine."""
+        from vpnmigrate.local.run_access import LocalRunAccess
+
+        return LocalRunAccess()
+
+    def signals(self) -> SessionSignals:
+        """Return the signals of this process."""
+        from vpnmigrate.cli.signals import RunSignals
+
+        return RunSignals()
 
     def clients(self, aws: AwsOptions) -> ClientSource:
         """Return the clients of the account that *aws* and the environment select."""

@@ -16,7 +16,7 @@ from vpnmigrate.cli.dependencies import new_holder
 from vpnmigrate.cli.options import PromptOptions
 from vpnmigrate.cli.prompts import read_line
 from vpnmigrate.cli.run_selection import SelectedRun, by_id, by_plan_or_id
-from vpnmigrate.cli.run_session import ActiveRun, RunOptions, run_session
+from vpnmigrate.cli.run_session import ActiveRun, RunAction, RunOptions, run_session
 from vpnmigrate.cli.run_status import status_view_of, with_run_status
 from vpnmigrate.errors import (
     HeldError,
@@ -28,11 +28,11 @@ from vpnmigrate.errors import (
 from vpnmigrate.errors.commands import Command, cli
 from vpnmigrate.journal import RunState, Traffic, finalize_command, replay
 from vpnmigrate.journal.interruption import interrupts_traffic
-from vpnmigrate.journal.records import FinalizeRequested
+from vpnmigrate.journal.orders import RollBack, apply_order
+from vpnmigrate.journal.records import FinalizeRequested, Noted
 from vpnmigrate.journal.run_clock import run_clock
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.documents import require_unedited
-from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.program_files import require_unchanged
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction, Plan
@@ -49,6 +49,19 @@ def apply(context: CommandContext, plan_or_run: str, terms: RunOptions) -> RunSt
     """Apply a plan up to the end of step 10, or resume its run."""
     subject = by_plan_or_id(context, plan_or_run, new_holder(context.parts.me))
     consent = _consent(context, subject, terms, Direction.FORWARD)
+    action = _forward(context, subject, terms, consent)
+    try:
+        return run_session(context, subject, terms, action)
+    except RunFailedError as stopped:
+        if not is_left_to_the_policy(subject.plan, stopped):
+            raise
+        return roll_back_until_done(context, subject, terms, stopped)
+
+
+def _forward(
+    context: CommandContext, subject: SelectedRun, terms: RunOptions, consent: _Consent
+) -> RunAction:
+    """Return the action that migrates, up to the end of step 10."""
 
     def action(active: ActiveRun) -> None:
         _require_not_finalized(subject, active.before)
@@ -67,12 +80,40 @@ def apply(context: CommandContext, plan_or_run: str, terms: RunOptions) -> RunSt
             active.runner.restore_watchdog()
         _require_confirmed(context, subject, terms, active.runner.read_inbox())
 
-    try:
-        return run_session(context, subject, terms, action)
-    except RunFailedError as stopped:
-        if not is_left_to_the_policy(subject.plan, stopped):
-            raise
-        return roll_back_until_done(context, subject, terms, stopped)
+    return action
+
+
+def work_on(
+    context: CommandContext, subject: SelectedRun, terms: RunOptions, *, prepare: bool
+) -> RunStatusView:
+    """Work on a run that operators control from elsewhere, in the direction that it has.
+
+    They have consented by starting it.  A rollback that was begun, or that an abort or a missing
+    confirmation demands, comes before everything else; a run that is done is left as it is.  A
+    cutover that was begun is completed; with *prepare*, none is begun.
+    """
+    consent = _Consent(Direction.FORWARD, given=True, again=cli("status", subject.run.id))
+    migrate = _forward(context, subject, terms, consent)
+    stage_only = _preparation(subject)
+
+    def action(active: ActiveRun) -> None:
+        state, now = active.runner.read_inbox(), active.now()
+        if state.finished and state.direction is not Direction.FORWARD:
+            return
+        until = state.confirm.until
+        if isinstance(apply_order(state, cutover_open=state.cutover_open), RollBack):
+            active.runner.rollback(keep_new=True)
+        elif until is not None and now >= until:
+            active.write(Noted("not confirmed in time: a worker rolls back"))
+            active.runner.rollback(keep_new=True)
+        elif state.direction is Direction.ROLLBACK:
+            active.runner.rollback(keep_new=state.keep_new)
+        elif not prepare or state.cutover_begun:
+            migrate(active)
+        else:
+            stage_only(active)
+
+    return run_session(context, subject, terms, action)
 
 
 def stage(context: CommandContext, plan_or_run: str, terms: RunOptions) -> RunStatusView:
@@ -81,6 +122,11 @@ def stage(context: CommandContext, plan_or_run: str, terms: RunOptions) -> RunSt
     A run that is prepared already is verified in AWS again.
     """
     subject = by_plan_or_id(context, plan_or_run, new_holder(context.parts.me))
+    return run_session(context, subject, terms, _preparation(subject))
+
+
+def _preparation(subject: SelectedRun) -> RunAction:
+    """Return the action that does everything before the cutover."""
 
     def action(active: ActiveRun) -> None:
         before = active.before
@@ -95,7 +141,7 @@ def stage(context: CommandContext, plan_or_run: str, terms: RunOptions) -> RunSt
         with suppress(StagedError):  # It is in the journal, and the result says so.
             active.runner.apply(until=LAST_OF_PREPARE)
 
-    return run_session(context, subject, terms, action)
+    return action
 
 
 def require_step_prompt(context: CommandContext, asking: PromptOptions, *, staging: bool) -> None:
@@ -173,7 +219,7 @@ def _require_confirmed(
     until = now.confirm.until
     if until is None:
         return
-    clock = run_clock(context.parts.clock, read_journal(subject.run).entries)
+    clock = run_clock(context.parts.clock, context.parts.run_access.read(subject.run).entries)
     at = moment(until + clock.ahead())
     if not context.parts.watchdog(subject.run, terms.aws).on_duty():
         message = "migrated, UNCONFIRMED: no watchdog is running, so there is no automatic rollback"
@@ -295,7 +341,7 @@ def _consent(
     """
     again = context.line or cli(_verb(direction), subject.run.id)
     try:
-        state = replay(read_journal(subject.run).entries)
+        state = replay(context.parts.run_access.read(subject.run).entries)
     except VpnMigrateError:
         # Opening the run reports the error, with its state.
         return _Consent(direction, terms.asking.yes, again)

@@ -22,7 +22,7 @@ from vpnmigrate.cli.run_status import (
     status_view_of,
     with_run_status,
 )
-from vpnmigrate.cli.signals import RunSignals, SignalHandler
+from vpnmigrate.cli.signals import SessionSignals, SignalHandler
 from vpnmigrate.cli.usual_times import usual_times
 from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, unattended
 from vpnmigrate.engine.commit_confirm import CommitConfirm
@@ -56,11 +56,10 @@ from vpnmigrate.journal.records import (
 from vpnmigrate.journal.usual_times import UsualTimes
 from vpnmigrate.local.documents import ApprovalFile
 from vpnmigrate.local.hooks import CommandHooks, HookedJournal, supervise_hooks
-from vpnmigrate.local.journal_file import FileJournal
 from vpnmigrate.local.live_view import LiveFile
-from vpnmigrate.local.lock import acquire_lock
 from vpnmigrate.local.logs import RunLog, log_of
 from vpnmigrate.local.rehearsals import Rehearsals
+from vpnmigrate.local.run_access import SessionJournal
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.signatures import (
     RunSignatures,
@@ -117,14 +116,14 @@ class RunOptions:
 class RunRecords:
     """Records of a run: its journal and its log; and the signals of its session."""
 
-    journal: FileJournal
+    journal: SessionJournal
     log: RunLog
-    signals: RunSignals
+    signals: SessionSignals
 
 
 @dataclass(frozen=True)
 class ActiveRun:
-    """A locked run: its runner, its state *before*, and *write* for durable records.
+    """A locked run: its runner, its state *before*, *write* for durable records, and its clock.
 
     *check_plan_signature* checks the signature of the plan in force.
     """
@@ -132,6 +131,7 @@ class ActiveRun:
     runner: Runner
     before: RunState
     write: Callable[[Record], object]
+    now: Callable[[], datetime]
     check_plan_signature: Callable[[], CheckedSignature]
 
 
@@ -148,15 +148,14 @@ def run_session(
         RunFailedError: Any error after the run was locked.
         RunBugError: Any other exception of the run.
     """
-    signals = RunSignals()
+    parts = context.parts
+    signals = parts.signals()
     with with_run_status(context, subject.run, status_view_of):
-        lock = acquire_lock(subject.run, context.parts.clock, context.parts.me, terms.take_over)
+        held = parts.run_access.hold(subject.run, parts.clock, parts.me, terms.take_over)
     try:
         context.redaction.learn(_vault(context, subject.run).every_key())
         with with_run_status(context, subject.run, standing_unattended):
-            journal = FileJournal.open(
-                subject.run, context.parts.clock, lock, redaction=context.redaction
-            )
+            journal = held.open_journal(context.redaction)
 
         def view() -> RunStatusView:
             return run_status(context, subject.run, subject.plan, journal.entries, alive=False)
@@ -166,7 +165,7 @@ def run_session(
             with log_of(
                 subject.run, context.settings.log, journal.clock, sys.stderr, context.redaction
             ) as log:
-                for note in filter(None, (lock.note, journal.notice)):
+                for note in filter(None, (held.note, journal.notice)):
                     context.console.print_line(note)
                     log.notice(note)
                 _do(context, subject, terms, RunRecords(journal, log, signals), action, view)
@@ -178,11 +177,11 @@ def run_session(
             journal.close()
         return view()
     finally:
-        lock.release()
+        held.release()
         signals.restore()
 
 
-def _put_in_force(subject: SelectedRun, journal: FileJournal) -> None:
+def _put_in_force(subject: SelectedRun, journal: SessionJournal) -> None:
     """Replace the run's plan by a newer one, if its cutover has not started.
 
     Raises:
@@ -276,7 +275,7 @@ def _do(
             step_prompt=operator if terms.step else None,
             observer=watch,
             clock=journal.clock,
-            stop_request=stop_request,
+            stop_request=kept.signals.request(stop_request),
             paths=paths,
             calls=calls,
             claim_holder=ClaimHolder(run.holder, taken_over_from),
@@ -312,6 +311,7 @@ def _do(
                 runner,
                 before,
                 journal.write,
+                journal.clock.now,
                 lambda: signatures.check_plan(replay(journal.entries)),
             )
             with runner.supervise_drivers():
@@ -430,7 +430,7 @@ def _paths(context: CommandContext, clients: ClientSource, region: str) -> Netwo
 def _progress(
     context: CommandContext,
     subject: SelectedRun,
-    journal: FileJournal,
+    journal: SessionJournal,
     before: RunState,
     usual: UsualTimes,
     asking: PromptOptions,

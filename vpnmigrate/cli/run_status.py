@@ -17,9 +17,8 @@ from vpnmigrate.journal.run_clock import run_clock
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.documents import read_plan
 from vpnmigrate.local.inbox import DoneMessage, Inbox
-from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.live_view import LiveView, read_live
-from vpnmigrate.local.lock import Trouble, owner_at_work, post_of
+from vpnmigrate.local.lock import Trouble, post_of
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.signatures import noted_checks
 from vpnmigrate.model.changes import AskOperator
@@ -40,8 +39,9 @@ def status_view_of(context: CommandContext, run: Run) -> RunStatusView:
         JournalError: Its journal is damaged or cannot be read.
         UsageError: Its plan cannot be read.
     """
-    alive = owner_at_work(run, context.parts.me) is not None
-    return run_status(context, run, read_plan(run.plan), read_journal(run).entries, alive=alive)
+    access = context.parts.run_access
+    alive = access.is_at_work(run, context.parts.me)
+    return run_status(context, run, read_plan(run.plan), access.read(run).entries, alive=alive)
 
 
 def standing_unattended(context: CommandContext, run: Run) -> RunStatusView:
@@ -51,7 +51,8 @@ def standing_unattended(context: CommandContext, run: Run) -> RunStatusView:
         JournalError: Its journal is damaged or cannot be read.
         UsageError: Its plan cannot be read.
     """
-    return run_status(context, run, read_plan(run.plan), read_journal(run).entries, alive=False)
+    entries = context.parts.run_access.read(run).entries
+    return run_status(context, run, read_plan(run.plan), entries, alive=False)
 
 
 def run_status(

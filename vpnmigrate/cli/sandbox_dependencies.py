@@ -17,6 +17,7 @@ from vpnmigrate.aws.accounts import AccountAccess, AccountSource
 from vpnmigrate.aws.session import ClientSource
 from vpnmigrate.cli.dependencies import RealDependencies
 from vpnmigrate.cli.options import AwsOptions, PromptOptions
+from vpnmigrate.cli.signals import RunSignals, SessionSignals
 from vpnmigrate.engine.call_limits import DirectCalls
 from vpnmigrate.engine.ports import (
     Calls,
@@ -32,6 +33,7 @@ from vpnmigrate.errors import RefusedError, UnreachableError, UsageError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.local.lock import this_process
 from vpnmigrate.local.logs import RunLog
+from vpnmigrate.local.run_access import LocalRunAccess, RunAccess
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.settings import CLOCK_VARIABLE
 from vpnmigrate.local.ssh_keygen import SshKeygen
@@ -63,9 +65,14 @@ class SandboxDependencies:
         self.clock: Clock = world.clock
         self.me = this_process("ann", "laptop")
         self.keygen = SshKeygen()
+        self.run_access: RunAccess = LocalRunAccess()
         self._world = world
         self._reaction = reaction
         self._clients = DirectClients(world, faults=faults)
+
+    def signals(self) -> SessionSignals:
+        """Return the signals of this process."""
+        return RunSignals()
 
     def clients(self, aws: AwsOptions) -> ClientSource:
         """Return clients of the world; *aws* and the environment are ignored."""

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vpnmigrate.errors import Exit
 from vpnmigrate.errors.commands import Command, cli
 from vpnmigrate.model.stop import StopAction
 from vpnmigrate.report.console import MessageOutput
 from vpnmigrate.report.text import command, wrapped
+
+if TYPE_CHECKING:
+    from vpnmigrate.engine.ports import StopRequest
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 _Handler = Callable[[int, FrameType | None], Any]
@@ -52,7 +55,7 @@ class SignalHandler:
         traffic: Callable[[], str] = lambda: "",
     ) -> None:
         self._console = console
-        self._cutting = cutting
+        self.cutting = cutting
         self._resume = resume
         self._action = action
         self._attended = attended
@@ -77,7 +80,7 @@ class SignalHandler:
     def receive(self, number: int) -> None:
         """Handle signal *number*."""
         name = signal.Signals(number).name
-        if number == signal.SIGHUP and self._cutting():
+        if number == signal.SIGHUP and self.cutting():
             self._console.print_line("terminal lost; the cutover continues without it")
         elif self._reason is None or (self._asks and number == signal.SIGTERM):
             self._asks = number == signal.SIGINT and self._attended()
@@ -109,6 +112,22 @@ class SignalHandler:
             self._console.print_line(command(resume, first="  next:     "))
 
 
+class SessionSignals(Protocol):
+    """What stops a session from outside: the signals of its process, or the worker that has it."""
+
+    def request(self, handler: SignalHandler) -> StopRequest:
+        """Return the request to stop that the run reads; signals go to *handler*."""
+        ...
+
+    def handle(self, handler: SignalHandler) -> AbstractContextManager[None]:
+        """Return the context in which *handler* receives signals."""
+        ...
+
+    def restore(self) -> None:
+        """End the session: restore what was there before it."""
+        ...
+
+
 class RunSignals:
     """The signals of a session: handled by its run, and ignored from the end of the run on.
 
@@ -119,17 +138,21 @@ class RunSignals:
     def __init__(self) -> None:
         self._before: dict[int, Any] = {}
 
+    def request(self, handler: SignalHandler) -> StopRequest:
+        """Return *handler*, which reads the signals."""
+        return handler
+
     @contextmanager
-    def handle(self, stop_request: SignalHandler) -> Iterator[None]:
-        """Send this process's signals to *stop_request* inside the context."""
+    def handle(self, handler: SignalHandler) -> Iterator[None]:
+        """Send this process's signals to *handler* inside the context."""
 
         def receive(number: int, frame: FrameType | None) -> None:
             del frame
-            stop_request.receive(number)
+            handler.receive(number)
 
         def suspend(number: int, frame: FrameType | None) -> None:
             del number, frame
-            stop_request.suspend()
+            handler.suspend()
 
         self._before = _install((*_STOPS, signal.SIGHUP), receive)
         self._before |= _install((signal.SIGTSTP,), suspend)

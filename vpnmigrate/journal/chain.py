@@ -22,6 +22,7 @@ from vpnmigrate.errors import JournalDamagedError, JournalError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal.records import JOURNAL_FORMAT, Entry, Record
 from vpnmigrate.model.decoding import fault_of
+from vpnmigrate.model.redaction import Redaction
 
 RESTORE = (
     "restore the journal from a backup; without one, start again from the plan and AWS's tags:",
@@ -91,6 +92,13 @@ class ChainedLines:
     entries: tuple[Entry, ...]
     text: bytes
     head: str
+
+
+def redacted(record: Record, redaction: Redaction) -> Record:
+    """Return *record* without keys, because a line in the chain cannot be edited later."""
+    document = msgspec.to_builtins(record)
+    cut = redaction.value(document)
+    return record if cut == document else msgspec.convert(cut, type(record))
 
 
 def chained(entries: Iterable[Entry], head: str) -> ChainedLines:

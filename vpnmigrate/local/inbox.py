@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -92,23 +93,50 @@ Message = DoneMessage | Order | AcceptMessage
 
 @dataclass(frozen=True)
 class InboxMessage:
-    """A message in its file; None if the file cannot be understood."""
+    """A message as it was left for a run; None if it cannot be understood."""
 
-    path: Path
+    id: str
+    """The unique id of this message, which is stable across crashes."""
     message: Message | None
     why: str = ""
 
+
+class MessageStore(Protocol):
+    """Where the messages for one run are left."""
+
     @property
-    def id(self) -> str:
-        """The unique id of this message, which is stable across crashes."""
-        return self.path.name.removesuffix(_SUFFIX)
+    def place(self) -> str:
+        """The place in words for the operator."""
+        ...
+
+    def messages(self) -> Iterator[InboxMessage]:
+        """Yield the messages, oldest first."""
+        ...
+
+    def remove(self, item: InboxMessage) -> None:
+        """Remove *item*, whose content is in the journal."""
+        ...
+
+    def set_aside(self, item: InboxMessage) -> None:
+        """Keep *item* for the operator, but do not yield it again."""
+        ...
+
+
+def message_id(message: Message) -> str:
+    """Return a new unique id for *message*; later messages have greater ids."""
+    return f"{message.at.strftime('%Y%m%dT%H%M%S.%fZ')}-{secrets.token_hex(4)}"
 
 
 class Inbox:
-    """The messages left for one run."""
+    """The messages left for one run in its directory (``MessageStore``)."""
 
     def __init__(self, run: Run) -> None:
         self._folder = run.inbox
+
+    @property
+    def place(self) -> str:
+        """The folder of the messages."""
+        return str(self._folder)
 
     def post(self, message: Message) -> str:
         """Write *message* durably for the run's process, and return its id.
@@ -116,9 +144,8 @@ class Inbox:
         Raises:
             VpnMigrateError: The file cannot be written.
         """
-        stamp = message.at.strftime("%Y%m%dT%H%M%S.%fZ")
-        id_ = f"{stamp}-{secrets.token_hex(4)}"
-        path = self._folder / f"{id_}{_SUFFIX}"
+        id_ = message_id(message)
+        path = self._path(id_)
         try:
             self._folder.mkdir(FOLDER_MODE, exist_ok=True)
             write_whole(path, msgspec.json.encode(message) + b"\n")
@@ -134,22 +161,33 @@ class Inbox:
         if not self._folder.is_dir():
             return
         for path in sorted(self._folder.glob(f"[!.]*{_SUFFIX}")):
+            id_ = path.name.removesuffix(_SUFFIX)
             try:
-                yield InboxMessage(path, msgspec.json.decode(path.read_bytes(), type=Message))
-            except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-                yield InboxMessage(path, None, fault_of(exc))
+                yield message_from(id_, path.read_bytes())
             except OSError as exc:
-                yield InboxMessage(path, None, exc.strerror or "unreadable")
+                yield InboxMessage(id_, None, exc.strerror or "unreadable")
 
     def remove(self, item: InboxMessage) -> None:
         """Remove *item*, whose content is in the journal."""
-        item.path.unlink(missing_ok=True)
+        self._path(item.id).unlink(missing_ok=True)
         sync_folder(self._folder)
 
     def set_aside(self, item: InboxMessage) -> None:
         """Rename the file of *item*, so that it is kept for the operator but not read again."""
-        item.path.replace(item.path.with_name(item.path.name + _ASIDE))
+        path = self._path(item.id)
+        path.replace(path.with_name(path.name + _ASIDE))
         sync_folder(self._folder)
+
+    def _path(self, id_: str) -> Path:
+        return self._folder / f"{id_}{_SUFFIX}"
+
+
+def message_from(id_: str, text: bytes) -> InboxMessage:
+    """Return the message in *text*, or why it cannot be understood."""
+    try:
+        return InboxMessage(id_, msgspec.json.decode(text, type=Message))
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        return InboxMessage(id_, None, fault_of(exc))
 
 
 _VERBS: dict[type[Order], Bare] = {
@@ -161,11 +199,10 @@ _VERBS: dict[type[Order], Bare] = {
 
 
 class InboxReader:
-    """Reader that journals the messages of *run*."""
+    """Reader that writes the messages of *inbox* into *journal*."""
 
-    def __init__(self, run: Run, journal: Journal) -> None:
-        self._folder = run.inbox
-        self._inbox = Inbox(run)
+    def __init__(self, inbox: MessageStore, journal: Journal) -> None:
+        self._inbox = inbox
         self._journal = journal
         self._rejected: set[str] = set()
 
@@ -236,14 +273,14 @@ class InboxReader:
         self._remove(item)
 
     def _remove(self, item: InboxMessage) -> None:
-        with self._noting(f"{item.path.name} cannot be removed"):
+        with self._noting(f"{item.id} cannot be removed"):
             self._inbox.remove(item)
 
     def _reject(self, item: InboxMessage, why: str) -> None:
         if item.id not in self._rejected:
             self._rejected.add(item.id)
-            self._journal.write(Noted(f"{why} (kept in {self._folder})"))
-        with self._noting(f"{item.path.name} cannot be set aside"):
+            self._journal.write(Noted(f"{why} (kept in {self._inbox.place})"))
+        with self._noting(f"{item.id} cannot be set aside"):
             self._inbox.set_aside(item)
 
     @contextmanager
@@ -252,6 +289,6 @@ class InboxReader:
         try:
             yield
         except OSError as exc:
-            note = Noted(f"{self._folder}: {what}: {exc.strerror}")
+            note = Noted(f"{self._inbox.place}: {what}: {exc.strerror}")
             if note not in (entry.record for entry in self._journal.entries):
                 self._journal.write(note)

@@ -22,15 +22,13 @@ from itertools import count
 from pathlib import Path
 from typing import Protocol, Self
 
-import msgspec
-
 from vpnmigrate.errors import JournalDamagedError, JournalError, TakenOverError, VpnMigrateError
 from vpnmigrate.errors.commands import Advice, cli, option
-from vpnmigrate.journal.chain import JournalContents, JournalHead, chained, read_chain
+from vpnmigrate.journal.chain import JournalContents, JournalHead, chained, read_chain, redacted
 from vpnmigrate.journal.growing import GrowingList
 from vpnmigrate.journal.records import Entry, Record
 from vpnmigrate.journal.run_clock import run_clock, stamped
-from vpnmigrate.local.inbox import InboxReader
+from vpnmigrate.local.inbox import Inbox, InboxReader
 from vpnmigrate.local.lock import RunLock
 from vpnmigrate.local.private_files import open_to_append, sync_folder, write_whole
 from vpnmigrate.local.run_directory import Run
@@ -169,7 +167,7 @@ class FileJournal:
         self._medium = medium
         self._entries = GrowingList(contents.entries)
         self._head = contents.head
-        self._inbox_reader = InboxReader(run, self)
+        self._inbox_reader = InboxReader(Inbox(run), self)
         self._redaction = redaction
         self._broken: JournalError | None = None
         self.notice = ""
@@ -222,7 +220,8 @@ class FileJournal:
         """
         if self._broken is not None:
             raise self._broken
-        entries = stamped(self.clock, len(self._entries) + 1, map(self._redacted, records))
+        hidden = (redacted(record, self._redaction) for record in records)
+        entries = stamped(self.clock, len(self._entries) + 1, hidden)
         lines = chained(entries, self._head)
         try:
             self.require_ours()
@@ -237,12 +236,6 @@ class FileJournal:
             raise
         self._entries = self._entries.plus(lines.entries)
         self._head = lines.head
-
-    def _redacted(self, record: Record) -> Record:
-        """Return *record* without keys, because a line in the chain cannot be edited later."""
-        document = msgspec.to_builtins(record)
-        cut = self._redaction.value(document)
-        return record if cut == document else msgspec.convert(cut, type(record))
 
     def require_ours(self) -> None:
         """Check that no other process has taken the run over.
