@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from pathlib import Path
@@ -16,6 +17,7 @@ from vpnmigrate.local.settings import CLOCK_VARIABLE, HOME_VARIABLE
 from vpnmigrate.report.errors import RepeatableCommand
 
 _AGAIN = "vpnmigrate.again"
+_PASSWORD = re.compile(r"(?<=://)(?P<user>[^\s/@:]*):[^\s/@]+(?=@)")
 _ENDPOINTS = "AWS_ENDPOINT_URL"
 _FILES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
 _SWITCHES = (
@@ -132,6 +134,6 @@ def _line(ctx: typer.Context, folder: str) -> Command:
 def _word(value: Any, folder: str) -> str:
     if isinstance(value, Enum):
         return str(value.value)
-    text = str(value)
+    text = _PASSWORD.sub(r"\g<user>", str(value))
     is_file = isinstance(value, Path) or (os.sep in text or text.endswith(".json"))
     return str(Path(folder, text)) if is_file and os.path.lexists(text) else text

@@ -1,4 +1,4 @@
-"""Redaction: pre-shared keys removed from text that is written, shown or sent.
+"""Redaction: pre-shared keys and passwords removed from text that is written, shown or sent.
 
 Messages are not built from API answers or device files.  Redaction removes keys that appear anyway,
 through an unforeseen error, a tag, a hook or a test command: the value of any field named
@@ -68,6 +68,22 @@ def without_key_elements(text: str) -> str:
     return _MEMBER.sub(rf"\1{HIDDEN}", text)
 
 
+_CREDENTIAL: Final = re.compile(
+    # user:password@ of a URL, and libpq's parameter of a URL.
+    r"(?<=://)([^\s/@:]*):[^\s/@]+(?=@)|([?&](?:ssl)?password)=[^\s&\"']+",
+    re.IGNORECASE,
+)
+
+
+def without_passwords(text: str, instead: str = "***") -> str:
+    """Return *text* with *instead* in place of the password of each URL, such as a database's."""
+    if "://" not in text:
+        return text
+    return _CREDENTIAL.sub(
+        lambda found: f"{found[1]}:{instead}" if found[2] is None else f"{found[2]}={instead}", text
+    )
+
+
 def _emptied(found: re.Match[str]) -> str:
     start = found[1]
     return found[0] if start is None or start == found[0] else f"{start}{HIDDEN}"
@@ -89,7 +105,7 @@ class Redaction:
         A key that is a plain word or number is removed only inside an element named as a key: ids,
         states and codes must not change.
         """
-        text = without_key_elements(text)
+        text = without_passwords(without_key_elements(text))
         for key in self._keys:
             if key.is_distinct:
                 text = key.hidden_in(text)
