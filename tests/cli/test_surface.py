@@ -17,6 +17,7 @@ from vpnmigrate.errors import Exit
 
 GIVEN_TO_RUNS = {"--run-dir"}
 GIVEN_TO_AWS = {"--endpoint-url", "--profile", "--region"}
+GIVEN_TO_FLEETS = {"--database", "--database-file"}
 ALWAYS = {"--json", "--color", "--help"}
 
 BROUGHT_TO_GATES = {"--approval", "--force", "--reason"}
@@ -79,6 +80,9 @@ FLAGS = {
     "lab": {"--routing", "--platform", "--logs"},
     "report verify": {"--sha256", "--allowed-signers", "--revoked-keys"},
     "fleet schema": set(),
+    "fleet start": {"--prepare"} | GIVEN_TO_FLEETS,
+    "fleet worker": {"--name", "--runs"} | GIVEN_TO_FLEETS | GIVEN_TO_RUNS | GIVEN_TO_AWS,
+    "fleet database": GIVEN_TO_FLEETS,
     "playbook list": set(),
     "playbook show": set(),
     "playbook schema": set(),

@@ -29,6 +29,10 @@ ONLY_IN = {
     "platformdirs": ("local/settings.py",),
     "pyrage": ("local/sealing.py",),
     "vici": ("rehearsal/lab",),
+    "sqlalchemy": ("fleet/database",),
+    "alembic": ("fleet/database",),
+    "psycopg": ("fleet/database/deliveries.py",),
+    "pgqueuer": ("fleet/database/deliveries.py",),
     "icalendar": ("fleet/calendar.py",),
     "recurring_ical_events": ("fleet/calendar.py",),
 }

@@ -27,8 +27,8 @@ NOT_DRAWN = {
     "lagging": "with none named, every describe lags",
 }
 """Behaviour that a simulated world keeps at its default, with the reason."""
-GROUPS = {"device", "fleet", "playbook", "report", "sandbox"}
-"""Commands that have commands of their own, in the same file."""
+GROUPS = {"device", "fleet", "fleet_runs", "fleet_worker", "playbook", "report", "sandbox"}
+"""Files of commands that are in a group."""
 BUILDERS = {
     *("base.failed", "base.passed", "base.unknown", "base.unless"),
     *("change_control.changed_program", "change_control.hook"),

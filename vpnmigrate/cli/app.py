@@ -184,6 +184,16 @@ class FleetCommands(LazyGroup):
         "schema": CommandEntry(
             "fleet:schema", "Print the JSON Schema of campaigns, for use in an editor."
         ),
+        "start": CommandEntry(
+            "fleet_runs:start",
+            "Start runs of plans on the workers, or continue runs that wait for an operator.",
+        ),
+        "worker": CommandEntry(
+            "fleet_worker:worker", "Work on the runs of a fleet until interrupted."
+        ),
+        "database": CommandEntry(
+            "fleet_worker:database", "Create, upgrade or check the schema of a fleet's database."
+        ),
     }
 
 

@@ -22,6 +22,7 @@ Each class has a stable id (``VPM-E...``), which is never used for another kind 
     - ``RolledBackError`` (1): the plan's back-out policy, or an abort, has rolled back
     - ``JournalError`` (1): ``JournalDamagedError``
         - ``TakenOverError`` (4): another process has the run now
+        - ``DatabaseError``: the database of a fleet does not answer
     - ``BundleDamagedError`` (1)
     - ``VaultError`` (1, ``vault``), ``ConfigurationError`` (1, ``devices.configuration``)
     - ``LabError`` (1, ``rehearsal.lab``)
@@ -325,6 +326,16 @@ class TakenOverError(JournalError):
     id = "VPM-E210"
     remedy = "Nothing here: the other process has the run. `vpnmigrate status` shows it."
     exit = Exit.REFUSED
+
+
+class DatabaseError(JournalError):
+    """The database of the fleet cannot be reached, or refuses a statement."""
+
+    id = "VPM-E507"
+    remedy = (
+        "Check that PostgreSQL is running and that this host reaches it, then run the same command "
+        "again; a worker tries again by itself."
+    )
 
 
 class AwsError(VpnMigrateError):

@@ -1,0 +1,47 @@
+"""A PostgreSQL server for all tests of a process, and a database with the schema for each."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.conftest import MEMORY
+from tests.support.postgres import PostgresServer, a_postgres_server
+from vpnmigrate.cli.fleet_worker import upgrade_database
+from vpnmigrate.fleet.database.address import DatabaseAddress, address_from
+from vpnmigrate.fleet.database.connection import Database
+
+TEMPLATE = "template_fleet"
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[PostgresServer]:
+    """A server whose template has the schema."""
+    with a_postgres_server(MEMORY if MEMORY.is_dir() else None) as server:
+        server.run(f"CREATE DATABASE {TEMPLATE}")
+        template = Database(address_from(server.url(TEMPLATE)))
+        upgrade_database(template)
+        template.close()
+        yield server
+
+
+@pytest.fixture
+def address(server: PostgresServer) -> Iterator[DatabaseAddress]:
+    """The address of a new database with the schema."""
+    name = f"fleet_{secrets.token_hex(6)}"
+    server.run(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
+    yield address_from(server.url(name))
+    server.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+Opened = Callable[[], Database]
+
+
+@pytest.fixture
+def database(address: DatabaseAddress) -> Iterator[Database]:
+    """Connections to a new database."""
+    opened = Database(address)
+    yield opened
+    opened.close()

@@ -1,0 +1,57 @@
+"""Runs in a database, with leases and journals, for tests."""
+
+from __future__ import annotations
+
+import msgspec
+import sqlalchemy as sa
+
+from tests.support.builders import MIGRATION, a_plan
+from vpnmigrate.fleet.database.connection import Database
+from vpnmigrate.fleet.database.journal import DatabaseJournal
+from vpnmigrate.fleet.database.leases import Lease, acquire_lease
+from vpnmigrate.fleet.database.messages import DatabaseInbox
+from vpnmigrate.fleet.database.runs import FleetRuns
+from vpnmigrate.fleet.database.schema import RUNS, RunGoal
+from vpnmigrate.model.clock import Clock, VirtualClock
+from vpnmigrate.model.ec2 import MigrationId
+from vpnmigrate.model.redaction import Redaction
+
+CLOCK = VirtualClock()
+
+
+def stored_run(database: Database, run: str = MIGRATION, *, started: bool = True) -> FleetRuns:
+    """Add the run of an ordinary plan, and start it unless told otherwise."""
+    plan = msgspec.structs.replace(a_plan(), fingerprint="f" * 64, migration=MigrationId(run))
+    runs = FleetRuns(database)
+    runs.add(plan, msgspec.json.encode(plan), "alice@laptop/1")
+    if started:
+        runs.start([run], RunGoal.CUTOVER, undelivered)
+    return runs
+
+
+def undelivered(connection: sa.Connection, run: str) -> None:
+    """Deliver nothing: the test takes the run itself."""
+
+
+def acquired(
+    database: Database, worker: str = "worker-1", run: str = MIGRATION, clock: Clock | None = None
+) -> Lease:
+    """Take the lease of *run*, which no worker has."""
+    lease = acquire_lease(database, run, worker, clock)
+    assert lease is not None
+    return lease
+
+
+def opened_journal(
+    database: Database, lease: Lease, redaction: Redaction | None = None
+) -> DatabaseJournal:
+    """Open the journal of the run of *lease*."""
+    inbox = DatabaseInbox(database, lease.run)
+    return DatabaseJournal.open(database, lease, CLOCK, redaction or Redaction(), inbox)
+
+
+def lapse(database: Database) -> None:
+    """End every lease by the database's clock, as if no worker had renewed its own."""
+    earlier = sa.func.clock_timestamp() - sa.cast("1 second", sa.Interval)
+    held = sa.update(RUNS).where(RUNS.c.lease_until.is_not(None))
+    database.execute(lambda connection: connection.execute(held.values(lease_until=earlier)))

@@ -1,0 +1,151 @@
+"""The database of a fleet: its address, its version, and what happens while it is away."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from tests.fleet.database_runs import acquired, opened_journal, stored_run
+from tests.support.builders import MIGRATION
+from tests.support.journals import OPENED
+from tests.support.postgres import PostgresServer
+from vpnmigrate.errors import DatabaseError, RefusedError, UsageError
+from vpnmigrate.fleet.database.address import (
+    DATABASE_FILE_VARIABLE,
+    DATABASE_VARIABLE,
+    DatabaseAddress,
+    address_from,
+    database_address,
+)
+from vpnmigrate.fleet.database.connection import Database
+from vpnmigrate.fleet.database.journal import stored_journal
+from vpnmigrate.fleet.database.schema import METADATA
+from vpnmigrate.fleet.database.upgrade import latest_version, require_current, upgrade, version_of
+from vpnmigrate.model.redaction import Redaction
+
+WITH_PASSWORD = "postgresql://fleet:hunter2@db.example:5433/vpn?sslmode=verify-full"
+NO_MORE = "postgresql://fleet:***@db.example:5433/vpn?sslmode=verify-full"
+
+
+class TestAddress:
+    """Where the address comes from, and that its password is not shown."""
+
+    def test_the_password_is_shown_nowhere_but_to_libpq(self) -> None:
+        """Neither text nor representation has it, and redaction removes it from any text."""
+        address = address_from(f" {WITH_PASSWORD}\n")
+
+        assert str(address) == NO_MORE
+        assert "hunter2" not in repr(address)
+        assert address.libpq == WITH_PASSWORD
+        assert Redaction().text(f"cannot reach {WITH_PASSWORD}, sorry") == (
+            f"cannot reach {NO_MORE}, sorry"
+        )
+        asked = "postgresql://db/vpn?user=u&password=hunter2&x=1"
+        assert "hunter2" not in Redaction().text(asked)
+
+    @pytest.mark.parametrize("text", ["hunter2", "mysql://u:hunter2@db/x", "postgresql:hunter2"])
+    def test_what_is_no_address_is_refused_without_being_quoted(self, text: str) -> None:
+        """The message names the form that is expected, not the text, which may be a password."""
+        with pytest.raises(UsageError) as refused:
+            address_from(text)
+
+        assert "hunter2" not in refused.value.message
+        assert "postgresql://" in refused.value.advice
+
+    def test_it_comes_from_option_file_or_environment_in_this_order(self, tmp_path: Path) -> None:
+        """What is nearer to the command counts."""
+        file = tmp_path / "url"
+        file.write_text("postgresql:///file\n")
+        other = tmp_path / "other"
+        other.write_text("postgresql:///variable-file\n")
+        variables = {
+            DATABASE_VARIABLE: "postgresql:///variable",
+            DATABASE_FILE_VARIABLE: str(other),
+        }
+
+        assert database_address("postgresql:///option", file, variables).url.database == "option"
+        assert database_address(None, file, variables).url.database == "file"
+        assert database_address(None, None, variables).url.database == "variable"
+        del variables[DATABASE_VARIABLE]
+        assert database_address(None, None, variables).url.database == "variable-file"
+        with pytest.raises(UsageError, match="no database is named"):
+            database_address(None, None, {})
+
+
+class TestVersion:
+    """The schema is created, recognised and refused by its version."""
+
+    def test_the_migrations_create_what_the_program_uses(self, database: Database) -> None:
+        """Alembic finds no difference between the migrated schema and the tables of the program."""
+
+        def differences(connection: sa.Connection) -> list[object]:
+            ours = {"include_name": lambda name, kind, _: kind != "table" or "fleet" in name}
+            options = {"version_table": "fleet_version", **ours}
+            return list(
+                compare_metadata(MigrationContext.configure(connection, opts=options), METADATA)
+            )
+
+        assert database.execute(differences) == []
+        require_current(database)
+
+    def test_an_empty_database_is_upgraded_and_another_version_refused(
+        self, server: PostgresServer
+    ) -> None:
+        """A command names what to do, and an upgrade can be repeated."""
+        name = f"empty_{secrets.token_hex(4)}"
+        server.run(f"CREATE DATABASE {name}")
+        database = Database(address_from(server.url(name)))
+        assert version_of(database) is None
+        with pytest.raises(RefusedError, match="no fleet yet") as refused:
+            require_current(database)
+        assert "fleet database upgrade" in refused.value.advice
+
+        upgrade(database)
+        upgrade(database)
+
+        assert version_of(database) == latest_version()
+        newer = sa.text("UPDATE fleet_version SET version_num = '9999'")
+        database.execute(lambda connection: connection.execute(newer))
+        with pytest.raises(RefusedError, match="newer than this program"):
+            require_current(database)
+        database.close()
+
+
+class TestAbsence:
+    """What happens while PostgreSQL does not answer."""
+
+    def test_a_writer_waits_for_a_restart(
+        self, server: PostgresServer, address: DatabaseAddress
+    ) -> None:
+        """A record that is written while the server is away is there once it is back."""
+        database = Database(address, patience=timedelta(minutes=1))
+        stored_run(database)
+        journal = opened_journal(database, acquired(database))
+        server.stop()
+        back = threading.Timer(0.5, server.start)
+        back.start()
+
+        journal.write(OPENED)
+
+        back.join()
+        entries = stored_journal(database, MIGRATION).contents().entries
+        assert [entry.record for entry in entries] == [OPENED]
+        database.close()
+
+    def test_a_command_says_that_it_does_not_answer(self, server: PostgresServer) -> None:
+        """The message has the address without its password, and what to check."""
+        url = server.url("missing").replace("postgres@", "postgres:hunter2@")
+        database = Database(address_from(url))
+
+        with pytest.raises(DatabaseError, match="has not answered") as failed:
+            version_of(database)
+
+        assert "hunter2" not in failed.value.message
+        assert "does not exist" in failed.value.message

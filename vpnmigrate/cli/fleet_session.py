@@ -1,0 +1,304 @@
+"""Fleet session: one session of a run that was delivered to a worker.
+
+It is the session of ``apply`` (``run_session``), with the run's journal and messages in the
+database, and without a person at a terminal: who started the run has consented.  A working copy of
+the run is kept in the worker's run directory, for the log, the device files and the programs of the
+plan; nothing in it is needed to continue the run elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from vpnmigrate.aws.accounts import AccountSource
+from vpnmigrate.aws.session import ClientSource
+from vpnmigrate.cli.context import CommandContext
+from vpnmigrate.cli.crash_log import keep
+from vpnmigrate.cli.dependencies import Dependencies
+from vpnmigrate.cli.gate_options import ApprovalsAndForces
+from vpnmigrate.cli.options import AwsOptions, PromptOptions
+from vpnmigrate.cli.run_actions import work_on
+from vpnmigrate.cli.run_selection import SelectedRun
+from vpnmigrate.cli.run_session import RunOptions
+from vpnmigrate.cli.signals import SessionSignals, SignalHandler
+from vpnmigrate.engine.persistence import LONGEST_PAUSE, pause_after
+from vpnmigrate.engine.ports import (
+    Calls,
+    DeviceDrivers,
+    NetworkPaths,
+    Operator,
+    Probes,
+    StopRequest,
+    Watchdog,
+)
+from vpnmigrate.errors import (
+    DatabaseError,
+    HeldError,
+    InterruptedRunError,
+    TakenOverError,
+    VpnMigrateError,
+)
+from vpnmigrate.fleet.database.access import LeasedRunAccess
+from vpnmigrate.fleet.database.connection import Database
+from vpnmigrate.fleet.database.leases import Lease
+from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns
+from vpnmigrate.fleet.database.schema import RunGoal
+from vpnmigrate.fleet.worker import SessionEnd, StopOrder
+from vpnmigrate.journal import RunState
+from vpnmigrate.journal.records import Entry, Failed, StepSettled
+from vpnmigrate.local.documents import load_approval, plan_from_text
+from vpnmigrate.local.lock import ProcessIdentity
+from vpnmigrate.local.logs import RunLog
+from vpnmigrate.local.private_files import FOLDER_MODE, write_whole
+from vpnmigrate.local.run_access import RunAccess
+from vpnmigrate.local.run_directory import Run
+from vpnmigrate.local.signatures import signature_file
+from vpnmigrate.local.ssh_keygen import SshKeygen
+from vpnmigrate.local.vault import Vault
+from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.plan import Direction, Plan
+from vpnmigrate.report.console import Console, MessageOutput
+from vpnmigrate.report.errors import RunBugError, RunFailedError
+from vpnmigrate.report.status import RunStatusView
+from vpnmigrate.report.text import RunCommands
+
+_UNATTENDED: Final = PromptOptions(yes=True, no_input=True)
+_AFTER_A_BUG: Final = timedelta(minutes=1)
+"""A defect may come from an answer of AWS that passes; in an outage another try is worth it."""
+
+
+class FleetSessions:
+    """Sessions of the worker of *context*, whose runs are in *database* (``worker.Session``)."""
+
+    def __init__(self, context: CommandContext, database: Database, aws: AwsOptions) -> None:
+        self._context = context
+        self._database = database
+        self._runs = FleetRuns(database)
+        self._aws = aws
+
+    def work(self, row: FleetRun, lease: Lease, order: StopOrder) -> SessionEnd:
+        """Work on the run of *row* until it is done or waits, and return when it is due again.
+
+        Raises:
+            JournalError: The run was taken over, or the database does not answer.
+        """
+        console = RunConsole(self._context.console, row.id)
+        try:
+            view = self._session(row, lease, order, console)
+        except RunFailedError as failed:
+            if isinstance(failed.error, TakenOverError | DatabaseError):
+                raise failed.error from failed
+            console.print_line(failed.message)
+            return _end(failed.view, failed.error)
+        except RunBugError as bug:
+            keep(bug.__cause__ or bug, ("fleet", "worker", row.id), self._context.redaction)
+            console.print_line("an unexpected error, see crash.log; traffic: see fleet status")
+            outage = bug.view.state.outage.open
+            return SessionEnd(_AFTER_A_BUG if outage else None, outage)
+        console.print_line(f"session ended: {view.state.status}")
+        return _end(view, None)
+
+    def _session(
+        self, row: FleetRun, lease: Lease, order: StopOrder, console: Console
+    ) -> RunStatusView:
+        access = LeasedRunAccess(self._database, lease)
+        parts = _WorkerParts(self._context.parts, row, access, order)
+        context = replace(self._context, parts=parts, console=console)
+        plan = plan_from_text(row.plan, f"the plan of {row.id} in the database")
+        run = self._working_copy(row, plan)
+        approvals = tuple(load_approval(path) for path in self._approval_files(run))
+        terms = RunOptions(
+            replace(self._aws, region=row.region), _UNATTENDED, None, ApprovalsAndForces(approvals)
+        )
+        subject = SelectedRun(run, plan, row.plan, new=False)
+        return work_on(context, subject, terms, prepare=row.goal is RunGoal.PREPARE)
+
+    def _working_copy(self, row: FleetRun, plan: Plan) -> Run:
+        """Return the run's directory on this worker, with the plan and the holder of the row."""
+        known = next((run for run in self._context.runs.list() if run.id == row.id), None)
+        if known is None:
+            return self._context.runs.create(plan, row.plan, row.holder)
+        known.require_private()
+        known.replan(plan, row.plan)
+        return known
+
+    def _approval_files(self, run: Run) -> list[Path]:
+        folder = run.path / "approvals"
+        folder.mkdir(FOLDER_MODE, exist_ok=True)
+        paths = []
+        for approval in self._runs.approvals(run.id):
+            path = folder / f"{approval.digest}.json"
+            write_whole(path, approval.text)
+            if approval.signature:
+                write_whole(signature_file(path), approval.signature.encode())
+            paths.append(path)
+        return paths
+
+
+def _end(view: RunStatusView, error: VpnMigrateError | None) -> SessionEnd:
+    """Return when the run of *view* is due again after *error*, or after it was done."""
+    state = view.state
+    return SessionEnd(_again(view, error), outage=state.outage.open)
+
+
+def _again(view: RunStatusView, error: VpnMigrateError | None) -> timedelta | None:
+    state = view.state
+    if isinstance(error, InterruptedRunError):
+        return timedelta(0)
+    if state.confirm.until is not None and not _goes_back(state):
+        return max(timedelta(0), state.confirm.until - view.now)
+    if isinstance(error, HeldError):
+        return _until_gates_may_open(view)
+    if error is not None and (state.outage.open or _goes_back(state)):
+        return pause_after(_failures(view.entries), outage=state.outage.open)
+    return None  # Done; or an operator reads the failure and decides.
+
+
+def _until_gates_may_open(view: RunStatusView) -> timedelta | None:
+    """Return when the gates of a held run are to be evaluated again; None to wait for a message."""
+    if view.state.task is not None or view.state.order is not None:
+        return None
+    window = view.plan.decisions.window if view.plan is not None else None
+    opens = timedelta(0) if window is None else window.start - (view.now + view.ahead)
+    return max(opens, LONGEST_PAUSE)
+
+
+def _goes_back(state: RunState) -> bool:
+    return state.direction is Direction.ROLLBACK and not state.finished
+
+
+def _failures(entries: Sequence[Entry]) -> int:
+    """Return how many sessions have failed since the last step that was done."""
+    failures = 0
+    for entry in reversed(entries):
+        match entry.record:
+            case StepSettled():
+                break
+            case Failed():
+                failures += 1
+            case _:
+                pass
+    return max(1, failures)
+
+
+class RunConsole(Console):
+    """Messages of one run among those of a worker: each line begins with the id of the run."""
+
+    can_draw = False
+
+    def __init__(self, console: Console, run: str) -> None:
+        self.redaction = console.redaction
+        self.stream = console.stream
+        self.colour = False
+        self._run = run
+
+    def print_line(self, text: str = "") -> None:
+        """Print the lines of *text* at once."""
+        lines = [f"{self._run}: {line}" for line in text.splitlines() if line.strip()]
+        if lines:
+            super().print_line("\n".join(lines))
+
+
+class WorkerStopRequest:
+    """Request to stop from the worker, which the run reads where traffic flows.
+
+    In a cutover it is not made: another worker would need time to take over, and the plan's
+    back-out policy would roll back.
+    """
+
+    asks = False
+
+    def __init__(self, order: StopOrder, cutting: Callable[[], bool]) -> None:
+        self._order = order
+        self._cutting = cutting
+
+    @property
+    def reason(self) -> str | None:
+        """The reason to stop at the next safe point, or None."""
+        return None if self._cutting() else (self._order.reason or None)
+
+    def withdraw(self) -> None:
+        """Do nothing: the worker's order stays."""
+
+
+class _WorkerSignals:
+    """The worker's order to stop, in place of signals (``SessionSignals``)."""
+
+    def __init__(self, order: StopOrder) -> None:
+        self._order = order
+
+    def request(self, handler: SignalHandler) -> StopRequest:
+        return WorkerStopRequest(self._order, handler.cutting)
+
+    @contextmanager
+    def handle(self, handler: SignalHandler) -> Iterator[None]:
+        """Do nothing: signals go to the worker."""
+        yield
+
+    def restore(self) -> None:
+        """Do nothing."""
+
+
+class _NoWatchdog:
+    """No watchdog: the database wakes a run that was not confirmed in time."""
+
+    def start(self) -> int:
+        return 0
+
+    def on_duty(self) -> bool:
+        return True
+
+
+class _WorkerParts:
+    """The dependencies of a worker for one run (``Dependencies``)."""
+
+    def __init__(
+        self, parts: Dependencies, row: FleetRun, access: RunAccess, order: StopOrder
+    ) -> None:
+        self._parts = parts
+        self._row = row
+        self._order = order
+        self.run_access = access
+        self.reachable = parts.reachable
+        self.clock: Clock = parts.clock
+        self.me: ProcessIdentity = parts.me
+        self.keygen: SshKeygen = parts.keygen
+
+    def signals(self) -> SessionSignals:
+        return _WorkerSignals(self._order)
+
+    def clients(self, aws: AwsOptions) -> ClientSource:
+        return self._parts.clients(aws)
+
+    def accounts(self, aws: AwsOptions, jobs: int) -> AccountSource:
+        return self._parts.accounts(aws, jobs)
+
+    def calls(self, clients: ClientSource) -> Calls:
+        return self._parts.calls(clients)
+
+    def paths(self, clients: ClientSource) -> NetworkPaths:
+        return self._parts.paths(clients)
+
+    def watchdog(self, run: Run, aws: AwsOptions) -> Watchdog:
+        del run, aws
+        return _NoWatchdog()
+
+    def operator(
+        self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions
+    ) -> Operator:
+        return self._parts.operator(console, on, run, asking)
+
+    def drivers(self, run: Run, plan: Plan, vault: Vault, log: RunLog) -> DeviceDrivers | None:
+        return self._parts.drivers(run, plan, vault, log)
+
+    def probes(self, run: Run, extra: Sequence[str]) -> Probes:
+        return self._parts.probes(run, extra)
+
+    def attended(self, asking: PromptOptions) -> bool:
+        del asking
+        return False

@@ -1,0 +1,88 @@
+"""Fleet worker: the process around ``fleet.worker``, with its signals and its messages."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+
+from vpnmigrate.cli.context import CommandContext
+from vpnmigrate.cli.fleet_database import DatabaseOptions, fleet_database
+from vpnmigrate.cli.fleet_session import FleetSessions
+from vpnmigrate.cli.options import AwsOptions
+from vpnmigrate.errors import Exit
+from vpnmigrate.fleet.database.connection import FAILOVER, Database
+from vpnmigrate.fleet.database.deliveries import install_queue
+from vpnmigrate.fleet.database.upgrade import latest_version, upgrade, version_of
+from vpnmigrate.fleet.worker import Worker
+from vpnmigrate.local.lock import holder_name
+from vpnmigrate.model.clock import moment
+from vpnmigrate.report.text import safe
+
+_STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def serve(
+    context: CommandContext, place: DatabaseOptions, aws: AwsOptions, name: str | None, most: int
+) -> None:
+    """Work on runs until a signal, and then until no cutover of this worker is open.
+
+    Raises:
+        UsageError: No database is named.
+        RefusedError: Its schema has another version.
+    """
+    me = context.parts.me
+    # A process number may be used again on the same host, also in the same second.
+    worker = name or holder_name(me.user, me.host, f"{me.process}-{secrets.token_hex(2)}")
+    with fleet_database(place, context.redaction, FAILOVER) as database:
+        sessions = FleetSessions(context, database, aws)
+        log = _Log(context)
+        served = Worker(database, worker, sessions.work, log.say, most)
+        asyncio.run(_serve(served, worker, log))
+
+
+async def _serve(worker: Worker, name: str, log: _Log) -> None:
+    say, stopping = log.say, asyncio.Event()
+
+    def stop(number: signal.Signals) -> None:
+        if stopping.is_set():
+            say(f"{number.name} again: stopped immediately; other workers continue the runs")
+            os._exit(Exit.INTERRUPTED)
+        say(f"{number.name}: begins nothing more, and hands on what can be handed on")
+        stopping.set()
+
+    loop = asyncio.get_running_loop()
+    for number in _STOPS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, stop, number)
+    say(f"worker {name} is ready")
+    await worker.serve(stopping)
+    say(f"worker {name} has ended")
+
+
+class _Log:
+    """Lines of the worker on standard error, each with the time."""
+
+    def __init__(self, context: CommandContext) -> None:
+        self._context = context
+
+    def say(self, text: str) -> None:
+        """Print *text*."""
+        now = self._context.parts.clock.wall()
+        self._context.console.print_line(safe(f"{moment(now)} {text}"))
+
+
+def upgrade_database(database: Database) -> None:
+    """Create or upgrade the tables of the program and those of the queue.
+
+    Raises:
+        DatabaseError: The database does not answer, or refuses a statement.
+    """
+    upgrade(database)
+    asyncio.run(install_queue(database.address))
+
+
+def database_version(database: Database) -> tuple[str | None, str]:
+    """Return the version of the schema, and the one that this program needs."""
+    return version_of(database), latest_version()

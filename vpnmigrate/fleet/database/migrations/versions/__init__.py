@@ -1,0 +1,1 @@
+"""Versions of the schema, one file each; a version that was released is never edited."""

@@ -1,0 +1,223 @@
+"""Runs of a fleet: plans that were added to the database, and when workers work on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, RowMapping
+from sqlalchemy.dialects import postgresql
+
+from vpnmigrate.errors import RefusedError, UsageError
+from vpnmigrate.errors.commands import cli
+from vpnmigrate.fleet.database.connection import Database
+from vpnmigrate.fleet.database.leases import database_now, has_ended
+from vpnmigrate.fleet.database.messages import Deliver, wake_run
+from vpnmigrate.fleet.database.schema import APPROVALS, FLEET, RUNS, FleetState, RunGoal
+from vpnmigrate.journal.chain import genesis
+from vpnmigrate.model.plan import Plan
+
+
+@dataclass(frozen=True)
+class FleetRun:
+    """A run of the fleet as the database has it."""
+
+    id: str
+    plan: bytes
+    """The text of its plan file."""
+    fingerprint: str
+    account: str
+    region: str
+    role: str
+    """ARN of the role that a worker assumes; empty for the worker's own credentials."""
+    holder: str
+    """The name under which the run claims its gateway, for every worker."""
+    goal: RunGoal
+    wake: int
+    served: int
+    due_at: datetime | None
+    lease_owner: str | None
+    """The worker that has the run, or had it when it died; None after a session that ended."""
+    alive: bool
+    """Whether a worker has the run now."""
+    outage: bool
+    """Whether traffic was down when the last session ended."""
+    lines: int
+
+    @property
+    def wants_work(self) -> bool:
+        """Whether a session is to begin, or to be resumed after its worker died."""
+        return self.goal is not RunGoal.NOTHING and (
+            self.wake > self.served or self.lease_owner is not None
+        )
+
+
+_COLUMNS = (
+    RUNS.c.id,
+    RUNS.c.plan,
+    RUNS.c.fingerprint,
+    RUNS.c.account,
+    RUNS.c.region,
+    RUNS.c.role,
+    RUNS.c.holder,
+    RUNS.c.goal,
+    RUNS.c.wake,
+    RUNS.c.served,
+    RUNS.c.due_at,
+    RUNS.c.lease_owner,
+    sa.not_(has_ended()).label("alive"),
+    RUNS.c.outage,
+    RUNS.c.lines,
+)
+
+
+def _run(row: RowMapping) -> FleetRun:
+    return FleetRun(**{**row, "goal": RunGoal(row["goal"])})
+
+
+@dataclass(frozen=True)
+class StoredApproval:
+    """An approval of a run: the text of its file, and its signature or an empty string."""
+
+    digest: str
+    text: bytes
+    signature: str
+
+
+class FleetRuns:
+    """The runs in *database*."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, plan: Plan, text: bytes, holder: str, role: str = "") -> None:
+        """Add the run of *plan*, whose file has *text*; a run that is there already is kept.
+
+        Raises:
+            RefusedError: The run is there with another plan.
+            DatabaseError: The database does not answer.
+        """
+        values = {
+            "id": plan.migration,
+            "plan": text,
+            "fingerprint": plan.fingerprint,
+            "account": plan.account,
+            "region": plan.region,
+            "role": role,
+            "holder": holder,
+            "goal": RunGoal.NOTHING,
+            "wake": 0,
+            "served": 0,
+            "fence": 0,
+            "outage": False,
+            "lines": 0,
+            "head": genesis(plan.migration),
+            "added_at": database_now(),
+        }
+        insert = postgresql.insert(RUNS).values(values).on_conflict_do_nothing()
+        self._database.execute(lambda connection: connection.execute(insert))
+        known = self.find(plan.migration)
+        if known.fingerprint != plan.fingerprint:
+            raise RefusedError(
+                f"run {plan.migration} is in the database with another plan "
+                f"({known.fingerprint[:12]}, not {plan.fingerprint[:12]})",
+                advice=("see what it does:", cli("fleet", "status", plan.migration)),
+            )
+
+    def find(self, run: str) -> FleetRun:
+        """Return the run with the id *run*.
+
+        Raises:
+            UsageError: There is none.
+            DatabaseError: The database does not answer.
+        """
+        statement = sa.select(*_COLUMNS).where(RUNS.c.id == run)
+        row = self._database.execute(
+            lambda connection: connection.execute(statement).mappings().first()
+        )
+        if row is None:
+            raise UsageError(
+                f"the database has no run {run!r}",
+                advice=("list the runs:", cli("fleet", "status")),
+            )
+        return _run(row)
+
+    def list(self) -> tuple[FleetRun, ...]:
+        """Return all runs, sorted by id."""
+        statement = sa.select(*_COLUMNS).order_by(RUNS.c.id)
+        rows = self._database.execute(
+            lambda connection: connection.execute(statement).mappings().all()
+        )
+        return tuple(map(_run, rows))
+
+    def start(self, runs: Iterable[str], goal: RunGoal, deliver: Deliver) -> None:
+        """Start *runs*, for workers to take to *goal*; wake those that were started already."""
+        chosen = sorted(runs)
+
+        def work(connection: Connection) -> None:
+            connection.execute(sa.update(RUNS).where(RUNS.c.id.in_(chosen)).values(goal=goal))
+            for run in chosen:
+                wake_run(connection, run, deliver)
+
+        self._database.transact(work)
+
+    def wake_due(self, deliver: Deliver) -> tuple[str, ...]:
+        """Wake the runs whose time has come, and return them."""
+
+        def work(connection: Connection) -> tuple[str, ...]:
+            due = (
+                sa.select(RUNS.c.id)
+                .where(RUNS.c.due_at <= database_now(), has_ended())
+                .with_for_update(skip_locked=True)
+            )
+            found = tuple(connection.execute(due).scalars())
+            connection.execute(sa.update(RUNS).where(RUNS.c.id.in_(found)).values(due_at=None))
+            for run in found:
+                wake_run(connection, run, deliver)
+            return found
+
+        return self._database.transact(work)
+
+    def approve(self, run: str, approval: StoredApproval, deliver: Deliver) -> None:
+        """Add *approval* to the run and wake it; the run's worker checks it."""
+        values = {
+            "run": run,
+            "digest": approval.digest,
+            "text": approval.text,
+            "signature": approval.signature,
+            "added_at": database_now(),
+        }
+
+        def work(connection: Connection) -> None:
+            connection.execute(postgresql.insert(APPROVALS).values(values).on_conflict_do_nothing())
+            wake_run(connection, run, deliver)
+
+        self._database.transact(work)
+
+    def approvals(self, run: str) -> tuple[StoredApproval, ...]:
+        """Return the approvals of the run, oldest first."""
+        statement = (
+            sa.select(APPROVALS.c.digest, APPROVALS.c.text, APPROVALS.c.signature)
+            .where(APPROVALS.c.run == run)
+            .order_by(APPROVALS.c.added_at)
+        )
+        rows = self._database.execute(lambda connection: connection.execute(statement).all())
+        return tuple(StoredApproval(*row) for row in rows)
+
+    def state(self) -> FleetState:
+        """Return what the operators want of the whole fleet."""
+        statement = sa.select(FLEET.c.state)
+        found = self._database.execute(lambda connection: connection.execute(statement).scalar())
+        return FleetState(found) if found is not None else FleetState.RUNNING
+
+    def set_state(self, state: FleetState, who: str) -> None:
+        """Note that *who* wants *state* of the whole fleet."""
+        values = {"state": state, "changed_by": who, "changed_at": database_now()}
+        statement = (
+            postgresql.insert(FLEET)
+            .values(single=True, **values)
+            .on_conflict_do_update(index_elements=[FLEET.c.single], set_=values)
+        )
+        self._database.execute(lambda connection: connection.execute(statement))

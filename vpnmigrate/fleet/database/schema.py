@@ -1,0 +1,124 @@
+"""Schema: the tables of a fleet.
+
+``migrations`` creates and changes them; this file is what the program reads and writes.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+METADATA = sa.MetaData()
+
+
+class FleetState(StrEnum):
+    """What the operators want of the whole fleet."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    """No run starts; those that have started go on to their end."""
+    STOPPED = "stopped"
+    """No run starts, and no worker begins a session, except where traffic may be down."""
+
+
+class RunGoal(StrEnum):
+    """How far workers take a run."""
+
+    NOTHING = "nothing"
+    """It was added, and is not started."""
+    PREPARE = "prepare"
+    """Up to the cutover, which is not begun."""
+    CUTOVER = "cutover"
+
+
+class MessageState(StrEnum):
+    """What has become of a message for a run."""
+
+    WAITING = "waiting"
+    READ = "read"
+    REJECTED = "rejected"
+    """It could not be understood, or no task was open; it is kept for the operator."""
+
+
+FLEET = sa.Table(
+    "fleet",
+    METADATA,
+    sa.Column("single", sa.Boolean, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("changed_by", sa.Text, nullable=False),
+    sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+)
+"""One row: the state of the fleet."""
+
+RUNS = sa.Table(
+    "fleet_run",
+    METADATA,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("plan", sa.LargeBinary, nullable=False),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("region", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("holder", sa.Text, nullable=False),
+    sa.Column("goal", sa.Text, nullable=False),
+    sa.Column("wake", sa.BigInteger, nullable=False),
+    sa.Column("served", sa.BigInteger, nullable=False),
+    sa.Column("due_at", sa.DateTime(timezone=True)),
+    sa.Column("fence", sa.BigInteger, nullable=False),
+    sa.Column("lease_owner", sa.Text),
+    sa.Column("lease_until", sa.DateTime(timezone=True)),
+    sa.Column("outage", sa.Boolean, nullable=False),
+    sa.Column("lines", sa.BigInteger, nullable=False),
+    sa.Column("head", sa.Text, nullable=False),
+    sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+)
+"""One row for each run: its plan, its lease, and the mark of its journal.
+
+``wake`` counts the reasons to work on the run and ``served`` those that a session has begun for.
+``fence`` counts the leases; ``lease_owner`` is empty after a session that ended as it should.
+``lines`` and ``head`` are the acknowledged end of the journal (``journal.chain.JournalHead``).
+"""
+
+LINES = sa.Table(
+    "fleet_journal",
+    METADATA,
+    sa.Column("run", sa.Text, sa.ForeignKey("fleet_run.id"), primary_key=True),
+    sa.Column("seq", sa.BigInteger, primary_key=True),
+    sa.Column("line", sa.Text, nullable=False),
+    sa.Column("fence", sa.BigInteger, nullable=False),
+)
+"""The lines of all journals, with the fence of the lease under which each was written."""
+
+MESSAGES = sa.Table(
+    "fleet_message",
+    METADATA,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("run", sa.Text, sa.ForeignKey("fleet_run.id"), nullable=False, index=True),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("posted_at", sa.DateTime(timezone=True), nullable=False),
+)
+"""Messages of operators to runs: the inbox of each run."""
+
+APPROVALS = sa.Table(
+    "fleet_approval",
+    METADATA,
+    sa.Column("run", sa.Text, sa.ForeignKey("fleet_run.id"), primary_key=True),
+    sa.Column("digest", sa.Text, primary_key=True),
+    sa.Column("text", sa.LargeBinary, nullable=False),
+    sa.Column("signature", sa.Text, nullable=False),
+    sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+)
+"""Approval files of runs, with their signatures; a worker checks both."""
+
+WORKERS = sa.Table(
+    "fleet_worker",
+    METADATA,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("ending", sa.Boolean, nullable=False),
+)
+"""The workers, and when each was last seen."""

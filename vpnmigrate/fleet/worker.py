@@ -1,0 +1,205 @@
+"""Worker: takes runs that are delivered to it, and works on each in a thread of its own.
+
+``Worker`` knows neither plans nor AWS: *session* does the work on one run, and returns when the run
+is done or waits for an operator.  What the worker adds is the lease, and the order to end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, TypeVar
+
+import vpnmigrate
+from vpnmigrate.errors import DatabaseError, JournalError, TakenOverError
+from vpnmigrate.fleet.database.connection import Database
+from vpnmigrate.fleet.database.deliveries import PassOnError, QueueLostError, consume, deliver
+from vpnmigrate.fleet.database.leases import Lease, LeaseKeeper, acquire_lease
+from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns
+from vpnmigrate.fleet.database.schema import FleetState
+from vpnmigrate.fleet.database.workers import FleetWorkers
+
+T = TypeVar("T")
+
+_GLANCE: Final = 0.2
+"""Seconds between two looks at a run that another worker has."""
+_TICK: Final = 1.0
+"""Seconds between two looks for runs whose time has come."""
+_RECONNECT: Final = 0.3
+"""Seconds before the queue is connected again."""
+
+logging.getLogger("pgqueuer").setLevel(logging.CRITICAL)
+# A lost connection is expected; the worker says it once, without tracebacks.
+
+
+@dataclass(frozen=True)
+class SessionEnd:
+    """How a session ended."""
+
+    again: timedelta | None = None
+    """When the run is due again without being woken; zero at once, None not at all."""
+    outage: bool = False
+    """Whether traffic is down."""
+
+
+class StopOrder:
+    """Why the sessions of a worker are to end where traffic flows; empty if they go on.
+
+    *why* is None for a new order.  Sessions read it from their threads.
+    """
+
+    def __init__(self) -> None:
+        self.ending = threading.Event()
+        """The worker was told to end."""
+        self.stopped = threading.Event()
+        """An operator stopped the fleet."""
+
+    @property
+    def reason(self) -> str:
+        """The reason in words."""
+        if self.ending.is_set():
+            return "the worker was told to end"
+        return "the fleet was stopped" if self.stopped.is_set() else ""
+
+
+Session = Callable[[FleetRun, Lease, StopOrder], SessionEnd]
+
+
+class Worker:
+    """A worker called *name*; *session* works on one run, in a thread, until it blocks.
+
+    *say* prints a line for the log of the worker.
+    """
+
+    def __init__(
+        self, database: Database, name: str, session: Session, say: Callable[[str], None], most: int
+    ) -> None:
+        self._database = database
+        self._name = name
+        self._session = session
+        self._say = say
+        self._most = most
+        self._order = StopOrder()
+        self._runs = FleetRuns(database)
+        self._workers = FleetWorkers(database)
+        self._keeper = LeaseKeeper(database, self._beat)
+        self._sessions: dict[str, asyncio.Future[None]] = {}
+        self._threads = ThreadPoolExecutor(most, thread_name_prefix="run")
+        self._queries = ThreadPoolExecutor(8, thread_name_prefix="database")
+
+    async def serve(self, stopping: asyncio.Event) -> None:
+        """Work until *stopping*; then no session begins, and those under way end where they may."""
+        self._keeper.start()
+        ticking = asyncio.ensure_future(self._tick(stopping))
+        ending = asyncio.ensure_future(self._end(stopping))
+        try:
+            while not stopping.is_set():
+                await self._consume(stopping)
+            if self._sessions:
+                self._say(f"waits for {len(self._sessions)} runs to reach a safe point")
+                await asyncio.gather(*self._sessions.values(), return_exceptions=True)
+        finally:
+            for task in (ticking, ending):
+                task.cancel()
+            self._keeper.end()
+            self._threads.shutdown()
+            self._queries.shutdown()
+            await self._quietly(lambda: self._workers.forget(self._name))
+
+    async def _consume(self, stopping: asyncio.Event) -> None:
+        try:
+            await consume(self._database.address, self.resume, stopping, most=self._most)
+        except QueueLostError as error:
+            self._say(f"the database does not answer, trying again: {error}")
+            await asyncio.sleep(_RECONNECT)
+
+    async def resume(self, run_id: str) -> None:
+        """Work on the run until it wants nothing more.
+
+        Raises:
+            PassOnError: This worker ends, and another one is to do it.
+        """
+        while True:
+            if (mine := self._sessions.get(run_id)) is not None:
+                await asyncio.wait({mine})
+                continue
+            if self._order.ending.is_set():
+                raise PassOnError("the worker ends")
+            run = await self._asked(lambda: self._runs.find(run_id))
+            if run.alive:
+                await asyncio.sleep(_GLANCE)
+                continue
+            if not run.wants_work or await self._is_stopped(run):
+                return
+            await self._take(run)
+
+    async def _is_stopped(self, run: FleetRun) -> bool:
+        """Return whether the fleet is stopped, and traffic of *run* is known to flow."""
+        if run.outage or run.lease_owner is not None:
+            return False
+        return await self._asked(self._runs.state) is FleetState.STOPPED
+
+    async def _take(self, run: FleetRun) -> None:
+        """Work on *run* in a thread, unless another worker is quicker."""
+        if run.id in self._sessions:
+            return
+        done = asyncio.get_running_loop().run_in_executor(self._threads, self._work, run)
+        self._sessions[run.id] = done
+        done.add_done_callback(lambda _done: self._sessions.pop(run.id, None))
+        await asyncio.wait({done})
+        done.result()
+
+    def _work(self, run: FleetRun) -> None:
+        """Hold the lease of *run* around a session."""
+        lease = acquire_lease(self._database, run.id, self._name)
+        if lease is None:
+            return
+        if lease.displaced is not None:
+            self._say(f"{run.id}: taken over from {lease.displaced}, which did not release it")
+        self._keeper.add(lease)
+        try:
+            end = self._session(run, lease, self._order)
+        except TakenOverError as error:
+            self._say(f"{run.id}: {error.message}")
+            return
+        finally:
+            self._keeper.remove(lease)
+        try:
+            lease.release(end.again, outage=end.outage)
+        except DatabaseError as error:
+            # Its lease ends by itself, and the run is delivered again.
+            self._say(f"{run.id}: {error.message}")
+
+    def _beat(self) -> None:
+        self._workers.see(self._name, vpnmigrate.__version__, ending=self._order.ending.is_set())
+
+    async def _tick(self, stopping: asyncio.Event) -> None:
+        """Wake the runs whose time has come, and read whether the fleet was stopped."""
+        while not stopping.is_set():
+            await self._quietly(lambda: self._runs.wake_due(deliver))
+            await self._quietly(self._read_state)
+            await asyncio.sleep(_TICK)
+
+    def _read_state(self) -> None:
+        stopped = self._order.stopped
+        (stopped.set if self._runs.state() is FleetState.STOPPED else stopped.clear)()
+
+    async def _end(self, stopping: asyncio.Event) -> None:
+        await stopping.wait()
+        self._order.ending.set()
+
+    async def _asked(self, ask: Callable[[], T]) -> T:
+        """Return the answer of the database to *ask*, which may wait for it in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._queries, ask)
+
+    async def _quietly(self, ask: Callable[[], object]) -> None:
+        """Do *ask*; what fails is tried again with the next tick."""
+        try:
+            await self._asked(ask)
+        except JournalError:
+            return
