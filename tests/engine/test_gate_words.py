@@ -29,6 +29,7 @@ from tests.support.builders import (
     an_approval,
     journal_facts,
     minutes,
+    no_maintenance,
     ordinary_tables,
     role_of,
 )
@@ -46,12 +47,14 @@ from vpnmigrate.errors.commands import Command, commands_in, one_line
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.decisions import Approvals, Decisions, Finalize, HookMoment, Window
 from vpnmigrate.model.ec2 import Attachment, ResourceState
+from vpnmigrate.model.encryption_control import EncryptionControl, EncryptionControls
 from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, Existence
 from vpnmigrate.model.gates import UNFORCEABLE, Gate, GateResult, GateVerdict, to_open
 from vpnmigrate.model.permissions import MissingPermission, PermissionVerdict
 from vpnmigrate.model.plan import GATEWAY_ROLE
 from vpnmigrate.model.snapshot import Confirmation, JournalFacts
 from vpnmigrate.model.survey import Survey
+from vpnmigrate.model.tunnel_maintenance import MaintenanceStatus
 from vpnmigrate.planning.drift import Drift
 from vpnmigrate.steps.base import StepInput
 
@@ -87,6 +90,8 @@ def ports(**changes: object) -> GateContext:
         identity=identity(Credentials(Renewal.NEVER_EXPIRES), timedelta(seconds=2)),
         user="ann",
         paths=(WayOut("EC2", ("198.51.100.7",), ""), WayOut("STS", ("198.51.100.8",), "")),
+        maintenance=no_maintenance(),
+        encryption=EncryptionControls(),
     )
     return replace(plain, **changes)  # type: ignore[arg-type]
 
@@ -128,6 +133,16 @@ def missing(action, verdict=PermissionVerdict.DENIED, *, only_removes=False):
     return MissingPermission(
         action, verdict, "why", ("vgw-1",), only_removes=only_removes, phases=("rollback",)
     )
+
+
+def announced(status, **changes):
+    return tuple(
+        msgspec.structs.replace(each, status=status, **changes) for each in no_maintenance()
+    )
+
+
+def controlled(state, exclusion="disabled"):
+    return EncryptionControls(EncryptionControl("enforce", state, exclusion))
 
 
 BAD = with_facts(
@@ -218,6 +233,16 @@ ROUNDS: dict[str, Callable[[], Iterable[GateResult]]] = {
         cutover,
         missing_permissions=(missing("ec2:CreateTags", PermissionVerdict.SIMULATED_ROLE),),
     ),
+    "maintenance is pending": partial(cutover, maintenance=announced(MaintenanceStatus.PENDING)),
+    "maintenance is unknown": partial(
+        cutover, maintenance=announced(MaintenanceStatus.UNKNOWN, why="denied")
+    ),
+    "no tunnel was read": partial(cutover, maintenance=(), encryption=None),
+    "encryption is enforced": partial(cutover, encryption=controlled("available")),
+    "encryption control changes": partial(cutover, encryption=controlled("enforce-in-progress")),
+    "encryption control is unknown": partial(
+        cutover, encryption=EncryptionControls(unread=("denied",))
+    ),
     "a hook agrees": partial(hooked, HookResult("ask", 0)),
     "a hook does not": partial(hooked, HookResult("ask", 3, "exited 3")),
     "a hook says nothing": partial(hooked, HookResult("ask", None, "was killed")),
@@ -230,6 +255,7 @@ ACTIONS = (
     "finalize",
     "force",
     "have",
+    "let AWS",
     "plan",
     "rehearse",
     "renew",

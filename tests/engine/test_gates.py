@@ -26,6 +26,7 @@ from tests.support.builders import (
     an_approval,
     journal_facts,
     minutes,
+    no_maintenance,
     role_of,
 )
 from vpnmigrate.engine.gates import (
@@ -43,6 +44,7 @@ from vpnmigrate.errors.commands import one_line
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.decisions import Approvals, Decisions, Exceptions, Finalize, Waits, Window
 from vpnmigrate.model.ec2 import Attachment, ResourceState, VpcId
+from vpnmigrate.model.encryption_control import EncryptionControls
 from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, Existence
 from vpnmigrate.model.gates import UNFORCEABLE, Force, Gate, GateVerdict, Milestone, gates_before
 from vpnmigrate.model.plan import GATEWAY_ROLE
@@ -66,7 +68,14 @@ def an_identity(**changes):
 
 
 def ports(**changes):
-    plain = GateContext(now=NOON, identity=an_identity(), user="ann", paths=(OUTSIDE,))
+    plain = GateContext(
+        now=NOON,
+        identity=an_identity(),
+        user="ann",
+        paths=(OUTSIDE,),
+        maintenance=no_maintenance(),
+        encryption=EncryptionControls(),
+    )
     return replace(plain, **changes)
 
 

@@ -51,6 +51,11 @@ from vpnmigrate.model.ec2 import (
     VpcRecord,
     VpnConnectionId,
 )
+from vpnmigrate.model.encryption_control import (
+    NOT_OFFERED,
+    EncryptionControl,
+    EncryptionControls,
+)
 from vpnmigrate.model.permissions import MissingPermission, PermissionVerdict
 from vpnmigrate.model.plan import Finding, Severity
 from vpnmigrate.model.survey import Survey, Unread
@@ -276,6 +281,40 @@ class TestConnections:
             assert (
                 "from 2026-11-28 01:00:00Z to 2026-11-28 09:01:00Z" in findings["VPM-W902"].evidence
             )
+
+
+class TestEncryptionControl:
+    """The encryption controls of VPC and account."""
+
+    @pytest.mark.parametrize(
+        ("controls", "code"),
+        [
+            (EncryptionControls(EncryptionControl("enforce", "available")), "VPM-B209"),
+            (EncryptionControls(EncryptionControl("enforce", "deleting")), "VPM-W205"),
+            (EncryptionControls(account=EncryptionControl("attempt-enforce")), "VPM-W205"),
+            (EncryptionControls(EncryptionControl("a mode of 2027")), "VPM-W206"),
+            (EncryptionControls(unread=("ec2:X is denied",)), "VPM-W206"),
+        ],
+    )
+    def test_what_may_keep_a_gateway_from_being_attached(
+        self, controls: EncryptionControls, code: str
+    ) -> None:
+        """Enforcement blocks, a change warns, and so does what could not be read."""
+        assert set(found(a_survey(encryption=controls))) - set(found()) == {code}
+
+    @pytest.mark.parametrize(
+        "controls",
+        [
+            EncryptionControls(),
+            EncryptionControls(EncryptionControl("enforce", "available", "enabled")),
+            EncryptionControls(
+                EncryptionControl(NOT_OFFERED), EncryptionControl("attempt-monitor")
+            ),
+        ],
+    )
+    def test_what_allows_it(self, controls: EncryptionControls) -> None:
+        """No control, an exclusion, or an endpoint without controls is no finding."""
+        assert set(found(a_survey(encryption=controls))) == set(found())
 
 
 class TestDirectConnect:

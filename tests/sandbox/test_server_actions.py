@@ -105,6 +105,7 @@ def test_every_served_action_answers_as_the_world_does(pair):
         VpnTunnelOutsideIpAddress=outside[0]["Options"]["TunnelOptions"][0]["OutsideIpAddress"],
     )
     pair.ask("DescribeVpcEncryptionControls", VpcIds=[vpc])
+    pair.ask("DescribeAccountVpcEncryptionControl")
     tie = pair.ask("AssociateRouteTable", RouteTableId=table, SubnetId=subnet)["AssociationId"]
     for cidr in ("192.168.0.0/16", "172.16.0.0/12"):
         pair.ask("CreateVpnConnectionRoute", VpnConnectionId=connection, DestinationCidrBlock=cidr)

@@ -89,7 +89,7 @@ class TestForm:
     @pytest.mark.parametrize("scenario", BUNDLED)
     def test_every_read_has_the_form_of_its_model(self, scenario):
         """Answers have only members of the model, with the right types."""
-        world, models = a_world(scenario), _models()
+        world, models = a_world(scenario, classic_maintenance_shown=True), _models()
         connections = ask(world, "DescribeVpnConnections")["VpnConnections"]
         needed = {
             "GetServiceQuota": {"ServiceCode": "ec2", "QuotaCode": "L-7029FAB6"},

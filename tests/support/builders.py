@@ -55,6 +55,11 @@ from vpnmigrate.model.snapshot import (
     snapshot_of,
 )
 from vpnmigrate.model.survey import Survey
+from vpnmigrate.model.tunnel_maintenance import (
+    MaintenanceStatus,
+    TunnelMaintenance,
+    tunnels_of,
+)
 from vpnmigrate.planning.approvals import with_digest
 from vpnmigrate.planning.ownership import role_by_tag
 from vpnmigrate.planning.rollback_proof import DeadEnd, LongestPath, RollbackProof
@@ -328,6 +333,15 @@ def minutes(count: float) -> timedelta:
 def role_of(old: str) -> Role:
     """Return the role of *old*'s successor."""
     return connection_role(VpnConnectionId(old))
+
+
+def no_maintenance() -> tuple[TunnelMaintenance, ...]:
+    """Return that AWS has announced no maintenance of the old and the new tunnels."""
+    return tuple(
+        TunnelMaintenance(tunnel, MaintenanceStatus.NONE)
+        for connection in (a_connection(), a_connection(NEW_VPN, on=NEW, category=AWS_VPN))
+        for tunnel in tunnels_of(connection)
+    )
 
 
 def a_run(home: Path, **changes: object) -> Run:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from vpnmigrate.aws import describe, dry_runs, survey
+from vpnmigrate.aws import conditions, describe, dry_runs, survey
 from vpnmigrate.aws.archive import ConfigurationStore, archive
 from vpnmigrate.aws.errors import FAILURES, FailureKind, UnexpectedAnswerError, failure_of
 from vpnmigrate.aws.outcomes import outcome_of, outcome_of_read
@@ -30,6 +30,7 @@ from vpnmigrate.model.permissions import PermissionQuery, PermissionResult
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Reading
 from vpnmigrate.model.survey import Survey
+from vpnmigrate.model.tunnel_maintenance import QueriedTunnel, TunnelMaintenance
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -118,6 +119,11 @@ class Reader:
                 return reading(self._clients.reader(), plan, self._clock, self._parser)
         except NoCredentialsError as exc:
             raise CredentialsExpiredError(exc.message, advice=exc.next_step) from exc
+
+    def maintenance(self, tunnels: Sequence[QueriedTunnel]) -> tuple[TunnelMaintenance, ...]:
+        """Return the announced maintenance of each of *tunnels* (``ports.Ec2``)."""
+        with self._renewing():
+            return conditions.maintenance(self._clients.reader(), tunnels)
 
     def permissions(self, queries: Sequence[PermissionQuery]) -> tuple[PermissionResult, ...]:
         """Return whether the credentials may make each of *queries* (``PermissionReader``).

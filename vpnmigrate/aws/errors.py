@@ -47,6 +47,8 @@ class CallFailure:
     message: str
     code: str = ""
     request_id: str = ""
+    not_offered: bool = False
+    """Whether the endpoint does not know the operation."""
 
 
 _EXPIRED: Final = frozenset(
@@ -82,6 +84,12 @@ NOT_KNOWN: Final = frozenset(
 )
 """Codes for unknown credentials or a wrong clock."""
 
+_NOT_OFFERED: Final = frozenset(
+    {"InvalidAction", "UnsupportedOperation", "NotImplemented", "UnknownOperationException"}
+)
+"""Codes of an endpoint that does not know an operation, as EC2 and servers like it use them."""
+_NOT_IMPLEMENTED: Final = 501
+"""HTTP status that EC2-compatible servers use for the same."""
 _SERVER_ERROR: Final = 500
 _NO_CREDENTIALS: Final = (
     sdk.NoCredentialsError,
@@ -152,6 +160,7 @@ def failure_of(exc: Exception, operation: str, hide: Iterable[Secret] = ()) -> C
     """
     message = words_of(exc)
     code = request_id = ""
+    not_offered = False
     longest = LONGEST
     if isinstance(exc, sdk.ClientError):
         answer: Mapping[str, Any] = exc.response
@@ -159,10 +168,16 @@ def failure_of(exc: Exception, operation: str, hide: Iterable[Secret] = ()) -> C
         message = str(answer.get("Error", {}).get("Message") or message)
         request_id = str(answer.get("ResponseMetadata", {}).get("RequestId", ""))[:LONGEST]
         longest = _LONGEST_DENIAL if is_denial(code) else LONGEST
+        not_offered = code in _NOT_OFFERED or _status_of(exc) == _NOT_IMPLEMENTED
     for key in hide:
         message = key.hidden_in(message)
     return CallFailure(
-        _kind(exc, operation, code), operation, shortened(message, longest), code, request_id
+        _kind(exc, operation, code),
+        operation,
+        shortened(message, longest),
+        code,
+        request_id,
+        not_offered,
     )
 
 
@@ -196,6 +211,10 @@ def shortened(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
+def _status_of(exc: sdk.ClientError) -> int:
+    return int(exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
 def _kind(exc: Exception, operation: str, code: str) -> FailureKind:
     if isinstance(exc, sdk.ClientError):
         # An error of another operation (assuming a role) comes before the call itself is sent.
@@ -203,8 +222,8 @@ def _kind(exc: Exception, operation: str, code: str) -> FailureKind:
             return FailureKind.CREDENTIALS
         if is_throttle(code):
             return FailureKind.ANSWERED
-        status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        broken = code in _BROKEN or code.startswith("Internal") or status >= _SERVER_ERROR
+        server_error = _status_of(exc) >= _SERVER_ERROR
+        broken = code in _BROKEN or code.startswith("Internal") or server_error
         return FailureKind.UNKNOWN if broken else FailureKind.ANSWERED
     if isinstance(exc, _NO_CREDENTIALS):
         return FailureKind.CREDENTIALS

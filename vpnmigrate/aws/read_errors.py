@@ -38,6 +38,16 @@ class ConfigurationMissingError(AwsUnreadableError):
     remedy = "Wait: EC2 shows a new configuration late; a run asks again."
 
 
+class ActionNotOfferedError(AwsError):
+    """The endpoint does not know a call that this program makes."""
+
+    id = "VPM-E707"
+    remedy = (
+        "Use an endpoint that has the call; where a migration can do without it, its gate or "
+        "finding says so."
+    )
+
+
 _LOOK: Final = (
     "try again; if it still fails, make the same call with the AWS CLI and --output text, and "
     "check the proxy on the path to AWS: it truncates or alters answers"
@@ -72,6 +82,11 @@ def translate_errors(action: str) -> Iterator[None]:
 def error_of(failure: CallFailure, action: str) -> AwsError:
     """Return the error for a failed read."""
     text = f"{action} failed: {failure.message}"
+    if failure.not_offered:
+        return ActionNotOfferedError(
+            f"the endpoint does not offer {action} ({failure.code}: {failure.message})",
+            advice="check --endpoint-url and --region; or use an endpoint that has this call",
+        )
     match failure.kind:
         case FailureKind.CREDENTIALS if failure.code:
             return CredentialsExpiredError(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from msgspec.structs import replace
 
 from vpnmigrate.aws import describe
+from vpnmigrate.aws.conditions import RegionControls, encryption_controls
 from vpnmigrate.aws.describe import pages
 from vpnmigrate.aws.parse import (
     connection_record,
@@ -113,6 +114,7 @@ class _RegionReading:
     customer_gateways: tuple[CustomerGatewayRecord, ...]
     vpcs: tuple[VpcRecord, ...]
     quotas: tuple[Quotas, tuple[Unread, ...]]
+    encryption: RegionControls
 
 
 def _gateways(clients: ClientSource) -> tuple[GatewayRecord, ...]:
@@ -137,6 +139,7 @@ def _region(
         in_order(map(customer_gateway_record, describe.customer_gateways(ec2))),
         in_order(map(vpc_record, describe.vpcs(ec2))),
         quotas(clients),
+        encryption_controls(ec2),
     )
 
 
@@ -150,6 +153,7 @@ def _survey_of(
     tables = describe.route_tables(clients.reader(), held) if held else ()
     through_direct_connect = direct_connect(clients, gateway)
     limits, unread = region.quotas
+    vpc = held[0] if len(held) == 1 else None
     return Survey(
         taken=region.taken,
         account=AccountId(who.account),
@@ -169,6 +173,7 @@ def _survey_of(
         associations=through_direct_connect.associations,
         quotas=limits,
         unread=(*through_direct_connect.unread, *unread),
+        encryption=region.encryption.of(vpc),
     )
 
 

@@ -29,6 +29,7 @@ from vpnmigrate.model.permissions import PermissionQuery, PermissionResult
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Reading
 from vpnmigrate.model.survey import Survey
+from vpnmigrate.model.tunnel_maintenance import QueriedTunnel, TunnelMaintenance, none_known
 
 LOOK_LIMIT: Final = timedelta(seconds=90)
 """For one observation with its pages and retries: shorter than the consistency delay of two
@@ -41,6 +42,8 @@ SURVEY_LIMIT: Final = timedelta(minutes=3)
 """For the dozen calls of a survey: shorter than a gate waits for one (two consistency delays)."""
 PERMISSIONS_LIMIT: Final = timedelta(minutes=3)
 """For a few hundred dry runs of a tenth of a second each; they come before the other gates."""
+MAINTENANCE_LIMIT: Final = timedelta(seconds=90)
+"""For one call for each tunnel, at most forty on the old and the new gateway (domain.md 5)."""
 SLOW: Final = timedelta(seconds=5)
 """After this time a message says that AWS is slow; most observations take a second."""
 
@@ -99,6 +102,17 @@ class LimitedEc2(LimitedReader):
     def __init__(self, ec2: Ec2, calls: Calls, attended: Attendance) -> None:
         super().__init__(ec2, calls, attended)
         self._ec2 = ec2
+
+    def maintenance(self, tunnels: Sequence[QueriedTunnel]) -> Sequence[TunnelMaintenance]:
+        """Return the maintenance of *tunnels*, unknown if reading it takes too long."""
+        try:
+            return self._read(
+                "the tunnels' maintenance",
+                MAINTENANCE_LIMIT,
+                lambda: self._ec2.maintenance(tunnels),
+            )
+        except AwsUnreadableError as error:
+            return none_known(tunnels, error.message)
 
     def perform(self, change: AwsChange, mark: CallTags) -> Outcome:
         """Send *change* from this thread; ``Calls.send`` limits it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -20,17 +20,19 @@ from vpnmigrate.engine.ports import (
     NoSignatureChecker,
     PermissionReader,
     SignatureChecker,
+    T,
 )
 from vpnmigrate.engine.preconditions import require_direct_connect_known, require_unchanged
 from vpnmigrate.engine.step_loop import StepLoop
 from vpnmigrate.engine.traffic_watch import ProbeWatch
-from vpnmigrate.errors import HeldError, NotVerifiedError
+from vpnmigrate.errors import AwsUnreadableError, HeldError, NotVerifiedError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal import Traffic, finalize_command
 from vpnmigrate.journal.records import BaselineTaken, Forced, GatesSeen, HookRan
 from vpnmigrate.model.approval import RehearsalResult
+from vpnmigrate.model.consistency import CONSISTENCY_DELAY
 from vpnmigrate.model.decisions import HookMoment
-from vpnmigrate.model.ec2 import Attachment
+from vpnmigrate.model.ec2 import Attachment, VpnConnectionId
 from vpnmigrate.model.facts import Switch
 from vpnmigrate.model.gates import (
     Force,
@@ -42,9 +44,10 @@ from vpnmigrate.model.gates import (
     to_open,
 )
 from vpnmigrate.model.permissions import MissingPermission
-from vpnmigrate.model.plan import Direction, Plan
+from vpnmigrate.model.plan import Direction, Plan, connection_role
 from vpnmigrate.model.snapshot import Snapshot
 from vpnmigrate.model.survey import Survey
+from vpnmigrate.model.tunnel_maintenance import TunnelMaintenance, tunnels_of
 from vpnmigrate.planning.drift import drift
 from vpnmigrate.planning.outage_estimate import outage_estimate
 from vpnmigrate.planning.permission_checks import checks_before_cutover
@@ -93,16 +96,19 @@ class GateRunner:
             RefusedError: The AWS configuration has changed since planning, or that is unknown.
             HeldError: A gate does not pass and was not forced.
         """
-        # Hook and dry runs come first: they may be slow, and the other gates need fresh input.
+        # These come first: they may be slow, and the other gates need fresh input.
         hook = self._hook(HookMoment.BEFORE_CUTOVER)
         missing = self._missing_permissions()
-        survey = self._step_loop.read_reliably(self._survey)
+        maintenance = self._maintenance()
+        survey = self._known(self._survey, _unread_controls)
         observation = self._step_loop.observe_reliably(self._gates_pass)
         context = replace(
             self._context(),
             drift=drift(self._plan.before, survey),
             proof=self._proof(),
             missing_permissions=missing,
+            maintenance=maintenance,
+            encryption=survey.encryption,
         )
         results = gates.before_cutover(observation.input, context)
         results = self._record(Milestone.CUTOVER, (*results, *hook), context.identity.arn)
@@ -168,6 +174,32 @@ class GateRunner:
         queries = tuple(check.query for check in checks)
         results = self._step_loop.read_reliably(lambda: reader.permissions(queries))
         return missing_permissions(checks, results)
+
+    def _maintenance(self) -> tuple[TunnelMaintenance, ...]:
+        now = self._step_loop.observe_reliably().now
+        tunnels = tuple(
+            tunnel
+            for id_ in _connections_of(self._plan, now)
+            if id_ in now.connections
+            for tunnel in tunnels_of(now.connections[id_])
+        )
+        return self._known(lambda: tuple(self._ec2.maintenance(tunnels)), _unread_maintenance)
+
+    def _known(self, read: Callable[[], T], missing: Callable[[T], str]) -> T:
+        """Return the result of *read*, repeated for one consistency delay while parts are missing.
+
+        *missing* returns what a later read may show; the gate judges what is missing after that.
+        """
+        deadline = self._clock.now() + CONSISTENCY_DELAY
+
+        def tried() -> T:
+            found = read()
+            why = missing(found)
+            if why and self._clock.now() < deadline:
+                raise AwsUnreadableError(why)
+            return found
+
+        return self._step_loop.read_reliably(tried)
 
     def _survey(self) -> Survey:
         survey = self._ec2.survey(self._plan.old_gateway)
@@ -337,6 +369,22 @@ class CutoverStart:
 def new_plan_file(plan: Plan) -> str:
     """Return a file name for the plan after *plan*, so that it overwrites none that was applied."""
     return f"plan-{plan.migration}-after-{plan.fingerprint[:8]}.json"
+
+
+def _connections_of(plan: Plan, now: Snapshot) -> Iterator[VpnConnectionId]:
+    """Yield each old connection and its successor, as far as *now* shows one."""
+    for old in plan.old_connections:
+        yield old
+        if successor := now.ours.get(connection_role(old)):
+            yield VpnConnectionId(successor)
+
+
+def _unread_maintenance(found: Sequence[TunnelMaintenance]) -> str:
+    return next((each.why for each in found if each.passing), "")
+
+
+def _unread_controls(survey: Survey) -> str:
+    return "; ".join(survey.encryption.unread) if survey.encryption.passing else ""
 
 
 def _listed(closed: Sequence[GateResult]) -> str:

@@ -23,6 +23,7 @@ from vpnmigrate.model.proposed_change import ProposedChange, StepChoice
 from vpnmigrate.model.signatures import CheckedSignature, SignatureChecks
 from vpnmigrate.model.snapshot import Confirmation, Reading
 from vpnmigrate.model.survey import Survey
+from vpnmigrate.model.tunnel_maintenance import QueriedTunnel, TunnelMaintenance
 
 T = TypeVar("T")
 
@@ -143,6 +144,15 @@ class Ec2(Protocol):
             AwsUnreadableError: This read failed, and a later one may succeed (throttled, expired,
                 offline).
             AwsError: A later read would fail as well (not authorised).
+        """
+        ...
+
+    def maintenance(self, tunnels: Sequence[QueriedTunnel]) -> Sequence[TunnelMaintenance]:
+        """Return the announced maintenance of each of *tunnels*, unknown where it is unreadable.
+
+        Raises:
+            CredentialsExpiredError: The credentials must be renewed.
+            NoCredentialsError: The credentials are missing or unknown.
         """
         ...
 

@@ -29,7 +29,7 @@ Each class has a stable id (``VPM-E...``), which is never used for another kind 
     - ``AwsError`` (1)
         - ``AwsUnreadableError``: a retry may succeed
             - ``UnreachableError``, ``CredentialsExpiredError``
-        - ``NotAuthorizedError``
+        - ``NotAuthorizedError``, ``ActionNotOfferedError`` (``aws.read_errors``)
         - ``NoCredentialsError``, ``NotFoundError`` (2)
             - ``NoRegionError``
 

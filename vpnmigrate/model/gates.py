@@ -29,6 +29,8 @@ class Gate(StrEnum):
     NEW_CONNECTIONS = "new-connections"
     NEW_GATEWAY = "new-gateway-unattached"
     OLD_TUNNELS = "old-tunnels"
+    MAINTENANCE = "tunnel-maintenance"
+    ENCRYPTION = "encryption-control"
     CREDENTIALS = "credentials"
     CLOCK = "clock"
     OWN_PATH = "own-path"
@@ -123,6 +125,16 @@ GATES: Mapping[Milestone, tuple[GateRule, ...]] = {
         ),
         GateRule(Gate.NEW_GATEWAY, "available, and attached to no VPC", "detach it there first"),
         GateRule(Gate.OLD_TUNNELS, "as many UP as when the plan was made", "fix them first"),
+        GateRule(
+            Gate.MAINTENANCE,
+            "AWS replaces no tunnel endpoint, old or new, before window and soak have ended",
+            "accept it first, or another window",
+        ),
+        GateRule(
+            Gate.ENCRYPTION,
+            "no VPC encryption control keeps AWS from attaching a gateway",
+            "exclude virtual private gateways",
+        ),
         GateRule(
             Gate.CREDENTIALS,
             "valid until after the window, and for a cutover with its rollback",

@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import cached_property
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from vpnmigrate.model.ec2 import (
     AccountId,
@@ -15,6 +16,7 @@ from vpnmigrate.model.ec2 import (
     RouteTableRecord,
     VpcRecord,
 )
+from vpnmigrate.model.encryption_control import EncryptionControls
 from vpnmigrate.model.permissions import MissingPermission
 
 
@@ -81,6 +83,13 @@ class Survey(Struct, frozen=True, dict=True):
     unread: tuple[Unread, ...] = ()
     missing_permissions: tuple[MissingPermission, ...] = ()
     """Actions of the plan that are not proven to be allowed; tried after the rest was read."""
+    encryption: EncryptionControls = EncryptionControls()
+    """What may keep AWS from attaching a virtual private gateway to the VPC."""
+
+    @property
+    def rehearsable(self) -> Survey:
+        """This survey without encryption controls: they may change, and a gate judges them."""
+        return replace(self, encryption=EncryptionControls())
 
     @cached_property
     def vpc(self) -> VpcRecord | None:

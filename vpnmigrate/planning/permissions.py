@@ -45,7 +45,14 @@ from vpnmigrate.model.changes import (
 )
 from vpnmigrate.model.changes.base import CallTags
 from vpnmigrate.model.ec2 import WITHOUT_DRY_RUN, Role
-from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_PREPARE, Direction, Phase, Plan
+from vpnmigrate.model.plan import (
+    FIRST_OF_CUTOVER,
+    LAST_OF_PREPARE,
+    Direction,
+    Phase,
+    Plan,
+    connection_role,
+)
 from vpnmigrate.planning.predicted_aws import PredictedMoment
 from vpnmigrate.planning.prediction import HOLDER, initial_state, proposals
 from vpnmigrate.steps.base import Step
@@ -239,6 +246,12 @@ def _reads(plan: Plan, predicted: Iterable[PredictedUse]) -> tuple[PlannedCall, 
                 tuple(use for use in every if use.phase is not RunPhase.DISCOVER),
             )
         )
+    cutover = (CallUse(RunPhase.CUTOVER, 0),)
+    old = tuple(_tagged("vpn-connection", id_, plan) for id_ in plan.old_connections)
+    new = tuple(
+        _tagged("vpn-connection", connection_role(id_), plan) for id_ in plan.old_connections
+    )
+    reads.append(_read("ec2", "GetVpnTunnelReplacementStatus", cutover, (*old, *new)))
     samples = [
         (change.connection, use)
         for change, use in predicted
@@ -255,8 +268,10 @@ def _reads(plan: Plan, predicted: Iterable[PredictedUse]) -> tuple[PlannedCall, 
 
 
 SURVEY_READS: Final = (
+    ("ec2", "DescribeAccountVpcEncryptionControl"),
     ("ec2", "DescribeCustomerGateways"),
     ("ec2", "DescribeRouteTables"),
+    ("ec2", "DescribeVpcEncryptionControls"),
     ("ec2", "DescribeVpcs"),
     ("ec2", "DescribeVpnConnections"),
     ("ec2", "DescribeVpnGateways"),

@@ -237,7 +237,7 @@ def rehearsal_world(
     *reaction* is that of the engineer at the devices.
     """
     clock = VirtualClock(plan.before.taken)
-    world = load_world(scenario_from_survey(plan.before), clock, behaviour)
+    world = load_world(scenario_from_survey(plan.before.rehearsable), clock, behaviour)
     journal = MemoryJournal(clock)
     with TemporaryDirectory(prefix="vpnmigrate-rehearsal-") as vault:
         account = Account(DirectClients(world, faults=faults), clock, Vault(Path(vault)))

@@ -114,6 +114,13 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whether a resource that is being deleted still counts against a quota."""
     mutating_objects: int = 5
     """How many gateways and connections may be pending or deleting at once."""
+    newer_actions_known: bool = True
+    """Whether the endpoint knows the reads of tunnel maintenance, encryption control and negotiated
+    algorithms; EC2-compatible servers and older partitions may not."""
+    classic_maintenance_shown: bool = False
+    """Whether EC2 shows the maintenance of a Classic connection's tunnels, or refuses."""
+    no_maintenance_named: bool = True
+    """Whether a tunnel without pending maintenance is shown as ``NONE``, or without a text."""
     xml_follows_options: bool = False
     """Whether tunnels come in the same order in the configuration and in the options."""
 

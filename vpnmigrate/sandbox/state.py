@@ -8,6 +8,7 @@ from random import Random
 
 from msgspec import Struct
 
+from vpnmigrate.model.encryption_control import EncryptionControl
 from vpnmigrate.model.survey import Quotas, VirtualInterface
 from vpnmigrate.sandbox.behaviour import Behaviour, Span
 from vpnmigrate.sandbox.ec2.ids import ResourceKind
@@ -282,6 +283,12 @@ class WorldState:
     """By customer gateway: the prefixes its device advertises over BGP."""
     virtual_interfaces: list[VirtualInterface] = field(default_factory=list)
     direct_connect_ties: list[DirectConnectTie] = field(default_factory=list)
+    encryption_controls: dict[str, EncryptionControl] = field(default_factory=dict)
+    """By VPC."""
+    account_encryption_control: EncryptionControl | None = None
+    """None: encryption is unmanaged."""
+    pending_maintenance: dict[str, datetime | None] = field(default_factory=dict)
+    """By outside address of a tunnel with pending maintenance: when AWS applies it, if ever."""
     measured: dict[str, TunnelTelemetry] | None = None
     """By outside address: telemetry of real tunnels, where a lab has them."""
 

@@ -278,6 +278,8 @@ def kept(state: WorldState) -> WorldState:
         advertised=dict(state.advertised),
         virtual_interfaces=list(state.virtual_interfaces),
         direct_connect_ties=list(state.direct_connect_ties),
+        encryption_controls=dict(state.encryption_controls),
+        pending_maintenance=dict(state.pending_maintenance),
     )
 
 

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vpnmigrate.engine.gates import aws_state, change_control, finalize, host, permissions
+from vpnmigrate.engine.gates import (
+    aws_state,
+    change_control,
+    conditions,
+    finalize,
+    host,
+    permissions,
+)
 from vpnmigrate.engine.gates.base import GateContext, RollbackTrial, forced, ready_to_paste
 from vpnmigrate.engine.gates.change_control import changed_program, hook
 from vpnmigrate.engine.ports import NetworkPath
@@ -44,6 +51,8 @@ def before_cutover(view: StepInput, context: GateContext) -> tuple[GateResult, .
         aws_state.new_connections(view),
         aws_state.new_gateway(view.swap, view.now),
         aws_state.old_tunnels(view.plan, view.now),
+        conditions.tunnel_maintenance(view.plan, context),
+        conditions.encryption_control(view.plan, context),
         host.credentials(view.plan, context),
         host.clock(context.identity),
         host.own_path(view.plan, context.paths),

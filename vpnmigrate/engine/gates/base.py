@@ -11,9 +11,11 @@ from msgspec.structs import replace
 from vpnmigrate.engine.ports import Identity, NetworkPath
 from vpnmigrate.errors.commands import Advice, Command, cli
 from vpnmigrate.model.approval import Approval, RehearsalResult
+from vpnmigrate.model.encryption_control import EncryptionControls
 from vpnmigrate.model.gates import UNFORCEABLE, Force, Gate, GateResult, GateVerdict
 from vpnmigrate.model.permissions import MissingPermission
 from vpnmigrate.model.signatures import SignatureChecks
+from vpnmigrate.model.tunnel_maintenance import TunnelMaintenance
 from vpnmigrate.planning.drift import NO_DRIFT, Drift
 
 
@@ -53,6 +55,10 @@ class GateContext:
     """None if the rollback was not tested."""
     missing_permissions: tuple[MissingPermission, ...] | None = None
     """What is not proven to be allowed; None in a rehearsal, which shows no permissions."""
+    maintenance: tuple[TunnelMaintenance, ...] = ()
+    """What AWS has announced for each tunnel, old and new; none is UNKNOWN."""
+    encryption: EncryptionControls | None = None
+    """The encryption controls of the VPC; None is UNKNOWN."""
 
 
 def passed(gate: Gate, observed: str, required: str) -> GateResult:

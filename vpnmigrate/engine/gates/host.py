@@ -20,7 +20,7 @@ domain.md 2.11)."""
 
 def credentials(plan: Plan, context: GateContext) -> GateResult:
     """Check whether the credentials outlast the window, and a cutover with its rollback."""
-    needed = _needed_until(plan, context)
+    needed = change_ends(plan, context)
     required = f"valid until {needed:%Y-%m-%d %H:%M}Z"
     held = context.identity.credentials
     expiry = "" if held.until is None else f"{held.until:%Y-%m-%d %H:%M}Z"
@@ -48,7 +48,7 @@ def credentials(plan: Plan, context: GateContext) -> GateResult:
             return passed(Gate.CREDENTIALS, f"they expire {expiry}", required)
 
 
-def _needed_until(plan: Plan, context: GateContext) -> datetime:
+def change_ends(plan: Plan, context: GateContext) -> datetime:
     """Return when a rollback may end that begins with the end of a cutover that starts now.
 
     The durations are those of ``planning.windows``: as rehearsed, or from domain.md 12.3 with the

@@ -50,6 +50,7 @@ CHECKS: tuple[Check, ...] = (
     gateway.no_virtual_interface,
     gateway.no_association,
     gateway.direct_connect_is_readable,
+    gateway.encryption_control_lets_gateways_attach,
     limits.one_more_gateway_fits,
     limits.successors_fit_the_region,
     limits.successors_fit_the_gateway,

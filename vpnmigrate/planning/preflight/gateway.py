@@ -12,6 +12,7 @@ from vpnmigrate.model.ec2 import (
     Tag,
     VpcRecord,
 )
+from vpnmigrate.model.encryption_control import AttachRule, verdicts
 from vpnmigrate.model.plan import Finding
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.preflight.base import Findings, listed
@@ -256,6 +257,41 @@ def direct_connect_is_readable(survey: Survey, decisions: Decisions) -> Findings
                 "directconnect:DescribeDirectConnectGatewayAssociations, or set "
                 "direct_connect: absent in a playbook if the gateway certainly has none.",
             )
+
+
+def encryption_control_lets_gateways_attach(survey: Survey, _decisions: Decisions) -> Findings:
+    """Check the encryption controls of VPC and account: step 8 attaches the new gateway."""
+    vpc = survey.vpc.id if survey.vpc else "the VPC"
+    for found in verdicts(vpc, survey.encryption):
+        match found.rule:
+            case AttachRule.REFUSED:
+                yield Finding(
+                    "VPM-B209",
+                    "encryption-control-enforced",
+                    found.text,
+                    "Set the exclusion of virtual private gateways to enabled in this control: "
+                    "AWS would refuse to attach the new gateway in step 8, during the outage.",
+                )
+            case AttachRule.CHANGING:
+                yield Finding(
+                    "VPM-W205",
+                    "encryption-control-changes",
+                    found.text,
+                    "Enable the exclusion of virtual private gateways, or have the change end "
+                    "before the cutover: its gate encryption-control checks it again.  A test VPC "
+                    "gets the account's control.",
+                )
+            case AttachRule.UNKNOWN:
+                yield Finding(
+                    "VPM-W206",
+                    "encryption-control-unknown",
+                    found.text,
+                    "Allow ec2:DescribeVpcEncryptionControls and "
+                    "ec2:DescribeAccountVpcEncryptionControl: as long as they are denied, the gate "
+                    "encryption-control before the cutover has to be forced.",
+                )
+            case AttachRule.ALLOWED:
+                pass
 
 
 CLASSIC_ASNS = frozenset({7224, 9059, 10124, 17493})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from vpnmigrate.model.ec2 import (
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Reading
 from vpnmigrate.model.survey import Survey
+from vpnmigrate.model.tunnel_maintenance import QueriedTunnel, TunnelMaintenance
 from vpnmigrate.rehearsal.simulation.schedule import FaultInjector
 from vpnmigrate.sandbox.world import World
 
@@ -107,6 +108,10 @@ class InstrumentedEc2:
         self._last_at = begun
         self._looked()
         return reading
+
+    def maintenance(self, tunnels: Sequence[QueriedTunnel]) -> Sequence[TunnelMaintenance]:
+        """Return the announced maintenance of *tunnels*."""
+        return self._account.maintenance(tunnels)
 
     def perform(self, change: AwsChange, mark: CallTags) -> Outcome:
         """Send *change*, unless the process is killed before it."""

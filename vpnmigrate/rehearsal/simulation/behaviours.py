@@ -100,4 +100,7 @@ def _drawn_later(behaviour: Behaviour, seed: int) -> Behaviour:
         reattached_row=dice.one(("replaces", "precedes", "follows")),
         gateway_not_ready=dice.one(("by call", "different networks")),
         redacted_keys_named=dice.chance(0.5),
+        newer_actions_known=dice.chance(0.8),
+        classic_maintenance_shown=dice.chance(0.5),
+        no_maintenance_named=dice.chance(0.5),
     )

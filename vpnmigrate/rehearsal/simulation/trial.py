@@ -156,7 +156,7 @@ def setting_of_plan(
     """Return a setting from *plan*'s own survey, to simulate a user's plan."""
     topology = Topology(
         seed,
-        scenario_from_survey(plan.before),
+        scenario_from_survey(plan.before.rehearsable),
         behaviour or Behaviour(),
         plan.decisions,
         reaction,

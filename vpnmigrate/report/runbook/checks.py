@@ -74,7 +74,7 @@ def pre_checks(plan: Plan, on: PlanCommands) -> tuple[RunbookCheck, ...]:
         ),
         *_telemetry(plan, on),
         *_maintenance(plan, on),
-        _encryption_control(plan, on),
+        *_encryption_control(plan, on),
         *_approvals(plan, on),
         RunbookCheck(
             "the run is held before the cutover",
@@ -103,8 +103,8 @@ def _maintenance(plan: Plan, on: PlanCommands) -> Iterator[RunbookCheck]:
             )
 
 
-def _encryption_control(plan: Plan, on: PlanCommands) -> RunbookCheck:
-    return RunbookCheck(
+def _encryption_control(plan: Plan, on: PlanCommands) -> Iterator[RunbookCheck]:
+    yield RunbookCheck(
         "VPC encryption control allows virtual private gateways",
         on.aws(
             *("ec2", "describe-vpc-encryption-controls", "--vpc-ids", plan.vpc),
@@ -112,6 +112,15 @@ def _encryption_control(plan: Plan, on: PlanCommands) -> RunbookCheck:
         ),
         "no row, mode monitor, or the exclusion VirtualPrivateGateway enabled; none in progress",
         "stop: AWS may refuse to attach the new gateway in step 8",
+    )
+    yield RunbookCheck(
+        "the account does not begin to enforce encryption",
+        on.aws(
+            *("ec2", "describe-account-vpc-encryption-control"),
+            *("--query", "AccountVpcEncryptionControl.[Mode,Exclusions.VirtualPrivateGateway]"),
+        ),
+        "not attempt-enforce, or VirtualPrivateGateway enabled",
+        "the same",
     )
 
 

@@ -68,6 +68,7 @@ NOBODY_IN_PARTICULAR: Final = "sandbox"
 READS: Mapping[Name, Action] = {
     ("directconnect", "DescribeDirectConnectGatewayAssociations"): (quotas.describe_associations),
     ("directconnect", "DescribeVirtualInterfaces"): quotas.describe_virtual_interfaces,
+    ("ec2", "DescribeAccountVpcEncryptionControl"): maintenance.describe_account_control,
     ("ec2", "DescribeCustomerGateways"): customer_gateways.describe_customer_gateways,
     ("ec2", "DescribeRegions"): describe_regions,
     ("ec2", "DescribeRouteTables"): route_tables.describe_route_tables,

@@ -55,6 +55,8 @@ def load_world(
         state.quotas = scenario.quotas
         state.virtual_interfaces = list(scenario.virtual_interfaces)
         state.direct_connect_ties = list(scenario.direct_connect_ties)
+        state.encryption_controls = dict(scenario.encryption_controls)
+        state.account_encryption_control = scenario.account_encryption_control
         state.advertised = {name: list(each) for name, each in scenario.advertised.items()}
         _networks(state, scenario)
         _customer_gateways(state, scenario)

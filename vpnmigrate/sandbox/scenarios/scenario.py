@@ -23,6 +23,7 @@ from vpnmigrate.model.ec2 import (
     VpcRecord,
     VpnGatewayId,
 )
+from vpnmigrate.model.encryption_control import EncryptionControl
 from vpnmigrate.model.survey import Quotas, Survey, VirtualInterface
 from vpnmigrate.sandbox.state import DirectConnectTie
 
@@ -49,6 +50,8 @@ class Scenario(Struct, frozen=True, kw_only=True):
     virtual_interfaces: tuple[VirtualInterface, ...] = ()
     direct_connect_ties: tuple[DirectConnectTie, ...] = ()
     quotas: Quotas = Quotas()
+    encryption_controls: dict[str, EncryptionControl] = {}
+    account_encryption_control: EncryptionControl | None = None
     advertised: dict[str, tuple[str, ...]] = {}
     """Customer gateway to the prefixes its device advertises over BGP."""
     taken: datetime | None = None
@@ -81,6 +84,7 @@ def scenario_from_survey(survey: Survey, name: str = "survey") -> Scenario:
     of routes that each tunnel had accepted.
     """
     connections = (*survey.connections, *survey.other_connections)
+    controls = survey.encryption
     return Scenario(
         name=name,
         title=f"survey of {survey.gateway.id} at {survey.taken:%Y-%m-%d %H:%M} UTC",
@@ -97,6 +101,8 @@ def scenario_from_survey(survey: Survey, name: str = "survey") -> Scenario:
             for a in survey.associations
         ),
         quotas=survey.quotas,
+        encryption_controls={survey.vpc.id: controls.vpc} if survey.vpc and controls.vpc else {},
+        account_encryption_control=controls.account,
         advertised=advertised_prefixes(connections, survey.route_tables),
         taken=survey.taken,
     )
