@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.engine.test_residue import Deny
-from tests.support.builders import NOON, VPC, a_plan
+from tests.support.builders import NOON, OLD_VPN, VPC, a_plan
 from tests.support.stage import OPEN_ROAD, Lookout, Nobody, Stage
 from vpnmigrate.engine.commit_confirm import (
     LONGEST_QUIET,
@@ -41,7 +41,7 @@ from vpnmigrate.journal.records import (
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.journal.state_parts import ConfirmState
 from vpnmigrate.model.approval import RehearsalResult
-from vpnmigrate.model.decisions import Decisions, OldTunnels
+from vpnmigrate.model.decisions import Decisions, DeviceDriver, DriverKind, OldTunnels
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.planning.windows import BY_DEFAULT
 from vpnmigrate.sandbox.client.direct import DirectClients
@@ -163,6 +163,14 @@ class TestObstacles:
     def test_the_old_tunnels_have_to_stay_enabled(self):
         """With disabled old tunnels a rollback waits for a person, who may be absent."""
         assert "old_tunnels: leave" in self.found(decisions=Decisions())
+
+    def test_drivers_enable_them_without_a_person(self):
+        """With a driver for each device a rollback needs nobody; one device without is named."""
+        driver = DeviceDriver(DriverKind.COMMAND, ("/usr/local/bin/tunnels",))
+
+        assert self.found(decisions=Decisions(drivers={"default": driver})) == ""
+        some = self.found(decisions=Decisions(drivers={"cgw-other": driver}))
+        assert f"an engineer at the devices of {OLD_VPN}" in some
 
     def test_the_path_to_aws_must_not_be_cut(self):
         """A watchdog that is cut off together with its operator is useless."""

@@ -9,12 +9,21 @@ import pytest
 from tests.support.builders import OLD_VPN
 from tests.support.counts import FULL
 from tests.support.drivers import DrivenDevice, Trouble, WorldDrivers
-from tests.support.stage import Nobody, Postbox, Stage
+from tests.support.stage import Lookout, Nobody, Postbox, Stage
+from vpnmigrate.engine.cutover import GateInputs
 from vpnmigrate.engine.device_work import EndedCall, GiveUp, next_call
 from vpnmigrate.engine.runner import Runner
-from vpnmigrate.errors import HeldError
+from vpnmigrate.errors import HeldError, RolledBackError
 from vpnmigrate.journal.record_base import DriverAnswered, DriverCalled, DriverGaveUp
-from vpnmigrate.journal.records import Intended, OperatorConfirmed, OutageEnded, Record
+from vpnmigrate.journal.records import (
+    AbortAsked,
+    Entry,
+    GatesSeen,
+    Intended,
+    OperatorConfirmed,
+    OutageEnded,
+    Record,
+)
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.decisions import Decisions, DeviceDriver, DriverKind
@@ -27,6 +36,7 @@ from vpnmigrate.model.device_drivers import (
     DriverVerb,
     TunnelsState,
 )
+from vpnmigrate.model.gates import Force, Gate
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 from vpnmigrate.sandbox.faults import Killed
@@ -133,7 +143,7 @@ class TestWholeRuns:
         state = stage.forward(drivers=drivers, operator=nobody)
 
         assert state.status is RunStatus.CUT_OVER
-        assert drivers.verbs == ["status", "load", "enable", "enable"]
+        assert drivers.verbs == ["status", "load", "status", "enable", "enable"]
         assert nobody.asked == []
         assert [c for c in stage.intended if isinstance(c, AskOperator)] == []
         assert stage.records(OperatorConfirmed) == []
@@ -160,8 +170,8 @@ class TestWholeRuns:
         stage.forward(drivers=drivers, operator=Nobody())
 
         assert drivers.verbs == [
-            *("status", "load", "enable", "enable", "back-out"),
-            *("status", "enable", "enable"),
+            *("status", "load", "status", "enable", "enable", "back-out"),
+            *("status", "status", "enable", "enable"),
         ]
 
     def test_each_call_has_its_intent_and_its_outcome(self, stage):
@@ -170,9 +180,10 @@ class TestWholeRuns:
         called, answered = stage.records(DriverCalled), stage.records(DriverAnswered)
 
         assert [(c.verb, c.step) for c in called] == [
-            *((STATUS, 5), (LOAD, 5), (ENABLE, 10), (ENABLE, 10)),
+            *((STATUS, 5), (LOAD, 5), (STATUS, 6), (ENABLE, 10), (ENABLE, 10)),
         ]
-        assert [a.reached for a in answered] == [False, True, True, True]
+        assert [a.reached for a in answered] == [False, True, False, True, True]
+        assert [c.word for c in called][2] is None
         assert {c.driver for c in called} == {"command /usr/local/bin/tunnels"}
 
     def test_the_outage_is_not_longer_than_with_an_engineer(self, tmp_path):
@@ -204,7 +215,7 @@ class TestTrouble:
         state = stage.forward(drivers=drivers, operator=Nobody())
 
         assert state.status is RunStatus.CUT_OVER
-        assert drivers.verbs == ["status", "load", "enable", "status", "enable"]
+        assert drivers.verbs == ["status", "load", "status", "enable", "status", "enable"]
 
     def test_a_failure_before_the_cutover_holds_the_run(self, stage):
         """Without an operator the run holds at step 5, with the reason and the next commands."""
@@ -222,7 +233,8 @@ class TestTrouble:
 
     def test_in_the_outage_an_engineer_takes_over(self, stage):
         """A driver that cannot reach the device leaves step 10 to the engineer; the run goes on."""
-        troubles = {ENABLE: [Trouble(UNCERTAIN)], STATUS: [Trouble(DONE), Trouble(FAILED)]}
+        fine = Trouble(DONE)
+        troubles = {ENABLE: [Trouble(UNCERTAIN)], STATUS: [fine, fine, Trouble(FAILED)]}
         drivers = WorldDrivers(stage.world, troubles=troubles)
         state = stage.forward(drivers=drivers, operator=DeviceEngineer(stage.world))
         (gave_up,) = stage.records(DriverGaveUp)
@@ -233,12 +245,75 @@ class TestTrouble:
         assert ENABLED in tasks
 
     def test_a_rollback_waits_for_a_call_in_flight(self, stage):
-        """Of two calls for one device the second begins when the first has ended."""
-        drivers = WorldDrivers(stage.world, takes=timedelta(minutes=4))
-        stage.forward(drivers=drivers, operator=Nobody())
-        state = stage.back(drivers=drivers, operator=Nobody())
+        """An aborted cutover backs the device out when the call before it has ended."""
+        disabling = Confirmation.OLD_TUNNELS_DISABLED
 
-        assert state.status is RunStatus.ROLLED_BACK
+        def abort(entry: Entry) -> None:
+            if isinstance(entry.record, DriverCalled) and entry.record.word is disabling:
+                stage.letters.append(AbortAsked("ann", "desk"))
+
+        drivers = WorldDrivers(stage.world, takes=timedelta(seconds=100))
+        with pytest.raises(RolledBackError):
+            stage.forward(drivers=drivers, operator=Nobody(), lookout=Lookout(abort))
+        (called,) = [c for c in stage.records(DriverCalled) if c.verb is BACK_OUT]
+
+        assert called.word is Confirmation.TUNNELS_RETURNED
+        assert drivers.devices[OLD_VPN].state == LOADED
+        assert drivers.devices[OLD_VPN].changes == [LOAD, ENABLE, ENABLE, BACK_OUT]
+
+    def test_a_rollback_needs_no_call_while_the_old_tunnels_are_enabled(self, stage):
+        """Until traffic is verified the old tunnels stay enabled, so the swap back is enough."""
+
+        def abort(entry: Entry) -> None:
+            if isinstance(entry.record, DriverCalled) and entry.record.verb is ENABLE:
+                stage.letters.append(AbortAsked("ann", "desk"))
+
+        drivers = WorldDrivers(stage.world)
+        with pytest.raises(RolledBackError):
+            stage.forward(drivers=drivers, operator=Nobody(), lookout=Lookout(abort))
+
+        assert drivers.devices[OLD_VPN].changes == [LOAD, ENABLE]
+
+
+class TestBeforeTheCutover:
+    def test_a_driver_that_does_not_answer_closes_a_gate(self, stage):
+        """Step 7 does not begin without an answer of each driver; traffic flows as before."""
+        fine = Trouble(DONE)
+        drivers = WorldDrivers(stage.world, troubles={STATUS: [fine, Trouble(FAILED)]})
+        with pytest.raises(HeldError) as held:
+            stage.forward(drivers=drivers, operator=Nobody())
+        (seen,) = stage.records(GatesSeen)
+        closed = [each for each in seen.gates if not each.lets_through]
+
+        assert f"the driver of {OLD_VPN} does not answer: no route to host" in str(held.value)
+        assert [each.gate for each in closed] == [Gate.DRIVERS]
+        assert stage.records(OutageEnded) == []
+
+    def test_a_driver_that_hangs_closes_it_after_its_limit(self, stage):
+        """The gates wait for a driver as long as its limit, and no longer."""
+        with pytest.raises(HeldError):
+            stage.run(
+                lambda runner: runner.apply(until=5),
+                drivers=WorldDrivers(stage.world),
+                operator=Nobody(),
+            )
+        before = stage.clock.now()
+        with pytest.raises(HeldError) as held:
+            stage.forward(
+                drivers=WorldDrivers(stage.world, takes=timedelta(hours=1)), operator=Nobody()
+            )
+
+        assert f"the driver of {OLD_VPN} has not answered within its limit" in str(held.value)
+        assert stage.clock.now() - before < timedelta(minutes=10)
+
+    def test_the_operator_may_force_it(self, stage):
+        """With an engineer ready the gate can be forced, and the driver is tried all the same."""
+        fine = Trouble(DONE)
+        drivers = WorldDrivers(stage.world, troubles={STATUS: [fine, Trouble(FAILED)]})
+        inputs = GateInputs("ann", forces=(Force(Gate.DRIVERS, "ann is at the router"),))
+        state = stage.forward(drivers=drivers, operator=Nobody(), gate_inputs=inputs)
+
+        assert state.status is RunStatus.CUT_OVER
 
 
 class DyingJournal(Postbox):

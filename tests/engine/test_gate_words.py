@@ -38,6 +38,7 @@ from vpnmigrate.engine.gates import (
     RollbackTrial,
     before_cutover,
     before_finalize,
+    device_drivers,
     hook,
     ready_to_paste,
 )
@@ -46,6 +47,12 @@ from vpnmigrate.engine.ports import NetworkPath as WayOut
 from vpnmigrate.errors.commands import Command, commands_in, one_line
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.decisions import Approvals, Decisions, Finalize, HookMoment, Window
+from vpnmigrate.model.device_drivers import (
+    DeviceState,
+    DriverOutcome,
+    DriverResult,
+    TunnelsState,
+)
 from vpnmigrate.model.ec2 import Attachment, ResourceState
 from vpnmigrate.model.encryption_control import EncryptionControl, EncryptionControls
 from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, Existence
@@ -125,6 +132,10 @@ def hooked(judged):
     return (hook(HookMoment.BEFORE_CUTOVER, judged),)
 
 
+def driven(result):
+    return (device_drivers({OLD_VPN: result}),)
+
+
 def by_a_person(until, ahead=None):
     return identity(Credentials(Renewal.MANUAL, until), ahead)
 
@@ -163,6 +174,9 @@ WORSE = msgspec.structs.replace(
 HELD = with_facts({AttachmentOf(NEW, VPC): Attachment.DETACHING})
 INSIDE = (WayOut("EC2", ("10.0.3.4",), ""), WayOut("STS", ("10.0.3.5",), ""))
 
+LOADED = DeviceState(TunnelsState.DISABLED, TunnelsState.ENABLED)
+
+LOADED = DeviceState(TunnelsState.DISABLED, TunnelsState.ENABLED)
 ROUNDS: dict[str, Callable[[], Iterable[GateResult]]] = {
     "all is well": cutover,
     "all that a plan can ask for": partial(
@@ -246,6 +260,10 @@ ROUNDS: dict[str, Callable[[], Iterable[GateResult]]] = {
     "a hook agrees": partial(hooked, HookResult("ask", 0)),
     "a hook does not": partial(hooked, HookResult("ask", 3, "exited 3")),
     "a hook says nothing": partial(hooked, HookResult("ask", None, "was killed")),
+    "a driver answers": partial(driven, DriverResult(DriverOutcome.DONE, LOADED)),
+    "a driver says nothing": partial(driven, None),
+    "a driver fails": partial(driven, DriverResult(DriverOutcome.FAILED, message="no route")),
+    "a driver has not loaded": partial(driven, DriverResult(DriverOutcome.DONE, DeviceState())),
 }
 """Situations of the gates, by name."""
 

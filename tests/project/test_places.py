@@ -31,9 +31,9 @@ GROUPS = {"device", "fleet", "fleet_runs", "fleet_worker", "playbook", "report",
 """Files of commands that are in a group."""
 BUILDERS = {
     *("base.failed", "base.passed", "base.unknown", "base.unless"),
-    *("change_control.changed_program", "change_control.hook"),
+    *("change_control.changed_program", "change_control.hook", "devices.device_drivers"),
 }
-"""Parts of gates, and the gate of a hook: the runner evaluates it first, because it may be slow."""
+"""Parts of gates, and those of programs: the runner evaluates them first, as they may be slow."""
 ANSWERS_UNCHANGED = {
     "workflow_ends_after": "only changes are refused",
     "read_lag": "a lagging answer is never kept",

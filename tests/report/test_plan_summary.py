@@ -11,7 +11,15 @@ from msgspec.structs import replace
 from tests.report.test_plan import shown
 from tests.support.builders import MIGRATION, NOON, a_connection, a_survey
 from vpnmigrate.model.approval import RehearsalResult
-from vpnmigrate.model.decisions import Approvals, BackOut, Decisions, OldTunnels, Waits
+from vpnmigrate.model.decisions import (
+    Approvals,
+    BackOut,
+    Decisions,
+    DeviceDriver,
+    DriverKind,
+    OldTunnels,
+    Waits,
+)
 from vpnmigrate.model.plan import Finding
 from vpnmigrate.planning.outage_estimate import outage_estimate, rollback_estimate
 from vpnmigrate.planning.planner import plan_from
@@ -142,3 +150,12 @@ def test_a_rollback_that_leaves_the_old_tunnels_enabled_counts_no_time_at_the_de
 
     assert rollback_estimate(leaving, None)[0] == timedelta(minutes=6)
     assert rollback_estimate(disabling, None) == (BY_DEFAULT.rollback, BY_DEFAULT.source)
+
+
+def test_a_rollback_with_drivers_counts_a_call():
+    """With a driver for each device, a rollback takes AWS's times and one call."""
+    command = ("/usr/local/bin/tunnels",)
+    driver = DeviceDriver(DriverKind.COMMAND, command, limit=timedelta(seconds=90))
+    driven = a_plan(Decisions(drivers={"default": driver}))
+
+    assert rollback_estimate(driven, None)[0] == timedelta(minutes=7, seconds=30)

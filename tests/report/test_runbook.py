@@ -22,7 +22,14 @@ from tests.report.books import (
 from tests.support.builders import OLD, OLD_VPN, a_customer_gateway
 from vpnmigrate.errors import UsageError
 from vpnmigrate.errors.commands import Invocation
-from vpnmigrate.model.decisions import Approvals, Decisions, TestVpc, Window
+from vpnmigrate.model.decisions import (
+    Approvals,
+    Decisions,
+    DeviceDriver,
+    DriverKind,
+    TestVpc,
+    Window,
+)
 from vpnmigrate.model.gates import Gate, Milestone, gates_before
 from vpnmigrate.report.diagrams import ROW, WIDTH, DiagramStage, ShapeStyle, pictures_of
 from vpnmigrate.report.runbook import runbook_of
@@ -347,3 +354,13 @@ class TestPictures:
         for picture in pictures_of(a_plan()):
             assert f">{picture.title}</title>" in page
             assert f">{picture.description}</desc>" in page
+
+
+def test_a_driver_is_named_at_its_device_and_on_the_engineer_s_page():
+    """The runbook says which device has a driver, and that its engineer stands by."""
+    driver = DeviceDriver(DriverKind.COMMAND, ("/usr/local/bin/tunnels",))
+    plan = a_plan(Decisions(drivers={"default": driver}))
+    text = markdown(a_book_of(plan))
+
+    assert "; driver: command /usr/local/bin/tunnels" in text
+    assert "- driver: command /usr/local/bin/tunnels does the work of steps 5 and 10; act" in text

@@ -2,7 +2,8 @@
 
 A migration that cuts off its own operator is rolled back by a watchdog process.  Automatic rollback
 is armed only where it can work without a person: this host reaches AWS without the VPN, the
-credentials are valid for long enough, and the old tunnels are still enabled on the devices.
+credentials are valid for long enough, and the old tunnels are still enabled on the devices, or
+drivers enable them.  That each driver answers is a gate before step 7.
 """
 
 from __future__ import annotations
@@ -306,10 +307,10 @@ def _length(within: timedelta) -> Iterator[str]:
 
 
 def _devices(plan: Plan) -> Iterator[str]:
-    if plan.decisions.old_tunnels is not OldTunnels.LEAVE:
+    if plan.decisions.old_tunnels is not OldTunnels.LEAVE and plan.by_hand:
         yield (
-            "the plan disables the old tunnels, so a rollback needs an engineer at the devices; "
-            "use a playbook with old_tunnels: leave"
+            "the plan disables the old tunnels, so a rollback needs an engineer at the devices of "
+            f"{', '.join(plan.by_hand)}; use a playbook with old_tunnels: leave, or with drivers"
         )
 
 

@@ -12,6 +12,7 @@ from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.deadline import DeadlineControl
 from vpnmigrate.engine.gates import GateContext, RollbackTrial
 from vpnmigrate.engine.observe import Observation
+from vpnmigrate.engine.operator_tasks import OperatorTasks
 from vpnmigrate.engine.pause import PauseControl
 from vpnmigrate.engine.ports import (
     Hooks,
@@ -78,13 +79,19 @@ class GateRunner:
     """Evaluates all gates, records the results, and either continues or holds the run."""
 
     def __init__(
-        self, context: RunContext, *, step_loop: StepLoop, gate_inputs: GateInputs
+        self,
+        context: RunContext,
+        *,
+        step_loop: StepLoop,
+        tasks: OperatorTasks,
+        gate_inputs: GateInputs,
     ) -> None:
         self._plan = context.plan
         self._ec2 = context.ec2
         self._paths = context.paths
         self._clock = context.clock
         self._step_loop = step_loop
+        self._tasks = tasks
         self._recorder = context.recorder
         self._gate_inputs = gate_inputs
         self._permissions = context.permissions
@@ -97,6 +104,7 @@ class GateRunner:
             HeldError: A gate does not pass and was not forced.
         """
         # These come first: they may be slow, and the other gates need fresh input.
+        drivers = self._drivers()
         hook = self._hook(HookMoment.BEFORE_CUTOVER)
         missing = self._missing_permissions()
         maintenance = self._maintenance()
@@ -111,7 +119,7 @@ class GateRunner:
             encryption=survey.encryption,
         )
         results = gates.before_cutover(observation.input, context)
-        results = self._record(Milestone.CUTOVER, (*results, *hook), context.identity.arn)
+        results = self._record(Milestone.CUTOVER, (*results, *drivers, *hook), context.identity.arn)
         require_unchanged(self._plan, survey)
         self._require_open(results)
         return observation
@@ -163,6 +171,13 @@ class GateRunner:
             return ()
         self._recorder.write(HookRan(moment, result.program, result.took, fault=result.fault))
         return (gates.hook(moment, result),)
+
+    def _drivers(self) -> Sequence[GateResult]:
+        plan = self._plan
+        if len(plan.by_hand) == len(plan.old_connections):
+            return ()
+        seen = self._tasks.check_drivers(self._step_loop.observe_reliably().now)
+        return (gates.device_drivers(seen),) if seen else ()
 
     def _missing_permissions(self) -> tuple[MissingPermission, ...] | None:
         reader = self._permissions

@@ -6,16 +6,16 @@ one, the device's state is read first.  What a driver cannot finish is left to a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 
 from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.ports import DeviceDrivers, DriverCall
 from vpnmigrate.errors import JournalError
 from vpnmigrate.journal.record_base import DriverAnswered, DriverCalled, DriverGaveUp
 from vpnmigrate.model.changes import AskOperator, OperatorTask
-from vpnmigrate.model.decisions import DeviceDriver
 from vpnmigrate.model.device_drivers import (
     GOALS,
     DeviceGoal,
@@ -25,12 +25,14 @@ from vpnmigrate.model.device_drivers import (
     DriverVerb,
 )
 from vpnmigrate.model.ec2 import VpnConnectionId
-from vpnmigrate.model.plan import connection_role
+from vpnmigrate.model.plan import LAST_OF_PREPARE, connection_role
 from vpnmigrate.model.snapshot import Confirmation, Snapshot
 
 MOST_CHANGES = 2
 """Calls that may change a device, for one task and process: the second follows one of unknown
 effect."""
+_GLANCE = timedelta(seconds=0.5)
+"""Time between two looks for an answer, in the check before the cutover."""
 
 
 @dataclass(frozen=True)
@@ -92,21 +94,23 @@ class DeviceWork:
         self._plan = context.plan
         self._recorder = context.recorder
         self._drivers = drivers
-        self._gateways = {c.id: c.customer_gateway or "" for c in context.plan.before.living}
+        self._clock = context.clock
+        self._observer = context.observer
         self._calls: dict[tuple[Confirmation, VpnConnectionId], list[EndedCall]] = {}
         self._given_up: dict[tuple[Confirmation, VpnConnectionId], str] = {}
         self._busy: dict[str, Confirmation | None] = {}
-        """The devices of calls in flight, each with the task."""
+        """The devices of calls in flight, each with the task; None for a check."""
+        self._checked: dict[VpnConnectionId, DriverResult] = {}
+        """The answers of the check before the cutover."""
 
     def assign(self, task: OperatorTask, now: Snapshot) -> None:
         """Begin the calls that are due for *task*; return at once."""
         if not isinstance(task, AskOperator) or task.word not in GOALS:
             return
         for old in self._driven(task.word):
-            if self._gateways[old] in self._busy:
+            if self._plan.device_of[old] in self._busy:
                 continue
-            successor = now.ours.get(connection_role(old), "")
-            self._continue_at(old, successor, task)
+            self._continue_at(old, task, now)
 
     def needs_person(self, task: OperatorTask) -> bool:
         """Return whether an engineer has to do *task* at some device."""
@@ -136,6 +140,34 @@ class DeviceWork:
         for call, result in ended:
             self._record(call, result, self._busy.pop(call.gateway))
         return bool(ended)
+
+    def check(
+        self, now: Snapshot, attend: Callable[[], None]
+    ) -> Mapping[VpnConnectionId, DriverResult | None]:
+        """Ask every driver for the state of its device, and return what each has answered.
+
+        None stands for no answer within the limit.  *attend* is called repeatedly meanwhile.
+        """
+        drivers = {old: self._plan.driver_of(old) for old in self._plan.old_connections}
+        waiting = {old: each for old, each in drivers.items() if each.automatic}
+        found: dict[VpnConnectionId, DriverResult | None] = {}
+        if self._drivers is None or not waiting:
+            return found
+        began, limit = self._clock.now(), max(each.limit for each in waiting.values())
+        self._checked.clear()
+        unasked = [*waiting]
+        while len(self._checked) < len(waiting) and self._clock.now() - began < limit:
+            attend()
+            for old in tuple(unasked):
+                if self._plan.device_of[old] not in self._busy:
+                    unasked.remove(old)
+                    self._begin(self._call(old, DriverVerb.STATUS, now), LAST_OF_PREPARE, None)
+            waited = self._clock.now() - began
+            why = "the drivers of the devices report their state"
+            self._observer.on_wait(self._recorder.state.step, why, waited, limit)
+            self._clock.sleep(_GLANCE)
+            self.record_ended()
+        return {old: self._checked.get(old) for old in waiting}
 
     @contextmanager
     def supervise(self) -> Iterator[None]:
@@ -167,25 +199,29 @@ class DeviceWork:
         return [
             old
             for old in self._plan.old_connections
-            if old in left and self._driver(old).automatic and (word, old) not in self._given_up
+            if old in left
+            and self._plan.driver_of(old).automatic
+            and (word, old) not in self._given_up
         ]
 
-    def _driver(self, old: VpnConnectionId) -> DeviceDriver:
-        return self._plan.decisions.driver_of(self._gateways[old])
-
-    def _continue_at(self, old: VpnConnectionId, successor: str, task: AskOperator) -> None:
+    def _continue_at(self, old: VpnConnectionId, task: AskOperator, now: Snapshot) -> None:
         goal, calls = GOALS[task.word], self._calls.get((task.word, old), [])
         due = next_call(goal, task.word, calls, self._recorder.state.drivers.calls.get(old))
-        if isinstance(due, DriverVerb) and not successor:
+        if isinstance(due, DriverVerb) and connection_role(old) not in now.ours:
             due = GiveUp("its new connection is not known")
         if isinstance(due, GiveUp):
             self._given_up[task.word, old] = due.why
             self._recorder.write(DriverGaveUp(old, task.word, due.why))
             return
         disable = task.word is Confirmation.OLD_TUNNELS_DISABLED
-        driver = self._driver(old)
-        call = DriverCall(driver, due, self._gateways[old], old, successor, disable)
-        self._begin(call, task.step, task.word)
+        self._begin(self._call(old, due, now, disable_old=disable), task.step, task.word)
+
+    def _call(
+        self, old: VpnConnectionId, verb: DriverVerb, now: Snapshot, *, disable_old: bool = False
+    ) -> DriverCall:
+        successor = now.ours.get(connection_role(old), "")
+        gateway = self._plan.device_of[old]
+        return DriverCall(self._plan.driver_of(old), verb, gateway, old, successor, disable_old)
 
     def _begin(self, call: DriverCall, step: int, word: Confirmation | None) -> None:
         if self._drivers is None:
@@ -201,6 +237,8 @@ class DeviceWork:
             # A change that failed leaves its state to be read by an engineer.
             sure = result.outcome is DriverOutcome.DONE
             reached = sure and GOALS[word].reached(result.state)
+        else:
+            self._checked[call.connection] = result
         self._recorder.write(
             DriverAnswered(call.connection, result, word, self._plan.old_connections, reached)
         )

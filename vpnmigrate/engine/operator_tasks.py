@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.device_work import DeviceWork
 from vpnmigrate.engine.execute import ChangeExecutor
@@ -11,6 +13,8 @@ from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal.records import Answered, OperatorConfirmed
 from vpnmigrate.model.changes import AskOperator, OperatorTask, RunTest
 from vpnmigrate.model.changes.base import Performed
+from vpnmigrate.model.device_drivers import DriverResult
+from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.snapshot import Confirmation, Snapshot
 
 
@@ -61,6 +65,14 @@ class OperatorTasks:
         waits = outage or self._operator.patient or self._device_work.at_work_on(task)
         if not (self.read_confirmations() or waits):
             self.hold_if_waiting()
+
+    def check_drivers(self, now: Snapshot) -> Mapping[VpnConnectionId, DriverResult | None]:
+        """Return what each driver reports about its device; None if it has not answered in time.
+
+        Raises:
+            InterruptedRunError: The operator asked to stop.
+        """
+        return self._device_work.check(now, self.stop_if_asked)
 
     def hold_if_waiting(self) -> None:
         """Hold the run if it is waiting for a confirmation.

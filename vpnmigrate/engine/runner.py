@@ -170,7 +170,9 @@ class Runner:
                 context, ports.step_prompt, user=gate_inputs.user, time=self._pauses.time
             ),
         )
-        self._gate_runner = GateRunner(context, step_loop=self._step_loop, gate_inputs=gate_inputs)
+        self._gate_runner = GateRunner(
+            context, step_loop=self._step_loop, tasks=tasks, gate_inputs=gate_inputs
+        )
         self._cutover_start = CutoverStart(
             context,
             step_loop=self._step_loop,

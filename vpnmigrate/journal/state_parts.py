@@ -176,15 +176,17 @@ class DriverState(Struct, frozen=True):
         connection = record.connection
         match record:
             case DriverCalled(verb=verb, word=word):
+                before = self.calls.get(connection)
+                unclear = before is not None and before.uncertain
+                call = DriverCallState(word, verb, follows_uncertain=unclear)
                 return DriverState(
-                    {**self.calls, connection: DriverCallState(word, verb)},
+                    {**self.calls, connection: call},
                     {old: each for old, each in self.given_up.items() if old != connection},
                 )
             case DriverAnswered(result=result):
-                call = self.calls.get(connection)
-                if call is None:
+                if (asked := self.calls.get(connection)) is None:
                     return self
-                call = replace(call, outcome=result.outcome)
-                return replace(self, calls={**self.calls, connection: call})
+                answered = replace(asked, outcome=result.outcome)
+                return replace(self, calls={**self.calls, connection: answered})
             case DriverGaveUp():
                 return replace(self, given_up={**self.given_up, connection: record})

@@ -81,14 +81,15 @@ class DriverCallState(Struct, frozen=True):
     verb: DriverVerb
     outcome: DriverOutcome | None = None
     """None if the process that called died before the answer."""
+    follows_uncertain: bool = False
+    """Whether the effect of the call before was uncertain."""
 
     @property
     def uncertain(self) -> bool:
-        """Whether the device may have been changed, or is being changed now."""
-        return self.verb is not DriverVerb.STATUS and self.outcome in (
-            None,
-            DriverOutcome.UNCERTAIN,
-        )
+        """Whether it is unknown what the last change did to the device, or does to it now."""
+        if self.verb is DriverVerb.STATUS:
+            return self.follows_uncertain and self.outcome is not DriverOutcome.DONE
+        return self.outcome in (None, DriverOutcome.UNCERTAIN)
 
 
 class DeviceGoal(Struct, frozen=True):

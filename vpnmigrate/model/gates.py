@@ -35,6 +35,7 @@ class Gate(StrEnum):
     CLOCK = "clock"
     OWN_PATH = "own-path"
     PERMISSIONS = "permissions"
+    DRIVERS = "device-drivers"
     TRAFFIC = "traffic-verified"
     SOAK = "soak"
     ARCHIVED = "configuration-archived"
@@ -144,6 +145,11 @@ GATES: Mapping[Milestone, tuple[GateRule, ...]] = {
         GateRule(Gate.OWN_PATH, "EC2 and STS are reached without this VPN", "use another host"),
         GateRule(
             Gate.PERMISSIONS, "every call that can follow was tried and is allowed", "grant them"
+        ),
+        GateRule(
+            Gate.DRIVERS,
+            "each driver answers: new tunnels disabled, old ones enabled",
+            "repair it, or have an engineer ready",
         ),
         GateRule(Gate.HOOK, "the plan's own program agrees, if it names one", "follow its answer"),
     ),

@@ -10,7 +10,7 @@ from functools import cached_property
 from msgspec import Struct, field
 
 from vpnmigrate.model.changes import Change
-from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.decisions import Decisions, DeviceDriver
 from vpnmigrate.model.ec2 import (
     AccountId,
     MigrationId,
@@ -186,6 +186,20 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     def old_connections(self) -> tuple[VpnConnectionId, ...]:
         """The connections that get successors, in the survey's order."""
         return tuple(c.id for c in self.before.living)
+
+    @cached_property
+    def device_of(self) -> Mapping[VpnConnectionId, str]:
+        """The customer gateway of each of these connections; empty if it has none."""
+        return {c.id: c.customer_gateway or "" for c in self.before.living}
+
+    def driver_of(self, old: VpnConnectionId) -> DeviceDriver:
+        """Return what does the work at the device of *old*."""
+        return self.decisions.driver_of(self.device_of[old])
+
+    @property
+    def by_hand(self) -> tuple[VpnConnectionId, ...]:
+        """The connections whose devices need an engineer."""
+        return tuple(old for old in self.old_connections if not self.driver_of(old).automatic)
 
     @cached_property
     def surveyed(self) -> frozenset[str]:

@@ -37,11 +37,15 @@ _NO_DEVICES = timedelta(minutes=6)
 def rollback_estimate(plan: Plan, rehearsed: RehearsalResult | None) -> tuple[timedelta, str]:
     """Return how long a rollback of *plan* takes, and the source of that.
 
-    A plan that leaves the old tunnels enabled needs no work at the devices to roll back.
+    A plan that leaves the old tunnels enabled needs no work at the devices to roll back, and one
+    with a driver for each device needs no more than the limit of a call.
     """
     durations = expected(plan.fingerprint, rehearsed)
     if durations is BY_DEFAULT and plan.decisions.old_tunnels is OldTunnels.LEAVE:
         return _NO_DEVICES, "not rehearsed: at most AWS's usual times; no work at the devices"
+    if durations is BY_DEFAULT and not plan.by_hand:
+        longest = max(plan.driver_of(old).limit for old in plan.old_connections)
+        return _NO_DEVICES + longest, "not rehearsed: AWS's usual times, and a call of each driver"
     return durations.rollback, durations.source
 
 

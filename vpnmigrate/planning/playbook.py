@@ -78,8 +78,8 @@ def playbook_from(text: str, name: str) -> Playbook:
     return book
 
 
-LONGEST_CALL = timedelta(minutes=15)
-"""Longest limit of a driver's call: a quarter of the time that step 10 has by default."""
+LONGEST_CALL = timedelta(minutes=10)
+"""Longest limit of a driver's call: that of the test command, for which a run waits too."""
 _DRIVER_FORM = "write it like {kind: command, command: [/usr/local/bin/tunnels], limit: 2m}"
 
 

@@ -18,6 +18,7 @@ from vpnmigrate.engine.gates import (
 )
 from vpnmigrate.engine.gates.base import GateContext, RollbackTrial, forced, ready_to_paste
 from vpnmigrate.engine.gates.change_control import changed_program, hook
+from vpnmigrate.engine.gates.devices import device_drivers
 from vpnmigrate.engine.ports import NetworkPath
 from vpnmigrate.model.gates import GateResult
 from vpnmigrate.steps.base import StepInput
@@ -29,6 +30,7 @@ __all__ = [
     "before_cutover",
     "before_finalize",
     "changed_program",
+    "device_drivers",
     "forced",
     "hook",
     "in_the_cutover",

@@ -13,6 +13,7 @@ import msgspec
 from vpnmigrate.errors import UsageError
 from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.model.clock import moment, span
+from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.gates import Milestone
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.windows import back_out_deadline, latest_start
@@ -98,7 +99,7 @@ def runbook_of(
         finalize_gates=checks.gate_rows(Milestone.FINALIZE),
         finalize=steps.finalize(plan, on),
         failures=FAILURES,
-        engineers=tuple(_engineer(page, dict(roles)) for page in filled.engineers),
+        engineers=tuple(_engineer(page, plan, dict(roles)) for page in filled.engineers),
     )
 
 
@@ -122,11 +123,19 @@ def _decision(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> Iterator[Fa
     yield "GO if", "every pre-check and gate passes, and each person named below is present"
 
 
-def _engineer(page: EngineerPage, roles: Mapping[str, str]) -> EngineerPage:
-    """Return *page* with the names of the people that its engineer works with."""
+def _engineer(page: EngineerPage, plan: Plan, roles: Mapping[str, str]) -> EngineerPage:
+    """Return *page* with the driver of its device, and the people whom its engineer works with."""
     role = engineer_role(page.site, page.connection)
-    named = (("engineer", roles.get(role, "")), ("conference bridge", roles[BRIDGE]))
+    driver = plan.driver_of(VpnConnectionId(page.connection))
+    named = (
+        *((("driver", f"{driver} {_STANDS_BY}"),) if driver.automatic else ()),
+        ("engineer", roles.get(role, "")),
+        ("conference bridge", roles[BRIDGE]),
+    )
     return msgspec.structs.replace(page, people=named)
+
+
+_STANDS_BY = "does the work of steps 5 and 10; act only when the run asks, because it gave up"
 
 
 _SIGNING = ("change owner", "operator", "approver")

@@ -73,6 +73,8 @@ def _site(connection: ConnectionRecord, plan: Plan) -> Site:
     device = device_of(connection, plan.before)
     up = sum(tunnel.up for tunnel in connection.telemetry)
     text = f"{device.id} at {device.ip}" if device else "not listed"
+    if (driver := plan.driver_of(connection.id)).automatic:
+        text = f"{text}; driver: {driver}"
     return Site(
         site_name(connection, device),
         text,
