@@ -79,6 +79,11 @@ FLAGS = {
     "demo": {"--step", "--fast"},
     "lab": {"--routing", "--platform", "--logs"},
     "report verify": {"--sha256", "--allowed-signers", "--revoked-keys"},
+    "fleet new": {"--output", "-o", "--name", "--playbook", "--canary", "--wave-size"}
+    | {"--role-arn", "--organization"},
+    "fleet plan": {"--role-arn", "--change", "--jobs"} | GIVEN_TO_RUNS | GIVEN_TO_AWS,
+    "fleet rehearse": GIVEN_TO_RUNS,
+    "fleet status": {"--all"} | GIVEN_TO_RUNS,
     "fleet schema": set(),
     "fleet start": {"--prepare"} | GIVEN_TO_FLEETS,
     "fleet worker": {"--name", "--runs"} | GIVEN_TO_FLEETS | GIVEN_TO_RUNS | GIVEN_TO_AWS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vpnmigrate.aws.account import Reader
+from vpnmigrate.aws.session import ClientSource
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.options import AwsOptions
 from vpnmigrate.engine.call_limits import (
@@ -72,7 +73,11 @@ def account_reader(context: CommandContext, aws: AwsOptions) -> AccountReader:
         NoCredentialsError: There are no credentials, or no Region.
         AwsUnreadableError: The credential provider does not answer.
     """
-    clients = context.parts.clients(aws)
+    return reader_of(context, context.parts.clients(aws))
+
+
+def reader_of(context: CommandContext, clients: ClientSource) -> AccountReader:
+    """Open the account of *clients* to read it; it raises as ``account_reader`` does."""
     calls = context.parts.calls(clients)
     # Credentials are read before the first call, so that a failure is not reported as that call's.
     calls.read("the credential provider", IDENTITY_LIMIT, lambda: clients.region, unattended)

@@ -181,6 +181,20 @@ class FleetCommands(LazyGroup):
     """The commands of ``fleet``."""
 
     entries: ClassVar[Mapping[str, CommandEntry]] = {
+        "new": CommandEntry(
+            "fleet:new", "Write a campaign: the gateways that discover found, in waves."
+        ),
+        "plan": CommandEntry(
+            "fleet:plan", "Survey the gateways of a campaign and write their plans."
+        ),
+        "rehearse": CommandEntry(
+            "fleet:rehearse",
+            "Rehearse every plan of a campaign in a sandbox made from its survey.",
+        ),
+        "status": CommandEntry(
+            "fleet:status",
+            "Show the waves of a campaign, what is under way, and what may be started now.",
+        ),
         "schema": CommandEntry(
             "fleet:schema", "Print the JSON Schema of campaigns, for use in an editor."
         ),

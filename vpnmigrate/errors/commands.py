@@ -206,8 +206,15 @@ TAKES: dict[str, frozenset[str]] = {
     "approve": _REACHES_AWS,
     "list": _REACHES_AWS,
     "discover": _REACHES_AWS,
+    "report verify": frozenset(),
+    "fleet plan": _REACHES_AWS | _FINDS_RUNS,
+    "fleet rehearse": _FINDS_RUNS,
+    "fleet status": _FINDS_RUNS,
 }
-"""``Invocation`` options of each command of this program; commands not listed take none."""
+"""``Invocation`` options of each command of this program; commands not listed take none.
+
+A command of a group is listed by itself if it takes others than its group.
+"""
 
 
 def _takes_variable(command: Command, takes: frozenset[str], name: str) -> bool:
@@ -224,9 +231,8 @@ def _taken_by(words: tuple[str, ...]) -> frozenset[str]:
             return _NAMES_PROFILE
         case ("aws", *_):
             return _REACHES_AWS
-        case ("vpnmigrate", "report", "verify", *_):
-            return frozenset()
-        case ("vpnmigrate", verb, *_):
-            return TAKES.get(verb, frozenset())
+        case ("vpnmigrate", verb, *rest):
+            of_group = TAKES.get(f"{verb} {rest[0]}") if rest else None
+            return TAKES.get(verb, frozenset()) if of_group is None else of_group
         case _:
             return frozenset()

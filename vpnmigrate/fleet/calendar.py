@@ -11,7 +11,7 @@ from vpnmigrate.errors import MalformedFileError, UsageError
 from vpnmigrate.errors.commands import Command
 
 if TYPE_CHECKING:
-    from icalendar import Calendar, Component, Event
+    from icalendar import Calendar, Event
 
 EARLIEST_ZONE: Final = timedelta(hours=14)
 LATEST_ZONE: Final = timedelta(hours=12)
@@ -41,15 +41,17 @@ def freezes_between(text: bytes, name: str, start: datetime, end: datetime) -> t
     from recurring_ical_events import of
 
     # An event without a time zone is extended afterwards, so more is asked for.
-    first, last = start - LATEST_ZONE, end + EARLIEST_ZONE
+    first, last = start - LATEST_ZONE, end + EARLIEST_ZONE + timedelta(seconds=1)
     try:
+        for event in calendar.events:
+            _require_understood(event, name)
         events = list(of(calendar, components=["VEVENT"]).between(first, last))
-        found = [_freeze(event, name) for event in events]
+        found = [_freeze(event) for event in events if not _is_cancelled(event)]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _fault(name, f"an event cannot be understood: {error}") from None
     return tuple(
         sorted(
-            (each for each in found if each is not None and each.start <= end and start < each.end),
+            (each for each in found if each.start <= end and start < each.end),
             key=lambda each: (each.start, each.end, each.summary),
         )
     )
@@ -67,21 +69,31 @@ def _calendar(text: bytes, name: str) -> Calendar:
         calendar = Calendar.from_ical(text)
     except (ValueError, IndexError, KeyError) as error:
         raise _fault(name, f"not a calendar: {error}") from None
-    for event in calendar.walk("VEVENT"):
-        for field, why in event.errors:
-            raise _fault(name, f"{field or 'a line'} of {_summary(event)} is invalid: {why}")
-        if "DTSTART" not in event:
-            raise _fault(name, f"{_summary(event)} has no start")
     return calendar
 
 
-def _freeze(event: Event, name: str) -> Freeze | None:
-    if str(event.get("STATUS", "")).upper() == "CANCELLED":
-        return None
-    start, end = event.start, event.end
-    if start == end:
-        raise _fault(name, f"{_summary(event)} has no end")
-    return Freeze(_moment(start, -EARLIEST_ZONE), _moment(end, LATEST_ZONE), _summary(event))
+def _require_understood(event: Event, name: str) -> None:
+    """Check that *event* has a start and an end; the library skips what it cannot read.
+
+    Raises:
+        MalformedFileError: It has not.
+    """
+    for field, why in event.errors:
+        raise _fault(name, f"{field or 'a line'} of {_summary(event)} is invalid: {why}")
+    if "DTSTART" not in event:
+        raise _fault(name, f"{_summary(event)} has no start")
+    if event.end <= event.start:
+        raise _fault(name, f"{_summary(event)} has no end after its start")
+
+
+def _is_cancelled(event: Event) -> bool:
+    return str(event.get("STATUS", "")).upper() == "CANCELLED"
+
+
+def _freeze(event: Event) -> Freeze:
+    return Freeze(
+        _moment(event.start, -EARLIEST_ZONE), _moment(event.end, LATEST_ZONE), _summary(event)
+    )
 
 
 def _moment(at: date | datetime, without_zone: timedelta) -> datetime:
@@ -93,7 +105,7 @@ def _moment(at: date | datetime, without_zone: timedelta) -> datetime:
     return at.astimezone(UTC)
 
 
-def _summary(event: Component) -> str:
+def _summary(event: Event) -> str:
     return str(event.get("SUMMARY", "")).strip() or "an event without a summary"
 
 

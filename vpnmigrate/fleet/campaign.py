@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct, field
 
+from vpnmigrate.engine.gates.host import DEFAULT_ROUTES
 from vpnmigrate.errors import MalformedFileError
 from vpnmigrate.model.decisions import Window
 from vpnmigrate.planning.strict_yaml import Path, YamlDocument, document_from
@@ -76,6 +77,9 @@ class FleetMember(Struct, frozen=True, dict=True, forbid_unknown_fields=True):
     customer_gateways: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     """Public addresses of its customer gateways, whatever account these are in."""
+    prefixes: tuple[str, ...] = ()
+    """Static prefixes of its connections: another member with one of them leads to the same
+    network, so it is a redundancy partner.  A default route is none."""
     partners: tuple[FleetMemberId, ...] = ()
     """Members that carry the same traffic if this one does not; it holds in both directions."""
 
@@ -87,6 +91,7 @@ class FleetMember(Struct, frozen=True, dict=True, forbid_unknown_fields=True):
             *(f"device {address}" for address in self.devices),
             *(f"customer gateway {id_} in {place}" for id_ in self.customer_gateways),
             *([f"VPC {self.vpc} in {place}"] if self.vpc else []),
+            *(f"prefix {cidr}" for cidr in self.prefixes if cidr not in DEFAULT_ROUTES),
         )
 
 

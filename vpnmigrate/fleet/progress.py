@@ -9,6 +9,10 @@ from typing import Final
 
 from msgspec import Struct, field
 
+from vpnmigrate.journal import RunState
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.model.plan import Direction
+
 
 class MemberState(StrEnum):
     """State of a member."""
@@ -48,6 +52,52 @@ class MemberProgress(Struct, frozen=True):
     state: MemberState = MemberState.WAITING
     since: datetime | None = None
     """None if it is not known; a soak does not begin then."""
+
+
+def progress_of_run(state: RunState, *, alive: bool) -> MemberProgress:
+    """Return the progress of a member from the state of its run.
+
+    *alive* is whether a process works on it.  A run that was interrupted, without an error,
+    continues to hold its slot as what it was.
+    """
+    found = _state_of_run(state, failed=bool(state.error) and not alive)
+    since = state.soak_begins if found is MemberState.DONE else None
+    return MemberProgress(found, since and since + state.clock_ahead)
+
+
+def _state_of_run(state: RunState, *, failed: bool) -> MemberState:
+    match state.status:
+        case RunStatus.PLANNED:
+            return MemberState.WAITING
+        case RunStatus.PREPARING:
+            return MemberState.FAILED if failed else MemberState.RUNNING
+        case RunStatus.HELD:
+            return _state_when_held(state)
+        case RunStatus.CUTTING_OVER:
+            return MemberState.FAILED if failed else MemberState.CUTOVER
+        case RunStatus.CUT_OVER:
+            # Without a confirmation, the watchdog rolls it back.
+            return MemberState.DONE if state.confirm.armed is None else MemberState.CUTOVER
+        case RunStatus.FINALIZING | RunStatus.FINALIZED:
+            return MemberState.DONE
+        case RunStatus.STUCK:
+            return MemberState.FAILED
+        case RunStatus.ROLLING_BACK:
+            return MemberState.ROLLING_BACK
+        case RunStatus.ROLLED_BACK:
+            return MemberState.ROLLED_BACK
+
+
+def _state_when_held(state: RunState) -> MemberState:
+    match state.direction:
+        case Direction.FINALIZE:
+            return MemberState.DONE
+        case Direction.ROLLBACK:
+            return MemberState.ROLLING_BACK
+        case _ if state.is_prepared:
+            return MemberState.STAGED
+        case _:
+            return MemberState.CUTOVER if state.cutover_begun else MemberState.RUNNING
 
 
 class CampaignProgress(Struct, frozen=True):

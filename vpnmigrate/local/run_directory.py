@@ -24,7 +24,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -226,13 +226,21 @@ class Runs:
 
     def of_plan_file(self, path: Path) -> Run | None:
         """Return the run that was begun with the plan in the file at *path*, or None."""
-        try:
-            text = path.read_bytes()
-            named = msgspec.json.decode(text, type=_PlanName)
-        except (OSError, ValueError, msgspec.DecodeError):
-            return None  # There is no such file, or it is not a plan.
-        begun = (run for run in self.list() if run.id == named.migration)
-        return next((run for run in begun if run.has_begun_with(named.fingerprint)), None)
+        return self.of_plan_files([path]).get(path)
+
+    def of_plan_files(self, paths: Iterable[Path]) -> dict[Path, Run]:
+        """Return the runs that were begun with the plans in the files at *paths*."""
+        known = {run.id: run for run in self.list()}
+        found = {}
+        for path in paths:
+            try:
+                named = msgspec.json.decode(path.read_bytes(), type=_PlanName)
+            except (OSError, ValueError, msgspec.DecodeError):
+                continue  # There is no such file, or it is not a plan.
+            run = known.get(named.migration)
+            if run is not None and run.has_begun_with(named.fingerprint):
+                found[path] = run
+        return found
 
     def create(self, plan: Plan, text: bytes, holder: str) -> Run:
         """Create the run of *plan*, whose file contains *text*, or return the existing run.

@@ -117,6 +117,14 @@ def duration_from(text: object) -> timedelta | None:
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
 
 
+def duration_text(length: timedelta) -> str:
+    """Return *length* in this notation, in whole seconds; ``duration_from`` reads it back."""
+    minutes, seconds = divmod(round(length.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "m"), (seconds, "s"))
+    return "".join(f"{amount}{unit}" for amount, unit in parts if amount) or "0s"
+
+
 def _understood(document: YamlDocument, kind: inspect.Type | None, said: Any, path: Path) -> Any:
     """Return *said* with durations and windows converted from text.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -110,7 +111,7 @@ def plan(
     context = command_context(ctx, home, printing)
     about = PlanTarget(gateway=vpn_gateway, connection=vpn_connection, run=from_run)
     chosen = PlanDecisions(playbook, change, window, allowed_signers)
-    made, proof, file = make(context, aws, about, chosen, PlanOutput(output, sign_key))
+    made, proof, file = _make(context, aws, about, chosen, PlanOutput(output, sign_key))
     shown = PlanView(
         made,
         proof,
@@ -189,7 +190,7 @@ class PlanOutput:
     sign_key: Path | None = None
 
 
-def make(
+def _make(
     context: CommandContext,
     aws: AwsOptions,
     about: PlanTarget,
@@ -203,27 +204,45 @@ def make(
     """
     about.require_one()
     if output.file is not None:
-        _require_unused(context, output.file)
-    plan = (
-        _again(context, aws, about.run, chosen)
-        if about.run
-        else _afresh(context, aws, about, chosen)
-    )
-    file = output.file or Path(f"plan-{plan.migration}.json")
+        require_unused(context, output.file)
+    if about.run:
+        plan = _again(context, aws, about.run, chosen)
+    else:
+        plan = _afresh(context, aws, about, chosen)
+    proof = proof_of(plan)
+    return plan, proof, write_plan(context, plan, output)
+
+
+def proof_of(plan: Plan) -> RollbackProof:
+    """Return the proof that *plan* can be rolled back.
+
+    Raises:
+        RefusedError: It cannot.
+    """
     proof = prove(plan)
     if not proof.holds:
         raise RefusedError(
             f"the plan has {proof_sentence(proof)}",
             advice="this is a bug in vpnmigrate: please report it with the survey",
         )
+    return proof
+
+
+def write_plan(context: CommandContext, plan: Plan, output: PlanOutput) -> Path:
+    """Write *plan*, signed if a key is given, and return its file.
+
+    Raises:
+        UsageError: The file cannot be written.
+    """
+    file = output.file or Path(f"plan-{plan.migration}.json")
     text, signature = plan_text(plan), None
     if output.sign_key is not None:
         signature = context.sign(text, output.sign_key, SignedKind.PLAN)
     save_signed(text, signature, file)
-    return plan, proof, file
+    return file
 
 
-def _require_unused(context: CommandContext, file: Path) -> None:
+def require_unused(context: CommandContext, file: Path) -> None:
     """Check that no run was begun with the plan in *file*, which would be overwritten.
 
     Raises:
@@ -240,23 +259,52 @@ def _require_unused(context: CommandContext, file: Path) -> None:
 def _afresh(
     context: CommandContext, aws: AwsOptions, about: PlanTarget, chosen: PlanDecisions
 ) -> Plan:
-    playbook = load_playbook(chosen.playbook or DEFAULT_PLAYBOOK)
-    decisions = chosen.over(playbook.decisions)
-    _require_ahead(context, decisions, cli("plan", "--window", FORM))
-    programs = _programs(decisions)
+    decided = decided_by(context, chosen)
     reader = account_reader(context, aws)
     if about.connection:
         gateway = reader.find_gateway(VpnConnectionId(about.connection))
     else:
         gateway = VpnGatewayId(about.gateway or "")
+    return new_plan(context, reader, gateway, decided)
+
+
+@dataclass(frozen=True)
+class DecidedPlaybook:
+    """A playbook's name, its decisions with those of the command line, and its programs."""
+
+    name: str
+    decisions: Decisions
+    programs: Mapping[str, str]
+
+
+def decided_by(context: CommandContext, chosen: PlanDecisions) -> DecidedPlaybook:
+    """Return the decisions of a new plan.
+
+    Raises:
+        UsageError: The playbook or an option is invalid, or a window is over.
+    """
+    playbook = load_playbook(chosen.playbook or DEFAULT_PLAYBOOK)
+    decisions = chosen.over(playbook.decisions)
+    _require_ahead(context, decisions, cli("plan", "--window", FORM))
+    return DecidedPlaybook(playbook.name, decisions, _programs(decisions))
+
+
+def new_plan(
+    context: CommandContext, reader: AccountReader, gateway: VpnGatewayId, decided: DecidedPlaybook
+) -> Plan:
+    """Survey *gateway* and return the plan of a new migration.
+
+    Raises:
+        VpnMigrateError: The migration is not possible.
+    """
     plan = plan_from(
         reader.survey(gateway),
-        decisions,
-        playbook.name,
+        decided.decisions,
+        decided.name,
         migration=MigrationId(f"m-{secrets.token_hex(4)}"),
         made=context.parts.clock.wall(),
         tool=vpnmigrate.__version__,
-        programs=programs,
+        programs=decided.programs,
         author=_author(context, reader),
     )
     return _with_permissions(plan, reader)

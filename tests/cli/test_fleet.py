@@ -1,0 +1,248 @@
+"""``fleet``: a campaign from discovery, its plans over HTTP, and its status from local runs."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from tests.cli.test_discover import HOME, OTHER, ROLE, a_server, runner
+from vpnmigrate.cli.commands.sandbox import load
+from vpnmigrate.errors import Exit
+from vpnmigrate.fleet.campaign import campaign_from
+from vpnmigrate.fleet.progress import CampaignProgress, MemberProgress, MemberState
+from vpnmigrate.fleet.schedule import schedule
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.report.fleet import FleetStatus, MemberView, status_json, status_text
+
+DISCOVERED = ("discover", "--organization", "Read", "--all-regions", "-o", "found.json")
+
+
+def campaign_file() -> str:
+    return Path("campaign.yaml").read_text(encoding="utf-8")
+
+
+def change_campaign(*changes: tuple[str, str]) -> None:
+    text = campaign_file()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    Path("campaign.yaml").write_text(text, encoding="utf-8")
+
+
+# ---------------------------------------------------------------- two accounts, over HTTP
+
+
+@pytest.fixture(scope="module")
+def served():
+    with a_server() as server:
+        yield server
+
+
+@pytest.fixture
+def run(served, monkeypatch, tmp_path, capsys):
+    """Return a function that runs a command as an ordinary process would."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VPNMIGRATE_HOME", str(tmp_path / "runs"))
+    call = runner(served, monkeypatch, capsys)
+    return lambda *words: call(*words[1:], command=words[0])
+
+
+def test_two_accounts_are_planned_until_nothing_fails(run) -> None:
+    """What cannot be planned is a row and the exit code is 1; plans that exist are kept."""
+    run(*DISCOVERED)
+    code, out, _ = run("fleet", "new", "found.json", "--json")
+    written = json.loads(out)
+    again, _, refused = run("fleet", "new", "found.json")
+
+    assert code == 0
+    assert [wave["name"] for wave in written["waves"]] == ["canary", "wave-1"]
+    assert {row["group"] for row in written["left_out"]} == {"cannot", "not-needed"}
+    assert "vpnmigrate fleet plan " in written["next"][0]
+    assert (again, "is not overwritten" in refused) == (Exit.REFUSED, True)
+
+    # No role leads to the second account.
+    code, out, err = run("fleet", "plan", "campaign.yaml", "--change", "CHG-1")
+    assert code == Exit.FAILED
+    assert "2 members: 1 planned, 0 planned before, 1 FAILED" in out
+    assert f"AWS answers as account {HOME}, not {OTHER}" in " ".join(out.split())
+    assert "next:" not in out
+    assert [line for line in out.splitlines() if len(line) > 80] == []
+    assert "planned" in err
+    (kept,) = Path("plans").glob("*.json")
+    before = kept.read_bytes()
+    assert json.loads(before)["account"] == HOME
+    assert json.loads(before)["decisions"]["change"] == "CHG-1"
+
+    # A device that was added since discovery could be another member's.
+    whole, device = campaign_file(), '"203.0.113.31", '
+    Path("campaign.yaml").write_text(_without_last(whole, device), encoding="utf-8")
+    code, out, _ = run("fleet", "plan", "campaign.yaml", "--role-arn", ROLE, "--json")
+    rows = json.loads(out)["members"]
+    assert (code, [row["result"] for row in rows]) == (Exit.FAILED, ["kept", "failed"])
+    assert "has 203.0.113.31, which the campaign does not name" in rows[1]["why"]
+    assert len(list(Path("plans").glob("*.json"))) == 1
+
+    Path("campaign.yaml").write_text(whole, encoding="utf-8")
+    code, out, _ = run("fleet", "plan", "campaign.yaml", "--role-arn", ROLE, "--json")
+    rows = json.loads(out)["members"]
+    assert (code, [row["result"] for row in rows]) == (0, ["kept", "done"])
+    assert [(row["account"], row["wave"]) for row in rows] == [(HOME, "canary"), (OTHER, "wave-1")]
+    assert json.loads(Path(rows[1]["file"]).read_text(encoding="utf-8"))["account"] == OTHER
+    assert kept.read_bytes() == before
+
+
+def _without_last(text: str, part: str) -> str:
+    head, _, tail = text.rpartition(part)
+    assert head
+    return head + tail
+
+
+def test_an_incomplete_discovery_makes_a_campaign_and_says_so(run) -> None:
+    """What could not be read is listed, and the exit code is 1."""
+    run("discover", "--role-arn", ROLE, "--role-arn", ROLE.replace(OTHER, "9" * 12),
+        "--region", "us-east-1", "-o", "found.json")  # fmt: skip
+    code, out, _ = run("fleet", "new", "found.json", "--organization", "Change")
+
+    assert code == Exit.FAILED
+    assert "COULD NOT BE READ (1)" in out
+    assert "999999999999 in every Region" in out
+    found = campaign_from(campaign_file(), "c")
+    assert found.accounts[OTHER].role == f"arn:aws:iam::{OTHER}:role/Change"
+
+
+# ---------------------------------------------------------------- status, from local runs
+
+
+@pytest.fixture
+def fleet(terminal):
+    """A terminal with a planned campaign of one gateway."""
+    region = load("single-bgp").region
+    terminal.run("discover", "--region", region, "-o", "found.json")
+    assert terminal.run("fleet", "new", "found.json").code == 0
+    assert terminal.run("fleet", "plan", "campaign.yaml").code == 0
+    (plan,) = Path("plans").glob("*.json")
+    terminal.plan = str(plan)
+    return terminal
+
+
+def state(terminal) -> str:
+    ran = terminal.run("fleet", "status", "campaign.yaml", "--json")
+    (member,) = ran.document["members"]
+    found: str = member["state"]
+    return found
+
+
+def test_a_member_goes_from_waiting_to_done(fleet) -> None:
+    """Its printed commands carry it on, and each is the right one for what the run is."""
+    waiting = fleet.run("fleet", "status", "campaign.yaml").out
+    assert "MAY BE STARTED NOW (1)" in waiting
+    command = fleet.run("fleet", "status", "campaign.yaml", "--json").document["members"][0]
+    assert command["start"] == "prepare"
+    assert command["next"].startswith(f"vpnmigrate apply {fleet.plan} --until cutover")
+
+    fleet.run(*command["next"].split()[1:])
+    staged = fleet.run("fleet", "status", "campaign.yaml", "--json").document["members"][0]
+    assert (staged["state"], staged["start"]) == ("staged", "cutover")
+    assert staged["traffic"] == "old"
+
+    fleet.run(*staged["next"].split()[1:])
+    done = fleet.run("fleet", "status", "campaign.yaml", "--json").document
+    (member,) = done["members"]
+    assert (member["state"], member["traffic"], member["start"]) == ("done", "new", None)
+    assert member["since"] is not None
+    assert 30 < member["outage"] < 300
+    assert [wave["status"] for wave in done["waves"]] == ["passed"]
+
+
+def test_plans_are_rehearsed_once(fleet) -> None:
+    """A missing plan is a row and the exit code is 1; a rehearsal that has passed is kept."""
+    aside = Path(fleet.plan).rename("aside.json")
+    missing = fleet.run("fleet", "rehearse", "campaign.yaml")
+    aside.rename(fleet.plan)
+    first = fleet.run("fleet", "rehearse", "campaign.yaml", "--json").document
+    again = fleet.run("fleet", "rehearse", "campaign.yaml")
+
+    assert missing.code == Exit.FAILED
+    assert "FAILED vgw-" in missing.out
+    assert [row["result"] for row in first["members"]] == ["done"]
+    assert 30 < first["members"][0]["outage"] < 300
+    assert "vpnmigrate fleet status" in first["next"]
+    assert (again.code, "1 rehearsed before, 0 failed" in again.out) == (0, True)
+
+
+def test_a_rollback_and_what_it_does_to_the_budget(fleet) -> None:
+    """A member that was rolled back stops further starts, and is not started again."""
+    fleet.run("apply", fleet.plan)
+    assert state(fleet) == "done"
+    fleet.run("rollback", fleet.run("status", "--json").document["runs"][0]["run"])
+
+    ran = fleet.run("fleet", "status", "campaign.yaml")
+    assert "1 rolled back" in ran.out
+    assert "the error budget of 0 is used up" in " ".join(ran.out.split())
+    assert "MAY BE STARTED" not in ran.out
+
+
+def test_a_calendar_beside_the_campaign_stops_starts(fleet) -> None:
+    """Its name is relative to the campaign; without it, nothing is said to be allowed."""
+    change_campaign(("# freeze: {calendar: freeze.ics", "freeze: {calendar: freeze.ics"))
+    missing = fleet.run("fleet", "status", "campaign.yaml")
+    now = fleet.clock.wall()
+    day = (now - timedelta(days=1)).strftime("%Y%m%d")
+    Path("freeze.ics").write_text(
+        "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:t\nBEGIN:VEVENT\nUID:1\nDTSTAMP:20260101T000000Z\n"
+        f"SUMMARY:Peak season\nDTSTART;VALUE=DATE:{day}\nDURATION:P9D\n"
+        "END:VEVENT\nEND:VCALENDAR\n",
+        encoding="utf-8",
+    )
+    frozen = fleet.run("fleet", "status", "campaign.yaml")
+
+    assert (missing.code, "freeze.ics" in missing.err) == (Exit.USAGE, True)
+    assert "NOTHING IS STARTED: Peak season: frozen until" in " ".join(frozen.out.split())
+    assert "MAY BE STARTED" not in frozen.out
+
+
+def test_a_run_that_cannot_be_read_keeps_its_slot(fleet) -> None:
+    """Its state is unknown, so nothing at its site is started; the exit code is 1."""
+    fleet.run("apply", fleet.plan, "--until", "cutover")
+    run_id = fleet.run("status", "--json").document["runs"][0]["run"]
+    (journal,) = fleet.place.rglob(f"{run_id}/journal.jsonl")
+    journal.write_text("damaged\n", encoding="utf-8")
+    ran = fleet.run("fleet", "status", "campaign.yaml")
+
+    assert ran.code == Exit.FAILED
+    assert "failed" in ran.out
+    assert "MAY BE STARTED" not in ran.out
+
+
+# ---------------------------------------------------------------- a thousand members
+
+
+def test_a_thousand_members_fit_a_window(fleet) -> None:
+    """The text names what needs attention, and counts the rest; the document lists all."""
+    loaded = campaign_from(campaign_file(), "c")
+    (one,) = loaded.members
+    many = tuple(_copy(one, number) for number in range(1_000))
+    campaign = replace(loaded, waves=(replace(loaded.waves[0], members=many),), error_budget=99)
+    states = {m.id: list(MemberState)[n % 8] for n, m in enumerate(many)}
+    known = {id_: MemberProgress(each, VirtualClock().wall()) for id_, each in states.items()}
+    found = schedule(campaign, CampaignProgress(known), (), VirtualClock().wall())
+    views = tuple(
+        MemberView(m, "canary", known[m.id], run="m-00000000", outage=timedelta(minutes=1))
+        for m in many
+    )
+    status = FleetStatus(campaign, found, VirtualClock().wall(), views)
+
+    lines = status_text(status).splitlines()
+    assert len(lines) <= 23
+    assert [line for line in lines if len(line) > 80] == []
+    assert "125 failed" in " ".join(lines)
+    assert len(status_json(status)["members"]) == 1_000
+    assert len(status_text(status, every=True).splitlines()) > 1_000
+
+
+def _copy(one, number):
+    return replace(one, id=f"vgw-{number:017x}", gateway=f"vgw-{number:017x}")

@@ -1,0 +1,224 @@
+"""Plans of a campaign: they are made and rehearsed, and a failure is a result, not an end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+
+from vpnmigrate import __version__
+from vpnmigrate.aws.accounts import AccountAccess, AccountSource
+from vpnmigrate.aws.scan import Work, WorkResult, scan
+from vpnmigrate.cli.account_reader import reader_of
+from vpnmigrate.cli.commands.plan import (
+    DecidedPlaybook,
+    PlanDecisions,
+    PlanOutput,
+    decided_by,
+    new_plan,
+    proof_of,
+    write_plan,
+)
+from vpnmigrate.cli.context import CommandContext
+from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, unattended
+from vpnmigrate.errors import RefusedError, VpnMigrateError
+from vpnmigrate.errors.commands import cli
+from vpnmigrate.fleet.campaign import FleetMember, Wave
+from vpnmigrate.fleet.campaign_file import CampaignFile
+from vpnmigrate.local.documents import load_plan
+from vpnmigrate.local.private_files import make_folder
+from vpnmigrate.local.rehearsals import Rehearsals
+from vpnmigrate.model.discovery import AccountTarget
+from vpnmigrate.model.ec2 import VpnGatewayId
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.rehearsal.rehearse import rehearse, result_of
+from vpnmigrate.report.fleet import FleetResult, FleetRow
+
+
+class _Accounts:
+    """Access to the accounts of a campaign; each is opened once, by the first who needs it."""
+
+    def __init__(
+        self, context: CommandContext, source: AccountSource, targets: Mapping[str, AccountTarget]
+    ) -> None:
+        self._context = context
+        self._source = source
+        self._targets = targets
+        self._lock = threading.Lock()
+        self._opened: dict[str, Callable[[], AccountAccess]] = {}
+
+    def of(self, account: str) -> AccountAccess:
+        """Return access to *account*.
+
+        Raises:
+            AwsError: There are no credentials, or AWS refuses the role.
+        """
+        with self._lock:
+            if account not in self._opened:
+                self._opened[account] = self._open(account)
+        return self._opened[account]()
+
+    def _open(self, account: str) -> Callable[[], AccountAccess]:
+        target = self._targets.get(account, AccountTarget(account=account))
+        calls = self._context.parts.calls(self._source.home)
+        try:
+            found = calls.read(
+                f"access to {target.label}",
+                IDENTITY_LIMIT,
+                lambda: self._source.open(target),
+                unattended,
+            )
+        except VpnMigrateError as error:
+            return partial(_raised, error)
+        return lambda: found
+
+
+def _raised(error: VpnMigrateError) -> AccountAccess:
+    raise error
+
+
+def targets_of(file: CampaignFile, given: Iterable[AccountTarget]) -> dict[str, AccountTarget]:
+    """Return how each account is reached; the roles *given* replace those of the campaign."""
+    named = {
+        number: AccountTarget(role=each.role, profile=each.profile, account=number, name=each.name)
+        for number, each in file.campaign.accounts.items()
+    }
+    return {**named, **{target.account: target for target in given}}
+
+
+class _Planning:
+    """Makes the plan of one member at a time; any number of threads may do so."""
+
+    def __init__(self, context: CommandContext, file: CampaignFile, accounts: _Accounts) -> None:
+        self._context = context
+        self._file = file
+        self._accounts = accounts
+
+    def work(
+        self, member: FleetMember, wave: Wave, decided: DecidedPlaybook
+    ) -> WorkResult[FleetRow]:
+        """Make the plan of *member*, unless there is one."""
+        row = FleetRow(member, wave.name, FleetResult.DONE, self._file.plan_of(member))
+        try:
+            if row.file.exists():
+                require_planned(member, load_plan(row.file), str(row.file))
+                return WorkResult(replace(row, result=FleetResult.KEPT))
+            plan = self._planned(member, decided)
+            make_folder(row.file.parent)
+            write_plan(self._context, plan, PlanOutput(row.file))
+        except (VpnMigrateError, OSError) as error:
+            return WorkResult(_failed(row, error))
+        return WorkResult(replace(row, warnings=len(plan.findings)))
+
+    def _planned(self, member: FleetMember, decided: DecidedPlaybook) -> Plan:
+        clients = self._accounts.of(member.account).clients(member.region)
+        reader = reader_of(self._context, clients)
+        found = reader.identity().account
+        if found != member.account:
+            raise RefusedError(
+                f"AWS answers as account {found}, not {member.account}",
+                advice="name a role or a profile of the account below accounts:, or --role-arn",
+            )
+        plan = new_plan(self._context, reader, VpnGatewayId(member.gateway), decided)
+        proof_of(plan)
+        require_planned(member, plan, "the account")
+        return plan
+
+
+def require_planned(member: FleetMember, plan: Plan, where: str) -> None:
+    """Check that *plan* is that of *member*, and that the campaign names what it shares.
+
+    Members that share a path are never under way together, as far as the campaign names it.
+
+    Raises:
+        RefusedError: The plan is of another gateway, or has something that the campaign lacks.
+    """
+    before = plan.before
+    if (plan.account, plan.region, before.gateway.id) != (
+        member.account,
+        member.region,
+        member.gateway,
+    ):
+        raise RefusedError(
+            f"{where} is the plan of {before.gateway.id} in {plan.account} {plan.region}",
+            advice="remove the file, or correct the member",
+        )
+    living = before.living
+    used = {c.customer_gateway for c in living if c.customer_gateway}
+    devices = {c.ip for c in before.customer_gateways if c.id in used and c.ip}
+    prefixes = {prefix.cidr for c in living for prefix in c.prefixes}
+    missing = [
+        *sorted(used - set(member.customer_gateways)),
+        *sorted(devices - set(member.devices)),
+        *sorted(prefixes - set(member.prefixes)),
+        *([plan.vpc] if plan.vpc != member.vpc else []),
+    ]
+    if missing:
+        raise RefusedError(
+            f"{where} has {', '.join(missing)}, which the campaign does not name for {member.id}",
+            advice=(
+                "add it to the member, so that nothing at the same site runs with it; to see it:",
+                cli("discover", "--gateway", member.gateway, "--region", member.region),
+            ),
+        )
+
+
+def make_plans(
+    context: CommandContext,
+    file: CampaignFile,
+    source: AccountSource,
+    targets: Mapping[str, AccountTarget],
+    change: str | None,
+    jobs: int,
+) -> Iterator[FleetRow]:
+    """Yield the result for each member as it is done; plans that exist are kept.
+
+    Raises:
+        UsageError: The playbook or a window is invalid.
+    """
+    planning = _Planning(context, file, _Accounts(context, source, targets))
+    works: list[Work[FleetRow]] = []
+    for wave in file.campaign.waves:
+        window = wave.window.written if wave.window is not None else None
+        decided = decided_by(context, PlanDecisions(file.playbook, change, window))
+        works += [partial(planning.work, member, wave, decided) for member in wave.members]
+    yield from scan(works, jobs)
+
+
+def rehearse_plans(context: CommandContext, file: CampaignFile) -> Iterator[FleetRow]:
+    """Yield the result for each member; a plan whose rehearsal has passed is not done again."""
+    kept = Rehearsals(context.settings.home)
+    for wave in file.campaign.waves:
+        for member in wave.members:
+            row = FleetRow(member, wave.name, FleetResult.DONE, file.plan_of(member))
+            try:
+                yield _rehearsed(context, kept, row)
+            except VpnMigrateError as error:
+                yield _failed(row, error)
+
+
+def _rehearsed(context: CommandContext, kept: Rehearsals, row: FleetRow) -> FleetRow:
+    plan = load_plan(row.file)
+    require_planned(row.member, plan, str(row.file))
+    earlier = context.rehearsal_of(plan)
+    if earlier is not None and earlier.passed:
+        return replace(row, result=FleetResult.KEPT, outage=earlier.outage)
+    found = result_of(rehearse(plan, _silent), plan, context.parts.clock.wall(), __version__)
+    kept.keep(found)
+    if not found.passed:
+        raise VpnMigrateError(
+            "the rehearsal failed", advice=("to see how:", cli("rehearse", context.file(row.file)))
+        )
+    return replace(row, outage=found.outage)
+
+
+def _silent(_part: str) -> None:
+    """Show nothing: a campaign has a line for each plan, not for each part of it."""
+
+
+def _failed(row: FleetRow, error: VpnMigrateError | OSError) -> FleetRow:
+    if isinstance(error, OSError):
+        why = f"{error.filename or row.file}: {error.strerror}"
+        return replace(row, result=FleetResult.FAILED, why=why, advice="check the folder's rights")
+    return replace(row, result=FleetResult.FAILED, why=error.message, advice=error.advice)

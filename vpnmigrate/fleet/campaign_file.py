@@ -1,0 +1,66 @@
+"""Campaign file: a campaign with its place, so that the files it names can be found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from vpnmigrate.fleet.calendar import Freeze, freezes_between
+from vpnmigrate.fleet.campaign import Campaign, FleetMember, campaign_from
+from vpnmigrate.local.text_files import MEGABYTE, file_bytes, file_text
+
+LARGEST_CAMPAIGN: Final = 4 * MEGABYTE
+"""A member with four connections takes half a kilobyte: 8,000 members."""
+
+
+@dataclass(frozen=True)
+class CampaignFile:
+    """A campaign and the file it was read from."""
+
+    path: Path
+    campaign: Campaign
+
+    @property
+    def folder(self) -> Path:
+        """The folder to which the names of files in the campaign are relative."""
+        return self.path.parent
+
+    def plan_of(self, member: FleetMember) -> Path:
+        """Return the file of the plan of *member*."""
+        return self.folder / member.plan
+
+    @property
+    def playbook(self) -> str:
+        """Name of the playbook, or the path of its file."""
+        beside = self.folder / self.campaign.playbook
+        return str(beside) if beside.is_file() else self.campaign.playbook
+
+    def freezes_at(self, now: datetime) -> tuple[Freeze, ...]:
+        """Return the freezes that concern a start at *now*.
+
+        Raises:
+            UsageError: The calendar cannot be read.
+            MalformedFileError: It is not a calendar, or an event cannot be understood.
+        """
+        rule = self.campaign.freeze
+        if rule is None:
+            return ()
+        path = self.folder / rule.calendar
+        content = file_bytes(path, LARGEST_CALENDAR)
+        return freezes_between(content, str(path), now, now + rule.margin)
+
+
+LARGEST_CALENDAR: Final = 8 * MEGABYTE
+"""A company's calendar of some years."""
+
+
+def load_campaign(path: Path) -> CampaignFile:
+    """Read the campaign in the file at *path*.
+
+    Raises:
+        UsageError: There is no such file, or it cannot be read.
+        MalformedFileError: It is not a valid campaign; the message names line and field.
+    """
+    return CampaignFile(path, campaign_from(file_text(path, LARGEST_CAMPAIGN), str(path)))

@@ -1,0 +1,377 @@
+"""Fleet: a new campaign, its plans and rehearsals, and its status, as text and JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from vpnmigrate.errors.commands import Advice, Command, Invocation, one_line
+from vpnmigrate.fleet.campaign import Campaign, FleetMember
+from vpnmigrate.fleet.grouping import DiscoveryDocument
+from vpnmigrate.fleet.progress import MemberProgress, MemberState
+from vpnmigrate.fleet.schedule import FleetSchedule, StartKind, WaveStatus
+from vpnmigrate.model.clock import span
+from vpnmigrate.report.text import advised, command, count, safe, wrapped
+
+NEW_SCHEMA: Final = "vpnmigrate/fleet-new/1"
+RESULTS_SCHEMA: Final = "vpnmigrate/fleet-results/1"
+STATUS_SCHEMA: Final = "vpnmigrate/fleet-status/1"
+
+MOST_ROWS: Final = 10
+"""Members that the text lists of one kind; with the heads, they fit a window of 24 lines."""
+MOST_COMMANDS: Final = 3
+
+
+class FleetResult(StrEnum):
+    """What a command did for a member."""
+
+    DONE = "done"
+    KEPT = "kept"
+    """It was done before."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class FleetRow:
+    """The result of a command for one member."""
+
+    member: FleetMember
+    wave: str
+    result: FleetResult
+    file: Path
+    """Its plan."""
+    why: str = ""
+    advice: Advice = ""
+    warnings: int = 0
+    """Findings of a new plan."""
+    outage: timedelta | None = None
+    """That of the rehearsal."""
+
+
+@dataclass(frozen=True)
+class MemberView:
+    """A member with the state of its run."""
+
+    member: FleetMember
+    wave: str
+    progress: MemberProgress
+    planned: bool = True
+    run: str = ""
+    traffic: str = ""
+    """Empty if no run has begun."""
+    outage: timedelta | None = None
+    outage_open: bool = False
+    step: int = 0
+    waiting_for: str = ""
+    following: Command | None = None
+    """The command that continues or observes its run, or that starts it now."""
+    observe: Command | None = None
+    """The command that shows its run."""
+    unreadable: str = ""
+    """Why its run cannot be read."""
+    start: bool = False
+    """Whether it may be started now."""
+
+    def scheduled(self, why: str, start: Command | None) -> MemberView:
+        """Return the same with the reason why it waits, or with the command that starts it."""
+        if start is not None:
+            return replace(self, following=start, start=True)
+        return replace(self, waiting_for=why or self.waiting_for)
+
+
+@dataclass(frozen=True)
+class FleetStatus:
+    """A campaign with the state of its members, in the order of the waves."""
+
+    campaign: Campaign
+    schedule: FleetSchedule
+    now: datetime
+    members: tuple[MemberView, ...]
+
+
+def counted(views: Iterable[MemberView]) -> str:
+    """Return how many members are in each state."""
+    found = Counter(view.progress.state for view in views)
+    return ", ".join(f"{found[state]} {state}" for state in MemberState if found[state])
+
+
+# ---------------------------------------------------------------- a new campaign
+
+
+def new_text(
+    campaign: Campaign, found: DiscoveryDocument, file: str, following: Sequence[Command]
+) -> str:
+    """Return the waves of a new campaign, and what was left out."""
+    lines = [f"{'WAVE':<12} {'MEMBERS':>7}  {'ACCOUNTS':>8}  {'CONNECTIONS':>11}"]
+    for wave in campaign.waves:
+        accounts = len({member.account for member in wave.members})
+        connections = sum(member.connections for member in wave.members)
+        lines.append(f"{wave.name:<12} {len(wave.members):>7}  {accounts:>8}  {connections:>11}")
+    parts = ["\n".join(lines)]
+    if left := [row for row in found.gateways if not row.can_be_migrated]:
+        shown = [
+            wrapped(f"{row.place}: {row.group}; {'; '.join(row.why)}", first="  ", rest="    ")
+            for row in left[:MOST_ROWS]
+        ]
+        parts.append("\n".join([f"LEFT OUT ({len(left)})", *shown, *_more(left)]))
+    if found.unread:
+        shown = [
+            wrapped(f"{row.place}: {row.why}", first="  ", rest="    ")
+            for row in found.unread[:MOST_ROWS]
+        ]
+        title = f"COULD NOT BE READ ({len(found.unread)}): what is there is unknown"
+        parts.append("\n".join([title, *shown, *_more(found.unread)]))
+    parts.append(
+        wrapped(f"{file}: edit waves, soak, limits and calendar, then make and rehearse the plans:")
+        + "".join(f"\n{command(each, first='  ')}" for each in following)
+    )
+    return "\n\n".join(parts)
+
+
+def new_json(
+    campaign: Campaign, found: DiscoveryDocument, file: str, following: Sequence[Command]
+) -> dict[str, Any]:
+    """Return the same as a JSON document."""
+    return {
+        "schema": NEW_SCHEMA,
+        "file": file,
+        "complete": found.complete,
+        "waves": [
+            {"name": wave.name, "members": [member.id for member in wave.members]}
+            for wave in campaign.waves
+        ],
+        "left_out": [
+            {
+                "account": row.account,
+                "region": row.region,
+                "gateway": row.gateway,
+                "group": row.group,
+                "why": list(row.why),
+            }
+            for row in found.gateways
+            if not row.can_be_migrated
+        ],
+        "unread": [
+            {"account": row.account, "region": row.region, "label": row.label, "why": row.why}
+            for row in found.unread
+        ],
+        "next": [str(each) for each in following],
+    }
+
+
+def _more(rows: Sequence[object]) -> list[str]:
+    left = len(rows) - MOST_ROWS
+    return [f"  and {left} more: --json lists all"] if left > 0 else []
+
+
+# ---------------------------------------------------------------- plans and rehearsals
+
+
+def results_text(verb: str, rows: Sequence[FleetRow], following: Command | None) -> str:
+    """Return the failures with their reasons, and then how many members there are of each result.
+
+    *verb* is what was done: ``planned`` or ``rehearsed``.
+    """
+    failed = [row for row in rows if row.result is FleetResult.FAILED]
+    parts = [_failure(row) for row in failed]
+    lengths = [row.outage for row in rows if row.outage is not None]
+    tally = Counter(row.result for row in rows)
+    counts = (
+        f"{tally[FleetResult.DONE]} {verb}",
+        f"{tally[FleetResult.KEPT]} {verb} before",
+        f"{tally[FleetResult.FAILED]} FAILED" if failed else "0 failed",
+    )
+    summary = f"{count(len(rows), 'member')}: {', '.join(counts)}"
+    if lengths:
+        summary += f"; outages of {span(min(lengths))} to {span(max(lengths))} in the sandbox"
+    warned = sum(row.warnings > 0 for row in rows)
+    if warned:
+        summary += f"; {count(warned, 'plan')} with warnings: show lists them"
+    parts.append(wrapped(summary))
+    if following is not None:
+        parts[-1] += f"\nnext:\n{command(following, first='  ')}"
+    return "\n\n".join(parts)
+
+
+def _failure(row: FleetRow) -> str:
+    lines = [
+        f"FAILED {row.member.id} ({row.wave}, {row.member.account} {row.member.region})",
+        wrapped(row.why, first="  "),
+    ]
+    if row.advice:
+        lines.append(advised(row.advice, first="  "))
+    return "\n".join(lines)
+
+
+def results_json(
+    verb: str, rows: Sequence[FleetRow], invocation: Invocation, following: Command | None
+) -> dict[str, Any]:
+    """Return the same as a JSON document."""
+    return {
+        "schema": RESULTS_SCHEMA,
+        "action": verb,
+        "members": [
+            {
+                "id": row.member.id,
+                "wave": row.wave,
+                "account": row.member.account,
+                "region": row.member.region,
+                "gateway": row.member.gateway,
+                "result": row.result.value,
+                "file": str(row.file),
+                "why": safe(row.why),
+                "advice": one_line(invocation.advise(row.advice)),
+                "warnings": row.warnings,
+                "outage": None if row.outage is None else round(row.outage.total_seconds(), 3),
+            }
+            for row in rows
+        ],
+        "next": str(following or ""),
+    }
+
+
+# ---------------------------------------------------------------- status
+
+_URGENCY: Final = (
+    MemberState.FAILED,
+    MemberState.ROLLING_BACK,
+    MemberState.CUTOVER,
+    MemberState.RUNNING,
+    MemberState.STAGED,
+    MemberState.ROLLED_BACK,
+    MemberState.WAITING,
+    MemberState.DONE,
+)
+_QUIET: Final = frozenset({MemberState.WAITING, MemberState.DONE})
+"""States whose members are only counted, unless all are listed."""
+
+
+def status_text(status: FleetStatus, *, every: bool = False) -> str:
+    """Return the campaign for people; with *every*, also the members that wait or are done."""
+    head = [wrapped(f"Campaign {status.campaign.name}: {counted(status.members)}")]
+    down = [view for view in status.members if view.outage_open]
+    if down:
+        head.append(f"TRAFFIC IS DOWN at {count(len(down), 'member')}")
+    if status.schedule.held:
+        head.append(wrapped(f"NOTHING IS STARTED: {status.schedule.held}"))
+    parts = ["\n".join(head), "\n".join(_waves(status))]
+    rows = sorted(
+        (v for v in status.members if every or v.progress.state not in _QUIET),
+        key=lambda view: (not view.outage_open, _URGENCY.index(view.progress.state)),
+    )
+    if rows:
+        shown = rows if every else rows[:MOST_ROWS]
+        more = [f"and {len(rows) - len(shown)} more: --all"] if len(shown) < len(rows) else []
+        if rows[0].observe is not None:
+            more.append(command(rows[0].observe, first="for one of them: "))
+        parts.append("\n".join([_MEMBER_HEAD, *(line for v in shown for line in _row(v)), *more]))
+    parts += _reasons(status.members)
+    parts += _next(status.members)
+    return "\n\n".join(parts)
+
+
+def _waves(status: FleetStatus) -> Iterator[str]:
+    yield f"{'WAVE':<12} {'STATUS':<7} {'DONE':>9}  WAITS FOR"
+    by_wave: dict[str, list[MemberView]] = {}
+    for view in status.members:
+        by_wave.setdefault(view.wave, []).append(view)
+    for wave in status.schedule.waves:
+        members = by_wave[wave.wave.name]
+        done = sum(view.progress.state is MemberState.DONE for view in members)
+        why = "" if wave.status is WaveStatus.OPEN and done < len(members) else wave.why
+        lead = f"{wave.wave.name:<12} {wave.status:<7} {done:>4}/{len(members):<4}  "
+        yield wrapped(why or "-", first=lead, rest=" " * len(lead))
+
+
+_MEMBER_HEAD: Final = f"{'MEMBER':<22} {'WAVE':<10} {'STATE':<12} {'TRAFFIC':<7} {'OUTAGE':<10} RUN"
+
+
+def _row(view: MemberView) -> Iterator[str]:
+    outage = "-" if view.outage is None else span(view.outage)
+    traffic = view.traffic.upper() if view.outage_open else view.traffic
+    yield (
+        f"{view.member.id:<22} {view.wave:<10} {view.progress.state:<12} {traffic or '-':<7} "
+        f"{outage:<10} {view.run or '-'}"
+    )
+    if note := view.unreadable or ("" if view.start else view.waiting_for):
+        yield wrapped(note, first="    ")
+
+
+def _reasons(views: Iterable[MemberView]) -> Iterator[str]:
+    """Yield why members wait, with their number."""
+    waiting = [v for v in views if v.progress.state in _QUIET and not v.start and v.waiting_for]
+    if waiting:
+        found = Counter(view.waiting_for for view in waiting).most_common()
+        lines = [wrapped(f"{n:>5}  {why}", rest=" " * 7) for why, n in found[:MOST_ROWS]]
+        yield "\n".join(["WAITING FOR", *lines, *_more(found)])
+
+
+def _next(views: Iterable[MemberView]) -> Iterator[str]:
+    """Yield the commands that start members now, once for those that have the same one."""
+    commands: dict[Command, set[str]] = {}
+    ready = 0
+    for view in views:
+        if view.start and view.following is not None:
+            ready += 1
+            commands.setdefault(view.following, set()).add(view.member.account)
+    lines = []
+    for each, accounts in list(commands.items())[:MOST_COMMANDS]:
+        if len(accounts) == 1:
+            lines.append(f"with credentials of account {next(iter(accounts))}:")
+        lines.append(command(each, first="  "))
+    if lines:
+        left = len(commands) - MOST_COMMANDS
+        more = [f"and {left} more: --json lists all"] if left > 0 else []
+        yield "\n".join([f"MAY BE STARTED NOW ({ready})", *lines, *more])
+
+
+def status_json(status: FleetStatus) -> dict[str, Any]:
+    """Return the campaign as a JSON document."""
+    kinds = {start.member: start.kind for start in status.schedule.starts}
+    return {
+        "schema": STATUS_SCHEMA,
+        "campaign": status.campaign.name,
+        "at": status.now.isoformat(),
+        "held": status.schedule.held,
+        "counts": dict(Counter(view.progress.state.value for view in status.members)),
+        "waves": [
+            {
+                "name": each.wave.name,
+                "status": each.status.value,
+                "members": len(each.wave.members),
+                "waits_for": each.why,
+            }
+            for each in status.schedule.waves
+        ],
+        "members": [member_json(view, kinds.get(view.member.id)) for view in status.members],
+    }
+
+
+def member_json(view: MemberView, start: StartKind | None) -> dict[str, Any]:
+    """Return a member as JSON values."""
+    since = view.progress.since
+    return {
+        "id": view.member.id,
+        "name": safe(view.member.name),
+        "wave": view.wave,
+        "account": view.member.account,
+        "region": view.member.region,
+        "gateway": view.member.gateway,
+        "state": view.progress.state.value,
+        "since": None if since is None else since.isoformat(),
+        "planned": view.planned,
+        "run": view.run,
+        "step": view.step,
+        "traffic": view.traffic,
+        "outage": None if view.outage is None else round(view.outage.total_seconds(), 3),
+        "outage_open": view.outage_open,
+        "waiting_for": safe(view.waiting_for),
+        "start": None if start is None else start.value,
+        "unreadable": safe(view.unreadable),
+        "next": str(view.following or ""),
+    }
