@@ -19,6 +19,12 @@ class AtTerminal(SandboxDependencies):
         return not asking.no_input
 
 
+class Reachable(SandboxDependencies):
+    """Dependencies whose commands are printed as those of an ordinary process."""
+
+    reachable = True
+
+
 @pytest.fixture
 def planned(terminal: Terminal) -> str:
     """A planned migration."""
@@ -50,6 +56,44 @@ def test_an_apply_in_a_pipe_holds_and_prints_its_own_command_with_the_flag(
     assert "--yes" in error["what"]
     assert error["next"].endswith("plan.json --confirm-within 15m --json --yes")
     assert terminal.status(planned)["direction"] is None
+
+
+def test_the_flag_is_printed_with_the_name_and_the_region_of_the_run(
+    terminal: Terminal, planned: str
+) -> None:
+    """The command that is pasted is not refused for the Region that was set by mistake."""
+    terminal.run("apply", "plan.json", "--until", "cutover")
+    terminal.parts = Reachable(terminal.world)
+
+    held = terminal.run_bare("apply", planned, "--region", "us-east-1")
+
+    text = " ".join(held.err.replace("\\\n", " ").split())
+    assert held.code == 3
+    assert f"apply {planned} --yes --run-dir" in text
+    assert "--region eu-west-1" in text
+    assert "us-east-1" not in text
+    assert 'VPN traffic of vpc-0a100000000000001 "production"' in text
+    assert "traffic: UP through the old gateway" in text
+
+
+def test_a_finalize_that_cannot_be_is_refused_before_names_are_asked_for(
+    terminal: Terminal, planned: str
+) -> None:
+    """A command to paste would be refused; afterwards it names the sites, in the plan's Region."""
+    terminal.run("apply", "plan.json", "--until", "cutover")
+    early = terminal.run_bare("finalize", planned)
+    terminal.run("apply", planned)
+    terminal.parts = Reachable(terminal.world)
+    asked = terminal.run_bare("finalize", planned, "--region", "us-east-1")
+
+    text = " ".join(asked.err.replace("\\\n", " ").split())
+    assert early.code == 4
+    assert "--confirm" not in early.err
+    assert asked.code == 2
+    assert f'permanently deletes {terminal.connections[0]} "hq"' in text
+    assert f"finalize {planned} --confirm {terminal.connections[0]}" in text
+    assert "--region eu-west-1" in text
+    assert "us-east-1" not in text
 
 
 def test_staging_and_its_rollback_interrupt_nothing_and_need_no_flag(

@@ -191,21 +191,41 @@ def finalize(
 ) -> RunStatusView:
     """Delete the old connections, all of which have to be named."""
     subject = by_id(context, run)
-    _require_every_name(subject, named, delete_old_gateway=delete_old_gateway)
+    with with_run_status(context, subject.run, status_view_of):
+        # A run that cannot be finalized yet is not advised to name its connections.
+        if (state := _state_of(context, subject)) is not None:
+            _require_cut_over(subject, state)
+        _require_every_name(subject, named, delete_old_gateway=delete_old_gateway)
 
     def action(active: ActiveRun) -> None:
-        before = active.before
-        if before.status is not RunStatus.CUT_OVER and before.direction is not Direction.FINALIZE:
-            raise RefusedError(
-                f"run {subject.run.id} is {before.status}: only a migration with verified traffic "
-                "can be finalized",
-                advice=cli("status", subject.run.id),
-            )
+        _require_cut_over(subject, active.before)
         _require_confirmed(context, subject, terms, active.runner.read_inbox())
         active.write(FinalizeRequested(delete_old_gateway))
         active.runner.finalize(delete_old_gateway=delete_old_gateway)
 
     return run_session(context, subject, terms, action)
+
+
+def _state_of(context: CommandContext, subject: SelectedRun) -> RunState | None:
+    """Return the state of a run, or None: opening the run reports the error, with its state."""
+    try:
+        return replay(context.parts.run_access.read(subject.run).entries)
+    except VpnMigrateError:
+        return None
+
+
+def _require_cut_over(subject: SelectedRun, state: RunState) -> None:
+    """Check that a run has migrated, or that its finalize has started.
+
+    Raises:
+        RefusedError: It has not, so that its old connections may carry traffic.
+    """
+    if state.status is not RunStatus.CUT_OVER and state.direction is not Direction.FINALIZE:
+        raise RefusedError(
+            f"run {subject.run.id} is {state.status}: only a migration with verified traffic "
+            "can be finalized",
+            advice=cli("status", subject.run.id),
+        )
 
 
 def _require_confirmed(
@@ -340,22 +360,18 @@ def _consent(
         HeldError: It is needed, and was not given.
     """
     again = context.line or cli(_verb(direction), subject.run.id)
-    try:
-        state = replay(context.parts.run_access.read(subject.run).entries)
-    except VpnMigrateError:
-        # Opening the run reports the error, with its state.
+    state = _state_of(context, subject)
+    if state is None or deletion_begun(state) or not interrupts_traffic(direction, state):
         return _Consent(direction, terms.asking.yes, again)
-    if deletion_begun(state) or not interrupts_traffic(direction, state):
-        return _Consent(direction, terms.asking.yes, again)
-    if not terms.asking.yes and not context.parts.attended(terms.asking):
-        raise HeldError(
-            f"{_verb(direction)} interrupts VPN traffic of {subject.plan.vpc}, and it cannot ask "
-            "here (no terminal, in the background, or --no-input), so it needs --yes; nothing in "
-            "AWS was changed",
-            advice=again.with_words("--yes"),
-        )
-    if direction is Direction.ROLLBACK:
-        with with_run_status(context, subject.run, status_view_of):
+    with with_run_status(context, subject.run, status_view_of):
+        if not terms.asking.yes and not context.parts.attended(terms.asking):
+            raise HeldError(
+                f"{_verb(direction)} interrupts VPN traffic of {subject.plan.vpc}, and it cannot "
+                "ask here (no terminal, in the background, or --no-input), so it needs --yes; "
+                "nothing in AWS was changed",
+                advice=again.with_words("--yes"),
+            )
+        if direction is Direction.ROLLBACK:
             require_yes(context, terms.asking, _question(context, subject.plan, state))
     # Forward, the runner asks once the gates are open.
     return _Consent(direction, given=True, again=again)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +184,8 @@ class RepeatableCommand:
 
 def failure_text(error: VpnMigrateError, again: RepeatableCommand) -> str:
     """Return what happened; for a run also the traffic now and the commands for both directions."""
+    if isinstance(error, RunFailedError):
+        again = _in_region_of_plan(again, error.view)
     match error:
         case RunFailedError(error=HeldByOthersError() as cause):
             return _held_by_others(cause, again)
@@ -202,6 +204,13 @@ def failure_text(error: VpnMigrateError, again: RepeatableCommand) -> str:
             return f"{text}\n{now}"
         case _:
             return error_text(error, again.invocation)
+
+
+def _in_region_of_plan(again: RepeatableCommand, view: RunStatusView) -> RepeatableCommand:
+    """Return *again* for the Region of the run's plan: another one would be refused."""
+    if view.plan is None or not again.invocation.region:
+        return again
+    return replace(again, invocation=replace(again.invocation, region=view.plan.region))
 
 
 def _is_advised_by(cause: VpnMigrateError, view: RunStatusView) -> bool:
@@ -229,6 +238,7 @@ def failure_json(error: VpnMigrateError, again: RepeatableCommand, *, where: str
         case RunFailedError(error=cause, view=view):
             if isinstance(cause, HeldByOthersError | TakenOverError):
                 view = view.for_other_operator
+            again = _in_region_of_plan(again, error.view)
             document = error_json(cause, where=where, invocation=again.invocation)
             document["error"]["exit"] = int(exit_code(cause, error.view.state))
             return {**document, "run": fields(view)}
