@@ -19,6 +19,7 @@ from vpnmigrate.engine.ports import Operator
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.report.console import MessageOutput
+from vpnmigrate.report.names import NamesOfRun
 from vpnmigrate.report.text import RunCommands
 from vpnmigrate.sandbox.faults import FaultSource
 from vpnmigrate.sandbox.scenarios.load import load_world
@@ -100,6 +101,11 @@ class Unattended(SandboxDependencies):
     """Sandbox dependencies without an engineer and without an operator to ask."""
 
     def operator(
-        self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions
+        self,
+        console: MessageOutput,
+        on: RunCommands,
+        run: Run,
+        asking: PromptOptions,
+        names: NamesOfRun,
     ) -> Operator:
-        return TerminalOperator(console, NoPrompt(), run, on, {})
+        return TerminalOperator(console, NoPrompt(), run, on, {}, names)

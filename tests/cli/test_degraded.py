@@ -12,6 +12,7 @@ from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
 from vpnmigrate.engine.ports import Operator
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.report.console import MessageOutput
+from vpnmigrate.report.names import NamesOfRun
 from vpnmigrate.report.text import RunCommands
 
 PLAYBOOK = "name: p\nsummary: s\ndecisions: {old_tunnels: leave, waits: {tunnels: 5m}}\n"
@@ -21,7 +22,12 @@ class OneTunnelRouter(SandboxDependencies):
     """A sandbox whose router can run only one tunnel."""
 
     def operator(
-        self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions
+        self,
+        console: MessageOutput,
+        on: RunCommands,
+        run: Run,
+        asking: PromptOptions,
+        names: NamesOfRun,
     ) -> Operator:
         return OneTunnel(self._world)
 

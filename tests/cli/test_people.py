@@ -36,7 +36,7 @@ from vpnmigrate.model.ec2 import VpcId
 from vpnmigrate.model.plan import OutageEstimate
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report.console import Console
-from vpnmigrate.report.names import NO_NAMES
+from vpnmigrate.report.names import NO_NAMES, Names, NamesOfRun
 from vpnmigrate.report.text import RunCommands
 
 TASK = AskOperator(5, Confirmation.DEVICES_CONFIGURED, "load the candidate")
@@ -97,6 +97,17 @@ class TestDeviceTasks:
 
         assert them.ask(TASK) is None
         assert "please type: done" in screen.getvalue()
+
+    def test_what_comes_up_has_the_names_of_resources_made_meanwhile(self, screen, tmp_path):
+        """The names are those of the run now, not of its start."""
+        names = NamesOfRun()
+        run = Run(tmp_path)
+        them = TerminalOperator(Console(screen), NoPrompt(), run, RunCommands("m-1"), {}, names)
+        names.now = Names({"vpn-2": "munich"}, frozenset({"vpn-2"}))
+
+        them.announce(AskOperator(10, Confirmation.NEW_TUNNELS_ENABLED, "enable vpn-2"))
+
+        assert screen.getvalue() == '  Next, get ready: enable vpn-2 "munich" (new)\n'
 
     def test_what_comes_up_is_announced(self, screen, tmp_path):
         """The next task is announced while the gateways are swapped."""

@@ -29,6 +29,7 @@ from vpnmigrate.model.ec2 import Role
 from vpnmigrate.model.proposed_change import ProposedChange, StepChoice
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report.console import MessageOutput
+from vpnmigrate.report.names import NamesOfRun
 from vpnmigrate.report.text import RunCommands
 
 ENGINEER = "VPNMIGRATE_TEST_ENGINEER"
@@ -40,11 +41,16 @@ class Quick(SandboxTimeDependencies):
     program = "tests.e2e.quick"
 
     def operator(
-        self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions
+        self,
+        console: MessageOutput,
+        on: RunCommands,
+        run: Run,
+        asking: PromptOptions,
+        names: NamesOfRun,
     ) -> Operator:
         if os.environ.get(ENGINEER):
             return ConfirmingOperator()
-        return super().operator(console, on, run, asking)
+        return super().operator(console, on, run, asking, names)
 
 
 class ConfirmingOperator:

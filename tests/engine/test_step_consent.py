@@ -32,7 +32,8 @@ from vpnmigrate.model.changes import (
 from vpnmigrate.model.decisions import Decisions, OldTunnels
 from vpnmigrate.model.proposed_change import ProposedChange, StepChoice
 from vpnmigrate.planning.planner import derived_again
-from vpnmigrate.report.proposed_change import proposed_text
+from vpnmigrate.report.names import NO_NAMES, Names
+from vpnmigrate.report.proposed_change import proposed_line, proposed_text
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 from vpnmigrate.sandbox.faults import Faults
@@ -108,11 +109,29 @@ def test_shows_call_inverse_and_effect(stage):
     assert attach.outage
     first = prompt.proposed[0]
     assert isinstance(first.change, DisablePropagation)
-    text = " ".join(proposed_text(first).split())
+    text = " ".join(proposed_text(first, NO_NAMES).split())
     assert "aws ec2 disable-vgw-route-propagation" in text
     assert f"inverse enable propagation from {stage.plan.old_gateway}" in text
     assert "THE OUTAGE BEGINS" in text
     assert [each.change for each in prompt.proposed if each.inverse is None] == []
+
+
+def test_the_question_has_the_names_of_its_resources(stage):
+    """In the terminal's history, and in one line on the screen."""
+    prompt = Prompt(stage)
+    stepped(stage, prompt)
+    first = prompt.proposed[0]
+    names = Names({stage.plan.old_gateway: "hub"})
+
+    text = " ".join(proposed_text(first, names).split())
+    line = proposed_line(first, names)
+
+    named = f'from {stage.plan.old_gateway} "hub" in'
+    assert f"change disable propagation {named}" in text
+    assert f"inverse enable propagation {named}" in text
+    assert line.startswith(f"step 7: disable propagation {named}")
+    assert "Traffic: THE OUTAGE BEGINS" in line
+    assert f"Inverse: enable propagation {named}" in line
 
 
 def test_nothing_is_sent_without_an_answer(stage):
@@ -277,9 +296,9 @@ def test_the_question_shows_its_limit_and_how_long_it_has_waited(stage):
     stepped(stage, prompt)
 
     first, second = prompt.proposed
-    assert "without an answer" not in proposed_text(first)
+    assert "without an answer" not in proposed_text(first, NO_NAMES)
     assert "After 2 min without an answer, the run continues without asking" in proposed_text(
-        second
+        second, NO_NAMES
     )
     timed = [(waited, of) for why, waited, of in stage.lookout.waits_timed if "is asked" in why]
     assert {of for _, of in timed} == {ANSWER_LIMIT}

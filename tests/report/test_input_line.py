@@ -18,7 +18,7 @@ from vpnmigrate.cli.prompts import PromptReader, StdinPrompt
 from vpnmigrate.journal import RunState
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.report.console import Console
-from vpnmigrate.report.input_line import InputLine, LineEditor
+from vpnmigrate.report.input_line import InputLine, LineEditor, MutedInputLine, muted
 from vpnmigrate.report.screen import ScreenContent, TypedLine, input_text, screen
 from vpnmigrate.report.terminal import TerminalProgress
 from vpnmigrate.report.text import RunCommands
@@ -158,6 +158,21 @@ def test_the_echo_is_turned_off_again_after_the_shell_has_turned_it_on(keyboard,
     termios.tcsetattr(keyboard.stdin, termios.TCSANOW, modes)
 
     until(lambda: not keyboard.echoes)
+
+
+def test_keys_at_a_terminal_that_asks_nothing_are_dropped(keyboard):
+    """They are neither echoed over the screen nor left for the shell; Ctrl-D ends nothing."""
+    keyboard.type("before\n")
+
+    with muted(keyboard.stdin):
+        keyboard.type("y\n\x04done\n")
+        until(lambda: not keyboard.echoes)
+        until(lambda: not select.select([keyboard.stdin], [], [], 0)[0])
+
+    assert keyboard.echoes
+    assert MutedInputLine(keyboard.stdin).shown is None
+    keyboard.type("after\n")
+    assert answer_of(StdinPrompt(keyboard.stdin)) == "after\n"
 
 
 def test_the_screen_shows_the_answers_and_what_is_typed():

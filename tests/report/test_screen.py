@@ -35,8 +35,9 @@ from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.probes import ProbeStats
 from vpnmigrate.model.progress import CutoverView, TableView, TunnelView, Waiting
 from vpnmigrate.model.snapshot import Confirmation, Shortage
+from vpnmigrate.report.device_progress import DeviceProgress
 from vpnmigrate.report.names import Names
-from vpnmigrate.report.screen import ScreenContent, screen
+from vpnmigrate.report.screen import ScreenContent, TypedLine, screen
 from vpnmigrate.report.text import RunCommands
 
 SECOND = timedelta(seconds=1)
@@ -268,6 +269,29 @@ def test_a_task_is_never_cut_and_ids_have_their_names() -> None:
     assert not any("..." in line for line in narrow)
     assert len(max(wide, key=len)) > 80
     assert f'  {NEW} "Munich" 198.18.41.170   DOWN IPSEC IS UP' in narrow
+
+
+def test_the_devices_at_which_a_task_is_done_are_named():
+    """With several sites the screen says which are still open."""
+    devices = (
+        DeviceProgress(BGP, "Munich", done=True),
+        DeviceProgress(VpnConnectionId(NEW), "Graz", done=False),
+    )
+
+    shown = screen(replace(SHOWN, devices=devices), 80, 24)
+
+    assert "  done at: Munich done, Graz OPEN" in shown
+    assert not any("done at" in line for line in screen(SHOWN, 80, 24))
+
+
+def test_a_question_in_the_outage_leaves_its_limit_on_the_screen():
+    """After that limit the run continues without an answer."""
+    typing = TypedLine("", ("run",), "step 8: attach it?")
+
+    shown = screen(replace(SHOWN, typing=typing), 80, 24)
+
+    assert shown[1] == "QUESTION: step 8: attach it?"
+    assert shown[2].startswith("waits 22 s of 1 h")
 
 
 def test_a_task_that_is_confirmed_too_early_stays_on_the_screen():

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from vpnmigrate.local.ssh_keygen import SshKeygen
     from vpnmigrate.local.vault import Vault
     from vpnmigrate.model.plan import Plan
+    from vpnmigrate.report.names import NamesOfRun
     from vpnmigrate.report.text import RunCommands
 
 
@@ -85,7 +86,12 @@ class Dependencies(Protocol):
         ...
 
     def operator(
-        self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions
+        self,
+        console: MessageOutput,
+        on: RunCommands,
+        run: Run,
+        asking: PromptOptions,
+        names: NamesOfRun,
     ) -> Operator:
         """Return the operator who does the device tasks of *run*."""
         ...
@@ -186,7 +192,12 @@ class RealDependencies:
         return WatchdogProcess(run, aws.words(), SteadyClock(), self.program)
 
     def operator(
-        self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions
+        self,
+        console: MessageOutput,
+        on: RunCommands,
+        run: Run,
+        asking: PromptOptions,
+        names: NamesOfRun,
     ) -> Operator:
         """Return the operator at this terminal, if there is one."""
         from vpnmigrate.cli.prompts import (
@@ -197,15 +208,13 @@ class RealDependencies:
             TerminalOperator,
         )
         from vpnmigrate.local.documents import load_plan
-        from vpnmigrate.report.names import names_of
 
         prompt: Prompt = NoPrompt()
         if self.attended(asking):
             prompt = StdinPrompt(sys.stdin, console.input_line)
             console = on_terminal(console)
         kind = AssumeYesOperator if asking.yes else TerminalOperator
-        plan = load_plan(run.plan)
-        return kind(console, prompt, run, on, plan.programs, names_of(plan))
+        return kind(console, prompt, run, on, load_plan(run.plan).programs, names)
 
     def drivers(self, run: Run, plan: Plan, vault: Vault, log: RunLog) -> DeviceDrivers | None:
         """Return what runs the drivers of *plan* on this machine."""

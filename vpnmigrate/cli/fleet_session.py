@@ -64,6 +64,7 @@ from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.report.console import Console, MessageOutput
 from vpnmigrate.report.errors import RunBugError, RunFailedError
+from vpnmigrate.report.names import NamesOfRun
 from vpnmigrate.report.status import RunStatusView
 from vpnmigrate.report.text import RunCommands
 
@@ -289,9 +290,14 @@ class _WorkerParts:
         return _NoWatchdog()
 
     def operator(
-        self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions
+        self,
+        console: MessageOutput,
+        on: RunCommands,
+        run: Run,
+        asking: PromptOptions,
+        names: NamesOfRun,
     ) -> Operator:
-        return self._parts.operator(console, on, run, asking)
+        return self._parts.operator(console, on, run, asking, names)
 
     def drivers(self, run: Run, plan: Plan, vault: Vault, log: RunLog) -> DeviceDrivers | None:
         return self._parts.drivers(run, plan, vault, log)

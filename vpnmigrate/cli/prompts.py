@@ -28,8 +28,8 @@ from vpnmigrate.model.proposed_change import ProposedChange, StepChoice
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report.console import MessageOutput, in_background
 from vpnmigrate.report.input_line import InputLine
-from vpnmigrate.report.names import NO_NAMES, Names
-from vpnmigrate.report.proposed_change import proposed_text
+from vpnmigrate.report.names import Names, NamesOfRun
+from vpnmigrate.report.proposed_change import proposed_line, proposed_text
 from vpnmigrate.report.text import RunCommands, command, wrapped
 
 _DONE = ("done",)
@@ -235,12 +235,12 @@ class TerminalOperator:
         run: Run,
         on: RunCommands,
         programs: Mapping[str, str],
-        names: Names = NO_NAMES,
+        names: NamesOfRun | None = None,
     ) -> None:
         self._console = console
         self._prompt = prompt
         self._programs = programs
-        self._names = names
+        self._names = names or NamesOfRun()
         self._run = run
         self._on = on
         self._reader = PromptReader(console, prompt)
@@ -281,7 +281,9 @@ class TerminalOperator:
 
     def announce(self, task: OperatorTask) -> None:
         """Print that *task* comes next."""
-        self._console.print_line(wrapped(self._names.text(str(task)), first="  Next, get ready: "))
+        self._console.print_line(
+            wrapped(self._names.now.text(str(task)), first="  Next, get ready: ")
+        )
 
     def decide(self, overdue: OverdueCutover | None) -> DeadlineChoice | None:
         """Return the choice that the operator typed at a terminal, after one question."""
@@ -303,7 +305,7 @@ class TerminalOperator:
             return Consent.IMPOSSIBLE
         if self._interruption != to:
             self._interruption = to
-            self._question = interruption_question(to, self._names, confirm_within(self._run))
+            self._question = interruption_question(to, self._names.now, confirm_within(self._run))
             self._console.print_line(wrapped(self._question))
         typed = self._reader.answer(*_AGREES, default="no", question=self._question)
         if not typed:
@@ -318,12 +320,11 @@ class TerminalOperator:
             return None
         if self._owned != id_:
             self._owned = id_
-            self._console.print_line(
-                wrapped(
-                    f"The journal is lost. Did this run create {id_} (its {role})? If yes, it can "
-                    "be attached to the VPC, and a rollback deletes it. Type yes or no.",
-                )
+            question = (
+                f"The journal is lost. Did this run create {id_} (its {role})? If yes, it can "
+                "be attached to the VPC, and a rollback deletes it. Type yes or no."
             )
+            self._console.print_line(wrapped(self._names.now.text(question)))
         typed = self._reader.answer(*_YES_OR_NO)
         if typed:
             self._reader.close(*_YES_OR_NO)
@@ -359,8 +360,9 @@ class TerminalOperator:
         if not self.patient:
             return None
         if proposed != asked_before:
-            self._console.print_line(proposed_text(proposed))
-        typed = self._reader.answer(*StepChoice)
+            self._console.print_line(proposed_text(proposed, self._names.now))
+        question = proposed_line(proposed, self._names.now)
+        typed = self._reader.answer(*StepChoice, question=question)
         if typed == StepChoice.WAIT:
             self._console.print_line("    waiting; type run or roll back")
         return StepChoice(typed) if typed else None

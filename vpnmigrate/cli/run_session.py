@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import vpnmigrate
 from vpnmigrate.aws.account import Account
@@ -86,6 +87,9 @@ from vpnmigrate.report.progress import Narrator, PlainProgress, approved_line
 from vpnmigrate.report.rollback_proof import proof_brief
 from vpnmigrate.report.status import RunStatusView, traffic
 from vpnmigrate.report.text import RunCommands, wrapped
+
+if TYPE_CHECKING:
+    from vpnmigrate.report.input_line import InputLine
 
 BLIND = (
     "The journal of an earlier process is missing, so answers of AWS may be stale for "
@@ -248,8 +252,12 @@ def _do(
         )
     rehearsed = _rehearsed(context, plan, context.console)
     usual = usual_times(context, plan, rehearsed, before)
+    names = NamesOfRun(plan, journal.entries)
     with (
-        _progress(context, subject, journal, before, usual, terms.asking) as (progress, output),
+        _progress(context, subject, journal, before, names, usual, terms.asking) as (
+            progress,
+            output,
+        ),
         closing(LiveFile(run, journal.clock, context.redaction, usual)) as live,
     ):
         hooks = CommandHooks(run, plan, journal.entries, journal.clock, kept.log, context.redaction)
@@ -266,7 +274,7 @@ def _do(
             traffic=lambda: traffic(view()),
         )
         operator = context.parts.operator(
-            output, RunCommands(run.id, context.invocation), run, terms.asking
+            output, RunCommands(run.id, context.invocation), run, terms.asking, names
         )
         ports = RunPorts(
             ec2=account,
@@ -432,11 +440,11 @@ def _progress(
     subject: SelectedRun,
     journal: SessionJournal,
     before: RunState,
+    names: NamesOfRun,
     usual: UsualTimes,
     asking: PromptOptions,
 ) -> Iterator[tuple[Observer, MessageOutput]]:
     on, clock = RunCommands(subject.run.id, context.invocation), journal.clock
-    names = NamesOfRun(subject.plan, journal.entries)
     if not context.console.can_draw:
         down_since = before.outage.since if before.outage.open else None
         decide_by = None if before.deadline is None else before.deadline.at
@@ -450,13 +458,23 @@ def _progress(
         )
         yield plain, context.console
         return
-    from vpnmigrate.report.input_line import InputLine
     from vpnmigrate.report.terminal import TerminalProgress
 
-    typed = InputLine(sys.stdin) if context.parts.attended(asking) else None
+    typed = _keyboard(context, asking)
     narrator = Narrator(on, names)
     with TerminalProgress(context.console, clock, narrator, before, typed, usual) as progress:
         yield progress, progress
+
+
+def _keyboard(context: CommandContext, asking: PromptOptions) -> InputLine | None:
+    """Return the keyboard of this process's terminal; None if it has none."""
+    from vpnmigrate.report.input_line import InputLine, MutedInputLine
+
+    if context.parts.attended(asking):
+        return InputLine(sys.stdin)
+    if context.parts.attended(PromptOptions()):
+        return MutedInputLine(sys.stdin)
+    return None
 
 
 def probes_of(texts: Iterable[str], *, none: bool) -> tuple[str, ...] | None:

@@ -42,6 +42,7 @@ from vpnmigrate.model.clock import Clock, SteadyClock
 from vpnmigrate.model.discovery import AccountTarget
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.report.console import MessageOutput
+from vpnmigrate.report.names import NamesOfRun
 from vpnmigrate.report.text import RunCommands
 from vpnmigrate.sandbox.client.direct import DirectClients
 from vpnmigrate.sandbox.device_engineer import REACTION, DeviceEngineer
@@ -100,10 +101,15 @@ class SandboxDependencies:
         return _NoWatchdog()
 
     def operator(
-        self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions
+        self,
+        console: MessageOutput,
+        on: RunCommands,
+        run: Run,
+        asking: PromptOptions,
+        names: NamesOfRun,
     ) -> Operator:
         """Return a simulated engineer who does every task without being asked."""
-        del console, on, run, asking
+        del console, on, run, asking, names
         return DeviceEngineer(self._world, self._reaction)
 
     def drivers(self, run: Run, plan: Plan, vault: Vault, log: RunLog) -> DeviceDrivers | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from typing import Protocol
 
 from vpnmigrate.cli.context import CommandContext
+from vpnmigrate.cli.options import PromptOptions
 from vpnmigrate.cli.run_status import status_view_of, status_views
 from vpnmigrate.cli.signals import at_suspension
 from vpnmigrate.errors import Exit, InterruptedRunError, UsageError
@@ -80,9 +82,15 @@ def _window(context: CommandContext, run: Run) -> Iterator[WatchView]:
     if not context.console.can_draw:
         yield _Lines(context, run)
         return
+    from vpnmigrate.report.input_line import muted
     from vpnmigrate.report.terminal import ProgressLine, Screen
 
-    with Screen(context.console) as screen, at_suspension(lambda: screen.leave(())):
+    at_terminal = context.parts.attended(PromptOptions())
+    with (
+        Screen(context.console) as screen,
+        at_suspension(lambda: screen.leave(())),
+        muted(sys.stdin) if at_terminal else nullcontext(),
+    ):
         on = RunCommands(run.id, context.invocation)
         narrator = Narrator(on, _names(run))
         lines: list[int] = []
@@ -101,6 +109,7 @@ def _window(context: CommandContext, run: Run) -> Iterator[WatchView]:
                     ahead=view.ahead,
                     names=view.names,
                     usual_outage=live.usual_outage,
+                    devices=view.devices,
                 )
                 screen.draw(shown, above)
 

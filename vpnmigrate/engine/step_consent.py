@@ -146,10 +146,11 @@ class StepConsent:
             HeldError: It waits; the advice is the command that asks again.
         """
         if self._open is not None and not self._outage:
+            again = self._recorder.resuming(self._plan)
             raise HeldError(
                 f"nothing was answered before: {self._open.proposed.change}; traffic is not "
                 "interrupted",
-                advice=self._recorder.resuming(self._plan).with_words("--step"),
+                advice=again if "--step" in again.words else again.with_words("--step"),
             )
 
     @property

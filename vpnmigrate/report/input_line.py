@@ -13,8 +13,8 @@ import signal
 import termios
 import threading
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 from vpnmigrate.report.console import in_background
@@ -144,8 +144,12 @@ class InputLine:
         if not typed:
             self._editor.ended = True
             return False
-        self._lines.extend(self._editor.type(self._decoder.decode(typed)))
+        self._take(typed)
         return True
+
+    def _take(self, typed: bytes) -> None:
+        """Edit the line with the keys that were *typed*."""
+        self._lines.extend(self._editor.type(self._decoder.decode(typed)))
 
     def _stay_key_by_key(self) -> None:
         """Turn the echo off again if the shell has turned it on: after Ctrl-Z and ``fg``."""
@@ -162,6 +166,35 @@ class InputLine:
             termios.tcsetattr(self._terminal, termios.TCSANOW, modes)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class MutedInputLine(InputLine):
+    """The keyboard of a terminal at which no question is asked: its keys are dropped.
+
+    Without it the terminal would echo them over the screen, and the shell would run them later.
+    """
+
+    @property
+    def shown(self) -> None:
+        """None: there is no line to show."""
+        return None
+
+    def _take(self, typed: bytes) -> None:
+        del typed
+
+
+@contextmanager
+def muted(terminal: TextIO) -> Iterator[None]:
+    """Drop what is typed at *terminal* inside the context."""
+    keyboard = MutedInputLine(terminal)
+    keyboard.open()
+    reads = threading.Thread(target=lambda: keyboard.listen(lambda: None), daemon=True)
+    reads.start()
+    try:
+        yield
+    finally:
+        keyboard.close()
+        reads.join(2 * GLANCE)
 
 
 def _key_by_key(modes: _Modes) -> _Modes:

@@ -114,7 +114,7 @@ class NamesOfRun:
     """The names of a run's resources, as far as its journal has been read."""
 
     def __init__(self, plan: Plan | None = None, entries: Iterable[Entry] = ()) -> None:
-        self._plan = plan
+        self.plan = plan
         self._asked: set[int] = set()
         self._naming: list[Entry] = []
         """The entries that name a created resource: a few for each connection of the plan."""
@@ -132,5 +132,5 @@ class NamesOfRun:
             case _:
                 return
         self._naming.append(entry)
-        if self._plan is not None:
-            self.now = names_of(self._plan, self._naming)
+        if self.plan is not None:
+            self.now = names_of(self.plan, self._naming)

@@ -17,6 +17,7 @@ from vpnmigrate.model.changes import (
 )
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.proposed_change import ProposedChange, StepChoice
+from vpnmigrate.report.names import Names
 from vpnmigrate.report.text import columns, wrapped
 
 _ANSWERS = {
@@ -28,7 +29,13 @@ _ANSWERS = {
 _UNASKED = "the run continues without asking"
 
 
-def proposed_text(proposed: ProposedChange) -> str:
+def proposed_line(proposed: ProposedChange, names: Names) -> str:
+    """Return the question about *proposed* in one line, for the screen."""
+    what = f"step {proposed.step}: {proposed.change}? Traffic: {effect_on_traffic(proposed)}"
+    return f"{names.text(what)}. Inverse: {names.text(_inverse(proposed))}"
+
+
+def proposed_text(proposed: ProposedChange, names: Names) -> str:
     """Return the question about *proposed*, with the answers that can be typed."""
     title = f"  BEFORE the next change of step {proposed.step} ({proposed.title}):"
     answers = [f"    {choice.value:<10} {meaning}" for choice, meaning in _ANSWERS.items()]
@@ -36,15 +43,19 @@ def proposed_text(proposed: ProposedChange) -> str:
     asked = [f"    Type one of{limit}:", *answers]
     if proposed.limit is not None:
         asked.append(f"    After {span(proposed.limit)} without an answer, {_UNASKED}.")
-    return "\n".join([wrapped(title), columns(_rows(proposed), indent=4), *asked])
+    return "\n".join([wrapped(title), columns(_rows(proposed, names), indent=4), *asked])
 
 
-def _rows(proposed: ProposedChange) -> Iterator[tuple[str, Advice]]:
-    yield "change", str(proposed.change)
+def _rows(proposed: ProposedChange, names: Names) -> Iterator[tuple[str, Advice]]:
+    yield "change", names.text(str(proposed.change))
     if proposed.request is not None:
         yield "call", aws_call(proposed.request.operation, proposed.request.parameters)
-    yield "inverse", "none in the plan" if proposed.inverse is None else str(proposed.inverse)
-    yield "traffic", effect_on_traffic(proposed)
+    yield "inverse", names.text(_inverse(proposed))
+    yield "traffic", names.text(effect_on_traffic(proposed))
+
+
+def _inverse(proposed: ProposedChange) -> str:
+    return "none in the plan" if proposed.inverse is None else str(proposed.inverse)
 
 
 def effect_on_traffic(proposed: ProposedChange) -> str:

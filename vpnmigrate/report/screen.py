@@ -16,6 +16,7 @@ from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.clock import moment, span, time_of_day
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Direction
 from vpnmigrate.model.progress import CutoverView, TableView, TunnelView, Waiting
+from vpnmigrate.report.device_progress import DeviceProgress, devices_text
 from vpnmigrate.report.gates import choices, left
 from vpnmigrate.report.names import NO_NAMES, Names
 from vpnmigrate.report.progress import LAST_STEP, probe_line, renewal_lines, step_line
@@ -63,6 +64,8 @@ class ScreenContent:
     names: Names = NO_NAMES
     usual_outage: str = ""
     """How long the outage usually is, with the source; empty if that is not known."""
+    devices: Sequence[DeviceProgress] = ()
+    """The devices of the open task, and whether it is done there."""
     typing: TypedLine | None = None
     """What the operator types; None where it is not read here."""
 
@@ -79,7 +82,8 @@ def screen(shown: ScreenContent, width: int, height: int) -> list[str]:
     head = [
         _first(shown, width),
         *_usual_outage(shown),
-        *(_question(shown, width) or _waiting(shown, width, room)),
+        *(question := _question(shown, width)),
+        *(_waiting(shown, width, room) if not question or shown.state.outage.open else ()),
         *_credentials(shown, width),
         *_to_do(shown, width),
         *_acceptable(shown, width),
@@ -203,6 +207,8 @@ def _to_do(shown: ScreenContent, width: int) -> Iterator[str]:
     if (task := shown.state.task) is not None:
         text = shown.names.text(str(task))
         yield from _wrapped(text, width, first="TO DO: ", rest="       ")
+        if devices := devices_text(shown.devices):
+            yield from _wrapped(devices, width, first="  done at: ", rest=" " * 11)
         if isinstance(task, AskOperator):
             yield from _folded("  when done: ", shown, width, "done", str(task.step))
     elif (early := early_confirmation(shown.state, shown.sight, shown.names)) is not None:

@@ -22,6 +22,7 @@ from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.progress import CutoverView, Sighting, Unreadable, Waiting
 from vpnmigrate.report.colour import STYLES
 from vpnmigrate.report.console import Console
+from vpnmigrate.report.device_progress import DeviceProgress, device_progress
 from vpnmigrate.report.input_line import InputLine
 from vpnmigrate.report.progress import Narrator, PlainProgress
 from vpnmigrate.report.screen import ScreenContent, input_text, screen
@@ -298,6 +299,11 @@ class TerminalProgress:
                 self._ended = True
         return item
 
+    def _devices(self) -> tuple[DeviceProgress, ...]:
+        """Return the devices of the open task, and whether it is done there."""
+        plan = self._narrator.names.plan
+        return () if plan is None else device_progress(self._state, plan)
+
     def _draw(self) -> None:
         now, ahead = self._clock.now(), self._clock.ahead()
         shown = ScreenContent(
@@ -309,6 +315,7 @@ class TerminalProgress:
             ahead=ahead,
             names=self._narrator.names.now,
             usual_outage=self._usual.of_outage,
+            devices=self._devices(),
             typing=None if self.input_line is None else self.input_line.shown,
         )
         self._screen.draw(shown, self._above)
