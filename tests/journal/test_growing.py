@@ -74,6 +74,16 @@ class TestIntents:
         assert once.answered(0, answer(intent(1))) == (answer(intent(1)),)
         assert once == (refused,)
 
+    def test_what_was_read_before_grows_with_its_owner(self):
+        """A value that its owner extends in place shows each intent and answer at once."""
+        owned = Intents().plus(intent(1)).own()
+        assert list(owned) == [intent(1)]
+
+        owned.append(intent(2))
+        assert list(owned) == [intent(1), intent(2)]
+        owned.answer(1, answer(intent(2)))
+        assert list(owned) == [intent(1), answer(intent(2))]
+
     def test_it_equals_a_tuple_and_has_its_hash(self):
         """So states can be compared with those that tests and older code write."""
         both = Intents((intent(1), intent(2)))

@@ -53,7 +53,7 @@ class RowParser:
     def table(self, row: RouteTableTypeDef) -> RouteTableRecord:
         """Return the route table of *row*: the last record, if the row is the last one."""
         last = self._tables.get(row.get("RouteTableId", ""))
-        if last is not None and last[0] == row:
+        if last is not None and (last[0] is row or last[0] == row):
             return last[1]
         record = table_record(row)
         self._tables[record.id] = row, record

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
-from typing import TYPE_CHECKING, TypeVar, overload
+from typing import TYPE_CHECKING, Self, TypeVar, overload
 
 if TYPE_CHECKING:
     from vpnmigrate.journal.state import Intent
@@ -62,6 +62,14 @@ class GrowingSequence(Sequence[T]):
         """Return the items as text."""
         return repr(tuple(self))
 
+    def __copy__(self) -> Self:
+        """Return an equal value that shares its lists; a run makes one for each record."""
+        later = object.__new__(type(self))
+        slots: tuple[str, ...] = self.__slots__
+        for name in slots:
+            setattr(later, name, getattr(self, name))
+        return later
+
 
 class GrowingList(GrowingSequence[T]):
     """Items of any kind, such as the entries of a journal."""
@@ -95,7 +103,7 @@ class GrowingList(GrowingSequence[T]):
 class Intents(GrowingSequence["Intent"]):
     """The intents of a run, in the order they were written, with their outcomes so far."""
 
-    __slots__ = ("_answers", "_asked", "_first", "_known", "_later", "_size")
+    __slots__ = ("_answers", "_asked", "_first", "_known", "_later", "_size", "_whole")
 
     def __init__(self, intents: Iterable[Intent] = ()) -> None:
         self._asked = list(intents)
@@ -108,10 +116,27 @@ class Intents(GrowingSequence["Intent"]):
         """The same for the answers after the first: few intents have any."""
         self._known = 0
         """How many answers this value has."""
+        self._whole: list[Intent] | None = None
+        """All items of this value, once they were iterated over: each observation does so."""
 
     def __len__(self) -> int:
         """Return the number of intents."""
         return self._size
+
+    def __iter__(self) -> Iterator[Intent]:
+        """Yield the intents in order."""
+        whole = self._whole
+        if whole is None:
+            whole = self._asked[: self._size]
+            for place, first in tuple(self._first.items()):  # Another value may add to it.
+                if first >= self._known:
+                    break
+                whole[place] = self._answers[first]
+            for place in tuple(self._later):
+                if place < self._size:
+                    whole[place] = self._item(place)
+            self._whole = whole
+        return iter(whole)
 
     def _item(self, place: int) -> Intent:
         for number in reversed(self._later.get(place, ())):
@@ -148,6 +173,7 @@ class Intents(GrowingSequence["Intent"]):
         """Add *intent* to a value of ``own`` that has not been given to other code."""
         self._asked.append(intent)
         self._size += 1
+        self._whole = None
 
     def answer(self, place: int, intent: Intent) -> None:
         """Add the outcome of *intent* at *place*, to a value as for ``append``."""
@@ -157,6 +183,7 @@ class Intents(GrowingSequence["Intent"]):
             self._first[place] = self._known
         self._answers.append(intent)
         self._known += 1
+        self._whole = None
 
     def own(self) -> Intents:
         """Return an equal value that its owner may extend in place."""

@@ -334,13 +334,15 @@ def _living_first(reading: Reading, plan: Plan, proven: Mapping[str, Role]) -> l
 
     Resources of the survey are left out, unless they have the run's tags now.
     """
-    concerned = (
-        r for r in reading.resources if r.id not in plan.surveyed or role_by_tag(r, plan.migration)
-    )
-    return sorted(
-        (r for r in concerned if life_of(r.state) is not ResourceState.ABSENT),
-        key=lambda r: (life_of(r.state) is ResourceState.DELETING, r.id not in proven, r.id),
-    )
+    surveyed, migration = plan.surveyed, plan.migration
+    lives = [(resource, life_of(resource.state)) for resource in reading.resources]
+    living = [
+        (life is ResourceState.DELETING, resource.id not in proven, resource.id, number)
+        for number, (resource, life) in enumerate(lives)
+        if life is not ResourceState.ABSENT
+        if resource.id not in surveyed or role_by_tag(resource, migration)
+    ]
+    return [lives[number][0] for *_, number in sorted(living)]
 
 
 def _different(what: str, seen: object, wanted: object) -> str:

@@ -46,14 +46,14 @@ class RepeatingParser(RowParser):
     def gateway(self, row: VpnGatewayTypeDef) -> GatewayRecord:
         """Return the virtual private gateway of *row*."""
         last = self._gateways.get(row["VpnGatewayId"])
-        if last is None or last[0] != row:
+        if last is None or (last[0] is not row and last[0] != row):
             last = self._gateways[row["VpnGatewayId"]] = row, super().gateway(row)
         return last[1]
 
     def connection(self, row: VpnConnectionTypeDef) -> ConnectionRecord:
         """Return the connection of *row*."""
         last = self._connections.get(row["VpnConnectionId"])
-        if last is None or last[0] != row:
+        if last is None or (last[0] is not row and last[0] != row):
             last = self._connections[row["VpnConnectionId"]] = row, super().connection(row)
         return last[1]
 
