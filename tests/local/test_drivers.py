@@ -5,10 +5,13 @@ from __future__ import annotations
 import fcntl
 import io
 import json
+import os
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,13 +19,15 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support.builders import OLD_VPN
+from tests.support.lab import programs, root_and_tun
 from tests.support.stage import Stage
 from vpnmigrate.devices.configuration import read
 from vpnmigrate.devices.secret import keys_in
 from vpnmigrate.engine.ports import DriverCall
 from vpnmigrate.errors import HeldError
+from vpnmigrate.local.drivers.device_file import DEVICE_FILE
 from vpnmigrate.local.drivers.processes import DriverProcesses
-from vpnmigrate.local.drivers.protocol import DEVICE_FILE, LONGEST_MESSAGE, result_of
+from vpnmigrate.local.drivers.protocol import LONGEST_MESSAGE, result_of
 from vpnmigrate.local.logs import log_of
 from vpnmigrate.local.program_files import pinned
 from vpnmigrate.local.run_directory import Run
@@ -43,8 +48,32 @@ from vpnmigrate.model.plan import connection_role
 ABSENT, DISABLED, ENABLED = TunnelsState.ABSENT, TunnelsState.DISABLED, TunnelsState.ENABLED
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "drivers.md"
 FAKE_SSH = """#!/bin/sh
-# A router on this machine: its files are below {root}, and its programs succeed.
-sed 's#/etc/#{root}/etc/#g' | PATH={root}/bin:$PATH sh -e
+# A router on this machine: its files are below ROOT.
+sed 's#/etc/#ROOT/etc/#g' | PATH=ROOT/bin:$PATH sh
+"""
+FAKE_IP = """#!/bin/sh
+# Links are files in ROOT/links, with their flags.
+cd ROOT/links
+case "$*" in
+  "link add "*) echo DOWN > "$3" ;;
+  "link set "*" up") echo UP > "$3" ;;
+  "link set "*" down") echo DOWN > "$3" ;;
+  "link delete "*) rm "$3" ;;
+  "-o link show") for link in *; do echo "7: $link@eth0: <NOARP,$(cat $link)> mtu 1422"; done ;;
+esac
+"""
+FAKE_SWANCTL = """#!/bin/sh
+# The router's files go to the charon of the test; no tunnel is initiated.
+[ "$1" = --load-all ] || exit 0
+cat ROOT/etc/swanctl/conf.d/*.conf > ROOT/all.conf
+exec REAL --load-all --clear --noprompt --file ROOT/all.conf --uri unix://SOCKET
+"""
+CHARON = """charon-systemd {
+  load_modular = no
+  load = random nonce aes sha1 sha2 hmac kdf gmp openssl kernel-netlink socket-default vici
+  install_routes = no
+  plugins { vici { socket = unix://SOCKET } }
+}
 """
 OLD_TUNNEL = """connections {{
   {name} {{
@@ -108,37 +137,99 @@ def bench_with(place: Path, text: str, seconds: float = DEADLINE, existing: str 
     program.write_text(text, encoding="utf-8")
     command = (sys.executable, str(program), "router")
     limit = timedelta(seconds=seconds)
-    return Bench(place, DeviceDriver(DriverKind.COMMAND, command, existing, limit))
+    driver = DeviceDriver(DriverKind.COMMAND, command, existing=existing, limit=limit)
+    return Bench(place, driver)
+
+
+def a_router(place: Path, **programs: str) -> Path:
+    """Return the folder of a router on this machine, whose programs succeed unless given."""
+    root = place / "router"
+    (root / "bin").mkdir(parents=True)
+    quiet = dict.fromkeys(("ip", "swanctl", "bird", "birdc"), "#!/bin/sh\n")
+    for name, script in (quiet | programs).items():
+        (root / "bin" / name).write_text(script.replace("ROOT", str(root)), encoding="utf-8")
+        (root / "bin" / name).chmod(0o755)
+    (root / "etc/swanctl/conf.d").mkdir(parents=True)
+    (root / "etc/bird").mkdir()
+    (root / "etc/bird/bird.conf").touch()
+    return root
+
+
+def with_old_tunnels(bench: Bench, root: Path) -> list[str]:
+    """Configure the old tunnels on the router, and save its running configuration."""
+    old = bench.vault.folder(OLD_VPN) / "configuration.xml"
+    outside = [tunnel.outside_ip for tunnel in read(old.read_text(encoding="utf-8")).tunnels]
+    texts = [
+        OLD_TUNNEL.format(name=f"old-{number}", address=address)
+        for number, address in enumerate(outside)
+    ]
+    for number, text in enumerate(texts):
+        file = root / f"etc/swanctl/conf.d/old-{number}.conf"
+        file.write_text(text, encoding="utf-8")
+    Path(bench.driver.existing).write_text("\n".join(texts), encoding="utf-8")
+    return [f"old-{number}" for number in range(len(texts))]
 
 
 @pytest.fixture
 def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """The example of the page, with a router on this machine behind its ssh."""
-    root = tmp_path / "router"
-    programs = {"ssh": FAKE_SSH.format(root=root)}
-    programs |= dict.fromkeys(("ip", "swanctl", "bird", "birdc"), "#!/bin/sh\n")
-    (root / "bin").mkdir(parents=True)
-    for name, script in programs.items():
-        (root / "bin" / name).write_text(script, encoding="utf-8")
-        (root / "bin" / name).chmod(0o755)
-    (root / "etc/swanctl/conf.d").mkdir(parents=True)
-    (root / "etc/bird").mkdir()
-    (root / "etc/bird/bird.conf").touch()
+    root = a_router(tmp_path, ssh=FAKE_SSH)
     monkeypatch.setenv("PATH", f"{root}/bin:/usr/bin:/bin:/usr/sbin:/sbin")
     (script,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    running = tmp_path / "running.txt"
-    bench = bench_with(tmp_path, script, existing=str(running))
-    old = bench.vault.folder(OLD_VPN) / "configuration.xml"
-    outside = [tunnel.outside_ip for tunnel in read(old.read_text(encoding="utf-8")).tunnels]
-    for number, address in enumerate(outside):
-        name, file = f"old-{number}", root / f"etc/swanctl/conf.d/old-{number}.conf"
-        file.write_text(OLD_TUNNEL.format(name=name, address=address), encoding="utf-8")
-    texts = [path.read_text() for path in sorted((root / "etc/swanctl/conf.d").iterdir())]
-    running.write_text("\n".join(texts), encoding="utf-8")
+    bench = bench_with(tmp_path, script, existing=str(tmp_path / "running.txt"))
+    with_old_tunnels(bench, root)
     return bench
 
 
-@pytest.fixture(params=["example"])
+@pytest.fixture
+def strongswan(tmp_path: Path) -> Iterator[Bench]:
+    """The driver for strongSwan, with a running charon; links of the router are files."""
+    root_and_tun()
+    (real,) = programs("swanctl")
+    socket = tmp_path / "charon.vici"
+    wrapper = FAKE_SWANCTL.replace("REAL", real).replace("SOCKET", str(socket))
+    root = a_router(tmp_path, shell=FAKE_SSH, ip=FAKE_IP, swanctl=wrapper)
+    (root / "links").mkdir()
+    driver = DeviceDriver(
+        DriverKind.STRONGSWAN,
+        shell=(str(root / "bin/shell"),),
+        sockets=(f"unix://{socket}",),
+        existing=str(tmp_path / "running.txt"),
+        limit=timedelta(seconds=DEADLINE),
+    )
+    bench = Bench(tmp_path, driver)
+    with charon(tmp_path, socket):
+        for name in with_old_tunnels(bench, root):
+            (root / "links" / name).write_text("UP", encoding="utf-8")
+        subprocess.run([root / "bin/swanctl", "--load-all"], check=True, capture_output=True)
+        yield bench
+
+
+@contextmanager
+def charon(place: Path, socket: Path) -> Iterator[None]:
+    """A charon in a network of its own, which answers at *socket*."""
+    (program,) = programs("charon-systemd")
+    settings = place / "strongswan.conf"
+    settings.write_text(CHARON.replace("SOCKET", str(socket)), encoding="utf-8")
+    process = subprocess.Popen(
+        ["unshare", "--net", program],
+        env={**os.environ, "STRONGSWAN_CONF": str(settings)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        until = time.monotonic() + DEADLINE
+        while not socket.exists():
+            assert process.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture(params=["example", "strongswan"])
 def bench(request: pytest.FixtureRequest) -> Bench:
     """The bench of each driver."""
     made: Bench = request.getfixturevalue(request.param)

@@ -57,6 +57,11 @@ decisions:
       command: [/usr/local/bin/tunnels, fast]
       existing: /etc/vpnmigrate/munich.conf
       limit: 90s
+    cgw-2:
+      kind: strongswan
+      shell: [/usr/bin/ssh, graz, sh]
+      sockets: ["tcp://127.0.0.1:4502"]
+      platform: strongswan-frr
     default: {kind: manual}
   tunnel_options:
     ike_versions: [ikev2]
@@ -141,8 +146,14 @@ def test_says_everything_a_plan_can_decide() -> None:
                 "cgw-1": DeviceDriver(
                     DriverKind.COMMAND,
                     ("/usr/local/bin/tunnels", "fast"),
-                    "/etc/vpnmigrate/munich.conf",
-                    timedelta(seconds=90),
+                    existing="/etc/vpnmigrate/munich.conf",
+                    limit=timedelta(seconds=90),
+                ),
+                "cgw-2": DeviceDriver(
+                    DriverKind.STRONGSWAN,
+                    shell=("/usr/bin/ssh", "graz", "sh"),
+                    platform="strongswan-frr",
+                    sockets=("tcp://127.0.0.1:4502",),
                 ),
                 "default": DeviceDriver(),
             },
@@ -292,6 +303,11 @@ def test_what_is_left_out_has_its_default() -> None:
         (
             "drivers: {default: {command: [/x]}}",
             "decisions.drivers.default: kind command needs a command, and no other kind has one",
+            "write it like {kind",
+        ),
+        (
+            "drivers: {default: {kind: strongswan}}",
+            "decisions.drivers.default: kind strongswan needs a shell",
             "write it like {kind",
         ),
         (

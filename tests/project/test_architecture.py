@@ -28,7 +28,7 @@ ONLY_IN = {
     "filelock": ("local/lock.py",),
     "platformdirs": ("local/settings.py",),
     "pyrage": ("local/sealing.py",),
-    "vici": ("rehearsal/lab",),
+    "vici": ("local/drivers/strongswan.py", "rehearsal/lab"),
     "sqlalchemy": ("fleet/database",),
     "alembic": ("fleet/database",),
     "psycopg": ("fleet/database/deliveries.py",),

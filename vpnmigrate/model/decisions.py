@@ -91,6 +91,8 @@ class DriverKind(StrEnum):
     """An engineer, with the sheet and the commands of ``device config``."""
     COMMAND = "command"
     """A program of yours."""
+    STRONGSWAN = "strongswan"
+    """A Linux router with strongSwan, through a shell and charon's vici socket."""
 
 
 class DeviceDriver(Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,6 +101,12 @@ class DeviceDriver(Struct, frozen=True, forbid_unknown_fields=True):
     kind: DriverKind = DriverKind.MANUAL
     command: tuple[str, ...] = ()
     """Of kind ``command``: the program with its arguments, run without a shell."""
+    shell: tuple[str, ...] = ()
+    """Of kind ``strongswan``: a program that runs commands of its standard input on the router."""
+    sockets: tuple[str, ...] = ("unix:///var/run/charon.vici",)
+    """Of kind ``strongswan``: where charon answers, also ``tcp://HOST:PORT``."""
+    platform: str = ""
+    """Kind of device, as of ``device config --platform``; empty for that of ``device_types``."""
     existing: AbsolutePath = ""
     """A file with the running configuration of the device, in which its old tunnels are found."""
     limit: timedelta = timedelta(minutes=2)
@@ -113,7 +121,7 @@ class DeviceDriver(Struct, frozen=True, forbid_unknown_fields=True):
         return self.kind is not DriverKind.MANUAL
 
     def __str__(self) -> str:
-        return " ".join((self.kind, *self.command[:1]))
+        return " ".join((self.kind, *(self.command or self.shell)[:1]))
 
 
 class BackOut(StrEnum):

@@ -33,8 +33,9 @@ def commands_of(decisions: Decisions) -> Iterator[Named]:
     for moment, words in decisions.hooks.items():
         yield Named(("decisions", "hooks", moment.value), words)
     for gateway, driver in decisions.drivers.items():
-        if driver.command:
-            yield Named(("decisions", "drivers", gateway, "command"), driver.command)
+        for name, words in (("command", driver.command), ("shell", driver.shell)):
+            if words:
+                yield Named(("decisions", "drivers", gateway, name), words)
     if decisions.test_vpc is not None and decisions.test_vpc.command:
         yield Named(("decisions", "test_vpc", "command"), decisions.test_vpc.command)
     for number, text in enumerate(decisions.probes):

@@ -89,6 +89,8 @@ def _driver_fault(driver: DeviceDriver) -> str:
         return f"limit is more than zero and at most {span(LONGEST_CALL)}"
     if (driver.kind is DriverKind.COMMAND) != bool(driver.command):
         return "kind command needs a command, and no other kind has one"
+    if (driver.kind is DriverKind.STRONGSWAN) != bool(driver.shell):
+        return "kind strongswan needs a shell, and no other kind has one"
     return ""
 
 

@@ -14,6 +14,7 @@ from vpnmigrate.model.decisions import (
     BackOut,
     Decisions,
     DirectConnectAssumption,
+    DriverKind,
     InsideMode,
     KeyMode,
     KeyStorage,
@@ -315,7 +316,12 @@ def _programs(decisions: Decisions) -> Iterator[tuple[str, Advice]]:
     for gateway, driver in sorted(decisions.drivers.items()):
         about = f"{driver.kind} for {gateway}"
         most = f"{about}, for at most {span(driver.limit)} a call:"
-        yield "driver", (most, Command(driver.command)) if driver.command else about
+        words = driver.command or driver.shell
+        yield "driver", (most, Command(words)) if words else about
+        if driver.kind is DriverKind.STRONGSWAN:
+            yield "", f"charon at {', '.join(driver.sockets)}"
+        if driver.platform:
+            yield "", f"its platform is {driver.platform}"
         if driver.existing:
             yield "", f"its running configuration is in {driver.existing}"
     limit = span(decisions.waits.hook)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shlex
 from collections.abc import Iterator
@@ -20,19 +21,26 @@ from vpnmigrate.cli.main import run_command
 from vpnmigrate.cli.options import OutputOptions
 from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
 from vpnmigrate.devices.platforms import platform_named
+from vpnmigrate.engine.ports import DeviceDrivers
 from vpnmigrate.errors import Exit, UsageError
 from vpnmigrate.journal.history import OutagePeriod, outages_of
 from vpnmigrate.local.documents import read_plan
+from vpnmigrate.local.drivers.processes import DriverProcesses
 from vpnmigrate.local.journal_file import read_journal
-from vpnmigrate.local.run_directory import Runs
+from vpnmigrate.local.logs import RunLog
+from vpnmigrate.local.run_directory import Run, Runs
+from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.clock import SteadyClock
-from vpnmigrate.rehearsal.lab.migration import LabFault, LabMigration
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.rehearsal.lab.migration import LabDrivers, LabFault, LabMigration
 from vpnmigrate.rehearsal.lab.namespaces import FRR, ISOLATED, LAB, enter, isolated_command, require
 from vpnmigrate.rehearsal.lab.packets import PacketProbe
+from vpnmigrate.report.device_progress import site_of
 from vpnmigrate.report.lab import LabPhase, LabReport, as_json, text
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, FaultSource, Killed
 from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.server.clock import ScaledClock
+from vpnmigrate.sandbox.world import World
 
 SPEED: Final = 60
 """A minute of EC2's time takes a second; tunnels, routes and packets are real."""
@@ -64,6 +72,7 @@ decisions:
   back_out: rollback
   verification: {tunnels: at-least-one}
   waits: {tunnels: WAIT, steady: 10s}
+  drivers: {default: DRIVER}
 """
 _ROLLS_BACK: Final = frozenset(
     {LabCase.WRONG_KEY, LabCase.PROPOSAL_MISMATCH, LabCase.DARK_ENDPOINTS}
@@ -72,6 +81,8 @@ _WAIT_IN_VAIN: Final = "5m"
 """Five seconds here, in the cases that end in a rollback."""
 _WAIT: Final = "20m"
 """Twenty seconds here, because a loaded machine may need several for IKE and BGP."""
+_CALL: Final = "10m"
+"""Ten seconds of the gate before step 7, and ten minutes for a call."""
 _DIES: Final = Fault("AttachVpnGateway", FaultKind.KILL_BEFORE)
 
 
@@ -147,12 +158,29 @@ class _LabRun:
         self._lab.start()
         with chdir(LAB):
             wait = _WAIT_IN_VAIN if self.case in _ROLLS_BACK else _WAIT
-            Path("lab.yaml").write_text(_PLAYBOOK.replace("WAIT", wait), encoding="utf-8")
+            playbook = _PLAYBOOK.replace("WAIT", wait).replace("DRIVER", self._driver())
+            Path("lab.yaml").write_text(playbook, encoding="utf-8")
             connection = scenario.connections[0].id
             phases = tuple(self._phases(connection))
         self._lab.stop()
         events = tuple(self._lab.events)
         return LabReport(self.case, self.routing, self.platform, SPEED, phases, events)
+
+    def _driver(self) -> str:
+        """Save the running configuration, and return the device's driver for the playbook."""
+        device = self._lab.device
+        running = LAB / "running.txt"
+        running.write_text(device.running_configuration(), encoding="utf-8")
+        return json.dumps(
+            {
+                "kind": "strongswan",
+                "shell": device.words,
+                "sockets": device.sockets,
+                "platform": self.platform,
+                "existing": str(running),
+                "limit": _CALL,
+            }
+        )
 
     def _phases(self, connection: str) -> Iterator[LabPhase]:
         code, printed = self._command(
@@ -195,7 +223,7 @@ class _LabRun:
 
     def _command(self, line: str, faults: FaultSource | None = None) -> tuple[int | None, str]:
         """Run a command line; the code is None if its process was killed."""
-        parts = SandboxDependencies(self._world, faults)
+        parts = LabDependencies(self._world, self._lab, faults)
         printed = io.StringIO()
         with _captured(printed, quiet=self.quiet or line.startswith("plan ")):
             try:
@@ -203,6 +231,19 @@ class _LabRun:
             except Killed:
                 return None, printed.getvalue()
         return code, printed.getvalue()
+
+
+class LabDependencies(SandboxDependencies):
+    """Dependencies of commands in the lab: drivers do the work at the device."""
+
+    def __init__(self, world: World, lab: LabMigration, faults: FaultSource | None) -> None:
+        super().__init__(world, faults)
+        self._lab = lab
+
+    def drivers(self, run: Run, plan: Plan, vault: Vault, log: RunLog) -> DeviceDrivers | None:
+        """Return the drivers of *plan*, whose calls are events of the lab."""
+        own = DriverProcesses(run, plan, vault, log, lambda old: site_of(old, plan))
+        return LabDrivers(own, self._lab)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,14 +20,16 @@ from typing import Final
 
 import msgspec
 
-from vpnmigrate.devices.platforms import platform_for
+from vpnmigrate.devices.platforms import platform_for, platform_named
 from vpnmigrate.engine.ports import DriverCall
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.local.child_processes import working_directory
 from vpnmigrate.local.device_tasks import DeviceTaskReader, text_of
-from vpnmigrate.local.drivers.protocol import DEVICE_FILE, DriverInput, device_file, result_of
+from vpnmigrate.local.drivers.device_file import DEVICE_FILE, device_file
+from vpnmigrate.local.drivers.protocol import DriverInput, result_of
 from vpnmigrate.local.logs import RunLog
 from vpnmigrate.local.private_files import FILE_MODE
+from vpnmigrate.local.program_files import contents_of
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.subprocess_limits import (
     ProcessLimits,
@@ -35,7 +38,7 @@ from vpnmigrate.local.subprocess_limits import (
     run_bounded,
 )
 from vpnmigrate.local.vault import Vault
-from vpnmigrate.model.decisions import DeviceDriver
+from vpnmigrate.model.decisions import DeviceDriver, DriverKind
 from vpnmigrate.model.device_drivers import DriverOutcome, DriverResult
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Plan
@@ -115,8 +118,9 @@ class DriverProcesses:
             call.successor,
             text_of(Path(existing)) if existing else "",
         )
-        platform = platform_for(self._types[call.connection])
-        text = device_file(task, platform)
+        named = call.driver.platform
+        kind = platform_named(named) if named else platform_for(self._types[call.connection])
+        text = device_file(task, kind)
         successor = VpnConnectionId(call.successor)
         self._vault.keep(successor, DEVICE_FILE, text)
         limit = call.driver.limit
@@ -135,12 +139,14 @@ class DriverProcesses:
         with self._locked(call.gateway, limit) as lock:
             if lock is None:
                 return ProcessResult(None, "an earlier call is still running", limit, "")
+            command = command_of(call.driver)
             return run_bounded(
-                command_of(call.driver),
+                command,
                 msgspec.json.encode(document) + b"\n",
                 ProcessLimits(limit, self._stop),
                 self._of,
-                self._plan.programs,
+                # The interpreter of a driver of this program is the one that runs this process.
+                {**contents_of((sys.executable,)), **self._plan.programs},
                 streams=ProcessStreams(errors_apart=True, inherited=(lock,)),
             )
 
@@ -162,9 +168,18 @@ class DriverProcesses:
             os.close(handle)
 
 
+_MODULES: Final = {DriverKind.STRONGSWAN: "vpnmigrate.local.drivers.strongswan"}
+"""The drivers of this program."""
+
+
 def command_of(driver: DeviceDriver) -> Sequence[str]:
     """Return the program of *driver* with its arguments."""
-    return driver.command
+    match driver.kind:
+        case DriverKind.STRONGSWAN:
+            module = ("-P", "-m", _MODULES[driver.kind])
+            return (sys.executable, *module, *driver.sockets, "--", *driver.shell)
+        case DriverKind.COMMAND | DriverKind.MANUAL:
+            return driver.command
 
 
 def _is_taken(handle: int) -> bool:

@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from vpnmigrate.devices.blocks import (
-    BlockName,
-    DeviceBlocks,
-    DeviceSide,
-    DeviceTask,
-    device_blocks,
-    revealed,
-)
-from vpnmigrate.devices.platforms import Platform
-from vpnmigrate.devices.tunnel_values import values_of
 from vpnmigrate.local.subprocess_limits import ProcessResult
 from vpnmigrate.model.decoding import fault_of
 from vpnmigrate.model.device_drivers import (
@@ -29,9 +18,6 @@ from vpnmigrate.model.device_drivers import (
 from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId
 
 INPUT_SCHEMA: Final = "vpnmigrate/driver/1"
-FILE_SCHEMA: Final = "vpnmigrate/driver-file/1"
-DEVICE_FILE: Final = "driver.json"
-"""The file with the device's configuration and keys, in the folder of the new connection."""
 FAILED: Final = 1
 """The exit status of a driver that did not do it; any other but 0 leaves that open."""
 LONGEST_MESSAGE: Final = 500
@@ -64,48 +50,6 @@ class DriverOutput(msgspec.Struct, frozen=True):
     new: TunnelsState = TunnelsState.UNKNOWN
     old: TunnelsState = TunnelsState.UNKNOWN
     message: str = ""
-
-
-def device_file(task: DeviceTask, platform: Platform) -> str:
-    """Return the text of a device's file: values of its tunnels and its commands, with keys."""
-    blocks = device_blocks(task, platform, keys=revealed)
-    document = {
-        "schema": FILE_SCHEMA,
-        "platform": platform.name,
-        "new": _side(task.new),
-        "old": _side(task.old),
-        "vpc_networks": task.vpc,
-        "site_networks": task.networks,
-        "commands": _commands(blocks),
-        "files": [{"path": f.path, "mode": f.mode, "text": f.text} for f in blocks.files],
-        "placeholders": blocks.placeholders,
-        "notes": blocks.notes,
-    }
-    return json.dumps(document, indent=2) + "\n"
-
-
-def _commands(blocks: DeviceBlocks) -> dict[str, str]:
-    named = {block.name: block.commands for block in blocks.blocks}
-    return {
-        "load": named[BlockName.LOAD],
-        "enable-new": blocks.enable_new,
-        "disable-old": blocks.disable_old,
-        "back-out": named[BlockName.BACK_OUT],
-        "remove-old": named[BlockName.REMOVE_OLD],
-        "remove-new": named[BlockName.REMOVE_NEW],
-    }
-
-
-def _side(side: DeviceSide | None) -> dict[str, Any] | None:
-    if side is None:
-        return None
-    configuration = side.configuration
-    tunnels = configuration.tunnels if configuration else ()
-    return {
-        "connection": side.connection,
-        "static": bool(configuration and configuration.static),
-        "tunnels": [values_of(t, side.options, revealed(t) or "") for t in tunnels],
-    }
 
 
 def result_of(verb: DriverVerb, ended: ProcessResult) -> DriverResult:

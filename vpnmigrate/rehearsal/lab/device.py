@@ -139,6 +139,17 @@ class LabDevice:
         files = sorted((*_SWANCTL.glob("*.conf"), *Path("/etc/bird").glob("*.conf")))
         return "\n".join(file.read_text(encoding="utf-8") for file in files)
 
+    @property
+    def sockets(self) -> tuple[str, ...]:
+        """Where the daemons of its tunnels answer."""
+        return tuple(f"unix://{daemon.socket}" for daemon in self._daemons)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The shell of the device, which reads commands."""
+        path = f"PATH={self._programs}:{SEARCH}"
+        return tuple(self._network.device.words(program("env"), path, program("bash")))
+
     def run(self, task: DeviceTask, name: BlockName) -> tuple[str, ...]:
         """Run a block of *task* and return the commands that failed."""
         blocks = device_blocks(task, self._platform, keys=revealed)

@@ -2,15 +2,14 @@
 
 ``LabMigration`` joins a sandbox's world and a network.  Its thread repeats on the network what the
 EC2 API created, attached, propagated and deleted, and puts what the tunnels really do into the
-world.  The world's devices are replaced by the device of the lab, so a simulated engineer who
-does a run's tasks runs the rendered commands.
+world.  A run's driver does the work at the device, ``LabDrivers`` here.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -21,7 +20,9 @@ from vpnmigrate.devices.blocks import BlockName, DeviceSide, DeviceTask
 from vpnmigrate.devices.configuration import parse
 from vpnmigrate.devices.platforms import Platform
 from vpnmigrate.devices.tunnel_values import ConnectionOptions
+from vpnmigrate.engine.ports import DeviceDrivers, DriverCall
 from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.device_drivers import DriverOutcome, DriverResult, DriverVerb
 from vpnmigrate.rehearsal.lab.daemons import wait_for
 from vpnmigrate.rehearsal.lab.device import LabDevice
 from vpnmigrate.rehearsal.lab.namespaces import LabError
@@ -31,7 +32,6 @@ from vpnmigrate.rehearsal.lab.network import (
     LabNetwork,
     LabTelemetry,
 )
-from vpnmigrate.sandbox.devices import Devices
 from vpnmigrate.sandbox.ec2.tunnels import prefixes_of
 from vpnmigrate.sandbox.state import LIVING, TunnelTelemetry, WorldState
 from vpnmigrate.sandbox.world import World
@@ -79,7 +79,6 @@ class LabMigration:
         self._asn: Final = customer.asn or 65000
         self.network: Final = LabNetwork(clock, customer.ip, site, vpcs)
         self.device: Final = LabDevice(self.network, platform, self._asn, clock)
-        world.devices = LabDevices(world, self)
         self._dark: list[str] = []
         self._rounds = 0
         self._failed: Exception | None = None
@@ -93,7 +92,7 @@ class LabMigration:
             LabError: The tunnels do not come up.
         """
         self._mirror()
-        task = self.task_of(self._old, first=True)
+        task = self._first_task()
         for name in (BlockName.LOAD, BlockName.ENABLE):
             if failed := self.device.run(task, name):
                 raise LabError(f"the device refused: {'; '.join(failed)}")
@@ -140,17 +139,12 @@ class LabMigration:
         """Record an event."""
         self.events.append(LabEvent(time.monotonic(), what))
 
-    def task_of(self, new: str, *, first: bool = False) -> DeviceTask:
-        """Return what the device's engineer has to do for *new*; the *first* replaces nothing."""
-        sides = {each["VpnConnectionId"]: each for each in self._connections()}
+    def _first_task(self) -> DeviceTask:
+        """Return what the device's engineer once had to do for the old connection."""
+        (row,) = [each for each in self._connections() if each["VpnConnectionId"] == self._old]
+        network = self.network
         return DeviceTask(
-            "lab",
-            "site",
-            _side(sides[new]),
-            None if first else _side(sides[self._old]),
-            self.network.vpc_networks,
-            self.network.site_networks,
-            "" if first else self.device.running_configuration(),
+            "lab", "site", _side(row), None, network.vpc_networks, network.site_networks
         )
 
     def _connections(self) -> list[dict[str, Any]]:
@@ -257,39 +251,35 @@ class LabMigration:
                 self.note(f"AWS: the tunnel {outside} is {'UP' if each.up else 'DOWN'}")
 
 
-class LabDevices(Devices):
-    """The world's devices, as the device of the lab: operations run the rendered blocks."""
+class LabDrivers:
+    """Drivers of the lab's device (``ports.DeviceDrivers``), whose calls are events of *lab*."""
 
-    def __init__(self, world: World, lab: LabMigration) -> None:
-        super().__init__(world.alone)
-        self._lab = lab
-        self._tasks: dict[str, DeviceTask] = {}
-        self._enabled: str | None = None
+    def __init__(self, drivers: DeviceDrivers, lab: LabMigration) -> None:
+        self._drivers, self._lab = drivers, lab
 
-    def configure(self, connection: str) -> None:
-        """Run the block ``load`` of *connection*, with its tunnels shut down."""
-        if connection not in self._tasks:
-            self._tasks[connection] = self._lab.task_of(connection)
-            self._run(connection, BlockName.LOAD)
+    def begin(self, call: DriverCall) -> None:
+        """Begin *call*."""
+        if call.verb is not DriverVerb.STATUS:
+            self._lab.note(f"device: {_named(call)} begins")
+        self._drivers.begin(call)
 
-    def enable(self, connection: str) -> None:
-        """Run ``enable`` for a new connection, and ``back-out`` for the old one."""
-        if connection in self._tasks and self._enabled != connection:
-            self._enabled = connection
-            self._run(connection, BlockName.ENABLE)
-        elif connection not in self._tasks and self._enabled is not None:
-            new, self._enabled = self._enabled, None
-            self._run(new, BlockName.BACK_OUT)
+    def ended(self) -> Sequence[tuple[DriverCall, DriverResult]]:
+        """Return the calls that have ended since the last time."""
+        ended = self._drivers.ended()
+        for call, result in ended:
+            failed = result.outcome is not DriverOutcome.DONE or result.message
+            if call.verb is not DriverVerb.STATUS:
+                how = f": failed: {result.message}" if failed else " done"
+                self._lab.note(f"device: {_named(call)}{how}")
+        return ended
 
-    def disable(self, connection: str) -> None:
-        """Do nothing: the block that enables one side disables the other."""
+    def finish(self) -> None:
+        """Wait until every call has ended."""
+        self._drivers.finish()
 
-    def _run(self, connection: str, name: BlockName) -> None:
-        self._lab.note(f"device: {name} begins")
-        failed = self._lab.device.run(self._tasks[connection], name)
-        self._lab.note(
-            f"device: {name} done" if not failed else f"device: {name}: failed: {'; '.join(failed)}"
-        )
+
+def _named(call: DriverCall) -> str:
+    return f"{call.verb}, old tunnels disabled," if call.disable_old else call.verb.value
 
 
 def _side(row: Mapping[str, Any]) -> DeviceSide:

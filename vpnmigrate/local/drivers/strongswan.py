@@ -1,0 +1,160 @@
+"""Driver ``strongswan``: a Linux router with strongSwan, through a shell and charon's vici socket.
+
+The commands of the platform are given to the shell; vici tells which connections are loaded, and
+``ip link`` whether their interfaces are enabled.  Run as a program: its arguments are ``vici``
+sockets and, after ``--``, the words of the shell.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from vpnmigrate.local.drivers.protocol import FAILED, DriverInput, DriverOutput
+from vpnmigrate.model.device_drivers import DriverVerb, TunnelsState
+
+UNCERTAIN: Final = 3
+"""The exit status after which the state is read."""
+LOST: Final = 255
+"""The exit status of ssh without a connection."""
+ANSWER_LIMIT: Final = 10.0
+"""Seconds for an answer of charon, which gives it at once."""
+_LINK: Final = re.compile(r"^\d+: ([^:@]+)[:@].*?<([^>]*)>", re.MULTILINE)
+
+
+class DriverError(Exception):
+    """The driver cannot go on; *exit_code* says what that means for the device."""
+
+    def __init__(self, message: str, exit_code: int = FAILED) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class StrongswanRouter:
+    """A router behind *shell*, whose charon answers at *sockets*."""
+
+    def __init__(self, sockets: Sequence[str], shell: Sequence[str]) -> None:
+        self._sockets = sockets
+        self._shell = shell
+
+    def run(self, commands: str) -> str:
+        """Run *commands* in the shell and return what they print.
+
+        Raises:
+            DriverError: The connection was lost.
+        """
+        done = subprocess.run(  # noqa: S603  the shell of the plan, shown and approved
+            self._shell, input=commands, stdout=subprocess.PIPE, text=True, check=False
+        )
+        if done.returncode < 0 or done.returncode == LOST:
+            raise DriverError(f"{self._shell[0]} ended with {done.returncode}", UNCERTAIN)
+        return done.stdout
+
+    def state(self, outside: Sequence[str]) -> TunnelsState:
+        """Return the state of the tunnels to the addresses *outside*.
+
+        Raises:
+            DriverError: Charon or the shell does not answer.
+        """
+        names = self._loaded()
+        found = [names[address] for address in outside if address in names]
+        if not found:
+            return TunnelsState.ABSENT
+        links = dict(_LINK.findall(self.run("ip -o link show\n")))
+        enabled = {"UP" in links[name].split(",") for name in found if name in links}
+        if len(found) < len(outside) or len(enabled) != 1:
+            return TunnelsState.UNKNOWN
+        return TunnelsState.ENABLED if enabled.pop() else TunnelsState.DISABLED
+
+    def _loaded(self) -> dict[str, str]:
+        """Return the name of each loaded connection, by its remote addresses."""
+        return {
+            address.decode(): name
+            for place in self._sockets
+            for connections in _connections(place)
+            for name, about in connections.items()
+            for address in about.get("remote_addrs", ())
+        }
+
+
+def _connections(place: str) -> Iterator[Mapping[str, Any]]:
+    try:
+        import vici  # noqa: PLC0415  an extra
+    except ImportError:
+        raise DriverError("vici is missing: install vpnmigrate[strongswan]") from None
+    try:
+        with _connected(place) as connection:
+            yield from vici.Session(connection).list_conns()
+    except OSError as error:
+        raise DriverError(f"charon does not answer at {place}: {error}") from None
+
+
+def _connected(place: str) -> socket.socket:
+    parts = urlsplit(place)
+    if parts.scheme == "tcp":
+        return socket.create_connection((parts.hostname, parts.port or 0), ANSWER_LIMIT)
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(ANSWER_LIMIT)
+    try:
+        connection.connect(parts.path)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def perform(
+    asked: DriverInput, device: Mapping[str, Any], router: StrongswanRouter
+) -> DriverOutput:
+    """Do what is *asked*, as far as it is not done, and return the state of the device.
+
+    Raises:
+        DriverError: It cannot be done.
+    """
+    new, old = (
+        [str(tunnel["outside"]) for tunnel in (device[side] or {}).get("tunnels", ())]
+        for side in ("new", "old")
+    )
+    commands: Mapping[str, str] = device["commands"]
+    printed = ""
+    match asked.verb:
+        case DriverVerb.LOAD if router.state(new) is TunnelsState.ABSENT:
+            printed = router.run(commands["load"])
+        case DriverVerb.ENABLE:
+            if asked.disable_old and router.state(old) is not TunnelsState.DISABLED:
+                printed += router.run(commands["disable-old"])
+            if router.state(new) is not TunnelsState.ENABLED:
+                printed += router.run(commands["enable-new"])
+        case DriverVerb.BACK_OUT:
+            printed = router.run(commands["back-out"])
+        case _:
+            pass  # It is loaded already, or the state alone is asked for.
+    down = [line for line in printed.splitlines() if line.endswith("IS NOT UP")]
+    return DriverOutput(router.state(new), router.state(old), "; ".join(down))
+
+
+def main(words: Sequence[str]) -> int:
+    """Read what is asked from standard input, do it, and print the result."""
+    asked = msgspec.json.decode(sys.stdin.buffer.read(), type=DriverInput)
+    cut = list(words).index("--")
+    router = StrongswanRouter(words[:cut], words[cut + 1 :])
+    device = json.loads(Path(asked.device_file).read_text(encoding="utf-8"))
+    try:
+        output, code = perform(asked, device, router), 0
+    except DriverError as error:
+        output, code = DriverOutput(message=str(error)), error.exit_code
+    sys.stdout.buffer.write(msgspec.json.encode(output))
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
