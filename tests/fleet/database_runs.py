@@ -14,19 +14,27 @@ from vpnmigrate.fleet.database.runs import FleetRuns
 from vpnmigrate.fleet.database.schema import RUNS, RunGoal
 from vpnmigrate.model.clock import Clock, VirtualClock
 from vpnmigrate.model.ec2 import MigrationId
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.redaction import Redaction
+from vpnmigrate.planning.planner import fingerprint_of
 
 CLOCK = VirtualClock()
 
 
 def stored_run(database: Database, run: str = MIGRATION, *, started: bool = True) -> FleetRuns:
     """Add the run of an ordinary plan, and start it unless told otherwise."""
-    plan = msgspec.structs.replace(a_plan(), fingerprint="f" * 64, migration=MigrationId(run))
+    plan = stored_plan(run)
     runs = FleetRuns(database)
     runs.add(plan, msgspec.json.encode(plan), "alice@laptop/1")
     if started:
         runs.start([run], RunGoal.CUTOVER, undelivered)
     return runs
+
+
+def stored_plan(run: str = MIGRATION) -> Plan:
+    """Return the ordinary plan, with the fingerprint of its text."""
+    plan = msgspec.structs.replace(a_plan(), migration=MigrationId(run))
+    return msgspec.structs.replace(plan, fingerprint=fingerprint_of(msgspec.to_builtins(plan)))
 
 
 def undelivered(connection: sa.Connection, run: str) -> None:

@@ -10,13 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.e2e.operators import SCENARIO, SPEED, Migration
+from tests.e2e.quick import ENGINEER
 from tests.e2e.shells import PATIENCE, Terminal
 from vpnmigrate.cli.commands.sandbox import load
-from vpnmigrate.errors import UsageError
-from vpnmigrate.fleet.database.address import DatabaseAddress
-from vpnmigrate.fleet.database.connection import Database
+from vpnmigrate.fleet.database.address import DATABASE_VARIABLE, DatabaseAddress
+from vpnmigrate.fleet.database.connection import FAILOVER, Database
+from vpnmigrate.fleet.database.deliveries import deliver
 from vpnmigrate.fleet.database.journal import stored_journal
-from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns
+from vpnmigrate.fleet.database.runs import FleetRuns
+from vpnmigrate.fleet.database.schema import RunGoal
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.server.clock import ScaledClock
@@ -33,22 +35,28 @@ class FleetStage:
     def __init__(self, world: World, migration: Migration, address: DatabaseAddress) -> None:
         self.world = world
         self.migration = migration
-        self.database = Database(address)
+        self.database = Database(address, FAILOVER)
         self.runs = FleetRuns(self.database)
         self._workers: dict[str, subprocess.Popen[str]] = {}
         self._environment = {
             **migration.terminal.environment,
-            "VPNMIGRATE_DATABASE": address.libpq,
+            DATABASE_VARIABLE: address.libpq,
         }
+
+    def without_engineer(self) -> None:
+        """Leave the confirmation of device tasks to messages."""
+        del self._environment[ENGINEER]
 
     @property
     def run(self) -> str:
         """The id of the run."""
         return str(self.migration.plan.migration)
 
-    def command(self, *words: str, leaves: int = 0) -> object:
-        """Run ``vpnmigrate fleet WORDS --json``, and return what it prints."""
-        return self._terminal(self.migration.home / "runs").quick("fleet", *words, leaves=leaves)
+    def start(self) -> None:
+        """Add the run to the database, and start it."""
+        text = self.migration.plan_file.read_bytes()
+        self.runs.add(self.migration.plan, text, "alice@laptop/1")
+        self.runs.start([self.run], RunGoal.CUTOVER, deliver)
 
     def worker(self, name: str) -> subprocess.Popen[str]:
         """Start a worker with a run directory of its own, as on another host."""
@@ -63,12 +71,10 @@ class FleetStage:
         """Return what all workers have printed."""
         return "\n".join(self._log(name).read_text() for name in self._workers)
 
-    def row(self) -> FleetRun | None:
-        """Return the run as the database has it; None before it is there."""
-        try:
-            return self.runs.find(self.run)
-        except UsageError:
-            return None
+    def owner(self) -> str:
+        """Return the worker that has the run now; empty if none has."""
+        row = self.runs.find(self.run)
+        return (row.lease_owner or "") if row.alive else ""
 
     def state(self) -> RunState:
         """Return the state that follows from the journal."""
@@ -79,22 +85,32 @@ class FleetStage:
         began = time.monotonic()
         while not reached():
             assert time.monotonic() - began < PATIENCE, self.output()[-3000:]
-            dead = [n for n, w in self._workers.items() if w.poll() not in {None, -signal.SIGKILL}]
+            well = {None, 0, -signal.SIGKILL}
+            dead = [name for name, worker in self._workers.items() if worker.poll() not in well]
             assert not dead, f"{dead} ended: {self.output()[-3000:]}"
             time.sleep(TICK)
         return time.monotonic() - began
+
+    def until_ready(self, *names: str) -> None:
+        """Wait until these workers take runs."""
+        self.until(lambda: all(f"worker {name} is ready" in self.output() for name in names))
 
     def until_idle(self) -> None:
         """Wait until no worker has the run, and none is going to."""
         self.until(self._is_idle)
 
     def _is_idle(self) -> bool:
-        row = self.row()
-        return row is not None and not row.alive and not row.wants_work
+        row = self.runs.find(self.run)
+        return not row.alive and not row.wants_work
 
     def changes(self) -> dict[str, int]:
         """Return the sandbox's record of mutating calls, and how often each was made."""
         return {call.partition("/")[2]: n for call, n in self.world._calls.items()}
+
+    def made_more_than_once(self) -> dict[str, int]:
+        """Return the changes that were made more than once; each session renews the run's tags."""
+        again = {call: n for call, n in self.changes().items() if n > 1}
+        return {call: n for call, n in again.items() if not call.startswith("ec2/CreateTags")}
 
     def close(self) -> None:
         """End the workers."""

@@ -2,26 +2,101 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from tests.fleet.stage import a_fleet_of_one
+from tests.fleet.stage import FleetStage, a_fleet_of_one
+from tests.support.postgres import PostgresServer
 from vpnmigrate.fleet.database.address import DatabaseAddress
+from vpnmigrate.fleet.database.schema import LINES
 from vpnmigrate.journal.state import RunStatus
 
 pytestmark = pytest.mark.no_cover
 
+HANDED_ON = 10.0
+"""Seconds until another worker has the run of a dead one, on a machine that other tests keep busy.
+On an idle machine it is less than five (docs/decisions/0056)."""
 
-def test_a_worker_applies_a_run_to_its_end(tmp_path: Path, address: DatabaseAddress) -> None:
-    """A run that is started from another process is migrated, and its journal is in PostgreSQL."""
+
+def test_a_worker_that_is_told_to_end_hands_its_run_on(
+    tmp_path: Path, address: DatabaseAddress
+) -> None:
+    """After SIGTERM before the cutover, it ends at once and with success; another one finishes.
+
+    The account is as after an undisturbed migration, and no journal is on a worker's disk.
+    """
     with a_fleet_of_one(tmp_path, address) as stage:
         expected = stage.migration.expected()
-        stage.worker("w1")
+        first = stage.worker("w1")
+        stage.start()
+        stage.until(lambda: stage.owner() == "w1" and stage.state().step >= 2)
 
-        stage.command("start", str(stage.migration.plan_file))
-
+        first.send_signal(signal.SIGTERM)
+        stage.worker("w2")
         stage.until_idle()
+
+        assert first.wait() == 0
         assert stage.state().status is RunStatus.CUT_OVER
+        assert {fence for _, fence in written(stage)} == {1, 2}
         assert stage.migration.shape() == expected
-        assert stage.migration.lines() == 0
+        assert list(tmp_path.glob("w?/*/journal.jsonl")) == []
+
+
+def test_a_worker_that_is_killed_in_a_cutover_is_replaced(
+    tmp_path: Path, address: DatabaseAddress
+) -> None:
+    """While traffic is down another worker takes the run at once; each change is made once."""
+    with a_fleet_of_one(tmp_path, address) as stage:
+        workers = {name: stage.worker(name) for name in ("w1", "w2")}
+        stage.until_ready("w1", "w2")
+        stage.start()
+        stage.until(lambda: stage.state().outage.open)
+        dead = stage.owner()
+
+        workers[dead].kill()
+
+        handed_on = stage.until(lambda: stage.owner() not in {dead, ""})
+        stage.until_idle()
+        assert handed_on < HANDED_ON
+        assert stage.state().status is RunStatus.CUT_OVER
+        assert stage.made_more_than_once() == {}
+
+
+def test_a_worker_that_is_suspended_past_its_lease_changes_nothing_more(
+    tmp_path: Path, server: PostgresServer, address: DatabaseAddress
+) -> None:
+    """Another worker completes the cutover, although the database is restarted in it.
+
+    The suspended worker is still alive.  When it goes on, it writes nothing and sends nothing.
+    """
+    with a_fleet_of_one(tmp_path, address) as stage:
+        workers = {name: stage.worker(name) for name in ("w1", "w2")}
+        stage.until_ready("w1", "w2")
+        stage.start()
+        stage.until(lambda: stage.state().outage.open)
+        zombie = stage.owner()
+        workers[zombie].send_signal(signal.SIGSTOP)
+
+        stage.until(lambda: stage.owner() not in {zombie, ""})
+        server.stop()
+        server.start()
+        stage.until_idle()
+        changes = stage.changes()
+        workers[zombie].send_signal(signal.SIGCONT)
+        stage.until(lambda: "was taken over from this worker" in stage.output())
+
+        assert stage.state().status is RunStatus.CUT_OVER
+        assert stage.changes() == changes
+        assert stage.made_more_than_once() == {}
+        fences = [fence for _, fence in written(stage)]
+        assert fences == sorted(fences)
+
+
+def written(stage: FleetStage) -> list[tuple[int, int]]:
+    """Return number and fence of each line of the run's journal."""
+    statement = sa.select(LINES.c.seq, LINES.c.fence).order_by(LINES.c.seq)
+    rows = stage.database.execute(lambda connection: connection.execute(statement).all())
+    return [(seq, fence) for seq, fence in rows]

@@ -107,9 +107,9 @@ class Worker:
             for task in (ticking, ending):
                 task.cancel()
             self._keeper.end()
+            await self._quietly(lambda: self._workers.forget(self._name))
             self._threads.shutdown()
             self._queries.shutdown()
-            await self._quietly(lambda: self._workers.forget(self._name))
 
     async def _consume(self, stopping: asyncio.Event) -> None:
         try:
@@ -134,15 +134,24 @@ class Worker:
             if run.alive:
                 await asyncio.sleep(_GLANCE)
                 continue
-            if not run.wants_work or await self._is_stopped(run):
+            if not run.wants_work or await self._is_held(run):
                 return
             await self._take(run)
 
-    async def _is_stopped(self, run: FleetRun) -> bool:
-        """Return whether the fleet is stopped, and traffic of *run* is known to flow."""
+    async def _is_held(self, run: FleetRun) -> bool:
+        """Return whether the operators hold *run* with the fleet, and its traffic is known to flow.
+
+        A run that is held is delivered again when the fleet is resumed.
+        """
         if run.outage or run.lease_owner is not None:
             return False
-        return await self._asked(self._runs.state) is FleetState.STOPPED
+        match await self._asked(self._runs.state):
+            case FleetState.STOPPED:
+                return True
+            case FleetState.PAUSED:
+                return not run.lines
+            case FleetState.RUNNING:
+                return False
 
     async def _take(self, run: FleetRun) -> None:
         """Work on *run* in a thread, unless another worker is quicker."""

@@ -115,7 +115,8 @@ class Lease:
     def release(self, due: timedelta | None, *, outage: bool) -> bool:
         """End the lease; the run is due again after *due*, or when it is woken.
 
-        Return whether there is more to do now: a message arrived that no session has read.
+        Return whether there is more to do now: *due* is zero, or a message arrived that no session
+        has read.
         *outage* is whether traffic is down.
 
         Raises:
@@ -130,7 +131,7 @@ class Lease:
             # Locked first: a message that is being posted is either seen here or wakes the run.
             held = sa.and_(RUNS.c.id == self.run, RUNS.c.fence == self.fence)
             if connection.execute(sa.select(RUNS.c.id).where(held).with_for_update()).first():
-                more: bool = connection.execute(sa.select(waiting)).scalar_one()
+                more = due == timedelta(0) or connection.execute(sa.select(waiting)).scalar_one()
                 connection.execute(
                     sa.update(RUNS)
                     .where(held)
@@ -142,7 +143,7 @@ class Lease:
                         wake=RUNS.c.wake + (1 if more else 0),
                     )
                 )
-                return more
+                return bool(more)
             return False
 
         return self._database.transact(work)

@@ -180,6 +180,20 @@ class FleetRuns:
 
         return self._database.transact(work)
 
+    def deliver_waiting(self, deliver: Deliver) -> None:
+        """Deliver every run that wants work and that no worker has."""
+
+        def work(connection: Connection) -> None:
+            waiting = sa.select(RUNS.c.id).where(
+                RUNS.c.goal != RunGoal.NOTHING,
+                has_ended(),
+                sa.or_(RUNS.c.wake > RUNS.c.served, RUNS.c.lease_owner.is_not(None)),
+            )
+            for run in connection.execute(waiting).scalars():
+                deliver(connection, run)
+
+        self._database.transact(work)
+
     def approve(self, run: str, approval: StoredApproval, deliver: Deliver) -> None:
         """Add *approval* to the run and wake it; the run's worker checks it."""
         values = {
