@@ -202,6 +202,33 @@ class FleetCommands(LazyGroup):
             "fleet_runs:start",
             "Start runs of plans on the workers, or continue runs that wait for an operator.",
         ),
+        "pause": CommandEntry(
+            "fleet_runs:pause",
+            "Start no further run of the fleet, or pause one run at its next safe point.",
+        ),
+        "resume": CommandEntry(
+            "fleet_runs:resume", "End a pause or a stop of the fleet, or the pause of one run."
+        ),
+        "stop": CommandEntry(
+            "fleet_runs:stop",
+            "Stop all runs of the fleet at their next safe point where traffic flows.",
+        ),
+        "done": CommandEntry(
+            "fleet_runs:done",
+            "Report that the task of a step is done, at all devices or at one.",
+        ),
+        "confirm": CommandEntry(
+            "fleet_runs:confirm",
+            "Confirm a migration, so that it is not rolled back automatically.",
+        ),
+        "abort": CommandEntry(
+            "fleet_runs:abort",
+            "Abort a run: before the cutover it stops, during the cutover it is rolled back.",
+        ),
+        "approve": CommandEntry(
+            "fleet_runs:approve",
+            "Add the approval in a file, with the signature beside it, to a run.",
+        ),
         "worker": CommandEntry(
             "fleet_worker:worker", "Work on the runs of a fleet until interrupted."
         ),

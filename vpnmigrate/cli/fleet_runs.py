@@ -5,38 +5,181 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from vpnmigrate.cli.commands.done import done_messages
+from vpnmigrate.cli.commands.orders import (
+    await_answer,
+    order_message,
+    order_result,
+    require_possible,
+)
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.dependencies import new_holder
-from vpnmigrate.cli.fleet_database import DatabaseOptions, fleet_database
 from vpnmigrate.cli.run_selection import names_a_file
+from vpnmigrate.cli.run_status import run_status
+from vpnmigrate.errors import RefusedError, VpnMigrateError
+from vpnmigrate.errors.commands import cli
+from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.deliveries import deliver
-from vpnmigrate.fleet.database.runs import FleetRuns
-from vpnmigrate.fleet.database.schema import RunGoal
-from vpnmigrate.local.documents import LARGEST_PLAN, plan_from_text, require_derived
+from vpnmigrate.fleet.database.journal import stored_journal
+from vpnmigrate.fleet.database.messages import DatabaseInbox
+from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns, StoredApproval
+from vpnmigrate.fleet.database.schema import FleetState, RunGoal
+from vpnmigrate.fleet.database.workers import FleetWorkers, WorkerRow
+from vpnmigrate.journal.chain import JournalContents
+from vpnmigrate.journal.orders import answer_to
+from vpnmigrate.journal.records import OrderVerb
+from vpnmigrate.local.documents import (
+    LARGEST_PLAN,
+    load_approval,
+    plan_from_text,
+    require_derived,
+)
+from vpnmigrate.local.run_directory import Run
+from vpnmigrate.local.signatures import signature_of
 from vpnmigrate.local.text_files import file_bytes
+from vpnmigrate.model.changes import AskOperator
+from vpnmigrate.model.clock import moment
+from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Plan
+from vpnmigrate.report.fleet_runs import FleetRunView, FleetView
+from vpnmigrate.report.results import OrderResult
+from vpnmigrate.report.status import RunStatusView
 
 
-def start_runs(
-    context: CommandContext, place: DatabaseOptions, named: Sequence[str], *, prepare: bool
-) -> tuple[str, ...]:
-    """Add the plans among *named* to the database, and let workers begin with all of them.
+class FleetControl:
+    """Orders of an operator to the fleet in *database*."""
 
-    Raises:
-        UsageError: A plan cannot be read, or the database has no such run; nothing was started.
-        RefusedError: A plan was edited, or its run is there with another plan.
-        DatabaseError: The database does not answer.
-    """
-    goal = RunGoal.PREPARE if prepare else RunGoal.CUTOVER
-    with fleet_database(place, context.redaction) as database:
-        runs = FleetRuns(database)
+    def __init__(self, context: CommandContext, database: Database) -> None:
+        self._context = context
+        self._database = database
+        self._runs = FleetRuns(database)
+
+    def start(self, named: Sequence[str], *, prepare: bool) -> tuple[str, ...]:
+        """Add the plans among *named* to the database, and start all of them; return their ids.
+
+        Raises:
+            UsageError: A plan cannot be read, or the database has no such run; nothing was started.
+            RefusedError: A plan was edited, or its run is there with another plan.
+        """
+        goal = RunGoal.PREPARE if prepare else RunGoal.CUTOVER
         plans = [_read(Path(name)) for name in named if names_a_file(Path(name))]
-        ids = [runs.find(name).id for name in named if not names_a_file(Path(name))]
+        known = [self._runs.find(name).id for name in named if not names_a_file(Path(name))]
         for plan, text in plans:
-            runs.add(plan, text, new_holder(context.parts.me))
-        chosen = (*(plan.migration for plan, _ in plans), *ids)
-        runs.start(chosen, goal, deliver)
-    return chosen
+            self._runs.add(plan, text, new_holder(self._context.parts.me))
+        chosen = (*(plan.migration for plan, _ in plans), *known)
+        self._runs.start(chosen, goal, deliver)
+        return chosen
+
+    def set_state(self, state: FleetState) -> None:
+        """Set the state of the whole fleet; runs that wait for it are woken when it runs again."""
+        me = self._context.parts.me
+        self._runs.set_state(state, f"{me.user}@{me.host}")
+        if state is FleetState.RUNNING:
+            self._runs.deliver_waiting(deliver)
+
+    def order(self, run: str, verb: OrderVerb) -> OrderResult:
+        """Send an order to the run, and wait a moment for its answer.
+
+        Raises:
+            UsageError: There is no such run, or nothing to continue or to confirm.
+            RefusedError: The order is not possible in the run's state; nothing has changed.
+        """
+        row = self._runs.find(run)
+        inbox = DatabaseInbox(self._database, row.id)
+        view = self.view(row)
+        # A worker takes up a run for the sake of an order, so an abort is never without a process.
+        require_possible(view, verb, waiting=any(inbox.messages()))
+        message_id = inbox.post(order_message(self._context, verb, view.now), deliver)
+        answer = await_answer(
+            self._context.parts.clock,
+            lambda: answer_to(message_id, self._journal(row.id).entries),
+        )
+        return order_result(verb, answer, self.view(row))
+
+    def done(
+        self, run: str, step: int, sites: Sequence[str]
+    ) -> tuple[RunStatusView, AskOperator, tuple[VpnConnectionId, ...]]:
+        """Confirm the task of *step* for the devices of *sites*, or for all (``done.confirm``)."""
+        row = self._runs.find(run)
+        view, inbox = self.view(row), DatabaseInbox(self._database, row.id)
+        task, messages = done_messages(self._context, view, _plan(row), step, sites)
+        for message in messages:
+            inbox.post(message, deliver)
+        return view, task, tuple(m.connection for m in messages if m.connection is not None)
+
+    def approve(self, run: str, path: Path) -> str:
+        """Add the approval in the file at *path* to the run, and return who gave it.
+
+        Raises:
+            RefusedError: It is for another plan, or was edited.
+        """
+        row, given = self._runs.find(run), load_approval(path)
+        if given.approval.fingerprint != row.fingerprint:
+            raise RefusedError(
+                f"{path} approves plan {given.approval.fingerprint[:12]}, and run {row.id} has "
+                f"plan {row.fingerprint[:12]}",
+                advice=("approve the run's plan:", cli("approve", "PLAN")),
+            )
+        stored = StoredApproval(given.approval.digest, given.text, signature_of(path) or "")
+        self._runs.approve(row.id, stored, deliver)
+        return given.approval.approver
+
+    def status(self, run: str | None) -> FleetView:
+        """Return the status of the fleet with all its runs, or with one.
+
+        Raises:
+            UsageError: There is no such run.
+        """
+        rows = self._runs.list() if run is None else (self._runs.find(run),)
+        workers = FleetWorkers(self._database).list()
+        return FleetView(
+            database=str(self._database.address),
+            state=self._runs.state(),
+            workers=[(worker.id, _condition(worker)) for worker in workers],
+            runs=[self._view_or_reason(row) for row in rows],
+        )
+
+    def view(self, row: FleetRun) -> RunStatusView:
+        """Return the status of the run of *row*, which a worker takes up when it is woken.
+
+        Raises:
+            JournalError: Its journal is damaged.
+        """
+        # The directory that the run would have here; a worker's own is on the worker's host.
+        run = Run(self._context.settings.home / row.id)
+        entries = self._journal(row.id).entries
+        return run_status(self._context, run, _plan(row), entries, alive=True)
+
+    def _view_or_reason(self, row: FleetRun) -> FleetRunView:
+        """Return the run of *row*; one damaged journal must not hide the others."""
+        view, unreadable = None, ""
+        try:
+            view = self.view(row)
+        except VpnMigrateError as error:
+            unreadable = error.message
+        return FleetRunView(
+            run=row.id,
+            account=row.account,
+            region=row.region,
+            goal=row.goal,
+            worker=(row.lease_owner or "") if row.alive else "",
+            due="" if row.due_at is None else moment(row.due_at),
+            view=view,
+            unreadable=unreadable,
+        )
+
+    def _journal(self, run: str) -> JournalContents:
+        return stored_journal(self._database, run).contents()
+
+
+def _condition(worker: WorkerRow) -> str:
+    if not worker.alive:
+        return f"not seen since {moment(worker.seen_at)}"
+    return "ending" if worker.ending else "alive"
+
+
+def _plan(row: FleetRun) -> Plan:
+    return plan_from_text(row.plan, f"the plan of {row.id} in the database")
 
 
 def _read(path: Path) -> tuple[Plan, bytes]:

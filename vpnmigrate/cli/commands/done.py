@@ -16,9 +16,9 @@ from vpnmigrate.errors import UsageError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.local.documents import read_plan
 from vpnmigrate.local.inbox import DoneMessage, Inbox
-from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.report import results
 from vpnmigrate.report.status import RunStatusView
 
@@ -62,25 +62,42 @@ def confirm(
         UsageError: The run does not wait for this confirmation, or a site is not one of its own.
     """
     run = context.runs.find(run_id)
-    view, task = _waiting(context, run, step)
-    known = sites_of(read_plan(run.plan), view.entries) if sites else ()
+    view = status_view_of(context, run)
+    task, messages = done_messages(context, view, read_plan(run.plan), step, sites)
+    for message in messages:
+        Inbox(run).post(message)
+    return view, task, _places(messages)
+
+
+def _places(messages: Sequence[DoneMessage]) -> tuple[VpnConnectionId, ...]:
+    return tuple(each.connection for each in messages if each.connection is not None)
+
+
+def done_messages(
+    context: CommandContext, view: RunStatusView, plan: Plan, step: int, sites: Sequence[str]
+) -> tuple[AskOperator, tuple[DoneMessage, ...]]:
+    """Return the open task of the run of *view*, and the messages that confirm it.
+
+    Raises:
+        UsageError: The run does not wait for this confirmation, or a site is not one of its own.
+    """
+    task = _waiting(view, step)
+    known = sites_of(plan, view.entries) if sites else ()
     found = tuple(dict.fromkeys(site_named(site, known).connection for site in sites))
     who = context.parts.me
     whole = DoneMessage(at=view.now, who=who.user, host=who.host, step=step)
-    at_devices = (replace(whole, connection=each, of=view.connections) for each in found)
-    for message in at_devices if found else (whole,):
-        Inbox(run).post(message)
-    return view, task, found
+    if not found:
+        return task, (whole,)
+    return task, tuple(replace(whole, connection=each, of=view.connections) for each in found)
 
 
-def _waiting(context: CommandContext, run: Run, step: int) -> tuple[RunStatusView, AskOperator]:
-    """Return the status of *run* and its open task, which has to be that of *step*."""
-    view = status_view_of(context, run)
+def _waiting(view: RunStatusView, step: int) -> AskOperator:
+    """Return the open task of the run, which has to be that of *step*."""
     task = view.state.task
     if not isinstance(task, AskOperator) or task.step != step:
         waits = f"it waits for: {task}" if task is not None else "no task is waiting"
         raise UsageError(
-            f"run {run.id} does not wait for a task of step {step}; {waits}",
-            advice=cli("status", run.id),
+            f"run {view.run} does not wait for a task of step {step}; {waits}",
+            advice=cli("status", view.run),
         )
-    return view, task
+    return task

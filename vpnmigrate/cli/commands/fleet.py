@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from vpnmigrate.cli.commands.discover import JOBS, MOST_JOBS
+from vpnmigrate.cli.commands.fleet_runs import print_runs
 from vpnmigrate.cli.commands.plan import DEFAULT_PLAYBOOK
 from vpnmigrate.cli.context import CommandContext, command_context, results_output
+from vpnmigrate.cli.fleet_database import DatabaseOptions
 from vpnmigrate.cli.fleet_plans import make_plans, rehearse_plans, targets_of
 from vpnmigrate.cli.fleet_status import local_status
 from vpnmigrate.cli.options import AwsOptions, OutputOptions, RunDirectoryOptions
@@ -199,23 +201,40 @@ def _print_rows(
 
 def status(
     ctx: typer.Context,
-    campaign: CampaignArgument,
     home: RunDirectoryOptions,
+    place: DatabaseOptions,
     printing: OutputOptions,
+    campaign: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[CAMPAIGN|RUN]",
+            show_default=False,
+            help="A campaign file; or a run of the database. Default: the database.",
+        ),
+    ] = None,
     every: Annotated[
         bool, typer.Option("--all", help="Also list the members that wait or are done.")
     ] = False,
 ) -> None:
     """Show the waves of a campaign, what is under way, and what may be started now.
 
-    Reads the runs of this machine and makes no AWS call.  The exit code is 1 if a run cannot be
-    read.
+    For a campaign file, reads the runs of this machine.  Otherwise reads a fleet's database: its
+    workers and runs, or what one run does and waits for.  Makes no AWS call.  The exit code is 1 if
+    a run cannot be read.
     """
+    if campaign is None or not _names_a_campaign(campaign):
+        print_runs(ctx, place, printing, campaign)
+        return
     context = command_context(ctx, home, printing)
-    found = local_status(context, load_campaign(campaign))
+    found = local_status(context, load_campaign(Path(campaign)))
     context.results.print(view.status_text(found, every=every), view.status_json(found))
     if any(member.unreadable for member in found.members):
         raise typer.Exit(Exit.FAILED)
+
+
+def _names_a_campaign(text: str) -> bool:
+    path = Path(text)
+    return path.is_file() or path.suffix in {".yaml", ".yml"} or len(path.parts) > 1
 
 
 def schema(printing: OutputOptions) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -27,6 +27,7 @@ from vpnmigrate.local.inbox import (
 from vpnmigrate.local.journal_file import FileJournal, read_journal
 from vpnmigrate.local.lock import acquire_lock
 from vpnmigrate.local.run_directory import Run
+from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.report import results
 from vpnmigrate.report.results import OrderResult
@@ -136,9 +137,8 @@ def send_order(context: CommandContext, run_id: str, verb: OrderVerb) -> OrderRe
         UsageError: There is nothing to continue.
         RefusedError: The order is not possible in the run's state; nothing has changed.
     """
-    who, view = context.parts.me, status_view_of(context, context.runs.find(run_id))
-    message = _MESSAGES[verb](at=view.now, who=who.user, host=who.host)
-    return _sent(context, view, verb, message)
+    view = status_view_of(context, context.runs.find(run_id))
+    return _sent(context, view, verb, order_message(context, verb, view.now))
 
 
 def accept(
@@ -171,18 +171,40 @@ def _sent(
     context: CommandContext, view: RunStatusView, verb: OrderVerb, message: Order | AcceptMessage
 ) -> OrderResult:
     run = context.runs.find(view.run)
-    _require_possible(view, verb, waiting=any(Inbox(run).messages()))
+    require_possible(view, verb, waiting=any(Inbox(run).messages()))
     message_id = Inbox(run).post(message)
     if not view.alive:
         _journal_inbox(context, run)
-    answer = _await_answer(context, run, message_id)
-    after = status_view_of(context, run)
+    clock = context.parts.clock
+    answer = await_answer(clock, lambda: answer_to(message_id, read_journal(run).entries))
+    return order_result(verb, answer, status_view_of(context, run))
+
+
+def order_message(context: CommandContext, verb: OrderVerb, at: datetime) -> Order:
+    """Return the message for *verb*, given at *at* by the user of this process."""
+    who = context.parts.me
+    return _MESSAGES[verb](at=at, who=who.user, host=who.host)
+
+
+def order_result(verb: OrderVerb, answer: Record | None, after: RunStatusView) -> OrderResult:
+    """Return the result of an order with this *answer*, and the run *after* it.
+
+    Raises:
+        UsageError: There was nothing to continue or to confirm.
+        RefusedError: The order was declined; nothing has changed.
+    """
     if isinstance(answer, OrderDeclined):
         raise _refusal(verb, answer.why, after)
     return OrderResult(verb, answer, after)
 
 
-def _require_possible(view: RunStatusView, verb: OrderVerb, *, waiting: bool) -> None:
+def require_possible(view: RunStatusView, verb: OrderVerb, *, waiting: bool) -> None:
+    """Check that the order makes sense; *waiting* is whether messages are not read yet.
+
+    Raises:
+        UsageError: There is nothing to continue or to confirm.
+        RefusedError: The order is not possible in the run's state.
+    """
     why = refusal_reason(verb, view.state)
     if verb is OrderVerb.ABORT and not why and not view.alive and view.state.cutover_begun:
         why = "no process is working on the run, so no process would roll it back"
@@ -228,12 +250,11 @@ def _journal_inbox(context: CommandContext, run: Run) -> None:
         lock.release()
 
 
-def _await_answer(context: CommandContext, run: Run, message_id: str) -> Record | None:
-    """Return the record that answers the message; None if none is written in time."""
-    clock = context.parts.clock
+def await_answer(clock: Clock, read: Callable[[], Record | None]) -> Record | None:
+    """Return what *read* returns once there is an answer; None if there is none in time."""
     until = clock.now() + ANSWER_WITHIN
     while True:
-        answer = answer_to(message_id, read_journal(run).entries)
+        answer = read()
         if answer is not None or clock.now() >= until:
             return answer
         clock.sleep(GLANCE)
