@@ -12,7 +12,7 @@ from vpnmigrate.journal.records import Answered, Intended
 from vpnmigrate.model.changes import AssociateEdge, AttachVpnGateway
 from vpnmigrate.model.changes.base import Performed
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.model.consistency import SentChange, externally_changed, mask_stale
+from vpnmigrate.model.consistency import SentChange, by_fact, externally_changed, mask_stale
 from vpnmigrate.model.ec2 import Attachment, ResourceState, Role, RouteTableId
 from vpnmigrate.model.facts import (
     UNKNOWN,
@@ -220,16 +220,16 @@ class TestForeign:
         """A confirmed change that a fresh reading does not show was undone outside this run."""
         intents = [detach(minutes_ago=10, performed=True)]
 
-        assert externally_changed(mask_stale(a_snapshot(old="attached"), intents), intents) == {
-            OLD_ON_VPC
-        }
+        assert externally_changed(
+            mask_stale(a_snapshot(old="attached"), intents), by_fact(intents)
+        ) == {OLD_ON_VPC}
 
     def test_an_effect_in_doubt_that_is_not_there_simply_did_not_happen(self):
         """A call with a lost answer and no effect is repeated; it is not an external change."""
         intents = [detach(minutes_ago=10)]
 
         assert (
-            externally_changed(mask_stale(a_snapshot(old="attached"), intents), intents)
+            externally_changed(mask_stale(a_snapshot(old="attached"), intents), by_fact(intents))
             == frozenset()
         )
 
@@ -238,7 +238,7 @@ class TestForeign:
         intents = [detach(minutes_ago=1, performed=True)]
 
         assert (
-            externally_changed(mask_stale(a_snapshot(old="attached"), intents), intents)
+            externally_changed(mask_stale(a_snapshot(old="attached"), intents), by_fact(intents))
             == frozenset()
         )
 
@@ -250,9 +250,9 @@ class TestForeign:
         apart = [detach(minutes_ago=9), attach(minutes_ago=3, performed=True)]
         now = a_snapshot(old="detached")
 
-        assert externally_changed(now, came_late) == frozenset()
+        assert externally_changed(now, by_fact(came_late)) == frozenset()
         for intents in (answered, long_ago, apart):
-            assert externally_changed(now, intents) == {OLD_ON_VPC}
+            assert externally_changed(now, by_fact(intents)) == {OLD_ON_VPC}
 
     def test_only_our_latest_wish_counts(self):
         """An effect that this run undid is not an external change."""
@@ -262,7 +262,7 @@ class TestForeign:
         ]
 
         assert (
-            externally_changed(mask_stale(a_snapshot(old="attached"), intents), intents)
+            externally_changed(mask_stale(a_snapshot(old="attached"), intents), by_fact(intents))
             == frozenset()
         )
 

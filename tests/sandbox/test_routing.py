@@ -45,6 +45,28 @@ class TestRoutes:
         for where in (STATIC, BOTH):
             assert set(static_routes(world, where).values()) == {(new, "active")}
 
+    def test_answers_share_the_rows_that_stay_the_same(self):
+        """A call makes new rows for the routes that it changes alone; an earlier answer stays."""
+        world = a_world("three-connections")
+        before = {name: table(world, name)["Routes"] for name in (STATIC, BOTH)}
+        then = {name: [dict(row) for row in rows] for name, rows in before.items()}
+        changed = {"DestinationCidrBlock": "192.168.30.0/24", "GatewayId": "igw-0a300000000000001"}
+
+        ask(world, "ReplaceRoute", RouteTableId=STATIC, **changed)
+
+        assert table(world, BOTH)["Routes"] is before[BOTH]
+        replaced = {"Origin": "CreateRoute", "State": "active", **changed}
+        made = [row for row in table(world, STATIC)["Routes"] if row not in before[STATIC]]
+        assert made == [replaced]
+        others = [row for row in table(world, STATIC)["Routes"] if row != replaced]
+        assert all(any(row is each for each in before[STATIC]) for row in others)
+
+        detach(world, BIG, BIG_VPC)
+
+        states = {r["State"] for r in table(world, BOTH)["Routes"] if r.get("GatewayId") == BIG}
+        assert states == {"blackhole"}
+        assert before == then
+
     def test_a_route_to_an_unattached_gateway_is_refused(self):
         """A route to a gateway that is not attached is InvalidGatewayID.NotFound."""
         world = a_world("three-connections")

@@ -20,9 +20,10 @@ from vpnmigrate.errors import (
     VpnMigrateError,
 )
 from vpnmigrate.errors.commands import Command
-from vpnmigrate.journal import RunState, replay, resume_command
+from vpnmigrate.journal import RunState, resume_command
 from vpnmigrate.journal.exit_code import leaves_traffic_down
 from vpnmigrate.journal.records import Adopted, ExternalChange, Failed, Held, Interrupted, Record
+from vpnmigrate.journal.replay import Replay
 from vpnmigrate.journal.run_clock import gaps_in, latest
 from vpnmigrate.model.changes import Creation
 from vpnmigrate.model.changes.base import Performed
@@ -43,7 +44,10 @@ class RunRecorder:
         self._journal = journal
         self._observer = observer
         self._replayed = len(journal.entries)
-        self._state = replay(journal.entries)
+        self._replay = Replay()
+        for entry in journal.entries:
+            self._replay.add(entry)
+        self._state = self._replay.state
         self._gaps = gaps_in(journal.entries)
         self._sent: SentChanges | None = None
         self._evidence: Evidence | None = None
@@ -121,7 +125,9 @@ class RunRecorder:
         if gaps := gaps_in(entries[max(0, self._replayed - 1) :]):
             self._gaps += gaps
             self._sent = None
-        before, self._state = self._state, replay(fresh, self._state)
+        for entry in fresh:
+            self._replay.add(entry)
+        before, self._state = self._state, self._replay.state
         if self._state.intents is not before.intents:
             self._sent = self._evidence = None
         if self._state.attempt_since != before.attempt_since:

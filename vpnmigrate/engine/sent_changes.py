@@ -18,7 +18,8 @@ from vpnmigrate.model.changes import (
     ReplaceRoute,
 )
 from vpnmigrate.model.changes.base import Performed, Refused
-from vpnmigrate.model.consistency import SentChange
+from vpnmigrate.model.consistency import ChangesByFact, SentChange, by_fact
+from vpnmigrate.model.derived import ByIdentity, derived
 from vpnmigrate.model.ec2 import RouteTableRecord, VpnGatewayId
 from vpnmigrate.model.facts import EdgeAssociation, Fact, Propagation, Switch
 
@@ -42,10 +43,10 @@ class SentChanges:
         self._gaps = gaps
 
     @cached_property
-    def of_attempt(self) -> tuple[SentChange, ...]:
+    def of_attempt(self) -> ChangesByFact:
         """The changes that this attempt made and may find undone."""
         since = self._attempt_since
-        return tuple(each for each in self._known if since is not None and each.at >= since)
+        return by_fact(each for each in self._known if since is not None and each.at >= since)
 
     @cached_property
     def touched(self) -> frozenset[Fact]:
@@ -57,8 +58,12 @@ class SentChanges:
 
         They belong to a gateway that was attached, and have not been enabled since.
         """
+        return self._idle(ByIdentity(tables))
+
+    @derived
+    def _idle(self, tables: ByIdentity[Iterable[RouteTableRecord]]) -> frozenset[Fact]:
         attached = {gateway: intent.number for gateway, intent in self._attaching}
-        settings = {Propagation(t.id, g): since for t in tables for g, since in attached.items()}
+        settings = {Propagation(t.id, g): since for t in tables.of for g, since in attached.items()}
         return frozenset(s for s, since in settings.items() if self._enabled.get(s, 0) < since)
 
     def with_side_effects(self, edge_tables: Iterable[RouteTableRecord]) -> Sequence[SentChange]:

@@ -115,13 +115,19 @@ class Replay:
 
     def __init__(self, start: RunState | None = None) -> None:
         """Continue from *start*, or from a new state."""
-        self._begin(start or RunState())
+        self._state = start or RunState()
+        self._pending: Intents | None = None
+        self._plain: set[int] = set()
+        """Steps of which each intent only adds itself to this state."""
+        self._outage_stays = False
+        """Whether no answer of another step ends the open outage."""
 
     @property
     def state(self) -> RunState:
         """The state after all entries so far."""
         if self._pending is not None:
-            self._begin(replace(self._state, intents=self._pending))
+            self._state = replace(self._state, intents=self._pending)
+            self._pending = None
         return self._state
 
     @property
@@ -150,9 +156,8 @@ class Replay:
 
     def _begin(self, state: RunState) -> None:
         self._state = state
-        self._pending: Intents | None = None
-        self._plain: set[int] = set()
-        """Steps of which each intent only adds itself to this state."""
+        self._pending = None
+        self._plain.clear()
         self._outage_stays = False
 
     def _intents(self) -> Intents:

@@ -76,7 +76,7 @@ def mask_stale(snapshot: Snapshot, intents: Iterable[SentChange]) -> Snapshot:
     facts = dict(snapshot.facts)
     stale: set[Fact] = set()
     likely: dict[Fact, Value] = {}
-    for fact, about in _by_fact(lately).items():
+    for fact, about in by_fact(lately).items():
         seen = snapshot.value(fact)
         if _shows_its_effect(seen, about):
             continue
@@ -89,23 +89,21 @@ def mask_stale(snapshot: Snapshot, intents: Iterable[SentChange]) -> Snapshot:
     return replace(snapshot, facts=facts, stale=frozenset(stale), likely=likely)
 
 
-def externally_changed(snapshot: Snapshot, intents: Iterable[SentChange]) -> frozenset[Fact]:
+def externally_changed(snapshot: Snapshot, sent: ChangesByFact) -> frozenset[Fact]:
     """Return the facts changed outside this run: its change was confirmed but is no longer seen.
 
     *snapshot* must be a result of ``mask_stale``.
     """
-    sent = tuple(intents)
-    latest = {intent.fact: intent for intent in sent}
-    undone = {
-        fact
-        for fact, last in latest.items()
-        if last.performed
-        and (seen := snapshot.value(fact)) is not UNKNOWN
-        and seen not in last.arrived
-    }
-    about = _by_fact(intent for intent in sent if intent.fact in undone) if undone else {}
+    listed = snapshot.facts
     return frozenset(
-        fact for fact, each in about.items() if not _may_be_own_doing(snapshot.begun, each)
+        fact
+        for fact, about in sent.items()
+        # Nearly all facts are listed with the value of the latest change.
+        if listed.get(fact) not in about[-1].arrived
+        and about[-1].performed
+        and (seen := snapshot.value(fact)) is not UNKNOWN
+        and seen not in about[-1].arrived
+        and not _may_be_own_doing(snapshot.begun, about)
     )
 
 
@@ -165,7 +163,12 @@ def _is_known_from_answers(fact: Fact, seen: Value, recent: Sequence[SentChange]
     )
 
 
-def _by_fact(intents: Iterable[SentChange]) -> Mapping[Fact, list[SentChange]]:
+ChangesByFact = Mapping[Fact, Sequence[SentChange]]
+"""The changes of each fact, in the order they were written."""
+
+
+def by_fact(intents: Iterable[SentChange]) -> ChangesByFact:
+    """Return *intents* by the fact that each alters."""
     grouped: defaultdict[Fact, list[SentChange]] = defaultdict(list)
     for intent in intents:
         grouped[intent.fact].append(intent)

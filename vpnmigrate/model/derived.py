@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 _R = TypeVar("_R")
 _P = ParamSpec("_P")
@@ -43,9 +43,9 @@ def derived(
         values: dict[Any, Any] = record.__dict__
         key = function, *args
         try:
-            return cast("_T", values[key])
+            value: _T = values[key]
         except KeyError:
             value = values[key] = function(record, *args, **kwargs)
-            return value
+        return value
 
     return kept

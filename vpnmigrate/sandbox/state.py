@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 
 from msgspec import Struct
 
@@ -173,7 +174,7 @@ class Connection:
     """Traffic selectors, by EC2's name."""
 
 
-class Route(Struct, frozen=True):
+class Route(Struct, frozen=True, dict=True):
     """A static route, or the local one."""
 
     destination: str
@@ -216,6 +217,10 @@ class RouteTable:
     routes: list[Route] = field(default_factory=list)
     associations: list[Association] = field(default_factory=list)
     propagations: list[PropagationSetting] = field(default_factory=list)
+    described: tuple[object, list[dict[str, Any]]] | None = field(
+        default=None, compare=False, repr=False
+    )
+    """The last rows of its routes in an answer, with what they were made from."""
 
     def tied(self, now: datetime) -> list[Association]:
         """Return the associations in force."""
@@ -266,7 +271,9 @@ class WorldState:
     account: str
     region: str
     seed: int
-    draw: Random = field(default_factory=lambda: Random(0))  # noqa: S311 - not for secrets
+    drawn_from: str | int = 0
+    """Seed of the random values of the call in progress."""
+    _draw: Random | None = field(default=None, compare=False, repr=False)
     quotas: Quotas = field(default_factory=Quotas)
     vpcs: dict[str, Vpc] = field(default_factory=dict)
     subnets: dict[str, Subnet] = field(default_factory=dict)
@@ -291,6 +298,17 @@ class WorldState:
     """By outside address of a tunnel with pending maintenance: when AWS applies it, if ever."""
     measured: dict[str, TunnelTelemetry] | None = None
     """By outside address: telemetry of real tunnels, where a lab has them."""
+
+    @property
+    def draw(self) -> Random:
+        """The random values of the call in progress; most calls need none."""
+        if self._draw is None:
+            self._draw = Random(self.drawn_from)  # noqa: S311 - repeatable on purpose
+        return self._draw
+
+    def draw_from(self, seed: str) -> None:
+        """Begin the random values of another call."""
+        self.drawn_from, self._draw = seed, None
 
     def lasting(self, span: Span) -> timedelta:
         """Return a random duration from *span*."""

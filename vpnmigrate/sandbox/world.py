@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from hashlib import blake2b
-from random import Random
 from threading import RLock
 from typing import Any
 
@@ -133,8 +132,7 @@ class World:
                     412,
                 )
             if name in WRITES:
-                call = self._once(name, _canonical(params))
-                state.draw = Random(call)  # noqa: S311 - repeatable on purpose
+                state.draw_from(self._once(name, _canonical(params)))
                 return self._write(WRITES[name], state, params)
             return self._read(name, params, self._asked(params))
 
@@ -343,6 +341,7 @@ def _table(table: RouteTable) -> RouteTable:
         list(table.routes),
         [Association(a.id, a.subnet, a.gateway, a.main, a.until) for a in table.associations],
         [PropagationSetting(p.gateway, p.since, p.until) for p in table.propagations],
+        table.described,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any
 
 from vpnmigrate.model.changes.base import BaseCall, CallTags
@@ -130,9 +129,7 @@ def _destination(of: str) -> dict[str, Any]:
     """Return the one parameter that names a route's destination, by its kind."""
     if of.startswith("pl-"):
         return {"DestinationPrefixListId": of}
-    network = ipaddress.ip_network(of)
-    name = "DestinationCidrBlock" if network.version == 4 else "DestinationIpv6CidrBlock"  # noqa: PLR2004
-    return {name: of}
+    return {"DestinationIpv6CidrBlock" if ":" in of else "DestinationCidrBlock": of}
 
 
 class ReplaceRoute(_Directing, frozen=True, tag="replace-route"):

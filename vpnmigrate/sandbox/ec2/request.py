@@ -48,6 +48,7 @@ def required(params: Params, name: str) -> str:
     return str(value)
 
 
+@lru_cache(maxsize=65_536)
 def network(text: str) -> str:
     """Return *text* as EC2 stores it: with the host bits cleared.
 

@@ -18,7 +18,7 @@ from vpnmigrate.sandbox.ec2.request import (
     the_table,
     the_vpc,
 )
-from vpnmigrate.sandbox.ec2.routes import Brought, propagated_routes, route_row
+from vpnmigrate.sandbox.ec2.routes import Brought, route_rows
 from vpnmigrate.sandbox.ec2.tags import tag_rows, tags_at_creation
 from vpnmigrate.sandbox.state import Association, Route, RouteTable, Vpc, WorldState
 
@@ -140,7 +140,8 @@ def describe_route_tables(state: WorldState, params: Params) -> Result:
     if not whole:
         # Routes are calculated only for the tables in the answer.
         answer["RouteTables"] = [
-            _row(state, state.tables[row["RouteTableId"]], brought) for row in answer["RouteTables"]
+            {**row, "Routes": route_rows(state, state.tables[row["RouteTableId"]], brought)}
+            for row in answer["RouteTables"]
         ]
     return answer
 
@@ -162,11 +163,7 @@ def _head(state: WorldState, table: RouteTable) -> Row:
 
 
 def _row(state: WorldState, table: RouteTable, brought: Brought | None = None) -> Row:
-    routes = [*table.routes, *propagated_routes(state, table, brought)]
-    return {
-        **_head(state, table),
-        "Routes": [route_row(state, table, route) for route in routes],
-    }
+    return {**_head(state, table), "Routes": route_rows(state, table, brought)}
 
 
 def _tie_row(table: RouteTable, tie: Association) -> Row:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from functools import lru_cache
-from ipaddress import ip_network
 
+from vpnmigrate.model.derived import derived
 from vpnmigrate.model.ec2 import CREATED_ROUTE, FILTERED, LOCAL, PROPAGATED_ROUTE
 from vpnmigrate.sandbox.ec2.gateways import is_ready, not_ready
 from vpnmigrate.sandbox.ec2.ids import ApiError, invalid_value, missing
@@ -94,8 +95,24 @@ def delete_route(state: WorldState, params: Params) -> Result:
     return {}
 
 
-def route_row(state: WorldState, table: RouteTable, route: Route) -> Row:
-    """Return *route* as in an answer of DescribeRouteTables."""
+def route_rows(state: WorldState, table: RouteTable, brought: Brought | None = None) -> list[Row]:
+    """Return the static and propagated routes of *table* as in an answer of DescribeRouteTables.
+
+    *brought* is that of ``propagated_routes``.  Until a route changes, it is the same list.
+    """
+    vpc, now = table.vpc, state.now
+    attached = {id_ for id_, gateway in state.gateways.items() if gateway.vpc(now) == vpc}
+    seen = table.routes, propagated_routes(state, table, brought), attached
+    if table.described is None or table.described[0] != seen:
+        static, propagated, _ = seen
+        rows = [_row(route, _condition(route, attached)) for route in (*static, *propagated)]
+        table.described = (list(static), propagated, attached), rows
+    return table.described[1]
+
+
+@derived
+def _row(route: Route, condition: str) -> Row:
+    """Return the row of *route*, which all answers share; nearly all routes stay the same."""
     if route.destination.startswith("pl-"):
         name = "DestinationPrefixListId"
     elif ":" in route.destination:
@@ -106,7 +123,7 @@ def route_row(state: WorldState, table: RouteTable, route: Route) -> Row:
         name: route.destination,
         _parameter(route.target): route.target,
         "Origin": route.origin,
-        "State": _condition(state, table, route),
+        "State": condition,
     }
 
 
@@ -115,14 +132,12 @@ def _parameter(target: str) -> str:
     return next((TARGETS[p] for p in TARGETS if target.startswith(p)), "GatewayId")
 
 
-def _condition(state: WorldState, table: RouteTable, route: Route) -> str:
-    """Return a route's state: that of a route to a gateway depends on the attachment."""
+def _condition(route: Route, attached: Container[str]) -> str:
+    """Return a route's state: a route to a gateway that is not *attached* is a black hole."""
     settled = route.origin == PROPAGATED_ROUTE or route.state == FILTERED
     if settled or not route.target.startswith("vgw-"):
         return route.state
-    gateway = state.gateways.get(route.target)
-    attached = gateway is not None and gateway.vpc(state.now) == table.vpc
-    return route.state if attached else "blackhole"
+    return route.state if route.target in attached else "blackhole"
 
 
 def _destination(params: Params) -> str:
@@ -137,7 +152,7 @@ def _destination(params: Params) -> str:
     if given[0] == "DestinationPrefixListId":
         return text
     canonical = network(text)
-    if ip_network(canonical).version != (4 if given[0] == _DESTINATIONS[0] else 6):
+    if (":" in canonical) != (given[0] == "DestinationIpv6CidrBlock"):
         raise invalid_value(f"Value ({text}) for parameter {given[0]} is invalid.")
     return canonical
 
@@ -194,8 +209,8 @@ def disable_propagation(state: WorldState, params: Params) -> Result:
     return {}
 
 
-Brought = dict[str, set[str]]
-"""Gateway to the prefixes of its connections now: the same for every table."""
+Brought = dict[tuple[str, str], list[Route]]
+"""Gateway and state to the routes that it propagates now: the same for every table."""
 
 
 def propagated_routes(
@@ -206,43 +221,52 @@ def propagated_routes(
     *brought* caches the values that all tables share, for one point in time.
     """
     brought = {} if brought is None else brought
-    routes: dict[tuple[str, str], Route] = {}
+    routes: list[Route] = []
     for setting in table.propagating(state.now):
         gateway = state.gateways.get(setting.gateway)
         if gateway is None or setting.since is None:
             continue
-        condition, destinations = _offer(state, table, gateway, setting, brought)
-        for destination in destinations:
-            routes[destination, gateway.id] = Route(
-                destination, gateway.id, PROPAGATED_ROUTE, condition
-            )
-    return [routes[key] for key in sorted(routes)]
+        routes += _offered(state, table, gateway, setting, brought)
+    if len(table.propagations) > 1:
+        routes.sort(key=lambda route: (route.destination, route.target))
+    return routes
 
 
-def _offer(
+def _offered(
     state: WorldState,
     table: RouteTable,
     gateway: Gateway,
     setting: PropagationSetting,
     brought: Brought,
-) -> tuple[str, set[str]]:
+) -> list[Route]:
     since = gateway.attached_since(state.now)
     if since is None or gateway.vpc(state.now) != table.vpc:
         if state.behaviour.propagated_routes_of_detached == "vanish":
-            return "blackhole", set()
-        had = [
-            c
-            for c in _ending_on(state, gateway)
-            if state.devices.get(c.id) and state.devices[c.id].enabled
-        ]
-        return "blackhole", {p for c in had for p in prefixes_of(state, c)}
-    settled = state.now - state.behaviour.propagation_delay
-    if max(since, setting.since or since) > settled:
-        return "active", set()
-    if gateway.id not in brought:
-        up = [c for c in _ending_on(state, gateway) if _was_up(state, c)]
-        brought[gateway.id] = {p for c in up for p in prefixes_of(state, c)}
-    return "active", brought[gateway.id]
+            return []
+        condition, enough = "blackhole", _had_tunnels
+    else:
+        settled = state.now - state.behaviour.propagation_delay
+        if max(since, setting.since or since) > settled:
+            return []
+        condition, enough = "active", _was_up
+    key = gateway.id, condition
+    if key not in brought:
+        using = [c for c in _ending_on(state, gateway) if enough(state, c)]
+        prefixes = {p for c in using for p in prefixes_of(state, c)}
+        brought[key] = [_propagated(p, gateway.id, condition) for p in sorted(prefixes)]
+    return brought[key]
+
+
+@lru_cache(maxsize=65_536)
+def _propagated(destination: str, gateway: str, condition: str) -> Route:
+    """Return a propagated route, which is the same object in every table and answer."""
+    return Route(destination, gateway, PROPAGATED_ROUTE, condition)
+
+
+def _had_tunnels(state: WorldState, connection: Connection) -> bool:
+    """Return whether a device of *connection* ever had a tunnel enabled."""
+    device = state.devices.get(connection.id)
+    return device is not None and bool(device.enabled)
 
 
 def _ending_on(state: WorldState, gateway: Gateway) -> list[Connection]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from random import Random
 
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.ec2 import (
@@ -51,7 +50,7 @@ def load_world(
     """
     world = World(clock, behaviour, scenario.account, scenario.region, seed)
     with world.alone() as state:
-        state.draw = Random(f"{seed}/{scenario.name}")  # noqa: S311 - repeatable on purpose
+        state.draw_from(f"{seed}/{scenario.name}")
         state.quotas = scenario.quotas
         state.virtual_interfaces = list(scenario.virtual_interfaces)
         state.direct_connect_ties = list(scenario.direct_connect_ties)
