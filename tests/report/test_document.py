@@ -25,6 +25,16 @@ def test_text_fits_a_terminal_and_moves_no_cursor():
     assert "!!!!" in output
 
 
+def test_a_verdict_or_duration_is_not_folded_within_a_word():
+    """A narrow column of a wide table broke PASS into two lines."""
+    rows = (("gate", "PASS", "9 h 59 min", "some words about it"),)
+    page = html(ReportDocument("x", (Section("y", (), DocumentTable(("a", "b"), rows)),)))
+
+    for cell in ("PASS", "9 h 59 min"):
+        assert f'<td class="whole">{cell}</td>' in page
+    assert "<td>some words about it</td>" in page
+
+
 def test_markdown_keeps_what_it_quotes_in_its_cell():
     """A bar or a line end in a value creates no cell, heading, link or tag."""
     (row,) = [line for line in markdown(DOCUMENT).splitlines() if line.startswith("| now")]

@@ -60,6 +60,29 @@ def test_the_title_names_the_change():
     assert report_of(decisions=Decisions(change="CHG7")).title.endswith("change CHG7")
 
 
+def test_names_are_beside_ids_but_not_in_commands_to_paste():
+    """Title, sentences and cells have names; a command is pasted as it is."""
+    records = (
+        StepBegun(7, "Stop"),
+        Intended(1, 7, DisablePropagation(TABLE, OLD)),
+        Answered(1, Performed()),
+        Noted(f"{OLD} is tagged"),
+    )
+    to_start = (("vpn-1a2b3c4d", "198.51.100.7"),)
+    after = AfterComparison(BEGAN, "the plan", (f"{OLD}: tag x is new",), to_start)
+
+    shown = report_of(*records, after=after)
+    cells = [cell for s in shown.sections if s.table for row in s.table.rows for cell in row]
+    said = [sentence for section in shown.sections for sentence in section.says]
+
+    assert f'of {OLD} "to the office" on' in shown.title
+    assert f'disable propagation from {OLD} "to the office" in {TABLE}' in cells
+    assert {f'{OLD} "to the office" is tagged', f'{OLD} "to the office": tag x is new'} <= {*said}
+    commands = [each for each in said if each.startswith("aws ec2")]
+    assert commands
+    assert not any('"' in each for each in commands)
+
+
 def test_other_hands_are_loud():
     """External changes have a marked section near the top."""
     assert titles(report_of(ExternalChange("rtb-1 is gone")), loud=True) == [

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.report.books import (
     a_book,
@@ -112,6 +113,19 @@ class TestDecision:
         assert page.index("NO-GO") < page.index("fingerprint")
         assert text.index("GO or NO-GO") < text.index("fingerprint")
         assert [role for role, _ in a_book().signatures] == ["change owner", "operator", "approver"]
+
+    def test_names_gateway_and_vpc(self):
+        """Title, box and announcements have the names that people know."""
+        plan = a_plan()
+        gateway = replace(plan.before.gateway, tags={"Name": "hub"})
+        vpcs = tuple(replace(vpc, tags={"Name": "production"}) for vpc in plan.before.vpcs)
+        book = a_book(gateway=gateway, vpcs=vpcs)
+
+        vpc = f'{plan.vpc} "production"'
+        assert book.title == f'Replace {plan.old_gateway} "hub" on {vpc}'
+        assert f"to and from {vpc} during" in dict(book.decision)["sites"]
+        assert any(vpc in message.text for message in book.messages)
+        assert f'detach {plan.old_gateway} "hub" from {vpc}' in book.cutover[1].changes
 
     def test_names_outage_rollback_and_deadline(self):
         """The box has the rehearsed durations and the moments of the plan's window."""

@@ -6,8 +6,8 @@ The content may come from name tags and other outside sources: each form escapes
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from html import escape
 
 from vpnmigrate.report.html_templates import html_templates
@@ -37,6 +37,14 @@ class Section:
     """Whether the section is the box at the top of the document."""
     timeline: TimelinePicture | None = None
     """A picture, for HTML; text and Markdown have its lanes as a list."""
+
+    def mapped(self, change: Callable[[str], str]) -> Section:
+        """Return the section with *change* applied to its sentences and cells."""
+        table = self.table
+        if table is not None:
+            rows = tuple(tuple(map(change, row)) for row in table.rows)
+            table = replace(table, rows=rows)
+        return replace(self, says=tuple(map(change, self.says)), table=table)
 
 
 @dataclass(frozen=True)
@@ -153,9 +161,12 @@ def _row_html(row: tuple[str, ...], kind: str, rest: tuple[str, ...] = ()) -> st
 
 
 def _cell_html(cell: str, kind: str) -> str:
-    whole = ' class="when"' if _MOMENT.fullmatch(cell) else ""
+    whole = ' class="whole"' if _MOMENT.fullmatch(cell) or len(cell) <= SHORT else ""
     return f"<{kind}{whole}>{escape(safe(cell))}</{kind}>"
 
+
+SHORT = len("9 h 59 min")
+"""Longest text of a cell that is not folded: a verdict, a kind, a duration."""
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ")
 
@@ -172,7 +183,7 @@ table { border-collapse: collapse; width: 100%; margin: 0.4em 0; font-size: 0.9e
 th, td { border: 1px solid var(--rule); padding: 0.2em 0.5em; text-align: left;
   vertical-align: top; overflow-wrap: anywhere; }
 thead th { background: var(--wash); }
-td:first-child, tbody th, .when { white-space: nowrap; font-variant-numeric: tabular-nums; }
+td:first-child, tbody th, .whole { white-space: nowrap; font-variant-numeric: tabular-nums; }
 .loud { border: 4px solid var(--stop); padding: 0 1em 0.5em; }
 .box { border: 2px solid var(--ink); padding: 0 1em 0.5em; }
 .box h2 { margin-top: 0.5em; }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import msgspec
@@ -38,6 +39,7 @@ from vpnmigrate.report import gates, tunnel_options
 from vpnmigrate.report.attempts import attempt_json, attempt_section
 from vpnmigrate.report.device_progress import site_of
 from vpnmigrate.report.document import DocumentTable, ReportDocument, Section
+from vpnmigrate.report.names import Names, names_of
 from vpnmigrate.report.progress import DIRECTION_NAMES, Narrator, probe_lines
 from vpnmigrate.report.run_summary import (
     NOT_SURVEYED,
@@ -102,11 +104,21 @@ class RunEvidence:
 def document(evidence: RunEvidence) -> ReportDocument:
     """Return the report; it does not depend on the current time."""
     plan = evidence.plan
+    names = names_of(plan, evidence.entries)
     change = f", change {plan.decisions.change}" if plan.decisions.change else ""
+    gateway, vpc = names.named(plan.old_gateway), names.named(plan.vpc)
     return ReportDocument(
-        f"Migration {evidence.run} of {plan.old_gateway} on {plan.vpc}{change}",
-        tuple(_sections(evidence)),
+        f"Migration {evidence.run} of {gateway} on {vpc}{change}",
+        tuple(each.mapped(partial(_with_names, names)) for each in _sections(evidence)),
     )
+
+
+def _with_names(names: Names, text: str) -> str:
+    """Return *text* with names beside its ids; a command to paste has ids alone."""
+    return text if _COMMAND.search(text) else names.text(text)
+
+
+_COMMAND = re.compile(r"\b(?:aws|vpnmigrate) [a-z]")
 
 
 def as_json(evidence: RunEvidence) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from vpnmigrate.planning.windows import back_out_deadline, latest_start
 from vpnmigrate.rehearsal.rehearse import Rehearsal
 from vpnmigrate.report import tunnel_options
 from vpnmigrate.report.inventory import device_of, named, site_name
+from vpnmigrate.report.names import names_of
 from vpnmigrate.report.runbook import checks, steps
 from vpnmigrate.report.runbook.aws_cli import opening
 from vpnmigrate.report.runbook.content import (
@@ -69,8 +70,9 @@ def runbook_of(
     outage, back = span(rehearsal.forward.outage), longest_return(rehearsal)
     cutover = span(rehearsal.forward.cutover)
     roles = people(plan, filled)
+    known = names_of(plan)
     return Runbook(
-        title=f"Replace {plan.old_gateway} on {plan.vpc}",
+        title=f"Replace {known.named(plan.old_gateway)} on {known.named(plan.vpc)}",
         decision=tuple(_decision(plan, rehearsal, on)),
         signatures=_signatures(roles),
         cover=tuple(_cover(plan, file, filled.change)),
@@ -106,7 +108,8 @@ def runbook_of(
 def _decision(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> Iterator[Fact]:
     """Yield what GO or NO-GO is decided about."""
     names = ", ".join(site_name(c, device_of(c, plan.before)) for c in plan.before.living)
-    yield "sites", f"{names}: no traffic to and from {plan.vpc} during the outage"
+    vpc = names_of(plan).named(plan.vpc)
+    yield "sites", f"{names}: no traffic to and from {vpc} during the outage"
     outage = f"{span(rehearsal.forward.outage)} in the rehearsal"
     yield (
         "outage",

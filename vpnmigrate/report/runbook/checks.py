@@ -139,10 +139,11 @@ def _approvals(plan: Plan, on: PlanCommands) -> Iterator[RunbookCheck]:
 
 
 def _telemetry(plan: Plan, on: PlanCommands) -> Iterator[RunbookCheck]:
+    names = names_of(plan)
     for connection in plan.before.living:
         up = sum(tunnel.up for tunnel in connection.telemetry)
         yield RunbookCheck(
-            f"tunnels of {connection.id}",
+            f"tunnels of {names.named(connection.id)}",
             on.aws(
                 *("ec2", "describe-vpn-connections", "--vpn-connection-ids", connection.id),
                 *("--query", "VpnConnections[0].VgwTelemetry[].Status", "--output", "text"),

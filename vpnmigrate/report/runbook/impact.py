@@ -10,6 +10,7 @@ from vpnmigrate.model.ec2 import ConnectionRecord, RouteTableRecord
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.rehearsal.rehearse import Rehearsal
 from vpnmigrate.report.inventory import device_of, named, site_name
+from vpnmigrate.report.names import names_of
 from vpnmigrate.report.runbook.content import (
     Fact,
     FailureMode,
@@ -155,7 +156,7 @@ def messages(plan: Plan, outage: str, back: str) -> tuple[PeopleMessage, ...]:
     """Return the announcements, with placeholders in square brackets."""
     window = plan.decisions.window
     when = window.written if window else "[date, from, to, time zone]"
-    vpc = plan.vpc
+    vpc = names_of(plan).named(plan.vpc)
     return (
         PeopleMessage(
             "a week before, and a day before",
