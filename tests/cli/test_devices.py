@@ -263,7 +263,10 @@ class TestSealed:
         with tarfile.open(fileobj=packed) as archive:
             assert {entry.mode for entry in archive} == {0o600}
             files = {entry.name: archive.extractfile(entry) for entry in archive}
-            return {name: file.read().decode() for name, file in files.items() if file}
+            assert len({name.partition("/")[0] for name in files}) == 1
+            return {
+                name.partition("/")[2]: file.read().decode() for name, file in files.items() if file
+            }
 
     def test_the_engineer_alone_can_read_it(self, terminal, words):
         """The archive has commands, files and keys for its recipients, nothing in clear text."""
@@ -282,6 +285,8 @@ class TestSealed:
         (key_file, _) = (name for name in found if name.endswith(".keys.conf"))
         assert "CANARY" in found[key_file]
         assert "CANARY" in found["commands.txt"]
+        assert "This page has the pre-shared keys" in found["commands.txt"]
+        assert f"{Path.cwd()}" not in found["commands.txt"]
         with pytest.raises(pyrage.DecryptError):
             self.opened("munich.age", other)
 

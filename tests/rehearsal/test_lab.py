@@ -15,7 +15,9 @@ import pytest
 
 from tests.support.lab import programs, root_and_tun
 from vpnmigrate.cli.commands.lab import LabCase
-from vpnmigrate.rehearsal.lab.namespaces import FRR, ISOLATED, PROGRAMS
+from vpnmigrate.rehearsal.lab.namespaces import FRR, ISOLATED, PROGRAMS, isolated_command
+
+ROOT = Path(__file__).parents[2]
 
 LIMIT = 150
 """Seconds for a case, which takes 10 to 20 on an idle machine."""
@@ -93,6 +95,26 @@ def test_a_wrong_key(lab):
     assert report["phases"][0]["recovered"]
     assert len(failures(report)) == 1
     assert "IS NOT UP" in failures(report)[0]
+
+
+def test_a_sealed_folder_is_all_that_an_engineer_needs(tmp_path):
+    """Its blocks load, enable, back out and remove the tunnels, and each check is as it says."""
+    root_and_tun()
+    programs(*PROGRAMS, "age", "age-keygen")
+    command = isolated_command([], "tests.rehearsal.sealed_folder")
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=LIMIT, check=False, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+
+    assert report["codes"] == [0, 0, 0]
+    assert [each["block"] for each in report["pasted"]] == [1, 2, 3, 5]
+    for each in report["pasted"]:
+        assert (each["failed"], each["differing"]) == ([], [])
+        assert each["checks"] >= 8
+    assert report["flowing"]
+    assert report["left"].count("remote_addrs") == 2
 
 
 def test_nothing_is_left_after_a_kill(tmp_path):

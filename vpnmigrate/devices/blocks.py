@@ -252,33 +252,34 @@ class _Rendering:
         if self._same_inside:
             swap.reverse()  # A device cannot have one address on two enabled tunnels.
         status = f"`vpnmigrate status {task.run}`"
+        done = f"`vpnmigrate done {task.run} {{}} --connection {self._named}`"
         rendered = (
             DeviceBlock(
                 BlockName.LOAD,
                 "load the new tunnels, administratively down",
-                f"Step 5 waits for this device: {status}. Before the change window; the old "
-                "tunnels are not touched.",
+                f"When the operator says that step 5 waits for this device ({status}). Before the "
+                "change window; the old tunnels are not touched.",
                 "no limit: traffic is not affected",
                 self._together(self._call("load", new)),
                 self._checks(("down", new), ("up", old)),
-                f"Confirm it: `vpnmigrate done {task.run} 5 --connection {self._named}`.",
+                f"The operator confirms it: {done.format(5)}.",
             ),
             DeviceBlock(
                 BlockName.ENABLE,
                 "enable the new tunnels and disable the old ones",
-                f"In the window, when the run asks for step 10 ({status}): the new gateway is "
-                "attached. Traffic is down until this block has taken effect.",
+                "In the window, when the operator says that the new gateway is attached and step "
+                f"10 waits ({status}). Traffic is down until this block has taken effect.",
                 "IKE and BGP need 10 to 60 s after the commands",
                 self._together(*swap),
                 self._checks(("up", new), ("down", old)),
                 "Send traffic through each new tunnel and keep sending: AWS does not initiate. "
-                f"Confirm it: `vpnmigrate done {task.run} 10 --connection {self._named}`.",
+                f"The operator confirms it: {done.format(10)}.",
             ),
             DeviceBlock(
                 BlockName.BACK_OUT,
                 "back out: disable the new tunnels and enable the old ones",
-                f"Only when the run rolls back and says that the old gateway is attached "
-                f"({status}). Traffic is down until this block has taken effect.",
+                "When the operator says that the run rolls back and the old gateway is attached "
+                f"({status}), not before. Traffic is down until this block has taken effect.",
                 "IKE and BGP need 10 to 60 s after the commands",
                 self._together(*back),
                 self._checks(("down", new), ("up", old)),
@@ -296,8 +297,8 @@ class _Rendering:
             DeviceBlock(
                 BlockName.REMOVE_NEW,
                 "remove the new tunnels",
-                f"Only after a rollback has ended, when {status} says that traffic flows on the "
-                "old connection.",
+                "After a rollback, when the operator says that traffic flows on the old connection "
+                f"({status}).",
                 "no limit: traffic is not affected",
                 self._together(self._call("remove", new)),
                 self._checks(("absent", new), ("up", old)),

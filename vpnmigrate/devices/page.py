@@ -9,7 +9,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from vpnmigrate.devices.blocks import DeviceBlocks, DeviceSide, device_blocks
+from vpnmigrate.devices.blocks import DeviceBlocks, DeviceSide, device_blocks, revealed
 from vpnmigrate.devices.platforms import TemplateSource, no_templates
 
 
@@ -22,9 +22,17 @@ def page(blocks: DeviceBlocks, more: TemplateSource = no_templates) -> str:
             blocks=blocks,
             task=blocks.task,
             platform=blocks.platform,
+            has_keys=_has_keys(blocks),
             changes=tuple(changed_lines(blocks, more)),
         )
     )
+
+
+def _has_keys(blocks: DeviceBlocks) -> bool:
+    """Return whether a command has a key of the new connection."""
+    configuration = blocks.task.new.configuration
+    keys = [revealed(tunnel) for tunnel in configuration.tunnels] if configuration else []
+    return any(key and key in block.commands for key in keys for block in blocks.blocks)
 
 
 @cache

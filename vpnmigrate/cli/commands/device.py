@@ -220,7 +220,10 @@ def config(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="The sealed archive. Default: SITE.tar.age."
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The sealed archive. Default: CONNECTION.tar.age.",
         ),
     ] = None,
 ) -> None:
@@ -249,13 +252,13 @@ def config(
         return
     if seal_to is not None:
         (task, kind) = chosen[0]
-        path = output or Path(f"{task.new.connection or 'device'}.tar.age")
-        save_bytes(
-            sealed(_sealed_files(device_blocks(task, kind, more, revealed), more), seal_to), path
-        )
+        folder = task.new.connection or "device"
+        path = output or Path(f"{folder}.tar.age")
+        files = _sealed_files(device_blocks(task, kind, more, revealed), more)
+        save_bytes(sealed({f"{folder}/{name}": files[name] for name in files}, seal_to), path)
         text = wrapped(
             f"Wrote {path}, encrypted to the keys in {seal_to}. Its owner opens it with: "
-            f"age -d -i PRIVATE-KEY {path} | tar x"
+            f"age -d -i PRIVATE-KEY {path} | tar x; the commands are then in {folder}/commands.txt"
         )
         context.results.print(text, {"schema": CONFIG_SCHEMA, "sealed": str(path)})
         return

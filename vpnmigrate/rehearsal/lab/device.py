@@ -157,18 +157,25 @@ class LabDevice:
 
     def shell(self, commands: str) -> tuple[str, ...]:
         """Run pasted commands on the device, and return those that failed, and tunnels not up."""
-        words = self._network.device.words(program("bash"), "-o", "pipefail", "-c")
-        done = subprocess.run(
-            [*words, f"trap 'echo \"$BASH_COMMAND\" >> {_FAILED}' ERR\n{commands}"],
-            text=True,
-            capture_output=True,
-            check=False,
-            timeout=BLOCK_LIMIT.total_seconds(),
-            env={**os.environ, "PATH": f"{self._programs}:{SEARCH}"},
-        )
+        done = self._bash(f"trap 'echo \"$BASH_COMMAND\" >> {_FAILED}' ERR\n{commands}")
         with (LAB / "device.log").open("a", encoding="utf-8") as log:
             log.write(f"{done.stdout}{done.stderr}")
         failed = _FAILED.read_text(encoding="utf-8").splitlines() if _FAILED.exists() else []
         _FAILED.unlink(missing_ok=True)
         down = [line for line in done.stdout.splitlines() if line.endswith("IS NOT UP")]
         return (*failed, *down)
+
+    def shown(self, command: str) -> str:
+        """Return what a command on the device prints."""
+        done = self._bash(command)
+        return f"{done.stdout}{done.stderr}"
+
+    def _bash(self, commands: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self._network.device.words(program("bash"), "-o", "pipefail", "-c", commands),
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=BLOCK_LIMIT.total_seconds(),
+            env={**os.environ, "PATH": f"{self._programs}:{SEARCH}"},
+        )

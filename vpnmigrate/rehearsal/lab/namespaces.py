@@ -87,14 +87,14 @@ def require(names: Sequence[str]) -> None:
         ) from None
 
 
-def isolated_command(words: Sequence[str]) -> list[str]:
-    """Return the command that runs *words* of this program in namespaces of its own.
+def isolated_command(words: Sequence[str], module: str = "vpnmigrate") -> list[str]:
+    """Return the command that runs a module with *words* in namespaces of its own.
 
     The process is the first of its process namespace: however it ends, the kernel ends every
     process of the lab, and with the last one its networks and its file systems.
     """
     own = ("--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
-    return [program("unshare"), *own, sys.executable, "-m", "vpnmigrate", *words]
+    return [program("unshare"), *own, sys.executable, "-m", module, *words]
 
 
 def enter() -> None:
