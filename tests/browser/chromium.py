@@ -47,6 +47,13 @@ class Chromium:
             page.open(file)
             yield page
 
+    @contextmanager
+    def served(self, url: str) -> Iterator[Page]:
+        """Yield the page at *url*, which a server of this machine answers."""
+        with typing_into(self._program, self._home) as page:
+            page.open_url(url)
+            yield page
+
     def dom(self, page: Path) -> str:
         """Return the page's elements as the browser parsed them."""
         return self._run(page, "--dump-dom")

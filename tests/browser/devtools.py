@@ -23,7 +23,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--hide-scrollbars",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 
 _KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, "ArrowUp": 38, "ArrowDown": 40}
@@ -49,7 +49,11 @@ class Page:
 
     def open(self, file: Path) -> None:
         """Open *file* and wait until it is loaded."""
-        self._call("Page.navigate", url=file.as_uri())
+        self.open_url(file.as_uri())
+
+    def open_url(self, url: str) -> None:
+        """Open the page at *url* and wait until it is loaded."""
+        self._call("Page.navigate", url=url)
         self.value(
             "new Promise(done => document.readyState === 'complete' ? done(1)"
             " : window.addEventListener('load', () => done(1)))"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,11 +14,17 @@ from msgspec.structs import replace
 
 from tests.cli.test_discover import HOME, OTHER, ROLE, a_server, runner
 from vpnmigrate.cli.commands.sandbox import load
+from vpnmigrate.cli.context import CommandContext
+from vpnmigrate.cli.fleet_status import LocalFleet
 from vpnmigrate.errors import Exit
+from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.fleet.campaign import campaign_from
+from vpnmigrate.fleet.campaign_file import load_campaign
 from vpnmigrate.fleet.progress import CampaignProgress, MemberProgress, MemberState
 from vpnmigrate.fleet.schedule import schedule
+from vpnmigrate.local.settings import settings_of
 from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.report.console import Console, TextResults
 from vpnmigrate.report.fleet import FleetStatus, MemberView, status_json, status_text
 
 DISCOVERED = ("discover", "--organization", "Read", "--all-regions", "-o", "found.json")
@@ -216,6 +225,40 @@ def test_a_run_that_cannot_be_read_keeps_its_slot(fleet) -> None:
     assert ran.code == Exit.FAILED
     assert "failed" in ran.out
     assert "MAY BE STARTED" not in ran.out
+
+
+def test_a_board_reads_again_only_what_has_changed(fleet) -> None:
+    """A run without a process is kept until one of its files changes."""
+    fleet.run("apply", fleet.plan, "--until", "cutover")
+    context = CommandContext(
+        fleet.parts,
+        Console(),
+        TextResults(),
+        settings_of(os.environ),
+        Invocation(),
+        folder="",
+    )
+    reader, file = LocalFleet(context), load_campaign(Path("campaign.yaml"))
+    first = reader.status(file)
+    (journal,) = fleet.place.rglob(f"{first.members[0].run}/journal.jsonl")
+    with _unreadable_content(journal):
+        second = reader.status(file)
+    staged = [status.members[0] for status in (first, second)]
+    fleet.run("apply", staged[0].run)
+    third = reader.status(file).members[0]
+
+    assert [view.progress.state for view in staged] == [MemberState.STAGED] * 2
+    assert third.progress.state is MemberState.DONE
+
+
+@contextmanager
+def _unreadable_content(path: Path) -> Iterator[None]:
+    """Replace the content of *path* for a while, but not its size and time."""
+    content, found = path.read_bytes(), path.stat()
+    path.write_bytes(b"?" * len(content))
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+    yield
+    path.write_bytes(content)
 
 
 # ---------------------------------------------------------------- a thousand members

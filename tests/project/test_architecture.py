@@ -33,6 +33,8 @@ ONLY_IN = {
     "alembic": ("fleet/database",),
     "psycopg": ("fleet/database/deliveries.py",),
     "pgqueuer": ("fleet/database/deliveries.py",),
+    "starlette": ("cli/fleet_board.py",),
+    "uvicorn": ("cli/fleet_board.py",),
     "icalendar": ("fleet/calendar.py",),
     "recurring_ical_events": ("fleet/calendar.py",),
 }

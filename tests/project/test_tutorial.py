@@ -25,6 +25,7 @@ TUTORIALS = (
     "tutorial-change-window.md",
     "tutorial-when-it-goes-wrong.md",
     "tutorial-discovery.md",
+    "fleet.md",
 )
 PORTS = ("50555", "50556")
 """Ports on the pages: of the sandbox, and of a host behind the VPN."""

@@ -195,6 +195,10 @@ class FleetCommands(LazyGroup):
             "fleet:status",
             "Show the waves of a campaign, what is under way, and what may be started now.",
         ),
+        "serve": CommandEntry(
+            "fleet:serve",
+            "Serve a page with the status of a campaign on loopback until interrupted.",
+        ),
         "schema": CommandEntry(
             "fleet:schema", "Print the JSON Schema of campaigns, for use in an editor."
         ),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.run_status import status_view_of
@@ -12,52 +13,89 @@ from vpnmigrate.fleet.campaign import FleetMember
 from vpnmigrate.fleet.campaign_file import CampaignFile
 from vpnmigrate.fleet.progress import CampaignProgress, MemberProgress, MemberState, progress_of_run
 from vpnmigrate.fleet.schedule import FleetSchedule, StartKind, schedule
+from vpnmigrate.local.lock import owner_at_work
 from vpnmigrate.local.run_directory import Run
+from vpnmigrate.model.gates import closed_results
 from vpnmigrate.report.fleet import FleetStatus, MemberView
 from vpnmigrate.report.status import RunStatusView
 
 
-def local_status(context: CommandContext, file: CampaignFile) -> FleetStatus:
-    """Return the status of the campaign in *file*, as far as this machine's runs show it.
+class LocalFleet:
+    """Reads the runs of a campaign on this machine, and again only those that have changed."""
 
-    Raises:
-        VpnMigrateError: The freeze calendar or the run directory cannot be read.
-    """
-    members, now = file.campaign.members, context.parts.clock.wall()
-    runs = context.runs.of_plan_files([file.plan_of(member) for member in members])
-    views = {m.id: _member(context, file, m, runs.get(file.plan_of(m))) for m in members}
-    progress = CampaignProgress({id_: view.progress for id_, view in views.items()})
-    found = schedule(file.campaign, progress, file.freezes_at(now), now)
-    commands = dict(_commands(context, file, views, found))
-    reasons = {wait.member: wait.why for wait in found.waits}
-    return FleetStatus(
-        campaign=file.campaign,
-        schedule=found,
-        now=now,
-        members=tuple(
-            view.scheduled(reasons.get(id_, ""), commands.get(id_)) for id_, view in views.items()
-        ),
+    def __init__(self, context: CommandContext) -> None:
+        self._context = context
+        self._kept: dict[str, tuple[_FilesState, RunStatusView]] = {}
+        """The last status of each run without a process, with the files it was read from."""
+
+    def status(self, file: CampaignFile) -> FleetStatus:
+        """Return the status of the campaign in *file*.
+
+        Raises:
+            VpnMigrateError: The freeze calendar or the run directory cannot be read.
+        """
+        members, now = file.campaign.members, self._context.parts.clock.wall()
+        runs = self._context.runs.of_plan_files([file.plan_of(member) for member in members])
+        views = {
+            member.id: self._member(member, wave.name, file.plan_of(member), runs)
+            for wave in file.campaign.waves
+            for member in wave.members
+        }
+        progress = CampaignProgress({id_: view.progress for id_, view in views.items()})
+        found = schedule(file.campaign, progress, file.freezes_at(now), now)
+        commands = dict(_commands(self._context, file, views, found))
+        reasons = {wait.member: wait.why for wait in found.waits}
+        return FleetStatus(
+            campaign=file.campaign,
+            schedule=found,
+            now=now,
+            members=tuple(
+                view.scheduled(reasons.get(id_, ""), commands.get(id_))
+                for id_, view in views.items()
+            ),
+        )
+
+    def _member(
+        self, member: FleetMember, wave: str, plan: Path, runs: Mapping[Path, Run]
+    ) -> MemberView:
+        run = runs.get(plan)
+        if run is None:
+            return MemberView(member, wave, MemberProgress(), planned=plan.exists())
+        try:
+            found = self._run(run)
+        except VpnMigrateError as error:
+            # What a run does that cannot be read is unknown, so it keeps its slot.
+            failed = MemberProgress(MemberState.FAILED)
+            return MemberView(member, wave, failed, run=run.id, unreadable=error.message)
+        return _of_run(member, wave, found)
+
+    def _run(self, run: Run) -> RunStatusView:
+        files = _files_state(run)
+        kept = self._kept.get(run.id)
+        idle = owner_at_work(run, self._context.parts.me) is None
+        if idle and kept is not None and kept[0] == files:
+            return kept[1]
+        found = status_view_of(self._context, run)
+        if not found.alive and not found.state.outage.open:
+            self._kept[run.id] = files, found
+        return found
+
+
+_FilesState = tuple[tuple[int, int], ...]
+
+
+def _files_state(run: Run) -> _FilesState:
+    """Return time and size of the files that the status of a run without a process is read from."""
+    return tuple(
+        (found.st_mtime_ns, found.st_size)
+        for path in (run.plan, run.journal, run.owner, run.inbox, run.path / "watchdog")
+        for found in [path.stat() if path.exists() else None]
+        if found is not None
     )
 
 
-def _member(
-    context: CommandContext, file: CampaignFile, member: FleetMember, run: Run | None
-) -> MemberView:
-    wave = next(wave for wave in file.campaign.waves if member in wave.members)
-    path = file.plan_of(member)
-    if run is None:
-        return MemberView(member, wave.name, MemberProgress(), planned=path.exists())
-    try:
-        found = status_view_of(context, run)
-    except VpnMigrateError as error:
-        # What a run does that cannot be read is unknown, so it keeps its slot.
-        failed = MemberProgress(MemberState.FAILED)
-        return MemberView(member, wave.name, failed, run=run.id, unreadable=error.message)
-    return _of_run(member, wave.name, found)
-
-
 def _of_run(member: FleetMember, wave: str, found: RunStatusView) -> MemberView:
-    state = found.state
+    state, gates = found.state, found.gates_now
     return MemberView(
         member,
         wave,
@@ -70,6 +108,9 @@ def _of_run(member: FleetMember, wave: str, found: RunStatusView) -> MemberView:
         waiting_for=state.waiting_for or found.stopped,
         following=found.next,
         observe=found.observe,
+        closed_gates=tuple(
+            each.gate.value for each in closed_results(gates.gates if gates is not None else ())
+        ),
     )
 
 

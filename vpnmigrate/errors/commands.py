@@ -210,6 +210,7 @@ TAKES: dict[str, frozenset[str]] = {
     "fleet plan": _REACHES_AWS | _FINDS_RUNS,
     "fleet rehearse": _FINDS_RUNS,
     "fleet status": _FINDS_RUNS,
+    "fleet serve": _FINDS_RUNS,
 }
 """``Invocation`` options of each command of this program; commands not listed take none.
 

@@ -70,6 +70,8 @@ class MemberView:
     waiting_for: str = ""
     following: Command | None = None
     """The command that continues or observes its run, or that starts it now."""
+    closed_gates: tuple[str, ...] = ()
+    """The gates before its cutover that hold it."""
     observe: Command | None = None
     """The command that shows its run."""
     unreadable: str = ""
@@ -186,13 +188,12 @@ def results_text(verb: str, rows: Sequence[FleetRow], following: Command | None)
         f"{tally[FleetResult.KEPT]} {verb} before",
         f"{tally[FleetResult.FAILED]} FAILED" if failed else "0 failed",
     )
-    summary = f"{count(len(rows), 'member')}: {', '.join(counts)}"
+    summary = [f"{count(len(rows), 'member')}: {', '.join(counts)}"]
     if lengths:
-        summary += f"; outages of {span(min(lengths))} to {span(max(lengths))} in the sandbox"
-    warned = sum(row.warnings > 0 for row in rows)
-    if warned:
-        summary += f"; {count(warned, 'plan')} with warnings: show lists them"
-    parts.append(wrapped(summary))
+        summary.append(f"outages of {span(min(lengths))} to {span(max(lengths))} in the sandbox")
+    if warned := sum(row.warnings > 0 for row in rows):
+        summary.append(f"{count(warned, 'plan')} with warnings: show lists them")
+    parts.append("\n".join(summary))
     if following is not None:
         parts[-1] += f"\nnext:\n{command(following, first='  ')}"
     return "\n\n".join(parts)
@@ -251,6 +252,13 @@ _QUIET: Final = frozenset({MemberState.WAITING, MemberState.DONE})
 """States whose members are only counted, unless all are listed."""
 
 
+def in_order_of_urgency(views: Iterable[MemberView]) -> list[MemberView]:
+    """Return *views* with outages first, then what needs an operator, and what is done last."""
+    return sorted(
+        views, key=lambda view: (not view.outage_open, _URGENCY.index(view.progress.state))
+    )
+
+
 def status_text(status: FleetStatus, *, every: bool = False) -> str:
     """Return the campaign for people; with *every*, also the members that wait or are done."""
     head = [wrapped(f"Campaign {status.campaign.name}: {counted(status.members)}")]
@@ -260,10 +268,8 @@ def status_text(status: FleetStatus, *, every: bool = False) -> str:
     if status.schedule.held:
         head.append(wrapped(f"NOTHING IS STARTED: {status.schedule.held}"))
     parts = ["\n".join(head), "\n".join(_waves(status))]
-    rows = sorted(
-        (v for v in status.members if every or v.progress.state not in _QUIET),
-        key=lambda view: (not view.outage_open, _URGENCY.index(view.progress.state)),
-    )
+    listed = (v for v in status.members if every or v.progress.state not in _QUIET)
+    rows = in_order_of_urgency(listed)
     if rows:
         shown = rows if every else rows[:MOST_ROWS]
         more = [f"and {len(rows) - len(shown)} more: --all"] if len(shown) < len(rows) else []
@@ -284,7 +290,8 @@ def _waves(status: FleetStatus) -> Iterator[str]:
         members = by_wave[wave.wave.name]
         done = sum(view.progress.state is MemberState.DONE for view in members)
         why = "" if wave.status is WaveStatus.OPEN and done < len(members) else wave.why
-        lead = f"{wave.wave.name:<12} {wave.status:<7} {done:>4}/{len(members):<4}  "
+        of_all = f"{done}/{len(members)}"
+        lead = f"{wave.wave.name:<12} {wave.status:<7} {of_all:>9}  "
         yield wrapped(why or "-", first=lead, rest=" " * len(lead))
 
 
@@ -371,6 +378,7 @@ def member_json(view: MemberView, start: StartKind | None) -> dict[str, Any]:
         "outage": None if view.outage is None else round(view.outage.total_seconds(), 3),
         "outage_open": view.outage_open,
         "waiting_for": safe(view.waiting_for),
+        "closed_gates": list(view.closed_gates),
         "start": None if start is None else start.value,
         "unreadable": safe(view.unreadable),
         "next": str(view.following or ""),

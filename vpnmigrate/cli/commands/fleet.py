@@ -1,4 +1,4 @@
-"""Commands ``fleet new``, ``plan``, ``rehearse``, ``status`` and ``schema``."""
+"""Commands ``fleet new``, ``plan``, ``rehearse``, ``status``, ``serve`` and ``schema``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vpnmigrate.cli.commands.plan import DEFAULT_PLAYBOOK
 from vpnmigrate.cli.context import CommandContext, command_context, results_output
 from vpnmigrate.cli.fleet_database import DatabaseOptions
 from vpnmigrate.cli.fleet_plans import make_plans, rehearse_plans, targets_of
-from vpnmigrate.cli.fleet_status import local_status
+from vpnmigrate.cli.fleet_status import LocalFleet
 from vpnmigrate.cli.options import AwsOptions, OutputOptions, RunDirectoryOptions
 from vpnmigrate.errors import Exit, RefusedError
 from vpnmigrate.errors.commands import cli
@@ -226,7 +226,7 @@ def status(
         print_runs(ctx, place, printing, campaign)
         return
     context = command_context(ctx, home, printing)
-    found = local_status(context, load_campaign(Path(campaign)))
+    found = LocalFleet(context).status(load_campaign(Path(campaign)))
     context.results.print(view.status_text(found, every=every), view.status_json(found))
     if any(member.unreadable for member in found.members):
         raise typer.Exit(Exit.FAILED)
@@ -235,6 +235,37 @@ def status(
 def _names_a_campaign(text: str) -> bool:
     path = Path(text)
     return path.is_file() or path.suffix in {".yaml", ".yml"} or len(path.parts) > 1
+
+
+def serve(
+    ctx: typer.Context,
+    campaign: CampaignArgument,
+    home: RunDirectoryOptions,
+    printing: OutputOptions,
+    port: Annotated[
+        int,
+        typer.Option("--port", min=0, max=65535, help="Loopback port; 0 selects a free one."),
+    ] = 0,
+) -> None:
+    """Serve a page with the status of a campaign on loopback until interrupted.
+
+    The page is read-only and updates itself: waves, runs, traffic, the clocks of outages, closed
+    gates, and what is awaited.  Reads the campaign and the runs of this machine again while a page
+    is open, and makes no AWS call.
+    """
+    from vpnmigrate.cli.fleet_board import HOST, board_server, listening
+
+    context = command_context(ctx, home, printing)
+    load_campaign(campaign)
+    fleet = LocalFleet(context)
+    server = board_server(lambda: fleet.status(load_campaign(campaign)))
+    with listening(port) as place:
+        url = f"http://{HOST}:{place.getsockname()[1]}/"
+        context.results.print(
+            f"{url} shows {campaign} until Ctrl-C",
+            {"schema": "vpnmigrate/fleet-board/1", "url": url},
+        )
+        server.run(sockets=[place])
 
 
 def schema(printing: OutputOptions) -> None:
