@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -95,6 +96,19 @@ class TestOverwriting:
 
         for file in ("plan.json", "second.json"):
             assert terminal.run("plan", "--from", run, "-o", file).code == 4
+
+    def test_a_plan_without_a_file_name_gets_a_free_one(self, terminal):
+        """The command that is printed after an external change has no -o, and works twice."""
+        run = terminal.planned()
+        terminal.run("apply", "plan.json", "--until", "cutover")
+        files = []
+        for number in ("CHG2", "CHG3"):
+            ran = terminal.run("plan", "--from", run, "--change", number, "--json")
+            files.append(ran.document["file"])
+            terminal.run("apply", files[-1], "--until", "cutover")
+
+        assert [Path(file).name for file in files] == [f"plan-{run}.json", f"plan-{run}-2.json"]
+        assert json.loads(Path(files[0]).read_text())["decisions"]["change"] == "CHG2"
 
     def test_a_plan_that_no_run_was_begun_with_is_replaced(self, terminal):
         """A plan that was only made may be made again."""

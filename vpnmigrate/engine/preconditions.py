@@ -198,9 +198,8 @@ def require_unchanged(plan: Plan, survey: Survey) -> None:
     """
     found = drift(plan.before, survey).breaking
     if found:
-        message = f"the AWS configuration has changed since planning ({len(found)} differences)"
         raise DriftError(
-            message,
+            "the AWS configuration has changed since planning",
             found,
             advice=(
                 "plan again; the resources that the run created are kept:",

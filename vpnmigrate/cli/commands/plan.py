@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Annotated
 
@@ -234,12 +235,19 @@ def write_plan(context: CommandContext, plan: Plan, output: PlanOutput) -> Path:
     Raises:
         UsageError: The file cannot be written.
     """
-    file = output.file or Path(f"plan-{plan.migration}.json")
+    file = output.file or _default_file(context, plan)
     text, signature = plan_text(plan), None
     if output.sign_key is not None:
         signature = context.sign(text, output.sign_key, SignedKind.PLAN)
     save_signed(text, signature, file)
     return file
+
+
+def _default_file(context: CommandContext, plan: Plan) -> Path:
+    """Return a file for *plan* with which no run was begun: ``plan-RUN.json``, then numbered."""
+    first = Path(f"plan-{plan.migration}.json")
+    others = (first.with_stem(f"{first.stem}-{number}") for number in count(2))
+    return next(file for file in chain([first], others) if context.runs.of_plan_file(file) is None)
 
 
 def require_unused(context: CommandContext, file: Path) -> None:
