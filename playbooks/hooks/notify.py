@@ -83,10 +83,20 @@ def sentence(event: Event) -> str:
         parts.append(f"step {event['step']}: {event['title']}")
     parts.append(f"traffic: {event['traffic']}")
     if event["outage_since"]:
-        parts.append(f"outage {event['outage_seconds']:.0f} s")
+        parts.append(f"outage {length(event['outage_seconds'])}")
     if event["why"]:
         parts.append(event["why"])
     return "; ".join(parts)
+
+
+def length(seconds: float) -> str:
+    """Return a duration in its two largest units."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    amounts = [(hours, "h"), (minutes, "min"), (rest, "s")]
+    first = next((at for at, (amount, _) in enumerate(amounts) if amount), 0)
+    shown = [f"{amount} {unit}" for amount, unit in amounts[first : first + 2] if amount]
+    return " ".join(shown) or "0 s"
 
 
 def slack(event: Event, settings: Settings) -> str:

@@ -354,11 +354,11 @@ EVENT = {
 }
 
 
-def sent(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run the ready hook by itself with the event of a failure."""
+def sent(*words: str, **about: object) -> subprocess.CompletedProcess[str]:
+    """Run the ready hook by itself with the event of a failure, changed by *about*."""
     return subprocess.run(
         [sys.executable, str(READY), *words],
-        input=json.dumps(EVENT),
+        input=json.dumps({**EVENT, **about}),
         capture_output=True,
         encoding="utf-8",
         timeout=60,
@@ -372,6 +372,17 @@ def test_an_alert_of_a_stuck_run_is_critical(chat: Chat, settings: Path):
 
     (message,) = chat.posted
     assert message["payload"]["severity"] == "critical"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.2, "0 s"), (59.6, "1 min"), (1795, "29 min 55 s"), (3605, "1 h")]
+)
+def test_an_outage_is_shown_as_people_say_it(chat: Chat, settings: Path, seconds, shown):
+    """As in every other message; the number of seconds is in the document."""
+    sent("slack", str(settings), outage_since="2026-01-17T02:00:00Z", outage_seconds=seconds)
+
+    (message,) = chat.posted
+    assert f"; outage {shown}; " in str(message["text"])
 
 
 def test_text_of_others_is_no_markup_in_slack(chat: Chat, settings: Path):

@@ -26,6 +26,8 @@ from vpnmigrate.journal.records import (
     Armed,
     ConfirmRequested,
     CredentialsExpired,
+    DeadlinePassed,
+    DeadlineSet,
     Degraded,
     DirectionTaken,
     FinalizeRequested,
@@ -112,6 +114,20 @@ def a_view(*records: Record, alive: bool = False) -> RunStatusView:
 def last_screen(text: str) -> str:
     """Return what a window of 24 lines shows above the prompt."""
     return "\n".join(text.splitlines()[-23:])
+
+
+def test_a_decision_past_the_deadline_has_both_commands():
+    """To roll back and to go on, as on the live screen of the run itself."""
+    at = BEGAN + timedelta(minutes=4)
+    down = (StepBegun(8, "Swap"), OutageBegan(BEGAN), DeadlineSet(at, timedelta(), "rehearsed"))
+
+    before = status_text.one(a_view(*down, alive=True))
+    asked = status_text.one(a_view(*down, DeadlinePassed(at, asks=True), alive=True))
+
+    assert "vpnmigrate continue" not in before
+    shown = " ".join(asked.split())
+    assert f"to go on, without a rollback: vpnmigrate continue {MIGRATION}" in shown
+    assert f"vpnmigrate abort {MIGRATION}" in shown
 
 
 @pytest.mark.parametrize("invocation", [Invocation(), LONG])

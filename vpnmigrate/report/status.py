@@ -288,6 +288,9 @@ class RunStatusView:
         if self.soak_left > timedelta(0):
             until = moment(self.shown(self.now + self.soak_left))
             return (f"observe until {until}, when the plan's soak ends; to observe:", self.observe)
+        if self.alive and self.state.asks_to_decide:
+            go_on = self.invocation.complete(cli("continue", self.run))
+            return ("to go on, without a rollback:", go_on)
         if self.alive and not self.rolling_back and self._resume == self.observe:
             return self.to_open or self.watch_advice
         if self.state.status is RunStatus.FINALIZED:
