@@ -56,6 +56,7 @@ FLAGS = {
     "device sheet": GIVEN_TO_RUNS,
     "device sample": GIVEN_TO_RUNS,
     "device types": GIVEN_TO_RUNS | GIVEN_TO_AWS,
+    "device driver": {"--remove"} | GIVEN_TO_RUNS,
     "device config": {"--site", "--platform", "--existing", "--templates", "--with-keys"}
     | {"--seal-to", "--output", "-o"}
     | GIVEN_TO_RUNS,

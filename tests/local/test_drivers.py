@@ -23,7 +23,6 @@ from tests.support.lab import programs, root_and_tun
 from tests.support.stage import Stage
 from vpnmigrate.devices.configuration import read
 from vpnmigrate.devices.secret import keys_in
-from vpnmigrate.engine.ports import DriverCall
 from vpnmigrate.errors import HeldError
 from vpnmigrate.local.drivers.device_file import DEVICE_FILE
 from vpnmigrate.local.drivers.processes import DriverProcesses
@@ -35,9 +34,11 @@ from vpnmigrate.local.settings import LogTo
 from vpnmigrate.local.subprocess_limits import ProcessResult
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.model.decisions import Decisions, DeviceDriver, DriverKind
+from vpnmigrate.model.decisions import Decisions, DeviceDriver, DriverKind, InsideMode
 from vpnmigrate.model.device_drivers import (
+    ConnectionSide,
     DeviceState,
+    DriverCall,
     DriverOutcome,
     DriverResult,
     DriverVerb,
@@ -93,8 +94,11 @@ DEADLINE = 60.0
 class Bench:
     """One device, its files in a vault, and the driver under test."""
 
-    def __init__(self, place: Path, driver: DeviceDriver) -> None:
+    def __init__(
+        self, place: Path, driver: DeviceDriver, inside: InsideMode = InsideMode.AMAZON
+    ) -> None:
         decisions = Decisions(
+            inside=inside,
             drivers={"default": driver},
             device_types={"default": "strongSwan/Ubuntu 16.04/strongSwan 5.5.1+"},
         )
@@ -120,7 +124,8 @@ class Bench:
     ) -> DriverResult:
         """Call the driver and wait for its result."""
         drivers = drivers or self.drivers()
-        call = DriverCall(self.driver, verb, "cgw-1", OLD_VPN, self.successor, disable_old)
+        remove = ConnectionSide.NEW if verb is DriverVerb.REMOVE else None
+        call = DriverCall(self.driver, verb, "cgw-1", OLD_VPN, self.successor, disable_old, remove)
         drivers.begin(call)
         until = time.monotonic() + DEADLINE
         while not (ended := drivers.ended()):
@@ -131,14 +136,21 @@ class Bench:
         return result
 
 
-def bench_with(place: Path, text: str, seconds: float = DEADLINE, existing: str = "") -> Bench:
+def bench_with(
+    place: Path,
+    text: str,
+    seconds: float = DEADLINE,
+    existing: str = "",
+    inside: InsideMode = InsideMode.AMAZON,
+) -> Bench:
     """Return a bench whose driver is the program *text*."""
+    place.mkdir(exist_ok=True)
     program = place / "driver.py"
     program.write_text(text, encoding="utf-8")
     command = (sys.executable, str(program), "router")
     limit = timedelta(seconds=seconds)
     driver = DeviceDriver(DriverKind.COMMAND, command, existing=existing, limit=limit)
-    return Bench(place, driver)
+    return Bench(place, driver, inside)
 
 
 def a_router(place: Path, **programs: str) -> Path:
@@ -247,7 +259,9 @@ def test_a_driver_keeps_the_contract(bench: Bench) -> None:
         (DriverVerb.ENABLE, True, DeviceState(ENABLED, DISABLED)),
         (DriverVerb.ENABLE, True, DeviceState(ENABLED, DISABLED)),
         (DriverVerb.BACK_OUT, False, DeviceState(DISABLED, ENABLED)),
-        (DriverVerb.STATUS, False, DeviceState(DISABLED, ENABLED)),
+        (DriverVerb.REMOVE, False, DeviceState(ABSENT, ENABLED)),
+        (DriverVerb.REMOVE, False, DeviceState(ABSENT, ENABLED)),
+        (DriverVerb.STATUS, False, DeviceState(ABSENT, ENABLED)),
     ]
     seen = [call(verb, disable_old=disable) for verb, disable, _ in steps]
     printed = bench.log.getvalue()
@@ -381,3 +395,37 @@ def test_the_device_file_is_private_and_kept_with_the_connection(tmp_path):
 
     assert path.stat().st_mode & 0o777 == 0o600
     assert len(json.loads(path.read_text())["new"]["tunnels"]) == 2
+
+
+def test_commands_with_placeholders_are_not_run(strongswan: Bench) -> None:
+    """Without the running configuration the old tunnels have no names, so nothing is disabled."""
+    Path(strongswan.driver.existing).write_text("", encoding="utf-8")
+    strongswan.call(DriverVerb.LOAD)
+    result = strongswan.call(DriverVerb.ENABLE, disable_old=True)
+
+    assert result.outcome is FAILED
+    assert "disable-old is not run, it has placeholders: <" in result.message
+
+
+def test_a_charon_that_does_not_answer_is_named(strongswan: Bench) -> None:
+    """A socket without a daemon fails the call, with its name."""
+    strongswan.driver = replace(strongswan.driver, sockets=("unix:///nowhere.vici",))
+    result = strongswan.call(DriverVerb.STATUS)
+
+    assert result.outcome is FAILED
+    assert "charon does not answer at unix:///nowhere.vici" in result.message
+
+
+def test_tunnels_with_one_inside_address_are_not_enabled_together(tmp_path: Path) -> None:
+    """Where a new tunnel has the inside address of an old one, enable disables the old first."""
+    shows = (
+        "import json, sys\n"
+        "asked = json.load(sys.stdin)\n"
+        "print(json.dumps({'message': str(asked['disable_old'])}))\n"
+    )
+    kept = bench_with(tmp_path / "a", shows, inside=InsideMode.KEEP)
+    other = bench_with(tmp_path / "b", shows)
+
+    assert kept.call(DriverVerb.ENABLE).message == "True"
+    assert kept.call(DriverVerb.LOAD).message == "False"
+    assert other.call(DriverVerb.ENABLE).message == "False"

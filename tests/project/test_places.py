@@ -27,7 +27,16 @@ NOT_DRAWN = {
     "lagging": "with none named, every describe lags",
 }
 """Behaviour that a simulated world keeps at its default, with the reason."""
-GROUPS = {"device", "fleet", "fleet_runs", "fleet_worker", "playbook", "report", "sandbox"}
+GROUPS = {
+    "device",
+    "device_driver",
+    "fleet",
+    "fleet_runs",
+    "fleet_worker",
+    "playbook",
+    "report",
+    "sandbox",
+}
 """Files of commands that are in a group."""
 BUILDERS = {
     *("base.failed", "base.passed", "base.unknown", "base.unless"),

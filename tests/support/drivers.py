@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from vpnmigrate.engine.ports import DriverCall
 from vpnmigrate.model.device_drivers import (
+    ConnectionSide,
     DeviceState,
+    DriverCall,
     DriverOutcome,
     DriverResult,
     DriverVerb,
@@ -103,5 +104,9 @@ class WorldDrivers:
                 devices.disable(call.successor)
                 devices.enable(call.connection)
                 device.new, device.old = TunnelsState.DISABLED, TunnelsState.ENABLED
-            case DriverVerb.REMOVE | DriverVerb.STATUS:
+            case DriverVerb.REMOVE if call.remove is ConnectionSide.NEW:
+                device.new = TunnelsState.ABSENT
+            case DriverVerb.REMOVE:
+                device.old = TunnelsState.ABSENT
+            case DriverVerb.STATUS:
                 pass

@@ -174,6 +174,10 @@ class DeviceCommands(LazyGroup):
             "device:config",
             "Print the commands for each device: load, enable, back out, remove.",
         ),
+        "driver": CommandEntry(
+            "device_driver:driver",
+            "Show what the driver of one device reports, or let it remove tunnels.",
+        ),
     }
 
 

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from vpnmigrate.engine.context import RunContext
-from vpnmigrate.engine.ports import DeviceDrivers, DriverCall
+from vpnmigrate.engine.ports import DeviceDrivers
 from vpnmigrate.errors import JournalError
 from vpnmigrate.journal.record_base import DriverAnswered, DriverCalled, DriverGaveUp
 from vpnmigrate.model.changes import AskOperator, OperatorTask
 from vpnmigrate.model.device_drivers import (
     GOALS,
     DeviceGoal,
+    DriverCall,
     DriverCallState,
     DriverOutcome,
     DriverResult,

@@ -12,9 +12,9 @@ from vpnmigrate.journal.records import Entry, Record
 from vpnmigrate.journal.state import RunState
 from vpnmigrate.model.changes import AwsChange, OperatorTask
 from vpnmigrate.model.changes.base import CallTags, Outcome
-from vpnmigrate.model.decisions import DeviceDriver, HookMoment
-from vpnmigrate.model.device_drivers import DriverResult, DriverVerb
-from vpnmigrate.model.ec2 import Role, VpcId, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.decisions import HookMoment
+from vpnmigrate.model.device_drivers import DriverCall, DriverResult
+from vpnmigrate.model.ec2 import Role, VpcId, VpnGatewayId
 from vpnmigrate.model.permissions import PermissionQuery, PermissionResult
 from vpnmigrate.model.plan import OutageEstimate, Plan
 from vpnmigrate.model.probes import ProbeStats
@@ -384,22 +384,6 @@ class NoHooks:
     def changed(self) -> str:
         """Return an empty string: no hook is run, so none can have changed."""
         return ""
-
-
-@dataclass(frozen=True)
-class DriverCall:
-    """A call of the driver of one device."""
-
-    driver: DeviceDriver
-    verb: DriverVerb
-    gateway: str
-    """The customer gateway: the device."""
-    connection: VpnConnectionId
-    """The old connection to the device."""
-    successor: str
-    """Its new connection; empty if it is not known."""
-    disable_old: bool = False
-    """Of ``enable``: whether the old tunnels are disabled too."""
 
 
 class DeviceDrivers(Protocol):

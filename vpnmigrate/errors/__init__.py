@@ -24,6 +24,7 @@ Each class has a stable id (``VPM-E...``), which is never used for another kind 
         - ``TakenOverError`` (4): another process has the run now
         - ``DatabaseError``: the database of a fleet does not answer
     - ``BundleDamagedError`` (1)
+    - ``DeviceDriverError`` (1): a driver did not do what a command asked
     - ``VaultError`` (1, ``vault``), ``ConfigurationError`` (1, ``devices.configuration``)
     - ``LabError`` (1, ``rehearsal.lab``)
     - ``AwsError`` (1)
@@ -304,6 +305,16 @@ class JournalDamagedError(JournalError):
     def __init__(self, message: str, *, line: int, advice: Advice = "") -> None:
         super().__init__(message, advice=advice)
         self.line = line
+
+
+class DeviceDriverError(VpnMigrateError):
+    """A driver did not do what a command asked of it at a device."""
+
+    id = "VPM-E603"
+    remedy = (
+        "Read the log of the run for what the driver printed; an engineer can do the work with "
+        "the commands of `device config`."
+    )
 
 
 class BundleDamagedError(VpnMigrateError):

@@ -14,6 +14,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from vpnmigrate.model.decisions import DeviceDriver
+from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.snapshot import Confirmation
 
 
@@ -30,6 +32,13 @@ class DriverVerb(StrEnum):
     """Remove the tunnels of the connection that is not used any more."""
     STATUS = "status"
     """Report the state; change nothing."""
+
+
+class ConnectionSide(StrEnum):
+    """One of the two connections of a device."""
+
+    NEW = "new"
+    OLD = "old"
 
 
 class TunnelsState(StrEnum):
@@ -51,6 +60,23 @@ class DeviceState(Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"new tunnels {self.new}, old tunnels {self.old}"
+
+
+class DriverCall(Struct, frozen=True):
+    """A call of the driver of one device."""
+
+    driver: DeviceDriver
+    verb: DriverVerb
+    gateway: str
+    """The customer gateway: the device."""
+    connection: VpnConnectionId
+    """The old connection to the device."""
+    successor: str
+    """Its new connection; empty if it is not known."""
+    disable_old: bool = False
+    """Of ``enable``: whether the old tunnels are disabled too."""
+    remove: ConnectionSide | None = None
+    """Of ``remove``: whose tunnels."""
 
 
 class DriverOutcome(StrEnum):

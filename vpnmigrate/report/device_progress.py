@@ -87,12 +87,13 @@ def device_work_line(record: OperatorConfirmed | DeviceRecord) -> str:
         case DriverCalled(connection=connection, verb=verb, driver=driver):
             return f"device of {connection}: {verb} by {driver}"
         case DriverAnswered(connection=connection, result=result):
-            return f"device of {connection}: {_result(result)}"
+            return f"device of {connection}: {driver_result_line(result)}"
         case DriverGaveUp(connection=connection, why=why):
             return f"device of {connection}: AN ENGINEER IS NEEDED, the driver gave up: {why}"
 
 
-def _result(result: DriverResult) -> str:
+def driver_result_line(result: DriverResult) -> str:
+    """Return the outcome, the state of the device and the message of a call."""
     word = result.outcome.value
     if result.outcome is DriverOutcome.UNCERTAIN:
         word = "NOT CERTAIN"

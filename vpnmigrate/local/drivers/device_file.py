@@ -9,11 +9,8 @@ from vpnmigrate.devices.blocks import (
     BlockName,
     DeviceBlocks,
     DeviceSide,
-    DeviceTask,
-    device_blocks,
     revealed,
 )
-from vpnmigrate.devices.platforms import Platform
 from vpnmigrate.devices.tunnel_values import values_of
 
 FILE_SCHEMA: Final = "vpnmigrate/driver-file/1"
@@ -21,12 +18,15 @@ DEVICE_FILE: Final = "driver.json"
 """The file's name, in the folder of the new connection."""
 
 
-def device_file(task: DeviceTask, platform: Platform) -> str:
-    """Return the text of a device's file: values of its tunnels and its commands, with keys."""
-    blocks = device_blocks(task, platform, keys=revealed)
+def device_file(blocks: DeviceBlocks) -> str:
+    """Return the text of a device's file: values of its tunnels and its commands, with keys.
+
+    The keys of *blocks* are revealed.
+    """
+    task = blocks.task
     document = {
         "schema": FILE_SCHEMA,
-        "platform": platform.name,
+        "platform": blocks.platform.name,
         "new": _side(task.new),
         "old": _side(task.old),
         "vpc_networks": task.vpc,

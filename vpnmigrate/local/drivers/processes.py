@@ -20,8 +20,8 @@ from typing import Final
 
 import msgspec
 
+from vpnmigrate.devices.blocks import device_blocks, revealed
 from vpnmigrate.devices.platforms import platform_for, platform_named
-from vpnmigrate.engine.ports import DriverCall
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.local.child_processes import working_directory
 from vpnmigrate.local.device_tasks import DeviceTaskReader, text_of
@@ -39,7 +39,7 @@ from vpnmigrate.local.subprocess_limits import (
 )
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.decisions import DeviceDriver, DriverKind
-from vpnmigrate.model.device_drivers import DriverOutcome, DriverResult
+from vpnmigrate.model.device_drivers import DriverCall, DriverOutcome, DriverResult, DriverVerb
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Plan
 
@@ -120,9 +120,10 @@ class DriverProcesses:
         )
         named = call.driver.platform
         kind = platform_named(named) if named else platform_for(self._types[call.connection])
-        text = device_file(task, kind)
+        blocks = device_blocks(task, kind, keys=revealed)
         successor = VpnConnectionId(call.successor)
-        self._vault.keep(successor, DEVICE_FILE, text)
+        self._vault.keep(successor, DEVICE_FILE, device_file(blocks))
+        swaps = call.verb is DriverVerb.ENABLE and blocks.swaps_addresses
         limit = call.driver.limit
         document = DriverInput(
             verb=call.verb,
@@ -132,7 +133,8 @@ class DriverProcesses:
             customer_gateway=call.gateway,
             old_connection=call.connection,
             new_connection=call.successor,
-            disable_old=call.disable_old,
+            disable_old=call.disable_old or swaps,
+            remove=call.remove,
             device_file=str(self._vault.folder(successor).absolute() / DEVICE_FILE),
             limit_seconds=limit.total_seconds(),
         )

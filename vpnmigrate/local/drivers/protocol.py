@@ -9,6 +9,7 @@ import msgspec
 from vpnmigrate.local.subprocess_limits import ProcessResult
 from vpnmigrate.model.decoding import fault_of
 from vpnmigrate.model.device_drivers import (
+    ConnectionSide,
     DeviceState,
     DriverOutcome,
     DriverResult,
@@ -37,6 +38,8 @@ class DriverInput(msgspec.Struct, frozen=True):
     new_connection: str
     disable_old: bool
     """Of ``enable``: whether the old tunnels have to be disabled too, before the new ones."""
+    remove: ConnectionSide | None
+    """Of ``remove``: the connection whose tunnels are removed."""
     device_file: str
     """A file of mode 0600 with the configuration of the device, and its keys."""
     limit_seconds: float

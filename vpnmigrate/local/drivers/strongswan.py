@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from vpnmigrate.local.drivers.protocol import FAILED, DriverInput, DriverOutput
-from vpnmigrate.model.device_drivers import DriverVerb, TunnelsState
+from vpnmigrate.model.device_drivers import ConnectionSide, DriverVerb, TunnelsState
 
 UNCERTAIN: Final = 3
 """The exit status after which the state is read."""
@@ -124,22 +124,37 @@ def perform(
         [str(tunnel["outside"]) for tunnel in (device[side] or {}).get("tunnels", ())]
         for side in ("new", "old")
     )
-    commands: Mapping[str, str] = device["commands"]
-    printed = ""
+    parts: list[str] = []
     match asked.verb:
         case DriverVerb.LOAD if router.state(new) is TunnelsState.ABSENT:
-            printed = router.run(commands["load"])
+            parts = ["load"]
         case DriverVerb.ENABLE:
             if asked.disable_old and router.state(old) is not TunnelsState.DISABLED:
-                printed += router.run(commands["disable-old"])
+                parts.append("disable-old")
             if router.state(new) is not TunnelsState.ENABLED:
-                printed += router.run(commands["enable-new"])
+                parts.append("enable-new")
         case DriverVerb.BACK_OUT:
-            printed = router.run(commands["back-out"])
+            parts = ["back-out"]
+        case DriverVerb.REMOVE if asked.remove is not None:
+            gone = router.state(new if asked.remove is ConnectionSide.NEW else old)
+            parts = [] if gone is TunnelsState.ABSENT else [f"remove-{asked.remove}"]
         case _:
             pass  # It is loaded already, or the state alone is asked for.
+    printed = "".join(router.run(_complete(device, part)) for part in parts)
     down = [line for line in printed.splitlines() if line.endswith("IS NOT UP")]
     return DriverOutput(router.state(new), router.state(old), "; ".join(down))
+
+
+def _complete(device: Mapping[str, Any], part: str) -> str:
+    """Return commands of *device* that have a value everywhere.
+
+    Raises:
+        DriverError: They have placeholders, which a shell would take for files.
+    """
+    commands = str(device["commands"][part])
+    if missing := [each for each in device["placeholders"] if each in commands]:
+        raise DriverError(f"{part} is not run, it has placeholders: {', '.join(missing)}")
+    return commands
 
 
 def main(words: Sequence[str]) -> int:

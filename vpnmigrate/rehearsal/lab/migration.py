@@ -20,9 +20,9 @@ from vpnmigrate.devices.blocks import BlockName, DeviceSide, DeviceTask
 from vpnmigrate.devices.configuration import parse
 from vpnmigrate.devices.platforms import Platform
 from vpnmigrate.devices.tunnel_values import ConnectionOptions
-from vpnmigrate.engine.ports import DeviceDrivers, DriverCall
+from vpnmigrate.engine.ports import DeviceDrivers
 from vpnmigrate.model.clock import Clock
-from vpnmigrate.model.device_drivers import DriverOutcome, DriverResult, DriverVerb
+from vpnmigrate.model.device_drivers import DriverCall, DriverOutcome, DriverResult, DriverVerb
 from vpnmigrate.rehearsal.lab.daemons import wait_for
 from vpnmigrate.rehearsal.lab.device import LabDevice
 from vpnmigrate.rehearsal.lab.namespaces import LabError

@@ -1,0 +1,109 @@
+"""The command ``device driver``: what a driver reports, and the tunnels that it removes."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.drivers import DrivenDevice, Trouble, WorldDrivers
+from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
+from vpnmigrate.engine.ports import DeviceDrivers
+from vpnmigrate.journal import replay
+from vpnmigrate.journal.record_base import DriverAnswered, DriverCalled
+from vpnmigrate.local.journal_file import read_journal
+from vpnmigrate.local.run_directory import Runs
+from vpnmigrate.model.device_drivers import DriverOutcome, DriverVerb
+
+PLAYBOOK = """
+name: driven
+summary: A driver for each device.
+decisions:
+  drivers: {default: {kind: command, command: [/bin/true]}}
+"""
+
+
+class Driven(SandboxDependencies):
+    """Dependencies of commands on a world whose devices have drivers."""
+
+    troubles: dict[DriverVerb, list[Trouble]]
+
+    def __init__(self, world) -> None:
+        super().__init__(world)
+        self.devices: dict[str, DrivenDevice] = {}
+        self.troubles = {}
+
+    def drivers(self, run, plan, vault, log) -> DeviceDrivers | None:
+        return WorldDrivers(self._world, self.devices, troubles=self.troubles)
+
+
+@pytest.fixture
+def run(terminal) -> str:
+    """Return the id of a run that has migrated with drivers."""
+    terminal.parts = Driven(terminal.world)
+    (terminal.place / "driven.yaml").write_text(PLAYBOOK, encoding="utf-8")
+    found: str = terminal.planned("--playbook", "driven.yaml")
+    assert terminal.run("apply", "plan.json").code == 0
+    return found
+
+
+def entries_of(terminal, run):
+    return read_journal(Runs(terminal.place / "home" / "runs").find(run)).entries
+
+
+def test_it_shows_what_the_driver_reports(terminal, run):
+    """The state of the device is shown, and neither journal nor device changes."""
+    (site,) = terminal.connections
+    before = entries_of(terminal, run)
+    shown = terminal.run("device", "driver", run, site)
+    document = terminal.run("device", "driver", run, site, "--json").document
+
+    assert (shown.code, shown.err) == (0, "")
+    assert "done after 5 s, new tunnels enabled, old tunnels disabled" in shown.out
+    assert (document["verb"], document["new"], document["old"]) == ("status", "enabled", "disabled")
+    assert entries_of(terminal, run) == before
+
+
+def test_tunnels_are_removed_once_no_run_needs_them(terminal, run):
+    """Before the end of a rollback or finalize it is refused; then it is in the journal."""
+    (site,) = terminal.connections
+    refused = terminal.run("device", "driver", run, site, "--remove")
+    assert (refused.code, refused.out) == (4, "")
+    assert "no tunnels are removed before finalize" in refused.err
+
+    assert terminal.run("rollback", run).code == 0
+    assert "new tunnels absent" in terminal.run("device", "driver", run, site, "--remove").out
+    *_, called, answered = (entry.record for entry in entries_of(terminal, run))
+    assert isinstance(called, DriverCalled)
+    assert isinstance(answered, DriverAnswered)
+    assert (called.verb, answered.reached) == (DriverVerb.REMOVE, True)
+
+
+def test_after_finalize_the_old_tunnels_are_removed(terminal, run):
+    """Finalize has deleted the old connection, so the old tunnels are of no use."""
+    (site,) = terminal.connections
+    assert terminal.run("finalize", run, "--confirm", site).code == 0
+    assert "old tunnels absent" in terminal.run("device", "driver", run, site, "--remove").out
+
+    state = replay(entries_of(terminal, run))
+    assert state.finished
+
+
+def test_a_driver_that_fails_is_an_error(terminal, run):
+    """Its message is the error, with the command for an engineer."""
+    (site,) = terminal.connections
+    terminal.parts.troubles = {DriverVerb.STATUS: [Trouble(DriverOutcome.FAILED)]}
+    failed = terminal.run("device", "driver", run, site)
+
+    assert failed.code == 1
+    assert "no route to host" in failed.err
+    assert f"vpnmigrate device config {run} --site {site}" in failed.err
+
+
+def test_a_device_without_a_driver_has_an_engineer(terminal):
+    """Without a driver in the plan the error names the commands for the engineer."""
+    run = terminal.planned()
+    assert terminal.run("apply", "plan.json").code == 0
+    (site,) = terminal.connections
+    refused = terminal.run("device", "driver", run, site)
+
+    assert refused.code == 2
+    assert "has no driver in the plan" in refused.err
