@@ -35,6 +35,7 @@ from tests.support.journals import (
 from vpnmigrate.errors.commands import Command, aws
 from vpnmigrate.journal import Intent, RunState, Traffic, next_command, replay
 from vpnmigrate.journal.chain import chained, genesis
+from vpnmigrate.journal.crypto_record import CryptoSeen
 from vpnmigrate.journal.record_base import (
     DeviceConfirmed,
     DriverAnswered,
@@ -99,6 +100,7 @@ from vpnmigrate.model.decisions import HookMoment
 from vpnmigrate.model.device_drivers import DriverOutcome, DriverResult, DriverVerb
 from vpnmigrate.model.ec2 import Role, RouteTableId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.gates import Gate, GateResult, GateVerdict, Milestone
+from vpnmigrate.model.negotiated import JudgedTunnel, NegotiatedTunnel, NegotiationStatus
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.probes import ProbeEvent, ProbeStats
 from vpnmigrate.model.residue import ResidualChange
@@ -598,6 +600,15 @@ def test_what_green_went_through_is_remembered_until_the_way_is_taken_anew() -> 
     assert replay(story.then(DirectionTaken(Direction.ROLLBACK, 1)).entries).flaps == 0
 
 
+def test_negotiated_algorithms_are_kept_until_another_direction_than_finalize() -> None:
+    """Finalize reports what the new tunnels have negotiated; a rollback forgets it."""
+    seen = CryptoSeen((JudgedTunnel(WEAK_TUNNEL, ("IKE integrity SHA1",)),))
+    story = Story().staged().cut().begun(10).flowing().then(seen, Finished(Direction.FORWARD))
+
+    assert replay(story.then(DirectionTaken(Direction.FINALIZE, 1)).entries).crypto == seen
+    assert replay(story.then(DirectionTaken(Direction.ROLLBACK, 1)).entries).crypto is None
+
+
 def test_a_flap_after_the_migration_begins_the_soak_anew() -> None:
     """It does not leave the soak without a beginning, which nothing would give it any more."""
     story = Story().staged().cut().begun(10).flowing().then(Finished(Direction.FORWARD))
@@ -683,6 +694,11 @@ class TestResidue:
         assert (state.residue.changes, state.residue.unreached) == ((), ())
 
 
+WEAK_TUNNEL = NegotiatedTunnel(
+    VpnConnectionId("vpn-new"), "203.0.113.1", NegotiationStatus.SHOWN, phase1_integrity="SHA1"
+)
+
+
 def _all_records() -> list[Record]:
     found = Story().migrated().returned(keep_new=True).opened().set_out(attempt=2)
     found.begun(5).intended(5, ask(5, Confirmation.DEVICES_CONFIGURED)).then(
@@ -718,6 +734,7 @@ def _all_records() -> list[Record]:
         Flapped("vpn-new has 0 of 2 tunnels UP"),
         Degraded(("vpn-new has 1 of 2 tunnels UP",)),
         ResidueLeft((LEFT,), (GONE,)),
+        CryptoSeen((JudgedTunnel(WEAK_TUNNEL, ("IKE integrity SHA1",)),)),
         Noted("y"),
         CredentialsExpired("ExpiredToken", ("log in again:", aws("sso", "login"))),
         CredentialsRenewed(),

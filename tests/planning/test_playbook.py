@@ -15,6 +15,7 @@ from vpnmigrate.errors import MalformedFileError
 from vpnmigrate.model.decisions import (
     Approvals,
     BackOut,
+    CryptoFloor,
     Decisions,
     DeviceDriver,
     DirectConnectAssumption,
@@ -90,6 +91,14 @@ decisions:
   networks:
     vpn-1: {local: 10.1.0.0/16, remote: 10.0.0.0/16}
   unset_options: aws
+  crypto_floor:
+    ike_versions: [ikev2]
+    phase1_encryption: [AES256]
+    phase1_integrity: [SHA2-512]
+    phase1_dh_groups: [19, 20]
+    phase2_encryption: [AES256-GCM-16]
+    phase2_integrity: [SHA2-384]
+    phase2_dh_groups: [21]
   tags: {drop: ["transitvpc:*"], add: {team: network}}
   key_storage: standard
   test_vpc:
@@ -181,6 +190,15 @@ def test_says_everything_a_plan_can_decide() -> None:
             tunnel_options_of={"vpn-1": TunnelOptions(startup_action="start")},
             networks={VpnConnectionId("vpn-1"): Networks("10.1.0.0/16", "10.0.0.0/16")},
             unset_options=UnsetOptions.AWS,
+            crypto_floor=CryptoFloor(
+                ("ikev2",),
+                ("AES256",),
+                ("SHA2-512",),
+                (19, 20),
+                ("AES256-GCM-16",),
+                ("SHA2-384",),
+                (21,),
+            ),
             tags=TagChanges(("transitvpc:*",), {"team": "network"}),
             key_storage=KeyStorage.STANDARD,
             test_vpc=TestVpc("10.255.0.0/24", ("/usr/bin/try", "--now")),

@@ -16,6 +16,7 @@ from vpnmigrate.engine.cutover import GateInputs
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import HeldError, VpnMigrateError
 from vpnmigrate.journal import Traffic
+from vpnmigrate.journal.crypto_record import CryptoSeen
 from vpnmigrate.journal.records import Entry, GatesSeen, Intended, StepBegun
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.changes import AttachVpnGateway
@@ -108,11 +109,14 @@ POLICIES = {
     "account": policy_for_any_plan(EVERY, options=OPTIONS),
 }
 SAMPLE = "VpnmigrateReadVpnConnectionDeviceType"
+ALGORITHMS = "VpnmigrateReadNewVpnConnection"
+OPTIONAL = {SAMPLE, ALGORITHMS}
+"""The statements that a run can do without."""
 STATEMENTS = [
     (name, statement.sid)
     for name, policy in POLICIES.items()
     for statement in policy.statements
-    if statement.sid != SAMPLE and not set(statement.actions) <= set(MONITORING_ACTIONS)
+    if statement.sid not in OPTIONAL and not set(statement.actions) <= set(MONITORING_ACTIONS)
 ]
 
 
@@ -166,13 +170,22 @@ class TestNecessary:
     def test_a_sample_that_is_denied_is_noted(
         self, beginning: RestrictedStage, tmp_path: Path
     ) -> None:
-        """The one statement that a run can do without is for AWS's sample configuration."""
+        """Without the permission to read AWS's sample configuration a run goes on."""
         stage = beginning.under(enforced(POLICIES["plan"], without=SAMPLE))
         stage._vault = Vault(tmp_path)
         stage.forward()
         sheets = [path.read_text(encoding="utf-8") for path in tmp_path.rglob("sheet.md")]
         assert sheets
         assert all("GetVpnConnectionDeviceSampleConfiguration" in sheet for sheet in sheets)
+
+    def test_algorithms_that_are_denied_are_unknown(self, beginning: RestrictedStage) -> None:
+        """Without the permission to read what tunnels have negotiated it is recorded as unknown."""
+        stage = beginning.under(enforced(POLICIES["plan"], without=ALGORITHMS))
+        stage.forward()
+
+        (seen,) = stage.records(CryptoSeen)
+        assert seen.unknown
+        assert all("ec2:GetActiveVpnTunnelStatus" in text for text in seen.unknown)
 
     @pytest.mark.parametrize("name", POLICIES)
     def test_each_action_is_used(self, beginning: RestrictedStage, name: str) -> None:

@@ -7,7 +7,16 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from tests.sandbox.worlds import OLD_VPN, VPC, a_world, ask, bundled, new_connection, new_gateway
+from tests.sandbox.worlds import (
+    OLD_VPN,
+    VPC,
+    a_world,
+    ask,
+    bundled,
+    new_connection,
+    new_gateway,
+    wait,
+)
 from tests.sandbox.worlds import refusal as refused_with
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.encryption_control import EncryptionControl
@@ -16,6 +25,7 @@ from vpnmigrate.sandbox.world import World
 
 ENFORCED = EncryptionControl("enforce", "available", "disabled")
 NEWER = {
+    "GetActiveVpnTunnelStatus": {"VpnConnectionId": OLD_VPN},
     "GetVpnTunnelReplacementStatus": {"VpnConnectionId": OLD_VPN},
     "DescribeVpcEncryptionControls": {},
     "DescribeAccountVpcEncryptionControl": {},
@@ -94,3 +104,30 @@ def test_the_controls_of_a_scenario_are_described():
     assert row["ResourceExclusions"] == {"VirtualPrivateGateway": {"State": "disabled"}}
     account = ask(world, "DescribeAccountVpcEncryptionControl")["AccountVpcEncryptionControl"]
     assert account["Exclusions"] == {"VirtualPrivateGateway": "disabled"}
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [("strongest", ("ikev2", "AES256-GCM-16", 21)), ("weakest", ("ikev1", "AES256", 14))],
+)
+def test_what_a_device_chooses(choice, expected):
+    """A tunnel that is UP has the strongest or the weakest of what AWS accepts for it."""
+    world = a_world(devices_choose=choice)
+    options = {
+        "Phase1EncryptionAlgorithms": [{"Value": "AES256"}, {"Value": "AES256-GCM-16"}],
+        "Phase1DHGroupNumbers": [{"Value": 21}, {"Value": 14}],
+    }
+    connection = new_connection(world, new_gateway(world), TunnelOptions=[options, {}])
+    named = {
+        "VpnConnectionId": connection,
+        "VpnTunnelOutsideIpAddress": tunnel_of(world, connection),
+    }
+    down = ask(world, "GetActiveVpnTunnelStatus", **named)["ActiveVpnTunnelStatus"]
+    world.devices.enable(connection)
+    wait(world)
+
+    row = ask(world, "GetActiveVpnTunnelStatus", **named)["ActiveVpnTunnelStatus"]
+    shown = (row["IkeVersion"], row["Phase1EncryptionAlgorithm"], row["Phase1DHGroup"])
+    assert down == {"ProvisioningStatus": "available"}
+    assert shown == expected
+    assert ("Phase1IntegrityAlgorithm" in row) == (choice == "weakest")

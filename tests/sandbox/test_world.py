@@ -102,6 +102,7 @@ class TestForm:
                 "VpnTunnelOutsideIpAddress": connections[0]["VgwTelemetry"][0]["OutsideIpAddress"],
             },
         }
+        needed["GetActiveVpnTunnelStatus"] = needed["GetVpnTunnelReplacementStatus"]
         for service, action in READS:
             answer = world.execute(service, action, needed.get(action, {}))
             _fits(answer, models[service].operation_model(action).output_shape, action)

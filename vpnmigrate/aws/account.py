@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from vpnmigrate.aws import conditions, describe, dry_runs, survey
+from vpnmigrate.aws import conditions, describe, dry_runs, negotiation, survey
 from vpnmigrate.aws.archive import ConfigurationStore, archive
 from vpnmigrate.aws.errors import FAILURES, FailureKind, UnexpectedAnswerError, failure_of
 from vpnmigrate.aws.outcomes import outcome_of, outcome_of_read
@@ -26,6 +26,7 @@ from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.decisions import KeyMode
 from vpnmigrate.model.discovery import RegionSurvey
 from vpnmigrate.model.ec2 import VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.negotiated import NegotiatedTunnel
 from vpnmigrate.model.permissions import PermissionQuery, PermissionResult
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Reading
@@ -124,6 +125,11 @@ class Reader:
         """Return the announced maintenance of each of *tunnels* (``ports.Ec2``)."""
         with self._renewing():
             return conditions.maintenance(self._clients.reader(), tunnels)
+
+    def negotiated(self, tunnels: Sequence[QueriedTunnel]) -> tuple[NegotiatedTunnel, ...]:
+        """Return what each of *tunnels* has negotiated (``ports.Ec2``)."""
+        with self._renewing():
+            return negotiation.negotiated(self._clients.reader(), tunnels)
 
     def permissions(self, queries: Sequence[PermissionQuery]) -> tuple[PermissionResult, ...]:
         """Return whether the credentials may make each of *queries* (``PermissionReader``).

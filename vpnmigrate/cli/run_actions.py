@@ -76,6 +76,8 @@ def _forward(
                 "cutover",
                 advice=cli("status", subject.run.id),
             )
+        elif (seen := active.before.crypto) is not None and (seen.below or seen.unknown):
+            active.runner.check_crypto()
         if active.runner.read_inbox().confirm.armed is not None:
             active.runner.restore_watchdog()
         _require_confirmed(context, subject, terms, active.runner.read_inbox())

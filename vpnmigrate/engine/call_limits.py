@@ -25,6 +25,7 @@ from vpnmigrate.errors import AwsUnreadableError
 from vpnmigrate.model.changes import AwsChange
 from vpnmigrate.model.changes.base import CallTags, Outcome
 from vpnmigrate.model.ec2 import VpnGatewayId
+from vpnmigrate.model.negotiated import NegotiatedTunnel
 from vpnmigrate.model.permissions import PermissionQuery, PermissionResult
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Reading
@@ -44,6 +45,8 @@ PERMISSIONS_LIMIT: Final = timedelta(minutes=3)
 """For a few hundred dry runs of a tenth of a second each; they come before the other gates."""
 MAINTENANCE_LIMIT: Final = timedelta(seconds=90)
 """For one call for each tunnel, at most forty on the old and the new gateway (domain.md 5)."""
+NEGOTIATED_LIMIT: Final = timedelta(seconds=30)
+"""For the two tunnels of one connection; nothing depends on the answer."""
 SLOW: Final = timedelta(seconds=5)
 """After this time a message says that AWS is slow; most observations take a second."""
 
@@ -113,6 +116,12 @@ class LimitedEc2(LimitedReader):
             )
         except AwsUnreadableError as error:
             return none_known(tunnels, error.message)
+
+    def negotiated(self, tunnels: Sequence[QueriedTunnel]) -> Sequence[NegotiatedTunnel]:
+        """Return the algorithms of *tunnels* (see ``ports.Ec2``)."""
+        return self._read(
+            "the tunnels' algorithms", NEGOTIATED_LIMIT, lambda: self._ec2.negotiated(tunnels)
+        )
 
     def perform(self, change: AwsChange, mark: CallTags) -> Outcome:
         """Send *change* from this thread; ``Calls.send`` limits it."""

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Protocol, TypeVar
 
+from vpnmigrate.engine.tunnel_status import TunnelStatusReader
 from vpnmigrate.journal.records import Entry, Record
 from vpnmigrate.journal.state import RunState
 from vpnmigrate.model.changes import AwsChange, OperatorTask
@@ -23,7 +24,6 @@ from vpnmigrate.model.proposed_change import ProposedChange, StepChoice
 from vpnmigrate.model.signatures import CheckedSignature, SignatureChecks
 from vpnmigrate.model.snapshot import Confirmation, Reading
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.model.tunnel_maintenance import QueriedTunnel, TunnelMaintenance
 
 T = TypeVar("T")
 
@@ -118,7 +118,7 @@ class NetworkPath:
     """This host's address on the path to it."""
 
 
-class Ec2(Protocol):
+class Ec2(TunnelStatusReader, Protocol):
     """AWS as the runner uses it.  Reads are retried inside; a mutating call is sent once."""
 
     def identity(self) -> Identity:
@@ -144,15 +144,6 @@ class Ec2(Protocol):
             AwsUnreadableError: This read failed, and a later one may succeed (throttled, expired,
                 offline).
             AwsError: A later read would fail as well (not authorised).
-        """
-        ...
-
-    def maintenance(self, tunnels: Sequence[QueriedTunnel]) -> Sequence[TunnelMaintenance]:
-        """Return the announced maintenance of each of *tunnels*, unknown where it is unreadable.
-
-        Raises:
-            CredentialsExpiredError: The credentials must be renewed.
-            NoCredentialsError: The credentials are missing or unknown.
         """
         ...
 

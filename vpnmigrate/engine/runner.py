@@ -20,6 +20,7 @@ from vpnmigrate.engine.call_limits import (
 )
 from vpnmigrate.engine.commit_confirm import CommitConfirm, CommitConfirmControl
 from vpnmigrate.engine.context import ClaimHolder, RunContext
+from vpnmigrate.engine.crypto_check import CryptoCheck
 from vpnmigrate.engine.cutover import CutoverStart, GateInputs, GateRunner
 from vpnmigrate.engine.deadline import DeadlineControl
 from vpnmigrate.engine.device_work import DeviceWork
@@ -148,6 +149,7 @@ class Runner:
         )
         self._probing = ProbeWatch(context, ports.probes)
         self._preconditions = Preconditions(context)
+        self._crypto_check = CryptoCheck(context)
         self._commit_confirm = CommitConfirmControl(
             context, rehearsed=gate_inputs.rehearsed, commit=ports.commit
         )
@@ -230,6 +232,7 @@ class Runner:
                     lost += self._step_loop.verify_steps()
                     self._hold_after(until)
             self._require_no_residue()
+            self._crypto_check.record()
             return self._finish(Direction.FORWARD, lost)
 
     def rollback(self, *, keep_new: bool = False) -> RunResult:
@@ -289,6 +292,11 @@ class Runner:
     def supervise_drivers(self) -> AbstractContextManager[None]:
         """Return a context that waits, at its end, for the calls of drivers in flight."""
         return self._device_work.supervise()
+
+    def check_crypto(self) -> None:
+        """Read again what the new tunnels have negotiated, after the cutover."""
+        with record_failure(self._recorder):
+            self._crypto_check.record()
 
     def restore_watchdog(self) -> None:
         """Start another watchdog if a confirmation is pending and no watchdog is running."""

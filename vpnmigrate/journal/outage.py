@@ -9,7 +9,14 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from vpnmigrate.journal.records import OutageBegan, OutageEnded, ResidueLeft, TrafficVerified
+from vpnmigrate.journal.crypto_record import CryptoSeen
+from vpnmigrate.journal.records import (
+    Degraded,
+    OutageBegan,
+    OutageEnded,
+    ResidueLeft,
+    TrafficVerified,
+)
 from vpnmigrate.journal.state import RunState, Traffic
 from vpnmigrate.journal.state_parts import OutageState, Residue
 from vpnmigrate.model.changes import DetachVpnGateway, DisablePropagation
@@ -69,6 +76,15 @@ def traffic(
             outage = replace(state.outage, proven=state.outage.open)
             state = replace(state, traffic=joining, outage=outage)
             return with_facts(replace(state, stable_since=since), verified=since)
+
+
+def with_tunnels(state: RunState, found: Degraded | CryptoSeen) -> RunState:
+    """Return *state* after a record about tunnels that carry traffic."""
+    match found:
+        case Degraded(what):
+            return replace(state, shortages=replace(state.shortages, degraded=what))
+        case CryptoSeen():
+            return replace(state, crypto=found)
 
 
 def residue_left(state: RunState, left: ResidueLeft) -> RunState:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from msgspec import Struct, field
 
 from vpnmigrate.errors.commands import Advice, Invocation
+from vpnmigrate.journal.crypto_record import CryptoSeen
 from vpnmigrate.journal.record_base import DeviceRecord, JournalRecord
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.changes import Change
@@ -25,8 +26,7 @@ from vpnmigrate.model.residue import ResidualChange
 from vpnmigrate.model.signatures import SignedText
 from vpnmigrate.model.snapshot import Confirmation, Shortage
 
-JOURNAL_FORMAT = 2
-"""Format 1 was never released."""
+JOURNAL_FORMAT = 2  # Format 1 was never released.
 
 
 class Opened(JournalRecord, frozen=True, tag="opened"):
@@ -436,7 +436,7 @@ OrderRecord = Paused | Continued | AbortAsked | OrderDeclined | Acceptable | Acc
 Ordered = OrderRecord | ConfirmRequested | WatchdogMissed | Armed | Confirmed
 
 WorkRecord = StepBegun | StepSettled | Intended | Answered | Adopted | AdoptionAsked
-TrafficRecord = OutageBegan | OutageEnded | TrafficVerified | Flapped | Degraded
+TrafficRecord = OutageBegan | OutageEnded | TrafficVerified | Flapped | Degraded | CryptoSeen
 
 Record = (
     Opened

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from vpnmigrate.journal.crypto_record import CryptoSeen
 from vpnmigrate.journal.device_work import with_device_work
 from vpnmigrate.journal.growing import Intents, UniqueTexts
 from vpnmigrate.journal.operator_records import (
@@ -27,6 +28,7 @@ from vpnmigrate.journal.outage import (
     residue_left,
     traffic,
     with_facts,
+    with_tunnels,
 )
 from vpnmigrate.journal.probes import probes_after, reset_probe_counts
 from vpnmigrate.journal.record_base import (
@@ -256,8 +258,8 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             # Finalize does not wait until traffic is stable again, so there the time begins anew.
             since = entry.at if state.finished else None
             return replace(state, flaps=state.flaps + 1, stable_since=since)
-        case Degraded(what):
-            return replace(state, shortages=replace(state.shortages, degraded=what))
+        case Degraded() | CryptoSeen() as found:
+            return with_tunnels(state, found)
         case ResidueLeft() as left:
             return residue_left(state, left)
         case Probed() as probed:
@@ -328,6 +330,7 @@ def _direction_taken(state: RunState, taken: DirectionTaken, entry: Entry) -> Ru
             flaps=0,
             shortages=TunnelShortages(accepted=state.shortages.accepted),
             residue=Residue(),
+            crypto=state.crypto if taken.direction is Direction.FINALIZE else None,
         )
         state = reset_probe_counts(state, taken)
     if taken.direction is not Direction.FINALIZE:

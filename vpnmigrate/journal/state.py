@@ -16,6 +16,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from vpnmigrate.errors.commands import Advice
+from vpnmigrate.journal.crypto_record import CryptoSeen
 from vpnmigrate.journal.records import Opened
 from vpnmigrate.journal.state_parts import (
     Adoptions,
@@ -228,6 +229,8 @@ class RunState(Struct, frozen=True):
     """The operator's order in force, until it is lifted."""
     gates: GateState = GateState()
     approvals: ApprovalState = ApprovalState()
+    crypto: CryptoSeen | None = None
+    """What the new tunnels have negotiated, as read last; None before the end of step 10."""
 
     clock_ahead: timedelta = timedelta(0)
     """How far the wall clock was ahead of the run time when last recorded."""

@@ -149,13 +149,26 @@ def requested_options(decisions: Decisions, old: ConnectionRecord) -> tuple[Tunn
     )
 
 
-def _resolved(decisions: Decisions, old: ConnectionRecord, tunnel: TunnelRecord) -> TunnelOptions:
-    layers = (
-        _unset(decisions, old, tunnel),
+def playbook_options(
+    decisions: Decisions, old: ConnectionRecord, tunnel: TunnelRecord
+) -> TunnelOptions:
+    """Return the options that the playbook itself sets for the successor of *tunnel*."""
+    return _merged(
         decisions.tunnel_options,
         decisions.tunnel_options_of.get(old.id, NOT_CHOSEN),
         decisions.tunnel_options_of.get(tunnel.outside_ip, NOT_CHOSEN),
     )
+
+
+def _resolved(decisions: Decisions, old: ConnectionRecord, tunnel: TunnelRecord) -> TunnelOptions:
+    return _merged(
+        _unset(decisions, old, tunnel),
+        playbook_options(decisions, old, tunnel),
+    )
+
+
+def _merged(*layers: TunnelOptions) -> TunnelOptions:
+    """Return the options of *layers*; a later layer decides over an earlier one."""
     chosen: dict[str, Any] = {}
     for layer in layers:
         for field in BY_FIELD:

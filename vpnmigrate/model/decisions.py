@@ -149,6 +149,21 @@ class Networks(Struct, frozen=True, forbid_unknown_fields=True):
     """On AWS's side."""
 
 
+class CryptoFloor(Struct, frozen=True, forbid_unknown_fields=True):
+    """The values that negotiated algorithms must have; an empty one is decided by the plan.
+
+    See ``model.negotiated``.  A tunnel below it is reported, and nothing else.
+    """
+
+    ike_versions: tuple[str, ...] = ()
+    phase1_encryption: tuple[str, ...] = ()
+    phase1_integrity: tuple[str, ...] = ()
+    phase1_dh_groups: tuple[int, ...] = ()
+    phase2_encryption: tuple[str, ...] = ()
+    phase2_integrity: tuple[str, ...] = ()
+    phase2_dh_groups: tuple[int, ...] = ()
+
+
 class TagChanges(Struct, frozen=True, forbid_unknown_fields=True):
     """How the tags of the successors differ from those of the old gateway and connections."""
 
@@ -308,6 +323,8 @@ class Decisions(Struct, frozen=True, forbid_unknown_fields=True):
     networks: dict[VpnConnectionId, Networks] = field(default_factory=dict)
     """Traffic selectors, by the old connection's id."""
     unset_options: UnsetOptions = UnsetOptions.KEEP
+    crypto_floor: CryptoFloor = CryptoFloor()
+    """What the tunnels must have negotiated after the cutover; a verdict, not a condition."""
     tags: TagChanges = TagChanges()
     test_vpc: TestVpc | None = None
     old_tunnels: OldTunnels = OldTunnels.DISABLE

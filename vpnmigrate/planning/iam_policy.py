@@ -104,9 +104,9 @@ class PolicyScope:
         return f"arn:{partition_of(self.region)}:ec2:{self.region}:{self.account}:{type_}/{id_}"
 
     def tagged(self, source: str) -> Conditions:
-        """Return the condition that *source*, a request or a resource, has the migration's tag."""
+        """Return the condition that *source*, such as ``aws:RequestTag``, has the tag."""
         operator = "StringLike" if self.any_plan else "StringEquals"
-        return {operator: {f"aws:{source}/{Tag.MIGRATION.value}": (self.migration,)}}
+        return {operator: {f"{source}/{Tag.MIGRATION.value}": (self.migration,)}}
 
     def in_vpc(self, operator: str) -> Conditions:
         """Return the condition that a route table is in the plan's VPC, or is not."""
@@ -241,6 +241,9 @@ _CLAIM_KEYS: Final[Conditions] = {
     "Null": {"aws:TagKeys": ("false",)},
 }
 
+_OWN_TAG_KEY: Final = frozenset({"GetActiveVpnTunnelStatus"})
+"""Operations that know a resource's tags by EC2's own condition key only (domain.md 11)."""
+
 _TOPICS: Final = {
     "AssociateRouteTable": "Edge",
     "DisassociateRouteTable": "Edge",
@@ -267,8 +270,10 @@ def _group_of(grant: _Grant, scope: PolicyScope, creating: Sequence[str]) -> _Gr
     match resource.origin:
         case ResourceOrigin.NEW:
             return _Group(1, f"VpnmigrateCreate{kind}", _request(scope))
+        case ResourceOrigin.TAGGED if grant.operation in _OWN_TAG_KEY:
+            return _Group(0, f"VpnmigrateReadNew{kind}", scope.tagged("ec2:ResourceTag"))
         case ResourceOrigin.TAGGED:
-            return _Group(4, f"{_NEW}{kind}", scope.tagged("ResourceTag"))
+            return _Group(4, f"{_NEW}{kind}", scope.tagged("aws:ResourceTag"))
         case _ if resource.type == "route-table":
             return _table_group(grant.operation, resource.origin, scope)
         case ResourceOrigin.SURVEYED if grant.action in _TAGGING:
@@ -280,7 +285,7 @@ def _group_of(grant: _Grant, scope: PolicyScope, creating: Sequence[str]) -> _Gr
 
 
 def _request(scope: PolicyScope) -> Conditions:
-    return scope.tagged("RequestTag")
+    return scope.tagged("aws:RequestTag")
 
 
 def _both(one: Conditions, other: Conditions) -> Conditions:

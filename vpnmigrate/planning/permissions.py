@@ -251,6 +251,7 @@ def _reads(plan: Plan, predicted: Iterable[PredictedUse]) -> tuple[PlannedCall, 
     new = tuple(
         _tagged("vpn-connection", connection_role(id_), plan) for id_ in plan.old_connections
     )
+    reads.append(_read("ec2", "GetActiveVpnTunnelStatus", cutover, new))
     reads.append(_read("ec2", "GetVpnTunnelReplacementStatus", cutover, (*old, *new)))
     samples = [
         (change.connection, use)

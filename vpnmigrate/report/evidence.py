@@ -37,6 +37,7 @@ from vpnmigrate.model.redaction import mapped, without_key_elements
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report import gates, tunnel_options
 from vpnmigrate.report.attempts import attempt_json, attempt_section
+from vpnmigrate.report.crypto import crypto_json, crypto_section
 from vpnmigrate.report.device_progress import site_of
 from vpnmigrate.report.document import DocumentTable, ReportDocument, Section
 from vpnmigrate.report.names import Names, names_of
@@ -163,6 +164,7 @@ def as_json(evidence: RunEvidence) -> dict[str, Any]:
             ],
         },
         "tunnel_options": tunnel_options.as_json(plan),
+        "negotiated": crypto_json(state.crypto),
         "calls": [_call_json(call) for call in evidence.calls],
         "timeline": [{"at": at.isoformat(), "what": what} for at, what in _timeline(entries)],
     }
@@ -186,6 +188,7 @@ def _sections(evidence: RunEvidence) -> Iterator[Section]:
     yield _after(evidence.after)
     yield from _start_up(evidence.after)
     yield Section("Tunnel options, old and new", (), tunnel_options.table(plan))
+    yield from crypto_section(state.crypto)
     yield _processes(entries)
     yield from rounds(gates_seen, state)
     operator = tuple((moment(v.at), _where(v), said) for v, said in _actions(plan, entries))

@@ -29,7 +29,7 @@ from vpnmigrate.model.plan import (
     PlannedStep,
 )
 from vpnmigrate.model.snapshot import Confirmation
-from vpnmigrate.model.tunnel_options import chosen_texts
+from vpnmigrate.model.tunnel_options import BY_FIELD, chosen_texts
 from vpnmigrate.report import inventory, tunnel_options
 from vpnmigrate.report import rollback_proof as proofs
 from vpnmigrate.report.findings import findings_json, findings_text
@@ -299,6 +299,13 @@ def _exceptional(decisions: Decisions) -> Iterator[tuple[str, str]]:
         yield "tags left out", ", ".join(decisions.tags.drop)
     for key, value in sorted(decisions.tags.add.items()):
         yield "tag added", f"{key}={value}"
+    floor = decisions.crypto_floor
+    if chosen := [
+        f"{BY_FIELD[name].label} {', '.join(map(str, values))}"
+        for name in floor.__struct_fields__
+        if (values := getattr(floor, name))
+    ]:
+        yield "negotiated at least", "; ".join(chosen)
     for prefix in decisions.exceptions.prefixes:
         yield "not required", f"prefix {prefix}"
     for connection in decisions.exceptions.connections:

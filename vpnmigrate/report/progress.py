@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from vpnmigrate.errors.commands import Advice, Invocation
 from vpnmigrate.journal import RunState
+from vpnmigrate.journal.crypto_record import CryptoSeen
 from vpnmigrate.journal.record_base import (
     DeviceConfirmed,
     DriverAnswered,
@@ -66,6 +67,7 @@ from vpnmigrate.model.probes import ProbeEvent, ProbeStats
 from vpnmigrate.model.progress import Sighting, Unreadable
 from vpnmigrate.report import gates
 from vpnmigrate.report.console import Console
+from vpnmigrate.report.crypto import crypto_lines
 from vpnmigrate.report.device_progress import device_work_line
 from vpnmigrate.report.names import NamesOfRun
 from vpnmigrate.report.text import Labelled, RunCommands, safe
@@ -128,8 +130,8 @@ class Narrator:
                 yield f"attempt {attempt}: {_STARTS[direction]}"
             case Replanned():
                 yield "continues with the newer plan"
-            case OutageBegan() | OutageEnded() | Flapped() | Degraded() as about:
-                yield f"  {_of_traffic(about)}"
+            case OutageBegan() | OutageEnded() | Flapped() | Degraded() | CryptoSeen() as about:
+                yield from _indented(_of_traffic(about))
             case Probed():
                 yield from _of_probes(record)
             case ExternalChange(what=what):
@@ -253,17 +255,21 @@ def probe_lines(state: RunState) -> Iterator[str]:
         yield f"rollback: {probe_line(stats)}" if both else probe_line(stats)
 
 
-def _of_traffic(about: OutageBegan | OutageEnded | Flapped | Degraded) -> str:
-    """Return the change in the state of traffic."""
+def _of_traffic(
+    about: OutageBegan | OutageEnded | Flapped | Degraded | CryptoSeen,
+) -> Iterator[str]:
+    """Yield the change in the state of traffic, or what its tunnels have negotiated."""
     match about:
         case OutageBegan(earlier=earlier):
-            return "TRAFFIC IS DOWN, possibly for longer" if earlier else "OUTAGE BEGINS"
+            yield "TRAFFIC IS DOWN, possibly for longer" if earlier else "OUTAGE BEGINS"
         case OutageEnded(lasted=lasted, earlier=earlier):
-            return f"OUTAGE ENDED after {'at least ' if earlier else ''}{span(lasted)}"
+            yield f"OUTAGE ENDED after {'at least ' if earlier else ''}{span(lasted)}"
         case Flapped(why=why):
-            return f"TRAFFIC FLAPPED, the stability count restarts: {why}"
+            yield f"TRAFFIC FLAPPED, the stability count restarts: {why}"
         case Degraded(what=what):
-            return f"DEGRADED: {'; '.join(what)}" if what else "no longer degraded"
+            yield f"DEGRADED: {'; '.join(what)}" if what else "no longer degraded"
+        case CryptoSeen() as seen:
+            yield from crypto_lines(seen)
 
 
 def _of_credentials(

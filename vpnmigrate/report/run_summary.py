@@ -15,6 +15,7 @@ from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.plan import LAST_OF_CUTOVER, Direction
 from vpnmigrate.report import gates
+from vpnmigrate.report.crypto import crypto_open
 from vpnmigrate.report.document import DocumentTable, Section
 from vpnmigrate.report.progress import DIRECTION_NAMES
 from vpnmigrate.report.text import count
@@ -114,6 +115,8 @@ def _open_ends(state: RunState, *, surveyed: bool, differences: Sequence[str]) -
     yield from map(str, state.residue.changes)
     yield from (f"no path: {destination}" for destination in state.residue.unreached)
     yield from (f"fewer tunnels than before: {what}" for what in state.shortages.degraded)
+    if state.crypto is not None:
+        yield from (f"negotiated algorithms of {what}" for what in crypto_open(state.crypto))
     yield from (f"changed outside this run: {what}" for what in state.deviations.lost)
     yield from (f"differs from the state before: {what}" for what in state.deviations.differs)
     if state.deviations.external_changes:

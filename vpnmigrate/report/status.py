@@ -452,6 +452,17 @@ class RunStatusView:
         return does, command
 
     @property
+    def crypto_advice(self) -> Advice | None:
+        """How to read the negotiated algorithms again; None if all of them meet their floor."""
+        seen, migrated = self.state.crypto, self.state.status is RunStatus.CUT_OVER
+        if seen is None or not migrated or not (seen.below or seen.unknown):
+            return None
+        again = self.invocation.complete(cli("apply", self.run))
+        if seen.below:
+            return ("traffic flows; correct the device's proposals, then read them again:", again)
+        return ("to read them again:", again)
+
+    @property
     def accept_advice(self) -> Advice | None:
         """The command that accepts fewer tunnels, and what has to be filled in."""
         return (

@@ -13,6 +13,7 @@ from vpnmigrate.journal import OperatorOrder
 from vpnmigrate.journal.state import ExpiredCredentials
 from vpnmigrate.model.progress import Unreadable, Waiting
 from vpnmigrate.report import gates
+from vpnmigrate.report.crypto import crypto_json
 from vpnmigrate.report.device_progress import devices_json
 from vpnmigrate.report.residue import residue_json
 from vpnmigrate.report.status import RunStatusView
@@ -73,6 +74,7 @@ def fields(view: RunStatusView) -> dict[str, Any]:
         "probes": [msgspec.to_builtins(stats) for stats in state.probes.latest.values()],
         "probes_forward": [msgspec.to_builtins(stats) for stats in state.probes.forward.values()],
         "degraded": list(state.shortages.degraded),
+        "negotiated": crypto_json(state.crypto),
         "acceptable": [msgspec.to_builtins(each) for each in state.shortages.acceptable],
         "accepted": [msgspec.to_builtins(each) for each in state.shortages.accepted],
         "residue": residue_json(state, view.invocation),

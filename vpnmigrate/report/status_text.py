@@ -23,6 +23,7 @@ from vpnmigrate.model.ec2 import VpnGatewayId
 from vpnmigrate.model.gates import closed_results
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.report import gates
+from vpnmigrate.report.crypto import crypto_open
 from vpnmigrate.report.device_progress import devices_text
 from vpnmigrate.report.names import Names
 from vpnmigrate.report.progress import DIRECTION_NAMES, probe_lines, step_line
@@ -42,6 +43,8 @@ Row = tuple[str, Advice | None]
 _LESS_URGENT = (
     "NOT AS BEFORE",
     "INCONSISTENT",
+    "READ AGAIN",
+    "ALGORITHMS",
     "DEGRADED",
     "MISSING",
     "NO PATH",
@@ -112,6 +115,7 @@ def _now(view: RunStatusView) -> Iterator[Row]:
     yield "WAITS FOR", waits(view)
     yield from _listed("MISSING", [each.text for each in state.shortages.acceptable])
     yield from _listed("DEGRADED", state.shortages.degraded)
+    yield from _listed("ALGORITHMS", crypto_open(state.crypto))
     yield from _listed("NOT AS BEFORE", state.deviations.differs)
     yield from _listed("INCONSISTENT", state.contradictions)
 
@@ -163,6 +167,7 @@ def _commands(view: RunStatusView) -> Iterator[Row]:
     on = None if rollback is not None and view.next == rollback else view.next_step
     yield "TRY AGAIN" if view.tries_again else "NEXT", on
     yield "ACCEPT", view.accept_advice
+    yield "READ AGAIN", view.crypto_advice
     yield "APPROVE AGAIN", view.approve_again
     yield "ROLL BACK", view.rollback_advice
     yield "CLEAN UP", view.clean_up
@@ -282,6 +287,7 @@ def _every(state: RunState) -> Iterator[Row]:
     for name, items in (
         ("missing", [each.text for each in state.shortages.acceptable]),
         ("degraded", state.shortages.degraded),
+        ("algorithms", crypto_open(state.crypto)),
         ("not as before", state.deviations.differs),
         ("inconsistent", state.contradictions),
     ):

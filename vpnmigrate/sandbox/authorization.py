@@ -53,6 +53,7 @@ RESOURCES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "DetachVpnGateway": (("vpc", "VpcId"), ("vpn-gateway", "VpnGatewayId")),
     "DisableVgwRoutePropagation": (("route-table", "RouteTableId"), ("vpn-gateway", "GatewayId")),
     "EnableVgwRoutePropagation": (("route-table", "RouteTableId"), ("vpn-gateway", "GatewayId")),
+    "GetActiveVpnTunnelStatus": (("vpn-connection", "VpnConnectionId"),),
     "GetVpnConnectionDeviceSampleConfiguration": (
         ("vpn-connection", "VpnConnectionId"),
         ("vpn-connection-device-type", "VpnConnectionDeviceTypeId"),

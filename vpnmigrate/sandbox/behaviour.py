@@ -119,6 +119,8 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     algorithms; EC2-compatible servers and older partitions may not."""
     classic_maintenance_shown: bool = False
     """Whether EC2 shows the maintenance of a Classic connection's tunnels, or refuses."""
+    devices_choose: Literal["strongest", "weakest"] = "strongest"
+    """Which of the algorithms that AWS accepts for a tunnel the device proposes."""
     no_maintenance_named: bool = True
     """Whether a tunnel without pending maintenance is shown as ``NONE``, or without a text."""
     xml_follows_options: bool = False

@@ -14,7 +14,7 @@ from vpnmigrate.model.carry_over import (
     successor_options,
     uses_secrets_manager,
 )
-from vpnmigrate.model.decisions import Decisions, KeyMode, UnsetOptions
+from vpnmigrate.model.decisions import CryptoFloor, Decisions, KeyMode, UnsetOptions
 from vpnmigrate.model.ec2 import (
     CLASSIC,
     ConnectionRecord,
@@ -58,6 +58,9 @@ def _faults(survey: Survey, decisions: Decisions) -> Iterator[tuple[str, str]]:
         for option in OPTIONS:
             for fault in _value_faults(option, getattr(options, option.field)):
                 yield f"{where}.{option.field}", fault
+    for field in CryptoFloor.__struct_fields__:
+        for fault in _value_faults(BY_FIELD[field], getattr(decisions.crypto_floor, field)):
+            yield f"crypto_floor.{field}", fault
     for connection, networks in sorted(decisions.networks.items()):
         for field, text in (("local", networks.local), ("remote", networks.remote)):
             if text and not _is_network(text):

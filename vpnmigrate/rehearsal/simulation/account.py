@@ -21,6 +21,7 @@ from vpnmigrate.model.ec2 import (
     VpnConnectionId,
     VpnGatewayId,
 )
+from vpnmigrate.model.negotiated import NegotiatedTunnel
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Reading
 from vpnmigrate.model.survey import Survey
@@ -112,6 +113,10 @@ class InstrumentedEc2:
     def maintenance(self, tunnels: Sequence[QueriedTunnel]) -> Sequence[TunnelMaintenance]:
         """Return the announced maintenance of *tunnels*."""
         return self._account.maintenance(tunnels)
+
+    def negotiated(self, tunnels: Sequence[QueriedTunnel]) -> Sequence[NegotiatedTunnel]:
+        """Return what *tunnels* have negotiated."""
+        return self._account.negotiated(tunnels)
 
     def perform(self, change: AwsChange, mark: CallTags) -> Outcome:
         """Send *change*, unless the process is killed before it."""

@@ -103,4 +103,5 @@ def _drawn_later(behaviour: Behaviour, seed: int) -> Behaviour:
         newer_actions_known=dice.chance(0.8),
         classic_maintenance_shown=dice.chance(0.5),
         no_maintenance_named=dice.chance(0.5),
+        devices_choose=dice.one(("strongest", "weakest")),
     )

@@ -24,7 +24,7 @@ _PAGE: Final = 100
 
 def get_replacement_status(state: WorldState, params: Params) -> Result:
     """GetVpnTunnelReplacementStatus."""
-    _require_offered(state, "GetVpnTunnelReplacementStatus")
+    require_offered(state, "GetVpnTunnelReplacementStatus")
     connection = the_connection(state, required(params, "VpnConnectionId"))
     tunnel = the_tunnel(connection, params)
     if connection.category == CLASSIC and not state.behaviour.classic_maintenance_shown:
@@ -51,7 +51,7 @@ def _details(state: WorldState, outside_ip: str) -> dict[str, Any]:
 
 def describe_encryption_controls(state: WorldState, params: Params) -> Result:
     """DescribeVpcEncryptionControls; an endpoint without them has no VPC with one."""
-    _require_offered(state, "DescribeVpcEncryptionControls")
+    require_offered(state, "DescribeVpcEncryptionControls")
     wanted = params.get("VpcIds") or sorted(state.encryption_controls)
     rows = [
         {
@@ -70,7 +70,7 @@ def describe_encryption_controls(state: WorldState, params: Params) -> Result:
 def describe_account_control(state: WorldState, params: Params) -> Result:
     """DescribeAccountVpcEncryptionControl."""
     del params
-    _require_offered(state, "DescribeAccountVpcEncryptionControl")
+    require_offered(state, "DescribeAccountVpcEncryptionControl")
     control = state.account_encryption_control or _UNMANAGED
     return {
         "AccountVpcEncryptionControl": {
@@ -82,7 +82,7 @@ def describe_account_control(state: WorldState, params: Params) -> Result:
     }
 
 
-def _require_offered(state: WorldState, action: str) -> None:
+def require_offered(state: WorldState, action: str) -> None:
     """Refuse *action* as an endpoint that does not know it."""
     if not state.behaviour.newer_actions_known:
         raise ApiError("InvalidAction", f"The action {action} is not valid for this web service.")

@@ -1,0 +1,34 @@
+"""Tunnel status: the reads of ``ports.Ec2`` about single tunnels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from vpnmigrate.model.negotiated import NegotiatedTunnel
+from vpnmigrate.model.tunnel_maintenance import QueriedTunnel, TunnelMaintenance
+
+
+class TunnelStatusReader(Protocol):
+    """What EC2 shows of a tunnel beside its telemetry; what is unreadable is unknown.
+
+    Only missing, expired or refused credentials are an error, so that they are renewed.
+    """
+
+    def maintenance(self, tunnels: Sequence[QueriedTunnel]) -> Sequence[TunnelMaintenance]:
+        """Return the announced maintenance of each of *tunnels*.
+
+        Raises:
+            CredentialsExpiredError: The credentials must be renewed.
+            NoCredentialsError: The credentials are missing or unknown.
+        """
+        ...
+
+    def negotiated(self, tunnels: Sequence[QueriedTunnel]) -> Sequence[NegotiatedTunnel]:
+        """Return the algorithms of each of *tunnels*.
+
+        Raises:
+            CredentialsExpiredError: The credentials must be renewed.
+            NoCredentialsError: The credentials are missing or unknown.
+        """
+        ...
