@@ -195,6 +195,23 @@ def test_a_rollback_and_what_it_does_to_the_budget(fleet) -> None:
     assert "MAY BE STARTED" not in ran.out
 
 
+def test_a_run_by_hand_keeps_its_site(fleet) -> None:
+    """It has its own plan of the same gateway, and no member is started beside it."""
+    fleet.without_engineer()
+    fleet.planned()
+    fleet.run("apply", "plan.json", "--until", "cutover")
+    ran = fleet.run("fleet", "status", "campaign.yaml")
+
+    (journal,) = fleet.place.rglob("journal.jsonl")
+    journal.write_text("damaged\n", encoding="utf-8")
+    damaged = fleet.run("fleet", "status", "campaign.yaml")
+
+    for each in (ran, damaged):
+        assert "1 waiting" in each.out
+        assert "is under way at the same device" in " ".join(each.out.split())
+        assert "MAY BE STARTED" not in each.out
+
+
 def test_a_calendar_beside_the_campaign_stops_starts(fleet) -> None:
     """Its name is relative to the campaign; without it, nothing is said to be allowed."""
     change_campaign(("# freeze: {calendar: freeze.ics", "freeze: {calendar: freeze.ics"))

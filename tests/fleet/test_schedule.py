@@ -342,6 +342,18 @@ def test_a_pause_and_an_unknown_run_hold_everything() -> None:
     assert started(at(plan, progress(gone=MemberState.DONE))) == {"a": StartKind.PREPARE}
 
 
+def test_what_runs_beside_the_campaign_holds_its_site() -> None:
+    """A run that was started by hand is counted like a member, and no path is shared with it."""
+    plan = campaign(member("a", devices=("x",)), member("b"))
+    by_hand = CampaignProgress(others=(member("run m-1", devices=("x",)),))
+
+    found = at(plan, by_hand)
+
+    assert started(found) == {"b": StartKind.PREPARE}
+    assert why(found) == {"a": "run m-1 is under way at the same device x"}
+    assert started(at(replace(plan, limits=FleetLimits(account=1)), by_hand)) == {}
+
+
 def test_limits_hold_for_accounts_regions_and_devices() -> None:
     """A device's limit counts what is staged on it; the others count slots."""
     two = (member("a"), member("b", account="222222222222"))

@@ -26,6 +26,7 @@ from vpnmigrate.errors import RefusedError, VpnMigrateError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.campaign import FleetMember, Wave
 from vpnmigrate.fleet.campaign_file import CampaignFile
+from vpnmigrate.fleet.grouping import member_of_plan
 from vpnmigrate.local.documents import load_plan
 from vpnmigrate.local.private_files import make_folder
 from vpnmigrate.local.rehearsals import Rehearsals
@@ -134,25 +135,21 @@ def require_planned(member: FleetMember, plan: Plan, where: str) -> None:
     Raises:
         RefusedError: The plan is of another gateway, or has something that the campaign lacks.
     """
-    before = plan.before
-    if (plan.account, plan.region, before.gateway.id) != (
+    found = member_of_plan(member.id, plan, member.plan)
+    if (found.account, found.region, found.gateway) != (
         member.account,
         member.region,
         member.gateway,
     ):
         raise RefusedError(
-            f"{where} is the plan of {before.gateway.id} in {plan.account} {plan.region}",
+            f"{where} is the plan of {found.gateway} in {found.account} {found.region}",
             advice="remove the file, or correct the member",
         )
-    living = before.living
-    used = {c.customer_gateway for c in living if c.customer_gateway}
-    devices = {c.ip for c in before.customer_gateways if c.id in used and c.ip}
-    prefixes = {prefix.cidr for c in living for prefix in c.prefixes}
     missing = [
-        *sorted(used - set(member.customer_gateways)),
-        *sorted(devices - set(member.devices)),
-        *sorted(prefixes - set(member.prefixes)),
-        *([plan.vpc] if plan.vpc != member.vpc else []),
+        *sorted(set(found.customer_gateways) - set(member.customer_gateways)),
+        *sorted(set(found.devices) - set(member.devices)),
+        *sorted(set(found.prefixes) - set(member.prefixes)),
+        *([found.vpc] if found.vpc != member.vpc else []),
     ]
     if missing:
         raise RefusedError(

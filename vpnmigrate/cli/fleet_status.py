@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from vpnmigrate.cli.context import CommandContext
@@ -11,8 +11,16 @@ from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.errors.commands import Command, cli
 from vpnmigrate.fleet.campaign import FleetMember
 from vpnmigrate.fleet.campaign_file import CampaignFile
-from vpnmigrate.fleet.progress import CampaignProgress, MemberProgress, MemberState, progress_of_run
+from vpnmigrate.fleet.grouping import member_of_plan
+from vpnmigrate.fleet.progress import (
+    HOLDS_SLOT,
+    CampaignProgress,
+    MemberProgress,
+    MemberState,
+    progress_of_run,
+)
 from vpnmigrate.fleet.schedule import FleetSchedule, StartKind, schedule
+from vpnmigrate.local.documents import read_plan
 from vpnmigrate.local.lock import owner_at_work
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.gates import closed_results
@@ -41,7 +49,10 @@ class LocalFleet:
             for wave in file.campaign.waves
             for member in wave.members
         }
-        progress = CampaignProgress({id_: view.progress for id_, view in views.items()})
+        progress = CampaignProgress(
+            {id_: view.progress for id_, view in views.items()},
+            others=tuple(self._others({run.id for run in runs.values()})),
+        )
         found = schedule(file.campaign, progress, file.freezes_at(now), now)
         commands = dict(_commands(self._context, file, views, found))
         reasons = {wait.member: wait.why for wait in found.waits}
@@ -68,6 +79,21 @@ class LocalFleet:
             failed = MemberProgress(MemberState.FAILED)
             return MemberView(member, wave, failed, run=run.id, unreadable=error.message)
         return _of_run(member, wave, found)
+
+    def _others(self, known: Collection[str]) -> Iterator[FleetMember]:
+        """Yield the runs of this machine that are under way and are not *known*."""
+        for run in self._context.runs.list():
+            if run.id in known:
+                continue
+            try:
+                found = self._run(run)
+                state = progress_of_run(found.state, alive=found.alive).state
+                plan = found.plan if state in HOLDS_SLOT else None
+            except VpnMigrateError:
+                # What it does is unknown, so it keeps its site.
+                plan = read_plan(run.plan)
+            if plan is not None:
+                yield member_of_plan(f"run {run.id}", plan, str(run.plan))
 
     def _run(self, run: Run) -> RunStatusView:
         files = _files_state(run)

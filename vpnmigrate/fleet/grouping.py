@@ -15,6 +15,7 @@ from vpnmigrate.errors import MalformedFileError, NothingToMigrateError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.campaign import Campaign, CampaignAccount, FleetMember, Wave
 from vpnmigrate.model.decoding import fault_of
+from vpnmigrate.model.plan import Plan
 
 SCHEMA: Final = "vpnmigrate/discover/1"
 PLANS: Final = "plans"
@@ -162,6 +163,24 @@ def _member(row: GatewayRow, unique: str) -> FleetMember:
         customer_gateways=_once(c.customer_gateway for c in row.connections if c.customer_gateway),
         devices=_once(devices),
         prefixes=_once(prefixes),
+    )
+
+
+def member_of_plan(id_: str, plan: Plan, file: str) -> FleetMember:
+    """Return the member that *plan*, in *file*, would be of a campaign."""
+    living = plan.before.living
+    used = {c.customer_gateway for c in living if c.customer_gateway}
+    return FleetMember(
+        id=id_,
+        account=plan.account,
+        region=plan.region,
+        gateway=plan.before.gateway.id,
+        plan=file,
+        vpc=plan.vpc,
+        connections=len(living),
+        customer_gateways=_once(used),
+        devices=_once(c.ip for c in plan.before.customer_gateways if c.id in used and c.ip),
+        prefixes=_once(prefix.cidr for c in living for prefix in c.prefixes),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
+from vpnmigrate.fleet.campaign import FleetMember
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.plan import Direction
@@ -109,6 +110,8 @@ class CampaignProgress(Struct, frozen=True):
     """Who approved a wave, by its name; beside those that the file names."""
     paused: str = ""
     """Who paused the campaign, and why; empty if it is not paused."""
+    others: tuple[FleetMember, ...] = ()
+    """What is under way and belongs to no member, such as a run that was started by hand."""
 
     def of(self, member: str) -> MemberProgress:
         """Return the progress of *member*."""

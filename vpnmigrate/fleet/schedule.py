@@ -197,6 +197,9 @@ class _Slots:
         self._accounts = Counter[str]()
         self._regions = Counter[str]()
         self._devices = Counter[str]()
+        for other in progress.others:
+            self._devices.update(set(other.devices))
+            self._hold(other)
         for member in campaign.members:
             state = progress.of(member.id).state
             if state in AT_DEVICE:

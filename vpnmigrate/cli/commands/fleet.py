@@ -18,7 +18,7 @@ from vpnmigrate.cli.options import AwsOptions, OutputOptions, RunDirectoryOption
 from vpnmigrate.errors import Exit, RefusedError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.campaign import campaign_from, campaign_schema, campaign_schema_text
-from vpnmigrate.fleet.campaign_file import load_campaign
+from vpnmigrate.fleet.campaign_file import ChangingCampaign, load_campaign
 from vpnmigrate.fleet.campaign_text import campaign_text
 from vpnmigrate.fleet.grouping import WaveSizes, campaign_of, discovery_document
 from vpnmigrate.local.documents import load_playbook, save_text
@@ -256,9 +256,9 @@ def serve(
     from vpnmigrate.cli.fleet_board import HOST, board_server, listening
 
     context = command_context(ctx, home, printing)
-    load_campaign(campaign)
-    fleet = LocalFleet(context)
-    server = board_server(lambda: fleet.status(load_campaign(campaign)))
+    fleet, file = LocalFleet(context), ChangingCampaign(campaign)
+    file.now()
+    server = board_server(lambda: fleet.status(file.now()))
     with listening(port) as place:
         url = f"http://{HOST}:{place.getsockname()[1]}/"
         context.results.print(
