@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Final
 
 from vpnmigrate.engine import gates
 from vpnmigrate.engine.commit_confirm import CommitConfirmControl
@@ -48,7 +49,7 @@ from vpnmigrate.model.permissions import MissingPermission
 from vpnmigrate.model.plan import Direction, Plan, connection_role
 from vpnmigrate.model.snapshot import Snapshot
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.model.tunnel_maintenance import TunnelMaintenance, tunnels_of
+from vpnmigrate.model.tunnel_maintenance import TunnelMaintenance, none_known, tunnels_of
 from vpnmigrate.planning.drift import drift
 from vpnmigrate.planning.outage_estimate import outage_estimate
 from vpnmigrate.planning.permission_checks import checks_before_cutover
@@ -198,14 +199,21 @@ class GateRunner:
             if id_ in now.connections
             for tunnel in tunnels_of(now.connections[id_])
         )
-        return self._known(lambda: tuple(self._ec2.maintenance(tunnels)), _unread_maintenance)
+        known = {each.tunnel: each for each in none_known(tunnels, "")}
+
+        def read() -> tuple[TunnelMaintenance, ...]:
+            missing = [tunnel for tunnel, found in known.items() if found.passing]
+            known.update((found.tunnel, found) for found in self._ec2.maintenance(missing))
+            return tuple(known.values())
+
+        return self._known(read, _unread_maintenance)
 
     def _known(self, read: Callable[[], T], missing: Callable[[T], str]) -> T:
-        """Return the result of *read*, repeated for one consistency delay while parts are missing.
+        """Return the result of *read*, repeated while parts are missing, within ``_PARTS_WITHIN``.
 
         *missing* returns what a later read may show; the gate judges what is missing after that.
         """
-        deadline = self._clock.now() + CONSISTENCY_DELAY
+        deadline = self._clock.now() + _PARTS_WITHIN
 
         def tried() -> T:
             found = read()
@@ -278,6 +286,9 @@ class GateRunner:
                 or cli("status", self._plan.migration, "--gates"),
             )
 
+
+_PARTS_WITHIN: Final = 2 * CONSISTENCY_DELAY - timedelta(minutes=1)
+"""For a read with parts that may fail alone: ``StepLoop.read_reliably`` ends a minute later."""
 
 GATES_FRESH = timedelta(minutes=1)
 """Gates that were evaluated longer ago than this are evaluated again before the cutover."""
