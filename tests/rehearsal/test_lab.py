@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -97,6 +98,18 @@ def test_a_wrong_key(lab):
     assert "IS NOT UP" in failures(report)[0]
 
 
+def test_a_device_that_announces_nothing(lab):
+    """BGP is up without prefixes, so no packet returns: the run rolls back, and packets flow."""
+    report = lab("no-prefixes")
+
+    assert [phase["exit"] for phase in report["phases"]] == [1]
+    assert report["phases"][0]["recovered"]
+    assert failures(report) == []
+    enabled = whats(report).index("device: enable done")
+    later = " ".join(whats(report)[enabled:])
+    assert re.search(r"the tunnel \S+ is UP .* device: back-out done", later)
+
+
 def test_a_sealed_folder_is_all_that_an_engineer_needs(tmp_path):
     """Its blocks load, enable, back out and remove the tunnels, and each check is as it says."""
     root_and_tun()
@@ -173,6 +186,15 @@ class TestRefusals:
 
         assert done.returncode == 2
         assert "strongswan-bird" in done.stderr
+
+    @pytest.mark.parametrize("more", [("--routing", "static"), ("--platform", "strongswan-frr")])
+    def test_a_mistake_in_bird_needs_bird(self, tmp_path, more):
+        """The engineer's mistakes are made in BIRD's configuration."""
+        words = [sys.executable, "-m", "vpnmigrate", "lab", "remote-as-unchanged", *more]
+        done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
+
+        assert done.returncode == 2
+        assert "about BIRD's BGP" in done.stderr
 
     def test_the_machine_itself_is_never_changed(self, tmp_path):
         """The variable of the isolated process, set by hand, hides no folder of the machine."""

@@ -57,6 +57,13 @@ class LabCase(StrEnum):
     PROPOSAL_MISMATCH = "proposal-mismatch"
     DARK_ENDPOINTS = "dark-endpoints"
     ONE_TUNNEL_DEAD = "one-tunnel-dead"
+    NO_PREFIXES = "no-prefixes"
+    REMOTE_AS_UNCHANGED = "remote-as-unchanged"
+
+    @property
+    def fault(self) -> LabFault:
+        """What is wrong with the new connection."""
+        return {each.value: each for each in LabFault}.get(self.value, LabFault.NONE)
 
 
 class LabRouting(StrEnum):
@@ -75,7 +82,13 @@ decisions:
   drivers: {default: DRIVER}
 """
 _ROLLS_BACK: Final = frozenset(
-    {LabCase.WRONG_KEY, LabCase.PROPOSAL_MISMATCH, LabCase.DARK_ENDPOINTS}
+    {
+        LabCase.WRONG_KEY,
+        LabCase.PROPOSAL_MISMATCH,
+        LabCase.DARK_ENDPOINTS,
+        LabCase.NO_PREFIXES,
+        LabCase.REMOTE_AS_UNCHANGED,
+    }
 )
 _WAIT_IN_VAIN: Final = "5m"
 """Five seconds here, in the cases that end in a rollback."""
@@ -113,6 +126,10 @@ def lab(
     device = platform_named(platform)
     if device.folder != "strongswan":
         raise UsageError(f"the lab has no {device.title}", advice="give --platform strongswan-bird")
+    if case.fault.is_of_bird and (routing is LabRouting.STATIC or device.variant == "frr"):
+        raise UsageError(
+            f"the case {case} is about BIRD's BGP", advice="leave --routing and --platform out"
+        )
     require([*FRR] if device.variant == "frr" else [])
     if os.environ.get(ISOLATED) != "1":
         words = ["lab", case, "--routing", routing, "--platform", platform]
@@ -150,11 +167,9 @@ class _LabRun:
         scenario = load(f"single-{self.routing}")
         self._clock = ScaledClock(SPEED)
         self._world = load_world(scenario, self._clock)
-        try:
-            fault = LabFault(self.case)
-        except ValueError:
-            fault = LabFault.NONE
-        self._lab = LabMigration(self._world, platform_named(self.platform), SteadyClock(), fault)
+        self._lab = LabMigration(
+            self._world, platform_named(self.platform), SteadyClock(), self.case.fault
+        )
         self._lab.start()
         with chdir(LAB):
             wait = _WAIT_IN_VAIN if self.case in _ROLLS_BACK else _WAIT

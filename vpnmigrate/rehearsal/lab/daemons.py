@@ -221,6 +221,11 @@ class Bird:
                     if answer[:4].isdigit() and answer[4:5] == " " and answer[0] in _ANSWER_ENDS:
                         return
 
+    def is_established(self, protocol: str) -> bool:
+        """Return whether the BGP session of *protocol* is established."""
+        lines = self.command(f"show protocols {protocol}")
+        return any(line.endswith("Established") for line in lines)
+
     def received(self, protocol: str) -> int:
         """Return the number of routes that *protocol* has received."""
         for line in self.command(f"show route protocol {protocol} count"):

@@ -8,6 +8,7 @@ because kernels of test machines have no ESP, and ``swanctl`` addresses the daem
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from datetime import timedelta
 from pathlib import Path
@@ -138,6 +139,14 @@ class LabDevice:
         """Return what the device has, as an engineer would save it for ``--existing``."""
         files = sorted((*_SWANCTL.glob("*.conf"), *Path("/etc/bird").glob("*.conf")))
         return "\n".join(file.read_text(encoding="utf-8") for file in files)
+
+    def change_routing(self, connection: str, pattern: str, replacement: str) -> None:
+        """Replace a pattern in what BIRD's files have for *connection*."""
+        for file in Path("/etc/bird").glob("*.conf"):
+            text = file.read_text(encoding="utf-8")
+            if connection in text:
+                file.write_text(re.sub(pattern, replacement, text), encoding="utf-8")
+        self.shell("birdc configure")
 
     @property
     def sockets(self) -> tuple[str, ...]:

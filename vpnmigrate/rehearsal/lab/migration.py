@@ -52,6 +52,15 @@ class LabFault(StrEnum):
     PROPOSAL_MISMATCH = "proposal-mismatch"
     DARK_ENDPOINTS = "dark-endpoints"
     ONE_TUNNEL_DEAD = "one-tunnel-dead"
+    NO_PREFIXES = "no-prefixes"
+    """The device announces nothing: its filter has not been told of the new neighbours."""
+    REMOTE_AS_UNCHANGED = "remote-as-unchanged"
+    """The device expects the ASN of the old gateway."""
+
+    @property
+    def is_of_bird(self) -> bool:
+        """Whether it is a mistake in the device's configuration of BIRD."""
+        return self in {LabFault.NO_PREFIXES, LabFault.REMOTE_AS_UNCHANGED}
 
 
 @dataclass(frozen=True)
@@ -122,7 +131,7 @@ class LabMigration:
         self._clock.sleep(PACKETS_MEET_IT)
 
     def wait_up(self, connection: str) -> None:
-        """Wait until both tunnels of *connection* are up, for AWS.
+        """Wait until both tunnels of *connection* are up and have routes, for AWS.
 
         Raises:
             LabError: They do not come up.
@@ -131,7 +140,7 @@ class LabMigration:
         wait_for(
             f"the tunnels of {connection} are up",
             self._clock,
-            lambda: all(seen.up for seen in gateway.telemetry().values()),
+            lambda: all(seen.up and seen.routes for seen in gateway.telemetry().values()),
             UP_LIMIT,
         )
 
@@ -146,6 +155,17 @@ class LabMigration:
         return DeviceTask(
             "lab", "site", _side(row), None, network.vpc_networks, network.site_networks
         )
+
+    def loaded(self, connection: str) -> None:
+        """Make the engineer's mistake, if the fault is one, in what the device has loaded."""
+        match self._fault:
+            case LabFault.NO_PREFIXES:
+                self.device.change_routing(connection, r"export where .*;", "export none;")
+            case LabFault.REMOTE_AS_UNCHANGED:
+                old = self.network.gateways[self._old].connection.asn
+                self.device.change_routing(connection, r"(neighbor \S+) as \d+;", rf"\1 as {old};")
+            case _:
+                pass
 
     def _connections(self) -> list[dict[str, Any]]:
         answer = self.world.execute("ec2", "DescribeVpnConnections", {})["VpnConnections"]
@@ -201,8 +221,6 @@ class LabMigration:
         if connection.id == self._old:
             return connection
         match self._fault:
-            case LabFault.NONE:
-                return connection
             case LabFault.WRONG_KEY:
                 tunnels = [replace(each, key=f"x{each.key[1:]}") for each in connection.tunnels]
                 return replace(connection, tunnels=tuple(tunnels))
@@ -215,6 +233,8 @@ class LabMigration:
                 self._dark = [each.outside_ip for each in connection.tunnels]
             case LabFault.ONE_TUNNEL_DEAD:
                 self._dark = [first.outside_ip]
+            case _:
+                pass
         return connection
 
     def _returning(self, gateways: Mapping[str | None, str]) -> dict[str, str]:
@@ -268,6 +288,8 @@ class LabDrivers:
         ended = self._drivers.ended()
         for call, result in ended:
             failed = result.outcome is not DriverOutcome.DONE or result.message
+            if call.verb is DriverVerb.LOAD:
+                self._lab.loaded(call.successor)
             if call.verb is not DriverVerb.STATUS:
                 how = f": failed: {result.message}" if failed else " done"
                 self._lab.note(f"device: {_named(call)}{how}")

@@ -199,9 +199,10 @@ protocol bgp {endpoint.link} {{
             return LabTelemetry(up=False, message="IPSEC IS DOWN", routes=0)
         if self._bird is None:
             return LabTelemetry(up=True, message="", routes=len(self._prefixes))
+        if not self._bird.is_established(endpoint.link):
+            return LabTelemetry(up=False, message="IPSEC IS UP", routes=0)
         routes = self._bird.received(endpoint.link)
-        message = f"{routes} BGP ROUTES" if routes else "IPSEC IS UP"
-        return LabTelemetry(up=bool(routes), message=message, routes=routes)
+        return LabTelemetry(up=True, message=f"{routes} BGP ROUTES", routes=routes)
 
     def delete(self) -> None:
         """Make the endpoints stop answering."""
