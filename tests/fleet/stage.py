@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from tests.e2e.operators import SCENARIO, SPEED, Migration
 from tests.e2e.quick import ENGINEER
 from tests.e2e.shells import PATIENCE, Terminal
@@ -25,7 +27,9 @@ from vpnmigrate.sandbox.server.clock import ScaledClock
 from vpnmigrate.sandbox.server.serve import serve
 from vpnmigrate.sandbox.world import World
 
-TICK = 0.02
+LONG = 4 * PATIENCE
+"""Seconds: a migration by workers that are replaced, on a machine that other tests keep busy."""
+TICK = 0.05
 """Seconds between two looks at the database."""
 
 
@@ -37,6 +41,7 @@ class FleetStage:
         self.migration = migration
         self.database = Database(address, FAILOVER)
         self.runs = FleetRuns(self.database)
+        self._known = (0, RunState())
         self._workers: dict[str, subprocess.Popen[str]] = {}
         self._environment = {
             **migration.terminal.environment,
@@ -77,14 +82,18 @@ class FleetStage:
         return (row.lease_owner or "") if row.alive else ""
 
     def state(self) -> RunState:
-        """Return the state that follows from the journal."""
-        return replay(stored_journal(self.database, self.run).contents().entries)
+        """Return the state that follows from the journal, which is read again if it has grown."""
+        lines = self.runs.find(self.run).lines
+        if lines != self._known[0]:
+            found = replay(stored_journal(self.database, self.run).contents().entries)
+            self._known = (lines, found)
+        return self._known[1]
 
     def until(self, reached: Callable[[], object]) -> float:
         """Wait until *reached*, and return the seconds that it took."""
         began = time.monotonic()
         while not reached():
-            assert time.monotonic() - began < PATIENCE, self.output()[-3000:]
+            assert time.monotonic() - began < LONG, self.output()[-3000:]
             well = {None, 0, -signal.SIGKILL}
             dead = [name for name, worker in self._workers.items() if worker.poll() not in well]
             assert not dead, f"{dead} ended: {self.output()[-3000:]}"
@@ -106,6 +115,17 @@ class FleetStage:
     def changes(self) -> dict[str, int]:
         """Return the sandbox's record of mutating calls, and how often each was made."""
         return {call.partition("/")[2]: n for call, n in self.world._calls.items()}
+
+    def stored_text(self) -> str:
+        """Return everything that is in the tables of the database, as text."""
+
+        def work(connection: sa.Connection) -> str:
+            names = sa.inspect(connection).get_table_names()
+            queries = [sa.text(f'SELECT t::text FROM "{name}" t') for name in names]
+            rows = [row for query in queries for row in connection.execute(query).scalars()]
+            return "\n".join(rows)
+
+        return self.database.execute(work)
 
     def made_more_than_once(self) -> dict[str, int]:
         """Return the changes that were made more than once; each session renews the run's tags."""

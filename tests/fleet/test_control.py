@@ -19,6 +19,7 @@ from vpnmigrate.cli.main import run_command
 from vpnmigrate.errors import Exit
 from vpnmigrate.fleet.database.address import DATABASE_VARIABLE, DatabaseAddress
 from vpnmigrate.fleet.database.connection import Database
+from vpnmigrate.fleet.database.leases import SessionEnd
 from vpnmigrate.fleet.database.messages import DatabaseInbox
 from vpnmigrate.fleet.database.runs import FleetRuns
 from vpnmigrate.fleet.database.schema import FleetState, RunGoal
@@ -81,7 +82,7 @@ def test_a_run_and_its_worker_are_shown(
     assert shown["workers"] == [{"name": "worker-1", "condition": "alive"}]
     [run] = shown["runs"]
     assert (run["run"], run["worker"], run["goal"]) == (MIGRATION, "worker-1", "cutover")
-    lease.release(None, outage=False)
+    lease.release(SessionEnd())
     text = printed(capsys, "status", MIGRATION)
     assert f"vpnmigrate fleet start {MIGRATION}" in text
     assert "none now" in text
@@ -114,7 +115,7 @@ def test_an_order_is_left_for_the_worker_that_takes_the_run_up(
 ) -> None:
     """Without a worker, the order waits, and the run wants work."""
     runs = stored_run(database)
-    acquired(database).release(None, outage=False)
+    acquired(database).release(SessionEnd())
 
     assert not fleet("abort", MIGRATION)["taken_up"]
 

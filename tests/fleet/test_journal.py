@@ -17,6 +17,7 @@ from vpnmigrate.errors import JournalDamagedError, JournalError, TakenOverError
 from vpnmigrate.fleet.database.address import DatabaseAddress
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.journal import stored_journal
+from vpnmigrate.fleet.database.leases import SessionEnd
 from vpnmigrate.fleet.database.schema import LINES, RUNS
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Noted
@@ -47,7 +48,7 @@ def test_a_journal_continues_in_the_next_worker(database: Database) -> None:
     stored_run(database)
     first = acquired(database)
     opened_journal(database, first).write(OPENED)
-    first.release(None, outage=False)
+    first.release(SessionEnd())
 
     second = opened_journal(database, acquired(database, "other"))
     second.write(Noted("continued"))

@@ -14,7 +14,7 @@ from tests.support.builders import MIGRATION
 from tests.support.postgres import PostgresServer
 from vpnmigrate.errors import DatabaseError, TakenOverError
 from vpnmigrate.fleet.database.connection import Database
-from vpnmigrate.fleet.database.leases import LEASE, LeaseKeeper, acquire_lease
+from vpnmigrate.fleet.database.leases import LEASE, LeaseKeeper, SessionEnd, acquire_lease
 from vpnmigrate.fleet.database.schema import RUNS
 from vpnmigrate.model.clock import VirtualClock
 
@@ -41,7 +41,7 @@ def test_each_lease_has_a_greater_fence_and_names_whom_it_displaced(database: Da
     """A lease that was released displaces no worker; one that ended by itself does."""
     stored_run(database)
     first = acquired(database, "one")
-    first.release(None, outage=False)
+    first.release(SessionEnd())
     second = acquired(database, "two")
     lapse(database)
     third = acquired(database, "three")
@@ -126,10 +126,10 @@ def test_a_released_run_is_due_when_its_session_said(database: Database) -> None
     def deliver(_connection: sa.Connection, run: str) -> None:
         delivered.append(run)
 
-    acquired(database).release(timedelta(hours=1), outage=True)
+    acquired(database).release(SessionEnd(timedelta(hours=1), outage=True))
     assert runs.wake_due(deliver) == ()
     assert runs.find(MIGRATION).outage
-    acquired(database).release(timedelta(0), outage=False)
+    acquired(database).release(SessionEnd(timedelta(minutes=-1)))
 
     assert runs.wake_due(deliver) == (MIGRATION,)
     assert runs.wake_due(deliver) == ()

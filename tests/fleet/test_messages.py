@@ -8,6 +8,7 @@ from tests.fleet.database_runs import CLOCK, acquired, opened_journal, stored_ru
 from tests.support.builders import MIGRATION
 from tests.support.journals import OPENED
 from vpnmigrate.fleet.database.connection import Database
+from vpnmigrate.fleet.database.leases import SessionEnd
 from vpnmigrate.fleet.database.messages import DatabaseInbox
 from vpnmigrate.fleet.database.schema import MESSAGES, MessageState
 from vpnmigrate.journal import replay
@@ -29,7 +30,7 @@ DELIVERED: list[str] = []
 def test_a_message_wakes_a_run_that_no_worker_has(database: Database) -> None:
     """The message and the reason to work on the run are stored together."""
     runs = stored_run(database)
-    acquired(database).release(None, outage=False)
+    acquired(database).release(SessionEnd())
     assert not runs.find(MIGRATION).wants_work
     DELIVERED.clear()
 
@@ -62,7 +63,7 @@ def test_a_message_that_its_worker_has_not_read_keeps_the_run_awake(database: Da
     lease = acquired(database)
     DatabaseInbox(database, MIGRATION).post(PAUSE, woken)
 
-    assert lease.release(None, outage=False)
+    assert lease.release(SessionEnd())
     assert runs.find(MIGRATION).wants_work
 
 

@@ -48,7 +48,10 @@ def test_a_worker_that_is_told_to_end_hands_its_run_on(
 def test_a_worker_that_is_killed_in_a_cutover_is_replaced(
     tmp_path: Path, address: DatabaseAddress
 ) -> None:
-    """While traffic is down another worker takes the run at once; each change is made once."""
+    """While traffic is down another worker takes the run at once; each change is made once.
+
+    It reads the device files from EC2 again.  No key is in the database.
+    """
     with a_fleet_of_one(tmp_path, address) as stage:
         workers = {name: stage.worker(name) for name in ("w1", "w2")}
         stage.until_ready("w1", "w2")
@@ -61,6 +64,11 @@ def test_a_worker_that_is_killed_in_a_cutover_is_replaced(
         handed_on = stage.until(lambda: stage.owner() not in {dead, ""})
         stage.until_idle()
         assert handed_on < HANDED_ON
+        [heir] = workers.keys() - {dead}
+        assert list(tmp_path.glob(f"{heir}/*/vault/*/configuration.xml"))
+        stored = stage.stored_text()
+        assert stage.run in stored
+        assert [key for key in stage.world.keys if key in stored] == []
         assert stage.state().status is RunStatus.CUT_OVER
         assert stage.made_more_than_once() == {}
 

@@ -115,6 +115,60 @@ def identity_of(clients: ClientSource, clock: Clock) -> Identity:
     return Reader(clients, clock).identity()
 
 
+def assumed_credentials(sts: Any, role: str, name: str) -> Any:
+    """Return credentials of *role*, which are renewed before they expire.
+
+    Raises:
+        AwsError: AWS refuses the role.
+    """
+    from botocore.credentials import RefreshableCredentials
+
+    def assume() -> dict[str, str]:
+        with translate_errors("sts:AssumeRole"):
+            given = sts.assume_role(
+                RoleArn=role,
+                RoleSessionName=name,
+                DurationSeconds=int(SESSION_LENGTH.total_seconds()),
+            )["Credentials"]
+            until: datetime = given["Expiration"]
+            return {
+                "access_key": given["AccessKeyId"],
+                "secret_key": given["SecretAccessKey"],
+                "token": given["SessionToken"],
+                "expiry_time": until.isoformat(),
+            }
+
+    return RefreshableCredentials.create_from_metadata(
+        assume(), refresh_using=assume, method="assume-role"
+    )
+
+
+def role_session(home: ClientSource, role: str, name: str) -> boto3.Session:
+    """Return a session as *role*, assumed with the credentials of *home*, in its Region.
+
+    Raises:
+        AwsError: There are no credentials, or AWS refuses the role.
+    """
+    import boto3
+    import botocore.session
+
+    inner = botocore.session.Session()
+    credentials = assumed_credentials(home.sts(), role, name)
+    inner.register_component("credential_provider", _GivenCredentials(credentials))
+    return boto3.Session(botocore_session=inner, region_name=home.region)
+
+
+class _GivenCredentials:
+    """botocore's provider of the credentials that were assumed already."""
+
+    def __init__(self, credentials: Any) -> None:
+        self._credentials = credentials
+
+    def load_credentials(self) -> Any:
+        """Return the credentials (botocore's ``CredentialResolver``)."""
+        return self._credentials
+
+
 class SharedClients:
     """Clients of all accounts (``AccountSource``); each Region's are created once.
 
@@ -158,28 +212,7 @@ class SharedClients:
 
     def _assumed(self, role: str) -> Any:
         """Return credentials of *role*, which are renewed before they expire."""
-        from botocore.credentials import RefreshableCredentials
-
-        sts = self.home.sts()
-
-        def assume() -> dict[str, str]:
-            with translate_errors("sts:AssumeRole"):
-                given = sts.assume_role(
-                    RoleArn=role,
-                    RoleSessionName=SESSION_NAME,
-                    DurationSeconds=int(SESSION_LENGTH.total_seconds()),
-                )["Credentials"]
-                until: datetime = given["Expiration"]
-                return {
-                    "access_key": given["AccessKeyId"],
-                    "secret_key": given["SecretAccessKey"],
-                    "token": given["SessionToken"],
-                    "expiry_time": until.isoformat(),
-                }
-
-        return RefreshableCredentials.create_from_metadata(
-            assume(), refresh_using=assume, method="assume-role"
-        )
+        return assumed_credentials(self.home.sts(), role, SESSION_NAME)
 
     def of_region(self, region: str) -> Clients:
         """Return the clients of *region* that every account uses."""

@@ -69,6 +69,10 @@ class Dependencies(Protocol):
         """Return the clients of the account that *aws* and the environment select."""
         ...
 
+    def role_clients(self, aws: AwsOptions, role: str) -> ClientSource:
+        """Return the clients of the account of *role*, which the credentials of *aws* assume."""
+        ...
+
     def accounts(self, aws: AwsOptions, jobs: int) -> AccountSource:
         """Return read access to several accounts, for *jobs* threads."""
         ...
@@ -148,6 +152,18 @@ class RealDependencies:
 
         return Clients(
             lambda: session(aws.profile, aws.region),
+            endpoint_url=aws.endpoint_url,
+            prepare=self._prepare,
+        )
+
+    def role_clients(self, aws: AwsOptions, role: str) -> ClientSource:
+        """Return clients as *role*, which is assumed again when its credentials expire."""
+        from vpnmigrate.aws.accounts import role_session
+        from vpnmigrate.aws.session import Clients
+
+        home = self.clients(aws)
+        return Clients(
+            lambda: role_session(home, role, "vpnmigrate-fleet"),
             endpoint_url=aws.endpoint_url,
             prepare=self._prepare,
         )

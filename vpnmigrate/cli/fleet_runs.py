@@ -18,11 +18,19 @@ from vpnmigrate.cli.run_selection import names_a_file
 from vpnmigrate.cli.run_status import run_status
 from vpnmigrate.errors import RefusedError, VpnMigrateError
 from vpnmigrate.errors.commands import cli
+from vpnmigrate.fleet.campaign import CampaignAccount
+from vpnmigrate.fleet.campaign_file import (
+    LARGEST_CALENDAR,
+    LARGEST_CAMPAIGN,
+    CampaignFile,
+    load_campaign,
+)
+from vpnmigrate.fleet.database.campaigns import FleetCampaigns, StoredCampaign
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.deliveries import deliver
 from vpnmigrate.fleet.database.journal import stored_journal
 from vpnmigrate.fleet.database.messages import DatabaseInbox
-from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns, StoredApproval
+from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns, RunPlace, StoredApproval
 from vpnmigrate.fleet.database.schema import FleetState, RunGoal
 from vpnmigrate.fleet.database.workers import FleetWorkers, WorkerRow
 from vpnmigrate.journal.chain import JournalContents
@@ -36,7 +44,7 @@ from vpnmigrate.local.documents import (
 )
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.signatures import signature_of
-from vpnmigrate.local.text_files import file_bytes
+from vpnmigrate.local.text_files import file_bytes, file_text
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.clock import moment
 from vpnmigrate.model.ec2 import VpnConnectionId
@@ -61,6 +69,8 @@ class FleetControl:
             UsageError: A plan cannot be read, or the database has no such run; nothing was started.
             RefusedError: A plan was edited, or its run is there with another plan.
         """
+        if len(named) == 1 and Path(named[0]).suffix in {".yaml", ".yml"}:
+            return self._start_campaign(load_campaign(Path(named[0])))
         goal = RunGoal.PREPARE if prepare else RunGoal.CUTOVER
         plans = [_read(Path(name)) for name in named if names_a_file(Path(name))]
         known = [self._runs.find(name).id for name in named if not names_a_file(Path(name))]
@@ -69,6 +79,28 @@ class FleetControl:
         chosen = (*(plan.migration for plan, _ in plans), *known)
         self._runs.start(chosen, goal, deliver)
         return chosen
+
+    def _start_campaign(self, file: CampaignFile) -> tuple[str, ...]:
+        """Add the campaign in *file* and the plans of its members; workers start them by its rules.
+
+        Raises:
+            UsageError: A plan is missing; nothing was added.
+        """
+        campaign, folder = file.campaign, file.folder
+        plans = [(member, *_read(file.plan_of(member))) for member in campaign.members]
+        rule = campaign.freeze
+        FleetCampaigns(self._database).add(
+            StoredCampaign(
+                campaign.name,
+                file_text(file.path, LARGEST_CAMPAIGN),
+                None if rule is None else file_bytes(folder / rule.calendar, LARGEST_CALENDAR),
+            )
+        )
+        for member, plan, text in plans:
+            account = campaign.accounts.get(member.account, CampaignAccount())
+            at = RunPlace(account.role, account.profile, campaign.name, member.id)
+            self._runs.add(plan, text, new_holder(self._context.parts.me), at)
+        return tuple(plan.migration for _, plan, _ in plans)
 
     def set_state(self, state: FleetState) -> None:
         """Set the state of the whole fleet; runs that wait for it are woken when it runs again."""
@@ -102,7 +134,7 @@ class FleetControl:
         """Confirm the task of *step* for the devices of *sites*, or for all (``done.confirm``)."""
         row = self._runs.find(run)
         view, inbox = self.view(row), DatabaseInbox(self._database, row.id)
-        task, messages = done_messages(self._context, view, _plan(row), step, sites)
+        task, messages = done_messages(self._context, view, self._plan(row), step, sites)
         for message in messages:
             inbox.post(message, deliver)
         return view, task, tuple(m.connection for m in messages if m.connection is not None)
@@ -148,7 +180,7 @@ class FleetControl:
         # The directory that the run would have here; a worker's own is on the worker's host.
         run = Run(self._context.settings.home / row.id)
         entries = self._journal(row.id).entries
-        return run_status(self._context, run, _plan(row), entries, alive=True)
+        return run_status(self._context, run, self._plan(row), entries, alive=True)
 
     def _view_or_reason(self, row: FleetRun) -> FleetRunView:
         """Return the run of *row*; one damaged journal must not hide the others."""
@@ -168,6 +200,9 @@ class FleetControl:
             unreadable=unreadable,
         )
 
+    def _plan(self, row: FleetRun) -> Plan:
+        return plan_from_text(self._runs.plan_text(row.id), f"the plan of {row.id} in the database")
+
     def _journal(self, run: str) -> JournalContents:
         return stored_journal(self._database, run).contents()
 
@@ -176,10 +211,6 @@ def _condition(worker: WorkerRow) -> str:
     if not worker.alive:
         return f"not seen since {moment(worker.seen_at)}"
     return "ending" if worker.ending else "alive"
-
-
-def _plan(row: FleetRun) -> Plan:
-    return plan_from_text(row.plan, f"the plan of {row.id} in the database")
 
 
 def _read(path: Path) -> tuple[Plan, bytes]:

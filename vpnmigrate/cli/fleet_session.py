@@ -15,6 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.accounts import AccountSource
 from vpnmigrate.aws.session import ClientSource
 from vpnmigrate.cli.context import CommandContext
@@ -26,7 +27,12 @@ from vpnmigrate.cli.run_actions import work_on
 from vpnmigrate.cli.run_selection import SelectedRun
 from vpnmigrate.cli.run_session import RunOptions
 from vpnmigrate.cli.signals import SessionSignals, SignalHandler
-from vpnmigrate.engine.persistence import LONGEST_PAUSE, pause_after
+from vpnmigrate.engine.execute import call_tags
+from vpnmigrate.engine.persistence import (
+    LONGEST_PAUSE,
+    LONGEST_PAUSE_IN_OUTAGE,
+    pause_after,
+)
 from vpnmigrate.engine.ports import (
     Calls,
     DeviceDrivers,
@@ -45,11 +51,12 @@ from vpnmigrate.errors import (
 )
 from vpnmigrate.fleet.database.access import LeasedRunAccess
 from vpnmigrate.fleet.database.connection import Database
-from vpnmigrate.fleet.database.leases import Lease
+from vpnmigrate.fleet.database.leases import Lease, SessionEnd
 from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns
 from vpnmigrate.fleet.database.schema import RunGoal
-from vpnmigrate.fleet.worker import SessionEnd, StopOrder
-from vpnmigrate.journal import RunState
+from vpnmigrate.fleet.progress import MemberProgress, progress_of_run
+from vpnmigrate.fleet.worker import StopOrder
+from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.records import Entry, Failed, StepSettled
 from vpnmigrate.local.documents import load_approval, plan_from_text
 from vpnmigrate.local.lock import ProcessIdentity
@@ -60,6 +67,8 @@ from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.signatures import signature_file
 from vpnmigrate.local.ssh_keygen import SshKeygen
 from vpnmigrate.local.vault import Vault
+from vpnmigrate.model.changes import ArchiveConfiguration
+from vpnmigrate.model.changes.base import Performed
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.report.console import Console, MessageOutput
@@ -99,8 +108,17 @@ class FleetSessions:
         except RunBugError as bug:
             keep(bug.__cause__ or bug, ("fleet", "worker", row.id), self._context.redaction)
             console.print_line("an unexpected error, see crash.log; traffic: see fleet status")
-            outage = bug.view.state.outage.open
-            return SessionEnd(_AFTER_A_BUG if outage else None, outage)
+            state = bug.view.state
+            again = _AFTER_A_BUG if state.outage.open else None
+            return SessionEnd(again, state.outage.open, progress_of_run(state, alive=False))
+        except (TakenOverError, DatabaseError):
+            raise
+        except VpnMigrateError as error:
+            # The session did not begin: this worker's disk, its credentials, the plan.
+            console.print_line(f"not taken up: {error.message}")
+            down = row.outage or lease.displaced is not None
+            again = LONGEST_PAUSE_IN_OUTAGE if down else LONGEST_PAUSE
+            return SessionEnd(again, row.outage, MemberProgress(row.progress, row.progress_since))
         console.print_line(f"session ended: {view.state.status}")
         return _end(view, None)
 
@@ -110,22 +128,26 @@ class FleetSessions:
         access = LeasedRunAccess(self._database, lease)
         parts = _WorkerParts(self._context.parts, row, access, order)
         context = replace(self._context, parts=parts, console=console)
-        plan = plan_from_text(row.plan, f"the plan of {row.id} in the database")
-        run = self._working_copy(row, plan)
+        text = self._runs.plan_text(row.id)
+        plan = plan_from_text(text, f"the plan of {row.id} in the database")
+        run = self._working_copy(row, plan, text)
         approvals = tuple(load_approval(path) for path in self._approval_files(run))
-        terms = RunOptions(
-            replace(self._aws, region=row.region), _UNATTENDED, None, ApprovalsAndForces(approvals)
-        )
-        subject = SelectedRun(run, plan, row.plan, new=False)
-        return work_on(context, subject, terms, prepare=row.goal is RunGoal.PREPARE)
+        aws = replace(self._aws, region=row.region, profile=row.profile or self._aws.profile)
+        terms = RunOptions(aws, _UNATTENDED, None, ApprovalsAndForces(approvals))
+        subject = SelectedRun(run, plan, text, new=False)
+        files = _DeviceFiles(context, run, plan, aws)
+        files.restore()
+        view = work_on(context, subject, terms, prepare=row.goal is RunGoal.PREPARE)
+        files.restore()
+        return view
 
-    def _working_copy(self, row: FleetRun, plan: Plan) -> Run:
+    def _working_copy(self, row: FleetRun, plan: Plan, text: bytes) -> Run:
         """Return the run's directory on this worker, with the plan and the holder of the row."""
         known = next((run for run in self._context.runs.list() if run.id == row.id), None)
         if known is None:
-            return self._context.runs.create(plan, row.plan, row.holder)
+            return self._context.runs.create(plan, text, row.holder)
         known.require_private()
-        known.replan(plan, row.plan)
+        known.replan(plan, text)
         return known
 
     def _approval_files(self, run: Run) -> list[Path]:
@@ -141,10 +163,53 @@ class FleetSessions:
         return paths
 
 
+class _DeviceFiles:
+    """Device files of a run that another worker has archived: they are in that worker's vault."""
+
+    def __init__(self, context: CommandContext, run: Run, plan: Plan, aws: AwsOptions) -> None:
+        self._context = context
+        self._run = run
+        self._plan = plan
+        self._aws = aws
+
+    def restore(self) -> None:
+        """Read missing files from EC2 again; not while traffic is down, unless drivers need them.
+
+        A file that EC2 does not show now is read by a later session.
+        """
+        parts = self._context.parts
+        state = replay(parts.run_access.read(self._run).entries)
+        if state.outage.open and not self._plan.decisions.drivers:
+            return
+        vault = Vault(self._run.vault, self._context.redaction.learn)
+        missing = [
+            (intent.step, change)
+            for intent in state.intents
+            if isinstance(change := intent.change, ArchiveConfiguration)
+            and isinstance(intent.outcome, Performed)
+            and not vault.folder(change.connection).is_dir()
+        ]
+        if not missing:
+            return
+        console = self._context.console
+        try:
+            account = Account(parts.clients(self._aws), parts.clock, vault)
+            outcomes = [
+                account.perform(change, call_tags(self._plan, state.attempt, step))
+                for step, change in missing
+            ]
+        except VpnMigrateError as error:
+            console.print_line(f"device files are not here: {error.message}")
+            return
+        if all(isinstance(outcome, Performed) for outcome in outcomes):
+            console.print_line("device files were read from EC2 again")
+
+
 def _end(view: RunStatusView, error: VpnMigrateError | None) -> SessionEnd:
     """Return when the run of *view* is due again after *error*, or after it was done."""
     state = view.state
-    return SessionEnd(_again(view, error), outage=state.outage.open)
+    progress = progress_of_run(state, alive=False)
+    return SessionEnd(_again(view, error), state.outage.open, progress)
 
 
 def _again(view: RunStatusView, error: VpnMigrateError | None) -> timedelta | None:
@@ -274,7 +339,12 @@ class _WorkerParts:
         return _WorkerSignals(self._order)
 
     def clients(self, aws: AwsOptions) -> ClientSource:
+        if self._row.role:
+            return self._parts.role_clients(aws, self._row.role)
         return self._parts.clients(aws)
+
+    def role_clients(self, aws: AwsOptions, role: str) -> ClientSource:
+        return self._parts.role_clients(aws, role)
 
     def accounts(self, aws: AwsOptions, jobs: int) -> AccountSource:
         return self._parts.accounts(aws, jobs)

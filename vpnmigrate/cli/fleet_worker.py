@@ -38,7 +38,14 @@ def serve(
     with fleet_database(place, context.redaction, FAILOVER) as database:
         sessions = FleetSessions(context, database, aws)
         log = _Log(context)
-        served = Worker(database, worker, sessions.work, log.say, most)
+        served = Worker(
+            database,
+            worker,
+            sessions.work,
+            say=log.say,
+            now=context.parts.clock.wall,
+            most=most,
+        )
         asyncio.run(_serve(served, worker, log))
 
 

@@ -80,6 +80,11 @@ class SandboxDependencies:
         del aws
         return self._clients
 
+    def role_clients(self, aws: AwsOptions, role: str) -> ClientSource:
+        """Return clients of the world, which has one account."""
+        del role
+        return self.clients(aws)
+
     def accounts(self, aws: AwsOptions, jobs: int) -> AccountSource:
         """Return access to the world's account and Region."""
         del jobs

@@ -11,15 +11,15 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 from typing import Final, TypeVar
 
 import vpnmigrate
-from vpnmigrate.errors import DatabaseError, JournalError, TakenOverError
+from vpnmigrate.errors import DatabaseError, JournalError
+from vpnmigrate.fleet.database.campaigns import FleetCampaigns
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.deliveries import PassOnError, QueueLostError, consume, deliver
-from vpnmigrate.fleet.database.leases import Lease, LeaseKeeper, acquire_lease
+from vpnmigrate.fleet.database.leases import Lease, LeaseKeeper, SessionEnd, acquire_lease
 from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns
 from vpnmigrate.fleet.database.schema import FleetState
 from vpnmigrate.fleet.database.workers import FleetWorkers
@@ -35,16 +35,6 @@ _RECONNECT: Final = 0.3
 
 logging.getLogger("pgqueuer").setLevel(logging.CRITICAL)
 # A lost connection is expected; the worker says it once, without tracebacks.
-
-
-@dataclass(frozen=True)
-class SessionEnd:
-    """How a session ended."""
-
-    again: timedelta | None = None
-    """When the run is due again without being woken; zero at once, None not at all."""
-    outage: bool = False
-    """Whether traffic is down."""
 
 
 class StopOrder:
@@ -73,11 +63,19 @@ Session = Callable[[FleetRun, Lease, StopOrder], SessionEnd]
 class Worker:
     """A worker called *name*; *session* works on one run, in a thread, until it blocks.
 
-    *say* prints a line for the log of the worker.
+    *say* prints a line for the log of the worker, *now* returns the time for windows and freezes,
+    and *most* is how many runs it works on at a time.
     """
 
     def __init__(
-        self, database: Database, name: str, session: Session, say: Callable[[str], None], most: int
+        self,
+        database: Database,
+        name: str,
+        session: Session,
+        *,
+        say: Callable[[str], None],
+        now: Callable[[], datetime],
+        most: int,
     ) -> None:
         self._database = database
         self._name = name
@@ -86,6 +84,8 @@ class Worker:
         self._most = most
         self._order = StopOrder()
         self._runs = FleetRuns(database)
+        self._campaigns = FleetCampaigns(database)
+        self._now = now
         self._workers = FleetWorkers(database)
         self._keeper = LeaseKeeper(database, self._beat)
         self._sessions: dict[str, asyncio.Future[None]] = {}
@@ -173,13 +173,14 @@ class Worker:
         self._keeper.add(lease)
         try:
             end = self._session(run, lease, self._order)
-        except TakenOverError as error:
+        except JournalError as error:
+            # Taken over, or the database does not answer: the lease ends by itself.
             self._say(f"{run.id}: {error.message}")
             return
         finally:
             self._keeper.remove(lease)
         try:
-            lease.release(end.again, outage=end.outage)
+            lease.release(end)
         except DatabaseError as error:
             # Its lease ends by itself, and the run is delivered again.
             self._say(f"{run.id}: {error.message}")
@@ -192,11 +193,16 @@ class Worker:
         while not stopping.is_set():
             await self._quietly(lambda: self._runs.wake_due(deliver))
             await self._quietly(self._read_state)
+            await self._quietly(self._start_members)
             await asyncio.sleep(_TICK)
 
     def _read_state(self) -> None:
         stopped = self._order.stopped
         (stopped.set if self._runs.state() is FleetState.STOPPED else stopped.clear)()
+
+    def _start_members(self) -> None:
+        for run, goal in self._campaigns.start_next(self._now(), deliver):
+            self._say(f"{run}: started ({goal})")
 
     async def _end(self, stopping: asyncio.Event) -> None:
         await stopping.wait()

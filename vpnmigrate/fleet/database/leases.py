@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -24,6 +25,7 @@ from vpnmigrate.errors import DatabaseError, TakenOverError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.database.connection import AT_ONCE, Database
 from vpnmigrate.fleet.database.schema import MESSAGES, RUNS, MessageState
+from vpnmigrate.fleet.progress import MemberProgress, MemberState
 from vpnmigrate.model.clock import Clock, SteadyClock
 
 LEASE: Final = timedelta(seconds=3)
@@ -46,6 +48,20 @@ def lease_end() -> sa.ColumnElement[datetime]:
 def has_ended() -> sa.ColumnElement[bool]:
     """Return the condition that no worker has the run."""
     return sa.or_(RUNS.c.lease_until.is_(None), RUNS.c.lease_until < database_now())
+
+
+_UNDER_WAY: Final = MemberProgress(MemberState.RUNNING)
+
+
+@dataclass(frozen=True)
+class SessionEnd:
+    """How a session of a run ended."""
+
+    again: timedelta | None = None
+    """When the run is due again without being woken; zero at once, None not at all."""
+    outage: bool = False
+    """Whether traffic is down."""
+    progress: MemberProgress = _UNDER_WAY
 
 
 class Lease:
@@ -112,12 +128,11 @@ class Lease:
         """Whether another worker is known to have taken the run."""
         return self._lost is not None
 
-    def release(self, due: timedelta | None, *, outage: bool) -> bool:
-        """End the lease; the run is due again after *due*, or when it is woken.
+    def release(self, end: SessionEnd) -> bool:
+        """End the lease after a session that ended like *end*.
 
-        Return whether there is more to do now: *due* is zero, or a message arrived that no session
-        has read.
-        *outage* is whether traffic is down.
+        Return whether there is more to do now: the run is due at once, or a message arrived that no
+        session has read.
 
         Raises:
             DatabaseError: The database does not answer, so the lease ends by itself.
@@ -125,6 +140,7 @@ class Lease:
         waiting = sa.exists().where(
             MESSAGES.c.run == self.run, MESSAGES.c.state == MessageState.WAITING
         )
+        due = end.again
         at = None if due is None else database_now() + sa.cast(sa.literal(due), sa.Interval)
 
         def work(connection: Connection) -> bool:
@@ -139,7 +155,9 @@ class Lease:
                         lease_owner=None,
                         lease_until=None,
                         due_at=at,
-                        outage=outage,
+                        outage=end.outage,
+                        progress=end.progress.state,
+                        progress_since=end.progress.since,
                         wake=RUNS.c.wake + (1 if more else 0),
                     )
                 )

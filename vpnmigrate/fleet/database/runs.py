@@ -16,6 +16,7 @@ from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import database_now, has_ended
 from vpnmigrate.fleet.database.messages import Deliver, wake_run
 from vpnmigrate.fleet.database.schema import APPROVALS, FLEET, RUNS, FleetState, RunGoal
+from vpnmigrate.fleet.progress import MemberProgress, MemberState
 from vpnmigrate.journal.chain import genesis
 from vpnmigrate.model.plan import Plan
 
@@ -25,13 +26,16 @@ class FleetRun:
     """A run of the fleet as the database has it."""
 
     id: str
-    plan: bytes
-    """The text of its plan file."""
     fingerprint: str
     account: str
     region: str
     role: str
-    """ARN of the role that a worker assumes; empty for the worker's own credentials."""
+    """ARN of the role that a worker assumes; empty for the credentials of the profile."""
+    profile: str
+    """Profile of the AWS CLI on the worker; empty for the worker's own credentials."""
+    campaign: str | None
+    member: str
+    """Id of the run's member in the campaign."""
     holder: str
     """The name under which the run claims its gateway, for every worker."""
     goal: RunGoal
@@ -45,6 +49,21 @@ class FleetRun:
     outage: bool
     """Whether traffic was down when the last session ended."""
     lines: int
+    progress: MemberState
+    """State of the member when the last session ended."""
+    progress_since: datetime | None
+
+    @property
+    def member_progress(self) -> MemberProgress:
+        """The progress of the campaign's member; one that wants work is under way."""
+        if self.goal is RunGoal.NOTHING:
+            return MemberProgress()
+        if not self.alive and not self.wants_work:
+            return MemberProgress(self.progress, self.progress_since)
+        if self.progress is MemberState.ROLLING_BACK:
+            return MemberProgress(MemberState.ROLLING_BACK)
+        prepares = self.goal is RunGoal.PREPARE
+        return MemberProgress(MemberState.RUNNING if prepares else MemberState.CUTOVER)
 
     @property
     def wants_work(self) -> bool:
@@ -56,11 +75,13 @@ class FleetRun:
 
 _COLUMNS = (
     RUNS.c.id,
-    RUNS.c.plan,
     RUNS.c.fingerprint,
     RUNS.c.account,
     RUNS.c.region,
     RUNS.c.role,
+    RUNS.c.profile,
+    RUNS.c.campaign,
+    RUNS.c.member,
     RUNS.c.holder,
     RUNS.c.goal,
     RUNS.c.wake,
@@ -70,11 +91,24 @@ _COLUMNS = (
     sa.not_(has_ended()).label("alive"),
     RUNS.c.outage,
     RUNS.c.lines,
+    RUNS.c.progress,
+    RUNS.c.progress_since,
 )
 
 
 def _run(row: RowMapping) -> FleetRun:
-    return FleetRun(**{**row, "goal": RunGoal(row["goal"])})
+    kinds = {"goal": RunGoal(row["goal"]), "progress": MemberState(row["progress"])}
+    return FleetRun(**{**row, **kinds})
+
+
+@dataclass(frozen=True)
+class RunPlace:
+    """How a run's account is reached, and which member of which campaign it is."""
+
+    role: str = ""
+    profile: str = ""
+    campaign: str | None = None
+    member: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,7 +126,7 @@ class FleetRuns:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, plan: Plan, text: bytes, holder: str, role: str = "") -> None:
+    def add(self, plan: Plan, text: bytes, holder: str, at: RunPlace = RunPlace()) -> None:
         """Add the run of *plan*, whose file has *text*; a run that is there already is kept.
 
         Raises:
@@ -105,7 +139,11 @@ class FleetRuns:
             "fingerprint": plan.fingerprint,
             "account": plan.account,
             "region": plan.region,
-            "role": role,
+            "role": at.role,
+            "profile": at.profile,
+            "campaign": at.campaign,
+            "member": at.member,
+            "progress": MemberState.WAITING,
             "holder": holder,
             "goal": RunGoal.NOTHING,
             "wake": 0,
@@ -144,22 +182,29 @@ class FleetRuns:
             )
         return _run(row)
 
-    def list(self) -> tuple[FleetRun, ...]:
-        """Return all runs, sorted by id."""
+    def list(self, campaign: str | None = None) -> tuple[FleetRun, ...]:
+        """Return all runs, or those of *campaign*, sorted by id."""
         statement = sa.select(*_COLUMNS).order_by(RUNS.c.id)
+        if campaign is not None:
+            statement = statement.where(RUNS.c.campaign == campaign)
         rows = self._database.execute(
             lambda connection: connection.execute(statement).mappings().all()
         )
         return tuple(map(_run, rows))
+
+    def plan_text(self, run: str) -> bytes:
+        """Return the text of the plan file of *run*, which is there."""
+        statement = sa.select(RUNS.c.plan).where(RUNS.c.id == run)
+        found: bytes = self._database.execute(lambda c: c.execute(statement).scalar_one())
+        return found
 
     def start(self, runs: Iterable[str], goal: RunGoal, deliver: Deliver) -> None:
         """Start *runs*, for workers to take to *goal*; wake those that were started already."""
         chosen = sorted(runs)
 
         def work(connection: Connection) -> None:
-            connection.execute(sa.update(RUNS).where(RUNS.c.id.in_(chosen)).values(goal=goal))
             for run in chosen:
-                wake_run(connection, run, deliver)
+                start_run(connection, run, goal, deliver)
 
         self._database.transact(work)
 
@@ -235,3 +280,9 @@ class FleetRuns:
             .on_conflict_do_update(index_elements=[FLEET.c.single], set_=values)
         )
         self._database.execute(lambda connection: connection.execute(statement))
+
+
+def start_run(connection: Connection, run: str, goal: RunGoal, deliver: Deliver) -> None:
+    """Start *run*, for workers to take to *goal*, in the transaction of *connection*."""
+    connection.execute(sa.update(RUNS).where(RUNS.c.id == run).values(goal=goal))
+    wake_run(connection, run, deliver)

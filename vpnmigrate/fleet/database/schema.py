@@ -51,6 +51,16 @@ FLEET = sa.Table(
 )
 """One row: the state of the fleet."""
 
+CAMPAIGNS = sa.Table(
+    "fleet_campaign",
+    METADATA,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("calendar", sa.LargeBinary),
+    sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+)
+"""Campaign files, each with the calendar that it names."""
+
 RUNS = sa.Table(
     "fleet_run",
     METADATA,
@@ -60,6 +70,9 @@ RUNS = sa.Table(
     sa.Column("account", sa.Text, nullable=False),
     sa.Column("region", sa.Text, nullable=False),
     sa.Column("role", sa.Text, nullable=False),
+    sa.Column("profile", sa.Text, nullable=False),
+    sa.Column("campaign", sa.Text, sa.ForeignKey("fleet_campaign.name")),
+    sa.Column("member", sa.Text, nullable=False),
     sa.Column("holder", sa.Text, nullable=False),
     sa.Column("goal", sa.Text, nullable=False),
     sa.Column("wake", sa.BigInteger, nullable=False),
@@ -69,6 +82,8 @@ RUNS = sa.Table(
     sa.Column("lease_owner", sa.Text),
     sa.Column("lease_until", sa.DateTime(timezone=True)),
     sa.Column("outage", sa.Boolean, nullable=False),
+    sa.Column("progress", sa.Text, nullable=False),
+    sa.Column("progress_since", sa.DateTime(timezone=True)),
     sa.Column("lines", sa.BigInteger, nullable=False),
     sa.Column("head", sa.Text, nullable=False),
     sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
@@ -77,6 +92,7 @@ RUNS = sa.Table(
 
 ``wake`` counts the reasons to work on the run and ``served`` those that a session has begun for.
 ``fence`` counts the leases; ``lease_owner`` is empty after a session that ended as it should.
+``progress`` is the state of the campaign's member when the last session ended.
 ``lines`` and ``head`` are the acknowledged end of the journal (``journal.chain.JournalHead``).
 """
 
