@@ -53,7 +53,7 @@ class LabFault(StrEnum):
     DARK_ENDPOINTS = "dark-endpoints"
     ONE_TUNNEL_DEAD = "one-tunnel-dead"
     NO_PREFIXES = "no-prefixes"
-    """The device announces nothing: its filter has not been told of the new neighbours."""
+    """The device announces nothing: its filter lets nothing through to the new neighbours."""
     REMOTE_AS_UNCHANGED = "remote-as-unchanged"
     """The device expects the ASN of the old gateway."""
 
