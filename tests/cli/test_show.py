@@ -64,6 +64,27 @@ def test_diff_shows_what_another_plan_does_differently(terminal):
     assert not document["same"]
 
 
+def test_diff_shows_values_as_people_write_them(terminal):
+    """Durations as everywhere else, and no empty group; JSON has them as numbers do."""
+    (terminal.place / "p.yaml").write_text(
+        "name: p\nsummary: s\ndecisions:\n  waits: {soak: 90m}\n"
+        "  hooks: {started: [/bin/true]}\n  window: 2026-02-01T02:00/04:00 UTC\n"
+    )
+    terminal.planned()
+    terminal.run(
+        *("plan", "--vpn-gateway", terminal.gateway, "--playbook", "./p.yaml", "-o", "other.json")
+    )
+
+    ran = terminal.run("show", "plan.json", "--diff", "other.json")
+    document = terminal.run("show", "plan.json", "--diff", "other.json", "--json").document
+
+    assert "  waits.soak\n    - 0 s\n    + 1 h 30 min\n" in ran.out
+    assert "  window.start\n    - not set\n    + 2026-02-01 02:00:00Z\n" in ran.out
+    assert "{}" not in ran.out
+    (soak,) = [each for each in document["decisions"] if each["field"] == "waits.soak"]
+    assert (soak["before"], soak["now"]) == ("P0D", "PT5400S")
+
+
 @pytest.mark.parametrize("word", ["plan.json", "nothing-here"])
 def test_a_name_that_is_neither_plan_nor_run_is_a_usage_error(terminal, word):
     """Exit code 2, with a next step."""
@@ -96,6 +117,18 @@ class TestOverwriting:
 
         for file in ("plan.json", "second.json"):
             assert terminal.run("plan", "--from", run, "-o", file).code == 4
+
+    def test_a_new_plan_of_a_run_does_not_warn_of_its_own_lock(self, terminal):
+        """The holder to ask would be the run itself."""
+        run = terminal.planned()
+        terminal.run("apply", "plan.json", "--until", "cutover")
+
+        again = terminal.run("plan", "--from", run, "-o", "again.json")
+        other = terminal.run("plan", "--vpn-gateway", terminal.gateway, "-o", "other.json")
+
+        assert "VPM-W201" not in again.out
+        assert "VPM-W201" in other.out + other.err
+        assert terminal.run("apply", "again.json", "--until", "cutover").code == 0
 
     def test_a_plan_without_a_file_name_gets_a_free_one(self, terminal):
         """The command that is printed after an external change has no -o, and works twice."""

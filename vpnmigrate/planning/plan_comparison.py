@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from vpnmigrate.model.changes import Change
+from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.plan import Finding, Plan, PlannedStep
 from vpnmigrate.planning.drift import differences
 
@@ -57,8 +59,8 @@ def compare_plans(first: Plan, second: Plan) -> PlanComparison:
         about=tuple(_fields_differing(_about(first), _about(second))),
         decisions=tuple(
             _fields_differing(
-                dict(_flat(msgspec.to_builtins(first.decisions))),
-                dict(_flat(msgspec.to_builtins(second.decisions))),
+                dict(_flat(_built_in(first.decisions))),
+                dict(_flat(_built_in(second.decisions))),
             )
         ),
         configuration=differences(first.before, second.before),
@@ -80,9 +82,14 @@ def _about(plan: Plan) -> dict[str, Any]:
     }
 
 
+def _built_in(decisions: Decisions) -> Any:
+    """Return *decisions* as nested objects; times and durations stay what they are."""
+    return msgspec.to_builtins(decisions, builtin_types=(datetime, timedelta))
+
+
 def _flat(document: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Yield each value of nested objects with its path; a list is one value."""
-    if isinstance(document, dict) and document:
+    if isinstance(document, dict):
         for name, value in document.items():
             yield from _flat(value, f"{path}.{name}" if path else name)
     else:

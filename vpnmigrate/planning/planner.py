@@ -21,6 +21,7 @@ from vpnmigrate.model.ec2 import (
     GatewayRecord,
     MigrationId,
     Role,
+    Tag,
     VpnConnectionId,
 )
 from vpnmigrate.model.permissions import MissingPermission
@@ -183,13 +184,15 @@ def replan_from(  # noqa: PLR0913  what a plan is made of, and what there is of 
     built: Mapping[str, Role],
     made: datetime,
     tool: str,
+    holder: str = "",
     programs: Mapping[str, str] = MappingProxyType({}),
     author: PlanAuthor | None = None,
 ) -> Plan:
     """Return a new plan for a held migration from a new survey, with the same id.
 
     *built* are the ids of the resources that the run created, with their roles; the run keeps them.
-    All other resources in the survey are not the run's, even with its tags.
+    All other resources in the survey are not the run's, even with its tags.  *holder* is the name
+    under which it claims the old gateway.
 
     Raises:
         RefusedError: It is not the same migration, or the created resources do not fit it.
@@ -199,7 +202,7 @@ def replan_from(  # noqa: PLR0913  what a plan is made of, and what there is of 
     _require_same_migration(old, survey)
     _require_fitting(old, survey, decisions, built)
     return plan_from(
-        _without(built, survey),
+        _without(built, _unclaimed(survey, holder)),
         decisions,
         playbook_name,
         migration=old.migration,
@@ -314,6 +317,15 @@ def _require_fitting(
             f"{', '.join(orphans)} were created for connections that no longer exist",
             advice=f"roll back {old.migration} and plan again",
         )
+
+
+def _unclaimed(survey: Survey, holder: str) -> Survey:
+    """Return *survey* without the claim of *holder*; that of another holder stays a finding."""
+    gateway = survey.gateway
+    if not holder or gateway.tags.get(Tag.CLAIM) != holder:
+        return survey
+    tags = {key: value for key, value in gateway.tags.items() if key != Tag.CLAIM}
+    return replace(survey, gateway=replace(gateway, tags=tags))
 
 
 def _without(built: Mapping[str, Role], survey: Survey) -> Survey:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
+from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.plan_comparison import DecisionDifference, PlanComparison
 from vpnmigrate.report.findings import findings_json, ordered_findings
@@ -71,7 +73,17 @@ def _values(each: DecisionDifference, names: Names) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    return "not set" if value is None else value if isinstance(value, str) else json.dumps(value)
+    match value:
+        case None:
+            return "not set"
+        case str():
+            return value
+        case datetime():
+            return moment(value)
+        case timedelta():
+            return span(value)
+        case _:
+            return json.dumps(value)
 
 
 def _findings(found: PlanComparison, names: Names) -> Iterator[str]:

@@ -349,6 +349,7 @@ def _again(context: CommandContext, aws: AwsOptions, run_id: str, chosen: PlanDe
         decisions,
         name,
         built=built_by(state, old, reader.observe(old)),
+        holder=run.holder,
         made=context.parts.clock.wall(),
         tool=vpnmigrate.__version__,
         programs=programs,
