@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 
 import pytest
 
-from tests.cli.terminal import Terminal
+from tests.cli.terminal import SOAK, Terminal
 from vpnmigrate.cli.options import PromptOptions
 from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
@@ -94,6 +95,22 @@ def test_a_finalize_that_cannot_be_is_refused_before_names_are_asked_for(
     assert f"finalize {planned} --confirm {terminal.connections[0]}" in text
     assert "--region eu-west-1" in text
     assert "us-east-1" not in text
+
+
+def test_the_names_are_asked_for_with_the_end_of_the_soak(terminal: Terminal, planned: str) -> None:
+    """Until the day that the playbook asks for is over, the gate would refuse the command."""
+    terminal.run("apply", "plan.json")
+
+    early = " ".join(terminal.run_bare("finalize", planned).err.split())
+    terminal.clock.sleep(SOAK)
+    due = " ".join(terminal.run_bare("finalize", planned).err.split())
+
+    command = f"vpnmigrate finalize {planned} --confirm {terminal.connections[0]}"
+    assert re.search(
+        rf"observe until [-0-9]+ [:0-9]+Z, when the plan's soak ends; then: {command}", early
+    )
+    assert command in due
+    assert "soak" not in due
 
 
 def test_staging_and_its_rollback_interrupt_nothing_and_need_no_flag(

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 
 from vpnmigrate.cli.back_out import is_left_to_the_policy, roll_back_until_done
 from vpnmigrate.cli.context import CommandContext
@@ -25,7 +26,7 @@ from vpnmigrate.errors import (
     UsageError,
     VpnMigrateError,
 )
-from vpnmigrate.errors.commands import Command, cli
+from vpnmigrate.errors.commands import Advice, Command, cli
 from vpnmigrate.journal import RunState, Traffic, finalize_command, replay
 from vpnmigrate.journal.interruption import interrupts_traffic
 from vpnmigrate.journal.orders import RollBack, apply_order
@@ -197,7 +198,10 @@ def finalize(
         # A run that cannot be finalized yet is not advised to name its connections.
         if (state := _state_of(context, subject)) is not None:
             _require_cut_over(subject, state)
-        _require_every_name(subject, named, delete_old_gateway=delete_old_gateway)
+        command = finalize_command(
+            subject.run.id, subject.plan.old_connections, delete_old_gateway=delete_old_gateway
+        )
+        _require_every_name(subject, named, _once_due(context, subject, command))
 
     def action(active: ActiveRun) -> None:
         _require_cut_over(subject, active.before)
@@ -307,10 +311,20 @@ def _no_rollback(subject: SelectedRun) -> RefusedError:
     )
 
 
-def _require_every_name(
-    subject: SelectedRun, named: Sequence[str], *, delete_old_gateway: bool
-) -> None:
-    """Check that exactly the old connections are named.
+def _once_due(context: CommandContext, subject: SelectedRun, command: Command) -> Advice:
+    """Return *command*, after the end of the plan's soak if that has not passed."""
+    try:
+        view = status_view_of(context, subject.run)
+    except VpnMigrateError:
+        return command
+    if view.soak_left <= timedelta(0):
+        return command
+    ends = moment(view.shown(view.now + view.soak_left))
+    return (f"observe until {ends}, when the plan's soak ends; then:", command)
+
+
+def _require_every_name(subject: SelectedRun, named: Sequence[str], advice: Advice) -> None:
+    """Check that exactly the old connections are named; *advice* shows how.
 
     Raises:
         UsageError: A connection is missing, or a name is not that of an old connection.
@@ -318,15 +332,14 @@ def _require_every_name(
     old = subject.plan.old_connections
     stray = [name for name in named if name not in old]
     missing = [name for name in old if name not in named]
-    command = finalize_command(subject.run.id, old, delete_old_gateway=delete_old_gateway)
     if stray:
         raise UsageError(
-            f"{', '.join(stray)}: not an old connection of run {subject.run.id}", advice=command
+            f"{', '.join(stray)}: not an old connection of run {subject.run.id}", advice=advice
         )
     if missing:
         raise UsageError(
             f"finalize permanently deletes {', '.join(old)}; not named: {', '.join(missing)}",
-            advice=command,
+            advice=advice,
         )
 
 
