@@ -49,7 +49,8 @@ def main() -> int:
         kept.write_text(json.dumps(state))
         with (folder / "changes").open("a") as changes:
             changes.write(f"{verb}\n")
-    json.dump({**state, "message": f"{verb} at {asked['site']}"}, sys.stdout)
+    key = json.loads(Path(asked["device_file"]).read_text())["old"]["tunnels"][0]["key"]
+    json.dump({**state, "message": f"{verb} at {asked['site']}, key {key}"}, sys.stdout)
     return 0
 
 

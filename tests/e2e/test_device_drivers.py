@@ -28,7 +28,7 @@ decisions:
     default:
       kind: command
       command: [{python}, {program}, {url}, {folder}]
-      limit: 60s
+      limit: 5m
 """
 
 
@@ -38,8 +38,9 @@ def driven(home: Path) -> Iterator[Migration]:
     folder = home / "device"
     folder.mkdir()
     values = {"python": sys.executable, "program": PROGRAM, "folder": folder}
+    # At this speed a run waits ten seconds for a call.
     with a_migration(
-        home, lambda url: PLAYBOOK.format(url=f"{url}{PREFIX}", **values)
+        home, lambda url: PLAYBOOK.format(url=f"{url}{PREFIX}", **values), speed=60
     ) as migration:
         migration.control.leave_alone()
         migration.environment.pop(ENGINEER)
@@ -86,6 +87,7 @@ def test_no_hands_are_needed_also_after_a_kill(tmp_path):
         assert not any(isinstance(record, OperatorConfirmed) for record in records)
         tasks = (record.change for record in records if isinstance(record, Intended))
         assert not any(isinstance(task, AskOperator) for task in tasks)
+        assert all(", key " in each.result.message for each in answers)
         assert "the key is " in migration.run.log.read_text(encoding="utf-8")
         _assert_no_key(migration)
 

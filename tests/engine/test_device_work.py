@@ -244,6 +244,25 @@ class TestTrouble:
         assert gave_up.why == "its state cannot be read: no route to host"
         assert ENABLED in tasks
 
+    def test_a_call_that_never_ends_is_left_to_an_engineer(self, stage):
+        """However a driver hangs, step 10 asks an engineer and goes on."""
+        forever = WorldDrivers(stage.world, takes=timedelta(days=1))
+        inputs = GateInputs("ann", forces=(Force(Gate.DRIVERS, "ann is at the router"),))
+        with pytest.raises(HeldError):
+            stage.run(
+                lambda runner: runner.apply(until=5),
+                drivers=WorldDrivers(stage.world),
+                operator=Nobody(),
+            )
+        state = stage.forward(
+            drivers=forever, operator=DeviceEngineer(stage.world), gate_inputs=inputs
+        )
+
+        assert state.status is RunStatus.CUT_OVER
+        assert {g.why for g in stage.records(DriverGaveUp)} == {
+            "its last call has not ended within its limit"
+        }
+
     def test_a_rollback_waits_for_a_call_in_flight(self, stage):
         """An aborted cutover backs the device out when the call before it has ended."""
         disabling = Confirmation.OLD_TUNNELS_DISABLED

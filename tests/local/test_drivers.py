@@ -429,3 +429,29 @@ def test_tunnels_with_one_inside_address_are_not_enabled_together(tmp_path: Path
     assert kept.call(DriverVerb.ENABLE).message == "True"
     assert kept.call(DriverVerb.LOAD).message == "False"
     assert other.call(DriverVerb.ENABLE).message == "False"
+
+
+def test_a_call_that_cannot_even_begin_has_a_result(tmp_path: Path) -> None:
+    """A fault in this program fails the call, because without a result no engineer is asked."""
+    bench = bench_with(tmp_path, "print('{}')")
+    bench.driver = replace(bench.driver, platform="no-such-router")
+    result = bench.call(DriverVerb.LOAD)
+
+    assert (result.outcome, result.message) == (
+        FAILED,
+        "was not run: 'no-such-router' is no platform",
+    )
+
+
+def test_a_state_that_cannot_be_read_after_a_change_is_uncertain(strongswan: Bench) -> None:
+    """Once commands were run, a charon that has gone leaves their effect open."""
+    shell = Path(strongswan.driver.shell[0])
+    gone = shell.read_text() + f"rm -f {strongswan.driver.sockets[0].removeprefix('unix://')}\n"
+    shell.write_text(gone, encoding="utf-8")
+    strongswan.plan = replace(
+        strongswan.plan, programs=pinned(Decisions(drivers={"default": strongswan.driver}))
+    )
+    result = strongswan.call(DriverVerb.LOAD)
+
+    assert result.outcome is UNCERTAIN
+    assert "charon does not answer" in result.message

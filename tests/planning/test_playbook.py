@@ -330,7 +330,7 @@ def test_what_is_left_out_has_its_default() -> None:
         ),
         (
             "drivers: {default: {kind: command, command: [/x], limit: 16m}}",
-            "decisions.drivers.default: limit is more than zero and at most 10 min",
+            "decisions.drivers.default: limit is more than zero and at most 5 min",
             "write it like {kind",
         ),
         (

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.ports import DeviceDrivers
 from vpnmigrate.errors import JournalError
 from vpnmigrate.journal.record_base import DriverAnswered, DriverCalled, DriverGaveUp
 from vpnmigrate.model.changes import AskOperator, OperatorTask
+from vpnmigrate.model.decisions import DeviceDriver
 from vpnmigrate.model.device_drivers import (
     GOALS,
     DeviceGoal,
@@ -32,6 +33,8 @@ from vpnmigrate.model.snapshot import Confirmation, Snapshot
 MOST_CHANGES = 2
 """Calls that may change a device, for one task and process: the second follows one of unknown
 effect."""
+GRACE = timedelta(seconds=30)
+"""Time to start and to kill a program, on a loaded host."""
 _GLANCE = timedelta(seconds=0.5)
 """Time between two looks for an answer, in the check before the cutover."""
 
@@ -45,10 +48,24 @@ class EndedCall:
 
 
 @dataclass(frozen=True)
+class CallInFlight:
+    """A call that has not ended; *word* is None for a check."""
+
+    word: Confirmation | None
+    ends: datetime
+    """When it must have ended."""
+
+
+@dataclass(frozen=True)
 class GiveUp:
     """An engineer has to do the task."""
 
     why: str
+
+
+def _longest(driver: DeviceDriver) -> timedelta:
+    """Return how long a call may take that waits for an earlier one first."""
+    return 2 * driver.limit + GRACE
 
 
 def next_call(
@@ -99,8 +116,8 @@ class DeviceWork:
         self._observer = context.observer
         self._calls: dict[tuple[Confirmation, VpnConnectionId], list[EndedCall]] = {}
         self._given_up: dict[tuple[Confirmation, VpnConnectionId], str] = {}
-        self._busy: dict[str, Confirmation | None] = {}
-        """The devices of calls in flight, each with the task; None for a check."""
+        self._busy: dict[str, CallInFlight] = {}
+        """The devices of calls in flight."""
         self._checked: dict[VpnConnectionId, DriverResult] = {}
         """The answers of the check before the cutover."""
 
@@ -109,9 +126,11 @@ class DeviceWork:
         if not isinstance(task, AskOperator) or task.word not in GOALS:
             return
         for old in self._driven(task.word):
-            if self._plan.device_of[old] in self._busy:
-                continue
-            self._continue_at(old, task, now)
+            call = self._busy.get(self._plan.device_of[old])
+            if call is None:
+                self._continue_at(old, task, now)
+            elif self._clock.now() > call.ends:
+                self._give_up(old, task.word, "its last call has not ended within its limit")
 
     def needs_person(self, task: OperatorTask) -> bool:
         """Return whether an engineer has to do *task* at some device."""
@@ -139,7 +158,7 @@ class DeviceWork:
             return False
         ended = self._drivers.ended()
         for call, result in ended:
-            self._record(call, result, self._busy.pop(call.gateway))
+            self._record(call, result, self._busy.pop(call.gateway).word)
         return bool(ended)
 
     def check(
@@ -147,14 +166,15 @@ class DeviceWork:
     ) -> Mapping[VpnConnectionId, DriverResult | None]:
         """Ask every driver for the state of its device, and return what each has answered.
 
-        None stands for no answer within the limit.  *attend* is called repeatedly meanwhile.
+        None stands for no answer, not even that the driver was killed at its limit.  *attend* is
+        called repeatedly meanwhile.
         """
         drivers = {old: self._plan.driver_of(old) for old in self._plan.old_connections}
         waiting = {old: each for old, each in drivers.items() if each.automatic}
         found: dict[VpnConnectionId, DriverResult | None] = {}
         if self._drivers is None or not waiting:
             return found
-        began, limit = self._clock.now(), max(each.limit for each in waiting.values())
+        began, limit = self._clock.now(), max(map(_longest, waiting.values()))
         self._checked.clear()
         unasked = [*waiting]
         while len(self._checked) < len(waiting) and self._clock.now() - began < limit:
@@ -211,11 +231,14 @@ class DeviceWork:
         if isinstance(due, DriverVerb) and connection_role(old) not in now.ours:
             due = GiveUp("its new connection is not known")
         if isinstance(due, GiveUp):
-            self._given_up[task.word, old] = due.why
-            self._recorder.write(DriverGaveUp(old, task.word, due.why))
+            self._give_up(old, task.word, due.why)
             return
         disable = task.word is Confirmation.OLD_TUNNELS_DISABLED
         self._begin(self._call(old, due, now, disable_old=disable), task.step, task.word)
+
+    def _give_up(self, old: VpnConnectionId, word: Confirmation, why: str) -> None:
+        self._given_up[word, old] = why
+        self._recorder.write(DriverGaveUp(old, word, why))
 
     def _call(
         self, old: VpnConnectionId, verb: DriverVerb, now: Snapshot, *, disable_old: bool = False
@@ -228,7 +251,7 @@ class DeviceWork:
         if self._drivers is None:
             return
         self._recorder.write(DriverCalled(call.connection, call.verb, str(call.driver), step, word))
-        self._busy[call.gateway] = word
+        self._busy[call.gateway] = CallInFlight(word, self._clock.now() + _longest(call.driver))
         self._drivers.begin(call)
 
     def _record(self, call: DriverCall, result: DriverResult, word: Confirmation | None) -> None:

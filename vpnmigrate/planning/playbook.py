@@ -78,8 +78,9 @@ def playbook_from(text: str, name: str) -> Playbook:
     return book
 
 
-LONGEST_CALL = timedelta(minutes=10)
-"""Longest limit of a driver's call: that of the test command, for which a run waits too."""
+LONGEST_CALL = timedelta(minutes=5)
+"""Longest limit of a driver's call.  The gate before step 7 may wait for two, in less time than a
+process that was suspended (15 min)."""
 _DRIVER_FORM = "write it like {kind: command, command: [/usr/local/bin/tunnels], limit: 2m}"
 
 

@@ -94,8 +94,8 @@ _WAIT_IN_VAIN: Final = "5m"
 """Five seconds here, in the cases that end in a rollback."""
 _WAIT: Final = "20m"
 """Twenty seconds here, because a loaded machine may need several for IKE and BGP."""
-_CALL: Final = "10m"
-"""Ten seconds of the gate before step 7, and ten minutes for a call."""
+_CALL: Final = "5m"
+"""The longest limit, so that a run waits for ten seconds here."""
 _DIES: Final = Fault("AttachVpnGateway", FaultKind.KILL_BEFORE)
 
 

@@ -104,8 +104,9 @@ class DriverProcesses:
         try:
             ended = self._ended(call)
             result, printed = result_of(call.verb, ended), ended.errors
-        except (OSError, VpnMigrateError) as error:
-            result = DriverResult(DriverOutcome.FAILED, message=f"was not run: {error}")
+        except Exception as error:  # noqa: BLE001  without a result no engineer would be asked
+            why = str(error) if isinstance(error, OSError | VpnMigrateError) else repr(error)
+            result = DriverResult(DriverOutcome.FAILED, message=f"was not run: {why}")
             printed = ""
         self._results.put((call, result, printed))
 

@@ -53,11 +53,11 @@ class StrongswanRouter:
             DriverError: The connection was lost.
         """
         done = subprocess.run(  # noqa: S603  the shell of the plan, shown and approved
-            self._shell, input=commands, stdout=subprocess.PIPE, text=True, check=False
+            self._shell, input=commands.encode(), stdout=subprocess.PIPE, check=False
         )
         if done.returncode < 0 or done.returncode == LOST:
             raise DriverError(f"{self._shell[0]} ended with {done.returncode}", UNCERTAIN)
-        return done.stdout
+        return done.stdout.decode(errors="replace")
 
     def state(self, outside: Sequence[str]) -> TunnelsState:
         """Return the state of the tunnels to the addresses *outside*.
@@ -140,9 +140,14 @@ def perform(
             parts = [] if gone is TunnelsState.ABSENT else [f"remove-{asked.remove}"]
         case _:
             pass  # It is loaded already, or the state alone is asked for.
-    printed = "".join(router.run(_complete(device, part)) for part in parts)
+    # All are complete before the first is run.
+    commands = [_complete(device, part) for part in parts]
+    printed = "".join(map(router.run, commands))
     down = [line for line in printed.splitlines() if line.endswith("IS NOT UP")]
-    return DriverOutput(router.state(new), router.state(old), "; ".join(down))
+    try:
+        return DriverOutput(router.state(new), router.state(old), "; ".join(down))
+    except DriverError as error:
+        raise DriverError(str(error), UNCERTAIN if parts else error.exit_code) from None
 
 
 def _complete(device: Mapping[str, Any], part: str) -> str:
