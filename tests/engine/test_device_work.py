@@ -38,6 +38,7 @@ from vpnmigrate.model.device_drivers import (
 )
 from vpnmigrate.model.gates import Force, Gate
 from vpnmigrate.model.snapshot import Confirmation
+from vpnmigrate.report.device_progress import device_progress, devices_text
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 from vpnmigrate.sandbox.faults import Killed
 
@@ -226,6 +227,8 @@ class TestTrouble:
         assert f"the driver of {OLD_VPN} gave up: load failed: locked" in str(held.value)
         assert "done" in str(held.value.advice)
         assert stage.state.drivers.given_up[OLD_VPN].why == "load failed: locked"
+        shown = devices_text(device_progress(stage.state, stage.plan))
+        assert shown.endswith("OPEN (its driver gave up: load failed: locked)")
 
         again = WorldDrivers(stage.world)
         assert stage.forward(drivers=again, operator=Nobody()).status is RunStatus.CUT_OVER

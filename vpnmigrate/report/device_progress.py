@@ -32,6 +32,8 @@ class DeviceProgress:
     site: str
     """The name of the connection or of its device; the id if neither has one."""
     done: bool
+    gave_up: str = ""
+    """Why the driver of the device left the task to an engineer; empty if it did not."""
 
 
 def device_progress(
@@ -43,12 +45,21 @@ def device_progress(
 
     *unread* are connections in messages that no process has read yet.
     """
-    if not isinstance(state.task, AskOperator):
+    task = state.task
+    if not isinstance(task, AskOperator):
         return ()
     done = state.devices_done | unread
+    given_up = {
+        old: record.why
+        for old, record in state.drivers.given_up.items()
+        if record.word is task.word and old not in done
+    }
     return tuple(
         DeviceProgress(
-            each.id, safe(site_name(each, device_of(each, plan.before))), each.id in done
+            each.id,
+            safe(site_name(each, device_of(each, plan.before))),
+            each.id in done,
+            safe(given_up.get(each.id, "")),
         )
         for each in plan.before.living
     )
@@ -63,17 +74,31 @@ def site_of(connection: VpnConnectionId, plan: Plan) -> str:
 
 
 def devices_text(devices: Iterable[DeviceProgress]) -> str:
-    """Return where the task is done and where it is open; empty if no device was reported."""
+    """Return where the task is done, where it is open, and where a driver gave up.
+
+    It is empty if no device was reported, and no driver has given up.
+    """
     listed = list(devices)
-    if not any(device.done for device in listed):
+    if not any(device.done or device.gave_up for device in listed):
         return ""
-    return ", ".join(f"{each.site} {'done' if each.done else 'OPEN'}" for each in listed)
+    return ", ".join(map(_device_text, listed))
+
+
+def _device_text(device: DeviceProgress) -> str:
+    why = f" (its driver gave up: {device.gave_up})" if device.gave_up else ""
+    return f"{device.site} {'done' if device.done else 'OPEN'}{why}"
 
 
 def devices_json(devices: Iterable[DeviceProgress]) -> list[dict[str, Any]]:
     """Return the same as JSON values."""
     return [
-        {"connection": each.connection, "site": each.site, "done": each.done} for each in devices
+        {
+            "connection": each.connection,
+            "site": each.site,
+            "done": each.done,
+            "driver_gave_up": each.gave_up,
+        }
+        for each in devices
     ]
 
 
