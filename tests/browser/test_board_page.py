@@ -6,7 +6,7 @@ import http.client
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
 
 import pytest
@@ -105,6 +105,17 @@ def test_the_events_begin_with_everything_and_go_on_with_changes() -> None:
     assert third == ("trouble", '"the disk is gone"')
 
 
+def test_an_open_page_does_not_hold_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its events end, and the operator's terminal shows no error."""
+    source = Source(fleet_status(states(MemberState.WAITING, MemberState.DONE)))
+    with ExitStack() as pages:
+        with served(source) as port:
+            stream = pages.enter_context(asked(port, "/events"))
+            _event(stream)
+        assert stream.read() == b""
+    assert capsys.readouterr().err == ""
+
+
 def _event(stream: http.client.HTTPResponse) -> tuple[str, str]:
     kind = stream.readline().decode().removeprefix("event: ").strip()
     data = stream.readline().decode().removeprefix("data: ").strip()
@@ -114,18 +125,22 @@ def _event(stream: http.client.HTTPResponse) -> tuple[str, str]:
 
 def test_the_page_follows_the_campaign_and_the_keyboard(chromium: Chromium) -> None:
     """A changed state is shown and announced, a clock runs, and the slash key leads to search."""
-    before = states(MemberState.DONE, MemberState.STAGED, MemberState.WAITING)
-    after = states(MemberState.DONE, MemberState.CUTOVER, MemberState.WAITING)
+    before = states(MemberState.DONE, MemberState.STAGED, MemberState.RUNNING)
+    after = states(MemberState.DONE, MemberState.CUTOVER, MemberState.RUNNING)
     source = Source(fleet_status(before))
     with served(source) as port, chromium.served(f"http://127.0.0.1:{port}/") as page:
         row = "document.querySelector('[data-id=\"vgw-00000000000000001\"]')"
         assert page.value(f"{row}.cells[2].textContent") == "staged"
+        assert page.value("document.querySelector('#members tbody tr').dataset.state") == "running"
         assert page.value("document.getElementById('down').hidden") is True
 
         source.status = fleet_status(after)
         _until(page, f"{row}.cells[2].textContent === 'cutover'")
         assert page.value("document.getElementById('news').textContent") == "site 1: cutover"
-        assert page.value("document.getElementById('down').hidden") is False
+        down = "document.getElementById('down')"
+        assert page.value(f"{down}.hidden") is False
+        assert page.value(f"{down}.textContent") == "TRAFFIC IS DOWN at 1 member"
+        assert page.value("document.querySelector('#members tbody tr').dataset.state") == "cutover"
         assert page.value(f"{row}.cells[3].textContent") == "NONE"
         began = page.value(f"{row}.cells[4].textContent")
         assert began.startswith("1 min 1")

@@ -30,8 +30,8 @@ REFRESH: Final = timedelta(seconds=1)
 """How often the status is read while a page is open; a page's clocks run by themselves."""
 QUIET: Final = 15
 """Reads without a change after which a line is sent, so that a closed page is noticed."""
-ENDING: Final = timedelta(seconds=1)
-"""How long the end waits for open pages, which never close by themselves."""
+ENDING: Final = timedelta(seconds=5)
+"""How long the end waits for open pages, whose events end with the next refresh."""
 
 Read = Callable[[], FleetStatus]
 
@@ -45,6 +45,11 @@ class StatusFeed:
         self._lock = asyncio.Lock()
         self._last: FleetStatus | None = None
         self._at = 0.0
+        self._ends: Callable[[], bool] = lambda: False
+
+    def end_when(self, ends: Callable[[], bool]) -> None:
+        """End the events of all pages at the first refresh at which *ends* returns True."""
+        self._ends = ends
 
     async def now(self) -> FleetStatus:
         """Return the status, at most one refresh old.
@@ -60,10 +65,10 @@ class StatusFeed:
             return self._last
 
     async def events(self) -> AsyncIterator[str]:
-        """Yield server-sent events: the whole status, then the rows that change, for ever."""
+        """Yield server-sent events: the whole status, and then the rows that change."""
         before: dict[str, Any] = {}
         quiet = 0
-        while True:
+        while not self._ends():
             try:
                 values = board_values(await self.now())
             except VpnMigrateError as error:
@@ -88,15 +93,13 @@ def _event(kind: str, value: Any) -> str:
     return f"event: {kind}\ndata: {json.dumps(value)}\n\n"
 
 
-def board_application(read: Read, refresh: timedelta = REFRESH) -> Starlette:
-    """Return the application that serves the status which *read* returns."""
+def board_application(feed: StatusFeed) -> Starlette:
+    """Return the application that serves the status of *feed*."""
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.middleware.base import BaseHTTPMiddleware
     from starlette.responses import HTMLResponse, PlainTextResponse, StreamingResponse
     from starlette.routing import Route
-
-    feed = StatusFeed(read, refresh)
 
     async def page(_request: Request) -> Response:
         try:
@@ -131,7 +134,7 @@ def board_application(read: Read, refresh: timedelta = REFRESH) -> Starlette:
 
 
 def board_server(read: Read, refresh: timedelta = REFRESH) -> Server:
-    """Return the server of the board; ``serve_on`` runs it.
+    """Return the server of the board; its ``run`` takes the socket of ``listening``.
 
     Raises:
         UsageError: Its libraries are not installed.
@@ -143,9 +146,10 @@ def board_server(read: Read, refresh: timedelta = REFRESH) -> Server:
             "the board needs libraries that are not installed",
             advice=Command(("pip", "install", "vpnmigrate[fleet]")),
         ) from None
-    return Server(
+    feed = StatusFeed(read, refresh)
+    server = Server(
         Config(
-            board_application(read, refresh),
+            board_application(feed),
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -153,6 +157,8 @@ def board_server(read: Read, refresh: timedelta = REFRESH) -> Server:
             timeout_graceful_shutdown=round(ENDING.total_seconds()),
         )
     )
+    feed.end_when(lambda: server.should_exit)
+    return server
 
 
 def listening(port: int) -> socket.socket:

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from vpnmigrate.fleet.progress import MemberState
 from vpnmigrate.model.clock import moment
-from vpnmigrate.report.fleet import FleetStatus, MemberView, counted, in_order_of_urgency
+from vpnmigrate.report.fleet import FleetStatus, MemberView, counted, in_order_of_urgency, urgency
 from vpnmigrate.report.html_templates import html_templates
-from vpnmigrate.report.text import safe
+from vpnmigrate.report.text import count, safe
 
 COLUMNS: Final = ("Member", "Wave", "State", "Traffic", "Outage", "Waits for", "Gates", "Run")
 
@@ -70,7 +70,7 @@ def board_values(status: FleetStatus) -> dict[str, Any]:
         "campaign": status.campaign.name,
         "at": moment(status.now),
         "counts": counted(status.members),
-        "down": down,
+        "down": f"TRAFFIC IS DOWN at {count(down, 'member')}" if down else "",
         "held": safe(status.schedule.held),
         "waves": [
             {
@@ -101,6 +101,7 @@ def board_row(view: MemberView) -> dict[str, Any]:
         "place": f"{view.member.account} {view.member.region}",
         "wave": view.wave,
         "state": view.progress.state.value,
+        "rank": urgency(view),
         "traffic": ("NONE" if view.outage_open else view.traffic) or "-",
         "outage": None if view.outage is None else round(view.outage.total_seconds()),
         "open": view.outage_open,

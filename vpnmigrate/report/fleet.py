@@ -254,9 +254,12 @@ _QUIET: Final = frozenset({MemberState.WAITING, MemberState.DONE})
 
 def in_order_of_urgency(views: Iterable[MemberView]) -> list[MemberView]:
     """Return *views* with outages first, then what needs an operator, and what is done last."""
-    return sorted(
-        views, key=lambda view: (not view.outage_open, _URGENCY.index(view.progress.state))
-    )
+    return sorted(views, key=urgency)
+
+
+def urgency(view: MemberView) -> int:
+    """Return the place of *view* among others: an outage is 0."""
+    return 0 if view.outage_open else 1 + _URGENCY.index(view.progress.state)
 
 
 def status_text(status: FleetStatus, *, every: bool = False) -> str:
