@@ -239,6 +239,27 @@ def test_help_and_version_load_nothing_slow(words):
     assert ended.returncode == 0, ended.stderr
 
 
+COUNTED = """
+import gc, sys
+begun = []
+gc.callbacks.append(lambda phase, info: begun.append(info) if phase == "start" else None)
+sys.argv = ["vpnmigrate", "sandbox", "scenarios"]
+from vpnmigrate.cli import main
+try:
+    main()
+finally:
+    print(len(begun), file=sys.stderr)
+"""
+
+
+def test_a_start_is_not_searched_for_garbage():
+    """A command starts and ends with a few garbage collections, instead of hundreds."""
+    ended = process("-c", COUNTED)
+
+    assert "single-bgp" in ended.stdout
+    assert int(ended.stderr) < 10
+
+
 def test_the_program_runs_as_a_module():
     """``python -m vpnmigrate`` is the program."""
     ended = process("-m", "vpnmigrate", "--version")
