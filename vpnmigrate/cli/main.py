@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +26,11 @@ def run_command(arguments: Sequence[str], parts: Dependencies | None = None) -> 
 
     *parts* are the dependencies of the command; None for those of an ordinary process.
     """
-    from vpnmigrate.cli.app import NAME, app
+    from vpnmigrate.cli.app import NAME
     from vpnmigrate.cli.dependencies import redaction_in
     from vpnmigrate.model.redaction import Redaction
 
-    command = typer.main.get_command(app)
+    command = _command()
     found: Mapping[str, Any] = {}
     if _COMPLETION in os.environ:
         command.main(args=list(arguments), prog_name=NAME)
@@ -51,6 +52,14 @@ def run_command(arguments: Sequence[str], parts: Dependencies | None = None) -> 
     except Exception as error:  # noqa: BLE001  the outermost handler: no traceback may leave
         return _report_bug(error, arguments, redaction, found)
     return Exit.DONE
+
+
+@cache
+def _command() -> Any:
+    """Return the program as a command, which keeps the commands and types that it has loaded."""
+    from vpnmigrate.cli.app import app
+
+    return typer.main.get_command(app)
 
 
 def _usage(error: typer.TyperException) -> UsageError:
