@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests.aws.answering import MARK, Answering, Params, Refusal
 from tests.devices.documents import NEW_ENDS, NEW_KEYS, OLD_ENDS, OLD_KEYS, a_document
 from tests.devices.test_hazards import IOS
 from vpnmigrate.aws.account import Account
+from vpnmigrate.devices.tunnel_values import ConnectionOptions
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.changes import ArchiveConfiguration
 from vpnmigrate.model.changes.base import Later, Outcome, Performed, Refused
@@ -277,6 +279,21 @@ class TestDeviceFolder:
 
         archive(device_folder(), answering, vault)
         assert row["PreSharedKeyArn"] in files(vault, NEW)["sheet.md"]
+        known = ConnectionOptions.of(json.loads(files(vault, NEW)["options.json"]))
+        assert known.key_store == row["PreSharedKeyArn"]
+
+    def test_an_arn_beside_shown_keys(self, vault):
+        """EC2 may return the ARN although it stores the keys itself: then they are in the file."""
+        row = {
+            "State": "available",
+            "CustomerGatewayConfiguration": a_document(NEW_ENDS),
+            "PreSharedKeyArn": "arn:aws:secretsmanager:eu-west-1:1:secret:vpn-new",
+        }
+        answering = an_ec2(DescribeVpnConnections=connections(new=row))
+
+        archive(device_folder(), answering, vault)
+        known = ConnectionOptions.of(json.loads(files(vault, NEW)["options.json"]))
+        assert known.key_store == ""
 
 
 class TestFailing:

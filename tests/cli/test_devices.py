@@ -380,3 +380,26 @@ class TestSample:
         assert len(found) == 16
         assert names["strongSwan/Ubuntu 16.04/strongSwan 5.5.1+"] == "strongswan-bird"
         assert names["Yamaha/RTX Routers/Rev.10.01.16+"] == "generic"
+
+
+def test_keys_in_secrets_manager_and_old_tunnels_that_are_left(terminal):
+    """The commands name the secret of the keys, and block 2 leaves the old tunnels enabled."""
+    Path("two.yaml").write_text(TWO_SITES, encoding="utf-8")
+    terminal.scenario("two.yaml")
+    terminal.without_engineer()
+    Path("own.yaml").write_text(
+        "name: own\nsummary: Own.\ndecisions: {keys: secrets-manager, old_tunnels: leave}\n",
+        encoding="utf-8",
+    )
+    run = terminal.planned("--playbook", "own.yaml")
+    assert terminal.run("apply", "plan.json", "--until", "cutover").code == 3
+
+    shown = terminal.run("device", "config", run, "--site", "munich", "--platform", "vyos")
+
+    assert shown.code == 0, shown.err
+    text = " ".join(shown.out.split())
+    assert "The pre-shared keys are in `arn:aws:secretsmanager:eu-west-1:" in text
+    assert "it is in AWS Secrets Manager, arn:aws:secretsmanager:" in text
+    assert "configuration.xml`, which only its owner" not in text
+    assert "the plan leaves the old ones enabled" in text
+    assert "the old ones left as they are" in text

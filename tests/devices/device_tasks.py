@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.devices.documents import NEW_ENDS, Ends, a_document
-from vpnmigrate.devices.blocks import DeviceSide, DeviceTask, device_blocks
+from vpnmigrate.devices.blocks import device_blocks
 from vpnmigrate.devices.configuration import read
+from vpnmigrate.devices.device_task import DeviceSide, DeviceTask
 from vpnmigrate.devices.page import page
 from vpnmigrate.devices.platforms import PLATFORMS, Platform
 from vpnmigrate.devices.tunnel_values import ConnectionOptions

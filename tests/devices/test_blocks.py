@@ -21,14 +21,9 @@ from tests.devices.device_tasks import (
     pages,
 )
 from tests.devices.documents import NEW_ENDS, NEW_KEYS, OLD_ENDS, OLD_KEYS, Ends, a_document
-from vpnmigrate.devices.blocks import (
-    BlockName,
-    DeviceBlocks,
-    DeviceSide,
-    device_blocks,
-    revealed,
-)
+from vpnmigrate.devices.blocks import BlockName, DeviceBlocks, device_blocks, revealed
 from vpnmigrate.devices.configuration import TUNNEL_PATHS, read
+from vpnmigrate.devices.device_task import DeviceSide
 from vpnmigrate.devices.page import changed_lines, page
 from vpnmigrate.devices.platforms import PLATFORMS, platform_for, platform_named
 from vpnmigrate.devices.tunnel_values import SOURCES, ConnectionOptions, values_of
@@ -331,6 +326,33 @@ class TestNotes:
 
         found = device_blocks(task, platform_named("generic"))
         assert any("ipsec_tunnel/ike/ike_version" in note for note in found.notes)
+
+    @pytest.mark.parametrize("name", [platform.name for platform in PLATFORMS])
+    def test_old_tunnels_that_the_plan_leaves_enabled(self, name):
+        """Block 2 does not touch them, and neither checks nor message say that they are down."""
+        found = device_blocks(replace(a_task(), leaves_old=True), platform_named(name))
+        usual = device_blocks(a_task(), platform_named(name))
+
+        (block,) = (each for each in found.blocks if each.name is BlockName.ENABLE)
+        (both,) = (each for each in usual.blocks if each.name is BlockName.ENABLE)
+        assert block.commands == found.enable_new != both.commands
+        assert len(block.commands) < len(both.commands)
+        assert set(block.checks) < set(both.checks)
+        assert "the old ones left as they are" in block.message
+        assert "the plan leaves the old ones enabled" in page(found)
+        assert commands(found, BlockName.BACK_OUT) == commands(usual, BlockName.BACK_OUT)
+
+    def test_a_shared_inside_address_is_disabled_even_then(self):
+        """A device cannot have one address on two enabled tunnels."""
+        ends = tuple(
+            replace(new, inside=old.inside) for new, old in zip(NEW_ENDS, OLD_ENDS, strict=True)
+        )
+        task = replace(a_task(ends=ends), leaves_old=True)
+
+        found = device_blocks(task, platform_named("vyos"))
+        assert found.swaps_addresses
+        (block,) = (each for each in found.blocks if each.name is BlockName.ENABLE)
+        assert "the old ones disabled" in block.message
 
     def test_no_key(self):
         """A tunnel without a key is said to have none, and where a withheld one is."""

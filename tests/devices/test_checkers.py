@@ -12,7 +12,8 @@ from hier_config import WorkflowRemediation, get_hconfig
 
 from tests.devices.device_tasks import a_task, existing_of, options_of
 from tests.support.lab import programs, root_and_tun
-from vpnmigrate.devices.blocks import DeviceBlocks, DeviceTask, device_blocks, revealed
+from vpnmigrate.devices.blocks import DeviceBlocks, device_blocks, revealed
+from vpnmigrate.devices.device_task import DeviceTask
 from vpnmigrate.devices.platforms import platform_named
 
 BIRD = "router id 192.0.2.1;\nprotocol device {}\nprotocol kernel { ipv4 { export all; }; }\n"

@@ -15,7 +15,8 @@ from hier_config import WorkflowRemediation, get_hconfig
 from tests.devices.device_tasks import ROUTING, a_task, existing_of, options_of
 from tests.devices.grammar import junos, vyos
 from tests.devices.grammar.tree import Grammar, Subtrees, Word, extract
-from vpnmigrate.devices.blocks import BlockName, DeviceTask, device_blocks, revealed
+from vpnmigrate.devices.blocks import BlockName, device_blocks, revealed
+from vpnmigrate.devices.device_task import DeviceTask
 from vpnmigrate.devices.platforms import platform_named
 from vpnmigrate.model.tunnel_options import OPTIONS, OptionKind
 

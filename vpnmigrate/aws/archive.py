@@ -7,7 +7,7 @@ is) to ``vault.Vault.keep`` unchanged, and nowhere else.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from vpnmigrate.aws import describe
@@ -75,7 +75,7 @@ def _keep_configuration(
 ) -> str:
     text = row.get("CustomerGatewayConfiguration")
     if text:
-        options = ConnectionOptions.of(row).as_row()
+        options = replace(ConnectionOptions.of(row), key_store=_key_store(row)).as_row()
         vault.keep(connection, OPTIONS, f"{json.dumps(options, indent=1, default=str)}\n")
         return vault.keep(connection, CONFIGURATION, text)
     vault.keep(

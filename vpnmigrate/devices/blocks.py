@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from typing import Any, Final
@@ -27,10 +27,10 @@ from jinja2 import (
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from vpnmigrate.devices.configuration import DeviceConfiguration, TunnelConfiguration
+from vpnmigrate.devices.device_task import DeviceSide, DeviceTask
 from vpnmigrate.devices.platforms import COMMANDS, Platform, TemplateSource, no_templates
 from vpnmigrate.devices.running_configuration import DeviceNames, mentions
 from vpnmigrate.devices.tunnel_values import (
-    ConnectionOptions,
     TrackedValues,
     masked,
     unknown_values,
@@ -51,49 +51,6 @@ class BlockName(StrEnum):
     BACK_OUT = "back-out"
     REMOVE_OLD = "remove-old"
     REMOVE_NEW = "remove-new"
-
-    @property
-    def message(self) -> str:
-        """What the engineer says on the bridge when the checks are as expected."""
-        return _MESSAGES[self]
-
-
-_MESSAGES: Final = {
-    BlockName.LOAD: "the new tunnels are loaded and down; the old ones are unchanged",
-    BlockName.ENABLE: "the new tunnels are enabled, the old ones disabled; ... of the new are up",
-    BlockName.BACK_OUT: "the old tunnels are enabled again; ... of them are up",
-    BlockName.REMOVE_OLD: "the old tunnels are removed; the new ones are up",
-    BlockName.REMOVE_NEW: "the new tunnels are removed; the old ones are up",
-}
-
-
-@dataclass(frozen=True)
-class DeviceSide:
-    """One connection of a device; without a configuration its values are placeholders."""
-
-    connection: str
-    configuration: DeviceConfiguration | None = None
-    options: ConnectionOptions = field(default_factory=ConnectionOptions)
-    key_place: str = ""
-    """Where the keys are: a file, or an ARN."""
-    planned_static: bool = False
-    """Whether the plan has static routing; a configuration says it itself."""
-
-
-@dataclass(frozen=True)
-class DeviceTask:
-    """What has to be done at one device."""
-
-    run: str
-    site: str
-    new: DeviceSide
-    old: DeviceSide | None = None
-    vpc: tuple[str, ...] = ()
-    """Networks of the VPC; empty if unknown."""
-    networks: tuple[str, ...] = ()
-    """Networks of the site that it announces to AWS; empty if unknown."""
-    existing: str = ""
-    """The running configuration; its names, numbers and addresses are avoided."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +83,8 @@ class DeviceBlock:
     checks: tuple[DeviceCheck, ...]
     after: str
     """What to do when the checks are as expected."""
+    message: str
+    """What the engineer says on the bridge then."""
 
 
 @dataclass(frozen=True)
@@ -247,10 +206,14 @@ class _Rendering:
 
     def blocks(self) -> DeviceBlocks:
         new, old, task = self._new, self._old, self._task
-        swap = [self._call("enable", new), self._call("disable", old)]
+        # A device cannot have one address on two enabled tunnels.
+        disables = not task.leaves_old or self._same_inside
+        swap = [self._call("enable", new)]
+        if disables:
+            swap.append(self._call("disable", old))
         back = [self._call("disable", new), self._call("enable", old)]
         if self._same_inside:
-            swap.reverse()  # A device cannot have one address on two enabled tunnels.
+            swap.reverse()
         status = f"`vpnmigrate status {task.run}`"
         done = f"`vpnmigrate done {task.run} {{}} --connection {self._named}`"
         rendered = (
@@ -263,17 +226,19 @@ class _Rendering:
                 self._together(self._call("load", new)),
                 self._checks(("down", new), ("up", old)),
                 f"The operator confirms it: {done.format(5)}.",
+                "the new tunnels are loaded and down; the old ones are unchanged",
             ),
             DeviceBlock(
                 BlockName.ENABLE,
-                "enable the new tunnels and disable the old ones",
+                f"enable the new tunnels{_ENABLING[disables]}",
                 "In the window, when the operator says that the new gateway is attached and step "
                 f"10 waits ({status}). Traffic is down until this block has taken effect.",
                 "IKE and BGP need 10 to 60 s after the commands",
                 self._together(*swap),
-                self._checks(("up", new), ("down", old)),
+                self._checks(("up", new), *([("down", old)] if disables else ())),
                 "Send traffic through each new tunnel and keep sending: AWS does not initiate. "
                 f"The operator confirms it: {done.format(10)}.",
+                f"the new tunnels are enabled, {_OLD_ONES[disables]}; ... of the new are up",
             ),
             DeviceBlock(
                 BlockName.BACK_OUT,
@@ -284,6 +249,7 @@ class _Rendering:
                 self._together(*back),
                 self._checks(("down", new), ("up", old)),
                 "Send traffic through each old tunnel: it does not come up by itself.",
+                "the old tunnels are enabled again; ... of them are up",
             ),
             DeviceBlock(
                 BlockName.REMOVE_OLD,
@@ -293,6 +259,7 @@ class _Rendering:
                 self._together(self._call("remove", old)),
                 self._checks(("absent", old), ("up", new)),
                 "Remove the old outside addresses from the firewalls.",
+                "the old tunnels are removed; the new ones are up",
             ),
             DeviceBlock(
                 BlockName.REMOVE_NEW,
@@ -303,6 +270,7 @@ class _Rendering:
                 self._together(self._call("remove", new)),
                 self._checks(("absent", new), ("up", old)),
                 "Remove the new outside addresses from the firewalls.",
+                "the new tunnels are removed; the old ones are up",
             ),
         )
         return DeviceBlocks(
@@ -450,6 +418,12 @@ class _Rendering:
                 yield f"Weak algorithms for {tunnel.outside_ip}: {', '.join(found)}."
 
 
+_ENABLING: Final = {
+    True: " and disable the old ones",
+    False: "; the plan leaves the old ones enabled",
+}
+_OLD_ONES: Final = {True: "the old ones disabled", False: "the old ones left as they are"}
+"""What the second block does with the old tunnels, by whether it disables them."""
 _PLACEHOLDER: Final = re.compile(r"<[a-zA-Z][^<>\n]* [^<>\n]*>")
 
 

@@ -9,7 +9,8 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from vpnmigrate.devices.blocks import DeviceBlocks, DeviceSide, device_blocks, revealed
+from vpnmigrate.devices.blocks import DeviceBlocks, device_blocks, revealed
+from vpnmigrate.devices.device_task import DeviceSide
 from vpnmigrate.devices.platforms import TemplateSource, no_templates
 
 

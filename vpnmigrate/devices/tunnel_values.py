@@ -27,6 +27,8 @@ class ConnectionOptions:
     connection: Options = field(default_factory=dict)
     tunnels: Mapping[str, Options] = field(default_factory=dict)
     """By outside address."""
+    key_store: str = ""
+    """ARN of the secret that has the keys, if EC2 does not show them."""
 
     @staticmethod
     def of(row: Mapping[str, Any]) -> ConnectionOptions:
@@ -43,6 +45,7 @@ class ConnectionOptions:
                 for each in tunnels
                 if each.get("OutsideIpAddress")
             },
+            str(row.get(_KEY_STORE) or ""),
         )
 
     def as_row(self) -> dict[str, Any]:
@@ -51,10 +54,13 @@ class ConnectionOptions:
         return {
             "Category": self.category,
             "Options": {**self.connection, **({"TunnelOptions": tunnels} if tunnels else {})},
+            **({_KEY_STORE: self.key_store} if self.key_store else {}),
         }
 
 
 _KEYS: Final = frozenset({"PreSharedKey"})
+_KEY_STORE: Final = "KeyStore"
+"""In a file; EC2's ``PreSharedKeyArn`` does not prove that the keys are there (domain.md 14.1)."""
 
 SOURCES: Final[Mapping[str, tuple[str, ...]]] = {
     "outside": ("vpn_gateway/tunnel_outside_address/ip_address", "OutsideIpAddress"),

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from vpnmigrate.devices import CONFIGURATION, OPTIONS
-from vpnmigrate.devices.blocks import DeviceSide, DeviceTask
 from vpnmigrate.devices.configuration import ConfigurationError, read
+from vpnmigrate.devices.device_task import DeviceSide, DeviceTask
 from vpnmigrate.devices.secret import Secret, keys_in
 from vpnmigrate.devices.tunnel_values import ConnectionOptions
 from vpnmigrate.errors import UsageError
 from vpnmigrate.local.text_files import MEGABYTE, file_bytes
+from vpnmigrate.model.decisions import OldTunnels
 from vpnmigrate.model.ec2 import ConnectionRecord, VpnConnectionId
 from vpnmigrate.model.plan import Plan
 
@@ -54,6 +55,7 @@ class DeviceTaskReader:
             vpc.cidrs if vpc else (),
             _announced(self._plan, old),
             existing,
+            self._plan.decisions.old_tunnels is OldTunnels.LEAVE,
         )
 
     def _side(self, connection: str, *, static: bool) -> DeviceSide:
@@ -69,9 +71,9 @@ class DeviceTaskReader:
             configuration = read(text)
         except ConfigurationError as exc:
             raise UsageError(f"{folder / CONFIGURATION}: {exc.message}") from None
-        return DeviceSide(
-            connection, configuration, ConnectionOptions.of(row), str(folder / CONFIGURATION)
-        )
+        known = ConnectionOptions.of(row)
+        place = known.key_store or str(folder / CONFIGURATION)
+        return DeviceSide(connection, configuration, known, place)
 
 
 def text_of(path: Path) -> str:

@@ -13,12 +13,8 @@ from vpnmigrate.cli.options import AwsOptions, OutputOptions, PlanOrRun, RunDire
 from vpnmigrate.cli.run_selection import find_plan
 from vpnmigrate.cli.sites import NamedSite, site_named, sites_of
 from vpnmigrate.devices import SAMPLE, SHEET
-from vpnmigrate.devices.blocks import (
-    DeviceBlocks,
-    DeviceTask,
-    device_blocks,
-    revealed,
-)
+from vpnmigrate.devices.blocks import DeviceBlocks, device_blocks, revealed
+from vpnmigrate.devices.device_task import DeviceTask
 from vpnmigrate.devices.page import page
 from vpnmigrate.devices.platforms import Platform, platform_for, platform_named
 from vpnmigrate.devices.sample import hazards_of
@@ -343,7 +339,7 @@ def _blocks_json(blocks: DeviceBlocks) -> dict[str, Any]:
                 "commands": block.commands,
                 "checks": [{"show": c.command, "expected": c.expected} for c in block.checks],
                 "after": block.after,
-                "say": block.name.message,
+                "say": block.message,
             }
             for block in blocks.blocks
         ],

@@ -12,11 +12,13 @@ import typer
 from vpnmigrate.cli.context import command_context
 from vpnmigrate.cli.options import OutputOptions, PlanFile, RunDirectoryOptions
 from vpnmigrate.cli.sites import NamedSite, sites_of
-from vpnmigrate.devices.blocks import DeviceCheck, DeviceSide, DeviceTask, device_blocks
+from vpnmigrate.devices.blocks import DeviceCheck, device_blocks
+from vpnmigrate.devices.device_task import DeviceSide, DeviceTask
 from vpnmigrate.devices.platforms import platform_for
 from vpnmigrate.errors import RefusedError, UsageError
 from vpnmigrate.errors.commands import Invocation, cli
 from vpnmigrate.local.documents import load_plan, save_text
+from vpnmigrate.model.decisions import OldTunnels
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.rehearsal.rehearse import Rehearsal, rehearse
 from vpnmigrate.report.runbook import runbook_of
@@ -83,7 +85,8 @@ def _engineer_page(plan: Plan, site: NamedSite, invocation: Invocation) -> Engin
     old = next(each for each in plan.before.living if each.id == site.connection)
     kind = plan.decisions.device_type_of(old.customer_gateway)
     after, before = (DeviceSide(each, planned_static=old.static_only) for each in ("", old.id))
-    task = DeviceTask(plan.migration, site.name, after, before)
+    left = plan.decisions.old_tunnels is OldTunnels.LEAVE
+    task = DeviceTask(plan.migration, site.name, after, before, leaves_old=left)
     blocks = device_blocks(task, platform_for(kind))
     words = ("config", plan.migration, "--site", site.connection)
     return EngineerPage(
@@ -99,7 +102,7 @@ def _engineer_page(plan: Plan, site: NamedSite, invocation: Invocation) -> Engin
                 block.duration,
                 tuple(dict.fromkeys(map(_of_any_tunnel, block.checks))),
                 block.after.replace("`", ""),
-                block.name.message,
+                block.message,
             )
             for block in blocks.blocks
         ),

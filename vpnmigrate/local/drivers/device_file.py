@@ -5,12 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from vpnmigrate.devices.blocks import (
-    BlockName,
-    DeviceBlocks,
-    DeviceSide,
-    revealed,
-)
+from vpnmigrate.devices.blocks import BlockName, DeviceBlocks, revealed
+from vpnmigrate.devices.device_task import DeviceSide
 from vpnmigrate.devices.tunnel_values import values_of
 
 FILE_SCHEMA: Final = "vpnmigrate/driver-file/1"

@@ -14,7 +14,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from vpnmigrate.devices.blocks import BlockName, DeviceTask, device_blocks, revealed
+from vpnmigrate.devices.blocks import BlockName, device_blocks, revealed
+from vpnmigrate.devices.device_task import DeviceTask
 from vpnmigrate.devices.platforms import Platform
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.rehearsal.lab.daemons import Bird, Charon, Frr

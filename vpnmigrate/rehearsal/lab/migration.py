@@ -16,8 +16,9 @@ from enum import StrEnum
 from ipaddress import IPv4Network
 from typing import Any, Final
 
-from vpnmigrate.devices.blocks import BlockName, DeviceSide, DeviceTask
+from vpnmigrate.devices.blocks import BlockName
 from vpnmigrate.devices.configuration import parse
+from vpnmigrate.devices.device_task import DeviceSide, DeviceTask
 from vpnmigrate.devices.platforms import Platform
 from vpnmigrate.devices.tunnel_values import ConnectionOptions
 from vpnmigrate.engine.ports import DeviceDrivers
