@@ -10,7 +10,8 @@ import pytest
 
 from tests.support.http_server import serving
 from vpnmigrate.aws.account import Reader
-from vpnmigrate.aws.accounts import SharedClients, require_account
+from vpnmigrate.aws.accounts import SharedClients, require_account, role_session
+from vpnmigrate.aws.session import Clients
 from vpnmigrate.engine.ports import Credentials, Identity, Renewal
 from vpnmigrate.errors import AwsUnreadableError, NoCredentialsError, RefusedError
 from vpnmigrate.model.clock import SteadyClock
@@ -147,3 +148,19 @@ def test_a_role_that_cannot_be_assumed_now_may_be_tried_again(shared):
 
     with serving(broken) as url, pytest.raises(AwsUnreadableError, match="sts:AssumeRole"):
         shared(url).open(AccountTarget(role=ROLE))
+
+
+def test_a_role_signs_every_request_of_its_clients(shared):
+    """Clients as a role assume it once, with the credentials at hand, also for changes."""
+    aws = Aws()
+    with serving(aws.answer) as url:
+        home = shared(url).home
+        made = Clients(lambda: role_session(home, ROLE, "test"), endpoint_url=url)
+        made.reader().describe_vpn_gateways()
+        made.writer().describe_vpn_connections()
+
+    assert aws.keys == [
+        ("AssumeRole", "AKIA111111111111"),
+        ("DescribeVpnGateways", "ASIA222222222222"),
+        ("DescribeVpnConnections", "ASIA222222222222"),
+    ]

@@ -43,7 +43,10 @@ def start(
     plans: Annotated[
         list[str],
         typer.Argument(
-            metavar="PLAN|RUN...", show_default=False, help="Plan files, or ids of known runs."
+            metavar="CAMPAIGN|PLAN|RUN...",
+            show_default=False,
+            help="A campaign file, whose rules decide when its members start; or plan files, or "
+            "ids of known runs, which start at once.",
         ),
     ],
     place: DatabaseOptions,
@@ -59,7 +62,7 @@ def start(
     """
     with _control(ctx, place, printing) as (context, control):
         started = control.start(plans, prepare=prepare)
-        text = "\n".join(f"{run}: the workers take it up" for run in started)
+        text = "\n".join(f"{run}: workers take it up" for run in started)
         context.results.print(text, {"schema": "vpnmigrate/fleet-start/1", "runs": list(started)})
 
 
