@@ -101,7 +101,9 @@ _DIES: Final = Fault("AttachVpnGateway", FaultKind.KILL_BEFORE)
 
 def lab(
     printing: OutputOptions,
-    case: Annotated[LabCase, typer.Argument(help="What happens.")] = LabCase.DEMO,
+    case: Annotated[
+        LabCase, typer.Argument(metavar="CASE", help=f"What happens: {', '.join(LabCase)}.")
+    ] = LabCase.DEMO,
     routing: Annotated[
         LabRouting, typer.Option("--routing", help="Routing of the connection.")
     ] = LabRouting.BGP,
