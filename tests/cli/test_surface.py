@@ -337,3 +337,21 @@ def test_help_lists_each_command_in_its_own_words():
     for group in groups(typer.main.get_command(app)):
         for name, entry in group.entries.items():
             assert group.commands[name].get_short_help_str(200) == entry.help
+
+
+def test_no_command_imports_the_libraries_of_a_fleet_before_it_needs_them():
+    """A machine without the extra runs every command that needs no database."""
+    program = (
+        "import importlib, pkgutil, sys\n"
+        "import vpnmigrate.cli.commands as commands\n"
+        "for each in pkgutil.iter_modules(commands.__path__):\n"
+        "    importlib.import_module(f'{commands.__name__}.{each.name}')\n"
+        "loaded = {'alembic', 'pgqueuer', 'psycopg', 'sqlalchemy'} & set(sys.modules)\n"
+        "sys.exit(f'loaded: {loaded}' if loaded else 0)\n"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+
+    assert ended.returncode == 0, ended.stderr

@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 import vpnmigrate
@@ -23,6 +23,7 @@ from vpnmigrate.fleet.database.leases import Lease, LeaseKeeper, SessionEnd, acq
 from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns
 from vpnmigrate.fleet.database.schema import FleetState
 from vpnmigrate.fleet.database.workers import FleetWorkers
+from vpnmigrate.fleet.progress import MemberProgress
 
 T = TypeVar("T")
 
@@ -30,6 +31,8 @@ _GLANCE: Final = 0.2
 """Seconds between two looks at a run that another worker has."""
 _TICK: Final = 1.0
 """Seconds between two looks for runs whose time has come."""
+_AFTER_A_DEFECT: Final = timedelta(minutes=1)
+"""An unexpected answer of AWS may pass; in an outage another try is worth it."""
 _RECONNECT: Final = 0.3
 """Seconds before the queue is connected again."""
 
@@ -130,7 +133,10 @@ class Worker:
                 continue
             if self._order.ending.is_set():
                 raise PassOnError("the worker ends")
-            run = await self._asked(lambda: self._runs.find(run_id))
+            try:
+                run = await self._asked(lambda: self._runs.find(run_id))
+            except DatabaseError as error:
+                raise PassOnError(error.message) from error
             if run.alive:
                 await asyncio.sleep(_GLANCE)
                 continue
@@ -177,6 +183,10 @@ class Worker:
             # Taken over, or the database does not answer: the lease ends by itself.
             self._say(f"{run.id}: {error.message}")
             return
+        except Exception as error:  # noqa: BLE001  a defect must not leave a run without a delivery
+            self._say(f"{run.id}: unexpected {type(error).__name__}, tried again in a minute")
+            progress = MemberProgress(run.progress, run.progress_since)
+            end = SessionEnd(_AFTER_A_DEFECT, run.outage, progress)
         finally:
             self._keeper.remove(lease)
         try:

@@ -1,0 +1,57 @@
+"""A worker around sessions: what it does with their end, without processes."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.fleet.database_runs import CLOCK, stored_run
+from tests.support.builders import MIGRATION
+from vpnmigrate.fleet.database.connection import Database
+from vpnmigrate.fleet.database.leases import Lease, SessionEnd
+from vpnmigrate.fleet.database.runs import FleetRun
+from vpnmigrate.fleet.database.schema import FleetState
+from vpnmigrate.fleet.worker import Session, StopOrder, Worker
+
+
+def resumed(database: Database, session: Session) -> list[str]:
+    """Let a worker take a delivery of the run, and return what it says."""
+    said: list[str] = []
+    worker = Worker(database, "w1", session, say=said.append, now=CLOCK.wall, most=1)
+    asyncio.run(worker.resume(MIGRATION))
+    return said
+
+
+def test_a_defect_in_a_session_does_not_leave_its_run_behind(database: Database) -> None:
+    """The lease is released, and the run is due again in a minute."""
+    runs = stored_run(database)
+
+    def defective(_row: FleetRun, _lease: Lease, _order: StopOrder) -> SessionEnd:
+        raise ZeroDivisionError
+
+    said = resumed(database, defective)
+
+    row = runs.find(MIGRATION)
+    assert said == [f"{MIGRATION}: unexpected ZeroDivisionError, tried again in a minute"]
+    assert (row.lease_owner, row.wants_work) == (None, False)
+    assert row.due_at is not None
+
+
+@pytest.mark.parametrize(("state", "taken"), [("stopped", 0), ("paused", 0), ("running", 1)])
+def test_a_run_that_has_not_begun_waits_for_the_fleet(
+    database: Database, state: str, taken: int
+) -> None:
+    """It still wants work, and is delivered again when the fleet is resumed."""
+    runs = stored_run(database)
+    runs.set_state(FleetState(state), "bob@desk")
+    sessions: list[str] = []
+
+    def session(row: FleetRun, _lease: Lease, _order: StopOrder) -> SessionEnd:
+        sessions.append(row.id)
+        return SessionEnd()
+
+    resumed(database, session)
+
+    assert len(sessions) == taken
+    assert runs.find(MIGRATION).wants_work is not bool(taken)
