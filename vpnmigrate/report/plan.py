@@ -23,11 +23,7 @@ from vpnmigrate.model.decisions import (
     UnsetOptions,
 )
 from vpnmigrate.model.ec2 import TunnelOptions
-from vpnmigrate.model.plan import (
-    Phase,
-    Plan,
-    PlannedStep,
-)
+from vpnmigrate.model.plan import Phase, Plan, PlannedStep
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.model.tunnel_options import BY_FIELD, chosen_texts
 from vpnmigrate.report import inventory, tunnel_options

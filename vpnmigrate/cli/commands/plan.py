@@ -68,7 +68,11 @@ def plan(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="File to write. Default: plan-<migration>.json."
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="File to write. Default: plan-<migration>.json, numbered after a run was begun "
+            "with that.",
         ),
     ] = None,
     change: Annotated[
