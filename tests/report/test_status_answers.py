@@ -353,6 +353,16 @@ class TestNames:
         )
         assert names.text(names.text(str(VPC))) == f'{VPC} "production"'
 
+    def test_without_any_tag_a_site_has_the_name_that_its_device_has_in_ec2(self):
+        """The field of the customer gateway, which every list of sites shows."""
+        devices = tuple(
+            altered(each, tags={}, device_name="graz")
+            for each in self.PLAN.before.customer_gateways
+        )
+        plan = altered(self.PLAN, before=altered(self.PLAN.before, customer_gateways=devices))
+
+        assert names_of(plan).named(BGP) == f'{BGP} "graz"'
+
     def test_what_the_run_created_has_the_name_of_what_it_replaces(self):
         """It is called new."""
         made = (

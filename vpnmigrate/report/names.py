@@ -86,7 +86,9 @@ def _replaced_by(role: Role, plan: Plan) -> str:
 
 
 def _surveyed(survey: Survey) -> Iterator[tuple[str, str]]:
-    devices: dict[str, str] = {c.id: _name(c.tags) for c in survey.customer_gateways}
+    devices: dict[str, str] = {
+        c.id: _name(c.tags) or safe(c.device_name).strip() for c in survey.customer_gateways
+    }
     gateways = (survey.gateway, *survey.other_gateways)
     tagged: list[tuple[str, Mapping[str, str]]] = [
         *((vpc.id, vpc.tags) for vpc in survey.vpcs),
