@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
@@ -127,6 +128,31 @@ def journal(tables: int) -> tuple[float, float]:
     return measured(work)
 
 
+def of_command(verb: str, tables: int) -> tuple[float, float]:
+    """Measure the whole command *verb* of a run with 500 journal lines for each table."""
+    plan = large_plan(Size(tables=tables))
+    with TemporaryDirectory(prefix="vpnmigrate-bench-") as home:
+        run = Path(home) / plan.migration
+        run.mkdir(mode=0o700)
+        (run / "plan.json").write_bytes(plan_text(plan))
+        story = long_journal(plan, LINES * tables, plan.migration)
+        (run / "journal.jsonl").write_bytes(journal_text(story, plan.migration))
+        words = [sys.executable, "-m", "vpnmigrate", verb, plan.migration, "--run-dir", home]
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+
+
+def status(tables: int) -> tuple[float, float]:
+    """Measure ``status`` of a run, with the start of the program."""
+    return of_command("status", tables)
+
+
+def report(tables: int) -> tuple[float, float]:
+    """Measure ``report`` of a run as text, with the start of the program."""
+    return of_command("report", tables)
+
+
 def sandbox(tables: int) -> tuple[float, float]:
     """Measure loading the world of a survey, and describing its tables in pages."""
     survey = large_survey(Size(tables=tables))
@@ -154,6 +180,8 @@ WORKS: dict[str, Callable[[int], tuple[float, float]]] = {
     "look": look,
     "rehearse": rehearsal,
     "journal": journal,
+    "status": status,
+    "report": report,
     "sandbox": sandbox,
     "migration": migration,
 }

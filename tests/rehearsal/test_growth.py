@@ -1,4 +1,7 @@
-"""Plan and rehearsal take time linear to routes and tables: calls of functions are counted."""
+"""Plan, rehearsal and outage take time linear to routes, tables and the journal.
+
+Calls of functions are counted, so the results are the same on every machine.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,24 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support.large import HARD, Size, large_plan
+from tests.support.long_journal import long_journal
+from tests.support.parts import a_context
+from tests.support.stage import Lookout
+from vpnmigrate.engine.call_limits import DirectCalls
 from vpnmigrate.engine.execute import FRESH
+from vpnmigrate.engine.observe import Observation, StateReader
+from vpnmigrate.engine.recorder import RunRecorder
+from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Answered, Intended
 from vpnmigrate.model.changes.base import Performed
+from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.rollback_proof import prove
 from vpnmigrate.rehearsal.rehearse import rehearsal_world, without_restrictions
 from vpnmigrate.sandbox.client.call import LATENCY
+from vpnmigrate.steps.base import Met
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
+from vpnmigrate.steps.sequences import CUTOVER
 
 # A tracer of coverage takes the place of the profiler.
 pytestmark = pytest.mark.no_cover
@@ -50,6 +63,50 @@ def calls_of(action: Callable[[], object]) -> int:
     finally:
         profile.disable()
     return sum(entry.callcount for entry in profile.getstats())
+
+
+def looks_of(plan: Plan) -> int:
+    """Return the calls of one look after a migration, with all its changes in the journal."""
+    plan = without_restrictions(plan)
+    with rehearsal_world(plan) as world:
+        world.runner.apply()
+        recorder = RunRecorder(world.journal, Lookout(), plan.surveyed)
+        reader = StateReader(a_context(world.account, recorder, world.clock, plan, DirectCalls()))
+
+        def look() -> None:
+            observation = reader.observe()
+            assert isinstance(observation, Observation)
+            *moved, _ = [step.verify(observation.input) for step in CUTOVER]
+            assert all(isinstance(verdict, Met) for verdict in moved)  # Step 10 needs stability.
+
+        look()  # What is kept with records is computed once.
+        return calls_of(look)
+
+
+@pytest.mark.parametrize("sizes", [ROUTES, TABLES], ids=["routes", "tables"])
+def test_a_look_with_twice_the_routes_or_tables_takes_twice_the_calls(sizes):
+    """All changes of the migration are compared with what AWS shows, each second of an outage."""
+    small, middle, large = map(looks_of, map(large_plan, sizes))
+
+    assert large - middle <= 2.5 * (middle - small), (small, middle, large)
+
+
+def test_a_record_takes_the_same_calls_at_the_end_of_any_journal():
+    """While traffic is down, a change is not written later because many were written before."""
+    plan = large_plan(TABLES[0])
+    story = long_journal(plan, 3200, plan.migration)
+
+    def calls(lines: int) -> int:
+        recorder = RunRecorder(MemoryJournal(VirtualClock(), story[:lines]), Lookout())
+        number = len(recorder.state.intents) + 1
+        change = plan.forward[8].changes[0]
+        recorder.write(Intended(number, 9, change))
+        return calls_of(lambda: recorder.write(Answered(number, Performed("id"))))
+
+    short, long = calls(800), calls(3200)
+
+    # A search in the sorted changes of steps 7 and 8 takes a few more.
+    assert long <= short + 50, (short, long)
 
 
 @pytest.mark.parametrize("sizes", [ROUTES, TABLES], ids=["routes", "tables"])
