@@ -101,9 +101,9 @@ _DIES: Final = Fault("AttachVpnGateway", FaultKind.KILL_BEFORE)
 
 def lab(
     printing: OutputOptions,
-    case: Annotated[
-        LabCase, typer.Argument(metavar="CASE", help=f"What happens: {', '.join(LabCase)}.")
-    ] = LabCase.DEMO,
+    name: Annotated[
+        str, typer.Argument(metavar="CASE", help=f"What happens: {', '.join(LabCase)}.")
+    ] = LabCase.DEMO.value,
     routing: Annotated[
         LabRouting, typer.Option("--routing", help="Routing of the connection.")
     ] = LabRouting.BGP,
@@ -125,7 +125,9 @@ def lab(
     root, Linux, vpnmigrate[lab], and on Debian charon-systemd, libcharon-extra-plugins,
     libstrongswan-standard-plugins and bird2 (or frr). Nothing is left afterwards.
     """
-    device = platform_named(platform)
+    if name not in set(LabCase):
+        raise UsageError(f"{name!r} is no case", advice=f"give one of: {', '.join(LabCase)}")
+    case, device = LabCase(name), platform_named(platform)
     if device.folder != "strongswan":
         raise UsageError(f"the lab has no {device.title}", advice="give --platform strongswan-bird")
     if case.fault.is_of_bird and (routing is LabRouting.STATIC or device.variant == "frr"):
