@@ -926,7 +926,7 @@ def test_a_driver_s_answer_confirms_the_task_at_its_device() -> None:
 
 
 def test_a_call_without_an_answer_stays_uncertain() -> None:
-    """The last call of a device says whether its effect is known; a new call ends a giving up."""
+    """Only a state that was read ends the uncertainty; a new call ends a giving up."""
     word = Confirmation.NEW_TUNNELS_ENABLED
     story = Story().opened().set_out()
     story = story.then(DriverCalled(MUNICH, DriverVerb.ENABLE, "command /x", 10, word))
@@ -934,10 +934,13 @@ def test_a_call_without_an_answer_stays_uncertain() -> None:
     story = story.then(DriverAnswered(MUNICH, LOST, word)).then(DriverGaveUp(MUNICH, word, "lost"))
     lost = replay(story.entries)
     story = story.then(DriverCalled(MUNICH, DriverVerb.STATUS, "command /x", 10, word))
-    looked = replay(story.entries)
+    looks = replay(story.entries)
+    seen = DriverAnswered(MUNICH, DriverResult(DriverOutcome.DONE), word)
+    looked = replay(story.then(seen).entries)
 
     assert called.drivers.calls[MUNICH].uncertain
     assert lost.drivers.calls[MUNICH].uncertain
     assert set(lost.drivers.given_up) == {MUNICH}
-    assert looked.drivers.given_up == {}
+    assert looks.drivers.given_up == {}
+    assert looks.drivers.calls[MUNICH].uncertain
     assert not looked.drivers.calls[MUNICH].uncertain
