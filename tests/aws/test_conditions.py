@@ -159,7 +159,7 @@ class TestEncryptionControl:
         """A denied read is in the survey with its reason, and a later one may not succeed."""
         found = controls_of(**{action: Refusal("UnauthorizedOperation", status=403)})
 
-        assert action in "".join(found.unread)
+        assert action in found.unread
         assert not found.passing
 
     def test_a_passing_failure_is_marked(self):

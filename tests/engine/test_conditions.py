@@ -116,7 +116,7 @@ class TestEncryption:
                 EncryptionControls(account=EncryptionControl("attempt-enforce", "default-state")),
                 GateVerdict.FAIL,
             ),
-            (EncryptionControls(unread=("denied",)), GateVerdict.UNKNOWN),
+            (EncryptionControls(vpc_unread="denied"), GateVerdict.UNKNOWN),
             (None, GateVerdict.UNKNOWN),
         ],
     )

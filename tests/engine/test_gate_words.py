@@ -255,7 +255,7 @@ ROUNDS: dict[str, Callable[[], Iterable[GateResult]]] = {
     "encryption is enforced": partial(cutover, encryption=controlled("available")),
     "encryption control changes": partial(cutover, encryption=controlled("enforce-in-progress")),
     "encryption control is unknown": partial(
-        cutover, encryption=EncryptionControls(unread=("denied",))
+        cutover, encryption=EncryptionControls(vpc_unread="denied")
     ),
     "a hook agrees": partial(hooked, HookResult("ask", 0)),
     "a hook does not": partial(hooked, HookResult("ask", 3, "exited 3")),

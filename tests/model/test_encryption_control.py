@@ -72,7 +72,19 @@ def test_the_worst_control_decides():
     enforced = EncryptionControl("enforce", "available", "disabled")
 
     assert rule() is ALLOWED
-    assert rule(unread=("denied",)) is UNKNOWN
-    assert rule(vpc=enforced, unread=("denied",)) is REFUSED
+    assert rule(vpc_unread="denied") is UNKNOWN
+    assert rule(vpc=enforced, account_unread="denied") is REFUSED
     texts = [each.text for each in verdicts("vpc-1", EncryptionControls(enforced))]
     assert "vpc-1: enforce (available), exclusion of virtual private gateways: disabled" in texts
+
+
+def test_what_was_read_before_completes_what_is_read_now():
+    """Each control is kept for itself, also that a VPC has none; the newest reason stays."""
+    none_there = EncryptionControls(account_unread="first", passing=True)
+    control = EncryptionControl("unmanaged", "default-state")
+    lost = EncryptionControls(None, control, vpc_unread="second", passing=True)
+
+    assert lost.completed_by(none_there) == EncryptionControls(None, control)
+    assert none_there.completed_by(lost) == EncryptionControls(None, control)
+    again = EncryptionControls(account_unread="third", passing=True)
+    assert again.completed_by(none_there) == again

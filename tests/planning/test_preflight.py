@@ -293,7 +293,7 @@ class TestEncryptionControl:
             (EncryptionControls(EncryptionControl("enforce", "deleting")), "VPM-W205"),
             (EncryptionControls(account=EncryptionControl("attempt-enforce")), "VPM-W205"),
             (EncryptionControls(EncryptionControl("a mode of 2027")), "VPM-W206"),
-            (EncryptionControls(unread=("ec2:X is denied",)), "VPM-W206"),
+            (EncryptionControls(account_unread="ec2:X is denied"), "VPM-W206"),
         ],
     )
     def test_what_may_keep_a_gateway_from_being_attached(

@@ -306,5 +306,5 @@ def test_a_seed_that_once_failed_ends_right(seed: int) -> None:
     assert [str(failure) for failure in stats.failures] == []
 
 
-JOURNALS = "c3f4c40742cf8e6cbbd59073c8f3c0438f5a6bbe6ee9f2b439806d7493e3d2ad"
+JOURNALS = "869dd587f13825fd10323728fdea994e2150d3ad40b57d6e6e40a84d5353fc1a"
 """The output of `scripts/simulate.py --digest 8`; it changes with behaviour and journal texts."""

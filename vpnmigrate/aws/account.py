@@ -25,7 +25,8 @@ from vpnmigrate.model.changes.base import BaseCall, CallTags, Outcome, Performed
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.decisions import KeyMode
 from vpnmigrate.model.discovery import RegionSurvey
-from vpnmigrate.model.ec2 import VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.ec2 import VpcId, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.encryption_control import EncryptionControls
 from vpnmigrate.model.negotiated import NegotiatedTunnel
 from vpnmigrate.model.permissions import PermissionQuery, PermissionResult
 from vpnmigrate.model.plan import Plan
@@ -125,6 +126,11 @@ class Reader:
         """Return the announced maintenance of each of *tunnels* (``ports.Ec2``)."""
         with self._renewing():
             return conditions.maintenance(self._clients.reader(), tunnels)
+
+    def encryption(self, vpc: VpcId) -> EncryptionControls:
+        """Return the encryption controls that apply to *vpc* (``ports.Ec2``)."""
+        with self._renewing():
+            return conditions.encryption_controls(self._clients.reader()).of(vpc)
 
     def negotiated(self, tunnels: Sequence[QueriedTunnel]) -> tuple[NegotiatedTunnel, ...]:
         """Return what each of *tunnels* has negotiated (``ports.Ec2``)."""

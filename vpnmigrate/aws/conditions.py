@@ -49,13 +49,16 @@ class RegionControls(Struct, frozen=True):
     elsewhere: EncryptionControl | None = None
     """What holds for a VPC without a row."""
     account: EncryptionControl | None = None
-    unread: tuple[str, ...] = ()
+    vpcs_unread: str = ""
+    account_unread: str = ""
     passing: bool = False
 
     def of(self, vpc: VpcId | None) -> EncryptionControls:
         """Return the controls that apply to *vpc*."""
         here = self.vpcs.get(vpc or "", self.elsewhere)
-        return EncryptionControls(here, self.account, self.unread, self.passing)
+        return EncryptionControls(
+            here, self.account, self.vpcs_unread, self.account_unread, self.passing
+        )
 
 
 def encryption_controls(ec2: EC2Client) -> RegionControls:
@@ -71,20 +74,20 @@ def encryption_controls(ec2: EC2Client) -> RegionControls:
     except ActionNotOfferedError:
         found = replace(found, elsewhere=_ABSENT)
     except AwsError as error:
-        found = _without(found, error)
+        found = replace(found, vpcs_unread=error.message, passing=_is_passing(error))
     try:
         return replace(found, account=_of_account(ec2))
     except ActionNotOfferedError:
         return replace(found, account=_ABSENT)
     except AwsError as error:
-        return _without(found, error)
+        passing = _is_passing(error) or found.passing
+        return replace(found, account_unread=error.message, passing=passing)
 
 
-def _without(found: RegionControls, error: AwsError) -> RegionControls:
-    """Return *found* with the *error* of a control that could not be read."""
+def _is_passing(error: AwsError) -> bool:
+    """Return whether a later read may succeed; raise an error about the credentials."""
     _require_credentials(error)
-    passing = found.passing or isinstance(error, AwsUnreadableError)
-    return replace(found, unread=(*found.unread, error.message), passing=passing)
+    return isinstance(error, AwsUnreadableError)
 
 
 def _require_credentials(error: AwsError) -> None:

@@ -24,7 +24,8 @@ from vpnmigrate.engine.ports import (
 from vpnmigrate.errors import AwsUnreadableError
 from vpnmigrate.model.changes import AwsChange
 from vpnmigrate.model.changes.base import CallTags, Outcome
-from vpnmigrate.model.ec2 import VpnGatewayId
+from vpnmigrate.model.ec2 import VpcId, VpnGatewayId
+from vpnmigrate.model.encryption_control import EncryptionControls
 from vpnmigrate.model.negotiated import NegotiatedTunnel
 from vpnmigrate.model.permissions import PermissionQuery, PermissionResult
 from vpnmigrate.model.plan import Plan
@@ -45,6 +46,8 @@ PERMISSIONS_LIMIT: Final = timedelta(minutes=3)
 """For a few hundred dry runs of a tenth of a second each; they come before the other gates."""
 MAINTENANCE_LIMIT: Final = timedelta(seconds=90)
 """For one call for each tunnel, at most forty on the old and the new gateway (domain.md 5)."""
+ENCRYPTION_LIMIT: Final = timedelta(seconds=30)
+"""For two calls; the controls of a Region, one for each VPC, are one page or a few."""
 NEGOTIATED_LIMIT: Final = timedelta(seconds=30)
 """For the two tunnels of one connection; nothing depends on the answer."""
 SLOW: Final = timedelta(seconds=5)
@@ -116,6 +119,16 @@ class LimitedEc2(LimitedReader):
             )
         except AwsUnreadableError as error:
             return none_known(tunnels, error.message)
+
+    def encryption(self, vpc: VpcId) -> EncryptionControls:
+        """Return the encryption controls of *vpc*, unknown if reading them takes too long."""
+        try:
+            return self._read(
+                "the encryption controls", ENCRYPTION_LIMIT, lambda: self._ec2.encryption(vpc)
+            )
+        except AwsUnreadableError as error:
+            why = error.message
+            return EncryptionControls(vpc_unread=why, account_unread=why, passing=True)
 
     def negotiated(self, tunnels: Sequence[QueriedTunnel]) -> Sequence[NegotiatedTunnel]:
         """Return the algorithms of *tunnels* (see ``ports.Ec2``)."""

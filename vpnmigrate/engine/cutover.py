@@ -35,6 +35,7 @@ from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
 from vpnmigrate.model.decisions import HookMoment
 from vpnmigrate.model.ec2 import Attachment, VpnConnectionId
+from vpnmigrate.model.encryption_control import EncryptionControls
 from vpnmigrate.model.facts import Switch
 from vpnmigrate.model.gates import (
     Force,
@@ -109,7 +110,8 @@ class GateRunner:
         hook = self._hook(HookMoment.BEFORE_CUTOVER)
         missing = self._missing_permissions()
         maintenance = self._maintenance()
-        survey = self._known(self._survey, _unread_controls)
+        encryption = self._encryption()
+        survey = self._step_loop.read_reliably(self._survey)
         observation = self._step_loop.observe_reliably(self._gates_pass)
         context = replace(
             self._context(),
@@ -117,7 +119,7 @@ class GateRunner:
             proof=self._proof(),
             missing_permissions=missing,
             maintenance=maintenance,
-            encryption=survey.encryption,
+            encryption=encryption,
         )
         results = gates.before_cutover(observation.input, context)
         results = self._record(Milestone.CUTOVER, (*results, *drivers, *hook), context.identity.arn)
@@ -223,6 +225,16 @@ class GateRunner:
             return found
 
         return self._step_loop.read_reliably(tried)
+
+    def _encryption(self) -> EncryptionControls:
+        known = EncryptionControls(vpc_unread="not yet", account_unread="not yet")
+
+        def read() -> EncryptionControls:
+            nonlocal known
+            known = self._ec2.encryption(self._plan.vpc).completed_by(known)
+            return known
+
+        return self._known(read, lambda found: found.unread if found.passing else "")
 
     def _survey(self) -> Survey:
         survey = self._ec2.survey(self._plan.old_gateway)
@@ -407,10 +419,6 @@ def _connections_of(plan: Plan, now: Snapshot) -> Iterator[VpnConnectionId]:
 
 def _unread_maintenance(found: Sequence[TunnelMaintenance]) -> str:
     return next((each.why for each in found if each.passing), "")
-
-
-def _unread_controls(survey: Survey) -> str:
-    return "; ".join(survey.encryption.unread) if survey.encryption.passing else ""
 
 
 def _listed(closed: Sequence[GateResult]) -> str:

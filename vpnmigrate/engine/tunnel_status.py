@@ -1,10 +1,12 @@
-"""Tunnel status: the reads of ``ports.Ec2`` about single tunnels."""
+"""Tunnel status: the reads of ``ports.Ec2`` about single tunnels, and about encryption control."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol
 
+from vpnmigrate.model.ec2 import VpcId
+from vpnmigrate.model.encryption_control import EncryptionControls
 from vpnmigrate.model.negotiated import NegotiatedTunnel
 from vpnmigrate.model.tunnel_maintenance import QueriedTunnel, TunnelMaintenance
 
@@ -17,6 +19,15 @@ class TunnelStatusReader(Protocol):
 
     def maintenance(self, tunnels: Sequence[QueriedTunnel]) -> Sequence[TunnelMaintenance]:
         """Return the announced maintenance of each of *tunnels*.
+
+        Raises:
+            CredentialsExpiredError: The credentials must be renewed.
+            NoCredentialsError: The credentials are missing or unknown.
+        """
+        ...
+
+    def encryption(self, vpc: VpcId) -> EncryptionControls:
+        """Return the encryption controls that apply to *vpc*.
 
         Raises:
             CredentialsExpiredError: The credentials must be renewed.

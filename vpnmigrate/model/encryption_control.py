@@ -50,10 +50,30 @@ class EncryptionControls(Struct, frozen=True):
     """None if the VPC has none."""
     account: EncryptionControl | None = None
     """None if EC2 shows none for the account."""
-    unread: tuple[str, ...] = ()
-    """Why a control could not be read, a text each."""
+    vpc_unread: str = ""
+    """Why the VPC's control could not be read."""
+    account_unread: str = ""
+    """Why the account's control could not be read."""
     passing: bool = False
-    """Whether a later read of what is in *unread* may succeed."""
+    """Whether a later read of what is unread may succeed."""
+
+    @property
+    def unread(self) -> str:
+        """Why a control could not be read; empty if both were."""
+        return "; ".join(filter(None, (self.vpc_unread, self.account_unread)))
+
+    def completed_by(self, earlier: EncryptionControls) -> EncryptionControls:
+        """Return these controls; one that could not be read is that of *earlier*, if it has it."""
+        vpc = earlier if self.vpc_unread and not earlier.vpc_unread else self
+        account = earlier if self.account_unread and not earlier.account_unread else self
+        unread = vpc.vpc_unread or account.account_unread
+        return EncryptionControls(
+            vpc.vpc,
+            account.account,
+            vpc.vpc_unread,
+            account.account_unread,
+            passing=self.passing and bool(unread),
+        )
 
 
 class ControlVerdict(Struct, frozen=True):
@@ -79,15 +99,14 @@ _ACCOUNT_MODES: Final = frozenset({"unmanaged", "attempt-monitor", "attempt-enfo
 
 def verdicts(vpc: str, controls: EncryptionControls) -> Iterator[ControlVerdict]:
     """Yield what each control of *vpc* and its account says, and each that could not be read."""
-    unread = "; ".join(controls.unread)
     if controls.vpc is not None:
         yield ControlVerdict(_of_vpc(controls.vpc), f"{vpc}: {controls.vpc}")
-    elif not unread:
+    elif not controls.vpc_unread:
         yield ControlVerdict(AttachRule.ALLOWED, f"{vpc} has no encryption control")
     if controls.account is not None:
         yield ControlVerdict(_of_account(controls.account), f"the account: {controls.account}")
-    if unread:
-        yield ControlVerdict(AttachRule.UNKNOWN, f"not read: {unread}")
+    if controls.unread:
+        yield ControlVerdict(AttachRule.UNKNOWN, f"not read: {controls.unread}")
 
 
 def _of_vpc(control: EncryptionControl) -> AttachRule:

@@ -18,9 +18,11 @@ from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.ec2 import (
     ConnectionRecord,
     GatewayRecord,
+    VpcId,
     VpnConnectionId,
     VpnGatewayId,
 )
+from vpnmigrate.model.encryption_control import EncryptionControls
 from vpnmigrate.model.negotiated import NegotiatedTunnel
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Reading
@@ -113,6 +115,10 @@ class InstrumentedEc2:
     def maintenance(self, tunnels: Sequence[QueriedTunnel]) -> Sequence[TunnelMaintenance]:
         """Return the announced maintenance of *tunnels*."""
         return self._account.maintenance(tunnels)
+
+    def encryption(self, vpc: VpcId) -> EncryptionControls:
+        """Return the encryption controls of *vpc*."""
+        return self._account.encryption(vpc)
 
     def negotiated(self, tunnels: Sequence[QueriedTunnel]) -> Sequence[NegotiatedTunnel]:
         """Return what *tunnels* have negotiated."""
