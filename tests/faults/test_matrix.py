@@ -80,6 +80,8 @@ def nth_of(cell: Cell) -> int:
             return 1
         case "before step 7", "service-quotas:GetServiceQuota":
             return 5
+        case "before step 7", "GetVpnTunnelReplacementStatus":
+            return 1
         case "before step 7", "sts:GetCallerIdentity":
             return 3
         case "before step 7", _:

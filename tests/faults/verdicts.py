@@ -74,6 +74,7 @@ DisassociateRouteTable      CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  
 DeleteVpnConnection         CL  CL  CL  CL  CL  CC  CC  CL  CC  -   CL  CL  CL  CL  -   CL  LL  CL
 DeleteVpnGateway            CL  CL  CL  CL  CL  CC  CC  CL  CC  -   CL  CL  CL  CL  -   CL  LL  CL
 DeleteTags                  CL  CL  CL  CL  CL  CC  CC  CL  CC  -   -   CL  -   -   -   -   LL  CL
+GetActiveVpnTunnelStatus    CC  CC  CC  CC  CC  CC  CC  CC  CC  -   -   -   -   -   -   -   CC  CC
 """
 """From step 1's first observation on, on any leg."""
 
@@ -87,8 +88,14 @@ directconnect:DescribeDirectConnectGatewayAssociations \
                             CH  CH  CH  CH  CH  CH  CH  CH  CC  -   -   -   -   -   -   -   CH  CH
 service-quotas:GetServiceQuota \
                             CC  CC  CC  CC  CC  CC  CC  CC  CC  -   -   -   -   -   -   -   CC  CC
+DescribeVpcEncryptionControls \
+                            CH  CH  CH  CH  CH  CH  CH  CH  CC  -   -   -   -   -   -   -   HH  CH
+DescribeAccountVpcEncryptionControl \
+                            CH  CH  CH  CH  CH  CH  CH  CH  CC  -   -   -   -   -   -   -   HH  CH
+GetVpnTunnelReplacementStatus \
+                            CH  CH  CH  CH  CH  CH  CH  CH  CC  -   -   -   -   -   -   -   HH  CH
 """
-"""The last survey: reads that only planning and drift need."""
+"""The last survey and the gates: reads that only planning, drift and gates need."""
 
 AT_THE_START: Final = """
                             thr 500 503 con t-o t+o cut for slo sta nky inc wfl dep quo mut per exp
@@ -101,6 +108,10 @@ directconnect:DescribeDirectConnectGatewayAssociations \
                             SS  SS  SS  SS  SS  SS  SS  SS  CC  -   -   -   -   -   -   -   SS  SS
 service-quotas:GetServiceQuota \
                             CC  CC  CC  CC  CC  CC  CC  CC  CC  -   -   -   -   -   -   -   CC  CC
+DescribeVpcEncryptionControls \
+                            CC  CC  CC  CC  CC  CC  CC  CC  CC  -   -   -   -   -   -   -   CC  SS
+DescribeAccountVpcEncryptionControl \
+                            CC  CC  CC  CC  CC  CC  CC  CC  CC  -   -   -   -   -   -   -   CC  SS
 """
 """The first observation of a run that has not started: errors are reported immediately."""
 

@@ -14,7 +14,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from vpnmigrate.aws.describe import pages
-from vpnmigrate.aws.errors import UnexpectedAnswerError
 from vpnmigrate.aws.read_errors import ActionNotOfferedError, translate_errors
 from vpnmigrate.errors import (
     AwsError,
@@ -140,7 +139,7 @@ def _maintenance(ec2: EC2Client, tunnel: QueriedTunnel) -> TunnelMaintenance:
             answer = ec2.get_vpn_tunnel_replacement_status(
                 VpnConnectionId=tunnel.connection, VpnTunnelOutsideIpAddress=tunnel.outside_ip
             )
-            return _announced(tunnel, answer.get("MaintenanceDetails"))
+            return _announced(tunnel, answer["MaintenanceDetails"])
     except AwsError as error:
         return _unshown(tunnel, error)
 
@@ -149,14 +148,8 @@ _NOTHING: Final = frozenset({"", "none", "no", "false"})
 """Texts of no pending maintenance; EC2's own is unconfirmed (domain.md 14.2)."""
 
 
-def _announced(tunnel: QueriedTunnel, details: Mapping[str, Any] | None) -> TunnelMaintenance:
-    """Return the announcement in *details*.
-
-    Raises:
-        UnexpectedAnswerError: The answer has none.
-    """
-    if details is None:
-        raise UnexpectedAnswerError("the answer has no MaintenanceDetails")
+def _announced(tunnel: QueriedTunnel, details: Mapping[str, Any]) -> TunnelMaintenance:
+    """Return the announcement in *details*."""
     said: str | None = details.get("PendingMaintenance")
     after: datetime | None = details.get("MaintenanceAutoAppliedAfter")
     # A tunnel may have had a maintenance before, so a time alone is an announcement.

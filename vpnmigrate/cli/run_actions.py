@@ -196,7 +196,8 @@ def finalize(
     subject = by_id(context, run)
     with with_run_status(context, subject.run, status_view_of):
         # A run that cannot be finalized yet is not advised to name its connections.
-        if (state := _state_of(context, subject)) is not None:
+        unnamed = set(subject.plan.old_connections) - set(named)
+        if unnamed and (state := _state_of(context, subject)) is not None:
             _require_cut_over(subject, state)
         command = finalize_command(
             subject.run.id, subject.plan.old_connections, delete_old_gateway=delete_old_gateway
