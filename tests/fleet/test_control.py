@@ -27,6 +27,7 @@ from vpnmigrate.fleet.database.workers import FleetWorkers
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.inbox import AbortMessage
 from vpnmigrate.model.changes import AskOperator
+from vpnmigrate.model.snapshot import Confirmation
 
 Fleet = Callable[..., Any]
 
@@ -165,19 +166,19 @@ def test_device_tasks_are_reported_from_any_machine(
         stage.without_engineer()
         stage.worker("w1")
         fleet("start", str(stage.migration.plan_file))
-        reported: list[int] = []
+        reported: list[Confirmation] = []  # Step 10 has two tasks.
 
-        def next_task() -> int | None:
+        def next_task() -> AskOperator | None:
             task = stage.state().task
-            new = isinstance(task, AskOperator) and task.step not in reported
-            return task.step if new and isinstance(task, AskOperator) else None
+            return task if isinstance(task, AskOperator) and task.word not in reported else None
 
         while stage.state().status is not RunStatus.CUT_OVER:
             stage.until(lambda: next_task() or stage.state().status is RunStatus.CUT_OVER)
-            if (step := next_task()) is not None:
-                assert f"fleet done {stage.run} {step}" in printed(capsys, "status", stage.run)
-                fleet("done", stage.run, str(step))
-                reported.append(step)
+            if (task := next_task()) is not None:
+                asked = f"fleet done {stage.run} {task.step}"
+                assert asked in printed(capsys, "status", stage.run)
+                fleet("done", stage.run, str(task.step))
+                reported.append(task.word)
 
         stage.until_idle()
-        assert len(reported) >= 1
+        assert reported
