@@ -8,11 +8,9 @@ Hooks are part of the plan's decisions, so the plan's fingerprint covers which c
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
-from queue import Empty, SimpleQueue
 
 import msgspec
 
@@ -41,6 +39,7 @@ from vpnmigrate.journal.records import (
 )
 from vpnmigrate.local.logs import RunLog
 from vpnmigrate.local.program_files import changed
+from vpnmigrate.local.program_threads import ProgramThreads
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.subprocess_limits import ProcessLimits, ProcessResult, run_bounded
 from vpnmigrate.model.changes import AskOperator
@@ -82,9 +81,7 @@ class CommandHooks:
         self._deadline = _untold_deadline(entries)
         self._clock = clock
         self._log = log
-        self._results: SimpleQueue[tuple[HookRan, str]] = SimpleQueue()
-        self._threads: list[threading.Thread] = []
-        self._stop = threading.Event()
+        self._threads = ProgramThreads[tuple[HookRan, str]]()
 
     def ask(self, moment: HookMoment) -> HookResult | None:
         """Run the hook of *moment*, as ``ports.Hooks`` says."""
@@ -126,19 +123,17 @@ class CommandHooks:
         if command is None:
             return
         document = hook_input(self._plan, moment, self._state, entry, self._clock.now())
-        self._threads = [thread for thread in self._threads if thread.is_alive()]
-        # Not a daemon: the process waits for the program, which has a time limit.
-        thread = threading.Thread(
-            target=self._run,
-            args=(moment, command, entry.seq, document),
-            name=f"hook {moment}",
-        )
-        fault = f"was not run: {AT_ONCE} are running" if self._crowded else _start(thread)
+
+        def run() -> tuple[HookRan, str]:
+            return _result(moment, command, entry.seq, self._bounded(command, document))
+
+        if self._threads.running >= AT_ONCE:
+            fault = f"was not run: {AT_ONCE} are running"
+        else:
+            fault = self._threads.start(f"hook {moment}", run)
         if fault:
             unrun = ProcessResult(None, fault, timedelta(0), "")
-            self._results.put(_result(moment, command, entry.seq, unrun))
-        else:
-            self._threads.append(thread)
+            self._threads.keep(_result(moment, command, entry.seq, unrun))
 
     def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         """Run the hook of the deadline, if it is near."""
@@ -154,32 +149,17 @@ class CommandHooks:
     def ended(self) -> Sequence[Record]:
         """Return the results of hooks since the last call, and log what they printed."""
         records: list[Record] = []
-        with suppress(Empty):
-            while True:
-                record, output = self._results.get_nowait()
-                self._log.printed(record.moment.value, record.program, output)
-                records.append(record)
+        for record, output in self._threads.ended():
+            self._log.printed(record.moment.value, record.program, output)
+            records.append(record)
         return records
 
     def finish(self) -> None:
         """Wait for the hooks within their time limits; an interrupt stops them at once."""
-        try:
-            for thread in self._threads:
-                thread.join()
-        except KeyboardInterrupt:
-            self._stop.set()
-            for thread in self._threads:
-                thread.join()
-
-    @property
-    def _crowded(self) -> bool:
-        return len(self._threads) >= AT_ONCE
-
-    def _run(self, moment: HookMoment, command: Sequence[str], about: int, data: bytes) -> None:
-        self._results.put(_result(moment, command, about, self._bounded(command, data)))
+        self._threads.finish()
 
     def _bounded(self, command: Sequence[str], data: bytes) -> ProcessResult:
-        bounds = ProcessLimits(self._plan.decisions.waits.hook, self._stop)
+        bounds = ProcessLimits(self._plan.decisions.waits.hook, self._threads.stop)
         cut = self._redaction.value(msgspec.json.decode(data))
         data = msgspec.json.encode(cut) + b"\n"
         return run_bounded(command, data, bounds, self._of, self._plan.programs)
@@ -248,15 +228,6 @@ def _finish(hooks: CommandHooks, journal: Journal, observer: Observer) -> None:
         journal.write(*ended)
         for entry in journal.entries[known:]:
             observer.on_entry(entry)
-
-
-def _start(thread: threading.Thread) -> str:
-    """Start *thread*; return the reason if that fails, or an empty string."""
-    try:
-        thread.start()
-    except RuntimeError as error:  # The host has no thread left.
-        return f"was not run: {error}"
-    return ""
 
 
 def _result(

@@ -9,13 +9,11 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Final
 
 import msgspec
@@ -30,6 +28,7 @@ from vpnmigrate.local.drivers.protocol import DriverInput, result_of
 from vpnmigrate.local.logs import RunLog
 from vpnmigrate.local.private_files import FILE_MODE
 from vpnmigrate.local.program_files import contents_of
+from vpnmigrate.local.program_threads import ProgramThreads
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.subprocess_limits import (
     ProcessLimits,
@@ -63,44 +62,27 @@ class DriverProcesses:
         self._types = {
             c.id: plan.decisions.device_type_of(c.customer_gateway) for c in plan.before.living
         }
-        self._results: SimpleQueue[tuple[DriverCall, DriverResult, str]] = SimpleQueue()
-        self._threads: list[threading.Thread] = []
-        self._stop = threading.Event()
+        self._threads = ProgramThreads[tuple[DriverCall, DriverResult, str]]()
 
     def begin(self, call: DriverCall) -> None:
         """Begin *call* in a thread."""
-        self._threads = [thread for thread in self._threads if thread.is_alive()]
-        # Not a daemon: the process waits for the program, which has a time limit.
-        thread = threading.Thread(target=self._run, args=(call,), name=f"driver {call.verb}")
-        try:
-            thread.start()
-        except RuntimeError as error:  # The host has no thread left.
-            failed = DriverResult(DriverOutcome.FAILED, message=f"was not run: {error}")
-            self._results.put((call, failed, ""))
-        else:
-            self._threads.append(thread)
+        if fault := self._threads.start(f"driver {call.verb}", lambda: self._run(call)):
+            failed = DriverResult(DriverOutcome.FAILED, message=fault)
+            self._threads.keep((call, failed, ""))
 
     def ended(self) -> Sequence[tuple[DriverCall, DriverResult]]:
         """Return the calls that have ended since the last time, and log what they printed."""
         found: list[tuple[DriverCall, DriverResult]] = []
-        with suppress(Empty):
-            while True:
-                call, result, printed = self._results.get_nowait()
-                self._log.driver_printed(call.verb.value, call.connection, printed)
-                found.append((call, result))
+        for call, result, printed in self._threads.ended():
+            self._log.driver_printed(call.verb.value, call.connection, printed)
+            found.append((call, result))
         return found
 
     def finish(self) -> None:
         """Wait for the calls within their limits; an interrupt kills them at once."""
-        try:
-            for thread in self._threads:
-                thread.join()
-        except KeyboardInterrupt:
-            self._stop.set()
-            for thread in self._threads:
-                thread.join()
+        self._threads.finish()
 
-    def _run(self, call: DriverCall) -> None:
+    def _run(self, call: DriverCall) -> tuple[DriverCall, DriverResult, str]:
         try:
             ended = self._ended(call)
             result, printed = result_of(call.verb, ended), ended.errors
@@ -108,7 +90,7 @@ class DriverProcesses:
             why = str(error) if isinstance(error, OSError | VpnMigrateError) else repr(error)
             result = DriverResult(DriverOutcome.FAILED, message=f"was not run: {why}")
             printed = ""
-        self._results.put((call, result, printed))
+        return call, result, printed
 
     def _ended(self, call: DriverCall) -> ProcessResult:
         existing = call.driver.existing
@@ -146,7 +128,7 @@ class DriverProcesses:
             return run_bounded(
                 command,
                 msgspec.json.encode(document) + b"\n",
-                ProcessLimits(limit, self._stop),
+                ProcessLimits(limit, self._threads.stop),
                 self._of,
                 # The interpreter of a driver of this program is the one that runs this process.
                 {**contents_of((sys.executable,)), **self._plan.programs},
@@ -161,7 +143,7 @@ class DriverProcesses:
         deadline = time.monotonic() + limit.total_seconds()
         try:
             while not _is_taken(handle):
-                if time.monotonic() >= deadline or self._stop.wait(_GLANCE):
+                if time.monotonic() >= deadline or self._threads.stop.wait(_GLANCE):
                     yield None
                     return
             yield handle

@@ -1,0 +1,62 @@
+"""Program threads: programs that run beside the run, and whose results one thread collects."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class ProgramThreads(Generic[T]):
+    """Threads that each run one program with a time limit, and keep its result until ``ended``."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        """Set at an interrupt: each program has to be killed."""
+        self._results: SimpleQueue[T] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def running(self) -> int:
+        """The number of programs that have not ended."""
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        return len(self._threads)
+
+    def start(self, name: str, work: Callable[[], T]) -> str:
+        """Do *work* in a thread called *name*; return why not, or an empty text.
+
+        The thread is no daemon: the process waits for the program, which has a time limit.
+        """
+        thread = threading.Thread(target=lambda: self.keep(work()), name=name)
+        try:
+            thread.start()
+        except RuntimeError as error:  # The host has no thread left.
+            return f"was not run: {error}"
+        self._threads = [each for each in (*self._threads, thread) if each.is_alive()]
+        return ""
+
+    def keep(self, result: T) -> None:
+        """Keep *result* until ``ended``."""
+        self._results.put(result)
+
+    def ended(self) -> Iterator[T]:
+        """Yield each result that has not been collected."""
+        with suppress(Empty):
+            while True:
+                yield self._results.get_nowait()
+
+    def finish(self) -> None:
+        """Wait for the programs within their time limits; an interrupt stops them at once."""
+        try:
+            self._join()
+        except KeyboardInterrupt:
+            self.stop.set()
+            self._join()
+
+    def _join(self) -> None:
+        for thread in self._threads:
+            thread.join()
