@@ -24,10 +24,9 @@ from typing import Protocol, Self
 
 from vpnmigrate.errors import JournalDamagedError, JournalError, TakenOverError, VpnMigrateError
 from vpnmigrate.errors.commands import Advice, cli, option
-from vpnmigrate.journal.chain import JournalContents, JournalHead, chained, read_chain, redacted
-from vpnmigrate.journal.growing import GrowingList
+from vpnmigrate.journal.chain import ChainedLines, JournalContents, JournalHead, read_chain
+from vpnmigrate.journal.chain_writer import ChainWriter
 from vpnmigrate.journal.records import Entry, Record
-from vpnmigrate.journal.run_clock import run_clock, stamped
 from vpnmigrate.local.inbox import Inbox, InboxReader
 from vpnmigrate.local.lock import RunLock
 from vpnmigrate.local.private_files import open_to_append, sync_folder, write_whole
@@ -161,15 +160,12 @@ class FileJournal:
         redaction: Redaction,
     ) -> None:
         self._run = run
-        self.clock = run_clock(clock, contents.entries)
+        self._chain = ChainWriter(clock, contents, redaction)
+        self.clock = self._chain.clock
         """The clock of the run, which continues from its last entry."""
         self._lock = lock
         self._medium = medium
-        self._entries = GrowingList(contents.entries)
-        self._head = contents.head
         self._inbox_reader = InboxReader(Inbox(run), self)
-        self._redaction = redaction
-        self._broken: JournalError | None = None
         self.notice = ""
         """Message to show if the journal was repaired when it was opened; otherwise empty."""
         self.lost = False
@@ -209,7 +205,7 @@ class FileJournal:
     @property
     def entries(self) -> Sequence[Entry]:
         """Everything written so far, by this process and those before it."""
-        return self._entries
+        return self._chain.entries
 
     def write(self, *records: Record) -> None:
         """Append *records* and make them durable in one sync.
@@ -218,24 +214,16 @@ class FileJournal:
             JournalError: The write failed and the records may be on the disk, or the run was taken
                 over.
         """
-        if self._broken is not None:
-            raise self._broken
-        hidden = (redacted(record, self._redaction) for record in records)
-        entries = stamped(self.clock, len(self._entries) + 1, hidden)
-        lines = chained(entries, self._head)
-        try:
-            self.require_ours()
-            with _translate_os_errors(self._run.journal):
-                self._medium.append(lines.text)
-            # Checked again: a process that took over in between may not have read these lines.
-            self.require_ours()
-            with _translate_os_errors(self._run.head):
-                self._medium.mark(JournalHead(len(self._entries) + len(entries), lines.head))
-        except JournalError as error:
-            self._broken = error
-            raise
-        self._entries = self._entries.plus(lines.entries)
-        self._head = lines.head
+        self._chain.write(records, self._append)
+
+    def _append(self, lines: ChainedLines) -> None:
+        self.require_ours()
+        with _translate_os_errors(self._run.journal):
+            self._medium.append(lines.text)
+        # Checked again: a process that took over in between may not have read these lines.
+        self.require_ours()
+        with _translate_os_errors(self._run.head):
+            self._medium.mark(JournalHead(len(self.entries) + len(lines.entries), lines.head))
 
     def require_ours(self) -> None:
         """Check that no other process has taken the run over.

@@ -24,13 +24,10 @@ from vpnmigrate.journal.chain import (
     ChainedLines,
     JournalContents,
     JournalHead,
-    chained,
     read_chain,
-    redacted,
 )
-from vpnmigrate.journal.growing import GrowingList
+from vpnmigrate.journal.chain_writer import ChainWriter
 from vpnmigrate.journal.records import Entry, Record
-from vpnmigrate.journal.run_clock import run_clock, stamped
 from vpnmigrate.local.inbox import InboxReader, MessageStore
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.redaction import Redaction
@@ -98,15 +95,12 @@ class DatabaseJournal:
         contents: JournalContents,
         redaction: Redaction,
     ) -> None:
-        self.clock = run_clock(clock, contents.entries)
+        self._chain = ChainWriter(clock, contents, redaction)
+        self.clock = self._chain.clock
         """The clock of the run, which continues from its last entry."""
         self.notice = ""
         self._database = database
         self._lease = lease
-        self._entries = GrowingList(contents.entries)
-        self._head = contents.head
-        self._redaction = redaction
-        self._broken: JournalError | None = None
         self._inbox_reader: InboxReader | None = None
 
     @classmethod
@@ -132,7 +126,7 @@ class DatabaseJournal:
     @property
     def entries(self) -> Sequence[Entry]:
         """Everything written so far, by this worker and those before it."""
-        return self._entries
+        return self._chain.entries
 
     def write(self, *records: Record) -> None:
         """Append *records* in one statement; they are durable when it returns.
@@ -141,18 +135,7 @@ class DatabaseJournal:
             TakenOverError: Another worker has the run, and nothing was written.
             JournalError: The write failed, and the records may be in the database.
         """
-        if self._broken is not None:
-            raise self._broken
-        hidden = (redacted(record, self._redaction) for record in records)
-        entries = stamped(self.clock, len(self._entries) + 1, hidden)
-        lines = chained(entries, self._head)
-        try:
-            self._append(lines)
-        except JournalError as error:
-            self._broken = error
-            raise
-        self._entries = self._entries.plus(lines.entries)
-        self._head = lines.head
+        self._chain.write(records, self._append)
 
     def require_ours(self) -> None:
         """Check that no other worker has taken the run over (``Lease.require_ours``)."""
@@ -175,7 +158,7 @@ class DatabaseJournal:
         texts = [line.decode() for line in lines.text.split(b"\n")[:-1]]
         held = (
             sa.update(RUNS)
-            .where(RUNS.c.id == run, RUNS.c.fence == fence, RUNS.c.head == self._head)
+            .where(RUNS.c.id == run, RUNS.c.fence == fence, RUNS.c.head == self._chain.head)
             .values(lines=RUNS.c.lines + len(texts), head=lines.head, lease_until=lease_end())
             .returning(RUNS.c.id)
             .cte("held")
