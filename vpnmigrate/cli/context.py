@@ -8,11 +8,13 @@ from pathlib import Path
 
 import typer
 
+import vpnmigrate
 from vpnmigrate.cli.dependencies import Dependencies, RealDependencies, redaction_in
 from vpnmigrate.cli.invocation import again_in, remember
 from vpnmigrate.cli.options import OutputOptions, PromptOptions, RunDirectoryOptions
 from vpnmigrate.errors import MalformedFileError
 from vpnmigrate.errors.commands import Command, Invocation
+from vpnmigrate.journal.records import Opened
 from vpnmigrate.local.rehearsals import Rehearsals
 from vpnmigrate.local.run_directory import Runs
 from vpnmigrate.local.settings import Settings, settings_of
@@ -58,6 +60,21 @@ class CommandContext:
             VpnMigrateError: ``ssh-keygen`` did not sign it.
         """
         return self.parts.keygen.sign(text, key, kind, attended=self.parts.attended(asking))
+
+    def opened(self, plan: Plan, *, step: bool = False) -> Opened:
+        """Return the record that this process opens a run of *plan*; *step* is ``apply --step``."""
+        who = self.parts.me
+        return Opened(
+            plan.migration,
+            plan.fingerprint,
+            who.host,
+            who.user,
+            who.process,
+            vpnmigrate.__version__,
+            plan.decisions.change,
+            self.invocation.elsewhere,
+            step,
+        )
 
     def rehearsal_of(self, plan: Plan) -> RehearsalResult | None:
         """Return the kept result of the last rehearsal of *plan*; None also if it is unreadable.

@@ -115,7 +115,7 @@ class FleetSessions:
             raise
         except VpnMigrateError as error:
             # The session did not begin: this worker's disk, its credentials, the plan.
-            console.print_line(f"not taken up: {error.message}")
+            console.print_line(f"session not started: {error.message}")
             down = row.outage or lease.displaced is not None
             again = LONGEST_PAUSE_IN_OUTAGE if down else LONGEST_PAUSE
             return SessionEnd(again, row.outage, MemberProgress(row.progress, row.progress_since))

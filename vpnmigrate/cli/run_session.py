@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-import vpnmigrate
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import ClientSource
 from vpnmigrate.cli.context import CommandContext
@@ -48,7 +47,6 @@ from vpnmigrate.journal.records import (
     Approved,
     JournalLost,
     Noted,
-    Opened,
     PlanSigned,
     Record,
     Replanned,
@@ -215,19 +213,7 @@ def _do(
         for each in terms.brought.approvals
     ]
     who = context.parts.me
-    journal.write(
-        Opened(
-            plan.migration,
-            plan.fingerprint,
-            who.host,
-            who.user,
-            who.process,
-            vpnmigrate.__version__,
-            plan.decisions.change,
-            context.invocation.elsewhere,
-            terms.step,
-        )
-    )
+    journal.write(context.opened(plan, step=terms.step))
     clients = context.parts.clients(terms.aws)
     calls = context.parts.calls(clients)
     paths = calls.read(

@@ -232,7 +232,7 @@ class WatchdogDecision(StrEnum):
     """What a watchdog does once the time to confirm has passed without a confirmation."""
 
     ASK = "ask"
-    """Tell the run's process to roll back."""
+    """Order the run's process to roll back."""
     TAKE = "take"
     """Take over the run and roll it back."""
     WAIT = "wait"

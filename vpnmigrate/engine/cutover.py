@@ -352,7 +352,7 @@ class CutoverStart:
         self._commit_confirm.arm()
 
     def _answer_took_long(self) -> bool:
-        """Ask once for consent to the outage; return whether the gates are too old after that."""
+        """Request consent to the outage once; return whether the gates are too old after that."""
         if self._consented:
             return False
         estimate = outage_estimate(self._plan, self._rehearsed)

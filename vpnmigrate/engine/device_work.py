@@ -164,7 +164,7 @@ class DeviceWork:
     def check(
         self, now: Snapshot, attend: Callable[[], None]
     ) -> Mapping[VpnConnectionId, DriverResult | None]:
-        """Ask every driver for the state of its device, and return what each has answered.
+        """Read the state of every device by its driver, and return what each has answered.
 
         None stands for no answer, not even that the driver was killed at its limit.  *attend* is
         called repeatedly meanwhile.

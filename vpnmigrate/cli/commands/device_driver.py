@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 from msgspec import to_builtins
 
-import vpnmigrate
 from vpnmigrate.cli.context import CommandContext, command_context
 from vpnmigrate.cli.options import OutputOptions, RunDirectoryOptions, RunId
 from vpnmigrate.cli.sites import NamedSite, site_named, sites_of
@@ -17,7 +16,6 @@ from vpnmigrate.errors import DeviceDriverError, RefusedError, UsageError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.record_base import DriverAnswered, DriverCalled
-from vpnmigrate.journal.records import Opened
 from vpnmigrate.local.documents import read_plan
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.logs import log_of
@@ -143,16 +141,7 @@ def _removed(context: CommandContext, run: Run, plan: Plan, call: DriverCall) ->
         journal = held.open_journal(context.redaction)
         try:
             journal.write(
-                Opened(
-                    plan.migration,
-                    plan.fingerprint,
-                    who.host,
-                    who.user,
-                    who.process,
-                    vpnmigrate.__version__,
-                    plan.decisions.change,
-                    context.invocation.elsewhere,
-                ),
+                context.opened(plan),
                 DriverCalled(call.connection, call.verb, str(call.driver), 0),
             )
             result = _reported(context, run, plan, call)
