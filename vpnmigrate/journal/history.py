@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from msgspec import Struct
+
 from vpnmigrate.journal.records import (
     Answered,
     Armed,
@@ -42,12 +44,14 @@ from vpnmigrate.model.plan import (
 )
 
 
-@dataclass(frozen=True)
-class MutatingCall:
+class MutatingCall(Struct, frozen=True, gc=False):
     """A call that changes AWS, from the records before and after it was sent."""
 
+    intent: int
     at: datetime
     """When its intent was written; the call was sent directly after."""
+    begun: int
+    """The last journal line before it at which a step was begun; 0 if there is none."""
     step: int
     change: Change
     outcome: Outcome | None = None
@@ -142,20 +146,25 @@ class RunAttempt:
 
 def calls_of(entries: Iterable[Entry]) -> tuple[MutatingCall, ...]:
     """Return every call in the order of their intents, without operator tasks."""
-    sent: dict[int, tuple[datetime, Intended]] = {}
+    sent: dict[int, tuple[Entry, int, Intended]] = {}
     answers: dict[int, tuple[Outcome, datetime]] = {}
+    begun = 0
     for entry in entries:
         match entry.record:
+            case StepBegun():
+                begun = entry.seq
             case Intended(intent=number, change=change) as intended if change.call:
-                sent[number] = entry.wall, intended
+                sent[number] = entry, begun, intended
                 answers.pop(number, None)
             case Answered(intent=number, outcome=outcome) if number in sent:
                 answers[number] = outcome, entry.wall
             case _:
                 pass  # Not a call.
     return tuple(
-        MutatingCall(at, intended.step, intended.change, *answers.get(number, ()))
-        for number, (at, intended) in sent.items()
+        MutatingCall(
+            number, entry.wall, begun, intended.step, intended.change, *answers.get(number, ())
+        )
+        for number, (entry, begun, intended) in sent.items()
     )
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from vpnmigrate import __version__
 from vpnmigrate.errors.commands import aws
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.history import (
@@ -29,7 +28,6 @@ from vpnmigrate.journal.history import (
 from vpnmigrate.journal.record_base import DeviceConfirmed
 from vpnmigrate.journal.records import Entry, GatesSeen, OperatorConfirmed
 from vpnmigrate.model.approval import RehearsalResult
-from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.gates import GateResult
 from vpnmigrate.model.plan import Plan
@@ -37,6 +35,7 @@ from vpnmigrate.model.redaction import mapped, without_key_elements
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report import gates, tunnel_options
 from vpnmigrate.report.attempts import attempt_json, attempt_section
+from vpnmigrate.report.calls import call_json, calls_section, series_of, timeline
 from vpnmigrate.report.crypto import crypto_json, crypto_section
 from vpnmigrate.report.device_progress import site_of
 from vpnmigrate.report.document import DocumentTable, ReportDocument, Section
@@ -48,7 +47,6 @@ from vpnmigrate.report.run_summary import (
     summary,
     summary_json,
 )
-from vpnmigrate.report.text import safe
 from vpnmigrate.report.timeline import timeline_of
 
 SCHEMA = "vpnmigrate/report/1"
@@ -165,8 +163,8 @@ def as_json(evidence: RunEvidence) -> dict[str, Any]:
         },
         "tunnel_options": tunnel_options.as_json(plan),
         "negotiated": crypto_json(state.crypto),
-        "calls": [_call_json(call) for call in evidence.calls],
-        "timeline": [{"at": at.isoformat(), "what": what} for at, what in _timeline(entries)],
+        "calls": [call_json(call) for call in evidence.calls],
+        "timeline": [{"at": at.isoformat(), "what": what} for at, what in timeline(entries)],
     }
     cut: dict[str, Any] = mapped(document, without_key_elements)
     return cut
@@ -199,8 +197,9 @@ def _sections(evidence: RunEvidence) -> Iterator[Section]:
     )
     if state.notes:
         yield Section("Notes", tuple(state.notes))
-    yield _calls(evidence)
-    lines = tuple((moment(at), what) for at, what in _timeline(entries))
+    series = series_of(evidence.calls)
+    yield calls_section(plan.migration, evidence.calls, series)
+    lines = tuple((moment(at), what) for at, what in timeline(entries, series))
     yield Section("Timeline", (), DocumentTable(("when (UTC)", "what"), lines))
 
 
@@ -279,50 +278,11 @@ def _start_up(after: AfterComparison | None) -> Iterator[Section]:
     )
 
 
-def _calls(evidence: RunEvidence) -> Section:
-    rows = tuple(
-        (moment(c.at), f"step {c.step}", c.change.call, *_ending(c), str(c.change))
-        for c in evidence.calls
-    )
-    agent = f"vpnmigrate/{__version__} run/{evidence.plan.migration} step/N"
-    return Section(
-        "Calls that alter AWS",
-        (
-            f"CloudTrail has them by request id, and under a user agent that ends in {agent}",
-            "reads are not listed here; the user agent of a run's reads ends in run/ID",
-        ),
-        DocumentTable(("when", "step", "call", "outcome", "request id", "what"), rows),
-    )
-
-
-def _ending(call: MutatingCall) -> tuple[str, str]:
-    request = call.request_id or "no request id"
-    match call.outcome:
-        case Performed():
-            return "performed", request
-        case Later(why=why):
-            return f"refused for now ({why})", request
-        case Refused(code=code):
-            return f"refused ({code})", request
-        case InDoubt(why=why):
-            return f"in doubt ({why})", request
-        case None:
-            return "in doubt (its process ended)", request
-
-
-def _timeline(entries: Sequence[Entry]) -> Iterator[tuple[datetime, str]]:
-    narrator = Narrator()
-    for entry in entries:
-        for line in narrator.lines(entry):
-            yield entry.wall, str(line).partition(" ")[2].strip()
-
-
 def _actions(plan: Plan, entries: Sequence[Entry]) -> Iterator[tuple[PersonEntry, str]]:
     by_number = {voice.seq: voice for voice in person_entries(entries)}
     narrator = Narrator()
     for entry in entries:
         if entry.seq not in by_number:
-            narrator.names.read(entry)
             continue
         lines = [str(line).partition(" ")[2].strip() for line in narrator.lines(entry)]
         if isinstance(entry.record, OperatorConfirmed):
@@ -335,19 +295,6 @@ def _actions(plan: Plan, entries: Sequence[Entry]) -> Iterator[tuple[PersonEntry
 
 def _where(voice: PersonEntry) -> str:
     return f"{voice.who} on {voice.host}" if voice.host else voice.who
-
-
-def _call_json(call: MutatingCall) -> dict[str, Any]:
-    ending, _ = _ending(call)
-    return {
-        "at": call.at.isoformat(),
-        "answered": call.answered and call.answered.isoformat(),
-        "step": call.step,
-        "call": call.change.call,
-        "what": safe(str(call.change)),
-        "outcome": safe(ending),
-        "request_id": call.request_id,
-    }
 
 
 def outage_section(replayed: ReplayedRun, rehearsed: RehearsalResult | None) -> Section:
