@@ -27,12 +27,12 @@ import msgspec  # noqa: E402
 
 from tests.support.postgres import a_postgres_server  # noqa: E402
 from vpnmigrate.cli.commands.sandbox import load  # noqa: E402
-from vpnmigrate.fleet.database.address import DATABASE_VARIABLE, address_from  # noqa: E402
+from vpnmigrate.fleet.database.address import address_from  # noqa: E402
 from vpnmigrate.fleet.database.connection import FAILOVER, Database  # noqa: E402
 from vpnmigrate.fleet.database.journal import stored_journal  # noqa: E402
 from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns  # noqa: E402
 from vpnmigrate.journal import RunState, replay  # noqa: E402
-from vpnmigrate.local.settings import CLOCK_VARIABLE  # noqa: E402
+from vpnmigrate.local.settings import CLOCK_VARIABLE, DATABASE_VARIABLE  # noqa: E402
 from vpnmigrate.model.changes import AskOperator  # noqa: E402
 from vpnmigrate.model.clock import SteadyClock  # noqa: E402
 from vpnmigrate.sandbox.scenarios.load import load_world  # noqa: E402

@@ -85,7 +85,7 @@ FLAGS = {
     "fleet plan": {"--role-arn", "--change", "--jobs"} | GIVEN_TO_RUNS | GIVEN_TO_AWS,
     "fleet rehearse": GIVEN_TO_RUNS,
     "fleet status": {"--all"} | GIVEN_TO_RUNS | GIVEN_TO_FLEETS,
-    "fleet serve": {"--port"} | GIVEN_TO_RUNS,
+    "fleet serve": {"--port"} | GIVEN_TO_RUNS | GIVEN_TO_FLEETS,
     "fleet schema": set(),
     "fleet start": {"--prepare"} | GIVEN_TO_FLEETS,
     "fleet worker": {"--name", "--runs"} | GIVEN_TO_FLEETS | GIVEN_TO_RUNS | GIVEN_TO_AWS,

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from tests.conftest import MEMORY
 from tests.support.postgres import PostgresServer, a_postgres_server
 from vpnmigrate.cli.fleet_worker import upgrade_database
+from vpnmigrate.cli.main import run_command
 from vpnmigrate.fleet.database.address import DatabaseAddress, address_from
 from vpnmigrate.fleet.database.connection import Database
+from vpnmigrate.local.settings import DATABASE_VARIABLE
 
 TEMPLATE = "template_fleet"
 
@@ -45,3 +49,24 @@ def database(address: DatabaseAddress) -> Iterator[Database]:
     opened = Database(address)
     yield opened
     opened.close()
+
+
+Fleet = Callable[..., Any]
+
+
+@pytest.fixture
+def fleet(
+    address: DatabaseAddress,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Fleet:
+    """Run ``vpnmigrate fleet WORDS --json`` on the database, and return what it prints."""
+    monkeypatch.setenv(DATABASE_VARIABLE, address.libpq)
+
+    def run(*words: str, leaves: int = 0) -> Any:
+        code = run_command(["fleet", *words, "--json"])
+        output = capsys.readouterr()
+        assert code == leaves, output.err
+        return json.loads(output.out)
+
+    return run

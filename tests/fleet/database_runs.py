@@ -51,11 +51,11 @@ def acquired(
 
 
 def opened_journal(
-    database: Database, lease: Lease, redaction: Redaction | None = None
+    database: Database, lease: Lease, redaction: Redaction | None = None, clock: Clock = CLOCK
 ) -> DatabaseJournal:
     """Open the journal of the run of *lease*."""
     inbox = DatabaseInbox(database, lease.run)
-    return DatabaseJournal.open(database, lease, CLOCK, redaction or Redaction(), inbox)
+    return DatabaseJournal.open(database, lease, clock, redaction or Redaction(), inbox)
 
 
 def lapse(database: Database) -> None:

@@ -15,13 +15,14 @@ from tests.e2e.operators import SCENARIO, SPEED, Migration
 from tests.e2e.quick import ENGINEER
 from tests.e2e.shells import PATIENCE, Terminal
 from vpnmigrate.cli.commands.sandbox import load
-from vpnmigrate.fleet.database.address import DATABASE_VARIABLE, DatabaseAddress
+from vpnmigrate.fleet.database.address import DatabaseAddress
 from vpnmigrate.fleet.database.connection import FAILOVER, Database
 from vpnmigrate.fleet.database.deliveries import deliver
 from vpnmigrate.fleet.database.journal import stored_journal
 from vpnmigrate.fleet.database.runs import FleetRuns
 from vpnmigrate.fleet.database.schema import RunGoal
 from vpnmigrate.journal import RunState, replay
+from vpnmigrate.local.settings import DATABASE_VARIABLE
 from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.server.clock import ScaledClock
 from vpnmigrate.sandbox.server.serve import serve

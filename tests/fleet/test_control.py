@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 import sqlalchemy as sa
 
+from tests.fleet.conftest import Fleet
 from tests.fleet.database_runs import acquired, opened_journal, stored_plan, stored_run
 from tests.fleet.stage import a_fleet_of_one
 from tests.support.builders import MIGRATION, a_plan, an_approval
 from tests.support.journals import OPENED, Story
 from vpnmigrate.cli.main import run_command
 from vpnmigrate.errors import Exit
-from vpnmigrate.fleet.database.address import DATABASE_VARIABLE, DatabaseAddress
+from vpnmigrate.fleet.database.address import DatabaseAddress
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import SessionEnd
 from vpnmigrate.fleet.database.messages import DatabaseInbox
@@ -28,26 +26,6 @@ from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.inbox import AbortMessage
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.snapshot import Confirmation
-
-Fleet = Callable[..., Any]
-
-
-@pytest.fixture
-def fleet(
-    address: DatabaseAddress,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Fleet:
-    """Run ``vpnmigrate fleet WORDS --json`` on the database, and return what it prints."""
-    monkeypatch.setenv(DATABASE_VARIABLE, address.libpq)
-
-    def run(*words: str, leaves: int = 0) -> Any:
-        code = run_command(["fleet", *words, "--json"])
-        output = capsys.readouterr()
-        assert code == leaves, output.err
-        return json.loads(output.out)
-
-    return run
 
 
 def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:

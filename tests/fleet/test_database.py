@@ -18,8 +18,6 @@ from tests.support.journals import OPENED
 from tests.support.postgres import PostgresServer
 from vpnmigrate.errors import DatabaseError, RefusedError, UsageError
 from vpnmigrate.fleet.database.address import (
-    DATABASE_FILE_VARIABLE,
-    DATABASE_VARIABLE,
     DatabaseAddress,
     address_from,
     database_address,
@@ -27,7 +25,9 @@ from vpnmigrate.fleet.database.address import (
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.journal import stored_journal
 from vpnmigrate.fleet.database.schema import METADATA
-from vpnmigrate.fleet.database.upgrade import latest_version, require_current, upgrade, version_of
+from vpnmigrate.fleet.database.upgrade import upgrade
+from vpnmigrate.fleet.database.version import latest_version, require_current, version_of
+from vpnmigrate.local.settings import DATABASE_FILE_VARIABLE, DATABASE_VARIABLE
 from vpnmigrate.model.redaction import Redaction
 
 WITH_PASSWORD = "postgresql://fleet:hunter2@db.example:5433/vpn?sslmode=verify-full"

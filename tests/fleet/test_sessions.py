@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from tests.fleet.database_runs import CLOCK, stored_run
+from tests.fleet.database_campaigns import a_command_context
+from tests.fleet.database_runs import CLOCK, acquired, stored_run
 from tests.support.builders import MIGRATION
+from vpnmigrate.cli.fleet_session import FleetSessions
+from vpnmigrate.cli.options import AwsOptions
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import Lease, SessionEnd
 from vpnmigrate.fleet.database.runs import FleetRun
-from vpnmigrate.fleet.database.schema import FleetState
+from vpnmigrate.fleet.database.schema import RUNS, FleetState
 from vpnmigrate.fleet.worker import Session, StopOrder, Worker
 
 
@@ -55,3 +60,20 @@ def test_a_run_that_has_not_begun_waits_for_the_fleet(
 
     assert len(sessions) == taken
     assert runs.find(MIGRATION).wants_work is not bool(taken)
+
+
+def test_a_session_that_cannot_begin_says_why(database: Database, tmp_path: Path) -> None:
+    """Operators see it from any machine, and the run is due again."""
+    runs = stored_run(database)
+    database.execute(lambda connection: connection.execute(sa.update(RUNS).values(plan=b"{}")))
+    context = a_command_context(tmp_path)
+    lease = acquired(database)
+
+    end = FleetSessions(context, database, AwsOptions()).work(
+        runs.find(MIGRATION), lease, StopOrder()
+    )
+    lease.release(end)
+
+    row = runs.find(MIGRATION)
+    assert "the plan of" in row.trouble
+    assert row.due_at is not None

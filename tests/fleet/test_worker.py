@@ -42,6 +42,9 @@ def test_a_worker_that_is_told_to_end_hands_its_run_on(
         assert stage.state().status is RunStatus.CUT_OVER
         assert {fence for _, fence in written(stage)} == {1, 2}
         assert stage.migration.shape() == expected
+        summary = stage.runs.find(stage.run).current_summary
+        assert summary is not None
+        assert (summary.traffic, summary.status) == ("new", "cut over (attempt 1)")
         assert list(tmp_path.glob("w?/*/journal.jsonl")) == []
 
 

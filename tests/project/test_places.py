@@ -32,6 +32,7 @@ GROUPS = {
     "device_driver",
     "fleet",
     "fleet_runs",
+    "fleet_status",
     "fleet_worker",
     "playbook",
     "report",

@@ -196,11 +196,11 @@ class FleetCommands(LazyGroup):
             "Rehearse every plan of a campaign in a sandbox made from its survey.",
         ),
         "status": CommandEntry(
-            "fleet:status",
+            "fleet_status:status",
             "Show the waves of a campaign, what is under way, and what may be started now.",
         ),
         "serve": CommandEntry(
-            "fleet:serve",
+            "fleet_status:serve",
             "Serve a page with the status of a campaign on loopback until interrupted.",
         ),
         "schema": CommandEntry(

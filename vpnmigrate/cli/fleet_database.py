@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from vpnmigrate.errors import UsageError
+from vpnmigrate.local.settings import DATABASE_FILE_VARIABLE, DATABASE_VARIABLE
 from vpnmigrate.model.redaction import Redaction
 
 if TYPE_CHECKING:
@@ -49,6 +50,12 @@ class DatabaseOptions:
         ),
     ] = None
 
+    @property
+    def is_named(self) -> bool:
+        """Whether a database is named, by an option or in the environment."""
+        variables = (DATABASE_VARIABLE, DATABASE_FILE_VARIABLE)
+        return bool(self.database or self.database_file or any(map(os.environ.get, variables)))
+
 
 @contextmanager
 def fleet_database(
@@ -70,7 +77,7 @@ def fleet_database(
     require_fleet_libraries()
     from vpnmigrate.fleet.database.address import database_address
     from vpnmigrate.fleet.database.connection import AT_ONCE, Database
-    from vpnmigrate.fleet.database.upgrade import require_current
+    from vpnmigrate.fleet.database.version import require_current
 
     address = database_address(options.database, options.database_file, os.environ)
     if (password := address.password) is not None:

@@ -14,9 +14,9 @@ from vpnmigrate.cli.commands.orders import (
 )
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.dependencies import new_holder
+from vpnmigrate.cli.fleet_journals import FleetJournals
 from vpnmigrate.cli.run_selection import names_a_file
-from vpnmigrate.cli.run_status import run_status
-from vpnmigrate.errors import RefusedError, VpnMigrateError
+from vpnmigrate.errors import RefusedError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.campaign import CampaignAccount
 from vpnmigrate.fleet.campaign_file import (
@@ -28,12 +28,9 @@ from vpnmigrate.fleet.campaign_file import (
 from vpnmigrate.fleet.database.campaigns import FleetCampaigns, StoredCampaign
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.deliveries import deliver
-from vpnmigrate.fleet.database.journal import stored_journal
 from vpnmigrate.fleet.database.messages import DatabaseInbox
-from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns, RunPlace, StoredApproval
+from vpnmigrate.fleet.database.runs import FleetRuns, RunPlace, StoredApproval
 from vpnmigrate.fleet.database.schema import FleetState, RunGoal
-from vpnmigrate.fleet.database.workers import FleetWorkers, WorkerRow
-from vpnmigrate.journal.chain import JournalContents
 from vpnmigrate.journal.orders import answer_to
 from vpnmigrate.journal.records import OrderVerb
 from vpnmigrate.local.documents import (
@@ -42,14 +39,11 @@ from vpnmigrate.local.documents import (
     plan_from_text,
     require_derived,
 )
-from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.signatures import signature_of
 from vpnmigrate.local.text_files import file_bytes, file_text
 from vpnmigrate.model.changes import AskOperator
-from vpnmigrate.model.clock import moment
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.report.fleet_runs import FleetRunView, FleetView
 from vpnmigrate.report.results import OrderResult
 from vpnmigrate.report.status import RunStatusView
 
@@ -61,6 +55,8 @@ class FleetControl:
         self._context = context
         self._database = database
         self._runs = FleetRuns(database)
+        self._campaigns = FleetCampaigns(database)
+        self._journals = FleetJournals(context, database)
 
     def start(self, named: Sequence[str], *, prepare: bool) -> tuple[str, ...]:
         """Add the plans among *named* to the database, and start all of them; return their ids.
@@ -86,26 +82,23 @@ class FleetControl:
         Raises:
             UsageError: A plan is missing; nothing was added.
         """
-        campaign, folder = file.campaign, file.folder
+        campaign = file.campaign
         plans = [(member, *_read(file.plan_of(member))) for member in campaign.members]
-        rule = campaign.freeze
-        FleetCampaigns(self._database).add(
-            StoredCampaign(
-                campaign.name,
-                file_text(file.path, LARGEST_CAMPAIGN),
-                None if rule is None else file_bytes(folder / rule.calendar, LARGEST_CALENDAR),
-            )
-        )
+        self._campaigns.add(stored_campaign(file), self._who)
         for member, plan, text in plans:
             account = campaign.accounts.get(member.account, CampaignAccount())
             at = RunPlace(account.role, account.profile, campaign.name, member.id)
             self._runs.add(plan, text, new_holder(self._context.parts.me), at)
         return tuple(plan.migration for _, plan, _ in plans)
 
+    @property
+    def _who(self) -> str:
+        me = self._context.parts.me
+        return f"{me.user}@{me.host}"
+
     def set_state(self, state: FleetState) -> None:
         """Set the state of the whole fleet; runs that wait for it are woken when it runs again."""
-        me = self._context.parts.me
-        self._runs.set_state(state, f"{me.user}@{me.host}")
+        self._runs.set_state(state, self._who)
         if state is FleetState.RUNNING:
             self._runs.deliver_waiting(deliver)
 
@@ -118,23 +111,24 @@ class FleetControl:
         """
         row = self._runs.find(run)
         inbox = DatabaseInbox(self._database, row.id)
-        view = self.view(row)
+        view = self._journals.view(row)
         # A worker takes up a run for the sake of an order, so an abort is never without a process.
         require_possible(view, verb, waiting=any(inbox.messages()))
         message_id = inbox.post(order_message(self._context, verb, view.now), deliver)
         answer = await_answer(
             self._context.parts.clock,
-            lambda: answer_to(message_id, self._journal(row.id).entries),
+            lambda: answer_to(message_id, self._journals.contents(row.id).entries),
         )
-        return order_result(verb, answer, self.view(row))
+        return order_result(verb, answer, self._journals.view(row))
 
     def done(
         self, run: str, step: int, sites: Sequence[str]
     ) -> tuple[RunStatusView, AskOperator, tuple[VpnConnectionId, ...]]:
         """Confirm the task of *step* for the devices of *sites*, or for all (``done.confirm``)."""
         row = self._runs.find(run)
-        view, inbox = self.view(row), DatabaseInbox(self._database, row.id)
-        task, messages = done_messages(self._context, view, self._plan(row), step, sites)
+        view, inbox = self._journals.view(row), DatabaseInbox(self._database, row.id)
+        plan = self._journals.plan(row)
+        task, messages = done_messages(self._context, view, plan, step, sites)
         for message in messages:
             inbox.post(message, deliver)
         return view, task, tuple(m.connection for m in messages if m.connection is not None)
@@ -156,61 +150,19 @@ class FleetControl:
         self._runs.approve(row.id, stored, deliver)
         return given.approval.approver
 
-    def status(self, run: str | None) -> FleetView:
-        """Return the status of the fleet with all its runs, or with one.
 
-        Raises:
-            UsageError: There is no such run.
-        """
-        rows = self._runs.list() if run is None else (self._runs.find(run),)
-        workers = FleetWorkers(self._database).list()
-        return FleetView(
-            database=str(self._database.address),
-            state=self._runs.state(),
-            workers=[(worker.id, _condition(worker)) for worker in workers],
-            runs=[self._view_or_reason(row) for row in rows],
-        )
+def stored_campaign(file: CampaignFile) -> StoredCampaign:
+    """Return the campaign in *file* as the database keeps it.
 
-    def view(self, row: FleetRun) -> RunStatusView:
-        """Return the status of the run of *row*, which a worker takes up when it is woken.
-
-        Raises:
-            JournalError: Its journal is damaged.
-        """
-        # The directory that the run would have here; a worker's own is on the worker's host.
-        run = Run(self._context.settings.home / row.id)
-        entries = self._journal(row.id).entries
-        return run_status(self._context, run, self._plan(row), entries, alive=True)
-
-    def _view_or_reason(self, row: FleetRun) -> FleetRunView:
-        """Return the run of *row*; one damaged journal must not hide the others."""
-        view, unreadable = None, ""
-        try:
-            view = self.view(row)
-        except VpnMigrateError as error:
-            unreadable = error.message
-        return FleetRunView(
-            run=row.id,
-            account=row.account,
-            region=row.region,
-            goal=row.goal,
-            worker=(row.lease_owner or "") if row.alive else "",
-            due="" if row.due_at is None else moment(row.due_at),
-            view=view,
-            unreadable=unreadable,
-        )
-
-    def _plan(self, row: FleetRun) -> Plan:
-        return plan_from_text(self._runs.plan_text(row.id), f"the plan of {row.id} in the database")
-
-    def _journal(self, run: str) -> JournalContents:
-        return stored_journal(self._database, run).contents()
-
-
-def _condition(worker: WorkerRow) -> str:
-    if not worker.alive:
-        return f"not seen since {moment(worker.seen_at)}"
-    return "ending" if worker.ending else "alive"
+    Raises:
+        UsageError: The file or its calendar cannot be read.
+    """
+    rule = file.campaign.freeze
+    return StoredCampaign(
+        file.campaign,
+        file_text(file.path, LARGEST_CAMPAIGN),
+        None if rule is None else file_bytes(file.folder / rule.calendar, LARGEST_CALENDAR),
+    )
 
 
 def _read(path: Path) -> tuple[Plan, bytes]:

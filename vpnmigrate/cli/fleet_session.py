@@ -73,6 +73,7 @@ from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.report.console import Console, MessageOutput
 from vpnmigrate.report.errors import RunBugError, RunFailedError
+from vpnmigrate.report.fleet_runs import summary_of
 from vpnmigrate.report.names import NamesOfRun
 from vpnmigrate.report.status import RunStatusView
 from vpnmigrate.report.text import RunCommands
@@ -104,13 +105,11 @@ class FleetSessions:
             if isinstance(failed.error, TakenOverError | DatabaseError):
                 raise failed.error from failed
             console.print_line(failed.message)
-            return _end(failed.view, failed.error)
+            return _end(failed.view, _again(failed.view, failed.error))
         except RunBugError as bug:
             keep(bug.__cause__ or bug, ("fleet", "worker", row.id), self._context.redaction)
             console.print_line("an unexpected error, see crash.log; traffic: see fleet status")
-            state = bug.view.state
-            again = _AFTER_A_BUG if state.outage.open else None
-            return SessionEnd(again, state.outage.open, progress_of_run(state, alive=False))
+            return _end(bug.view, _AFTER_A_BUG if bug.view.state.outage.open else None)
         except (TakenOverError, DatabaseError):
             raise
         except VpnMigrateError as error:
@@ -118,9 +117,11 @@ class FleetSessions:
             console.print_line(f"session not started: {error.message}")
             down = row.outage or lease.displaced is not None
             again = LONGEST_PAUSE_IN_OUTAGE if down else LONGEST_PAUSE
-            return SessionEnd(again, row.outage, MemberProgress(row.progress, row.progress_since))
+            progress = MemberProgress(row.progress, row.progress_since)
+            trouble = self._context.redaction.text(error.message)
+            return SessionEnd(again, row.outage, progress, trouble=trouble)
         console.print_line(f"session ended: {view.state.status}")
-        return _end(view, None)
+        return _end(view, _again(view, None))
 
     def _session(
         self, row: FleetRun, lease: Lease, order: StopOrder, console: Console
@@ -205,14 +206,15 @@ class _DeviceFiles:
             console.print_line("device files were read from EC2 again")
 
 
-def _end(view: RunStatusView, error: VpnMigrateError | None) -> SessionEnd:
-    """Return when the run of *view* is due again after *error*, or after it was done."""
+def _end(view: RunStatusView, again: timedelta | None) -> SessionEnd:
+    """Return the end of a session that left the run as in *view*, and due *again* then."""
     state = view.state
     progress = progress_of_run(state, alive=False)
-    return SessionEnd(_again(view, error), state.outage.open, progress)
+    return SessionEnd(again, state.outage.open, progress, summary_of(view))
 
 
 def _again(view: RunStatusView, error: VpnMigrateError | None) -> timedelta | None:
+    """Return when the run of *view* is due again after *error*, or after it was done."""
     state = view.state
     if isinstance(error, InterruptedRunError):
         return timedelta(0)

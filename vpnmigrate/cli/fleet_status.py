@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from vpnmigrate.cli.context import CommandContext
@@ -23,8 +24,8 @@ from vpnmigrate.fleet.schedule import FleetSchedule, StartKind, schedule
 from vpnmigrate.local.documents import read_plan
 from vpnmigrate.local.lock import owner_at_work
 from vpnmigrate.local.run_directory import Run
-from vpnmigrate.model.gates import closed_results
-from vpnmigrate.report.fleet import FleetStatus, MemberView
+from vpnmigrate.report.fleet import FleetStatus, MemberView, member_view
+from vpnmigrate.report.fleet_runs import summary_of
 from vpnmigrate.report.status import RunStatusView
 
 
@@ -61,7 +62,9 @@ class LocalFleet:
             schedule=found,
             now=now,
             members=tuple(
-                view.scheduled(reasons.get(id_, ""), commands.get(id_))
+                view.startable(commands[id_])
+                if id_ in commands
+                else view.waiting(reasons.get(id_, ""))
                 for id_, view in views.items()
             ),
         )
@@ -78,7 +81,18 @@ class LocalFleet:
             # What a run does that cannot be read is unknown, so it keeps its slot.
             failed = MemberProgress(MemberState.FAILED)
             return MemberView(member, wave, failed, run=run.id, unreadable=error.message)
-        return _of_run(member, wave, found)
+        return self._of_run(member, wave, found)
+
+    def _of_run(self, member: FleetMember, wave: str, found: RunStatusView) -> MemberView:
+        progress, summary = progress_of_run(found.state, alive=found.alive), summary_of(found)
+        view = member_view(member, wave, progress, summary, self._context.parts.clock.wall())
+        return replace(
+            view,
+            run=found.run,
+            waiting_for=view.waiting_for or found.stopped,
+            following=found.next,
+            observe=found.observe,
+        )
 
     def _others(self, known: Collection[str]) -> Iterator[FleetMember]:
         """Yield the runs of this machine that are under way and are not *known*."""
@@ -117,26 +131,6 @@ def _files_state(run: Run) -> _FilesState:
         for path in (run.plan, run.journal, run.owner, run.inbox, run.path / "watchdog")
         for found in [path.stat() if path.exists() else None]
         if found is not None
-    )
-
-
-def _of_run(member: FleetMember, wave: str, found: RunStatusView) -> MemberView:
-    state, gates = found.state, found.gates_now
-    return MemberView(
-        member,
-        wave,
-        progress_of_run(state, alive=found.alive),
-        run=found.run,
-        traffic=found.traffic.value,
-        outage=found.outage if state.outage.since is not None else None,
-        outage_open=state.outage.open,
-        step=state.step,
-        waiting_for=state.waiting_for or found.stopped,
-        following=found.next,
-        observe=found.observe,
-        closed_gates=tuple(
-            each.gate.value for each in closed_results(gates.gates if gates is not None else ())
-        ),
     )
 
 

@@ -14,7 +14,8 @@ from vpnmigrate.cli.options import AwsOptions
 from vpnmigrate.errors import Exit
 from vpnmigrate.fleet.database.connection import FAILOVER, Database
 from vpnmigrate.fleet.database.deliveries import install_queue
-from vpnmigrate.fleet.database.upgrade import latest_version, upgrade, version_of
+from vpnmigrate.fleet.database.upgrade import upgrade
+from vpnmigrate.fleet.database.version import latest_version, version_of
 from vpnmigrate.fleet.worker import Worker
 from vpnmigrate.local.lock import holder_name
 from vpnmigrate.model.clock import moment

@@ -56,6 +56,12 @@ LARGEST_CALENDAR: Final = 8 * MEGABYTE
 """A company's calendar of some years."""
 
 
+def names_a_campaign(text: str) -> bool:
+    """Return whether *text* is a campaign file, also one that is missing, and not a name."""
+    path = Path(text)
+    return path.is_file() or path.suffix in {".yaml", ".yml"} or len(path.parts) > 1
+
+
 def load_campaign(path: Path) -> CampaignFile:
     """Read the campaign in the file at *path*.
 

@@ -14,9 +14,11 @@ from vpnmigrate.errors.commands import Advice, Command, Invocation, one_line
 from vpnmigrate.fleet.campaign import Campaign, FleetMember
 from vpnmigrate.fleet.grouping import DiscoveryDocument
 from vpnmigrate.fleet.progress import MemberProgress, MemberState
+from vpnmigrate.fleet.run_summary import RunSummary
 from vpnmigrate.fleet.schedule import FleetSchedule, StartKind, WaveStatus
 from vpnmigrate.model.clock import span
-from vpnmigrate.report.text import advised, command, count, safe, wrapped
+from vpnmigrate.report.fleet_runs import FleetView, fleet_fields, head_rows
+from vpnmigrate.report.text import advised, columns, command, count, safe, wrapped
 
 NEW_SCHEMA: Final = "vpnmigrate/fleet-new/1"
 RESULTS_SCHEMA: Final = "vpnmigrate/fleet-results/1"
@@ -79,10 +81,12 @@ class MemberView:
     start: bool = False
     """Whether it may be started now."""
 
-    def scheduled(self, why: str, start: Command | None) -> MemberView:
-        """Return the same with the reason why it waits, or with the command that starts it."""
-        if start is not None:
-            return replace(self, following=start, start=True)
+    def startable(self, command: Command | None) -> MemberView:
+        """Return the same, which may be started now with *command*; None where workers start it."""
+        return replace(self, following=command or self.following, start=True)
+
+    def waiting(self, why: str) -> MemberView:
+        """Return the same with the reason why it waits, unless that is empty."""
         return replace(self, waiting_for=why or self.waiting_for)
 
 
@@ -94,6 +98,27 @@ class FleetStatus:
     schedule: FleetSchedule
     now: datetime
     members: tuple[MemberView, ...]
+    fleet: FleetView | None = None
+    """The database and its workers; None for the runs of one machine."""
+    note: str = ""
+    """What has to be known about the campaign itself, such as that its file was edited."""
+
+
+def member_view(
+    member: FleetMember, wave: str, progress: MemberProgress, found: RunSummary, now: datetime
+) -> MemberView:
+    """Return the view of *member*, whose run shows *found* at *now*."""
+    return MemberView(
+        member,
+        wave,
+        progress,
+        traffic=found.traffic,
+        outage=found.outage_at(now),
+        outage_open=found.down_since is not None,
+        step=found.step,
+        waiting_for=found.waiting_for,
+        closed_gates=found.closed_gates,
+    )
 
 
 def counted(views: Iterable[MemberView]) -> str:
@@ -265,6 +290,10 @@ def urgency(view: MemberView) -> int:
 def status_text(status: FleetStatus, *, every: bool = False) -> str:
     """Return the campaign for people; with *every*, also the members that wait or are done."""
     head = [wrapped(f"Campaign {status.campaign.name}: {counted(status.members)}")]
+    if status.fleet is not None:
+        head.append(columns(head_rows(status.fleet), indent=0))
+    if status.note:
+        head.append(wrapped(status.note))
     down = [view for view in status.members if view.outage_open]
     if down:
         head.append(f"TRAFFIC IS DOWN at {count(len(down), 'member')}")
@@ -324,20 +353,19 @@ def _reasons(views: Iterable[MemberView]) -> Iterator[str]:
 def _next(views: Iterable[MemberView]) -> Iterator[str]:
     """Yield the commands that start members now, once for those that have the same one."""
     commands: dict[Command, set[str]] = {}
-    ready = 0
-    for view in views:
-        if view.start and view.following is not None:
-            ready += 1
+    ready = [view for view in views if view.start]
+    for view in ready:
+        if view.following is not None:
             commands.setdefault(view.following, set()).add(view.member.account)
-    lines = []
+    lines = [] if commands else ["  workers start them"]
     for each, accounts in list(commands.items())[:MOST_COMMANDS]:
         if len(accounts) == 1:
             lines.append(f"with credentials of account {next(iter(accounts))}:")
         lines.append(command(each, first="  "))
-    if lines:
+    if ready:
         left = len(commands) - MOST_COMMANDS
         more = [f"and {left} more: --json lists all"] if left > 0 else []
-        yield "\n".join([f"MAY BE STARTED NOW ({ready})", *lines, *more])
+        yield "\n".join([f"MAY BE STARTED NOW ({len(ready)})", *lines, *more])
 
 
 def status_json(status: FleetStatus) -> dict[str, Any]:
@@ -348,6 +376,8 @@ def status_json(status: FleetStatus) -> dict[str, Any]:
         "campaign": status.campaign.name,
         "at": status.now.isoformat(),
         "held": status.schedule.held,
+        **({} if status.fleet is None else fleet_fields(status.fleet)),
+        "note": status.note,
         "counts": dict(Counter(view.progress.state.value for view in status.members)),
         "waves": [
             {

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Final
 
 from vpnmigrate.errors.commands import Advice, Command, cli
+from vpnmigrate.fleet.run_summary import RunAwaits, RunSummary
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.clock import moment, span
+from vpnmigrate.model.gates import closed_results
 from vpnmigrate.report.status import RunStatusView, traffic
 from vpnmigrate.report.status_json import fields
 from vpnmigrate.report.status_text import status, step
 from vpnmigrate.report.text import columns, safe, wrapped
 
 SCHEMA: Final = "vpnmigrate/fleet-runs/1"
-ORDER_SCHEMA: Final = "vpnmigrate/fleet-order/1"
+
+MOST_RUNS: Final = 15
+"""Runs that the text lists; with the head, they fit a window of 24 lines."""
 
 
 @dataclass(frozen=True)
 class FleetRunView:
-    """A run of the fleet; *view* is None if its journal cannot be read, and *unreadable* why."""
+    """A run of the fleet; *summary* is None if its journal cannot be read, and *unreadable* why."""
 
     run: str
     account: str
@@ -33,37 +38,86 @@ class FleetRunView:
     """The worker that has the run; empty if none has."""
     due: str
     """When a worker takes it up without an order; empty if none does."""
-    view: RunStatusView | None
+    summary: RunSummary | None = None
+    view: RunStatusView | None = None
+    """The whole status; None where the summary is enough."""
     unreadable: str = ""
+    trouble: str = ""
+    """Why its last session did not begin; empty if it did."""
 
 
 @dataclass(frozen=True)
 class FleetView:
-    """A fleet: whether it runs, its workers with their condition, and its runs."""
+    """A fleet: whether it runs, its workers with their condition, its campaigns and its runs."""
 
     database: str
     state: str
     workers: Sequence[tuple[str, str]]
+    now: datetime
+    campaigns: Sequence[str] = ()
     runs: Sequence[FleetRunView] = field(default_factory=tuple)
 
 
-def fleet_text(fleet: FleetView) -> str:
-    """Return state, workers and a table of the runs: those whose traffic is down come first."""
-    workers = ", ".join(f"{name} ({condition})" for name, condition in fleet.workers)
-    head = columns(
-        [
-            ("FLEET", f"{fleet.state}, {fleet.database}"),
-            ("WORKERS", workers or "none: no run goes on; start one with fleet worker"),
-        ],
-        indent=0,
+def summary_of(view: RunStatusView) -> RunSummary:
+    """Return the summary of the run of *view*."""
+    state, gates = view.state, view.gates_now
+    began, begun = state.outage.since, state.direction is not None
+    return RunSummary(
+        lines=len(view.entries),
+        status=status(replace(view, alive=True)) if begun else "",
+        step=state.step,
+        traffic=view.traffic.value if begun else "",
+        outage=None if began is None or state.outage.open else view.outage,
+        down_since=view.shown(began) if began is not None and state.outage.open else None,
+        waiting_for="" if state.finished else state.waiting_for or state.error,
+        closed_gates=tuple(
+            each.gate.value for each in closed_results(gates.gates if gates is not None else ())
+        ),
+        awaits=_awaits(state),
+        task_step=state.task.step if isinstance(state.task, AskOperator) else 0,
     )
-    ordered = sorted(fleet.runs, key=lambda run: (not _is_down(run), run.run))
-    rows = [("RUN", "ACCOUNT", "STATUS", "TRAFFIC", "WORKER"), *map(_cells, ordered)]
+
+
+def _awaits(state: RunState) -> RunAwaits:
+    if state.confirm.until is not None:
+        return RunAwaits.CONFIRM
+    if isinstance(state.task, AskOperator):
+        return RunAwaits.DONE
+    if state.order is not None and not state.finished:
+        return RunAwaits.RESUME
+    ended = state.finished or state.status is RunStatus.ROLLED_BACK
+    if not ended and (state.error or state.is_prepared):
+        return RunAwaits.START
+    return RunAwaits.NOTHING
+
+
+def head_rows(fleet: FleetView) -> list[tuple[str, str]]:
+    """Return whether the fleet runs, and its workers."""
+    workers = ", ".join(f"{name} ({condition})" for name, condition in fleet.workers)
+    return [
+        ("FLEET", f"{fleet.state}, {fleet.database}"),
+        ("WORKERS", workers or "none: no run goes on; start one with fleet worker"),
+    ]
+
+
+def fleet_text(fleet: FleetView, *, every: bool = False) -> str:
+    """Return state, workers and a table of the runs: those whose traffic is down come first.
+
+    Without *every*, it has only those that need attention most.
+    """
+    campaigns = [("CAMPAIGNS", ", ".join(fleet.campaigns))] if fleet.campaigns else []
+    head = columns([*head_rows(fleet), *campaigns], indent=0)
+    ordered = sorted(fleet.runs, key=lambda run: (_urgency(run), run.run))
+    shown = ordered if every else ordered[:MOST_RUNS]
+    cells = (_cells(run, fleet.now) for run in shown)
+    rows = [("RUN", "ACCOUNT", "STATUS", "TRAFFIC", "WORKER"), *cells]
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    table = (
+    table = [
         "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
-    )
+    ]
+    if len(shown) < len(ordered):
+        table.append(f"and {len(ordered) - len(shown)} more: --all lists all")
     return "\n".join((head, "", *(table if fleet.runs else ("no runs: fleet start PLAN",))))
 
 
@@ -78,9 +132,17 @@ def fleet_json(fleet: FleetView) -> dict[str, Any]:
     """Return the fleet as a JSON document."""
     return {
         "schema": SCHEMA,
+        **fleet_fields(fleet),
+        "campaigns": list(fleet.campaigns),
+        "runs": [_run_json(run) for run in fleet.runs],
+    }
+
+
+def fleet_fields(fleet: FleetView) -> dict[str, Any]:
+    """Return whether the fleet runs, and its workers, as JSON values."""
+    return {
         "state": fleet.state,
         "workers": [{"name": name, "condition": text} for name, text in fleet.workers],
-        "runs": [_run_json(run) for run in fleet.runs],
     }
 
 
@@ -94,70 +156,72 @@ def _run_json(run: FleetRunView) -> dict[str, Any]:
         "worker": run.worker,
         "due": run.due,
         "unreadable": safe(run.unreadable),
-        "waits_for": "" if run.view is None else _waits_for(run.view.state),
+        "waits_for": "" if run.view is None else safe(_waits_for(run.view.state)),
+        "trouble": safe(run.trouble),
     }
 
 
-def _cells(run: FleetRunView) -> tuple[str, ...]:
-    place = f"{run.account} {run.region}"
-    if run.view is None:
+def _cells(run: FleetRunView, now: datetime) -> tuple[str, ...]:
+    place, found = f"{run.account} {run.region}", run.summary
+    if found is None:
         return run.run, place, "CANNOT BE READ", "", run.worker
-    view = run.view
-    lasted = f" {span(view.outage)}" if view.state.outage.open else ""
-    waits = ", waits" if _waits_for(view.state) and not run.worker else ""
+    lasted = found.outage_at(now) if found.down_since is not None else None
+    waits = ", waits" if (found.waiting_for or run.trouble) and not run.worker else ""
     return (
         run.run,
         place,
-        f"{_status(run, view)}{waits}",
-        f"{view.traffic.value}{lasted}",
+        f"{_status(run, found)}{waits}",
+        found.traffic if lasted is None else f"{found.traffic} {span(lasted)}",
         run.worker,
     )
 
 
-def _status(run: FleetRunView, view: RunStatusView) -> str:
-    if view.state.direction is None:
-        return "not started" if run.goal == "nothing" else "started"
-    return status(view)
+def _status(run: FleetRunView, found: RunSummary) -> str:
+    return found.status or ("not started" if run.goal == "nothing" else "started")
 
 
 def _rows(run: FleetRunView, view: RunStatusView) -> Iterator[tuple[str, Advice]]:
     yield "RUN", f"{run.run}, account {run.account}, {run.region}"
     yield "TRAFFIC", traffic(view)
-    yield "STATUS", _status(run, view)
+    yield "STATUS", _status(run, summary_of(view))
     yield "STEP", step(view)
     yield "WORKER", run.worker or ("none now" if run.goal != "nothing" else "none: not started")
     yield "AGAIN", run.due
+    yield "NOT BEGUN", safe(run.trouble)
     yield "WAITS FOR", safe(_waits_for(view.state))
     yield "FAILED", safe(view.state.error) if not run.worker else ""
     if (until := view.state.confirm.until) is not None:
         yield "CONFIRM", f"it is rolled back at {moment(until + view.ahead)} unless you confirm"
-    following = _next(run, view)
+    following = awaited_command(run.run, summary_of(view), worker=run.worker)
+    if following is None and run.goal == "nothing":
+        following = cli("fleet", "start", run.run)
     if following is not None:
         yield "NEXT", following
 
 
 def _waits_for(state: RunState) -> str:
-    if state.finished:
-        return ""
-    return state.waiting_for or state.held
+    return "" if state.finished else state.waiting_for
 
 
-def _next(run: FleetRunView, view: RunStatusView) -> Command | None:
-    """Return the command of an operator, if the run does not go on by itself."""
-    state = view.state
-    if state.confirm.until is not None:
-        return cli("fleet", "confirm", run.run)
-    if isinstance(state.task, AskOperator):
-        return cli("fleet", "done", run.run, str(state.task.step))
-    if state.order is not None and not state.finished:
-        return cli("fleet", "resume", run.run)
-    ended = state.finished or state.status is RunStatus.ROLLED_BACK
-    if run.worker or ended:
-        return None
-    if run.goal == "nothing" or state.error or state.is_prepared:
-        return cli("fleet", "start", run.run)
-    return None
+def awaited_command(run: str, found: RunSummary, *, worker: str) -> Command | None:
+    """Return the command of an operator that *run* waits for; None if it goes on by itself."""
+    match found.awaits:
+        case RunAwaits.DONE:
+            return cli("fleet", "done", run, str(found.task_step))
+        case RunAwaits.CONFIRM | RunAwaits.RESUME:
+            return cli("fleet", found.awaits, run)
+        case RunAwaits.START if not worker:
+            return cli("fleet", "start", run)
+        case _:
+            return None
 
 
-def _is_down(run: FleetRunView) -> bool:
-    return run.view is not None and run.view.state.outage.open
+def _urgency(run: FleetRunView) -> int:
+    found = run.summary
+    if found is None:
+        return 1
+    if found.down_since is not None:
+        return 0
+    if found.awaits is not RunAwaits.NOTHING or run.trouble:
+        return 2
+    return 3 if run.worker else 4

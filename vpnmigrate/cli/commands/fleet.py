@@ -1,4 +1,4 @@
-"""Commands ``fleet new``, ``plan``, ``rehearse``, ``status``, ``serve`` and ``schema``."""
+"""Commands ``fleet new``, ``plan``, ``rehearse`` and ``schema``."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ from typing import Annotated
 import typer
 
 from vpnmigrate.cli.commands.discover import JOBS, MOST_JOBS
-from vpnmigrate.cli.commands.fleet_runs import print_runs
 from vpnmigrate.cli.commands.plan import DEFAULT_PLAYBOOK
 from vpnmigrate.cli.context import CommandContext, command_context, results_output
-from vpnmigrate.cli.fleet_database import DatabaseOptions
 from vpnmigrate.cli.fleet_plans import make_plans, rehearse_plans, targets_of
-from vpnmigrate.cli.fleet_status import LocalFleet
 from vpnmigrate.cli.options import AwsOptions, OutputOptions, RunDirectoryOptions
 from vpnmigrate.errors import Exit, RefusedError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.campaign import campaign_from, campaign_schema, campaign_schema_text
-from vpnmigrate.fleet.campaign_file import ChangingCampaign, load_campaign
+from vpnmigrate.fleet.campaign_file import load_campaign
 from vpnmigrate.fleet.campaign_text import campaign_text
 from vpnmigrate.fleet.grouping import WaveSizes, campaign_of, discovery_document
 from vpnmigrate.local.documents import load_playbook, save_text
@@ -197,75 +194,6 @@ def _print_rows(
     )
     if failed:
         raise typer.Exit(Exit.FAILED)
-
-
-def status(
-    ctx: typer.Context,
-    home: RunDirectoryOptions,
-    place: DatabaseOptions,
-    printing: OutputOptions,
-    campaign: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[CAMPAIGN|RUN]",
-            show_default=False,
-            help="A campaign file; or a run of the database. Default: the database.",
-        ),
-    ] = None,
-    every: Annotated[
-        bool, typer.Option("--all", help="Also list the members that wait or are done.")
-    ] = False,
-) -> None:
-    """Show the waves of a campaign, what is under way, and what may be started now.
-
-    For a campaign file, reads the runs of this machine.  Otherwise reads a fleet's database: its
-    workers and runs, or what one run does and waits for.  Makes no AWS call.  The exit code is 1 if
-    a run cannot be read.
-    """
-    if campaign is None or not _names_a_campaign(campaign):
-        print_runs(ctx, place, printing, campaign)
-        return
-    context = command_context(ctx, home, printing)
-    found = LocalFleet(context).status(load_campaign(Path(campaign)))
-    context.results.print(view.status_text(found, every=every), view.status_json(found))
-    if any(member.unreadable for member in found.members):
-        raise typer.Exit(Exit.FAILED)
-
-
-def _names_a_campaign(text: str) -> bool:
-    path = Path(text)
-    return path.is_file() or path.suffix in {".yaml", ".yml"} or len(path.parts) > 1
-
-
-def serve(
-    ctx: typer.Context,
-    campaign: CampaignArgument,
-    home: RunDirectoryOptions,
-    printing: OutputOptions,
-    port: Annotated[
-        int,
-        typer.Option("--port", min=0, max=65535, help="Loopback port; 0 selects a free one."),
-    ] = 0,
-) -> None:
-    """Serve a page with the status of a campaign on loopback until interrupted.
-
-    The page is read-only and updates itself: waves, runs, traffic, the clocks of outages, closed
-    gates, and what is awaited.  Reads the campaign and the runs of this machine again while a page
-    is open, and makes no AWS call.
-    """
-    from vpnmigrate.cli.fleet_board import HOST, board_server, listening
-
-    context = command_context(ctx, home, printing)
-    fleet, file = LocalFleet(context), ChangingCampaign(campaign)
-    file.now()
-    server = board_server(lambda: fleet.status(file.now()))
-    with listening(port) as place:
-        url = f"http://{HOST}:{place.getsockname()[1]}/"
-        context.results.print(
-            f"{url} shows {campaign} until Ctrl-C",
-            {"schema": "vpnmigrate/fleet-board/1", "url": url},
-        )
-        server.run(sockets=[place])
 
 
 def schema(printing: OutputOptions) -> None:

@@ -1,4 +1,4 @@
-"""Commands of a fleet in a database: starts, orders and status from any machine."""
+"""Commands of a fleet in a database: starts and orders from any machine."""
 
 from __future__ import annotations
 
@@ -178,22 +178,3 @@ def approve(
         who = control.approve(run, approval)
         document = {"schema": "vpnmigrate/fleet-approve/1", "run": run, "approver": who}
         context.results.print(f"{run}: approved by {who}", document)
-
-
-def print_runs(
-    ctx: typer.Context, place: DatabaseOptions, printing: OutputOptions, run: str | None
-) -> None:
-    """Print the workers and runs of the database, or what one run does and waits for.
-
-    Raises:
-        Exit: The journal of a run cannot be read.
-    """
-    from vpnmigrate.errors import Exit
-    from vpnmigrate.report.fleet_runs import fleet_json, fleet_text, run_text
-
-    with _control(ctx, place, printing) as (context, control):
-        found = control.status(run)
-        text = fleet_text(found) if run is None else run_text(found.runs[0])
-        context.results.print(text, fleet_json(found))
-        if any(each.unreadable for each in found.runs):
-            raise typer.Exit(Exit.FAILED)

@@ -16,10 +16,8 @@ from sqlalchemy.exc import ArgumentError
 
 from vpnmigrate.devices.secret import Secret
 from vpnmigrate.errors import UsageError
+from vpnmigrate.local.settings import DATABASE_FILE_VARIABLE, DATABASE_VARIABLE
 from vpnmigrate.local.text_files import file_text
-
-DATABASE_VARIABLE = "VPNMIGRATE_DATABASE"
-DATABASE_FILE_VARIABLE = "VPNMIGRATE_DATABASE_FILE"
 
 _LARGEST = 16 * 1024
 """Bytes of a file with an address, which is one line."""

@@ -2,47 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql
 
-from vpnmigrate.errors import RefusedError
+from vpnmigrate.errors import RefusedError, UsageError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.calendar import Freeze, freezes_between
-from vpnmigrate.fleet.campaign import Campaign, campaign_from
+from vpnmigrate.fleet.campaign import Campaign
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import database_now
 from vpnmigrate.fleet.database.messages import Deliver
-from vpnmigrate.fleet.database.runs import FleetRuns, start_run
+from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns, start_run
 from vpnmigrate.fleet.database.schema import CAMPAIGNS, FleetState, RunGoal
 from vpnmigrate.fleet.progress import CampaignProgress
 from vpnmigrate.fleet.schedule import StartKind, next_starts
 
 _SCHEDULER: Final = 0x76706E66
 """Key of the advisory lock of the worker that decides about starts."""
-_parsed = lru_cache(maxsize=16)(campaign_from)
-"""A campaign of 1,000 members takes a second to parse, and is read every second."""
 _GOALS: Final = {StartKind.PREPARE: RunGoal.PREPARE, StartKind.CUTOVER: RunGoal.CUTOVER}
 
 
 @dataclass(frozen=True)
 class StoredCampaign:
-    """A campaign file as the database has it; *calendar* is the file that it names, if it does."""
+    """A campaign with the text of its file; *calendar* is the file that it names, if it does."""
 
-    name: str
+    campaign: Campaign
     text: str
     calendar: bytes | None
 
     @property
-    def campaign(self) -> Campaign:
-        """The campaign in the text."""
-        return _parsed(self.text, f"campaign {self.name} in the database")
+    def name(self) -> str:
+        """The name of the campaign."""
+        return self.campaign.name
 
     def freezes_at(self, now: datetime) -> tuple[Freeze, ...]:
         """Return the freezes that concern a start at *now*."""
@@ -59,29 +58,54 @@ class FleetCampaigns:
         self._database = database
         self._runs = FleetRuns(database)
 
-    def add(self, given: StoredCampaign) -> None:
-        """Add a campaign; one that is there already is kept.
+    def add(self, given: StoredCampaign, who: str) -> None:
+        """Add a campaign for the operator *who*; one that is there already is kept.
 
         Raises:
             RefusedError: It is there with another text.
             DatabaseError: The database does not answer.
         """
         insert = postgresql.insert(CAMPAIGNS).values(
-            name=given.name, text=given.text, calendar=given.calendar, added_at=database_now()
+            name=given.name,
+            text=given.text,
+            document=msgspec.json.encode(given.campaign),
+            calendar=given.calendar,
+            changed_by=who,
+            changed_at=database_now(),
         )
         self._database.execute(lambda c: c.execute(insert.on_conflict_do_nothing()))
-        if given not in self.list():
+        if given != self.find(given.name):
             raise RefusedError(
                 f"campaign {given.name} is in the database with another text or calendar",
                 advice=("give it another name, or see what it does:", cli("fleet", "status")),
             )
 
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all campaigns, sorted."""
+        ordered = sa.select(CAMPAIGNS.c.name).order_by(CAMPAIGNS.c.name)
+        return tuple(self._database.execute(lambda c: c.execute(ordered).scalars().all()))
+
     def list(self) -> tuple[StoredCampaign, ...]:
         """Return all campaigns, sorted by name."""
-        statement = sa.select(CAMPAIGNS.c.name, CAMPAIGNS.c.text, CAMPAIGNS.c.calendar)
-        ordered = statement.order_by(CAMPAIGNS.c.name)
+        ordered = _CAMPAIGN.order_by(CAMPAIGNS.c.name)
         rows = self._database.execute(lambda connection: connection.execute(ordered).all())
-        return tuple(StoredCampaign(*row) for row in rows)
+        return tuple(_stored(*row) for row in rows)
+
+    def find(self, name: str) -> StoredCampaign:
+        """Return the campaign *name*.
+
+        Raises:
+            UsageError: There is none.
+            DatabaseError: The database does not answer.
+        """
+        chosen = _CAMPAIGN.where(CAMPAIGNS.c.name == name)
+        row = self._database.execute(lambda connection: connection.execute(chosen).first())
+        if row is None:
+            raise UsageError(
+                f"the database has no campaign {name!r}",
+                advice=("list campaigns and runs:", cli("fleet", "status")),
+            )
+        return _stored(*row)
 
     def start_next(self, now: datetime, deliver: Deliver) -> tuple[tuple[str, RunGoal], ...]:
         """Start the members that may start at *now*; return their runs, and how far each goes.
@@ -109,7 +133,24 @@ class FleetCampaigns:
 
     def _starts(self, stored: StoredCampaign, now: datetime) -> Iterator[tuple[str, RunGoal]]:
         runs = {run.member: run for run in self._runs.list(stored.name)}
-        progress = CampaignProgress({name: run.member_progress for name, run in runs.items()})
+        progress = campaign_progress(runs.values())
         for start in next_starts(stored.campaign, progress, stored.freezes_at(now), now):
             if start.member in runs:
                 yield runs[start.member].id, _GOALS[start.kind]
+
+
+def campaign_progress(runs: Iterable[FleetRun], paused: str = "") -> CampaignProgress:
+    """Return the progress of the campaign that has *runs*; *paused* is who paused the fleet."""
+    return CampaignProgress({run.member: run.member_progress for run in runs}, paused=paused)
+
+
+_CAMPAIGN: Final = sa.select(CAMPAIGNS.c.document, CAMPAIGNS.c.text, CAMPAIGNS.c.calendar)
+
+
+def _stored(document: bytes, text: str, calendar: bytes | None) -> StoredCampaign:
+    return StoredCampaign(_campaign(document), text, calendar)
+
+
+@lru_cache(maxsize=16)
+def _campaign(document: bytes) -> Campaign:
+    return msgspec.json.decode(document, type=Campaign)

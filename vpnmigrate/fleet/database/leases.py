@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
@@ -26,6 +27,7 @@ from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.database.connection import AT_ONCE, Database
 from vpnmigrate.fleet.database.schema import MESSAGES, RUNS, MessageState
 from vpnmigrate.fleet.progress import MemberProgress, MemberState
+from vpnmigrate.fleet.run_summary import RunSummary
 from vpnmigrate.model.clock import Clock, SteadyClock
 
 LEASE: Final = timedelta(seconds=3)
@@ -62,6 +64,10 @@ class SessionEnd:
     outage: bool = False
     """Whether traffic is down."""
     progress: MemberProgress = _UNDER_WAY
+    summary: RunSummary | None = None
+    """What the journal shows now; None if the session did not begin."""
+    trouble: str = ""
+    """Why the session did not begin; empty if it did."""
 
 
 class Lease:
@@ -140,7 +146,7 @@ class Lease:
         waiting = sa.exists().where(
             MESSAGES.c.run == self.run, MESSAGES.c.state == MessageState.WAITING
         )
-        due = end.again
+        due, summary = end.again, end.summary and msgspec.json.encode(end.summary).decode()
         at = None if due is None else database_now() + sa.cast(sa.literal(due), sa.Interval)
 
         def work(connection: Connection) -> bool:
@@ -158,7 +164,9 @@ class Lease:
                         outage=end.outage,
                         progress=end.progress.state,
                         progress_since=end.progress.since,
+                        trouble=end.trouble,
                         wake=RUNS.c.wake + (1 if more else 0),
+                        **({} if summary is None else {"summary": summary}),
                     )
                 )
                 return bool(more)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection, RowMapping
 from sqlalchemy.dialects import postgresql
@@ -17,6 +19,7 @@ from vpnmigrate.fleet.database.leases import database_now, has_ended
 from vpnmigrate.fleet.database.messages import Deliver, wake_run
 from vpnmigrate.fleet.database.schema import APPROVALS, FLEET, RUNS, FleetState, RunGoal
 from vpnmigrate.fleet.progress import MemberProgress, MemberState
+from vpnmigrate.fleet.run_summary import NOT_BEGUN, RunSummary
 from vpnmigrate.journal.chain import genesis
 from vpnmigrate.model.plan import Plan
 
@@ -52,6 +55,18 @@ class FleetRun:
     progress: MemberState
     """State of the member when the last session ended."""
     progress_since: datetime | None
+    summary: RunSummary | None
+    """What the journal showed when the last session ended."""
+    trouble: str
+    """Why the last session did not begin; empty if it did."""
+
+    @property
+    def current_summary(self) -> RunSummary | None:
+        """What the journal shows; None if it has grown since, so that it has to be read."""
+        if self.lines == 0:
+            return NOT_BEGUN
+        known = self.summary
+        return known if known is not None and known.lines == self.lines else None
 
     @property
     def member_progress(self) -> MemberProgress:
@@ -93,12 +108,22 @@ _COLUMNS = (
     RUNS.c.lines,
     RUNS.c.progress,
     RUNS.c.progress_since,
+    RUNS.c.summary,
+    RUNS.c.trouble,
 )
 
 
 def _run(row: RowMapping) -> FleetRun:
-    kinds = {"goal": RunGoal(row["goal"]), "progress": MemberState(row["progress"])}
-    return FleetRun(**{**row, **kinds})
+    text = row["summary"]
+    typed = {
+        "goal": RunGoal(row["goal"]),
+        "progress": MemberState(row["progress"]),
+        "summary": None if text is None else _SUMMARIES.decode(text),
+    }
+    return FleetRun(**{**row, **typed})
+
+
+_SUMMARIES: Final = msgspec.json.Decoder(RunSummary)
 
 
 @dataclass(frozen=True)
@@ -144,6 +169,8 @@ class FleetRuns:
             "campaign": at.campaign,
             "member": at.member,
             "progress": MemberState.WAITING,
+            "trouble": "",
+            "terms": "{}",
             "holder": holder,
             "goal": RunGoal.NOTHING,
             "wake": 0,

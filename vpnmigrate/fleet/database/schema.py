@@ -56,10 +56,27 @@ CAMPAIGNS = sa.Table(
     METADATA,
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("text", sa.Text, nullable=False),
+    sa.Column("document", sa.LargeBinary, nullable=False),
     sa.Column("calendar", sa.LargeBinary),
-    sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("changed_by", sa.Text, nullable=False),
+    sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
 )
-"""Campaign files, each with the calendar that it names."""
+"""Campaign files, each with the calendar that it names.
+
+``document`` is the campaign in the text as JSON: a thousand members are read from it in
+milliseconds, and from YAML in a second.
+"""
+
+WAVE_APPROVALS = sa.Table(
+    "fleet_wave_approval",
+    METADATA,
+    sa.Column("campaign", sa.Text, sa.ForeignKey("fleet_campaign.name"), primary_key=True),
+    sa.Column("wave", sa.Text, primary_key=True),
+    sa.Column("digest", sa.Text, primary_key=True),
+    sa.Column("approver", sa.Text, nullable=False),
+    sa.Column("approved_at", sa.DateTime(timezone=True), nullable=False),
+)
+"""Who has approved that a wave begins; ``digest`` is that of the wave as it was approved."""
 
 RUNS = sa.Table(
     "fleet_run",
@@ -75,6 +92,7 @@ RUNS = sa.Table(
     sa.Column("member", sa.Text, nullable=False),
     sa.Column("holder", sa.Text, nullable=False),
     sa.Column("goal", sa.Text, nullable=False),
+    sa.Column("terms", sa.Text, nullable=False),
     sa.Column("wake", sa.BigInteger, nullable=False),
     sa.Column("served", sa.BigInteger, nullable=False),
     sa.Column("due_at", sa.DateTime(timezone=True)),
@@ -84,15 +102,21 @@ RUNS = sa.Table(
     sa.Column("outage", sa.Boolean, nullable=False),
     sa.Column("progress", sa.Text, nullable=False),
     sa.Column("progress_since", sa.DateTime(timezone=True)),
+    sa.Column("summary", sa.Text),
+    sa.Column("trouble", sa.Text, nullable=False),
     sa.Column("lines", sa.BigInteger, nullable=False),
     sa.Column("head", sa.Text, nullable=False),
     sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+    sa.UniqueConstraint("campaign", "member"),
 )
 """One row for each run: its plan, its lease, and the mark of its journal.
 
 ``wake`` counts the reasons to work on the run and ``served`` those that a session has begun for.
 ``fence`` counts the leases; ``lease_owner`` is empty after a session that ended as it should.
-``progress`` is the state of the campaign's member when the last session ended.
+``terms`` are what the operator who set ``goal`` has decided (``fleet.terms``), as JSON.
+``progress`` is the state of the campaign's member when the last session ended, and ``summary`` what
+its journal of that moment shows (``fleet.run_summary``), as JSON.  ``trouble`` is why the last
+session did not begin.
 ``lines`` and ``head`` are the acknowledged end of the journal (``journal.chain.JournalHead``).
 """
 

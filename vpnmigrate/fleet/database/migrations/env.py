@@ -3,11 +3,12 @@
 from alembic import context
 
 from vpnmigrate.fleet.database.schema import METADATA
+from vpnmigrate.fleet.database.version import VERSION_TABLE
 
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=METADATA,
-    version_table="fleet_version",
+    version_table=VERSION_TABLE,
     transactional_ddl=True,
 )
 with context.begin_transaction():

@@ -1,4 +1,4 @@
-"""Runs, journals, messages, approvals and workers."""
+"""Campaigns, runs, journals, messages, approvals and workers."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,6 +21,23 @@ def upgrade() -> None:
         sa.Column("changed_at", _TIME, nullable=False),
     )
     op.create_table(
+        "fleet_campaign",
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("text", sa.Text, nullable=False),
+        sa.Column("document", sa.LargeBinary, nullable=False),
+        sa.Column("calendar", sa.LargeBinary),
+        sa.Column("changed_by", sa.Text, nullable=False),
+        sa.Column("changed_at", _TIME, nullable=False),
+    )
+    op.create_table(
+        "fleet_wave_approval",
+        sa.Column("campaign", sa.Text, sa.ForeignKey("fleet_campaign.name"), primary_key=True),
+        sa.Column("wave", sa.Text, primary_key=True),
+        sa.Column("digest", sa.Text, primary_key=True),
+        sa.Column("approver", sa.Text, nullable=False),
+        sa.Column("approved_at", _TIME, nullable=False),
+    )
+    op.create_table(
         "fleet_run",
         sa.Column("id", sa.Text, primary_key=True),
         sa.Column("plan", sa.LargeBinary, nullable=False),
@@ -28,8 +45,12 @@ def upgrade() -> None:
         sa.Column("account", sa.Text, nullable=False),
         sa.Column("region", sa.Text, nullable=False),
         sa.Column("role", sa.Text, nullable=False),
+        sa.Column("profile", sa.Text, nullable=False),
+        sa.Column("campaign", sa.Text, sa.ForeignKey("fleet_campaign.name")),
+        sa.Column("member", sa.Text, nullable=False),
         sa.Column("holder", sa.Text, nullable=False),
         sa.Column("goal", sa.Text, nullable=False),
+        sa.Column("terms", sa.Text, nullable=False),
         sa.Column("wake", sa.BigInteger, nullable=False),
         sa.Column("served", sa.BigInteger, nullable=False),
         sa.Column("due_at", _TIME),
@@ -37,9 +58,14 @@ def upgrade() -> None:
         sa.Column("lease_owner", sa.Text),
         sa.Column("lease_until", _TIME),
         sa.Column("outage", sa.Boolean, nullable=False),
+        sa.Column("progress", sa.Text, nullable=False),
+        sa.Column("progress_since", _TIME),
+        sa.Column("summary", sa.Text),
+        sa.Column("trouble", sa.Text, nullable=False),
         sa.Column("lines", sa.BigInteger, nullable=False),
         sa.Column("head", sa.Text, nullable=False),
         sa.Column("added_at", _TIME, nullable=False),
+        sa.UniqueConstraint("campaign", "member"),
     )
     op.create_table(
         "fleet_journal",

@@ -1,0 +1,98 @@
+"""A campaign of four members in a database, for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import sqlalchemy as sa
+
+from tests.fleet.database_runs import acquired, lapse, opened_journal, stored_plan
+from tests.support.builders import NOON
+from vpnmigrate.cli.context import CommandContext
+from vpnmigrate.cli.dependencies import RealDependencies
+from vpnmigrate.cli.fleet_journals import FleetJournals
+from vpnmigrate.errors.commands import Invocation
+from vpnmigrate.fleet.campaign import campaign_from
+from vpnmigrate.fleet.database.campaigns import FleetCampaigns, StoredCampaign
+from vpnmigrate.fleet.database.connection import Database
+from vpnmigrate.fleet.database.leases import Lease, SessionEnd
+from vpnmigrate.fleet.database.runs import FleetRuns, RunPlace
+from vpnmigrate.fleet.database.schema import RunGoal
+from vpnmigrate.fleet.progress import MemberProgress, MemberState
+from vpnmigrate.journal.records import Record
+from vpnmigrate.local.settings import settings_of
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.report.console import Console, TextResults
+from vpnmigrate.report.fleet_runs import summary_of
+
+FILE = """
+name: autumn
+error_budget: 0
+limits: {account: 1, region: 9, device: 9}
+waves:
+- name: canary
+  members:
+  - {id: one, account: "111111111111", region: eu-west-1, gateway: vgw-1, plan: one.json}
+- name: rest
+  members:
+  - {id: two, account: "111111111111", region: eu-west-1, gateway: vgw-2, plan: two.json}
+  - {id: three, account: "111111111111", region: eu-west-1, gateway: vgw-3, plan: three.json}
+  - {id: four, account: "222222222222", region: eu-west-1, gateway: vgw-4, plan: four.json}
+"""
+MEMBERS = ("one", "two", "three", "four")
+STAGED = SessionEnd(progress=MemberProgress(MemberState.STAGED))
+DONE = SessionEnd(progress=MemberProgress(MemberState.DONE, NOON))
+FAILED = SessionEnd(progress=MemberProgress(MemberState.FAILED))
+
+
+def a_command_context(home: Path = Path("/nowhere")) -> CommandContext:
+    """Return the context of a command with its runs in *home*."""
+    settings = settings_of({}, home)
+    return CommandContext(
+        RealDependencies(), Console(), TextResults(), settings, Invocation(), folder=""
+    )
+
+
+class StoredFleet:
+    """A campaign of four members in a database, whose sessions the test ends."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._journals = FleetJournals(a_command_context(), database)
+        self.campaigns = FleetCampaigns(database)
+        self.runs = FleetRuns(database)
+        self.campaigns.add(StoredCampaign(campaign_from(FILE, "autumn"), FILE, None), "alice")
+        for member in MEMBERS:
+            at = RunPlace(campaign="autumn", member=member)
+            plan = stored_plan(f"m-{member}")
+            self.runs.add(plan, msgspec.json.encode(plan), "alice@laptop/1", at)
+
+    def started(self) -> dict[str, RunGoal]:
+        """Start what may be started now, and return it."""
+        return dict(self.campaigns.start_next(NOON, self._deliver))
+
+    def end(self, member: str, end: SessionEnd) -> None:
+        """Let a worker begin a session of *member*, and end it like *end*."""
+        acquired(self._database, run=f"m-{member}").release(end)
+
+    def session(self, member: str, records: Sequence[Record], end: SessionEnd) -> None:
+        """Let a worker write *records* in a session of *member*, which ends like *end*."""
+        lease = self.open_session(member, records)
+        view = self._journals.view(self.runs.find(lease.run))
+        lease.release(replace(end, summary=summary_of(view)))
+
+    def open_session(self, member: str, records: Sequence[Record]) -> Lease:
+        """Let a worker begin a session of *member* and write *records*."""
+        lease = acquired(self._database, run=f"m-{member}")
+        opened_journal(self._database, lease, clock=VirtualClock(NOON)).write(*records)
+        return lease
+
+    def lapse(self) -> None:
+        """End every lease, as if its worker had died."""
+        lapse(self._database)
+
+    def _deliver(self, _connection: sa.Connection, run: str) -> None:
+        """Deliver nothing: the test takes the run itself."""

@@ -1,0 +1,146 @@
+"""Status of a campaign in a database: the same facts as for the runs of one machine."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tests.fleet.conftest import Fleet
+from tests.fleet.database_campaigns import DONE, FILE, STAGED, StoredFleet
+from tests.fleet.database_runs import acquired, opened_journal
+from tests.support.builders import NOON
+from tests.support.journals import OPENED, Story, ask
+from vpnmigrate.cli.main import run_command
+from vpnmigrate.errors import Exit
+from vpnmigrate.fleet.database.connection import Database
+from vpnmigrate.fleet.database.leases import SessionEnd
+from vpnmigrate.fleet.database.schema import FleetState
+from vpnmigrate.fleet.database.workers import FleetWorkers
+from vpnmigrate.fleet.run_summary import RunSummary
+from vpnmigrate.journal.records import Noted
+from vpnmigrate.model.snapshot import Confirmation
+
+
+def rows(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the members of *document* by their ids."""
+    return {row["id"]: row for row in document["members"]}
+
+
+def test_a_campaign_is_shown_from_the_database(database: Database, fleet: Fleet) -> None:
+    """Waves, traffic, outage, what is awaited and the next command, by name or by file."""
+    stored = StoredFleet(database)
+    FleetWorkers(database).see("worker-1", "0.1.0", ending=False)
+    stored.started()
+    stored.session("one", Story().migrated().records, DONE)
+    stored.started()
+    stored.session("two", Story().staged().records, STAGED)
+    stored.open_session("four", Story().staged().cut().records)
+
+    found = fleet("status", "autumn")
+
+    assert [(wave["name"], wave["status"]) for wave in found["waves"]] == [
+        ("canary", "passed"),
+        ("rest", "open"),
+    ]
+    assert found["workers"] == [{"name": "worker-1", "condition": "alive"}]
+    members = rows(found)
+    assert {id_: row["state"] for id_, row in members.items()} == {
+        "one": "done",
+        "two": "staged",
+        "three": "waiting",
+        "four": "running",
+    }
+    assert (members["one"]["traffic"], members["one"]["outage"]) == ("new", 100.0)
+    assert (members["four"]["traffic"], members["four"]["outage_open"]) == ("none", True)
+    assert members["four"]["outage"] > 100
+    assert members["two"]["start"] == "cutover"
+    assert "limit of account" in members["three"]["waiting_for"]
+
+
+def test_who_is_awaited_is_shown_with_the_command(database: Database, fleet: Fleet) -> None:
+    """An engineer's task, a failure, a session that could not begin, and a worker that died."""
+    stored = StoredFleet(database)
+    stored.started()
+    asking = Story().opened().set_out().begun(5)
+    asking.intended(5, ask(5, Confirmation.DEVICES_CONFIGURED))
+    stored.session("one", asking.records, SessionEnd())
+    waits = rows(fleet("status", "autumn"))["one"]
+    assert waits["next"] == "vpnmigrate fleet done m-one 5"
+    assert "see to step 5" in waits["waiting_for"]
+
+    stored.end("one", SessionEnd(trouble="no credentials"))
+    waits = rows(fleet("status", "autumn"))["one"]
+    assert waits["waiting_for"] == "no session could begin: no credentials"
+
+    stored.open_session("one", [OPENED])
+    stored.lapse()
+    waits = rows(fleet("status", "autumn"))["one"]
+    assert "has ended without releasing it" in waits["waiting_for"]
+
+
+def test_a_journal_is_read_only_if_it_has_grown_since_its_summary(
+    database: Database, fleet: Fleet
+) -> None:
+    """A thousand runs are shown without their journals; a journal that was damaged is a row."""
+    stored = StoredFleet(database)
+    stored.started()
+    stored.session("one", Story().staged().records, STAGED)
+    journal = opened_journal(database, acquired(database, run="m-one"))
+    gone = sa.text("DELETE FROM fleet_journal")
+    database.execute(lambda connection: connection.execute(gone))
+    assert rows(fleet("status", "autumn"))["one"]["step"] == 6
+
+    journal.write(Noted("more"))
+
+    found = rows(fleet("status", "autumn", leaves=Exit.FAILED))["one"]
+    assert (found["state"], bool(found["unreadable"])) == ("failed", True)
+
+
+def test_the_campaign_of_a_file_is_that_of_its_name(
+    database: Database, fleet: Fleet, tmp_path: Path
+) -> None:
+    """An edited file is pointed out; one that was not started there is refused."""
+    StoredFleet(database)
+    file = tmp_path / "autumn.yaml"
+    file.write_text(FILE)
+    same = fleet("status", str(file))
+    file.write_text(FILE.replace("error_budget: 0", "error_budget: 1"))
+    edited = fleet("status", str(file))
+    file.write_text(FILE.replace("name: autumn", "name: winter"))
+    unknown = str(fleet("status", str(file), leaves=Exit.USAGE))
+
+    assert (same["campaign"], same["note"]) == ("autumn", "")
+    assert "differs from the campaign in the database" in edited["note"]
+    assert "the database has no campaign winter" in unknown
+    assert f"vpnmigrate fleet start {file}" in unknown
+    assert "has no run 'spring'" in str(fleet("status", "spring", leaves=Exit.USAGE))
+
+
+def test_a_campaign_fits_a_window(
+    database: Database, fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A fleet that was stopped starts nothing and says so; lines are at most 80 columns wide."""
+    stored = StoredFleet(database)
+    stored.runs.set_state(FleetState.STOPPED, "bob@desk")
+    assert run_command(["fleet", "status", "autumn"]) == 0
+    text = capsys.readouterr().out
+
+    assert "NOTHING IS STARTED: the campaign is paused: the fleet is stopped" in text
+    assert "WORKERS  none: no run goes on; start one with fleet worker" in text
+    lines = [line for line in text.splitlines() if "postgresql://" not in line]
+    assert [line for line in lines if len(line) > 80] == []
+    stored.runs.set_state(FleetState.RUNNING, "bob@desk")
+    assert run_command(["fleet", "status", "autumn"]) == 0
+    assert "MAY BE STARTED NOW (1)\n  workers start them" in capsys.readouterr().out
+
+
+def test_the_clock_of_an_outage_runs_in_a_summary() -> None:
+    """It was read once, and is shown at any later moment."""
+    down = RunSummary(down_since=NOON)
+
+    assert down.outage_at(NOON + timedelta(seconds=90)) == timedelta(seconds=90)
+    assert RunSummary(outage=timedelta(seconds=5)).outage_at(NOON) == timedelta(seconds=5)
