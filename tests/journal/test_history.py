@@ -8,6 +8,7 @@ from tests.report.examples import BEGAN, BGP, ENABLE, NEW, OLD, TABLE, VPC, a_jo
 from vpnmigrate.journal.history import (
     attempts_of,
     calls_of,
+    directions_of,
     made_by,
     outages_of,
     person_entries,
@@ -196,6 +197,8 @@ class TestJourneys:
         assert (forward.direction, forward.finished) == (Direction.FORWARD, True)
         assert forward.ended - forward.began == end.at - entries[1].at
         assert finalize.direction is Direction.FINALIZE
+        periods = [(each.began, each.ended, each.finished) for each in directions_of(entries)]
+        assert periods == [(each.began, each.ended, each.finished) for each in (forward, finalize)]
 
 
 def test_people_and_processes():

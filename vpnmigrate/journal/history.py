@@ -133,7 +133,7 @@ class PlanAdherence:
 
 
 @dataclass(frozen=True)
-class RunAttempt:
+class DirectionPeriod:
     """One direction of the run, from its start until its end or the start of the next one."""
 
     direction: Direction
@@ -141,6 +141,12 @@ class RunAttempt:
     began: datetime
     ended: datetime
     finished: bool
+
+
+@dataclass(frozen=True)
+class RunAttempt(DirectionPeriod):
+    """One direction of the run, with what its steps changed."""
+
     steps: tuple[PlanAdherence, ...]
 
 
@@ -151,13 +157,13 @@ def calls_of(entries: Iterable[Entry]) -> tuple[MutatingCall, ...]:
     begun = 0
     for entry in entries:
         match entry.record:
-            case StepBegun():
-                begun = entry.seq
             case Intended(intent=number, change=change) as intended if change.call:
                 sent[number] = entry, begun, intended
                 answers.pop(number, None)
             case Answered(intent=number, outcome=outcome) if number in sent:
                 answers[number] = outcome, entry.wall
+            case StepBegun():
+                begun = entry.seq
             case _:
                 pass  # Not a call.
     return tuple(
@@ -175,6 +181,10 @@ class ReplayedRun:
     state: RunState
     outages: tuple[OutagePeriod, ...]
     """Every outage, oldest first; an outage whose first call was refused is left out."""
+    first: datetime | None = None
+    """The wall clock's time of the first entry; None for an empty journal."""
+    last: datetime | None = None
+    """That of the last one."""
 
 
 def outages_of(entries: Sequence[Entry]) -> tuple[OutagePeriod, ...]:
@@ -188,14 +198,11 @@ def replayed_run(entries: Sequence[Entry]) -> ReplayedRun:
     direction = Direction.FORWARD
     so_far = Replay()
     for entry in entries:
-        record = entry.record
-        if isinstance(record, Intended):
-            so_far.add(entry)  # Most entries are intents and answers, and none begins an outage.
-            continue
         step = so_far.step
-        so_far.add(entry)
+        if not so_far.add(entry):
+            continue
         is_open = bool(found) and not found[-1].over
-        match record:
+        match entry.record:
             case Answered():
                 if is_open and not so_far.is_down:
                     found.pop()
@@ -220,7 +227,8 @@ def replayed_run(entries: Sequence[Entry]) -> ReplayedRun:
                 )
             case _:
                 pass  # Does not affect traffic.
-    return ReplayedRun(so_far.state, tuple(found))
+    first, last = (entries[0].wall, entries[-1].wall) if entries else (None, None)
+    return ReplayedRun(so_far.state, tuple(found), first, last)
 
 
 def person_entries(entries: Iterable[Entry]) -> tuple[PersonEntry, ...]:
@@ -254,6 +262,11 @@ def attempts_of(plan: Plan, entries: Sequence[Entry]) -> tuple[RunAttempt, ...]:
         Direction.FINALIZE: _due(plan.finalize),
     }
     return tuple(_attempt(taken, leg, due[taken.direction]) for taken, leg in _legs(entries))
+
+
+def directions_of(entries: Sequence[Entry]) -> tuple[DirectionPeriod, ...]:
+    """Return every direction taken; one that was resumed is not another one."""
+    return tuple(_period(taken, leg) for taken, leg in _legs(entries))
 
 
 def made_by(entries: Iterable[Entry]) -> dict[Role, str]:
@@ -341,16 +354,27 @@ def _legs(entries: Sequence[Entry]) -> Iterator[tuple[DirectionTaken, Sequence[E
     """Yield each direction of each attempt with its entries; a resumed one is not another one."""
     starts: list[tuple[int, DirectionTaken]] = []
     for index, entry in enumerate(entries):
-        match entry.record:
-            case DirectionTaken(direction=direction, attempt=attempt) as taken:
-                last = starts[-1][1] if starts else None
-                if last is None or (last.direction, last.attempt) != (direction, attempt):
-                    starts.append((index, taken))
-            case _:
-                pass  # Takes no direction.
+        if isinstance(taken := entry.record, DirectionTaken):
+            last = starts[-1][1] if starts else None
+            if last is None or (last.direction, last.attempt) != (taken.direction, taken.attempt):
+                starts.append((index, taken))
     ends = [*(index for index, _ in starts[1:]), len(entries)][: len(starts)]
     for (start, taken), end in zip(starts, ends, strict=True):
         yield taken, entries[start:end]
+
+
+def _period(taken: DirectionTaken, leg: Sequence[Entry]) -> DirectionPeriod:
+    # Later entries of its last process, or of the next one, are not part of it.
+    finished = next((e for e in reversed(leg) if isinstance(e.record, Finished)), None)
+    # A hook ends after its event, and a later process may open the journal days later.
+    last = finished or next(e for e in reversed(leg) if not isinstance(e.record, HookRan | Opened))
+    return DirectionPeriod(
+        taken.direction,
+        taken.attempt,
+        began=leg[0].wall,
+        ended=leg[0].wall + (last.at - leg[0].at),
+        finished=finished is not None,
+    )
 
 
 _StepKey = tuple[int, bool]
@@ -369,15 +393,14 @@ def _due(planned: Sequence[PlannedStep]) -> Mapping[_StepKey, Counter[str]]:
 def _attempt(
     taken: DirectionTaken, leg: Sequence[Entry], due: Mapping[_StepKey, Counter[str]]
 ) -> RunAttempt:
-    done = _WorkOfLeg(leg)
-    last = done.finished or done.last
+    period = _period(taken, leg)
     return RunAttempt(
-        taken.direction,
-        taken.attempt,
-        began=leg[0].wall,
-        ended=leg[0].wall + (last.at - leg[0].at),
-        finished=done.finished is not None,
-        steps=tuple(done.steps(due)),
+        period.direction,
+        period.attempt,
+        period.began,
+        period.ended,
+        period.finished,
+        tuple(_WorkOfLeg(leg).steps(due)),
     )
 
 
@@ -385,10 +408,6 @@ class _WorkOfLeg:
     """The changes and steps of one direction, collected in one pass over its entries."""
 
     def __init__(self, leg: Sequence[Entry]) -> None:
-        self.finished: Entry | None = None
-        """Its end; later entries of its last process, or of the next one, are not part of it."""
-        # A hook ends after its event, and a later process may open the journal days later.
-        self.last = next(e for e in reversed(leg) if not isinstance(e.record, HookRan | Opened))
         self._began: dict[_StepKey, datetime] = {}
         self._settled: dict[_StepKey, datetime] = {}
         self._left_out: Counter[str] = Counter()
@@ -413,8 +432,6 @@ class _WorkOfLeg:
                 self._settled.setdefault((number, cleaning), entry.wall)
             case ResidueLeft(changes=left):
                 self._left_out = Counter(_kind(each.change) for each in left)
-            case Finished():
-                self.finished = entry
             case _:
                 pass  # Not about a change or a step.
 

@@ -147,14 +147,16 @@ class Replay:
         """Whether traffic is down."""
         return self._state.outage.open
 
-    def add(self, entry: Entry) -> None:
-        """Continue with *entry*."""
+    def add(self, entry: Entry) -> bool:
+        """Continue with *entry*; return whether it altered more than the list of intents."""
         record = entry.record
         if isinstance(record, Intended) and (record.step in self._plain or self._takes(record)):
             intent = Intent(record.intent, entry.at, record.step, record.change, record.present)
             self._intents().append(intent)
         elif not (isinstance(record, Answered) and self._answers(record, entry.at)):
             self._begin(_after(self.state, entry))
+            return True
+        return False
 
     def _begin(self, state: RunState) -> None:
         self._state = state

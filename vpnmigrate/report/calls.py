@@ -88,10 +88,12 @@ def calls_section(
 def _rows(calls: Sequence[MutatingCall], series: Sequence[CallSeries]) -> Iterator[tuple[str, ...]]:
     first, later = _places(series)
     for call in calls:
+        if call.intent in later:
+            continue
         lead = moment(call.at), f"step {call.step}", call.change.call
         if (many := first.get(call.intent)) is not None:
             yield *lead, many.outcome, "in report --json", many.what
-        elif call.intent not in later:
+        else:
             yield *lead, *_ending(call), str(call.change)
 
 

@@ -26,7 +26,13 @@ from vpnmigrate.journal.history import (
     replayed_run,
 )
 from vpnmigrate.journal.record_base import DeviceConfirmed
-from vpnmigrate.journal.records import Entry, GatesSeen, OperatorConfirmed
+from vpnmigrate.journal.records import (
+    Answered,
+    Entry,
+    GatesSeen,
+    Intended,
+    OperatorConfirmed,
+)
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.gates import GateResult
@@ -85,6 +91,11 @@ class RunEvidence:
     """The saved result of the last rehearsal of this plan."""
 
     @cached_property
+    def events(self) -> tuple[Entry, ...]:
+        """The entries that are not about one change: few, in a journal of any length."""
+        return tuple(e for e in self.entries if not isinstance(e.record, Intended | Answered))
+
+    @cached_property
     def replayed(self) -> ReplayedRun:
         """The state after the entries, and the outages in them."""
         return replayed_run(self.entries)
@@ -122,7 +133,7 @@ _COMMAND = re.compile(r"\b(?:aws|vpnmigrate) [a-z]")
 
 def as_json(evidence: RunEvidence) -> dict[str, Any]:
     """Return the same as a JSON document."""
-    plan, entries = evidence.plan, evidence.entries
+    plan, events = evidence.plan, evidence.events
     state = evidence.replayed.state
     after = evidence.after
     document = {
@@ -138,15 +149,15 @@ def as_json(evidence: RunEvidence) -> dict[str, Any]:
         "region": plan.region,
         "processes": [
             {"at": at.isoformat(), "user": o.user, "host": o.host, "tool": o.tool}
-            for at, o in processes_of(entries)
+            for at, o in processes_of(events)
         ],
         **outages_json(evidence.replayed, evidence.rehearsed),
         "journeys": [attempt_json(action) for action in evidence.attempts],
         "people": [
             {"at": voice.at.isoformat(), "who": voice.who, "host": voice.host, "said": said}
-            for voice, said in _actions(plan, entries)
+            for voice, said in _actions(plan, events)
         ],
-        **gates_json(entries, state),
+        **gates_json(events, state),
         "lost": list(state.deviations.lost),
         "other_hands": list(state.deviations.external_changes),
         "notes": list(state.notes),
@@ -164,14 +175,16 @@ def as_json(evidence: RunEvidence) -> dict[str, Any]:
         "tunnel_options": tunnel_options.as_json(plan),
         "negotiated": crypto_json(state.crypto),
         "calls": [call_json(call) for call in evidence.calls],
-        "timeline": [{"at": at.isoformat(), "what": what} for at, what in timeline(entries)],
+        "timeline": [
+            {"at": at.isoformat(), "what": what} for at, what in timeline(evidence.entries)
+        ],
     }
     cut: dict[str, Any] = mapped(document, without_key_elements)
     return cut
 
 
 def _sections(evidence: RunEvidence) -> Iterator[Section]:
-    plan, entries = evidence.plan, evidence.entries
+    plan, events = evidence.plan, evidence.events
     state = evidence.replayed.state
     yield _summary(evidence)
     yield from _picture(evidence)
@@ -180,16 +193,16 @@ def _sections(evidence: RunEvidence) -> Iterator[Section]:
     if notable:
         yield Section("External changes and inconsistencies", notable, loud=True)
     yield outage_section(evidence.replayed, evidence.rehearsed)
-    gates_seen = [entry for entry in entries if isinstance(entry.record, GatesSeen)]
+    gates_seen = [entry for entry in events if isinstance(entry.record, GatesSeen)]
     for attempt in evidence.attempts:
         yield attempt_section(plan, attempt, gates_seen)
     yield _after(evidence.after)
     yield from _start_up(evidence.after)
     yield Section("Tunnel options, old and new", (), tunnel_options.table(plan))
     yield from crypto_section(state.crypto)
-    yield _processes(entries)
+    yield _processes(events)
     yield from rounds(gates_seen, state)
-    operator = tuple((moment(v.at), _where(v), said) for v, said in _actions(plan, entries))
+    operator = tuple((moment(v.at), _where(v), said) for v, said in _actions(plan, events))
     yield Section(
         "People",
         () if operator else ("no confirmation or order was given",),
@@ -199,14 +212,14 @@ def _sections(evidence: RunEvidence) -> Iterator[Section]:
         yield Section("Notes", tuple(state.notes))
     series = series_of(evidence.calls)
     yield calls_section(plan.migration, evidence.calls, series)
-    lines = tuple((moment(at), what) for at, what in timeline(entries, series))
+    lines = tuple((moment(at), what) for at, what in timeline(evidence.entries, series))
     yield Section("Timeline", (), DocumentTable(("when (UTC)", "what"), lines))
 
 
 def _summary(evidence: RunEvidence) -> Section:
     after = evidence.after
     return summary(
-        evidence.entries,
+        evidence.events,
         evidence.replayed,
         evidence.rehearsed,
         tuple(_plan_rows(evidence)),
@@ -220,22 +233,22 @@ def _plan_rows(evidence: RunEvidence) -> Iterator[tuple[str, str]]:
     if plan.decisions.change:
         yield "change", plan.decisions.change
     yield "plan", f"{plan.fingerprint}, playbook {plan.playbook}, made {moment(plan.made)}"
-    others = {o.fingerprint for _, o in processes_of(evidence.entries)} - {plan.fingerprint}
+    others = {o.fingerprint for _, o in processes_of(evidence.events)} - {plan.fingerprint}
     for fingerprint in sorted(others):
         yield "earlier plan", fingerprint
     yield "account", f"{plan.account}, Region {plan.region}"
 
 
 def _picture(evidence: RunEvidence) -> Iterator[Section]:
-    outages, people = evidence.replayed.outages, person_entries(evidence.entries)
+    outages, people = evidence.replayed.outages, person_entries(evidence.events)
     if (drawn := timeline_of(evidence.attempts, outages, people)) is not None:
         yield Section("At a glance", timeline=drawn)
 
 
-def _processes(entries: Sequence[Entry]) -> Section:
+def _processes(events: Sequence[Entry]) -> Section:
     rows = tuple(
         (moment(at), f"{o.user} on {o.host}", str(o.process), f"vpnmigrate {o.tool}", o.fingerprint)
-        for at, o in processes_of(entries)
+        for at, o in processes_of(events)
     )
     return Section(
         "Processes", (), DocumentTable(("started", "by", "process", "version", "plan"), rows)
@@ -278,10 +291,10 @@ def _start_up(after: AfterComparison | None) -> Iterator[Section]:
     )
 
 
-def _actions(plan: Plan, entries: Sequence[Entry]) -> Iterator[tuple[PersonEntry, str]]:
-    by_number = {voice.seq: voice for voice in person_entries(entries)}
+def _actions(plan: Plan, events: Sequence[Entry]) -> Iterator[tuple[PersonEntry, str]]:
+    by_number = {voice.seq: voice for voice in person_entries(events)}
     narrator = Narrator()
-    for entry in entries:
+    for entry in events:
         if entry.seq not in by_number:
             continue
         lines = [str(line).partition(" ")[2].strip() for line in narrator.lines(entry)]

@@ -44,7 +44,7 @@ _TRAFFIC = {
 
 
 def summary(
-    entries: Sequence[Entry],
+    events: Sequence[Entry],
     replayed: ReplayedRun,
     rehearsed: RehearsalResult | None,
     plan_lines: Sequence[tuple[str, str]],
@@ -52,13 +52,16 @@ def summary(
     surveyed: bool,
     differences: Sequence[str],
 ) -> Section:
-    """Return the box at the top of a report; *plan_lines* are its rows about the plan."""
+    """Return the box at the top of a report; *plan_lines* are its rows about the plan.
+
+    *events* are the journal's entries that are not about one change.
+    """
     state = replayed.state
     rows = [
         ("did it work", verdict(state)),
         *_outage_rows(replayed.outages, rehearsed),
-        ("when", _when(entries)),
-        ("by", "; ".join(_people(entries)) or "not started"),
+        ("when", _when(replayed)),
+        ("by", "; ".join(_people(events)) or "not started"),
         *_forced_rows(state),
     ]
     still_open = open_ends(state, surveyed=surveyed, differences=differences)
@@ -143,26 +146,25 @@ def _outage_rows(
         yield "outage", f"{least}{span(down.lasted)} measured{over}, {against} ({where})"
 
 
-def _when(entries: Sequence[Entry]) -> str:
-    if not entries:
+def _when(replayed: ReplayedRun) -> str:
+    if replayed.first is None or replayed.last is None:
         return "not started"
-    start, end = entries[0].wall, entries[-1].wall
-    return f"{moment(start)} to {moment(end)}"
+    return f"{moment(replayed.first)} to {moment(replayed.last)}"
 
 
-def _people(entries: Sequence[Entry]) -> Iterator[str]:
+def _people(events: Sequence[Entry]) -> Iterator[str]:
     """Yield who ran it, who approved it and who confirmed tasks, each person once."""
-    ran = dict.fromkeys(f"{opened.user} on {opened.host}" for _, opened in processes_of(entries))
+    ran = dict.fromkeys(f"{opened.user} on {opened.host}" for _, opened in processes_of(events))
     if ran:
         yield f"run by {', '.join(ran)}"
     approvers = dict.fromkeys(
-        entry.record.approval.approver for entry in entries if isinstance(entry.record, Approved)
+        entry.record.approval.approver for entry in events if isinstance(entry.record, Approved)
     )
     if approvers:
         yield f"approved by {', '.join(approvers)}"
     voices = dict.fromkeys(
         entry.record.who
-        for entry in entries
+        for entry in events
         if isinstance(entry.record, OperatorConfirmed | DeviceConfirmed)
     )
     if voices:

@@ -14,7 +14,7 @@ from itertools import zip_longest
 
 from vpnmigrate.errors.commands import Advice, Invocation, cli
 from vpnmigrate.journal import Hold, RunState
-from vpnmigrate.journal.history import RunAttempt, attempts_of
+from vpnmigrate.journal.history import DirectionPeriod, directions_of
 from vpnmigrate.journal.records import FinalizeRequested
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.approval import Approval
@@ -341,9 +341,7 @@ def _window(view: RunStatusView) -> str:
 
 def _history(view: RunStatusView) -> Iterator[Row]:
     """Yield each direction that the run took, with its outages."""
-    if view.plan is None:
-        return
-    for attempt in attempts_of(view.plan, view.entries):
+    for attempt in directions_of(view.entries):
         ended = f" to {moment(attempt.ended)}" if attempt.finished else f", {_open(attempt, view)}"
         lasted = [
             f"outage {span(each.lasted)}"
@@ -356,7 +354,7 @@ def _history(view: RunStatusView) -> Iterator[Row]:
         yield "history", f"{which}: {', '.join([moment(attempt.began) + ended, *lasted])}"
 
 
-def _open(attempt: RunAttempt, view: RunStatusView) -> str:
+def _open(attempt: DirectionPeriod, view: RunStatusView) -> str:
     """Return where a direction stands that has no end."""
     state = view.state
     last = (attempt.direction, attempt.attempt) == (state.direction, state.attempt)
