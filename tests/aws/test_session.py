@@ -165,3 +165,15 @@ class TestClients:
 
         assert "the.key_sent" not in caplog.text
         assert "the.key_answered" not in caplog.text
+
+
+def test_the_models_of_the_services_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions of many runs in one process share them, and their folders are listed once."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "no-secret")
+
+    first, second = (session(None, "eu-west-1")._session for _ in range(2))
+
+    models = first.get_component("data_loader")
+    assert second.get_component("data_loader") is models
+    assert len(models.search_paths) == len(set(models.search_paths))

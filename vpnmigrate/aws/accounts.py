@@ -24,6 +24,7 @@ from vpnmigrate.aws.session import (
     MonitoringService,
     credentials_of,
     session,
+    session_with_models,
 )
 from vpnmigrate.engine.ports import Credentials, Identity
 from vpnmigrate.errors import NoCredentialsError, RefusedError
@@ -149,13 +150,12 @@ def role_session(home: ClientSource, role: str, name: str) -> boto3.Session:
     Raises:
         AwsError: There are no credentials, or AWS refuses the role.
     """
-    import boto3
     import botocore.session
 
     inner = botocore.session.Session()
     credentials = assumed_credentials(home.sts(), role, name)
     inner.register_component("credential_provider", _GivenCredentials(credentials))
-    return boto3.Session(botocore_session=inner, region_name=home.region)
+    return session_with_models(inner, home.region)
 
 
 class _GivenCredentials:
@@ -230,15 +230,11 @@ class SharedClients:
 
     def _session_of(self, region: str) -> boto3.Session:
         """Return a session that takes its credentials from the calling thread."""
-        import boto3
         import botocore.session
 
         inner = botocore.session.Session(profile=self._profile)
-        # It has read the models of the services, which takes a quarter of a second.
-        loader = self._own._session.get_component("data_loader")  # noqa: SLF001
-        inner.register_component("data_loader", loader)
         inner.register_component("credential_provider", _ThreadCredentials())
-        return boto3.Session(botocore_session=inner, region_name=region)
+        return session_with_models(inner, region)
 
 
 _account: ContextVar[Any] = ContextVar("vpnmigrate-account")

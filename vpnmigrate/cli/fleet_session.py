@@ -144,8 +144,8 @@ class FleetSessions:
 
     def _working_copy(self, row: FleetRun, plan: Plan, text: bytes) -> Run:
         """Return the run's directory on this worker, with the plan and the holder of the row."""
-        known = next((run for run in self._context.runs.list() if run.id == row.id), None)
-        if known is None:
+        known = self._context.runs.at(row.id)
+        if not known.plan.is_file():
             return self._context.runs.create(plan, text, row.holder)
         known.require_private()
         known.replan(plan, text)

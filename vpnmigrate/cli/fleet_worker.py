@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import secrets
 import signal
@@ -22,6 +23,9 @@ from vpnmigrate.model.clock import moment
 from vpnmigrate.report.text import safe
 
 _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_NEW_OBJECTS = 10_000
+"""Objects between two garbage collections.  A worker lives for weeks, and each session leaves some
+megabytes of clients; the limit of a single command (``cli.NEW_OBJECTS``) would keep hundreds."""
 
 
 def serve(
@@ -33,6 +37,8 @@ def serve(
         UsageError: No database is named.
         RefusedError: Its schema has another version.
     """
+    gc.freeze()  # What the start has created stays.
+    gc.set_threshold(_NEW_OBJECTS)
     me = context.parts.me
     # A process number may be used again on the same host, also in the same second.
     worker = name or holder_name(me.user, me.host, f"{me.process}-{secrets.token_hex(2)}")

@@ -197,6 +197,10 @@ class Runs:
             if _PLAIN.fullmatch(path.name) and (path / "plan.json").is_file()
         )
 
+    def at(self, id_: str) -> Run:
+        """Return the directory that the run *id_* has or would have here."""
+        return Run(self.home / id_)
+
     def find(self, text: str) -> Run:
         """Return the run with the id *text*, or the only run whose id begins with it.
 
@@ -250,7 +254,7 @@ class Runs:
         """
         if not _PLAIN.fullmatch(plan.migration):
             raise UsageError(f"{plan.migration!r} is not a valid name for a run")
-        run = Run(self.home / plan.migration)
+        run = self.at(plan.migration)
         with _translate_os_errors(self.home):
             if not os.path.lexists(run.path):
                 self._create_directory(run, text, holder)
