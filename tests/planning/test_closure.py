@@ -166,6 +166,25 @@ def test_redundancy_partners_share_a_device_or_a_prefix() -> None:
     assert partners == {"vpn-1", "vpn-2", "vpn-7", "vpn-8"}
 
 
+def test_a_device_with_two_customer_gateways_is_one_device() -> None:
+    """Two records with one address, for example of two ASNs; one without an address is another."""
+    survey = a_survey(
+        connections=(a_connection("vpn-1", customer_gateway="cgw-1"),),
+        customer_gateways=(a_customer_gateway("cgw-1"),),
+        other_connections=(
+            a_connection("vpn-7", on="vgw-7", customer_gateway="cgw-7"),
+            a_connection("vpn-8", on="vgw-7", customer_gateway="cgw-8"),
+        ),
+    )
+    devices = (a_customer_gateway("cgw-1"), a_customer_gateway("cgw-7"))
+    nameless = replace(a_customer_gateway("cgw-8"), ip="")
+
+    partners = found(survey, devices=(*devices, nameless))
+
+    assert set(partners) == {("redundancy partner", "vpn-7")}
+    assert "cgw-7" in partners["redundancy partner", "vpn-7"]
+
+
 def test_the_sites_of_a_hub_reach_each_other_through_the_gateway() -> None:
     """Several BGP sites are spokes; one site with two connections is none."""
     spokes = tuple(a_connection(f"vpn-{n}", customer_gateway=f"cgw-{n}") for n in (1, 2))
@@ -237,6 +256,16 @@ class TestTerraform:
             ("Terraform resource", 'module.vpn.aws_vpn_connection.site["paris"]'),
             ("Terraform resource", "aws_route.r"),
         }
+
+    def test_an_id_inside_of_a_longer_name_is_found(self) -> None:
+        """Names of alarms, log groups and the like are often made of an id."""
+        resource = {"mode": "managed", "type": "aws_cloudwatch_log_group", "name": "logs"}
+        instance = {"attributes": {"name": "/vpn/vpn-old-tunnels"}}
+        state = {"version": 4, "resources": [resource | {"instances": [instance]}]}
+
+        items = found(a_survey(), terraform=terraform_resources(state))
+
+        assert set(items) == {("Terraform resource", "aws_cloudwatch_log_group.logs")}
 
     def test_no_key_is_kept(self) -> None:
         """Of a state only ids and addresses are kept: it contains pre-shared keys."""

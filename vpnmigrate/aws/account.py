@@ -25,7 +25,7 @@ from vpnmigrate.model.changes.base import BaseCall, CallTags, Outcome, Performed
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.decisions import KeyMode
 from vpnmigrate.model.discovery import RegionSurvey
-from vpnmigrate.model.ec2 import VpcId, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.ec2 import CustomerGatewayRecord, VpcId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.encryption_control import EncryptionControls
 from vpnmigrate.model.negotiated import NegotiatedTunnel
 from vpnmigrate.model.permissions import PermissionQuery, PermissionResult
@@ -100,6 +100,15 @@ class Reader:
         who = self.identity()
         with self._renewing():
             return survey.surveys(self._clients, who, self._clock)
+
+    def customer_gateways(self) -> tuple[CustomerGatewayRecord, ...]:
+        """Return every customer gateway of the Region.
+
+        Raises:
+            AwsError: The describe call failed.
+        """
+        with self._renewing():
+            return survey.customer_gateways(self._clients)
 
     def region_survey(self, who: Identity) -> RegionSurvey:
         """Return everything about VPN in the Region, for the account of *who*.

@@ -121,6 +121,16 @@ def _gateways(clients: ClientSource) -> tuple[GatewayRecord, ...]:
     return in_order(map(gateway_record, describe.gateways(clients.reader())))
 
 
+def customer_gateways(clients: ClientSource) -> tuple[CustomerGatewayRecord, ...]:
+    """Return every customer gateway of the Region.
+
+    Raises:
+        AwsError: The describe call failed.
+    """
+    found = describe.customer_gateways(clients.reader())
+    return in_order(map(customer_gateway_record, found))
+
+
 def _connections(clients: ClientSource) -> tuple[ConnectionRecord, ...]:
     return in_order(map(connection_record, describe.connections(clients.reader())))
 
@@ -136,7 +146,7 @@ def _region(
         taken,
         gateways,
         connections,
-        in_order(map(customer_gateway_record, describe.customer_gateways(ec2))),
+        customer_gateways(clients),
         in_order(map(vpc_record, describe.vpcs(ec2))),
         quotas(clients),
         encryption_controls(ec2),

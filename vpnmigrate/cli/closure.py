@@ -12,9 +12,8 @@ from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.engine.call_limits import SURVEY_LIMIT, unattended
 from vpnmigrate.errors import MalformedFileError
 from vpnmigrate.local.documents import json_document
-from vpnmigrate.model.discovery import AccountTarget, NamingResource, TerraformResource
+from vpnmigrate.model.discovery import AccountTarget, TerraformResource
 from vpnmigrate.model.ec2 import VpnGatewayId
-from vpnmigrate.model.survey import Survey, Unread
 from vpnmigrate.planning.closure import Closure, closure, old_names
 from vpnmigrate.planning.terraform_state import terraform_resources
 
@@ -36,17 +35,17 @@ def read_closure(
     terraform = [found for file in states for found in resources_of_state(file)]
     region = target.regions[0]
 
-    def read() -> tuple[Survey, tuple[NamingResource, ...], tuple[Unread, ...]]:
+    def read() -> Closure:
         clients = source.open(target).clients(region)
         reader = Reader(clients, context.parts.clock)
         require_account(target, reader.identity())
         survey = reader.survey(VpnGatewayId(gateway))
         ids = [name for name in old_names(survey) if name.startswith("v")]
-        return survey, *naming_resources(clients, ids)
+        naming, unread = naming_resources(clients, ids)
+        return closure(survey, naming, unread, terraform, reader.customer_gateways())
 
     calls = context.parts.calls(source.home)
-    survey, naming, unread = calls.read(f"the closure of {gateway}", SURVEY_LIMIT, read, unattended)
-    return closure(survey, naming, unread, terraform)
+    return calls.read(f"the closure of {gateway}", SURVEY_LIMIT, read, unattended)
 
 
 def resources_of_state(file: Path) -> tuple[TerraformResource, ...]:

@@ -7,7 +7,7 @@ against the calls of real plans: no id that a call names is missing here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -71,17 +71,18 @@ def closure(
     naming: Iterable[NamingResource] = (),
     unread: Iterable[Unread] = (),
     terraform: Iterable[TerraformResource] = (),
+    devices: Iterable[CustomerGatewayRecord] = (),
 ) -> Closure:
     """Return the closure of the gateway of *survey*.
 
-    *naming* are the alarms, dashboards, rules and log groups of the Region; *terraform* are the
-    resources of state files.
+    *naming* are the alarms, dashboards, rules and log groups of the Region, *devices* its customer
+    gateways; *terraform* are the resources of state files.
     """
     items = (
         *_changed(survey),
         *_devices(survey),
         *_direct_connect(survey),
-        *_partners(survey),
+        *_partners(survey, {device.id: device.ip for device in devices}),
         *_spokes(survey),
         *_stacks(survey),
         *_log_groups(survey, naming),
@@ -156,14 +157,21 @@ def _direct_connect(survey: Survey) -> Iterator[ClosureItem]:
         )
 
 
-def _partners(survey: Survey) -> Iterator[ClosureItem]:
-    """Yield what carries the same traffic, or the same device, and stays as it is."""
+def _partners(survey: Survey, addresses: Mapping[str, str]) -> Iterator[ClosureItem]:
+    """Yield what carries the same traffic, or the same device, and stays as it is.
+
+    A device may have several customer gateways; *addresses* has that of each.
+    """
     mine = {c.customer_gateway for c in survey.living if c.customer_gateway}
+    mine_at = {device.ip for device in survey.customer_gateways if device.ip}
     prefixes = {p.cidr for c in survey.living for p in c.prefixes}
     for other in survey.other_connections:
         end = other.vpn_gateway or other.elsewhere or "nothing"
         if other.customer_gateway in mine:
             why = f"shares the device of {other.customer_gateway}; ends on {end}"
+            yield _item("redundancy partner", other, why, ClosureEffect.DISTURBED)
+        elif (address := addresses.get(other.customer_gateway or "", "")) in mine_at:
+            why = f"has the device at {address} too, by {other.customer_gateway}; ends on {end}"
             yield _item("redundancy partner", other, why, ClosureEffect.DISTURBED)
         elif same := prefixes & {p.cidr for p in other.prefixes}:
             why = f"has the prefix {', '.join(sorted(same))} too; ends on {end}"

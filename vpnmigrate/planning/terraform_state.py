@@ -11,7 +11,7 @@ from vpnmigrate.model.discovery import TerraformResource
 
 _STATE_VERSION: Final = 4
 _VALUE: Final = re.compile(
-    r"(?:vgw|vpn|vpc|rtb|rtbassoc|cgw|tgw)-[0-9a-z-]{1,40}|\d{1,3}(?:\.\d{1,3}){3}"
+    r"(?:vgw|vpn|vpc|rtb|rtbassoc|cgw|tgw)-[0-9a-z]{1,40}|\d{1,3}(?:\.\d{1,3}){3}"
 )
 _NAME: Final = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 _MODULE: Final = re.compile(
