@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from moto.core.responses import ActionContext, ActionResult, BaseResponse
+from moto.core.serialize import get_serializer_class
+from moto.core.utils import get_service_model
 from werkzeug.test import Client as HttpClient
 from werkzeug.wrappers import Response
 
@@ -19,7 +23,7 @@ from tests.support.moto_check import (
     known_answers,
 )
 from vpnmigrate.sandbox.ec2.ids import ApiError
-from vpnmigrate.sandbox.server.moto import MotoApplication, OneAccount
+from vpnmigrate.sandbox.server.moto import MotoApplication, OneAccount, WorldResult
 
 REGION = "eu-central-1"
 
@@ -304,3 +308,23 @@ def test_a_moto_that_loses_values_is_refused(put, instead, text):
         check_door(lossy)
 
     assert "Install vpnmigrate anew" in refused.value.advice
+
+
+def test_a_large_answer_is_serialized_without_other_names() -> None:
+    """The text is moto's own, in less CPU time: a member is looked up by botocore's name alone."""
+    model = get_service_model("ec2")
+    operation = model.operation_model("DescribeRouteTables")
+    context = ActionContext(model, operation, get_serializer_class("ec2", "ec2"), BaseResponse())
+    route = {"DestinationCidrBlock": "10.0.0.0/8", "GatewayId": "vgw-1", "State": "active"}
+    answer = {"RouteTables": [{"RouteTableId": "rtb-1", "Routes": [route] * 1000}]}
+
+    def measured(result: ActionResult) -> tuple[float, object]:
+        began = time.process_time()
+        _, _, body = result.execute_result(context)
+        return time.process_time() - began, body
+
+    mine = [measured(WorldResult(answer)) for _ in range(3)]
+    motos = [measured(ActionResult(answer)) for _ in range(3)]
+
+    assert mine[0][1] == motos[0][1]
+    assert min(mine)[0] < 0.7 * min(motos)[0]

@@ -2,8 +2,9 @@
 
 moto brings the HTTP side (routing by credential scope, parameter parsing, serialisation) and the
 rest of EC2.  Of moto's response classes only ``call_action``, ``params``, ``_get_action``,
-``serialized`` and ``ActionResult`` are used, so changes of its models have no effect here.
-Nothing in moto is replaced: each response class is a subclass that one application owns.
+``serialized``, ``ActionResult`` and its ``ActionContext`` are used, so changes of its models have
+no effect here.  Nothing in moto is replaced: each response class is a subclass that one
+application owns.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from xml.sax.saxutils import escape
 
 from botocore.model import OperationNotFoundError
 from moto.cloudwatch.responses import CloudWatchResponse
-from moto.core.responses import ActionResult, BaseResponse
+from moto.core.responses import ActionContext, ActionResult, BaseResponse
 from moto.core.utils import convert_to_flask_response
 from moto.directconnect.responses import DirectConnectResponse
 from moto.ec2.models import ec2_backends
@@ -148,8 +149,22 @@ class _MotoDispatcher(BaseResponse):
             if user := user_of(key):
                 params[USER] = user
         result = world.execute(self.boto3_service_name, action, params)
-        status, headers, body = self.serialized(ActionResult(result))
+        status, headers, body = self.serialized(WorldResult(result))
         return status, headers, _with_request_id(body)
+
+
+class WorldResult(ActionResult):
+    """An answer of a world, which names its members as botocore does.
+
+    moto looks for each member by eight other names as well, which takes two thirds of the time for
+    a large answer; without a value picker its serializer takes the name as it is.
+    """
+
+    def execute_result(self, context: ActionContext) -> Any:
+        """Return moto's triple of status, headers and body."""
+        serializer = context.serializer_class(operation_model=context.operation_model)
+        answer = serializer.serialize(self.result)
+        return answer["status_code"], answer["headers"], answer["body"]
 
 
 def _with_request_id(body: str | bytes) -> str | bytes:
