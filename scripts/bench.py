@@ -52,6 +52,8 @@ from vpnmigrate.steps.base import StepInput  # noqa: E402
 from vpnmigrate.steps.sequences import CUTOVER, gateway_swap  # noqa: E402
 
 TABLES = (2, 6, 20, 60, 200)
+BEYOND = {"plan": (600, 2000)}
+"""Worlds of which only some work is measured: ten times those above."""
 LINES = 500
 """Journal lines for each table: 100,000 for 200 tables."""
 
@@ -216,7 +218,7 @@ def main() -> int:
     rows: list[Row] = []
     for work in options.work or WORKS:
         before = None
-        for tables in TABLES:
+        for tables in (*TABLES, *BEYOND.get(work, ())):
             row = in_own_process(work, tables)
             growth = f"{row.seconds / before:7.1f}" if before else ""
             print(
@@ -239,6 +241,8 @@ def in_own_process(work: str, tables: int) -> Row:
 
 
 WIDTH, HEIGHT, MARGIN = 640, 400, 60
+WIDEST = 4000
+"""Tables at the right."""
 COLOURS = ("#1b6ca8", "#c0392b", "#27864a", "#8e44ad", "#b9770e")
 LEAST, MOST = 0.001, 100.0
 """Seconds at the bottom and the top."""
@@ -248,7 +252,7 @@ def picture(rows: Sequence[Row]) -> str:
     """Return tables against CPU seconds as SVG, both axes logarithmic."""
 
     def x(tables: float) -> float:
-        return MARGIN + (WIDTH - 2 * MARGIN) * math.log10(tables) / math.log10(1000)
+        return MARGIN + (WIDTH - 2 * MARGIN) * math.log10(tables) / math.log10(WIDEST)
 
     def y(seconds: float) -> float:
         share = math.log10(max(seconds, LEAST) / LEAST) / math.log10(MOST / LEAST)
@@ -267,7 +271,7 @@ def picture(rows: Sequence[Row]) -> str:
         )
     for power in range(-3, 3):
         at = y(10.0**power)
-        lines.append(f'<path d="M{x(1):.0f} {at:.0f}H{x(1000):.0f}" stroke="#ddd"/>')
+        lines.append(f'<path d="M{x(1):.0f} {at:.0f}H{x(WIDEST):.0f}" stroke="#ddd"/>')
         lines.append(
             f'<text x="{x(1) - 6:.0f}" y="{at + 4:.0f}" text-anchor="end">{10.0**power:g}</text>'
         )

@@ -57,6 +57,8 @@ _FOUND = {
     "<cidrBlock>10.0.0.0/16</cidrBlock></item></vpcSet>",
     "DescribeRouteTables": "<routeTableSet><item><routeTableId>rtb-0a</routeTableId>"
     "<vpcId>vpc-0a</vpcId></item></routeTableSet>",
+    "DescribeVpcEncryptionControls": "<vpcEncryptionControlSet/>",
+    "DescribeAccountVpcEncryptionControl": "<accountVpcEncryptionControl/>",
     "DescribeRegions": "<regionInfo>{}</regionInfo>".format(
         "".join(f"<item><regionName>{name}</regionName></item>" for name in REGIONS)
     ),
@@ -70,6 +72,10 @@ _JSON = {
     "DescribeVirtualInterfaces": {"virtualInterfaces": []},
     "DescribeDirectConnectGatewayAssociations": {"directConnectGatewayAssociations": []},
 }
+_UNKNOWN = (
+    "<Response><Errors><Error><Code>InvalidAction</Code><Message>This server does not know the "
+    "action.</Message></Error></Errors></Response>"
+)
 _ASSUMED = (
     "<Credentials><AccessKeyId>ASIA{account}</AccessKeyId><SecretAccessKey>x</SecretAccessKey>"
     "<SessionToken>t</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>"
@@ -103,8 +109,11 @@ class Server:
             body = (await reader.readexactly(length)).decode()
             began = time.perf_counter()
             await asyncio.sleep(DELAY)
-            text = _answer(head, body).encode()
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(text), text))
+            answer = _answer(head, body)
+            status = b"200 OK" if answer else b"400 Bad Request"
+            text = (answer or _UNKNOWN).encode()
+            size = b"Content-Length: %d" % len(text)
+            writer.write(b"HTTP/1.1 %b\r\n%b\r\n\r\n%b" % (status, size, text))
             await writer.drain()
             self.requests += 1
             self.seconds += time.perf_counter() - began
@@ -123,8 +132,9 @@ def _found(pattern: bytes, head: bytes) -> str:
 
 
 def _answer(head: bytes, body: str) -> str:
+    """Return the answer to a request, or an empty string for an action that is not known here."""
     if target := _found(rb"X-Amz-Target: \w+\.(\w+)", head):
-        return json.dumps(_JSON[target])
+        return json.dumps(_JSON[target]) if target in _JSON else ""
     action = re.findall(r"Action=(\w+)", body)[0]
     if action == "AssumeRole":
         (account,) = re.findall(r"iam%3A%3A(\d+)", body)
@@ -135,7 +145,9 @@ def _answer(head: bytes, body: str) -> str:
     else:
         region = _found(rb"Credential=[^/]+/\d+/([^/]+)", head)
         found = _FOUND if region == GATEWAY_REGION else {**_FOUND, **_EMPTY}
-        return f"<{action}Response>{found[action]}</{action}Response>"
+        if action not in found:
+            return ""
+        return f"<{action}Response><requestId>r-0a</requestId>{found[action]}</{action}Response>"
     return f"<{action}Response><{action}Result>{inside}</{action}Result></{action}Response>"
 
 
