@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
-from tests.support.builders import OLD_VPN
+from tests.support.builders import NOON, OLD_VPN
 from tests.support.counts import FULL
 from tests.support.drivers import DrivenDevice, Trouble, WorldDrivers
 from tests.support.stage import Lookout, Nobody, Postbox, Stage
 from vpnmigrate.engine.cutover import GateInputs
-from vpnmigrate.engine.device_work import EndedCall, GiveUp, next_call
+from vpnmigrate.engine.device_work import MOST_LOOKS, EndedCall, GiveUp, next_call
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import HeldError, RolledBackError
 from vpnmigrate.journal.record_base import DriverAnswered, DriverCalled, DriverGaveUp
@@ -56,6 +57,7 @@ LOAD, ENABLE, BACK_OUT, STATUS = (
 )
 DONE, FAILED, UNCERTAIN = DriverOutcome.DONE, DriverOutcome.FAILED, DriverOutcome.UNCERTAIN
 ENABLED = Confirmation.NEW_TUNNELS_ENABLED
+_FINE = Trouble(DONE, has_effect=True)
 
 
 @pytest.fixture
@@ -65,6 +67,14 @@ def stage(tmp_path):
 
 def ended(verb: DriverVerb, outcome: DriverOutcome, state: DeviceState | None = None) -> EndedCall:
     return EndedCall(verb, DriverResult(outcome, state or DeviceState(), "why"))
+
+
+def waiting(
+    verb: DriverVerb, outcome: DriverOutcome, state: DeviceState | None = None
+) -> EndedCall:
+    """Return a call after which the device waits for the confirmation of a change."""
+    call = ended(verb, outcome, state)
+    return EndedCall(verb, replace(call.result, pending_until=NOON))
 
 
 class Absent(Nobody):
@@ -107,6 +117,12 @@ class TestNextCall:
                 ],
                 f"after enable it reports: {LOADED}",
             ),
+            ([ended(ENABLE, UNCERTAIN), waiting(STATUS, UNCERTAIN)], STATUS),
+            (
+                [ended(ENABLE, UNCERTAIN), *[waiting(STATUS, UNCERTAIN)] * MOST_LOOKS],
+                "its state cannot be read: why",
+            ),
+            ([ended(ENABLE, UNCERTAIN), waiting(STATUS, DONE, SWITCHED)], ENABLE),
         ],
     )  # fmt: skip
     def test_a_change_of_unknown_effect_is_followed_by_a_look(self, calls, expected):
@@ -138,6 +154,47 @@ class TestNextCall:
 
 
 class TestWholeRuns:
+    def test_a_device_that_undoes_its_change_is_waited_for_and_changed_again(self, stage):
+        """A change that cut off the device is undone by it; until then ``status`` is asked."""
+        lost = Trouble(UNCERTAIN, pending_until=NOON)
+        troubles = {ENABLE: [Trouble(UNCERTAIN)], STATUS: [_FINE, _FINE, lost, lost]}
+        drivers, nobody = WorldDrivers(stage.world, troubles=troubles), Absent()
+        state = stage.forward(drivers=drivers, operator=nobody)
+
+        assert state.status is RunStatus.CUT_OVER
+        assert drivers.verbs[3:] == [
+            *("enable", "status", "status", "status"),
+            *("enable", "enable"),
+        ]
+        assert not stage.records(DriverGaveUp)
+        assert nobody.asked == []
+
+    def test_a_change_that_waits_for_its_confirmation_is_not_done(self, stage):
+        """Tunnels that the device may disable again are no confirmation, until they last."""
+        fleeting = Trouble(DONE, has_effect=True, pending_until=NOON)
+        troubles = {
+            ENABLE: [Trouble(UNCERTAIN, has_effect=True)],
+            STATUS: [_FINE, _FINE, fleeting],
+        }
+        drivers = WorldDrivers(stage.world, troubles=troubles)
+        state = stage.forward(drivers=drivers, operator=Absent())
+
+        assert state.status is RunStatus.CUT_OVER
+        assert drivers.verbs[3:6] == ["enable", "status", "enable"]
+        answers = [record for record in stage.records(DriverAnswered) if record.word is ENABLED]
+        assert [record.reached for record in answers] == [False, False, True]
+
+    def test_the_gate_does_not_count_on_a_change_that_may_not_last(self, stage):
+        """A device that waits for a confirmation keeps the cutover closed."""
+        fleeting = Trouble(DONE, has_effect=True, pending_until=NOON)
+        drivers = WorldDrivers(stage.world, troubles={STATUS: [_FINE, fleeting]})
+        with pytest.raises(HeldError):
+            stage.forward(drivers=drivers, operator=Nobody())
+
+        (seen,) = stage.records(GatesSeen)
+        (closed,) = (each for each in seen.gates if not each.lets_through)
+        assert "waits for the confirmation of a change, which may not last" in closed.observed
+
     def test_steps_5_and_10_need_no_person(self, stage):
         """A driver loads, enables and disables: no task is handed out, and nobody is asked."""
         drivers, nobody = WorldDrivers(stage.world), Absent()

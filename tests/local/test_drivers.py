@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import fcntl
-import io
 import json
 import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,32 +17,21 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support.builders import OLD_VPN
+from tests.support.driver_bench import DEADLINE, NETWORK, Bench, bench_with, network_bench
 from tests.support.lab import programs, root_and_tun
-from tests.support.stage import Stage
-from vpnmigrate.devices.configuration import read
 from vpnmigrate.devices.secret import keys_in
-from vpnmigrate.errors import HeldError
 from vpnmigrate.local.drivers.device_file import DEVICE_FILE
-from vpnmigrate.local.drivers.processes import DriverProcesses
 from vpnmigrate.local.drivers.protocol import LONGEST_MESSAGE, result_of
-from vpnmigrate.local.logs import log_of
 from vpnmigrate.local.program_files import pinned
-from vpnmigrate.local.run_directory import Run
-from vpnmigrate.local.settings import LogTo
 from vpnmigrate.local.subprocess_limits import ProcessResult
-from vpnmigrate.local.vault import Vault
-from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import Decisions, DeviceDriver, DriverKind, InsideMode
 from vpnmigrate.model.device_drivers import (
-    ConnectionSide,
     DeviceState,
-    DriverCall,
     DriverOutcome,
-    DriverResult,
     DriverVerb,
     TunnelsState,
 )
-from vpnmigrate.model.plan import connection_role
+from vpnmigrate.model.ec2 import VpnConnectionId
 
 ABSENT, DISABLED, ENABLED = TunnelsState.ABSENT, TunnelsState.DISABLED, TunnelsState.ENABLED
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "drivers.md"
@@ -87,70 +74,6 @@ OLD_TUNNEL = """connections {{
   }}
 }}
 """
-DEADLINE = 60.0
-"""Seconds; a driver needs a second on an idle machine."""
-
-
-class Bench:
-    """One device, its files in a vault, and the driver under test."""
-
-    def __init__(
-        self, place: Path, driver: DeviceDriver, inside: InsideMode = InsideMode.AMAZON
-    ) -> None:
-        decisions = Decisions(
-            inside=inside,
-            drivers={"default": driver},
-            device_types={"default": "strongSwan/Ubuntu 16.04/strongSwan 5.5.1+"},
-        )
-        stage = Stage(place / "vault", decisions=decisions)
-        with pytest.raises(HeldError):
-            stage.run(lambda runner: runner.apply(until=4))
-        now = stage.observe().ours
-        self.successor = now[connection_role(OLD_VPN)]
-        self.plan = replace(stage.plan, programs=pinned(decisions))
-        self.driver = driver
-        self.run = Run(place / "run")
-        self.run.path.mkdir()
-        self.vault = Vault(place / "vault")
-        self.log = io.StringIO()
-
-    def drivers(self) -> DriverProcesses:
-        """Return the drivers of a new process."""
-        with log_of(self.run, LogTo.STDERR, VirtualClock(), self.log) as log:
-            return DriverProcesses(self.run, self.plan, self.vault, log, lambda old: f"at {old}")
-
-    def call(
-        self, verb: DriverVerb, *, disable_old: bool = False, drivers: DriverProcesses | None = None
-    ) -> DriverResult:
-        """Call the driver and wait for its result."""
-        drivers = drivers or self.drivers()
-        remove = ConnectionSide.NEW if verb is DriverVerb.REMOVE else None
-        call = DriverCall(self.driver, verb, "cgw-1", OLD_VPN, self.successor, disable_old, remove)
-        drivers.begin(call)
-        until = time.monotonic() + DEADLINE
-        while not (ended := drivers.ended()):
-            assert time.monotonic() < until
-            time.sleep(0.02)
-        ((answered, result),) = ended
-        assert answered == call
-        return result
-
-
-def bench_with(
-    place: Path,
-    text: str,
-    seconds: float = DEADLINE,
-    existing: str = "",
-    inside: InsideMode = InsideMode.AMAZON,
-) -> Bench:
-    """Return a bench whose driver is the program *text*."""
-    place.mkdir(exist_ok=True)
-    program = place / "driver.py"
-    program.write_text(text, encoding="utf-8")
-    command = (sys.executable, str(program), "router")
-    limit = timedelta(seconds=seconds)
-    driver = DeviceDriver(DriverKind.COMMAND, command, existing=existing, limit=limit)
-    return Bench(place, driver, inside)
 
 
 def a_router(place: Path, **programs: str) -> Path:
@@ -169,8 +92,7 @@ def a_router(place: Path, **programs: str) -> Path:
 
 def with_old_tunnels(bench: Bench, root: Path) -> list[str]:
     """Configure the old tunnels on the router, and save its running configuration."""
-    old = bench.vault.folder(OLD_VPN) / "configuration.xml"
-    outside = [tunnel.outside_ip for tunnel in read(old.read_text(encoding="utf-8")).tunnels]
+    outside = [tunnel.outside_ip for tunnel in bench.old.tunnels]
     texts = [
         OLD_TUNNEL.format(name=f"old-{number}", address=address)
         for number, address in enumerate(outside)
@@ -241,36 +163,44 @@ def charon(place: Path, socket: Path) -> Iterator[None]:
         process.wait()
 
 
-@pytest.fixture(params=["example", "strongswan"])
-def bench(request: pytest.FixtureRequest) -> Bench:
-    """The bench of each driver."""
-    made: Bench = request.getfixturevalue(request.param)
-    return made
+@pytest.fixture(params=["example", "strongswan", *NETWORK])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    """The bench of each driver; those over SSH with a router that speaks its command line."""
+    if request.param in NETWORK:
+        with network_bench(tmp_path, *NETWORK[request.param]) as found:
+            yield found
+    else:
+        yield request.getfixturevalue(request.param)
 
 
 def test_a_driver_keeps_the_contract(bench: Bench) -> None:
     """Each verb leads to its state, changes nothing when repeated, and back-out undoes enable."""
-    call = bench.call
+    call, confirmed = bench.call, bench.confirmed
     steps = [
-        (DriverVerb.STATUS, False, DeviceState(ABSENT, ENABLED)),
-        (DriverVerb.LOAD, False, DeviceState(DISABLED, ENABLED)),
-        (DriverVerb.LOAD, False, DeviceState(DISABLED, ENABLED)),
-        (DriverVerb.ENABLE, False, DeviceState(ENABLED, ENABLED)),
-        (DriverVerb.ENABLE, True, DeviceState(ENABLED, DISABLED)),
-        (DriverVerb.ENABLE, True, DeviceState(ENABLED, DISABLED)),
-        (DriverVerb.BACK_OUT, False, DeviceState(DISABLED, ENABLED)),
-        (DriverVerb.REMOVE, False, DeviceState(ABSENT, ENABLED)),
-        (DriverVerb.REMOVE, False, DeviceState(ABSENT, ENABLED)),
-        (DriverVerb.STATUS, False, DeviceState(ABSENT, ENABLED)),
+        (DriverVerb.STATUS, False, DeviceState(ABSENT, ENABLED), ""),
+        (DriverVerb.LOAD, False, DeviceState(DISABLED, ENABLED), confirmed),
+        (DriverVerb.LOAD, False, DeviceState(DISABLED, ENABLED), ""),
+        (DriverVerb.ENABLE, False, DeviceState(ENABLED, ENABLED), confirmed),
+        (DriverVerb.ENABLE, True, DeviceState(ENABLED, DISABLED), confirmed),
+        (DriverVerb.ENABLE, True, DeviceState(ENABLED, DISABLED), ""),
+        (DriverVerb.BACK_OUT, False, DeviceState(DISABLED, ENABLED), confirmed),
+        (DriverVerb.REMOVE, False, DeviceState(ABSENT, ENABLED), confirmed),
+        (DriverVerb.REMOVE, False, DeviceState(ABSENT, ENABLED), ""),
+        (DriverVerb.STATUS, False, DeviceState(ABSENT, ENABLED), ""),
     ]
-    seen = [call(verb, disable_old=disable) for verb, disable, _ in steps]
-    printed = bench.log.getvalue()
+    seen = [call(verb, disable_old=disable) for verb, disable, _, _ in steps]
+    printed = bench.log.getvalue() + "".join(result.changes for result in seen)
 
     assert [(r.outcome, r.state, r.message) for r in seen] == [
-        (DONE, state, "") for _, _, state in steps
+        (DONE, state, message) for _, _, state, message in steps
     ], printed
-    keys = keys_in((bench.vault.folder(OLD_VPN) / "configuration.xml").read_text())
-    assert keys
+    assert [bool(r.changes) for r in seen] == [bool(message) for *_, message in steps]
+    keys = {
+        key
+        for connection in (OLD_VPN, VpnConnectionId(bench.successor))
+        for key in keys_in((bench.vault.folder(connection) / "configuration.xml").read_text())
+    }
+    assert len(keys) == 4
     assert [key for key in keys if key.hidden_in(printed) != printed] == []
 
 

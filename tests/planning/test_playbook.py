@@ -28,6 +28,7 @@ from vpnmigrate.model.decisions import (
     KeyStorage,
     Networks,
     OldTunnels,
+    SshAccess,
     TagChanges,
     TestVpc,
     TunnelPolicy,
@@ -63,6 +64,25 @@ decisions:
       shell: [/usr/bin/ssh, graz, sh]
       sockets: ["tcp://127.0.0.1:4502"]
       platform: strongswan-frr
+    cgw-3:
+      kind: netmiko
+      platform: juniper-srx
+      confirm_timer: 10m
+      values: {outside zone: untrust}
+      ssh:
+        host: bonn.example
+        user: netops
+        port: 2222
+        known_hosts: /etc/vpnmigrate/known_hosts
+        password_command: [/usr/local/bin/secret, bonn]
+    cgw-4:
+      kind: napalm
+      platform: cisco-ios
+      ssh: {host: koeln.example, user: netops, key_file: /etc/vpnmigrate/key}
+    cgw-5:
+      kind: netmiko
+      platform: cisco-asa
+      ssh: {host: mainz.example, user: netops, password_file: /etc/vpnmigrate/mainz}
     default: {kind: manual}
   tunnel_options:
     ike_versions: [ikev2]
@@ -163,6 +183,29 @@ def test_says_everything_a_plan_can_decide() -> None:
                     shell=("/usr/bin/ssh", "graz", "sh"),
                     platform="strongswan-frr",
                     sockets=("tcp://127.0.0.1:4502",),
+                ),
+                "cgw-3": DeviceDriver(
+                    DriverKind.NETMIKO,
+                    platform="juniper-srx",
+                    confirm_timer=timedelta(minutes=10),
+                    values={"outside zone": "untrust"},
+                    ssh=SshAccess(
+                        "bonn.example",
+                        "netops",
+                        2222,
+                        known_hosts="/etc/vpnmigrate/known_hosts",
+                        password_command=("/usr/local/bin/secret", "bonn"),
+                    ),
+                ),
+                "cgw-4": DeviceDriver(
+                    DriverKind.NAPALM,
+                    platform="cisco-ios",
+                    ssh=SshAccess("koeln.example", "netops", key_file="/etc/vpnmigrate/key"),
+                ),
+                "cgw-5": DeviceDriver(
+                    DriverKind.NETMIKO,
+                    platform="cisco-asa",
+                    ssh=SshAccess("mainz.example", "netops", password_file="/etc/vpnmigrate/mainz"),
                 ),
                 "default": DeviceDriver(),
             },
@@ -332,6 +375,53 @@ def test_what_is_left_out_has_its_default() -> None:
             "drivers: {default: {kind: command, command: [/x], limit: 16m}}",
             "decisions.drivers.default: limit is more than zero and at most 5 min",
             "write it like {kind",
+        ),
+        (
+            "drivers: {default: {kind: netmiko, platform: vyos}}",
+            "decisions.drivers.default: kinds netmiko and napalm need ssh, and no other kind",
+            "write it like",
+        ),
+        (
+            "drivers: {default: {kind: manual, ssh: {host: h, user: u}}}",
+            "decisions.drivers.default: kinds netmiko and napalm need ssh, and no other kind",
+            "write it like",
+        ),
+        (
+            "drivers: {default: {kind: napalm, platform: vyos, ssh: {host: h, user: u}}}",
+            "decisions.drivers.default: kind napalm needs a platform: cisco-ios",
+            "write it like",
+        ),
+        (
+            (
+                "drivers: {default: {kind: netmiko, platform: vyos, confirm_timer: 2m, "
+                "ssh: {host: h, user: u}}}"
+            ),
+            "decisions.drivers.default: confirm_timer is longer than limit, which is 2 min",
+            "write it like",
+        ),
+        (
+            (
+                "drivers: {default: {kind: netmiko, platform: vyos, confirm_timer: 150s, "
+                "ssh: {host: h, user: u}}}"
+            ),
+            "decisions.drivers.default: confirm_timer is in whole minutes, and at most 30 min",
+            "write it like",
+        ),
+        (
+            (
+                "drivers: {default: {kind: netmiko, platform: vyos, "
+                "ssh: {host: h, user: u, key_file: /k, password_file: /p}}}"
+            ),
+            "decisions.drivers.default: ssh has at most one of key_file, password_file",
+            "write it like",
+        ),
+        (
+            (
+                "drivers: {default: {kind: netmiko, platform: vyos, "
+                "ssh: {host: h, user: u, password_command: [p]}}}"
+            ),
+            "decisions.drivers.default.ssh.password_command: 'p' is not an absolute path",
+            "",
         ),
         (
             "drivers: {default: {kind: command, command: [x]}}",

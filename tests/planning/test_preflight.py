@@ -23,13 +23,16 @@ from tests.support.builders import (
 )
 from vpnmigrate.model.decisions import (
     Decisions,
+    DeviceDriver,
     DirectConnectAssumption,
+    DriverKind,
     Exceptions,
     InsideMode,
     KeyMode,
     KeyStorage,
     Networks,
     OldTunnels,
+    SshAccess,
     TagChanges,
     TestVpc,
     UnsetOptions,
@@ -245,6 +248,18 @@ class TestConnections:
 
         assert "VPM-B108" in found(survey, Decisions(keys=KeyMode.REUSE))
         assert "VPM-B108" not in found(survey)
+
+    @pytest.mark.parametrize(("platform", "warns"), [("fortios", True), ("vyos", False)])
+    def test_names_devices_that_do_not_undo_a_change(self, platform: str, warns: bool) -> None:
+        """A driver's change on a platform without a timer lasts, even if it cuts off the device."""
+        access = SshAccess("munich.example", "netops")
+        driver = DeviceDriver(DriverKind.NETMIKO, ssh=access, platform=platform)
+        findings = found(a_survey(), Decisions(drivers={"default": driver}))
+
+        assert ("VPM-W114" in findings) == warns
+        if warns:
+            assert "cgw-1 (netmiko munich.example, fortios)" in findings["VPM-W114"].evidence
+        assert "VPM-W114" not in found(a_survey())
 
     def test_names_static_prefixes_of_a_bgp_connection(self) -> None:
         """EC2 accepts no static prefix for a successor that uses BGP."""

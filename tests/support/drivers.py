@@ -38,6 +38,8 @@ class Trouble:
     outcome: DriverOutcome
     has_effect: bool = False
     message: str = "no route to host"
+    pending_until: datetime | None = None
+    """Until when the device waits for the confirmation of its last change."""
 
 
 class WorldDrivers:
@@ -73,7 +75,8 @@ class WorldDrivers:
             self._apply(call, device)
         state = device.state if trouble.outcome is DriverOutcome.DONE else DeviceState()
         message = "" if trouble.outcome is DriverOutcome.DONE else trouble.message
-        result = DriverResult(trouble.outcome, state, message, self._takes)
+        until = trouble.pending_until
+        result = DriverResult(trouble.outcome, state, message, self._takes, pending_until=until)
         self._open.append((self._world.clock.now() + self._takes, call, result))
 
     def ended(self) -> Sequence[tuple[DriverCall, DriverResult]]:

@@ -102,6 +102,8 @@ class DeviceBlocks:
     enable_new: str = ""
     disable_old: str = ""
     """The two parts of the block that enables: a driver leaves the old tunnels at first."""
+    around: tuple[str, str] = ("", "")
+    """What every block begins and ends with: the commands that begin a change and commit it."""
     swaps_addresses: bool = False
     """Whether an old tunnel has the inside address of a new one, so both cannot be enabled."""
 
@@ -283,6 +285,7 @@ class _Rendering:
             tuple(self._files.values()),
             self._together(self._call("enable", new)),
             self._together(self._call("disable", old)),
+            self._around,
             self._same_inside,
         )
 
@@ -338,9 +341,16 @@ class _Rendering:
 
     def _together(self, *parts: str) -> str:
         commands = [part for part in parts if part]
-        around = [getattr(self._macros, name, None) for name in ("begin", "commit")]
-        first, last = (str(macro()).strip("\n") if macro and commands else "" for macro in around)
+        first, last = self._around if commands else ("", "")
         return "\n".join(part for part in (first, *commands, last) if part)
+
+    @property
+    def _around(self) -> tuple[str, str]:
+        begin, commit = (getattr(self._macros, name, None) for name in ("begin", "commit"))
+        return (
+            str(begin()).strip("\n") if begin else "",
+            str(commit()).strip("\n") if commit else "",
+        )
 
     def _checks(self, *wanted: tuple[str, _TemplateSide | None]) -> tuple[DeviceCheck, ...]:
         lines = [line for macro, side in wanted for line in self._call(macro, side).splitlines()]

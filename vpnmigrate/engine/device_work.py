@@ -33,6 +33,9 @@ from vpnmigrate.model.snapshot import Confirmation, Snapshot
 MOST_CHANGES = 2
 """Calls that may change a device, for one task and process: the second follows one of unknown
 effect."""
+MOST_LOOKS = 20
+"""Calls of ``status`` in a row for a device that is out of reach and will undo a change; each of
+the program's own drivers waits in it for contact."""
 GRACE = timedelta(seconds=30)
 """Time to start and to kill a program, on a loaded host."""
 _GLANCE = timedelta(seconds=0.5)
@@ -89,6 +92,8 @@ def next_call(
     changes = [each for each in calls if each.verb is not DriverVerb.STATUS]
     if last.verb is DriverVerb.STATUS:
         if last.result.outcome is not DriverOutcome.DONE:
+            if last.result.pending_until is not None and _looks(calls) < MOST_LOOKS:
+                return DriverVerb.STATUS  # The device undoes the change, and can be reached again.
             return GiveUp(f"its state cannot be read: {last.result.message}")
         if not goal.is_decided_by(last.result.state):
             return GiveUp(f"it does not show whether {goal.verb} is done: {last.result.state}")
@@ -103,6 +108,12 @@ def next_call(
             return GiveUp(f"after {last.verb} it reports: {last.result.state}")
         case DriverOutcome.DONE | DriverOutcome.UNCERTAIN:
             return DriverVerb.STATUS
+
+
+def _looks(calls: Sequence[EndedCall]) -> int:
+    """Return how many of the last calls only read the state."""
+    verbs = [each.verb is DriverVerb.STATUS for each in calls]
+    return verbs[::-1].index(False) if False in verbs else len(verbs)
 
 
 class DeviceWork:
@@ -260,7 +271,8 @@ class DeviceWork:
             self._calls.setdefault((word, call.connection), []).append(EndedCall(call.verb, result))
             # A change that failed leaves its state to be read by an engineer.
             sure = result.outcome is DriverOutcome.DONE
-            reached = sure and GOALS[word].reached(result.state)
+            lasts = result.pending_until is None
+            reached = sure and lasts and GOALS[word].reached(result.state)
         else:
             self._checked[call.connection] = result
         self._recorder.write(

@@ -93,6 +93,27 @@ class DriverKind(StrEnum):
     """A program of yours."""
     STRONGSWAN = "strongswan"
     """A Linux router with strongSwan, through a shell and charon's vici socket."""
+    NETMIKO = "netmiko"
+    """A router or firewall whose command line netmiko types over SSH."""
+    NAPALM = "napalm"
+    """A router whose configuration napalm loads, compares and commits."""
+
+
+class SshAccess(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a driver logs in to a device; with neither key nor password by the SSH agent."""
+
+    host: str
+    """Name or address, as in the file of known hosts."""
+    user: str
+    port: Annotated[int, Meta(ge=1, le=65535)] = 22
+    known_hosts: AbsolutePath = ""
+    """The file with the device's host key; empty for that of the user, ``~/.ssh/known_hosts``."""
+    key_file: AbsolutePath = ""
+    """A private key of mode 0600, without a passphrase."""
+    password_file: AbsolutePath = ""
+    """A file of mode 0600 with the password in its first line."""
+    password_command: tuple[str, ...] = ()
+    """A program that prints the password."""
 
 
 class DeviceDriver(Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,8 +126,17 @@ class DeviceDriver(Struct, frozen=True, forbid_unknown_fields=True):
     """Of kind ``strongswan``: a program that runs commands of its standard input on the router."""
     sockets: tuple[str, ...] = ("unix:///var/run/charon.vici",)
     """Of kind ``strongswan``: where charon answers, also ``tcp://HOST:PORT``."""
+    ssh: SshAccess | None = None
+    """Of the kinds ``netmiko`` and ``napalm``: how they log in."""
+    confirm_timer: timedelta = timedelta(minutes=5)
+    """Of these kinds: how long the device keeps a change that is not confirmed, in whole minutes.
+
+    It is longer than ``limit``, so that a call that was killed can be repeated within it.
+    """
     platform: str = ""
     """Kind of device, as of ``device config --platform``; empty for that of ``device_types``."""
+    values: dict[str, str] = field(default_factory=dict)
+    """What replaces the placeholders of the commands, by their text without ``<`` and ``>``."""
     existing: AbsolutePath = ""
     """A file with the running configuration of the device, in which its old tunnels are found."""
     limit: timedelta = timedelta(minutes=2)
@@ -121,7 +151,8 @@ class DeviceDriver(Struct, frozen=True, forbid_unknown_fields=True):
         return self.kind is not DriverKind.MANUAL
 
     def __str__(self) -> str:
-        return " ".join((self.kind, *(self.command or self.shell)[:1]))
+        reached = (self.ssh.host,) if self.ssh else (self.command or self.shell)[:1]
+        return " ".join((self.kind, *reached))
 
 
 class BackOut(StrEnum):

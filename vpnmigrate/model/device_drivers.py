@@ -8,7 +8,7 @@ an engineer.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -97,6 +97,10 @@ class DriverResult(Struct, frozen=True):
     state: DeviceState = DeviceState()
     message: str = ""
     took: timedelta = timedelta(0)
+    changes: str = ""
+    """The lines of the device's configuration that the call changed, without secrets."""
+    pending_until: datetime | None = None
+    """Until when the device waits for the confirmation of a change; it then takes it back."""
 
 
 class DriverCallState(Struct, frozen=True):

@@ -33,9 +33,11 @@ def commands_of(decisions: Decisions) -> Iterator[Named]:
     for moment, words in decisions.hooks.items():
         yield Named(("decisions", "hooks", moment.value), words)
     for gateway, driver in decisions.drivers.items():
-        for name, words in (("command", driver.command), ("shell", driver.shell)):
+        password = driver.ssh.password_command if driver.ssh else ()
+        named = {("command",): driver.command, ("shell",): driver.shell}
+        for names, words in (named | {("ssh", "password_command"): password}).items():
             if words:
-                yield Named(("decisions", "drivers", gateway, name), words)
+                yield Named(("decisions", "drivers", gateway, *names), words)
     if decisions.test_vpc is not None and decisions.test_vpc.command:
         yield Named(("decisions", "test_vpc", "command"), decisions.test_vpc.command)
     for number, text in enumerate(decisions.probes):

@@ -12,11 +12,13 @@ from msgspec import Meta, Struct
 
 from vpnmigrate.errors import UsageError
 from vpnmigrate.model.clock import span
+from vpnmigrate.model.commit_timers import SERVED
 from vpnmigrate.model.decisions import (
     LONGEST_APPROVAL,
     Decisions,
     DeviceDriver,
     DriverKind,
+    SshAccess,
 )
 from vpnmigrate.model.probes import probe_from
 from vpnmigrate.model.programs import ADVICE as NAME_ADVICE
@@ -81,6 +83,8 @@ def playbook_from(text: str, name: str) -> Playbook:
 LONGEST_CALL = timedelta(minutes=5)
 """Longest limit of a driver's call.  The gate before step 7 may wait for two, in less time than a
 process that was suspended (15 min)."""
+LONGEST_TIMER = timedelta(minutes=30)
+"""Longest time for which a device keeps a change that is not confirmed: an outage lasts as long."""
 _DRIVER_FORM = "write it like {kind: command, command: [/usr/local/bin/tunnels], limit: 2m}"
 
 
@@ -92,6 +96,23 @@ def _driver_fault(driver: DeviceDriver) -> str:
         return "kind command needs a command, and no other kind has one"
     if (driver.kind is DriverKind.STRONGSWAN) != bool(driver.shell):
         return "kind strongswan needs a shell, and no other kind has one"
+    if (driver.kind in SERVED) != (driver.ssh is not None):
+        return "kinds netmiko and napalm need ssh, and no other kind has it"
+    if driver.ssh is not None:
+        return _ssh_fault(driver, driver.ssh)
+    return ""
+
+
+def _ssh_fault(driver: DeviceDriver, ssh: SshAccess) -> str:
+    platforms = SERVED[driver.kind]
+    if driver.platform not in platforms:
+        return f"kind {driver.kind} needs a platform: {', '.join(platforms)}"
+    if sum(map(bool, (ssh.key_file, ssh.password_file, ssh.password_command))) > 1:
+        return "ssh has at most one of key_file, password_file and password_command"
+    if driver.confirm_timer % timedelta(minutes=1) or driver.confirm_timer > LONGEST_TIMER:
+        return f"confirm_timer is in whole minutes, and at most {span(LONGEST_TIMER)}"
+    if driver.confirm_timer <= driver.limit:
+        return f"confirm_timer is longer than limit, which is {span(driver.limit)}"
     return ""
 
 

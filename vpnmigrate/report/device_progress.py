@@ -102,6 +102,11 @@ def devices_json(devices: Iterable[DeviceProgress]) -> list[dict[str, Any]]:
     ]
 
 
+def device_changes(record: OperatorConfirmed | DeviceRecord) -> list[str]:
+    """Return the lines of a device's configuration that a driver's call changed."""
+    return record.result.changes.splitlines() if isinstance(record, DriverAnswered) else []
+
+
 def device_work_line(record: OperatorConfirmed | DeviceRecord) -> str:
     """Return who confirmed what, for which device; or what a driver was asked and answered."""
     match record:

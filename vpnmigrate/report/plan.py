@@ -10,6 +10,7 @@ import msgspec
 from vpnmigrate.errors.commands import Advice, Command, cli
 from vpnmigrate.model.changes import AskOperator, Change
 from vpnmigrate.model.clock import moment, span
+from vpnmigrate.model.commit_timers import lacks_timer
 from vpnmigrate.model.decisions import (
     BackOut,
     Decisions,
@@ -19,6 +20,7 @@ from vpnmigrate.model.decisions import (
     KeyMode,
     KeyStorage,
     OldTunnels,
+    SshAccess,
     TunnelPolicy,
     UnsetOptions,
 )
@@ -323,13 +325,38 @@ def _programs(decisions: Decisions) -> Iterator[tuple[str, Advice]]:
         yield "driver", (most, Command(words)) if words else about
         if driver.kind is DriverKind.STRONGSWAN:
             yield "", f"charon at {', '.join(driver.sockets)}"
+        if driver.ssh is not None:
+            yield from _login(driver.ssh)
+            timer = "undoes no change by itself"
+            if not lacks_timer(driver):
+                timer = f"undoes a change that is not confirmed within {span(driver.confirm_timer)}"
+            yield "", f"the device {timer}"
         if driver.platform:
             yield "", f"its platform is {driver.platform}"
+        for placeholder, value in driver.values.items():
+            yield "", f"<{placeholder}> is {value}"
         if driver.existing:
             yield "", f"its running configuration is in {driver.existing}"
     limit = span(decisions.waits.hook)
     for when, hook in sorted(decisions.hooks.items()):
         yield "hook", (f"{when}, for at most {limit}:", Command(tuple(hook)))
+
+
+def _login(ssh: SshAccess) -> Iterator[tuple[str, Advice]]:
+    """Yield how a driver over SSH logs in."""
+    yield "", f"as {ssh.user} at {ssh.host}, port {ssh.port}"
+    yield "", f"host key in {ssh.known_hosts or '~/.ssh/known_hosts'}"
+    if ssh.password_command:
+        yield "", ("password by", Command(ssh.password_command))
+    elif ssh.key_file or ssh.password_file:
+        yield (
+            "",
+            f"private key in {ssh.key_file}"
+            if ssh.key_file
+            else (f"password in {ssh.password_file}"),
+        )
+    else:
+        yield "", "private key of the SSH agent"
 
 
 def _operator(decisions: Decisions) -> Iterator[tuple[str, str]]:

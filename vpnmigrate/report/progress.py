@@ -68,7 +68,7 @@ from vpnmigrate.model.progress import Sighting, Unreadable
 from vpnmigrate.report import gates
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.crypto import crypto_lines
-from vpnmigrate.report.device_progress import device_work_line
+from vpnmigrate.report.device_progress import device_changes, device_work_line
 from vpnmigrate.report.names import NamesOfRun
 from vpnmigrate.report.text import Labelled, RunCommands, safe
 
@@ -158,6 +158,7 @@ class Narrator:
                 | DriverGaveUp()
             ) as work:
                 yield f"  {device_work_line(work)}"
+                yield from (f"    {line}" for line in device_changes(work))
             case record:
                 yield from self._work(record)
 

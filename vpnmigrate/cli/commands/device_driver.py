@@ -31,7 +31,7 @@ from vpnmigrate.model.device_drivers import (
 )
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.report.device_progress import driver_result_line
-from vpnmigrate.report.text import columns
+from vpnmigrate.report.text import columns, safe
 
 SCHEMA = "vpnmigrate/device-driver/1"
 
@@ -77,7 +77,9 @@ def driver(
         ("driver", str(call.driver)),
         (call.verb.value, driver_result_line(result)),
     ]
-    context.results.print(columns(rows), _json(run, place, call, result))
+    changes = (f"    {safe(line)}" for line in result.changes.splitlines())
+    text = "\n".join((columns(rows), *changes))
+    context.results.print(text, _json(run, place, call, result))
 
 
 def _call(plan: Plan, place: NamedSite, state: RunState, *, remove: bool) -> DriverCall:
@@ -176,5 +178,7 @@ def _json(run: str, place: NamedSite, call: DriverCall, result: DriverResult) ->
         "new": result.state.new,
         "old": result.state.old,
         "message": result.message,
+        "changes": result.changes,
+        "pending_until": to_builtins(result.pending_until),
         "seconds": to_builtins(result.took.total_seconds()),
     }

@@ -29,6 +29,7 @@ from vpnmigrate.errors import RefusedError, UsageError
 from vpnmigrate.errors.commands import Advice, cli
 from vpnmigrate.journal import replay
 from vpnmigrate.local.documents import load_plan_in_force, load_playbook, plan_text
+from vpnmigrate.local.drivers.extras import require_extras
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.program_files import pinned
 from vpnmigrate.local.signatures import lists_of, save_signed
@@ -363,7 +364,12 @@ def _again(context: CommandContext, aws: AwsOptions, run_id: str, chosen: PlanDe
 
 
 def _programs(decisions: Decisions) -> dict[str, str]:
-    """Return the hashes of the files that *decisions* name: programs and lists of signers."""
+    """Return the hashes of the files that *decisions* name: programs and lists of signers.
+
+    Raises:
+        UsageError: A program or the library of a driver is missing.
+    """
+    require_extras(decisions)
     return {**pinned(decisions), **lists_of(decisions)}
 
 

@@ -41,5 +41,7 @@ def _faults(seen: Mapping[VpnConnectionId, DriverResult | None]) -> Iterator[str
             yield f"the driver of {old} has not answered within its limit"
         elif result.outcome is not DriverOutcome.DONE:
             yield f"the driver of {old} does not answer: {result.message}"
+        elif result.pending_until is not None:
+            yield f"the device of {old} waits for the confirmation of a change, which may not last"
         elif not loaded.reached(result.state) or result.state.old is not TunnelsState.ENABLED:
             yield f"the device of {old} has {result.state}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from vpnmigrate.devices.blocks import BlockName, DeviceBlocks, revealed
@@ -14,12 +16,13 @@ DEVICE_FILE: Final = "driver.json"
 """The file's name, in the folder of the new connection."""
 
 
-def device_file(blocks: DeviceBlocks) -> str:
+def device_file(blocks: DeviceBlocks, values: Mapping[str, str] = MappingProxyType({})) -> str:
     """Return the text of a device's file: values of its tunnels and its commands, with keys.
 
-    The keys of *blocks* are revealed.
+    The keys of *blocks* are revealed, and *values* replace placeholders, by their text.
     """
     task = blocks.task
+    known = {f"<{name}>": value for name, value in values.items()}
     document = {
         "schema": FILE_SCHEMA,
         "platform": blocks.platform.name,
@@ -27,12 +30,21 @@ def device_file(blocks: DeviceBlocks) -> str:
         "old": _side(task.old),
         "vpc_networks": task.vpc,
         "site_networks": task.networks,
-        "commands": _commands(blocks),
-        "files": [{"path": f.path, "mode": f.mode, "text": f.text} for f in blocks.files],
-        "placeholders": blocks.placeholders,
+        "commands": {name: _filled(text, known) for name, text in _commands(blocks).items()},
+        "around": blocks.around,
+        "files": [
+            {"path": f.path, "mode": f.mode, "text": _filled(f.text, known)} for f in blocks.files
+        ],
+        "placeholders": [each for each in blocks.placeholders if each not in known],
         "notes": blocks.notes,
     }
     return json.dumps(document, indent=2) + "\n"
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    for placeholder, value in values.items():
+        text = text.replace(placeholder, value)
+    return text
 
 
 def _commands(blocks: DeviceBlocks) -> dict[str, str]:

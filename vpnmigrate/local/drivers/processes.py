@@ -92,7 +92,13 @@ class DriverProcesses:
             printed = ""
         return call, result, printed
 
-    def _ended(self, call: DriverCall) -> ProcessResult:
+    def prepared(self, call: DriverCall) -> DriverInput:
+        """Write the device file of *call*, and return the document for its driver.
+
+        Raises:
+            UsageError: The device's commands cannot be rendered.
+            OSError: The file cannot be written.
+        """
         existing = call.driver.existing
         task = self._tasks.task_of(
             self._plan.migration,
@@ -105,10 +111,9 @@ class DriverProcesses:
         kind = platform_named(named) if named else platform_for(self._types[call.connection])
         blocks = device_blocks(task, kind, keys=revealed)
         successor = VpnConnectionId(call.successor)
-        self._vault.keep(successor, DEVICE_FILE, device_file(blocks))
+        self._vault.keep(successor, DEVICE_FILE, device_file(blocks, call.driver.values))
         swaps = call.verb is DriverVerb.ENABLE and blocks.swaps_addresses
-        limit = call.driver.limit
-        document = DriverInput(
+        return DriverInput(
             verb=call.verb,
             run=self._plan.migration,
             change=self._plan.decisions.change,
@@ -119,8 +124,12 @@ class DriverProcesses:
             disable_old=call.disable_old or swaps,
             remove=call.remove,
             device_file=str(self._vault.folder(successor).absolute() / DEVICE_FILE),
-            limit_seconds=limit.total_seconds(),
+            limit_seconds=call.driver.limit.total_seconds(),
+            driver=msgspec.UNSET if call.driver.kind is DriverKind.COMMAND else call.driver,
         )
+
+    def _ended(self, call: DriverCall) -> ProcessResult:
+        document, limit = self.prepared(call), call.driver.limit
         with self._locked(call.gateway, limit) as lock:
             if lock is None:
                 return ProcessResult(None, "an earlier call is still running", limit, "")
@@ -153,7 +162,11 @@ class DriverProcesses:
             os.close(handle)
 
 
-_MODULES: Final = {DriverKind.STRONGSWAN: "vpnmigrate.local.drivers.strongswan"}
+_MODULES: Final = {
+    DriverKind.STRONGSWAN: "vpnmigrate.local.drivers.strongswan",
+    DriverKind.NETMIKO: "vpnmigrate.local.drivers.netmiko",
+    DriverKind.NAPALM: "vpnmigrate.local.drivers.napalm",
+}
 """The drivers of this program."""
 
 
@@ -161,10 +174,15 @@ def command_of(driver: DeviceDriver) -> Sequence[str]:
     """Return the program of *driver* with its arguments."""
     match driver.kind:
         case DriverKind.STRONGSWAN:
-            module = ("-P", "-m", _MODULES[driver.kind])
-            return (sys.executable, *module, *driver.sockets, "--", *driver.shell)
+            return (*_own(driver.kind), *driver.sockets, "--", *driver.shell)
+        case DriverKind.NETMIKO | DriverKind.NAPALM:
+            return (*_own(driver.kind), *(driver.ssh.password_command if driver.ssh else ()))
         case DriverKind.COMMAND | DriverKind.MANUAL:
             return driver.command
+
+
+def _own(kind: DriverKind) -> Sequence[str]:
+    return (sys.executable, "-P", "-m", _MODULES[kind])
 
 
 def _is_taken(handle: int) -> bool:

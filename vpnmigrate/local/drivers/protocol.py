@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 import msgspec
 
 from vpnmigrate.local.subprocess_limits import ProcessResult
+from vpnmigrate.model.decisions import DeviceDriver
 from vpnmigrate.model.decoding import fault_of
 from vpnmigrate.model.device_drivers import (
     ConnectionSide,
@@ -23,6 +25,9 @@ FAILED: Final = 1
 """The exit status of a driver that did not do it; any other but 0 leaves that open."""
 LONGEST_MESSAGE: Final = 500
 """Characters: a message is a sentence; the rest of what a driver prints is in the log."""
+
+LONGEST_CHANGES: Final = 8000
+"""Bytes: the commands for two tunnels with BGP are some 5000; a result has at most 16 KiB."""
 
 
 class DriverInput(msgspec.Struct, frozen=True):
@@ -44,6 +49,8 @@ class DriverInput(msgspec.Struct, frozen=True):
     """A file of mode 0600 with the configuration of the device, and its keys."""
     limit_seconds: float
     """After this time the driver is killed."""
+    driver: DeviceDriver | msgspec.UnsetType = msgspec.UNSET
+    """Only for a driver of this program: its entry in the playbook."""
     schema: str = INPUT_SCHEMA
 
 
@@ -53,6 +60,10 @@ class DriverOutput(msgspec.Struct, frozen=True):
     new: TunnelsState = TunnelsState.UNKNOWN
     old: TunnelsState = TunnelsState.UNKNOWN
     message: str = ""
+    changes: str = ""
+    """The lines of the device's configuration that were changed, without secrets."""
+    pending_until: datetime | None = None
+    """Until when the device waits for the confirmation of a change; it then takes it back."""
 
 
 def result_of(verb: DriverVerb, ended: ProcessResult) -> DriverResult:
@@ -75,4 +86,18 @@ def result_of(verb: DriverVerb, ended: ProcessResult) -> DriverResult:
             outcome = DriverOutcome.FAILED
         case _:
             outcome = DriverOutcome.UNCERTAIN
-    return DriverResult(outcome, state, message, ended.took)
+    return DriverResult(
+        outcome, state, message, ended.took, shortened(output.changes), output.pending_until
+    )
+
+
+def shortened(changes: str) -> str:
+    """Return *changes* without the lines that are too much for one result."""
+    kept, length = list[str](), 0
+    lines = changes.splitlines()
+    for line in lines:
+        length += len(line.encode()) + 1
+        if length > LONGEST_CHANGES:
+            return "\n".join((*kept, f"... {len(lines) - len(kept)} more lines"))
+        kept.append(line)
+    return "\n".join(kept)

@@ -19,24 +19,15 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from vpnmigrate.local.drivers.protocol import FAILED, DriverInput, DriverOutput
-from vpnmigrate.model.device_drivers import ConnectionSide, DriverVerb, TunnelsState
+from vpnmigrate.local.drivers.protocol import DriverInput, DriverOutput
+from vpnmigrate.local.drivers.verbs import UNCERTAIN, DriverError, complete, due_parts
+from vpnmigrate.model.device_drivers import ConnectionSide, TunnelsState
 
-UNCERTAIN: Final = 3
-"""The exit status after which the state is read."""
 LOST: Final = 255
 """The exit status of ssh without a connection."""
 ANSWER_LIMIT: Final = 10.0
 """Seconds for an answer of charon, which gives it at once."""
 _LINK: Final = re.compile(r"^\d+: ([^:@]+)[:@].*?<([^>]*)>", re.MULTILINE)
-
-
-class DriverError(Exception):
-    """The driver cannot go on; *exit_code* says what that means for the device."""
-
-    def __init__(self, message: str, exit_code: int = FAILED) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
 
 
 class StrongswanRouter:
@@ -124,42 +115,16 @@ def perform(
         [str(tunnel["outside"]) for tunnel in (device[side] or {}).get("tunnels", ())]
         for side in ("new", "old")
     )
-    parts: list[str] = []
-    match asked.verb:
-        case DriverVerb.LOAD if router.state(new) is TunnelsState.ABSENT:
-            parts = ["load"]
-        case DriverVerb.ENABLE:
-            if asked.disable_old and router.state(old) is not TunnelsState.DISABLED:
-                parts.append("disable-old")
-            if router.state(new) is not TunnelsState.ENABLED:
-                parts.append("enable-new")
-        case DriverVerb.BACK_OUT:
-            parts = ["back-out"]
-        case DriverVerb.REMOVE if asked.remove is not None:
-            gone = router.state(new if asked.remove is ConnectionSide.NEW else old)
-            parts = [] if gone is TunnelsState.ABSENT else [f"remove-{asked.remove}"]
-        case _:
-            pass  # It is loaded already, or the state alone is asked for.
+    outside = {ConnectionSide.NEW: new, ConnectionSide.OLD: old}
+    parts = due_parts(asked, lambda side: router.state(outside[side]))
     # All are complete before the first is run.
-    commands = [_complete(device, part) for part in parts]
+    commands = [complete(device, part) for part in parts]
     printed = "".join(map(router.run, commands))
     down = [line for line in printed.splitlines() if line.endswith("IS NOT UP")]
     try:
         return DriverOutput(router.state(new), router.state(old), "; ".join(down))
     except DriverError as error:
         raise DriverError(str(error), UNCERTAIN if parts else error.exit_code) from None
-
-
-def _complete(device: Mapping[str, Any], part: str) -> str:
-    """Return commands of *device* that have a value everywhere.
-
-    Raises:
-        DriverError: They have placeholders, which a shell would take for files.
-    """
-    commands = str(device["commands"][part])
-    if missing := [each for each in device["placeholders"] if each in commands]:
-        raise DriverError(f"{part} is not run, it has placeholders: {', '.join(missing)}")
-    return commands
 
 
 def main(words: Sequence[str]) -> int:

@@ -14,6 +14,7 @@ from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.preflight import (
     addresses,
     connections,
+    drivers,
     gateway,
     limits,
     permissions,
@@ -47,6 +48,7 @@ CHECKS: tuple[Check, ...] = (
     connections.both_tunnels_are_up,
     connections.devices_serve_nobody_else,
     connections.addresses_differ,
+    drivers.changes_that_last_are_told,
     gateway.no_virtual_interface,
     gateway.no_association,
     gateway.direct_connect_is_readable,

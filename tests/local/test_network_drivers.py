@@ -1,0 +1,326 @@
+"""Drivers over SSH: what a timer undoes, what a killed call leaves, and what is refused."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from tests.support.driver_bench import NETWORK, VYOS, Bench, NetworkBench, network_bench
+from tests.support.fake_routers import IosRouter
+from tests.support.ssh_device import PASSWORD
+from vpnmigrate.devices.configuration import read
+from vpnmigrate.errors import UsageError
+from vpnmigrate.local.drivers.confirmed_change import WAITING_COMMIT, DeviceConnection
+from vpnmigrate.local.drivers.extras import require_extras
+from vpnmigrate.local.drivers.processes import command_of
+from vpnmigrate.local.drivers.program import Connect, DeviceLogin
+from vpnmigrate.local.program_files import contents_of
+from vpnmigrate.model.decisions import Decisions, DeviceDriver, DriverKind
+from vpnmigrate.model.device_drivers import (
+    DeviceState,
+    DriverOutcome,
+    DriverVerb,
+    TunnelsState,
+)
+
+ABSENT, DISABLED, ENABLED = TunnelsState.ABSENT, TunnelsState.DISABLED, TunnelsState.ENABLED
+DONE, FAILED, UNCERTAIN = DriverOutcome.DONE, DriverOutcome.FAILED, DriverOutcome.UNCERTAIN
+BARE, LOADED = DeviceState(ABSENT, ENABLED), DeviceState(DISABLED, ENABLED)
+
+
+class KilledError(BaseException):
+    """Stands for SIGKILL: the program cannot catch it."""
+
+
+@pytest.fixture
+def ios(tmp_path: Path) -> Iterator[NetworkBench]:
+    """IOS by netmiko."""
+    with network_bench(tmp_path, *NETWORK["netmiko-cisco-ios"]) as bench:
+        yield bench
+
+
+@pytest.fixture
+def junos(tmp_path: Path) -> Iterator[NetworkBench]:
+    with network_bench(tmp_path, *NETWORK["netmiko-juniper-srx"]) as bench:
+        yield bench
+
+
+def killed_at_connection(bench: NetworkBench, number: int) -> Connect:
+    """Return how *bench* connects in a process that dies before its connection *number*."""
+    connect, made = bench.connect, 0
+
+    def dying(login: DeviceLogin) -> DeviceConnection:
+        nonlocal made
+        made += 1
+        if made == number:
+            raise KilledError
+        return connect(login)
+
+    return dying
+
+
+@contextmanager
+def process(bench: NetworkBench, connect: Connect) -> Iterator[None]:
+    """Let calls be made by a process that connects in another way."""
+    before, bench.connect = bench.connect, connect
+    try:
+        yield
+    finally:
+        bench.connect = before
+
+
+def kill_between_commit_and_confirm(bench: NetworkBench) -> None:
+    with process(bench, killed_at_connection(bench, 2)), pytest.raises(KilledError):
+        bench.call(DriverVerb.LOAD)
+
+
+def waiting_file(bench: Bench) -> Path:
+    return bench.vault.root / bench.successor / WAITING_COMMIT
+
+
+class TestAKilledCall:
+    def test_is_confirmed_by_the_next_one(self, ios):
+        """The device still waits, so ``status`` reports that, and the verb confirms the commit."""
+        kill_between_commit_and_confirm(ios)
+        assert ios.router.waits
+        status = ios.call(DriverVerb.STATUS)
+        again = ios.call(DriverVerb.LOAD)
+
+        assert (status.outcome, status.state) == (DONE, LOADED)
+        assert status.pending_until is not None
+        assert (again.outcome, again.state, again.pending_until) == (DONE, LOADED, None)
+        assert again.message == "an earlier load was waiting, and is confirmed"
+        assert (ios.router.waits, ios.router.undone, ios.router.saved) == (False, 0, 1)
+        assert not waiting_file(ios).exists()
+
+    def test_is_undone_by_the_device_if_nothing_confirms_it(self, ios):
+        """After the timer the device is as before, and the next call reports it."""
+        kill_between_commit_and_confirm(ios)
+        ios.router.undo()
+        status = ios.call(DriverVerb.STATUS)
+
+        assert (status.outcome, status.state, status.pending_until) == (DONE, BARE, None)
+        assert status.message == "the load of an earlier call is undone"
+        assert ios.call(DriverVerb.STATUS).message == ""
+
+    def test_before_the_commit_leaves_nothing(self, ios):
+        """A process that dies before it commits has changed nothing, and the verb is done anew."""
+        with process(ios, killed_at_connection(ios, 1)), pytest.raises(KilledError):
+            ios.call(DriverVerb.LOAD)
+
+        assert ios.call(DriverVerb.STATUS).state == BARE
+        assert ios.call(DriverVerb.LOAD).state == LOADED
+
+
+class TestLostContact:
+    def test_ends_when_the_device_has_undone_the_change(self, ios):
+        """A change that cuts off the device is undone by it, and the driver sees that."""
+        assert ios.call(DriverVerb.LOAD).outcome is DONE
+        cut_off_by_new_tunnels(ios, expires=3)
+        ios.limit_seconds = 20.0
+        result = ios.call(DriverVerb.ENABLE)
+        status = ios.call(DriverVerb.STATUS)
+
+        assert (result.outcome, result.pending_until) == (UNCERTAIN, None)
+        assert f"after enable it has {LOADED}" in result.message
+        assert (status.outcome, status.state) == (DONE, LOADED)
+        assert ios.router.undone == 1
+
+    def test_is_reported_with_the_time_at_which_it_ends(self, ios):
+        """With a timer longer than the call's limit, ``status`` is to be asked again."""
+        assert ios.call(DriverVerb.LOAD).outcome is DONE
+        cut_off_by_new_tunnels(ios, expires=1000)
+        ios.limit_seconds = 20.0
+        seen = [ios.call(verb) for verb in (DriverVerb.ENABLE, DriverVerb.STATUS)]
+
+        assert [result.outcome for result in seen] == [UNCERTAIN] * 2
+        assert all(result.pending_until is not None for result in seen)
+        assert all("no contact: " in result.message for result in seen)
+        assert all("unless confirmed, the device undoes the change" in r.message for r in seen)
+
+    def test_before_a_change_is_a_failure(self, ios):
+        """A device that is out of reach was not changed."""
+        ios.router.cut_off = lambda: True
+        result = ios.call(DriverVerb.LOAD)
+
+        assert (result.outcome, result.pending_until) == (FAILED, None)
+        assert "no contact: " in result.message
+
+
+def cut_off_by_new_tunnels(bench: NetworkBench, expires: int) -> None:
+    """Let the router be out of reach while the new tunnels are enabled.
+
+    Its timer expires after *expires* tries to reach it.
+    """
+    path = bench.vault.folder(bench.successor) / "configuration.xml"  # type: ignore[arg-type]
+    outside = read(path.read_text(encoding="utf-8")).tunnels[0].outside_ip
+    router, tries = bench.router, 0
+
+    def cut_off() -> bool:
+        nonlocal tries
+        cut = any(
+            f"tunnel destination {outside}" in below and "shutdown" not in below
+            for below in router.running.values()
+        )
+        tries += cut
+        if cut and tries > expires:
+            router.undo()
+        return cut
+
+    router.cut_off = cut_off
+
+
+class TestRefused:
+    @pytest.mark.parametrize("wrong", ["empty", "other"])
+    def test_a_device_whose_host_key_is_not_known(self, ios, wrong):
+        """Neither password nor command is sent to a device that may be another."""
+        known = Path(ios.access.known_hosts)
+        host, kind, _ = known.read_text(encoding="utf-8").split()
+        other = "AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBEmKSENjQEezOmxkZMy7opKgwFB9"
+        other += "nkt5YRrYMjNuG5N87uRgg6CLrbo5wAdT/y6v0mKV0U2w0WZ2YB/++Tpockg="
+        known.write_text("" if wrong == "empty" else f"{host} {kind} {other}\n", encoding="utf-8")
+        result = ios.call(DriverVerb.LOAD)
+
+        assert result.outcome is FAILED
+        assert "host key" in result.message
+        assert (ios.router.typed, ios.router.logins) == ([], [])
+
+    def test_another_users_commit_that_waits(self, ios):
+        """A commit that this program has not made is neither confirmed nor counted as lasting."""
+        ios.router.start_timer()
+        results = [ios.call(verb) for verb in (DriverVerb.STATUS, DriverVerb.LOAD)]
+
+        assert [r.outcome for r in results] == [FAILED] * 2
+        assert all("another user's commit waits" in r.message for r in results)
+        assert ios.router.waits
+
+    def test_a_password_that_others_can_read(self, ios):
+        """A file that others can read is not used, and the message has the command for it."""
+        Path(ios.access.password_file).chmod(0o644)
+        result = ios.call(DriverVerb.STATUS)
+
+        assert result.outcome is FAILED
+        assert f"chmod 600 {ios.access.password_file}" in result.message
+
+    def test_a_wrong_password(self, ios):
+        """The device refuses it; the message does not have it."""
+        Path(ios.access.password_file).write_text("Wrong-horse.8\n", encoding="utf-8")
+        result = ios.call(DriverVerb.STATUS)
+
+        assert result.outcome is FAILED
+        assert "refuses the login" in result.message
+        assert "Wrong-horse" not in result.message
+
+    @pytest.mark.parametrize("rejects", ["pre-shared-key", "^interface"])
+    def test_a_command_undoes_those_before_it(self, ios, rejects):
+        """IOS takes commands one by one, so its timer undoes them at once; no key is shown."""
+        ios.router.rejects = rejects
+        result = ios.call(DriverVerb.LOAD)
+        key = read_new(ios).tunnels[0].key
+
+        assert (result.outcome, result.pending_until) == (FAILED, None)
+        assert "the device refuses a command: Invalid input" in result.message
+        assert "the commands before it were undone" in result.message
+        assert key.hidden_in(result.message) == result.message
+        assert (ios.router.undone, ios.router.waits) == (1, False)
+        assert not waiting_file(ios).exists()
+
+    def test_a_command_leaves_the_candidate_uncommitted(self, junos):
+        """Junos has changed nothing, and another user can configure it."""
+        junos.router.rejects = "establish-tunnels"
+        before = junos.router.text()
+        result = junos.call(DriverVerb.LOAD)
+
+        assert result.outcome is FAILED
+        assert "the device refuses a command" in result.message
+        assert (junos.router.text(), junos.router.waits) == (before, False)
+
+    def test_ios_without_an_archive(self, ios):
+        """IOS has no timer without an archive: nothing is typed, and the reason is named."""
+        ios.router.archive = False
+        before = ios.router.text()
+        result = ios.call(DriverVerb.LOAD)
+
+        assert result.outcome is FAILED
+        assert "it needs `archive` with a `path`" in result.message
+        assert ios.router.text() == before
+
+
+def read_new(bench: Bench):
+    path = bench.vault.root / bench.successor / "configuration.xml"
+    return read(path.read_text(encoding="utf-8"))
+
+
+def test_vyos_is_asked_whether_to_go_on(tmp_path):
+    """VyOS asks before it starts its timer, and saves after the confirmation."""
+    with network_bench(tmp_path, *VYOS) as bench:
+        results = [
+            bench.call(DriverVerb.LOAD),
+            bench.call(DriverVerb.ENABLE, disable_old=True),
+        ]
+
+    assert [r.outcome for r in results] == [DONE] * 2
+    assert [r.message for r in results] == [bench.confirmed] * 2
+    assert results[1].state == DeviceState(ENABLED, DISABLED)
+    assert results[1].changes.count("\n+ set vpn ipsec site-to-site peer aws-") == 2
+    assert bench.router.saved == 2
+
+
+def test_napalm_leaves_no_file_with_keys(tmp_path):
+    """The candidate is deleted on this machine, and what napalm keeps, on the device."""
+    with network_bench(tmp_path, *NETWORK["napalm-cisco-ios"]) as bench:
+        result = bench.call(DriverVerb.LOAD)
+        folder = bench.vault.root / bench.successor
+
+    assert result.outcome is DONE, result.message
+    assert isinstance(bench.router, IosRouter)
+    assert bench.router.files == {}
+    assert {path.name for path in folder.iterdir()} == {
+        *("configuration.xml", "options.json", "sample.txt", "sheet.md", "driver.json"),
+    }
+
+
+def test_a_driver_is_a_process_without_secrets_in_its_arguments(tmp_path):
+    """As a program it takes the password from another program, and sees no key of the parent."""
+    asks = tmp_path / "password.py"
+    asks.write_text(f"print({PASSWORD!r})\n", encoding="utf-8")
+    words = (sys.executable, str(asks))
+    with network_bench(tmp_path, *NETWORK["netmiko-cisco-ios"]) as bench:
+        access = replace(bench.access, password_file="", password_command=words)
+        bench.driver = replace(bench.driver, ssh=access)
+        bench.plan = replace(bench.plan, programs=contents_of(words))
+        result = bench.answered_by_a_process(bench.call_of(DriverVerb.STATUS))
+
+    assert (result.outcome, result.state) == (DONE, BARE), bench.log.getvalue()
+    assert PASSWORD not in " ".join((*command_of(bench.driver), *os.environ.values()))
+
+
+@pytest.mark.parametrize("kind", [DriverKind.NETMIKO, DriverKind.NAPALM, DriverKind.STRONGSWAN])
+def test_a_missing_library_is_named_before_there_is_a_plan(kind, monkeypatch):
+    """The message has the command that installs it."""
+    library = {DriverKind.STRONGSWAN: "vici"}.get(kind, kind.value)
+    decisions = Decisions(drivers={"cgw-1": DeviceDriver(kind)})
+    require_extras(decisions)
+    monkeypatch.setitem(sys.modules, library, None)
+
+    with pytest.raises(UsageError) as refused:
+        require_extras(decisions)
+    assert f"decisions.drivers.cgw-1: {library} is not installed" in refused.value.message
+    assert f"pip install 'vpnmigrate[{kind}]'" in str(refused.value.advice)
+
+
+@pytest.mark.parametrize("name", NETWORK)
+def test_a_library_that_was_removed_is_named_by_the_driver(tmp_path, monkeypatch, name):
+    """On a machine without it the call fails, with the command that installs it."""
+    with network_bench(tmp_path, *NETWORK[name]) as bench:
+        monkeypatch.setitem(sys.modules, bench.driver.kind.value, None)
+        result = bench.call(DriverVerb.STATUS)
+
+    assert result.outcome is FAILED
+    assert f"pip install 'vpnmigrate[{bench.driver.kind}]'" in result.message

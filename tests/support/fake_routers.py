@@ -1,0 +1,407 @@
+"""Command lines of routers: candidate, comparison, and a commit that is undone unless confirmed.
+
+They know as much as the drivers and napalm ask: IOS by sections, Junos and VyOS by ``set`` lines.
+A test decides when a timer expires, and calls ``undo`` then.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from copy import deepcopy
+from difflib import ndiff
+from threading import RLock
+from typing import Any
+
+USER = "netops"
+Tree = dict[str, Any]
+
+
+class Router(ABC):
+    """A router whose configuration *T* outlives every connection."""
+
+    def __init__(self) -> None:
+        self.typed: list[str] = []
+        self.logins: list[str] = []
+        self.rejects = ""
+        """Pattern of the commands that are refused."""
+        self.cut_off: Callable[[], bool] = lambda: False
+        """Whether the running configuration keeps connections out."""
+        self.saved = 0
+        self.undone = 0
+        self.lock = RLock()
+        self._before: Any = None
+
+    running: Any
+
+    @property
+    def waits(self) -> bool:
+        """Whether a commit waits for its confirmation."""
+        return self._before is not None
+
+    def start_timer(self) -> None:
+        self._before = deepcopy(self.running)
+
+    def undo(self) -> None:
+        """Undo the commit that waits, as the router does when its timer expires."""
+        with self.lock:
+            self.running, self._before = self._before, None
+            self.undone += 1
+
+    def settle(self) -> None:
+        self._before = None
+
+    @abstractmethod
+    def load(self, text: str) -> None:
+        """Add *text* to the running configuration."""
+
+    @abstractmethod
+    def session(self) -> Session:
+        """Return a new session."""
+
+    @abstractmethod
+    def text(self) -> str:
+        """Return the running configuration."""
+
+
+class Session(ABC):
+    """One terminal at a router."""
+
+    @property
+    @abstractmethod
+    def prompt(self) -> str:
+        """What the router prints when it waits for a command."""
+
+    @abstractmethod
+    def answer(self, line: str) -> str:
+        """Return what the router prints after *line*."""
+
+
+IOS_SECTION = re.compile(
+    r"(interface|router bgp|archive$|crypto (isakmp (policy|profile)|keyring|ipsec (transform-set"
+    r"|profile)|ikev2 (proposal|policy|keyring|profile)))\b"
+)
+IOS_NESTED = re.compile(r"(address-family|peer) ")
+IOS_GLOBAL = re.compile(r"(ip (route|prefix-list|scp)|file prompt|hostname)\b")
+
+
+class IosRouter(Router):
+    """Cisco IOS-XE with an archive and an SCP server."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.running: Tree = {"hostname munich": {}, "ip scp server enable": {}}
+        self.files: dict[str, str] = {}
+        self.archive = True
+
+    def load(self, text: str) -> None:
+        session = IosSession(self)
+        for line in text.splitlines():
+            session.configure(line)
+
+    def session(self) -> IosSession:
+        return IosSession(self)
+
+    def text(self) -> str:
+        return "\n".join(_rendered(self.running))
+
+
+def _rendered(tree: Tree, depth: int = 0) -> list[str]:
+    return [
+        line
+        for name, below in tree.items()
+        for line in (" " * depth + name, *_rendered(below, depth + 1))
+    ]
+
+
+def _without(tree: Tree, command: str) -> None:
+    for name in [n for n in tree if n == command or n.startswith(f"{command} ")]:
+        del tree[name]
+    for below in tree.values():
+        _without(below, command)
+
+
+class IosSession(Session):
+    """A privileged terminal."""
+
+    def __init__(self, router: IosRouter) -> None:
+        self._router = router
+        self._above: list[Tree] = []
+        self._configures = False
+
+    @property
+    def prompt(self) -> str:
+        return f"munich{'(config)' if self._configures else ''}#"
+
+    def configure(self, line: str) -> str:
+        """Change the running configuration."""
+        router, command = self._router, line.strip()
+        if command in ("exit", "exit-address-family"):
+            self._above = self._above[:-1]
+            return ""
+        if router.rejects and re.search(router.rejects, command):
+            return "% Invalid input detected at '^' marker."
+        plain = command.removeprefix("no ")
+        if IOS_SECTION.match(plain) or IOS_GLOBAL.match(plain):
+            self._above = []
+        elif IOS_NESTED.match(plain):
+            self._above = self._above[:1]
+        here = self._above[-1] if self._above else router.running
+        if plain != command:
+            _without(here, plain)
+            return ""
+        opened = here.setdefault(command, {})
+        if IOS_SECTION.match(command) or IOS_NESTED.match(command):
+            self._above = [*self._above, opened]
+        return ""
+
+    def answer(self, line: str) -> str:
+        with self._router.lock:
+            if not self._configures:
+                return self._command(line.split())
+            if line.strip() == "end":
+                self._configures = False
+                return ""
+            return self.configure(line) if line.strip() else ""
+
+    def _command(self, words: list[str]) -> str:
+        router = self._router
+        match words:
+            case ["configure", "terminal", *timer]:
+                if timer and not router.archive:
+                    return "%Please turn config archive on, to use this command"
+                if timer:
+                    router.start_timer()
+                self._configures, self._above = True, []
+                return "Enter configuration commands, one per line.  End with CNTL/Z."
+            case ["configure", "confirm"]:
+                router.settle()
+            case ["configure", "revert", "now"]:
+                router.undo()
+                return "Rollback Done"
+            case ["write", *_]:
+                router.saved += 1
+                return "[OK]"
+            case ["show", *what]:
+                return self._show(what)
+            case _:
+                return self._file_command(words)
+        return ""
+
+    def _show(self, what: list[str]) -> str:
+        router = self._router
+        match what:
+            case ["archive", "config", "rollback", "timer"]:
+                return _TIMER if router.waits else "%No Rollback Confirmed Change pending"
+            case ["archive", "config", "incremental-diffs", path, *_]:
+                return f"!List of Commands:\n{router.files[_name(path)]}"
+            case ["archive"]:
+                return "The maximum archive configurations allowed is 10."
+            case ["running-config", "|", "inc", *words]:
+                found = [n for n in router.text().splitlines() if " ".join(words) in n]
+                return "\n".join(found)
+            case ["running-config"]:
+                return f"Building configuration...\n\n{router.text()}\nend"
+            case _:
+                return ""
+
+    def _file_command(self, words: list[str]) -> str:
+        files = self._router.files
+        match words:
+            case ["dir"] | ["dir", "flash:"]:
+                return "Directory of flash:/\n\n9000000 bytes total (8000000 bytes free)"
+            case ["dir", path]:
+                name = _name(path)
+                found = f"  33  -rw-  {len(files.get(name, ''))}  Dec 18 2026  {name}"
+                return (
+                    f"Directory of {path}\n\n{found}"
+                    if name in files
+                    else f"%Error opening {path} (No such file or directory)"
+                )
+            case ["verify", "/md5", path]:
+                digest = hashlib.md5(files[_name(path)].encode()).hexdigest()
+                return f"verify /md5 ({path}) = {digest}"
+            case ["copy", "running-config", path]:
+                files[_name(path)] = self._router.text()
+            case ["copy", path, "running-config"]:
+                said = "\n".join(map(self.configure, files[_name(path)].splitlines()[:-1]))
+                return f"{said.strip()}\n1024 bytes copied in 0.1 secs"
+            case ["delete", "/force", path]:
+                files.pop(_name(path), None)
+            case _:
+                pass
+        return ""
+
+
+_TIMER = f"""Time configured(or reconfigured): 02:00:00 UTC Sun Mar 1 2026
+Timer type: absolute timer
+Timer value: 5 min
+User: {USER}"""
+
+
+def _name(path: str) -> str:
+    return path.removeprefix("flash:").removeprefix("/")
+
+
+class SetRouter(Router):
+    """A router whose configuration is lines that begin with ``set`` or ``deactivate``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.running: list[str] = []
+
+    def load(self, text: str) -> None:
+        self.running += text.splitlines()
+
+    def text(self) -> str:
+        return "\n".join(self.running)
+
+
+class SetSession(Session):
+    """A terminal with a candidate configuration."""
+
+    def __init__(self, router: SetRouter) -> None:
+        self._router = router
+        self._candidate: list[str] | None = None
+
+    def _changed(self, command: str) -> bool:
+        """Change the candidate; return whether *command* is known."""
+        if self._candidate is None:
+            return False
+        verb, _, rest = command.partition(" ")
+        lines = self._candidate
+        match verb:
+            case "set" | "deactivate" if command not in lines:
+                lines.append(command)
+            case "delete":
+                gone = re.compile(rf"(set|deactivate) {re.escape(rest)}(?: |$)")
+                lines[:] = [line for line in lines if not gone.match(line)]
+            case "activate" if f"deactivate {rest}" in lines:
+                lines.remove(f"deactivate {rest}")
+        return verb in ("set", "deactivate", "delete", "activate")
+
+    def _compared(self) -> str:
+        shown = ndiff(self._router.running, self._candidate or [])
+        return "\n".join(line for line in shown if line[0] in "+-")
+
+    def _commit(self, *, timed: bool) -> None:
+        if timed:
+            self._router.start_timer()
+        else:
+            self._router.settle()
+        self._router.running = list(self._candidate or [])
+
+
+class JunosRouter(SetRouter):
+    """Junos."""
+
+    def session(self) -> JunosSession:
+        return JunosSession(self)
+
+
+class JunosSession(SetSession):
+    @property
+    def prompt(self) -> str:
+        at = f"{USER}@munich"
+        return f"{at}> " if self._candidate is None else f"\n[edit]\n{at}# "
+
+    def answer(self, line: str) -> str:
+        router, command = self._router, line.strip()
+        with router.lock:
+            if router.rejects and re.search(router.rejects, command):
+                return "            ^\nsyntax error."
+            if self._changed(command):
+                return ""
+            match command.split():
+                case ["configure", "exclusive"]:
+                    self._candidate = list(router.running)
+                    return (
+                        "warning: uncommitted changes will be discarded on exit\n"
+                        "Entering configuration mode"
+                    )
+                case ["exit", *_]:
+                    self._candidate = None
+                    return "Exiting configuration mode"
+                case ["commit", "confirmed", minutes, *_]:
+                    self._commit(timed=True)
+                    return (
+                        f"commit confirmed will be automatically rolled back in {minutes} minutes "
+                        "unless confirmed\ncommit complete"
+                    )
+                case ["commit"]:
+                    self._commit(timed=False)
+                    return "commit complete"
+                case ["show", *what]:
+                    return self._show(what)
+                case ["set", "cli", *what]:
+                    return {"complete-on-space": "Disabling complete-on-space"}.get(
+                        what[0], f"Screen {what[0].removeprefix('screen-')} set to {what[-1]}"
+                    )
+                case _:
+                    return ""
+
+    def _show(self, what: list[str]) -> str:
+        match what:
+            case ["|", "compare", *_]:
+                return self._compared()
+            case ["configuration", *_]:
+                return self._router.text()
+            case ["system", "commit", *_]:
+                how = " commit confirmed, rollback in 5mins" if self._router.waits else ""
+                return f"0   2026-03-01 02:00:00 UTC by {USER} via cli{how}"
+            case _:
+                return ""
+
+
+class VyosRouter(SetRouter):
+    """VyOS."""
+
+    def session(self) -> VyosSession:
+        return VyosSession(self)
+
+
+class VyosSession(SetSession):
+    _asks = False
+
+    @property
+    def prompt(self) -> str:
+        if self._asks:
+            return "Proceed? [confirm]"
+        at = f"{USER}@munich"
+        return f"{at}:~$ " if self._candidate is None else f"[edit]\n{at}# "
+
+    def answer(self, line: str) -> str:
+        router, command = self._router, line.strip()
+        with router.lock:
+            if self._asks:
+                self._asks = False
+                self._commit(timed=True)
+                return ""
+            if router.rejects and re.search(router.rejects, command):
+                return f"Configuration path: [{command}] is not valid\nSet failed"
+            if self._changed(command):
+                return ""
+            match command.split():
+                case ["configure"]:
+                    self._candidate = list(router.running)
+                case ["exit", *_]:
+                    self._candidate = None
+                case ["compare"]:
+                    return self._compared() or "No changes between working and active"
+                case ["commit-confirm", minutes]:
+                    self._asks = True
+                    return f"commit confirm will be automatically reboot in {minutes} minutes"
+                case ["confirm"]:
+                    router.settle()
+                case ["save"]:
+                    router.saved += 1
+                    return "Done"
+                case ["systemctl", *_]:
+                    return "active" if router.waits else "inactive"
+                case ["show", "configuration", "commands"]:
+                    return router.text()
+                case _:
+                    pass
+            return ""

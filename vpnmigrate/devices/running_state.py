@@ -1,0 +1,105 @@
+"""Running state: whether a running configuration has a connection's tunnels, and enables them.
+
+One reader per platform that drivers reach over SSH.  A tunnel is found by its outside address, so
+the names that a device gave its objects do not matter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from vpnmigrate.model.device_drivers import TunnelsState
+
+Tunnel = Mapping[str, Any]
+"""A tunnel's values, by the names of ``tunnel_values.SOURCES``."""
+
+
+def tunnels_state(platform: str, running: str, tunnels: Sequence[Tunnel]) -> TunnelsState:
+    """Return the state of *tunnels* in *running*, a configuration of *platform*.
+
+    It is unknown if the tunnels differ, or if a part of a tunnel is enabled and another is not.
+    """
+    read = _READERS[platform]
+    flags = [frozenset(read(running, tunnel)) for tunnel in tunnels]
+    if not any(flags):
+        return TunnelsState.ABSENT
+    if len(set(flags)) > 1 or len(flags[0]) > 1:
+        return TunnelsState.UNKNOWN
+    return TunnelsState.ENABLED if flags[0] == {True} else TunnelsState.DISABLED
+
+
+def _cisco(running: str, tunnel: Tunnel) -> Iterator[bool]:
+    destination = re.escape(f" tunnel destination {tunnel['outside']}")
+    for body in re.findall(r"^interface \S+\n((?: .*\n)*)", f"{running}\n", re.MULTILINE):
+        if re.search(rf"^{destination} *$", body, re.MULTILINE):
+            yield not re.search(r"^ shutdown *$", body, re.MULTILINE)
+            yield from _neighbour(running, rf"^ +neighbor {_inside(tunnel)} ", "shutdown")
+
+
+def _vyos(running: str, tunnel: Tunnel) -> Iterator[bool]:
+    peers = r"^set vpn ipsec site-to-site peer"
+    address = re.escape(str(tunnel["outside"]))
+    for peer in _all(running, rf"{peers} (\S+) remote-address '?{address}'? *$"):
+        yield not _all(running, rf"({peers} {re.escape(peer)} disable) *$")
+        begin = rf"^set protocols bgp neighbor '?{_inside(tunnel)}'? "
+        yield from _neighbour(running, begin, "shutdown")
+
+
+def _junos(running: str, tunnel: Tunnel) -> Iterator[bool]:
+    address = re.escape(str(tunnel["outside"]))
+    gateways = _all(running, rf"^set security ike gateway (\S+) address {address} *$")
+    for gateway in map(re.escape, gateways):
+        vpns = _all(running, rf"^set security ipsec vpn (\S+) ike gateway {gateway} *$")
+        if not vpns:
+            yield from (True, False)  # An IKE gateway alone is not a tunnel.
+        for vpn in map(re.escape, vpns):
+            yield not _all(running, rf"^(deactivate security ipsec vpn {vpn}) *$")
+            bound = rf"^set security ipsec vpn {vpn} bind-interface st0\.(\d+) *$"
+            for unit in _all(running, bound):
+                yield not _all(running, rf"^(set interfaces st0 unit {unit} disable) *$")
+        for group in _all(running, rf"^set protocols bgp group (\S+) neighbor {_inside(tunnel)}\b"):
+            off = rf"^(deactivate protocols bgp group {re.escape(group)}) *$"
+            yield not _all(running, off)
+
+
+def _fortios(running: str, tunnel: Tunnel) -> Iterator[bool]:
+    entries = re.findall(
+        r'^ *edit "([^"\n]+)" *\n((?:(?! *(?:edit|next|end)\b).*\n)*)', f"{running}\n", re.MULTILINE
+    )
+    gateway = re.compile(rf"^ *set remote-gw {re.escape(str(tunnel['outside']))} *$", re.MULTILINE)
+    for name in {name for name, body in entries if gateway.search(body)}:
+        yield not _has(entries, name, "set status down")
+        if any(entry == tunnel["inside"] for entry, _ in entries):
+            yield not _has(entries, str(tunnel["inside"]), "set shutdown enable")
+
+
+def _has(entries: Sequence[tuple[str, str]], name: str, line: str) -> bool:
+    wanted = re.compile(rf"^ *{line} *$", re.MULTILINE)
+    return any(wanted.search(body) for entry, body in entries if entry == name)
+
+
+def _neighbour(running: str, begin: str, off: str) -> Iterator[bool]:
+    """Yield whether the neighbour of the lines that match *begin* is enabled, if there is one."""
+    if re.search(begin, running, re.MULTILINE):
+        yield not re.search(rf"{begin}{off} *$", running, re.MULTILINE)
+
+
+def _inside(tunnel: Tunnel) -> str:
+    return re.escape(str(tunnel["inside"]))
+
+
+def _all(running: str, pattern: str) -> list[str]:
+    found: list[str] = re.findall(pattern, running, re.MULTILINE)
+    return found
+
+
+_READERS: Final[Mapping[str, Callable[[str, Tunnel], Iterator[bool]]]] = {
+    "cisco-ios": _cisco,
+    "cisco-asa": _cisco,
+    "juniper-srx": _junos,
+    "vyos": _vyos,
+    "fortios": _fortios,
+}
+"""Each yields whether a part of a tunnel is enabled, and nothing if the tunnel is absent."""

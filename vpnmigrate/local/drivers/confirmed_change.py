@@ -1,0 +1,261 @@
+"""Confirmed change: one call at a device that takes back what is not confirmed in time.
+
+The commands are compared and committed with the device's own timer.  Then a new connection, which
+proves that the device can still be reached, reads the configuration, and only the state that was
+asked for is confirmed.  A file beside the device file names a commit that waits for that, so that
+the call after a process that was killed can tell its own commit from another user's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar
+
+import msgspec
+
+from vpnmigrate.devices.configuration_lines import configuration_changes
+from vpnmigrate.devices.running_state import tunnels_state
+from vpnmigrate.local.drivers.protocol import FAILED, DriverInput, DriverOutput
+from vpnmigrate.local.drivers.verbs import UNCERTAIN, DriverError, complete, due_parts
+from vpnmigrate.local.private_files import write_whole
+from vpnmigrate.model.clock import Clock, time_of_day
+from vpnmigrate.model.device_drivers import ConnectionSide, DeviceState, DriverVerb, TunnelsState
+
+R = TypeVar("R")
+
+WAITING_COMMIT: Final = "waiting-commit.json"
+"""The file's name, in the folder of the device file."""
+PAUSE: Final = timedelta(seconds=2)
+"""Time between two tries to reach a device."""
+LATE: Final = timedelta(minutes=1)
+"""How long after its timer a device may still be restoring its configuration."""
+_OFF: Final = (TunnelsState.DISABLED, TunnelsState.ABSENT)
+
+
+class ContactLostError(Exception):
+    """The device does not answer; what it was sent last may have been done."""
+
+
+class DeviceConnection(Protocol):
+    """An open connection to a device.
+
+    Every method raises ContactLostError if the device does not answer, and DriverError if it
+    refuses; a refused change is not made.
+    """
+
+    def running(self) -> str:
+        """Return the running configuration, or the parts of it that have tunnels."""
+        ...
+
+    def waits(self) -> bool:
+        """Return whether a commit waits for its confirmation."""
+        ...
+
+    def load(self, commands: Sequence[str]) -> str | None:
+        """Load *commands* and return what they change; None if only the commit shows that."""
+        ...
+
+    def commit(self, timer: timedelta) -> None:
+        """Commit what was loaded; the device takes it back after *timer*, unless that is zero."""
+        ...
+
+    def confirm(self) -> None:
+        """Confirm the commit, if one waits, and save the configuration for the next start."""
+        ...
+
+    def close(self) -> None:
+        """Discard what was loaded and not committed, and disconnect."""
+        ...
+
+
+class WaitingCommit(msgspec.Struct, frozen=True):
+    """A commit that this program has sent, or is about to, and has not confirmed."""
+
+    verb: DriverVerb
+    disable_old: bool
+    remove: ConnectionSide | None
+    until: datetime
+    """When the device takes it back."""
+
+
+@dataclass(frozen=True)
+class ConfirmedChange:
+    """One call at the device that *connect* reaches; *timer* is zero if it has none."""
+
+    device: Mapping[str, Any]
+    connect: Callable[[], DeviceConnection]
+    timer: timedelta
+    folder: Path
+    clock: Clock
+    until: datetime
+    """When the call stops trying to reach the device."""
+
+    def perform(self, asked: DriverInput) -> DriverOutput:
+        """Do what is *asked*, as far as it is not done, and return the state of the device.
+
+        Raises:
+            DriverError: It is not done, or that is not certain.
+        """
+        with self._accounted():
+            before, output = self._reached(lambda device: self._begin(asked, device))
+        if before is None:
+            return output
+        with self._accounted(UNCERTAIN, output.changes):
+            return self._reached(lambda device: self._finish(asked, before, output, device))
+
+    def _begin(
+        self, asked: DriverInput, device: DeviceConnection
+    ) -> tuple[str | None, DriverOutput]:
+        """Commit what is due; return the configuration before that, or None if nothing was due."""
+        running = device.running()
+        state, told = self._state(running), ""
+        left, waits = self._left(), self._has_timer and device.waits()
+        if waits and left is None:
+            raise DriverError(
+                "another user's commit waits for its confirmation, so the state may not last"
+            )
+        if left is not None and not waits:
+            told = (
+                "" if _is_reached(left, state) else f"the {left.verb} of an earlier call is undone"
+            )
+            self._forget()
+        if asked.verb is DriverVerb.STATUS:
+            until = left.until if left is not None and waits else None
+            return None, DriverOutput(state.new, state.old, told, pending_until=until)
+        if left is not None and waits:
+            if not _is_reached(left, state):
+                raise self._unconfirmed(state, left.until)
+            device.confirm()
+            self._forget()
+            told = f"an earlier {left.verb} was waiting, and is confirmed"
+        if _is_reached(asked, state):
+            return None, DriverOutput(state.new, state.old, told)
+        commands = self._commands(asked, state)
+        changes = device.load(commands) if commands else ""
+        if changes == "":
+            return None, DriverOutput(state.new, state.old, f"{asked.verb} changes nothing")
+        until = self.clock.wall() + self.timer
+        if self._has_timer:
+            self._remember(WaitingCommit(asked.verb, asked.disable_old, asked.remove, until))
+        try:
+            device.commit(self.timer)
+        except ContactLostError:
+            pass  # A change of tunnels may end the connection through which it is made.
+        except DriverError:
+            self._forget()
+            raise
+        return running, DriverOutput(message=told, changes=changes or "")
+
+    def _finish(
+        self, asked: DriverInput, before: str, begun: DriverOutput, device: DeviceConnection
+    ) -> DriverOutput:
+        """Confirm the commit if the device is as it was asked to be."""
+        after = device.running()
+        state, left = self._state(after), self._left()
+        changes = begun.changes or configuration_changes(before, after)
+        waits = self._has_timer and device.waits()
+        if not _is_reached(asked, state):
+            if waits and left is not None:
+                raise self._unconfirmed(state, left.until, changes)
+            self._forget()
+            raise DriverError(f"after {asked.verb} it has {state}", UNCERTAIN, changes=changes)
+        device.confirm()
+        if waits and device.waits():
+            raise DriverError("it still waits for the confirmation", UNCERTAIN, changes=changes)
+        self._forget()
+        how = "confirmed within the device's timer" if waits else ""
+        message = "; ".join(filter(None, (begun.message, how)))
+        return DriverOutput(state.new, state.old, message, changes)
+
+    @property
+    def _has_timer(self) -> bool:
+        return self.timer > timedelta(0)
+
+    def _reached(self, work: Callable[[DeviceConnection], R]) -> R:
+        """Do *work* with a connection, and again if contact is lost, as long as there is time."""
+        while True:
+            try:
+                device = self.connect()
+                try:
+                    return work(device)
+                finally:
+                    device.close()
+            except ContactLostError:
+                if self.clock.now() + PAUSE >= self.until:
+                    raise
+                self.clock.sleep(PAUSE)
+
+    @contextmanager
+    def _accounted(self, exit_code: int = FAILED, changes: str = "") -> Iterator[None]:
+        """Report a lost contact, with the time at which the device takes back a change."""
+        try:
+            yield
+        except ContactLostError as error:
+            message, until = f"no contact: {error}", None
+            if (left := self._left()) is not None and self.clock.wall() < left.until + LATE:
+                until = left.until
+                message = f"{message}; unless confirmed, {_undone_at(until)}"
+            code = UNCERTAIN if until else exit_code
+            raise DriverError(message, code, pending_until=until, changes=changes) from None
+
+    def _unconfirmed(self, state: DeviceState, until: datetime, changes: str = "") -> DriverError:
+        message = f"it has {state}, which is not confirmed: {_undone_at(until)}"
+        return DriverError(message, UNCERTAIN, pending_until=until, changes=changes)
+
+    def _state(self, running: str) -> DeviceState:
+        new, old = (
+            tunnels_state(self.device["platform"], running, (self.device[side] or {})["tunnels"])
+            for side in ("new", "old")
+        )
+        return DeviceState(new, old)
+
+    def _commands(self, asked: DriverInput, state: DeviceState) -> list[str]:
+        sides = {ConnectionSide.NEW: state.new, ConnectionSide.OLD: state.old}
+        texts = [complete(self.device, part) for part in due_parts(asked, sides.__getitem__)]
+        first, last = self.device["around"]
+        lines = [
+            line
+            for text in texts
+            for line in text.removeprefix(first).removesuffix(last).splitlines()
+        ]
+        return [line for line in lines if line.strip() and line.lstrip()[0] not in "#!"]
+
+    def _left(self) -> WaitingCommit | None:
+        """Return the commit of an earlier call that was not confirmed, as far as is known here."""
+        try:
+            content = (self.folder / WAITING_COMMIT).read_bytes()
+            return msgspec.json.decode(content, type=WaitingCommit)
+        except FileNotFoundError:
+            return None
+
+    def _remember(self, commit: WaitingCommit) -> None:
+        write_whole(self.folder / WAITING_COMMIT, msgspec.json.encode(commit))
+
+    def _forget(self) -> None:
+        (self.folder / WAITING_COMMIT).unlink(missing_ok=True)
+
+
+def _undone_at(until: datetime) -> str:
+    return f"the device undoes the change at {time_of_day(until)}"
+
+
+def _is_reached(asked: DriverInput | WaitingCommit, state: DeviceState) -> bool:
+    """Return whether *state* is what the verb leads to."""
+    match asked.verb:
+        case DriverVerb.LOAD:
+            return state.new is TunnelsState.DISABLED
+        case DriverVerb.ENABLE:
+            return state.new is TunnelsState.ENABLED and (
+                not asked.disable_old or state.old in _OFF
+            )
+        case DriverVerb.BACK_OUT:
+            return state.new in _OFF and state.old is TunnelsState.ENABLED
+        case DriverVerb.REMOVE:
+            side = state.new if asked.remove is ConnectionSide.NEW else state.old
+            return side is TunnelsState.ABSENT
+        case DriverVerb.STATUS:
+            return True

@@ -1,0 +1,276 @@
+"""Driver ``netmiko``: a router or firewall, by its command line over SSH.
+
+Each platform has a class with the commands of its commit.  Run as a program; its arguments print
+the password, if the playbook names a program for that.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from typing import Any, ClassVar, Final
+
+from vpnmigrate.devices.configuration_lines import without_secrets
+from vpnmigrate.local.drivers.confirmed_change import ContactLostError, DeviceConnection
+from vpnmigrate.local.drivers.program import DeviceLogin, run_driver
+from vpnmigrate.local.drivers.verbs import DriverError
+
+MISSING: Final = "netmiko is missing: pip install 'vpnmigrate[netmiko]'"
+_HOST_KEY: Final = re.compile(r"not found in known_hosts|Host key for server .* does not match")
+"""What paramiko says in netmiko's errors, which do not tell its own apart."""
+_PROMPT: Final = r"[#>]\s*$"
+
+
+@contextmanager
+def device_errors() -> Iterator[None]:
+    """Turn netmiko's errors into those of a connection.
+
+    Raises:
+        ContactLostError: The device does not answer.
+        DriverError: It refuses the login or a command.
+    """
+    from netmiko.exceptions import (  # noqa: PLC0415  an extra
+        ConfigInvalidException,
+        NetmikoAuthenticationException,
+        NetmikoBaseException,
+    )
+    from paramiko.ssh_exception import SSHException  # noqa: PLC0415
+
+    try:
+        yield
+    except NetmikoAuthenticationException:
+        raise DriverError("the device refuses the login") from None
+    except ConfigInvalidException as error:
+        raise DriverError(f"the device refuses a command: {_first_line(error)}") from None
+    except (SSHException, NetmikoBaseException, OSError, EOFError) as error:
+        if _HOST_KEY.search(str(error)):
+            raise DriverError(
+                "the device's host key is not the known one, so nothing was sent"
+            ) from None
+        raise ContactLostError(_first_line(error)) from None
+    except ValueError as error:  # Of netmiko, for an answer that it did not expect.
+        said = " ".join(without_secrets(str(error)).split())
+        raise DriverError(f"the device refuses: {said}") from None
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in without_secrets(str(error)).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+class _Shell(ABC):
+    """A command line; subclasses have the commands of their platform."""
+
+    device_type: ClassVar[str]
+    show: ClassVar[tuple[str, ...]]
+    """What shows the running configuration."""
+    refused: ClassVar[str]
+    """Pattern of the answer to a command that the device refuses."""
+
+    def __init__(self, link: Any) -> None:
+        self._link = link
+        self._loaded: list[str] = []
+
+    def running(self) -> str:
+        return "\n".join(map(self._shown, self.show)).replace("\r", "")
+
+    def waits(self) -> bool:
+        return False
+
+    def load(self, commands: Sequence[str]) -> str | None:
+        self._loaded = list(commands)
+        return None
+
+    @abstractmethod
+    def commit(self, timer: timedelta) -> None:
+        """Commit what was loaded."""
+
+    @abstractmethod
+    def confirm(self) -> None:
+        """Confirm the commit, and save the configuration."""
+
+    def close(self) -> None:
+        with suppress(Exception):  # Nothing depends on it: a lost connection is closed already.
+            # The end of the session discards a candidate; typing `exit` would take some seconds.
+            self._link.paramiko_cleanup()
+
+    def _shown(self, command: str, expected: str | None = None) -> str:
+        """Return what *command* prints, up to the prompt or the pattern *expected*."""
+        with device_errors():
+            how = {"expect_string": expected, "strip_prompt": False} if expected else {}
+            return str(self._link.send_command(command, **how))
+
+    def _type(self, commands: Sequence[str], **how: Any) -> None:
+        with device_errors():
+            self._link.send_config_set(commands, error_pattern=self.refused, **how)
+
+
+class _CiscoIos(_Shell):
+    """Cisco IOS and IOS-XE: commands take effect as they are typed; the timer runs before."""
+
+    device_type = "cisco_ios"
+    show = ("show running-config",)
+    refused = r"^% ?(?:Invalid|Incomplete|Ambiguous|Unknown|Bad|.*(?:not allowed|failed)).*$"
+
+    def waits(self) -> bool:
+        return "Timer value" in self._shown("show archive config rollback timer")
+
+    def commit(self, timer: timedelta) -> None:
+        minutes = int(timer / timedelta(minutes=1))
+        enter = f"configure terminal revert timer {minutes}"
+        try:
+            self._type(self._loaded, config_mode_command=enter)
+        except DriverError as error:
+            with device_errors():
+                self._link.exit_config_mode()
+                if not self.waits():
+                    raise DriverError(
+                        f"{enter} is refused, so nothing was changed; it needs `archive` with a "
+                        f"`path` in the configuration: {error}"
+                    ) from None
+                self._link.send_command("configure revert now", expect_string=_PROMPT)
+            raise DriverError(f"{error}; the commands before it were undone") from None
+
+    def confirm(self) -> None:
+        with device_errors():
+            if self.waits():
+                self._link.send_command("configure confirm")
+            self._link.save_config()
+
+
+class _CiscoAsa(_Shell):
+    """Cisco ASA: without a timer."""
+
+    device_type = "cisco_asa"
+    show = ("show running-config",)
+    refused = r"^(?:ERROR|% ?(?:Invalid|Incomplete|Ambiguous)).*$"
+
+    def commit(self, timer: timedelta) -> None:
+        self._type(self._loaded)
+
+    def confirm(self) -> None:
+        with device_errors():
+            self._link.save_config()
+
+
+class _FortiOs(_Shell):
+    """FortiOS: without a timer, and it saves each entry itself."""
+
+    device_type = "fortinet"
+    show = ("show vpn ipsec phase1-interface", "show system interface", "show router bgp")
+    refused = r"^(?:Command fail|Unknown action|.*parse error).*$"
+
+    def commit(self, timer: timedelta) -> None:
+        self._type(self._loaded)
+
+    def confirm(self) -> None:
+        """Do nothing: there is no timer, and the configuration is saved."""
+
+
+class _Candidate(_Shell):
+    """A device with a candidate configuration, which is compared before it is committed."""
+
+    enter: ClassVar[str] = "configure"
+    compare: ClassVar[str]
+
+    def load(self, commands: Sequence[str]) -> str | None:
+        self._configure()
+        self._type(commands, enter_config_mode=False, exit_config_mode=False)
+        return "\n".join(filter(_is_change, self._shown(self.compare).splitlines()))
+
+    def _configure(self) -> None:
+        said = self._shown(self.enter, _PROMPT)
+        if "#" not in self._shown("", _PROMPT):
+            raise DriverError(f"the device refuses {self.enter}: {' '.join(said.split())}")
+
+
+class _Junos(_Candidate):
+    """Junos: the configuration is locked meanwhile; a commit confirms the one before."""
+
+    device_type = "juniper_junos"
+    show = ("show configuration | display set | no-more",)
+    enter = "configure exclusive"
+    compare = "show | compare | no-more"
+    refused = r"^.*(?:syntax error|unknown command|missing argument|invalid|error:).*$"
+
+    def waits(self) -> bool:
+        first = self._shown("show system commit | no-more").strip().partition("\n")[0]
+        return "rollback in" in first
+
+    def commit(self, timer: timedelta) -> None:
+        minutes = int(timer / timedelta(minutes=1))
+        with device_errors():
+            self._link.commit(confirm=True, confirm_delay=minutes, comment="vpnmigrate")
+
+    def confirm(self) -> None:
+        self._configure()
+        with device_errors():
+            self._link.commit()
+
+
+class _Vyos(_Candidate):
+    """VyOS 1.4: it takes a change back by a reboot."""
+
+    device_type = "vyos"
+    show = ("show configuration commands",)
+    compare = "compare"
+    refused = r"^.*(?:Set failed|Delete failed|is not valid|Invalid|validation failed).*$"
+
+    def waits(self) -> bool:
+        return self._shown("systemctl is-active commit-confirm.timer").strip() == "active"
+
+    def commit(self, timer: timedelta) -> None:
+        minutes = int(timer / timedelta(minutes=1))
+        said = self._shown(f"commit-confirm {minutes}", rf"\[confirm\]|{_PROMPT}")
+        if "[confirm]" in said:
+            said = self._shown("y", _PROMPT)
+        if re.search(r"fail|error", said, re.IGNORECASE):
+            raise DriverError(f"the device refuses the commit: {' '.join(said.split())}")
+
+    def confirm(self) -> None:
+        self._configure()
+        self._shown("confirm", _PROMPT)
+        self._shown("save", _PROMPT)
+
+
+_SHELLS: Final[Mapping[str, type[_Shell]]] = {
+    "cisco-ios": _CiscoIos,
+    "cisco-asa": _CiscoAsa,
+    "juniper-srx": _Junos,
+    "vyos": _Vyos,
+    "fortios": _FortiOs,
+}
+
+
+def _is_change(line: str) -> bool:
+    """Return whether *line* of a comparison shows a change or where it is, and no prompt."""
+    return line.startswith(("[", "+", "-", "!", ">")) and line.strip() != "[edit]"
+
+
+def connect(login: DeviceLogin) -> DeviceConnection:
+    """Connect to a device.
+
+    Raises:
+        ContactLostError: It does not answer.
+        DriverError: It refuses the login, its host key is not the known one, or netmiko is missing.
+    """
+    try:
+        from netmiko import ConnectHandler  # noqa: PLC0415  an extra
+    except ImportError:
+        raise DriverError(MISSING) from None
+    shell = _SHELLS[login.platform]
+    with device_errors():
+        return shell(ConnectHandler(device_type=shell.device_type, **login.arguments))
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the driver once."""
+    return run_driver(connect, words)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,88 @@
+"""Program of a driver over SSH: reads the document, works at the device, and prints the result."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from vpnmigrate.devices.configuration_lines import without_secrets
+from vpnmigrate.devices.secret import Secret
+from vpnmigrate.local.drivers.confirmed_change import ConfirmedChange, DeviceConnection
+from vpnmigrate.local.drivers.protocol import FAILED, DriverInput, DriverOutput, shortened
+from vpnmigrate.local.drivers.ssh_login import netmiko_arguments
+from vpnmigrate.local.drivers.verbs import DriverError
+from vpnmigrate.model.clock import Clock, SteadyClock
+from vpnmigrate.model.commit_timers import lacks_timer
+from vpnmigrate.model.redaction import Redaction
+
+
+@dataclass(frozen=True)
+class DeviceLogin:
+    """What a connection needs: platform, netmiko's arguments, and a folder for private files."""
+
+    platform: str
+    arguments: Mapping[str, Any]
+    folder: Path
+
+
+Connect = Callable[[DeviceLogin], DeviceConnection]
+"""Opens a connection to a device.  It raises as the connection's methods do."""
+
+_RESERVE: Final = 0.15
+"""The part of the limit in which a call no longer waits for contact, so that it can still report
+before it is killed."""
+
+
+def run_driver(connect: Connect, words: Sequence[str], clock: Clock | None = None) -> int:
+    """Do what standard input asks, and print the result; *words* print the password."""
+    os.umask(0o077)
+    asked = msgspec.json.decode(sys.stdin.buffer.read(), type=DriverInput)
+    output, code = answer(asked, connect, words, clock or SteadyClock())
+    sys.stdout.buffer.write(msgspec.json.encode(output))
+    return code
+
+
+def answer(
+    asked: DriverInput, connect: Connect, words: Sequence[str], clock: Clock
+) -> tuple[DriverOutput, int]:
+    """Return the result of a call, and its exit status; nothing in it has a secret."""
+    began, path = clock.now(), Path(asked.device_file)
+    device = json.loads(path.read_text(encoding="utf-8"))
+    hide = Redaction(_keys(device))
+    driver = asked.driver
+    if driver is msgspec.UNSET or driver.ssh is None:
+        return DriverOutput(message="the playbook does not say how to log in"), FAILED
+    patience = timedelta(seconds=asked.limit_seconds * (1 - _RESERVE))
+    try:
+        arguments = netmiko_arguments(driver.ssh, words, asked.limit_seconds)
+        hide.learn([Secret(arguments["password"] or "")])
+        login = DeviceLogin(driver.platform, arguments, path.parent)
+        change = ConfirmedChange(
+            device,
+            lambda: connect(login),
+            timedelta(0) if lacks_timer(driver) else driver.confirm_timer,
+            path.parent,
+            clock,
+            began + patience,
+        )
+        found, code = change.perform(asked), 0
+    except DriverError as error:
+        found = DriverOutput(
+            message=str(error), changes=error.changes, pending_until=error.pending_until
+        )
+        code = error.exit_code
+    message, changes = hide.text(found.message), hide.text(without_secrets(found.changes))
+    return msgspec.structs.replace(found, message=message, changes=shortened(changes)), code
+
+
+def _keys(device: dict[str, Any]) -> list[Secret]:
+    tunnels = [t for side in ("new", "old") for t in (device[side] or {}).get("tunnels", ())]
+    return [Secret(str(tunnel["key"])) for tunnel in tunnels if tunnel["key"]]
