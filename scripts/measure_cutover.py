@@ -24,8 +24,11 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.support.builders import OLD  # noqa: E402  the path above
+from draw_outage import draw  # noqa: E402  the path above
+
+from tests.support.builders import OLD  # noqa: E402
 from tests.support.large import Size, large_survey  # noqa: E402
+from vpnmigrate.local.run_directory import Runs  # noqa: E402
 from vpnmigrate.sandbox.behaviour import Behaviour, seconds  # noqa: E402
 from vpnmigrate.sandbox.ec2.ids import ApiError  # noqa: E402
 from vpnmigrate.sandbox.scenarios.load import load_world  # noqa: E402
@@ -105,6 +108,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tables", type=int, default=100)
     parser.add_argument("--routes", type=int, default=500, help="static routes in all tables")
+    parser.add_argument("--svg", type=Path, help="file for the picture of the outage")
     options = parser.parse_args()
     size = Size(
         connections=1,
@@ -127,6 +131,9 @@ def main() -> int:
         serve(world, attentive=timedelta(0)) as server,
     ):
         outage = migrated({**os.environ, **server.environment, "VPNMIGRATE_HOME": home}, home)
+        if options.svg:
+            (run,) = Runs(Path(home)).list()
+            draw(run, options.svg)
     least = unavoidable(size)
     print(f"{size.tables} tables, {size.tables * size.static} static routes")
     print(f"outage {outage:.1f} s, unavoidable {least:.1f} s, ratio {outage / least:.3f}")

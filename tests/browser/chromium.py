@@ -22,6 +22,8 @@ MISSING = (
     "no Chromium here to look at pages with. On Debian: sudo apt-get install chromium; "
     f"elsewhere name one: {NAMED}=/path/to/chrome"
 )
+DARK = "--blink-settings=preferredColorScheme=0"
+"""Flag of a browser whose user prefers dark pages."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {2: 3, 6: 4}
 """Bytes per pixel by PNG's colour type: RGB, and RGB with alpha."""
@@ -58,10 +60,10 @@ class Chromium:
         """Return the page's elements as the browser parsed them."""
         return self._run(page, "--dump-dom")
 
-    def painted(self, page: Path, width: int, height: int) -> Image:
-        """Return the pixels of a window of this size."""
+    def painted(self, page: Path, width: int, height: int, *flags: str) -> Image:
+        """Return the pixels of a window of this size; *flags* are the browser's."""
         file = self._home / "painted.png"
-        self._run(page, f"--window-size={width},{height}", f"--screenshot={file}")
+        self._run(page, f"--window-size={width},{height}", f"--screenshot={file}", *flags)
         return Image(file.read_bytes())
 
     def printed(self, page: Path) -> bytes:

@@ -78,7 +78,7 @@ FLAGS = {
     | GIVEN_TO_RUNS
     | GIVEN_TO_AWS,
     "demo": {"--step", "--fast"},
-    "lab": {"--routing", "--platform", "--logs"},
+    "lab": {"--routing", "--platform", "--logs", "--picture"},
     "report verify": {"--sha256", "--allowed-signers", "--revoked-keys"},
     "fleet new": {"--output", "-o", "--name", "--playbook", "--canary", "--wave-size"}
     | {"--role-arn", "--organization"},

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from vpnmigrate.rehearsal.lab.migration import LabEvent
 from vpnmigrate.rehearsal.lab.packets import PacketReport
+from vpnmigrate.report.cutover_picture import PictureRow
 from vpnmigrate.report.text import columns, count, heading, wrapped
 
 SCHEMA: Final = "vpnmigrate/lab/1"
@@ -28,6 +29,8 @@ class LabPhase:
     packets: PacketReport
     control_plane: tuple[tuple[float, float], ...]
     """Outages by the journal, as begin and end in seconds of the uptime."""
+    journal: tuple[PictureRow, ...] = ()
+    """Steps and calls of the journal, for the picture."""
 
     @property
     def recovered(self) -> bool:
@@ -67,6 +70,8 @@ NOT_REAL: Final = (
 def _rows(report: LabReport, phase: LabPhase) -> Iterable[tuple[str, str]]:
     packets = phase.packets
     yield "packets", f"{packets.lost} of {packets.sent} lost in {count(len(packets.gaps), 'gap')}"
+    for flow in packets.flows:
+        yield flow.name, f"{flow.lost} of {len(flow.packets)} lost"
     yield "outage", f"{packets.outage_ms:.0f} ms without packets"
     for began, ended in phase.control_plane:
         lasted = ended - began
@@ -116,6 +121,10 @@ def as_json(report: LabReport) -> dict[str, Any]:
                 "received": phase.packets.received,
                 "lost": phase.packets.lost,
                 "outage_ms": round(phase.packets.outage_ms, 1),
+                "flows": [
+                    {"flow": flow.name, "sent": len(flow.packets), "lost": flow.lost}
+                    for flow in phase.packets.flows
+                ],
                 "gaps": [
                     {
                         "at": round(gap.began - origin, 3),

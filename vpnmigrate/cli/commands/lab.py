@@ -6,9 +6,10 @@ import io
 import json
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
@@ -23,7 +24,8 @@ from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
 from vpnmigrate.devices.platforms import platform_named
 from vpnmigrate.engine.ports import DeviceDrivers
 from vpnmigrate.errors import Exit, UsageError
-from vpnmigrate.journal.history import OutagePeriod, outages_of
+from vpnmigrate.journal.history import outages_of
+from vpnmigrate.journal.records import Entry
 from vpnmigrate.local.documents import read_plan
 from vpnmigrate.local.drivers.processes import DriverProcesses
 from vpnmigrate.local.journal_file import read_journal
@@ -35,8 +37,10 @@ from vpnmigrate.model.plan import Plan
 from vpnmigrate.rehearsal.lab.migration import LabDrivers, LabFault, LabMigration
 from vpnmigrate.rehearsal.lab.namespaces import FRR, ISOLATED, LAB, enter, isolated_command, require
 from vpnmigrate.rehearsal.lab.packets import PacketProbe
+from vpnmigrate.report.cutover_picture import journal_rows
 from vpnmigrate.report.device_progress import site_of
 from vpnmigrate.report.lab import LabPhase, LabReport, as_json, text
+from vpnmigrate.report.lab_picture import picture
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, FaultSource, Killed
 from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.server.clock import ScaledClock
@@ -117,6 +121,14 @@ def lab(
         Path | None,
         typer.Option("--logs", metavar="DIR", help="Keep the logs of the daemons in this folder."),
     ] = None,
+    drawn: Annotated[
+        Path | None,
+        typer.Option(
+            "--picture",
+            metavar="FILE",
+            help="Draw packets, tunnels, routes and calls over time, as SVG.",
+        ),
+    ] = None,
 ) -> None:
     """Migrate a sandbox's connection with real tunnels, routes and packets on this machine.
 
@@ -139,6 +151,7 @@ def lab(
         words = ["lab", case, "--routing", routing, "--platform", platform]
         words += ["--json"] if printing.json else []
         words += ["--logs", str(logs.resolve())] if logs else []
+        words += ["--picture", str(drawn.resolve())] if drawn else []
         command = isolated_command(words)
         os.execve(command[0], command, {**os.environ, ISOLATED: "1"})  # noqa: S606 - no shell
     enter()
@@ -147,6 +160,8 @@ def lab(
     finally:
         if logs is not None:
             _keep_logs(logs)
+    if drawn is not None:
+        drawn.write_text(picture(report), encoding="utf-8")
     results_output(printing).print(text(report), as_json(report))
 
 
@@ -220,25 +235,27 @@ class _LabRun:
         probe = PacketProbe(self._lab.network)
         self._lab.note(f"$ vpnmigrate {command}")
         began, base = self._lab.events[-1].at, self._clock.now()
+
+        def uptime(moment: datetime) -> float:
+            return began + (moment - base).total_seconds() / SPEED
+
         code, _ = self._command(command, faults)
         self._lab.note("killed" if code is None else f"exit code {code}")
         self._lab.settle()
         self._lab.note("end of packets")
         ended = self._lab.events[-1].at
         packets = probe.finish()
+        entries = self._journal(run)
         spans = (
-            (
-                began + (each.since - base).total_seconds() / SPEED,
-                began + (each.since + each.lasted - base).total_seconds() / SPEED,
-            )
-            for each in self._outages(run)
+            (uptime(each.since), uptime(each.since + each.lasted)) for each in outages_of(entries)
         )
         here = tuple((max(first, began), last) for first, last in spans if last > began)
-        return LabPhase(f"vpnmigrate {command}", code, began, ended, packets, here)
+        rows = journal_rows(read_plan(Path("plan.json")), entries, uptime)
+        return LabPhase(f"vpnmigrate {command}", code, began, ended, packets, here, rows)
 
-    def _outages(self, run: str) -> tuple[OutagePeriod, ...]:
+    def _journal(self, run: str) -> Sequence[Entry]:
         started = {each.id: each for each in Runs(Path("runs")).list()}
-        return outages_of(read_journal(started[run]).entries) if run in started else ()
+        return read_journal(started[run]).entries if run in started else ()
 
     def _command(self, line: str, faults: FaultSource | None = None) -> tuple[int | None, str]:
         """Run a command line; the code is None if its process was killed."""

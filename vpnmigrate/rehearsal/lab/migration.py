@@ -34,7 +34,7 @@ from vpnmigrate.rehearsal.lab.network import (
     LabTelemetry,
 )
 from vpnmigrate.sandbox.ec2.tunnels import prefixes_of
-from vpnmigrate.sandbox.state import LIVING, TunnelTelemetry, WorldState
+from vpnmigrate.sandbox.state import LIVING, Gateway, TunnelTelemetry, WorldState
 from vpnmigrate.sandbox.world import World
 
 TICK: Final = timedelta(milliseconds=20)
@@ -64,12 +64,33 @@ class LabFault(StrEnum):
         return self in {LabFault.NO_PREFIXES, LabFault.REMOTE_AS_UNCHANGED}
 
 
+class LabEventKind(StrEnum):
+    """What an event is about."""
+
+    COMMAND = "command"
+    CONNECTION = "connection"
+    GATEWAY = "gateway"
+    """The attachment of a connection's gateway to the VPC."""
+    ROUTES = "routes"
+    """The VPC's route to a network of the site."""
+    TUNNEL = "tunnel"
+    DEVICE = "device"
+    """The work of a driver."""
+
+
 @dataclass(frozen=True)
 class LabEvent:
     """Something that the network or the device did; *at* is in seconds of the uptime."""
 
     at: float
     what: str
+    kind: LabEventKind = LabEventKind.COMMAND
+    connection: str = ""
+    """Whose gateway or tunnel it is."""
+    subject: str = ""
+    """The outside address of a tunnel, or a network of the site."""
+    state: str = ""
+    """The state from then on; empty for none.  Of a route: the connection that it leads to."""
 
 
 class LabMigration:
@@ -90,6 +111,7 @@ class LabMigration:
         self.network: Final = LabNetwork(clock, customer.ip, site, vpcs)
         self.device: Final = LabDevice(self.network, platform, self._asn, clock)
         self._dark: list[str] = []
+        self._attachments: dict[str, str] = {}
         self._rounds = 0
         self._failed: Exception | None = None
         self._stopped = threading.Event()
@@ -145,9 +167,17 @@ class LabMigration:
             UP_LIMIT,
         )
 
-    def note(self, what: str) -> None:
+    def note(
+        self,
+        what: str,
+        kind: LabEventKind = LabEventKind.COMMAND,
+        state: str = "",
+        *,
+        connection: str = "",
+        subject: str = "",
+    ) -> None:
         """Record an event."""
-        self.events.append(LabEvent(time.monotonic(), what))
+        self.events.append(LabEvent(time.monotonic(), what, kind, connection, subject, state))
 
     def _first_task(self) -> DeviceTask:
         """Return what the device's engineer once had to do for the old connection."""
@@ -190,11 +220,10 @@ class LabMigration:
                 for c in state.connections.values()
                 if state.life(c) in LIVING
             }
-            attached = {
-                c.id
+            attachments = {
+                c.id: _attachment(state.gateways[c.gateway], state.now)
                 for c in state.connections.values()
                 if c.gateway in state.gateways
-                and state.gateways[c.gateway].attached_since(state.now) is not None
             }
             gateways = {c.gateway: c.id for c in state.connections.values()}
             prefixes = {c.id: tuple(prefixes_of(state, c)) for c in state.connections.values()}
@@ -202,19 +231,39 @@ class LabMigration:
             network.create(self._with_fault(wanted[connection]))
             while self._dark:
                 network.darken(self._dark.pop())
-            self.note(f"AWS: {connection} created")
+            what = f"AWS: {connection} created"
+            self.note(what, LabEventKind.CONNECTION, "created", connection=connection)
         for connection in [*network.gateways]:
             gateway = network.gateways[connection]
             if connection not in wanted and not gateway.deleted:
                 gateway.delete()
-                self.note(f"AWS: {connection} deleted")
+                what = f"AWS: {connection} deleted"
+                self.note(what, LabEventKind.CONNECTION, connection=connection)
             if gateway.connection.asn is None:
                 gateway.announce(prefixes[connection])
-            if gateway.attach(attached=connection in attached):
-                word = "attached" if connection in attached else "detached"
-                self.note(f"AWS: the gateway of {connection} is {word}")
-        network.route_vpc(self._returning(gateways))
+            attachment = attachments.get(connection, "")
+            gateway.attach(attached=attachment == "attached")
+            self._record_attachment(connection, attachment)
+        self._route(self._returning(gateways))
         self._report()
+
+    def _record_attachment(self, connection: str, state: str) -> None:
+        """Record the attachment of a connection's gateway, if it has changed."""
+        if state != self._attachments.get(connection, ""):
+            self._attachments[connection] = state
+            what = f"AWS: the gateway of {connection} is {state or 'detached'}"
+            self.note(what, LabEventKind.GATEWAY, state, connection=connection)
+
+    def _route(self, returning: Mapping[str, str]) -> None:
+        """Set the VPC's routes to the site, and record where they lead."""
+        before = self.network.returning
+        self.network.route_vpc(returning)
+        for net in sorted(before.keys() | returning.keys()):
+            connection = returning.get(net, "")
+            if connection != before.get(net, ""):
+                lost = f"the VPC has no route to {net}"
+                what = f"{net} is routed to {connection}" if connection else lost
+                self.note(f"AWS: {what}", LabEventKind.ROUTES, connection, subject=net)
 
     def _with_fault(self, connection: EndpointConnection) -> EndpointConnection:
         """Return a new connection with what is wrong with it."""
@@ -251,11 +300,11 @@ class LabMigration:
         }
 
     def _report(self) -> None:
-        seen = {
-            outside: telemetry
-            for gateway in self.network.gateways.values()
-            for outside, telemetry in gateway.telemetry().items()
-        }
+        of: dict[str, str] = {}
+        seen: dict[str, LabTelemetry] = {}
+        for connection, gateway in self.network.gateways.items():
+            seen |= (tunnels := gateway.telemetry())
+            of |= dict.fromkeys(tunnels, connection)
         with self.world.to_be_read() as state:
             before = state.measured or {}
             now = state.now
@@ -269,7 +318,9 @@ class LabMigration:
             }
         for outside, each in seen.items():
             if outside not in before or before[outside].up != each.up:
-                self.note(f"AWS: the tunnel {outside} is {'UP' if each.up else 'DOWN'}")
+                up = "UP" if each.up else ""
+                what = f"AWS: the tunnel {outside} is {up or 'DOWN'}"
+                self.note(what, LabEventKind.TUNNEL, up, connection=of[outside], subject=outside)
 
 
 class LabDrivers:
@@ -281,7 +332,8 @@ class LabDrivers:
     def begin(self, call: DriverCall) -> None:
         """Begin *call*."""
         if call.verb is not DriverVerb.STATUS:
-            self._lab.note(f"device: {_named(call)} begins")
+            name = _named(call)
+            self._lab.note(f"device: {name} begins", LabEventKind.DEVICE, name)
         self._drivers.begin(call)
 
     def ended(self) -> Sequence[tuple[DriverCall, DriverResult]]:
@@ -293,7 +345,8 @@ class LabDrivers:
                 self._lab.loaded(call.successor)
             if call.verb is not DriverVerb.STATUS:
                 how = f": failed: {result.message}" if failed else " done"
-                self._lab.note(f"device: {_named(call)}{how}")
+                what = f"device: {_named(call)}{how}"
+                self._lab.note(what, LabEventKind.DEVICE)
         return ended
 
     def finish(self) -> None:
@@ -312,6 +365,14 @@ def _side(row: Mapping[str, Any]) -> DeviceSide:
         ConnectionOptions.of(row),
         "the lab",
     )
+
+
+def _attachment(gateway: Gateway, now: datetime) -> str:
+    """Return the state of the attachment: attaching, attached or detaching, or empty."""
+    return next((row.life.at(now) for row in gateway.held(now) if row.life.at(now) in _HELD), "")
+
+
+_HELD: Final = frozenset({"attaching", "attached", "detaching"})
 
 
 def _endpoint(state: WorldState, name: str, asn: int) -> EndpointConnection:

@@ -174,16 +174,11 @@ protocol bgp {endpoint.link} {{
             command = f"route replace {net} dev {endpoint.link} metric {metric}"
             self.namespace.ip(command, check=False)
 
-    def attach(self, *, attached: bool) -> bool:
-        """Announce the VPC's networks over BGP exactly while the gateway is attached.
-
-        Return whether this changed anything.
-        """
-        changed = attached != self._attached
-        if changed and self._bird is not None:
+    def attach(self, *, attached: bool) -> None:
+        """Announce the VPC's networks over BGP exactly while the gateway is attached."""
+        if attached != self._attached and self._bird is not None:
             list(self._bird.command(f"{'enable' if attached else 'disable'} origin"))
         self._attached = attached
-        return changed
 
     @property
     def address(self) -> str:
@@ -247,7 +242,8 @@ class LabNetwork:
         self.vpc.ip(f"addr add {self.vpc_host}/32 dev lo")
         for net in site_networks:
             self.vpc.ip(f"route add unreachable {net} metric {_FAR}")
-        self._returning: dict[str, str] = {}
+        self.returning: Mapping[str, str] = {}
+        """The routes of the VPC to the site: network to connection."""
 
     def darken(self, outside_ip: str) -> None:
         """Lose every packet to and from an endpoint, without a word to either side."""
@@ -262,13 +258,13 @@ class LabNetwork:
 
     def route_vpc(self, returning: Mapping[str, str]) -> None:
         """Set the routes of the VPC to the site: network to connection."""
-        for net in self._returning.keys() - returning.keys():
+        for net in self.returning.keys() - returning.keys():
             self.vpc.ip(f"route del {net} metric 10", check=False)
         for net, connection in returning.items():
-            if self._returning.get(net) != connection:
+            if self.returning.get(net) != connection:
                 via = self.gateways[connection].address
                 self.vpc.ip(f"route replace {net} via {via} metric 10 src {self.vpc_host}")
-        self._returning = dict(returning)
+        self.returning = dict(returning)
 
 
 _CIPHERS: Final = {

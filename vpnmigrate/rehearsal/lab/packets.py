@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -30,6 +31,8 @@ _LAST: Final = 20
 """Packets, 0.2 s: one of the last ones has to be answered."""
 _LOOK: Final = 0.2
 """Seconds after which the answering thread looks whether it is needed."""
+_STARTED: Final = b"\n"
+"""What the sender writes once it sends; a process takes half a second to start where others run."""
 _HEADER: Final = struct.Struct("!Q")
 
 
@@ -48,6 +51,19 @@ class PacketGap:
 
 
 @dataclass(frozen=True)
+class PacketFlow:
+    """The packets of one direction: when each was sent there, and whether it arrived."""
+
+    name: str
+    packets: tuple[tuple[float, bool], ...]
+
+    @property
+    def lost(self) -> int:
+        """The packets that did not arrive."""
+        return sum(not arrived for _, arrived in self.packets)
+
+
+@dataclass(frozen=True)
 class PacketReport:
     """What happened to the packets."""
 
@@ -56,6 +72,7 @@ class PacketReport:
     gaps: tuple[PacketGap, ...]
     flowing: bool
     """Whether packets were answered at the end."""
+    flows: tuple[PacketFlow, ...] = ()
 
     @property
     def outage_ms(self) -> float:
@@ -77,6 +94,7 @@ class PacketProbe:
         self._echo.bind((network.vpc_host, PORT))
         self._echo.settimeout(_LOOK)
         self._ended = threading.Event()
+        self._arrived: set[int] = set()
         self._answers = threading.Thread(target=self._answer, daemon=True)
         self._answers.start()
         with (LAB / "packets.err").open("wb") as errors:
@@ -84,11 +102,14 @@ class PacketProbe:
                 sys.executable, "-m", __name__, network.site_host, network.vpc_host,
                 output=subprocess.PIPE, errors=errors,
             )  # fmt: skip
+        if self._sender.stdout is not None:
+            self._sender.stdout.read(len(_STARTED))
 
     def _answer(self) -> None:
         while not self._ended.is_set():
             with suppress(OSError):  # There may be no packet, or no route, at the moment.
                 data, sender = self._echo.recvfrom(2048)
+                self._arrived.add(_number(data))
                 self._echo.sendto(data, sender)
 
     def finish(self) -> PacketReport:
@@ -105,8 +126,28 @@ class PacketProbe:
         if self._sender.returncode:
             raise LabError(f"the sender of packets failed: {(LAB / 'packets.err').read_text()}")
         found = json.loads(output)
-        gaps = tuple(PacketGap(*gap) for gap in found["gaps"])
-        return PacketReport(found["sent"], found["received"], gaps, found["flowing"])
+        return packet_report(found["sent"], frozenset(found["answered"]), frozenset(self._arrived))
+
+
+def packet_report(
+    sent: Sequence[float], answered: Collection[int], arrived: Collection[int]
+) -> PacketReport:
+    """Return what happened to packets sent at these times, by the numbers of those that arrived.
+
+    A packet that was answered has arrived in the VPC.
+    """
+    there = [number in arrived or number in answered for number in range(len(sent))]
+    back = [(at, number in answered) for number, at in enumerate(sent) if there[number]]
+    return PacketReport(
+        len(sent),
+        len(answered),
+        tuple(_gaps(sent, answered)),
+        max(answered, default=-1) >= len(sent) - _LAST,
+        (
+            PacketFlow("site to VPC", tuple(zip(sent, there, strict=True))),
+            PacketFlow("VPC to site", tuple(back)),
+        ),
+    )
 
 
 def _send(source: str, target: str) -> dict[str, object]:
@@ -119,6 +160,8 @@ def _send(source: str, target: str) -> dict[str, object]:
     sender.settimeout(0)
     sent: list[float] = []
     answered: set[int] = set()
+    sys.stdout.buffer.write(_STARTED)
+    sys.stdout.buffer.flush()
     due = time.monotonic()
     while not stop:
         if (now := time.monotonic()) >= due:
@@ -130,34 +173,32 @@ def _send(source: str, target: str) -> dict[str, object]:
     end = time.monotonic() + _STRAGGLERS
     while (left := end - time.monotonic()) > 0:
         _receive(sender, answered, left)
-    return {
-        "sent": len(sent),
-        "received": len(answered),
-        "gaps": _gaps(sent, answered),
-        "flowing": max(answered, default=-1) >= len(sent) - _LAST,
-    }
+    return {"sent": sent, "answered": sorted(answered)}
 
 
 def _receive(sender: socket.socket, answered: set[int], wait: float) -> None:
     if select.select([sender], [], [], wait)[0]:
         with suppress(OSError):
             while True:
-                answered.add(_HEADER.unpack(sender.recv(2048)[: _HEADER.size])[0])
+                answered.add(_number(sender.recv(2048)))
 
 
-def _gaps(sent: list[float], answered: set[int]) -> list[tuple[float, float, int]]:
-    """Return begin, end and number of each run of packets without an answer."""
-    gaps: list[tuple[float, float, int]] = []
+def _number(data: bytes) -> int:
+    """Return the number of a packet."""
+    return int(_HEADER.unpack(data[: _HEADER.size])[0])
+
+
+def _gaps(sent: Sequence[float], answered: Collection[int]) -> Iterator[PacketGap]:
+    """Yield each run of packets without an answer."""
     first: int | None = None
     for number, moment in enumerate(sent):
         if number not in answered:
             first = number if first is None else first
         elif first is not None:
-            gaps.append((sent[first], moment, number - first))
+            yield PacketGap(sent[first], moment, number - first)
             first = None
     if first is not None:
-        gaps.append((sent[first], sent[-1] + INTERVAL, len(sent) - first))
-    return gaps
+        yield PacketGap(sent[first], sent[-1] + INTERVAL, len(sent) - first)
 
 
 if __name__ == "__main__":
