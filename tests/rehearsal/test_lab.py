@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
-from tests.support.lab import programs, root_and_tun
+from tests.support.lab import EVERY, programs, root_and_tun
 from vpnmigrate.cli.commands.lab import LabCase
 from vpnmigrate.rehearsal.lab.namespaces import FRR, ISOLATED, PROGRAMS, isolated_command
 
 ROOT = Path(__file__).parents[2]
 
+FRR_DEVICE = ("--platform", "strongswan-frr")
 LIMIT = 150
 """Seconds for a case, which takes 10 to 20 on an idle machine."""
 
@@ -36,9 +37,11 @@ def lab(tmp_path: Path):
             command, cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        logs = [file.read_text(errors="replace") for file in (tmp_path / "logs").iterdir()]
-        assert len(logs) >= 6
-        assert not [text for text in (done.stdout, done.stderr, *logs) if "CANARY" in text]
+        logs = {f.name: f.read_text(errors="replace") for f in (tmp_path / "logs").iterdir()}
+        kinds = ("charon.log", "device.log", "log.jsonl", "journal.jsonl")
+        assert [kind for kind in kinds if not any(n.endswith(kind) for n in logs)] == []
+        printed = (done.stdout, done.stderr, *logs.values())
+        assert not [text for text in printed if "CANARY" in text]
         report: dict[str, Any] = json.loads(done.stdout)
         assert_consistent(report)
         return report
@@ -64,8 +67,11 @@ def failures(report):
 
 
 @pytest.mark.parametrize("routing", ["bgp", "static"])
-def test_a_migration_and_its_rollback(lab, routing):
-    """The rendered blocks bring real tunnels up, forward and back, and packets flow again."""
+def test_a_migration_and_its_rollback(lab, routing, tmp_path):
+    """The rendered blocks bring real tunnels up, forward and back, and packets flow again.
+
+    A tunnel of IKEv1 with SHA-1 becomes one of IKEv2, and EC2 shows what was negotiated.
+    """
     report = lab("demo", "--routing", routing)
 
     assert [phase["exit"] for phase in report["phases"]] == [0, 0]
@@ -78,6 +84,22 @@ def test_a_migration_and_its_rollback(lab, routing):
         "device: enable, old tunnels disabled, done",
         "device: back-out done",
     ]
+    before = (tmp_path / "logs" / "charon-ep1-charon.log").read_text()
+    assert "IKE:AES_CBC_128/HMAC_SHA1_96/PRF_HMAC_SHA1/MODP_1024" in before
+    tunnels = report["phases"][0]["negotiated"]
+    assert [tunnel["verdict"] for tunnel in tunnels] == ["met"] * 2
+    for tunnel in tunnels:
+        assert NEW_ALGORITHMS.items() <= tunnel["algorithms"].items()
+
+
+NEW_ALGORITHMS = {
+    "IKE versions": "ikev2",
+    "IKE encryption": "AES256",
+    "IKE integrity": "SHA2-256",
+    "IKE DH groups": "14",
+    "IPsec encryption": "AES256",
+    "IPsec integrity": "SHA2-256",
+}
 
 
 def test_a_kill_between_detach_and_attach(lab):
@@ -108,6 +130,35 @@ def test_a_device_that_announces_nothing(lab):
     enabled = whats(report).index("device: enable done")
     later = " ".join(whats(report)[enabled:])
     assert re.search(r"the tunnel \S+ is UP .* device: back-out done", later)
+
+
+@pytest.mark.skipif(not EVERY, reason="minutes: VPNMIGRATE_LAB=every-case plays them")
+class TestOnDemand:
+    """Cases that take a quarter of a minute each."""
+
+    @pytest.mark.parametrize("case", ["proposal-mismatch", "dark-endpoints", "remote-as-unchanged"])
+    def test_faults_of_both_tunnels(self, lab, case):
+        """The new tunnels carry nothing, so the run rolls back, and packets flow as before."""
+        (phase,) = lab(case)["phases"]
+
+        assert (phase["exit"], phase["recovered"]) == (1, True)
+
+    @pytest.mark.parametrize("routing", ["bgp", "static"])
+    def test_one_dead_tunnel(self, lab, routing):
+        """The migration succeeds on the other tunnel."""
+        (phase,) = lab("one-tunnel-dead", "--routing", routing)["phases"]
+
+        assert (phase["exit"], phase["recovered"]) == (0, True)
+
+    @pytest.mark.parametrize("words", [(), ("--routing", "static"), FRR_DEVICE])
+    def test_rekeying_loses_no_packet(self, lab, words):
+        """Keys of IKE and IPsec are new before the cutover, in it and after it: no other gap."""
+        report = lab("rekey", *words)
+
+        (phase,) = report["phases"]
+        assert (phase["exit"], len(phase["gaps"])) == (0, 1)
+        fresh = [what for what in whats(report) if "has new keys of" in what]
+        assert len({re.sub(r".*tunnel (\S+) has", r"\1", what) for what in fresh}) == 8
 
 
 def test_a_sealed_folder_is_all_that_an_engineer_needs(tmp_path):

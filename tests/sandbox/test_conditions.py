@@ -21,6 +21,7 @@ from tests.sandbox.worlds import refusal as refused_with
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.encryption_control import EncryptionControl
 from vpnmigrate.sandbox.scenarios.load import load_world
+from vpnmigrate.sandbox.state import TunnelTelemetry
 from vpnmigrate.sandbox.world import World
 
 ENFORCED = EncryptionControl("enforce", "available", "disabled")
@@ -131,3 +132,24 @@ def test_what_a_device_chooses(choice, expected):
     assert down == {"ProvisioningStatus": "available"}
     assert shown == expected
     assert ("Phase1IntegrityAlgorithm" in row) == (choice == "weakest")
+
+
+def test_a_measured_tunnel_shows_what_it_has_negotiated():
+    """The lab's algorithms are shown of a tunnel that is UP, and of no other."""
+    world = a_world()
+    named = {
+        "VpnConnectionId": OLD_VPN,
+        "VpnTunnelOutsideIpAddress": tunnel_of(world, OLD_VPN),
+    }
+    shown = {"IkeVersion": "ikev2", "Phase1EncryptionAlgorithm": "AES256"}
+    rows = []
+    for up in (True, False):
+        with world.alone() as state:
+            telemetry = TunnelTelemetry(up, state.now, negotiated=shown)
+            state.measured = {named["VpnTunnelOutsideIpAddress"]: telemetry}
+        rows.append(ask(world, "GetActiveVpnTunnelStatus", **named)["ActiveVpnTunnelStatus"])
+
+    assert rows == [
+        {"ProvisioningStatus": "available", **shown},
+        {"ProvisioningStatus": "available"},
+    ]

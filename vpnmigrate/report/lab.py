@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from vpnmigrate.model.negotiated import JudgedTunnel, texts_of
 from vpnmigrate.rehearsal.lab.migration import LabEvent
 from vpnmigrate.rehearsal.lab.packets import PacketReport
 from vpnmigrate.report.cutover_picture import PictureRow
@@ -31,6 +32,8 @@ class LabPhase:
     """Outages by the journal, as begin and end in seconds of the uptime."""
     journal: tuple[PictureRow, ...] = ()
     """Steps and calls of the journal, for the picture."""
+    negotiated: tuple[JudgedTunnel, ...] = ()
+    """What the new tunnels have negotiated, as the run read it from EC2 after step 10."""
 
     @property
     def recovered(self) -> bool:
@@ -79,6 +82,9 @@ def _rows(report: LabReport, phase: LabPhase) -> Iterable[tuple[str, str]]:
             "control plane",
             f"{lasted * 1000:.0f} ms, {lasted * report.speed:.0f} s of EC2's time",
         )
+    for tunnel in phase.negotiated:
+        values = ", ".join(f"{label} {value}" for label, value in texts_of(tunnel.negotiated))
+        yield tunnel.negotiated.outside_ip, f"floor {tunnel.verdict}: {values}"
     yield "at the end", "packets flow" if phase.recovered else "NO PACKETS FLOW"
     yield "exit code", "killed" if phase.exit is None else str(phase.exit)
 
@@ -132,6 +138,14 @@ def as_json(report: LabReport) -> dict[str, Any]:
                         "lost": gap.lost,
                     }
                     for gap in phase.packets.gaps
+                ],
+                "negotiated": [
+                    {
+                        "tunnel": str(tunnel.negotiated),
+                        "verdict": tunnel.verdict,
+                        "algorithms": dict(texts_of(tunnel.negotiated)),
+                    }
+                    for tunnel in phase.negotiated
                 ],
                 "control_plane_ms": [round((e - b) * 1000, 1) for b, e in phase.control_plane],
                 "recovered": phase.recovered,

@@ -74,6 +74,7 @@ _STATES: Final = (
     LabEventKind.GATEWAY,
     LabEventKind.ROUTES,
     LabEventKind.TUNNEL,
+    LabEventKind.KEYS,
 )
 """The kinds of events that have rows, in their order."""
 _SHADES: Final = {"attaching": Shade.WAIT, "detaching": Shade.WAIT}
@@ -88,6 +89,8 @@ def _states(events: Sequence[LabEvent], end: float) -> Iterator[PictureRow]:
             rows.setdefault(_title(event, names), []).append(event)
         for title, found in rows.items():
             ends = (*(event.at for event in found[1:]), end)
+            if kind is LabEventKind.KEYS:
+                ends = tuple(event.at for event in found)
             shade = Shade.DEVICE if kind is LabEventKind.DEVICE else Shade.UP
             yield PictureRow(
                 title,
@@ -113,6 +116,8 @@ def _title(event: LabEvent, names: dict[str, str]) -> str:
             return f"VPC to {event.subject}"
         case LabEventKind.TUNNEL:
             return f"{names[event.connection]} tunnel {event.subject}"
+        case LabEventKind.KEYS:
+            return f"new keys of {event.subject}"
         case _:
             return "device"
 

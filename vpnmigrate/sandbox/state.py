@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -260,6 +261,8 @@ class TunnelTelemetry(Struct, frozen=True):
     since: datetime
     message: str = ""
     accepted: int = 0
+    negotiated: Mapping[str, Any] | None = None
+    """The algorithms of a measured tunnel, as GetActiveVpnTunnelStatus shows them."""
 
 
 @dataclass

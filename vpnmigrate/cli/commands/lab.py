@@ -24,6 +24,7 @@ from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
 from vpnmigrate.devices.platforms import platform_named
 from vpnmigrate.engine.ports import DeviceDrivers
 from vpnmigrate.errors import Exit, UsageError
+from vpnmigrate.journal.crypto_record import CryptoSeen
 from vpnmigrate.journal.history import outages_of
 from vpnmigrate.journal.records import Entry
 from vpnmigrate.local.documents import read_plan
@@ -63,10 +64,11 @@ class LabCase(StrEnum):
     ONE_TUNNEL_DEAD = "one-tunnel-dead"
     NO_PREFIXES = "no-prefixes"
     REMOTE_AS_UNCHANGED = "remote-as-unchanged"
+    REKEY = "rekey"
 
     @property
     def fault(self) -> LabFault:
-        """What is wrong with the new connection."""
+        """What disturbs the migration."""
         return {each.value: each for each in LabFault}.get(self.value, LabFault.NONE)
 
 
@@ -119,7 +121,9 @@ def lab(
     ] = "strongswan-bird",
     logs: Annotated[
         Path | None,
-        typer.Option("--logs", metavar="DIR", help="Keep the logs of the daemons in this folder."),
+        typer.Option(
+            "--logs", metavar="DIR", help="Keep the logs of daemons, device and run in this folder."
+        ),
     ] = None,
     drawn: Annotated[
         Path | None,
@@ -166,9 +170,9 @@ def lab(
 
 
 def _keep_logs(folder: Path) -> None:
-    """Copy the logs, which have no keys, out of the lab."""
+    """Copy the logs of daemons, device and run, which have no keys, out of the lab."""
     folder.mkdir(parents=True, exist_ok=True)
-    for log in (*LAB.glob("*/*.log"), *LAB.glob("*.log")):
+    for log in (*LAB.glob("*/*.log"), *LAB.glob("*.log"), *LAB.glob("runs/*/*.jsonl")):
         content = log.read_bytes()
         (folder / f"{log.parent.name}-{log.name}").write_bytes(content)
 
@@ -251,7 +255,9 @@ class _LabRun:
         )
         here = tuple((max(first, began), last) for first, last in spans if last > began)
         rows = journal_rows(read_plan(Path("plan.json")), entries, uptime)
-        return LabPhase(f"vpnmigrate {command}", code, began, ended, packets, here, rows)
+        crypto = [e.record for e in entries if isinstance(e.record, CryptoSeen) and e.wall >= base]
+        tunnels = crypto[-1].tunnels if crypto else ()
+        return LabPhase(f"vpnmigrate {command}", code, began, ended, packets, here, rows, tunnels)
 
     def _journal(self, run: str) -> Sequence[Entry]:
         started = {each.id: each for each in Runs(Path("runs")).list()}

@@ -8,6 +8,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -42,6 +43,14 @@ def wait_for(
         if clock.now() > end:
             raise LabError(f"{what}: not within {limit.total_seconds():g} s")
         clock.sleep(_MOMENT)
+
+
+@dataclass(frozen=True)
+class SecurityAssociations:
+    """What a tunnel has established, in charon's words (vici, ``list-sas``)."""
+
+    ike: Mapping[str, str]
+    child: Mapping[str, str]
 
 
 class Charon:
@@ -160,25 +169,42 @@ class Charon:
         with suppress(vici.exception.CommandException):
             list(self._commands.terminate({"ike": name, "timeout": "3000", "loglevel": "-1"}))
 
-    def is_up(self) -> bool:
-        """Return whether an IKE and a child security association are established."""
-        return any(
-            sa["state"] == b"ESTABLISHED"
-            and any(c["state"] in {b"INSTALLED", b"REKEYING"} for c in sa["child-sas"].values())
+    def rekey(self, name: str, what: str) -> None:
+        """Begin to rekey the security association *name* of *what*: ``ike`` or ``child``."""
+        self._session().rekey({what: name})
+
+    def associations(self) -> SecurityAssociations | None:
+        """Return the newest established security associations; None if there are none.
+
+        A rekeyed one is listed beside its successor, which has the higher number.
+        """
+        established = [
+            (int(sa["uniqueid"]), int(child["uniqueid"]), sa, child)
             for found in self._session().list_sas()
             for sa in found.values()
-        )
+            if sa["state"] == b"ESTABLISHED"
+            for child in sa["child-sas"].values()
+            if child["state"] in {b"INSTALLED", b"REKEYING"}
+        ]
+        if not established:
+            return None
+        *_, sa, child = max(established, key=lambda each: each[:2])
+        return SecurityAssociations(_texts(sa), _texts(child))
 
-    def watch(self, changed: Callable[[bool], None]) -> None:
-        """Call *changed*, in a thread, whenever a child security association begins or ends."""
+    def watch(self, changed: Callable[[SecurityAssociations | None], None]) -> None:
+        """Call *changed*, in a thread, whenever a security association begins, ends or is new."""
         session = self._session(None)
 
         def listen() -> None:
             with suppress(OSError, EOFError):
-                for _ in session.listen(["child-updown"]):
-                    changed(self.is_up())
+                for _ in session.listen(["child-updown", "child-rekey", "ike-rekey"]):
+                    changed(self.associations())
 
         threading.Thread(target=listen, daemon=True).start()
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    return {name: each.decode() for name, each in values.items() if isinstance(each, bytes)}
 
 
 class Bird:

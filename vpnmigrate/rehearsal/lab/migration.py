@@ -46,7 +46,7 @@ UP_LIMIT: Final = timedelta(seconds=60)
 
 
 class LabFault(StrEnum):
-    """What is wrong with the new connection."""
+    """What disturbs a migration; most are faults of the new connection."""
 
     NONE = "none"
     WRONG_KEY = "wrong-key"
@@ -57,6 +57,9 @@ class LabFault(StrEnum):
     """The device announces nothing: its filter lets nothing through to the new neighbours."""
     REMOTE_AS_UNCHANGED = "remote-as-unchanged"
     """The device expects the ASN of the old gateway."""
+    REKEY = "rekey"
+    """AWS's ends rekey IKE and IPsec: the old ones before the cutover and while their gateway
+    detaches, the new ones as soon as they are up."""
 
     @property
     def is_of_bird(self) -> bool:
@@ -74,6 +77,8 @@ class LabEventKind(StrEnum):
     ROUTES = "routes"
     """The VPC's route to a network of the site."""
     TUNNEL = "tunnel"
+    KEYS = "keys"
+    """A tunnel has new keys; its state says whether of IKE or of IPsec."""
     DEVICE = "device"
     """The work of a driver."""
 
@@ -112,6 +117,7 @@ class LabMigration:
         self.device: Final = LabDevice(self.network, platform, self._asn, clock)
         self._dark: list[str] = []
         self._attachments: dict[str, str] = {}
+        self._keys: dict[str, tuple[str, str] | None] = {}
         self._rounds = 0
         self._failed: Exception | None = None
         self._stopped = threading.Event()
@@ -192,6 +198,8 @@ class LabMigration:
         match self._fault:
             case LabFault.NO_PREFIXES:
                 self.device.change_routing(connection, r"export where .*;", "export none;")
+            case LabFault.REKEY:
+                self._rekey(self._old)
             case LabFault.REMOTE_AS_UNCHANGED:
                 old = self.network.gateways[self._old].connection.asn
                 self.device.change_routing(connection, r"(neighbor \S+) as \d+;", rf"\1 as {old};")
@@ -253,6 +261,24 @@ class LabMigration:
             self._attachments[connection] = state
             what = f"AWS: the gateway of {connection} is {state or 'detached'}"
             self.note(what, LabEventKind.GATEWAY, state, connection=connection)
+            if state == "detaching":
+                self._rekey(connection)
+
+    def _rekey(self, connection: str) -> None:
+        """Rekey IPsec of the tunnels of *connection*, if this is the fault; IKE follows."""
+        if self._fault is LabFault.REKEY:
+            for outside in self.network.gateways[connection].telemetry():
+                self.network.gateways[connection].rekey(outside, "child")
+
+    def _record_keys(self, outside: str, connection: str, now: LabTelemetry) -> None:
+        """Record new keys of a tunnel that was up before and is up now."""
+        before, self._keys[outside] = self._keys.get(outside), now.keys
+        for which, old, new in zip(("IKE", "IPsec"), before or (), now.keys or (), strict=False):
+            if old != new:
+                what = f"AWS: the tunnel {outside} has new keys of {which}"
+                self.note(what, LabEventKind.KEYS, which, connection=connection, subject=outside)
+                if which == "IPsec" and self._fault is LabFault.REKEY:
+                    self.network.gateways[connection].rekey(outside, "ike")
 
     def _route(self, returning: Mapping[str, str]) -> None:
         """Set the VPC's routes to the site, and record where they lead."""
@@ -308,19 +334,22 @@ class LabMigration:
         with self.world.to_be_read() as state:
             before = state.measured or {}
             now = state.now
-        if {outside: _content(each) for outside, each in before.items()} == {
-            outside: (each.up, each.message, each.routes) for outside, each in seen.items()
-        }:
+        for outside, each in seen.items():
+            self._record_keys(outside, of[outside], each)
+        measured = {
+            outside: _measured(each, before.get(outside), now) for outside, each in seen.items()
+        }
+        if measured == before:
             return
         with self.world.alone() as state:
-            state.measured = {
-                outside: _measured(each, before.get(outside), now) for outside, each in seen.items()
-            }
+            state.measured = measured
         for outside, each in seen.items():
             if outside not in before or before[outside].up != each.up:
                 up = "UP" if each.up else ""
                 what = f"AWS: the tunnel {outside} is {up or 'DOWN'}"
                 self.note(what, LabEventKind.TUNNEL, up, connection=of[outside], subject=outside)
+                if each.up and of[outside] != self._old and self._fault is LabFault.REKEY:
+                    self.network.gateways[of[outside]].rekey(outside, "child")
 
 
 class LabDrivers:
@@ -397,10 +426,6 @@ def _endpoint(state: WorldState, name: str, asn: int) -> EndpointConnection:
     )
 
 
-def _content(telemetry: TunnelTelemetry) -> tuple[bool, str, int]:
-    return telemetry.up, telemetry.message, telemetry.accepted
-
-
 def _measured(seen: LabTelemetry, before: TunnelTelemetry | None, now: datetime) -> TunnelTelemetry:
     since = before.since if before is not None and before.up == seen.up else now
-    return TunnelTelemetry(up=seen.up, since=since, message=seen.message, accepted=seen.routes)
+    return TunnelTelemetry(seen.up, since, seen.message, seen.routes, seen.negotiated)

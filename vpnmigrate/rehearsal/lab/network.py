@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Final
 
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.ec2 import CLASSIC
-from vpnmigrate.rehearsal.lab.daemons import Bird, Charon
+from vpnmigrate.rehearsal.lab.algorithms import listed, negotiated, proposals
+from vpnmigrate.rehearsal.lab.daemons import Bird, Charon, SecurityAssociations
 from vpnmigrate.rehearsal.lab.namespaces import LAB, Namespace, connect
 
 DEVICE_LINK: Final = "lan"
 _WAN: Final = "100.64.0."
 """First three numbers of the underlay's own addresses, which no tunnel uses."""
+_NAME: Final = "aws"
+"""Connection and child in the daemon of an endpoint, which has one of each."""
 _FAR: Final = 5000
 """Metric of the route that refuses what no tunnel carries."""
 
@@ -61,8 +64,12 @@ class LabTelemetry:
     """What AWS sees of a tunnel."""
 
     up: bool
-    message: str
-    routes: int
+    message: str = ""
+    routes: int = 0
+    negotiated: Mapping[str, Any] = field(default_factory=dict)
+    """What EC2 shows of its security associations."""
+    keys: tuple[str, str] | None = None
+    """The numbers of its security associations, of IKE and IPsec; None while it is down."""
 
 
 class AwsEndpoint:
@@ -73,7 +80,8 @@ class AwsEndpoint:
     ) -> None:
         self.tunnel: Final = tunnel
         self.link: Final = f"tunnel{number}"
-        self.is_up = False
+        self.associations: SecurityAssociations | None = None
+        """None while the tunnel is down."""
         namespace = Namespace(f"ep{number}")
         # An address of a host alone, so any outside address that EC2 gives is possible.
         connect(
@@ -86,6 +94,11 @@ class AwsEndpoint:
         )
         underlay.ip(f"route add {tunnel.outside_ip}/32 dev ep{number}")
         self.charon: Final = Charon(f"ep{number}", namespace, clock)
+
+    @property
+    def is_up(self) -> bool:
+        """Whether IKE and IPsec are established."""
+        return self.associations is not None
 
 
 class AwsGateway:
@@ -120,7 +133,7 @@ class AwsGateway:
         charon.wait()
         charon.adopt(self.namespace, endpoint.link)
         self.namespace.ip(f"addr add {tunnel.aws_inside}/30 dev {endpoint.link}")
-        charon.watch(lambda up: self._changed(endpoint, up=up))
+        charon.watch(lambda found: self._changed(endpoint, found))
         charon.load(tunnel.key, endpoint_settings(self.connection, tunnel))
 
     def _start_bird(self, number: int, clock: Clock) -> Bird:
@@ -152,12 +165,14 @@ protocol bgp {endpoint.link} {{
             f"protocol static origin {{ disabled; ipv4; {origin} }}\n{neighbours}\n",
         )
 
-    def _changed(self, endpoint: AwsEndpoint, *, up: bool) -> None:
+    def _changed(self, endpoint: AwsEndpoint, found: SecurityAssociations | None) -> None:
         """Set the link as the tunnel is: an interface of AWS follows its tunnel."""
         with self._lock:
-            endpoint.is_up = up
-            self.namespace.ip(f"link set {endpoint.link} {'up' if up else 'down'}", check=False)
-            self._route(endpoint)
+            was_up, endpoint.associations = endpoint.is_up, found
+            if endpoint.is_up != was_up:
+                state = "up" if endpoint.is_up else "down"
+                self.namespace.ip(f"link set {endpoint.link} {state}", check=False)
+                self._route(endpoint)
 
     def announce(self, prefixes: tuple[str, ...]) -> None:
         """Set the static routes to the site."""
@@ -190,20 +205,33 @@ protocol bgp {endpoint.link} {{
         return {e.tunnel.outside_ip: self._seen(e) for e in self.endpoints}
 
     def _seen(self, endpoint: AwsEndpoint) -> LabTelemetry:
-        if not endpoint.is_up:
-            return LabTelemetry(up=False, message="IPSEC IS DOWN", routes=0)
+        found = endpoint.associations
+        if found is None:
+            return LabTelemetry(up=False, message="IPSEC IS DOWN")
+        up = LabTelemetry(
+            up=True,
+            routes=len(self._prefixes),
+            negotiated=negotiated(found),
+            keys=(found.ike["uniqueid"], found.child["uniqueid"]),
+        )
         if self._bird is None:
-            return LabTelemetry(up=True, message="", routes=len(self._prefixes))
+            return up
         if not self._bird.is_established(endpoint.link):
-            return LabTelemetry(up=False, message="IPSEC IS UP", routes=0)
+            return replace(up, up=False, message="IPSEC IS UP", routes=0)
         routes = self._bird.received(endpoint.link)
-        return LabTelemetry(up=True, message=f"{routes} BGP ROUTES", routes=routes)
+        return replace(up, message=f"{routes} BGP ROUTES", routes=routes)
+
+    def rekey(self, outside_ip: str, what: str) -> None:
+        """Begin to rekey a tunnel that is up: ``ike`` or ``child``."""
+        for endpoint in self.endpoints:
+            if endpoint.tunnel.outside_ip == outside_ip and endpoint.is_up:
+                endpoint.charon.rekey(_NAME, what)
 
     def delete(self) -> None:
         """Make the endpoints stop answering."""
         self.deleted = True
         for endpoint in self.endpoints:
-            endpoint.charon.unload("aws")
+            endpoint.charon.unload(_NAME)
 
 
 class LabNetwork:
@@ -267,18 +295,6 @@ class LabNetwork:
         self.returning = dict(returning)
 
 
-_CIPHERS: Final = {
-    "AES128": "aes128",
-    "AES256": "aes256",
-    "AES128-GCM-16": "aes128gcm16",
-    "AES256-GCM-16": "aes256gcm16",
-}
-_HASHES: Final = {"SHA1": "sha1", "SHA2-256": "sha256", "SHA2-384": "sha384", "SHA2-512": "sha512"}
-_GROUPS: Final = {
-    2: "modp1024", 5: "modp1536", 14: "modp2048", 15: "modp3072", 16: "modp4096", 17: "modp6144",
-    18: "modp8192", 19: "ecp256", 20: "ecp384", 21: "ecp521", 22: "modp1024s160",
-    23: "modp2048s224", 24: "modp2048s256",
-}  # fmt: skip
 _CLASSIC_PROPOSAL: Final = "aes128-sha1-modp1024"
 """All that a Classic connection speaks (domain.md 1.1)."""
 
@@ -286,14 +302,13 @@ _CLASSIC_PROPOSAL: Final = "aes128-sha1-modp1024"
 def endpoint_settings(connection: EndpointConnection, tunnel: EndpointTunnel) -> dict[str, Any]:
     """Return what AWS's end accepts, as charon reads it; it never initiates."""
     classic = connection.category == CLASSIC
-    versions = _values(tunnel.options, "IKEVersions") or ["ikev1", "ikev2"]
-    name = "aws"
+    versions = listed(tunnel.options, "IKEVersions") or ["ikev1", "ikev2"]
     return {
-        name: {
+        _NAME: {
             "version": "1" if classic or versions == ["ikev1"] else str(2 * (len(versions) == 1)),
             "local_addrs": [tunnel.outside_ip],
             "remote_addrs": [connection.device_ip],
-            "proposals": [_CLASSIC_PROPOSAL] if classic else _proposals(tunnel.options, 1),
+            "proposals": [_CLASSIC_PROPOSAL] if classic else proposals(tunnel.options, 1),
             "encap": "yes",
             "mobike": "no",
             "dpd_delay": "10s",
@@ -302,12 +317,12 @@ def endpoint_settings(connection: EndpointConnection, tunnel: EndpointTunnel) ->
             "local-1": {"auth": "psk", "id": tunnel.outside_ip},
             "remote-1": {"auth": "psk", "id": connection.device_ip},
             "children": {
-                name: {
+                _NAME: {
                     "local_ts": ["0.0.0.0/0"],
                     "remote_ts": ["0.0.0.0/0"],
                     "esp_proposals": [_CLASSIC_PROPOSAL]
                     if classic
-                    else _proposals(tunnel.options, 2),
+                    else proposals(tunnel.options, 2),
                     "rekey_time": "3240s",
                     "life_time": "3600s",
                     "start_action": "none",
@@ -317,28 +332,3 @@ def endpoint_settings(connection: EndpointConnection, tunnel: EndpointTunnel) ->
             },
         }
     }
-
-
-def _proposals(options: Mapping[str, Any], phase: int) -> list[str]:
-    """Return the proposals of a phase: GCM, which has no integrity in phase 2, and CBC apart."""
-    ciphers = _words(options, f"Phase{phase}EncryptionAlgorithms", _CIPHERS)
-    hashes = _words(options, f"Phase{phase}IntegrityAlgorithms", _HASHES)
-    groups = _words(options, f"Phase{phase}DHGroupNumbers", _GROUPS)
-    gcm = [cipher for cipher in ciphers if "gcm" in cipher]
-    prfs = [f"prf{each}" for each in hashes] if phase == 1 else []
-    found = [
-        [cipher for cipher in ciphers if "gcm" not in cipher] and [
-            *(cipher for cipher in ciphers if "gcm" not in cipher), *hashes, *groups
-        ],
-        gcm and [*gcm, *prfs, *groups],
-    ]  # fmt: skip
-    return ["-".join(each) for each in found if each]
-
-
-def _words(options: Mapping[str, Any], name: str, known: Mapping[Any, str]) -> list[str]:
-    listed = _values(options, name)
-    return [word for value, word in known.items() if not listed or value in listed]
-
-
-def _values(options: Mapping[str, Any], name: str) -> list[Any]:
-    return [each["Value"] if isinstance(each, Mapping) else each for each in options.get(name, ())]

@@ -1,4 +1,4 @@
-"""GetActiveVpnTunnelStatus: what the simulated device and AWS agree on."""
+"""GetActiveVpnTunnelStatus: what a tunnel has negotiated, measured or simulated."""
 
 from __future__ import annotations
 
@@ -29,13 +29,21 @@ def get_active_status(state: WorldState, params: Params) -> Result:
     connection = the_connection(state, required(params, "VpnConnectionId"))
     tunnel = the_tunnel(connection, params)
     row: dict[str, Any] = {"ProvisioningStatus": "available"}
-    if read_tunnel(state, connection, connection.tunnels.index(tunnel)).up:
-        place = -1 if state.behaviour.devices_choose == "strongest" else 0
-        row |= {name: _accepted(tunnel, field)[place] for field, name in _SHOWN.items()}
-        for phase in ("Phase1", "Phase2"):
-            if "GCM" in row[f"{phase}EncryptionAlgorithm"]:
-                del row[f"{phase}IntegrityAlgorithm"]
+    telemetry = read_tunnel(state, connection, connection.tunnels.index(tunnel))
+    if telemetry.up:
+        measured = telemetry.negotiated
+        row |= _simulated(state, tunnel) if measured is None else measured
     return {"ActiveVpnTunnelStatus": row}
+
+
+def _simulated(state: WorldState, tunnel: TunnelState) -> dict[str, Any]:
+    """Return what the simulated device and AWS agree on."""
+    place = -1 if state.behaviour.devices_choose == "strongest" else 0
+    row = {name: _accepted(tunnel, field)[place] for field, name in _SHOWN.items()}
+    for phase in ("Phase1", "Phase2"):
+        if "GCM" in row[f"{phase}EncryptionAlgorithm"]:
+            del row[f"{phase}IntegrityAlgorithm"]
+    return row
 
 
 def _accepted(tunnel: TunnelState, field: str) -> Sequence[Any]:
