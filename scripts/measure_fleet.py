@@ -41,7 +41,7 @@ from vpnmigrate.cli.commands.sandbox import load  # noqa: E402
 from vpnmigrate.cli.fleet_worker import upgrade_database  # noqa: E402
 from vpnmigrate.fleet.campaign import Campaign, FleetLimits, Wave  # noqa: E402
 from vpnmigrate.fleet.campaign_text import campaign_text  # noqa: E402
-from vpnmigrate.fleet.database.address import DATABASE_VARIABLE, address_from  # noqa: E402
+from vpnmigrate.fleet.database.address import address_from  # noqa: E402
 from vpnmigrate.fleet.database.campaigns import FleetCampaigns, StoredCampaign  # noqa: E402
 from vpnmigrate.fleet.database.connection import FAILOVER, Database  # noqa: E402
 from vpnmigrate.fleet.database.deliveries import deliver  # noqa: E402
@@ -53,7 +53,7 @@ from vpnmigrate.fleet.grouping import member_of_plan  # noqa: E402
 from vpnmigrate.fleet.progress import HOLDS_SLOT, MemberState  # noqa: E402
 from vpnmigrate.journal import RunState, replay  # noqa: E402
 from vpnmigrate.local.inbox import DoneMessage  # noqa: E402
-from vpnmigrate.local.settings import CLOCK_VARIABLE  # noqa: E402
+from vpnmigrate.local.settings import CLOCK_VARIABLE, DATABASE_VARIABLE  # noqa: E402
 from vpnmigrate.local.vault import Vault  # noqa: E402
 from vpnmigrate.model.changes import AskOperator  # noqa: E402
 from vpnmigrate.model.clock import SteadyClock  # noqa: E402
@@ -211,7 +211,7 @@ def add_campaign(database: Database, every: Sequence[Plan], limit: int) -> None:
         (Wave("all", tuple(members)),),
         limits=FleetLimits(account=limit, region=1000, device=1000),
     )
-    FleetCampaigns(database).add(StoredCampaign("measured", campaign_text(campaign), None))
+    FleetCampaigns(database).add(StoredCampaign(campaign, campaign_text(campaign), None), HOLDER)
     runs = FleetRuns(database)
     for plan in every:
         role = f"arn:aws:iam::{plan.account}:role/vpnmigrate"

@@ -87,16 +87,20 @@ FLAGS = {
     "fleet status": {"--all"} | GIVEN_TO_RUNS | GIVEN_TO_FLEETS,
     "fleet serve": {"--port"} | GIVEN_TO_RUNS | GIVEN_TO_FLEETS,
     "fleet schema": set(),
-    "fleet start": {"--prepare"} | GIVEN_TO_FLEETS,
+    "fleet start": {"--prepare", "--probe", "--no-probes", "--confirm-within"}
+    | BROUGHT_TO_GATES
+    | GIVEN_TO_FLEETS,
+    "fleet rollback": {"--keep-new", "--yes", "--no-input"} | GIVEN_TO_FLEETS,
+    "fleet finalize": {"--confirm", "--delete-old-gateway"} | BROUGHT_TO_GATES | GIVEN_TO_FLEETS,
     "fleet worker": {"--name", "--runs"} | GIVEN_TO_FLEETS | GIVEN_TO_RUNS | GIVEN_TO_AWS,
     "fleet database": GIVEN_TO_FLEETS,
     "fleet pause": GIVEN_TO_FLEETS,
-    "fleet resume": GIVEN_TO_FLEETS,
+    "fleet resume": {"--accept-degraded", "--reason"} | GIVEN_TO_FLEETS,
     "fleet stop": GIVEN_TO_FLEETS,
     "fleet done": {"--connection"} | GIVEN_TO_FLEETS,
     "fleet confirm": GIVEN_TO_FLEETS,
     "fleet abort": GIVEN_TO_FLEETS,
-    "fleet approve": GIVEN_TO_FLEETS,
+    "fleet approve": {"--wave"} | GIVEN_TO_FLEETS,
     "playbook list": set(),
     "playbook show": set(),
     "playbook schema": set(),
@@ -132,6 +136,18 @@ def test_verbs_and_flags_are_those_promised():
     }
 
     assert found == {path: flags | ALWAYS for path, flags in FLAGS.items()}
+
+
+def test_every_option_is_explained():
+    """Also those of groups that several commands share."""
+    unexplained = {
+        f"{path} {option.opts[0]}"
+        for path, command in commands()
+        for option in command.get_params(command.make_context(path, [], resilient_parsing=True))
+        if option.param_type_name == "option" and not option.help
+    }
+
+    assert unexplained == set()
 
 
 @pytest.mark.parametrize("path", FLAGS)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from tests.fleet.database_runs import acquired, lapse, opened_journal, stored_plan
 from tests.support.builders import NOON
 from vpnmigrate.cli.context import CommandContext
-from vpnmigrate.cli.dependencies import RealDependencies
+from vpnmigrate.cli.dependencies import Dependencies, RealDependencies
 from vpnmigrate.cli.fleet_journals import FleetJournals
 from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.fleet.campaign import campaign_from
@@ -48,23 +48,30 @@ DONE = SessionEnd(progress=MemberProgress(MemberState.DONE, NOON))
 FAILED = SessionEnd(progress=MemberProgress(MemberState.FAILED))
 
 
-def a_command_context(home: Path = Path("/nowhere")) -> CommandContext:
+def a_command_context(
+    home: Path = Path("/nowhere"), parts: Dependencies | None = None
+) -> CommandContext:
     """Return the context of a command with its runs in *home*."""
-    settings = settings_of({}, home)
     return CommandContext(
-        RealDependencies(), Console(), TextResults(), settings, Invocation(), folder=""
+        parts or RealDependencies(),
+        Console(),
+        TextResults(),
+        settings_of({}, home),
+        Invocation(),
+        folder="",
     )
 
 
 class StoredFleet:
     """A campaign of four members in a database, whose sessions the test ends."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, text: str = FILE) -> None:
         self._database = database
+        self.stored = StoredCampaign(campaign_from(text, "autumn"), text, None)
         self._journals = FleetJournals(a_command_context(), database)
         self.campaigns = FleetCampaigns(database)
         self.runs = FleetRuns(database)
-        self.campaigns.add(StoredCampaign(campaign_from(FILE, "autumn"), FILE, None), "alice")
+        self.campaigns.add(self.stored, "alice")
         for member in MEMBERS:
             at = RunPlace(campaign="autumn", member=member)
             plan = stored_plan(f"m-{member}")

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
-from tests.fleet.database_campaigns import DONE, FAILED, STAGED, StoredFleet
+from msgspec.structs import replace
+
+from tests.fleet.conftest import Fleet
+from tests.fleet.database_campaigns import DONE, FAILED, FILE, STAGED, StoredFleet
+from vpnmigrate.errors import Exit
+from vpnmigrate.fleet.database.campaigns import StoredCampaign
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.schema import FleetState, RunGoal
 
@@ -56,3 +62,23 @@ def test_workers_that_decide_at_the_same_moment_start_a_member_once(database: Da
 
     assert [each for each in started if each] == [{"m-one": RunGoal.PREPARE}]
     assert fleet.runs.find("m-one").wake == 1
+
+
+def test_a_wave_is_approved_from_any_machine_as_it_is(database: Database, fleet: Fleet) -> None:
+    """The approval is none of a changed wave; a wave without one cannot be approved."""
+    text = FILE.replace("- name: canary\n", "- name: canary\n  approval: true\n")
+    stored = StoredFleet(database, text)
+    waits = fleet("status", "autumn")
+    assert waits["waves"][0]["to_approve"]
+    assert stored.started() == {}
+
+    refused = str(fleet("approve", "autumn", "--wave", "rest", leaves=Exit.USAGE))
+    fleet("approve", "autumn", "--wave", "canary")
+
+    assert "these need one: canary" in refused
+    campaign = stored.stored.campaign
+    assert list(stored.campaigns.approved(stored.stored)) == ["canary"]
+    canary = replace(campaign.waves[0], soak=timedelta(hours=1))
+    changed = replace(campaign, waves=(canary, campaign.waves[1]))
+    assert stored.campaigns.approved(StoredCampaign(changed, "", None)) == {}
+    assert stored.started() == {"m-one": RunGoal.PREPARE}

@@ -210,6 +210,13 @@ class FleetCommands(LazyGroup):
             "fleet_runs:start",
             "Start runs of plans on the workers, or continue runs that wait for an operator.",
         ),
+        "rollback": CommandEntry(
+            "fleet_runs:rollback", "Order the rollback of a run, also after its migration."
+        ),
+        "finalize": CommandEntry(
+            "fleet_runs:finalize",
+            "Order the deletion of the old connections of a verified migration.",
+        ),
         "pause": CommandEntry(
             "fleet_runs:pause",
             "Start no further run of the fleet, or pause one run at its next safe point.",
@@ -235,7 +242,7 @@ class FleetCommands(LazyGroup):
         ),
         "approve": CommandEntry(
             "fleet_runs:approve",
-            "Add the approval in a file, with the signature beside it, to a run.",
+            "Add the approval in a file, with its signature, to a run; or approve a wave.",
         ),
         "worker": CommandEntry(
             "fleet_worker:worker", "Work on the runs of a fleet until interrupted."

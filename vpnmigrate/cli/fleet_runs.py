@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from vpnmigrate.cli.commands.done import done_messages
 from vpnmigrate.cli.commands.orders import (
+    accept_message,
     await_answer,
     order_message,
     order_result,
@@ -15,8 +18,15 @@ from vpnmigrate.cli.commands.orders import (
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.dependencies import new_holder
 from vpnmigrate.cli.fleet_journals import FleetJournals
+from vpnmigrate.cli.options import PromptOptions
+from vpnmigrate.cli.run_actions import (
+    finalized_error,
+    require_cut_over,
+    require_every_name,
+    require_rollback_consent,
+)
 from vpnmigrate.cli.run_selection import names_a_file
-from vpnmigrate.errors import RefusedError
+from vpnmigrate.errors import RefusedError, UsageError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.campaign import CampaignAccount
 from vpnmigrate.fleet.campaign_file import (
@@ -24,28 +34,35 @@ from vpnmigrate.fleet.campaign_file import (
     LARGEST_CAMPAIGN,
     CampaignFile,
     load_campaign,
+    names_a_campaign,
 )
 from vpnmigrate.fleet.database.campaigns import FleetCampaigns, StoredCampaign
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.deliveries import deliver
 from vpnmigrate.fleet.database.messages import DatabaseInbox
-from vpnmigrate.fleet.database.runs import FleetRuns, RunPlace, StoredApproval
+from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns, RunPlace, StoredApproval
 from vpnmigrate.fleet.database.schema import FleetState, RunGoal
+from vpnmigrate.fleet.database.workers import FleetWorkers
+from vpnmigrate.fleet.run_terms import RunTerms
+from vpnmigrate.journal import RunState, finalize_command, replay
 from vpnmigrate.journal.orders import answer_to
 from vpnmigrate.journal.records import OrderVerb
+from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.documents import (
     LARGEST_PLAN,
     load_approval,
     plan_from_text,
     require_derived,
 )
+from vpnmigrate.local.inbox import AcceptMessage, Order
 from vpnmigrate.local.signatures import signature_of
 from vpnmigrate.local.text_files import file_bytes, file_text
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.ec2 import VpnConnectionId
-from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.gates import Force
+from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.report.results import OrderResult
-from vpnmigrate.report.status import RunStatusView
+from vpnmigrate.report.status import RunStatusView, deletion_begun
 
 
 class FleetControl:
@@ -58,25 +75,55 @@ class FleetControl:
         self._campaigns = FleetCampaigns(database)
         self._journals = FleetJournals(context, database)
 
-    def start(self, named: Sequence[str], *, prepare: bool) -> tuple[str, ...]:
+    def start(self, named: Sequence[str], goal: RunGoal, terms: RunTerms) -> tuple[str, ...]:
         """Add the plans among *named* to the database, and start all of them; return their ids.
+
+        *terms* are for one attempt: the first, or after a rollback the next one.
 
         Raises:
             UsageError: A plan cannot be read, or the database has no such run; nothing was started.
             RefusedError: A plan was edited, or its run is there with another plan.
         """
-        if len(named) == 1 and Path(named[0]).suffix in {".yaml", ".yml"}:
-            return self._start_campaign(load_campaign(Path(named[0])))
-        goal = RunGoal.PREPARE if prepare else RunGoal.CUTOVER
+        terms = replace(terms, who=self._who)
+        if names_campaign(named):
+            return self._start_campaign(load_campaign(Path(named[0])), terms)
         plans = [_read(Path(name)) for name in named if names_a_file(Path(name))]
         known = [self._runs.find(name).id for name in named if not names_a_file(Path(name))]
         for plan, text in plans:
             self._runs.add(plan, text, new_holder(self._context.parts.me))
         chosen = (*(plan.migration for plan, _ in plans), *known)
-        self._runs.start(chosen, goal, deliver)
+        attempts = {run: self._attempt(run) for run in chosen}
+        given = {run: replace(terms, attempt=attempt) for run, attempt in attempts.items()}
+        self._runs.start(given, goal, deliver)
         return chosen
 
-    def _start_campaign(self, file: CampaignFile) -> tuple[str, ...]:
+    def obstacle(self) -> str:
+        """Return why no worker begins what was just ordered; empty if one does."""
+        if self._runs.state() is FleetState.STOPPED:
+            return "The fleet is stopped: workers begin after fleet resume."
+        if not any(worker.alive for worker in FleetWorkers(self._database).list()):
+            return "No worker is alive: start one with fleet worker."
+        return ""
+
+    def require_one(self, named: Sequence[str]) -> None:
+        """Check that *named* is one plan or run, for options of a single run.
+
+        Raises:
+            UsageError: It is a campaign, or several.
+        """
+        if len(named) != 1 or names_campaign(named):
+            raise UsageError(
+                "approvals, forced gates and probes are for one run",
+                advice="start the others without these options",
+            )
+
+    def _attempt(self, run: str) -> int:
+        """Return the attempt that a start of *run* begins or continues."""
+        state = replay(self._journals.contents(run).entries)
+        begins = state.status is RunStatus.ROLLED_BACK
+        return max(1, state.attempt + 1 if begins else state.attempt)
+
+    def _start_campaign(self, file: CampaignFile, terms: RunTerms) -> tuple[str, ...]:
         """Add the campaign in *file* and the plans of its members; workers start them by its rules.
 
         Raises:
@@ -88,13 +135,73 @@ class FleetControl:
         for member, plan, text in plans:
             account = campaign.accounts.get(member.account, CampaignAccount())
             at = RunPlace(account.role, account.profile, campaign.name, member.id)
-            self._runs.add(plan, text, new_holder(self._context.parts.me), at)
+            self._runs.add(plan, text, new_holder(self._context.parts.me), at, terms)
         return tuple(plan.migration for _, plan, _ in plans)
 
     @property
     def _who(self) -> str:
         me = self._context.parts.me
         return f"{me.user}@{me.host}"
+
+    def roll_back(self, run: str, asking: PromptOptions, *, keep_new: bool) -> None:
+        """Order the rollback of *run*, also after its migration.
+
+        Raises:
+            RefusedError: It has not begun, a worker migrates it now, or it is finalized.
+            HeldError: The operator does not consent to the interruption of traffic.
+        """
+        row = self._runs.find(run)
+        view, plan = self._journals.view(row), self._journals.plan(row)
+        state = view.state
+        if state.direction is None:
+            raise RefusedError(
+                f"run {run} has not begun, so there is nothing to roll back",
+                advice=cli("fleet", "status", run),
+            )
+        if row.alive and not state.finished and state.direction is not Direction.ROLLBACK:
+            raise RefusedError(
+                f"worker {row.lease_owner} works on run {run}",
+                advice=("to roll it back at its next safe point:", cli("fleet", "abort", run)),
+            )
+        if deletion_begun(state):
+            raise finalized_error(run)
+        require_rollback_consent(self._context, plan, state, asking)
+        self._aim(run, state, RunGoal.ROLLBACK, RunTerms(keep_new=keep_new))
+
+    def finalize(
+        self, run: str, named: Sequence[str], forces: tuple[Force, ...], *, delete_old_gateway: bool
+    ) -> None:
+        """Order finalize of *run*, all of whose old connections have to be *named*.
+
+        Raises:
+            RefusedError: It has not migrated.
+            UsageError: A connection is not named, or another one is.
+        """
+        row = self._runs.find(run)
+        view, plan = self._journals.view(row), self._journals.plan(row)
+        require_cut_over(run, view.state)
+        words = finalize_command(
+            run, plan.old_connections, delete_old_gateway=delete_old_gateway
+        ).words[1:]
+        require_every_name(run, plan, named, cli("fleet", *words))
+        terms = RunTerms(forces=forces, delete_old_gateway=delete_old_gateway)
+        self._aim(run, view.state, RunGoal.FINALIZE, terms)
+
+    def _aim(self, run: str, state: RunState, goal: RunGoal, terms: RunTerms) -> None:
+        given = replace(terms, who=self._who, attempt=state.attempt)
+        self._runs.start({run: given}, goal, deliver)
+
+    def accept(self, run: str, degraded: Sequence[str], reasons: Sequence[str]) -> OrderResult:
+        """Accept fewer tunnels for the *degraded* connections of *run* (``orders.accept``).
+
+        Raises:
+            UsageError: There is no such run, or not one reason.
+            RefusedError: Something else is missing too; nothing has changed.
+        """
+        row = self._runs.find(run)
+        view = self._journals.view(row)
+        message = accept_message(self._context, view.now, degraded, reasons)
+        return self._sent(row, view, OrderVerb.ACCEPT, message)
 
     def set_state(self, state: FleetState) -> None:
         """Set the state of the whole fleet; runs that wait for it are woken when it runs again."""
@@ -110,11 +217,16 @@ class FleetControl:
             RefusedError: The order is not possible in the run's state; nothing has changed.
         """
         row = self._runs.find(run)
-        inbox = DatabaseInbox(self._database, row.id)
         view = self._journals.view(row)
+        return self._sent(row, view, verb, order_message(self._context, verb, view.now))
+
+    def _sent(
+        self, row: FleetRun, view: RunStatusView, verb: OrderVerb, message: Order | AcceptMessage
+    ) -> OrderResult:
+        inbox = DatabaseInbox(self._database, row.id)
         # A worker takes up a run for the sake of an order, so an abort is never without a process.
         require_possible(view, verb, waiting=any(inbox.messages()))
-        message_id = inbox.post(order_message(self._context, verb, view.now), deliver)
+        message_id = inbox.post(message, deliver)
         answer = await_answer(
             self._context.parts.clock,
             lambda: answer_to(message_id, self._journals.contents(row.id).entries),
@@ -133,6 +245,24 @@ class FleetControl:
             inbox.post(message, deliver)
         return view, task, tuple(m.connection for m in messages if m.connection is not None)
 
+    def approve_wave(self, named: str, wave: str) -> str:
+        """Approve that *wave* of a campaign begins, as it is now, and return the campaign's name.
+
+        Raises:
+            UsageError: There is no such campaign or wave, or the wave needs no approval.
+        """
+        name = load_campaign(Path(named)).campaign.name if names_a_campaign(named) else named
+        stored = self._campaigns.find(name)
+        chosen = next((each for each in stored.campaign.waves if each.name == wave), None)
+        needed = [each.name for each in stored.campaign.waves if each.approval]
+        if chosen is None or not chosen.approval:
+            raise UsageError(
+                f"campaign {name} has no wave {wave} that needs an approval",
+                advice=f"these need one: {', '.join(needed)}" if needed else "none needs one",
+            )
+        self._campaigns.approve(name, chosen, self._who)
+        return name
+
     def approve(self, run: str, path: Path) -> str:
         """Add the approval in the file at *path* to the run, and return who gave it.
 
@@ -149,6 +279,11 @@ class FleetControl:
         stored = StoredApproval(given.approval.digest, given.text, signature_of(path) or "")
         self._runs.approve(row.id, stored, deliver)
         return given.approval.approver
+
+
+def names_campaign(named: Sequence[str]) -> bool:
+    """Return whether *named* is one campaign file, and not plans or runs."""
+    return len(named) == 1 and Path(named[0]).suffix in {".yaml", ".yml"}
 
 
 def stored_campaign(file: CampaignFile) -> StoredCampaign:

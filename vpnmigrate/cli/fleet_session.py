@@ -21,9 +21,9 @@ from vpnmigrate.aws.session import ClientSource
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.crash_log import keep
 from vpnmigrate.cli.dependencies import Dependencies
+from vpnmigrate.cli.fleet_actions import work_on
 from vpnmigrate.cli.gate_options import ApprovalsAndForces
 from vpnmigrate.cli.options import AwsOptions, PromptOptions
-from vpnmigrate.cli.run_actions import work_on
 from vpnmigrate.cli.run_selection import SelectedRun
 from vpnmigrate.cli.run_session import RunOptions
 from vpnmigrate.cli.signals import SessionSignals, SignalHandler
@@ -53,11 +53,11 @@ from vpnmigrate.fleet.database.access import LeasedRunAccess
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import Lease, SessionEnd
 from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns
-from vpnmigrate.fleet.database.schema import RunGoal
 from vpnmigrate.fleet.progress import MemberProgress, progress_of_run
 from vpnmigrate.fleet.worker import StopOrder
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.records import Entry, Failed, StepSettled
+from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.documents import load_approval, plan_from_text
 from vpnmigrate.local.lock import ProcessIdentity
 from vpnmigrate.local.logs import RunLog
@@ -134,11 +134,18 @@ class FleetSessions:
         run = self._working_copy(row, plan, text)
         approvals = tuple(load_approval(path) for path in self._approval_files(run))
         aws = replace(self._aws, region=row.region, profile=row.profile or self._aws.profile)
-        terms = RunOptions(aws, _UNATTENDED, None, ApprovalsAndForces(approvals))
+        terms = row.terms
+        options = RunOptions(
+            aws,
+            _UNATTENDED,
+            brought=ApprovalsAndForces(approvals, terms.forces),
+            probes=terms.probes,
+            confirm_within=terms.confirm_within,
+        )
         subject = SelectedRun(run, plan, text, new=False)
         files = _DeviceFiles(context, run, plan, aws)
         files.restore()
-        view = work_on(context, subject, terms, prepare=row.goal is RunGoal.PREPARE)
+        view = work_on(context, subject, options, row.goal, terms)
         files.restore()
         return view
 
@@ -231,9 +238,12 @@ def _until_gates_may_open(view: RunStatusView) -> timedelta | None:
     """Return when the gates of a held run are to be evaluated again; None to wait for a message."""
     if view.state.task is not None or view.state.order is not None:
         return None
-    window = view.plan.decisions.window if view.plan is not None else None
-    opens = timedelta(0) if window is None else window.start - (view.now + view.ahead)
-    return max(opens, LONGEST_PAUSE)
+    decisions = None if view.plan is None else view.plan.decisions
+    window = None if decisions is None else decisions.window
+    if decisions is not None and view.state.status is RunStatus.CUT_OVER:
+        window = decisions.finalize.window
+    opens = timedelta(0) if window is None else window.start - view.wall
+    return max(opens, view.soak_left, LONGEST_PAUSE)
 
 
 def _goes_back(state: RunState) -> bool:

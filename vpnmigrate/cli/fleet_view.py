@@ -13,7 +13,7 @@ from vpnmigrate.errors import UsageError, VpnMigrateError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.campaign import FleetMember
 from vpnmigrate.fleet.campaign_file import LARGEST_CAMPAIGN, load_campaign, names_a_campaign
-from vpnmigrate.fleet.database.campaigns import FleetCampaigns, campaign_progress
+from vpnmigrate.fleet.database.campaigns import FleetCampaigns
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns
 from vpnmigrate.fleet.database.schema import FleetState
@@ -105,7 +105,7 @@ class DatabaseFleet:
         }
         runs = head.state == FleetState.RUNNING
         paused = "" if runs else f"the fleet is {head.state}, until fleet resume"
-        progress = campaign_progress(rows.values(), paused)
+        progress = self._campaigns.progress(stored, rows.values(), paused)
         found = schedule(stored.campaign, progress, stored.freezes_at(now), now)
         starts = {start.member for start in found.starts}
         reasons = {wait.member: wait.why for wait in found.waits}

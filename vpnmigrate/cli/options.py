@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -130,9 +130,14 @@ def with_flags(function: CommandFunction) -> CommandFunction:
             groups[parameter.name] = kind
         else:
             own.append(parameter)
+    # A field's own type is text in a module that postpones annotations.
+    types = {group: get_type_hints(group, include_extras=True) for group in groups.values()}
     shared = [
         inspect.Parameter(
-            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=types[group][field.name],
         )
         for group in groups.values()
         for field in fields(group)
@@ -216,4 +221,79 @@ TakeOver = Annotated[
         metavar="HOLDER",
         help="Take over the run from HOLDER, as the refusal message names them.",
     ),
+]
+
+TaskStep = Annotated[
+    int, typer.Argument(metavar="STEP", show_default=False, help="The step whose task is done.")
+]
+
+AtSites = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--connection",
+        metavar="SITE",
+        help="Only at the device of this site or connection id. Repeatable.",
+    ),
+]
+
+AcceptDegraded = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept-degraded",
+        metavar="vpn-...",
+        show_default=False,
+        help="Accept fewer tunnels than before for this connection. Repeatable; needs a --reason.",
+    ),
+]
+
+AcceptReason = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reason", metavar="TEXT", show_default=False, help="The reason; kept in the journal."
+    ),
+]
+
+ExtraProbes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--probe",
+        metavar="PROBE",
+        help="Send this probe every second during the cutover: host:port, or a command in "
+        "quotes. A probe that worked before has to work again. Repeatable. Do not put secrets "
+        "in it.",
+    ),
+]
+
+NoProbesOption = Annotated[
+    bool,
+    typer.Option("--no-probes", help="Send no probes, not even the plan's; require none."),
+]
+
+ConfirmWithin = Annotated[
+    str | None,
+    typer.Option(
+        "--confirm-within",
+        metavar="TIME",
+        help="Roll back automatically unless confirmed within this time after traffic is "
+        "verified, for example 15m. Applies to the cutover of this attempt; off disables it.",
+    ),
+]
+
+KeepNew = Annotated[
+    bool,
+    typer.Option("--keep-new", help="Keep the new gateway and connections for a later retry."),
+]
+
+FinalizeNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--confirm",
+        metavar="vpn-...",
+        show_default=False,
+        help="An old connection to delete. Repeat for each of them.",
+    ),
+]
+
+DeleteOldGateway = Annotated[
+    bool, typer.Option("--delete-old-gateway", help="Delete the old gateway too.")
 ]

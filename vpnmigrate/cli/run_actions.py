@@ -29,8 +29,7 @@ from vpnmigrate.errors import (
 from vpnmigrate.errors.commands import Advice, Command, cli
 from vpnmigrate.journal import RunState, Traffic, finalize_command, replay
 from vpnmigrate.journal.interruption import interrupts_traffic
-from vpnmigrate.journal.orders import RollBack, apply_order
-from vpnmigrate.journal.records import FinalizeRequested, Noted
+from vpnmigrate.journal.records import FinalizeRequested
 from vpnmigrate.journal.run_clock import run_clock
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.documents import require_unedited
@@ -50,7 +49,7 @@ def apply(context: CommandContext, plan_or_run: str, terms: RunOptions) -> RunSt
     """Apply a plan up to the end of step 10, or resume its run."""
     subject = by_plan_or_id(context, plan_or_run, new_holder(context.parts.me))
     consent = _consent(context, subject, terms, Direction.FORWARD)
-    action = _forward(context, subject, terms, consent)
+    action = migration(context, subject, terms, consent)
     try:
         return run_session(context, subject, terms, action)
     except RunFailedError as stopped:
@@ -59,8 +58,8 @@ def apply(context: CommandContext, plan_or_run: str, terms: RunOptions) -> RunSt
         return roll_back_until_done(context, subject, terms, stopped)
 
 
-def _forward(
-    context: CommandContext, subject: SelectedRun, terms: RunOptions, consent: _Consent
+def migration(
+    context: CommandContext, subject: SelectedRun, terms: RunOptions, consent: TrafficConsent
 ) -> RunAction:
     """Return the action that migrates, up to the end of step 10."""
 
@@ -81,42 +80,9 @@ def _forward(
             active.runner.check_crypto()
         if active.runner.read_inbox().confirm.armed is not None:
             active.runner.restore_watchdog()
-        _require_confirmed(context, subject, terms, active.runner.read_inbox())
+        require_confirmed(context, subject, terms, active.runner.read_inbox())
 
     return action
-
-
-def work_on(
-    context: CommandContext, subject: SelectedRun, terms: RunOptions, *, prepare: bool
-) -> RunStatusView:
-    """Work on a run that operators control from elsewhere, in the direction that it has.
-
-    They have consented by starting it.  A rollback that was begun, or that an abort or a missing
-    confirmation demands, comes before everything else; a run that is done is left as it is.  A
-    cutover that was begun is completed; with *prepare*, none is begun.
-    """
-    consent = _Consent(Direction.FORWARD, given=True, again=cli("status", subject.run.id))
-    migrate = _forward(context, subject, terms, consent)
-    stage_only = _preparation(subject)
-
-    def action(active: ActiveRun) -> None:
-        state, now = active.runner.read_inbox(), active.now()
-        if state.finished and state.direction is not Direction.FORWARD:
-            return
-        until = state.confirm.until
-        if isinstance(apply_order(state, cutover_open=state.cutover_open), RollBack):
-            active.runner.rollback(keep_new=True)
-        elif until is not None and now >= until:
-            active.write(Noted("not confirmed in time: a worker rolls back"))
-            active.runner.rollback(keep_new=True)
-        elif state.direction is Direction.ROLLBACK:
-            active.runner.rollback(keep_new=state.keep_new)
-        elif not prepare or state.cutover_begun:
-            migrate(active)
-        else:
-            stage_only(active)
-
-    return run_session(context, subject, terms, action)
 
 
 def stage(context: CommandContext, plan_or_run: str, terms: RunOptions) -> RunStatusView:
@@ -125,10 +91,10 @@ def stage(context: CommandContext, plan_or_run: str, terms: RunOptions) -> RunSt
     A run that is prepared already is verified in AWS again.
     """
     subject = by_plan_or_id(context, plan_or_run, new_holder(context.parts.me))
-    return run_session(context, subject, terms, _preparation(subject))
+    return run_session(context, subject, terms, preparation(subject))
 
 
-def _preparation(subject: SelectedRun) -> RunAction:
+def preparation(subject: SelectedRun) -> RunAction:
     """Return the action that does everything before the cutover."""
 
     def action(active: ActiveRun) -> None:
@@ -177,7 +143,7 @@ def rollback(
 
     def action(active: ActiveRun) -> None:
         if deletion_begun(active.before):
-            raise _no_rollback(subject)
+            raise finalized_error(subject.run.id)
         consent.require(active.before)
         active.runner.rollback(keep_new=keep_new)
 
@@ -198,15 +164,17 @@ def finalize(
         # A run that cannot be finalized yet is not advised to name its connections.
         unnamed = set(subject.plan.old_connections) - set(named)
         if unnamed and (state := _state_of(context, subject)) is not None:
-            _require_cut_over(subject, state)
+            require_cut_over(subject.run.id, state)
         command = finalize_command(
             subject.run.id, subject.plan.old_connections, delete_old_gateway=delete_old_gateway
         )
-        _require_every_name(subject, named, _once_due(context, subject, command))
+        require_every_name(
+            subject.run.id, subject.plan, named, _once_due(context, subject, command)
+        )
 
     def action(active: ActiveRun) -> None:
-        _require_cut_over(subject, active.before)
-        _require_confirmed(context, subject, terms, active.runner.read_inbox())
+        require_cut_over(subject.run.id, active.before)
+        require_confirmed(context, subject, terms, active.runner.read_inbox())
         active.write(FinalizeRequested(delete_old_gateway))
         active.runner.finalize(delete_old_gateway=delete_old_gateway)
 
@@ -221,7 +189,7 @@ def _state_of(context: CommandContext, subject: SelectedRun) -> RunState | None:
         return None
 
 
-def _require_cut_over(subject: SelectedRun, state: RunState) -> None:
+def require_cut_over(run: str, state: RunState) -> None:
     """Check that a run has migrated, or that its finalize has started.
 
     Raises:
@@ -229,13 +197,12 @@ def _require_cut_over(subject: SelectedRun, state: RunState) -> None:
     """
     if state.status is not RunStatus.CUT_OVER and state.direction is not Direction.FINALIZE:
         raise RefusedError(
-            f"run {subject.run.id} is {state.status}: only a migration with verified traffic "
-            "can be finalized",
-            advice=cli("status", subject.run.id),
+            f"run {run} is {state.status}: only a migration with verified traffic can be finalized",
+            advice=cli("status", run),
         )
 
 
-def _require_confirmed(
+def require_confirmed(
     context: CommandContext, subject: SelectedRun, terms: RunOptions, now: RunState
 ) -> None:
     """Hold a run that waits for ``confirm``.
@@ -296,7 +263,7 @@ def _require_signed_plan(subject: SelectedRun, active: ActiveRun) -> None:
 
 def _require_not_finalized(subject: SelectedRun, before: RunState) -> None:
     if deletion_begun(before):
-        raise _no_rollback(subject)
+        raise finalized_error(subject.run.id)
     if before.direction is Direction.FINALIZE:
         raise RefusedError(
             f"run {subject.run.id} is migrated, and finalize has started; nothing is deleted yet",
@@ -304,11 +271,11 @@ def _require_not_finalized(subject: SelectedRun, before: RunState) -> None:
         )
 
 
-def _no_rollback(subject: SelectedRun) -> RefusedError:
+def finalized_error(run: str) -> RefusedError:
+    """Return the refusal to roll back a run whose old connections are deleted."""
     return RefusedError(
-        f"run {subject.run.id} is finalized: the old connections are deleted, "
-        "so it cannot be rolled back",
-        advice=cli("status", subject.run.id),
+        f"run {run} is finalized: the old connections are deleted, so it cannot be rolled back",
+        advice=cli("status", run),
     )
 
 
@@ -324,19 +291,17 @@ def _once_due(context: CommandContext, subject: SelectedRun, command: Command) -
     return (f"observe until {ends}, when the plan's soak ends; then:", command)
 
 
-def _require_every_name(subject: SelectedRun, named: Sequence[str], advice: Advice) -> None:
+def require_every_name(run: str, plan: Plan, named: Sequence[str], advice: Advice) -> None:
     """Check that exactly the old connections are named; *advice* shows how.
 
     Raises:
         UsageError: A connection is missing, or a name is not that of an old connection.
     """
-    old = subject.plan.old_connections
+    old = plan.old_connections
     stray = [name for name in named if name not in old]
     missing = [name for name in old if name not in named]
     if stray:
-        raise UsageError(
-            f"{', '.join(stray)}: not an old connection of run {subject.run.id}", advice=advice
-        )
+        raise UsageError(f"{', '.join(stray)}: not an old connection of run {run}", advice=advice)
     if missing:
         raise UsageError(
             f"finalize permanently deletes {', '.join(old)}; not named: {', '.join(missing)}",
@@ -345,7 +310,7 @@ def _require_every_name(subject: SelectedRun, named: Sequence[str], advice: Advi
 
 
 @dataclass(frozen=True)
-class _Consent:
+class TrafficConsent:
     """The operator's consent to interrupt traffic, as far as the state of the run needed it."""
 
     direction: Direction
@@ -369,7 +334,7 @@ class _Consent:
 
 def _consent(
     context: CommandContext, subject: SelectedRun, terms: RunOptions, direction: Direction
-) -> _Consent:
+) -> TrafficConsent:
     """Return the operator's consent where a run in *direction* interrupts traffic.
 
     Raises:
@@ -378,19 +343,41 @@ def _consent(
     again = context.line or cli(_verb(direction), subject.run.id)
     state = _state_of(context, subject)
     if state is None or deletion_begun(state) or not interrupts_traffic(direction, state):
-        return _Consent(direction, terms.asking.yes, again)
+        return TrafficConsent(direction, terms.asking.yes, again)
     with with_run_status(context, subject.run, status_view_of):
-        if not terms.asking.yes and not context.parts.attended(terms.asking):
-            raise HeldError(
-                f"{_verb(direction)} interrupts VPN traffic of {subject.plan.vpc}, and it cannot "
-                "ask here (no terminal, in the background, or --no-input), so it needs --yes; "
-                "nothing in AWS was changed",
-                advice=again.with_words("--yes"),
-            )
         if direction is Direction.ROLLBACK:
-            require_yes(context, terms.asking, _question(context, subject.plan, state))
+            require_rollback_consent(context, subject.plan, state, terms.asking)
+        else:
+            _require_askable(context, subject.plan, direction, terms.asking)
     # Forward, the runner asks once the gates are open.
-    return _Consent(direction, given=True, again=again)
+    return TrafficConsent(direction, given=True, again=again)
+
+
+def require_rollback_consent(
+    context: CommandContext, plan: Plan, state: RunState, asking: PromptOptions
+) -> None:
+    """Ask the operator where a rollback of the run in *state* interrupts traffic.
+
+    Raises:
+        HeldError: TrafficConsent is needed, and was not given.
+    """
+    if interrupts_traffic(Direction.ROLLBACK, state):
+        _require_askable(context, plan, Direction.ROLLBACK, asking)
+        require_yes(context, asking, _question(context, plan, state))
+
+
+def _require_askable(
+    context: CommandContext, plan: Plan, direction: Direction, asking: PromptOptions
+) -> None:
+    if asking.yes or context.parts.attended(asking):
+        return
+    again = context.line or cli(_verb(direction), plan.migration)
+    raise HeldError(
+        f"{_verb(direction)} interrupts VPN traffic of {plan.vpc}, and it cannot ask here (no "
+        "terminal, in the background, or --no-input), so it needs --yes; nothing in AWS was "
+        "changed",
+        advice=again.with_words("--yes"),
+    )
 
 
 def _verb(direction: Direction) -> str:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import cached_property
+from hashlib import sha256
 from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta, Struct, field
 
 from vpnmigrate.engine.gates.host import DEFAULT_ROUTES
@@ -108,6 +110,12 @@ class Wave(Struct, frozen=True, forbid_unknown_fields=True):
     """Who has approved it, for example in a merge request."""
     window: Window | None = None
     """When its cutovers may begin; its plans have the same window."""
+
+    @property
+    def digest(self) -> str:
+        """What identifies the wave as it is: an approval of it is none of a changed one."""
+        text = msgspec.json.encode(msgspec.structs.replace(self, approved_by=""))
+        return sha256(text).hexdigest()
 
 
 class Campaign(Struct, frozen=True, dict=True, forbid_unknown_fields=True):

@@ -64,6 +64,8 @@ class WaveView(Struct, frozen=True):
     wave: Wave
     status: WaveStatus
     why: str = ""
+    to_approve: bool = False
+    """Whether it waits for an approval, and for nothing else."""
 
 
 class FleetSchedule(Struct, frozen=True):
@@ -128,7 +130,8 @@ def _waves(campaign: Campaign, progress: CampaignProgress, now: datetime) -> Ite
         elif not unfinished:
             yield WaveView(wave, WaveStatus.PASSED)
         elif wave.approval and not (wave.approved_by or progress.approved.get(wave.name)):
-            yield WaveView(wave, WaveStatus.CLOSED, f"wave {wave.name} is not approved")
+            why = f"wave {wave.name} is not approved"
+            yield WaveView(wave, WaveStatus.CLOSED, why, to_approve=True)
         else:
             yield WaveView(wave, WaveStatus.OPEN, unfinished)
         before = before or unfinished

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from vpnmigrate.errors.commands import Advice, Command, Invocation, one_line
+from vpnmigrate.errors.commands import Advice, Command, Invocation, cli, one_line
 from vpnmigrate.fleet.campaign import Campaign, FleetMember
 from vpnmigrate.fleet.grouping import DiscoveryDocument
 from vpnmigrate.fleet.progress import MemberProgress, MemberState
@@ -309,6 +309,7 @@ def status_text(status: FleetStatus, *, every: bool = False) -> str:
             more.append(command(rows[0].observe, first="for one of them: "))
         parts.append("\n".join([_MEMBER_HEAD, *(line for v in shown for line in _row(v)), *more]))
     parts += _reasons(status.members)
+    parts += _approvals(status)
     parts += _next(status.members)
     return "\n\n".join(parts)
 
@@ -350,6 +351,19 @@ def _reasons(views: Iterable[MemberView]) -> Iterator[str]:
         yield "\n".join(["WAITING FOR", *lines, *_more(found)])
 
 
+def _approvals(status: FleetStatus) -> Iterator[str]:
+    """Yield how to approve the wave that waits for it."""
+    for view in status.schedule.waves:
+        if not view.to_approve:
+            continue
+        name = view.wave.name
+        if status.fleet is None:
+            yield wrapped(f"TO APPROVE WAVE {name}: name a person as its approved_by in the file")
+        else:
+            approve = cli("fleet", "approve", status.campaign.name, "--wave", name)
+            yield f"TO APPROVE WAVE {name}\n{command(approve, first='  ')}"
+
+
 def _next(views: Iterable[MemberView]) -> Iterator[str]:
     """Yield the commands that start members now, once for those that have the same one."""
     commands: dict[Command, set[str]] = {}
@@ -385,6 +399,7 @@ def status_json(status: FleetStatus) -> dict[str, Any]:
                 "status": each.status.value,
                 "members": len(each.wave.members),
                 "waits_for": each.why,
+                "to_approve": each.to_approve,
             }
             for each in status.schedule.waves
         ],

@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from vpnmigrate.errors.commands import Advice, Command, cli
 from vpnmigrate.fleet.run_summary import RunAwaits, RunSummary
-from vpnmigrate.journal import RunState
+from vpnmigrate.journal import RunState, finalize_command
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.gates import closed_results
+from vpnmigrate.model.plan import Direction
 from vpnmigrate.report.status import RunStatusView, traffic
 from vpnmigrate.report.status_json import fields
 from vpnmigrate.report.status_text import status, step
@@ -85,8 +86,8 @@ def _awaits(state: RunState) -> RunAwaits:
         return RunAwaits.DONE
     if state.order is not None and not state.finished:
         return RunAwaits.RESUME
-    ended = state.finished or state.status is RunStatus.ROLLED_BACK
-    if not ended and (state.error or state.is_prepared):
+    forward = state.direction is Direction.FORWARD and not state.finished
+    if forward and (state.error or state.is_prepared):
         return RunAwaits.START
     return RunAwaits.NOTHING
 
@@ -197,6 +198,21 @@ def _rows(run: FleetRunView, view: RunStatusView) -> Iterator[tuple[str, Advice]
         following = cli("fleet", "start", run.run)
     if following is not None:
         yield "NEXT", following
+    if view.tries_again:
+        yield "TRY AGAIN", cli("fleet", "start", run.run)
+    if view.state.status is RunStatus.CUT_OVER and view.state.confirm.armed is None:
+        yield "FINALIZE", _finalize(run.run, view)
+    if view.rollback_command is not None:
+        verb = "rollback" if view.state.finished or not run.worker else "abort"
+        yield "ROLL BACK", cli("fleet", verb, run.run)
+
+
+def _finalize(run: str, view: RunStatusView) -> Advice:
+    words = finalize_command(run, view.connections, delete_old_gateway=False).words[1:]
+    if not view.soak_left:
+        return cli("fleet", *words)
+    ends = moment(view.shown(view.now + view.soak_left))
+    return (f"the plan's soak ends at {ends}; then:", cli("fleet", *words))
 
 
 def _waits_for(state: RunState) -> str:

@@ -10,7 +10,10 @@ from vpnmigrate.cli.gate_options import gate_options
 from vpnmigrate.cli.options import (
     Adopt,
     AwsOptions,
+    ConfirmWithin,
+    ExtraProbes,
     GateOptions,
+    NoProbesOption,
     OutputOptions,
     PlanOrRun,
     PromptOptions,
@@ -50,29 +53,9 @@ def apply(
             "call, its inverse and its effect on traffic. Needs a terminal.",
         ),
     ] = False,
-    probe: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--probe",
-            metavar="PROBE",
-            help="Send this probe every second during the cutover: host:port, or a command in "
-            "quotes. A probe that worked before has to work again. Repeatable. Do not put secrets "
-            "in it.",
-        ),
-    ] = None,
-    no_probes: Annotated[
-        bool,
-        typer.Option("--no-probes", help="Send no probes, not even the plan's; require none."),
-    ] = False,
-    confirm_within: Annotated[
-        str | None,
-        typer.Option(
-            "--confirm-within",
-            metavar="TIME",
-            help="Roll back automatically unless confirmed within this time after traffic is "
-            "verified, for example 15m. Applies to the cutover of this attempt; off disables it.",
-        ),
-    ] = None,
+    probe: ExtraProbes = None,
+    no_probes: NoProbesOption = False,
+    confirm_within: ConfirmWithin = None,
     take_over: TakeOver = None,
     adopt: Adopt = None,
 ) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import typer
 from msgspec.structs import replace
 
 from vpnmigrate.cli.context import CommandContext, command_context
-from vpnmigrate.cli.options import OutputOptions, RunDirectoryOptions, RunId
+from vpnmigrate.cli.options import AtSites, OutputOptions, RunDirectoryOptions, RunId, TaskStep
 from vpnmigrate.cli.run_status import status_view_of
 from vpnmigrate.cli.sites import site_named, sites_of
 from vpnmigrate.errors import UsageError
@@ -26,20 +25,10 @@ from vpnmigrate.report.status import RunStatusView
 def done(
     ctx: typer.Context,
     run: RunId,
-    step: Annotated[
-        int,
-        typer.Argument(metavar="STEP", show_default=False, help="The step whose task is done."),
-    ],
+    step: TaskStep,
     home: RunDirectoryOptions,
     printing: OutputOptions,
-    connection: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--connection",
-            metavar="SITE",
-            help="Only at the device of this site or connection id. Repeatable.",
-        ),
-    ] = None,
+    connection: AtSites = None,
 ) -> None:
     """Report that the task of a step is done, at all devices or at one.
 

@@ -8,6 +8,8 @@ from vpnmigrate.cli.context import command_context
 from vpnmigrate.cli.gate_options import gate_options
 from vpnmigrate.cli.options import (
     AwsOptions,
+    DeleteOldGateway,
+    FinalizeNames,
     GateOptions,
     OutputOptions,
     PromptOptions,
@@ -26,18 +28,8 @@ def finalize(
     home: RunDirectoryOptions,
     gates: GateOptions,
     printing: OutputOptions,
-    confirm: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--confirm",
-            metavar="vpn-...",
-            show_default=False,
-            help="An old connection to delete. Repeat for each of them.",
-        ),
-    ] = None,
-    delete_old_gateway: Annotated[
-        bool, typer.Option("--delete-old-gateway", help="Delete the old gateway too.")
-    ] = False,
+    confirm: FinalizeNames = None,
+    delete_old_gateway: DeleteOldGateway = False,
     no_input: Annotated[
         bool,
         typer.Option("--no-input", help="Accepted but not needed: finalize never reads stdin."),

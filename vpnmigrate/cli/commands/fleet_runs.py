@@ -5,13 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vpnmigrate.cli.context import CommandContext, command_context
 from vpnmigrate.cli.fleet_database import DatabaseOptions, fleet_database
-from vpnmigrate.cli.options import OutputOptions, RunDirectoryOptions
+from vpnmigrate.cli.gate_options import gate_options
+from vpnmigrate.cli.options import (
+    AcceptDegraded,
+    AcceptReason,
+    AtSites,
+    ConfirmWithin,
+    DeleteOldGateway,
+    ExtraProbes,
+    FinalizeNames,
+    GateOptions,
+    KeepNew,
+    NoProbesOption,
+    OutputOptions,
+    PromptOptions,
+    RunDirectoryOptions,
+    TaskStep,
+)
+from vpnmigrate.errors import UsageError
+from vpnmigrate.errors.commands import cli
+from vpnmigrate.model.gates import Milestone
+from vpnmigrate.report import results
 
 if TYPE_CHECKING:
     from vpnmigrate.cli.fleet_runs import FleetControl
@@ -50,20 +70,92 @@ def start(
         ),
     ],
     place: DatabaseOptions,
+    gates: GateOptions,
     printing: OutputOptions,
     prepare: Annotated[
         bool,
         typer.Option("--prepare", help="Do what interrupts nothing; the cutover needs a start."),
     ] = False,
+    probe: ExtraProbes = None,
+    no_probes: NoProbesOption = False,
+    confirm_within: ConfirmWithin = None,
 ) -> None:
     """Start runs of plans on the workers, or continue runs that wait for an operator.
 
-    Who starts a run consents to the interruption of its traffic, once its gates are open.
+    Who starts a run consents to the interruption of its traffic, once its gates are open.  After a
+    rollback, a start begins another attempt.  Approvals, forced gates and probes are those of one
+    run.
+    """
+    from vpnmigrate.cli.run_session import probes_of
+    from vpnmigrate.fleet.database.schema import RunGoal
+    from vpnmigrate.fleet.run_terms import RunTerms
+    from vpnmigrate.local.watchdog_process import parse_duration
+
+    given = gate_options(Milestone.CUTOVER, gates)
+    probes = probes_of(probe or (), none=no_probes)
+    terms = RunTerms(
+        forces=given.forces, probes=probes, confirm_within=parse_duration(confirm_within)
+    )
+    goal = RunGoal.PREPARE if prepare else RunGoal.CUTOVER
+    with _control(ctx, place, printing) as (context, control):
+        if given.approvals or given.forces or probes != ():
+            control.require_one(plans)
+        started = control.start(plans, goal, terms)
+        for approval in given.approvals:
+            control.approve(started[0], approval.path)
+        lines = [f"{run}: workers take it up" for run in started]
+        document = {"schema": "vpnmigrate/fleet-start/1", "runs": list(started)}
+        _print_ordered(context, control, lines, document)
+
+
+def rollback(
+    ctx: typer.Context,
+    run: FleetRunId,
+    place: DatabaseOptions,
+    asking: PromptOptions,
+    printing: OutputOptions,
+    keep_new: KeepNew = False,
+) -> None:
+    """Order the rollback of a run, also after its migration.
+
+    Possible at any point before finalize.  While a worker migrates the run, use abort.
     """
     with _control(ctx, place, printing) as (context, control):
-        started = control.start(plans, prepare=prepare)
-        text = "\n".join(f"{run}: workers take it up" for run in started)
-        context.results.print(text, {"schema": "vpnmigrate/fleet-start/1", "runs": list(started)})
+        control.roll_back(run, asking, keep_new=keep_new)
+        document = {"schema": "vpnmigrate/fleet-rollback/1", "run": run}
+        _print_ordered(context, control, [f"{run}: workers roll it back"], document)
+
+
+def finalize(
+    ctx: typer.Context,
+    run: FleetRunId,
+    place: DatabaseOptions,
+    gates: GateOptions,
+    printing: OutputOptions,
+    confirm: FinalizeNames = None,
+    delete_old_gateway: DeleteOldGateway = False,
+) -> None:
+    """Order the deletion of the old connections of a verified migration.
+
+    Rollback is not possible afterwards.  Every old connection has to be named with --confirm; no
+    other option replaces that.  The gates before it are evaluated by the worker.
+    """
+    given = gate_options(Milestone.FINALIZE, gates)
+    with _control(ctx, place, printing) as (context, control):
+        control.finalize(run, confirm or (), given.forces, delete_old_gateway=delete_old_gateway)
+        for approval in given.approvals:
+            control.approve(run, approval.path)
+        document = {"schema": "vpnmigrate/fleet-finalize/1", "run": run}
+        lines = [f"{run}: workers finalize it, once its gates are open"]
+        _print_ordered(context, control, lines, document)
+
+
+def _print_ordered(
+    context: CommandContext, control: FleetControl, lines: list[str], document: dict[str, Any]
+) -> None:
+    """Print what was ordered, and why no worker begins it now."""
+    note = control.obstacle()
+    context.results.print("\n".join([*lines, *filter(None, [note])]), {**document, "note": note})
 
 
 def pause(
@@ -78,10 +170,26 @@ def pause(
 
 
 def resume(
-    ctx: typer.Context, place: DatabaseOptions, printing: OutputOptions, run: OneRun = None
+    ctx: typer.Context,
+    place: DatabaseOptions,
+    printing: OutputOptions,
+    run: OneRun = None,
+    accept_degraded: AcceptDegraded = None,
+    reason: AcceptReason = None,
 ) -> None:
-    """End a pause or a stop of the fleet, or the pause of one run."""
-    _state_or_order(ctx, place, printing, run, "running", "continue")
+    """End a pause or a stop of the fleet, or the pause of one run.
+
+    With --accept-degraded, the cutover of one run may instead count as stable although a connection
+    has fewer tunnels than before, if nothing else is missing.
+    """
+    if accept_degraded is None and reason is None:
+        _state_or_order(ctx, place, printing, run, "running", "continue")
+        return
+    if run is None:
+        raise UsageError("--accept-degraded is for one run", advice=cli("fleet", "status"))
+    with _control(ctx, place, printing) as (context, control):
+        given = control.accept(run, accept_degraded or (), reason or ())
+        context.results.print(results.order_text(given), results.order_json(given))
 
 
 def stop(ctx: typer.Context, place: DatabaseOptions, printing: OutputOptions) -> None:
@@ -115,7 +223,6 @@ def _state_or_order(
     verb: str,
 ) -> None:
     from vpnmigrate.journal.records import OrderVerb
-    from vpnmigrate.report import results
 
     with _control(ctx, place, printing) as (context, control):
         if run is not None:
@@ -132,27 +239,15 @@ def _state_or_order(
 def done(
     ctx: typer.Context,
     run: FleetRunId,
-    step: Annotated[
-        int,
-        typer.Argument(metavar="STEP", show_default=False, help="The step whose task is done."),
-    ],
+    step: TaskStep,
     place: DatabaseOptions,
     printing: OutputOptions,
-    connection: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--connection",
-            metavar="SITE",
-            help="Only at the device of this site or connection id. Repeatable.",
-        ),
-    ] = None,
+    connection: AtSites = None,
 ) -> None:
     """Report that the task of a step is done, at all devices or at one.
 
     A worker takes the run up at once, when the task is done at every device.
     """
-    from vpnmigrate.report import results
-
     with _control(ctx, place, printing) as (context, control):
         view, task, at = control.done(run, step, connection or ())
         context.results.print(results.done_text(view, task, at), results.done_json(view, task, at))
@@ -160,21 +255,48 @@ def done(
 
 def approve(
     ctx: typer.Context,
-    run: FleetRunId,
-    approval: Annotated[
-        Path,
+    named: Annotated[
+        str,
         typer.Argument(
-            metavar="APPROVAL", show_default=False, help="A file that approve has written."
+            metavar="RUN|CAMPAIGN",
+            show_default=False,
+            help="The id of a run; or with --wave a campaign: its file or its name.",
         ),
     ],
     place: DatabaseOptions,
     printing: OutputOptions,
+    approval: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[APPROVAL]", show_default=False, help="A file that approve has written."
+        ),
+    ] = None,
+    wave: Annotated[
+        str | None,
+        typer.Option(
+            "--wave",
+            metavar="WAVE",
+            show_default=False,
+            help="Approve that this wave begins, as it is in the database now.",
+        ),
+    ] = None,
 ) -> None:
-    """Add the approval in a file, with the signature beside it, to a run.
+    """Add the approval in a file, with its signature, to a run; or approve a wave.
 
-    The worker checks it before the cutover, as apply --approval does.
+    The worker checks a file before the cutover, as apply --approval does.
     """
+    if (approval is None) is (wave is None):
+        raise UsageError(
+            "give the file of an approval, or --wave",
+            advice=cli("fleet", "approve", "--help"),
+        )
     with _control(ctx, place, printing) as (context, control):
-        who = control.approve(run, approval)
-        document = {"schema": "vpnmigrate/fleet-approve/1", "run": run, "approver": who}
-        context.results.print(f"{run}: approved by {who}", document)
+        schema = "vpnmigrate/fleet-approve/1"
+        if wave is not None:
+            name = control.approve_wave(named, wave)
+            document = {"schema": schema, "campaign": name, "wave": wave}
+            context.results.print(f"Wave {wave} of campaign {name} is approved.", document)
+        elif approval is not None:
+            who = control.approve(named, approval)
+            document = {"schema": schema, "run": named, "approver": who}
+            context.results.print(f"{named}: approved by {who}", document)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated
 
 import typer
 
 from vpnmigrate.cli.context import CommandContext, command_context
-from vpnmigrate.cli.options import OutputOptions, RunDirectoryOptions, RunId
+from vpnmigrate.cli.options import (
+    AcceptDegraded,
+    AcceptReason,
+    OutputOptions,
+    RunDirectoryOptions,
+    RunId,
+)
 from vpnmigrate.cli.run_status import status_view_of
 from vpnmigrate.errors import LockedError, RefusedError, UsageError
 from vpnmigrate.errors.commands import Command, cli
@@ -50,22 +55,8 @@ def continue_(
     run: RunId,
     home: RunDirectoryOptions,
     printing: OutputOptions,
-    accept_degraded: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--accept-degraded",
-            metavar="vpn-...",
-            show_default=False,
-            help="Accept fewer tunnels than before for this connection. Repeatable; needs a "
-            "--reason.",
-        ),
-    ] = None,
-    reason: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--reason", metavar="TEXT", show_default=False, help="The reason; kept in the journal."
-        ),
-    ] = None,
+    accept_degraded: AcceptDegraded = None,
+    reason: AcceptReason = None,
 ) -> None:
     """Continue a paused run.
 
@@ -150,21 +141,29 @@ def accept(
         UsageError: There is no reason, or more than one.
         RefusedError: Something else is missing too; nothing has changed.
     """
+    view = status_view_of(context, context.runs.find(run_id))
+    message = accept_message(context, view.now, degraded, reasons)
+    return _sent(context, view, OrderVerb.ACCEPT, message)
+
+
+def accept_message(
+    context: CommandContext, at: datetime, degraded: Sequence[str], reasons: Sequence[str]
+) -> AcceptMessage:
+    """Return the message that accepts fewer tunnels, given at *at* by the user of this process.
+
+    Raises:
+        UsageError: There is no reason, or more than one.
+    """
     lines = [reason.strip() for reason in reasons]
     if not degraded or len(lines) != 1 or not all(lines):
         raise UsageError(
             "--accept-degraded needs one --reason, and --reason an --accept-degraded",
             advice="--accept-degraded vpn-... --reason 'why fewer tunnels are enough'",
         )
-    who, view = context.parts.me, status_view_of(context, context.runs.find(run_id))
-    message = AcceptMessage(
-        at=view.now,
-        who=who.user,
-        host=who.host,
-        degraded=tuple(degraded),
-        reason=lines[0],
+    who = context.parts.me
+    return AcceptMessage(
+        at=at, who=who.user, host=who.host, degraded=tuple(degraded), reason=lines[0]
     )
-    return _sent(context, view, OrderVerb.ACCEPT, message)
 
 
 def _sent(

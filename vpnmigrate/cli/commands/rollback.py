@@ -1,13 +1,12 @@
 """Command ``rollback``."""
 
-from typing import Annotated
-
 import typer
 
 from vpnmigrate.cli.context import command_context
 from vpnmigrate.cli.options import (
     Adopt,
     AwsOptions,
+    KeepNew,
     OutputOptions,
     PlanOrRun,
     PromptOptions,
@@ -25,10 +24,7 @@ def rollback(
     home: RunDirectoryOptions,
     asking: PromptOptions,
     printing: OutputOptions,
-    keep_new: Annotated[
-        bool,
-        typer.Option("--keep-new", help="Keep the new gateway and connections for a later retry."),
-    ] = False,
+    keep_new: KeepNew = False,
     take_over: TakeOver = None,
     adopt: Adopt = None,
 ) -> None:

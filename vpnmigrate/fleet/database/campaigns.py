@@ -16,12 +16,12 @@ from sqlalchemy.dialects import postgresql
 from vpnmigrate.errors import RefusedError, UsageError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.calendar import Freeze, freezes_between
-from vpnmigrate.fleet.campaign import Campaign
+from vpnmigrate.fleet.campaign import Campaign, Wave
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import database_now
 from vpnmigrate.fleet.database.messages import Deliver
 from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns, start_run
-from vpnmigrate.fleet.database.schema import CAMPAIGNS, FleetState, RunGoal
+from vpnmigrate.fleet.database.schema import CAMPAIGNS, WAVE_APPROVALS, FleetState, RunGoal
 from vpnmigrate.fleet.progress import CampaignProgress
 from vpnmigrate.fleet.schedule import StartKind, next_starts
 
@@ -107,6 +107,36 @@ class FleetCampaigns:
             )
         return _stored(*row)
 
+    def approve(self, name: str, wave: Wave, who: str) -> None:
+        """Note that *who* approves that *wave* of the campaign *name* begins as it is now."""
+        insert = postgresql.insert(WAVE_APPROVALS).values(
+            campaign=name,
+            wave=wave.name,
+            digest=wave.digest,
+            approver=who,
+            approved_at=database_now(),
+        )
+        self._database.execute(lambda c: c.execute(insert.on_conflict_do_nothing()))
+
+    def approved(self, stored: StoredCampaign) -> dict[str, str]:
+        """Return who has approved the waves of the campaign as they are now, by their names."""
+        columns = WAVE_APPROVALS.c.digest, WAVE_APPROVALS.c.approver
+        chosen = sa.select(*columns).where(WAVE_APPROVALS.c.campaign == stored.name)
+        rows = self._database.execute(lambda connection: connection.execute(chosen).all())
+        given = {row.digest: row.approver for row in rows}
+        return {
+            wave.name: given[wave.digest]
+            for wave in stored.campaign.waves
+            if wave.approval and wave.digest in given
+        }
+
+    def progress(
+        self, stored: StoredCampaign, runs: Iterable[FleetRun], paused: str = ""
+    ) -> CampaignProgress:
+        """Return the progress of the campaign that has *runs*; *paused* is why nothing starts."""
+        members = {run.member: run.member_progress for run in runs}
+        return CampaignProgress(members, self.approved(stored), paused)
+
     def start_next(self, now: datetime, deliver: Deliver) -> tuple[tuple[str, RunGoal], ...]:
         """Start the members that may start at *now*; return their runs, and how far each goes.
 
@@ -133,15 +163,10 @@ class FleetCampaigns:
 
     def _starts(self, stored: StoredCampaign, now: datetime) -> Iterator[tuple[str, RunGoal]]:
         runs = {run.member: run for run in self._runs.list(stored.name)}
-        progress = campaign_progress(runs.values())
+        progress = self.progress(stored, runs.values())
         for start in next_starts(stored.campaign, progress, stored.freezes_at(now), now):
             if start.member in runs:
                 yield runs[start.member].id, _GOALS[start.kind]
-
-
-def campaign_progress(runs: Iterable[FleetRun], paused: str = "") -> CampaignProgress:
-    """Return the progress of the campaign that has *runs*; *paused* is who paused the fleet."""
-    return CampaignProgress({run.member: run.member_progress for run in runs}, paused=paused)
 
 
 _CAMPAIGN: Final = sa.select(CAMPAIGNS.c.document, CAMPAIGNS.c.text, CAMPAIGNS.c.calendar)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -20,6 +20,7 @@ from vpnmigrate.fleet.database.messages import Deliver, wake_run
 from vpnmigrate.fleet.database.schema import APPROVALS, FLEET, RUNS, FleetState, RunGoal
 from vpnmigrate.fleet.progress import MemberProgress, MemberState
 from vpnmigrate.fleet.run_summary import NOT_BEGUN, RunSummary
+from vpnmigrate.fleet.run_terms import RunTerms
 from vpnmigrate.journal.chain import genesis
 from vpnmigrate.model.plan import Plan
 
@@ -42,6 +43,7 @@ class FleetRun:
     holder: str
     """The name under which the run claims its gateway, for every worker."""
     goal: RunGoal
+    terms: RunTerms
     wake: int
     served: int
     due_at: datetime | None
@@ -77,8 +79,15 @@ class FleetRun:
             return MemberProgress(self.progress, self.progress_since)
         if self.progress is MemberState.ROLLING_BACK:
             return MemberProgress(MemberState.ROLLING_BACK)
-        prepares = self.goal is RunGoal.PREPARE
-        return MemberProgress(MemberState.RUNNING if prepares else MemberState.CUTOVER)
+        match self.goal:
+            case RunGoal.FINALIZE:
+                return MemberProgress(self.progress, self.progress_since)
+            case RunGoal.ROLLBACK:
+                return MemberProgress(MemberState.ROLLING_BACK)
+            case RunGoal.PREPARE:
+                return MemberProgress(MemberState.RUNNING)
+            case _:
+                return MemberProgress(MemberState.CUTOVER)
 
     @property
     def wants_work(self) -> bool:
@@ -99,6 +108,7 @@ _COLUMNS = (
     RUNS.c.member,
     RUNS.c.holder,
     RUNS.c.goal,
+    RUNS.c.terms,
     RUNS.c.wake,
     RUNS.c.served,
     RUNS.c.due_at,
@@ -117,12 +127,14 @@ def _run(row: RowMapping) -> FleetRun:
     text = row["summary"]
     typed = {
         "goal": RunGoal(row["goal"]),
+        "terms": _TERMS.decode(row["terms"]),
         "progress": MemberState(row["progress"]),
         "summary": None if text is None else _SUMMARIES.decode(text),
     }
     return FleetRun(**{**row, **typed})
 
 
+_TERMS: Final = msgspec.json.Decoder(RunTerms)
 _SUMMARIES: Final = msgspec.json.Decoder(RunSummary)
 
 
@@ -151,7 +163,14 @@ class FleetRuns:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, plan: Plan, text: bytes, holder: str, at: RunPlace = RunPlace()) -> None:
+    def add(
+        self,
+        plan: Plan,
+        text: bytes,
+        holder: str,
+        at: RunPlace = RunPlace(),
+        terms: RunTerms | None = None,
+    ) -> None:
         """Add the run of *plan*, whose file has *text*; a run that is there already is kept.
 
         Raises:
@@ -170,7 +189,7 @@ class FleetRuns:
             "member": at.member,
             "progress": MemberState.WAITING,
             "trouble": "",
-            "terms": "{}",
+            "terms": _written(terms or RunTerms()),
             "holder": holder,
             "goal": RunGoal.NOTHING,
             "wake": 0,
@@ -225,13 +244,18 @@ class FleetRuns:
         found: bytes = self._database.execute(lambda c: c.execute(statement).scalar_one())
         return found
 
-    def start(self, runs: Iterable[str], goal: RunGoal, deliver: Deliver) -> None:
-        """Start *runs*, for workers to take to *goal*; wake those that were started already."""
-        chosen = sorted(runs)
+    def start(
+        self, runs: Mapping[str, RunTerms] | Iterable[str], goal: RunGoal, deliver: Deliver
+    ) -> None:
+        """Start *runs*, for workers to take to *goal*; wake those that were started already.
+
+        A mapping has the terms of each; without it they are kept.
+        """
+        terms = runs if isinstance(runs, Mapping) else dict.fromkeys(runs)
 
         def work(connection: Connection) -> None:
-            for run in chosen:
-                start_run(connection, run, goal, deliver)
+            for run in sorted(terms):
+                start_run(connection, run, goal, deliver, terms[run])
 
         self._database.transact(work)
 
@@ -309,7 +333,21 @@ class FleetRuns:
         self._database.execute(lambda connection: connection.execute(statement))
 
 
-def start_run(connection: Connection, run: str, goal: RunGoal, deliver: Deliver) -> None:
-    """Start *run*, for workers to take to *goal*, in the transaction of *connection*."""
-    connection.execute(sa.update(RUNS).where(RUNS.c.id == run).values(goal=goal))
+def start_run(
+    connection: Connection,
+    run: str,
+    goal: RunGoal,
+    deliver: Deliver,
+    terms: RunTerms | None = None,
+) -> None:
+    """Start *run*, for workers to take to *goal*, in the transaction of *connection*.
+
+    Its terms are kept if *terms* is None.
+    """
+    given = {} if terms is None else {"terms": _written(terms)}
+    connection.execute(sa.update(RUNS).where(RUNS.c.id == run).values(goal=goal, **given))
     wake_run(connection, run, deliver)
+
+
+def _written(terms: RunTerms) -> str:
+    return msgspec.json.encode(terms).decode()

@@ -1,0 +1,113 @@
+"""Goals of runs in a database: what operators order from any machine, and what workers do."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.fleet.database_runs import undelivered
+from tests.fleet.virtual_worker import VirtualFleet
+from vpnmigrate.errors import Exit
+from vpnmigrate.fleet.database.address import DatabaseAddress
+from vpnmigrate.fleet.database.connection import Database
+from vpnmigrate.fleet.database.schema import RunGoal
+from vpnmigrate.fleet.run_terms import RunTerms
+from vpnmigrate.local.settings import DATABASE_VARIABLE
+
+
+@pytest.fixture
+def fleet(
+    tmp_path: Path,
+    address: DatabaseAddress,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> VirtualFleet:
+    """A terminal in an empty directory, with a sandbox and a worker."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(DATABASE_VARIABLE, address.libpq)
+    return VirtualFleet(tmp_path, database, capsys)
+
+
+def test_a_run_is_migrated_rolled_back_tried_again_and_finalized(fleet: VirtualFleet) -> None:
+    """Each goal needs its own consent, and a session after it changes nothing."""
+    run = fleet.planned()
+    started = fleet.type("start", "plan.json")
+    assert (started.code, "No worker is alive" in started.out) == (0, True)
+    fleet.work(run)
+    assert fleet.status(run) == "cut over (attempt 1)"
+
+    refused = fleet.type("rollback", run)
+    assert (refused.code, "needs --yes" in refused.err) == (Exit.HELD, True)
+    assert f"vpnmigrate fleet rollback {run} --yes" in refused.err
+    assert fleet.type("rollback", run, "--yes").code == 0
+    assert fleet.row(run).member_progress.state == "rolling back"
+    fleet.work(run)
+    assert fleet.status(run) == "rolled back (attempt 1)"
+    assert f"vpnmigrate fleet start {run}" in fleet.type("status", run).out
+
+    # Whatever wakes the run, only the terms of a start are a consent to another attempt.
+    fleet.runs.start({run: RunTerms(attempt=1)}, RunGoal.CUTOVER, undelivered)
+    fleet.work(run)
+    assert fleet.status(run) == "rolled back (attempt 1)"
+
+    fleet.type("start", run)
+    fleet.work(run)
+    assert fleet.status(run) == "cut over (attempt 2)"
+
+    unnamed = fleet.type("finalize", run)
+    assert (unnamed.code, "not named" in unnamed.err) == (Exit.USAGE, True)
+    words = ("finalize", run, *(w for c in fleet.terminal.connections for w in ("--confirm", c)))
+    assert fleet.type(*words).code == 0
+    early = fleet.work(run)
+    assert fleet.status(run).startswith("cut over")
+    assert early.again is not None
+    assert early.again > timedelta(hours=23)
+
+    fleet.soak()
+    fleet.type(*words)
+    fleet.work(run)
+    assert fleet.status(run) == "finalized (attempt 2)"
+    assert "is finalized" in fleet.type("rollback", run, "--yes").err
+
+
+def test_a_migration_that_is_not_confirmed_is_rolled_back_by_a_worker(fleet: VirtualFleet) -> None:
+    """Its session is due when the time ends; the member holds its slot until the confirmation."""
+    run = fleet.planned("--playbook", "unattended-return")
+    fleet.type("start", "plan.json", "--confirm-within", "15m")
+    end = fleet.work(run)
+    assert end.again is not None
+    assert timedelta(0) < end.again <= timedelta(minutes=15)
+    assert end.progress.state == "cutover"
+    assert f"vpnmigrate fleet confirm {run}" in fleet.type("status", run).out
+
+    fleet.terminal.clock.sleep(end.again)
+    fleet.runs.start([run], RunGoal.CUTOVER, undelivered)
+    fleet.work(run)
+    assert fleet.status(run) == "rolled back (attempt 1)"
+
+    fleet.type("start", run, "--confirm-within", "15m")
+    fleet.work(run)
+    fleet.type("confirm", run)
+    end = fleet.work(run)
+    assert (end.again, end.progress.state) == (None, "done")
+
+
+def test_what_cannot_be_ordered_is_refused_by_name(fleet: VirtualFleet) -> None:
+    """Nothing has changed then, and the run wants no work."""
+    run = fleet.planned()
+    fleet.type("start", "plan.json", "--prepare")
+    early = fleet.type("rollback", run, "--yes")
+    assert (early.code, "has not begun" in early.err) == (Exit.REFUSED, True)
+    fleet.work(run)
+
+    finalize = fleet.type("finalize", run, "--confirm", fleet.terminal.connections[0])
+    several = fleet.type("start", run, run, "--force", "window", "--reason", "r")
+    accept = fleet.type("resume", "--accept-degraded", "vpn-1", "--reason", "r")
+
+    assert (finalize.code, "can be finalized" in finalize.err) == (Exit.REFUSED, True)
+    assert (several.code, "are for one run" in several.err) == (Exit.USAGE, True)
+    assert (accept.code, "is for one run" in accept.err) == (Exit.USAGE, True)
+    assert not fleet.row(run).wants_work
