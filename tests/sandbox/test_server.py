@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+import http.client
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import boto3
 import pytest
@@ -16,6 +21,8 @@ from vpnmigrate.errors import UsageError
 from vpnmigrate.sandbox.server.clock import ScaledClock
 from vpnmigrate.sandbox.server.serve import Server, serve
 from vpnmigrate.sandbox.world import World
+
+RESETS = 20
 
 
 @pytest.fixture
@@ -138,3 +145,30 @@ def test_a_signal_stops_it_cleanly(stop):
         said = process.communicate(timeout=30)
 
     assert (process.returncode, said) == (0, ("stopped\n", ""))
+
+
+def test_a_connection_that_its_client_resets_leaves_no_descriptor(server: Server) -> None:
+    """The server's descriptors do not wait for a garbage collection, which may come late."""
+    reset = struct.pack("ii", 1, 0)
+    garbage = gc.isenabled()
+    gc.disable()
+    try:
+        before = _descriptors()
+        for _ in range(RESETS):
+            client = http.client.HTTPConnection(server.url.removeprefix("http://"))
+            client.connect()
+            client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+            client.request("GET", "/_sandbox/state")
+            client.getresponse().read()
+            client.close()
+        deadline = time.monotonic() + 30
+        while _descriptors() > before + RESETS // 2:
+            assert time.monotonic() < deadline, _descriptors() - before
+            time.sleep(0.05)
+    finally:
+        if garbage:
+            gc.enable()
+
+
+def _descriptors() -> int:
+    return len([*Path("/dev/fd").iterdir()])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import selectors
 import signal
 import socket
 import threading
+import traceback
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from datetime import timedelta
@@ -28,7 +30,7 @@ from vpnmigrate.sandbox.server.moto import RESPONSES, Ec2Backend, MotoApplicatio
 from vpnmigrate.sandbox.world import World
 
 if TYPE_CHECKING:
-    from wsgiref.types import WSGIApplication
+    from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 
 def serve(
@@ -165,6 +167,18 @@ class _QuietHandler(WSGIRequestHandler):
 
     def log(self, *_line: object) -> None:
         pass
+
+    def connection_dropped(
+        self, error: BaseException, environ: WSGIEnvironment | None = None
+    ) -> None:
+        """Close the selector that werkzeug leaves open if a client resets its connection.
+
+        It is part of a cycle, so its descriptor would stay until the next garbage collection.
+        """
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            left = frame.f_locals.get("selector")
+            if isinstance(left, selectors.BaseSelector):
+                left.close()
 
 
 def _listen(host: str, port: int) -> socket.socket:
