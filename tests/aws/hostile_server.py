@@ -14,7 +14,7 @@ import boto3
 
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.allowance import ANSWER_BYTES
-from vpnmigrate.aws.session import Clients
+from vpnmigrate.aws.session import Clients, session
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.clock import SteadyClock
 
@@ -43,10 +43,10 @@ class HostileServer:
     def clients(self, answer_bytes: int = ANSWER_BYTES) -> Clients:
         """Return real clients of the server."""
 
-        def session() -> boto3.Session:
-            return boto3.Session("AKIATEST", "no-secret", region_name="eu-west-1")
+        def opened() -> boto3.Session:
+            return session(None, "eu-west-1")
 
-        return made(Clients(session, endpoint_url=self.url, answer_bytes=answer_bytes))
+        return made(Clients(opened, endpoint_url=self.url, answer_bytes=answer_bytes))
 
     def account(self, folder: Path) -> Account:
         """Return an account that the server answers for."""

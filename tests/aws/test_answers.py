@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
-import boto3
 import pytest
 
 from tests.aws.answering import MARK
@@ -17,7 +16,7 @@ from vpnmigrate.aws import describe
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.answers import without_characters_xml_forbids
 from vpnmigrate.aws.errors import LONGEST
-from vpnmigrate.aws.session import Clients
+from vpnmigrate.aws.session import Clients, session
 from vpnmigrate.aws.survey import direct_connect, quotas
 from vpnmigrate.errors import AwsUnreadableError
 from vpnmigrate.local.vault import Vault
@@ -70,7 +69,7 @@ def answering(body: bytes, *, status: int = 200, raw: bytes | None = None) -> It
 
     with serving(answer) as address:
         yield Clients(
-            lambda: boto3.Session("AKIATEST", "no-secret", region_name="eu-west-1"),
+            lambda: session(None, "eu-west-1"),
             endpoint_url=address,
         )
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-import boto3
 import msgspec
 import pytest
 
@@ -20,7 +19,7 @@ from tests.sandbox.worlds import bundled
 from tests.support.boto_client import session_for
 from tests.support.builders import snapshot_by_tag
 from vpnmigrate.aws.account import Account
-from vpnmigrate.aws.session import Clients, ClientSource
+from vpnmigrate.aws.session import Clients, ClientSource, session
 from vpnmigrate.engine.ports import Ec2
 from vpnmigrate.errors import NotFoundError, TakenOverError
 from vpnmigrate.local.vault import Vault
@@ -139,7 +138,7 @@ def setting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setting]
         return
     with serve(world) as server:
         clients = Clients(
-            lambda: boto3.Session("AKIATEST", "no-secret", region_name=world.region),
+            lambda: session(None, world.region),
             endpoint_url=server.url,
         )
         yield Setting(world, clock, Account(clients, clock, vault), vault)
@@ -497,7 +496,7 @@ class TestTrouble:
 
         with serve(world) as server:
             clients = Clients(
-                lambda: boto3.Session("AKIATEST", "no-secret", region_name=world.region),
+                lambda: session(None, world.region),
                 endpoint_url=server.url,
             )
             ec2 = Account(clients, clock, Vault(tmp_path / "devices"), may_send)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import boto3
 import msgspec
 import pytest
 
@@ -12,7 +11,7 @@ from tests.cli.terminal import Ran, Terminal
 from tests.mangled.proxy import CANARY, Mangler, between
 from tests.mangled.written import hooks_in, leaks
 from tests.support.counts import share
-from vpnmigrate.aws.session import Clients
+from vpnmigrate.aws.session import Clients, session
 from vpnmigrate.cli.options import AwsOptions
 from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
 from vpnmigrate.local.journal_file import read_journal
@@ -44,7 +43,7 @@ class ProxiedParts(SandboxDependencies):
     def __init__(self, world: World, address: str) -> None:
         super().__init__(world)
         self._over_http = Clients(
-            lambda: boto3.Session("SANDBOX", "SANDBOX", region_name=world.region),
+            lambda: session(None, world.region),
             endpoint_url=address,
         )
 
