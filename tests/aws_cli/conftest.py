@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.aws_cli.cli import VARIABLE, AwsCli
+from tests.support.warm.processes import CLIENT, serving
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.scenarios.parser import scenario_from_text
@@ -53,29 +53,15 @@ def aws_program() -> Iterator[Path]:
 @contextmanager
 def warm(own_python: Path, place: Path) -> Iterator[Path]:
     """Start the CLI of *own_python* in *place*, and yield the program that replaces it."""
-    here = Path(__file__).parent
     address = place / "socket"
     program = place / "aws"
     program.write_text(
-        f'#!/bin/sh\nexec "{sys.executable}" -IS "{here / "warm_client.py"}" "{address}" "$@"\n',
+        f'#!/bin/sh\nexec "{sys.executable}" -IS "{CLIENT}" "{address}" "$@"\n',
         encoding="utf-8",
     )
     program.chmod(0o755)
-    nobody = {"PATH": os.environ["PATH"], "HOME": str(place), "PYTHONUTF8": "1"}
-    with subprocess.Popen(
-        [str(own_python), str(here / "warm_server.py"), str(address)],
-        cwd=place,
-        env=nobody,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as server:
-        assert server.stdout is not None
-        assert server.stdout.readline() == "ready\n"
-        try:
-            yield program
-        finally:
-            server.terminate()
+    with serving([own_python, "-m", "tests.aws_cli.warm_server", address], place):
+        yield program
 
 
 @pytest.fixture

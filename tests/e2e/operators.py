@@ -6,7 +6,6 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,17 +13,18 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
 import msgspec
 
 from tests.e2e.quick import ENGINEER
-from tests.e2e.shells import PATIENCE, ROOT, Terminal
+from tests.e2e.shells import PATIENCE, QUICK, Terminal
 from tests.support.control import DeviceControl
 from tests.support.shapes import Shape, shape_left, shape_of
 from tests.support.stage import Stage
+from tests.support.warm.processes import WarmProcess, warm_program
 from vpnmigrate.aws.account import Account
-from vpnmigrate.aws.session import Clients
+from vpnmigrate.aws.session import Clients, session
 from vpnmigrate.cli.commands.sandbox import load
+from vpnmigrate.journal import RunState, replay
 from vpnmigrate.local.documents import load_plan
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.run_directory import Run
@@ -47,8 +47,9 @@ decisions:
   waits:
     tunnels: 12h
 """
-TICK = 0.01
+TICK = 0.02
 """Seconds between two checks of a process."""
+Process = subprocess.Popen[str] | WarmProcess
 
 
 class Migration:
@@ -67,16 +68,18 @@ class Migration:
         self.terminal.real("plan", *words, "--output", str(self.plan_file))
         self.plan = load_plan(self.plan_file)
         self.run = Run(home / "runs" / self.plan.migration)
+        self._known: tuple[int, RunState] | None = None
+        """The state of the run, and the length of the journal it is from."""
         self._account = Account(
             Clients(
-                lambda: boto3.Session("SANDBOX", "SANDBOX", region_name=self.plan.region),
+                lambda: session(None, self.plan.region),
                 endpoint_url=environment["AWS_ENDPOINT_URL"],
             ),
             VirtualClock(),
             Vault(home / "no-vault"),
         )
 
-    def begin(self, verb: str, *words: str, **how: Any) -> subprocess.Popen[str]:
+    def begin(self, verb: str, *words: str, **how: Any) -> WarmProcess:
         """Start *verb* without input, with the consent that this needs."""
         subject = self.run.id if verb == "finalize" else str(self.plan_file)
         words = (*words, *(() if verb == "finalize" else ("--yes",)))
@@ -94,18 +97,13 @@ class Migration:
         """Run *verb* to its end."""
         self.end(self.begin(verb, *words), verb, leaves=leaves)
 
-    def end(self, process: subprocess.Popen[str], verb: str, *, leaves: int = 0) -> None:
+    def end(self, process: WarmProcess, verb: str, *, leaves: int = 0) -> None:
         """Wait for the end of *process*, which runs *verb*."""
         ended(process, leaves, lambda: self.output(verb))
 
-    def stop(self, process: subprocess.Popen[str]) -> None:
-        """Suspend *process*."""
-        process.send_signal(signal.SIGSTOP)
-        os.waitpid(process.pid, os.WUNTRACED)
-
-    def suspend_for(self, process: subprocess.Popen[str], span: timedelta) -> None:
+    def suspend_for(self, process: WarmProcess, span: timedelta) -> None:
         """Advance EC2 and all clocks by *span* while *process* is suspended, and resume it."""
-        self.stop(process)
+        process.stop()
         self.control.advance(span)
         process.send_signal(signal.SIGCONT)
 
@@ -115,6 +113,13 @@ class Migration:
             return self.run.journal.read_bytes().count(b"\n")
         except FileNotFoundError:
             return 0
+
+    def state(self) -> RunState:
+        """Return the state of the run; the journal is read again when it has grown."""
+        length = self.run.journal.stat().st_size
+        if self._known is None or self._known[0] != length:
+            self._known = length, replay(read_journal(self.run).entries)
+        return self._known[1]
 
     def shape(self) -> Shape:
         """Return the state of the account once it is stable."""
@@ -170,33 +175,26 @@ def a_migration(
         yield Migration(server.environment, home, playbook)
 
 
-ON_A_TERMINAL = """
-import fcntl, os, sys, termios
-os.setsid()
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
-"""
-
-
-def on_a_terminal(migration: Migration, *words: str) -> tuple[subprocess.Popen[bytes], int]:
+def on_a_terminal(migration: Migration, *words: str) -> tuple[WarmProcess, int]:
     """Start ``apply`` in the foreground of a terminal; return the terminal's other end."""
     ours, theirs = pty.openpty()
     try:
-        command = ("-m", "tests.e2e.quick", "apply", str(migration.plan_file), *words)
-        process = subprocess.Popen(
-            [sys.executable, "-c", ON_A_TERMINAL, *command],
-            cwd=ROOT,
+        process = warm_program("vpnmigrate.cli").start(
+            QUICK,
+            *("apply", str(migration.plan_file), *words),
             env=migration.terminal.environment,
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
+            session=True,
+            terminal=True,
         )
     finally:
         os.close(theirs)
     return process, ours
 
 
-def until(process: subprocess.Popen[str], reached: Callable[[], bool]) -> bool:
+def until(process: Process, reached: Callable[[], bool]) -> bool:
     """Wait until *reached*; return whether *process* is still running then."""
     deadline = time.monotonic() + PATIENCE
     while process.poll() is None and not reached():
@@ -205,7 +203,7 @@ def until(process: subprocess.Popen[str], reached: Callable[[], bool]) -> bool:
     return process.poll() is None
 
 
-def ended(process: subprocess.Popen[str], leaves: int, output: Callable[[], str]) -> None:
+def ended(process: Process, leaves: int, output: Callable[[], str]) -> None:
     """Wait for the end of *process*, and check its exit code *leaves*."""
     try:
         process.wait(PATIENCE)

@@ -1,4 +1,8 @@
-"""Terminals of a migration: one serves the sandbox, the others run the program."""
+"""Terminals of a migration: one serves the sandbox, the others run the program.
+
+A command is a process of the warm program, because the tests here are about runs and not about
+starts; the one that serves the sandbox starts as an operator's does.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.warm.processes import WarmProcess, warm_program
+
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120
 """Limit of one command in machine seconds; the longest takes ten on an idle machine."""
@@ -20,8 +26,8 @@ PATIENCE = 120
 PAUSE = 0.1
 """Seconds between two looks at a pseudo-terminal, or two lines that are typed at it."""
 
-_REAL = ("-m", "vpnmigrate")
-_QUICK = ("-m", "tests.e2e.quick")
+QUICK = "tests.e2e.quick"
+_REAL = "vpnmigrate"
 
 
 @contextmanager
@@ -29,7 +35,7 @@ def served(scenario: str, speed: int) -> Iterator[Mapping[str, str]]:
     """Serve *scenario* in another process, and return the environment it prints."""
     words = ("sandbox", "serve", "--scenario", scenario, "--speed", str(speed), "--json")
     with subprocess.Popen(
-        [sys.executable, *_REAL, *words], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", _REAL, *words], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         lines: list[str] = []
@@ -100,11 +106,11 @@ class Terminal:
 
     def real(self, *words: str) -> Any:
         """Run ``vpnmigrate WORDS --json`` on the machine's clock; return what it prints."""
-        return self._finished(0, (*_REAL, *words))
+        return self._finished(0, _REAL, *words)
 
     def quick(self, *words: str, leaves: int = 0) -> Any:
         """Run ``vpnmigrate WORDS --json`` on the sandbox's clock; it exits with *leaves*."""
-        return self._finished(leaves, (*_QUICK, *words))
+        return self._finished(leaves, QUICK, *words)
 
     @contextmanager
     def until_said(self, text: str, *words: str, leaves: int) -> Iterator[None]:
@@ -112,7 +118,7 @@ class Terminal:
 
         It ends with exit code *leaves*, after the caller has acted in between.
         """
-        process = self._begun((*_QUICK, *words))
+        process = self._begun(QUICK, *words)
         assert process.stderr is not None
         try:
             output = [""]
@@ -126,26 +132,18 @@ class Terminal:
             process.communicate()
         assert process.returncode == leaves, complaint
 
-    def begun(self, *words: str, **how: Any) -> subprocess.Popen[str]:
-        """Start ``vpnmigrate WORDS`` on the sandbox's clock; *how* has the streams for Popen."""
-        return self._begun((*_QUICK, *words), **how)
+    def begun(self, *words: str, **how: Any) -> WarmProcess:
+        """Start ``vpnmigrate WORDS`` on the sandbox's clock; *how* is for ``WarmProgram``."""
+        return self._begun(QUICK, *words, **how)
 
-    def _finished(self, leaves: int, command: tuple[str, ...]) -> Any:
-        with self._begun((*command, "--json")) as process:
+    def _finished(self, leaves: int, *command: str) -> Any:
+        with self._begun(*command, "--json") as process:
             found, complaint = process.communicate(timeout=PATIENCE)
         assert process.returncode == leaves, f"{' '.join(command)}: {complaint}"
         return json.loads(found)
 
-    def _begun(self, command: tuple[str, ...], **how: Any) -> subprocess.Popen[str]:
-        streams = {
-            "stdin": subprocess.DEVNULL,
-            "stdout": subprocess.PIPE,
-            "stderr": subprocess.PIPE,
-        }
-        return subprocess.Popen(
-            [sys.executable, *command],
-            cwd=ROOT,
-            env=self.environment,
-            text=True,
-            **(streams | how),
+    def _begun(self, *command: str, **how: Any) -> WarmProcess:
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return warm_program("vpnmigrate.cli").start(
+            *command, env=self.environment, **(streams | how)
         )

@@ -15,9 +15,8 @@ import pytest
 
 from tests.e2e.operators import TICK, Migration, a_migration, ended, until
 from tests.e2e.shells import PATIENCE
-from vpnmigrate.journal import RunState, Traffic, replay
+from vpnmigrate.journal import Traffic
 from vpnmigrate.journal.state import RunStatus
-from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.lock import watchdog_of
 
 PLAYBOOK = """
@@ -39,17 +38,12 @@ LATE = "2h"
 """Sandbox time that is two minutes of machine time, so that the watchdog is killed before."""
 
 
-def state(migration: Migration) -> RunState:
-    """Return the status of the run."""
-    return replay(read_journal(migration.run).entries)
-
-
 def applied(
     migration: Migration, within: str, meanwhile: Callable[[int], None] = lambda _: None
 ) -> None:
     """Apply in another session, and call a function once traffic is down."""
-    process = migration.begin("apply", "--confirm-within", within, start_new_session=True)
-    until(process, lambda: migration.lines() > 0 and state(migration).outage.open)
+    process = migration.begin("apply", "--confirm-within", within, session=True)
+    until(process, lambda: migration.lines() > 0 and migration.state().outage.open)
     meanwhile(process.pid)
     ended(process, 3, lambda: migration.output("apply"))
 
@@ -98,7 +92,7 @@ def test_a_lost_terminal_is_outlived_and_a_lost_watchdog_is_missed(tmp_path: Pat
 
         applied(migration, SOON, hang_up)
         wait_for_exit(migration)
-        assert state(migration).status is RunStatus.ROLLED_BACK
+        assert migration.state().status is RunStatus.ROLLED_BACK
         log = migration.run.path / "watchdog.log"
         assert "not confirmed by" in log.read_text()
         assert log.stat().st_mode & 0o077 == 0
@@ -112,5 +106,5 @@ def test_a_lost_terminal_is_outlived_and_a_lost_watchdog_is_missed(tmp_path: Pat
         assert (output["watchdog"], output["traffic"]) == (None, "new")
         output = migration.terminal.quick("confirm", migration.plan.migration)
         assert output["unconfirmed_until"] is None
-        assert state(migration).traffic is Traffic.NEW
+        assert migration.state().traffic is Traffic.NEW
         assert leaked(migration.run.path, "watchdog.log") == set()

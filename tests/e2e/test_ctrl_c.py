@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +14,9 @@ import pytest
 from tests.e2e.operators import PLAYBOOK, Migration, a_migration, on_a_terminal
 from tests.e2e.quick import ENGINEER
 from tests.e2e.shells import PATIENCE, Keyboard
-from vpnmigrate.journal import RunState, Traffic, replay
+from tests.support.warm.processes import WarmProcess
+from vpnmigrate.journal import Traffic
 from vpnmigrate.journal.state import RunStatus
-from vpnmigrate.local.journal_file import read_journal
 
 CTRL_C = "\x03"
 QUESTION = "default: press Enter"
@@ -27,7 +26,7 @@ HELD, INTERRUPTED, BACKED_OUT = 3, 7, 1
 class Screen(Keyboard):
     """A process at a terminal, with what it prints."""
 
-    def __init__(self, process: subprocess.Popen[bytes], terminal: int) -> None:
+    def __init__(self, process: WarmProcess, terminal: int) -> None:
         super().__init__(terminal)
         self._process = process
 
@@ -37,7 +36,7 @@ class Screen(Keyboard):
         while self._process.poll() is None:
             assert time.monotonic() < deadline, self.output[-2000:]
             self.read()
-        return self._process.returncode
+        return self._process.wait()
 
 
 @contextmanager
@@ -50,11 +49,6 @@ def at_a_terminal(migration: Migration, *words: str) -> Iterator[Screen]:
         process.kill()
         process.wait(PATIENCE)
         os.close(terminal)
-
-
-def state(migration: Migration) -> RunState:
-    """Return the state of the run."""
-    return replay(read_journal(migration.run).entries)
 
 
 @pytest.fixture
@@ -80,7 +74,7 @@ def test_the_outage_is_agreed_to_and_ctrl_c_in_it_is_a_question(migration: Migra
         screen.type("\n")
         assert screen.ends() == HELD
         assert "UP through the old gateway" in screen.output
-    assert state(migration).traffic is Traffic.OLD
+    assert migration.state().traffic is Traffic.OLD
 
     with at_a_terminal(migration) as screen:
         screen.wait_for("[y/N]")
@@ -95,7 +89,7 @@ def test_the_outage_is_agreed_to_and_ctrl_c_in_it_is_a_question(migration: Migra
         screen.type("stop\n")
         assert screen.ends() == INTERRUPTED
         assert "traffic is DOWN since" in " ".join(screen.output.split())
-    assert state(migration).traffic is Traffic.NONE
+    assert migration.state().traffic is Traffic.NONE
 
     with at_a_terminal(migration) as screen:
         screen.wait_for("step 10 of 11")
@@ -113,5 +107,5 @@ def test_the_outage_is_agreed_to_and_ctrl_c_in_it_is_a_question(migration: Migra
         screen.wait_for(QUESTION)
         screen.type("roll back\n")
         assert screen.ends() == BACKED_OUT
-    assert state(migration).status is RunStatus.ROLLED_BACK
-    assert state(migration).traffic is Traffic.OLD
+    assert migration.state().status is RunStatus.ROLLED_BACK
+    assert migration.state().traffic is Traffic.OLD

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,10 +12,10 @@ import pytest
 
 from tests.e2e.operators import PLAYBOOK, SCENARIO, Migration, ended, until
 from tests.e2e.slow_proxy import SlowProxy, slowed
+from tests.support.warm.processes import WarmProcess
 from vpnmigrate.cli.commands.sandbox import load
-from vpnmigrate.journal import RunState, Traffic, replay
+from vpnmigrate.journal import Traffic
 from vpnmigrate.journal.state import RunStatus
-from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.server.clock import ScaledClock
@@ -30,13 +29,8 @@ SECONDS = 40
 """Much less than the limit of an observation (90 s), and enough to start a command."""
 
 
-def state(migration: Migration) -> RunState:
-    """Return the status of the run."""
-    return replay(read_journal(migration.run).entries)
-
-
 @contextmanager
-def slow_in_the_outage(home: Path) -> Iterator[tuple[Migration, SlowProxy, subprocess.Popen[str]]]:
+def slow_in_the_outage(home: Path) -> Iterator[tuple[Migration, SlowProxy, WarmProcess]]:
     """Apply until traffic is down and an observation of the gateways is slow."""
     with (
         serve(load_world(load(SCENARIO), ScaledClock(SPEED))) as server,
@@ -46,9 +40,9 @@ def slow_in_the_outage(home: Path) -> Iterator[tuple[Migration, SlowProxy, subpr
         migration = Migration(environment, home, PLAYBOOK)
         process = migration.begin("apply")
         try:
-            assert until(process, lambda: migration.lines() > 0 and state(migration).outage.open), (
-                migration.output("apply")
-            )
+            assert until(
+                process, lambda: migration.lines() > 0 and migration.state().outage.open
+            ), migration.output("apply")
             proxy.slow.set()
             assert until(process, lambda: proxy.trickled > 0)
             yield migration, proxy, process
@@ -70,12 +64,12 @@ def test_an_abort_turns_back_while_an_answer_trickles(tmp_path: Path) -> None:
 
         asked = time.monotonic()
         migration.terminal.quick("abort", migration.run.id)
-        assert until(process, lambda: state(migration).direction is Direction.ROLLBACK)
+        assert until(process, lambda: migration.state().direction is Direction.ROLLBACK)
         assert time.monotonic() - asked < SECONDS
         proxy.slow.clear()
         ended(process, BACKED_OUT, lambda: migration.output("apply"))
 
-        after = state(migration)
+        after = migration.state()
         assert after.status is RunStatus.ROLLED_BACK
         assert after.traffic is Traffic.OLD
         assert not [note for note in after.notes if "was suspended" in note]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.operators import Migration, a_migration, ended, until
-from vpnmigrate.journal import RunState, Traffic, replay
+from vpnmigrate.journal import Traffic
 from vpnmigrate.journal.records import Noted
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.journal_file import read_journal
@@ -42,11 +42,6 @@ def decided(back_out: BackOut) -> str:
     return WITH_A_WINDOW.format(back_out=back_out, start=written(start), end=written(end))
 
 
-def state(migration: Migration) -> RunState:
-    """Return the status of the run."""
-    return replay(read_journal(migration.run).entries)
-
-
 def was_suspended(migration: Migration) -> bool:
     """Return whether the journal records that the process was suspended."""
     notes = [e.record for e in read_journal(migration.run).entries if isinstance(e.record, Noted)]
@@ -69,8 +64,8 @@ def test_a_machine_that_slept_over_the_end_of_its_window_does_not_cut_over(tmp_p
         assert was_suspended(migration)
         output = " ".join(migration.output("apply").split())
         assert "the cutover cannot start: window: ended" in output
-        assert state(migration).traffic is Traffic.OLD
-        assert state(migration).outage.since is None
+        assert migration.state().traffic is Traffic.OLD
+        assert migration.state().outage.since is None
 
 
 @pytest.mark.no_cover
@@ -98,7 +93,7 @@ def test_a_machine_that_slept_in_the_outage_goes_on_or_back_as_was_decided(
         ended(process, leaves, lambda: migration.output("apply"))
 
         assert was_suspended(migration)
-        assert state(migration).status is status
+        assert migration.state().status is status
         if status is RunStatus.CUT_OVER:
             migration.assert_migrated(expected)
             migration.finish("rollback")

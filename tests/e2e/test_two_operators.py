@@ -14,6 +14,7 @@ import pytest
 
 from tests.e2e.operators import Migration, a_migration, until
 from tests.e2e.shells import PATIENCE
+from tests.support.warm.processes import WarmProcess
 from vpnmigrate.journal.records import Intended, Opened
 from vpnmigrate.local.journal_file import read_journal
 
@@ -27,13 +28,13 @@ def migration(tmp_path: Path) -> Iterator[Migration]:
         yield migration
 
 
-def outcome_of(process: subprocess.Popen[str]) -> tuple[int, dict[str, Any], str]:
+def outcome_of(process: WarmProcess) -> tuple[int, dict[str, Any], str]:
     """Wait for *process*; return its exit code, its document and its messages."""
     out, err = process.communicate(timeout=PATIENCE)
-    return process.returncode, json.loads(out), err
+    return process.wait(), json.loads(out), err
 
 
-def started_with_output(migration: Migration, verb: str, *words: str) -> subprocess.Popen[str]:
+def started_with_output(migration: Migration, verb: str, *words: str) -> WarmProcess:
     """Start *verb* with readable output."""
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return migration.terminal.begun(verb, *words, "--json", **streams)
@@ -93,7 +94,7 @@ def test_a_stopped_holder_wakes_up_to_a_run_that_is_another_s(migration: Migrati
     expected = migration.expected()
     first = migration.begin("apply")
     assert until(first, lambda: "OUTAGE BEGINS" in migration.output("apply"))
-    migration.stop(first)
+    first.stop()
 
     refused, document, _ = outcome_of(
         started_with_output(migration, "apply", migration.run.id, "--yes")

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from tests.e2e.operators import SCENARIO, SPEED, Migration
 from tests.e2e.quick import ENGINEER
 from tests.e2e.shells import PATIENCE, Terminal
+from tests.support.warm.processes import WarmProcess
 from vpnmigrate.cli.commands.sandbox import load
 from vpnmigrate.fleet.database.address import DatabaseAddress
 from vpnmigrate.fleet.database.connection import FAILOVER, Database
@@ -43,7 +44,7 @@ class FleetStage:
         self.database = Database(address, FAILOVER)
         self.runs = FleetRuns(self.database)
         self._known = (0, RunState())
-        self._workers: dict[str, subprocess.Popen[str]] = {}
+        self._workers: dict[str, WarmProcess] = {}
         self._environment = {
             **migration.terminal.environment,
             DATABASE_VARIABLE: address.libpq,
@@ -64,7 +65,7 @@ class FleetStage:
         self.runs.add(self.migration.plan, text, "alice@laptop/1")
         self.runs.start([self.run], RunGoal.CUTOVER, deliver)
 
-    def worker(self, name: str) -> subprocess.Popen[str]:
+    def worker(self, name: str) -> WarmProcess:
         """Start a worker with a run directory of its own, as on another host."""
         with self._log(name).open("a") as log:
             process = self._terminal(self.migration.home / name).begun(

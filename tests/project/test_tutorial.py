@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.project.windows import COLUMNS, Window, ids_of, until
+from tests.project.windows import COLUMNS, PROGRAM, Window, ids_of, until
+from tests.support.warm.processes import CLIENT
 from vpnmigrate.local.lock import watchdog_of
 from vpnmigrate.local.run_directory import Run
 
@@ -172,7 +173,8 @@ def _environment(home: Path) -> dict[str, str]:
     programs = home / "bin"
     programs.mkdir(parents=True)
     program = programs / "vpnmigrate"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m vpnmigrate "$@"\n', encoding="utf-8")
+    client = f'exec "{sys.executable}" -IS "{CLIENT}" "${PROGRAM}" vpnmigrate "$@"'
+    program.write_text(f"#!/bin/sh\n{client}\n", encoding="utf-8")
     program.chmod(0o755)
     return {
         "HOME": str(home),

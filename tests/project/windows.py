@@ -7,10 +7,9 @@ import fcntl
 import os
 import pty
 import re
+import secrets
 import signal
 import struct
-import subprocess
-import sys
 import termios
 import threading
 import time
@@ -19,17 +18,17 @@ from pathlib import Path
 
 import pyte
 
+from tests.support.warm.processes import warm_program
+from tests.support.warm.program import WINDOW
+
 COLUMNS, LINES = 80, 24
 HISTORY = 100_000
 """Lines that a window keeps, so that none is lost."""
 GLANCE = 0.05
 """Seconds between two looks at a window."""
-ON_ITS_TERMINAL = """
-import fcntl, os, sys, termios
-os.setsid()
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execvp(sys.argv[1], sys.argv[1:])
-"""
+LOADED = ("vpnmigrate.cli", "vpnmigrate.sandbox", "vpnmigrate.planning", "vpnmigrate.rehearsal")
+PROGRAM = "VPNMIGRATE_TEST_PROGRAM"
+"""Environment variable: the socket of the warm program of this window's session."""
 SHELL = ("bash", "--noprofile", "--norc", "-i")
 TELL = r'printf "\033]2;%s %s\007" "$((++TYPED))" "$?"'
 """Sets the window's title to the number of commands and the exit status of the last one."""
@@ -63,13 +62,19 @@ class Window:
     def __init__(self, place: Path, environment: Mapping[str, str]) -> None:
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
-        self._shell = subprocess.Popen(
-            [sys.executable, "-c", ON_ITS_TERMINAL, *SHELL],
+        program = warm_program(*LOADED)
+        address = str(program.address.with_name(secrets.token_hex(4)))
+        prompts = {"PS1": "$ ", "PS2": "> ", "PROMPT_COMMAND": TELL, "TYPED": "-1"}
+        self._shell = program.start(
+            WINDOW,
+            *(address, *SHELL),
             cwd=place,
-            env={**environment, "PS1": "$ ", "PS2": "> ", "PROMPT_COMMAND": TELL, "TYPED": "-1"},
+            env={**environment, **prompts, PROGRAM: address},
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
+            session=True,
+            terminal=True,
         )
         os.close(theirs)
         self._screen = pyte.HistoryScreen(COLUMNS, LINES, history=HISTORY)
