@@ -146,6 +146,20 @@ class TestReading:
         assert parse(a_document()).unknown == ()
         assert parse(text).tunnels == parse(a_document()).tunnels
 
+    @pytest.mark.parametrize(
+        ("element", "path"),
+        [
+            ("pre_shared_key", "ipsec_tunnel/ike/pre_shared_key (repeated)"),
+            ("customer_gateway_id", "customer_gateway_id (repeated)"),
+        ],
+    )
+    def test_a_repeated_member_is_listed(self, element, path):
+        """The first one is used, and that there are others is said."""
+        twice = re.sub(rf"(<{element}>[^<]*</{element}>)", r"\1<!-- -->\1", a_document())
+
+        assert parse(twice).unknown == (path,)
+        assert parse(twice).tunnels == parse(a_document()).tunnels
+
     def test_members(self):
         """The members outside the tunnels are read too."""
         static = parse(a_document(asn=None))

@@ -8,7 +8,7 @@ import pickle
 
 import pytest
 
-from vpnmigrate.devices.secret import Secret
+from vpnmigrate.devices.secret import Secret, keys_in
 from vpnmigrate.model.redaction import HIDDEN
 
 KEY = "very.secret_1"
@@ -85,3 +85,20 @@ def test_a_short_coincidence_stays() -> None:
     text = f"Value ({KEY[:7]}) is invalid"
 
     assert Secret(KEY).hidden_in(text) == text
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        "<pre_shared_key>{}</pre_shared_key>",
+        "<pre_shared_key>\n  {}\n</pre_shared_key>",
+        '<pre_shared_key xmlns="urn:aws">{}</pre_shared_key>',
+        "<a:pre_shared_key>{}</a:pre_shared_key>",
+        "<pre_shared_key><!-- the key -->{}</pre_shared_key>",
+        "<pre_shared_key><![CDATA[{}]]></pre_shared_key>",
+        "<pre_shared_key> <![CDATA[ {} ]]> </pre_shared_key>",
+    ],
+)
+def test_a_key_is_found_in_every_form_of_its_element(element: str) -> None:
+    """What the parser of configurations reads as a key is also learned as one."""
+    assert keys_in(element.format("new.Key_9")) == {Secret("new.Key_9")}

@@ -10,6 +10,7 @@ therefore identified by outside address, never by position.  ``secret`` has the 
 from __future__ import annotations
 
 import ipaddress
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -114,7 +115,8 @@ class DeviceConfiguration:
     unknown: tuple[str, ...] = ()
     """Paths of the elements and attributes that this program does not know, sorted.
 
-    Without their values, which may be keys.
+    Of an element that a document repeats, the first is used; it is listed as well.  Without their
+    values, which may be keys.
     """
 
     @property
@@ -183,7 +185,7 @@ def _read(text: str) -> DeviceConfiguration:
         connection_type=_text(root, "vpn_connection_type"),
         attributes=_text(root, "vpn_connection_attributes"),
         tunnels=tuple(found),
-        unknown=tuple(sorted(set(_paths(root)) - KNOWN_PATHS)),
+        unknown=tuple(sorted({*(set(_paths(root)) - KNOWN_PATHS), *_repeated(root)})),
     )
 
 
@@ -207,6 +209,15 @@ def _paths(element: Element, above: str = "") -> Iterator[str]:
         yield from _paths(child, f"{path}/")
         if not len(child):
             yield path
+
+
+def _repeated(element: Element, above: str = "") -> Iterator[str]:
+    """Yield the path of each element that *element* has more than once, but the tunnels."""
+    for tag, number in Counter(child.tag for child in element).items():
+        if number > 1 and f"{above}{tag}" != "ipsec_tunnel":
+            yield f"{above}{tag} (repeated)"
+    for child in element:
+        yield from _repeated(child, f"{above}{child.tag}/")
 
 
 _ENDS: Final = (

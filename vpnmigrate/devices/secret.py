@@ -28,7 +28,11 @@ _NEW_KEY: Final = re.compile(r"[A-Za-z1-9._][A-Za-z0-9._]{7,63}")
 
 _KEY_CHARACTERS: Final = re.compile(r"[A-Za-z0-9._]+")
 
-_ELEMENTS: Final = re.compile(r"<pre_shared_key>\s*([^<\s]+)\s*<")
+_ELEMENTS: Final = re.compile(
+    # The forms that a parser of XML accepts: with a prefix, attributes, comments, CDATA.
+    r"<(?:[\w.-]{1,40}:)?pre_shared_key(?:\s[^<>]{0,200})?>"
+    r"(?:\s|<!--[^>]{0,200}-->|<!\[CDATA\[){0,40}([^<\s\]]+)\s*(?:<|\]\]>)"
+)
 
 _PLACEHOLDERS: Final = frozenset({"redacted"})
 """Words in place of a key that Secrets Manager has (domain.md 14.1), in lower case."""
