@@ -93,6 +93,19 @@ def test_the_values_that_matter_are_used(platform, routing):
 
 
 @every_platform
+def test_only_networks_of_ipv4_are_configured(platform, routing):
+    """A tunnel of a virtual private gateway carries IPv4: other networks are named, not pasted."""
+    both = replace(a_task(routing), vpc=("10.0.0.0/16", "2001:db8:30::/56"))
+
+    found, without = device_blocks(both, platform), device_blocks(a_task(routing), platform)
+
+    assert found.blocks == without.blocks
+    assert found.files == without.files
+    (named,) = set(found.notes) - set(without.notes)
+    assert "2001:db8:30::/56" in named
+
+
+@every_platform
 def test_each_member_is_used_or_listed(platform, routing):
     """Each member of the document and each option is in the commands or among the unused."""
     options = options_of(ReplayWindowSize=1000, StartupAction="add", LaterOption={"A": 1})

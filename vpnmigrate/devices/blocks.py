@@ -27,7 +27,7 @@ from jinja2 import (
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from vpnmigrate.devices.configuration import DeviceConfiguration, TunnelConfiguration
-from vpnmigrate.devices.device_task import DeviceSide, DeviceTask
+from vpnmigrate.devices.device_task import DeviceSide, DeviceTask, ipv4
 from vpnmigrate.devices.platforms import COMMANDS, Platform, TemplateSource, no_templates
 from vpnmigrate.devices.running_configuration import DeviceNames, mentions
 from vpnmigrate.devices.tunnel_values import (
@@ -323,8 +323,8 @@ class _Rendering:
             configuration.static if configuration else side.planned_static,
             tunnels,
             tunnels[0],
-            task.vpc or ("<networks of the VPC>",),
-            task.networks or ("<networks of this site, as the old neighbours receive them>",),
+            ipv4(task.vpc) or ("<networks of the VPC>",),
+            ipv4(task.networks) or ("<networks of this site, as the old neighbours receive them>",),
             side.key_place,
         )
 
@@ -407,6 +407,8 @@ class _Rendering:
         if len(new.tunnels) == 1:
             yield "EC2 shows only one tunnel of the new connection: there is no second path."
         yield from _asn_changes(old, new)
+        if left_out := [each for each in task.vpc if each not in ipv4(task.vpc)]:
+            yield f"Left out, because these tunnels carry IPv4 only: {', '.join(left_out)}."
         if self._same_inside:
             yield "Old and new tunnels share inside addresses: the old ones are disabled first."
         for tunnel in new.tunnels:

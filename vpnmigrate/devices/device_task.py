@@ -21,6 +21,14 @@ class DeviceSide:
     """Whether the plan has static routing; a configuration says it itself."""
 
 
+def ipv4(networks: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what a tunnel of a virtual private gateway carries of *networks* (domain.md 6.2).
+
+    An IPv6 network in a command of IPv4 makes the command fail, on every platform.
+    """
+    return tuple(each for each in networks if ":" not in each)
+
+
 @dataclass(frozen=True)
 class DeviceTask:
     """What has to be done at one device."""

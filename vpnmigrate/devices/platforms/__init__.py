@@ -47,7 +47,8 @@ PLATFORMS: Final = (
     Platform("fortios", "Fortinet FortiOS", "fortios", r"^fortinet"),
     Platform("vyos", "VyOS", "vyos", r"^vyos|^vyatta"),
     Platform("mikrotik", "MikroTik RouterOS", "mikrotik", r"^mikrotik"),
-    Platform("pfsense", "pfSense and OPNsense", "pfsense", r"pfsense|opnsense"),
+    Platform("pfsense", "pfSense", "pfsense", r"pfsense"),
+    Platform("opnsense", "OPNsense", "pfsense", r"opnsense", variant="opnsense"),
     Platform("windows-rras", "Windows Server with RRAS", "windows_rras", r"^microsoft"),
     Platform("generic", "any device: values and order of work", "generic"),
 )
