@@ -109,6 +109,27 @@ def test_weak_algorithms():
     assert hazards_of(text).weak == ("aes 128", "group 2", "sha1")
 
 
+@pytest.mark.parametrize(
+    ("text", "weak"),
+    [
+        ("encryption aes 128\n hash sha\n group 2\n", ("aes 128", "group 2", "hash sha")),
+        ("crypto ikev1 policy 201\n encryption aes\n hash sha\n", ("encryption aes", "hash sha")),
+        (
+            "encryption aes\n integrity sha\n prf sha",
+            ("encryption aes", "integrity sha", "prf sha"),
+        ),
+        ("encryption aes 256\n integrity sha256\n hash sha384\n prf sha512", ()),
+        ("encryption aes-gcm-256\nencryption aes 192", ()),
+        ("set vpn ipsec ike-group AWS proposal 1 dh-group '2'", ("dh-group '2'",)),
+        ("set vpn ipsec ike-group AWS proposal 1 dh-group '20'", ()),
+        ("ipsec ike group 1 modp1024\nipsec ike group 2 modp2048", ("modp1024",)),
+    ],
+)
+def test_weak_algorithms_in_the_words_of_a_vendor(text, weak):
+    """Cisco's words without a number, VyOS's quotes, and Yamaha's numbers of peers."""
+    assert hazards_of(text).weak == weak
+
+
 @pytest.mark.parametrize("sample", ["", "tunnel-create --peer 198.51.100.1 --start-now", "{}"])
 def test_an_unknown_vendor_is_not_clean(sample):
     """A sample of an unknown form has no vendor, which the sheet says."""

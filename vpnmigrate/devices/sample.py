@@ -201,7 +201,10 @@ _WEAK: Final = re.compile(
     r"3des(?:-cbc)?|des(?:-cbc)?|md5|hmac-md5(?:-96)?"
     r"|(?:esp-)?aes(?:-|_| )?(?:cbc-)?128(?:-cbc)?"
     r"|(?:esp-|hmac-)?sha-?1(?:-96)?|esp-sha-hmac|sha-hmac"
-    r"|(?:dh-?)?group ?(?:1|2|5)|modp(?:768|1024|1536)|dhgrp +(?:1|2|5)"
+    # Cisco's words without a number mean AES-128 and SHA-1.
+    r"|encr(?:yption)?[ \t]+aes(?![\w-]|[ \t]+(?:\d|gcm))|(?:hash|integrity|prf)[ \t]+sha(?![\w-])"
+    # Yamaha's "ipsec ike group 1" is the number of a peer.
+    r"|(?:dh-?)?(?<!ike )group ?'?(?:1|2|5)'?|modp(?:768|1024|1536)|dhgrp +(?:1|2|5)"
     r")(?!\w)",
     re.IGNORECASE,
 )
