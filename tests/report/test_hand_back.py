@@ -83,6 +83,12 @@ def test_what_only_holds_an_old_id_is_on_the_check_list():
     assert "aws_vpn_gateway.other" not in text(result, "m-1")
 
 
+def test_the_blocks_name_the_version_that_they_need():
+    """An older Terraform refuses a removed block; without blocks no version matters."""
+    assert "Terraform 1.7" in text(found(), "m-1")
+    assert "Terraform 1.7" not in text(found([]), "m-1")
+
+
 def test_a_stack_adopts_the_new_gateway_by_import():
     """The tags of the survey name the stack and the logical id."""
     tags = {"aws:cloudformation:stack-name": "net", "aws:cloudformation:logical-id": "Gateway"}

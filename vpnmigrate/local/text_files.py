@@ -86,5 +86,8 @@ def file_bytes(path: Path, limit: int) -> bytes:
         why = error.strerror if isinstance(error, OSError) else "not a path"
         raise UsageError(f"{path}: cannot be read: {why}", advice="check the path") from None
     if len(raw) > limit:
-        raise MalformedFileError(f"{path}: larger than {limit // MEGABYTE} MB")
+        raise MalformedFileError(
+            f"{path}: larger than {limit // MEGABYTE} MB, the most that is read",
+            advice="check that it is the right file",
+        )
     return raw

@@ -11,6 +11,7 @@ from vpnmigrate.planning.hand_back import HandBack, StackImport
 from vpnmigrate.report.text import WIDTH, safe, wrapped
 
 SCHEMA = "vpnmigrate/hand-back/1"
+_VERSIONS = "These blocks need Terraform 1.7 or OpenTofu 1.7: older ones know no removed block."
 
 
 def text(found: HandBack, migration: str) -> str:
@@ -19,6 +20,7 @@ def text(found: HandBack, migration: str) -> str:
     if not found.first and not found.before_first and not found.afterwards:
         parts.append(_comment("No resource of a state file was replaced."))
     if found.first or found.before_first:
+        parts.append(_comment(_VERSIONS))
         steps = (*found.before_first, "add these blocks; terraform plan must show no destroy")
         parts.append(_stage("Stage 1: forget the old resources, adopt the new ones", steps))
         parts += found.first
