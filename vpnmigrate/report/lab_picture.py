@@ -24,7 +24,7 @@ from vpnmigrate.report.lab import LabPhase, LabReport
 _BEFORE: Final = 1.0
 """Seconds before the cutover that the picture shows."""
 NOTE: Final = (
-    "Packets, tunnels and routes are real. Calls and steps take the sandbox's time, "
+    "{title}. Packets, tunnels and routes are real. Calls and steps take the sandbox's time, "
     "{speed:g} times as fast as EC2's."
 )
 
@@ -34,19 +34,27 @@ def picture(report: LabReport) -> str:
     title = f"{report.case}, {report.routing}, {report.platform}"
     panels: list[PicturePanel] = []
     for phase in report.phases:
-        began = _start(phase)
+        began = _start(report, phase)
         rows = joined(_rows(report, phase), phase.ended - began)
         y = panels[-1].below if panels else 0
-        heading = f"{phase.command} ({title})"
-        panels.append(panel_of(heading, began, phase.ended, rows, y))
-    return svg(f"Lab: {title}", panels, NOTE.format(speed=report.speed))
+        panels.append(panel_of(phase.command, began, phase.ended, rows, y))
+    note = NOTE.format(title=title, speed=report.speed)
+    return svg(f"Lab: {title}", panels, note)
 
 
-def _start(phase: LabPhase) -> float:
-    """Return when its picture begins: before its outage, or else before the first lost packet."""
-    downs = [began for began, _ in phase.control_plane]
-    facts = downs or [gap.began for gap in phase.packets.gaps]
+def _start(report: LabReport, phase: LabPhase) -> float:
+    """Return when its picture begins: before its outage, or what happened to tunnels before it."""
+    facts = [gap.began for gap in phase.packets.gaps]
+    facts = [began for began, _ in phase.control_plane] or facts
+    facts += [
+        event.at
+        for event in report.events
+        if event.kind in _OF_TUNNELS and event.state and phase.began <= event.at <= phase.ended
+    ]
     return max(min(facts, default=phase.began) - _BEFORE, phase.began)
+
+
+_OF_TUNNELS: Final = (LabEventKind.TUNNEL, LabEventKind.KEYS)
 
 
 def _rows(report: LabReport, phase: LabPhase) -> Iterator[PictureRow]:

@@ -6,7 +6,8 @@ import io
 import json
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +29,7 @@ from vpnmigrate.journal.crypto_record import CryptoSeen
 from vpnmigrate.journal.history import outages_of
 from vpnmigrate.journal.records import Entry
 from vpnmigrate.local.documents import read_plan
+from vpnmigrate.local.drivers.device_file import DEVICE_FILE
 from vpnmigrate.local.drivers.processes import DriverProcesses
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.logs import RunLog
@@ -65,11 +67,24 @@ class LabCase(StrEnum):
     NO_PREFIXES = "no-prefixes"
     REMOTE_AS_UNCHANGED = "remote-as-unchanged"
     REKEY = "rekey"
+    PREWARM = "prewarm"
+    """The new tunnels are brought up before the cutover; then a rollback."""
+    PREWARM_REFUSED = "prewarm-refused"
 
     @property
     def fault(self) -> LabFault:
         """What disturbs the migration."""
         return {each.value: each for each in LabFault}.get(self.value, LabFault.NONE)
+
+    @property
+    def prewarms(self) -> bool:
+        """Whether the new tunnels are tried before the cutover."""
+        return self in {LabCase.PREWARM, LabCase.PREWARM_REFUSED}
+
+    @property
+    def needs_bird(self) -> bool:
+        """Whether an engineer changes BIRD's configuration."""
+        return self.fault.is_of_bird or self.prewarms
 
 
 class LabRouting(StrEnum):
@@ -87,6 +102,9 @@ decisions:
   waits: {tunnels: WAIT, steady: 10s}
   drivers: {default: DRIVER}
 """
+_LEAVES: Final = "  old_tunnels: leave\n"
+"""Decision of a playbook that prewarms: the old tunnels stay up, so a rollback is prewarmed too."""
+_FORCED: Final = " --force device-drivers --reason 'the new tunnels are enabled already'"
 _ROLLS_BACK: Final = frozenset(
     {
         LabCase.WRONG_KEY,
@@ -146,7 +164,7 @@ def lab(
     case, device = LabCase(name), platform_named(platform)
     if device.folder != "strongswan":
         raise UsageError(f"the lab has no {device.title}", advice="give --platform strongswan-bird")
-    if case.fault.is_of_bird and (routing is LabRouting.STATIC or device.variant == "frr"):
+    if case.needs_bird and (routing is LabRouting.STATIC or device.variant == "frr"):
         raise UsageError(
             f"the case {case} is about BIRD's BGP", advice="leave --routing and --platform out"
         )
@@ -197,6 +215,7 @@ class _LabRun:
         with chdir(LAB):
             wait = _WAIT_IN_VAIN if self.case in _ROLLS_BACK else _WAIT
             playbook = _PLAYBOOK.replace("WAIT", wait).replace("DRIVER", self._driver())
+            playbook += _LEAVES if self.case.prewarms else ""
             Path("lab.yaml").write_text(playbook, encoding="utf-8")
             connection = scenario.connections[0].id
             phases = tuple(self._phases(connection))
@@ -230,19 +249,37 @@ class _LabRun:
         if self.case is LabCase.KILLED:
             yield self._phase("apply plan.json --yes", run, Faults([_DIES]))
             yield self._phase(f"apply {run}", run)
+        elif self.case.prewarms:
+            yield self._phase("apply plan.json --until cutover --yes", run)
+            yield self._phase(f"apply {run} --yes", run, prepare=self._prewarm)
         else:
             yield self._phase("apply plan.json --yes", run)
-        if self.case is LabCase.DEMO:
+        if self.case in {LabCase.DEMO, LabCase.PREWARM}:
             yield self._phase(f"rollback {run} --yes", run)
 
-    def _phase(self, command: str, run: str, faults: FaultSource | None = None) -> LabPhase:
+    def _prewarm(self, run: str) -> str:
+        """Try to bring the new tunnels up, and return the options that the cutover then needs."""
+        (file,) = Path("runs", run, "vault").glob(f"*/{DEVICE_FILE}")
+        commands = json.loads(file.read_text(encoding="utf-8"))["commands"]
+        return _FORCED if self._lab.prewarm(file.parent.name, commands) else ""
+
+    def _phase(
+        self,
+        command: str,
+        run: str,
+        faults: FaultSource | None = None,
+        prepare: Callable[[str], str] | None = None,
+    ) -> LabPhase:
+        """Run a command while packets flow; *prepare* comes first and returns more options."""
         probe = PacketProbe(self._lab.network)
-        self._lab.note(f"$ vpnmigrate {command}")
-        began, base = self._lab.events[-1].at, self._clock.now()
+        began, base = time.monotonic(), self._clock.now()
+        if prepare is not None:
+            command += prepare(run)
 
         def uptime(moment: datetime) -> float:
             return began + (moment - base).total_seconds() / SPEED
 
+        self._lab.note(f"$ vpnmigrate {command}")
         code, _ = self._command(command, faults)
         self._lab.note("killed" if code is None else f"exit code {code}")
         self._lab.settle()

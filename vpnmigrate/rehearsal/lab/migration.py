@@ -41,6 +41,10 @@ TICK: Final = timedelta(milliseconds=20)
 """How often the network follows the world."""
 PACKETS_MEET_IT: Final = timedelta(milliseconds=300)
 """Time for packets after the last change, so that the report shows whether they flow."""
+PREWARM_LIMIT: Final = timedelta(seconds=10)
+"""Tunnels that AWS allows take 2 s, and up to 8 on a loaded machine."""
+_LOWER: Final = 50
+"""Preference of routes that must not attract traffic yet; BIRD's default is 100."""
 UP_LIMIT: Final = timedelta(seconds=60)
 """IKE takes 0.1 s and BGP 1 s; a loaded machine may need much longer."""
 
@@ -60,6 +64,8 @@ class LabFault(StrEnum):
     REKEY = "rekey"
     """AWS's ends rekey IKE and IPsec: the old ones before the cutover and while their gateway
     detaches, the new ones as soon as they are up."""
+    DETACHED_DARK = "prewarm-refused"
+    """A gateway that is attached to no VPC does not answer: whether AWS's does is unconfirmed."""
 
     @property
     def is_of_bird(self) -> bool:
@@ -159,7 +165,7 @@ class LabMigration:
         wait_for("the network follows EC2", self._clock, lambda: self._rounds >= wanted, UP_LIMIT)
         self._clock.sleep(PACKETS_MEET_IT)
 
-    def wait_up(self, connection: str) -> None:
+    def wait_up(self, connection: str, limit: timedelta = UP_LIMIT) -> None:
         """Wait until both tunnels of *connection* are up and have routes, for AWS.
 
         Raises:
@@ -170,7 +176,7 @@ class LabMigration:
             f"the tunnels of {connection} are up",
             self._clock,
             lambda: all(seen.up and seen.routes for seen in gateway.telemetry().values()),
-            UP_LIMIT,
+            limit,
         )
 
     def note(
@@ -205,6 +211,25 @@ class LabMigration:
                 self.device.change_routing(connection, r"(neighbor \S+) as \d+;", rf"\1 as {old};")
             case _:
                 pass
+
+    def prewarm(self, connection: str, commands: Mapping[str, str]) -> bool:
+        """Bring the new tunnels up before the cutover; return whether they are.
+
+        *commands* are those of the driver's file.  Traffic must stay on the old tunnels, so the
+        routes of the new neighbours have a lower preference.  Where AWS does not answer in time,
+        the tunnels are disabled again, and the cutover goes as documented.
+        """
+        self.note("device: prewarm begins", LabEventKind.DEVICE, "prewarm")
+        self.device.change_routing(connection, r"accept;", f"bgp_local_pref = {_LOWER}; accept;")
+        self.device.shell(commands["enable-new"])
+        try:
+            self.wait_up(connection, PREWARM_LIMIT)
+        except LabError:
+            self.device.shell(commands["back-out"])
+            self.note("device: prewarm: the tunnels are not UP, disabled", LabEventKind.DEVICE)
+            return False
+        self.note("device: prewarm done", LabEventKind.DEVICE)
+        return True
 
     def _connections(self) -> list[dict[str, Any]]:
         answer = self.world.execute("ec2", "DescribeVpnConnections", {})["VpnConnections"]
@@ -263,6 +288,16 @@ class LabMigration:
             self.note(what, LabEventKind.GATEWAY, state, connection=connection)
             if state == "detaching":
                 self._rekey(connection)
+            if self._fault is LabFault.DETACHED_DARK and state in {"attached", ""}:
+                self._answer(connection, attached=state == "attached")
+
+    def _answer(self, connection: str, *, attached: bool) -> None:
+        """Make the endpoints of *connection* answer exactly while it is attached."""
+        for outside in self.network.gateways[connection].telemetry():
+            if attached:
+                self.network.lighten(outside)
+            else:
+                self.network.darken(outside)
 
     def _rekey(self, connection: str) -> None:
         """Rekey IPsec of the tunnels of *connection*, if this is the fault; IKE follows."""
@@ -273,12 +308,13 @@ class LabMigration:
     def _record_keys(self, outside: str, connection: str, now: LabTelemetry) -> None:
         """Record new keys of a tunnel that was up before and is up now."""
         before, self._keys[outside] = self._keys.get(outside), now.keys
-        for which, old, new in zip(("IKE", "IPsec"), before or (), now.keys or (), strict=False):
-            if old != new:
-                what = f"AWS: the tunnel {outside} has new keys of {which}"
-                self.note(what, LabEventKind.KEYS, which, connection=connection, subject=outside)
-                if which == "IPsec" and self._fault is LabFault.REKEY:
-                    self.network.gateways[connection].rekey(outside, "ike")
+        pairs = zip(("IKE", "IPsec"), before or (), now.keys or (), strict=False)
+        fresh = [which for which, old, new in pairs if old != new]
+        for which in fresh:
+            what = f"AWS: the tunnel {outside} has new keys of {which}"
+            self.note(what, LabEventKind.KEYS, which, connection=connection, subject=outside)
+        if fresh == ["IPsec"] and self._fault is LabFault.REKEY:
+            self.network.gateways[connection].rekey(outside, "ike")
 
     def _route(self, returning: Mapping[str, str]) -> None:
         """Set the VPC's routes to the site, and record where they lead."""
@@ -305,7 +341,7 @@ class LabMigration:
                     replace(t, options={"Phase1DHGroupNumbers": [24]}) for t in (first, *others)
                 ]
                 return replace(connection, tunnels=tuple(tunnels))
-            case LabFault.DARK_ENDPOINTS:
+            case LabFault.DARK_ENDPOINTS | LabFault.DETACHED_DARK:
                 self._dark = [each.outside_ip for each in connection.tunnels]
             case LabFault.ONE_TUNNEL_DEAD:
                 self._dark = [first.outside_ip]

@@ -270,14 +270,21 @@ class LabNetwork:
         self.vpc.ip(f"addr add {self.vpc_host}/32 dev lo")
         for net in site_networks:
             self.vpc.ip(f"route add unreachable {net} metric {_FAR}")
+        self._dark: set[str] = set()
         self.returning: Mapping[str, str] = {}
         """The routes of the VPC to the site: network to connection."""
 
     def darken(self, outside_ip: str) -> None:
         """Lose every packet to and from an endpoint, without a word to either side."""
-        self.underlay.ip(
-            f"route replace blackhole {outside_ip}/32", f"rule add from {outside_ip} blackhole"
-        )
+        if outside_ip not in self._dark:
+            self._dark.add(outside_ip)
+            self.underlay.ip(*_darkness(outside_ip, "add"))
+
+    def lighten(self, outside_ip: str) -> None:
+        """End what ``darken`` began, if it did."""
+        if outside_ip in self._dark:
+            self._dark.remove(outside_ip)
+            self.underlay.ip(*_darkness(outside_ip, "del"))
 
     def create(self, connection: EndpointConnection) -> None:
         """Create the endpoints of *connection*."""
@@ -293,6 +300,11 @@ class LabNetwork:
                 via = self.gateways[connection].address
                 self.vpc.ip(f"route replace {net} via {via} metric 10 src {self.vpc_host}")
         self.returning = dict(returning)
+
+
+def _darkness(outside_ip: str, verb: str) -> tuple[str, ...]:
+    """Return the rules that lose packets to and from an address, before any route is looked up."""
+    return tuple(f"rule {verb} {side} {outside_ip} blackhole" for side in ("from", "to"))
 
 
 _CLASSIC_PROPOSAL: Final = "aes128-sha1-modp1024"
