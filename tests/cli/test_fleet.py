@@ -208,7 +208,7 @@ def test_a_run_by_hand_keeps_its_site(fleet) -> None:
 
     for each in (ran, damaged):
         assert "1 waiting" in each.out
-        assert "is under way at the same device" in " ".join(each.out.split())
+        assert "is under way at the same gateway" in " ".join(each.out.split())
         assert "MAY BE STARTED" not in each.out
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import msgspec
 from msgspec.structs import replace
 
 from tests.fleet.conftest import Fleet
 from tests.fleet.database_campaigns import DONE, FAILED, FILE, STAGED, StoredFleet
+from tests.fleet.database_runs import stored_plan
 from vpnmigrate.errors import Exit
 from vpnmigrate.fleet.database.campaigns import StoredCampaign
 from vpnmigrate.fleet.database.connection import Database
@@ -82,3 +84,24 @@ def test_a_wave_is_approved_from_any_machine_as_it_is(database: Database, fleet:
     changed = replace(campaign, waves=(canary, campaign.waves[1]))
     assert stored.campaigns.approved(StoredCampaign(changed, "", None)) == {}
     assert stored.started() == {"m-one": RunGoal.PREPARE}
+
+
+def test_what_is_started_by_hand_keeps_away_from_campaigns(
+    database: Database, fleet: Fleet
+) -> None:
+    """A campaign's rules start its members; another run at the site of one is refused by name."""
+    stored = StoredFleet(database)
+    for run in ("m-hand", "m-other"):
+        plan = stored_plan(run)
+        stored.runs.add(plan, msgspec.json.encode(plan), "alice@laptop/1")
+
+    member = str(fleet("start", "m-one", leaves=Exit.REFUSED))
+    fleet("start", "m-hand", "--prepare")
+    beside = str(fleet("start", "m-other", leaves=Exit.REFUSED))
+
+    assert "m-one is one of campaign autumn, whose rules start it" in member
+    assert "run m-hand is under way at the same gateway vgw-old" in beside
+    assert stored.runs.find("m-other").goal is RunGoal.NOTHING
+    stored.end("hand", STAGED)
+    fleet("start", "m-other")
+    assert stored.runs.find("m-other").wants_work

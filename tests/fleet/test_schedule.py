@@ -117,7 +117,7 @@ def test_two_paths_of_one_site_never_hold_a_slot_together() -> None:
     random = Random(17)
     finished, kinds, waited = Counter[str](), Counter[str](), Counter[str]()
     for _ in range(10_000):
-        plan = _fleet(random)
+        plan = random_campaign(random)
         finished[_driven(plan, random, kinds, waited)] += 1
 
     # The draw reaches what it is about.
@@ -128,7 +128,7 @@ def test_two_paths_of_one_site_never_hold_a_slot_together() -> None:
         assert sum(n for text, n in waited.items() if reason in text) > 200, reason
 
 
-def _fleet(random: Random) -> Campaign:
+def random_campaign(random: Random) -> Campaign:
     """Return a campaign of up to seven members, which share much."""
     ids = [f"m{number}" for number in range(random.randint(2, 7))]
     few = range(1, random.choice((2, 4, 8)))
@@ -164,7 +164,7 @@ def _fleet(random: Random) -> Campaign:
     )
 
 
-_NEXT = {
+NEXT_STATES = {
     MemberState.RUNNING: (MemberState.STAGED,) * 6 + (MemberState.FAILED,),
     MemberState.CUTOVER: (MemberState.DONE,) * 6 + (MemberState.FAILED, MemberState.ROLLING_BACK),
     MemberState.FAILED: (MemberState.CUTOVER, MemberState.ROLLING_BACK, MemberState.FAILED),
@@ -185,12 +185,12 @@ def _driven(plan: Campaign, random: Random, kinds: Counter[str], waited: Counter
                 kinds[start.kind] += 1
                 prepare = start.kind is StartKind.PREPARE
                 states[start.member] = MemberState.RUNNING if prepare else MemberState.CUTOVER
-        active = [id_ for id_, state in states.items() if state in _NEXT]
+        active = [id_ for id_, state in states.items() if state in NEXT_STATES]
         if not active and not found.starts:
             return "done" if set(states.values()) == {MemberState.DONE} else "stopped"
         for id_ in active:
             if random.random() < 0.8:
-                states[id_] = random.choice(_NEXT[states[id_]])
+                states[id_] = random.choice(NEXT_STATES[states[id_]])
     raise AssertionError(f"the campaign does not end: {states}")
 
 
@@ -203,7 +203,7 @@ def _check_allowed(
     assert not new & before
     held = [m for m in plan.members if m.id in new | before]
     for one, other in combinations(held, 2):
-        assert not _same_site(one, other), (one, other)
+        assert not same_site(one, other), (one, other)
     if not new:
         return
     lost = sum(state in OVER_BUDGET for state in states.values())
@@ -226,7 +226,7 @@ def _check_allowed(
         assert all(states.get(m.id) is MemberState.DONE for m in canary.members)
 
 
-def _same_site(one: FleetMember, other: FleetMember) -> bool:
+def same_site(one: FleetMember, other: FleetMember) -> bool:
     here = (one.account, one.region) == (other.account, other.region)
     return (
         bool(set(one.devices) & set(other.devices))

@@ -82,7 +82,8 @@ class FleetControl:
 
         Raises:
             UsageError: A plan cannot be read, or the database has no such run; nothing was started.
-            RefusedError: A plan was edited, or its run is there with another plan.
+            RefusedError: A plan was edited, its run is there with another plan, a campaign's rules
+                start it, or another run is at its site.
         """
         terms = replace(terms, who=self._who)
         if names_campaign(named):
@@ -94,7 +95,7 @@ class FleetControl:
         chosen = (*(plan.migration for plan, _ in plans), *known)
         attempts = {run: self._attempt(run) for run in chosen}
         given = {run: replace(terms, attempt=attempt) for run, attempt in attempts.items()}
-        self._runs.start(given, goal, deliver)
+        self._campaigns.start_by_hand(given, goal, deliver)
         return chosen
 
     def obstacle(self) -> str:

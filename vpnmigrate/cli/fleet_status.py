@@ -13,8 +13,9 @@ from vpnmigrate.errors.commands import Command, cli
 from vpnmigrate.fleet.campaign import FleetMember
 from vpnmigrate.fleet.campaign_file import CampaignFile
 from vpnmigrate.fleet.grouping import member_of_plan
+from vpnmigrate.fleet.neighbours import SiteHolder, beside
 from vpnmigrate.fleet.progress import (
-    HOLDS_SLOT,
+    AT_DEVICE,
     CampaignProgress,
     MemberProgress,
     MemberState,
@@ -50,9 +51,10 @@ class LocalFleet:
             for wave in file.campaign.waves
             for member in wave.members
         }
-        progress = CampaignProgress(
-            {id_: view.progress for id_, view in views.items()},
-            others=tuple(self._others({run.id for run in runs.values()})),
+        progress = beside(
+            CampaignProgress({id_: view.progress for id_, view in views.items()}),
+            file.campaign.name,
+            self._others({run.id for run in runs.values()}),
         )
         found = schedule(file.campaign, progress, file.freezes_at(now), now)
         commands = dict(_commands(self._context, file, views, found))
@@ -94,20 +96,21 @@ class LocalFleet:
             observe=found.observe,
         )
 
-    def _others(self, known: Collection[str]) -> Iterator[FleetMember]:
-        """Yield the runs of this machine that are under way and are not *known*."""
+    def _others(self, known: Collection[str]) -> Iterator[SiteHolder]:
+        """Yield the runs of this machine that are under way or staged, and are not *known*."""
         for run in self._context.runs.list():
             if run.id in known:
                 continue
             try:
                 found = self._run(run)
                 state = progress_of_run(found.state, alive=found.alive).state
-                plan = found.plan if state in HOLDS_SLOT else None
+                plan = found.plan if state in AT_DEVICE else None
             except VpnMigrateError:
                 # What it does is unknown, so it keeps its site.
-                plan = read_plan(run.plan)
+                plan, state = read_plan(run.plan), MemberState.FAILED
             if plan is not None:
-                yield member_of_plan(f"run {run.id}", plan, str(run.plan))
+                member = member_of_plan(f"run {run.id}", plan, str(run.plan))
+                yield SiteHolder("", member, state)
 
     def _run(self, run: Run) -> RunStatusView:
         files = _files_state(run)

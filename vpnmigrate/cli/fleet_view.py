@@ -18,6 +18,7 @@ from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns
 from vpnmigrate.fleet.database.schema import FleetState
 from vpnmigrate.fleet.database.workers import FleetWorkers, WorkerRow
+from vpnmigrate.fleet.neighbours import beside
 from vpnmigrate.fleet.progress import MemberProgress, MemberState
 from vpnmigrate.fleet.schedule import schedule
 from vpnmigrate.local.settings import DATABASE_VARIABLE
@@ -97,16 +98,19 @@ class DatabaseFleet:
 
     def _status(self, name: str, note: str) -> FleetStatus:
         stored, now = self._campaigns.find(name), self._context.parts.clock.wall()
-        rows, head = {row.member: row for row in self._runs.list(name)}, self._head()
+        runs, head = self._runs.list(), self._head()
+        rows = {row.member: row for row in runs if row.campaign == name}
         views = {
             member.id: self._member(member, wave.name, rows.get(member.id))
             for wave in stored.campaign.waves
             for member in wave.members
         }
-        runs = head.state == FleetState.RUNNING
-        paused = "" if runs else f"the fleet is {head.state}, until fleet resume"
-        progress = self._campaigns.progress(stored, rows.values(), paused)
-        found = schedule(stored.campaign, progress, stored.freezes_at(now), now)
+        is_running = head.state == FleetState.RUNNING
+        paused = "" if is_running else f"the fleet is {head.state}, until fleet resume"
+        facts = self._campaigns.facts(stored, runs, now, paused)
+        others = self._campaigns.holders(runs)
+        progress = beside(facts.progress, name, others)
+        found = schedule(stored.campaign, progress, facts.freezes, now)
         starts = {start.member for start in found.starts}
         reasons = {wait.member: wait.why for wait in found.waits}
         return FleetStatus(

@@ -90,6 +90,7 @@ class FleetMember(Struct, frozen=True, dict=True, forbid_unknown_fields=True):
         """What identifies the paths of its sites: members that share one share a site."""
         place = f"{self.account}/{self.region}"
         return (
+            f"gateway {self.gateway} in {place}",
             *(f"device {address}" for address in self.devices),
             *(f"customer gateway {id_} in {place}" for id_ in self.customer_gateways),
             *([f"VPC {self.vpc} in {place}"] if self.vpc else []),

@@ -111,7 +111,9 @@ class CampaignProgress(Struct, frozen=True):
     paused: str = ""
     """Who paused the campaign, and why; empty if it is not paused."""
     others: tuple[FleetMember, ...] = ()
-    """What is under way and belongs to no member, such as a run that was started by hand."""
+    """What holds a slot and belongs to no member, such as a run that was started by hand."""
+    others_staged: tuple[FleetMember, ...] = ()
+    """What is staged and belongs to no member: it counts at its devices alone."""
 
     def of(self, member: str) -> MemberProgress:
         """Return the progress of *member*."""

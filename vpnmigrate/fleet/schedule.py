@@ -200,8 +200,9 @@ class _Slots:
         self._accounts = Counter[str]()
         self._regions = Counter[str]()
         self._devices = Counter[str]()
-        for other in progress.others:
+        for other in (*progress.others, *progress.others_staged):
             self._devices.update(set(other.devices))
+        for other in progress.others:
             self._hold(other)
         for member in campaign.members:
             state = progress.of(member.id).state

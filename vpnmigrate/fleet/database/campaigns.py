@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -16,14 +16,24 @@ from sqlalchemy.dialects import postgresql
 from vpnmigrate.errors import RefusedError, UsageError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.calendar import Freeze, freezes_between
-from vpnmigrate.fleet.campaign import Campaign, Wave
+from vpnmigrate.fleet.campaign import Campaign, FleetMember, Wave
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import database_now
 from vpnmigrate.fleet.database.messages import Deliver
 from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns, start_run
 from vpnmigrate.fleet.database.schema import CAMPAIGNS, WAVE_APPROVALS, FleetState, RunGoal
-from vpnmigrate.fleet.progress import CampaignProgress
-from vpnmigrate.fleet.schedule import StartKind, next_starts
+from vpnmigrate.fleet.grouping import member_of_plan
+from vpnmigrate.fleet.neighbours import (
+    CampaignFacts,
+    SiteHolder,
+    holders_of,
+    shared_path,
+    starts_across,
+)
+from vpnmigrate.fleet.progress import AT_DEVICE, HOLDS_SLOT, CampaignProgress, MemberState
+from vpnmigrate.fleet.run_terms import RunTerms
+from vpnmigrate.fleet.schedule import StartKind
+from vpnmigrate.local.documents import plan_from_text
 
 _SCHEDULER: Final = 0x76706E66
 """Key of the advisory lock of the worker that decides about starts."""
@@ -57,6 +67,8 @@ class FleetCampaigns:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._runs = FleetRuns(database)
+        self._planned: dict[tuple[str, str], FleetMember] = {}
+        """The sites of runs without a campaign, by id and plan."""
 
     def add(self, given: StoredCampaign, who: str) -> None:
         """Add a campaign for the operator *who*; one that is there already is kept.
@@ -130,12 +142,35 @@ class FleetCampaigns:
             if wave.approval and wave.digest in given
         }
 
-    def progress(
-        self, stored: StoredCampaign, runs: Iterable[FleetRun], paused: str = ""
-    ) -> CampaignProgress:
-        """Return the progress of the campaign that has *runs*; *paused* is why nothing starts."""
-        members = {run.member: run.member_progress for run in runs}
-        return CampaignProgress(members, self.approved(stored), paused)
+    def facts(
+        self, stored: StoredCampaign, runs: Iterable[FleetRun], now: datetime, paused: str = ""
+    ) -> CampaignFacts:
+        """Return what the campaign with *runs* is scheduled from; *paused* is why nothing starts.
+
+        The runs of other campaigns are left out.
+        """
+        members = {run.member: run.member_progress for run in runs if run.campaign == stored.name}
+        progress = CampaignProgress(members, self.approved(stored), paused)
+        return CampaignFacts(stored.campaign, progress, stored.freezes_at(now))
+
+    def alone(
+        self, campaigns: Iterable[StoredCampaign], runs: Iterable[FleetRun]
+    ) -> Iterator[SiteHolder]:
+        """Yield the *runs* that hold a slot or are staged, and are no member of *campaigns*."""
+        known = {(each.name, member.id) for each in campaigns for member in each.campaign.members}
+        for run in runs:
+            state = run.member_progress.state
+            if (run.campaign, run.member) not in known and state in AT_DEVICE:
+                yield SiteHolder("", self._member_of(run), state)
+
+    def holders(self, runs: Sequence[FleetRun]) -> Sequence[SiteHolder]:
+        """Return all of *runs* that hold a slot or are staged."""
+        campaigns = self.list()
+        found = [*self.alone(campaigns, runs)]
+        for each in campaigns:
+            members = {run.member: run.member_progress for run in runs if run.campaign == each.name}
+            found += holders_of(each.campaign, CampaignProgress(members))
+        return found
 
     def start_next(self, now: datetime, deliver: Deliver) -> tuple[tuple[str, RunGoal], ...]:
         """Start the members that may start at *now*; return their runs, and how far each goes.
@@ -145,8 +180,7 @@ class FleetCampaigns:
         Raises:
             DatabaseError: The database does not answer.
         """
-        campaigns = self.list()
-        if not campaigns or self._runs.state() is not FleetState.RUNNING:
+        if not self.names() or self._runs.state() is not FleetState.RUNNING:
             return ()
 
         def work(connection: Connection) -> tuple[tuple[str, RunGoal], ...]:
@@ -154,19 +188,67 @@ class FleetCampaigns:
             if not connection.execute(lock).scalar_one():
                 return ()
             # Committed by then: what the worker that had the lock before has started.
-            started = tuple(start for each in campaigns for start in self._starts(each, now))
+            started = tuple(self._starts(now))
             for run, goal in started:
                 start_run(connection, run, goal, deliver)
             return started
 
         return self._database.transact(work)
 
-    def _starts(self, stored: StoredCampaign, now: datetime) -> Iterator[tuple[str, RunGoal]]:
-        runs = {run.member: run for run in self._runs.list(stored.name)}
-        progress = self.progress(stored, runs.values())
-        for start in next_starts(stored.campaign, progress, stored.freezes_at(now), now):
-            if start.member in runs:
-                yield runs[start.member].id, _GOALS[start.kind]
+    def _starts(self, now: datetime) -> Iterator[tuple[str, RunGoal]]:
+        campaigns, runs = self.list(), self._runs.list()
+        facts = [self.facts(each, runs, now) for each in campaigns]
+        by_member = {(run.campaign, run.member): run.id for run in runs}
+        for name, start in starts_across(facts, self.alone(campaigns, runs), now):
+            if (run := by_member.get((name, start.member))) is not None:
+                yield run, _GOALS[start.kind]
+
+    def start_by_hand(self, terms: Mapping[str, RunTerms], goal: RunGoal, deliver: Deliver) -> None:
+        """Start runs that no campaign starts, each with its *terms*.
+
+        Raises:
+            RefusedError: A campaign's rules start it, or another run is at its site; then none of
+                them is started.
+            DatabaseError: The database does not answer.
+        """
+
+        def work(connection: Connection) -> None:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEDULER)))
+            runs = self._runs.list()
+            holders = [*self.holders(runs)]
+            for run in runs:
+                if run.id in terms:
+                    self._require_free(run, holders)
+                    holders.append(SiteHolder("", self._member_of(run), MemberState.CUTOVER))
+                    start_run(connection, run.id, goal, deliver, terms[run.id])
+
+        self._database.transact(work)
+
+    def _require_free(self, run: FleetRun, holders: Iterable[SiteHolder]) -> None:
+        state = run.member_progress.state
+        if run.campaign is not None and state in {MemberState.WAITING, MemberState.STAGED}:
+            raise RefusedError(
+                f"run {run.id} is {run.member} of campaign {run.campaign}, whose rules start it",
+                advice=("to see what it waits for:", cli("fleet", "status", run.campaign)),
+            )
+        if state in HOLDS_SLOT or state is MemberState.DONE:
+            return  # It goes on at its site, or is left as it is.
+        mine = self._member_of(run)
+        for each in holders:
+            if each.state in HOLDS_SLOT and (path := shared_path(mine, each.member)):
+                raise RefusedError(
+                    f"{each.label} is under way at the same {path}; nothing was started",
+                    advice=("start it after that:", cli("fleet", "status")),
+                )
+
+    def _member_of(self, run: FleetRun) -> FleetMember:
+        """Return what the plan of *run* says that it shares with others."""
+        key = run.id, run.fingerprint
+        if key not in self._planned:
+            name = f"the plan of {run.id} in the database"
+            plan = plan_from_text(self._runs.plan_text(run.id), name)
+            self._planned[key] = member_of_plan(f"run {run.id}", plan, "")
+        return self._planned[key]
 
 
 _CAMPAIGN: Final = sa.select(CAMPAIGNS.c.document, CAMPAIGNS.c.text, CAMPAIGNS.c.calendar)

@@ -1,0 +1,89 @@
+"""Neighbours: what several campaigns of one database, and runs without one, keep from each other.
+
+Each campaign is scheduled alone (``schedule``), with what the others hold as its ``others``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from vpnmigrate.fleet.calendar import Freeze
+from vpnmigrate.fleet.campaign import Campaign, FleetMember
+from vpnmigrate.fleet.progress import AT_DEVICE, HOLDS_SLOT, CampaignProgress, MemberState
+from vpnmigrate.fleet.schedule import MemberStart, StartKind, next_starts
+
+
+class SiteHolder(Struct, frozen=True):
+    """A run that holds a slot, or is staged, with all that it shares with others."""
+
+    campaign: str
+    """Empty for a run without one."""
+    member: FleetMember
+    state: MemberState
+
+    @property
+    def label(self) -> str:
+        """The run in words."""
+        name, id_ = self.campaign, self.member.id
+        return f"{id_} of campaign {name}" if name else id_
+
+
+class CampaignFacts(Struct, frozen=True):
+    """What a campaign is scheduled from."""
+
+    campaign: Campaign
+    progress: CampaignProgress
+    freezes: Sequence[Freeze] = ()
+
+
+def holders_of(campaign: Campaign, progress: CampaignProgress) -> Iterator[SiteHolder]:
+    """Yield the members of *campaign* that hold a slot or are staged."""
+    for member in campaign.members:
+        state = progress.of(member.id).state
+        if state in AT_DEVICE:
+            yield SiteHolder(campaign.name, member, state)
+
+
+def beside(
+    progress: CampaignProgress, campaign: str, holders: Iterable[SiteHolder]
+) -> CampaignProgress:
+    """Return *progress* of the campaign with the name *campaign*, with *holders* that are others'.
+
+    What is staged elsewhere has given its slot back, and is still at its devices.
+    """
+    others = [each for each in holders if each.campaign != campaign]
+    named = [(replace(each.member, id=each.label), each.state) for each in others]
+    return replace(
+        progress,
+        others=tuple(member for member, state in named if state in HOLDS_SLOT),
+        others_staged=tuple(member for member, state in named if state not in HOLDS_SLOT),
+    )
+
+
+def starts_across(
+    campaigns: Iterable[CampaignFacts], alone: Iterable[SiteHolder], now: datetime
+) -> Iterator[tuple[str, MemberStart]]:
+    """Yield campaign and start of each member that may be started now, all of them at once.
+
+    *alone* are the holders without a campaign.
+    """
+    known = list(campaigns)
+    holders = [*alone, *(h for each in known for h in holders_of(each.campaign, each.progress))]
+    for each in known:
+        name = each.campaign.name
+        members = {member.id: member for member in each.campaign.members}
+        progress = beside(each.progress, name, holders)
+        for start in next_starts(each.campaign, progress, each.freezes, now):
+            prepares = start.kind is StartKind.PREPARE
+            state = MemberState.RUNNING if prepares else MemberState.CUTOVER
+            holders.append(SiteHolder(name, members[start.member], state))
+            yield name, start
+
+
+def shared_path(one: FleetMember, other: FleetMember) -> str:
+    """Return a path of a site that both members lead to; empty if there is none."""
+    return next((path for path in one.paths if path in other.paths), "")
