@@ -47,10 +47,11 @@ from vpnmigrate.fleet.database.connection import FAILOVER, Database  # noqa: E40
 from vpnmigrate.fleet.database.deliveries import deliver  # noqa: E402
 from vpnmigrate.fleet.database.journal import stored_journal  # noqa: E402
 from vpnmigrate.fleet.database.messages import DatabaseInbox  # noqa: E402
-from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns, RunPlace  # noqa: E402
+from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns, NewRun, RunPlace  # noqa: E402
 from vpnmigrate.fleet.database.schema import LINES, RUNS  # noqa: E402
 from vpnmigrate.fleet.grouping import member_of_plan  # noqa: E402
 from vpnmigrate.fleet.progress import HOLDS_SLOT, MemberState  # noqa: E402
+from vpnmigrate.fleet.run_terms import RunTerms  # noqa: E402
 from vpnmigrate.journal import RunState, replay  # noqa: E402
 from vpnmigrate.local.inbox import DoneMessage  # noqa: E402
 from vpnmigrate.local.settings import CLOCK_VARIABLE, DATABASE_VARIABLE  # noqa: E402
@@ -211,12 +212,20 @@ def add_campaign(database: Database, every: Sequence[Plan], limit: int) -> None:
         (Wave("all", tuple(members)),),
         limits=FleetLimits(account=limit, region=1000, device=1000),
     )
-    FleetCampaigns(database).add(StoredCampaign(campaign, campaign_text(campaign), None), HOLDER)
-    runs = FleetRuns(database)
-    for plan in every:
-        role = f"arn:aws:iam::{plan.account}:role/vpnmigrate"
-        at = RunPlace(role, "", "measured", plan.migration)
-        runs.add(plan, msgspec.json.encode(plan), HOLDER, at)
+    runs = [
+        NewRun(
+            plan,
+            msgspec.json.encode(plan),
+            HOLDER,
+            RunPlace(
+                f"arn:aws:iam::{plan.account}:role/vpnmigrate", "", "measured", plan.migration
+            ),
+            RunTerms(),
+        )
+        for plan in every
+    ]
+    stored = StoredCampaign(campaign, campaign_text(campaign), None)
+    FleetCampaigns(database).put(stored, runs, HOLDER)
 
 
 @dataclass

@@ -19,12 +19,14 @@ from vpnmigrate.fleet.campaign import campaign_from
 from vpnmigrate.fleet.database.campaigns import FleetCampaigns, StoredCampaign
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import Lease, SessionEnd
-from vpnmigrate.fleet.database.runs import FleetRuns, RunPlace
+from vpnmigrate.fleet.database.runs import FleetRuns, NewRun, RunPlace
 from vpnmigrate.fleet.database.schema import RunGoal
 from vpnmigrate.fleet.progress import MemberProgress, MemberState
+from vpnmigrate.fleet.run_terms import RunTerms
 from vpnmigrate.journal.records import Record
 from vpnmigrate.local.settings import settings_of
 from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.report.console import Console, TextResults
 from vpnmigrate.report.fleet_runs import summary_of
 
@@ -71,11 +73,17 @@ class StoredFleet:
         self._journals = FleetJournals(a_command_context(), database)
         self.campaigns = FleetCampaigns(database)
         self.runs = FleetRuns(database)
-        self.campaigns.add(self.stored, "alice")
-        for member in MEMBERS:
-            at = RunPlace(campaign="autumn", member=member)
-            plan = stored_plan(f"m-{member}")
-            self.runs.add(plan, msgspec.json.encode(plan), "alice@laptop/1", at)
+        self.put(self.stored)
+
+    def put(self, given: StoredCampaign, **plans: Plan) -> None:
+        """Add the campaign with the plan of each member, or replace it."""
+        runs = [
+            NewRun(plan, msgspec.json.encode(plan), "alice@laptop/1", at, RunTerms())
+            for member in given.campaign.members
+            for at in [RunPlace(campaign=given.name, member=member.id)]
+            for plan in [plans.get(member.id) or stored_plan(f"m-{member.id}")]
+        ]
+        self.campaigns.put(given, runs, "alice@laptop")
 
     def started(self) -> dict[str, RunGoal]:
         """Start what may be started now, and return it."""

@@ -9,6 +9,7 @@ import pytest
 
 from tests.fleet.database_runs import undelivered
 from tests.fleet.virtual_worker import VirtualFleet
+from vpnmigrate.cli.commands.sandbox import load
 from vpnmigrate.errors import Exit
 from vpnmigrate.fleet.database.address import DatabaseAddress
 from vpnmigrate.fleet.database.connection import Database
@@ -111,3 +112,29 @@ def test_what_cannot_be_ordered_is_refused_by_name(fleet: VirtualFleet) -> None:
     assert (several.code, "are for one run" in several.err) == (Exit.USAGE, True)
     assert (accept.code, "is for one run" in accept.err) == (Exit.USAGE, True)
     assert not fleet.row(run).wants_work
+
+
+def test_a_campaign_is_started_and_replaced_by_its_file(fleet: VirtualFleet) -> None:
+    """Its options reach the runs; an edited file replaces it, and a plan of another is refused."""
+    region = load("single-bgp").region
+    fleet.terminal.run("discover", "--region", region, "-o", "found.json")
+    for words in (("new", "found.json"), ("plan", "campaign.yaml")):
+        assert fleet.type(*words).code == 0
+    file = Path("campaign.yaml")
+
+    started = fleet.type("start", str(file), "--confirm-within", "15m")
+
+    assert "workers start its 1 member by its rules" in started.out
+    [run] = fleet.runs.list("campaign")
+    assert run.terms.confirm_within == timedelta(minutes=15)
+    text = file.read_text()
+    file.write_text(text.replace("error_budget: 0", "error_budget: 2"))
+    assert "differs from" in fleet.type("status", str(file)).out
+    assert fleet.type("start", str(file)).code == 0
+    assert "differs from" not in fleet.type("status", str(file)).out
+    assert fleet.runs.list("campaign")[0].terms.confirm_within is None
+
+    file.write_text(text.replace("203.0.113.", "198.51.100."))
+    refused = fleet.type("start", str(file))
+    assert refused.code == Exit.REFUSED
+    assert "which the campaign does not name" in " ".join(refused.err.split())

@@ -26,7 +26,7 @@ from vpnmigrate.errors import RefusedError, VpnMigrateError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.campaign import FleetMember, Wave
 from vpnmigrate.fleet.campaign_file import CampaignFile
-from vpnmigrate.fleet.grouping import member_of_plan
+from vpnmigrate.fleet.grouping import require_planned
 from vpnmigrate.local.documents import load_plan
 from vpnmigrate.local.private_files import make_folder
 from vpnmigrate.local.rehearsals import Rehearsals
@@ -125,40 +125,6 @@ class _Planning:
         proof_of(plan)
         require_planned(member, plan, "the account")
         return plan
-
-
-def require_planned(member: FleetMember, plan: Plan, where: str) -> None:
-    """Check that *plan* is that of *member*, and that the campaign names what it shares.
-
-    Members that share a path are never under way together, as far as the campaign names it.
-
-    Raises:
-        RefusedError: The plan is of another gateway, or has something that the campaign lacks.
-    """
-    found = member_of_plan(member.id, plan, member.plan)
-    if (found.account, found.region, found.gateway) != (
-        member.account,
-        member.region,
-        member.gateway,
-    ):
-        raise RefusedError(
-            f"{where} is the plan of {found.gateway} in {found.account} {found.region}",
-            advice="remove the file, or correct the member",
-        )
-    missing = [
-        *sorted(set(found.customer_gateways) - set(member.customer_gateways)),
-        *sorted(set(found.devices) - set(member.devices)),
-        *sorted(set(found.prefixes) - set(member.prefixes)),
-        *([found.vpc] if found.vpc != member.vpc else []),
-    ]
-    if missing:
-        raise RefusedError(
-            f"{where} has {', '.join(missing)}, which the campaign does not name for {member.id}",
-            advice=(
-                "add it to the member, so that nothing at the same site runs with it; to see it:",
-                cli("discover", "--gateway", member.gateway, "--region", member.region),
-            ),
-        )
 
 
 def make_plans(

@@ -40,9 +40,10 @@ from vpnmigrate.fleet.database.campaigns import FleetCampaigns, StoredCampaign
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.deliveries import deliver
 from vpnmigrate.fleet.database.messages import DatabaseInbox
-from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns, RunPlace, StoredApproval
+from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns, NewRun, RunPlace, StoredApproval
 from vpnmigrate.fleet.database.schema import FleetState, RunGoal
 from vpnmigrate.fleet.database.workers import FleetWorkers
+from vpnmigrate.fleet.grouping import require_planned
 from vpnmigrate.fleet.run_terms import RunTerms
 from vpnmigrate.journal import RunState, finalize_command, replay
 from vpnmigrate.journal.orders import answer_to
@@ -127,17 +128,22 @@ class FleetControl:
     def _start_campaign(self, file: CampaignFile, terms: RunTerms) -> tuple[str, ...]:
         """Add the campaign in *file* and the plans of its members; workers start them by its rules.
 
+        A campaign that is there already is replaced, as far as it has not begun.
+
         Raises:
             UsageError: A plan is missing; nothing was added.
+            RefusedError: A plan is not that of its member, or something changes that has begun.
         """
-        campaign = file.campaign
-        plans = [(member, *_read(file.plan_of(member))) for member in campaign.members]
-        self._campaigns.add(stored_campaign(file), self._who)
-        for member, plan, text in plans:
+        campaign, runs = file.campaign, []
+        for member in campaign.members:
+            path = file.plan_of(member)
+            plan, text = _read(path)
+            require_planned(member, plan, str(path))
             account = campaign.accounts.get(member.account, CampaignAccount())
             at = RunPlace(account.role, account.profile, campaign.name, member.id)
-            self._runs.add(plan, text, new_holder(self._context.parts.me), at, terms)
-        return tuple(plan.migration for _, plan, _ in plans)
+            runs.append(NewRun(plan, text, new_holder(self._context.parts.me), at, terms))
+        self._campaigns.put(stored_campaign(file), runs, self._who)
+        return tuple(run.plan.migration for run in runs)
 
     @property
     def _who(self) -> str:

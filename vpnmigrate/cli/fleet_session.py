@@ -142,7 +142,9 @@ class FleetSessions:
             probes=terms.probes,
             confirm_within=terms.confirm_within,
         )
-        subject = SelectedRun(run, plan, text, new=False)
+        # Another worker's directory may have an earlier plan, and this one may be new.
+        in_force = replay(access.read(run).entries).fingerprint
+        subject = SelectedRun(run, plan, text, new=False, in_force=in_force)
         files = _DeviceFiles(context, run, plan, aws)
         files.restore()
         view = work_on(context, subject, options, row.goal, terms)

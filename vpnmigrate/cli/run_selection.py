@@ -33,11 +33,13 @@ class SelectedRun:
     new: bool
     file: Path | None = None
     """The plan file that was given; its signature is beside it."""
+    in_force: str = ""
+    """Fingerprint of the plan in force by the journal; empty if the run's directory has it."""
 
     @property
     def replanned(self) -> bool:
         """Whether the requested plan differs from the one in force."""
-        return self.run.fingerprint != self.plan.fingerprint
+        return (self.in_force or self.run.fingerprint) != self.plan.fingerprint
 
 
 def by_id(context: CommandContext, run_id: str) -> SelectedRun:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from vpnmigrate.errors import MalformedFileError, NothingToMigrateError
+from vpnmigrate.errors import MalformedFileError, NothingToMigrateError, RefusedError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.campaign import Campaign, CampaignAccount, FleetMember, Wave
 from vpnmigrate.model.decoding import fault_of
@@ -182,6 +182,40 @@ def member_of_plan(id_: str, plan: Plan, file: str) -> FleetMember:
         devices=_once(c.ip for c in plan.before.customer_gateways if c.id in used and c.ip),
         prefixes=_once(prefix.cidr for c in living for prefix in c.prefixes),
     )
+
+
+def require_planned(member: FleetMember, plan: Plan, where: str) -> None:
+    """Check that *plan* is that of *member*, and that the campaign names what it shares.
+
+    Members that share a path are never under way together, as far as the campaign names it.
+
+    Raises:
+        RefusedError: The plan is of another gateway, or has something that the campaign lacks.
+    """
+    found = member_of_plan(member.id, plan, member.plan)
+    if (found.account, found.region, found.gateway) != (
+        member.account,
+        member.region,
+        member.gateway,
+    ):
+        raise RefusedError(
+            f"{where} is the plan of {found.gateway} in {found.account} {found.region}",
+            advice="remove the file, or correct the member",
+        )
+    missing = [
+        *sorted(set(found.customer_gateways) - set(member.customer_gateways)),
+        *sorted(set(found.devices) - set(member.devices)),
+        *sorted(set(found.prefixes) - set(member.prefixes)),
+        *([found.vpc] if found.vpc != member.vpc else []),
+    ]
+    if missing:
+        raise RefusedError(
+            f"{where} has {', '.join(missing)}, which the campaign does not name for {member.id}",
+            advice=(
+                "add it to the member, so that nothing at the same site runs with it; to see it:",
+                cli("discover", "--gateway", member.gateway, "--region", member.region),
+            ),
+        )
 
 
 def _once(values: Iterable[str]) -> tuple[str, ...]:

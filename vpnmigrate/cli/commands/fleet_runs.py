@@ -32,6 +32,7 @@ from vpnmigrate.errors import UsageError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.model.gates import Milestone
 from vpnmigrate.report import results
+from vpnmigrate.report.text import count
 
 if TYPE_CHECKING:
     from vpnmigrate.cli.fleet_runs import FleetControl
@@ -83,9 +84,10 @@ def start(
     """Start runs of plans on the workers, or continue runs that wait for an operator.
 
     Who starts a run consents to the interruption of its traffic, once its gates are open.  After a
-    rollback, a start begins another attempt.  Approvals, forced gates and probes are those of one
-    run.
+    rollback, a start begins another attempt.  A campaign that was started is replaced by its edited
+    file, as far as it has not begun.  Approvals, forced gates and probes are those of one run.
     """
+    from vpnmigrate.cli.fleet_runs import names_campaign
     from vpnmigrate.cli.run_session import probes_of
     from vpnmigrate.fleet.database.schema import RunGoal
     from vpnmigrate.fleet.run_terms import RunTerms
@@ -104,6 +106,8 @@ def start(
         for approval in given.approvals:
             control.approve(started[0], approval.path)
         lines = [f"{run}: workers take it up" for run in started]
+        if names_campaign(plans):
+            lines = [f"{plans[0]}: workers start its {count(len(started), 'member')} by its rules"]
         document = {"schema": "vpnmigrate/fleet-start/1", "runs": list(started)}
         _print_ordered(context, control, lines, document)
 

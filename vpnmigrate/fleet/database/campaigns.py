@@ -20,7 +20,14 @@ from vpnmigrate.fleet.campaign import Campaign, FleetMember, Wave
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import database_now
 from vpnmigrate.fleet.database.messages import Deliver
-from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns, start_run
+from vpnmigrate.fleet.database.runs import (
+    FleetRun,
+    FleetRuns,
+    NewRun,
+    put_run,
+    remove_run,
+    start_run,
+)
 from vpnmigrate.fleet.database.schema import CAMPAIGNS, WAVE_APPROVALS, FleetState, RunGoal
 from vpnmigrate.fleet.grouping import member_of_plan
 from vpnmigrate.fleet.neighbours import (
@@ -31,6 +38,7 @@ from vpnmigrate.fleet.neighbours import (
     starts_across,
 )
 from vpnmigrate.fleet.progress import AT_DEVICE, HOLDS_SLOT, CampaignProgress, MemberState
+from vpnmigrate.fleet.replacement import replacement_faults
 from vpnmigrate.fleet.run_terms import RunTerms
 from vpnmigrate.fleet.schedule import StartKind
 from vpnmigrate.local.documents import plan_from_text
@@ -70,27 +78,46 @@ class FleetCampaigns:
         self._planned: dict[tuple[str, str], FleetMember] = {}
         """The sites of runs without a campaign, by id and plan."""
 
-    def add(self, given: StoredCampaign, who: str) -> None:
-        """Add a campaign for the operator *who*; one that is there already is kept.
+    def put(self, given: StoredCampaign, runs: Sequence[NewRun], who: str) -> None:
+        """Add a campaign with the *runs* of its members for the operator *who*, or replace it.
+
+        A member whose plan is another one than before gets the new plan if it has not begun or was
+        rolled back.
 
         Raises:
-            RefusedError: It is there with another text.
+            RefusedError: It changes something that has begun; then nothing is changed.
             DatabaseError: The database does not answer.
         """
-        insert = postgresql.insert(CAMPAIGNS).values(
-            name=given.name,
-            text=given.text,
-            document=msgspec.json.encode(given.campaign),
-            calendar=given.calendar,
-            changed_by=who,
-            changed_at=database_now(),
-        )
-        self._database.execute(lambda c: c.execute(insert.on_conflict_do_nothing()))
-        if given != self.find(given.name):
-            raise RefusedError(
-                f"campaign {given.name} is in the database with another text or calendar",
-                advice=("give it another name, or see what it does:", cli("fleet", "status")),
-            )
+        values = {
+            "text": given.text,
+            "document": msgspec.json.encode(given.campaign),
+            "calendar": given.calendar,
+            "changed_by": who,
+            "changed_at": database_now(),
+        }
+        insert = postgresql.insert(CAMPAIGNS).values(name=given.name, **values)
+        upsert = insert.on_conflict_do_update(index_elements=[CAMPAIGNS.c.name], set_=values)
+
+        def work(connection: Connection) -> None:
+            # Nothing starts meanwhile.
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEDULER)))
+            every, kept = self._runs.list(), {run.plan.migration: run for run in runs}
+            before = [run for run in every if run.campaign == given.name]
+            stored = self.find(given.name) if given.name in self.names() else given
+            faults = [
+                *replacement_faults(stored.campaign, given.campaign, _states(before)),
+                *_plan_faults(every, given.name, runs),
+            ]
+            if faults:
+                raise _irreplaceable(given.name, faults)
+            connection.execute(upsert)
+            for run in before:
+                if run.id not in kept:
+                    remove_run(connection, run)
+            for each in runs:
+                put_run(connection, each)
+
+        self._database.transact(work)
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all campaigns, sorted."""
@@ -251,6 +278,41 @@ class FleetCampaigns:
         return self._planned[key]
 
 
+def _states(runs: Iterable[FleetRun]) -> dict[str, MemberState]:
+    return {run.member: run.member_progress.state for run in runs}
+
+
+def _plan_faults(known: Iterable[FleetRun], campaign: str, runs: Sequence[NewRun]) -> Iterator[str]:
+    """Yield what the plans of *runs* change of the *known* ones that have begun."""
+    by_member = {run.at.member: run.plan for run in runs}
+    by_id = {str(run.plan.migration): run for run in runs}
+    for run in known:
+        mine = run.campaign == campaign
+        plan = by_member.get(run.member) if mine else None
+        state = run.member_progress.state
+        if mine and plan is not None and plan.fingerprint != run.fingerprint:
+            if state not in {MemberState.WAITING, MemberState.ROLLED_BACK}:
+                yield f"{run.member} is {state}, and its plan changes"
+        elif not mine and (given := by_id.get(run.id)) is not None:
+            if run.campaign is not None:
+                yield f"the plan of {given.at.member} is that of {run.member} in {run.campaign}"
+            elif given.plan.fingerprint != run.fingerprint:
+                yield f"run {run.id} is in the database with another plan"
+
+
+def _irreplaceable(name: str, faults: Sequence[str]) -> RefusedError:
+    shown = "; ".join(faults[:_FAULTS]) + ("; ..." if len(faults) > _FAULTS else "")
+    return RefusedError(
+        f"campaign {name} cannot change what has begun: {shown}; nothing was changed",
+        advice=(
+            "change what has not begun, limits, freeze, error budget or accounts; to see it:",
+            cli("fleet", "status", name),
+        ),
+    )
+
+
+_FAULTS: Final = 3
+"""Faults that a message lists."""
 _CAMPAIGN: Final = sa.select(CAMPAIGNS.c.document, CAMPAIGNS.c.text, CAMPAIGNS.c.calendar)
 
 

@@ -17,7 +17,7 @@ from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import database_now, has_ended
 from vpnmigrate.fleet.database.messages import Deliver, wake_run
-from vpnmigrate.fleet.database.schema import APPROVALS, FLEET, RUNS, FleetState, RunGoal
+from vpnmigrate.fleet.database.schema import APPROVALS, FLEET, MESSAGES, RUNS, FleetState, RunGoal
 from vpnmigrate.fleet.progress import MemberProgress, MemberState
 from vpnmigrate.fleet.run_summary import NOT_BEGUN, RunSummary
 from vpnmigrate.fleet.run_terms import RunTerms
@@ -157,6 +157,17 @@ class StoredApproval:
     signature: str
 
 
+@dataclass(frozen=True)
+class NewRun:
+    """A run to be added: its plan, the text of the plan's file, and where it belongs."""
+
+    plan: Plan
+    text: bytes
+    holder: str
+    at: RunPlace
+    terms: RunTerms
+
+
 class FleetRuns:
     """The runs in *database*."""
 
@@ -177,31 +188,10 @@ class FleetRuns:
             RefusedError: The run is there with another plan.
             DatabaseError: The database does not answer.
         """
-        values = {
-            "id": plan.migration,
-            "plan": text,
-            "fingerprint": plan.fingerprint,
-            "account": plan.account,
-            "region": plan.region,
-            "role": at.role,
-            "profile": at.profile,
-            "campaign": at.campaign,
-            "member": at.member,
-            "progress": MemberState.WAITING,
-            "trouble": "",
-            "terms": _written(terms or RunTerms()),
-            "holder": holder,
-            "goal": RunGoal.NOTHING,
-            "wake": 0,
-            "served": 0,
-            "fence": 0,
-            "outage": False,
-            "lines": 0,
-            "head": genesis(plan.migration),
-            "added_at": database_now(),
-        }
-        insert = postgresql.insert(RUNS).values(values).on_conflict_do_nothing()
-        self._database.execute(lambda connection: connection.execute(insert))
+        values = new_run(NewRun(plan, text, holder, at, terms or RunTerms()))
+        insert = postgresql.insert(RUNS).values(values)
+        unless_known = insert.on_conflict_do_nothing(index_elements=[RUNS.c.id])
+        self._database.execute(lambda connection: connection.execute(unless_known))
         known = self.find(plan.migration)
         if known.fingerprint != plan.fingerprint:
             raise RefusedError(
@@ -331,6 +321,61 @@ class FleetRuns:
             .on_conflict_do_update(index_elements=[FLEET.c.single], set_=values)
         )
         self._database.execute(lambda connection: connection.execute(statement))
+
+
+def new_run(given: NewRun) -> dict[str, object]:
+    """Return the values of the row of a new run."""
+    plan, at = given.plan, given.at
+    return {
+        "id": plan.migration,
+        "plan": given.text,
+        "fingerprint": plan.fingerprint,
+        "account": plan.account,
+        "region": plan.region,
+        "role": at.role,
+        "profile": at.profile,
+        "campaign": at.campaign,
+        "member": at.member,
+        "progress": MemberState.WAITING,
+        "trouble": "",
+        "terms": _written(given.terms),
+        "holder": given.holder,
+        "goal": RunGoal.NOTHING,
+        "wake": 0,
+        "served": 0,
+        "fence": 0,
+        "outage": False,
+        "lines": 0,
+        "head": genesis(plan.migration),
+        "added_at": database_now(),
+    }
+
+
+def put_run(connection: Connection, given: NewRun) -> None:
+    """Add a run of a campaign, or renew its plan and place, in the transaction of *connection*.
+
+    The terms of a run that was started are kept.
+    """
+    insert = postgresql.insert(RUNS).values(new_run(given))
+    new = insert.excluded
+    waits = RUNS.c.goal == RunGoal.NOTHING
+    renewed = {
+        **{name: new[name] for name in ("plan", "fingerprint", "role", "profile")},
+        **{name: new[name] for name in ("campaign", "member")},
+        "terms": sa.case((waits, new.terms), else_=RUNS.c.terms),
+    }
+    connection.execute(insert.on_conflict_do_update(index_elements=[RUNS.c.id], set_=renewed))
+
+
+def remove_run(connection: Connection, run: FleetRun) -> None:
+    """Take *run* out of its campaign: one that has not begun is deleted, another one is kept."""
+    if run.lines:
+        alone = {"campaign": None, "member": ""}
+        connection.execute(sa.update(RUNS).where(RUNS.c.id == run.id).values(alone))
+        return
+    for table in (APPROVALS, MESSAGES):
+        connection.execute(sa.delete(table).where(table.c.run == run.id))
+    connection.execute(sa.delete(RUNS).where(RUNS.c.id == run.id))
 
 
 def start_run(
