@@ -22,7 +22,16 @@ from vpnmigrate.errors import (
 from vpnmigrate.errors.commands import Command
 from vpnmigrate.journal import RunState, resume_command
 from vpnmigrate.journal.exit_code import leaves_traffic_down
-from vpnmigrate.journal.records import Adopted, ExternalChange, Failed, Held, Interrupted, Record
+from vpnmigrate.journal.records import (
+    Adopted,
+    Answered,
+    ExternalChange,
+    Failed,
+    Held,
+    Intended,
+    Interrupted,
+    Record,
+)
 from vpnmigrate.journal.replay import Replay
 from vpnmigrate.journal.run_clock import gaps_in, latest
 from vpnmigrate.model.changes import Creation
@@ -47,7 +56,6 @@ class RunRecorder:
         self._replay = Replay()
         for entry in journal.entries:
             self._replay.add(entry)
-        self._state = self._replay.state
         self._gaps = gaps_in(journal.entries)
         self._sent: SentChanges | None = None
         self._evidence: Evidence | None = None
@@ -55,16 +63,16 @@ class RunRecorder:
     @property
     def cutover_is_open(self) -> bool:
         """Whether a cutover has started that no finished rollback has undone."""
-        return self._state.cutover_open
+        return self.state.cutover_open
 
     @property
     def state(self) -> RunState:
         """The state that follows from everything written so far."""
-        return self._state
+        return self._replay.state
 
     def resuming(self, plan: Plan) -> Command:
         """Return the command that resumes the run in its direction."""
-        return resume_command(self._state, plan.migration, plan.old_connections)
+        return resume_command(self.state, plan.migration, plan.old_connections)
 
     def write(self, *records: Record) -> None:
         """Make *records* durable, then show them to the observer.
@@ -87,7 +95,7 @@ class RunRecorder:
 
     def name(self, *changes: str) -> None:
         """Record external changes, each once."""
-        known = self._state.deviations.external_changes
+        known = self.state.deviations.external_changes
         self.write(*(ExternalChange(what) for what in changes if what not in known))
 
     def fold_inbox(self) -> None:
@@ -99,7 +107,7 @@ class RunRecorder:
     def sent(self) -> SentChanges:
         """The changes that were, or may have been, sent to AWS."""
         if self._sent is None:
-            state = self._state
+            state = self.state
             self._sent = SentChanges(state.intents, state.attempt_since, self._gaps)
         return self._sent
 
@@ -110,7 +118,7 @@ class RunRecorder:
     def evidence(self) -> Evidence:
         """Return the evidence of which resources this run created."""
         if self._evidence is None:
-            self._evidence = evidence_of(self._state, self._surveyed)
+            self._evidence = evidence_of(self.state, self._surveyed)
         return self._evidence
 
     def adopt(self, found: Mapping[Role, str]) -> None:
@@ -125,15 +133,16 @@ class RunRecorder:
         if gaps := gaps_in(entries[max(0, self._replayed - 1) :]):
             self._gaps += gaps
             self._sent = None
+        before = self._replay.beside_intents
         for entry in fresh:
             self._replay.add(entry)
-        before, self._state = self._state, self._replay.state
-        if self._state.intents is not before.intents:
-            self._sent = self._evidence = None
-        if self._state.attempt_since != before.attempt_since:
+            if isinstance(entry.record, Intended | Answered):
+                self._sent = self._evidence = None
+        after = self._replay.beside_intents
+        if after.attempt_since != before.attempt_since:
             self._sent = None
         known = before.adoptions.made, before.adoptions.refused
-        if (self._state.adoptions.made, self._state.adoptions.refused) != known:
+        if (after.adoptions.made, after.adoptions.refused) != known:
             self._evidence = None
         for entry in fresh:
             self._observer.on_entry(entry)

@@ -198,13 +198,13 @@ def replayed_run(entries: Sequence[Entry]) -> ReplayedRun:
     direction = Direction.FORWARD
     so_far = Replay()
     for entry in entries:
-        step = so_far.step
+        step = so_far.beside_intents.step
         if not so_far.add(entry):
             continue
         is_open = bool(found) and not found[-1].over
         match entry.record:
             case Answered():
-                if is_open and not so_far.is_down:
+                if is_open and not so_far.beside_intents.outage.open:
                     found.pop()
             case DirectionTaken(direction=taken):
                 if is_open and taken is Direction.ROLLBACK is not direction:
@@ -311,7 +311,7 @@ def turned_back(entries: Iterable[Entry]) -> bool:
             case Opened():
                 went_forward = turned = False
             case StepBegun():
-                went_forward |= so_far.direction is Direction.FORWARD
+                went_forward |= so_far.beside_intents.direction is Direction.FORWARD
             case DirectionTaken(direction=Direction.ROLLBACK):
                 turned = went_forward or _is_watchdog(so_far.state)
             case _:

@@ -133,19 +133,9 @@ class Replay:
         return self._state
 
     @property
-    def step(self) -> int:
-        """The step that was begun last."""
-        return self._state.step
-
-    @property
-    def direction(self) -> Direction | None:
-        """The direction of the run."""
-        return self._state.direction
-
-    @property
-    def is_down(self) -> bool:
-        """Whether traffic is down."""
-        return self._state.outage.open
+    def beside_intents(self) -> RunState:
+        """The state after all entries so far; the latest intents may be missing in it."""
+        return self._state
 
     def add(self, entry: Entry) -> bool:
         """Continue with *entry*; return whether it altered more than the list of intents."""
