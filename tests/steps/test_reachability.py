@@ -19,7 +19,7 @@ from tests.support.builders import (
 )
 from vpnmigrate.model.facts import Goal, Propagation, RouteTarget, Switch
 from vpnmigrate.model.snapshot import Baseline
-from vpnmigrate.steps.reachability import as_before, reachability
+from vpnmigrate.steps.reachability import ComparisonBasis, as_before, reachability
 
 
 def the_routes(table, baseline):
@@ -57,7 +57,7 @@ def judged(now, *, before=BESIDE):
     held = a_table(BOTH, propagates=OLD, learned=[PREFIX], static={WIDE: OLD, **before})
     plan = a_plan(before=a_survey(route_tables=(held,)))
     observation = a_snapshot(old="detached", new="attached", tables=[now], up=2)
-    return reachability(plan, FORWARD, observation, plan.recorded_baseline)
+    return reachability(ComparisonBasis(plan, FORWARD, observation, plan.recorded_baseline))
 
 
 def now_with(learned, static):
@@ -113,9 +113,10 @@ class TestStaleTables:
         plan = a_plan(before=a_survey(route_tables=(table,)))
         now = replace(a_snapshot(tables=[table]), stale=frozenset({fact}))
 
-        found = reachability(
+        basis = ComparisonBasis(
             plan, BACK, now, plan.recorded_baseline, isolated=frozenset(isolated)
-        ).waiting
+        )
+        found = reachability(basis).waiting
 
         assert [each.startswith(f"the routes in {BOTH} are unknown") for each in found] == (
             [] if hidden else [True]
@@ -129,7 +130,8 @@ class TestStaleTables:
 
         def residual(stale):
             now = replace(a_snapshot(tables=[table]), stale=frozenset(stale))
-            found = reachability(plan, BACK, now, plan.recorded_baseline, isolated=isolated)
+            basis = ComparisonBasis(plan, BACK, now, plan.recorded_baseline, isolated=isolated)
+            found = reachability(basis)
             assert not found.waiting
             return [(row.destination, row.after.leads_somewhere) for row in found.residual]
 

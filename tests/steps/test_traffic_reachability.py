@@ -19,8 +19,17 @@ from tests.support.builders import (
     ordinary_tables,
 )
 from vpnmigrate.model.decisions import Decisions, Exceptions
+from vpnmigrate.model.ec2 import RouteTableId
 from vpnmigrate.model.facts import UNKNOWN, Existence, Propagation, RouteTarget, Switch
-from vpnmigrate.steps.reachability import Reachability, reachability
+from vpnmigrate.model.snapshot import JournalFacts
+from vpnmigrate.steps.base import StepInput
+from vpnmigrate.steps.reachability import (
+    ComparisonBasis,
+    Reachability,
+    reachability,
+    waiting_by_table,
+)
+from vpnmigrate.steps.traffic import missing_in_brief
 
 STATIC = "192.168.0.0/16"
 
@@ -29,7 +38,11 @@ def reached(tables, *, swap=FORWARD, plan=None, baseline=None, incomplete=False,
     """Return the comparison of *tables* with those of the ordinary plan."""
     plan = plan or a_plan()
     now = a_snapshot(old="detached", new="attached", tables=tables, **observation)
-    return reachability(plan, swap, now, baseline or plan.recorded_baseline, incomplete=incomplete)
+    before = baseline or plan.recorded_baseline
+    basis = ComparisonBasis(plan, swap, now, before, incomplete=incomplete)
+    found = reachability(basis)
+    assert tuple(each for table in waiting_by_table(basis) for each in table) == found.waiting
+    return found
 
 
 def lines(rows):
@@ -141,7 +154,9 @@ class TestReach:
         stale = replace(stale, stale=frozenset({fact}))
         doubt = ("the routes in rtb-both are unknown: the last reading may be stale",)
 
-        assert reachability(a_plan(), FORWARD, stale, a_plan().recorded_baseline).waiting == doubt
+        plan = a_plan()
+        basis = ComparisonBasis(plan, FORWARD, stale, plan.recorded_baseline)
+        assert reachability(basis).waiting == doubt
 
     def test_an_unknown_route_is_not_judged(self):
         """A route whose target is in doubt is not compared."""
@@ -209,3 +224,32 @@ class TestExcepted:
             decisions = Decisions(exceptions=Exceptions(prefixes=(named,)))
             plan = a_plan(before=before, decisions=decisions)
             assert len(reached(still, plan=plan).waiting) == waited
+
+
+class TestOutage:
+    """In the outage only what decides whether traffic flows is compared."""
+
+    @pytest.mark.parametrize(
+        ("up", "tables", "compared"),
+        [
+            (0, 3, ()),  # Without a tunnel.
+            (2, 3, (MAIN, BOTH)),
+            (2, 1, (BOTH,)),
+        ],
+    )
+    def test_two_tables_that_differ_are_enough(self, up, tables, compared):
+        """A table keeps what was derived from it, so a table that was not compared has no more."""
+        before = ordinary_tables(OLD)
+        survey = a_survey(route_tables=(*before, replace(before[0], id=RouteTableId("rtb-third"))))
+        plan = a_plan(before=survey)
+        bare = [
+            replace(each, routes=(), propagating=(NEW,)) for each in survey.route_tables[:tables]
+        ]
+        now = a_snapshot(old="detached", new="attached", tables=bare, up=up)
+        read = {table.id: len(table.__dict__) for table in now.tables.values()}
+
+        why = missing_in_brief(StepInput(plan, FORWARD, now, JournalFacts()))
+
+        assert why
+        known = {table.id for table in now.tables.values() if len(table.__dict__) > read[table.id]}
+        assert known == set(compared)

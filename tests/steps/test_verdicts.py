@@ -47,6 +47,7 @@ from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels
 from vpnmigrate.steps.s11_delete_classic import DeleteClassic, DeleteOldGateway
 
 STATIC = "192.168.0.0/16"
+LOST_ROUTE = "rtb-both: 10.1.0.0/16 went to vgw-old before and goes to nothing now"
 OTHER = VpcId("vpc-2")
 THIRD = VpnGatewayId("vgw-third")
 OURS = journal_facts(holder="ann@desk/1")
@@ -355,14 +356,14 @@ SAID = [
             (a_table(BOTH, propagates=NEW, static={STATIC: NEW}), a_table(MAIN, propagates=NEW))
         ),
         NOTHING_TOLD,
-        NotYet("rtb-both: 10.1.0.0/16 went to vgw-old before and goes to nothing now (and 1 more)"),
+        NotYet(f"{LOST_ROUTE} (and at least 1 more)"),
     ),
     (
         SwitchTunnels(),
         FORWARD,
         swapped((a_table(BOTH, propagates=NEW, static={STATIC: NEW}), ordinary_tables(NEW)[1])),
         NOTHING_TOLD,
-        NotYet("rtb-both: 10.1.0.0/16 went to vgw-old before and goes to nothing now"),
+        NotYet(LOST_ROUTE),
     ),
     (
         SwitchTunnels(),
@@ -372,8 +373,7 @@ SAID = [
         ),
         journal_facts(verified=NOON),
         NotYet(
-            "traffic flowed, but something is missing again: rtb-both: 10.1.0.0/16 went to "
-            "vgw-old before and goes to nothing now (and 1 more)"
+            f"traffic flowed, but something is missing again: {LOST_ROUTE} (and at least 1 more)"
         ),
     ),
     (

@@ -34,9 +34,9 @@ from vpnmigrate.steps.traffic import (
     acceptable,
     degraded,
     destinations,
+    first_missing,
     flows_as_shown,
     is_stable,
-    missing_traffic,
     update_stability,
 )
 
@@ -161,7 +161,7 @@ class TrafficWatch:
             unanswered=self._probing.unanswered(),
         )
         observation = observation.with_facts(facts)
-        lacking = missing_traffic(observation.input)
+        lacking = first_missing(observation.input)
         self._stability = update_stability(observation.input, lacking=bool(lacking))
         flows = not lacking or flows_as_shown(observation.acting)
         self._flows_since = (self._flows_since or observation.now.begun) if flows else None
@@ -170,7 +170,7 @@ class TrafficWatch:
         self._offer(observation)
         if lacking:
             if self._held and verified:
-                self._recorder.write(Flapped(lacking[0]))
+                self._recorder.write(Flapped(lacking))
             self._held = False
             return observation
         if not is_stable(observation.input):
@@ -209,7 +209,8 @@ class TrafficWatch:
 
         While it was residue, stable traffic meant that of the other destinations.
         """
-        rows = destinations(observation.input).residual
+        isolated = observation.journal_facts.isolated  # Without these, nothing is residue.
+        rows = destinations(observation.input).residual if isolated else ()
         residual = frozenset((row.table, part) for row in rows for part in row.parts)
         if self._residual - residual:
             self._stability = self._flows_since = None

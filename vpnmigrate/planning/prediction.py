@@ -31,7 +31,7 @@ from vpnmigrate.planning.predicted_aws import PredictedMoment, predicted_aws
 from vpnmigrate.steps.base import Blocked, NotYet, Step, StepInput, Verdict
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels
 from vpnmigrate.steps.sequences import FORWARD, gateway_swap
-from vpnmigrate.steps.traffic import lacks_traffic, lacks_tunnels, stable_reading
+from vpnmigrate.steps.traffic import first_missing, lacks_tunnels, stable_reading
 
 MOST_LOOKS = 1000
 """Limit of observations per step; a step that needs more would never end."""
@@ -176,7 +176,7 @@ def _confirmed(scene: PredictedMoment, word: Confirmation) -> PredictedMoment:
 
 def _verified(scene: PredictedMoment, view: StepInput) -> PredictedMoment:
     """Return *scene* with traffic verified if nothing is missing, as the runner does."""
-    if lacks_traffic(view):
+    if first_missing(view):
         return scene
     journal_facts = replace(
         scene.journal_facts,

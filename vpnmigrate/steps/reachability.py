@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_network
@@ -61,6 +61,7 @@ class ComparisonBasis:
     incomplete: bool = False
     """Whether a connection was lost: it is unknown which propagated prefixes it had."""
     isolated: frozenset[Goal] = frozenset()
+    """The goals that the run leaves out."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ComparisonBasis) and self._parts() == other._parts()
@@ -107,59 +108,70 @@ def _known(before: RouteTableRecord) -> frozenset[tuple[str, bool]]:
     return frozenset((r.destination, r.origin == PROPAGATED_ROUTE) for r in before.routes)
 
 
-def reachability(
-    plan: Plan,
-    swap: GatewaySwap,
-    now: Snapshot,
-    baseline: Baseline,
-    *,
-    incomplete: bool = False,
-    isolated: frozenset[Goal] = frozenset(),
-) -> Reachability:
-    """Return the differences between every table before and *now*, for each destination.
-
-    *incomplete* means that a connection was lost: it is unknown which propagated prefixes it had.
-    *isolated* are the goals that the run leaves out.
-    """
-    return _reach(ComparisonBasis(plan, swap, now, baseline, incomplete, isolated))
-
-
 @lru_cache(maxsize=4)
-def _reach(basis: ComparisonBasis) -> Reachability:
+def reachability(basis: ComparisonBasis) -> Reachability:
+    """Return the differences between every table before and now, for each destination."""
+    found = tuple(_by_table(basis))
+    return Reachability(
+        tuple(each for table in found for each in table.waiting),
+        tuple(row for table in found for row in table.taken),
+        tuple(row for table in found for row in table.altered),
+        tuple(row for table in found for row in table.residual),
+    )
+
+
+def waiting_by_table(basis: ComparisonBasis) -> Iterator[tuple[str, ...]]:
+    """Yield ``Reachability.waiting`` of each table that has any, compared when it is asked for."""
+    return (table.waiting for table in _by_table(basis) if table.waiting)
+
+
+def _by_table(basis: ComparisonBasis) -> Iterator[Reachability]:
+    """Yield the differences of each table that has any."""
+    now, hidden = basis.now, _unseen(basis.now, basis.isolated)
+    for table in basis.plan.before.route_tables:
+        if now.state(table.id) is ResourceState.ABSENT or table.id not in now.tables:
+            continue  # step 9 reports a deleted table
+        if doubt := _doubt(basis.plan, basis.swap, now, table, basis.isolated):
+            yield Reachability(waiting=(doubt,))
+            continue
+        before = as_before(basis.plan, basis.baseline, table)
+        unseen = hidden.get(table.id, frozenset())
+        if rows := basis.rows(before) if unseen else basis.differing(before):
+            yield _of_table(basis, before, rows, unseen)
+
+
+def _of_table(
+    basis: ComparisonBasis,
+    before: RouteTableRecord,
+    rows: Iterable[RouteComparison],
+    unseen: frozenset[Goal],
+) -> Reachability:
+    """Return the differences among *rows* of the table *before*."""
     plan, swap, now = basis.plan, basis.swap, basis.now
     waiting: list[str] = []
     taken: list[RouteComparison] = []
     altered: list[RouteComparison] = []
     residual: list[RouteComparison] = []
-    hidden = _unseen(now, basis.isolated)
-    for table in plan.before.route_tables:
-        if now.state(table.id) is ResourceState.ABSENT or table.id not in now.tables:
-            continue  # step 9 reports a deleted table
-        if doubt := _doubt(plan, swap, now, table, basis.isolated):
-            waiting.append(doubt)
+    foreign = Propagation(before.id, swap.joining) in now.externally_changed or basis.incomplete
+    for row in rows:
+        if excepted(plan, row):
             continue
-        before = as_before(plan, basis.baseline, table)
-        foreign = Propagation(table.id, swap.joining) in now.externally_changed or basis.incomplete
-        unseen = hidden.get(table.id, frozenset())
-        for row in basis.rows(before) if unseen else basis.differing(before):
-            if excepted(plan, row):
-                continue
-            ours = row.before.hop == plan.old_gateway
-            if row.same:
-                if ours and _is_residual(row, swap, unseen):
-                    residual.append(replace(row, same=False, after=NO_ROUTE))
-            elif not ours:
-                altered += [row] if row.before.leads_somewhere or row.unread else []
-            elif _is_residual(row, swap, basis.isolated):
-                residual.append(row)
-            elif (
-                _is_taken(row, swap, now, _known(before))
-                or (foreign and _propagated(row.before))
-                or _is_hidden(row, swap, now, before)
-            ):
-                taken.append(row)
-            else:
-                waiting.append(str(row))
+        ours = row.before.hop == plan.old_gateway
+        if row.same:
+            if ours and _is_residual(row, swap, unseen):
+                residual.append(replace(row, same=False, after=NO_ROUTE))
+        elif not ours:
+            altered += [row] if row.before.leads_somewhere or row.unread else []
+        elif _is_residual(row, swap, basis.isolated):
+            residual.append(row)
+        elif (
+            _is_taken(row, swap, now, _known(before))
+            or (foreign and _propagated(row.before))
+            or _is_hidden(row, swap, now, before)
+        ):
+            taken.append(row)
+        else:
+            waiting.append(str(row))
     return Reachability(tuple(waiting), tuple(taken), tuple(altered), tuple(residual))
 
 

@@ -26,11 +26,11 @@ from vpnmigrate.steps.residue import pursued, residue, separable
 from vpnmigrate.steps.s08_swap_gateways import detached_externally
 from vpnmigrate.steps.traffic import (
     destinations,
+    first_missing,
     is_soaked,
     is_stable,
-    lacks_traffic,
     missing_connections,
-    missing_traffic,
+    missing_in_brief,
 )
 
 AT_DEVICES = timedelta(minutes=15)
@@ -77,7 +77,7 @@ class SwitchTunnels(Step):
         yield from missing(pursued(view), view.now)
         if view.journal_facts.verified is None:
             task = enabling_task(view.plan, view.swap, view.now)
-            if task.word not in view.journal_facts.confirmations and lacks_traffic(view):
+            if task.word not in view.journal_facts.confirmations and first_missing(view):
                 yield task
         elif (
             _must_disable(view.plan, view.swap)
@@ -95,12 +95,11 @@ class SwitchTunnels(Step):
     def verify(self, view: StepInput) -> Verdict:
         if taken := detached_externally(view.plan, view.swap, view.now):
             return taken
-        lacking = missing_traffic(view)
-        more = f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else ""
+        lacking = missing_in_brief(view)
         if view.journal_facts.verified is None:
-            return NotYet(lacking[0] + more if lacking else HOLD)
+            return NotYet(lacking or HOLD)
         if lacking:
-            return NotYet(f"traffic flowed, but something is missing again: {lacking[0]}{more}")
+            return NotYet(f"traffic flowed, but something is missing again: {lacking}")
         if not is_soaked(view.plan, view.journal_facts):
             return NotYet(f"{HOLD}: the soak time is {span(view.plan.decisions.waits.soak)}")
         isolated = view.journal_facts.isolated

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import islice
 
 from msgspec.structs import replace
 
@@ -33,7 +34,12 @@ from vpnmigrate.model.snapshot import (
     TunnelStability,
 )
 from vpnmigrate.steps.base import StepInput
-from vpnmigrate.steps.reachability import Reachability, reachability
+from vpnmigrate.steps.reachability import (
+    ComparisonBasis,
+    Reachability,
+    reachability,
+    waiting_by_table,
+)
 
 
 def baseline_of(plan: Plan, now: Snapshot) -> Baseline:
@@ -61,21 +67,37 @@ def baseline_of(plan: Plan, now: Snapshot) -> Baseline:
 def missing_traffic(view: StepInput) -> tuple[str, ...]:
     """Return what is missing on the joining side; empty means that traffic flows.
 
-    Each is a sentence that names the connection or table, most severe first.
+    Each is a sentence that names the connection or table, most severe first.  The destinations are
+    compared only if no tunnel is missing: without one, every destination differs.
     """
+    return tuple(each for found in _missing(view) for each in found)
+
+
+def first_missing(view: StepInput) -> str:
+    """Return the most severe of ``missing_traffic``; empty if traffic flows."""
+    return next((part[0] for part in _missing(view)), "")
+
+
+def missing_in_brief(view: StepInput) -> str:
+    """Return what is missing first, with how much more is known to be; empty if traffic flows.
+
+    In the outage no more than two tables are compared: right after the swap all of them differ.
+    """
+    parts = tuple(islice(_missing(view), 2))
+    first, *others = [each for part in parts for each in part] or [""]
+    least = "at least " if len(parts) > 1 else ""
+    return f"{first} (and {least}{len(others)} more)" if others else first
+
+
+def _missing(view: StepInput) -> Iterator[tuple[str, ...]]:
+    """Yield what is missing, in parts that are not empty."""
     attached = view.now.attachment(view.swap.joining, view.plan.vpc)
     if attached is not Attachment.ATTACHED:
-        return (f"{view.swap.joining} is {attached}",)
-    return (*_words_too_fresh(view), *_shown_missing(view))
-
-
-def lacks_traffic(view: StepInput) -> bool:
-    """Return whether anything is missing on the joining side.
-
-    The destinations are compared only if no tunnel is missing: without one, every destination
-    differs.
-    """
-    return lacks_tunnels(view) or bool(missing_traffic(view))
+        yield (f"{view.swap.joining} is {attached}",)
+        return
+    if fresh := tuple(_words_too_fresh(view)):
+        yield fresh
+    yield from _shown_missing(view)
 
 
 def lacks_tunnels(view: StepInput) -> bool:
@@ -94,7 +116,7 @@ def flows_as_shown(view: StepInput) -> bool:
     After the old tunnels were disabled, UP counts once they were reported enabled again.
     """
     attached = view.now.attachment(view.swap.joining, view.plan.vpc)
-    if attached is not Attachment.ATTACHED or _shown_missing(view):
+    if attached is not Attachment.ATTACHED or any(_shown_missing(view)):
         return False
     confirmed = view.journal_facts.confirmations
     off = confirmed.get(Confirmation.OLD_TUNNELS_DISABLED)
@@ -102,12 +124,13 @@ def flows_as_shown(view: StepInput) -> bool:
     return not any(_words_too_fresh(view)) or (off is not None and on is not None and on > off)
 
 
-def _shown_missing(view: StepInput) -> tuple[str, ...]:
-    return (
-        *_missing_tunnels(view),
-        *destinations(view).waiting,
-        *view.journal_facts.unanswered,
-    )
+def _shown_missing(view: StepInput) -> Iterator[tuple[str, ...]]:
+    if tunnels := tuple(_missing_tunnels(view)):
+        yield tunnels
+    else:
+        yield from waiting_by_table(_basis(view))
+    if view.journal_facts.unanswered:
+        yield view.journal_facts.unanswered
 
 
 def _missing_tunnels(view: StepInput) -> Iterator[str]:
@@ -117,13 +140,16 @@ def _missing_tunnels(view: StepInput) -> Iterator[str]:
 
 def destinations(view: StepInput) -> Reachability:
     """Return the differences between every route table now and before step 7."""
-    lost = bool(missing_connections(view.plan, view.swap, view.now))
-    return reachability(
+    return reachability(_basis(view))
+
+
+def _basis(view: StepInput) -> ComparisonBasis:
+    return ComparisonBasis(
         view.plan,
         view.swap,
         view.now,
         view.baseline,
-        incomplete=lost,
+        incomplete=bool(missing_connections(view.plan, view.swap, view.now)),
         isolated=view.journal_facts.isolated,
     )
 
@@ -289,7 +315,7 @@ def acceptable(view: StepInput) -> tuple[Shortage, ...]:
     )
     names = {each.replaces for each in few}
     accepted = replace(view.journal_facts, accepted=view.journal_facts.accepted | names)
-    if not few or lacks_traffic(replace(view, journal_facts=accepted)):
+    if not few or first_missing(replace(view, journal_facts=accepted)):
         return ()
     return few
 
