@@ -31,8 +31,8 @@ KILLS ?= 200
 kill-processes: .tox/tool/ready ## SIGKILL real processes at KILLS=200 random instants, and go on
 	VPNMIGRATE_TEST_KILLS=$(KILLS) .tox/tool/bin/tox run -e tests -- -n 0 --no-cov tests/e2e/test_killed.py
 
-FULL = tests/engine/test_take_over.py tests/engine/test_disk_failures.py tests/engine/test_lost_journal.py tests/e2e
-full-counts: .tox/tool/ready ## every take-over, failed write, lost journal and signal; test tries a share
+FULL = $(shell grep -rl --include='test_*.py' 'tests.support.counts import' tests)
+full-counts: .tox/tool/ready ## every kill point, failed write, lost journal, signal and fault; test tries a share
 	VPNMIGRATE_TEST_FULL=1 .tox/tool/bin/tox run -e tests -- $(FULL)
 
 mutate: .tox/tool/ready ## change one line at a time and see whether a test fails; results in mutants/

@@ -8,18 +8,26 @@ command has an effect.  The processes are forked, so that Typer is imported once
 
 from __future__ import annotations
 
+import gc
+import io
 import json
 import os
 import signal
 import sys
+from contextlib import redirect_stderr
 from importlib import import_module
 from typing import Any
 
-from vpnmigrate.cli import main
+from vpnmigrate.cli import main  # before it becomes the module of that name
+from vpnmigrate.cli.main import run_command
 
-import_module("vpnmigrate.cli.main")  # Typer and its application, before the forks.
-import_module("vpnmigrate.cli.app")
+# Typer, its application, and what reports an interruption, before the forks.
+for needed in ("app", "context", "invocation", "run_status"):
+    import_module(f"vpnmigrate.cli.{needed}")
 import_module("vpnmigrate.report.errors")
+with redirect_stderr(io.StringIO()):
+    run_command(["unknown"])  # loads what Typer loads late
+gc.freeze()
 
 COMMANDS = "/vpnmigrate/cli/commands/"
 NOT_SENT = 100

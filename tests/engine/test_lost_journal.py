@@ -131,7 +131,7 @@ def test_killed_at_any_call_and_robbed_of_its_journal(
     searches lag by the consistency delay.
     """
     points = [(n, after) for n in range(1, undisturbed.calls[began] + 1) for after in (False, True)]
-    for nth, after_effect in share(points, one_in=11):
+    for nth, after_effect in share(points, one_in=17):
         stage = a_stage(tmp_path / f"{nth}-{after_effect}", world, began)
         stage.faults = Fuse(nth, after_effect)
         if not dies(stage, began):

@@ -1,6 +1,7 @@
 """The fault matrix, cell by cell: each call, each trouble, on the production runner.
 
-``VPNMIGRATE_TEST_MATRIX=all`` tries every cell on every leg of a migration, which takes minutes.
+``VPNMIGRATE_TEST_MATRIX=all`` tries every cell on every leg of a migration, which takes minutes;
+so does ``make full-counts``.
 """
 
 from __future__ import annotations
@@ -15,22 +16,25 @@ from tests.faults.cells import (
     A_WHILE,
     FOR_EVER,
     TROUBLES,
+    WITH_A_PERSON,
     end_state,
     run_next_command,
     run_with_fault,
     wrong_claim,
 )
 from tests.faults.verdicts import CANNOT, COLUMNS, OCCASIONS, Cell, cells
+from tests.support.counts import FULL
 from vpnmigrate.errors import Exit
 from vpnmigrate.model import changes
 from vpnmigrate.sandbox.ec2.dispatch import READS, WRITES
 
-ALL = os.environ.get("VPNMIGRATE_TEST_MATRIX") == "all"
+ALL = FULL or os.environ.get("VPNMIGRATE_TEST_MATRIX") == "all"
 
 CHEAPEST = ("begin", "finalize", "outage", "recreate", "prepare", "back")
 """The legs, the shortest first: one of them is used if not all are tested."""
 SHARE = {"throttled", "time-out before", "not known yet", "quota", "permission gone"}
-"""For permanent faults, one of each kind is used for a change if not all are tested."""
+"""For permanent faults, one of each kind is used if not all are tested: for a change, and for a
+read that is repeated for a week."""
 
 CELLS = [cell for cell in cells() if cell.occurs]
 
@@ -41,7 +45,7 @@ def tries() -> list[object]:
         pytest.param(cell, lasts, marks=pytest.mark.no_cover, id=_id(cell, lasts))
         for cell in CELLS
         for lasts in (A_WHILE, FOR_EVER)
-        if ALL or lasts == A_WHILE or cell.trouble in SHARE or not _is_change(cell.operation)
+        if ALL or lasts == A_WHILE or cell.trouble in SHARE or not _is_long(cell.operation)
     ]
 
 
@@ -55,8 +59,8 @@ def _id(cell: Cell, lasts: int) -> str:
     return "-".join(words).replace(" ", "_")
 
 
-def _is_change(operation: str) -> bool:
-    return ("ec2", operation) in WRITES
+def _is_long(operation: str) -> bool:
+    return ("ec2", operation) in WRITES or operation in WITH_A_PERSON
 
 
 @pytest.fixture(scope="session")

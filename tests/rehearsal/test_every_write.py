@@ -191,8 +191,7 @@ def test_a_night_killed_at_any_line_has_the_same_end(dusk, arrives, action):
 
     wrong = []
     every = range(1, counter.written + 1)
-    # A rollback starts from the same lines; an ordinary test run has some of them.
-    for last in share(every, one_in=4) if action is Runner.rollback else every:
+    for last in share(every, one_in=4):
         stage, mortal = from_dusk(dusk), WriteCounter(last, arrives=arrives)
         deaths = run_to_end(stage, mortal)
         if action is Runner.rollback:

@@ -101,7 +101,7 @@ def on_each_resource() -> Iterator[tuple[TrialRoute, Tagging]]:
 @pytest.mark.parametrize("lost", [0.0, 0.5], ids=["heard", "unheard"])
 def test_tags_change_nothing_of_what_a_run_comes_to(lost: float) -> None:
     """With any tags added or removed at any boundary, the end is that without a tagger."""
-    for route, tagging in share(list(at_every_boundary()), one_in=9):
+    for route, tagging in share(list(at_every_boundary()), one_in=25):
         outcome = tried(route, tagging, lost=lost)
 
         assert trial_problems(outcome, hunted()) == (), (route, str(tagging))
@@ -111,7 +111,7 @@ def test_tags_change_nothing_of_what_a_run_comes_to(lost: float) -> None:
 @pytest.mark.no_cover
 def test_no_single_tag_does_either() -> None:
     """Each role is tried on each resource."""
-    for route, tagging in share(list(on_each_resource()), one_in=7):
+    for route, tagging in share(list(on_each_resource()), one_in=23):
         outcome = tried(route, tagging)
 
         assert trial_problems(outcome, hunted()) == (), (route, str(tagging))

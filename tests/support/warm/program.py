@@ -12,7 +12,7 @@ import pkgutil
 import runpy
 import subprocess
 import sys
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr
 
 import botocore.session
 
@@ -33,8 +33,8 @@ def main(address: str, *packages: str) -> None:
     for package in packages:
         _load(package)
     # What Typer and botocore load late.
-    with redirect_stdout(io.StringIO()):
-        run_command(["--version"])
+    with redirect_stderr(io.StringIO()):
+        run_command(["unknown"])
     for service in ("ec2", "sts"):
         session_with_models(botocore.session.Session(), REGION).client(service)
     forks = Forks(address)
