@@ -6,6 +6,7 @@ import atexit
 import gc
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ MEMORY = Path("/dev/shm")
 """Linux's file system in memory.  A run flushes each entry of its journal and replaces files whole;
 on a disk, a test waits for a thousand of these, and for those of other processes."""
 ROOM = 1 << 30
-"""Bytes: many times what the tests of three workers have at one moment."""
+"""Bytes: many times what the tests of four workers have at one moment."""
 
 
 def pytest_configure() -> None:
@@ -89,11 +90,14 @@ ALL_MEASURED = bool(os.environ.get("VPNMIGRATE_TEST_COVERAGE"))
 # Tests of real processes, which mostly wait: those of about a minute, then those of some seconds.
 WAITING = (
     "project/test_tutorial.py",
-    "e2e/test_commit_confirm.py",
     "e2e/test_http_migration.py",
+    "e2e/test_commit_confirm.py",
+    "rehearsal/test_lab.py",
+    "fleet/test_worker.py",
     "e2e/",
     "mangled/",
     "aws_cli/",
+    "browser/",
 )
 
 
@@ -103,14 +107,35 @@ def _rank(item: pytest.Item) -> int:
     return next(waits, len(WAITING))
 
 
+def waiting_first(ranks: Sequence[int], workers: int) -> list[int]:
+    """Return the order of items with *ranks*: each worker's share begins with those that wait.
+
+    xdist first gives each worker an equal share of consecutive items.  A test that takes a minute
+    is not the last one, which a single worker would run, and not all of them have one worker.
+    """
+    waiting = sorted(
+        (n for n, rank in enumerate(ranks) if rank < len(WAITING)), key=ranks.__getitem__
+    )
+    others = [n for n, rank in enumerate(ranks) if rank == len(WAITING)]
+    order: list[int] = []
+    for worker in range(workers):
+        size = (len(ranks) - len(order)) // (workers - worker)
+        first = waiting[worker::workers]
+        order += first
+        taken = max(0, size - len(first))
+        order += others[:taken]
+        del others[:taken]
+    return order
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the tests that wait longest, and trace those that measure coverage.
 
-    A test that takes a minute is not the last one, which a single worker would run.  Of each table
-    of whole runs one row is traced.
+    Of each table of whole runs one row is traced.
     """
-    items.sort(key=_rank)
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    items[:] = [items[n] for n in waiting_first([_rank(item) for item in items], workers)]
     measured = set[str]()
     for item in items:
         test = item.nodeid.partition("[")[0]
