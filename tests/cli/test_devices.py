@@ -229,10 +229,14 @@ class TestConfig:
         assert "--site" in ran.err
 
     def test_a_plan_gives_a_draft(self, terminal):
-        """Before step 4 the new values are placeholders, and the page says so."""
-        terminal.planned()
+        """Before step 4 the new values are placeholders, and the page says so.
+
+        Its commands name the run that apply will create, as a plan file is not known to status.
+        """
+        run = terminal.planned()
         (device,) = self.config(terminal, "plan.json")
 
+        assert f"`vpnmigrate status {run}`" in device["blocks"][0]["begin"]
         assert any("draft" in note for note in device["notes"])
         assert "<outside of new tunnel 1>" in device["placeholders"]
 

@@ -332,6 +332,15 @@ class TestNotes:
         assert any("draft" in note for note in found.notes)
         assert OLD_ENDS[0].outside in commands(found, BlockName.ENABLE)
 
+    @pytest.mark.parametrize("platform", PLATFORMS, ids=[each.name for each in PLATFORMS])
+    def test_a_draft_has_one_note_about_its_placeholders(self, platform):
+        """A value that is not known yet is no word that the platform lacks, and none is listed."""
+        found = device_blocks(replace(a_task(), new=DeviceSide("")), platform)
+
+        assert [note for note in found.notes if "no word of this platform" in note] == []
+        assert re.findall("<(?:IKE|ESP) [^<>]*<", commands(found, BlockName.LOAD)) == []
+        assert "Replace each of these" not in page(found)
+
     def test_unknown_members(self):
         """Members that the program does not know are listed."""
         text = a_document(NEW_ENDS).replace("<ike>", "<ike><ike_version>2</ike_version>")

@@ -371,6 +371,8 @@ class _Rendering:
 
     def _word(self, words: dict[Any, str], value: Any, what: str) -> str:
         """Return this platform's word for *value*; a placeholder, and a note, if it has none."""
+        if isinstance(value, str) and _PLACEHOLDER.fullmatch(value):
+            return value  # A draft, before step 4: the value is not known yet.
         found = words.get(value)
         if found is None:
             self._notes.append(

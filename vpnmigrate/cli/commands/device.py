@@ -305,7 +305,7 @@ def _device_tasks(
     context: CommandContext, subject: str, site: str | None, existing: Path | None
 ) -> list[tuple[DeviceTask, str | None]]:
     """Return what has to be done at each device, with the device type that the plan names."""
-    file, plan, started = find_plan(context, subject)
+    _, plan, started = find_plan(context, subject)
     run = context.runs.find(started) if started else None
     reader = DeviceTaskReader(plan, run.vault if run else None, context.redaction.learn)
     sites = sites_of(plan, read_journal(run).entries if run else ())
@@ -314,7 +314,7 @@ def _device_tasks(
     gateways = {c.id: c.customer_gateway for c in plan.before.living}
     return [
         (
-            reader.task_of(started or file, each.name, each.connection, each.successor, text),
+            reader.task_of(plan.migration, each.name, each.connection, each.successor, text),
             plan.decisions.device_type_of(gateways[each.connection]),
         )
         for each in chosen
