@@ -240,6 +240,20 @@ class TestConfig:
         assert any("draft" in note for note in device["notes"])
         assert "<outside of new tunnel 1>" in device["placeholders"]
 
+    @pytest.mark.parametrize("option", ["--with-keys", "--seal-to"])
+    def test_a_draft_is_written_to_no_file_with_keys(self, terminal, option, tmp_path):
+        """Before step 4 there are no keys: an engineer would receive placeholders."""
+        terminal.planned()
+        file = tmp_path / "file"
+        words = ("plan.json", "--site", terminal.connections[0], option, str(file))
+
+        ran = terminal.run("device", "config", *words)
+
+        assert ran.code == 2
+        assert "step 4" in ran.err
+        assert "vpnmigrate apply plan.json --until cutover" in ran.err
+        assert not file.exists()
+
     def test_own_templates(self, terminal, waiting, tmp_path):
         """--templates names a folder whose templates take precedence; a bad one is refused."""
         own = tmp_path / "own" / "acme"
@@ -404,6 +418,8 @@ def test_keys_in_secrets_manager_and_old_tunnels_that_are_left(terminal):
     text = " ".join(shown.out.split())
     assert "The pre-shared keys are in `arn:aws:secretsmanager:eu-west-1:" in text
     assert "it is in AWS Secrets Manager, arn:aws:secretsmanager:" in text
+    private = terminal.run("device", "config", run, "--site", "munich", "--with-keys", "keys.txt")
+    assert "no pre-shared key" in private.out
     assert "configuration.xml`, which only its owner" not in text
     assert "the plan leaves the old ones enabled" in text
     assert "the old ones left as they are" in text

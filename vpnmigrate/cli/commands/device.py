@@ -240,10 +240,14 @@ def config(
     tasks = _device_tasks(context, subject, site, existing)
     more = _UserTemplates(templates)
     chosen = [(task, _platform_of(platform, kind, more)) for task, kind in tasks]
+    if with_keys is not None or seal_to is not None:
+        _require_configuration(chosen[0][0], subject)
     if with_keys is not None:
         (task, kind) = chosen[0]
         _save_private(page(device_blocks(task, kind, more, revealed), more), with_keys)
-        text = wrapped(f"Wrote {with_keys}. It contains pre-shared keys; only you can read it.")
+        has_keys = task.new.configuration is not None and task.new.configuration.keys
+        keys = "pre-shared keys" if has_keys else "no pre-shared key: EC2 shows none"
+        text = wrapped(f"Wrote {with_keys}. It contains {keys}; only you can read it.")
         context.results.print(text, {"schema": CONFIG_SCHEMA, "file": str(with_keys)})
         return
     if seal_to is not None:
@@ -261,6 +265,20 @@ def config(
     rendered = [device_blocks(task, kind, more) for task, kind in chosen]
     document = {"schema": CONFIG_SCHEMA, "devices": [_blocks_json(each) for each in rendered]}
     context.results.print("\n".join(page(each, more) for each in rendered).rstrip(), document)
+
+
+def _require_configuration(task: DeviceTask, subject: str) -> None:
+    """Check that step 4 has written the configuration of the new connection.
+
+    Raises:
+        UsageError: It has not, so a file for the engineer would have neither values nor keys.
+    """
+    if task.new.configuration is None:
+        raise UsageError(
+            f"{task.site}: step 4 has not written the new connection's configuration yet, so there "
+            "are no keys",
+            advice=cli("apply", subject, "--until", "cutover"),
+        )
 
 
 def _save_private(text: str, path: Path) -> None:
