@@ -172,11 +172,18 @@ def test_ordinary_lines_are_shown(line):
 
 
 def test_changes_have_the_section_and_no_clock():
-    """A change is shown with the line above it; the time of the reading is no change."""
-    before = "! Last configuration change at 02:00\ninterface Tunnel1\n shutdown\n mtu 1400"
-    after = "! Last configuration change at 02:05\ninterface Tunnel1\n mtu 1400"
+    """A change is shown below its section; the time of the reading is no change."""
+    before = (
+        "! Last configuration change at 02:00\ninterface Tunnel1\n mtu 1400\n shutdown\n"
+        "router bgp 65000\n neighbor 10.0.0.1 remote-as 1\n address-family ipv4\n  activate\n"
+    )
+    after = before.replace("02:00", "02:05").replace(" shutdown\n", "")
+    after = after.replace("  activate", "  activate\n  soft\nend")
 
-    assert configuration_changes(before, after) == " interface Tunnel1\n- shutdown\n  mtu 1400"
+    assert configuration_changes(before, after).splitlines() == [
+        *(" interface Tunnel1", "- shutdown"),
+        *(" router bgp 65000", "  address-family ipv4", "+  soft", "+end"),
+    ]
     assert configuration_changes(before, before.replace("02:00", "02:07")) == ""
 
 

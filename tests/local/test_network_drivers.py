@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from tests.support.driver_bench import NETWORK, VYOS, Bench, NetworkBench, network_bench
+from tests.support.driver_bench import ASA, NETWORK, VYOS, Bench, NetworkBench, network_bench
 from tests.support.fake_routers import IosRouter
 from tests.support.ssh_device import PASSWORD
 from vpnmigrate.devices.configuration import read
@@ -32,6 +32,13 @@ from vpnmigrate.model.device_drivers import (
 ABSENT, DISABLED, ENABLED = TunnelsState.ABSENT, TunnelsState.DISABLED, TunnelsState.ENABLED
 DONE, FAILED, UNCERTAIN = DriverOutcome.DONE, DriverOutcome.FAILED, DriverOutcome.UNCERTAIN
 BARE, LOADED = DeviceState(ABSENT, ENABLED), DeviceState(DISABLED, ENABLED)
+SWITCHED = DeviceState(ENABLED, ENABLED)
+STATUS, LOAD, ENABLE, BACK_OUT = (
+    DriverVerb.STATUS,
+    DriverVerb.LOAD,
+    DriverVerb.ENABLE,
+    DriverVerb.BACK_OUT,
+)
 
 
 class KilledError(BaseException):
@@ -77,7 +84,7 @@ def process(bench: NetworkBench, connect: Connect) -> Iterator[None]:
 
 def kill_between_commit_and_confirm(bench: NetworkBench) -> None:
     with process(bench, killed_at_connection(bench, 2)), pytest.raises(KilledError):
-        bench.call(DriverVerb.LOAD)
+        bench.call(LOAD)
 
 
 def waiting_file(bench: Bench) -> Path:
@@ -89,8 +96,8 @@ class TestAKilledCall:
         """The device still waits, so ``status`` reports that, and the verb confirms the commit."""
         kill_between_commit_and_confirm(ios)
         assert ios.router.waits
-        status = ios.call(DriverVerb.STATUS)
-        again = ios.call(DriverVerb.LOAD)
+        status = ios.call(STATUS)
+        again = ios.call(LOAD)
 
         assert (status.outcome, status.state) == (DONE, LOADED)
         assert status.pending_until is not None
@@ -103,41 +110,101 @@ class TestAKilledCall:
         """After the timer the device is as before, and the next call reports it."""
         kill_between_commit_and_confirm(ios)
         ios.router.undo()
-        status = ios.call(DriverVerb.STATUS)
+        status = ios.call(STATUS)
 
         assert (status.outcome, status.state, status.pending_until) == (DONE, BARE, None)
         assert status.message == "the load of an earlier call is undone"
-        assert ios.call(DriverVerb.STATUS).message == ""
+        assert ios.call(STATUS).message == ""
 
     def test_before_the_commit_leaves_nothing(self, ios):
         """A process that dies before it commits has changed nothing, and the verb is done anew."""
         with process(ios, killed_at_connection(ios, 1)), pytest.raises(KilledError):
-            ios.call(DriverVerb.LOAD)
+            ios.call(LOAD)
 
-        assert ios.call(DriverVerb.STATUS).state == BARE
-        assert ios.call(DriverVerb.LOAD).state == LOADED
+        assert ios.call(STATUS).state == BARE
+        assert ios.call(LOAD).state == LOADED
+
+
+class TestAnInterruptedCommit:
+    """IOS takes commands one by one, so a part of them may be in effect."""
+
+    def test_is_undone_at_once(self, ios):
+        """What a lost connection has left is not confirmed, even if it looks complete."""
+        cut_off_once(ios, "router bgp")
+        ios.limit_seconds = 20.0
+        result = ios.call(LOAD)
+        again = ios.call(LOAD)
+
+        assert (result.outcome, result.pending_until) == (UNCERTAIN, None)
+        assert "load was interrupted, and is undone" in result.message
+        assert ios.router.undone == 1
+        assert (again.outcome, again.state, again.message) == (DONE, LOADED, ios.confirmed)
+
+    def test_is_undone_by_the_call_after_a_killed_one(self, ios):
+        """``status`` does not report it as loaded, and the next call starts anew."""
+        cut_off_once(ios, "router bgp")
+        ios.limit_seconds = 20.0
+        kill_between_commit_and_confirm(ios)
+        status = ios.call(STATUS)
+        again = ios.call(LOAD)
+
+        assert (status.outcome, status.state) == (DONE, BARE)
+        assert status.message == "an earlier load was interrupted"
+        assert status.pending_until is not None
+        assert (again.outcome, again.state) == (DONE, LOADED)
+        assert "an earlier load was interrupted, and is undone; confirmed" in again.message
+        assert f"neighbor {read_new(ios).tunnels[1].amazon.inside_ip} shutdown" in ios.router.text()
+
+    def test_is_repeated_where_there_is_no_timer(self, tmp_path):
+        """An ASA is told again what it may have in part, from the first command to the last."""
+        with network_bench(tmp_path, *ASA) as bench:
+            bench.limit_seconds = 20.0
+            cut_off_once(bench, "router bgp")
+            results = [bench.call(verb) for verb in (LOAD, STATUS, LOAD, ENABLE, BACK_OUT)]
+
+        assert [r.outcome for r in results] == [UNCERTAIN, *[DONE] * 4]
+        assert [r.state for r in results[1:]] == [BARE, LOADED, SWITCHED, LOADED]
+        assert [r.pending_until for r in results] == [None] * 5
+        assert results[1].message == "an earlier load was interrupted"
+        inside = read_new(bench).tunnels[1].amazon.inside_ip
+        assert f"neighbor {inside} shutdown" in bench.router.text()
+        assert not waiting_file(bench).exists()
+
+
+def cut_off_once(bench: NetworkBench, command: str) -> None:
+    """End the connection through which a line that begins with *command* is typed first."""
+    router, cuts = bench.router, [True]
+
+    def cut_off() -> bool:
+        return (
+            router.typed[-1:] != []
+            and router.typed[-1].startswith(command)
+            and bool(cuts and cuts.pop())
+        )
+
+    router.cut_off = cut_off
 
 
 class TestLostContact:
     def test_ends_when_the_device_has_undone_the_change(self, ios):
         """A change that cuts off the device is undone by it, and the driver sees that."""
-        assert ios.call(DriverVerb.LOAD).outcome is DONE
+        assert ios.call(LOAD).outcome is DONE
         cut_off_by_new_tunnels(ios, expires=3)
         ios.limit_seconds = 20.0
-        result = ios.call(DriverVerb.ENABLE)
-        status = ios.call(DriverVerb.STATUS)
+        result = ios.call(ENABLE)
+        status = ios.call(STATUS)
 
         assert (result.outcome, result.pending_until) == (UNCERTAIN, None)
-        assert f"after enable it has {LOADED}" in result.message
+        assert "enable was interrupted, and is undone" in result.message
         assert (status.outcome, status.state) == (DONE, LOADED)
         assert ios.router.undone == 1
 
     def test_is_reported_with_the_time_at_which_it_ends(self, ios):
         """With a timer longer than the call's limit, ``status`` is to be asked again."""
-        assert ios.call(DriverVerb.LOAD).outcome is DONE
+        assert ios.call(LOAD).outcome is DONE
         cut_off_by_new_tunnels(ios, expires=1000)
         ios.limit_seconds = 20.0
-        seen = [ios.call(verb) for verb in (DriverVerb.ENABLE, DriverVerb.STATUS)]
+        seen = [ios.call(verb) for verb in (DriverVerb.ENABLE, STATUS)]
 
         assert [result.outcome for result in seen] == [UNCERTAIN] * 2
         assert all(result.pending_until is not None for result in seen)
@@ -147,7 +214,7 @@ class TestLostContact:
     def test_before_a_change_is_a_failure(self, ios):
         """A device that is out of reach was not changed."""
         ios.router.cut_off = lambda: True
-        result = ios.call(DriverVerb.LOAD)
+        result = ios.call(LOAD)
 
         assert (result.outcome, result.pending_until) == (FAILED, None)
         assert "no contact: " in result.message
@@ -185,7 +252,7 @@ class TestRefused:
         other = "AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBEmKSENjQEezOmxkZMy7opKgwFB9"
         other += "nkt5YRrYMjNuG5N87uRgg6CLrbo5wAdT/y6v0mKV0U2w0WZ2YB/++Tpockg="
         known.write_text("" if wrong == "empty" else f"{host} {kind} {other}\n", encoding="utf-8")
-        result = ios.call(DriverVerb.LOAD)
+        result = ios.call(LOAD)
 
         assert result.outcome is FAILED
         assert "host key" in result.message
@@ -194,7 +261,7 @@ class TestRefused:
     def test_another_users_commit_that_waits(self, ios):
         """A commit that this program has not made is neither confirmed nor counted as lasting."""
         ios.router.start_timer()
-        results = [ios.call(verb) for verb in (DriverVerb.STATUS, DriverVerb.LOAD)]
+        results = [ios.call(verb) for verb in (STATUS, LOAD)]
 
         assert [r.outcome for r in results] == [FAILED] * 2
         assert all("another user's commit waits" in r.message for r in results)
@@ -203,7 +270,7 @@ class TestRefused:
     def test_a_password_that_others_can_read(self, ios):
         """A file that others can read is not used, and the message has the command for it."""
         Path(ios.access.password_file).chmod(0o644)
-        result = ios.call(DriverVerb.STATUS)
+        result = ios.call(STATUS)
 
         assert result.outcome is FAILED
         assert f"chmod 600 {ios.access.password_file}" in result.message
@@ -211,7 +278,7 @@ class TestRefused:
     def test_a_wrong_password(self, ios):
         """The device refuses it; the message does not have it."""
         Path(ios.access.password_file).write_text("Wrong-horse.8\n", encoding="utf-8")
-        result = ios.call(DriverVerb.STATUS)
+        result = ios.call(STATUS)
 
         assert result.outcome is FAILED
         assert "refuses the login" in result.message
@@ -221,7 +288,7 @@ class TestRefused:
     def test_a_command_undoes_those_before_it(self, ios, rejects):
         """IOS takes commands one by one, so its timer undoes them at once; no key is shown."""
         ios.router.rejects = rejects
-        result = ios.call(DriverVerb.LOAD)
+        result = ios.call(LOAD)
         key = read_new(ios).tunnels[0].key
 
         assert (result.outcome, result.pending_until) == (FAILED, None)
@@ -235,7 +302,7 @@ class TestRefused:
         """Junos has changed nothing, and another user can configure it."""
         junos.router.rejects = "establish-tunnels"
         before = junos.router.text()
-        result = junos.call(DriverVerb.LOAD)
+        result = junos.call(LOAD)
 
         assert result.outcome is FAILED
         assert "the device refuses a command" in result.message
@@ -245,7 +312,7 @@ class TestRefused:
         """IOS has no timer without an archive: nothing is typed, and the reason is named."""
         ios.router.archive = False
         before = ios.router.text()
-        result = ios.call(DriverVerb.LOAD)
+        result = ios.call(LOAD)
 
         assert result.outcome is FAILED
         assert "it needs `archive` with a `path`" in result.message
@@ -261,8 +328,8 @@ def test_vyos_is_asked_whether_to_go_on(tmp_path):
     """VyOS asks before it starts its timer, and saves after the confirmation."""
     with network_bench(tmp_path, *VYOS) as bench:
         results = [
-            bench.call(DriverVerb.LOAD),
-            bench.call(DriverVerb.ENABLE, disable_old=True),
+            bench.call(LOAD),
+            bench.call(ENABLE, disable_old=True),
         ]
 
     assert [r.outcome for r in results] == [DONE] * 2
@@ -275,7 +342,7 @@ def test_vyos_is_asked_whether_to_go_on(tmp_path):
 def test_napalm_leaves_no_file_with_keys(tmp_path):
     """The candidate is deleted on this machine, and what napalm keeps, on the device."""
     with network_bench(tmp_path, *NETWORK["napalm-cisco-ios"]) as bench:
-        result = bench.call(DriverVerb.LOAD)
+        result = bench.call(LOAD)
         folder = bench.vault.root / bench.successor
 
     assert result.outcome is DONE, result.message
@@ -295,7 +362,7 @@ def test_a_driver_is_a_process_without_secrets_in_its_arguments(tmp_path):
         access = replace(bench.access, password_file="", password_command=words)
         bench.driver = replace(bench.driver, ssh=access)
         bench.plan = replace(bench.plan, programs=contents_of(words))
-        result = bench.answered_by_a_process(bench.call_of(DriverVerb.STATUS))
+        result = bench.answered_by_a_process(bench.call_of(STATUS))
 
     assert (result.outcome, result.state) == (DONE, BARE), bench.log.getvalue()
     assert PASSWORD not in " ".join((*command_of(bench.driver), *os.environ.values()))
@@ -320,7 +387,7 @@ def test_a_library_that_was_removed_is_named_by_the_driver(tmp_path, monkeypatch
     """On a machine without it the call fails, with the command that installs it."""
     with network_bench(tmp_path, *NETWORK[name]) as bench:
         monkeypatch.setitem(sys.modules, bench.driver.kind.value, None)
-        result = bench.call(DriverVerb.STATUS)
+        result = bench.call(STATUS)
 
     assert result.outcome is FAILED
     assert f"pip install 'vpnmigrate[{bench.driver.kind}]'" in result.message

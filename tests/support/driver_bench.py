@@ -15,7 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support.builders import OLD_VPN
-from tests.support.fake_routers import IosRouter, JunosRouter, Router, VyosRouter
+from tests.support.fake_routers import AsaRouter, IosRouter, JunosRouter, Router, VyosRouter
 from tests.support.ssh_device import SshDevice, ssh_device
 from tests.support.stage import Stage
 from vpnmigrate.devices.configuration import DeviceConfiguration, read
@@ -167,6 +167,8 @@ NETWORK: Mapping[str, tuple[type[Router], str]] = {
     "napalm-cisco-ios": (IosRouter, "napalm"),
 }
 """The drivers over SSH: the router's class, and the library."""
+ASA: tuple[type[Router], str] = (AsaRouter, "netmiko")
+"""Without a timer."""
 VYOS: tuple[type[Router], str] = (VyosRouter, "netmiko")
 """With a second of waiting for each connection, by netmiko."""
 
@@ -181,6 +183,7 @@ def network_bench(place: Path, router: type[Router], library: str) -> Iterator[N
 
 
 PLATFORMS: dict[type[Router], str] = {
+    AsaRouter: "cisco-asa",
     IosRouter: "cisco-ios",
     JunosRouter: "juniper-srx",
     VyosRouter: "vyos",

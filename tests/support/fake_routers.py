@@ -80,8 +80,9 @@ class Session(ABC):
 
 
 IOS_SECTION = re.compile(
-    r"(interface|router bgp|archive$|crypto (isakmp (policy|profile)|keyring|ipsec (transform-set"
-    r"|profile)|ikev2 (proposal|policy|keyring|profile)))\b"
+    r"(interface|tunnel-group \S+ ipsec|router bgp|archive$|crypto (isakmp (policy|profile)"
+    r"|keyring|ipsec (transform-set|profile|ikev2 ipsec-proposal)"
+    r"|ikev2 (proposal|policy|keyring|profile)))\b"
 )
 IOS_NESTED = re.compile(r"(address-family|peer) ")
 IOS_GLOBAL = re.compile(r"(ip (route|prefix-list|scp)|file prompt|hostname)\b")
@@ -106,6 +107,10 @@ class IosRouter(Router):
 
     def text(self) -> str:
         return "\n".join(_rendered(self.running))
+
+
+class AsaRouter(IosRouter):
+    """Cisco ASA: what its commands have in common with those of IOS, and no timer."""
 
 
 def _rendered(tree: Tree, depth: int = 0) -> list[str]:

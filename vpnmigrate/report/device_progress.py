@@ -16,7 +16,7 @@ from vpnmigrate.journal.record_base import (
 )
 from vpnmigrate.journal.records import OperatorConfirmed
 from vpnmigrate.model.changes import AskOperator
-from vpnmigrate.model.clock import span
+from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.device_drivers import DriverOutcome, DriverResult
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Plan
@@ -102,11 +102,6 @@ def devices_json(devices: Iterable[DeviceProgress]) -> list[dict[str, Any]]:
     ]
 
 
-def device_changes(record: OperatorConfirmed | DeviceRecord) -> list[str]:
-    """Return the lines of a device's configuration that a driver's call changed."""
-    return record.result.changes.splitlines() if isinstance(record, DriverAnswered) else []
-
-
 def device_work_line(record: OperatorConfirmed | DeviceRecord) -> str:
     """Return who confirmed what, for which device; or what a driver was asked and answered."""
     match record:
@@ -128,4 +123,6 @@ def driver_result_line(result: DriverResult) -> str:
     if result.outcome is DriverOutcome.UNCERTAIN:
         word = "NOT CERTAIN"
     line = f"{word} after {span(result.took)}, {result.state}"
+    if result.pending_until is not None:
+        line = f"{line}, NOT CONFIRMED until {moment(result.pending_until)}"
     return f"{line}: {result.message}" if result.message else line

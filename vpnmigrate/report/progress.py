@@ -68,7 +68,7 @@ from vpnmigrate.model.progress import Sighting, Unreadable
 from vpnmigrate.report import gates
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.crypto import crypto_lines
-from vpnmigrate.report.device_progress import device_changes, device_work_line
+from vpnmigrate.report.device_progress import device_work_line
 from vpnmigrate.report.names import NamesOfRun
 from vpnmigrate.report.text import Labelled, RunCommands, safe
 
@@ -123,6 +123,9 @@ class Narrator:
                 yield each.after(lead)
             else:
                 yield f"{lead}{self.names.now.text(safe(each))}"
+        if isinstance(record, DriverAnswered):
+            # As the device writes them: its descriptions have ids too.
+            yield from (f"{lead}    {safe(line)}" for line in record.result.changes.splitlines())
 
     def _lines_of(self, record: Record) -> Iterator[str | Labelled]:
         match record:
@@ -158,7 +161,6 @@ class Narrator:
                 | DriverGaveUp()
             ) as work:
                 yield f"  {device_work_line(work)}"
-                yield from (f"    {line}" for line in device_changes(work))
             case record:
                 yield from self._work(record)
 

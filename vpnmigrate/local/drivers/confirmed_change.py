@@ -2,8 +2,9 @@
 
 The commands are compared and committed with the device's own timer.  Then a new connection, which
 proves that the device can still be reached, reads the configuration, and only the state that was
-asked for is confirmed.  A file beside the device file names a commit that waits for that, so that
-the call after a process that was killed can tell its own commit from another user's.
+asked for is confirmed.  A file beside the device file names a commit before it is sent, so that the
+call after a process that was killed can tell its own commit from another user's, and one that was
+interrupted from one that is complete.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from vpnmigrate.devices.configuration_lines import configuration_changes
 from vpnmigrate.devices.running_state import tunnels_state
@@ -63,6 +65,10 @@ class DeviceConnection(Protocol):
         """Commit what was loaded; the device takes it back after *timer*, unless that is zero."""
         ...
 
+    def undo(self) -> None:
+        """Undo the commit that waits, at once."""
+        ...
+
     def confirm(self) -> None:
         """Confirm the commit, if one waits, and save the configuration for the next start."""
         ...
@@ -73,13 +79,21 @@ class DeviceConnection(Protocol):
 
 
 class WaitingCommit(msgspec.Struct, frozen=True):
-    """A commit that this program has sent, or is about to, and has not confirmed."""
+    """A commit that this program has sent, or is about to, and has not verified."""
 
     verb: DriverVerb
     disable_old: bool
     remove: ConnectionSide | None
-    until: datetime
-    """When the device takes it back."""
+    until: datetime | None
+    """When the device undoes it; None if it does not."""
+    complete: bool
+    """Whether all of it was sent.  A device without a candidate may have a part of the commands,
+    and the tunnels alone do not show whether the rest of their configuration is there."""
+
+    @property
+    def is_part_of_load(self) -> bool:
+        """Whether tunnels were loaded, and something may be missing."""
+        return self.verb is DriverVerb.LOAD and not self.complete
 
 
 @dataclass(frozen=True)
@@ -118,29 +132,24 @@ class ConfirmedChange:
             raise DriverError(
                 "another user's commit waits for its confirmation, so the state may not last"
             )
-        if left is not None and not waits:
-            told = (
-                "" if _is_reached(left, state) else f"the {left.verb} of an earlier call is undone"
-            )
-            self._forget()
-        if asked.verb is DriverVerb.STATUS:
+        if left is not None and waits and asked.verb is not DriverVerb.STATUS:
+            told = self._settle(device, left, state)
+            running = device.running()
+            state, left, waits = self._state(running), None, False
+        if left is not None:
+            state, told = self._accounted_for(left, state, waits=waits)
+        if asked.verb is DriverVerb.STATUS or _is_reached(asked, state):
             until = left.until if left is not None and waits else None
             return None, DriverOutput(state.new, state.old, told, pending_until=until)
-        if left is not None and waits:
-            if not _is_reached(left, state):
-                raise self._unconfirmed(state, left.until)
-            device.confirm()
-            self._forget()
-            told = f"an earlier {left.verb} was waiting, and is confirmed"
-        if _is_reached(asked, state):
-            return None, DriverOutput(state.new, state.old, told)
         commands = self._commands(asked, state)
         changes = device.load(commands) if commands else ""
         if changes == "":
             return None, DriverOutput(state.new, state.old, f"{asked.verb} changes nothing")
-        until = self.clock.wall() + self.timer
-        if self._has_timer:
-            self._remember(WaitingCommit(asked.verb, asked.disable_old, asked.remove, until))
+        until = self.clock.wall() + self.timer if self._has_timer else None
+        commit = WaitingCommit(
+            asked.verb, asked.disable_old, asked.remove, until, complete=changes is not None
+        )
+        self._remember(commit)
         try:
             device.commit(self.timer)
         except ContactLostError:
@@ -148,7 +157,41 @@ class ConfirmedChange:
         except DriverError:
             self._forget()
             raise
+        else:
+            self._remember(replace(commit, complete=True))
         return running, DriverOutput(message=told, changes=changes or "")
+
+    def _accounted_for(
+        self, left: WaitingCommit, state: DeviceState, *, waits: bool
+    ) -> tuple[DeviceState, str]:
+        """Return what *state* means after the commit of an earlier call, and what became of it."""
+        lasts = waits or not self._has_timer
+        if lasts and left.is_part_of_load:
+            return replace(state, new=TunnelsState.ABSENT), "an earlier load was interrupted"
+        if waits:
+            return state, ""
+        self._forget()
+        if _is_reached(left, state):
+            return state, ""
+        became = "is undone" if self._has_timer else "was interrupted"
+        return state, f"the {left.verb} of an earlier call {became}"
+
+    def _settle(self, device: DeviceConnection, left: WaitingCommit, state: DeviceState) -> str:
+        """Confirm the commit of an earlier call that waits, or undo its part; return what was done.
+
+        Raises:
+            DriverError: It is complete, and not what was asked for: the device undoes it.
+        """
+        if not left.complete:
+            device.undo()
+            told = f"an earlier {left.verb} was interrupted, and is undone"
+        elif _is_reached(left, state):
+            device.confirm()
+            told = f"an earlier {left.verb} was waiting, and is confirmed"
+        else:
+            raise self._unconfirmed(state, left)
+        self._forget()
+        return told
 
     def _finish(
         self, asked: DriverInput, before: str, begun: DriverOutput, device: DeviceConnection
@@ -158,9 +201,16 @@ class ConfirmedChange:
         state, left = self._state(after), self._left()
         changes = begun.changes or configuration_changes(before, after)
         waits = self._has_timer and device.waits()
+        if left is not None and not left.complete:
+            if waits:
+                device.undo()
+            if self._has_timer:
+                self._forget()
+            undone = ", and is undone" if self._has_timer else ""
+            raise DriverError(f"{asked.verb} was interrupted{undone}", UNCERTAIN, changes=changes)
         if not _is_reached(asked, state):
             if waits and left is not None:
-                raise self._unconfirmed(state, left.until, changes)
+                raise self._unconfirmed(state, left, changes)
             self._forget()
             raise DriverError(f"after {asked.verb} it has {state}", UNCERTAIN, changes=changes)
         device.confirm()
@@ -196,15 +246,19 @@ class ConfirmedChange:
             yield
         except ContactLostError as error:
             message, until = f"no contact: {error}", None
-            if (left := self._left()) is not None and self.clock.wall() < left.until + LATE:
+            left = self._left()
+            if left is not None and left.until and self.clock.wall() < left.until + LATE:
                 until = left.until
                 message = f"{message}; unless confirmed, {_undone_at(until)}"
             code = UNCERTAIN if until else exit_code
             raise DriverError(message, code, pending_until=until, changes=changes) from None
 
-    def _unconfirmed(self, state: DeviceState, until: datetime, changes: str = "") -> DriverError:
-        message = f"it has {state}, which is not confirmed: {_undone_at(until)}"
-        return DriverError(message, UNCERTAIN, pending_until=until, changes=changes)
+    def _unconfirmed(
+        self, state: DeviceState, left: WaitingCommit, changes: str = ""
+    ) -> DriverError:
+        undone = f": {_undone_at(left.until)}" if left.until else ""
+        message = f"it has {state}, which is not confirmed{undone}"
+        return DriverError(message, UNCERTAIN, pending_until=left.until, changes=changes)
 
     def _state(self, running: str) -> DeviceState:
         new, old = (

@@ -73,6 +73,10 @@ class _NapalmConnection:
         with _napalm_errors():
             self._driver.commit_config(revert_in=int(timer.total_seconds()))
 
+    def undo(self) -> None:
+        with _napalm_errors():
+            self._driver.rollback()
+
     def confirm(self) -> None:
         with _napalm_errors():
             if self._driver.has_pending_commit():

@@ -89,6 +89,10 @@ class _Shell(ABC):
     def commit(self, timer: timedelta) -> None:
         """Commit what was loaded."""
 
+    def undo(self) -> None:
+        """Raise DriverError: a candidate is committed as a whole, and undone by the device."""
+        raise DriverError("this platform undoes a commit only by its timer")
+
     @abstractmethod
     def confirm(self) -> None:
         """Confirm the commit, and save the configuration."""
@@ -127,13 +131,16 @@ class _CiscoIos(_Shell):
         except DriverError as error:
             with device_errors():
                 self._link.exit_config_mode()
-                if not self.waits():
-                    raise DriverError(
-                        f"{enter} is refused, so nothing was changed; it needs `archive` with a "
-                        f"`path` in the configuration: {error}"
-                    ) from None
-                self._link.send_command("configure revert now", expect_string=_PROMPT)
+            if not self.waits():
+                raise DriverError(
+                    f"{enter} is refused, so nothing was changed; it needs `archive` with a "
+                    f"`path` in the configuration: {error}"
+                ) from None
+            self.undo()
             raise DriverError(f"{error}; the commands before it were undone") from None
+
+    def undo(self) -> None:
+        self._shown("configure revert now", _PROMPT)
 
     def confirm(self) -> None:
         with device_errors():
