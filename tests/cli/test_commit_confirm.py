@@ -7,21 +7,31 @@ import os
 import resource
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from tests.cli.terminal import Terminal
+from tests.support.drivers import Trouble, WorldDrivers
 from vpnmigrate.cli.options import AwsOptions
 from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
-from vpnmigrate.engine.ports import NetworkPath, NetworkPaths
+from vpnmigrate.engine.ports import DeviceDrivers, NetworkPath, NetworkPaths
 from vpnmigrate.errors import RefusedError
+from vpnmigrate.journal.record_base import DriverGaveUp
+from vpnmigrate.journal.records import OperatorConfirmed
 from vpnmigrate.local.inbox import ConfirmMessage, Inbox
+from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.lock import Owner
+from vpnmigrate.local.logs import RunLog
 from vpnmigrate.local.run_directory import Run, Runs
 from vpnmigrate.local.settings import settings_of
+from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.clock import Clock, Stamp
+from vpnmigrate.model.device_drivers import DriverOutcome, DriverVerb, TunnelsState
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, FaultSource, Killed
+from vpnmigrate.sandbox.world import World
 
 CUTOVER = (
     "DisableVgwRoutePropagation",
@@ -81,6 +91,39 @@ class FailingAws:
 
     def after(self, service: str, action: str, nth: int) -> None:
         pass
+
+
+class DrivenSandbox(SandboxWithWatchdog):
+    """A sandbox whose devices have drivers, in every process."""
+
+    def __init__(self, world: World, devices: WorldDrivers) -> None:
+        super().__init__(world)
+        self._drivers = devices
+
+    def drivers(self, run: Run, plan: Plan, vault: Vault, log: RunLog) -> DeviceDrivers | None:
+        return self._drivers
+
+
+def planned_with(driver: str) -> tuple[str, ...]:
+    """Write a playbook whose drivers are *driver*, and return the options of a plan with it."""
+    text = (
+        "name: driven\nsummary: The old tunnels are disabled.\n"
+        f"decisions: {{old_tunnels: disable, drivers: {{default: {{kind: {driver}}}}}}}\n"
+    )
+    Path("driven.yaml").write_text(text, encoding="utf-8")
+    return ("--playbook", "driven.yaml", "-o", "plan.json", "--json")
+
+
+def applied_with_drivers(terminal: CommitTerminal) -> tuple[str, WorldDrivers]:
+    """Migrate with drivers and a quarter of an hour to confirm; return the run and the drivers."""
+    devices = WorldDrivers(terminal.world)
+    terminal.parts = DrivenSandbox(terminal.world, devices)
+    options = planned_with("command, command: [/bin/true]")
+    ran = terminal.run("plan", *options, "--vpn-gateway", terminal.gateway)
+    run = str(ran.document["plan"]["migration"])
+    ran = terminal.run("apply", "plan.json", "--confirm-within", "15m")
+    assert ran.code == 3, ran.err
+    return run, devices
 
 
 class CommitTerminal(Terminal):
@@ -270,6 +313,39 @@ class TestWatchdog:
         assert any("not confirmed by" in note for note in status["notes"])
         assert terminal.run("status", "--watch", run).code == 1
         assert terminal.run("apply", run).code == 0
+
+    def test_drivers_return_the_devices_without_a_person(self, terminal):
+        """The plan disables the old tunnels, and a driver enables them in the watchdog's rollback.
+
+        Its contact is lost in that, and the device undoes what it did not confirm.
+        """
+        run, devices = applied_with_drivers(terminal)
+        lost = Trouble(DriverOutcome.UNCERTAIN, pending_until=terminal.clock.now())
+        devices.troubles[DriverVerb.BACK_OUT] = [Trouble(DriverOutcome.UNCERTAIN)]
+        devices.troubles[DriverVerb.STATUS] = [lost, lost]
+        migrated = devices.devices[terminal.connections[0]].state
+
+        watched = terminal.run("watchdog", run)
+
+        status, returned = terminal.status(run), devices.devices[terminal.connections[0]].state
+        assert watched.code == 0
+        assert (status["status"], status["traffic"]) == ("rolled-back", "old")
+        assert (migrated.new, migrated.old) == (TunnelsState.ENABLED, TunnelsState.DISABLED)
+        assert (returned.new, returned.old) == (TunnelsState.DISABLED, TunnelsState.ENABLED)
+        assert devices.verbs[-5:] == ["back-out", *["status"] * 3, "back-out"]
+        records = [entry.record for entry in read_journal(run_of(run)).entries]
+        assert not any(isinstance(record, OperatorConfirmed | DriverGaveUp) for record in records)
+
+    def test_a_device_without_a_driver_keeps_it_from_being_armed(self, terminal):
+        """Where an engineer has to enable the old tunnels, no rollback is promised."""
+        terminal.inject(Faults())
+        run = terminal.run("plan", *planned_with("manual"), "--vpn-gateway", terminal.gateway)
+        assert run.code == 0, run.err
+
+        ran = terminal.run("apply", "plan.json", "--confirm-within", "15m")
+
+        assert ran.code == 4
+        assert "a rollback needs an engineer at the devices of" in " ".join(ran.err.split())
 
     def test_a_word_that_came_before_it_had_the_run_counts(self, terminal):
         """A confirmation in the inbox prevents the rollback, even if it is read late."""

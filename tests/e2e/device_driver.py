@@ -50,7 +50,8 @@ def main() -> int:
         with (folder / "changes").open("a") as changes:
             changes.write(f"{verb}\n")
     key = json.loads(Path(asked["device_file"]).read_text())["old"]["tunnels"][0]["key"]
-    json.dump({**state, "message": f"{verb} at {asked['site']}, key {key}"}, sys.stdout)
+    told = {"message": f"{verb} at {asked['site']}, key {key}", "changes": f"+ key {key}\n+ next"}
+    json.dump({**state, **told}, sys.stdout)
     return 0
 
 

@@ -17,6 +17,7 @@ from vpnmigrate.journal.record_base import DriverAnswered, DriverCalled
 from vpnmigrate.journal.records import Intended, OperatorConfirmed
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.model.changes import AskOperator
+from vpnmigrate.model.redaction import HIDDEN
 from vpnmigrate.sandbox.server.client import PREFIX
 
 PROGRAM = Path(__file__).with_name("device_driver.py")
@@ -88,6 +89,8 @@ def test_no_hands_are_needed_also_after_a_kill(tmp_path):
         tasks = (record.change for record in records if isinstance(record, Intended))
         assert not any(isinstance(task, AskOperator) for task in tasks)
         assert all(", key " in each.result.message for each in answers)
+        assert {each.result.changes for each in answers} == {f"+ key {HIDDEN}\n+ next"}
+        assert f"+ key {HIDDEN}" in migration.output("apply")
         assert "the key is " in migration.run.log.read_text(encoding="utf-8")
         _assert_no_key(migration)
 

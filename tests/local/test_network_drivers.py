@@ -28,6 +28,7 @@ from vpnmigrate.model.device_drivers import (
     DriverVerb,
     TunnelsState,
 )
+from vpnmigrate.model.redaction import HIDDEN
 
 ABSENT, DISABLED, ENABLED = TunnelsState.ABSENT, TunnelsState.DISABLED, TunnelsState.ENABLED
 DONE, FAILED, UNCERTAIN = DriverOutcome.DONE, DriverOutcome.FAILED, DriverOutcome.UNCERTAIN
@@ -353,8 +354,8 @@ def test_napalm_leaves_no_file_with_keys(tmp_path):
     }
 
 
-def test_a_driver_is_a_process_without_secrets_in_its_arguments(tmp_path):
-    """As a program it takes the password from another program, and sees no key of the parent."""
+def test_a_driver_is_a_process_that_writes_no_secret(tmp_path):
+    """It takes the password from another program; neither that nor a key leaves the vault."""
     asks = tmp_path / "password.py"
     asks.write_text(f"print({PASSWORD!r})\n", encoding="utf-8")
     words = (sys.executable, str(asks))
@@ -362,10 +363,17 @@ def test_a_driver_is_a_process_without_secrets_in_its_arguments(tmp_path):
         access = replace(bench.access, password_file="", password_command=words)
         bench.driver = replace(bench.driver, ssh=access)
         bench.plan = replace(bench.plan, programs=contents_of(words))
-        result = bench.answered_by_a_process(bench.call_of(STATUS))
+        result = bench.answered_by_a_process(bench.call_of(LOAD))
 
-    assert (result.outcome, result.state) == (DONE, BARE), bench.log.getvalue()
-    assert PASSWORD not in " ".join((*command_of(bench.driver), *os.environ.values()))
+    written = "".join(
+        path.read_text(encoding="utf-8") for path in bench.run.path.rglob("*") if path.is_file()
+    )
+    shown = f"{written}{bench.log.getvalue()}{result.message}{result.changes}"
+    keys = [tunnel.key for tunnel in (*read_new(bench).tunnels, *bench.old.tunnels)]
+    assert (result.outcome, result.state) == (DONE, LOADED), shown
+    assert f"pre-shared-key {HIDDEN}" in result.changes
+    assert PASSWORD not in "".join((shown, *command_of(bench.driver), *os.environ.values()))
+    assert [key for key in keys if key.reveal() in shown] == []
 
 
 @pytest.mark.parametrize("kind", [DriverKind.NETMIKO, DriverKind.NAPALM, DriverKind.STRONGSWAN])

@@ -57,7 +57,7 @@ class WorldDrivers:
         self.called: list[tuple[DriverVerb, str]] = []
         self._world = world
         self._takes = takes
-        self._troubles = troubles or {}
+        self.troubles = troubles or {}
         self._open: list[tuple[datetime, DriverCall, DriverResult]] = []
 
     @property
@@ -68,7 +68,7 @@ class WorldDrivers:
     def begin(self, call: DriverCall) -> None:
         assert all(open_.gateway != call.gateway for _, open_, _ in self._open)
         self.called.append((call.verb, call.connection))
-        waiting = self._troubles.get(call.verb, [])
+        waiting = self.troubles.get(call.verb, [])
         trouble = waiting.pop(0) if waiting else Trouble(DriverOutcome.DONE, has_effect=True)
         device = self.devices.setdefault(call.connection, DrivenDevice())
         if trouble.has_effect:
