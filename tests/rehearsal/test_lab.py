@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.lab import EVERY, programs, root_and_tun
 from vpnmigrate.cli.commands.lab import LabCase
+from vpnmigrate.cli.main import run_command
 from vpnmigrate.rehearsal.lab.namespaces import FRR, ISOLATED, PROGRAMS, isolated_command
 
 ROOT = Path(__file__).parents[2]
@@ -268,6 +269,19 @@ class TestRefusals:
 
         assert done.returncode == 2
         assert "about BIRD's BGP" in done.stderr
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (("--picture", "/dev/null/lab.svg"), "/dev/null: cannot be created"),
+            (("--logs", "/dev/null/logs"), "/dev/null/logs: cannot be created"),
+            (("--picture", "/run/lab.svg"), "the lab hides /run"),
+        ],
+    )
+    def test_a_place_that_cannot_be_written(self, words, said, capsys):
+        """It is refused before the case is played, which takes a while."""
+        assert run_command(["lab", *words]) == 2
+        assert said in capsys.readouterr().err
 
     def test_the_machine_itself_is_never_changed(self, tmp_path):
         """The variable of the isolated process, set by hand, hides no folder of the machine."""

@@ -28,7 +28,7 @@ from vpnmigrate.errors import Exit, UsageError
 from vpnmigrate.journal.crypto_record import CryptoSeen
 from vpnmigrate.journal.history import outages_of
 from vpnmigrate.journal.records import Entry
-from vpnmigrate.local.documents import read_plan
+from vpnmigrate.local.documents import read_plan, save_text
 from vpnmigrate.local.drivers.device_file import DEVICE_FILE
 from vpnmigrate.local.drivers.processes import DriverProcesses
 from vpnmigrate.local.journal_file import read_journal
@@ -38,7 +38,15 @@ from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.rehearsal.lab.migration import LabDrivers, LabFault, LabMigration
-from vpnmigrate.rehearsal.lab.namespaces import FRR, ISOLATED, LAB, enter, isolated_command, require
+from vpnmigrate.rehearsal.lab.namespaces import (
+    FRR,
+    HIDDEN_FOLDERS,
+    ISOLATED,
+    LAB,
+    enter,
+    isolated_command,
+    require,
+)
 from vpnmigrate.rehearsal.lab.packets import PacketProbe
 from vpnmigrate.report.cutover_picture import journal_rows
 from vpnmigrate.report.device_progress import site_of
@@ -168,6 +176,8 @@ def lab(
         raise UsageError(
             f"the case {case} is about BIRD's BGP", advice="leave --routing and --platform out"
         )
+    for each in filter(None, (logs, drawn and drawn.parent)):
+        _require_folder(each.resolve())
     require([*FRR] if device.variant == "frr" else [])
     if os.environ.get(ISOLATED) != "1":
         words = ["lab", case, "--routing", routing, "--platform", platform]
@@ -182,14 +192,30 @@ def lab(
     finally:
         if logs is not None:
             _keep_logs(logs)
-    if drawn is not None:
-        drawn.write_text(picture(report), encoding="utf-8")
     results_output(printing).print(text(report), as_json(report))
+    if drawn is not None:
+        save_text(picture(report), drawn)
+
+
+def _require_folder(folder: Path) -> None:
+    """Create *folder* before the case, which takes a while.
+
+    Raises:
+        UsageError: Nothing can be written to it, or the lab would hide what is written.
+    """
+    hidden = [each for each in HIDDEN_FOLDERS if folder.is_relative_to(each)]
+    if hidden:
+        raise UsageError(f"the lab hides {hidden[0]}", advice="choose another folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{folder}: cannot be created: {error.strerror}", advice="choose another folder"
+        ) from error
 
 
 def _keep_logs(folder: Path) -> None:
     """Copy the logs of daemons, device and run, which have no keys, out of the lab."""
-    folder.mkdir(parents=True, exist_ok=True)
     for log in (*LAB.glob("*/*.log"), *LAB.glob("*.log"), *LAB.glob("runs/*/*.jsonl")):
         content = log.read_bytes()
         (folder / f"{log.parent.name}-{log.name}").write_bytes(content)

@@ -38,7 +38,7 @@ _NEW_NETWORK: Final = 0x40000000
 """CLONE_NEWNET (sched.h)."""
 _PR_SET_PDEATHSIG: Final = 1
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
-_HIDDEN_FOLDERS: Final = ("/run", "/etc/swanctl", "/etc/bird", "/etc/frr")
+HIDDEN_FOLDERS: Final = ("/run", "/etc/swanctl", "/etc/bird", "/etc/frr")
 """Folders of the machine that lab processes see empty: they write to them as on a device."""
 
 
@@ -105,7 +105,7 @@ def enter() -> None:
     """
     if os.getpid() != 1:
         raise UsageError(f"{ISOLATED} is set, but this process is not alone", advice="unset it")
-    for folder in _HIDDEN_FOLDERS:
+    for folder in HIDDEN_FOLDERS:
         if Path(folder).is_dir():
             ran("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", folder)
     (RUN / "netns").mkdir()
