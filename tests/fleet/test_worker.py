@@ -48,6 +48,24 @@ def test_a_worker_that_is_told_to_end_hands_its_run_on(
         assert list(tmp_path.glob("w?/*/journal.jsonl")) == []
 
 
+def test_a_worker_that_is_told_to_end_completes_its_cutover(
+    tmp_path: Path, address: DatabaseAddress
+) -> None:
+    """After SIGTERM while traffic is down it ends when traffic flows, and needs no other one."""
+    with a_fleet_of_one(tmp_path, address) as stage:
+        worker = stage.worker("w1")
+        stage.start()
+        stage.until(lambda: stage.state().outage.open)
+
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait() == 0
+
+        assert f"waits until these reach a safe point: {stage.run}" in stage.output()
+        assert stage.state().status is RunStatus.CUT_OVER
+        assert {fence for _, fence in written(stage)} == {1}
+        assert stage.made_more_than_once() == {}
+
+
 def test_a_worker_that_is_killed_in_a_cutover_is_replaced(
     tmp_path: Path, address: DatabaseAddress
 ) -> None:

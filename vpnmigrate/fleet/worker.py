@@ -104,7 +104,6 @@ class Worker:
             while not stopping.is_set():
                 await self._consume(stopping)
             if self._sessions:
-                self._say(f"waits for {len(self._sessions)} runs to reach a safe point")
                 await asyncio.gather(*self._sessions.values(), return_exceptions=True)
         finally:
             for task in (ticking, ending):
@@ -217,6 +216,8 @@ class Worker:
     async def _end(self, stopping: asyncio.Event) -> None:
         await stopping.wait()
         self._order.ending.set()
+        if self._sessions:
+            self._say(f"waits until these reach a safe point: {', '.join(sorted(self._sessions))}")
 
     async def _asked(self, ask: Callable[[], T]) -> T:
         """Return the answer of the database to *ask*, which may wait for it in a thread."""
