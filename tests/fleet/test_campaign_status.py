@@ -10,10 +10,11 @@ import pytest
 import sqlalchemy as sa
 
 from tests.fleet.conftest import Fleet
-from tests.fleet.database_campaigns import DONE, FILE, STAGED, StoredFleet
+from tests.fleet.database_campaigns import DONE, FILE, STAGED, StoredFleet, a_command_context
 from tests.fleet.database_runs import acquired, opened_journal
 from tests.support.builders import NOON
 from tests.support.journals import OPENED, Story, ask
+from vpnmigrate.cli.fleet_view import DatabaseFleet
 from vpnmigrate.cli.main import run_command
 from vpnmigrate.errors import Exit
 from vpnmigrate.fleet.database.connection import Database
@@ -23,6 +24,8 @@ from vpnmigrate.fleet.database.workers import FleetWorkers
 from vpnmigrate.fleet.run_summary import RunSummary
 from vpnmigrate.journal.records import Noted
 from vpnmigrate.model.snapshot import Confirmation
+from vpnmigrate.report.board import board_page, board_values
+from vpnmigrate.report.fleet_runs import NO_WORKER
 
 
 def rows(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -130,12 +133,29 @@ def test_a_campaign_fits_a_window(
     text = capsys.readouterr().out
 
     assert "NOTHING IS STARTED: the campaign is paused: the fleet is stopped" in text
-    assert "WORKERS  none: no run goes on; start one with fleet worker" in text
+    assert "WORKERS  none is alive, so no run continues: start one with fleet worker" in text
     lines = [line for line in text.splitlines() if "postgresql://" not in line]
     assert [line for line in lines if len(line) > 80] == []
     stored.runs.set_state(FleetState.RUNNING, "bob@desk")
     assert run_command(["fleet", "status", "autumn"]) == 0
     assert "MAY BE STARTED NOW (1)\n  workers start them" in capsys.readouterr().out
+
+
+def test_a_board_reads_the_database_again(database: Database) -> None:
+    """Its page shows what a worker has done since, and that no worker is alive."""
+    stored = StoredFleet(database)
+    read = DatabaseFleet(a_command_context(), database).campaign("autumn")
+    assert read is not None
+    before = board_values(read())
+    FleetWorkers(database).see("worker-1", "0.1.0", ending=False)
+    stored.started()
+    stored.open_session("one", Story().staged().cut().records)
+    down = board_values(read())
+
+    assert (before["unattended"], before["down"]) == (NO_WORKER, "")
+    assert (down["unattended"], down["down"]) == ("", "TRAFFIC IS DOWN at 1 member")
+    assert down["rows"][0]["id"] == "one"
+    assert 'id="unattended"' in board_page(read()).html
 
 
 def test_the_clock_of_an_outage_runs_in_a_summary() -> None:

@@ -146,11 +146,13 @@ class DatabaseFleet:
         )
 
     def _head(self) -> FleetView:
+        workers = FleetWorkers(self._database).list()
         return FleetView(
             database=str(self._database.address),
             state=self._runs.state(),
-            workers=[(each.id, _condition(each)) for each in FleetWorkers(self._database).list()],
+            workers=[(each.id, _condition(each)) for each in workers],
             now=self._context.parts.clock.wall(),
+            attended=any(each.alive for each in workers),
             campaigns=self._campaigns.names(),
         )
 
@@ -172,6 +174,7 @@ def _run_view(row: FleetRun) -> FleetRunView:
         worker=_worker(row),
         due="" if row.due_at is None else moment(row.due_at),
         trouble=row.trouble,
+        member=f"{row.member} of campaign {row.campaign}" if row.campaign else "",
     )
 
 

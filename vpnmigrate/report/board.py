@@ -16,6 +16,7 @@ from typing import Any, Final
 from vpnmigrate.fleet.progress import MemberState
 from vpnmigrate.model.clock import moment
 from vpnmigrate.report.fleet import FleetStatus, MemberView, counted, in_order_of_urgency, urgency
+from vpnmigrate.report.fleet_runs import NO_WORKER
 from vpnmigrate.report.html_templates import html_templates
 from vpnmigrate.report.text import count, safe
 
@@ -72,6 +73,7 @@ def board_values(status: FleetStatus) -> dict[str, Any]:
         "counts": counted(status.members),
         "down": f"TRAFFIC IS DOWN at {count(down, 'member')}" if down else "",
         "held": safe(status.schedule.held),
+        "unattended": "" if status.fleet is None or status.fleet.attended else NO_WORKER,
         "waves": [
             {
                 "name": each.wave.name,

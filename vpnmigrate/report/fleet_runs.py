@@ -22,6 +22,7 @@ from vpnmigrate.report.text import columns, safe, wrapped
 
 SCHEMA: Final = "vpnmigrate/fleet-runs/1"
 
+NO_WORKER: Final = "none is alive, so no run continues: start one with fleet worker"
 MOST_RUNS: Final = 15
 """Runs that the text lists; with the head, they fit a window of 24 lines."""
 
@@ -45,6 +46,8 @@ class FleetRunView:
     unreadable: str = ""
     trouble: str = ""
     """Why its last session did not begin; empty if it did."""
+    member: str = ""
+    """Its member and campaign, in words; empty for a run without one."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class FleetView:
     state: str
     workers: Sequence[tuple[str, str]]
     now: datetime
+    attended: bool = True
+    """Whether a worker is alive."""
     campaigns: Sequence[str] = ()
     runs: Sequence[FleetRunView] = field(default_factory=tuple)
 
@@ -94,10 +99,11 @@ def _awaits(state: RunState) -> RunAwaits:
 
 def head_rows(fleet: FleetView) -> list[tuple[str, str]]:
     """Return whether the fleet runs, and its workers."""
-    workers = ", ".join(f"{name} ({condition})" for name, condition in fleet.workers)
+    workers = [f"{name} ({condition})" for name, condition in fleet.workers]
+    alone = [] if fleet.attended else [NO_WORKER]
     return [
         ("FLEET", f"{fleet.state}, {fleet.database}"),
-        ("WORKERS", workers or "none: no run goes on; start one with fleet worker"),
+        ("WORKERS", "; ".join(filter(None, [", ".join(workers), *alone]))),
     ]
 
 
@@ -183,6 +189,7 @@ def _status(run: FleetRunView, found: RunSummary) -> str:
 
 def _rows(run: FleetRunView, view: RunStatusView) -> Iterator[tuple[str, Advice]]:
     yield "RUN", f"{run.run}, account {run.account}, {run.region}"
+    yield "MEMBER", run.member
     yield "TRAFFIC", traffic(view)
     yield "STATUS", _status(run, summary_of(view))
     yield "STEP", step(view)
@@ -196,6 +203,8 @@ def _rows(run: FleetRunView, view: RunStatusView) -> Iterator[tuple[str, Advice]
     following = awaited_command(run.run, summary_of(view), worker=run.worker)
     if following is None and run.goal == "nothing":
         following = cli("fleet", "start", run.run)
+    if run.member and (run.goal == "nothing" or (view.state.is_prepared and not view.state.error)):
+        following = None  # Its campaign starts it.
     if following is not None:
         yield "NEXT", following
     if view.tries_again:
