@@ -160,6 +160,29 @@ class TestReading:
         assert parse(twice).unknown == (path,)
         assert parse(twice).tunnels == parse(a_document()).tunnels
 
+    @pytest.mark.parametrize(
+        ("element", "path"),
+        [
+            ("hold_time", "bgp/hold_time (not a number)"),
+            ("tcp_mss_adjustment", "ipsec/tcp_mss_adjustment (not a number)"),
+            ("clear_df_bit", "ipsec/clear_df_bit (neither true nor false)"),
+        ],
+    )
+    def test_a_value_that_cannot_be_read_is_listed(self, element, path):
+        """The rest of the document is used, and what is missing is said."""
+        odd = re.sub(rf"<{element}>[^<]*<", f"<{element}>often<", a_document())
+
+        found = parse(odd).unknown
+
+        assert found
+        assert all(each.endswith(path) for each in found)
+
+    def test_an_asn_at_one_end_is_listed(self):
+        """Without AWS's ASN the connection looks static, so that is said."""
+        odd = a_document().replace("<asn>7224</asn>", "")
+
+        assert read(odd).unknown == ("ipsec_tunnel/vpn_gateway/bgp/asn (missing)",)
+
     def test_members(self):
         """The members outside the tunnels are read too."""
         static = parse(a_document(asn=None))
@@ -182,6 +205,7 @@ class TestRefusing:
             a_document(OLD_ENDS[:1]),
             a_document((*OLD_ENDS, NEW_ENDS[0])),
             a_document((OLD_ENDS[0], OLD_ENDS[0])),
+            a_document().replace("<asn>7224<", "<asn>1.10<"),
             a_document() + "\ud800",
             "old.Key_one.1111" * MOST_CHARACTERS,
         ],
@@ -195,6 +219,7 @@ class TestRefusing:
             "one tunnel",
             "three tunnels",
             "twice the same tunnel",
+            "an ASN with a point",
             "half a character",
             "huge",
         ],

@@ -115,8 +115,9 @@ class DeviceConfiguration:
     unknown: tuple[str, ...] = ()
     """Paths of the elements and attributes that this program does not know, sorted.
 
-    Of an element that a document repeats, the first is used; it is listed as well.  Without their
-    values, which may be keys.
+    Of an element that a document repeats, the first is used; it is listed as well, and so is one
+    whose text is not the number or truth value that it has to be, and the ASN that one end lacks.
+    Without their values, which may be keys.
     """
 
     @property
@@ -149,7 +150,7 @@ def read(text: str) -> DeviceConfiguration:
     Raises:
         IncompleteConfigurationError: It has no tunnel, or one without an outside address.
         ConfigurationError: It is too long, not XML, not a ``vpn_connection``, has more than two
-            tunnels, or has a document type, which may contain entities.
+            tunnels, an invalid ASN, or a document type, which may contain entities.
     """
     if len(text) > MOST_CHARACTERS:
         raise ConfigurationError(
@@ -185,7 +186,9 @@ def _read(text: str) -> DeviceConfiguration:
         connection_type=_text(root, "vpn_connection_type"),
         attributes=_text(root, "vpn_connection_attributes"),
         tunnels=tuple(found),
-        unknown=tuple(sorted({*(set(_paths(root)) - KNOWN_PATHS), *_repeated(root)})),
+        unknown=tuple(
+            sorted({*(set(_paths(root)) - KNOWN_PATHS), *_repeated(root), *_unread(root)})
+        ),
     )
 
 
@@ -218,6 +221,20 @@ def _repeated(element: Element, above: str = "") -> Iterator[str]:
             yield f"{above}{tag} (repeated)"
     for child in element:
         yield from _repeated(child, f"{above}{child.tag}/")
+
+
+def _unread(root: Element) -> Iterator[str]:
+    """Yield the path of each value that cannot be read, and of an ASN that one end lacks."""
+    for tunnel in root.iterfind("ipsec_tunnel"):
+        without = [path for path in _ASNS if not _text(tunnel, path)]
+        if len(without) == 1:
+            yield f"ipsec_tunnel/{without[0]} (missing)"
+        for path in _NUMBERS:
+            if _text(tunnel, path) and _number(tunnel, path) is None:
+                yield f"ipsec_tunnel/{path} (not a number)"
+        for path in _TRUTHS:
+            if _text(tunnel, path) and _truth(tunnel, path) is None:
+                yield f"ipsec_tunnel/{path} (neither true nor false)"
 
 
 _ENDS: Final = (
@@ -260,6 +277,20 @@ KNOWN_PATHS: Final = frozenset(
 )
 
 
+_NUMBERS: Final = (
+    "customer_gateway/bgp/hold_time",
+    "vpn_gateway/bgp/hold_time",
+    "ike/lifetime",
+    "ipsec/lifetime",
+    "ipsec/tcp_mss_adjustment",
+    "ipsec/dead_peer_detection/interval",
+    "ipsec/dead_peer_detection/retries",
+)
+_ASNS: Final = ("customer_gateway/bgp/asn", "vpn_gateway/bgp/asn")
+"""Both ends have one, or none on a static connection."""
+_TRUTHS: Final = ("ipsec/clear_df_bit", "ipsec/fragmentation_before_encryption")
+
+
 def _outside(tunnel: TunnelConfiguration) -> str:
     return tunnel.outside_ip
 
@@ -296,7 +327,7 @@ def _end(element: Element, side: str) -> TunnelEnd:
         inside_cidr=_network(
             inside_ip, _text(element, f"{side}/tunnel_inside_address/network_cidr")
         ),
-        asn=_number(element, f"{side}/bgp/asn"),
+        asn=_asn(element, f"{side}/bgp/asn"),
         hold_time=_number(element, f"{side}/bgp/hold_time"),
     )
 
@@ -326,6 +357,17 @@ def _text(element: Element, path: str) -> str:
 def _number(element: Element, path: str) -> int | None:
     text = _text(element, path)
     return int(text) if text.isascii() and text.isdigit() else None
+
+
+def _asn(element: Element, path: str) -> int | None:
+    """Return the ASN at *path*, or None on a static connection.
+
+    Raises:
+        ConfigurationError: It is not a number: without it, a BGP connection would look static.
+    """
+    if (asn := _number(element, path)) is None and _text(element, path):
+        raise ConfigurationError("the configuration has a BGP ASN that is not a number")
+    return asn
 
 
 def _truth(element: Element, path: str) -> bool | None:
