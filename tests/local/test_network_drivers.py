@@ -20,6 +20,7 @@ from vpnmigrate.local.drivers.confirmed_change import WAITING_COMMIT, DeviceConn
 from vpnmigrate.local.drivers.extras import require_extras
 from vpnmigrate.local.drivers.processes import command_of
 from vpnmigrate.local.drivers.program import Connect, DeviceLogin
+from vpnmigrate.local.drivers.verbs import DriverError
 from vpnmigrate.local.program_files import contents_of
 from vpnmigrate.model.decisions import Decisions, DeviceDriver, DriverKind
 from vpnmigrate.model.device_drivers import (
@@ -59,18 +60,18 @@ def junos(tmp_path: Path) -> Iterator[NetworkBench]:
         yield bench
 
 
-def killed_at_connection(bench: NetworkBench, number: int) -> Connect:
-    """Return how *bench* connects in a process that dies before its connection *number*."""
+def failing_at_connection(bench: NetworkBench, number: int, error: BaseException) -> Connect:
+    """Return how *bench* connects in a process in which connection *number* fails with *error*."""
     connect, made = bench.connect, 0
 
-    def dying(login: DeviceLogin) -> DeviceConnection:
+    def failing(login: DeviceLogin) -> DeviceConnection:
         nonlocal made
         made += 1
         if made == number:
-            raise KilledError
+            raise error
         return connect(login)
 
-    return dying
+    return failing
 
 
 @contextmanager
@@ -84,7 +85,7 @@ def process(bench: NetworkBench, connect: Connect) -> Iterator[None]:
 
 
 def kill_between_commit_and_confirm(bench: NetworkBench) -> None:
-    with process(bench, killed_at_connection(bench, 2)), pytest.raises(KilledError):
+    with process(bench, failing_at_connection(bench, 2, KilledError())), pytest.raises(KilledError):
         bench.call(LOAD)
 
 
@@ -119,7 +120,7 @@ class TestAKilledCall:
 
     def test_before_the_commit_leaves_nothing(self, ios):
         """A process that dies before it commits has changed nothing, and the verb is done anew."""
-        with process(ios, killed_at_connection(ios, 1)), pytest.raises(KilledError):
+        with process(ios, failing_at_connection(ios, 1, KilledError())), pytest.raises(KilledError):
             ios.call(LOAD)
 
         assert ios.call(STATUS).state == BARE
@@ -219,6 +220,28 @@ class TestLostContact:
 
         assert (result.outcome, result.pending_until) == (FAILED, None)
         assert "no contact: " in result.message
+
+
+class TestAfterTheCommit:
+    """What was not expected then leaves the effect of the commit open."""
+
+    @pytest.mark.parametrize(
+        "error",
+        [DriverError("the device refuses the login"), RuntimeError("pre-shared-key ab.Cd1234")],
+        ids=["refused", "unknown"],
+    )
+    def test_an_error_is_uncertain(self, ios, error):
+        """The device undoes the change unless the next call confirms it; no secret is shown."""
+        with process(ios, failing_at_connection(ios, 2, error)):
+            result = ios.call(LOAD)
+        status = ios.call(STATUS)
+
+        assert result.outcome is UNCERTAIN
+        assert ("refuses the login" in result.message) or (
+            f"RuntimeError: pre-shared-key {HIDDEN}" in result.message
+        )
+        assert (status.state, status.pending_until is not None) == (LOADED, True)
+        assert ios.call(LOAD).message == "an earlier load was waiting, and is confirmed"
 
 
 def cut_off_by_new_tunnels(bench: NetworkBench, expires: int) -> None:

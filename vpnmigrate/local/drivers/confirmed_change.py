@@ -33,8 +33,8 @@ WAITING_COMMIT: Final = "waiting-commit.json"
 """The file's name, in the folder of the device file."""
 PAUSE: Final = timedelta(seconds=2)
 """Time between two tries to reach a device."""
-LATE: Final = timedelta(minutes=1)
-"""How long after its timer a device may still be restoring its configuration."""
+LATE: Final = timedelta(minutes=5)
+"""How long after its timer a device may still be out of reach: VyOS restores by a reboot."""
 _OFF: Final = (TunnelsState.DISABLED, TunnelsState.ABSENT)
 
 
@@ -241,9 +241,18 @@ class ConfirmedChange:
 
     @contextmanager
     def _accounted(self, exit_code: int = FAILED, changes: str = "") -> Iterator[None]:
-        """Report a lost contact, with the time at which the device takes back a change."""
+        """Report a lost contact with *exit_code*, and when the device undoes a change.
+
+        Once a commit was sent, a refusal leaves its effect open too.
+        """
         try:
             yield
+        except DriverError as error:
+            if exit_code != FAILED and error.exit_code == FAILED:
+                left = self._left()
+                error.exit_code, error.changes = exit_code, changes
+                error.pending_until = left.until if left is not None else None
+            raise
         except ContactLostError as error:
             message, until = f"no contact: {error}", None
             left = self._left()

@@ -18,7 +18,7 @@ from vpnmigrate.devices.secret import Secret
 from vpnmigrate.local.drivers.confirmed_change import ConfirmedChange, DeviceConnection
 from vpnmigrate.local.drivers.protocol import FAILED, DriverInput, DriverOutput, shortened
 from vpnmigrate.local.drivers.ssh_login import netmiko_arguments
-from vpnmigrate.local.drivers.verbs import DriverError
+from vpnmigrate.local.drivers.verbs import UNCERTAIN, DriverError
 from vpnmigrate.model.clock import Clock, SteadyClock
 from vpnmigrate.model.commit_timers import lacks_timer
 from vpnmigrate.model.redaction import Redaction
@@ -79,6 +79,9 @@ def answer(
             message=str(error), changes=error.changes, pending_until=error.pending_until
         )
         code = error.exit_code
+    except Exception as error:  # noqa: BLE001  an unknown answer of a device, after a commit perhaps
+        text = without_secrets(f"{type(error).__name__}: {error}")
+        found, code = DriverOutput(message=" ".join(text.split())), UNCERTAIN
     message, changes = hide.text(found.message), hide.text(without_secrets(found.changes))
     return msgspec.structs.replace(found, message=message, changes=shortened(changes)), code
 
