@@ -265,7 +265,17 @@ class TestTerraform:
 
         items = found(a_survey(), terraform=terraform_resources(state))
 
-        assert set(items) == {("Terraform resource", "aws_cloudwatch_log_group.logs")}
+        ((kind, id_), why) = next(iter(items.items()))
+        assert (kind, id_, len(items)) == ("Terraform resource", "aws_cloudwatch_log_group.logs", 1)
+        assert "undo" not in why
+
+    def test_what_only_belongs_to_the_vpc_is_left_out(self) -> None:
+        """A subnet or security group holds the VPC's id, which stays."""
+        subnet = {"mode": "managed", "type": "aws_subnet", "name": "a"}
+        instance = {"attributes": {"id": "subnet-1", "vpc_id": "vpc-1"}}
+        state = {"version": 4, "resources": [subnet | {"instances": [instance]}]}
+
+        assert found(a_survey(), terraform=terraform_resources(state)) == {}
 
     def test_no_key_is_kept(self) -> None:
         """Of a state only ids and addresses are kept: it contains pre-shared keys."""

@@ -59,6 +59,8 @@ class Closure(Struct, frozen=True):
 NAME: Final = "Name"
 _STACK: Final = "aws:cloudformation:stack-name"
 _LOGICAL: Final = "aws:cloudformation:logical-id"
+_ROUTING: Final = ("aws_vpn_", "aws_route", "aws_default_route_table", "awscc_ec2_vpn_")
+"""Beginnings of the Terraform types that make gateways, connections and routes."""
 _KINDS: Final = {
     "alarm": "alarm",
     "dashboard": "dashboard",
@@ -278,12 +280,15 @@ def _word(name: str) -> str:
 
 
 def _terraform(survey: Survey, resources: Iterable[TerraformResource]) -> Iterator[ClosureItem]:
-    names = {*old_names(survey), *(item.id for item in _changed(survey))}
+    names = set(old_names(survey))
     for each in resources:
         if held := [name for name in each.values if name in names]:
+            then = ", which will not exist any more"
+            if each.type.startswith(_ROUTING):
+                then = ": its next apply would undo the migration"
             yield ClosureItem(
                 "Terraform resource",
                 each.address,
                 ClosureEffect.DISTURBED,
-                f"holds {', '.join(held)}: its next apply would undo the migration",
+                f"holds {', '.join(held)}{then}",
             )
