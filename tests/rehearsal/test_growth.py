@@ -22,9 +22,11 @@ from vpnmigrate.engine.observe import Observation, StateReader
 from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Answered, Intended
-from vpnmigrate.model.changes.base import Performed
+from vpnmigrate.model.changes import DisablePropagation
+from vpnmigrate.model.changes.base import CallTags, Performed
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.snapshot import Snapshot
 from vpnmigrate.planning.rollback_proof import prove
 from vpnmigrate.rehearsal.rehearse import rehearsal_world, without_restrictions
 from vpnmigrate.sandbox.client.call import LATENCY
@@ -89,6 +91,34 @@ def test_a_look_with_twice_the_routes_or_tables_takes_twice_the_calls(sizes):
     small, middle, large = map(looks_of, map(large_plan, sizes))
 
     assert large - middle <= 2.5 * (middle - small), (small, middle, large)
+
+
+def seen_by(reader: StateReader) -> Snapshot:
+    observation = reader.observe()
+    assert isinstance(observation, Observation)
+    return observation.now
+
+
+def test_a_look_in_which_nothing_changed_shares_the_facts_of_the_last_one():
+    """Equal readings give the same facts; a change is seen by the next reading."""
+    plan = without_restrictions(large_plan(TABLES[0]))
+    with rehearsal_world(plan) as world:
+        recorder = RunRecorder(world.journal, Lookout(), plan.surveyed)
+        context = a_context(world.account, recorder, world.clock, plan, DirectCalls())
+        reader = StateReader(context)
+        first = seen_by(reader)
+        world.clock.sleep(timedelta(seconds=1))
+        second = seen_by(reader)
+        change = plan.forward[6].changes[0]
+        assert isinstance(change, DisablePropagation)
+        world.account.perform(change, CallTags(plan.migration, 1, 7))
+        world.clock.sleep(timedelta(minutes=1))
+        third = seen_by(reader)
+
+        assert second.facts is first.facts
+        assert second.begun > first.begun
+        assert third.facts != first.facts
+        assert third.facts == seen_by(StateReader(context)).facts
 
 
 def test_a_record_takes_the_same_calls_at_the_end_of_any_journal():

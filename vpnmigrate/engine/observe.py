@@ -32,7 +32,7 @@ from vpnmigrate.model.snapshot import (
     Snapshot,
     snapshot_of,
 )
-from vpnmigrate.planning.ownership import ownership_of
+from vpnmigrate.planning.ownership import Evidence, ownership_of
 from vpnmigrate.steps.base import NotYet, StepInput
 from vpnmigrate.steps.sequences import gateway_swap
 
@@ -77,6 +77,20 @@ class Observation(Struct, frozen=True):
         return UNKNOWN not in self.now.facts.values()
 
 
+class _SeenFacts(Struct, frozen=True):
+    """A snapshot before any fact is masked, with all that it follows from but its moment."""
+
+    reading: Reading
+    evidence: Evidence
+    snapshot: Snapshot
+
+    def holds(self, reading: Reading, evidence: Evidence) -> bool:
+        """Return whether *reading* shows the same; most readings of a cutover do."""
+        return (
+            evidence == self.evidence and replace(reading, begun=self.reading.begun) == self.reading
+        )
+
+
 class StateReader:
     """Observes AWS for a run.
 
@@ -92,6 +106,7 @@ class StateReader:
         self._observer = context.observer
         self._clock = context.clock
         self._unreadable: Unreadable | None = None
+        self._seen: _SeenFacts | None = None
         self.blind = context.blind
         self._claim_skipped = False
         self._isolated: frozenset[Goal] = frozenset()
@@ -145,10 +160,18 @@ class StateReader:
     def _snapshot(self, reading: Reading) -> Snapshot:
         """Return the snapshot of *reading*, with stale facts masked."""
         recorder = self._recorder
-        owned = ownership_of(reading, self._plan, recorder.evidence())
+        self._seen = seen = self._facts(reading, recorder.evidence())
         doubts = recorder.sent.with_side_effects(self._plan.edge_tables)
-        now = mask_stale(snapshot_of(reading, owned), doubts)
+        now = mask_stale(seen.snapshot, doubts)
         return replace(now, externally_changed=externally_changed(now, recorder.sent.of_attempt))
+
+    def _facts(self, reading: Reading, evidence: Evidence) -> _SeenFacts:
+        """Return the facts of *reading*: the last ones, if nothing has changed since."""
+        last = self._seen
+        if last is not None and last.holds(reading, evidence):
+            return replace(last, snapshot=replace(last.snapshot, begun=reading.begun))
+        owned = ownership_of(reading, self._plan, evidence)
+        return _SeenFacts(reading, evidence, snapshot_of(reading, owned))
 
     def _may_pass(self, error: AwsError) -> bool:
         """Return whether a later read may succeed; during an outage, any error may pass."""

@@ -57,6 +57,8 @@ class RunRecorder:
         for entry in journal.entries:
             self._replay.add(entry)
         self._gaps = gaps_in(journal.entries)
+        self._state: RunState | None = None
+        """Made when it is asked for: nothing reads it between two calls of a batch."""
         self._sent: SentChanges | None = None
         self._evidence: Evidence | None = None
 
@@ -68,7 +70,9 @@ class RunRecorder:
     @property
     def state(self) -> RunState:
         """The state that follows from everything written so far."""
-        return self._replay.state
+        if self._state is None:
+            self._state = self._replay.state
+        return self._state
 
     def resuming(self, plan: Plan) -> Command:
         """Return the command that resumes the run in its direction."""
@@ -133,6 +137,7 @@ class RunRecorder:
         if gaps := gaps_in(entries[max(0, self._replayed - 1) :]):
             self._gaps += gaps
             self._sent = None
+        self._state = None
         before = self._replay.beside_intents
         for entry in fresh:
             self._replay.add(entry)

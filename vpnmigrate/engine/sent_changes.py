@@ -73,11 +73,7 @@ class SentChanges:
         again.  Each change has the latest time it may have: a period that no clock measured counts
         as zero.
         """
-        side_effects = self._disassociated(edge_tables)
-        if not side_effects:
-            return self._by_time
-        both = sorted((*side_effects, *self._known), key=attrgetter("at"))
-        return tuple(self._with_latest_times(both))
+        return self._with_side_effects(ByIdentity(edge_tables))
 
     @property
     def directed(self) -> Mapping[Fact, VpnGatewayId]:
@@ -93,10 +89,6 @@ class SentChanges:
     def _known(self) -> tuple[SentChange, ...]:
         known = (intent.as_sent_change for intent in self._intents)
         return tuple(each for each in known if each is not None)
-
-    @cached_property
-    def _by_time(self) -> tuple[SentChange, ...]:
-        return tuple(self._with_latest_times(sorted(self._known, key=attrgetter("at"))))
 
     @cached_property
     def _attaching(self) -> tuple[tuple[VpnGatewayId, Intent], ...]:
@@ -132,17 +124,22 @@ class SentChanges:
             if isinstance(intent.change, EnablePropagation) and not intent.cancelled
         }
 
-    def _disassociated(self, tables: Iterable[RouteTableRecord]) -> tuple[SentChange, ...]:
-        return tuple(
+    @derived
+    def _with_side_effects(
+        self, edge_tables: ByIdentity[Iterable[RouteTableRecord]]
+    ) -> Sequence[SentChange]:
+        side_effects = [
             SentChange(
                 EdgeAssociation(table.id, gateway),
                 frozenset({Switch.OFF}),
                 intent.answered or intent.at,
                 performed=isinstance(intent.outcome, Performed),
             )
+            for table in edge_tables.of
             for gateway, intent in self._attaching
-            for table in tables
-        )
+        ]
+        both = sorted((*side_effects, *self._known), key=attrgetter("at"))
+        return tuple(self._with_latest_times(both))
 
     def _with_latest_times(self, changes: Iterable[SentChange]) -> Iterable[SentChange]:
         if not self._gaps:

@@ -50,8 +50,8 @@ class Reachability:
 class ComparisonBasis:
     """Inputs of a comparison of tables; the moment of the snapshot is not one of them.
 
-    Two are equal if all parts are identical objects: most observations of a cutover read the same
-    as the previous one, and share its snapshot with another moment (``observe``).
+    Two are equal if their large parts are identical objects: most observations of a cutover read
+    the same as the previous one, and share its facts (``engine.observe``).
     """
 
     plan: Plan
@@ -71,7 +71,7 @@ class ComparisonBasis:
 
     def _parts(self) -> tuple[object, ...]:
         now = self.now
-        read = (id(now.facts), id(now.tables), id(now.externally_changed), id(now.stale))
+        read = (id(now.facts), id(now.tables), now.externally_changed, now.stale)
         options = (self.incomplete, self.isolated)
         return id(self.plan), self.swap, read, id(self.baseline), options
 
