@@ -6,9 +6,11 @@ is) to ``vault.Vault.keep`` unchanged, and nowhere else.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import msgspec
 
 from vpnmigrate.aws import describe
 from vpnmigrate.aws.describe import pages
@@ -76,7 +78,7 @@ def _keep_configuration(
     text = row.get("CustomerGatewayConfiguration")
     if text:
         options = replace(ConnectionOptions.of(row), key_store=_key_store(row)).as_row()
-        vault.keep(connection, OPTIONS, f"{json.dumps(options, indent=1, default=str)}\n")
+        vault.keep(connection, OPTIONS, _json_text(options))
         return vault.keep(connection, CONFIGURATION, text)
     vault.keep(
         connection,
@@ -85,6 +87,11 @@ def _keep_configuration(
         "It shows one only while a connection is pending or available.\n",
     )
     return ""
+
+
+def _json_text(options: Mapping[str, Any]) -> str:
+    text = msgspec.json.encode(options, enc_hook=str)
+    return f"{msgspec.json.format(text, indent=1).decode()}\n"
 
 
 def _require_whole(connection: VpnConnectionId, row: VpnConnectionTypeDef) -> None:

@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from vpnmigrate.model.decisions import Decisions, KeyMode, KeyStorage, UnsetOptions
+from vpnmigrate.model.derived import ByIdentity, derived
 from vpnmigrate.model.ec2 import (
     CLASSIC,
     TUNNELS,
@@ -139,7 +140,14 @@ def successor_options(decisions: Decisions, old: ConnectionRecord) -> tuple[Tunn
 
     A start-up action is what holds after the cutover (``requested_options`` leaves it out).
     """
-    return tuple(_resolved(decisions, old, tunnel) for tunnel in old_tunnels(old))
+    return _successor_options(old, ByIdentity(decisions))
+
+
+@derived
+def _successor_options(
+    old: ConnectionRecord, decisions: ByIdentity[Decisions]
+) -> tuple[TunnelOptions, ...]:
+    return tuple(_resolved(decisions.of, old, tunnel) for tunnel in old_tunnels(old))
 
 
 def requested_options(decisions: Decisions, old: ConnectionRecord) -> tuple[TunnelOptions, ...]:

@@ -230,7 +230,7 @@ class StaticPrefixRecord(Struct, frozen=True):
     state: str
 
 
-class ConnectionRecord(Struct, frozen=True):
+class ConnectionRecord(Struct, frozen=True, dict=True):
     """A VPN connection.  ``category`` is None if the endpoint omits it (cases.md 3)."""
 
     id: VpnConnectionId

@@ -14,6 +14,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from vpnmigrate.model.derived import derived
 from vpnmigrate.model.ec2 import (
     WRITTEN_ROUTES,
     ConnectionRecord,
@@ -41,12 +42,12 @@ def configuration(survey: Survey) -> dict[str, str]:
     if survey.vpc:
         facts.update(_vpc(survey.vpc))
     for connection in survey.living:
-        facts.update(_connection(connection))
+        facts.update(_facts_of_connection(connection))
     for device in survey.customer_gateways:
         if device.state != "deleted":
             facts.update(_customer_gateway(device))
     for table in survey.route_tables:
-        facts.update(_table(table))
+        facts.update(_facts_of_table(table))
     for interface in survey.virtual_interfaces:
         if interface.state not in _GONE:
             facts[f"{interface.id}/virtual interface on {interface.gateway}"] = _SET
@@ -151,6 +152,11 @@ def _vpc(vpc: VpcRecord) -> Facts:
     yield from _tags(vpc.id, vpc.tags)
 
 
+@derived
+def _facts_of_connection(connection: ConnectionRecord) -> Mapping[str, str]:
+    return dict(_connection(connection))
+
+
 def _connection(connection: ConnectionRecord) -> Facts:
     yield f"{connection.id}/state", connection.state
     yield f"{connection.id}/category", str(connection.category)
@@ -178,6 +184,11 @@ def _customer_gateway(device: CustomerGatewayRecord) -> Facts:
     yield f"{device.id}/device name", device.device_name
     yield f"{device.id}/certificate", device.certificate
     yield from _tags(device.id, device.tags)
+
+
+@derived
+def _facts_of_table(table: RouteTableRecord) -> Mapping[str, str]:
+    return dict(_table(table))
 
 
 def _table(table: RouteTableRecord) -> Facts:
