@@ -82,7 +82,10 @@ FLAGS = {
     "report verify": {"--sha256", "--allowed-signers", "--revoked-keys"},
     "fleet new": {"--output", "-o", "--name", "--playbook", "--canary", "--wave-size"}
     | {"--role-arn", "--organization"},
-    "fleet plan": {"--role-arn", "--change", "--jobs"} | GIVEN_TO_RUNS | GIVEN_TO_AWS,
+    "fleet plan": {"--role-arn", "--again", "--change", "--jobs"}
+    | GIVEN_TO_RUNS
+    | GIVEN_TO_AWS
+    | GIVEN_TO_FLEETS,
     "fleet rehearse": GIVEN_TO_RUNS,
     "fleet status": {"--all"} | GIVEN_TO_RUNS | GIVEN_TO_FLEETS,
     "fleet serve": {"--port"} | GIVEN_TO_RUNS | GIVEN_TO_FLEETS,

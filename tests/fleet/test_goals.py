@@ -138,3 +138,26 @@ def test_a_campaign_is_started_and_replaced_by_its_file(fleet: VirtualFleet) -> 
     refused = fleet.type("start", str(file))
     assert refused.code == Exit.REFUSED
     assert "which the campaign does not name" in " ".join(refused.err.split())
+
+
+def test_plans_are_renewed_until_their_run_begins(fleet: VirtualFleet) -> None:
+    """An unchanged account keeps them; the run of a plan that has begun keeps its file."""
+    region = load("single-bgp").region
+    fleet.terminal.run("discover", "--region", region, "-o", "found.json")
+    for words in (("new", "found.json"), ("plan", "campaign.yaml"), ("start", "campaign.yaml")):
+        assert fleet.type(*words).code == 0
+    [first] = fleet.runs.list("campaign")
+    [plan] = Path("plans").glob("*.json")
+    written = plan.read_bytes()
+
+    unchanged = fleet.type("plan", "campaign.yaml", "--again")
+    assert ("1 planned before" in unchanged.out, plan.read_bytes()) == (True, written)
+    changed = fleet.type("plan", "campaign.yaml", "--again", "--change", "CHG-2")
+    assert "1 planned, 0 planned before" in changed.out
+    assert fleet.type("start", "campaign.yaml").code == 0
+    [second] = fleet.runs.list("campaign")
+    assert second.id != first.id
+
+    fleet.runs.start([second.id], RunGoal.PREPARE, undelivered)
+    kept = fleet.type("plan", "campaign.yaml", "--again", "--change", "CHG-3")
+    assert "1 planned before" in kept.out

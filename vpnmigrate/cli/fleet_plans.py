@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -33,6 +33,7 @@ from vpnmigrate.local.rehearsals import Rehearsals
 from vpnmigrate.model.discovery import AccountTarget
 from vpnmigrate.model.ec2 import VpnGatewayId
 from vpnmigrate.model.plan import Plan
+from vpnmigrate.planning.drift import differences
 from vpnmigrate.rehearsal.rehearse import rehearse, result_of
 from vpnmigrate.report.fleet import FleetResult, FleetRow
 
@@ -89,23 +90,37 @@ def targets_of(file: CampaignFile, given: Iterable[AccountTarget]) -> dict[str, 
 
 
 class _Planning:
-    """Makes the plan of one member at a time; any number of threads may do so."""
+    """Makes the plan of one member at a time; any number of threads may do so.
 
-    def __init__(self, context: CommandContext, file: CampaignFile, accounts: _Accounts) -> None:
+    *begun* are the runs whose plans are kept while others are renewed; None keeps every plan.
+    """
+
+    def __init__(
+        self,
+        context: CommandContext,
+        file: CampaignFile,
+        accounts: _Accounts,
+        begun: Collection[str] | None,
+    ) -> None:
         self._context = context
         self._file = file
         self._accounts = accounts
+        self._begun = begun
 
     def work(
         self, member: FleetMember, wave: Wave, decided: DecidedPlaybook
     ) -> WorkResult[FleetRow]:
-        """Make the plan of *member*, unless there is one."""
+        """Make the plan of *member*, unless there is one that is kept."""
         row = FleetRow(member, wave.name, FleetResult.DONE, self._file.plan_of(member))
+        kept = WorkResult(replace(row, result=FleetResult.KEPT))
         try:
-            if row.file.exists():
-                require_planned(member, load_plan(row.file), str(row.file))
-                return WorkResult(replace(row, result=FleetResult.KEPT))
+            known = load_plan(row.file) if row.file.exists() else None
+            if known is not None and (self._begun is None or known.migration in self._begun):
+                require_planned(member, known, str(row.file))
+                return kept
             plan = self._planned(member, decided)
+            if known is not None and _is_current(known, plan):
+                return kept
             make_folder(row.file.parent)
             write_plan(self._context, plan, PlanOutput(row.file))
         except (VpnMigrateError, OSError) as error:
@@ -127,6 +142,12 @@ class _Planning:
         return plan
 
 
+def _is_current(known: Plan, new: Plan) -> bool:
+    """Return whether *known* is what would be planned now, made by this version."""
+    same = (known.decisions, known.programs, known.tool) == (new.decisions, new.programs, new.tool)
+    return same and not differences(known.before, new.before)
+
+
 def make_plans(
     context: CommandContext,
     file: CampaignFile,
@@ -134,13 +155,17 @@ def make_plans(
     targets: Mapping[str, AccountTarget],
     change: str | None,
     jobs: int,
+    begun: Collection[str] | None = None,
 ) -> Iterator[FleetRow]:
     """Yield the result for each member as it is done; plans that exist are kept.
+
+    With the runs that have *begun*, plans of the others are renewed if the account, the decisions
+    or the program have changed since.
 
     Raises:
         UsageError: The playbook or a window is invalid.
     """
-    planning = _Planning(context, file, _Accounts(context, source, targets))
+    planning = _Planning(context, file, _Accounts(context, source, targets), begun)
     works: list[Work[FleetRow]] = []
     for wave in file.campaign.waves:
         window = wave.window.written if wave.window is not None else None

@@ -10,12 +10,13 @@ import typer
 from vpnmigrate.cli.commands.discover import JOBS, MOST_JOBS
 from vpnmigrate.cli.commands.plan import DEFAULT_PLAYBOOK
 from vpnmigrate.cli.context import CommandContext, command_context, results_output
+from vpnmigrate.cli.fleet_database import DatabaseOptions, fleet_database
 from vpnmigrate.cli.fleet_plans import make_plans, rehearse_plans, targets_of
 from vpnmigrate.cli.options import AwsOptions, OutputOptions, RunDirectoryOptions
 from vpnmigrate.errors import Exit, RefusedError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.campaign import campaign_from, campaign_schema, campaign_schema_text
-from vpnmigrate.fleet.campaign_file import load_campaign
+from vpnmigrate.fleet.campaign_file import CampaignFile, load_campaign
 from vpnmigrate.fleet.campaign_text import campaign_text
 from vpnmigrate.fleet.grouping import WaveSizes, campaign_of, discovery_document
 from vpnmigrate.local.documents import load_playbook, save_text
@@ -122,8 +123,16 @@ def plan(
     campaign: CampaignArgument,
     aws: AwsOptions,
     home: RunDirectoryOptions,
+    place: DatabaseOptions,
     printing: OutputOptions,
     role_arn: Roles = None,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again",
+            help="Also renew the plans of members that have not begun, if something has changed.",
+        ),
+    ] = False,
     change: Annotated[
         str | None,
         typer.Option(
@@ -138,8 +147,9 @@ def plan(
     """Survey the gateways of a campaign and write their plans.
 
     Changes nothing in AWS.  A plan that exists is kept, so the same command continues after an
-    interruption.  A gateway that cannot be planned is listed with the reason, and the exit code
-    is 1.
+    interruption.  With --again, it is renewed if the account, the decisions or the program have
+    changed since, unless its run has begun here, or in the database that is named.  A gateway that
+    cannot be planned is listed with the reason, and the exit code is 1.
     """
     context = command_context(ctx, home, printing)
     file = load_campaign(campaign)
@@ -147,13 +157,25 @@ def plan(
     first = file.campaign.members[0]
     at_hand = AwsOptions(aws.endpoint_url, aws.profile, aws.region or first.region)
     source = context.parts.accounts(at_hand, jobs)
-    rows = []
-    for row in make_plans(context, file, source, targets, change, jobs):
+    rows, begun = [], _begun(context, file, place) if again else None
+    for row in make_plans(context, file, source, targets, change, jobs, begun):
         _tell(context, row, "planned")
         rows.append(row)
     order = [member.id for member in file.campaign.members]
     rows.sort(key=lambda row: order.index(row.member.id))
     _print_rows(context, "planned", rows, "rehearse", campaign)
+
+
+def _begun(context: CommandContext, file: CampaignFile, place: DatabaseOptions) -> frozenset[str]:
+    """Return the runs whose plans are in force, on this machine and in the database."""
+    files = [file.plan_of(member) for member in file.campaign.members]
+    local = frozenset(run.id for run in context.runs.of_plan_files(files).values())
+    if not place.is_named:
+        return local
+    with fleet_database(place, context.redaction) as database:
+        from vpnmigrate.fleet.database.runs import FleetRuns
+
+        return local | frozenset(run.id for run in FleetRuns(database).list() if run.keeps_plan)
 
 
 def rehearse(

@@ -289,10 +289,9 @@ def _plan_faults(known: Iterable[FleetRun], campaign: str, runs: Sequence[NewRun
     for run in known:
         mine = run.campaign == campaign
         plan = by_member.get(run.member) if mine else None
-        state = run.member_progress.state
         if mine and plan is not None and plan.fingerprint != run.fingerprint:
-            if state not in {MemberState.WAITING, MemberState.ROLLED_BACK}:
-                yield f"{run.member} is {state}, and its plan changes"
+            if run.keeps_plan:
+                yield f"{run.member} is {run.member_progress.state}, and its plan changes"
         elif not mine and (given := by_id.get(run.id)) is not None:
             if run.campaign is not None:
                 yield f"the plan of {given.at.member} is that of {run.member} in {run.campaign}"

@@ -90,6 +90,12 @@ class FleetRun:
                 return MemberProgress(MemberState.CUTOVER)
 
     @property
+    def keeps_plan(self) -> bool:
+        """Whether the run has begun, and was not rolled back, so that its plan is in force."""
+        free = {MemberState.WAITING, MemberState.ROLLED_BACK}
+        return self.member_progress.state not in free
+
+    @property
     def wants_work(self) -> bool:
         """Whether a session is to begin, or to be resumed after its worker died."""
         return self.goal is not RunGoal.NOTHING and (
