@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from msgspec.structs import replace
 
-from tests.fleet.database_campaigns import a_command_context
+from tests.fleet.database_campaigns import StoredFleet, a_command_context
 from tests.fleet.database_runs import CLOCK, acquired, stored_run
 from tests.support.builders import MIGRATION
 from vpnmigrate.cli.fleet_session import FleetSessions
 from vpnmigrate.cli.options import AwsOptions
+from vpnmigrate.fleet.campaign import FreezeRule
+from vpnmigrate.fleet.database.campaigns import StoredCampaign
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import Lease, SessionEnd
 from vpnmigrate.fleet.database.runs import FleetRun
@@ -77,3 +82,38 @@ def test_a_session_that_cannot_begin_says_why(database: Database, tmp_path: Path
     row = runs.find(MIGRATION)
     assert "the plan of" in row.trouble
     assert row.due_at is not None
+
+
+def test_a_campaign_that_cannot_be_read_keeps_no_run_from_waking(database: Database) -> None:
+    """The worker says once why it starts no member, and wakes the runs that are due."""
+    stored = StoredFleet(database)
+    frozen = replace(stored.stored.campaign, freeze=FreezeRule("freeze.ics"))
+    stored.put(StoredCampaign(frozen, "", b"no calendar"))
+    runs = stored_run(database)
+    acquired(database).release(SessionEnd(again=timedelta(milliseconds=1)))
+    said: list[str] = []
+    woken, told, again = (threading.Event() for _ in range(3))
+
+    def say(line: str) -> None:
+        said.append(line)
+        told.set()
+
+    def session(_row: FleetRun, _lease: Lease, _order: StopOrder) -> SessionEnd:
+        woken.set()
+        return SessionEnd()
+
+    async def serve() -> None:
+        stopping = asyncio.Event()
+        worker = Worker(database, "w1", session, say=say, now=CLOCK.wall, most=1)
+        serving = asyncio.ensure_future(worker.serve(stopping))
+        for event in (woken, told):
+            assert await asyncio.to_thread(event.wait, 120)
+        await asyncio.to_thread(again.wait, 1.5)  # One more tick, which says nothing new.
+        stopping.set()
+        await serving
+
+    asyncio.run(serve())
+
+    assert len(said) == 1
+    assert said[0].startswith("no member of a campaign is started: freeze.ics: not a calendar")
+    assert runs.find(MIGRATION).due_at is None

@@ -131,7 +131,7 @@ class FleetControl:
         A campaign that is there already is replaced, as far as it has not begun.
 
         Raises:
-            UsageError: A plan is missing; nothing was added.
+            UsageError: A plan is missing, or the calendar cannot be read; nothing was added.
             RefusedError: A plan is not that of its member, or something changes that has begun.
         """
         campaign, runs = file.campaign, []
@@ -142,7 +142,9 @@ class FleetControl:
             account = campaign.accounts.get(member.account, CampaignAccount())
             at = RunPlace(account.role, account.profile, campaign.name, member.id)
             runs.append(NewRun(plan, text, new_holder(self._context.parts.me), at, terms))
-        self._campaigns.put(stored_campaign(file), runs, self._who)
+        stored = stored_campaign(file)
+        stored.freezes_at(self._context.parts.clock.wall())  # Its calendar can be understood.
+        self._campaigns.put(stored, runs, self._who)
         return tuple(run.plan.migration for run in runs)
 
     @property

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 import vpnmigrate
-from vpnmigrate.errors import DatabaseError, JournalError
+from vpnmigrate.errors import DatabaseError, JournalError, VpnMigrateError
 from vpnmigrate.fleet.database.campaigns import FleetCampaigns
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.deliveries import PassOnError, QueueLostError, consume, deliver
@@ -92,6 +92,8 @@ class Worker:
         self._workers = FleetWorkers(database)
         self._keeper = LeaseKeeper(database, self._beat)
         self._sessions: dict[str, asyncio.Future[None]] = {}
+        self._told = ""
+        """Why no member could be started, as it was said last."""
         self._threads = ThreadPoolExecutor(most, thread_name_prefix="run")
         self._queries = ThreadPoolExecutor(8, thread_name_prefix="database")
 
@@ -224,8 +226,15 @@ class Worker:
         return await asyncio.get_running_loop().run_in_executor(self._queries, ask)
 
     async def _quietly(self, ask: Callable[[], object]) -> None:
-        """Do *ask*; what fails is tried again with the next tick."""
+        """Do *ask*; what fails is tried again with the next tick.
+
+        A campaign that cannot be read, such as its calendar, must not keep other runs from waking.
+        """
         try:
             await self._asked(ask)
         except JournalError:
             return
+        except VpnMigrateError as error:
+            if error.message != self._told:
+                self._say(f"no member of a campaign is started: {error.message}")
+            self._told = error.message
