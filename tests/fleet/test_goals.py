@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
+import sqlalchemy as sa
 
 from tests.fleet.database_runs import undelivered
 from tests.fleet.virtual_worker import VirtualFleet
@@ -13,9 +15,13 @@ from vpnmigrate.cli.commands.sandbox import load
 from vpnmigrate.errors import Exit
 from vpnmigrate.fleet.database.address import DatabaseAddress
 from vpnmigrate.fleet.database.connection import Database
-from vpnmigrate.fleet.database.schema import RunGoal
+from vpnmigrate.fleet.database.journal import stored_journal
+from vpnmigrate.fleet.database.schema import RUNS, RunGoal
 from vpnmigrate.fleet.run_terms import RunTerms
+from vpnmigrate.journal.records import Replanned
+from vpnmigrate.local.documents import load_plan, plan_text
 from vpnmigrate.local.settings import DATABASE_VARIABLE
+from vpnmigrate.planning.planner import fingerprint_of
 
 
 @pytest.fixture
@@ -161,3 +167,30 @@ def test_plans_are_renewed_until_their_run_begins(fleet: VirtualFleet) -> None:
     fleet.runs.start([second.id], RunGoal.PREPARE, undelivered)
     kept = fleet.type("plan", "campaign.yaml", "--again", "--change", "CHG-3")
     assert "1 planned before" in kept.out
+
+
+def test_another_attempt_with_a_new_plan_is_in_the_journal(
+    fleet: VirtualFleet, database: Database
+) -> None:
+    """Also by a worker that has no directory of the run: the report names the plan of each."""
+    run = fleet.planned()
+    fleet.type("start", "plan.json", "--prepare")
+    fleet.work(run)
+    fleet.type("rollback", run, "--yes")
+    fleet.work(run)
+    old = load_plan(Path("plan.json"))
+    decisions = msgspec.structs.replace(old.decisions, change="CHG-2")
+    new = msgspec.structs.replace(old, decisions=decisions)
+    new = msgspec.structs.replace(new, fingerprint=fingerprint_of(msgspec.to_builtins(new)))
+    values = {"plan": plan_text(new), "fingerprint": new.fingerprint}
+    database.execute(lambda connection: connection.execute(sa.update(RUNS).values(values)))
+
+    fleet.move()
+    fleet.type("start", run, "--prepare")
+    fleet.work(run)
+
+    entries = stored_journal(database, run).contents().entries
+    assert [e.record for e in entries if isinstance(e.record, Replanned)] == [
+        Replanned(new.fingerprint)
+    ]
+    assert fleet.status(run) == "held (attempt 2)"

@@ -40,6 +40,10 @@ class VirtualFleet:
         document = self.type("status", campaign, "--json").document
         return next(row for row in document["members"] if row["id"] == id_)
 
+    def move(self) -> None:
+        """Continue on another host, which has no directory of the run."""
+        self._home = self._home.with_name("other")
+
     def soak(self) -> None:
         """Let the soak of the standard playbook pass."""
         self.terminal.clock.sleep(SOAK)
