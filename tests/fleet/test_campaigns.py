@@ -6,11 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import msgspec
+import pytest
 from msgspec.structs import replace
 
 from tests.fleet.conftest import Fleet
 from tests.fleet.database_campaigns import DONE, FAILED, FILE, STAGED, StoredFleet
 from tests.fleet.database_runs import stored_plan
+from vpnmigrate.cli.main import run_command
 from vpnmigrate.errors import Exit
 from vpnmigrate.fleet.database.campaigns import StoredCampaign
 from vpnmigrate.fleet.database.connection import Database
@@ -66,12 +68,17 @@ def test_workers_that_decide_at_the_same_moment_start_a_member_once(database: Da
     assert fleet.runs.find("m-one").wake == 1
 
 
-def test_a_wave_is_approved_from_any_machine_as_it_is(database: Database, fleet: Fleet) -> None:
+def test_a_wave_is_approved_from_any_machine_as_it_is(
+    database: Database, fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The approval is none of a changed wave; a wave without one cannot be approved."""
     text = FILE.replace("- name: canary\n", "- name: canary\n  approval: true\n")
     stored = StoredFleet(database, text)
     waits = fleet("status", "autumn")
     assert waits["waves"][0]["to_approve"]
+    assert run_command(["fleet", "status", "autumn"]) == 0
+    shown = capsys.readouterr().out
+    assert "TO APPROVE WAVE canary\n  vpnmigrate fleet approve autumn --wave canary" in shown
     assert stored.started() == {}
 
     refused = str(fleet("approve", "autumn", "--wave", "rest", leaves=Exit.USAGE))

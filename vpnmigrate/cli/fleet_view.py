@@ -153,6 +153,7 @@ class DatabaseFleet:
             workers=[(each.id, _condition(each)) for each in workers],
             now=self._context.parts.clock.wall(),
             attended=any(each.alive for each in workers),
+            invocation=self._context.invocation,
             campaigns=self._campaigns.names(),
         )
 

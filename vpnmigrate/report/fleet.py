@@ -361,7 +361,8 @@ def _approvals(status: FleetStatus) -> Iterator[str]:
             yield wrapped(f"TO APPROVE WAVE {name}: name a person as its approved_by in the file")
         else:
             approve = cli("fleet", "approve", status.campaign.name, "--wave", name)
-            yield f"TO APPROVE WAVE {name}\n{command(approve, first='  ')}"
+            following = status.fleet.invocation.complete(approve)
+            yield f"TO APPROVE WAVE {name}\n{command(following, first='  ')}"
 
 
 def _next(views: Iterable[MemberView]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from vpnmigrate.errors.commands import Advice, Command, cli
+from vpnmigrate.errors.commands import Advice, Command, Invocation, cli
 from vpnmigrate.fleet.run_summary import RunAwaits, RunSummary
 from vpnmigrate.journal import RunState, finalize_command
 from vpnmigrate.journal.state import RunStatus
@@ -60,6 +60,8 @@ class FleetView:
     now: datetime
     attended: bool = True
     """Whether a worker is alive."""
+    invocation: Invocation = field(default_factory=Invocation)
+    """The options that a printed command needs."""
     campaigns: Sequence[str] = ()
     runs: Sequence[FleetRunView] = field(default_factory=tuple)
 
