@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -34,29 +34,21 @@ import msgspec  # noqa: E402  the path above
 import sqlalchemy as sa  # noqa: E402
 
 from tests.conftest import MEMORY  # noqa: E402
+from tests.support.fleet_processes import FleetProcesses, gateway_scenario  # noqa: E402
 from tests.support.postgres import PostgresServer, a_postgres_server  # noqa: E402
 from vpnmigrate import __version__  # noqa: E402
 from vpnmigrate.aws.account import Account  # noqa: E402
-from vpnmigrate.cli.commands.sandbox import load  # noqa: E402
 from vpnmigrate.cli.fleet_worker import upgrade_database  # noqa: E402
 from vpnmigrate.fleet.campaign import Campaign, FleetLimits, Wave  # noqa: E402
 from vpnmigrate.fleet.campaign_text import campaign_text  # noqa: E402
-from vpnmigrate.fleet.database.address import address_from  # noqa: E402
 from vpnmigrate.fleet.database.campaigns import FleetCampaigns, StoredCampaign  # noqa: E402
-from vpnmigrate.fleet.database.connection import FAILOVER, Database  # noqa: E402
-from vpnmigrate.fleet.database.deliveries import deliver  # noqa: E402
-from vpnmigrate.fleet.database.journal import stored_journal  # noqa: E402
-from vpnmigrate.fleet.database.messages import DatabaseInbox  # noqa: E402
-from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns, NewRun, RunPlace  # noqa: E402
+from vpnmigrate.fleet.database.connection import Database  # noqa: E402
+from vpnmigrate.fleet.database.runs import FleetRun, NewRun, RunPlace  # noqa: E402
 from vpnmigrate.fleet.database.schema import LINES, RUNS  # noqa: E402
 from vpnmigrate.fleet.grouping import member_of_plan  # noqa: E402
 from vpnmigrate.fleet.progress import HOLDS_SLOT, MemberState  # noqa: E402
 from vpnmigrate.fleet.run_terms import RunTerms  # noqa: E402
-from vpnmigrate.journal import RunState, replay  # noqa: E402
-from vpnmigrate.local.inbox import DoneMessage  # noqa: E402
-from vpnmigrate.local.settings import CLOCK_VARIABLE, DATABASE_VARIABLE  # noqa: E402
 from vpnmigrate.local.vault import Vault  # noqa: E402
-from vpnmigrate.model.changes import AskOperator  # noqa: E402
 from vpnmigrate.model.clock import SteadyClock  # noqa: E402
 from vpnmigrate.model.decisions import Decisions, Waits  # noqa: E402
 from vpnmigrate.model.ec2 import MigrationId  # noqa: E402
@@ -66,14 +58,11 @@ from vpnmigrate.sandbox.client.direct import DirectClients  # noqa: E402
 from vpnmigrate.sandbox.ec2.dispatch import WRITES  # noqa: E402
 from vpnmigrate.sandbox.ec2.ids import ApiError  # noqa: E402
 from vpnmigrate.sandbox.scenarios.load import load_world  # noqa: E402
-from vpnmigrate.sandbox.scenarios.scenario import Scenario, in_account  # noqa: E402
+from vpnmigrate.sandbox.scenarios.scenario import Scenario  # noqa: E402
 from vpnmigrate.sandbox.server.clock import ScaledClock  # noqa: E402
 from vpnmigrate.sandbox.server.serve import serve  # noqa: E402
 from vpnmigrate.sandbox.world import World  # noqa: E402
 
-SCENARIO = "single-bgp"
-DEVICE = "203.0.113.10"
-"""Address of the scenario's device; each gateway of the fleet gets another one."""
 REGIONS = tuple(
     f"{area}-{number}"
     for area in (
@@ -100,21 +89,16 @@ REPEATED = "CreateTags"
 """Each session renews the tags of its run, so this call alone is repeated on purpose."""
 DRY_RUN = "DryRunOperation"
 """The answer to a call that only asks for its permission."""
-PROGRAM = (sys.executable, "-m", "vpnmigrate")
 HOLDER = "ann@desk/1"
 
 
 def scenarios(count: int, accounts: int) -> list[Scenario]:
-    """Return *count* gateways over *accounts*, each in a Region and with a device of its own."""
-    base = load(SCENARIO)
-    found = []
-    for number in range(count):
-        region, account = divmod(number, accounts)
-        moved = in_account(base, f"{100_000_000_001 + account}", REGIONS[region])
-        text = msgspec.json.encode(moved).decode()
-        address = f"198.18.{number // 250}.{number % 250 + 1}"
-        found.append(msgspec.json.decode(text.replace(DEVICE, address), type=Scenario))
-    return found
+    """Return *count* gateways over *accounts*, each in a Region of its own there."""
+    places = (divmod(number, accounts) for number in range(count))
+    return [
+        gateway_scenario(number, f"{100_000_000_001 + account}", REGIONS[region])
+        for number, (region, account) in enumerate(places)
+    ]
 
 
 class Changes:
@@ -213,19 +197,28 @@ def add_campaign(database: Database, every: Sequence[Plan], limit: int) -> None:
         limits=FleetLimits(account=limit, region=1000, device=1000),
     )
     runs = [
-        NewRun(
-            plan,
-            msgspec.json.encode(plan),
-            HOLDER,
-            RunPlace(
-                f"arn:aws:iam::{plan.account}:role/vpnmigrate", "", "measured", plan.migration
-            ),
-            RunTerms(),
-        )
+        NewRun(plan, msgspec.json.encode(plan), HOLDER, place_of(plan), RunTerms())
         for plan in every
     ]
     stored = StoredCampaign(campaign, campaign_text(campaign), None)
     FleetCampaigns(database).put(stored, runs, HOLDER)
+
+
+def place_of(plan: Plan) -> RunPlace:
+    """Return how a worker reaches the account of *plan*, and its member in the campaign."""
+    return RunPlace(f"arn:aws:iam::{plan.account}:role/vpnmigrate", "", "measured", plan.migration)
+
+
+@dataclass(frozen=True)
+class Size:
+    """The size of a measurement."""
+
+    migrations: int
+    accounts: int
+    workers: int
+    runs: int
+    limit: int
+    speed: float
 
 
 @dataclass
@@ -254,63 +247,20 @@ class Figures:
         return {call: count for call, count in again.items() if REPEATED not in call.split()}
 
 
-class Fleet:
-    """A database, its workers, and the engineers who report the tasks of their devices."""
+class MeasuredFleet(FleetProcesses):
+    """A fleet whose workers are killed and whose database is restarted."""
 
     def __init__(
-        self, folder: Path, server: PostgresServer, environment: Mapping[str, str], runs: int
+        self, folder: Path, server: PostgresServer, environment: Mapping[str, str], size: Size
     ) -> None:
-        self._folder = folder
+        super().__init__(folder, environment, server.url())
         self._server = server
-        self._most = runs
-        self._environment = {
-            **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
-            **environment,
-            CLOCK_VARIABLE: environment["AWS_ENDPOINT_URL"],
-            DATABASE_VARIABLE: server.url(),
-        }
-        self.database = Database(address_from(server.url()), FAILOVER)
-        self.runs = FleetRuns(self.database)
-        self.workers: dict[str, subprocess.Popen[bytes]] = {}
+        self._size = size
         self.figures = Figures()
-        self._states: dict[str, tuple[int, RunState]] = {}
-        self._last_entry: dict[str, datetime] = {}
-        self._reported: set[tuple[str, str]] = set()
 
-    def begin_worker(self) -> None:
-        """Start one more worker, with a run directory of its own."""
-        name = f"worker-{len(self.workers) + 1}"
-        environment = {**self._environment, "VPNMIGRATE_HOME": str(self._folder / name)}
-        with (self._folder / f"{name}.log").open("wb") as log:
-            self.workers[name] = subprocess.Popen(
-                (*PROGRAM, "fleet", "worker", "--name", name, "--runs", str(self._most)),
-                env=environment,
-                stdout=log,
-                stderr=log,
-            )
-
-    def state(self, run: FleetRun) -> RunState:
-        """Return the state of *run*; its journal is read if it has grown."""
-        known = self._states.get(run.id)
-        if known is None or known[0] != run.lines:
-            entries = stored_journal(self.database, run.id).contents().entries
-            known = self._states[run.id] = (run.lines, replay(entries))
-            if entries:
-                self._last_entry[run.id] = entries[-1].at
-        return known[1]
-
-    def report_devices(self, rows: Sequence[FleetRun]) -> None:
-        """Report the tasks that runs wait for."""
-        for row in rows:
-            if row.alive or row.wants_work or row.progress is MemberState.DONE or not row.lines:
-                continue
-            task = self.state(row).task
-            if isinstance(task, AskOperator) and (row.id, task.word) not in self._reported:
-                self._reported.add((row.id, task.word))
-                message = DoneMessage(
-                    at=self._last_entry[row.id], who="ann", host="desk", step=task.step
-                )
-                DatabaseInbox(self.database, row.id).post(message, deliver)
+    def begin(self) -> None:
+        """Start one more worker."""
+        self.begin_worker("--runs", str(self._size.runs))
 
     def migrate(self, kills: int, restarts: int) -> None:
         """Wait until every run is done; kill workers and restart the database meanwhile."""
@@ -331,15 +281,12 @@ class Fleet:
                 return
             due = len(self.figures.handed_on) + len(self.figures.restarts)
             if due < len(events) and done * (len(events) + 1) >= (due + 1) * len(rows) * 0.8:
-                victim = self._with_outage(rows)
+                victim = self.in_outage(rows)
                 if victim is not None:
                     self._kill(victim) if events[due] == "kill" else self._restart()
             self.report_devices(rows)
-            self._require_workers()
+            self.require_workers()
             CLOCK.sleep(GLANCE)
-
-    def _with_outage(self, rows: Sequence[FleetRun]) -> FleetRun | None:
-        return next((row for row in rows if row.alive and self.state(row).outage.open), None)
 
     def _kill(self, victim: FleetRun) -> None:
         name = victim.lease_owner or ""
@@ -353,7 +300,7 @@ class Fleet:
         print(
             f"           {name} was killed in the cutover of {victim.id}: {took:.1f} s", flush=True
         )
-        self.begin_worker()
+        self.begin()
 
     def _fence(self, run: str) -> int:
         statement = sa.select(RUNS.c.fence).where(RUNS.c.id == run)
@@ -388,12 +335,6 @@ class Fleet:
         count = int(self.database.execute(lambda c: c.execute(statement).scalar_one()))
         found.connections = max(found.connections, count)
 
-    def _require_workers(self) -> None:
-        for name, worker in self.workers.items():
-            if worker.poll() not in {None, -9}:
-                log = (self._folder / f"{name}.log").read_text("utf-8")
-                sys.exit(f"{name} has ended with {worker.poll()}:\n{log[-3000:]}")
-
     def end(self) -> None:
         """End the workers, and note the CPU time of those and of the database."""
         self._note_database()
@@ -416,13 +357,6 @@ class Fleet:
         processes = (int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit())
         used = sum(cpu_of(each) for each in processes if parent_of(each) == server)
         self.figures.database_cpu += used + cpu_of(server)
-
-    def close(self) -> None:
-        """End what is left."""
-        for worker in self.workers.values():
-            worker.kill()
-            worker.wait()
-        self.database.close()
 
 
 def say(text: str) -> None:
@@ -449,18 +383,6 @@ def cpu_of(process: int) -> float:
     return sum(map(int, _stat(process)[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
-@dataclass(frozen=True)
-class Size:
-    """The size of a measurement."""
-
-    migrations: int
-    accounts: int
-    workers: int
-    runs: int
-    limit: int
-    speed: float
-
-
 def measure(size: Size, every: Sequence[Plan], kills: int = 0, restarts: int = 0) -> Figures:
     """Migrate, and return the figures.
 
@@ -472,12 +394,12 @@ def measure(size: Size, every: Sequence[Plan], kills: int = 0, restarts: int = 0
         a_postgres_server(MEMORY if MEMORY.is_dir() else None) as server,
         served(size.migrations, size.accounts, size.speed) as (environment, sandbox),
     ):
-        fleet = Fleet(Path(folder), server, environment, size.runs)
+        fleet = MeasuredFleet(Path(folder), server, environment, size)
         try:
             upgrade_database(fleet.database)
             add_campaign(fleet.database, every, size.limit)
             for _ in range(size.workers):
-                fleet.begin_worker()
+                fleet.begin()
             fleet.migrate(kills, restarts)
             fleet.end()
             found = fleet.figures
