@@ -53,6 +53,7 @@ class FleetProcesses:
             **environment,
             CLOCK_VARIABLE: environment["AWS_ENDPOINT_URL"],
             DATABASE_VARIABLE: address,
+            "PYTHONFAULTHANDLER": "1",
         }
         self.database = Database(address_from(address), FAILOVER)
         self.runs = FleetRuns(self.database)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from queue import LifoQueue, SimpleQueue
 from typing import Generic, TypeVar
 
+from vpnmigrate.model.struct_types import analyse_structs
+
 T = TypeVar("T")
 
 Work = Callable[[], "WorkResult[T]"]
@@ -34,6 +36,7 @@ def scan(works: Iterable[Work[T]], jobs: int) -> Iterator[T]:
     Raises:
         Exception: A piece of work raised it; nothing else is started.
     """
+    analyse_structs()
     first = list(works)
     ready: LifoQueue[Work[T] | None] = LifoQueue()
     done: SimpleQueue[WorkResult[T] | BaseException] = SimpleQueue()

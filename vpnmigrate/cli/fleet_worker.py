@@ -20,6 +20,7 @@ from vpnmigrate.fleet.database.version import latest_version, version_of
 from vpnmigrate.fleet.worker import Worker
 from vpnmigrate.local.lock import holder_name
 from vpnmigrate.model.clock import moment
+from vpnmigrate.model.struct_types import analyse_structs
 from vpnmigrate.report.text import safe
 
 _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -37,6 +38,7 @@ def serve(
         UsageError: No database is named.
         RefusedError: Its schema has another version.
     """
+    analyse_structs()
     gc.freeze()  # What the start has created stays.
     gc.set_threshold(_NEW_OBJECTS)
     me = context.parts.me
