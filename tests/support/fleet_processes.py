@@ -58,7 +58,7 @@ class FleetProcesses:
         self.database = Database(address_from(address), FAILOVER)
         self.runs = FleetRuns(self.database)
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
-        self._known: dict[str, tuple[int, RunState, datetime]] = {}
+        self._known: dict[str, tuple[int, RunState, datetime | None]] = {}
         self._reported: set[tuple[str, Confirmation]] = set()
 
     def begin_worker(self, *options: str) -> str:
@@ -81,11 +81,12 @@ class FleetProcesses:
         """Return the state of *run*; its journal is read if it has grown."""
         return self._read(run)[1]
 
-    def _read(self, run: FleetRun) -> tuple[int, RunState, datetime]:
+    def _read(self, run: FleetRun) -> tuple[int, RunState, datetime | None]:
         known = self._known.get(run.id)
         if known is None or known[0] != run.lines:
             entries = stored_journal(self.database, run.id).contents().entries
-            known = self._known[run.id] = (run.lines, replay(entries), entries[-1].at)
+            last = entries[-1].at if entries else None
+            known = self._known[run.id] = (run.lines, replay(entries), last)
         return known
 
     def in_outage(self, runs: Iterable[FleetRun]) -> FleetRun | None:
@@ -100,7 +101,9 @@ class FleetProcesses:
                 continue
             _, state, last = self._read(run)
             task = state.task
-            if isinstance(task, AskOperator) and (run.id, task.word) not in self._reported:
+            if last is None or not isinstance(task, AskOperator):
+                continue
+            if (run.id, task.word) not in self._reported:
                 self._reported.add((run.id, task.word))
                 done = DoneMessage(at=last, who="engineer", host="site", step=task.step)
                 DatabaseInbox(self.database, run.id).post(done, deliver)

@@ -8,6 +8,7 @@ plan; nothing in it is needed to continue the run elsewhere.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -155,8 +156,10 @@ class FleetSessions:
         """Return the run's directory on this worker, with the plan and the holder of the row."""
         known = self._context.runs.at(row.id)
         if not known.plan.is_file():
-            return self._context.runs.create(plan, text, row.holder)
+            known = self._context.runs.create(plan, text, row.holder)
         known.require_private()
+        # Commands of this machine must not begin the run again, without its journal.
+        write_whole(known.database, str(self._database.address).encode())
         known.replan(plan, text)
         return known
 
@@ -266,6 +269,10 @@ def _failures(entries: Sequence[Entry]) -> int:
     return max(1, failures)
 
 
+_FOLDED: Final = re.compile(r" \\\n\s*")
+"""The end of a line of a folded command."""
+
+
 class RunConsole(Console):
     """Messages of one run among those of a worker: each line begins with the id of the run."""
 
@@ -278,7 +285,8 @@ class RunConsole(Console):
         self._run = run
 
     def print_line(self, text: str = "") -> None:
-        """Print the lines of *text* at once."""
+        """Print the lines of *text* at once, each command on one line, so that it can be pasted."""
+        text = _FOLDED.sub(" ", text)
         lines = [f"{self._run}: {line}" for line in text.splitlines() if line.strip()]
         if lines:
             super().print_line("\n".join(lines))

@@ -137,12 +137,14 @@ class DatabaseFleet:
         now = self._context.parts.clock.wall()
         view = member_view(member, wave, row.member_progress, summary, now)
         by_rules = view.progress.state in _STARTED_BY_RULES
+        awaited = None if by_rules else awaited_command(row.id, summary, worker=_worker(row))
+        complete = self._context.invocation.complete
         return replace(
             view,
             run=row.id,
             waiting_for=_stopped(row) or view.waiting_for,
-            following=None if by_rules else awaited_command(row.id, summary, worker=_worker(row)),
-            observe=cli("fleet", "status", row.id),
+            following=None if awaited is None else complete(awaited),
+            observe=complete(cli("fleet", "status", row.id)),
         )
 
     def _head(self) -> FleetView:

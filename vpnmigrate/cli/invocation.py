@@ -13,11 +13,18 @@ from urllib.parse import urlsplit
 import typer
 
 from vpnmigrate.errors.commands import Command, Invocation, option
-from vpnmigrate.local.settings import CLOCK_VARIABLE, HOME_VARIABLE
+from vpnmigrate.errors.fleet_commands import FleetInvocation
+from vpnmigrate.local.settings import (
+    CLOCK_VARIABLE,
+    DATABASE_FILE_VARIABLE,
+    DATABASE_VARIABLE,
+    HOME_VARIABLE,
+)
 from vpnmigrate.report.errors import RepeatableCommand
 
 _AGAIN = "vpnmigrate.again"
 _PASSWORD = re.compile(r"(?<=://)(?P<user>[^\s/@:]*):[^\s/@]+(?=@)")
+_SECRET_PARAMETER = re.compile(r"(?<=[?&])(?:ssl)?password=[^&]*&?")
 _ENDPOINTS = "AWS_ENDPOINT_URL"
 _FILES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
 _SWITCHES = (
@@ -66,12 +73,32 @@ def invocation_of(
         variables[_ENDPOINTS] = _without_password(everywhere)
     elif not endpoint:
         endpoint = everywhere
-    return Invocation(
+    found = Invocation(
         run_dir=_run_dir(given.get("run_dir"), environment, folder),
         profile=given.get("profile") or _profile(environment),
         region=given.get("region") or environment.get("AWS_DEFAULT_REGION", ""),
         endpoint_url=_without_password(endpoint or ""),
         variables=tuple(sorted(variables.items())),
+    )
+    return _in_database(found, given, environment, folder) if "database" in given else found
+
+
+def _in_database(
+    found: Invocation, given: Mapping[str, Any], environment: Mapping[str, str], folder: str
+) -> Invocation:
+    """Return *found* for the runs of a database, if a command that may use one names it."""
+    address, file = given["database"], given["database_file"]
+    if address is None and file is None:
+        address = environment.get(DATABASE_VARIABLE)
+        file = None if address else environment.get(DATABASE_FILE_VARIABLE)
+        if address and shown_address(address) != address:
+            address = ""  # With its password, the variable has to be set in the new terminal too.
+    if address is None and not file:
+        return found
+    return FleetInvocation(
+        **vars(found),
+        database=shown_address(address or ""),
+        database_file=str(Path(folder, file).expanduser()) if file else "",
     )
 
 
@@ -111,6 +138,12 @@ def _without_password(url: str) -> str:
     return parts._replace(netloc=host).geturl() if at else url
 
 
+def shown_address(address: str) -> str:
+    """Return the *address* of a database without its passwords."""
+    plain = _SECRET_PARAMETER.sub("", _PASSWORD.sub(r"\g<user>", address))
+    return plain.rstrip("?&")
+
+
 def _line(ctx: typer.Context, folder: str) -> Command:
     """Return the command line of *ctx*, with file names that are valid in any directory."""
     words = ctx.command_path.split()
@@ -134,6 +167,6 @@ def _line(ctx: typer.Context, folder: str) -> Command:
 def _word(value: Any, folder: str) -> str:
     if isinstance(value, Enum):
         return str(value.value)
-    text = _PASSWORD.sub(r"\g<user>", str(value))
+    text = shown_address(str(value)) if "://" in str(value) else str(value)
     is_file = isinstance(value, Path) or (os.sep in text or text.endswith(".json"))
     return str(Path(folder, text)) if is_file and os.path.lexists(text) else text

@@ -135,7 +135,7 @@ def _invocation(context: CommandContext, plan: Plan, state: RunState) -> Invocat
     """
     found = context.invocation
     if state.opened is not None:
-        found = replace(state.opened.invocation, run_dir=found.run_dir)
+        found = found.about(state.opened.invocation)
     return replace(found, region=plan.region) if found.region else found
 
 

@@ -148,21 +148,29 @@ class Invocation:
         """Return *command* with the options and variables it needs in a new terminal."""
         then = command.then and self.complete(command.then)
         taken = frozenset(word.partition("=")[0] for word in command.words)
-        given = {
-            "--run-dir": self.run_dir,
-            "--profile": self.profile,
-            "--region": self.region,
-            "--endpoint-url": self.endpoint_url,
-        }
         takes = _taken_by(command.words)
         words = (
             word
-            for name, value in given.items()
+            for name, value in self.options_for(command).items()
             if value and name in takes and name not in taken
             for word in option(name, value)
         )
         variables = tuple(v for v in self.variables if _takes_variable(command, takes, v[0]))
         return replace(command, words=(*command.words, *words), then=then, variables=variables)
+
+    def options_for(self, command: Command) -> dict[str, str]:
+        """Return the values of the options that *command* may take; empty for those not set."""
+        del command
+        return {
+            "--run-dir": self.run_dir,
+            "--profile": self.profile,
+            "--region": self.region,
+            "--endpoint-url": self.endpoint_url,
+        }
+
+    def about(self, opened: Invocation) -> Invocation:
+        """Return the invocation of commands on a run that another process has *opened*."""
+        return replace(opened, run_dir=self.run_dir)
 
     @property
     def elsewhere(self) -> Invocation:
@@ -183,6 +191,7 @@ class Invocation:
 _REACHES_AWS = frozenset({"--profile", "--region", "--endpoint-url"})
 _NAMES_PROFILE = frozenset({"--profile"})
 _FINDS_RUNS = frozenset({"--run-dir"})
+_OPENS_DATABASE = frozenset({"--database", "--database-file"})
 TAKES: dict[str, frozenset[str]] = {
     **dict.fromkeys(
         ("plan", "apply", "rollback", "finalize", "report", "watchdog", "doctor"),
@@ -207,10 +216,14 @@ TAKES: dict[str, frozenset[str]] = {
     "list": _REACHES_AWS,
     "discover": _REACHES_AWS,
     "report verify": frozenset(),
+    "fleet": _OPENS_DATABASE,
+    "fleet new": frozenset(),
+    "fleet schema": frozenset(),
     "fleet plan": _REACHES_AWS | _FINDS_RUNS,
     "fleet rehearse": _FINDS_RUNS,
-    "fleet status": _FINDS_RUNS,
-    "fleet serve": _FINDS_RUNS,
+    "fleet status": _FINDS_RUNS | _OPENS_DATABASE,
+    "fleet serve": _FINDS_RUNS | _OPENS_DATABASE,
+    "fleet worker": _REACHES_AWS | _FINDS_RUNS | _OPENS_DATABASE,
 }
 """``Invocation`` options of each command of this program; commands not listed take none.
 

@@ -43,7 +43,9 @@ def read_journal(run: Run) -> JournalContents:
     Raises:
         JournalDamagedError: A line differs from the one that was written.
         JournalError: It cannot be read.
+        RefusedError: It is in the database of a fleet.
     """
+    run.require_journal()
     with _translate_os_errors(run.journal):
         # The mark is read first: a process that writes in between extends the journal beyond it.
         mark = read_mark(run.head)

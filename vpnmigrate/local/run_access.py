@@ -96,7 +96,12 @@ class LocalRunAccess:
     def hold(
         self, run: Run, clock: Clock, me: ProcessIdentity, take_over: str | None = None
     ) -> HeldRun:
-        """Lock the directory of *run* (``lock.acquire_lock``)."""
+        """Lock the directory of *run* (``lock.acquire_lock``).
+
+        Raises:
+            RefusedError: Its journal is in the database of a fleet.
+        """
+        run.require_journal()
         return _LockedRun(run, clock, acquire_lock(run, clock, me, take_over))
 
     def read(self, run: Run) -> JournalContents:

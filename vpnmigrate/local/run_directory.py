@@ -33,7 +33,7 @@ from typing import Final
 import msgspec
 
 from vpnmigrate.errors import MalformedFileError, RefusedError, UsageError, VpnMigrateError
-from vpnmigrate.errors.commands import Command, cli
+from vpnmigrate.errors.commands import Command, cli, option
 from vpnmigrate.local.private_files import FOLDER_MODE, make_folder, sync_folder, write_whole
 from vpnmigrate.model.decoding import fault_of
 from vpnmigrate.model.plan import Plan
@@ -108,6 +108,11 @@ class Run:
         return self.path / "log.jsonl"
 
     @property
+    def database(self) -> Path:
+        """File with the address of the database that has the journal; absent for a run of here."""
+        return self.path / "database"
+
+    @property
     def after(self) -> Path:
         return self.path / "after.json"
 
@@ -164,6 +169,22 @@ class Run:
                 f"{self.path} is open to other users, but holds device keys",
                 advice=Command(("chmod", "-R", "go=", str(self.path))),
             )
+
+    def require_journal(self) -> None:
+        """Check that the journal of the run is in this directory.
+
+        Raises:
+            RefusedError: It is in the database of a fleet, and this is the copy of a worker.
+        """
+        try:
+            address = self.database.read_text(encoding="utf-8").strip()
+        except OSError:
+            return
+        raise RefusedError(
+            f"run {self.id} is in the database {address}; {self.path} is a worker's copy of it, "
+            "without its journal",
+            advice=cli("fleet", "status", self.id, *option("--database", address)),
+        )
 
     def replan(self, plan: Plan, text: bytes) -> None:
         """Replace the plan by a newer one of the same migration; *text* is the content of its file.

@@ -202,28 +202,30 @@ def _rows(run: FleetRunView, view: RunStatusView) -> Iterator[tuple[str, Advice]
     yield "FAILED", safe(view.state.error) if not run.worker else ""
     if (until := view.state.confirm.until) is not None:
         yield "CONFIRM", f"it is rolled back at {moment(until + view.ahead)} unless you confirm"
+    complete = view.invocation.complete
     following = awaited_command(run.run, summary_of(view), worker=run.worker)
     if following is None and run.goal == "nothing":
         following = cli("fleet", "start", run.run)
     if run.member and (run.goal == "nothing" or (view.state.is_prepared and not view.state.error)):
         following = None  # Its campaign starts it.
     if following is not None:
-        yield "NEXT", following
+        yield "NEXT", complete(following)
     if view.tries_again:
-        yield "TRY AGAIN", cli("fleet", "start", run.run)
+        yield "TRY AGAIN", complete(cli("fleet", "start", run.run))
     if view.state.status is RunStatus.CUT_OVER and view.state.confirm.armed is None:
         yield "FINALIZE", _finalize(run.run, view)
     if view.rollback_command is not None:
         verb = "rollback" if view.state.finished or not run.worker else "abort"
-        yield "ROLL BACK", cli("fleet", verb, run.run)
+        yield "ROLL BACK", complete(cli("fleet", verb, run.run))
 
 
 def _finalize(run: str, view: RunStatusView) -> Advice:
-    words = finalize_command(run, view.connections, delete_old_gateway=False).words[1:]
+    finalize = finalize_command(run, view.connections, delete_old_gateway=False)
+    following = view.invocation.complete(cli("fleet", *finalize.words[1:]))
     if not view.soak_left:
-        return cli("fleet", *words)
+        return following
     ends = moment(view.shown(view.now + view.soak_left))
-    return (f"the plan's soak ends at {ends}; then:", cli("fleet", *words))
+    return (f"the plan's soak ends at {ends}; then:", following)
 
 
 def _waits_for(state: RunState) -> str:

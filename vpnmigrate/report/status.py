@@ -437,7 +437,7 @@ class RunStatusView:
     def rollback_advice(self) -> Advice | None:
         """The command that rolls back, and for an order to the active process what that does."""
         command = self.rollback_command
-        if command is None or command.words[1] != "abort":
+        if command is None or "abort" not in command.words[1:3]:
             return command
         if self.state.cutover_begun:
             does = (
