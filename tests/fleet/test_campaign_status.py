@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,8 @@ def test_who_is_awaited_is_shown_with_the_command(database: Database, fleet: Fle
     asking.intended(5, ask(5, Confirmation.DEVICES_CONFIGURED))
     stored.session("one", asking.records, SessionEnd())
     waits = rows(fleet("status", "autumn"))["one"]
-    assert waits["next"] == "vpnmigrate fleet done m-one 5"
+    here = f"--database {shlex.quote(str(database.address))}"
+    assert waits["next"] == f"vpnmigrate fleet done m-one 5 {here}"
     assert "see to step 5" in waits["waiting_for"]
 
     stored.end("one", SessionEnd(trouble="no credentials"))

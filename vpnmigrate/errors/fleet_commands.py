@@ -21,7 +21,7 @@ _VERBS: Final = {
 _NONE: Final = frozenset({"report", "hand-back", "watchdog", "device"})
 """Verbs of a run that ``fleet`` does not have.  ``device`` needs the journal beside the files."""
 _NEEDLESS: Final = frozenset({"--yes", "--step", "--no-input"})
-"""Options that an order to a worker does not need: it consents, and no person is asked there."""
+"""Options of ``apply`` that a start does not need: it consents, and a worker asks no person."""
 _OF_ONE_MACHINE: Final = frozenset({"--adopt", "--take-over"})
 """Options for a journal that is lost, or a process that has gone."""
 _STAGED: Final = ("--until", "cutover")
@@ -49,7 +49,8 @@ def _equivalent(words: Sequence[str]) -> tuple[str, ...] | None:
         case ("vpnmigrate", verb, *rest) if verb in _VERBS:
             if {word.partition("=")[0] for word in rest} & _OF_ONE_MACHINE:
                 return None
-            return ("vpnmigrate", "fleet", _VERBS[verb], *_options(rest))
+            options = _options(rest) if verb == "apply" else rest
+            return ("vpnmigrate", "fleet", _VERBS[verb], *options)
         case ("vpnmigrate", verb, *_) if verb in _NONE:
             return None
         case ("vpnmigrate", "plan", "--from", *_):
