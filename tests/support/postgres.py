@@ -11,10 +11,11 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 
 import psycopg
 
@@ -34,20 +35,28 @@ _QUICK = {
 class PostgresServer:
     """A server with its data in *place*, reached through a Unix socket there."""
 
-    def __init__(self, programs: Path, place: Path, user: str | None) -> None:
+    def __init__(
+        self, programs: Path, place: Path, user: str | None, settings: Mapping[str, str]
+    ) -> None:
         self._programs = programs
         self._place = place
         self._user = user
+        self._settings = settings
 
-    def create(self) -> None:
+    def create(self, files: Mapping[str, bytes]) -> None:
         """Create the data, and start the server."""
         words = ("-D", str(self._data), "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync")
         self._run("initdb", *words, "--no-locale")
+        for name, content in files.items():
+            file = self._data / name
+            file.write_bytes(content)
+            file.chmod(0o600)
+            os.chown(file, self._data.stat().st_uid, -1)
         self.start()
 
     def start(self) -> None:
         """Start the server, and wait until it answers."""
-        settings = {**_QUICK, "unix_socket_directories": str(self._place)}
+        settings = {**_QUICK, **self._settings, "unix_socket_directories": str(self._place)}
         options = " ".join(f"-c {name}={value}" for name, value in settings.items())
         log = str(self._place / "log")
         self._run("pg_ctl", "-D", str(self._data), "-w", "-l", log, "-o", options, "start")
@@ -84,15 +93,22 @@ class PostgresServer:
 
 
 @contextmanager
-def a_postgres_server(parent: Path | None = None) -> Iterator[PostgresServer]:
-    """Start a server with empty databases; stop it and remove its data at the end."""
+def a_postgres_server(
+    parent: Path | None = None,
+    settings: Mapping[str, str] = MappingProxyType({}),
+    files: Mapping[str, bytes] = MappingProxyType({}),
+) -> Iterator[PostgresServer]:
+    """Start a server with empty databases; stop it and remove its data at the end.
+
+    *settings* are further ones; *files* are in its folder, where only the server reads them.
+    """
     user = _other_user() if os.geteuid() == 0 else None
     place = Path(tempfile.mkdtemp(prefix="vpnmigrate-pg-", dir=parent))
     try:
         if user is not None:
             os.chown(place, pwd.getpwnam(user).pw_uid, -1)
-        server = PostgresServer(_programs(user), place, user)
-        server.create()
+        server = PostgresServer(_programs(user), place, user, settings)
+        server.create(files)
         try:
             yield server
         finally:
