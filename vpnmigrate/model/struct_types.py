@@ -10,9 +10,9 @@ from msgspec import Struct
 
 
 def analyse_structs() -> None:
-    """Have msgspec analyse the annotations of every struct that is loaded, in this thread.
+    """Analyse the annotations of every struct that is loaded, in this thread.
 
-    Otherwise it does so when a struct is decoded for the first time.  If several threads do that at
+    Otherwise msgspec does so when it first decodes a struct.  If several threads do that at
     the same moment, one of them reads an unfinished analysis, and the process ends with SIGSEGV
     (msgspec 0.22).
     """
