@@ -27,7 +27,10 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON pgqueuer, pgqueuer_log, pgqueuer_statist
 -- Operators: plans, campaigns, starts, orders and approvals; no lease and no journal.
 GRANT INSERT ON fleet_run, fleet_message, fleet_approval, fleet_wave_approval
   TO vpnmigrate_operator;
-GRANT UPDATE (plan, fingerprint, goal, terms, wake) ON fleet_run TO vpnmigrate_operator;
+GRANT UPDATE (plan, fingerprint, role, profile, campaign, member, goal, terms, wake) ON fleet_run
+  TO vpnmigrate_operator;
+-- A run leaves a campaign that is replaced; one that has a journal cannot be deleted (foreign key).
+GRANT DELETE ON fleet_run, fleet_message, fleet_approval TO vpnmigrate_operator;
 GRANT INSERT, UPDATE ON fleet, fleet_campaign TO vpnmigrate_operator;
 GRANT INSERT ON pgqueuer, pgqueuer_log TO vpnmigrate_operator;
 

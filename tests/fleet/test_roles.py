@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from tests.fleet.database_campaigns import StoredFleet
-from tests.fleet.database_runs import CLOCK, opened_journal
+from tests.fleet.database_runs import CLOCK, opened_journal, stored_plan
 from tests.support.journals import OPENED
 from tests.support.postgres import PostgresServer
 from vpnmigrate.cli.main import run_command
@@ -56,6 +56,7 @@ def test_operators_start_runs_and_workers_work_on_them(
     """Every statement of both is allowed, those of the queue too."""
     operators = Database(as_role("operator"))
     stored = StoredFleet(operators)
+    stored.put(stored.stored, two=stored_plan("m-again"))
     monkeypatch.setenv(DATABASE_VARIABLE, as_role("operator").libpq)
     for words in (("pause",), ("resume",), ("start", RUN), ("status", RUN), ("status", "autumn")):
         assert run_command(["fleet", *words]) == Exit.DONE
@@ -103,6 +104,7 @@ def test_a_board_reads_and_orders_nothing(
         ("operator", "INSERT INTO fleet_journal VALUES ('m-one', 1, '', 1)"),
         ("operator", "UPDATE fleet_run SET fence = fence + 1"),
         ("operator", "UPDATE fleet_run SET head = ''"),
+        ("operator", "DELETE FROM fleet_journal"),
         ("operator", "UPDATE fleet_message SET body = ''"),
         ("operator", "DELETE FROM pgqueuer"),
         ("reader", "UPDATE fleet_run SET goal = 'cutover'"),
