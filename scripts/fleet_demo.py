@@ -45,6 +45,8 @@ REGIONS = (
 )
 ROLE = "vpnmigrate"
 GLANCE = timedelta(milliseconds=200)
+PROGRESS = timedelta(seconds=5)
+"""Between two lines of progress."""
 REACTION = timedelta(seconds=20)
 PLAYBOOK = """
 name: fleet-demo
@@ -123,6 +125,7 @@ def watch(demo: Demo) -> None:
     """Kill a worker in a cutover, and print progress until every run is migrated."""
     clock = SteadyClock()
     began = killed = clock.now()
+    printed = began - PROGRESS
     heir = shown = ""
     reported = 0
     victim: FleetRun | None = None
@@ -131,9 +134,10 @@ def watch(demo: Demo) -> None:
         demo.require_workers()
         progress = Counter(row.member_progress.state.value for row in rows)
         line = ", ".join(f"{count} {state}" for state, count in sorted(progress.items()))
-        if line != shown:
-            print(f"{(clock.now() - began).total_seconds():6.1f} s  {line}", flush=True)
-            shown = line
+        ends = progress == Counter(done=len(rows))
+        if line != shown and (ends or clock.now() >= printed + PROGRESS):
+            shown, printed = line, clock.now()
+            print(f"{(printed - began).total_seconds():6.1f} s  {line}", flush=True)
         if victim is None:
             victim = demo.in_outage(rows)
             if victim is not None:
@@ -147,7 +151,7 @@ def watch(demo: Demo) -> None:
                 took = (clock.now() - killed).total_seconds()
                 print(f"          {heir} continues {victim.id} after {took:.1f} s", flush=True)
         resume_failed(demo, rows)
-        if progress == Counter(done=len(rows)):
+        if ends:
             print(f"\nEngineers have reported {reported} tasks at devices: fleet done RUN STEP")
             return
         reported += demo.report_devices(rows)

@@ -10,7 +10,8 @@ import psycopg
 import pytest
 
 from tests.fleet.database_campaigns import StoredFleet
-from tests.fleet.database_runs import CLOCK, opened_journal, stored_plan
+from tests.fleet.database_runs import CLOCK, opened_journal, stored_plan, stored_run
+from tests.support.builders import MIGRATION
 from tests.support.journals import OPENED
 from tests.support.postgres import PostgresServer
 from vpnmigrate.cli.main import run_command
@@ -24,8 +25,8 @@ from vpnmigrate.local.settings import DATABASE_VARIABLE
 
 RIGHTS = Path(__file__).parents[2] / "docs/fleet-roles.sql"
 ROLES = ("worker", "operator", "reader")
-RUN = "m-one"
-"""A run of the stored campaign."""
+RUN = MIGRATION
+"""A run of no campaign."""
 
 As = Callable[[str], DatabaseAddress]
 
@@ -57,6 +58,7 @@ def test_operators_start_runs_and_workers_work_on_them(
     operators = Database(as_role("operator"))
     stored = StoredFleet(operators)
     stored.put(stored.stored, two=stored_plan("m-again"))
+    stored_run(operators, started=False)
     monkeypatch.setenv(DATABASE_VARIABLE, as_role("operator").libpq)
     for words in (("pause",), ("resume",), ("start", RUN), ("status", RUN), ("status", "autumn")):
         assert run_command(["fleet", *words]) == Exit.DONE
@@ -67,7 +69,8 @@ def test_operators_start_runs_and_workers_work_on_them(
         journal = opened_journal(workers, lease)
         journal.write(OPENED)
         journal.fold_inbox()
-        loop.call_soon_threadsafe(stopping.set)
+        if row.id == RUN:
+            loop.call_soon_threadsafe(stopping.set)
         return SessionEnd()
 
     worker = Worker(workers, "w1", session, say=print, now=CLOCK.wall, most=1)
@@ -86,6 +89,7 @@ def test_a_board_reads_and_orders_nothing(
 ) -> None:
     """The refusal is that of PostgreSQL."""
     StoredFleet(database)
+    stored_run(database, started=False)
     monkeypatch.setenv(DATABASE_VARIABLE, as_role("reader").libpq)
 
     assert run_command(["fleet", "status", "autumn"]) == Exit.DONE
