@@ -28,6 +28,7 @@ from vpnmigrate.fleet.database.schema import METADATA
 from vpnmigrate.fleet.database.upgrade import upgrade
 from vpnmigrate.fleet.database.version import latest_version, require_current, version_of
 from vpnmigrate.local.settings import DATABASE_FILE_VARIABLE, DATABASE_VARIABLE
+from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.model.redaction import Redaction
 
 WITH_PASSWORD = "postgresql://fleet:hunter2@db.example:5433/vpn?sslmode=verify-full"
@@ -149,3 +150,28 @@ class TestAbsence:
 
         assert "hunter2" not in failed.value.message
         assert "does not exist" in failed.value.message
+
+
+def test_a_password_in_the_query_is_hidden_like_another_one() -> None:
+    """Libpq accepts it there."""
+    address = address_from("postgresql://ann@db/fleet?password=secret&sslmode=require")
+
+    assert address.password is not None
+    assert address.password.reveal() == "secret"
+    assert "secret" not in str(address)
+    assert "ann:secret@db" in address.libpq
+
+
+def test_a_transaction_that_was_held_up_is_repeated(database: Database) -> None:
+    """The server has ended the connection and undone the transaction, for a command too."""
+    tries: list[int] = []
+
+    def work(connection: sa.Connection) -> int:
+        tries.append(len(tries))
+        if len(tries) == 1:
+            connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = '10ms'"))
+            SteadyClock().sleep(timedelta(milliseconds=100))
+        return int(connection.execute(sa.text("SELECT 1")).scalar_one())
+
+    assert database.transact(work) == 1
+    assert len(tries) == 2

@@ -63,6 +63,9 @@ def address_from(text: str) -> DatabaseAddress:
         raise UsageError(
             "the address of the database does not begin with postgresql://", advice=_EXAMPLE
         )
+    if password := url.query.get("password"):
+        # libpq takes it there too, where nothing would hide it.
+        url = url.set(password=str(password)).difference_update_query(["password"])
     return DatabaseAddress(url.set(drivername=_DRIVER))
 
 

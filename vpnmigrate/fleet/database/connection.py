@@ -12,8 +12,15 @@ from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
+from psycopg.errors import IdleInTransactionSessionTimeout
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DBAPIError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
 from vpnmigrate.errors import DatabaseError
 from vpnmigrate.errors.commands import cli
@@ -29,6 +36,10 @@ AT_ONCE: Final = timedelta(0)
 """For commands of an operator, who reads the error and repeats the command."""
 _PAUSE: Final = timedelta(milliseconds=200)
 """Between two attempts: a small part of a lease (``leases.LEASE``)."""
+
+_HELD_UP: Final = timedelta(seconds=10)
+"""How long work is at least repeated whose transaction was idle for too long, also for a command:
+on a busy host a process may be held up for some seconds."""
 
 _SETTINGS: Final = {
     # A worker that is suspended in a transaction must not keep its locks.
@@ -118,12 +129,21 @@ class Database:
             except (OperationalError, InterfaceError) as error:
                 if self._clock.now() - began >= patience:
                     raise self._unreachable(error, patience) from error
+            except InternalError as error:
+                if not isinstance(error.orig, IdleInTransactionSessionTimeout):
+                    raise self._refused(error) from error
+                # This process was held up, and the server has undone the transaction.
+                if self._clock.now() - began >= max(patience, _HELD_UP):
+                    raise self._unreachable(error, patience) from error
             except SQLAlchemyError as error:
-                raise DatabaseError(
-                    f"the database {self.address} refuses a statement: {reason_of(error)}",
-                    advice=cli("fleet", "database", "status"),
-                ) from error
+                raise self._refused(error) from error
             self._clock.sleep(_PAUSE)
+
+    def _refused(self, error: SQLAlchemyError) -> DatabaseError:
+        return DatabaseError(
+            f"the database {self.address} refuses a statement: {reason_of(error)}",
+            advice=cli("fleet", "database", "status"),
+        )
 
     def _unreachable(self, error: DBAPIError, patience: timedelta) -> DatabaseError:
         waited = f" for {span(patience)}" if patience else ""
