@@ -159,6 +159,7 @@ def test_a_password_in_the_query_is_hidden_like_another_one() -> None:
     assert address.password is not None
     assert address.password.reveal() == "secret"
     assert "secret" not in str(address)
+    assert address.without_password == "postgresql://ann@db/fleet?sslmode=require"
     assert "ann:secret@db" in address.libpq
 
 

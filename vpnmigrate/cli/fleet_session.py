@@ -159,7 +159,7 @@ class FleetSessions:
             known = self._context.runs.create(plan, text, row.holder)
         known.require_private()
         # Commands of this machine must not begin the run again, without its journal.
-        write_whole(known.database, str(self._database.address).encode())
+        write_whole(known.database, self._database.address.without_password.encode())
         known.replan(plan, text)
         return known
 

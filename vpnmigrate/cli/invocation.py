@@ -140,8 +140,8 @@ def _without_password(url: str) -> str:
 
 def shown_address(address: str) -> str:
     """Return the *address* of a database without its passwords."""
-    plain = _SECRET_PARAMETER.sub("", _PASSWORD.sub(r"\g<user>", address))
-    return plain.rstrip("?&")
+    plain, found = _SECRET_PARAMETER.subn("", _PASSWORD.sub(r"\g<user>", address))
+    return plain.rstrip("?&") if found else plain
 
 
 def _line(ctx: typer.Context, folder: str) -> Command:

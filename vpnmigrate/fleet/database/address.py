@@ -42,6 +42,12 @@ class DatabaseAddress:
         """The address with its password, as libpq reads it."""
         return self.url.set(drivername="postgresql").render_as_string(hide_password=False)
 
+    @property
+    def without_password(self) -> str:
+        """The address as a printed command names it."""
+        bare = self.url._replace(drivername="postgresql", password=None)
+        return bare.render_as_string(hide_password=False)
+
     def __str__(self) -> str:
         return self.url.set(drivername="postgresql").render_as_string(hide_password=True)
 

@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
-from psycopg.errors import IdleInTransactionSessionTimeout
 from sqlalchemy import Connection
 from sqlalchemy.exc import (
     DBAPIError,
@@ -37,6 +36,8 @@ AT_ONCE: Final = timedelta(0)
 _PAUSE: Final = timedelta(milliseconds=200)
 """Between two attempts: a small part of a lease (``leases.LEASE``)."""
 
+_IDLE: Final = "25P03"
+"""PostgreSQL's error code of a transaction that was idle for too long."""
 _HELD_UP: Final = timedelta(seconds=10)
 """How long work is at least repeated whose transaction was idle for too long, also for a command:
 on a busy host a process may be held up for some seconds."""
@@ -130,7 +131,7 @@ class Database:
                 if self._clock.now() - began >= patience:
                     raise self._unreachable(error, patience) from error
             except InternalError as error:
-                if not isinstance(error.orig, IdleInTransactionSessionTimeout):
+                if getattr(error.orig, "sqlstate", None) != _IDLE:
                     raise self._refused(error) from error
                 # This process was held up, and the server has undone the transaction.
                 if self._clock.now() - began >= max(patience, _HELD_UP):
