@@ -62,7 +62,7 @@ class DeviceConnection(Protocol):
         ...
 
     def commit(self, timer: timedelta) -> None:
-        """Commit what was loaded; the device takes it back after *timer*, unless that is zero."""
+        """Commit what was loaded; the device undoes it after *timer*, unless that is zero."""
         ...
 
     def undo(self) -> None:
@@ -270,8 +270,9 @@ class ConfirmedChange:
         return DriverError(message, UNCERTAIN, pending_until=left.until, changes=changes)
 
     def _state(self, running: str) -> DeviceState:
+        platform = self.device["platform"]
         new, old = (
-            tunnels_state(self.device["platform"], running, (self.device[side] or {})["tunnels"])
+            tunnels_state(platform, running, (self.device[side] or {}).get("tunnels", ()))
             for side in ("new", "old")
         )
         return DeviceState(new, old)
