@@ -1,7 +1,7 @@
 """Archive: configuration, sample and data sheet of a connection.
 
-The data contains keys.  It goes from EC2's answer (``describe.connection``, which returns it as it
-is) to ``vault.Vault.keep`` unchanged, and nowhere else.
+The data contains keys.  From EC2's answer (``describe.connection``) configuration and sample go to
+``vault.Vault.keep`` unchanged, the sheet made of them too, and the options without keys.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Vault: private storage of device files, which contain keys.
 
-The only writer of keys (``Vault.keep``, called by ``aws.archive``).  A file appears complete and
-with its final mode, or not at all.  Content is never logged and never part of an error.
+The only writer of keys.  ``Vault.keep`` is called by ``aws.archive`` for what EC2 answered, and by
+``drivers.processes`` for the commands that a driver loads.  A file appears complete and with its
+final mode, or not at all.  Content is never logged and never part of an error.
 """
 
 from __future__ import annotations
