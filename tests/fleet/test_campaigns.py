@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from tests.fleet.conftest import Fleet
 from tests.fleet.database_campaigns import DONE, FAILED, FILE, STAGED, StoredFleet
 from tests.fleet.database_runs import stored_plan
+from tests.support.journals import Story
 from vpnmigrate.cli.main import run_command
 from vpnmigrate.errors import Exit
 from vpnmigrate.fleet.database.campaigns import StoredCampaign
@@ -112,3 +113,22 @@ def test_what_is_started_by_hand_keeps_away_from_campaigns(
     stored.end("hand", STAGED)
     fleet("start", "m-other")
     assert stored.runs.find("m-other").wants_work
+
+
+def test_a_rollback_names_the_run_at_its_site(
+    database: Database, fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is not refused: the new path may be the one that fails."""
+    stored = StoredFleet(database)
+    for run in ("m-hand", "m-other"):
+        plan = stored_plan(run)
+        stored.runs.add(plan, msgspec.json.encode(plan), "alice@laptop/1")
+    fleet("start", "m-hand")
+    stored.session("hand", Story().migrated().records, DONE)
+    fleet("start", "m-other")
+
+    assert run_command(["fleet", "rollback", "m-hand", "--yes"]) == 0
+
+    warned = " ".join(capsys.readouterr().err.split())
+    assert "Beware: run m-other is under way at the same gateway vgw-old" in warned
+    assert stored.runs.find("m-hand").goal is RunGoal.ROLLBACK

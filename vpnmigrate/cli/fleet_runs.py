@@ -64,6 +64,7 @@ from vpnmigrate.model.gates import Force
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.report.results import OrderResult
 from vpnmigrate.report.status import RunStatusView, deletion_begun
+from vpnmigrate.report.text import wrapped
 
 
 class FleetControl:
@@ -174,6 +175,11 @@ class FleetControl:
             )
         if deletion_begun(state):
             raise finalized_error(run)
+        if neighbour := self._campaigns.neighbour_of(row):
+            # No reason to refuse: the new path may be the one that fails.
+            self._context.console.print_line(
+                wrapped(f"Beware: {neighbour}, so both paths of the site may be down.")
+            )
         require_rollback_consent(self._context, plan, state, asking)
         self._aim(run, state, RunGoal.ROLLBACK, RunTerms(keep_new=keep_new))
 

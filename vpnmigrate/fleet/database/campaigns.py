@@ -251,6 +251,17 @@ class FleetCampaigns:
 
         self._database.transact(work)
 
+    def neighbour_of(self, run: FleetRun) -> str:
+        """Return which other run is under way at the site of *run*, and where; empty for none."""
+        mine, every = self._member_of(run), self._runs.list()
+        others = [each for each in every if each.id != run.id]
+        return next(self._at_site(mine, self.holders(others)), "")
+
+    def _at_site(self, mine: FleetMember, holders: Iterable[SiteHolder]) -> Iterator[str]:
+        for each in holders:
+            if each.state in HOLDS_SLOT and (path := shared_path(mine, each.member)):
+                yield f"{each.label} is under way at the same {path}"
+
     def _require_free(self, run: FleetRun, holders: Iterable[SiteHolder]) -> None:
         state = run.member_progress.state
         if run.campaign is not None and state in {MemberState.WAITING, MemberState.STAGED}:
@@ -260,13 +271,11 @@ class FleetCampaigns:
             )
         if state in HOLDS_SLOT or state is MemberState.DONE:
             return  # It goes on at its site, or is left as it is.
-        mine = self._member_of(run)
-        for each in holders:
-            if each.state in HOLDS_SLOT and (path := shared_path(mine, each.member)):
-                raise RefusedError(
-                    f"{each.label} is under way at the same {path}; nothing was started",
-                    advice=("start it after that:", cli("fleet", "status")),
-                )
+        for where in self._at_site(self._member_of(run), holders):
+            raise RefusedError(
+                f"{where}; nothing was started",
+                advice=("start it after that:", cli("fleet", "status")),
+            )
 
     def _member_of(self, run: FleetRun) -> FleetMember:
         """Return what the plan of *run* says that it shares with others."""
