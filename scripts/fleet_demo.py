@@ -69,7 +69,7 @@ class Demo(FleetProcesses):
 
     def type(self, *words: str) -> None:
         """Run a command as an operator would, and print its result."""
-        print(f"\n{command(cli(*words), first='$ ')}", flush=True)
+        print(f"\n$ {command(cli(*words))}", flush=True)
         done = subprocess.run(
             (*PROGRAM, *words),
             cwd=self.folder,
