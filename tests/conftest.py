@@ -82,11 +82,6 @@ WHOLE_RUNS = {
 }
 
 
-# `make test` reports the coverage of the pure packages, by their own tests, since tracing doubles
-# the time of the others; `make coverage` reports that of all packages by all tests.
-MEASURED = {"devices", "journal", "model", "planning", "steps"}
-ALL_MEASURED = bool(os.environ.get("VPNMIGRATE_TEST_COVERAGE"))
-
 # Tests of real processes, which mostly wait: those of about a minute, then those of some seconds.
 WAITING = (
     "project/test_tutorial.py",
@@ -130,16 +125,13 @@ def waiting_first(ranks: Sequence[int], workers: int) -> list[int]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that wait longest, and trace those that measure coverage.
-
-    Of each table of whole runs one row is traced.
-    """
+    """Begin with the tests that wait longest; of each table of whole runs, trace one row."""
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     items[:] = [items[n] for n in waiting_first([_rank(item) for item in items], workers)]
     measured = set[str]()
     for item in items:
         test = item.nodeid.partition("[")[0]
-        if test in measured or not (ALL_MEASURED or item.path.parent.name in MEASURED):
+        if test in measured:
             item.add_marker("no_cover")
         elif item.path.stem in WHOLE_RUNS:
             measured.add(test)
