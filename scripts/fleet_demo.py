@@ -173,7 +173,8 @@ def main() -> None:
     parser.add_argument("--speed", type=float, default=40.0)
     given = parser.parse_args()
     # Whatever ends this process, it ends its workers and its database.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit("ended by a signal"))
     with a_demo(given.regions, given.speed) as demo:
         prepare(demo)
         for _ in range(given.workers):

@@ -450,7 +450,8 @@ def main() -> int:
     parser.add_argument("--growth", action="store_true", help="1 worker to --workers, undisturbed")
     given = parser.parse_args()
     # Whatever ends this process, it ends its workers and its database.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit("ended by a signal"))
     every = plans(given.migrations, given.accounts)
     places = (given.migrations, given.accounts)
     for workers in range(1, given.workers + 1) if given.growth else (given.workers,):
