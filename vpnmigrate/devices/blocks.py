@@ -223,12 +223,12 @@ class _Rendering:
                 BlockName.LOAD,
                 "load the new tunnels, administratively down",
                 f"When the operator says that step 5 waits for this device ({status}). Before the "
-                "change window; the old tunnels are not touched.",
-                "no limit: traffic is not affected",
+                "change window; the old tunnels stay enabled.",
+                "no limit: traffic stays on the old tunnels",
                 self._together(self._call("load", new)),
                 self._checks(("down", new), ("up", old)),
                 f"The operator confirms it: {done.format(5)}.",
-                "the new tunnels are loaded and down; the old ones are unchanged",
+                "the new tunnels are loaded and down; the old ones are up",
             ),
             DeviceBlock(
                 BlockName.ENABLE,
@@ -257,7 +257,7 @@ class _Rendering:
                 BlockName.REMOVE_OLD,
                 "remove the old tunnels",
                 "After finalize has deleted the old connection. No rollback is possible after it.",
-                "no limit: traffic is not affected",
+                "no limit: traffic stays on the new tunnels",
                 self._together(self._call("remove", old)),
                 self._checks(("absent", old), ("up", new)),
                 "Remove the old outside addresses from the firewalls.",
@@ -268,7 +268,7 @@ class _Rendering:
                 "remove the new tunnels",
                 "After a rollback, when the operator says that traffic flows on the old connection "
                 f"({status}).",
-                "no limit: traffic is not affected",
+                "no limit: traffic stays on the old tunnels",
                 self._together(self._call("remove", new)),
                 self._checks(("absent", new), ("up", old)),
                 "Remove the new outside addresses from the firewalls.",
