@@ -152,6 +152,7 @@ def test_no_line_of_a_platform_shows_a_key(name, routing):
         " pre-shared-key address 203.0.113.1 key 6 abc",
         " neighbor 169.254.60.1 password 7 abc",
         " key-string 7 abc",
+        'set system root-authentication encrypted-password "abc"',
     ],
 )
 def test_secrets_of_others_are_cut_too(line):

@@ -60,6 +60,9 @@ ENABLED = Confirmation.NEW_TUNNELS_ENABLED
 _FINE = Trouble(DONE, has_effect=True)
 
 
+TIME = "12:00:00Z"
+
+
 @pytest.fixture
 def stage(tmp_path):
     return Stage(tmp_path, decisions=DRIVEN)
@@ -100,6 +103,10 @@ class TestNextCall:
             ([ended(ENABLE, UNCERTAIN), ended(STATUS, DONE, LOADED)], ENABLE),
             ([ended(ENABLE, FAILED)], "enable failed: why"),
             ([ended(ENABLE, DONE, LOADED)], f"after enable it reports: {LOADED}"),
+            (
+                [*[ended(ENABLE, UNCERTAIN)] * 2, waiting(STATUS, DONE, SWITCHED)],
+                f"after enable it reports: {SWITCHED}; unconfirmed, the device undoes it at {TIME}",
+            ),
             (
                 [ended(ENABLE, DONE), ended(STATUS, DONE, LOADED)],
                 f"after enable it reports: {LOADED}",

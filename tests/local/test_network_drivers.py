@@ -16,7 +16,7 @@ from tests.support.fake_routers import IosRouter
 from tests.support.ssh_device import PASSWORD
 from vpnmigrate.devices.configuration import read
 from vpnmigrate.errors import UsageError
-from vpnmigrate.local.drivers.confirmed_change import WAITING_COMMIT, DeviceConnection
+from vpnmigrate.local.drivers.confirmed_change import SLACK, WAITING_COMMIT, DeviceConnection
 from vpnmigrate.local.drivers.extras import require_extras
 from vpnmigrate.local.drivers.processes import command_of
 from vpnmigrate.local.drivers.program import Connect, DeviceLogin
@@ -118,6 +118,18 @@ class TestAKilledCall:
         assert status.message == "the load of an earlier call is undone"
         assert ios.call(STATUS).message == ""
 
+    def test_is_not_mistaken_for_a_later_commit(self, ios):
+        """After its timer a commit that waits is another user's, and is left alone."""
+        kill_between_commit_and_confirm(ios)
+        ios.router.undo()
+        ios.router.start_timer()
+        ios.clock.sleep(ios.driver.confirm_timer + SLACK)
+        results = [ios.call(verb) for verb in (STATUS, LOAD)]
+
+        assert [r.outcome for r in results] == [FAILED] * 2
+        assert all("another user's commit waits" in r.message for r in results)
+        assert (ios.router.waits, ios.router.undone) == (True, 1)
+
     def test_before_the_commit_leaves_nothing(self, ios):
         """A process that dies before it commits has changed nothing, and the verb is done anew."""
         with process(ios, failing_at_connection(ios, 1, KilledError())), pytest.raises(KilledError):
@@ -171,6 +183,19 @@ class TestAnInterruptedCommit:
         inside = read_new(bench).tunnels[1].amazon.inside_ip
         assert f"neighbor {inside} shutdown" in bench.router.text()
         assert not waiting_file(bench).exists()
+
+    def test_by_napalm_is_undone(self, tmp_path):
+        """A copy into the running configuration ends anywhere, so a part is not confirmed."""
+        with network_bench(tmp_path, *NETWORK["napalm-cisco-ios"]) as bench:
+            bench.limit_seconds = 20.0
+            cut_off_once(bench, "copy flash:/merge_config.txt running-config")
+            result = bench.call(LOAD)
+
+        assert isinstance(bench.router, IosRouter)
+        assert result.outcome is UNCERTAIN, result.message
+        assert "load was interrupted, and is undone" in result.message
+        assert bench.router.files == {}
+        assert (bench.router.undone, bench.router.waits) == (1, False)
 
 
 def cut_off_once(bench: NetworkBench, command: str) -> None:
@@ -242,6 +267,15 @@ class TestAfterTheCommit:
         )
         assert (status.state, status.pending_until is not None) == (LOADED, True)
         assert ios.call(LOAD).message == "an earlier load was waiting, and is confirmed"
+
+    def test_a_refused_confirmation_is_uncertain(self, junos):
+        """Another user's candidate keeps the next call from confirming: the change is undone."""
+        kill_between_commit_and_confirm(junos)
+        junos.router.rejects = "configure exclusive"
+        result = junos.call(LOAD)
+
+        assert (result.outcome, result.pending_until is None) == (UNCERTAIN, False)
+        assert "refuses configure exclusive" in result.message
 
 
 def cut_off_by_new_tunnels(bench: NetworkBench, expires: int) -> None:
@@ -321,6 +355,30 @@ class TestRefused:
         assert key.hidden_in(result.message) == result.message
         assert (ios.router.undone, ios.router.waits) == (1, False)
         assert not waiting_file(ios).exists()
+
+    def test_an_undo_without_effect(self, ios):
+        """The timer still runs, so the call is not reported as undone."""
+        ios.router.rejects = "pre-shared-key"
+        ios.router.reverts = False
+        result = ios.call(LOAD)
+
+        assert (result.outcome, result.pending_until is None) == (UNCERTAIN, False)
+        assert "configure revert now had no effect" in result.message
+
+    def test_a_command_of_a_device_without_a_timer(self, tmp_path):
+        """The commands before it stay; they are not counted as loaded, and can be removed."""
+        with network_bench(tmp_path, *ASA) as bench:
+            part = f"tunnel destination {read_new(bench).tunnels[0].outside_ip}"
+            bench.router.rejects = "router bgp"
+            results = [bench.call(verb) for verb in (LOAD, STATUS)]
+            assert part in bench.router.text()
+            bench.router.rejects = ""
+            results.append(bench.call(DriverVerb.REMOVE))
+            assert part not in bench.router.text()
+            results.append(bench.call(LOAD))
+
+        assert [r.outcome for r in results] == [FAILED, DONE, DONE, DONE]
+        assert [r.state.new for r in results[1:]] == [ABSENT, ABSENT, DISABLED]
 
     def test_a_command_leaves_the_candidate_uncommitted(self, junos):
         """Junos has changed nothing, and another user can configure it."""

@@ -96,6 +96,8 @@ class IosRouter(Router):
         self.running: Tree = {"hostname munich": {}, "ip scp server enable": {}}
         self.files: dict[str, str] = {}
         self.archive = True
+        self.reverts = True
+        """Whether it undoes a change at once when it is told to."""
 
     def load(self, text: str) -> None:
         session = IosSession(self)
@@ -183,7 +185,7 @@ class IosSession(Session):
                 return "Enter configuration commands, one per line.  End with CNTL/Z."
             case ["configure", "confirm"]:
                 router.settle()
-            case ["configure", "revert", "now"]:
+            case ["configure", "revert", "now"] if router.reverts:
                 router.undo()
                 return "Rollback Done"
             case ["write", *_]:

@@ -14,7 +14,7 @@ from typing import Final
 from vpnmigrate.model.redaction import HIDDEN
 
 _SECRET: Final = re.compile(
-    r"(?<![\w-])((?:[\w-]*pre-shared-key|psksecret|ascii-text|key|key-string|secret|passw(?:or)?d"
+    r"(?<![\w-])((?:[\w-]*(?:pre-shared-key|password|secret)|ascii-text|key|key-string|passwd"
     r"|passphrase|community|authentication-key|md5|ENC)[ \t]+).+$",
     re.MULTILINE | re.IGNORECASE,
 )

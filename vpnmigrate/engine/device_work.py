@@ -16,6 +16,7 @@ from vpnmigrate.engine.ports import DeviceDrivers
 from vpnmigrate.errors import JournalError
 from vpnmigrate.journal.record_base import DriverAnswered, DriverCalled, DriverGaveUp
 from vpnmigrate.model.changes import AskOperator, OperatorTask
+from vpnmigrate.model.clock import time_of_day
 from vpnmigrate.model.decisions import DeviceDriver
 from vpnmigrate.model.device_drivers import (
     GOALS,
@@ -99,15 +100,22 @@ def next_call(
             return GiveUp(f"it does not show whether {goal.verb} is done: {last.result.state}")
         done = changes and changes[-1].result.outcome is DriverOutcome.DONE
         if done or len(changes) >= MOST_CHANGES:
-            return GiveUp(f"after {goal.verb} it reports: {last.result.state}")
+            return GiveUp(f"after {goal.verb} it reports: {_reported(last.result)}")
         return goal.verb
     match last.result.outcome:
         case DriverOutcome.FAILED:
             return GiveUp(f"{last.verb} failed: {last.result.message}")
         case DriverOutcome.DONE if goal.is_decided_by(last.result.state):
-            return GiveUp(f"after {last.verb} it reports: {last.result.state}")
+            return GiveUp(f"after {last.verb} it reports: {_reported(last.result)}")
         case DriverOutcome.DONE | DriverOutcome.UNCERTAIN:
             return DriverVerb.STATUS
+
+
+def _reported(result: DriverResult) -> str:
+    """Return the state of a device, and until when it lasts if a change is not confirmed."""
+    until = result.pending_until
+    undone = f"; unconfirmed, the device undoes it at {time_of_day(until)}" if until else ""
+    return f"{result.state}{undone}"
 
 
 def _looks(calls: Sequence[EndedCall]) -> int:

@@ -35,6 +35,9 @@ PAUSE: Final = timedelta(seconds=2)
 """Time between two tries to reach a device."""
 LATE: Final = timedelta(minutes=5)
 """How long after its timer a device may still be out of reach: VyOS restores by a reboot."""
+SLACK: Final = timedelta(minutes=2)
+"""How much later a device's timer may end: it starts with the commit, whose answer takes at most a
+quarter of a call's limit."""
 _OFF: Final = (TunnelsState.DISABLED, TunnelsState.ABSENT)
 
 
@@ -48,6 +51,11 @@ class DeviceConnection(Protocol):
     Every method raises ContactLostError if the device does not answer, and DriverError if it
     refuses; a refused change is not made.
     """
+
+    @property
+    def atomic(self) -> bool:
+        """Whether the device makes all of a commit or nothing, even if contact is lost."""
+        ...
 
     def running(self) -> str:
         """Return the running configuration, or the parts of it that have tunnels."""
@@ -90,6 +98,10 @@ class WaitingCommit(msgspec.Struct, frozen=True):
     """Whether all of it was sent.  A device without a candidate may have a part of the commands,
     and the tunnels alone do not show whether the rest of their configuration is there."""
 
+    def is_over(self, now: datetime) -> bool:
+        """Return whether its timer has expired: a commit that waits now is another one."""
+        return self.until is None or now >= self.until + SLACK
+
     @property
     def is_part_of_load(self) -> bool:
         """Whether tunnels were loaded, and something may be missing."""
@@ -127,8 +139,9 @@ class ConfirmedChange:
         """Commit what is due; return the configuration before that, or None if nothing was due."""
         running = device.running()
         state, told = self._state(running), ""
-        left, waits = self._left(), self._has_timer and device.waits()
-        if waits and left is None:
+        left, waits = self._left(), self._waits(device)
+        if waits and (left is None or left.is_over(self.clock.wall())):
+            self._forget()
             raise DriverError(
                 "another user's commit waits for its confirmation, so the state may not last"
             )
@@ -137,7 +150,7 @@ class ConfirmedChange:
             running = device.running()
             state, left, waits = self._state(running), None, False
         if left is not None:
-            state, told = self._accounted_for(left, state, waits=waits)
+            state, told = self._accounted_for(asked.verb, left, state, waits=waits)
         if asked.verb is DriverVerb.STATUS or _is_reached(asked, state):
             until = left.until if left is not None and waits else None
             return None, DriverOutput(state.new, state.old, told, pending_until=until)
@@ -147,7 +160,7 @@ class ConfirmedChange:
             return None, DriverOutput(state.new, state.old, f"{asked.verb} changes nothing")
         until = self.clock.wall() + self.timer if self._has_timer else None
         commit = WaitingCommit(
-            asked.verb, asked.disable_old, asked.remove, until, complete=changes is not None
+            asked.verb, asked.disable_old, asked.remove, until, complete=device.atomic
         )
         self._remember(commit)
         try:
@@ -155,19 +168,24 @@ class ConfirmedChange:
         except ContactLostError:
             pass  # A change of tunnels may end the connection through which it is made.
         except DriverError:
-            self._forget()
+            # Without a timer the commands before the refused one stay, and a load is not complete.
+            lasts = commit.is_part_of_load and not self._has_timer
+            if not lasts and not self._reached(self._waits):
+                self._forget()
             raise
         else:
             self._remember(replace(commit, complete=True))
         return running, DriverOutput(message=told, changes=changes or "")
 
     def _accounted_for(
-        self, left: WaitingCommit, state: DeviceState, *, waits: bool
+        self, verb: DriverVerb, left: WaitingCommit, state: DeviceState, *, waits: bool
     ) -> tuple[DeviceState, str]:
         """Return what *state* means after the commit of an earlier call, and what became of it."""
         lasts = waits or not self._has_timer
         if lasts and left.is_part_of_load:
-            return replace(state, new=TunnelsState.ABSENT), "an earlier load was interrupted"
+            takes_away = verb in (DriverVerb.BACK_OUT, DriverVerb.REMOVE)
+            new = state.new if takes_away else TunnelsState.ABSENT
+            return replace(state, new=new), "an earlier load was interrupted"
         if waits:
             return state, ""
         self._forget()
@@ -200,7 +218,7 @@ class ConfirmedChange:
         after = device.running()
         state, left = self._state(after), self._left()
         changes = begun.changes or configuration_changes(before, after)
-        waits = self._has_timer and device.waits()
+        waits = self._waits(device)
         if left is not None and not left.complete:
             if waits:
                 device.undo()
@@ -215,7 +233,7 @@ class ConfirmedChange:
             raise DriverError(f"after {asked.verb} it has {state}", UNCERTAIN, changes=changes)
         device.confirm()
         if waits and device.waits():
-            raise DriverError("it still waits for the confirmation", UNCERTAIN, changes=changes)
+            raise DriverError("it still waits for the confirmation", changes=changes)
         self._forget()
         how = "confirmed within the device's timer" if waits else ""
         message = "; ".join(filter(None, (begun.message, how)))
@@ -224,6 +242,9 @@ class ConfirmedChange:
     @property
     def _has_timer(self) -> bool:
         return self.timer > timedelta(0)
+
+    def _waits(self, device: DeviceConnection) -> bool:
+        return self._has_timer and device.waits()
 
     def _reached(self, work: Callable[[DeviceConnection], R]) -> R:
         """Do *work* with a connection, and again if contact is lost, as long as there is time."""
@@ -241,26 +262,30 @@ class ConfirmedChange:
 
     @contextmanager
     def _accounted(self, exit_code: int = FAILED, changes: str = "") -> Iterator[None]:
-        """Report a lost contact with *exit_code*, and when the device undoes a change.
+        """Report a failure with *exit_code*, and when the device undoes a change.
 
-        Once a commit was sent, a refusal leaves its effect open too.
+        As long as it may do that the effect is open, whatever has failed.
         """
         try:
             yield
         except DriverError as error:
-            if exit_code != FAILED and error.exit_code == FAILED:
-                left = self._left()
-                error.exit_code, error.changes = exit_code, changes
-                error.pending_until = left.until if left is not None else None
+            error.pending_until = error.pending_until or self._pending_until()
+            error.changes = error.changes or changes
+            if error.pending_until or exit_code != FAILED:
+                error.exit_code = UNCERTAIN
             raise
         except ContactLostError as error:
-            message, until = f"no contact: {error}", None
-            left = self._left()
-            if left is not None and left.until and self.clock.wall() < left.until + LATE:
-                until = left.until
+            message, until = f"no contact: {error}", self._pending_until()
+            if until:
                 message = f"{message}; unless confirmed, {_undone_at(until)}"
             code = UNCERTAIN if until else exit_code
             raise DriverError(message, code, pending_until=until, changes=changes) from None
+
+    def _pending_until(self) -> datetime | None:
+        """Return when the device undoes a commit that was not verified; None if it has done so."""
+        left = self._left()
+        until = left.until if left is not None else None
+        return until if until and self.clock.wall() < until + LATE else None
 
     def _unconfirmed(
         self, state: DeviceState, left: WaitingCommit, changes: str = ""

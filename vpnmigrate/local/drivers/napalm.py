@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from vpnmigrate.local.drivers.confirmed_change import ContactLostError, DeviceConnection
-from vpnmigrate.local.drivers.netmiko import device_errors
+from vpnmigrate.local.drivers.netmiko import PROMPT, device_errors
 from vpnmigrate.local.drivers.program import DeviceLogin, run_driver
 from vpnmigrate.local.drivers.verbs import DriverError
 from vpnmigrate.local.private_files import write_whole
@@ -41,7 +41,9 @@ def _napalm_errors() -> Iterator[None]:
 
 
 class _NapalmConnection:
-    """A connection of napalm."""
+    """A connection of napalm, which copies a file into the running configuration, line by line."""
+
+    atomic = False
 
     def __init__(self, driver: Any, folder: Path) -> None:
         self._driver = driver
@@ -74,13 +76,20 @@ class _NapalmConnection:
             self._driver.commit_config(revert_in=int(timer.total_seconds()))
 
     def undo(self) -> None:
+        self._has_files = True
         with _napalm_errors():
-            self._driver.rollback()
+            # Its own rollback replaces the whole configuration if the timer has just expired.
+            self._driver.device.send_command("configure revert now", expect_string=PROMPT)
+        if self.waits():
+            raise DriverError("configure revert now had no effect")
 
     def confirm(self) -> None:
+        self._has_files = True  # Of the connection that committed, which may have been lost.
         with _napalm_errors():
             if self._driver.has_pending_commit():
                 self._driver.confirm_commit()
+            else:
+                self._driver.device.save_config()
 
     def close(self) -> None:
         with suppress(Exception):  # Nothing depends on it: a lost connection is closed already.

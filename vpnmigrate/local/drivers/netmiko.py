@@ -22,7 +22,7 @@ from vpnmigrate.local.drivers.verbs import DriverError
 MISSING: Final = "netmiko is missing: pip install 'vpnmigrate[netmiko]'"
 _HOST_KEY: Final = re.compile(r"not found in known_hosts|Host key for server .* does not match")
 """What paramiko says in netmiko's errors, which do not tell its own apart."""
-_PROMPT: Final = r"[#>]\s*$"
+PROMPT: Final = r"[#>]\s*$"
 
 
 @contextmanager
@@ -68,6 +68,7 @@ class _Shell(ABC):
     device_type: ClassVar[str]
     show: ClassVar[tuple[str, ...]]
     """What shows the running configuration."""
+    atomic: bool = False
     refused: ClassVar[str]
     """Pattern of the answer to a command that the device refuses."""
 
@@ -140,7 +141,9 @@ class _CiscoIos(_Shell):
             raise DriverError(f"{error}; the commands before it were undone") from None
 
     def undo(self) -> None:
-        self._shown("configure revert now", _PROMPT)
+        said = self._shown("configure revert now", PROMPT)
+        if self.waits():
+            raise DriverError(f"configure revert now had no effect: {' '.join(said.split())}")
 
     def confirm(self) -> None:
         with device_errors():
@@ -181,6 +184,7 @@ class _FortiOs(_Shell):
 class _Candidate(_Shell):
     """A device with a candidate configuration, which is compared before it is committed."""
 
+    atomic = True
     enter: ClassVar[str] = "configure"
     compare: ClassVar[str]
 
@@ -190,8 +194,8 @@ class _Candidate(_Shell):
         return "\n".join(filter(_is_change, self._shown(self.compare).splitlines()))
 
     def _configure(self) -> None:
-        said = self._shown(self.enter, _PROMPT)
-        if "#" not in self._shown("", _PROMPT):
+        said = self._shown(self.enter, PROMPT)
+        if "#" not in self._shown("", PROMPT):
             raise DriverError(f"the device refuses {self.enter}: {' '.join(said.split())}")
 
 
@@ -232,16 +236,16 @@ class _Vyos(_Candidate):
 
     def commit(self, timer: timedelta) -> None:
         minutes = int(timer / timedelta(minutes=1))
-        said = self._shown(f"commit-confirm {minutes}", rf"\[confirm\]|{_PROMPT}")
+        said = self._shown(f"commit-confirm {minutes}", rf"\[confirm\]|{PROMPT}")
         if "[confirm]" in said:
-            said = self._shown("y", _PROMPT)
+            said = self._shown("y", PROMPT)
         if re.search(r"fail|error", said, re.IGNORECASE):
             raise DriverError(f"the device refuses the commit: {' '.join(said.split())}")
 
     def confirm(self) -> None:
         self._configure()
-        self._shown("confirm", _PROMPT)
-        self._shown("save", _PROMPT)
+        self._shown("confirm", PROMPT)
+        self._shown("save", PROMPT)
 
 
 _SHELLS: Final[Mapping[str, type[_Shell]]] = {
