@@ -16,11 +16,11 @@ MOST_PAGES = 12
 def test_two_attempts_print_on_few_pages(chromium: Chromium, tmp_path):
     """A cutover, its rollback and another cutover of three connections have at most 12 pages."""
     plan = a_plan_of("three-connections")
-    with rehearsal_world(plan) as world:
-        world.runner.apply()
-        world.runner.rollback()
-        world.runner.apply()
-        entries = world.journal.entries
+    world = rehearsal_world(plan)
+    world.runner.apply()
+    world.runner.rollback()
+    world.runner.apply()
+    entries = world.journal.entries
     page = tmp_path / "report.html"
     page.write_text(html(document(RunEvidence("m-1", plan, entries))), encoding="utf-8")
 

@@ -51,9 +51,9 @@ TABLES = (
 
 def migrated(plan: Plan) -> None:
     """Run the migration of *plan* in a sandbox of its survey, and roll it back."""
-    with rehearsal_world(without_restrictions(plan)) as world:
-        world.runner.apply()
-        world.runner.rollback()
+    world = rehearsal_world(without_restrictions(plan))
+    world.runner.apply()
+    world.runner.rollback()
 
 
 def calls_of(action: Callable[[], object]) -> int:
@@ -70,19 +70,19 @@ def calls_of(action: Callable[[], object]) -> int:
 def looks_of(plan: Plan) -> int:
     """Return the calls of one look after a migration, with all its changes in the journal."""
     plan = without_restrictions(plan)
-    with rehearsal_world(plan) as world:
-        world.runner.apply()
-        recorder = RunRecorder(world.journal, Lookout(), plan.surveyed)
-        reader = StateReader(a_context(world.account, recorder, world.clock, plan, DirectCalls()))
+    world = rehearsal_world(plan)
+    world.runner.apply()
+    recorder = RunRecorder(world.journal, Lookout(), plan.surveyed)
+    reader = StateReader(a_context(world.account, recorder, world.clock, plan, DirectCalls()))
 
-        def look() -> None:
-            observation = reader.observe()
-            assert isinstance(observation, Observation)
-            *moved, _ = [step.verify(observation.input) for step in CUTOVER]
-            assert all(isinstance(verdict, Met) for verdict in moved)  # Step 10 needs stability.
+    def look() -> None:
+        observation = reader.observe()
+        assert isinstance(observation, Observation)
+        *moved, _ = [step.verify(observation.input) for step in CUTOVER]
+        assert all(isinstance(verdict, Met) for verdict in moved)  # Step 10 needs stability.
 
-        look()  # What is kept with records is computed once.
-        return calls_of(look)
+    look()  # What is kept with records is computed once.
+    return calls_of(look)
 
 
 @pytest.mark.parametrize("sizes", [ROUTES, TABLES], ids=["routes", "tables"])
@@ -102,23 +102,23 @@ def seen_by(reader: StateReader) -> Snapshot:
 def test_a_look_in_which_nothing_changed_shares_the_facts_of_the_last_one():
     """Equal readings give the same facts; a change is seen by the next reading."""
     plan = without_restrictions(large_plan(TABLES[0]))
-    with rehearsal_world(plan) as world:
-        recorder = RunRecorder(world.journal, Lookout(), plan.surveyed)
-        context = a_context(world.account, recorder, world.clock, plan, DirectCalls())
-        reader = StateReader(context)
-        first = seen_by(reader)
-        world.clock.sleep(timedelta(seconds=1))
-        second = seen_by(reader)
-        change = plan.forward[6].changes[0]
-        assert isinstance(change, DisablePropagation)
-        world.account.perform(change, CallTags(plan.migration, 1, 7))
-        world.clock.sleep(timedelta(minutes=1))
-        third = seen_by(reader)
+    world = rehearsal_world(plan)
+    recorder = RunRecorder(world.journal, Lookout(), plan.surveyed)
+    context = a_context(world.account, recorder, world.clock, plan, DirectCalls())
+    reader = StateReader(context)
+    first = seen_by(reader)
+    world.clock.sleep(timedelta(seconds=1))
+    second = seen_by(reader)
+    change = plan.forward[6].changes[0]
+    assert isinstance(change, DisablePropagation)
+    world.account.perform(change, CallTags(plan.migration, 1, 7))
+    world.clock.sleep(timedelta(minutes=1))
+    third = seen_by(reader)
 
-        assert second.facts is first.facts
-        assert second.begun > first.begun
-        assert third.facts != first.facts
-        assert third.facts == seen_by(StateReader(context)).facts
+    assert second.facts is first.facts
+    assert second.begun > first.begun
+    assert third.facts != first.facts
+    assert third.facts == seen_by(StateReader(context)).facts
 
 
 def test_a_record_takes_the_same_calls_at_the_end_of_any_journal():
@@ -162,9 +162,9 @@ def test_more_changes_than_fit_into_the_age_of_an_intent_are_each_sent_once():
     plan = large_plan(replace(HARD, connections=1, tables=1))
     assert HARD.static * LATENCY > FRESH
 
-    with rehearsal_world(without_restrictions(plan)) as world:
-        world.runner.apply()
-        entries = world.journal.entries
+    world = rehearsal_world(without_restrictions(plan))
+    world.runner.apply()
+    entries = world.journal.entries
 
     routes = [e.record for e in entries if isinstance(e.record, Intended) and e.record.step == 9]
     assert len(routes) == len({each.change for each in routes}) == HARD.static

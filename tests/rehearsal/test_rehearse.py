@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from dataclasses import replace
 from datetime import timedelta
 
@@ -15,17 +16,21 @@ from vpnmigrate.aws.account import Reader
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.cli.commands.sandbox import load
 from vpnmigrate.errors.commands import cli
+from vpnmigrate.journal.records import Finished
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import Decisions, TestVpc, Waits
 from vpnmigrate.model.ec2 import MigrationId, RouteTableId
+from vpnmigrate.model.plan import Direction
 from vpnmigrate.planning.planner import plan_from
 from vpnmigrate.rehearsal.rehearse import (
     BOUNDARIES,
     Rehearsal,
     RehearsalRun,
     RehearsedChange,
+    rehearsal_world,
     rehearse,
     result_of,
+    without_restrictions,
 )
 from vpnmigrate.report import rehearsal as view
 from vpnmigrate.report.names import NO_NAMES, Names, names_with
@@ -53,6 +58,19 @@ def a_plan_of(scenario, decisions=None):
 
 def silence(_):
     pass
+
+
+def test_a_rehearsed_migration_writes_no_file():
+    """Device files of the sandbox are of no use, and each would be flushed to the disk."""
+    world = rehearsal_world(without_restrictions(a_plan_of("single-bgp")))
+    limit, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, most))
+    try:
+        world.runner.apply()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, most))
+
+    assert any(entry.record == Finished(Direction.FORWARD) for entry in world.journal.entries)
 
 
 class TestRehearse:

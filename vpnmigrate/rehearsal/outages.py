@@ -156,15 +156,13 @@ class _Sandbox:
 
     def _outage(self, step: int, go: RunAction, wait: timedelta, faults: _LaterFaults) -> timedelta:
         """Return how long traffic is down in *go*, begun *wait* after *step*."""
-        with rehearsal_world(
-            self.plan, self.behaviour, faults=faults, reaction=self.reaction
-        ) as world:
-            _apply_until(world, step)
-            world.clock.sleep(wait)
-            began, open_before = world.clock.now(), replay(world.journal.entries).outage.open
-            faults.begin()
-            go(world.runner)
-            ended = [e.record for e in world.journal.entries if isinstance(e.record, OutageEnded)]
+        world = rehearsal_world(self.plan, self.behaviour, faults=faults, reaction=self.reaction)
+        _apply_until(world, step)
+        world.clock.sleep(wait)
+        began, open_before = world.clock.now(), replay(world.journal.entries).outage.open
+        faults.begin()
+        go(world.runner)
+        ended = [e.record for e in world.journal.entries if isinstance(e.record, OutageEnded)]
         if not ended:
             return timedelta(0)  # Nothing was interrupted before this step.
         return ended[-1].at - began if open_before else ended[-1].lasted

@@ -6,12 +6,9 @@ cannot reach a real account.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from msgspec.structs import replace
 
@@ -34,7 +31,6 @@ from vpnmigrate.journal.timing import (
     step_timings,
     until_restored,
 )
-from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.ec2 import Attachment, Role, VpnGatewayId
@@ -44,6 +40,7 @@ from vpnmigrate.model.snapshot import Ownership, Reading, snapshot_of
 from vpnmigrate.planning.drift import differences
 from vpnmigrate.planning.ownership import ownership_of
 from vpnmigrate.planning.rollback_proof import RollbackProof, prove
+from vpnmigrate.rehearsal.null_vault import NullVault
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.client.direct import DirectClients
 from vpnmigrate.sandbox.device_engineer import REACTION, DeviceEngineer
@@ -151,40 +148,40 @@ def rehearse(plan: Plan, tell: Callable[[str], None]) -> Rehearsal:
 
 
 def _forward(plan: Plan) -> RehearsalRun:
-    with rehearsal_world(plan) as world:
-        failure = _failure_of(world.runner.apply)
-        entries = world.journal.entries
-        return RehearsalRun(
-            0,
-            _changes(entries),
-            down(entries),
-            length(entries),
-            failure=failure,
-            routes=world.compared_routes(),
-            timings=step_timings(entries),
-            cutover=length(since_cutover(entries)),
-            made=made_by(entries),
-        )
+    world = rehearsal_world(plan)
+    failure = _failure_of(world.runner.apply)
+    entries = world.journal.entries
+    return RehearsalRun(
+        0,
+        _changes(entries),
+        down(entries),
+        length(entries),
+        failure=failure,
+        routes=world.compared_routes(),
+        timings=step_timings(entries),
+        cutover=length(since_cutover(entries)),
+        made=made_by(entries),
+    )
 
 
 def _back(plan: Plan, boundary: int) -> RehearsalRun:
-    with rehearsal_world(plan) as world:
-        failure = _failure_of(lambda: world.runner.apply(until=boundary))
-        if boundary in replay(world.journal.entries).settled:
-            failure = _failure_of(world.runner.rollback)
-        entries = world.journal.entries
-        rollback = since_turning_back(entries)
-        return RehearsalRun(
-            boundary,
-            _changes(rollback),
-            down(entries),
-            length(rollback),
-            until_restored(rollback) or timedelta(0),
-            failure,
-            world.differences_from_before(),
-            world.compared_routes(),
-            step_timings(rollback),
-        )
+    world = rehearsal_world(plan)
+    failure = _failure_of(lambda: world.runner.apply(until=boundary))
+    if boundary in replay(world.journal.entries).settled:
+        failure = _failure_of(world.runner.rollback)
+    entries = world.journal.entries
+    rollback = since_turning_back(entries)
+    return RehearsalRun(
+        boundary,
+        _changes(rollback),
+        down(entries),
+        length(rollback),
+        until_restored(rollback) or timedelta(0),
+        failure,
+        world.differences_from_before(),
+        world.compared_routes(),
+        step_timings(rollback),
+    )
 
 
 @dataclass(frozen=True)
@@ -224,34 +221,32 @@ class RehearsalWorld:
         )
 
 
-@contextmanager
 def rehearsal_world(
     plan: Plan,
     behaviour: Behaviour | None = None,
     *,
     faults: FaultSource | None = None,
     reaction: timedelta = REACTION,
-) -> Iterator[RehearsalWorld]:
-    """Yield a sandbox of *plan*'s survey, with *faults* of calls, and a runner of its migration.
+) -> RehearsalWorld:
+    """Return a sandbox of *plan*'s survey, with *faults* of calls, and a runner of its migration.
 
     *reaction* is that of the engineer at the devices.
     """
     clock = VirtualClock(plan.before.taken)
     world = load_world(scenario_from_survey(plan.before.rehearsable), clock, behaviour)
     journal = MemoryJournal(clock)
-    with TemporaryDirectory(prefix="vpnmigrate-rehearsal-") as vault:
-        account = Account(DirectClients(world, faults=faults), clock, Vault(Path(vault)))
-        ports = RunPorts(
-            ec2=account,
-            journal=journal,
-            operator=DeviceEngineer(world, reaction),
-            observer=_NullObserver(),
-            clock=clock,
-            stop_request=NoStopRequest(),
-            paths=NoNetworkPaths(),
-            claim_holder=ClaimHolder("rehearsal"),
-        )
-        yield RehearsalWorld(plan, account, journal, Runner(plan, ports), clock)
+    account = Account(DirectClients(world, faults=faults), clock, NullVault())
+    ports = RunPorts(
+        ec2=account,
+        journal=journal,
+        operator=DeviceEngineer(world, reaction),
+        observer=_NullObserver(),
+        clock=clock,
+        stop_request=NoStopRequest(),
+        paths=NoNetworkPaths(),
+        claim_holder=ClaimHolder("rehearsal"),
+    )
+    return RehearsalWorld(plan, account, journal, Runner(plan, ports), clock)
 
 
 class _NullObserver:

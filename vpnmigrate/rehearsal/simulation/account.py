@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -19,7 +18,6 @@ from vpnmigrate.model.ec2 import (
     ConnectionRecord,
     GatewayRecord,
     VpcId,
-    VpnConnectionId,
     VpnGatewayId,
 )
 from vpnmigrate.model.encryption_control import EncryptionControls
@@ -140,12 +138,3 @@ class InstrumentedEc2:
             and self._injector.spares_reads
             and world.rests_until(world.clock.now() + self._took)
         )
-
-
-class NullVault:
-    """A vault that stores nothing and returns only the hash that the journal keeps."""
-
-    def keep(self, connection: VpnConnectionId, name: str, text: str) -> str:
-        """Return the SHA-256 of *text*."""
-        del connection, name
-        return hashlib.sha256(text.encode()).hexdigest()

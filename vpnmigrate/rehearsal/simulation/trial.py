@@ -38,7 +38,8 @@ from vpnmigrate.model.gates import Force, Gate
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.model.progress import Sighting, Unreadable
 from vpnmigrate.planning.planner import plan_from
-from vpnmigrate.rehearsal.simulation.account import InstrumentedEc2, NullVault, RepeatingParser
+from vpnmigrate.rehearsal.null_vault import NullVault
+from vpnmigrate.rehearsal.simulation.account import InstrumentedEc2, RepeatingParser
 from vpnmigrate.rehearsal.simulation.clocks import DurationChecker, Hosts, LateClock
 from vpnmigrate.rehearsal.simulation.invariants import (
     CLAIMS,
