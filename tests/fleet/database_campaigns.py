@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import sqlalchemy as sa
 
-from tests.fleet.database_runs import acquired, lapse, opened_journal, stored_plan
+from tests.fleet.database_runs import acquired, endure, lapse, opened_journal, stored_plan
 from tests.support.builders import NOON
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.dependencies import Dependencies, RealDependencies
@@ -103,6 +103,7 @@ class StoredFleet:
         """Let a worker begin a session of *member* and write *records*."""
         lease = acquired(self._database, run=f"m-{member}")
         opened_journal(self._database, lease, clock=VirtualClock(NOON)).write(*records)
+        endure(self._database)
         return lease
 
     def lapse(self) -> None:

@@ -11,7 +11,7 @@ from vpnmigrate.fleet.database.journal import DatabaseJournal
 from vpnmigrate.fleet.database.leases import Lease, acquire_lease
 from vpnmigrate.fleet.database.messages import DatabaseInbox
 from vpnmigrate.fleet.database.runs import FleetRuns
-from vpnmigrate.fleet.database.schema import RUNS, RunGoal
+from vpnmigrate.fleet.database.schema import RUNS, WORKERS, RunGoal
 from vpnmigrate.model.clock import Clock, VirtualClock
 from vpnmigrate.model.ec2 import MigrationId
 from vpnmigrate.model.plan import Plan
@@ -63,3 +63,12 @@ def lapse(database: Database) -> None:
     earlier = sa.func.clock_timestamp() - sa.cast("1 second", sa.Interval)
     held = sa.update(RUNS).where(RUNS.c.lease_until.is_not(None))
     database.execute(lambda connection: connection.execute(held.values(lease_until=earlier)))
+
+
+def endure(database: Database) -> None:
+    """Let every lease and worker last an hour, so that a slow machine shows them as alive."""
+    later = sa.func.clock_timestamp() + sa.cast("1 hour", sa.Interval)
+    held = sa.update(RUNS).where(RUNS.c.lease_until.is_not(None)).values(lease_until=later)
+    seen = sa.update(WORKERS).values(seen_at=later)
+    database.execute(lambda connection: connection.execute(held))
+    database.execute(lambda connection: connection.execute(seen))
