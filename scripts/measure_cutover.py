@@ -3,6 +3,7 @@
 The program runs as an operator runs it; a served sandbox takes real time to detach and attach, and
 refuses calls that change routes as EC2 does when its buckets are empty (docs/domain.md 5).  The
 unavoidable outage is what those delays and buckets take, with a program that loses no time.
+With ``--shared`` another client uses half of each bucket.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -29,6 +32,7 @@ from draw_outage import draw  # noqa: E402  the path above
 from tests.support.builders import OLD  # noqa: E402
 from tests.support.large import Size, large_survey  # noqa: E402
 from vpnmigrate.local.run_directory import Runs  # noqa: E402
+from vpnmigrate.model.clock import SystemClock  # noqa: E402
 from vpnmigrate.sandbox.behaviour import Behaviour, seconds  # noqa: E402
 from vpnmigrate.sandbox.ec2.ids import ApiError  # noqa: E402
 from vpnmigrate.sandbox.scenarios.load import load_world  # noqa: E402
@@ -46,14 +50,40 @@ BURST, RATE = 50, 5
 BUCKETS = ("DisableVgwRoutePropagation", "EnableVgwRoutePropagation", "ReplaceRoute")
 HELD = 3
 """The exit code of a run that waits for a person."""
+PHASES = {
+    7: "step 7, disable propagation",
+    8: "step 8, detach and attach",
+    9: "step 9, restore routing",
+    10: "step 10, until traffic flows",
+}
+BEFORE = "before the outage"
+AFTER = "until traffic is verified"
+
+
+_MACHINE = SystemClock()
+
+
+@dataclass(frozen=True)
+class ServedCall:
+    """A call that the sandbox answered."""
+
+    at: datetime
+    action: str
+    refused: bool
+
+    @property
+    def reads(self) -> bool:
+        """Whether it changes nothing."""
+        return self.action.startswith(("Describe", "Get", "List"))
 
 
 class Buckets:
-    """The token buckets of the operations of steps 7 and 9."""
+    """The token buckets of the operations of steps 7 and 9; *share* of each is for the run."""
 
-    def __init__(self) -> None:
-        self.refused: Counter[str] = Counter()
-        self._left = dict.fromkeys(BUCKETS, float(BURST))
+    def __init__(self, share: float) -> None:
+        self.calls: list[ServedCall] = []
+        self._burst, self._rate = BURST * share, RATE * share
+        self._left = dict.fromkeys(BUCKETS, self._burst)
         self._filled = dict.fromkeys(BUCKETS, time.monotonic())
         self._lock = Lock()
 
@@ -63,17 +93,25 @@ class Buckets:
         Raises:
             ApiError: There is none.
         """
-        if action not in self._left:
-            return
         with self._lock:
-            now = time.monotonic()
-            fresh = (now - self._filled[action]) * RATE
-            self._left[action] = min(BURST, self._left[action] + fresh)
-            self._filled[action] = now
-            if self._left[action] < 1:
-                self.refused[action] += 1
-                raise ApiError("RequestLimitExceeded", "Request limit exceeded.", 503)
-            self._left[action] -= 1
+            empty = action in self._left and not self._taken(action)
+            self.calls.append(ServedCall(_MACHINE.now(), action, empty))
+        if empty:
+            raise ApiError("RequestLimitExceeded", "Request limit exceeded.", 503)
+
+    def _taken(self, action: str) -> bool:
+        now = time.monotonic()
+        fresh = (now - self._filled[action]) * self._rate
+        self._left[action] = min(self._burst, self._left[action] + fresh)
+        self._filled[action] = now
+        if self._left[action] < 1:
+            return False
+        self._left[action] -= 1
+        return True
+
+    def waiting(self, calls: int) -> float:
+        """Return how long a bucket makes the last of *calls* wait."""
+        return max(0, calls - self._burst) / self._rate
 
 
 def limited(world: World, buckets: Buckets) -> World:
@@ -88,19 +126,43 @@ def limited(world: World, buckets: Buckets) -> World:
     return world
 
 
-def unavoidable(size: Size) -> float:
+def unavoidable(size: Size, buckets: Buckets) -> float:
     """Return the seconds that delays and buckets take.
 
     After the attachment, the tunnels come up while the buckets of step 9 fill.
     """
-    routes = size.tables * size.static
-    after = max(waiting(size.tables), waiting(routes), TUNNELS.total_seconds())
-    return waiting(size.tables) + DETACH + ATTACH + after
+    tables = buckets.waiting(size.tables)
+    routes = buckets.waiting(size.tables * size.static)
+    return tables + DETACH + ATTACH + max(tables, routes, TUNNELS.total_seconds())
 
 
-def waiting(calls: int) -> float:
-    """Return how long a bucket makes the last of *calls* wait."""
-    return max(0, calls - BURST) / RATE
+def phases(journal: Path) -> list[tuple[datetime, str]]:
+    """Return when each phase of the migration in *journal* began, the latest first."""
+    begun: dict[str, datetime] = {}
+    for line in journal.read_text().splitlines():
+        entry = json.loads(line)
+        at, record = datetime.fromisoformat(entry["at"]), entry["record"]
+        match record["record"]:
+            case "step-begun" if record["number"] in PHASES:
+                begun[PHASES[record["number"]]] = at
+            case "outage-ended":
+                begun[AFTER] = datetime.fromisoformat(record["at"])
+            case _:
+                pass
+    return sorted(((at, name) for name, at in begun.items()), reverse=True)
+
+
+def print_calls(calls: Iterable[ServedCall], begun: list[tuple[datetime, str]]) -> None:
+    """Print how many calls each phase had."""
+    reads, writes, refused = Counter[str](), Counter[str](), Counter[str]()
+    for call in calls:
+        phase = next((name for at, name in begun if at <= call.at), BEFORE)
+        (reads if call.reads else writes)[phase] += 1
+        refused[phase] += call.refused
+    print(f"{'calls':30} {'reads':>6} {'writes':>6} {'refused':>8}")
+    for phase in (BEFORE, *PHASES.values(), AFTER):
+        print(f"{phase:30} {reads[phase]:6} {writes[phase]:6} {refused[phase]:8}")
+    print(f"{'all':30} {reads.total():6} {writes.total():6} {refused.total():8}")
 
 
 def main() -> int:
@@ -109,6 +171,7 @@ def main() -> int:
     parser.add_argument("--tables", type=int, default=100)
     parser.add_argument("--routes", type=int, default=500, help="static routes in all tables")
     parser.add_argument("--svg", type=Path, help="file for the picture of the outage")
+    parser.add_argument("--shared", action="store_true", help="another client uses half")
     options = parser.parse_args()
     size = Size(
         connections=1,
@@ -123,7 +186,7 @@ def main() -> int:
         detach=seconds(DETACH),
         attach=seconds(ATTACH),
     )
-    buckets = Buckets()
+    buckets = Buckets(0.5 if options.shared else 1)
     scenario = scenario_from_survey(large_survey(size))
     world = limited(load_world(scenario, ScaledClock(), behaviour), buckets)
     with (
@@ -134,10 +197,15 @@ def main() -> int:
         if options.svg:
             (run,) = Runs(Path(home)).list()
             draw(run, options.svg)
-    least = unavoidable(size)
+        begun = phases(next(Path(home).glob("*/journal.jsonl")))
+    least = unavoidable(size, buckets)
+    busy = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(f"{size.tables} tables, {size.tables * size.static} static routes")
     print(f"outage {outage:.1f} s, unavoidable {least:.1f} s, ratio {outage / least:.3f}")
-    print(f"refused: {dict(buckets.refused)}")
+    print_calls(buckets.calls, begun)
+    own = time.process_time()
+    print(f"CPU: program {busy.ru_utime + busy.ru_stime:.0f} s, sandbox {own:.0f} s")
+    print(f"active processes for each core: {os.getloadavg()[0] / (os.cpu_count() or 1):.1f}")
     return 0
 
 

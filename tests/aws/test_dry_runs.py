@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cache
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qsl
@@ -16,7 +17,7 @@ from botocore.loaders import Loader
 from botocore.parsers import ResponseParserError
 
 from tests.aws.answering import Answering, Refusal
-from tests.support.builders import a_survey
+from tests.support.builders import NOON, a_survey
 from tests.support.http_server import serving
 from vpnmigrate.aws.dry_runs import (
     SANDBOX_SERVER,
@@ -70,6 +71,7 @@ PREFIX = PermissionQuery(
     (QueriedAction("ec2:CreateVpnConnectionRoute", (QueriedResource("vpn-connection/vpn-1"),)),),
     has_dry_run=False,
 )
+PACED = ("DisableVgwRoutePropagation", "EnableVgwRoutePropagation")
 EVERY = (DETACH, REPLACE, CREATE, CLAIM, PREFIX)
 
 
@@ -164,7 +166,7 @@ def test_an_endpoint_that_has_proven_nothing_gets_no_dry_run_of_a_change(verdict
     """Without proof that DryRun is honoured no existing resource is named, and nothing changes."""
     look_alike = LookAlike(verdict)
     with reached(look_alike) as clients:
-        results = permissions(clients, USER, EVERY)
+        results = permissions(clients, USER, EVERY, VirtualClock(NOON))
 
     assert verdicts(results) == [UNPROVEN] * len(EVERY)
     assert all(result.why for result in results)
@@ -179,7 +181,7 @@ def test_an_endpoint_that_ignores_dry_runs_gets_one_read():
     """A server that answers a describe call with DryRun as usual gets no further request."""
     look_alike = LookAlike(ignores)
     with reached(look_alike) as clients:
-        results = permissions(clients, USER, EVERY)
+        results = permissions(clients, USER, EVERY, VirtualClock(NOON))
 
     assert [request["Action"] for request in look_alike.asked] == ["DescribeVpnGateways"]
     assert "is not known to honour DryRun" in results[0].why
@@ -190,7 +192,7 @@ def test_another_endpoint_proves_each_operation_without_effect():
     """Each operation is tried with ids that cannot exist before it is tried with the plan's."""
     look_alike = LookAlike(honours)
     with reached(look_alike) as clients:
-        results = permissions(clients, USER, (*EVERY, DETACH))
+        results = permissions(clients, USER, (*EVERY, DETACH), VirtualClock(NOON))
 
     assert verdicts(results) == [ALLOWED, ALLOWED, UNPROVEN, ALLOWED, UNPROVEN, ALLOWED]
     first, *others = look_alike.sent("DetachVpnGateway")
@@ -203,7 +205,7 @@ def test_a_denial_for_ids_that_do_not_exist_proves_nothing():
     """The permission may depend on the ids, and DryRun may be ignored once it is granted."""
     look_alike = LookAlike(policy_first)
     with reached(look_alike) as clients:
-        (result,) = permissions(clients, USER, (DETACH,))
+        (result,) = permissions(clients, USER, (DETACH,), VirtualClock(NOON))
 
     assert (result.verdict, result.action) == (UNPROVEN, "ec2:DetachVpnGateway")
     assert UNAUTHORIZED in result.why
@@ -219,7 +221,7 @@ def test_a_dry_run_that_was_carried_out_is_the_last_one():
 
     look_alike = LookAlike(treacherous)
     with reached(look_alike) as clients:
-        first, second = permissions(clients, USER, (DETACH, REPLACE))
+        first, second = permissions(clients, USER, (DETACH, REPLACE), VirtualClock(NOON))
 
     assert (first.verdict, second.verdict) == (UNKNOWN, UNPROVEN)
     assert "carried out DetachVpnGateway" in first.why
@@ -230,7 +232,7 @@ def test_a_name_of_a_sandbox_counts_on_this_machine_only():
     """A served sandbox says that it honours every dry run; so creations can be tried on it."""
     look_alike = LookAlike(honours, server=f"{SANDBOX_SERVER}/1.0")
     with reached(look_alike) as clients:
-        results = permissions(clients, USER, EVERY)
+        results = permissions(clients, USER, EVERY, VirtualClock(NOON))
 
     assert verdicts(results) == [ALLOWED, ALLOWED, ALLOWED, ALLOWED, UNPROVEN]
     assert len(look_alike.sent("DetachVpnGateway")) == 1
@@ -245,10 +247,10 @@ def test_the_sandbox_proves_that_it_honours_dry_runs():
     before = a_survey()
     world = load_world(scenario_from_survey(before), VirtualClock(before.taken))
 
-    inside = permissions(DirectClients(world), USER, EVERY)
+    inside = permissions(DirectClients(world), USER, EVERY, VirtualClock(NOON))
     with serve(world) as server:
         clients = Clients(lambda: _session(world.region), endpoint_url=server.url)
-        outside = permissions(clients, USER, EVERY)
+        outside = permissions(clients, USER, EVERY, VirtualClock(NOON))
 
     assert verdicts(inside) == verdicts(outside) == [ALLOWED] * 4 + [UNPROVEN]
 
@@ -294,7 +296,7 @@ def on_aws(arn: str = USER, **answers: object) -> tuple[Answering, list[Permissi
         "GetRole": Refusal("AccessDenied", "not allowed", 403),
     }
     aws = Answering({**usual, **answers})  # type: ignore[dict-item]
-    return aws, list(permissions(aws.clients(), arn, EVERY))
+    return aws, list(permissions(aws.clients(), arn, EVERY, VirtualClock(NOON)))
 
 
 def test_a_denial_names_the_action():
@@ -392,9 +394,44 @@ def test_a_resource_that_does_not_exist_yet_is_not_named():
     """A call that names a resource of a later step is not sent."""
     later = PermissionQuery("DetachVpnGateway", {"VpnGatewayId": "gateway"}, (), complete=False)
     aws = Answering({"DescribeVpnGateways": HONOURED})
-    (result,) = permissions(aws.clients(), USER, (later,))
+    (result,) = permissions(aws.clients(), USER, (later,), VirtualClock(NOON))
 
     assert (result.verdict, aws.operations) == (UNPROVEN, ["DescribeVpnGateways"])
+
+
+def paced(operation: str, number: int) -> PermissionQuery:
+    return query(operation, RouteTableId=f"rtb-{number}", GatewayId="vgw-1")
+
+
+def test_half_of_each_request_bucket_is_left():
+    """Many dry runs of one operation are spread, and operations take turns."""
+    clock = VirtualClock(NOON)
+    aws = Answering(dict.fromkeys(("DescribeVpnGateways", *PACED), HONOURED))
+    tables = [
+        query(name, RouteTableId=f"rtb-{n}", GatewayId="vgw-1") for name in PACED for n in range(60)
+    ]
+
+    results = permissions(aws.clients(), USER, tables, clock)
+
+    assert verdicts(results) == [ALLOWED] * 120
+    _probe, *sent = aws.operations
+    assert sent == [*PACED] * 60
+    assert [params["RouteTableId"] for _, params in aws.asked[1::2]] == [
+        f"rtb-{n}" for n in range(60)
+    ]
+    assert clock.now() - NOON == timedelta(seconds=(59 - 25) / 2.5)
+
+
+def test_few_dry_runs_wait_for_nothing():
+    """A gateway with some route tables is tried at once."""
+    clock = VirtualClock(NOON)
+    aws = Answering(dict.fromkeys(("DescribeVpnGateways", *PACED), HONOURED))
+
+    permissions(
+        aws.clients(), USER, [query(PACED[0], RouteTableId="rtb-1", GatewayId="vgw-1")] * 25, clock
+    )
+
+    assert clock.now() == NOON
 
 
 def test_the_reading_client_sends_nothing_that_changes_anything():

@@ -9,8 +9,9 @@ import pytest
 from msgspec.structs import replace
 
 from tests.aws.answering import Answering, Params, Refusal
-from tests.support.builders import OLD, PREFIX, a_plan, a_survey, a_table
+from tests.support.builders import NOON, OLD, PREFIX, a_plan, a_survey, a_table
 from vpnmigrate.aws.dry_runs import permissions
+from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.permissions import PermissionVerdict
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.iam_policy import policy_of
@@ -84,7 +85,9 @@ def test_the_printed_policy_is_allowed(plan):
     printed = policy_of(plan, frozenset(RunPhase)).document()
     aws = unready(plan, Iam(policy_from(printed, "policy.json")).answer)
     checks = [check for check in existing(plan) if check.query.actions]
-    results = permissions(aws.clients(), USER, [check.query for check in checks])
+    results = permissions(
+        aws.clients(), USER, [check.query for check in checks], VirtualClock(NOON)
+    )
 
     assert {"CreateTags", "DeleteTags", "ReplaceRoute", "DisableVgwRoutePropagation"} <= {
         check.query.operation for check in checks
@@ -103,7 +106,7 @@ def test_a_call_for_a_resource_that_does_not_exist_yet_is_decided(denied):
     checks = [
         check for check in checks_of_plan(plan) if check.query.operation == "DeleteVpnGateway"
     ]
-    results = permissions(aws.clients(), USER, queries_of_plan(checks))
+    results = permissions(aws.clients(), USER, queries_of_plan(checks), VirtualClock(NOON))
 
     found = [(each.action, each.verdict) for each in missing_at_plan(checks, results)]
 
@@ -120,7 +123,9 @@ def test_a_refusal_for_lack_of_a_value_is_no_denial(row, decision):
     plan = plan_with_everything()
     checks = existing(plan)
     queries = [check.query for check in checks if check.query.operation == "DetachVpnGateway"]
-    (result,) = permissions(unready(plan, simulation(decision, **row)).clients(), USER, queries)
+    (result,) = permissions(
+        unready(plan, simulation(decision, **row)).clients(), USER, queries, VirtualClock(NOON)
+    )
 
     assert result.verdict is PermissionVerdict.UNKNOWN
     assert result.why == "the dry run was answered with IncorrectState not in this state"
@@ -130,7 +135,9 @@ def test_no_answer_is_no_denial():
     """An empty list of results decides nothing."""
     plan = plan_with_everything()
     queries = [check.query for check in existing(plan)]
-    results = permissions(unready(plan, {"EvaluationResults": []}).clients(), USER, queries)
+    results = permissions(
+        unready(plan, {"EvaluationResults": []}).clients(), USER, queries, VirtualClock(NOON)
+    )
 
     assert PermissionVerdict.DENIED not in {result.verdict for result in results}
 
@@ -140,6 +147,8 @@ def test_a_denial_counts_beside_an_unclear_answer():
     plan = plan_with_everything()
     queries = [q.query for q in existing(plan) if q.query.operation == "DetachVpnGateway"]
     rows = iter([simulation("implicitDeny", **MISSING), simulation("implicitDeny")])
-    (result,) = permissions(unready(plan, lambda _: next(rows)).clients(), USER, queries)
+    (result,) = permissions(
+        unready(plan, lambda _: next(rows)).clients(), USER, queries, VirtualClock(NOON)
+    )
 
     assert (result.verdict, result.action) == (PermissionVerdict.DENIED, "ec2:DetachVpnGateway")

@@ -154,7 +154,7 @@ class Reader:
         """
         who = self.identity()
         with self._renewing():
-            return dry_runs.permissions(self._clients, who.arn, queries)
+            return dry_runs.permissions(self._clients, who.arn, queries, self._clock)
 
     @contextmanager
     def _renewing(self) -> Iterator[None]:

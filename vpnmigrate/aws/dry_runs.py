@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -25,7 +27,9 @@ from vpnmigrate.aws.answers import STUMBLES
 from vpnmigrate.aws.errors import FAILURES, CallFailure, FailureKind, failure_of, is_denial
 from vpnmigrate.aws.policy_simulation import simulated
 from vpnmigrate.aws.session import ClientSource
+from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.permissions import PermissionQuery, PermissionResult, PermissionVerdict
+from vpnmigrate.model.request_bucket import BURST, REFILL
 
 SANDBOX_SERVER: Final = "vpnmigrate-sandbox"
 """Product in the header ``Server`` of a served sandbox, which honours every dry run."""
@@ -209,7 +213,7 @@ _DENIED_ACTION: Final = re.compile(r"authorized to perform: ([a-z0-9-]+:[A-Za-z]
 
 
 def permissions(
-    clients: ClientSource, arn: str, queries: Sequence[PermissionQuery]
+    clients: ClientSource, arn: str, queries: Sequence[PermissionQuery], clock: Clock
 ) -> tuple[PermissionResult, ...]:
     """Return for each of *queries* whether the credentials, which are *arn*'s, may make the call.
 
@@ -217,10 +221,39 @@ def permissions(
     AWS's own policy simulation answers what a dry run cannot, if these credentials may use it.
     """
     dry_runs = DryRuns(clients)
-    tried = tuple(dry_runs.attempt(query) for query in queries)
+    answers: dict[int, PermissionResult] = {}
+    begun = clock.now()
+    for number, nth in _in_turn(queries):
+        if (early := begun + earliest(nth) - clock.now()) > timedelta(0):
+            clock.sleep(early)
+        answers[number] = dry_runs.attempt(queries[number])
+    tried = tuple(answers[number] for number in range(len(queries)))
     if not is_endpoint_of_aws(clients.endpoint, clients.region):
         return tried
     return simulated(clients, arn, queries, tried)
+
+
+def _in_turn(queries: Sequence[PermissionQuery]) -> Sequence[tuple[int, int]]:
+    """Return the index of each of *queries*, and how many of its operation come before it.
+
+    One of each operation comes first, then the second of each: every operation has a request
+    bucket of its own, and none is emptied by many calls in a row.
+    """
+    before = Counter[str]()
+    places: list[tuple[int, int]] = []
+    for index, query in enumerate(queries):
+        places.append((before[query.operation], index))
+        before[query.operation] += 1
+    return [(index, nth) for nth, index in sorted(places)]
+
+
+def earliest(nth: int) -> timedelta:
+    """Return when to send a dry run that *nth* others of its operation precede.
+
+    Dry runs use half of each request bucket.  The other half is for other tools, and for the
+    cutover that begins right after them.
+    """
+    return timedelta(seconds=max(0.0, nth - BURST / 2) / (REFILL / 2))
 
 
 def is_endpoint_of_aws(url: str, region: str) -> bool:

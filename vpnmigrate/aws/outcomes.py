@@ -79,7 +79,7 @@ def outcome_of_read(error: AwsError) -> Outcome:
 def _answered(failure: CallFailure) -> Outcome:
     code, message, call = failure.code, failure.message, failure.operation
     if is_throttle(code):
-        return Later(f"{code}: {message}", THROTTLE_LIMIT, failure.request_id)
+        return Later(f"{code}: {message}", THROTTLE_LIMIT, failure.request_id, throttled=True)
     if is_denial(code):
         return Refused(code, message, advice=_missing(call), request_id=failure.request_id)
     match decision_on(code, message, call):

@@ -13,6 +13,7 @@ from functools import partial
 
 from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.ports import Attendance
+from vpnmigrate.engine.request_buckets import RequestBuckets
 from vpnmigrate.errors import StepError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal.records import Answered, Intended
@@ -34,8 +35,8 @@ its intent.  A process that was suspended before its call observes again first, 
 whose calls are answered slowly.  A quarter of the delay leaves most of it for the observations."""
 
 MOST_TOGETHER = 50
-"""Changes whose intents are written together: AWS takes as many at once, and then 5 a second
-(domain.md 5), so all are sent long before their intents are stale."""
+"""Changes whose intents are written together: AWS takes as many at once (domain.md 5), so all are
+sent long before their intents are stale."""
 STALE_INTENT_LIMIT = timedelta(hours=1)
 """How long a change may be delayed in that way; each new observation writes a fresh intent."""
 
@@ -59,6 +60,12 @@ class ChangeResult:
                 return ""
 
 
+def not_expected(change: AwsChange) -> ChangeResult:
+    """Return the result of a change that is not sent, because AWS throttles its operation."""
+    why = f"not sent: AWS throttles {change.call}"
+    return ChangeResult(change, Later(why, STALE_INTENT_LIMIT, sent=False))
+
+
 def call_tags(plan: Plan, attempt: int, step: int) -> CallTags:
     """Return the tags of the calls of *step* in an attempt."""
     return CallTags(plan.migration, attempt, step, plan.decisions.change)
@@ -78,6 +85,12 @@ class ChangeExecutor:
         self._plan = context.plan
         self._calls = context.calls
         self._attended = attended
+        self._buckets = RequestBuckets(context.clock)
+
+    @property
+    def buckets(self) -> RequestBuckets:
+        """What is known of AWS's request buckets."""
+        return self._buckets
 
     def execute(
         self, step: int, changes: Sequence[AwsChange], present: Sequence[str] = ()
@@ -94,19 +107,21 @@ class ChangeExecutor:
                 another process took over the run, and the calls not yet in flight were not sent.
         """
         self._require_permitted(step, changes)
+        begun = self._clock.now()
         done: list[ChangeResult] = []
         for start in range(0, len(changes), MOST_TOGETHER):
-            done += self._execute(step, changes[start : start + MOST_TOGETHER], present)
+            done += self._execute(step, changes[start : start + MOST_TOGETHER], present, begun)
         return done
 
     def _execute(
-        self, step: int, changes: Sequence[AwsChange], present: Sequence[str]
+        self, step: int, changes: Sequence[AwsChange], present: Sequence[str], begun: datetime
     ) -> Sequence[ChangeResult]:
         first = self.intend(step, changes, present)
         mark = call_tags(self._plan, self._recorder.state.attempt, step)
         done: list[ChangeResult] = []
         intended = self._recorder.state.intents[-1].at
-        for index, outcome in self._send(changes, mark, intended):
+        for index, outcome in self._send(changes, mark, intended, begun):
+            self._buckets.count(changes[index], outcome)
             self._recorder.write(Answered(first + index, outcome))
             done.append(ChangeResult(changes[index], outcome))
         return done
@@ -145,16 +160,23 @@ class ChangeExecutor:
                 )
 
     def _send(
-        self, changes: Sequence[AwsChange], mark: CallTags, intended: datetime
+        self, changes: Sequence[AwsChange], mark: CallTags, intended: datetime, begun: datetime
     ) -> Iterable[tuple[int, Outcome]]:
-        works = [partial(self._send_one, change, mark, intended) for change in changes]
+        works = [partial(self._send_one, change, mark, intended, begun) for change in changes]
         return self._calls.send(works, self._attended)
 
-    def _send_one(self, change: AwsChange, mark: CallTags, intended: datetime) -> Outcome:
-        """Send *change* in this thread, which may have been suspended since the intents."""
+    def _send_one(
+        self, change: AwsChange, mark: CallTags, intended: datetime, begun: datetime
+    ) -> Outcome:
+        """Send *change* in this thread, which may have been suspended since the intents.
+
+        Once AWS throttles an operation, no more of its calls are sent of those *begun* together.
+        """
         self._recorder.require_ours()
         age = self._clock.now() - intended
         if age > FRESH:
             why = f"not sent: its intent was recorded {age.total_seconds():.0f} s ago"
             return Later(why, STALE_INTENT_LIMIT, sent=False)
+        if self._buckets.is_empty_since(begun, change.call):
+            return not_expected(change).outcome
         return self._ec2.perform(change, mark)  # LimitedEc2 adds nothing: Calls has the limit.

@@ -67,9 +67,12 @@ class RetryPolicy:
         now = self._clock.now()
         return [change for change in changes if self._next_try.get(change, now) <= now]
 
-    def is_repeated_at_once(self, change: AwsChange) -> bool:
-        """Return whether *change* failed so few times that it is repeated without a pause."""
-        return 0 < self._refusals.get(change, 0) <= AT_ONCE
+    def is_repeated_at_once(self, done: ChangeResult) -> bool:
+        """Return whether the change failed so few times that it is repeated without a pause.
+
+        A throttled one waits for a token instead (``request_buckets``).
+        """
+        return not _is_throttled(done) and 0 < self._refusals.get(done.change, 0) <= AT_ONCE
 
     def is_persistent(self, change: AwsChange) -> bool:
         """Return whether AWS has refused *change* so often that the run continues without it."""
@@ -133,7 +136,9 @@ class RetryPolicy:
         if isinstance(done.outcome, Later | Refused | InDoubt):
             refusals = self._refusals.get(done.change, 0) + 1
             self._refusals[done.change] = refusals
-            self._next_try[done.change] = self._clock.now() + backoff(refusals)
+            # When there is a token for a throttled one, is for its request bucket to say.
+            pause = timedelta(0) if _is_throttled(done) else backoff(refusals)
+            self._next_try[done.change] = self._clock.now() + pause
         else:
             if self._refusals.pop(done.change, 0) and isinstance(done.outcome, Performed):
                 self._accepted.setdefault(done.change, self._clock.now())
@@ -159,3 +164,7 @@ class RetryPolicy:
             return False
         since = self._gone_since.setdefault(change, self._clock.now())
         return self._clock.now() - since < CONSISTENCY_DELAY
+
+
+def _is_throttled(done: ChangeResult) -> bool:
+    return isinstance(done.outcome, Later) and done.outcome.throttled

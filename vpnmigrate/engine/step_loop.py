@@ -17,17 +17,12 @@ from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_ty
 from vpnmigrate.engine.adoption import AdoptionControl
 from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.credentials import CredentialTime
-from vpnmigrate.engine.execute import ChangeExecutor, ChangeResult
+from vpnmigrate.engine.execute import ChangeExecutor, ChangeResult, not_expected
+from vpnmigrate.engine.external_changes import ExternalChangeControl
 from vpnmigrate.engine.observe import Observation, StateReader
 from vpnmigrate.engine.operator_tasks import OperatorTasks
 from vpnmigrate.engine.pause import PauseControl
-from vpnmigrate.engine.preconditions import (
-    ForeignClaim,
-    claim_of,
-    claimed,
-    require_not_foreign,
-    shown_holder,
-)
+from vpnmigrate.engine.preconditions import claimed
 from vpnmigrate.engine.residue import ResidueControl, leaves_residue, wait_reason
 from vpnmigrate.engine.retries import RetryPolicy
 from vpnmigrate.engine.step_consent import StepConsent
@@ -35,20 +30,17 @@ from vpnmigrate.engine.traffic_watch import ProbeWatch, TrafficWatch
 from vpnmigrate.errors import (
     AwsUnreadableError,
     DidNotSettleError,
-    ExternalChangeError,
     HeldError,
     StepError,
     UnreliableReadError,
     VpnMigrateError,
 )
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal.outage import INTERRUPTING
 from vpnmigrate.journal.records import ExternalChange, OutageBegan, StepBegun, StepSettled
 from vpnmigrate.model.changes import AwsChange, DetachVpnGateway, OperatorTask
 from vpnmigrate.model.changes.base import Later, Refused
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
-from vpnmigrate.model.facts import ABSENT, Claim, name_of
-from vpnmigrate.model.plan import Direction, Phase
+from vpnmigrate.model.plan import Phase
 from vpnmigrate.steps.base import (
     Blocked,
     Claimed,
@@ -118,6 +110,7 @@ class StepLoop:
         self._credentials = CredentialTime(context.recorder, context.clock, pauses.time)
         self._retries = RetryPolicy(context.recorder, state_reader, self._time)
         self._residue = ResidueControl(context, state_reader)
+        self._external = ExternalChangeControl(context)
         self._probing = probing
         self._traffic = TrafficWatch(context, state_reader, probing)
         self._acted = False
@@ -306,7 +299,7 @@ class StepLoop:
         if unclear := self._adopting.resolve(observation.reading, blind=self._state_reader.blind):
             return unclear
         self._recorder.adopt(observation.now.owned.found)
-        self._handle_external_changes(step, observation)
+        self._external.handle(step, observation)
         self._probing.watch()
         if isinstance(step, SwitchTunnels):
             observation = self._traffic.watch(observation)
@@ -352,15 +345,24 @@ class StepLoop:
         tasks = [change for change in missing if isinstance(change, OperatorTask)]
         changes = [change for change in missing if not isinstance(change, OperatorTask)]
         unsent = [c for c in self._retries.due(changes) if c not in self._sent]
-        due = self._consent.permitted(step, unsent, view)
+        permitted = self._consent.permitted(step, unsent, view)
+        due = self._executor.buckets.affordable(permitted)
         if due:
             self._sent.update(due)
             self._recorder.name(*step.external_changes_overwritten(observation.input))
-            self._perform(step, due, observation)
+            waiting = [change for change in permitted if change not in self._sent]
+            self._perform(step, due, observation, waiting)
         for task in tasks:
             self._tasks.hand_out(task, view.now, outage=self._may_be_down(step))
 
-    def _perform(self, step: Step, changes: Sequence[AwsChange], observation: Observation) -> None:
+    def _perform(
+        self,
+        step: Step,
+        changes: Sequence[AwsChange],
+        observation: Observation,
+        waiting: Sequence[AwsChange] = (),
+    ) -> None:
+        """Send *changes*; *waiting* are those for which AWS's request bucket has no token yet."""
         if step.number in INTERRUPTING and not self._outage:
             self._pauses.check_suspended()  # The process may have slept during the observation.
             self._recorder.write(OutageBegan(self._clock.now(), self._state_reader.blind))
@@ -374,9 +376,12 @@ class StepLoop:
         self._tried = next(filter(None, (each.unanswered for each in done)), "")
         down = self._may_be_down(step)
         failures = [self._failure(step, each, observation, outage=down) for each in done]
+        for change in filter(self._executor.buckets.is_starved, waiting):
+            late = not_expected(change)
+            self._residue.sort_out(step, late, observation, given_up=True, outage=down)
         if step.phase is Phase.CUTOVER:
             self._residue.record()
-        self._repeats |= any(self._retries.is_repeated_at_once(each.change) for each in done)
+        self._repeats |= any(map(self._retries.is_repeated_at_once, done))
         for failure in filter(None, failures):
             raise failure
 
@@ -393,44 +398,6 @@ class StepLoop:
         if failure is not None and isinstance(done.outcome, Later) and done.outcome.holds:
             return HeldError(failure.message, advice=self._recorder.resuming(self._plan))
         return failure
-
-    def _handle_external_changes(self, step: Step, observation: Observation) -> None:
-        """Record external changes; before the cutover, stop if one undid a change of this run.
-
-        Changed tags are only recorded: no decision depends on them.
-        """
-        owned = observation.now.owned
-        self._recorder.name(
-            *(f"this run's tags were removed from {id_}" for id_ in owned.stripped),
-            *(f"{id_} has a copy of this run's tags" for _, id_ in owned.twins),
-            *map(str, owned.strangers),
-        )
-        old, facts = self._plan.old_gateway, observation.journal_facts
-        changed = observation.now.externally_changed
-        holder = observation.now.value(Claim(old))
-        if facts.outranks and holder == facts.outranks:
-            # Step 1 replaces the lock that the operator takes over.
-            changed -= {Claim(old)}
-        lock = holder if Claim(old) in changed else ABSENT
-        claim = claim_of(lock, facts.holder, facts.outranks)
-        if isinstance(claim, ForeignClaim):
-            self._recorder.name(f"the lock of {old} was replaced by {shown_holder(claim.holder)}")
-        forward = self._recorder.state.direction is Direction.FORWARD
-        if not forward or step.phase is not Phase.PREPARE or self._recorder.cutover_is_open:
-            return
-        require_not_foreign(claim, old)
-        if changed:
-            names = sorted(name_of(fact, observation.now.value(fact)) for fact in changed)
-            message = f"changed outside this run: {'; '.join(names)}"
-            raise ExternalChangeError(
-                message,
-                step=step.number,
-                outage=False,
-                advice=(
-                    "find out who changed it; roll back:",
-                    cli("rollback", self._plan.migration),
-                ),
-            )
 
     def _conclude(self, step: Step, verdict: Verdict, limit: timedelta) -> Sequence[str]:
         if not isinstance(verdict, NotYet):
@@ -472,9 +439,10 @@ class StepLoop:
         return self._outage or ((blind or isinstance(step, SwitchTunnels)) and not verified)
 
     def _pace(self) -> timedelta:
-        if self._outage and self._repeats:
-            return REPEAT_PACE
-        return QUICK_PACE if self._outage or self._acted else PACE
+        pause = self._executor.buckets.take_pause()
+        if self._outage:
+            return REPEAT_PACE if self._repeats else pause or QUICK_PACE
+        return QUICK_PACE if self._acted else PACE
 
     def _has_passed(self, limit: datetime) -> bool:
         """Return whether *limit* has passed; an order given before it is applied first."""

@@ -158,6 +158,8 @@ class Later(Struct, frozen=True, gc=False, tag="later"):
     """Whether the run holds for a person once *limit* has passed, instead of failing."""
     sent: bool = True
     """False if this process did not send the call, so that AWS has not refused it."""
+    throttled: bool = False
+    """Whether AWS refused it because too many calls of its operation were made."""
 
 
 class Refused(Struct, frozen=True, gc=False, tag="refused"):
