@@ -24,6 +24,7 @@ from vpnmigrate.errors import (
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import Decisions, TestVpc
 from vpnmigrate.model.ec2 import Tag
+from vpnmigrate.model.snapshot import ReadingPart
 
 WITH_TEST_VPC = a_plan(decisions=Decisions(test_vpc=TestVpc("10.99.0.0/24")))
 URL = "https://ec2.eu-west-1.amazonaws.com/"
@@ -122,6 +123,60 @@ class TestWhatIsAsked:
 
         reader = Reader(Answering({"DescribeVpnGateways": slow}).clients(), clock)
         assert reader.observe(a_plan()).begun == before
+
+
+class TestGlance:
+    """Whether one part of an observation differs now, after one call."""
+
+    ROW = {"VpnGatewayId": NEW, "State": "available"}  # noqa: RUF012
+
+    def glance(self, part: ReadingPart, rows: dict[str, Params]) -> tuple[bool, list[str]]:
+        """Observe, then look at *part* of AWS that answers with *rows* instead."""
+        usual = {"DescribeVpnGateways": {"VpnGateways": [self.ROW]}}
+        clock = VirtualClock()
+        earlier = Reader(Answering(usual).clients(), clock).observe(a_plan())
+        answering = Answering({**usual, **rows})
+        reader = Reader(answering.clients(), clock)
+        return reader.differs(a_plan(), earlier, part), answering.operations
+
+    @pytest.mark.parametrize(
+        ("part", "call"),
+        [
+            (ReadingPart.GATEWAYS, "DescribeVpnGateways"),
+            (ReadingPart.CONNECTIONS, "DescribeVpnConnections"),
+        ],
+    )
+    def test_one_call_shows_that_nothing_has_changed(self, part, call):
+        """The other parts are not read."""
+        assert self.glance(part, {}) == (False, [call])
+
+    @pytest.mark.parametrize(
+        ("part", "rows"),
+        [
+            (
+                ReadingPart.GATEWAYS,
+                {
+                    "DescribeVpnGateways": {
+                        "VpnGateways": [
+                            {**ROW, "VpcAttachments": [{"VpcId": VPC, "State": "attached"}]}
+                        ]
+                    }
+                },
+            ),
+            (
+                ReadingPart.CONNECTIONS,
+                {
+                    "DescribeVpnConnections": {
+                        "VpnConnections": [{"VpnConnectionId": "vpn-9", "VpnGatewayId": NEW}]
+                    }
+                },
+            ),
+        ],
+        ids=["gateways", "connections"],
+    )
+    def test_a_change_is_seen(self, part, rows):
+        """A new attachment, or another connection, is a difference."""
+        assert self.glance(part, rows)[0]
 
 
 DENIED = Refusal("UnauthorizedOperation", "You are not authorized.", 403)

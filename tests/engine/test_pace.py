@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
 
 from tests.engine.test_degraded import OneTunnel
 from tests.support.stage import Stage
+from vpnmigrate.engine.pace import Look, interval
 from vpnmigrate.errors import DidNotSettleError, HeldError
 from vpnmigrate.model.decisions import Decisions, Waits
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
@@ -53,15 +54,85 @@ def test_what_aws_puts_off_is_no_act(tmp_path):
     assert not any("last try" in why for why in stage.lookout.waits_seen if "pending" in why)
 
 
-def test_in_the_outage_it_observes_every_second(tmp_path):
-    """During the outage the interval is shorter than ten seconds."""
-    stage = Stage(tmp_path)
+class Calls:
+    """Keeps when AWS was called."""
+
+    def __init__(self) -> None:
+        self.stage: Stage | None = None
+        self.made: list[tuple[datetime, str]] = []
+
+    def before(self, service: str, action: str, nth: int) -> None:
+        """Keep the time of a call."""
+        if self.stage is not None:
+            self.made.append((self.stage.clock.now(), action))
+
+    def after(self, service: str, action: str, nth: int) -> None:
+        """Let the answer through."""
+
+    def between(self, first: str, last: str, of: str) -> list[datetime]:
+        """Return the times of the calls *of* an operation between two others."""
+        begun = next(at for at, action in self.made if action == first)
+        ended = next(at for at, action in self.made if action == last)
+        return [at for at, action in self.made if action == of and begun < at < ended]
+
+
+@pytest.fixture
+def calls(tmp_path):
+    """Return the calls of a migration."""
+    kept = Calls()
+    stage = kept.stage = Stage(tmp_path, faults=kept)
     stage.forward()
+    return kept
 
-    waits = waits_for(stage, "vgw-old is detaching")
 
-    assert len(waits) > 3
-    assert all(after - before < 3 * SECOND for before, after in pairwise(waits))
+def test_in_the_outage_it_looks_every_second(calls):
+    """While the gateway is detached, its attachment is read every second, and the rest seldom."""
+    every = ("DetachVpnGateway", "AttachVpnGateway")
+    gateways = calls.between(*every, of="DescribeVpnGateways")
+    tables = calls.between(*every, of="DescribeRouteTables")
+
+    assert len(gateways) > 30
+    assert all(after - before < 3 * SECOND for before, after in pairwise(gateways))
+    assert 3 < len(tables) <= len(gateways) / 4
+    assert all(after - before < 10 * SECOND for before, after in pairwise(tables))
+
+
+def test_a_detached_gateway_is_noticed_in_a_glance(calls):
+    """The attach follows the call that showed the detach, and one observation."""
+    every = ("DetachVpnGateway", "AttachVpnGateway")
+    attached = next(at for at, action in calls.made if action == "AttachVpnGateway")
+    *_, glance, look = calls.between(*every, of="DescribeVpnGateways")
+
+    assert look - glance < SECOND
+    assert attached - look < SECOND
+
+
+def test_the_next_step_begins_with_the_reading_that_ended_the_one_before(calls):
+    """Nothing is read between the last step's verdict and the next step's first call."""
+    every = ("DisableVgwRoutePropagation", "DetachVpnGateway")
+
+    assert len(calls.between(*every, of="DescribeVpnGateways")) == 1
+    assert calls.between(*every, of="DescribeRouteTables")
+
+
+@pytest.mark.parametrize(
+    ("look", "outage", "steady", "seconds"),
+    [
+        (Look(), False, None, 10),
+        (Look(acted=True), False, None, 1),
+        (Look(), True, None, 1),
+        (Look(acted=True), True, None, 1),
+        (Look(shows=True), True, None, 0.2),
+        (Look(repeats=True, tokens=2 * SECOND), True, None, 0.2),
+        (Look(shows=True, tokens=2 * SECOND), True, None, 2),
+        (Look(), True, 30 * SECOND, 3),
+        (Look(), True, 600 * SECOND, 3),
+        (Look(), True, 5 * SECOND, 1),
+    ],
+)
+def test_the_interval_depends_on_what_is_awaited(look, outage, steady, seconds):
+    """A wait is short where something is expected, and longer where nothing new would show."""
+    assert interval(look, outage=outage, steady=steady) == timedelta(seconds=seconds)
 
 
 def test_a_limit_is_over_when_it_is_reached(tmp_path):

@@ -12,7 +12,7 @@ from vpnmigrate.aws.errors import FAILURES, FailureKind, UnexpectedAnswerError, 
 from vpnmigrate.aws.outcomes import outcome_of, outcome_of_read
 from vpnmigrate.aws.parse import configuration_of
 from vpnmigrate.aws.read_errors import translate_errors
-from vpnmigrate.aws.reading import RowParser, reading
+from vpnmigrate.aws.reading import RowParser, differs, reading
 from vpnmigrate.aws.renewal import RENEW, renewal_advice
 from vpnmigrate.aws.request_hooks import SendGuard, allow_all, guard_sends, tag_calls
 from vpnmigrate.aws.session import ClientSource, clock_offset
@@ -30,7 +30,7 @@ from vpnmigrate.model.encryption_control import EncryptionControls
 from vpnmigrate.model.negotiated import NegotiatedTunnel
 from vpnmigrate.model.permissions import PermissionQuery, PermissionResult
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.model.snapshot import Reading
+from vpnmigrate.model.snapshot import Reading, ReadingPart
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.model.tunnel_maintenance import QueriedTunnel, TunnelMaintenance
 
@@ -130,6 +130,11 @@ class Reader:
                 return reading(self._clients.reader(), plan, self._clock, self._parser)
         except NoCredentialsError as exc:
             raise CredentialsExpiredError(exc.message, advice=exc.next_step) from exc
+
+    def differs(self, plan: Plan, earlier: Reading, part: ReadingPart) -> bool:
+        """Return whether *part* differs from that of *earlier* (``ports.Ec2``)."""
+        with tag_calls(plan.migration), self._renewing():
+            return differs(self._clients.reader(), plan, earlier, part, self._parser)
 
     def maintenance(self, tunnels: Sequence[QueriedTunnel]) -> tuple[TunnelMaintenance, ...]:
         """Return the announced maintenance of each of *tunnels* (``ports.Ec2``)."""

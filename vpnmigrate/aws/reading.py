@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from vpnmigrate.aws import describe
@@ -23,7 +24,7 @@ from vpnmigrate.model.ec2 import (
     VpcRecord,
 )
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.model.snapshot import Reading
+from vpnmigrate.model.snapshot import Reading, ReadingPart
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -68,9 +69,7 @@ def reading(ec2: EC2Client, plan: Plan, clock: Clock, parser: RowParser) -> Read
     """
     begun = clock.now()
     gateways = in_order(map(parser.gateway, describe.gateways(ec2)))
-    # A gateway of this run may have lost its tags, and another gateway may have them.
-    on = sorted({plan.old_gateway, *(g.id for g in gateways if _concerns(g, plan))})
-    connections = in_order(map(parser.connection, describe.connections_on(ec2, on)))
+    connections = _connections(ec2, plan, gateways, parser)
     read_in = {plan.vpc}
     vpcs: tuple[VpcRecord, ...] = ()
     subnets: tuple[SubnetRecord, ...] = ()
@@ -88,6 +87,29 @@ def reading(ec2: EC2Client, plan: Plan, clock: Clock, parser: RowParser) -> Read
         vpcs=vpcs,
         subnets=subnets,
     )
+
+
+def differs(
+    ec2: EC2Client, plan: Plan, earlier: Reading, part: ReadingPart, parser: RowParser
+) -> bool:
+    """Return whether *part* differs from that of *earlier*: one call instead of a reading.
+
+    Raises:
+        AwsError: The describe call failed.
+    """
+    match part:
+        case ReadingPart.GATEWAYS:
+            return in_order(map(parser.gateway, describe.gateways(ec2))) != earlier.gateways
+        case ReadingPart.CONNECTIONS:
+            return _connections(ec2, plan, earlier.gateways, parser) != earlier.connections
+
+
+def _connections(
+    ec2: EC2Client, plan: Plan, gateways: Iterable[GatewayRecord], parser: RowParser
+) -> tuple[ConnectionRecord, ...]:
+    # A gateway of this run may have lost its tags, and another gateway may have them.
+    on = sorted({plan.old_gateway, *(g.id for g in gateways if _concerns(g, plan))})
+    return in_order(map(parser.connection, describe.connections_on(ec2, on)))
 
 
 def _concerns(resource: GatewayRecord | VpcRecord, plan: Plan) -> bool:

@@ -29,7 +29,7 @@ from vpnmigrate.model.encryption_control import EncryptionControls
 from vpnmigrate.model.negotiated import NegotiatedTunnel
 from vpnmigrate.model.permissions import PermissionQuery, PermissionResult
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.model.snapshot import Reading
+from vpnmigrate.model.snapshot import Reading, ReadingPart
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.model.tunnel_maintenance import QueriedTunnel, TunnelMaintenance, none_known
 
@@ -136,6 +136,10 @@ class LimitedEc2(LimitedReader):
         return self._read(
             "the tunnels' algorithms", NEGOTIATED_LIMIT, lambda: self._ec2.negotiated(tunnels)
         )
+
+    def differs(self, plan: Plan, earlier: Reading, part: ReadingPart) -> bool:
+        """Return whether *part* differs from that of *earlier* (see ``ports.Ec2``)."""
+        return self._read(f"the {part}", LOOK_LIMIT, lambda: self._ec2.differs(plan, earlier, part))
 
     def perform(self, change: AwsChange, mark: CallTags) -> Outcome:
         """Send *change* from this thread; ``Calls.send`` limits it."""

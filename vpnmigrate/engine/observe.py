@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -29,6 +31,7 @@ from vpnmigrate.model.snapshot import (
     GatewaySwap,
     JournalFacts,
     Reading,
+    ReadingPart,
     Snapshot,
     snapshot_of,
 )
@@ -36,6 +39,9 @@ from vpnmigrate.planning.ownership import Evidence, ownership_of
 from vpnmigrate.steps.base import NotYet, StepInput
 from vpnmigrate.steps.sequences import gateway_swap
 
+KEPT = timedelta(seconds=1)
+"""A step of the outage begins with the reading that ended the step before, unless more time than
+that has passed."""
 _AGEING = {Confirmation.OLD_TUNNELS_DISABLED}
 """Confirmations after which a describe may lag."""
 
@@ -107,6 +113,9 @@ class StateReader:
         self._clock = context.clock
         self._unreadable: Unreadable | None = None
         self._seen: _SeenFacts | None = None
+        self._latest: Reading | None = None
+        self._read_at: datetime | None = None
+        """When it was read; None if the next observation does not use it again."""
         self.blind = context.blind
         self._claim_skipped = False
         self._isolated: frozenset[Goal] = frozenset()
@@ -120,7 +129,7 @@ class StateReader:
             AwsError: A later read would fail as well.
         """
         try:
-            reading = self._ec2.observe(self._plan)
+            reading = self._reading()
         except (NotAuthorizedError, NotFoundError):
             raise
         except AwsError as error:
@@ -145,6 +154,30 @@ class StateReader:
             # It was deleted outside this run; routes of this run may still point to it.
             swap = replace(swap, leaving=VpnGatewayId(*lost))
         return Observation(StepInput(self._plan, swap, now, self.journal_facts()), reading)
+
+    def keep_reading(self) -> None:
+        """Use the latest reading for the next observation too: nothing was sent since then."""
+        self._read_at = self._clock.now()
+
+    def differs(self, part: ReadingPart) -> bool:
+        """Return whether AWS shows *part* differently than the latest reading, or cannot be read.
+
+        The observation that follows shows the reason.
+        """
+        if self._latest is None:
+            return True
+        try:
+            return self._ec2.differs(self._plan, self._latest, part)
+        except AwsError:
+            return True
+
+    def _reading(self) -> Reading:
+        """Return the reading that was kept, if it is recent; otherwise a new one."""
+        read_at, self._read_at = self._read_at, None
+        fresh = read_at is not None and self._clock.now() - read_at < KEPT
+        if self._latest is None or not fresh:
+            self._latest = self._ec2.observe(self._plan)
+        return self._latest
 
     def _note_expired(self, error: CredentialsExpiredError) -> None:
         """Record once that the credentials have expired, so that log and status show it."""

@@ -22,7 +22,7 @@ from vpnmigrate.model.probes import ProbeStats
 from vpnmigrate.model.progress import Sighting, Unreadable
 from vpnmigrate.model.proposed_change import ProposedChange, StepChoice
 from vpnmigrate.model.signatures import CheckedSignature, SignatureChecks
-from vpnmigrate.model.snapshot import Confirmation, Reading
+from vpnmigrate.model.snapshot import Confirmation, Reading, ReadingPart
 from vpnmigrate.model.survey import Survey
 
 T = TypeVar("T")
@@ -144,6 +144,16 @@ class Ec2(TunnelStatusReader, Protocol):
             AwsUnreadableError: This read failed, and a later one may succeed (throttled, expired,
                 offline).
             AwsError: A later read would fail as well (not authorised).
+        """
+        ...
+
+    def differs(self, plan: Plan, earlier: Reading, part: ReadingPart) -> bool:
+        """Return whether *part* differs from that of *earlier*, an observation, after one call.
+
+        No decision is made from the answer: it only shows when to observe again.
+
+        Raises:
+            AwsError: The describe call failed.
         """
         ...
 

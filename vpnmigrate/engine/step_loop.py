@@ -21,6 +21,7 @@ from vpnmigrate.engine.execute import ChangeExecutor, ChangeResult, not_expected
 from vpnmigrate.engine.external_changes import ExternalChangeControl
 from vpnmigrate.engine.observe import Observation, StateReader
 from vpnmigrate.engine.operator_tasks import OperatorTasks
+from vpnmigrate.engine.pace import GLANCES, QUICK_PACE, Look, interval, shows_at_once
 from vpnmigrate.engine.pause import PauseControl
 from vpnmigrate.engine.preconditions import claimed
 from vpnmigrate.engine.residue import ResidueControl, leaves_residue, wait_reason
@@ -58,15 +59,6 @@ from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels, enabling_task
 from vpnmigrate.steps.traffic import awaits_devices
 
 T = TypeVar("T")
-
-QUICK_PACE = timedelta(seconds=1)
-"""Interval of observations while traffic is down, and after a change, whose effect usually shows
-immediately."""
-REPEAT_PACE = timedelta(seconds=0.2)
-"""The same for a call that failed while traffic is down: with the call and the observation before
-it, a repetition takes a second at most."""
-PACE = timedelta(seconds=10)
-"""Interval of other observations; Terraform polls these resources no faster (domain.md 3.1)."""
 
 SLICE = timedelta(seconds=1)
 """How soon a wait notices a signal, an answer at the prompt or a message of another terminal.
@@ -113,8 +105,7 @@ class StepLoop:
         self._external = ExternalChangeControl(context)
         self._probing = probing
         self._traffic = TrafficWatch(context, state_reader, probing)
-        self._acted = False
-        self._repeats = False
+        self._look = Look()
         self._tried = ""
         self._sent: set[AwsChange] = set()
         """Changes sent since the latest observation: two steps may propose the same one."""
@@ -147,8 +138,11 @@ class StepLoop:
         if isinstance(verdict, CarriedOut):
             self._consent.end_step(step)
             self._unverified.append(step)
-            return lost
-        return (*lost, *self._conclude(step, verdict, limit))
+        else:
+            lost += self._conclude(step, verdict, limit)
+        if self._outage and not self._sent:
+            self._state_reader.keep_reading()
+        return lost
 
     def verify_steps(self) -> Sequence[str]:
         """Wait until all steps that were carried out are verified; return what they have lost.
@@ -174,14 +168,14 @@ class StepLoop:
         own = limit = step.limit_for(self._plan)
 
         def attempt() -> Verdict:
-            self._acted = self._repeats = False
+            self._look = Look()
             verdict = self._observe_and_act(step, lost)
             self._pauses.check_suspended()
             if isinstance(verdict, NotYet) and self._tried:
                 verdict = replace(verdict, why=f"{verdict.why}; last try: {self._tried}")
             verdict = self._consent.explained(verdict)
             why = wait_reason(verdict, self._recorder.state)
-            if why and not self._acted:
+            if why and not self._look.acted:
                 waited, of = self._consent.waited(self._time.now() - began, limit)
                 self._observer.on_wait(step.number, why, waited, of)
             return verdict
@@ -191,7 +185,7 @@ class StepLoop:
             limit = own + self._consent.spent - before + self._retries.refused_for(began)
             asks = self._consent.has_own_limit
             if self._may_change(step, verdict) and (asks or not self._has_passed(began + limit)):
-                self._wait(self._pace())
+                self._wait_for_news(began + limit)
             elif not self._continues_without(step, verdict):
                 break
         return verdict, limit
@@ -279,7 +273,7 @@ class StepLoop:
             stop=lambda _: self._time.now() - began >= limit,
             wait=lambda _: self._pace().total_seconds(),
             before_sleep=waits,
-            sleep=lambda seconds: self._wait(timedelta(seconds=seconds)),
+            sleep=self._sleep,
         )
         try:
             return repeat(tried)
@@ -317,6 +311,8 @@ class StepLoop:
             return verdict
         view = self._to_act_on(observation)
         self._act(step, observation, view)
+        if self._outage and not (self._unverified or self._sent or self._consent.is_open):
+            self._look.awaits = step.awaits(view)
         if not isinstance(verdict, NotYet) or view is observation.input:
             return verdict
         likely = step.verify(view)
@@ -372,7 +368,7 @@ class StepLoop:
         # All answers are written before the first failure ends the step.
         done = self._executor.execute(step.number, changes, observation.now.owned.newcomers)
         # A refused call does not count: retries every second would only cause more throttling.
-        self._acted = not all(isinstance(each.outcome, Later | Refused) for each in done)
+        self._look.acted = not all(isinstance(each.outcome, Later | Refused) for each in done)
         self._tried = next(filter(None, (each.unanswered for each in done)), "")
         down = self._may_be_down(step)
         failures = [self._failure(step, each, observation, outage=down) for each in done]
@@ -381,7 +377,8 @@ class StepLoop:
             self._residue.sort_out(step, late, observation, given_up=True, outage=down)
         if step.phase is Phase.CUTOVER:
             self._residue.record()
-        self._repeats |= any(map(self._retries.is_repeated_at_once, done))
+        self._look.repeats |= any(map(self._retries.is_repeated_at_once, done))
+        self._look.shows |= any(map(shows_at_once, done))
         for failure in filter(None, failures):
             raise failure
 
@@ -439,10 +436,9 @@ class StepLoop:
         return self._outage or ((blind or isinstance(step, SwitchTunnels)) and not verified)
 
     def _pace(self) -> timedelta:
-        pause = self._executor.buckets.take_pause()
-        if self._outage:
-            return REPEAT_PACE if self._repeats else pause or QUICK_PACE
-        return QUICK_PACE if self._acted else PACE
+        steady = self._plan.decisions.waits.steady if self._traffic.flows else None
+        self._look.tokens = self._executor.buckets.take_pause()
+        return interval(self._look, outage=self._outage, steady=steady)
 
     def _has_passed(self, limit: datetime) -> bool:
         """Return whether *limit* has passed; an order given before it is applied first."""
@@ -452,14 +448,28 @@ class StepLoop:
         self._pauses.poll()
         return True
 
-    def _wait(self, span: timedelta) -> None:
+    def _sleep(self, seconds: float) -> None:
+        self._wait(timedelta(seconds=seconds))
+
+    def _wait_for_news(self, limit: datetime) -> None:
+        """Wait until it is time to observe again, or until what the step awaits has changed."""
+        interrupted, part, glances = self._wait(self._pace()), self._look.awaits, 0
+        while part is not None and glances < GLANCES:
+            if interrupted or self._time.now() >= limit or self._state_reader.differs(part):
+                return
+            glances += 1
+            interrupted = self._wait(QUICK_PACE)
+
+    def _wait(self, span: timedelta) -> bool:
+        """Wait for *span*; return whether an order, an answer or a message ended it earlier."""
         until = self._clock.now() + span
         while (left := until - self._clock.now()) > timedelta(0):
             self._tasks.stop_if_asked()
             polls = (self._tasks.read_confirmations, self._pauses.apply_order, self._consent.poll)
             if any(poll() for poll in polls):
-                return
+                return True
             self._clock.sleep(min(left, SLICE))
+        return False
 
 
 def _ends(verdict: Verdict) -> bool:

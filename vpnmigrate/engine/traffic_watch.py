@@ -144,6 +144,11 @@ class TrafficWatch:
         self._short: frozenset[VpnConnectionId] = frozenset()
         self._short_since: datetime | None = None
 
+    @property
+    def flows(self) -> bool:
+        """Whether the latest reading showed complete traffic, which has to last now."""
+        return self._flows_since is not None
+
     def reset(self) -> None:
         """Measure stability from the start again."""
         self._stability = None

@@ -48,6 +48,13 @@ Resource = GatewayRecord | ConnectionRecord | VpcRecord | SubnetRecord
 """A resource that a run can create."""
 
 
+class ReadingPart(StrEnum):
+    """A part of a reading that one describe call returns."""
+
+    GATEWAYS = "gateways"
+    CONNECTIONS = "connections"
+
+
 class Reading(Struct, frozen=True):
     """Parsed results of the describe calls."""
 

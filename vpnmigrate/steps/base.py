@@ -13,7 +13,7 @@ from vpnmigrate.errors.commands import Advice
 from vpnmigrate.model.changes import AwsChange, Change
 from vpnmigrate.model.facts import UNKNOWN, Fact, Goal, Value
 from vpnmigrate.model.plan import Phase, Plan
-from vpnmigrate.model.snapshot import Baseline, GatewaySwap, JournalFacts, Snapshot
+from vpnmigrate.model.snapshot import Baseline, GatewaySwap, JournalFacts, ReadingPart, Snapshot
 
 MissingChanges = Iterator[Change]
 
@@ -120,6 +120,11 @@ class Step(ABC):
         """Yield the missing parts of the goal without which the run can continue."""
         del view
         return ()
+
+    def awaits(self, view: StepInput) -> ReadingPart | None:
+        """Return what alone has to differ before the step can go on; None if it is not known."""
+        del view
+        return None
 
     @abstractmethod
     def missing_changes(self, view: StepInput) -> MissingChanges:

@@ -10,7 +10,7 @@ from vpnmigrate.model.changes import AttachVpnGateway, DetachVpnGateway
 from vpnmigrate.model.ec2 import Attachment, ResourceState, VpcId, VpnGatewayId
 from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, EdgeAssociation, Switch
 from vpnmigrate.model.plan import Phase, Plan
-from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
+from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, ReadingPart, Snapshot
 from vpnmigrate.steps.base import (
     Blocked,
     Met,
@@ -63,6 +63,9 @@ class SwapGateways(Step):
             yield from disassociated_externally(
                 view.plan, view.swap.leaving, view.now, view.journal_facts
             )
+
+    def awaits(self, view: StepInput) -> ReadingPart | None:
+        return ReadingPart.GATEWAYS
 
     def missing_changes(self, view: StepInput) -> MissingChanges:
         if _stranger(view.plan.vpc, view.swap, view.now) or is_gone(view.swap.joining, view.now):

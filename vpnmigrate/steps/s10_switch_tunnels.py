@@ -9,7 +9,7 @@ from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.decisions import OldTunnels
 from vpnmigrate.model.plan import Phase, Plan
-from vpnmigrate.model.snapshot import Confirmation, GatewaySwap, Snapshot
+from vpnmigrate.model.snapshot import Confirmation, GatewaySwap, ReadingPart, Snapshot
 from vpnmigrate.steps.base import (
     DesiredFact,
     Lost,
@@ -29,6 +29,7 @@ from vpnmigrate.steps.traffic import (
     first_missing,
     is_soaked,
     is_stable,
+    lacks_tunnels,
     missing_connections,
     missing_in_brief,
 )
@@ -72,6 +73,10 @@ class SwitchTunnels(Step):
     def separable(self, view: StepInput) -> Iterable[DesiredFact]:
         """Yield what earlier steps have left, or made without the effect that this step awaits."""
         return separable(view)
+
+    def awaits(self, view: StepInput) -> ReadingPart | None:
+        waits = lacks_tunnels(view) and not any(True for _ in pursued(view))
+        return ReadingPart.CONNECTIONS if waits else None
 
     def missing_changes(self, view: StepInput) -> MissingChanges:
         yield from missing(pursued(view), view.now)

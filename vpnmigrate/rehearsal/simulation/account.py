@@ -23,7 +23,7 @@ from vpnmigrate.model.ec2 import (
 from vpnmigrate.model.encryption_control import EncryptionControls
 from vpnmigrate.model.negotiated import NegotiatedTunnel
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.model.snapshot import Reading
+from vpnmigrate.model.snapshot import Reading, ReadingPart
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.model.tunnel_maintenance import QueriedTunnel, TunnelMaintenance
 from vpnmigrate.rehearsal.simulation.schedule import FaultInjector
@@ -109,6 +109,11 @@ class InstrumentedEc2:
         self._last_at = begun
         self._looked()
         return reading
+
+    def differs(self, plan: Plan, earlier: Reading, part: ReadingPart) -> bool:
+        """Return whether *part* differs from that of *earlier*."""
+        self._before()
+        return self._account.differs(plan, earlier, part)
 
     def maintenance(self, tunnels: Sequence[QueriedTunnel]) -> Sequence[TunnelMaintenance]:
         """Return the announced maintenance of *tunnels*."""

@@ -1,0 +1,66 @@
+"""Pace: when a run observes AWS again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from vpnmigrate.engine.execute import ChangeResult
+from vpnmigrate.model.changes.base import Performed
+from vpnmigrate.model.consistency import is_shown_at_once
+from vpnmigrate.model.snapshot import ReadingPart
+
+QUICK_PACE = timedelta(seconds=1)
+"""Interval of observations while traffic is down, and after a change, whose effect usually shows
+immediately."""
+REPEAT_PACE = timedelta(seconds=0.2)
+"""The same for a call that failed while traffic is down: with the call and the observation before
+it, a repetition takes a second at most.  Also after changes whose effect shows at once."""
+STEADY_PACE = timedelta(seconds=3)
+"""While complete traffic has to last for ``waits.steady``, ten times this by default: readings
+every second would show nothing new, because a tunnel that was down in between has another time of
+its last change."""
+PACE = timedelta(seconds=10)
+"""Interval of other observations; Terraform polls these resources no faster (domain.md 3.1)."""
+GLANCES = 5
+"""While a step of the outage waits for one part of AWS's state, so many calls for that part alone
+come between two observations; the first one that differs brings an observation at once."""
+
+
+@dataclass
+class Look:
+    """What an observation and the changes after it have shown, as far as the pace depends on it."""
+
+    acted: bool = False
+    """Whether a change was sent that AWS has carried out, or may have."""
+    repeats: bool = False
+    """Whether a call failed that is repeated without a pause."""
+    shows: bool = False
+    """Whether AWS has carried out a change whose effect shows at once."""
+    tokens: timedelta | None = None
+    """How long to wait for tokens of request buckets; None if no call waits for one."""
+    awaits: ReadingPart | None = None
+    """What alone has to differ before the step can go on; None if it is not known."""
+
+
+def interval(look: Look, *, outage: bool, steady: timedelta | None) -> timedelta:
+    """Return how long after *look* the next observation comes.
+
+    *steady* is how long traffic has to last; None if it is not complete.
+    """
+    if not outage:
+        return QUICK_PACE if look.acted else PACE
+    if look.repeats:
+        return REPEAT_PACE
+    if look.tokens is not None:
+        return look.tokens
+    if look.shows:
+        return REPEAT_PACE
+    if steady is not None:
+        return max(QUICK_PACE, min(STEADY_PACE, steady / 10))
+    return QUICK_PACE
+
+
+def shows_at_once(done: ChangeResult) -> bool:
+    """Return whether the next observation usually shows the effect of *done*."""
+    return isinstance(done.outcome, Performed) and is_shown_at_once(done.change.fact)
