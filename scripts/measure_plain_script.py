@@ -106,13 +106,13 @@ def main() -> int:
     )
     world = load_world(scenario_from_survey(large_survey(size)), ScaledClock(), behaviour)
     before = reached(world, old=True)
-    buckets, start = Buckets(), OutageStart()
+    buckets, start = Buckets(1), OutageStart()
     with serve(start.noted_in(limited(world, buckets)), attentive=timedelta(0)) as server:
         outage = migrated(world, before, start, {**os.environ, **server.environment})
-    least = unavoidable(size) + options.detach - DETACH + options.attach - ATTACH
+    least = unavoidable(size, buckets) + options.detach - DETACH + options.attach - ATTACH
     print(f"{size.tables} tables, {size.tables * size.static} static routes, a plain script")
     print(f"outage {outage:.1f} s, unavoidable {least:.1f} s, ratio {outage / least:.3f}")
-    print(f"refused: {dict(buckets.refused)}")
+    print(f"refused: {sum(call.refused for call in buckets.calls)}")
     return 0
 
 
