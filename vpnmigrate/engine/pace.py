@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from vpnmigrate.engine.execute import ChangeResult
+from vpnmigrate.model.changes import DisablePropagation
 from vpnmigrate.model.changes.base import Performed
-from vpnmigrate.model.consistency import is_shown_at_once
 from vpnmigrate.model.snapshot import ReadingPart
 
 QUICK_PACE = timedelta(seconds=1)
@@ -62,5 +62,8 @@ def interval(look: Look, *, outage: bool, steady: timedelta | None) -> timedelta
 
 
 def shows_at_once(done: ChangeResult) -> bool:
-    """Return whether the next observation usually shows the effect of *done*."""
-    return isinstance(done.outcome, Performed) and is_shown_at_once(done.change.fact)
+    """Return whether the next observation usually shows that *done* lets the next step begin.
+
+    What step 9 changes brings routes, which EC2 shows a second or two later.
+    """
+    return isinstance(done.outcome, Performed) and isinstance(done.change, DisablePropagation)

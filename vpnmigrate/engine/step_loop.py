@@ -140,7 +140,8 @@ class StepLoop:
             self._unverified.append(step)
         else:
             lost += self._conclude(step, verdict, limit)
-        if self._outage and not self._sent:
+        # Step 10 would ask a person for routes that EC2 shows a moment later.
+        if self._outage and not self._sent and not isinstance(step, RestoreRouting):
             self._state_reader.keep_reading()
         return lost
 
@@ -284,8 +285,7 @@ class StepLoop:
             raise HeldError(message, advice=self._recorder.resuming(self._plan)) from error
 
     def _observe_and_act(self, step: Step, lost: list[str]) -> Verdict:
-        self._tasks.stop_if_asked()
-        self._pauses.poll()
+        self._attend_to_orders()
         observation = self._state_reader.observe()
         self._credentials.observed()
         if isinstance(observation, NotYet):
@@ -448,6 +448,11 @@ class StepLoop:
         self._pauses.poll()
         return True
 
+    def _attend_to_orders(self) -> None:
+        """Carry out orders, and decide what is due by time, before AWS is read."""
+        self._tasks.stop_if_asked()
+        self._pauses.poll()
+
     def _sleep(self, seconds: float) -> None:
         self._wait(timedelta(seconds=seconds))
 
@@ -455,7 +460,10 @@ class StepLoop:
         """Wait until it is time to observe again, or until what the step awaits has changed."""
         interrupted, part, glances = self._wait(self._pace()), self._look.awaits, 0
         while part is not None and glances < GLANCES:
-            if interrupted or self._time.now() >= limit or self._state_reader.differs(part):
+            if interrupted or self._time.now() >= limit:
+                return
+            self._attend_to_orders()
+            if self._state_reader.differs(part):
                 return
             glances += 1
             interrupted = self._wait(QUICK_PACE)

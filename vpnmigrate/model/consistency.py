@@ -46,11 +46,6 @@ _REPEATABLE = _OF_TABLE | AttachmentOf | Claim
 """Facts whose changes name both ends, so that a repeated call has no further effect."""
 
 
-def is_shown_at_once(fact: Fact) -> bool:
-    """Return whether EC2 alters *fact* before it answers, so that a describe usually shows it."""
-    return isinstance(fact, _ALTERED_BEFORE_THE_ANSWER)
-
-
 class SentChange(Struct, frozen=True):
     """A change that was, or may have been, sent; definite refusals are excluded."""
 
