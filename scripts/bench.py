@@ -8,6 +8,7 @@ about a third of the tables: linear work triples.
 from __future__ import annotations
 
 import argparse
+import gc
 import math
 import resource
 import subprocess
@@ -31,6 +32,7 @@ from vpnmigrate.aws import describe  # noqa: E402
 from vpnmigrate.aws.parse import in_order  # noqa: E402
 from vpnmigrate.aws.reading import RowParser  # noqa: E402
 from vpnmigrate.aws.reading import reading as reading_of  # noqa: E402
+from vpnmigrate.cli import NEW_OBJECTS  # noqa: E402
 from vpnmigrate.journal import replay  # noqa: E402
 from vpnmigrate.journal.chain import read_chain  # noqa: E402
 from vpnmigrate.journal.history import outages_of  # noqa: E402
@@ -210,6 +212,7 @@ def main() -> int:
     parser.add_argument("--one", nargs=2, metavar=("WORK", "TABLES"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
+        gc.set_threshold(NEW_OBJECTS)  # As the program does.
         print(*WORKS[options.one[0]](int(options.one[1])))
         return 0
     size = Size()

@@ -98,12 +98,13 @@ class ResidueControl:
 
         A change that AWS has, or may have, made is waited for again.
         """
+        performed = isinstance(done.outcome, Performed)
+        if performed and not self._why and not self._state_reader.isolated:
+            return False  # No goal is isolated, so none is waited for again.
         want = self._separable(step, observation, done.change)
         if want is None:
             return False
-        if isinstance(done.outcome, Performed) or (
-            isinstance(done.outcome, InDoubt) and not given_up
-        ):
+        if performed or (isinstance(done.outcome, InDoubt) and not given_up):
             if not self._over:
                 self._state_reader.require(want.goal)
                 self._why.pop(want.goal, None)
