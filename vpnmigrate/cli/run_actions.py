@@ -356,10 +356,10 @@ def _consent(
 def require_rollback_consent(
     context: CommandContext, plan: Plan, state: RunState, asking: PromptOptions
 ) -> None:
-    """Ask the operator where a rollback of the run in *state* interrupts traffic.
+    """Request confirmation where a rollback of the run in *state* interrupts traffic.
 
     Raises:
-        HeldError: TrafficConsent is needed, and was not given.
+        HeldError: It is needed, and was not given.
     """
     if interrupts_traffic(Direction.ROLLBACK, state):
         _require_askable(context, plan, Direction.ROLLBACK, asking)
@@ -399,7 +399,7 @@ def _question(context: CommandContext, plan: Plan, state: RunState) -> str:
 
 
 def require_yes(context: CommandContext, asking: PromptOptions, question: str) -> None:
-    """Ask the operator at the terminal, unless ``--yes`` was given or there is no terminal.
+    """Request confirmation at the terminal, unless ``--yes`` was given or there is no terminal.
 
     Raises:
         HeldError: The answer is not yes.

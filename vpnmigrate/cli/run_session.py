@@ -1,4 +1,4 @@
-"""Run session: a run locked, journalled and interruptible; ``_do`` creates its ``Runner``."""
+"""Run session: a run locked, journalled and interruptible; ``_run`` creates its ``Runner``."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def run_session(
                 for note in filter(None, (held.note, journal.notice)):
                     context.console.print_line(note)
                     log.notice(note)
-                _do(context, subject, terms, RunRecords(journal, log, signals), action, view)
+                _run(context, subject, terms, RunRecords(journal, log, signals), action, view)
         except VpnMigrateError as error:
             raise RunFailedError(error, view()) from error
         except Exception as error:
@@ -196,7 +196,7 @@ def _put_in_force(subject: SelectedRun, journal: SessionJournal) -> None:
     journal.write(Replanned(subject.plan.fingerprint))
 
 
-def _do(
+def _run(
     context: CommandContext,
     subject: SelectedRun,
     terms: RunOptions,
@@ -204,7 +204,7 @@ def _do(
     action: RunAction,
     view: Callable[[], RunStatusView],
 ) -> None:
-    """Do *action* with a runner whose ports are this machine, AWS and the operator."""
+    """Run *action* with a runner whose ports are this machine, AWS and the operator."""
     plan, run, journal = subject.plan, subject.run, kept.journal
     before = replay(journal.entries)
     signatures = RunSignatures(context.parts.keygen, plan, run, journal.clock)

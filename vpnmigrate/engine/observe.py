@@ -114,8 +114,8 @@ class StateReader:
         self._unreadable: Unreadable | None = None
         self._seen: _SeenFacts | None = None
         self._latest: Reading | None = None
-        self._read_at: datetime | None = None
-        """When it was read; None if the next observation does not use it again."""
+        self._kept_at: datetime | None = None
+        """When it was kept for the next observation; None if that reads AWS again."""
         self.blind = context.blind
         self._claim_skipped = False
         self._isolated: frozenset[Goal] = frozenset()
@@ -157,7 +157,7 @@ class StateReader:
 
     def keep_reading(self) -> None:
         """Use the latest reading for the next observation too: nothing was sent since then."""
-        self._read_at = self._clock.now()
+        self._kept_at = self._clock.now()
 
     def differs(self, part: ReadingPart) -> bool:
         """Return whether AWS shows *part* differently than the latest reading, or cannot be read.
@@ -173,8 +173,8 @@ class StateReader:
 
     def _reading(self) -> Reading:
         """Return the reading that was kept, if it is recent; otherwise a new one."""
-        read_at, self._read_at = self._read_at, None
-        fresh = read_at is not None and self._clock.now() - read_at < KEPT
+        kept_at, self._kept_at = self._kept_at, None
+        fresh = kept_at is not None and self._clock.now() - kept_at < KEPT
         if self._latest is None or not fresh:
             self._latest = self._ec2.observe(self._plan)
         return self._latest
@@ -194,8 +194,8 @@ class StateReader:
         """Return the snapshot of *reading*, with stale facts masked."""
         recorder = self._recorder
         self._seen = seen = self._facts(reading, recorder.evidence())
-        doubts = recorder.sent.with_side_effects(self._plan.edge_tables)
-        now = mask_stale(seen.snapshot, doubts)
+        sent = recorder.sent.with_side_effects(self._plan.edge_tables)
+        now = mask_stale(seen.snapshot, sent)
         return replace(now, externally_changed=externally_changed(now, recorder.sent.of_attempt))
 
     def _facts(self, reading: Reading, evidence: Evidence) -> _SeenFacts:

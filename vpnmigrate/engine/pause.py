@@ -219,7 +219,7 @@ class PauseControl:
         self._recheck(self._recorder.state.direction or Direction.FORWARD)
 
     def ask_consent(self, to: Interruption) -> timedelta:
-        """Ask the operator before traffic is interrupted, and return how long the answer took.
+        """Request confirmation before traffic is interrupted; return how long the answer took.
 
         Raises:
             HeldError: The operator refused, did not answer, or cannot be asked here.

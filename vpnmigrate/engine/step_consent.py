@@ -51,7 +51,7 @@ class StepConsent:
     def __init__(
         self, context: RunContext, prompt: StepPrompt | None, *, user: str, time: Timer
     ) -> None:
-        """Ask *prompt* on behalf of *user*; *time* is the clock of the limits."""
+        """Request confirmations from *user* with *prompt*; *time* is the clock of the limits."""
         self._plan = context.plan
         self._recorder = context.recorder
         self._operator = context.operator
@@ -188,7 +188,7 @@ class StepConsent:
         return self._outage and self._time.now() >= self._ends(question)
 
     def _ask(self, step: Step, change: AwsChange, view: StepInput) -> bool:
-        """Ask about *change* if that is not done yet; return whether it may be sent."""
+        """Prompt for *change* if that is not done yet; return whether it may be sent."""
         if self._open is None:
             now, longest = self._time.now(), step.limit_for(self._plan)
             self._open = _Open(self._proposed(step, change, view), now, now, longest)

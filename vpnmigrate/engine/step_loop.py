@@ -444,8 +444,7 @@ class StepLoop:
         """Return whether *limit* has passed; an order given before it is applied first."""
         if self._credentials.left or self._time.now() < limit:
             return False
-        self._tasks.stop_if_asked()
-        self._pauses.poll()
+        self._attend_to_orders()
         return True
 
     def _attend_to_orders(self) -> None:

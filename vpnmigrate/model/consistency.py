@@ -58,19 +58,19 @@ class SentChange(Struct, frozen=True):
     """Whether EC2 answered that there was nothing left to do: evidence, but no proof."""
 
 
-def recent(intents: Iterable[SentChange], begun: datetime) -> list[SentChange]:
-    """Return the intents whose effect a describe begun at *begun* may not show yet."""
+def recent(sent: Iterable[SentChange], begun: datetime) -> list[SentChange]:
+    """Return the changes whose effect a describe begun at *begun* may not show yet."""
     earliest = begun - CONSISTENCY_DELAY
-    return [intent for intent in intents if intent.at > earliest]
+    return [each for each in sent if each.at > earliest]
 
 
-def mask_stale(snapshot: Snapshot, intents: Iterable[SentChange]) -> Snapshot:
+def mask_stale(snapshot: Snapshot, sent: Iterable[SentChange]) -> Snapshot:
     """Return *snapshot* with UNKNOWN for every fact whose reading may be stale.
 
-    *intents* are in the order they were written.  Without a journal, the previous process's last
+    *sent* are in the order they were written.  Without a journal, the previous process's last
     call is unknown, so such a process waits a consistency delay before its first describe.
     """
-    lately = recent(intents, snapshot.begun)
+    lately = recent(sent, snapshot.begun)
     if not lately:
         return snapshot
     facts = dict(snapshot.facts)
@@ -121,19 +121,19 @@ def _may_be_own_doing(begun: datetime, about: Sequence[SentChange]) -> bool:
     )
 
 
-def _likely_value(seen: Value, recent: Sequence[SentChange]) -> Value:
+def _likely_value(seen: Value, about: Sequence[SentChange]) -> Value:
     """Return the value to act on while *seen* may be stale.
 
     A call in doubt counts as not carried out, so that it is repeated until EC2 answers it.  An
     answered one counts as carried out, or as in progress if EC2 completes it after the answer.
     """
-    latest = recent[-1]
+    latest = about[-1]
     if latest.performed:
         return seen if seen in latest.arrived else _first_of(latest.arrived)
     if seen not in latest.arrived or latest.already:
         return seen
     # Only an opposing intent keeps a visible effect from being used.
-    opposed = next(each for each in reversed(recent) if latest.arrived.isdisjoint(each.arrived))
+    opposed = next(each for each in reversed(about) if latest.arrived.isdisjoint(each.arrived))
     return _last_of(opposed.arrived)
 
 
@@ -147,19 +147,19 @@ def _last_of(values: frozenset[Value]) -> Value:
     return min(values, key=lambda value: (value in UNSETTLED, value))
 
 
-def _shows_its_effect(seen: Value, recent: Sequence[SentChange]) -> bool:
+def _shows_its_effect(seen: Value, about: Sequence[SentChange]) -> bool:
     """Return whether the value seen proves that the reading is later than the latest intent."""
-    latest = recent[-1].arrived
-    opposed = len(recent) > 1 and any(latest.isdisjoint(other.arrived) for other in recent)
+    latest = about[-1].arrived
+    opposed = len(about) > 1 and any(latest.isdisjoint(other.arrived) for other in about)
     return seen in latest and not opposed
 
 
-def _is_known_from_answers(fact: Fact, seen: Value, recent: Sequence[SentChange]) -> bool:
+def _is_known_from_answers(fact: Fact, seen: Value, about: Sequence[SentChange]) -> bool:
     """Return whether EC2's answers alone prove the value in a reading that may be stale."""
     return (
         isinstance(fact, _ALTERED_BEFORE_THE_ANSWER)
-        and seen in recent[-1].arrived
-        and all(intent.performed for intent in recent)
+        and seen in about[-1].arrived
+        and all(each.performed for each in about)
     )
 
 
@@ -167,9 +167,9 @@ ChangesByFact = Mapping[Fact, Sequence[SentChange]]
 """The changes of each fact, in the order they were written."""
 
 
-def by_fact(intents: Iterable[SentChange]) -> ChangesByFact:
-    """Return *intents* by the fact that each alters."""
+def by_fact(sent: Iterable[SentChange]) -> ChangesByFact:
+    """Return *sent* by the fact that each alters."""
     grouped: defaultdict[Fact, list[SentChange]] = defaultdict(list)
-    for intent in intents:
-        grouped[intent.fact].append(intent)
+    for each in sent:
+        grouped[each.fact].append(each)
     return grouped
