@@ -99,7 +99,7 @@ class ResidueControl:
         A change that AWS has, or may have, made is waited for again.
         """
         performed = isinstance(done.outcome, Performed)
-        if performed and not self._why and not self._state_reader.isolated:
+        if performed and not self._state_reader.isolated:
             return False  # No goal is isolated, so none is waited for again.
         want = self._separable(step, observation, done.change)
         if want is None:

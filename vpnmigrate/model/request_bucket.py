@@ -111,13 +111,11 @@ class Bucket(Struct, frozen=True):
         begun = self.since
         if begun is None or measured > MEASURED_ANEW:
             begun = now
-        return Bucket(
-            at=now,
+        return replace(
+            known,
             left=0.0,
             refill=refill,
-            limited=True,
-            refusals=refusals,
-            barren=barren,
+            beyond=0,
             emptied=now,
             probe_after=min(2 * known.probe_after, PROBE_LATEST)
             if known.beyond
