@@ -86,7 +86,7 @@ class Survey(Struct, frozen=True, dict=True):
     encryption: EncryptionControls = EncryptionControls()
     """What may keep AWS from attaching a virtual private gateway to the VPC."""
 
-    @property
+    @cached_property
     def rehearsable(self) -> Survey:
         """This survey without encryption controls: they may change, and a gate judges them."""
         return replace(self, encryption=EncryptionControls())

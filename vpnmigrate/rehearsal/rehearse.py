@@ -46,7 +46,7 @@ from vpnmigrate.sandbox.client.direct import DirectClients
 from vpnmigrate.sandbox.device_engineer import REACTION, DeviceEngineer
 from vpnmigrate.sandbox.faults import FaultSource
 from vpnmigrate.sandbox.scenarios.load import load_world
-from vpnmigrate.sandbox.scenarios.scenario import Scenario, scenario_from_survey
+from vpnmigrate.sandbox.scenarios.scenario import scenario_from_survey
 from vpnmigrate.steps.route_lookup import RouteComparison, equivalence
 
 BOUNDARIES = range(1, 11)
@@ -137,19 +137,18 @@ def without_restrictions(plan: Plan) -> Plan:
 def rehearse(plan: Plan, tell: Callable[[str], None]) -> Rehearsal:
     """Rehearse *plan* in every direction; *tell* is called with each progress message."""
     plan = without_restrictions(plan)
-    scenario = scenario_from_survey(plan.before.rehearsable)
     tell("migration, steps 1 to 10")
-    forward = _forward(plan, scenario)
+    forward = _forward(plan)
     back = []
     for boundary in BOUNDARIES:
         tell(f"rollback from the end of step {boundary}")
-        back.append(_back(plan, boundary, scenario))
+        back.append(_back(plan, boundary))
     tell("rollback and resume, from every state in between")
     return Rehearsal(forward, tuple(back), prove(plan))
 
 
-def _forward(plan: Plan, scenario: Scenario) -> RehearsalRun:
-    world = rehearsal_world(plan, scenario=scenario)
+def _forward(plan: Plan) -> RehearsalRun:
+    world = rehearsal_world(plan)
     failure = _failure_of(world.runner.apply)
     entries = world.journal.entries
     return RehearsalRun(
@@ -165,8 +164,8 @@ def _forward(plan: Plan, scenario: Scenario) -> RehearsalRun:
     )
 
 
-def _back(plan: Plan, boundary: int, scenario: Scenario) -> RehearsalRun:
-    world = rehearsal_world(plan, scenario=scenario)
+def _back(plan: Plan, boundary: int) -> RehearsalRun:
+    world = rehearsal_world(plan)
     failure = _failure_of(lambda: world.runner.apply(until=boundary))
     if boundary in replay(world.journal.entries).settled:
         failure = _failure_of(world.runner.rollback)
@@ -228,16 +227,13 @@ def rehearsal_world(
     *,
     faults: FaultSource | None = None,
     reaction: timedelta = REACTION,
-    scenario: Scenario | None = None,
 ) -> RehearsalWorld:
     """Return a sandbox of *plan*'s survey, with *faults* of calls, and a runner of its migration.
 
-    *reaction* is that of the engineer at the devices.  *scenario* is that of the survey, if several
-    worlds are made of it.
+    *reaction* is that of the engineer at the devices.
     """
     clock = VirtualClock(plan.before.taken)
-    scenario = scenario or scenario_from_survey(plan.before.rehearsable)
-    world = load_world(scenario, clock, behaviour)
+    world = load_world(scenario_from_survey(plan.before.rehearsable), clock, behaviour)
     journal = MemoryJournal(clock)
     account = Account(DirectClients(world, faults=faults), clock, NullVault())
     ports = RunPorts(

@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from vpnmigrate.errors import MalformedFileError
+from vpnmigrate.model.derived import derived
 from vpnmigrate.model.ec2 import (
     ConnectionRecord,
     CustomerGatewayRecord,
@@ -77,6 +78,7 @@ def in_account(scenario: Scenario, account: str, region: str) -> Scenario:
     return replace(moved, account=account, region=region)
 
 
+@derived
 def scenario_from_survey(survey: Survey, name: str = "survey") -> Scenario:
     """Return the scenario of *survey*, with the same ids.
 
