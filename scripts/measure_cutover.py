@@ -31,6 +31,7 @@ from draw_outage import draw  # noqa: E402  the path above
 
 from tests.support.builders import OLD  # noqa: E402
 from tests.support.large import Size, large_survey  # noqa: E402
+from tests.support.token_bucket import TokenBucket  # noqa: E402
 from vpnmigrate.local.run_directory import Runs  # noqa: E402
 from vpnmigrate.model.clock import SystemClock  # noqa: E402
 from vpnmigrate.sandbox.behaviour import Behaviour, seconds  # noqa: E402
@@ -47,7 +48,7 @@ TUNNELS = Behaviour().ike + Behaviour().bgp + Behaviour().propagation_delay
 """From the attachment, after which the engineer enables the tunnels, to their routes."""
 BURST, RATE = 50, 5
 """A bucket of calls that change AWS, for each operation, and how many a second fill it."""
-BUCKETS = ("DisableVgwRoutePropagation", "EnableVgwRoutePropagation", "ReplaceRoute")
+DISABLE, ENABLE, REPLACE = "DisableVgwRoutePropagation", "EnableVgwRoutePropagation", "ReplaceRoute"
 HELD = 3
 """The exit code of a run that waits for a person."""
 PHASES = {
@@ -59,8 +60,7 @@ PHASES = {
 BEFORE = "before the outage"
 AFTER = "until traffic is verified"
 
-
-_MACHINE = SystemClock()
+MACHINE = SystemClock()
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,10 @@ class Buckets:
 
     def __init__(self, share: float) -> None:
         self.calls: list[ServedCall] = []
-        self._burst, self._rate = BURST * share, RATE * share
-        self._left = dict.fromkeys(BUCKETS, self._burst)
-        self._filled = dict.fromkeys(BUCKETS, time.monotonic())
+        self._of = {
+            action: TokenBucket(MACHINE, BURST * share, RATE * share)
+            for action in (DISABLE, ENABLE, REPLACE)
+        }
         self._lock = Lock()
 
     def take(self, action: str) -> None:
@@ -94,24 +95,14 @@ class Buckets:
             ApiError: There is none.
         """
         with self._lock:
-            empty = action in self._left and not self._taken(action)
-            self.calls.append(ServedCall(_MACHINE.now(), action, empty))
+            empty = action in self._of and not self._of[action].take()
+            self.calls.append(ServedCall(MACHINE.now(), action, empty))
         if empty:
             raise ApiError("RequestLimitExceeded", "Request limit exceeded.", 503)
 
-    def _taken(self, action: str) -> bool:
-        now = time.monotonic()
-        fresh = (now - self._filled[action]) * self._rate
-        self._left[action] = min(self._burst, self._left[action] + fresh)
-        self._filled[action] = now
-        if self._left[action] < 1:
-            return False
-        self._left[action] -= 1
-        return True
-
-    def waiting(self, calls: int) -> float:
-        """Return how long a bucket makes the last of *calls* wait."""
-        return max(0, calls - self._burst) / self._rate
+    def waiting(self, action: str, calls: int) -> timedelta:
+        """Return how long the last of *calls* has to wait."""
+        return self._of[action].waiting(calls)
 
 
 def limited(world: World, buckets: Buckets) -> World:
@@ -126,14 +117,17 @@ def limited(world: World, buckets: Buckets) -> World:
     return world
 
 
-def unavoidable(size: Size, buckets: Buckets) -> float:
-    """Return the seconds that delays and buckets take.
+def unavoidable(size: Size, buckets: Buckets, delays: timedelta) -> float:
+    """Return the seconds that the *delays* of detach and attach, and the buckets, take.
 
     After the attachment, the tunnels come up while the buckets of step 9 fill.
     """
-    tables = buckets.waiting(size.tables)
-    routes = buckets.waiting(size.tables * size.static)
-    return tables + DETACH + ATTACH + max(tables, routes, TUNNELS.total_seconds())
+    restored = max(
+        buckets.waiting(ENABLE, size.tables),
+        buckets.waiting(REPLACE, size.tables * size.static),
+        TUNNELS,
+    )
+    return (buckets.waiting(DISABLE, size.tables) + delays + restored).total_seconds()
 
 
 def phases(journal: Path) -> list[tuple[datetime, str]]:
@@ -165,30 +159,44 @@ def print_calls(calls: Iterable[ServedCall], begun: list[tuple[datetime, str]]) 
     print(f"{'all':30} {reads.total():6} {writes.total():6} {refused.total():8}")
 
 
-def main() -> int:
-    """Migrate once, and print the outage, the unavoidable one, and their ratio."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def options_of_size(about: str) -> argparse.ArgumentParser:
+    """Return a parser, for a script described by *about*, of the options that ``size_of`` reads."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
     parser.add_argument("--tables", type=int, default=100)
     parser.add_argument("--routes", type=int, default=500, help="static routes in all tables")
-    parser.add_argument("--svg", type=Path, help="file for the picture of the outage")
-    parser.add_argument("--shared", action="store_true", help="another client uses half")
-    options = parser.parse_args()
-    size = Size(
-        connections=1,
-        tables=options.tables,
-        propagated=10,
-        static=options.routes // options.tables,
-        others=5,
-    )
+    return parser
+
+
+def size_of(options: argparse.Namespace) -> Size:
+    """Return the size of the world."""
+    static = options.routes // options.tables
+    return Size(connections=1, tables=options.tables, propagated=10, static=static, others=5)
+
+
+def large_world(size: Size, detach: float, attach: float) -> World:
+    """Return a world of *size* that takes so many seconds to detach and to attach."""
     behaviour = Behaviour(
         gateway_creation=seconds(1),
         connection_creation=seconds(1),
-        detach=seconds(DETACH),
-        attach=seconds(ATTACH),
+        detach=seconds(detach),
+        attach=seconds(attach),
     )
-    buckets = Buckets(0.5 if options.shared else 1)
-    scenario = scenario_from_survey(large_survey(size))
-    world = limited(load_world(scenario, ScaledClock(), behaviour), buckets)
+    return load_world(scenario_from_survey(large_survey(size)), ScaledClock(), behaviour)
+
+
+def print_outage(outage: float, least: float) -> None:
+    """Print the seconds of the outage beside the unavoidable ones."""
+    print(f"outage {outage:.1f} s, unavoidable {least:.1f} s, ratio {outage / least:.3f}")
+
+
+def main() -> int:
+    """Migrate once, and print the outage, the unavoidable one, and their ratio."""
+    parser = options_of_size(__doc__)
+    parser.add_argument("--svg", type=Path, help="file for the picture of the outage")
+    parser.add_argument("--shared", action="store_true", help="another client uses half")
+    options = parser.parse_args()
+    size, buckets = size_of(options), Buckets(0.5 if options.shared else 1)
+    world = limited(large_world(size, DETACH, ATTACH), buckets)
     with (
         tempfile.TemporaryDirectory(prefix="vpnmigrate-cutover-") as home,
         serve(world, attentive=timedelta(0)) as server,
@@ -198,10 +206,10 @@ def main() -> int:
             (run,) = Runs(Path(home)).list()
             draw(run, options.svg)
         begun = phases(next(Path(home).glob("*/journal.jsonl")))
-    least = unavoidable(size, buckets)
+    least = unavoidable(size, buckets, timedelta(seconds=DETACH + ATTACH))
     busy = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(f"{size.tables} tables, {size.tables * size.static} static routes")
-    print(f"outage {outage:.1f} s, unavoidable {least:.1f} s, ratio {outage / least:.3f}")
+    print_outage(outage, least)
     print_calls(buckets.calls, begun)
     own = time.process_time()
     print(f"CPU: program {busy.ru_utime + busy.ru_stime:.0f} s, sandbox {own:.0f} s")

@@ -10,15 +10,12 @@ script loses nothing in them; ``--detach 50 --attach 37`` are delays that are no
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 SCRIPTS = Path(__file__).parent
 sys.path.insert(0, str(SCRIPTS.parent))
@@ -27,44 +24,26 @@ sys.path.insert(0, str(SCRIPTS))
 from measure_cutover import (  # noqa: E402  the paths above
     ATTACH,
     DETACH,
+    DISABLE,
+    MACHINE,
     Buckets,
+    large_world,
     limited,
+    options_of_size,
+    print_outage,
+    size_of,
     unavoidable,
 )
 
 from tests.support.builders import OLD  # noqa: E402
-from tests.support.large import Size, large_survey  # noqa: E402
-from vpnmigrate.sandbox.behaviour import Behaviour, seconds  # noqa: E402
-from vpnmigrate.sandbox.scenarios.load import load_world  # noqa: E402
-from vpnmigrate.sandbox.scenarios.scenario import scenario_from_survey  # noqa: E402
-from vpnmigrate.sandbox.server.clock import ScaledClock  # noqa: E402
 from vpnmigrate.sandbox.server.serve import serve  # noqa: E402
 from vpnmigrate.sandbox.world import World  # noqa: E402
 
-INTERRUPTING = {"DisableVgwRoutePropagation", "DetachVpnGateway"}
+INTERRUPTING = {DISABLE, "DetachVpnGateway"}
 POLL = timedelta(seconds=0.5)
 """Between two looks at the world."""
-LONGEST = 900
-"""Seconds after which traffic will not return: the script has ended long before."""
-
-
-class OutageStart:
-    """The time of the first call that interrupts traffic."""
-
-    def __init__(self) -> None:
-        self.at: float | None = None
-
-    def noted_in(self, world: World) -> World:
-        """Return *world*, whose first interrupting call is noted."""
-        execute = world.execute
-
-        def noted(service: str, action: str, params: Mapping[str, Any]) -> dict[str, Any]:
-            if self.at is None and action in INTERRUPTING:
-                self.at = time.monotonic()
-            return execute(service, action, params)
-
-        world.execute = noted  # type: ignore[method-assign]
-        return world
+LONGEST = timedelta(minutes=15)
+"""Time after which traffic will not return: the script has ended long before."""
 
 
 Destinations = frozenset[tuple[str, str]]
@@ -85,54 +64,36 @@ def reached(world: World, *, old: bool) -> Destinations:
 
 def main() -> int:
     """Migrate once by the script, and print the outage, the unavoidable one, and their ratio."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tables", type=int, default=100)
-    parser.add_argument("--routes", type=int, default=500, help="static routes in all tables")
+    parser = options_of_size(__doc__)
     parser.add_argument("--detach", type=int, default=DETACH, help="seconds")
     parser.add_argument("--attach", type=int, default=ATTACH, help="seconds")
     options = parser.parse_args()
-    size = Size(
-        connections=1,
-        tables=options.tables,
-        propagated=10,
-        static=options.routes // options.tables,
-        others=5,
-    )
-    behaviour = Behaviour(
-        gateway_creation=seconds(1),
-        connection_creation=seconds(1),
-        detach=seconds(options.detach),
-        attach=seconds(options.attach),
-    )
-    world = load_world(scenario_from_survey(large_survey(size)), ScaledClock(), behaviour)
+    size, buckets = size_of(options), Buckets(1)
+    world = large_world(size, options.detach, options.attach)
     before = reached(world, old=True)
-    buckets, start = Buckets(1), OutageStart()
-    with serve(start.noted_in(limited(world, buckets)), attentive=timedelta(0)) as server:
-        outage = migrated(world, before, start, {**os.environ, **server.environment})
-    least = unavoidable(size, buckets) + options.detach - DETACH + options.attach - ATTACH
+    with serve(limited(world, buckets), attentive=timedelta(0)) as server:
+        restored = migrated(world, before, {**os.environ, **server.environment})
+    began = next(call.at for call in buckets.calls if call.action in INTERRUPTING)
+    least = unavoidable(size, buckets, timedelta(seconds=options.detach + options.attach))
     print(f"{size.tables} tables, {size.tables * size.static} static routes, a plain script")
-    print(f"outage {outage:.1f} s, unavoidable {least:.1f} s, ratio {outage / least:.3f}")
+    print_outage((restored - began).total_seconds(), least)
     print(f"refused: {sum(call.refused for call in buckets.calls)}")
     return 0
 
 
-def migrated(
-    world: World, before: Destinations, start: OutageStart, environment: Mapping[str, str]
-) -> float:
-    """Run the script until traffic flows again, and return the seconds of the outage."""
+def migrated(world: World, before: Destinations, environment: Mapping[str, str]) -> datetime:
+    """Run the script, and return when traffic flowed again."""
     words = [sys.executable, str(SCRIPTS / "plain_script.py"), OLD]
-    began = time.monotonic()
+    began = MACHINE.now()
     with subprocess.Popen(words, env=environment) as script:
         while not before <= reached(world, old=False):
-            if script.poll() or time.monotonic() - began > LONGEST:
+            if script.poll() or MACHINE.now() - began > LONGEST:
                 sys.exit(f"traffic did not return; the script ended with {script.poll()}")
             world.clock.sleep(POLL)
-        restored = time.monotonic()
+        restored = MACHINE.now()
         if script.wait():
             sys.exit(f"the script ended with {script.returncode}")
-    if start.at is None:
-        sys.exit("the script did not interrupt traffic")
-    return restored - start.at
+    return restored
 
 
 if __name__ == "__main__":

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
 
 from tests.support.builders import NEW, NOON, minutes
+from tests.support.token_bucket import TokenBucket
 from vpnmigrate.engine.request_buckets import RequestBuckets
 from vpnmigrate.model.changes import AwsChange, DisablePropagation, ReplaceRoute
-from vpnmigrate.model.changes.base import Later, Outcome, Performed, Refused
+from vpnmigrate.model.changes.base import Later, Performed, Refused
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.ec2 import RouteTableId
 from vpnmigrate.model.request_bucket import BURST, CREDIBLE, REFILL, STARVED
@@ -27,35 +27,6 @@ THROTTLED = Later("RequestLimitExceeded: slow down", minutes(15), throttled=True
 def routes(number: int) -> list[AwsChange]:
     """Return *number* changes of one operation."""
     return [ReplaceRoute(RouteTableId("rtb-1"), f"10.{n}.0.0/16", NEW) for n in range(number)]
-
-
-@dataclass
-class TokenBucket:
-    """AWS's side: a bucket, and what others take from it."""
-
-    clock: VirtualClock
-    burst: float = BURST
-    refill: float = REFILL
-    refused: int = 0
-    left: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.left = self.burst
-        self._at = self.clock.now()
-
-    def answer(self) -> Outcome:
-        now = self.clock.now()
-        fresh = (now - self._at).total_seconds() * self.refill
-        self.left, self._at = min(self.burst, self.left + fresh), now
-        if self.left < 1:
-            self.refused += 1
-            return THROTTLED
-        self.left -= 1
-        return Performed("req")
-
-    def waiting(self, calls: int) -> timedelta:
-        """Return when the last of *calls* can be taken."""
-        return timedelta(seconds=max(0.0, calls - self.burst) / self.refill)
 
 
 class Run:
@@ -92,9 +63,9 @@ class Run:
 
     def _receive(self, change: AwsChange, missing: list[AwsChange]) -> None:
         self.clock.sleep(CALL)
-        outcome = self.aws.answer()
-        self.buckets.count(change, outcome)
-        if isinstance(outcome, Performed):
+        taken = self.aws.take()
+        self.buckets.count(change, Performed("req") if taken else THROTTLED)
+        if taken:
             missing.remove(change)
 
 

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from tests.engine.test_request_buckets import TokenBucket
 from tests.support.builders import minutes
 from tests.support.large import Size, large_survey
 from tests.support.stage import Stage
+from tests.support.token_bucket import TokenBucket
 from vpnmigrate.errors import ResidueError
 from vpnmigrate.journal.records import Answered, Intended, StepBegun
 from vpnmigrate.journal.state import RunStatus
@@ -31,7 +31,7 @@ class LimitedRoutes:
 
     def before(self, service: str, action: str, nth: int) -> None:
         """Refuse a call for which there is no token."""
-        if action == ROUTES and not isinstance(self._bucket.answer(), Performed):
+        if action == ROUTES and not self._bucket.take():
             raise ApiError("RequestLimitExceeded", "Request limit exceeded.", 503)
 
     def after(self, service: str, action: str, nth: int) -> None:
