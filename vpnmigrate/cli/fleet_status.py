@@ -58,18 +58,7 @@ class LocalFleet:
         )
         found = schedule(file.campaign, progress, file.freezes_at(now), now)
         commands = dict(_commands(self._context, file, views, found))
-        reasons = {wait.member: wait.why for wait in found.waits}
-        return FleetStatus(
-            campaign=file.campaign,
-            schedule=found,
-            now=now,
-            members=tuple(
-                view.startable(commands[id_])
-                if id_ in commands
-                else view.waiting(reasons.get(id_, ""))
-                for id_, view in views.items()
-            ),
-        )
+        return FleetStatus.of_views(file.campaign, found, now, views, commands)
 
     def _member(
         self, member: FleetMember, wave: str, plan: Path, runs: Mapping[Path, Run]

@@ -111,19 +111,9 @@ class DatabaseFleet:
         others = self._campaigns.holders(runs)
         progress = beside(facts.progress, name, others)
         found = schedule(stored.campaign, progress, facts.freezes, now)
-        starts = {start.member for start in found.starts}
-        reasons = {wait.member: wait.why for wait in found.waits}
-        return FleetStatus(
-            campaign=stored.campaign,
-            schedule=found,
-            now=now,
-            members=tuple(
-                view.startable(None) if id_ in starts else view.waiting(reasons.get(id_, ""))
-                for id_, view in views.items()
-            ),
-            fleet=head,
-            note=note,
-        )
+        by_workers = dict.fromkeys(start.member for start in found.starts)
+        status = FleetStatus.of_views(stored.campaign, found, now, views, by_workers)
+        return replace(status, fleet=head, note=note)
 
     def _member(self, member: FleetMember, wave: str, row: FleetRun | None) -> MemberView:
         if row is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -102,6 +102,27 @@ class FleetStatus:
     """The database and its workers; None for the runs of one machine."""
     note: str = ""
     """What has to be known about the campaign itself, such as that its file was edited."""
+
+    @classmethod
+    def of_views(
+        cls,
+        campaign: Campaign,
+        schedule: FleetSchedule,
+        now: datetime,
+        views: Mapping[str, MemberView],
+        starting: Mapping[str, Command | None],
+    ) -> FleetStatus:
+        """Return the status of *campaign*, whose *schedule* decides what the *views* wait for.
+
+        *starting* has the command of each member that may be started now; None where workers start
+        it.
+        """
+        reasons = {wait.member: wait.why for wait in schedule.waits}
+        members = (
+            view.startable(starting[id_]) if id_ in starting else view.waiting(reasons.get(id_, ""))
+            for id_, view in views.items()
+        )
+        return cls(campaign, schedule, now, tuple(members))
 
 
 def member_view(
