@@ -170,7 +170,10 @@ def pause(
     Runs that have started go on to their end.  During the cutover, while traffic is interrupted, a
     pause of one run is refused; use abort to roll back.
     """
-    _state_or_order(ctx, place, printing, run, "paused", "pause")
+    if run is None:
+        _set_state(ctx, place, printing, "paused")
+    else:
+        _order(ctx, place, printing, run, "pause")
 
 
 def resume(
@@ -186,14 +189,17 @@ def resume(
     With --accept-degraded, the cutover of one run may instead count as stable although a connection
     has fewer tunnels than before, if nothing else is missing.
     """
-    if accept_degraded is None and reason is None:
-        _state_or_order(ctx, place, printing, run, "running", "continue")
-        return
+    accepts = accept_degraded is not None or reason is not None
     if run is None:
-        raise UsageError("--accept-degraded is for one run", advice=cli("fleet", "status"))
-    with _control(ctx, place, printing) as (context, control):
-        given = control.accept(run, accept_degraded or (), reason or ())
-        context.results.print(results.order_text(given), results.order_json(given))
+        if accepts:
+            raise UsageError("--accept-degraded is for one run", advice=cli("fleet", "status"))
+        _set_state(ctx, place, printing, "running")
+    elif accepts:
+        with _control(ctx, place, printing) as (context, control):
+            given = control.accept(run, accept_degraded or (), reason or ())
+            context.results.print(results.order_text(given), results.order_json(given))
+    else:
+        _order(ctx, place, printing, run, "continue")
 
 
 def stop(ctx: typer.Context, place: DatabaseOptions, printing: OutputOptions) -> None:
@@ -201,38 +207,37 @@ def stop(ctx: typer.Context, place: DatabaseOptions, printing: OutputOptions) ->
 
     A cutover that was begun is completed, and so is a rollback.  Resume ends the stop.
     """
-    _state_or_order(ctx, place, printing, None, "stopped", "")
+    _set_state(ctx, place, printing, "stopped")
 
 
 def abort(
     ctx: typer.Context, run: FleetRunId, place: DatabaseOptions, printing: OutputOptions
 ) -> None:
     """Abort a run: before the cutover it stops, during the cutover it is rolled back."""
-    _state_or_order(ctx, place, printing, run, "", "abort")
+    _order(ctx, place, printing, run, "abort")
 
 
 def confirm(
     ctx: typer.Context, run: FleetRunId, place: DatabaseOptions, printing: OutputOptions
 ) -> None:
     """Confirm a migration, so that it is not rolled back automatically."""
-    _state_or_order(ctx, place, printing, run, "", "confirm")
+    _order(ctx, place, printing, run, "confirm")
 
 
-def _state_or_order(
-    ctx: typer.Context,
-    place: DatabaseOptions,
-    printing: OutputOptions,
-    run: str | None,
-    state: str,
-    verb: str,
+def _order(
+    ctx: typer.Context, place: DatabaseOptions, printing: OutputOptions, run: str, verb: str
 ) -> None:
     from vpnmigrate.journal.records import OrderVerb
 
     with _control(ctx, place, printing) as (context, control):
-        if run is not None:
-            given = control.order(run, OrderVerb(verb))
-            context.results.print(results.order_text(given), results.order_json(given))
-            return
+        given = control.order(run, OrderVerb(verb))
+        context.results.print(results.order_text(given), results.order_json(given))
+
+
+def _set_state(
+    ctx: typer.Context, place: DatabaseOptions, printing: OutputOptions, state: str
+) -> None:
+    with _control(ctx, place, printing) as (context, control):
         from vpnmigrate.fleet.database.schema import FleetState
 
         control.set_state(FleetState(state))
