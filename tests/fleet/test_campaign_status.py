@@ -123,6 +123,7 @@ def test_the_campaign_of_a_file_is_that_of_its_name(
     assert "the database has no campaign winter" in unknown
     assert f"vpnmigrate fleet start {file}" in unknown
     assert "has no run 'spring'" in str(fleet("status", "spring", leaves=Exit.USAGE))
+    assert "has no campaign 'spring'" in str(fleet("serve", "spring", leaves=Exit.USAGE))
 
 
 def test_a_campaign_fits_a_window(
@@ -147,7 +148,6 @@ def test_a_board_reads_the_database_again(database: Database) -> None:
     """Its page shows what a worker has done since, and that no worker is alive."""
     stored = StoredFleet(database)
     read = DatabaseFleet(a_command_context(), database).campaign("autumn")
-    assert read is not None
     before = board_values(read())
     FleetWorkers(database).see("worker-1", "0.1.0", ending=False)
     stored.started()

@@ -63,19 +63,19 @@ class DatabaseFleet:
         rows = self._runs.list() if run is None else (self._runs.find(run),)
         return replace(self._head(), runs=[_or_reason(row, shown) for row in rows])
 
-    def campaign(self, named: str) -> Callable[[], FleetStatus] | None:
-        """Return what reads the campaign in a file, or with a name; None if it is neither.
+    def has_campaign(self, named: str) -> bool:
+        """Return whether *named* is a file, or the name of a campaign; otherwise it is a run."""
+        return names_a_campaign(named) or named in self._campaigns.names()
+
+    def campaign(self, named: str) -> Callable[[], FleetStatus]:
+        """Return what reads the campaign in a file, or with a name.
 
         Raises:
-            UsageError: The campaign in the file is not in the database.
+            UsageError: The campaign in the file is not in the database.  For a name, the first
+                reading raises it.
             MalformedFileError: The file is not a valid campaign.
         """
-        if names_a_campaign(named):
-            name, note = self._of_file(Path(named))
-        elif named in self._campaigns.names():
-            name, note = named, ""
-        else:
-            return None
+        name, note = self._of_file(Path(named)) if names_a_campaign(named) else (named, "")
         return lambda: self._status(name, note)
 
     def _of_file(self, file: Path) -> tuple[str, str]:
