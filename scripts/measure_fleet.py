@@ -47,7 +47,6 @@ from vpnmigrate.fleet.database.runs import FleetRun, NewRun, RunPlace  # noqa: E
 from vpnmigrate.fleet.database.schema import LINES, RUNS  # noqa: E402
 from vpnmigrate.fleet.grouping import member_of_plan  # noqa: E402
 from vpnmigrate.fleet.progress import HOLDS_SLOT, MemberState  # noqa: E402
-from vpnmigrate.fleet.run_terms import RunTerms  # noqa: E402
 from vpnmigrate.local.vault import Vault  # noqa: E402
 from vpnmigrate.model.clock import SteadyClock  # noqa: E402
 from vpnmigrate.model.decisions import Decisions, Waits  # noqa: E402
@@ -196,10 +195,7 @@ def add_campaign(database: Database, every: Sequence[Plan], limit: int) -> None:
         (Wave("all", tuple(members)),),
         limits=FleetLimits(account=limit, region=1000, device=1000),
     )
-    runs = [
-        NewRun(plan, msgspec.json.encode(plan), HOLDER, place_of(plan), RunTerms())
-        for plan in every
-    ]
+    runs = [NewRun(plan, msgspec.json.encode(plan), HOLDER, place_of(plan)) for plan in every]
     stored = StoredCampaign(campaign, campaign_text(campaign), None)
     FleetCampaigns(database).put(stored, runs, HOLDER)
 

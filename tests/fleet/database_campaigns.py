@@ -7,9 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
-import sqlalchemy as sa
 
-from tests.fleet.database_runs import acquired, endure, lapse, opened_journal, stored_plan
+from tests.fleet.database_runs import (
+    acquired,
+    endure,
+    lapse,
+    opened_journal,
+    stored_plan,
+    undelivered,
+)
 from tests.support.builders import NOON
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.dependencies import Dependencies, RealDependencies
@@ -22,7 +28,6 @@ from vpnmigrate.fleet.database.leases import Lease, SessionEnd
 from vpnmigrate.fleet.database.runs import FleetRuns, NewRun, RunPlace
 from vpnmigrate.fleet.database.schema import RunGoal
 from vpnmigrate.fleet.progress import MemberProgress, MemberState
-from vpnmigrate.fleet.run_terms import RunTerms
 from vpnmigrate.journal.records import Record
 from vpnmigrate.local.settings import settings_of
 from vpnmigrate.model.clock import VirtualClock
@@ -44,7 +49,6 @@ waves:
   - {id: three, account: "111111111111", region: eu-west-1, gateway: vgw-3, plan: three.json}
   - {id: four, account: "222222222222", region: eu-west-1, gateway: vgw-4, plan: four.json}
 """
-MEMBERS = ("one", "two", "three", "four")
 STAGED = SessionEnd(progress=MemberProgress(MemberState.STAGED))
 DONE = SessionEnd(progress=MemberProgress(MemberState.DONE, NOON))
 FAILED = SessionEnd(progress=MemberProgress(MemberState.FAILED))
@@ -78,7 +82,7 @@ class StoredFleet:
     def put(self, given: StoredCampaign, **plans: Plan) -> None:
         """Add the campaign with the plan of each member, or replace it."""
         runs = [
-            NewRun(plan, msgspec.json.encode(plan), "alice@laptop/1", at, RunTerms())
+            NewRun(plan, msgspec.json.encode(plan), "alice@laptop/1", at)
             for member in given.campaign.members
             for at in [RunPlace(campaign=given.name, member=member.id)]
             for plan in [plans.get(member.id) or stored_plan(f"m-{member.id}")]
@@ -87,7 +91,7 @@ class StoredFleet:
 
     def started(self) -> dict[str, RunGoal]:
         """Start what may be started now, and return it."""
-        return dict(self.campaigns.start_next(NOON, self._deliver))
+        return dict(self.campaigns.start_next(NOON, undelivered))
 
     def end(self, member: str, end: SessionEnd) -> None:
         """Let a worker begin a session of *member*, and end it like *end*."""
@@ -109,6 +113,3 @@ class StoredFleet:
     def lapse(self) -> None:
         """End every lease, as if its worker had died."""
         lapse(self._database)
-
-    def _deliver(self, _connection: sa.Connection, run: str) -> None:
-        """Deliver nothing: the test takes the run itself."""

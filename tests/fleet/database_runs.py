@@ -27,7 +27,7 @@ def stored_run(database: Database, run: str = MIGRATION, *, started: bool = True
     runs = FleetRuns(database)
     runs.add(plan, msgspec.json.encode(plan), "alice@laptop/1")
     if started:
-        runs.start([run], RunGoal.CUTOVER, undelivered)
+        runs.start(run, RunGoal.CUTOVER, undelivered)
     return runs
 
 

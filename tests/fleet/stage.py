@@ -63,7 +63,7 @@ class FleetStage:
         """Add the run to the database, and start it."""
         text = self.migration.plan_file.read_bytes()
         self.runs.add(self.migration.plan, text, "alice@laptop/1")
-        self.runs.start([self.run], RunGoal.CUTOVER, deliver)
+        self.runs.start(self.run, RunGoal.CUTOVER, deliver)
 
     def worker(self, name: str) -> WarmProcess:
         """Start a worker with a run directory of its own, as on another host."""

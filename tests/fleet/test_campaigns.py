@@ -5,13 +5,12 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
-import msgspec
 import pytest
 from msgspec.structs import replace
 
 from tests.fleet.conftest import Fleet
 from tests.fleet.database_campaigns import DONE, FAILED, FILE, STAGED, StoredFleet
-from tests.fleet.database_runs import stored_plan
+from tests.fleet.database_runs import stored_run
 from tests.support.journals import Story
 from vpnmigrate.cli.main import run_command
 from vpnmigrate.errors import Exit
@@ -100,8 +99,7 @@ def test_what_is_started_by_hand_keeps_away_from_campaigns(
     """A campaign's rules start its members; another run at the site of one is refused by name."""
     stored = StoredFleet(database)
     for run in ("m-hand", "m-other"):
-        plan = stored_plan(run)
-        stored.runs.add(plan, msgspec.json.encode(plan), "alice@laptop/1")
+        stored_run(database, run, started=False)
 
     member = str(fleet("start", "m-one", leaves=Exit.REFUSED))
     fleet("start", "m-hand", "--prepare")
@@ -121,8 +119,7 @@ def test_a_rollback_names_the_run_at_its_site(
     """It is not refused: the new path may be the one that fails."""
     stored = StoredFleet(database)
     for run in ("m-hand", "m-other"):
-        plan = stored_plan(run)
-        stored.runs.add(plan, msgspec.json.encode(plan), "alice@laptop/1")
+        stored_run(database, run, started=False)
     fleet("start", "m-hand")
     stored.session("hand", Story().migrated().records, DONE)
     fleet("start", "m-other")

@@ -9,7 +9,14 @@ import pytest
 import sqlalchemy as sa
 
 from tests.fleet.conftest import Fleet
-from tests.fleet.database_runs import acquired, endure, opened_journal, stored_plan, stored_run
+from tests.fleet.database_runs import (
+    acquired,
+    endure,
+    opened_journal,
+    stored_plan,
+    stored_run,
+    undelivered,
+)
 from tests.fleet.stage import a_fleet_of_one
 from tests.support.builders import MIGRATION, a_plan, an_approval
 from tests.support.journals import OPENED, Story
@@ -52,7 +59,7 @@ def test_a_run_and_its_worker_are_shown(
     runs = stored_run(database, started=False)
     FleetWorkers(database).see("worker-1", "0.1.0", ending=False)
     assert "not started" in printed(capsys, "status")
-    runs.start([MIGRATION], RunGoal.CUTOVER, lambda _connection, _run: None)
+    runs.start(MIGRATION, RunGoal.CUTOVER, undelivered)
     lease = acquired(database)
     opened_journal(database, lease).write(OPENED, *Story().staged().records)
     endure(database)

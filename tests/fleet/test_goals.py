@@ -56,7 +56,7 @@ def test_a_run_is_migrated_rolled_back_tried_again_and_finalized(fleet: VirtualF
     assert f"vpnmigrate fleet start {run}" in fleet.type("status", run).out
 
     # Whatever wakes the run, only the terms of a start are a consent to another attempt.
-    fleet.runs.start({run: RunTerms(attempt=1)}, RunGoal.CUTOVER, undelivered)
+    fleet.runs.start(run, RunGoal.CUTOVER, undelivered, RunTerms(attempt=1))
     fleet.work(run)
     assert fleet.status(run) == "rolled back (attempt 1)"
 
@@ -91,7 +91,7 @@ def test_a_migration_that_is_not_confirmed_is_rolled_back_by_a_worker(fleet: Vir
     assert f"vpnmigrate fleet confirm {run}" in fleet.type("status", run).out
 
     fleet.terminal.clock.sleep(end.again)
-    fleet.runs.start([run], RunGoal.CUTOVER, undelivered)
+    fleet.runs.start(run, RunGoal.CUTOVER, undelivered)
     fleet.work(run)
     assert fleet.status(run) == "rolled back (attempt 1)"
 
@@ -131,14 +131,14 @@ def test_a_campaign_is_started_and_replaced_by_its_file(fleet: VirtualFleet) -> 
     started = fleet.type("start", str(file), "--confirm-within", "15m")
 
     assert "workers start its 1 member by its rules" in started.out
-    [run] = fleet.runs.list("campaign")
+    [run] = fleet.runs.list()
     assert run.terms.confirm_within == timedelta(minutes=15)
     text = file.read_text()
     file.write_text(text.replace("error_budget: 0", "error_budget: 2"))
     assert "differs from" in fleet.type("status", str(file)).out
     assert fleet.type("start", str(file)).code == 0
     assert "differs from" not in fleet.type("status", str(file)).out
-    assert fleet.runs.list("campaign")[0].terms.confirm_within is None
+    assert fleet.runs.list()[0].terms.confirm_within is None
 
     file.write_text(text.replace("203.0.113.", "198.51.100."))
     refused = fleet.type("start", str(file))
@@ -152,7 +152,7 @@ def test_plans_are_renewed_until_their_run_begins(fleet: VirtualFleet) -> None:
     fleet.terminal.run("discover", "--region", region, "-o", "found.json")
     for words in (("new", "found.json"), ("plan", "campaign.yaml"), ("start", "campaign.yaml")):
         assert fleet.type(*words).code == 0
-    [first] = fleet.runs.list("campaign")
+    [first] = fleet.runs.list()
     [plan] = Path("plans").glob("*.json")
     written = plan.read_bytes()
 
@@ -161,10 +161,10 @@ def test_plans_are_renewed_until_their_run_begins(fleet: VirtualFleet) -> None:
     changed = fleet.type("plan", "campaign.yaml", "--again", "--change", "CHG-2")
     assert "1 planned, 0 planned before" in changed.out
     assert fleet.type("start", "campaign.yaml").code == 0
-    [second] = fleet.runs.list("campaign")
+    [second] = fleet.runs.list()
     assert second.id != first.id
 
-    fleet.runs.start([second.id], RunGoal.PREPARE, undelivered)
+    fleet.runs.start(second.id, RunGoal.PREPARE, undelivered)
     kept = fleet.type("plan", "campaign.yaml", "--again", "--change", "CHG-3")
     assert "1 planned before" in kept.out
 

@@ -204,7 +204,7 @@ class FleetControl:
 
     def _aim(self, run: str, state: RunState, goal: RunGoal, terms: RunTerms) -> None:
         given = replace(terms, who=self._who, attempt=state.attempt)
-        self._runs.start({run: given}, goal, deliver)
+        self._runs.start(run, goal, deliver, given)
 
     def accept(self, run: str, degraded: Sequence[str], reasons: Sequence[str]) -> OrderResult:
         """Accept fewer tunnels for the *degraded* connections of *run* (``orders.accept``).

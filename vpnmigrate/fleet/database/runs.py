@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -170,8 +169,8 @@ class NewRun:
     plan: Plan
     text: bytes
     holder: str
-    at: RunPlace
-    terms: RunTerms
+    at: RunPlace = RunPlace()
+    terms: RunTerms = field(default_factory=RunTerms)
 
 
 class FleetRuns:
@@ -180,22 +179,14 @@ class FleetRuns:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(
-        self,
-        plan: Plan,
-        text: bytes,
-        holder: str,
-        at: RunPlace = RunPlace(),
-        terms: RunTerms | None = None,
-    ) -> None:
+    def add(self, plan: Plan, text: bytes, holder: str) -> None:
         """Add the run of *plan*, whose file has *text*; a run that is there already is kept.
 
         Raises:
             RefusedError: The run is there with another plan.
             DatabaseError: The database does not answer.
         """
-        values = new_run(NewRun(plan, text, holder, at, terms or RunTerms()))
-        insert = postgresql.insert(RUNS).values(values)
+        insert = postgresql.insert(RUNS).values(_new_row(NewRun(plan, text, holder)))
         unless_known = insert.on_conflict_do_nothing(index_elements=[RUNS.c.id])
         self._database.execute(lambda connection: connection.execute(unless_known))
         known = self.find(plan.migration)
@@ -224,11 +215,9 @@ class FleetRuns:
             )
         return _run(row)
 
-    def list(self, campaign: str | None = None) -> tuple[FleetRun, ...]:
-        """Return all runs, or those of *campaign*, sorted by id."""
+    def list(self) -> tuple[FleetRun, ...]:
+        """Return all runs, sorted by id."""
         statement = sa.select(*_COLUMNS).order_by(RUNS.c.id)
-        if campaign is not None:
-            statement = statement.where(RUNS.c.campaign == campaign)
         rows = self._database.execute(
             lambda connection: connection.execute(statement).mappings().all()
         )
@@ -241,19 +230,10 @@ class FleetRuns:
         return found
 
     def start(
-        self, runs: Mapping[str, RunTerms] | Iterable[str], goal: RunGoal, deliver: Deliver
+        self, run: str, goal: RunGoal, deliver: Deliver, terms: RunTerms | None = None
     ) -> None:
-        """Start *runs*, for workers to take to *goal*; wake those that were started already.
-
-        A mapping has the terms of each; without it they are kept.
-        """
-        terms = runs if isinstance(runs, Mapping) else dict.fromkeys(runs)
-
-        def work(connection: Connection) -> None:
-            for run in sorted(terms):
-                start_run(connection, run, goal, deliver, terms[run])
-
-        self._database.transact(work)
+        """Start *run* as ``start_run`` does."""
+        self._database.transact(lambda c: start_run(c, run, goal, deliver, terms))
 
     def wake_due(self, deliver: Deliver) -> tuple[str, ...]:
         """Wake the runs whose time has come, and return them."""
@@ -329,7 +309,7 @@ class FleetRuns:
         self._database.execute(lambda connection: connection.execute(statement))
 
 
-def new_run(given: NewRun) -> dict[str, object]:
+def _new_row(given: NewRun) -> dict[str, object]:
     """Return the values of the row of a new run."""
     plan, at = given.plan, given.at
     return {
@@ -362,7 +342,7 @@ def put_run(connection: Connection, given: NewRun) -> None:
 
     The terms of a run that was started are kept.
     """
-    insert = postgresql.insert(RUNS).values(new_run(given))
+    insert = postgresql.insert(RUNS).values(_new_row(given))
     new = insert.excluded
     waits = RUNS.c.goal == RunGoal.NOTHING
     renewed = {
@@ -393,7 +373,7 @@ def start_run(
 ) -> None:
     """Start *run*, for workers to take to *goal*, in the transaction of *connection*.
 
-    Its terms are kept if *terms* is None.
+    A run that was started already is woken.  Its terms are kept if *terms* is None.
     """
     given = {} if terms is None else {"terms": _written(terms)}
     connection.execute(sa.update(RUNS).where(RUNS.c.id == run).values(goal=goal, **given))
