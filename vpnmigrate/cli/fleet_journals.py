@@ -9,7 +9,6 @@ from vpnmigrate.fleet.database.journal import stored_journal
 from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns
 from vpnmigrate.fleet.run_summary import RunSummary
 from vpnmigrate.journal.chain import JournalContents
-from vpnmigrate.local.documents import plan_from_text
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.report.fleet_runs import summary_of
@@ -35,7 +34,7 @@ class FleetJournals:
 
     def plan(self, row: FleetRun) -> Plan:
         """Return the plan of the run of *row*."""
-        return plan_from_text(self._runs.plan_text(row.id), f"the plan of {row.id} in the database")
+        return self._runs.plan(row.id)[0]
 
     def view(self, row: FleetRun) -> RunStatusView:
         """Return the status of the run of *row*, which a worker takes up when it is woken.

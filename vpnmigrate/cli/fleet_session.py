@@ -59,7 +59,7 @@ from vpnmigrate.fleet.worker import StopOrder
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.records import Entry, Failed, StepSettled
 from vpnmigrate.journal.state import RunStatus
-from vpnmigrate.local.documents import load_approval, plan_from_text
+from vpnmigrate.local.documents import load_approval
 from vpnmigrate.local.lock import ProcessIdentity
 from vpnmigrate.local.logs import RunLog
 from vpnmigrate.local.private_files import FOLDER_MODE, write_whole
@@ -130,8 +130,7 @@ class FleetSessions:
         access = LeasedRunAccess(self._database, lease)
         parts = _WorkerParts(self._context.parts, row, access, order)
         context = replace(self._context, parts=parts, console=console)
-        text = self._runs.plan_text(row.id)
-        plan = plan_from_text(text, f"the plan of {row.id} in the database")
+        plan, text = self._runs.plan(row.id)
         run = self._working_copy(row, plan, text)
         approvals = tuple(load_approval(path) for path in self._approval_files(run))
         aws = replace(self._aws, region=row.region, profile=row.profile or self._aws.profile)

@@ -41,7 +41,6 @@ from vpnmigrate.fleet.progress import AT_DEVICE, HOLDS_SLOT, CampaignProgress, M
 from vpnmigrate.fleet.replacement import replacement_faults
 from vpnmigrate.fleet.run_terms import RunTerms
 from vpnmigrate.fleet.schedule import StartKind
-from vpnmigrate.local.documents import plan_from_text
 
 _SCHEDULER: Final = 0x76706E66
 """Key of the advisory lock of the worker that decides about starts."""
@@ -281,8 +280,7 @@ class FleetCampaigns:
         """Return what the plan of *run* says that it shares with others."""
         key = run.id, run.fingerprint
         if key not in self._planned:
-            name = f"the plan of {run.id} in the database"
-            plan = plan_from_text(self._runs.plan_text(run.id), name)
+            plan, _text = self._runs.plan(run.id)
             self._planned[key] = member_of_plan(f"run {run.id}", plan, "")
         return self._planned[key]
 

@@ -21,6 +21,7 @@ from vpnmigrate.fleet.progress import MemberProgress, MemberState
 from vpnmigrate.fleet.run_summary import NOT_BEGUN, RunSummary
 from vpnmigrate.fleet.run_terms import RunTerms
 from vpnmigrate.journal.chain import genesis
+from vpnmigrate.local.documents import plan_from_text
 from vpnmigrate.model.plan import Plan
 
 
@@ -223,11 +224,16 @@ class FleetRuns:
         )
         return tuple(map(_run, rows))
 
-    def plan_text(self, run: str) -> bytes:
-        """Return the text of the plan file of *run*, which is there."""
+    def plan(self, run: str) -> tuple[Plan, bytes]:
+        """Return the plan of *run*, which is there, and the text of its file.
+
+        Raises:
+            MalformedFileError: It is not a plan, or was written by a later version of this program.
+            PlanEditedError: It no longer matches its fingerprint.
+        """
         statement = sa.select(RUNS.c.plan).where(RUNS.c.id == run)
-        found: bytes = self._database.execute(lambda c: c.execute(statement).scalar_one())
-        return found
+        text: bytes = self._database.execute(lambda c: c.execute(statement).scalar_one())
+        return plan_from_text(text, f"the plan of {run} in the database"), text
 
     def start(
         self, run: str, goal: RunGoal, deliver: Deliver, terms: RunTerms | None = None
