@@ -41,6 +41,8 @@ HOLDS_SLOT: Final = frozenset(
 """States in which a member holds its slot.  A failed run may be resumed at any moment."""
 AT_DEVICE: Final = HOLDS_SLOT | {MemberState.STAGED}
 """States in which a member's new tunnels may be on a device beside the old ones."""
+NOT_IN_FORCE: Final = frozenset({MemberState.WAITING, MemberState.ROLLED_BACK})
+"""States in which nothing of a member is under way or migrated, so that its plan may change."""
 OVER_BUDGET: Final = frozenset(
     {MemberState.FAILED, MemberState.ROLLING_BACK, MemberState.ROLLED_BACK}
 )

@@ -11,10 +11,8 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from vpnmigrate.fleet.campaign import Campaign, FleetMember
-from vpnmigrate.fleet.progress import MemberState
+from vpnmigrate.fleet.progress import NOT_IN_FORCE, MemberState
 
-_FREE = frozenset({MemberState.WAITING, MemberState.ROLLED_BACK})
-"""States in which nothing of a member is under way or migrated."""
 _FOR_PEOPLE = frozenset({"name"})
 """Fields of a member that nothing is decided by."""
 
@@ -23,7 +21,7 @@ def replacement_faults(
     before: Campaign, after: Campaign, states: Mapping[str, MemberState]
 ) -> Iterator[str]:
     """Yield what *after* changes of *before* that has begun, by the *states* of its members."""
-    begun = {id_ for id_, state in states.items() if state not in _FREE}
+    begun = {id_ for id_, state in states.items() if state not in NOT_IN_FORCE}
     waves = {member.id: wave.name for wave in after.waves for member in wave.members}
     members = {member.id: member for member in after.members}
     for wave in before.waves:

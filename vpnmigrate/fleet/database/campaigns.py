@@ -37,7 +37,13 @@ from vpnmigrate.fleet.neighbours import (
     shared_path,
     starts_across,
 )
-from vpnmigrate.fleet.progress import AT_DEVICE, HOLDS_SLOT, CampaignProgress, MemberState
+from vpnmigrate.fleet.progress import (
+    AT_DEVICE,
+    HOLDS_SLOT,
+    CampaignProgress,
+    MemberProgress,
+    MemberState,
+)
 from vpnmigrate.fleet.replacement import replacement_faults
 from vpnmigrate.fleet.run_terms import RunTerms
 from vpnmigrate.fleet.schedule import StartKind
@@ -100,18 +106,18 @@ class FleetCampaigns:
         def work(connection: Connection) -> None:
             # Nothing starts meanwhile.
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEDULER)))
-            every, kept = self._runs.list(), {run.plan.migration: run for run in runs}
-            before = [run for run in every if run.campaign == given.name]
+            every, kept = self._runs.list(), {run.plan.migration for run in runs}
+            states = {id_: each.state for id_, each in _members(every, given.name).items()}
             stored = self.find(given.name) if given.name in self.names() else given
             faults = [
-                *replacement_faults(stored.campaign, given.campaign, _states(before)),
+                *replacement_faults(stored.campaign, given.campaign, states),
                 *_plan_faults(every, given.name, runs),
             ]
             if faults:
                 raise _irreplaceable(given.name, faults)
             connection.execute(upsert)
-            for run in before:
-                if run.id not in kept:
+            for run in every:
+                if run.campaign == given.name and run.id not in kept:
                     remove_run(connection, run)
             for each in runs:
                 put_run(connection, each)
@@ -175,7 +181,7 @@ class FleetCampaigns:
 
         The runs of other campaigns are left out.
         """
-        members = {run.member: run.member_progress for run in runs if run.campaign == stored.name}
+        members = _members(runs, stored.name)
         progress = CampaignProgress(members, self.approved(stored), paused)
         return CampaignFacts(stored.campaign, progress, stored.freezes_at(now))
 
@@ -194,8 +200,7 @@ class FleetCampaigns:
         campaigns = self.list()
         found = [*self.alone(campaigns, runs)]
         for each in campaigns:
-            members = {run.member: run.member_progress for run in runs if run.campaign == each.name}
-            found += holders_of(each.campaign, CampaignProgress(members))
+            found += holders_of(each.campaign, CampaignProgress(_members(runs, each.name)))
         return found
 
     def start_next(self, now: datetime, deliver: Deliver) -> tuple[tuple[str, RunGoal], ...]:
@@ -285,8 +290,9 @@ class FleetCampaigns:
         return self._planned[key]
 
 
-def _states(runs: Iterable[FleetRun]) -> dict[str, MemberState]:
-    return {run.member: run.member_progress.state for run in runs}
+def _members(runs: Iterable[FleetRun], campaign: str) -> dict[str, MemberProgress]:
+    """Return the progress of the members of *campaign* that have one of *runs*."""
+    return {run.member: run.member_progress for run in runs if run.campaign == campaign}
 
 
 def _plan_faults(known: Iterable[FleetRun], campaign: str, runs: Sequence[NewRun]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import database_now, has_ended
 from vpnmigrate.fleet.database.messages import Deliver, wake_run
 from vpnmigrate.fleet.database.schema import APPROVALS, FLEET, MESSAGES, RUNS, FleetState, RunGoal
-from vpnmigrate.fleet.progress import MemberProgress, MemberState
+from vpnmigrate.fleet.progress import NOT_IN_FORCE, MemberProgress, MemberState
 from vpnmigrate.fleet.run_summary import NOT_BEGUN, RunSummary
 from vpnmigrate.fleet.run_terms import RunTerms
 from vpnmigrate.journal.chain import genesis
@@ -92,8 +92,7 @@ class FleetRun:
     @property
     def keeps_plan(self) -> bool:
         """Whether the run has begun, and was not rolled back, so that its plan is in force."""
-        free = {MemberState.WAITING, MemberState.ROLLED_BACK}
-        return self.member_progress.state not in free
+        return self.member_progress.state not in NOT_IN_FORCE
 
     @property
     def wants_work(self) -> bool:
