@@ -55,7 +55,7 @@ from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import Lease, SessionEnd
 from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns
 from vpnmigrate.fleet.progress import MemberProgress, progress_of_run
-from vpnmigrate.fleet.worker import StopOrder
+from vpnmigrate.fleet.worker import AFTER_A_DEFECT, StopOrder
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.records import Entry, Failed, StepSettled
 from vpnmigrate.journal.state import RunStatus
@@ -80,8 +80,6 @@ from vpnmigrate.report.status import RunStatusView
 from vpnmigrate.report.text import RunCommands
 
 _UNATTENDED: Final = PromptOptions(yes=True, no_input=True)
-_AFTER_A_BUG: Final = timedelta(minutes=1)
-"""A defect may come from an answer of AWS that passes; in an outage another try is worth it."""
 
 
 class FleetSessions:
@@ -110,7 +108,7 @@ class FleetSessions:
         except RunBugError as bug:
             keep(bug.__cause__ or bug, ("fleet", "worker", row.id), self._context.redaction)
             console.print_line("an unexpected error, see crash.log; traffic: see fleet status")
-            return _end(bug.view, _AFTER_A_BUG if bug.view.state.outage.open else None)
+            return _end(bug.view, AFTER_A_DEFECT if bug.view.state.outage.open else None)
         except (TakenOverError, DatabaseError):
             raise
         except VpnMigrateError as error:

@@ -31,8 +31,8 @@ _GLANCE: Final = 0.2
 """Seconds between two looks at a run that another worker has."""
 _TICK: Final = 1.0
 """Seconds between two looks for runs whose time has come."""
-_AFTER_A_DEFECT: Final = timedelta(minutes=1)
-"""An unexpected answer of AWS may pass; in an outage another try is worth it."""
+AFTER_A_DEFECT: Final = timedelta(minutes=1)
+"""A defect may come from an answer of AWS that passes; in an outage another try is worth it."""
 _RECONNECT: Final = 0.3
 """Seconds before the queue is connected again."""
 
@@ -41,10 +41,7 @@ logging.getLogger("pgqueuer").setLevel(logging.CRITICAL)
 
 
 class StopOrder:
-    """Why the sessions of a worker are to end where traffic flows; empty if they go on.
-
-    *why* is None for a new order.  Sessions read it from their threads.
-    """
+    """Whether the sessions of a worker are to end where traffic flows; they read it in threads."""
 
     def __init__(self) -> None:
         self.ending = threading.Event()
@@ -54,7 +51,7 @@ class StopOrder:
 
     @property
     def reason(self) -> str:
-        """The reason in words."""
+        """The reason in words; empty if the sessions go on."""
         if self.ending.is_set():
             return "the worker was told to end"
         return "the fleet was stopped" if self.stopped.is_set() else ""
@@ -187,7 +184,7 @@ class Worker:
         except Exception as error:  # noqa: BLE001  a defect must not leave a run without a delivery
             self._say(f"{run.id}: unexpected {type(error).__name__}, tried again in a minute")
             progress = MemberProgress(run.progress, run.progress_since)
-            end = SessionEnd(_AFTER_A_DEFECT, run.outage, progress)
+            end = SessionEnd(AFTER_A_DEFECT, run.outage, progress)
         finally:
             self._keeper.remove(lease)
         try:

@@ -35,7 +35,7 @@ class FleetRunView:
     account: str
     region: str
     goal: str
-    """``nothing`` before it was started, ``prepare`` or ``cutover``."""
+    """``nothing`` before it was started, or how far workers take it (``RunGoal``)."""
     worker: str
     """The worker that has the run; empty if none has."""
     due: str
@@ -190,10 +190,11 @@ def _status(run: FleetRunView, found: RunSummary) -> str:
 
 
 def _rows(run: FleetRunView, view: RunStatusView) -> Iterator[tuple[str, Advice]]:
+    found = summary_of(view)
     yield "RUN", f"{run.run}, account {run.account}, {run.region}"
     yield "MEMBER", run.member
     yield "TRAFFIC", traffic(view)
-    yield "STATUS", _status(run, summary_of(view))
+    yield "STATUS", _status(run, found)
     yield "STEP", step(view)
     yield "WORKER", run.worker or ("none now" if run.goal != "nothing" else "none: not started")
     yield "AGAIN", run.due
@@ -203,7 +204,7 @@ def _rows(run: FleetRunView, view: RunStatusView) -> Iterator[tuple[str, Advice]
     if (until := view.state.confirm.until) is not None:
         yield "CONFIRM", f"it is rolled back at {moment(until + view.ahead)} unless you confirm"
     complete = view.invocation.complete
-    following = awaited_command(run.run, summary_of(view), worker=run.worker)
+    following = awaited_command(run.run, found, worker=run.worker)
     if following is None and run.goal == "nothing":
         following = cli("fleet", "start", run.run)
     if run.member and (run.goal == "nothing" or (view.state.is_prepared and not view.state.error)):

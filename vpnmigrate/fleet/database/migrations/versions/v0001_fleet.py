@@ -1,4 +1,8 @@
-"""Campaigns, runs, journals, messages, approvals and workers."""
+"""Campaigns, runs, journals, messages, approvals and workers.
+
+The columns are written out: ``schema`` has those of the newest version, and this file keeps what
+version 0001 has created.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -101,5 +105,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Refuse: the journals are the only record of what was done in AWS."""
+    """Refuse, if Alembic is called directly: no command of the program asks for it.
+
+    The journals in the tables are the only record of what was done in AWS.
+    """
     raise NotImplementedError("restore a backup from before the upgrade instead")
