@@ -136,7 +136,7 @@ class RetryPolicy:
         if isinstance(done.outcome, Later | Refused | InDoubt):
             refusals = self._refusals.get(done.change, 0) + 1
             self._refusals[done.change] = refusals
-            # When there is a token for a throttled one, is for its request bucket to say.
+            # The request bucket of a throttled one decides when it is sent again.
             pause = timedelta(0) if _is_throttled(done) else backoff(refusals)
             self._next_try[done.change] = self._clock.now() + pause
         else:

@@ -36,8 +36,7 @@ class CallSeries:
     @property
     def outcome(self) -> str:
         """What AWS answered, how often, and when the last one was sent."""
-        ending, _ = _ending(self.calls[0])
-        return f"{ending} {len(self.calls)} times until {moment(self.calls[-1].at)}"
+        return f"{_ending(self.calls[0])} {len(self.calls)} times until {moment(self.calls[-1].at)}"
 
     @property
     def what(self) -> str:
@@ -94,7 +93,8 @@ def _rows(calls: Sequence[MutatingCall], series: Sequence[CallSeries]) -> Iterat
         if (many := first.get(call.intent)) is not None:
             yield *lead, many.outcome, "in report --json", many.what
         else:
-            yield *lead, *_ending(call), str(call.change)
+            request = call.request_id or "no request id"
+            yield *lead, _ending(call), request, str(call.change)
 
 
 def _places(series: Sequence[CallSeries]) -> tuple[dict[int, CallSeries], set[int]]:
@@ -124,28 +124,26 @@ def timeline(
 
 def call_json(call: MutatingCall) -> dict[str, Any]:
     """Return one call as JSON values."""
-    ending, _ = _ending(call)
     return {
         "at": call.at.isoformat(),
         "answered": call.answered and call.answered.isoformat(),
         "step": call.step,
         "call": call.change.call,
         "what": safe(str(call.change)),
-        "outcome": safe(ending),
+        "outcome": safe(_ending(call)),
         "request_id": call.request_id,
     }
 
 
-def _ending(call: MutatingCall) -> tuple[str, str]:
-    request = call.request_id or "no request id"
+def _ending(call: MutatingCall) -> str:
     match call.outcome:
         case Performed():
-            return "performed", request
+            return "performed"
         case Later(why=why):
-            return f"refused for now ({why})", request
+            return f"refused for now ({why})"
         case Refused(code=code):
-            return f"refused ({code})", request
+            return f"refused ({code})"
         case InDoubt(why=why):
-            return f"in doubt ({why})", request
+            return f"in doubt ({why})"
         case None:
-            return "in doubt (its process ended)", request
+            return "in doubt (its process ended)"

@@ -76,7 +76,7 @@ class Forks:
                     return asked
 
     def _report(self, descriptor: int) -> None:
-        """Tell a client how its process has ended."""
+        """Send a client the exit code of its process."""
         process, client = self._running.pop(descriptor)
         os.close(descriptor)
         _, status = os.waitpid(process, 0)
