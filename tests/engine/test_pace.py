@@ -116,23 +116,24 @@ def test_the_next_step_begins_with_the_reading_that_ended_the_one_before(calls):
 
 
 @pytest.mark.parametrize(
-    ("look", "outage", "steady", "seconds"),
+    ("look", "outage", "tokens", "steady", "seconds"),
     [
-        (Look(), False, None, 10),
-        (Look(acted=True), False, None, 1),
-        (Look(), True, None, 1),
-        (Look(acted=True), True, None, 1),
-        (Look(shows=True), True, None, 0.2),
-        (Look(repeats=True, tokens=2 * SECOND), True, None, 0.2),
-        (Look(shows=True, tokens=2 * SECOND), True, None, 2),
-        (Look(), True, 30 * SECOND, 3),
-        (Look(), True, 600 * SECOND, 3),
-        (Look(), True, 5 * SECOND, 1),
+        (Look(), False, None, None, 10),
+        (Look(acted=True), False, None, None, 1),
+        (Look(), True, None, None, 1),
+        (Look(acted=True), True, None, None, 1),
+        (Look(shows=True), True, None, None, 0.2),
+        (Look(repeats=True), True, 2 * SECOND, None, 0.2),
+        (Look(shows=True), True, 2 * SECOND, None, 2),
+        (Look(), True, None, 30 * SECOND, 3),
+        (Look(), True, None, 600 * SECOND, 3),
+        (Look(), True, None, 5 * SECOND, 1),
     ],
 )
-def test_the_interval_depends_on_what_is_awaited(look, outage, steady, seconds):
+def test_the_interval_depends_on_what_is_awaited(look, outage, tokens, steady, seconds):
     """A wait is short where something is expected, and longer where nothing new would show."""
-    assert interval(look, outage=outage, steady=steady) == timedelta(seconds=seconds)
+    wait = interval(look, outage=outage, tokens=tokens, steady=steady)
+    assert wait == timedelta(seconds=seconds)
 
 
 def test_a_limit_is_over_when_it_is_reached(tmp_path):

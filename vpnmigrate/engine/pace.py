@@ -37,23 +37,24 @@ class Look:
     """Whether a call failed that is repeated without a pause."""
     shows: bool = False
     """Whether AWS has carried out a change whose effect shows at once."""
-    tokens: timedelta | None = None
-    """How long to wait for tokens of request buckets; None if no call waits for one."""
     awaits: ReadingPart | None = None
     """What alone has to differ before the step can go on; None if it is not known."""
 
 
-def interval(look: Look, *, outage: bool, steady: timedelta | None) -> timedelta:
+def interval(
+    look: Look, *, outage: bool, tokens: timedelta | None, steady: timedelta | None
+) -> timedelta:
     """Return how long after *look* the next observation comes.
 
+    *tokens* is how long to wait for tokens of request buckets; None if no call waits for one.
     *steady* is how long traffic has to last; None if it is not complete.
     """
     if not outage:
         return QUICK_PACE if look.acted else PACE
     if look.repeats:
         return REPEAT_PACE
-    if look.tokens is not None:
-        return look.tokens
+    if tokens is not None:
+        return tokens
     if look.shows:
         return REPEAT_PACE
     if steady is not None:

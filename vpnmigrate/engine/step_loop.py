@@ -437,8 +437,8 @@ class StepLoop:
 
     def _pace(self) -> timedelta:
         steady = self._plan.decisions.waits.steady if self._traffic.flows else None
-        self._look.tokens = self._executor.buckets.take_pause()
-        return interval(self._look, outage=self._outage, steady=steady)
+        tokens = self._executor.buckets.take_pause()
+        return interval(self._look, outage=self._outage, tokens=tokens, steady=steady)
 
     def _has_passed(self, limit: datetime) -> bool:
         """Return whether *limit* has passed; an order given before it is applied first."""
