@@ -123,14 +123,14 @@ class DriverCallState(Struct, frozen=True):
 
 
 class DeviceGoal(Struct, frozen=True):
-    """What a task requires of a device, and the verb that leads there."""
+    """What a task or a call requires of a device, and the verb that leads there."""
 
     verb: DriverVerb
     new: frozenset[TunnelsState]
     old: frozenset[TunnelsState]
 
     def reached(self, state: DeviceState) -> bool:
-        """Return whether *state* is what the task requires."""
+        """Return whether *state* is what is required."""
         return state.new in self.new and state.old in self.old
 
     def is_decided_by(self, state: DeviceState) -> bool:
@@ -140,15 +140,36 @@ class DeviceGoal(Struct, frozen=True):
 
 
 _ENABLED: Final = frozenset({TunnelsState.ENABLED})
+_ABSENT: Final = frozenset({TunnelsState.ABSENT})
 _OFF: Final = frozenset({TunnelsState.DISABLED, TunnelsState.ABSENT})
 _ANY: Final = frozenset(TunnelsState)
 
+
+def goal_of(
+    verb: DriverVerb, *, disable_old: bool = False, remove: ConnectionSide | None = None
+) -> DeviceGoal:
+    """Return the state that *verb* leads to, with what else its call asks for."""
+    new, old = _ANY, _ANY
+    match verb:
+        case DriverVerb.LOAD:
+            new = frozenset({TunnelsState.DISABLED})
+        case DriverVerb.ENABLE:
+            new, old = _ENABLED, _OFF if disable_old else _ANY
+        case DriverVerb.BACK_OUT:
+            new, old = _OFF, _ENABLED
+        case DriverVerb.REMOVE if remove is ConnectionSide.NEW:
+            new = _ABSENT
+        case DriverVerb.REMOVE:
+            old = _ABSENT
+        case DriverVerb.STATUS:
+            pass
+    return DeviceGoal(verb, new, old)
+
+
 GOALS: Final[Mapping[Confirmation, DeviceGoal]] = {
-    Confirmation.DEVICES_CONFIGURED: DeviceGoal(
-        DriverVerb.LOAD, frozenset({TunnelsState.DISABLED}), _ANY
-    ),
-    Confirmation.NEW_TUNNELS_ENABLED: DeviceGoal(DriverVerb.ENABLE, _ENABLED, _ANY),
-    Confirmation.OLD_TUNNELS_DISABLED: DeviceGoal(DriverVerb.ENABLE, _ENABLED, _OFF),
-    Confirmation.TUNNELS_RETURNED: DeviceGoal(DriverVerb.BACK_OUT, _OFF, _ENABLED),
+    Confirmation.DEVICES_CONFIGURED: goal_of(DriverVerb.LOAD),
+    Confirmation.NEW_TUNNELS_ENABLED: goal_of(DriverVerb.ENABLE),
+    Confirmation.OLD_TUNNELS_DISABLED: goal_of(DriverVerb.ENABLE, disable_old=True),
+    Confirmation.TUNNELS_RETURNED: goal_of(DriverVerb.BACK_OUT),
 }
 """The tasks that a driver can do."""

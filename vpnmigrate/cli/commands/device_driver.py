@@ -27,7 +27,7 @@ from vpnmigrate.model.device_drivers import (
     DriverOutcome,
     DriverResult,
     DriverVerb,
-    TunnelsState,
+    goal_of,
 )
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.report.device_progress import driver_result_line
@@ -147,8 +147,8 @@ def _removed(context: CommandContext, run: Run, plan: Plan, call: DriverCall) ->
                 DriverCalled(call.connection, call.verb, str(call.driver), 0),
             )
             result = _reported(context, run, plan, call)
-            gone = result.state.old if call.remove is ConnectionSide.OLD else result.state.new
-            reached = result.outcome is DriverOutcome.DONE and gone is TunnelsState.ABSENT
+            gone = goal_of(call.verb, remove=call.remove).reached(result.state)
+            reached = result.outcome is DriverOutcome.DONE and gone
             journal.write(DriverAnswered(call.connection, result, reached=reached))
         finally:
             journal.close()

@@ -25,7 +25,13 @@ from vpnmigrate.local.drivers.protocol import FAILED, DriverInput, DriverOutput
 from vpnmigrate.local.drivers.verbs import UNCERTAIN, DriverError, complete, due_parts
 from vpnmigrate.local.private_files import write_whole
 from vpnmigrate.model.clock import Clock, time_of_day
-from vpnmigrate.model.device_drivers import ConnectionSide, DeviceState, DriverVerb, TunnelsState
+from vpnmigrate.model.device_drivers import (
+    ConnectionSide,
+    DeviceState,
+    DriverVerb,
+    TunnelsState,
+    goal_of,
+)
 
 R = TypeVar("R")
 
@@ -38,7 +44,6 @@ LATE: Final = timedelta(minutes=5)
 SLACK: Final = timedelta(minutes=2)
 """How much later a device's timer may end: it starts with the commit, whose answer takes at most a
 quarter of a call's limit."""
-_OFF: Final = (TunnelsState.DISABLED, TunnelsState.ABSENT)
 
 
 class ContactLostError(Exception):
@@ -334,17 +339,5 @@ def _undone_at(until: datetime) -> str:
 
 def _is_reached(asked: DriverInput | WaitingCommit, state: DeviceState) -> bool:
     """Return whether *state* is what the verb leads to."""
-    match asked.verb:
-        case DriverVerb.LOAD:
-            return state.new is TunnelsState.DISABLED
-        case DriverVerb.ENABLE:
-            return state.new is TunnelsState.ENABLED and (
-                not asked.disable_old or state.old in _OFF
-            )
-        case DriverVerb.BACK_OUT:
-            return state.new in _OFF and state.old is TunnelsState.ENABLED
-        case DriverVerb.REMOVE:
-            side = state.new if asked.remove is ConnectionSide.NEW else state.old
-            return side is TunnelsState.ABSENT
-        case DriverVerb.STATUS:
-            return True
+    goal = goal_of(asked.verb, disable_old=asked.disable_old, remove=asked.remove)
+    return goal.reached(state)
