@@ -1,4 +1,4 @@
-"""Confirmed change: one call at a device that takes back what is not confirmed in time.
+"""Confirmed change: one call at a device that undoes what is not confirmed in time.
 
 The commands are compared and committed with the device's own timer.  Then a new connection, which
 proves that the device can still be reached, reads the configuration, and only the state that was
@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from vpnmigrate.devices.configuration_lines import configuration_changes
 from vpnmigrate.devices.running_state import tunnels_state
 from vpnmigrate.local.drivers.protocol import FAILED, DriverInput, DriverOutput
-from vpnmigrate.local.drivers.verbs import UNCERTAIN, DriverError, complete, due_parts
+from vpnmigrate.local.drivers.verbs import UNCERTAIN, DriverError, complete, due_parts, tunnels_of
 from vpnmigrate.local.private_files import write_whole
 from vpnmigrate.model.clock import Clock, time_of_day
 from vpnmigrate.model.device_drivers import (
@@ -126,7 +126,7 @@ class ConfirmedChange:
     """When the call stops trying to reach the device."""
 
     def perform(self, asked: DriverInput) -> DriverOutput:
-        """Do what is *asked*, as far as it is not done, and return the state of the device.
+        """Carry out what is *asked*, where it is not done yet; return the state of the device.
 
         Raises:
             DriverError: It is not done, or that is not certain.
@@ -252,7 +252,7 @@ class ConfirmedChange:
         return self._has_timer and device.waits()
 
     def _reached(self, work: Callable[[DeviceConnection], R]) -> R:
-        """Do *work* with a connection, and again if contact is lost, as long as there is time."""
+        """Call *work* with a connection, and again if contact is lost, as long as there is time."""
         while True:
             try:
                 device = self.connect()
@@ -302,8 +302,8 @@ class ConfirmedChange:
     def _state(self, running: str) -> DeviceState:
         platform = self.device["platform"]
         new, old = (
-            tunnels_state(platform, running, (self.device[side] or {}).get("tunnels", ()))
-            for side in ("new", "old")
+            tunnels_state(platform, running, tunnels_of(self.device, side))
+            for side in (ConnectionSide.NEW, ConnectionSide.OLD)
         )
         return DeviceState(new, old)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,11 +14,18 @@ import msgspec
 from vpnmigrate.devices.configuration_lines import without_secrets
 from vpnmigrate.devices.secret import Secret
 from vpnmigrate.local.drivers.confirmed_change import ConfirmedChange, DeviceConnection
-from vpnmigrate.local.drivers.protocol import FAILED, DriverInput, DriverOutput, shortened
+from vpnmigrate.local.drivers.protocol import (
+    FAILED,
+    DriverInput,
+    DriverOutput,
+    answer_call,
+    shortened,
+)
 from vpnmigrate.local.drivers.ssh_login import netmiko_arguments
-from vpnmigrate.local.drivers.verbs import UNCERTAIN, DriverError
+from vpnmigrate.local.drivers.verbs import UNCERTAIN, DriverError, read_device, tunnels_of
 from vpnmigrate.model.clock import Clock, SteadyClock
 from vpnmigrate.model.commit_timers import lacks_timer
+from vpnmigrate.model.device_drivers import ConnectionSide
 from vpnmigrate.model.redaction import Redaction
 
 
@@ -41,21 +46,18 @@ _RESERVE: Final = 0.15
 before it is killed."""
 
 
-def run_driver(connect: Connect, words: Sequence[str], clock: Clock | None = None) -> int:
-    """Do what standard input asks, and print the result; *words* print the password."""
+def run_driver(connect: Connect, words: Sequence[str]) -> int:
+    """Carry out one call, and return the exit status; *words* print the password."""
     os.umask(0o077)
-    asked = msgspec.json.decode(sys.stdin.buffer.read(), type=DriverInput)
-    output, code = answer(asked, connect, words, clock or SteadyClock())
-    sys.stdout.buffer.write(msgspec.json.encode(output))
-    return code
+    return answer_call(lambda asked: answer(asked, connect, words, SteadyClock()))
 
 
 def answer(
     asked: DriverInput, connect: Connect, words: Sequence[str], clock: Clock
 ) -> tuple[DriverOutput, int]:
     """Return the result of a call, and its exit status; nothing in it has a secret."""
-    began, path = clock.now(), Path(asked.device_file)
-    device = json.loads(path.read_text(encoding="utf-8"))
+    began, folder = clock.now(), Path(asked.device_file).parent
+    device = read_device(asked)
     hide = Redaction(_keys(device))
     driver = asked.driver
     if driver is msgspec.UNSET or driver.ssh is None:
@@ -64,12 +66,12 @@ def answer(
     try:
         arguments = netmiko_arguments(driver.ssh, words, asked.limit_seconds)
         hide.learn([Secret(arguments["password"] or "")])
-        login = DeviceLogin(driver.platform, arguments, path.parent)
+        login = DeviceLogin(driver.platform, arguments, folder)
         change = ConfirmedChange(
             device,
             lambda: connect(login),
             timedelta(0) if lacks_timer(driver) else driver.confirm_timer,
-            path.parent,
+            folder,
             clock,
             began + patience,
         )
@@ -86,6 +88,6 @@ def answer(
     return msgspec.structs.replace(found, message=message, changes=shortened(changes)), code
 
 
-def _keys(device: dict[str, Any]) -> list[Secret]:
-    tunnels = [t for side in ("new", "old") for t in (device[side] or {}).get("tunnels", ())]
+def _keys(device: Mapping[str, Any]) -> list[Secret]:
+    tunnels = [tunnel for side in ConnectionSide for tunnel in tunnels_of(device, side)]
     return [Secret(str(tunnel["key"])) for tunnel in tunnels if tunnel["key"]]

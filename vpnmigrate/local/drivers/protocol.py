@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
@@ -64,6 +66,17 @@ class DriverOutput(msgspec.Struct, frozen=True):
     """The lines of the device's configuration that were changed, without secrets."""
     pending_until: datetime | None = None
     """Until when the device waits for the confirmation of a change; it then takes it back."""
+
+
+def answer_call(answer: Callable[[DriverInput], tuple[DriverOutput, int]]) -> int:
+    """Read a document, print the result that *answer* returns for it, and return the exit status.
+
+    This is the whole process of a driver of this program.
+    """
+    asked = msgspec.json.decode(sys.stdin.buffer.read(), type=DriverInput)
+    output, code = answer(asked)
+    sys.stdout.buffer.write(msgspec.json.encode(output))
+    return code
 
 
 def result_of(verb: DriverVerb, ended: ProcessResult) -> DriverResult:

@@ -7,20 +7,23 @@ sockets and, after ``--``, the words of the shell.
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import msgspec
-
-from vpnmigrate.local.drivers.protocol import DriverInput, DriverOutput
-from vpnmigrate.local.drivers.verbs import UNCERTAIN, DriverError, complete, due_parts
+from vpnmigrate.local.drivers.protocol import DriverInput, DriverOutput, answer_call
+from vpnmigrate.local.drivers.verbs import (
+    UNCERTAIN,
+    DriverError,
+    complete,
+    due_parts,
+    read_device,
+    tunnels_of,
+)
 from vpnmigrate.model.device_drivers import ConnectionSide, TunnelsState
 
 LOST: Final = 255
@@ -106,39 +109,38 @@ def _connected(place: str) -> socket.socket:
 def perform(
     asked: DriverInput, device: Mapping[str, Any], router: StrongswanRouter
 ) -> DriverOutput:
-    """Do what is *asked*, as far as it is not done, and return the state of the device.
+    """Carry out what is *asked*, where it is not done yet; return the state of the device.
 
     Raises:
         DriverError: It cannot be done.
     """
-    new, old = (
-        [str(tunnel["outside"]) for tunnel in (device[side] or {}).get("tunnels", ())]
-        for side in ("new", "old")
-    )
-    outside = {ConnectionSide.NEW: new, ConnectionSide.OLD: old}
-    parts = due_parts(asked, lambda side: router.state(outside[side]))
+
+    def state(side: ConnectionSide) -> TunnelsState:
+        return router.state([str(tunnel["outside"]) for tunnel in tunnels_of(device, side)])
+
+    parts = due_parts(asked, state)
     # All are complete before the first is run.
     commands = [complete(device, part) for part in parts]
     printed = "".join(map(router.run, commands))
     down = [line for line in printed.splitlines() if line.endswith("IS NOT UP")]
     try:
-        return DriverOutput(router.state(new), router.state(old), "; ".join(down))
+        return DriverOutput(state(ConnectionSide.NEW), state(ConnectionSide.OLD), "; ".join(down))
     except DriverError as error:
         raise DriverError(str(error), UNCERTAIN if parts else error.exit_code) from None
 
 
 def main(words: Sequence[str]) -> int:
-    """Read what is asked from standard input, do it, and print the result."""
-    asked = msgspec.json.decode(sys.stdin.buffer.read(), type=DriverInput)
+    """Carry out one call, and return the exit status."""
     cut = list(words).index("--")
     router = StrongswanRouter(words[:cut], words[cut + 1 :])
-    device = json.loads(Path(asked.device_file).read_text(encoding="utf-8"))
-    try:
-        output, code = perform(asked, device, router), 0
-    except DriverError as error:
-        output, code = DriverOutput(message=str(error)), error.exit_code
-    sys.stdout.buffer.write(msgspec.json.encode(output))
-    return code
+
+    def answer(asked: DriverInput) -> tuple[DriverOutput, int]:
+        try:
+            return perform(asked, read_device(asked), router), 0
+        except DriverError as error:
+            return DriverOutput(message=str(error)), error.exit_code
+
+    return answer_call(answer)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""Verbs of the program's own drivers: which commands of the device file are due."""
+"""Verbs of the program's own drivers, and the device file: which of its commands are due."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 from vpnmigrate.local.drivers.protocol import FAILED, DriverInput
@@ -52,6 +54,18 @@ def due_parts(asked: DriverInput, state: StateOf) -> Sequence[str]:
             return [] if gone else [f"remove-{asked.remove}"]
         case _:
             return []  # It is loaded already, or the state alone is asked for.
+
+
+def read_device(asked: DriverInput) -> Mapping[str, Any]:
+    """Return the content of the device file, which has keys."""
+    device: Mapping[str, Any] = json.loads(Path(asked.device_file).read_text(encoding="utf-8"))
+    return device
+
+
+def tunnels_of(device: Mapping[str, Any], side: ConnectionSide) -> Sequence[Mapping[str, Any]]:
+    """Return the values of the tunnels of one connection of *device*; none if it has none."""
+    tunnels: Sequence[Mapping[str, Any]] = (device[side] or {}).get("tunnels", ())
+    return tunnels
 
 
 def complete(device: Mapping[str, Any], part: str) -> str:
