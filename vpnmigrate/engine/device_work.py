@@ -186,7 +186,7 @@ class DeviceWork:
         """Read the state of every device by its driver, and return what each has answered.
 
         None stands for no answer, not even that the driver was killed at its limit.  *attend* is
-        called repeatedly meanwhile.
+        called repeatedly until then.
         """
         drivers = {old: self._plan.driver_of(old) for old in self._plan.old_connections}
         waiting = {old: each for old, each in drivers.items() if each.automatic}

@@ -27,7 +27,7 @@ class ProgramThreads(Generic[T]):
         return len(self._threads)
 
     def start(self, name: str, work: Callable[[], T]) -> str:
-        """Do *work* in a thread called *name*; return why not, or an empty text.
+        """Call *work* in a thread called *name*; return why that fails, or an empty string.
 
         The thread is no daemon: the process waits for the program, which has a time limit.
         """

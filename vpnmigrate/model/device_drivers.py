@@ -100,7 +100,7 @@ class DriverResult(Struct, frozen=True):
     changes: str = ""
     """The lines of the device's configuration that the call changed, without secrets."""
     pending_until: datetime | None = None
-    """Until when the device waits for the confirmation of a change; it then takes it back."""
+    """Until when the device waits for the confirmation of a change; it then undoes it."""
 
 
 class DriverCallState(Struct, frozen=True):

@@ -19,7 +19,7 @@ _AXIS: Final = 60
 
 @dataclass(frozen=True)
 class LabPhase:
-    """One command of the run, with the packets that flowed meanwhile."""
+    """One command of the run, with the packets that flowed while it ran."""
 
     command: str
     exit: int | None

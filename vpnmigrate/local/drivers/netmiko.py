@@ -178,7 +178,7 @@ class _FortiOs(_Shell):
         self._type(self._loaded)
 
     def confirm(self) -> None:
-        """Do nothing: there is no timer, and the configuration is saved."""
+        """Return at once: there is no timer, and FortiOS saves each entry itself."""
 
 
 class _Candidate(_Shell):
@@ -200,7 +200,7 @@ class _Candidate(_Shell):
 
 
 class _Junos(_Candidate):
-    """Junos: the configuration is locked meanwhile; a commit confirms the one before."""
+    """Junos: the session locks the configuration; a commit confirms the one before."""
 
     device_type = "juniper_junos"
     show = ("show configuration | display set | no-more",)
@@ -224,7 +224,7 @@ class _Junos(_Candidate):
 
 
 class _Vyos(_Candidate):
-    """VyOS 1.4: it takes a change back by a reboot."""
+    """VyOS 1.4: it undoes a change by a reboot."""
 
     device_type = "vyos"
     show = ("show configuration commands",)

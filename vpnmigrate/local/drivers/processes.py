@@ -186,7 +186,7 @@ def _own(kind: DriverKind) -> Sequence[str]:
 
 
 def _is_taken(handle: int) -> bool:
-    """Take the lock of *handle*; return whether it was free."""
+    """Acquire the lock of *handle*; return whether it was free."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -65,7 +65,7 @@ class DriverOutput(msgspec.Struct, frozen=True):
     changes: str = ""
     """The lines of the device's configuration that were changed, without secrets."""
     pending_until: datetime | None = None
-    """Until when the device waits for the confirmation of a change; it then takes it back."""
+    """Until when the device waits for the confirmation of a change; it then undoes it."""
 
 
 def answer_call(answer: Callable[[DriverInput], tuple[DriverOutput, int]]) -> int:

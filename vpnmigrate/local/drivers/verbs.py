@@ -19,7 +19,7 @@ StateOf = Callable[[ConnectionSide], TunnelsState]
 
 
 class DriverError(Exception):
-    """The driver cannot go on; *exit_code* says what that means for the device.
+    """The driver cannot continue; *exit_code* says what that means for the device.
 
     *changes* are what it has committed, and the device undoes them at *pending_until*.
     """
