@@ -124,10 +124,5 @@ _OWN: Final = ("host", "username", "password")
 """What napalm does not take as an option."""
 
 
-def main(words: Sequence[str]) -> int:
-    """Run the driver once."""
-    return run_driver(connect, words)
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_driver(connect, sys.argv[1:]))

@@ -125,8 +125,7 @@ class _CiscoIos(_Shell):
         return "Timer value" in self._shown("show archive config rollback timer")
 
     def commit(self, timer: timedelta) -> None:
-        minutes = int(timer / timedelta(minutes=1))
-        enter = f"configure terminal revert timer {minutes}"
+        enter = f"configure terminal revert timer {_minutes(timer)}"
         try:
             self._type(self._loaded, config_mode_command=enter)
         except DriverError as error:
@@ -213,9 +212,8 @@ class _Junos(_Candidate):
         return "rollback in" in first
 
     def commit(self, timer: timedelta) -> None:
-        minutes = int(timer / timedelta(minutes=1))
         with device_errors():
-            self._link.commit(confirm=True, confirm_delay=minutes, comment="vpnmigrate")
+            self._link.commit(confirm=True, confirm_delay=_minutes(timer), comment="vpnmigrate")
 
     def confirm(self) -> None:
         self._configure()
@@ -235,8 +233,7 @@ class _Vyos(_Candidate):
         return self._shown("systemctl is-active commit-confirm.timer").strip() == "active"
 
     def commit(self, timer: timedelta) -> None:
-        minutes = int(timer / timedelta(minutes=1))
-        said = self._shown(f"commit-confirm {minutes}", rf"\[confirm\]|{PROMPT}")
+        said = self._shown(f"commit-confirm {_minutes(timer)}", rf"\[confirm\]|{PROMPT}")
         if "[confirm]" in said:
             said = self._shown("y", PROMPT)
         if re.search(r"fail|error", said, re.IGNORECASE):
@@ -255,6 +252,10 @@ _SHELLS: Final[Mapping[str, type[_Shell]]] = {
     "vyos": _Vyos,
     "fortios": _FortiOs,
 }
+
+
+def _minutes(timer: timedelta) -> int:
+    return timer // timedelta(minutes=1)
 
 
 def _is_change(line: str) -> bool:
@@ -278,10 +279,5 @@ def connect(login: DeviceLogin) -> DeviceConnection:
         return shell(ConnectHandler(device_type=shell.device_type, **login.arguments))
 
 
-def main(words: Sequence[str]) -> int:
-    """Run the driver once."""
-    return run_driver(connect, words)
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_driver(connect, sys.argv[1:]))
