@@ -31,7 +31,6 @@ from vpnmigrate.model.device_drivers import (
     DriverVerb,
     TunnelsState,
 )
-from vpnmigrate.model.ec2 import VpnConnectionId
 
 ABSENT, DISABLED, ENABLED = TunnelsState.ABSENT, TunnelsState.DISABLED, TunnelsState.ENABLED
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "drivers.md"
@@ -197,7 +196,7 @@ def test_a_driver_keeps_the_contract(bench: Bench) -> None:
     assert [bool(r.changes) for r in seen] == [bool(message) for *_, message in steps]
     keys = {
         key
-        for connection in (OLD_VPN, VpnConnectionId(bench.successor))
+        for connection in (OLD_VPN, bench.successor)
         for key in keys_in((bench.vault.folder(connection) / "configuration.xml").read_text())
     }
     assert len(keys) == 4
@@ -321,7 +320,7 @@ def test_the_device_file_is_private_and_kept_with_the_connection(tmp_path):
     """The file with the keys is in the folder of the new connection, with mode 0600."""
     bench = bench_with(tmp_path, "print('{}')")
     bench.call(DriverVerb.LOAD)
-    path = bench.vault.folder(bench.successor) / DEVICE_FILE  # type: ignore[arg-type]
+    path = bench.vault.folder(bench.successor) / DEVICE_FILE
 
     assert path.stat().st_mode & 0o777 == 0o600
     assert len(json.loads(path.read_text())["new"]["tunnels"]) == 2

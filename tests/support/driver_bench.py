@@ -38,6 +38,7 @@ from vpnmigrate.model.device_drivers import (
     DriverResult,
     DriverVerb,
 )
+from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import connection_role
 
 DEADLINE = 60.0
@@ -62,7 +63,7 @@ class Bench:
         with pytest.raises(HeldError):
             stage.run(lambda runner: runner.apply(until=4))
         now = stage.observe().ours
-        self.successor = now[connection_role(OLD_VPN)]
+        self.successor = VpnConnectionId(now[connection_role(OLD_VPN)])
         self.plan = replace(stage.plan, programs=pinned(decisions))
         self.driver = driver
         self.run = Run(place / "run")
@@ -73,7 +74,15 @@ class Bench:
     @property
     def old(self) -> DeviceConfiguration:
         """The configuration of the old connection."""
-        path = self.vault.folder(OLD_VPN) / "configuration.xml"
+        return self._configuration(OLD_VPN)
+
+    @property
+    def new(self) -> DeviceConfiguration:
+        """The configuration of the new connection."""
+        return self._configuration(self.successor)
+
+    def _configuration(self, connection: VpnConnectionId) -> DeviceConfiguration:
+        path = self.vault.folder(connection) / "configuration.xml"
         return read(path.read_text(encoding="utf-8"))
 
     def drivers(self) -> DriverProcesses:

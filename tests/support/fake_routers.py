@@ -20,7 +20,7 @@ Tree = dict[str, Any]
 
 
 class Router(ABC):
-    """A router whose configuration *T* outlives every connection."""
+    """A router, whose configuration outlives every connection."""
 
     def __init__(self) -> None:
         self.typed: list[str] = []
