@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from itertools import pairwise
 from typing import Final
 
 from vpnmigrate.journal.history import OutagePeriod, attempts_of, calls_of
@@ -288,21 +287,26 @@ def journal_rows(
 def joined(rows: Iterable[PictureRow], length: float) -> Iterator[PictureRow]:
     """Yield *rows* with calls that are close to each other, in a picture of *length*, as one."""
     for row in rows:
-        if not any(span.shade is Shade.CALL for span in row.spans):
+        if any(span.shade is Shade.CALL for span in row.spans):
+            groups = _neighbours(row.spans, length / _NEAR)
+            yield PictureRow(row.title, tuple(map(_one_bar, groups)))
+        else:
             yield row
-            continue
-        spans = sorted(row.spans, key=lambda span: span.began)
-        groups: list[list[TimeSpan]] = [spans[:1]] if spans else []
-        for before, span in pairwise(spans):
-            if span.began - before.ended < length / _NEAR:
-                groups[-1].append(span)
-            else:
-                groups.append([span])
-        yield PictureRow(
-            row.title,
-            tuple(
-                TimeSpan(group[0].began, max(each.ended for each in group), Shade.CALL,
-                         "asked" if len(group) == 1 else count(len(group), "call"))
-                for group in groups
-            ),
-        )  # fmt: skip
+
+
+def _neighbours(spans: Iterable[TimeSpan], near: float) -> Sequence[Sequence[TimeSpan]]:
+    """Return *spans* in groups in which each begins less than *near* after the one before."""
+    groups: list[list[TimeSpan]] = []
+    for span in sorted(spans, key=lambda span: span.began):
+        if groups and span.began - groups[-1][-1].ended < near:
+            groups[-1].append(span)
+        else:
+            groups.append([span])
+    return groups
+
+
+def _one_bar(calls: Sequence[TimeSpan]) -> TimeSpan:
+    if len(calls) == 1:
+        return calls[0]
+    ended = max(each.ended for each in calls)
+    return TimeSpan(calls[0].began, ended, Shade.CALL, count(len(calls), "call"))

@@ -44,8 +44,8 @@ def picture(report: LabReport) -> str:
 
 def _start(report: LabReport, phase: LabPhase) -> float:
     """Return when its picture begins: before its outage, or what happened to tunnels before it."""
-    facts = [gap.began for gap in phase.packets.gaps]
-    facts = [began for began, _ in phase.control_plane] or facts
+    outages = [began for began, _ in phase.control_plane]
+    facts = outages or [gap.began for gap in phase.packets.gaps]
     facts += [
         event.at
         for event in report.events

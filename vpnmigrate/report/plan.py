@@ -348,13 +348,10 @@ def _login(ssh: SshAccess) -> Iterator[tuple[str, Advice]]:
     yield "", f"host key in {ssh.known_hosts or '~/.ssh/known_hosts'}"
     if ssh.password_command:
         yield "", ("password by", Command(ssh.password_command))
-    elif ssh.key_file or ssh.password_file:
-        yield (
-            "",
-            f"private key in {ssh.key_file}"
-            if ssh.key_file
-            else (f"password in {ssh.password_file}"),
-        )
+    elif ssh.password_file:
+        yield "", f"password in {ssh.password_file}"
+    elif ssh.key_file:
+        yield "", f"private key in {ssh.key_file}"
     else:
         yield "", "private key of the SSH agent"
 
