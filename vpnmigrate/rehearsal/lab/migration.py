@@ -121,7 +121,6 @@ class LabMigration:
         self._asn: Final = customer.asn or 65000
         self.network: Final = LabNetwork(clock, customer.ip, site, vpcs)
         self.device: Final = LabDevice(self.network, platform, self._asn, clock)
-        self._dark: list[str] = []
         self._attachments: dict[str, str] = {}
         self._keys: dict[str, tuple[str, str] | None] = {}
         self._rounds = 0
@@ -262,8 +261,6 @@ class LabMigration:
             prefixes = {c.id: tuple(prefixes_of(state, c)) for c in state.connections.values()}
         for connection in wanted.keys() - network.gateways.keys():
             network.create(self._with_fault(wanted[connection]))
-            while self._dark:
-                network.darken(self._dark.pop())
             what = f"AWS: {connection} created"
             self.note(what, LabEventKind.CONNECTION, "created", connection=connection)
         for connection in [*network.gateways]:
@@ -293,17 +290,16 @@ class LabMigration:
 
     def _answer(self, connection: str, *, attached: bool) -> None:
         """Make the endpoints of *connection* answer exactly while it is attached."""
-        for outside in self.network.gateways[connection].telemetry():
-            if attached:
-                self.network.lighten(outside)
-            else:
-                self.network.darken(outside)
+        switch = self.network.lighten if attached else self.network.darken
+        for tunnel in self.network.gateways[connection].connection.tunnels:
+            switch(tunnel.outside_ip)
 
     def _rekey(self, connection: str) -> None:
         """Rekey IPsec of the tunnels of *connection*, if this is the fault; IKE follows."""
         if self._fault is LabFault.REKEY:
-            for outside in self.network.gateways[connection].telemetry():
-                self.network.gateways[connection].rekey(outside, "child")
+            gateway = self.network.gateways[connection]
+            for tunnel in gateway.connection.tunnels:
+                gateway.rekey(tunnel.outside_ip, "child")
 
     def _record_keys(self, outside: str, connection: str, now: LabTelemetry) -> None:
         """Record new keys of a tunnel that was up before and is up now."""
@@ -328,8 +324,7 @@ class LabMigration:
                 self.note(f"AWS: {what}", LabEventKind.ROUTES, connection, subject=net)
 
     def _with_fault(self, connection: EndpointConnection) -> EndpointConnection:
-        """Return a new connection with what is wrong with it."""
-        first, *others = connection.tunnels
+        """Return a new connection with what is wrong with it; lose the packets of dark ends."""
         if connection.id == self._old:
             return connection
         match self._fault:
@@ -337,14 +332,14 @@ class LabMigration:
                 tunnels = [replace(each, key=f"x{each.key[1:]}") for each in connection.tunnels]
                 return replace(connection, tunnels=tuple(tunnels))
             case LabFault.PROPOSAL_MISMATCH:
-                tunnels = [
-                    replace(t, options={"Phase1DHGroupNumbers": [24]}) for t in (first, *others)
-                ]
+                group = {"Phase1DHGroupNumbers": [24]}
+                tunnels = [replace(each, options=group) for each in connection.tunnels]
                 return replace(connection, tunnels=tuple(tunnels))
             case LabFault.DARK_ENDPOINTS | LabFault.DETACHED_DARK:
-                self._dark = [each.outside_ip for each in connection.tunnels]
+                for each in connection.tunnels:
+                    self.network.darken(each.outside_ip)
             case LabFault.ONE_TUNNEL_DEAD:
-                self._dark = [first.outside_ip]
+                self.network.darken(connection.tunnels[0].outside_ip)
             case _:
                 pass
         return connection
