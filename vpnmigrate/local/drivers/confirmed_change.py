@@ -131,12 +131,12 @@ class ConfirmedChange:
         Raises:
             DriverError: It is not done, or that is not certain.
         """
-        with self._accounted():
-            before, output = self._reached(lambda device: self._begin(asked, device))
+        with self._reporting():
+            before, output = self._connected(lambda device: self._begin(asked, device))
         if before is None:
             return output
-        with self._accounted(UNCERTAIN, output.changes):
-            return self._reached(lambda device: self._finish(asked, before, output, device))
+        with self._reporting(UNCERTAIN, output.changes):
+            return self._connected(lambda device: self._finish(asked, before, output, device))
 
     def _begin(
         self, asked: DriverInput, device: DeviceConnection
@@ -155,7 +155,7 @@ class ConfirmedChange:
             running = device.running()
             state, left, waits = self._state(running), None, False
         if left is not None:
-            state, told = self._accounted_for(asked.verb, left, state, waits=waits)
+            state, told = self._after_earlier(asked.verb, left, state, waits=waits)
         if asked.verb is DriverVerb.STATUS or _is_reached(asked, state):
             until = left.until if left is not None and waits else None
             return None, DriverOutput(state.new, state.old, told, pending_until=until)
@@ -175,14 +175,14 @@ class ConfirmedChange:
         except DriverError:
             # Without a timer the commands before the refused one stay, and a load is not complete.
             lasts = commit.is_part_of_load and not self._has_timer
-            if not lasts and not self._reached(self._waits):
+            if not lasts and not self._connected(self._waits):
                 self._forget()
             raise
         else:
             self._remember(replace(commit, complete=True))
         return running, DriverOutput(message=told, changes=changes or "")
 
-    def _accounted_for(
+    def _after_earlier(
         self, verb: DriverVerb, left: WaitingCommit, state: DeviceState, *, waits: bool
     ) -> tuple[DeviceState, str]:
         """Return what *state* means after the commit of an earlier call, and what became of it."""
@@ -251,7 +251,7 @@ class ConfirmedChange:
     def _waits(self, device: DeviceConnection) -> bool:
         return self._has_timer and device.waits()
 
-    def _reached(self, work: Callable[[DeviceConnection], R]) -> R:
+    def _connected(self, work: Callable[[DeviceConnection], R]) -> R:
         """Call *work* with a connection, and again if contact is lost, as long as there is time."""
         while True:
             try:
@@ -266,7 +266,7 @@ class ConfirmedChange:
                 self.clock.sleep(PAUSE)
 
     @contextmanager
-    def _accounted(self, exit_code: int = FAILED, changes: str = "") -> Iterator[None]:
+    def _reporting(self, exit_code: int = FAILED, changes: str = "") -> Iterator[None]:
         """Report a failure with *exit_code*, and when the device undoes a change.
 
         As long as it may do that the effect is open, whatever has failed.
