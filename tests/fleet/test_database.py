@@ -163,6 +163,15 @@ def test_a_password_in_the_query_is_hidden_like_another_one() -> None:
     assert "ann:secret@db" in address.libpq
 
 
+def test_the_password_of_a_client_s_key_is_hidden() -> None:
+    """Only libpq gets it."""
+    address = address_from("postgresql://ann@db/fleet?sslkey=ann.key&sslpassword=secret")
+
+    assert str(address) == "postgresql://ann@db/fleet?sslkey=ann.key&sslpassword=***"
+    assert address.without_password == "postgresql://ann@db/fleet?sslkey=ann.key"
+    assert "sslpassword=secret" in address.libpq
+
+
 def test_a_transaction_that_was_held_up_is_repeated(database: Database) -> None:
     """The server has ended the connection and undone the transaction, for a command too."""
     tries: list[int] = []

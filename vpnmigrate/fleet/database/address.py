@@ -18,6 +18,7 @@ from vpnmigrate.devices.secret import Secret
 from vpnmigrate.errors import UsageError
 from vpnmigrate.local.settings import DATABASE_FILE_VARIABLE, DATABASE_VARIABLE
 from vpnmigrate.local.text_files import file_text
+from vpnmigrate.model.redaction import without_passwords
 
 _LARGEST = 16 * 1024
 """Bytes of a file with an address, which is one line."""
@@ -27,7 +28,7 @@ _EXAMPLE = "for example postgresql://vpnmigrate@db.example/vpnmigrate"
 
 @dataclass(frozen=True)
 class DatabaseAddress:
-    """The address of a PostgreSQL database; printing it hides the password."""
+    """The address of a PostgreSQL database; printing it hides its passwords."""
 
     url: URL
 
@@ -44,12 +45,13 @@ class DatabaseAddress:
 
     @property
     def without_password(self) -> str:
-        """The address as a printed command names it."""
+        """The address as a printed command names it; also without that of a client's key."""
         bare = self.url._replace(drivername="postgresql", password=None)
+        bare = bare.difference_update_query(["sslpassword"])
         return bare.render_as_string(hide_password=False)
 
     def __str__(self) -> str:
-        return self.url.set(drivername="postgresql").render_as_string(hide_password=True)
+        return without_passwords(self.libpq)
 
     def __repr__(self) -> str:
         return f"DatabaseAddress({self})"
