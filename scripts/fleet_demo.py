@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ sys.path.insert(0, str(ROOT))
 from tests.support.fleet_processes import (  # noqa: E402
     PROGRAM,
     FleetProcesses,
+    end_on_signals,
     gateway_scenario,
 )
 from tests.support.postgres import a_postgres_server  # noqa: E402
@@ -34,6 +34,7 @@ from vpnmigrate.fleet.database.runs import FleetRun  # noqa: E402
 from vpnmigrate.fleet.progress import MemberState  # noqa: E402
 from vpnmigrate.model.clock import SteadyClock  # noqa: E402
 from vpnmigrate.report.text import command  # noqa: E402
+from vpnmigrate.sandbox.device_engineer import REACTION  # noqa: E402
 from vpnmigrate.sandbox.scenarios.load import load_world  # noqa: E402
 from vpnmigrate.sandbox.server.clock import ScaledClock  # noqa: E402
 from vpnmigrate.sandbox.server.serve import serve  # noqa: E402
@@ -47,7 +48,6 @@ ROLE = "vpnmigrate"
 GLANCE = timedelta(milliseconds=200)
 PROGRESS = timedelta(seconds=5)
 """Between two lines of progress."""
-REACTION = timedelta(seconds=20)
 PLAYBOOK = """
 name: fleet-demo
 summary: A fast clock needs long limits where a person is waited for.
@@ -172,9 +172,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--speed", type=float, default=40.0)
     given = parser.parse_args()
-    # Whatever ends this process, it ends its workers and its database.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit("ended by a signal"))
+    end_on_signals()
     with a_demo(given.regions, given.speed) as demo:
         prepare(demo)
         for _ in range(given.workers):

@@ -34,7 +34,11 @@ import msgspec  # noqa: E402  the path above
 import sqlalchemy as sa  # noqa: E402
 
 from tests.conftest import MEMORY  # noqa: E402
-from tests.support.fleet_processes import FleetProcesses, gateway_scenario  # noqa: E402
+from tests.support.fleet_processes import (  # noqa: E402
+    FleetProcesses,
+    end_on_signals,
+    gateway_scenario,
+)
 from tests.support.postgres import PostgresServer, a_postgres_server  # noqa: E402
 from vpnmigrate import __version__  # noqa: E402
 from vpnmigrate.aws.account import Account  # noqa: E402
@@ -54,6 +58,7 @@ from vpnmigrate.model.ec2 import MigrationId  # noqa: E402
 from vpnmigrate.model.plan import Plan  # noqa: E402
 from vpnmigrate.planning.planner import plan_from  # noqa: E402
 from vpnmigrate.sandbox.client.direct import DirectClients  # noqa: E402
+from vpnmigrate.sandbox.device_engineer import REACTION  # noqa: E402
 from vpnmigrate.sandbox.ec2.dispatch import WRITES  # noqa: E402
 from vpnmigrate.sandbox.ec2.ids import ApiError  # noqa: E402
 from vpnmigrate.sandbox.scenarios.load import load_world  # noqa: E402
@@ -76,14 +81,11 @@ REGIONS = tuple(
     for number in (1, 2, 3)
 )
 DECISIONS = Decisions(asn=64600, waits=Waits(tunnels=timedelta(hours=12)))
-REACTION = timedelta(seconds=20)
 PROGRESS = 10.0
 """Seconds between two lines of progress."""
 CLOCK = SteadyClock()
 GLANCE = timedelta(milliseconds=50)
 """Time between two looks at the database."""
-FAR = 5.0
-"""Seconds within which another worker continues a run whose worker was killed."""
 REPEATED = "CreateTags"
 """Each session renews the tags of its run, so this call alone is repeated on purpose."""
 DRY_RUN = "DryRunOperation"
@@ -261,7 +263,6 @@ class MeasuredFleet(FleetProcesses):
     def migrate(self, kills: int, restarts: int) -> None:
         """Wait until every run is done; kill workers and restart the database meanwhile."""
         began = time.monotonic()
-        rows = self.runs.list()
         events = [*("kill",) * kills, *("restart",) * restarts]
         shown = 0.0
         while True:
@@ -293,9 +294,7 @@ class MeasuredFleet(FleetProcesses):
             CLOCK.sleep(GLANCE)
         took = time.monotonic() - began
         self.figures.handed_on.append(took)
-        print(
-            f"           {name} was killed in the cutover of {victim.id}: {took:.1f} s", flush=True
-        )
+        say(f"{name} was killed in the cutover of {victim.id}: {took:.1f} s")
         self.begin()
 
     def _fence(self, run: str) -> int:
@@ -312,9 +311,7 @@ class MeasuredFleet(FleetProcesses):
             CLOCK.sleep(GLANCE)
         took = time.monotonic() - began
         self.figures.restarts.append(took)
-        print(
-            f"           the database was restarted: {took:.1f} s until it was written", flush=True
-        )
+        say(f"the database was restarted: {took:.1f} s until it was written")
 
     def _lines(self) -> int:
         statement = sa.select(sa.func.count()).select_from(LINES)
@@ -445,9 +442,7 @@ def main() -> int:
     parser.add_argument("--restarts", type=int, default=1)
     parser.add_argument("--growth", action="store_true", help="1 worker to --workers, undisturbed")
     given = parser.parse_args()
-    # Whatever ends this process, it ends its workers and its database.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit("ended by a signal"))
+    end_on_signals()
     every = plans(given.migrations, given.accounts)
     places = (given.migrations, given.accounts)
     for workers in range(1, given.workers + 1) if given.growth else (given.workers,):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -38,6 +39,12 @@ def gateway_scenario(number: int, account: str, region: str) -> Scenario:
     text = msgspec.json.encode(moved).decode()
     address = f"198.18.{number // 250}.{number % 250 + 1}"
     return msgspec.json.decode(text.replace(_DEVICE, address), type=Scenario)
+
+
+def end_on_signals() -> None:
+    """End this process by an exception on SIGTERM and SIGHUP, so that it ends what it started."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit("ended by a signal"))
 
 
 class FleetProcesses:
