@@ -29,13 +29,7 @@ from vpnmigrate.cli.run_selection import names_a_file
 from vpnmigrate.errors import RefusedError, UsageError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.campaign import CampaignAccount
-from vpnmigrate.fleet.campaign_file import (
-    LARGEST_CALENDAR,
-    LARGEST_CAMPAIGN,
-    CampaignFile,
-    load_campaign,
-    names_a_campaign,
-)
+from vpnmigrate.fleet.campaign_file import CampaignFile, load_campaign, names_a_campaign
 from vpnmigrate.fleet.database.campaigns import FleetCampaigns, StoredCampaign
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.deliveries import deliver
@@ -57,7 +51,7 @@ from vpnmigrate.local.documents import (
 )
 from vpnmigrate.local.inbox import AcceptMessage, Order
 from vpnmigrate.local.signatures import signature_of
-from vpnmigrate.local.text_files import file_bytes, file_text
+from vpnmigrate.local.text_files import file_bytes
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.gates import Force
@@ -143,7 +137,7 @@ class FleetControl:
             account = campaign.accounts.get(member.account, CampaignAccount())
             at = RunPlace(account.role, account.profile, campaign.name, member.id)
             runs.append(NewRun(plan, text, new_holder(self._context.parts.me), at, terms))
-        stored = stored_campaign(file)
+        stored = StoredCampaign(campaign, file.text, file.calendar())
         stored.freezes_at(self._context.parts.clock.wall())  # Its calendar can be understood.
         self._campaigns.put(stored, runs, self._who)
         return tuple(run.plan.migration for run in runs)
@@ -299,20 +293,6 @@ class FleetControl:
 def names_campaign(named: Sequence[str]) -> bool:
     """Return whether *named* is one campaign file, and not plans or runs."""
     return len(named) == 1 and Path(named[0]).suffix in {".yaml", ".yml"}
-
-
-def stored_campaign(file: CampaignFile) -> StoredCampaign:
-    """Return the campaign in *file* as the database keeps it.
-
-    Raises:
-        UsageError: The file or its calendar cannot be read.
-    """
-    rule = file.campaign.freeze
-    return StoredCampaign(
-        file.campaign,
-        file_text(file.path, LARGEST_CAMPAIGN),
-        None if rule is None else file_bytes(file.folder / rule.calendar, LARGEST_CALENDAR),
-    )
 
 
 def _read(path: Path) -> tuple[Plan, bytes]:

@@ -21,6 +21,7 @@ class CampaignFile:
 
     path: Path
     campaign: Campaign
+    text: str
 
     @property
     def folder(self) -> Path:
@@ -37,6 +38,15 @@ class CampaignFile:
         beside = self.folder / self.campaign.playbook
         return str(beside) if beside.is_file() else self.campaign.playbook
 
+    def calendar(self) -> bytes | None:
+        """Return the content of the calendar that the campaign names, if it does.
+
+        Raises:
+            UsageError: It cannot be read.
+        """
+        rule = self.campaign.freeze
+        return None if rule is None else file_bytes(self.folder / rule.calendar, LARGEST_CALENDAR)
+
     def freezes_at(self, now: datetime) -> tuple[Freeze, ...]:
         """Return the freezes that concern a start at *now*.
 
@@ -44,12 +54,11 @@ class CampaignFile:
             UsageError: The calendar cannot be read.
             MalformedFileError: It is not a calendar, or an event cannot be understood.
         """
-        rule = self.campaign.freeze
-        if rule is None:
+        rule, content = self.campaign.freeze, self.calendar()
+        if rule is None or content is None:
             return ()
-        path = self.folder / rule.calendar
-        content = file_bytes(path, LARGEST_CALENDAR)
-        return freezes_between(content, str(path), now, now + rule.margin)
+        name = str(self.folder / rule.calendar)
+        return freezes_between(content, name, now, now + rule.margin)
 
 
 LARGEST_CALENDAR: Final = 8 * MEGABYTE
@@ -69,7 +78,8 @@ def load_campaign(path: Path) -> CampaignFile:
         UsageError: There is no such file, or it cannot be read.
         MalformedFileError: It is not a valid campaign; the message names line and field.
     """
-    return CampaignFile(path, campaign_from(file_text(path, LARGEST_CAMPAIGN), str(path)))
+    text = file_text(path, LARGEST_CAMPAIGN)
+    return CampaignFile(path, campaign_from(text, str(path)), text)
 
 
 class ChangingCampaign:
