@@ -15,10 +15,17 @@ from typing import Any, Final
 
 from vpnmigrate.fleet.progress import MemberState
 from vpnmigrate.model.clock import moment
-from vpnmigrate.report.fleet import FleetStatus, MemberView, counted, in_order_of_urgency, urgency
+from vpnmigrate.report.fleet import (
+    FleetStatus,
+    MemberView,
+    counted,
+    in_order_of_urgency,
+    traffic_down,
+    urgency,
+)
 from vpnmigrate.report.fleet_runs import NO_WORKER
 from vpnmigrate.report.html_templates import html_templates
-from vpnmigrate.report.text import count, safe
+from vpnmigrate.report.text import safe
 
 COLUMNS: Final = ("Member", "Wave", "State", "Traffic", "Outage", "Waits for", "Gates", "Run")
 
@@ -66,12 +73,11 @@ def _hash(text: str) -> str:
 
 def board_values(status: FleetStatus) -> dict[str, Any]:
     """Return everything that the page shows, as JSON values; rows in the order of urgency."""
-    down = sum(view.outage_open for view in status.members)
     return {
         "campaign": status.campaign.name,
         "at": moment(status.now),
         "counts": counted(status.members),
-        "down": f"TRAFFIC IS DOWN at {count(down, 'member')}" if down else "",
+        "down": traffic_down(status.members),
         "held": safe(status.schedule.held),
         "unattended": "" if status.fleet is None or status.fleet.attended else NO_WORKER,
         "waves": [

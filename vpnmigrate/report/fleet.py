@@ -148,6 +148,12 @@ def counted(views: Iterable[MemberView]) -> str:
     return ", ".join(f"{found[state]} {state}" for state in MemberState if found[state])
 
 
+def traffic_down(views: Iterable[MemberView]) -> str:
+    """Return at how many members traffic is down; empty if it flows at all of them."""
+    down = sum(view.outage_open for view in views)
+    return f"TRAFFIC IS DOWN at {count(down, 'member')}" if down else ""
+
+
 # ---------------------------------------------------------------- a new campaign
 
 
@@ -315,9 +321,8 @@ def status_text(status: FleetStatus, *, every: bool = False) -> str:
         head.append(columns(head_rows(status.fleet), indent=0))
     if status.note:
         head.append(wrapped(status.note))
-    down = [view for view in status.members if view.outage_open]
-    if down:
-        head.append(f"TRAFFIC IS DOWN at {count(len(down), 'member')}")
+    if down := traffic_down(status.members):
+        head.append(down)
     if status.schedule.held:
         head.append(wrapped(f"NOTHING IS STARTED: {status.schedule.held}"))
     parts = ["\n".join(head), "\n".join(_waves(status))]
