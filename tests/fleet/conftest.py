@@ -40,9 +40,6 @@ def address(server: PostgresServer) -> Iterator[DatabaseAddress]:
     server.run(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-Opened = Callable[[], Database]
-
-
 @pytest.fixture
 def database(address: DatabaseAddress) -> Iterator[Database]:
     """Connections to a new database."""

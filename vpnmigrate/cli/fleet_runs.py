@@ -82,7 +82,7 @@ class FleetControl:
                 start it, or another run is at its site.
         """
         terms = replace(terms, who=self._who)
-        if names_campaign(named):
+        if starts_campaign(named):
             return self._start_campaign(load_campaign(Path(named[0])), terms)
         plans = [_read(Path(name)) for name in named if names_a_file(Path(name))]
         known = [self._runs.find(name).id for name in named if not names_a_file(Path(name))]
@@ -108,7 +108,7 @@ class FleetControl:
         Raises:
             UsageError: It is a campaign, or several.
         """
-        if len(named) != 1 or names_campaign(named):
+        if len(named) != 1 or starts_campaign(named):
             raise UsageError(
                 "approvals, forced gates and probes are for one run",
                 advice="start the others without these options",
@@ -290,7 +290,7 @@ class FleetControl:
         return given.approval.approver
 
 
-def names_campaign(named: Sequence[str]) -> bool:
+def starts_campaign(named: Sequence[str]) -> bool:
     """Return whether *named* is one campaign file, and not plans or runs."""
     return len(named) == 1 and Path(named[0]).suffix in {".yaml", ".yml"}
 

@@ -87,7 +87,7 @@ def start(
     rollback, a start begins another attempt.  A campaign that was started is replaced by its edited
     file, as far as it has not begun.  Approvals, forced gates and probes are those of one run.
     """
-    from vpnmigrate.cli.fleet_runs import names_campaign
+    from vpnmigrate.cli.fleet_runs import starts_campaign
     from vpnmigrate.cli.run_session import probes_of
     from vpnmigrate.fleet.database.schema import RunGoal
     from vpnmigrate.fleet.run_terms import RunTerms
@@ -106,7 +106,7 @@ def start(
         for approval in given.approvals:
             control.approve(started[0], approval.path)
         lines = [f"{run}: workers take it up" for run in started]
-        if names_campaign(plans):
+        if starts_campaign(plans):
             lines = [f"{plans[0]}: workers start its {count(len(started), 'member')} by its rules"]
         document = {"schema": "vpnmigrate/fleet-start/1", "runs": list(started)}
         _print_ordered(context, control, lines, document)

@@ -88,7 +88,7 @@ class Database:
 
     @property
     def engine(self) -> sa.Engine:
-        """The engine, for tools that manage their transactions themselves."""
+        """The engine, for listeners to its events."""
         return self._engine
 
     def execute(self, work: Callable[[Connection], T], patience: timedelta | None = None) -> T:
