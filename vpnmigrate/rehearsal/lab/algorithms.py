@@ -46,14 +46,10 @@ def proposals(options: Mapping[str, Any], phase: int) -> list[str]:
     ciphers = _words(options, f"Phase{phase}EncryptionAlgorithms", _CIPHERS)
     hashes = _words(options, f"Phase{phase}IntegrityAlgorithms", _HASHES)
     groups = _words(options, f"Phase{phase}DHGroupNumbers", _GROUPS)
+    cbc = [cipher for cipher in ciphers if "gcm" not in cipher]
     gcm = [cipher for cipher in ciphers if "gcm" in cipher]
     prfs = [f"prf{each}" for each in hashes] if phase == 1 else []
-    found = [
-        [cipher for cipher in ciphers if "gcm" not in cipher] and [
-            *(cipher for cipher in ciphers if "gcm" not in cipher), *hashes, *groups
-        ],
-        gcm and [*gcm, *prfs, *groups],
-    ]  # fmt: skip
+    found = (cbc and [*cbc, *hashes, *groups], gcm and [*gcm, *prfs, *groups])
     return ["-".join(each) for each in found if each]
 
 
