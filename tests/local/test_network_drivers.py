@@ -19,6 +19,7 @@ from vpnmigrate.local.drivers.confirmed_change import SLACK, WAITING_COMMIT, Dev
 from vpnmigrate.local.drivers.extras import require_extras
 from vpnmigrate.local.drivers.processes import command_of
 from vpnmigrate.local.drivers.program import Connect, DeviceLogin
+from vpnmigrate.local.drivers.strongswan import StrongswanRouter
 from vpnmigrate.local.drivers.verbs import DriverError
 from vpnmigrate.local.program_files import contents_of
 from vpnmigrate.model.decisions import Decisions, DeviceDriver, DriverKind
@@ -462,6 +463,14 @@ def test_a_missing_library_is_named_before_there_is_a_plan(kind, monkeypatch):
         require_extras(decisions)
     assert f"decisions.drivers.cgw-1: {library} is not installed" in refused.value.message
     assert f"pip install 'vpnmigrate[{kind}]'" in str(refused.value.advice)
+
+
+def test_the_library_for_strongswan_is_named_by_the_driver(monkeypatch):
+    """Its extra has another name than the library, and the message has the command."""
+    monkeypatch.setitem(sys.modules, "vici", None)
+
+    with pytest.raises(DriverError, match=r"^vici is missing: pip install 'vpnmigrate\[strongsw"):
+        StrongswanRouter(("unix:///nowhere.vici",), ()).state(())
 
 
 @pytest.mark.parametrize("name", NETWORK)

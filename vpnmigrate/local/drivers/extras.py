@@ -16,6 +16,11 @@ _LIBRARIES: Final = {
 """The library of each kind, whose extra has the name of the kind."""
 
 
+def missing_library(kind: DriverKind) -> str:
+    """Return the message of a driver of *kind* whose library is not installed."""
+    return f"{_LIBRARIES[kind]} is missing: pip install 'vpnmigrate[{kind}]'"
+
+
 def require_extras(decisions: Decisions) -> None:
     """Check that the library of each driver in *decisions* is installed.
 

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from vpnmigrate.local.drivers.confirmed_change import ContactLostError, DeviceConnection
+from vpnmigrate.local.drivers.extras import missing_library
 from vpnmigrate.local.drivers.netmiko import PROMPT, device_errors
 from vpnmigrate.local.drivers.program import DeviceLogin, run_driver
 from vpnmigrate.local.drivers.verbs import DriverError
 from vpnmigrate.local.private_files import write_whole
+from vpnmigrate.model.decisions import DriverKind
 
-MISSING: Final = "napalm is missing: pip install 'vpnmigrate[napalm]'"
 NAMES: Final[Mapping[str, str]] = {"cisco-ios": "ios"}
 """Platform to the name of napalm's driver."""
 CANDIDATE: Final = "candidate.txt"
@@ -110,7 +111,7 @@ def connect(login: DeviceLogin) -> DeviceConnection:
     try:
         from napalm import get_network_driver  # noqa: PLC0415  an extra
     except ImportError:
-        raise DriverError(MISSING) from None
+        raise DriverError(missing_library(DriverKind.NAPALM)) from None
     given = login.arguments
     options = {name: value for name, value in given.items() if name not in _OWN}
     kind = get_network_driver(NAMES[login.platform])

@@ -16,10 +16,11 @@ from typing import Any, ClassVar, Final
 
 from vpnmigrate.devices.configuration_lines import without_secrets
 from vpnmigrate.local.drivers.confirmed_change import ContactLostError, DeviceConnection
+from vpnmigrate.local.drivers.extras import missing_library
 from vpnmigrate.local.drivers.program import DeviceLogin, run_driver
 from vpnmigrate.local.drivers.verbs import DriverError
+from vpnmigrate.model.decisions import DriverKind
 
-MISSING: Final = "netmiko is missing: pip install 'vpnmigrate[netmiko]'"
 _HOST_KEY: Final = re.compile(r"not found in known_hosts|Host key for server .* does not match")
 """What paramiko says in netmiko's errors, which do not tell its own apart."""
 PROMPT: Final = r"[#>]\s*$"
@@ -273,7 +274,7 @@ def connect(login: DeviceLogin) -> DeviceConnection:
     try:
         from netmiko import ConnectHandler  # noqa: PLC0415  an extra
     except ImportError:
-        raise DriverError(MISSING) from None
+        raise DriverError(missing_library(DriverKind.NETMIKO)) from None
     shell = _SHELLS[login.platform]
     with device_errors():
         return shell(ConnectHandler(device_type=shell.device_type, **login.arguments))

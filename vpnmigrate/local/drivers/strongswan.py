@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from vpnmigrate.local.drivers.extras import missing_library
 from vpnmigrate.local.drivers.protocol import DriverInput, DriverOutput, answer_call
 from vpnmigrate.local.drivers.verbs import (
     UNCERTAIN,
@@ -24,6 +25,7 @@ from vpnmigrate.local.drivers.verbs import (
     read_device,
     tunnels_of,
 )
+from vpnmigrate.model.decisions import DriverKind
 from vpnmigrate.model.device_drivers import ConnectionSide, TunnelsState
 
 LOST: Final = 255
@@ -84,7 +86,7 @@ def _connections(place: str) -> Iterator[Mapping[str, Any]]:
     try:
         import vici  # noqa: PLC0415  an extra
     except ImportError:
-        raise DriverError("vici is missing: install vpnmigrate[strongswan]") from None
+        raise DriverError(missing_library(DriverKind.STRONGSWAN)) from None
     try:
         with _connected(place) as connection:
             yield from vici.Session(connection).list_conns()
