@@ -23,8 +23,7 @@ class ProgramThreads(Generic[T]):
     @property
     def running(self) -> int:
         """The number of programs that have not ended."""
-        self._threads = [thread for thread in self._threads if thread.is_alive()]
-        return len(self._threads)
+        return sum(thread.is_alive() for thread in self._threads)
 
     def start(self, name: str, work: Callable[[], T]) -> str:
         """Call *work* in a thread called *name*; return why that fails, or an empty string.
