@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.util import CommandError
 
 from tests.fleet.database_runs import acquired, opened_journal, stored_run
 from tests.support.builders import MIGRATION
@@ -26,7 +29,12 @@ from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.journal import stored_journal
 from vpnmigrate.fleet.database.schema import METADATA
 from vpnmigrate.fleet.database.upgrade import upgrade
-from vpnmigrate.fleet.database.version import latest_version, require_current, version_of
+from vpnmigrate.fleet.database.version import (
+    MIGRATIONS,
+    latest_version,
+    require_current,
+    version_of,
+)
 from vpnmigrate.local.settings import DATABASE_FILE_VARIABLE, DATABASE_VARIABLE
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.model.redaction import Redaction
@@ -117,6 +125,20 @@ class TestVersion:
         with pytest.raises(RefusedError, match="newer than this program"):
             require_current(database)
         database.close()
+
+    def test_the_tables_of_journals_are_never_removed(self, database: Database) -> None:
+        """Alembic's own downgrade is refused with the reason, and the database stays as it is."""
+
+        def work(connection: sa.Connection) -> None:
+            config = Config()
+            config.set_main_option("script_location", str(MIGRATIONS))
+            config.attributes["connection"] = connection
+            command.downgrade(config, "base")
+
+        with pytest.raises(CommandError, match="only record of what was sent to AWS"):
+            database.transact(work)
+
+        require_current(database)
 
 
 class TestAbsence:

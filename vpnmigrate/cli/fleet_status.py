@@ -25,7 +25,7 @@ from vpnmigrate.fleet.schedule import FleetSchedule, StartKind, schedule
 from vpnmigrate.local.documents import read_plan
 from vpnmigrate.local.lock import owner_at_work
 from vpnmigrate.local.run_directory import Run
-from vpnmigrate.report.fleet import FleetStatus, MemberView, member_view
+from vpnmigrate.report.fleet import FleetStatus, MemberView, member_view, unreadable_member
 from vpnmigrate.report.fleet_runs import summary_of
 from vpnmigrate.report.status import RunStatusView
 
@@ -69,9 +69,7 @@ class LocalFleet:
         try:
             found = self._run(run)
         except VpnMigrateError as error:
-            # What a run does that cannot be read is unknown, so it keeps its slot.
-            failed = MemberProgress(MemberState.FAILED)
-            return MemberView(member, wave, failed, run=run.id, unreadable=error.message)
+            return unreadable_member(member, wave, run.id, error.message)
         return self._of_run(member, wave, found)
 
     def _of_run(self, member: FleetMember, wave: str, found: RunStatusView) -> MemberView:

@@ -24,7 +24,7 @@ from vpnmigrate.fleet.schedule import schedule
 from vpnmigrate.local.settings import DATABASE_VARIABLE
 from vpnmigrate.local.text_files import file_text
 from vpnmigrate.model.clock import moment
-from vpnmigrate.report.fleet import FleetStatus, MemberView, member_view
+from vpnmigrate.report.fleet import FleetStatus, MemberView, member_view, unreadable_member
 from vpnmigrate.report.fleet_runs import FleetRunView, FleetView, awaited_command, summary_of
 
 _STARTED_BY_RULES: Final = frozenset({MemberState.WAITING, MemberState.STAGED})
@@ -121,9 +121,7 @@ class DatabaseFleet:
         try:
             summary = self._journals.summary(row)
         except VpnMigrateError as error:
-            # What a run does that cannot be read is unknown.
-            failed = MemberProgress(MemberState.FAILED)
-            return MemberView(member, wave, failed, run=row.id, unreadable=error.message)
+            return unreadable_member(member, wave, row.id, error.message)
         now = self._context.parts.clock.wall()
         view = member_view(member, wave, row.member_progress, summary, now)
         by_rules = view.progress.state in _STARTED_BY_RULES

@@ -114,7 +114,7 @@ class OperatorTasks:
 
     @property
     def asked_to_stop(self) -> str:
-        """The reason to end a wait, because the run has to stop; empty if it goes on."""
+        """The reason to end a wait, because the run has to stop; empty if it continues."""
         return self._stop.reason()
 
     def stop_if_asked(self) -> None:

@@ -38,7 +38,7 @@ class Look:
     shows: bool = False
     """Whether AWS has carried out a change whose effect shows at once."""
     awaits: ReadingPart | None = None
-    """What alone has to differ before the step can go on; None if it is not known."""
+    """What alone has to differ before the step can continue; None if it is not known."""
 
 
 def interval(

@@ -417,7 +417,7 @@ class StopRequest(Protocol):
         ...
 
     def withdraw(self) -> None:
-        """Remove the request: it was answered, and the run goes on."""
+        """Remove the request: it was answered, and the run continues."""
         ...
 
 

@@ -94,7 +94,7 @@ class ResidueControl:
         given_up: bool,
         outage: bool,
     ) -> bool:
-        """Isolate the goal of *done* if AWS does not make it; return whether the step goes on.
+        """Isolate the goal of *done* if AWS does not make it; return whether the step continues.
 
         A change that AWS has, or may have, made is waited for again.
         """

@@ -385,7 +385,7 @@ class StepLoop:
     def _failure(
         self, step: Step, done: ChangeResult, observation: Observation, *, outage: bool
     ) -> VpnMigrateError | None:
-        """Return the error that ends *step* after *done*, or None if the step goes on."""
+        """Return the error that ends *step* after *done*, or None if the step continues."""
         failure = self._retries.decide(step, done, outage=outage)
         # What only removes is not urgent: a refusal that may pass is retried until the limit.
         persists = self._retries.is_persistent(done.change) and not step.removes

@@ -1,6 +1,6 @@
 """Stop: a signal of the operator or the system, applied at the safe points of a run.
 
-In the outage Ctrl-C is a question, not an order: the run goes on until the operator has answered,
+In the outage Ctrl-C is a question, not an order: the run continues until the operator has answered,
 because every second without an answer would extend the outage.
 """
 
@@ -37,7 +37,7 @@ class StopControl:
         self._rolls_back = True
 
     def reason(self) -> str:
-        """Return the reason to end a wait, after an open question; empty if the run goes on."""
+        """Return the reason to end a wait, after an open question; empty if the run continues."""
         ends = self._action() in {StopAction.STOP, StopAction.ROLL_BACK}
         return (self._request.reason or "") if ends else ""
 
@@ -59,7 +59,7 @@ class StopControl:
                 self._recorder.write(Noted(why))
                 raise RollbackRequestedError(why)
             case _:
-                pass  # Nothing was requested, or the run goes on for now.
+                pass  # Nothing was requested, or the run continues for now.
 
     def _action(self) -> StopAction | None:
         request, state = self._request, self._state
@@ -75,7 +75,7 @@ class StopControl:
             self._asked = False
             self._operator.interrupted(())
             if request.asks:
-                # Traffic flows again before an answer: the run goes on, as without an answer.
+                # Traffic flows again before an answer: the run continues, as without an answer.
                 request.withdraw()
                 return None
         return action

@@ -232,7 +232,7 @@ class TrafficWatch:
             notes = (Noted(str(row)) for row in found.altered)
             records = [TrafficVerified(stability.since), *notes]
             if found.residual and not state.outage.open:
-                # It began under a lost journal, and goes on for these destinations.
+                # It began under a lost journal, and continues for these destinations.
                 return (OutageBegan(stability.since, self._state_reader.blind), *records)
         if state.outage.open and state.outage.since is not None and not found.residual:
             end = self._end_of_outage(stability.since)

@@ -51,7 +51,7 @@ class StopOrder:
 
     @property
     def reason(self) -> str:
-        """The reason in words; empty if the sessions go on."""
+        """The reason in words; empty if the sessions continue."""
         if self.ending.is_set():
             return "the worker was told to end"
         return "the fleet was stopped" if self.stopped.is_set() else ""

@@ -142,6 +142,15 @@ def member_view(
     )
 
 
+def unreadable_member(member: FleetMember, wave: str, run: str, why: str) -> MemberView:
+    """Return the view of *member*, whose *run* cannot be read.
+
+    What the run does is unknown, so the member keeps its slot.
+    """
+    progress = MemberProgress(MemberState.FAILED)
+    return MemberView(member, wave, progress, run=run, unreadable=why)
+
+
 def counted(views: Iterable[MemberView]) -> str:
     """Return how many members are in each state."""
     found = Counter(view.progress.state for view in views)

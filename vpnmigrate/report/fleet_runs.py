@@ -234,7 +234,7 @@ def _waits_for(state: RunState) -> str:
 
 
 def awaited_command(run: str, found: RunSummary, *, worker: str) -> Command | None:
-    """Return the command of an operator that *run* waits for; None if it goes on by itself."""
+    """Return the command of an operator that *run* waits for; None if it continues by itself."""
     match found.awaits:
         case RunAwaits.DONE:
             return cli("fleet", "done", run, str(found.task_step))

@@ -270,7 +270,7 @@ class RunStatusView:
 
     @property
     def next(self) -> Command | None:
-        """The command that goes on with the run; None if nothing is left to do.
+        """The command that resumes the run; None if nothing is left to do.
 
         A program may run it: it forces no gate, and nothing in it has to be filled in.  While gates
         hold the run it is the command that they refused, which evaluates them again; what opens

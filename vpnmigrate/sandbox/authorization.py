@@ -192,8 +192,8 @@ class CalledWorld(Protocol):
 class AuthorizedWorld:
     """A world whose callers may do only what *policy* allows.
 
-    Calls go on to *through*, which is the world itself unless something stands in front of it.  A
-    call that the world does not know is refused as well, unless the policy allows it.
+    Calls are passed to *through*, which is the world itself unless something stands in front of it.
+    A call that the world does not know is refused as well, unless the policy allows it.
     """
 
     def __init__(self, world: World, policy: Policy, through: CalledWorld | None = None) -> None:

@@ -122,7 +122,7 @@ class Step(ABC):
         return ()
 
     def awaits(self, view: StepInput) -> ReadingPart | None:
-        """Return what alone has to differ before the step can go on; None if it is not known."""
+        """Return what alone has to differ before the step can continue; None if it is not known."""
         del view
         return None
 

@@ -67,7 +67,7 @@ class StopPropagation(Step):
     def separable(self, view: StepInput) -> Iterable[DesiredFact]:
         """Yield the tables in which propagation from the new gateway is on, in a rollback.
 
-        Its routes lead nowhere once the gateway is detached, so the rest of the rollback goes on.
+        Its routes lead nowhere once the gateway is detached, so the rest of the rollback continues.
         """
         if view.swap.joining == view.plan.old_gateway:
             wants = _wants(view.plan, view.swap, view.now)

@@ -167,8 +167,8 @@ def pause(
 ) -> None:
     """Start no further run of the fleet, or pause one run at its next safe point.
 
-    Runs that have started go on to their end.  During the cutover, while traffic is interrupted, a
-    pause of one run is refused; use abort to roll back.
+    Runs that have started continue to their end.  During the cutover, while traffic is interrupted,
+    a pause of one run is refused; use abort to roll back.
     """
     if run is None:
         _set_state(ctx, place, printing, "paused")

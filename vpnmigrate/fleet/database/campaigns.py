@@ -274,7 +274,7 @@ class FleetCampaigns:
                 advice=("to see what it waits for:", cli("fleet", "status", run.campaign)),
             )
         if state in HOLDS_SLOT or state is MemberState.DONE:
-            return  # It goes on at its site, or is left as it is.
+            return  # It continues at its site, or is left as it is.
         for where in self._at_site(self._member_of(run), holders):
             raise RefusedError(
                 f"{where}; nothing was started",

@@ -17,7 +17,7 @@ class FleetState(StrEnum):
 
     RUNNING = "running"
     PAUSED = "paused"
-    """No run starts; those that have started go on to their end."""
+    """No run starts; those that have started continue to their end."""
     STOPPED = "stopped"
     """No run starts, and no worker begins a session, except where traffic may be down."""
 

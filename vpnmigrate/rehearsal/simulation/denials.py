@@ -1,6 +1,6 @@
 """Denials: refusals that outlast a few calls, of the calls of a cutover and of its clean-up.
 
-They are drawn from a seed.  A run goes on without a change of one table; without any other change
+They are drawn from a seed.  A run continues without a change of one table; without any other change
 it ends, and then the operator acts.
 """
 
@@ -132,7 +132,7 @@ class Refusals:
 
 
 def _begins_cutover(change: AwsChange) -> bool:
-    """Return whether *change* is one of those without which no cutover goes on."""
+    """Return whether *change* is one of those without which no cutover continues."""
     return isinstance(change, DisablePropagation) and change.gateway == OLD
 
 

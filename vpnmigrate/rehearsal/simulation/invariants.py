@@ -62,7 +62,7 @@ class ActualState:
 class InvariantChecker:
     """Checks the world against *plan* and the state *before* the migration.
 
-    A run may go on without a change only if AWS refused it: *refusals* shows that.
+    A run may continue without a change only if AWS refused it: *refusals* shows that.
     """
 
     plan: Plan
@@ -126,7 +126,7 @@ class InvariantChecker:
             on = sorted(table for table, gateway in now.propagating if gateway == leaving)
             first = [DisablePropagation(RouteTableId(table), leaving) for table in on]
             if first and joining != old:
-                # A cutover, unlike a rollback, does not go on without any of them.
+                # A cutover, unlike a rollback, does not continue without any of them.
                 yield from [each for each in first if self._is_denied(each)] or first
             else:
                 yield DetachVpnGateway(leaving, vpc)

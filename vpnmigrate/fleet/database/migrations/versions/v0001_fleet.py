@@ -1,11 +1,12 @@
 """Campaigns, runs, journals, messages, approvals and workers.
 
-The columns are written out: ``schema`` has those of the newest version, and this file keeps what
-version 0001 has created.
+A migration is history: databases have been created by it, so it is never changed.  Its columns are
+written out again for that reason; ``schema`` has those of the newest version.
 """
 
 import sqlalchemy as sa
 from alembic import op
+from alembic.util import CommandError
 
 revision = "0001"
 down_revision = None
@@ -105,8 +106,12 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Refuse, if Alembic is called directly: no command of the program asks for it.
+    """Refuse; no command of the program calls this, but Alembic's own program could.
 
-    The journals in the tables are the only record of what was done in AWS.
+    Raises:
+        CommandError: Always: the journals are the only record of what was sent to AWS.
     """
-    raise NotImplementedError("restore a backup from before the upgrade instead")
+    raise CommandError(
+        "version 0001 is not removed: its journals are the only record of what was sent to AWS; "
+        "nothing was changed; to start again, create another database"
+    )
