@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from tests.support.driver_bench import ASA, NETWORK, VYOS, Bench, NetworkBench, network_bench
+from tests.support.driver_bench import NETWORK, VYOS, Bench, NetworkBench, network_bench
 from tests.support.fake_routers import IosRouter
 from tests.support.ssh_device import PASSWORD
 from vpnmigrate.errors import UsageError
@@ -171,7 +171,7 @@ class TestAnInterruptedCommit:
 
     def test_is_repeated_where_there_is_no_timer(self, tmp_path):
         """An ASA is told again what it may have in part, from the first command to the last."""
-        with network_bench(tmp_path, *ASA) as bench:
+        with network_bench(tmp_path, *NETWORK["netmiko-cisco-asa"]) as bench:
             bench.limit_seconds = 20.0
             cut_off_once(bench, "router bgp")
             results = [bench.call(verb) for verb in (LOAD, STATUS, LOAD, ENABLE, BACK_OUT)]
@@ -366,7 +366,7 @@ class TestRefused:
 
     def test_a_command_of_a_device_without_a_timer(self, tmp_path):
         """The commands before it stay; they are not counted as loaded, and can be removed."""
-        with network_bench(tmp_path, *ASA) as bench:
+        with network_bench(tmp_path, *NETWORK["netmiko-cisco-asa"]) as bench:
             part = f"tunnel destination {bench.new.tunnels[0].outside_ip}"
             bench.router.rejects = "router bgp"
             results = [bench.call(verb) for verb in (LOAD, STATUS)]

@@ -15,6 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support.builders import OLD_VPN
+from tests.support.fake_fortios import FortiGate
 from tests.support.fake_routers import AsaRouter, IosRouter, JunosRouter, Router, VyosRouter
 from tests.support.ssh_device import SshDevice, ssh_device
 from tests.support.stage import Stage
@@ -31,6 +32,7 @@ from vpnmigrate.local.settings import LogTo
 from vpnmigrate.local.subprocess_limits import ProcessResult
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.commit_timers import lacks_timer
 from vpnmigrate.model.decisions import Decisions, DeviceDriver, DriverKind, InsideMode
 from vpnmigrate.model.device_drivers import (
     ConnectionSide,
@@ -50,6 +52,8 @@ class Bench:
 
     confirmed = ""
     """What the driver says of a change that it has made."""
+    shows_changes = False
+    """Whether a result has the lines that were changed."""
 
     def __init__(
         self, place: Path, driver: DeviceDriver, inside: InsideMode = InsideMode.AMAZON
@@ -151,7 +155,8 @@ class NetworkBench(Bench):
             limit=timedelta(seconds=DEADLINE),
         )
         super().__init__(place, driver)
-        self.confirmed = "confirmed within the device's timer"
+        self.confirmed = "" if lacks_timer(driver) else "confirmed within the device's timer"
+        self.shows_changes = True
         self.router = router
         self.access = device.access
         self.connect = connect
@@ -173,11 +178,11 @@ class NetworkBench(Bench):
 NETWORK: Mapping[str, tuple[type[Router], str]] = {
     "netmiko-cisco-ios": (IosRouter, "netmiko"),
     "netmiko-juniper-srx": (JunosRouter, "netmiko"),
+    "netmiko-cisco-asa": (AsaRouter, "netmiko"),
+    "netmiko-fortios": (FortiGate, "netmiko"),
     "napalm-cisco-ios": (IosRouter, "napalm"),
 }
 """The drivers over SSH: the router's class, and the library."""
-ASA: tuple[type[Router], str] = (AsaRouter, "netmiko")
-"""Without a timer."""
 VYOS: tuple[type[Router], str] = (VyosRouter, "netmiko")
 """With a second of waiting for each connection, by netmiko."""
 
@@ -193,6 +198,7 @@ def network_bench(place: Path, router: type[Router], library: str) -> Iterator[N
 
 PLATFORMS: dict[type[Router], str] = {
     AsaRouter: "cisco-asa",
+    FortiGate: "fortios",
     IosRouter: "cisco-ios",
     JunosRouter: "juniper-srx",
     VyosRouter: "vyos",
@@ -211,6 +217,19 @@ def old_tunnels(router: Router, old: DeviceConfiguration) -> str:
                     f" tunnel destination {outside}",
                     f"router bgp {tunnel.customer.asn or 65000}",
                     f" neighbor {inside} remote-as 7224",
+                ]
+            case FortiGate():
+                lines += [
+                    "config vpn ipsec phase1-interface",
+                    f'    edit "vpn-old-{number}"',
+                    f"        set remote-gw {outside}",
+                    *("    next", "end", "config system interface"),
+                    f'    edit "vpn-old-{number}"',
+                    "        set status up",
+                    *("    next", "end", "config router bgp", "    config neighbor"),
+                    f'        edit "{inside}"',
+                    "            set remote-as 7224",
+                    *("        next", "    end", "end"),
                 ]
             case JunosRouter():
                 lines += [

@@ -22,6 +22,9 @@ Tree = dict[str, Any]
 class Router(ABC):
     """A router, whose configuration outlives every connection."""
 
+    refusal: str
+    """What it prints instead of carrying out a command."""
+
     def __init__(self) -> None:
         self.typed: list[str] = []
         self.logins: list[str] = []
@@ -91,6 +94,8 @@ IOS_GLOBAL = re.compile(r"(ip (route|prefix-list|scp)|file prompt|hostname)\b")
 class IosRouter(Router):
     """Cisco IOS-XE with an archive and an SCP server."""
 
+    refusal = "             ^\n% Invalid input detected at '^' marker.\n"
+
     def __init__(self) -> None:
         super().__init__()
         self.running: Tree = {"hostname munich": {}, "ip scp server enable": {}}
@@ -113,6 +118,8 @@ class IosRouter(Router):
 
 class AsaRouter(IosRouter):
     """Cisco ASA: what its commands have in common with those of IOS, and no timer."""
+
+    refusal = "             ^\nERROR: % Invalid input detected at '^' marker.\n"
 
 
 def _rendered(tree: Tree, depth: int = 0) -> list[str]:
@@ -149,7 +156,7 @@ class IosSession(Session):
             self._above = self._above[:-1]
             return ""
         if router.rejects and re.search(router.rejects, command):
-            return "% Invalid input detected at '^' marker."
+            return router.refusal
         plain = command.removeprefix("no ")
         if IOS_SECTION.match(plain) or IOS_GLOBAL.match(plain):
             self._above = []
@@ -304,6 +311,8 @@ class SetSession(Session):
 class JunosRouter(SetRouter):
     """Junos."""
 
+    refusal = "            ^\nsyntax error."
+
     def session(self) -> JunosSession:
         return JunosSession(self)
 
@@ -318,7 +327,7 @@ class JunosSession(SetSession):
         router, command = self._router, line.strip()
         with router.lock:
             if router.rejects and re.search(router.rejects, command):
-                return "            ^\nsyntax error."
+                return router.refusal
             if self._changed(command):
                 return ""
             match command.split():
@@ -365,6 +374,8 @@ class JunosSession(SetSession):
 class VyosRouter(SetRouter):
     """VyOS."""
 
+    refusal = "\n  Configuration path: vpn ipsec [x] is not valid\n  Set failed\n"
+
     def session(self) -> VyosSession:
         return VyosSession(self)
 
@@ -387,7 +398,7 @@ class VyosSession(SetSession):
                 self._commit(timed=True)
                 return ""
             if router.rejects and re.search(router.rejects, command):
-                return f"Configuration path: [{command}] is not valid\nSet failed"
+                return router.refusal
             if self._changed(command):
                 return ""
             match command.split():

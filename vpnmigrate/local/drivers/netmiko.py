@@ -69,6 +69,8 @@ class _Shell(ABC):
     device_type: ClassVar[str]
     show: ClassVar[tuple[str, ...]]
     """What shows the running configuration."""
+    options: ClassVar[Mapping[str, Any]] = {}
+    """netmiko's arguments for this platform alone."""
     atomic: bool = False
     refused: ClassVar[str]
     """Pattern of the answer to a command that the device refuses."""
@@ -171,6 +173,8 @@ class _FortiOs(_Shell):
     """FortiOS: without a timer, and it saves each entry itself."""
 
     device_type = "fortinet"
+    # Unless told what to disable, netmiko offers a FortiGate only the key exchanges of old ones.
+    options: ClassVar = {"disabled_algorithms": {"kex": ["diffie-hellman-group1-sha1"]}}
     show = ("show vpn ipsec phase1-interface", "show system interface", "show router bgp")
     refused = r"^(?:Command fail|Unknown action|.*parse error).*$"
 
@@ -277,7 +281,8 @@ def connect(login: DeviceLogin) -> DeviceConnection:
         raise DriverError(missing_library(DriverKind.NETMIKO)) from None
     shell = _SHELLS[login.platform]
     with device_errors():
-        return shell(ConnectHandler(device_type=shell.device_type, **login.arguments))
+        options = {**shell.options, **login.arguments}
+        return shell(ConnectHandler(device_type=shell.device_type, **options))
 
 
 if __name__ == "__main__":
