@@ -13,10 +13,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from vpnmigrate.devices.configuration_lines import without_secrets
 from vpnmigrate.local.drivers.confirmed_change import ContactLostError, DeviceConnection
 from vpnmigrate.local.drivers.extras import missing_library
 from vpnmigrate.local.drivers.netmiko import PROMPT, device_errors
 from vpnmigrate.local.drivers.program import DeviceLogin, run_driver
+from vpnmigrate.local.drivers.refusals import refusal_in
 from vpnmigrate.local.drivers.verbs import DriverError
 from vpnmigrate.local.private_files import write_whole
 from vpnmigrate.model.decisions import DriverKind
@@ -46,8 +48,9 @@ class _NapalmConnection:
 
     atomic = False
 
-    def __init__(self, driver: Any, folder: Path) -> None:
+    def __init__(self, driver: Any, platform: str, folder: Path) -> None:
         self._driver = driver
+        self._platform = platform
         self._folder = folder
         self._has_files = False
 
@@ -75,6 +78,12 @@ class _NapalmConnection:
     def commit(self, timer: timedelta) -> None:
         with _napalm_errors():
             self._driver.commit_config(revert_in=int(timer.total_seconds()))
+        if refused := refusal_in(self._platform, self._driver.said):
+            self.undo()
+            raise DriverError(
+                f"the device refuses a command: {without_secrets(refused)}; "
+                "the commands before it were undone"
+            )
 
     def undo(self) -> None:
         self._has_files = True
@@ -114,11 +123,27 @@ def connect(login: DeviceLogin) -> DeviceConnection:
         raise DriverError(missing_library(DriverKind.NAPALM)) from None
     given = login.arguments
     options = {name: value for name, value in given.items() if name not in _OWN}
-    kind = get_network_driver(NAMES[login.platform])
+    kind = _recording(get_network_driver(NAMES[login.platform]))
     driver = kind(given["host"], given["username"], given["password"], optional_args=options)
     with _napalm_errors():
         driver.open()
-    return _NapalmConnection(driver, login.folder)
+    return _NapalmConnection(driver, login.platform, login.folder)
+
+
+def _recording(kind: type[Any]) -> type[Any]:
+    """Return napalm's driver *kind*, which keeps what the device prints during a commit.
+
+    napalm itself knows one refusal, "Invalid input detected", and drops the rest.
+    """
+
+    class Recording(kind):  # type: ignore[misc]  # napalm has no types
+        said = ""
+
+        def _commit_handler(self, cmd: str) -> str:
+            self.said = str(super()._commit_handler(cmd))
+            return self.said
+
+    return Recording
 
 
 _OWN: Final = ("host", "username", "password")

@@ -18,6 +18,7 @@ from vpnmigrate.devices.configuration_lines import without_secrets
 from vpnmigrate.local.drivers.confirmed_change import ContactLostError, DeviceConnection
 from vpnmigrate.local.drivers.extras import missing_library
 from vpnmigrate.local.drivers.program import DeviceLogin, run_driver
+from vpnmigrate.local.drivers.refusals import refusal_pattern
 from vpnmigrate.local.drivers.verbs import DriverError
 from vpnmigrate.model.decisions import DriverKind
 
@@ -72,11 +73,10 @@ class _Shell(ABC):
     options: ClassVar[Mapping[str, Any]] = {}
     """netmiko's arguments for this platform alone."""
     atomic: bool = False
-    refused: ClassVar[str]
-    """Pattern of the answer to a command that the device refuses."""
 
-    def __init__(self, link: Any) -> None:
+    def __init__(self, link: Any, platform: str) -> None:
         self._link = link
+        self._refused = refusal_pattern(platform)
         self._loaded: list[str] = []
 
     def running(self) -> str:
@@ -114,7 +114,7 @@ class _Shell(ABC):
 
     def _type(self, commands: Sequence[str], **how: Any) -> None:
         with device_errors():
-            self._link.send_config_set(commands, error_pattern=self.refused, **how)
+            self._link.send_config_set(commands, error_pattern=self._refused, **how)
 
 
 class _CiscoIos(_Shell):
@@ -122,7 +122,6 @@ class _CiscoIos(_Shell):
 
     device_type = "cisco_ios"
     show = ("show running-config",)
-    refused = r"^% ?(?:Invalid|Incomplete|Ambiguous|Unknown|Bad|.*(?:not allowed|failed)).*$"
 
     def waits(self) -> bool:
         return "Timer value" in self._shown("show archive config rollback timer")
@@ -159,7 +158,6 @@ class _CiscoAsa(_Shell):
 
     device_type = "cisco_asa"
     show = ("show running-config",)
-    refused = r"^(?:ERROR|% ?(?:Invalid|Incomplete|Ambiguous)).*$"
 
     def commit(self, timer: timedelta) -> None:
         self._type(self._loaded)
@@ -176,7 +174,6 @@ class _FortiOs(_Shell):
     # Unless told what to disable, netmiko offers a FortiGate only the key exchanges of old ones.
     options: ClassVar = {"disabled_algorithms": {"kex": ["diffie-hellman-group1-sha1"]}}
     show = ("show vpn ipsec phase1-interface", "show system interface", "show router bgp")
-    refused = r"^(?:Command fail|Unknown action|.*parse error).*$"
 
     def commit(self, timer: timedelta) -> None:
         self._type(self._loaded)
@@ -210,7 +207,6 @@ class _Junos(_Candidate):
     show = ("show configuration | display set | no-more",)
     enter = "configure exclusive"
     compare = "show | compare | no-more"
-    refused = r"^.*(?:syntax error|unknown command|missing argument|invalid|error:).*$"
 
     def waits(self) -> bool:
         first = self._shown("show system commit | no-more").strip().partition("\n")[0]
@@ -232,7 +228,6 @@ class _Vyos(_Candidate):
     device_type = "vyos"
     show = ("show configuration commands",)
     compare = "compare"
-    refused = r"^.*(?:Set failed|Delete failed|is not valid|Invalid|validation failed).*$"
 
     def waits(self) -> bool:
         return self._shown("systemctl is-active commit-confirm.timer").strip() == "active"
@@ -282,7 +277,8 @@ def connect(login: DeviceLogin) -> DeviceConnection:
     shell = _SHELLS[login.platform]
     with device_errors():
         options = {**shell.options, **login.arguments}
-        return shell(ConnectHandler(device_type=shell.device_type, **options))
+        link = ConnectHandler(device_type=shell.device_type, **options)
+        return shell(link, login.platform)
 
 
 if __name__ == "__main__":
