@@ -15,8 +15,9 @@ GRANT SELECT ON fleet_version, fleet, fleet_campaign, fleet_wave_approval, fleet
   fleet_message, fleet_approval, fleet_worker
   TO vpnmigrate_worker, vpnmigrate_operator, vpnmigrate_reader;
 
--- Workers: leases, progress and starts by the rules of a campaign; journals only grow.
-GRANT UPDATE (goal, wake, served, due_at, fence, lease_owner, lease_until, outage, progress,
+-- Workers: leases, progress, starts by the rules of a campaign and orders that have waited for a
+-- slot; journals only grow.
+GRANT UPDATE (goal, terms, ordered, wake, served, due_at, fence, lease_owner, lease_until, outage, progress,
   progress_since, summary, trouble, lines, head) ON fleet_run TO vpnmigrate_worker;
 GRANT INSERT ON fleet_journal TO vpnmigrate_worker;
 GRANT UPDATE (state) ON fleet_message TO vpnmigrate_worker;
@@ -27,7 +28,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON pgqueuer, pgqueuer_log, pgqueuer_statist
 -- Operators: plans, campaigns, starts, orders and approvals; no lease and no journal.
 GRANT INSERT ON fleet_run, fleet_message, fleet_approval, fleet_wave_approval
   TO vpnmigrate_operator;
-GRANT UPDATE (plan, fingerprint, role, profile, campaign, member, goal, terms, wake) ON fleet_run
+GRANT UPDATE (plan, fingerprint, role, profile, campaign, member, goal, terms, ordered, wake) ON fleet_run
   TO vpnmigrate_operator;
 -- A run leaves a campaign that is replaced; one that has a journal cannot be deleted (foreign key).
 GRANT DELETE ON fleet_run, fleet_message, fleet_approval TO vpnmigrate_operator;

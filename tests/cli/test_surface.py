@@ -93,8 +93,11 @@ FLAGS = {
     "fleet start": {"--prepare", "--probe", "--no-probes", "--confirm-within"}
     | BROUGHT_TO_GATES
     | GIVEN_TO_FLEETS,
-    "fleet rollback": {"--keep-new", "--yes", "--no-input"} | GIVEN_TO_FLEETS,
-    "fleet finalize": {"--confirm", "--delete-old-gateway"} | BROUGHT_TO_GATES | GIVEN_TO_FLEETS,
+    "fleet rollback": {"--keep-new", "--yes", "--no-input", "--wave", "--withdraw"}
+    | GIVEN_TO_FLEETS,
+    "fleet finalize": {"--confirm", "--delete-old-gateway", "--wave", "--withdraw"}
+    | BROUGHT_TO_GATES
+    | GIVEN_TO_FLEETS,
     "fleet worker": {"--name", "--runs"} | GIVEN_TO_FLEETS | GIVEN_TO_RUNS | GIVEN_TO_AWS,
     "fleet database": GIVEN_TO_FLEETS,
     "fleet pause": GIVEN_TO_FLEETS,

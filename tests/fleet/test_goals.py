@@ -16,6 +16,7 @@ from vpnmigrate.errors import Exit
 from vpnmigrate.fleet.database.address import DatabaseAddress
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.journal import stored_journal
+from vpnmigrate.fleet.database.runs import WaitingOrder, order_run
 from vpnmigrate.fleet.database.schema import RUNS, RunGoal
 from vpnmigrate.fleet.run_terms import RunTerms
 from vpnmigrate.journal.records import Replanned
@@ -100,6 +101,24 @@ def test_a_migration_that_is_not_confirmed_is_rolled_back_by_a_worker(fleet: Vir
     fleet.type("confirm", run)
     end = fleet.work(run)
     assert (end.again, end.progress.state) == (None, "done")
+
+
+def test_no_cutover_begins_while_a_rollback_waits_for_a_slot(
+    fleet: VirtualFleet, database: Database
+) -> None:
+    """A session for another reason leaves the run staged, and the goal stays."""
+    run = fleet.planned()
+    fleet.type("start", "plan.json", "--prepare")
+    fleet.work(run)
+    fleet.type("start", run)
+    order = WaitingOrder(RunGoal.ROLLBACK)
+    database.transact(lambda connection: order_run(connection, run, order))
+
+    fleet.work(run)
+
+    assert fleet.status(run) == "held (attempt 1)"
+    assert fleet.row(run).goal is RunGoal.CUTOVER
+    assert fleet.row(run).member_progress.state == "to roll back"
 
 
 def test_what_cannot_be_ordered_is_refused_by_name(fleet: VirtualFleet) -> None:

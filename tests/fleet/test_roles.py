@@ -19,7 +19,8 @@ from vpnmigrate.errors import Exit
 from vpnmigrate.fleet.database.address import DatabaseAddress, address_from
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import Lease, SessionEnd
-from vpnmigrate.fleet.database.runs import FleetRun
+from vpnmigrate.fleet.database.runs import FleetRun, WaitingOrder, order_run
+from vpnmigrate.fleet.database.schema import RunGoal
 from vpnmigrate.fleet.worker import StopOrder, Worker
 from vpnmigrate.local.settings import DATABASE_VARIABLE
 
@@ -73,12 +74,15 @@ def test_operators_start_runs_and_workers_work_on_them(
             loop.call_soon_threadsafe(stopping.set)
         return SessionEnd()
 
+    order = WaitingOrder(RunGoal.ROLLBACK)
+    operators.transact(lambda connection: order_run(connection, "m-four", order))
     worker = Worker(workers, "w1", session, say=print, now=CLOCK.wall, most=1)
     loop = asyncio.new_event_loop()
     loop.run_until_complete(asyncio.wait_for(worker.serve(stopping), 60))
     loop.close()
 
     assert stored.runs.find(RUN).lines == 1
+    assert stored.runs.find("m-four").goal is RunGoal.ROLLBACK
     assert run_command(["fleet", "abort", RUN]) == Exit.DONE
     workers.close()
     operators.close()

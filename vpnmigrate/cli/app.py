@@ -211,11 +211,12 @@ class FleetCommands(LazyGroup):
             "Start runs of plans on the workers, or continue runs that wait for an operator.",
         ),
         "rollback": CommandEntry(
-            "fleet_runs:rollback", "Order the rollback of a run, also after its migration."
+            "fleet_runs:rollback",
+            "Order the rollback of a run or of a wave, also after its migration.",
         ),
         "finalize": CommandEntry(
             "fleet_runs:finalize",
-            "Order the deletion of the old connections of a verified migration.",
+            "Order the deletion of the old connections of a verified migration or a wave.",
         ),
         "pause": CommandEntry(
             "fleet_runs:pause",

@@ -51,7 +51,7 @@ def work_on(
 
     def action(active: ActiveRun) -> None:
         state, now = active.runner.read_inbox(), active.now()
-        if _is_done(state, goal, terms):
+        if is_reached(state, goal, terms):
             return
         until = state.confirm.until
         going_back = state.direction is Direction.ROLLBACK and not state.finished
@@ -75,8 +75,8 @@ def work_on(
     return run_session(context, subject, options, action)
 
 
-def _is_done(state: RunState, goal: RunGoal, terms: RunTerms) -> bool:
-    """Return whether nothing is left to do for *goal*."""
+def is_reached(state: RunState, goal: RunGoal, terms: RunTerms) -> bool:
+    """Return whether nothing is left to do for *goal* by *terms*."""
     if not state.finished or state.direction is None or state.direction is Direction.FORWARD:
         return False
     if _ENDS[state.direction] is goal:

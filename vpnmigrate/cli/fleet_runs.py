@@ -18,6 +18,7 @@ from vpnmigrate.cli.commands.orders import (
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.dependencies import new_holder
 from vpnmigrate.cli.fleet_journals import FleetJournals
+from vpnmigrate.cli.fleet_waves import WaveControl, wave_of
 from vpnmigrate.cli.options import PromptOptions
 from vpnmigrate.cli.run_actions import (
     finalized_error,
@@ -29,7 +30,7 @@ from vpnmigrate.cli.run_selection import names_a_file
 from vpnmigrate.errors import RefusedError, UsageError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.campaign import CampaignAccount
-from vpnmigrate.fleet.campaign_file import CampaignFile, load_campaign, names_a_campaign
+from vpnmigrate.fleet.campaign_file import CampaignFile, load_campaign
 from vpnmigrate.fleet.database.campaigns import FleetCampaigns, StoredCampaign
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.deliveries import deliver
@@ -200,6 +201,11 @@ class FleetControl:
         given = replace(terms, who=self._who, attempt=state.attempt)
         self._runs.start(run, goal, deliver, given)
 
+    @property
+    def waves(self) -> WaveControl:
+        """Orders for whole waves."""
+        return WaveControl(self._context, self._database, self._who)
+
     def accept(self, run: str, degraded: Sequence[str], reasons: Sequence[str]) -> OrderResult:
         """Accept fewer tunnels for the *degraded* connections of *run* (``orders.accept``).
 
@@ -260,17 +266,15 @@ class FleetControl:
         Raises:
             UsageError: There is no such campaign or wave, or the wave needs no approval.
         """
-        name = load_campaign(Path(named)).campaign.name if names_a_campaign(named) else named
-        stored = self._campaigns.find(name)
-        chosen = next((each for each in stored.campaign.waves if each.name == wave), None)
-        needed = [each.name for each in stored.campaign.waves if each.approval]
-        if chosen is None or not chosen.approval:
+        stored, chosen = wave_of(self._campaigns, named, wave)
+        if not chosen.approval:
+            needed = [each.name for each in stored.campaign.waves if each.approval]
             raise UsageError(
-                f"campaign {name} has no wave {wave} that needs an approval",
+                f"wave {wave} of campaign {stored.name} needs no approval",
                 advice=f"these need one: {', '.join(needed)}" if needed else "none needs one",
             )
-        self._campaigns.approve(name, chosen, self._who)
-        return name
+        self._campaigns.approve(stored.name, chosen, self._who)
+        return stored.name
 
     def approve(self, run: str, path: Path) -> str:
         """Add the approval in the file at *path* to the run, and return who gave it.

@@ -145,7 +145,7 @@ class FleetSessions:
         subject = SelectedRun(run, plan, text, new=False, in_force=in_force)
         files = _DeviceFiles(context, run, plan, aws)
         files.restore()
-        view = work_on(context, subject, options, row.goal, terms)
+        view = work_on(context, subject, options, row.goal_now, terms)
         files.restore()
         return view
 

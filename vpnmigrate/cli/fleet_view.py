@@ -27,7 +27,9 @@ from vpnmigrate.model.clock import moment
 from vpnmigrate.report.fleet import FleetStatus, MemberView, member_view, unreadable_member
 from vpnmigrate.report.fleet_runs import FleetRunView, FleetView, awaited_command, summary_of
 
-_STARTED_BY_RULES: Final = frozenset({MemberState.WAITING, MemberState.STAGED})
+_STARTED_BY_RULES: Final = frozenset(
+    {MemberState.WAITING, MemberState.STAGED, MemberState.TO_ROLL_BACK}
+)
 """States in which workers start a member, and an operator would pass the campaign's rules over."""
 
 
@@ -109,8 +111,14 @@ class DatabaseFleet:
         paused = "" if is_running else f"the fleet is {head.state}, until fleet resume"
         facts = self._campaigns.facts(stored, runs, now, paused)
         others = self._campaigns.holders(runs)
+        ordered = {
+            row.member: _order(row, why)
+            for row, why in self._campaigns.order_waits(runs)
+            if row.campaign == name
+        }
         progress = beside(facts.progress, name, others)
         found = schedule(stored.campaign, progress, facts.freezes, now)
+        views = {id_: view.waiting(ordered.get(id_, "")) for id_, view in views.items()}
         by_workers = dict.fromkeys(start.member for start in found.starts)
         status = FleetStatus.of_views(stored.campaign, found, now, views, by_workers)
         return replace(status, fleet=head, note=note)
@@ -148,6 +156,13 @@ class DatabaseFleet:
         )
 
 
+def _order(row: FleetRun, why: str) -> str:
+    """Return what was ordered for the wave of *row*, and *why* it waits; empty without an order."""
+    if row.ordered is None:
+        return ""
+    return f"{row.ordered.goal} ordered by {row.ordered.terms.who}: {why or 'workers begin it'}"
+
+
 def _or_reason(row: FleetRun, shown: Callable[[FleetRun], FleetRunView]) -> FleetRunView:
     """Return what is *shown* of a run; one damaged journal must not hide the others."""
     try:
@@ -161,7 +176,7 @@ def _run_view(row: FleetRun) -> FleetRunView:
         run=row.id,
         account=row.account,
         region=row.region,
-        goal=row.goal,
+        goal=row.goal if row.ordered is None else row.ordered.goal,
         worker=_worker(row),
         due="" if row.due_at is None else moment(row.due_at),
         trouble=row.trouble,

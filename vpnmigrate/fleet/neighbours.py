@@ -5,7 +5,7 @@ Each campaign is scheduled alone (``schedule``), with what the others hold as it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from vpnmigrate.fleet.calendar import Freeze
 from vpnmigrate.fleet.campaign import Campaign, FleetMember
 from vpnmigrate.fleet.progress import AT_DEVICE, HOLDS_SLOT, CampaignProgress, MemberState
-from vpnmigrate.fleet.schedule import MemberStart, StartKind, next_starts
+from vpnmigrate.fleet.schedule import MemberStart, StartKind, next_starts, order_waits
 
 
 class SiteHolder(Struct, frozen=True):
@@ -82,6 +82,27 @@ def starts_across(
             state = MemberState.RUNNING if prepares else MemberState.CUTOVER
             holders.append(SiteHolder(name, members[start.member], state))
             yield name, start
+
+
+def orders_across(
+    campaigns: Iterable[CampaignFacts],
+    alone: Iterable[SiteHolder],
+    ordered: Collection[tuple[str, str]],
+) -> Iterator[tuple[str, str, str]]:
+    """Yield campaign and member of each order, and why it waits; the others may begin at once.
+
+    *ordered* are the members with an order; *alone* are the holders without a campaign.
+    """
+    known = list(campaigns)
+    holders = [*alone, *(h for each in known for h in holders_of(each.campaign, each.progress))]
+    for each in known:
+        name = each.campaign.name
+        mine = {member for campaign, member in ordered if campaign == name}
+        beside_others = beside(each.progress, name, holders)
+        for member, why in order_waits(each.campaign, beside_others, mine):
+            if not why:
+                holders.append(SiteHolder(name, member, MemberState.ROLLING_BACK))
+            yield name, member.id, why
 
 
 def shared_path(one: FleetMember, other: FleetMember) -> str:

@@ -30,6 +30,8 @@ class MemberState(StrEnum):
     """Traffic uses the new connections, and that was verified."""
     FAILED = "failed"
     """Its run has ended with an error: an operator must resume it or roll it back."""
+    TO_ROLL_BACK = "to roll back"
+    """Its rollback was ordered with that of its wave, and waits for a slot."""
     ROLLING_BACK = "rolling back"
     ROLLED_BACK = "rolled back"
     """Everything is as it was before; nothing is started again without an operator."""
@@ -39,12 +41,17 @@ HOLDS_SLOT: Final = frozenset(
     {MemberState.RUNNING, MemberState.CUTOVER, MemberState.FAILED, MemberState.ROLLING_BACK}
 )
 """States in which a member holds its slot.  A failed run may be resumed at any moment."""
-AT_DEVICE: Final = HOLDS_SLOT | {MemberState.STAGED}
+AT_DEVICE: Final = HOLDS_SLOT | {MemberState.STAGED, MemberState.TO_ROLL_BACK}
 """States in which a member's new tunnels may be on a device beside the old ones."""
 NOT_IN_FORCE: Final = frozenset({MemberState.WAITING, MemberState.ROLLED_BACK})
 """States in which nothing of a member is under way or migrated, so that its plan may change."""
 OVER_BUDGET: Final = frozenset(
-    {MemberState.FAILED, MemberState.ROLLING_BACK, MemberState.ROLLED_BACK}
+    {
+        MemberState.FAILED,
+        MemberState.TO_ROLL_BACK,
+        MemberState.ROLLING_BACK,
+        MemberState.ROLLED_BACK,
+    }
 )
 """States that use up the error budget."""
 

@@ -2,13 +2,14 @@
 
 A member that is under way holds a slot; a staged one has given it back.  Two members that share a
 path of a site never hold a slot at the same time, so a site keeps its other path.  Only starts are
-decided here: what is under way, and every rollback, continues whatever the rules say.
+decided here: what is under way, and every rollback, continues whatever the rules say.  The orders
+for a whole wave wait for slots, so that they do not reach all sites at once.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -110,6 +111,22 @@ def schedule(
                 slots.take(member, kind)
                 starts.append(MemberStart(member.id, kind))
     return FleetSchedule(tuple(starts), tuple(waits), waves, held)
+
+
+def order_waits(
+    campaign: Campaign, progress: CampaignProgress, ordered: Collection[str]
+) -> Iterator[tuple[FleetMember, str]]:
+    """Yield each *ordered* member, and why its order waits; the others may begin at once.
+
+    Rollbacks and deletions wait for slots alone: no window, freeze or error budget holds them.
+    """
+    slots = _Slots(campaign, progress)
+    for member in campaign.members:
+        if member.id in ordered:
+            why = slots.obstacle(member, StartKind.CUTOVER)
+            if not why:
+                slots.take(member, StartKind.CUTOVER)
+            yield member, why
 
 
 def _candidates(wave: Wave, progress: CampaignProgress) -> Iterator[tuple[StartKind, FleetMember]]:

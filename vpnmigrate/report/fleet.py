@@ -302,6 +302,7 @@ def results_json(
 _URGENCY: Final = (
     MemberState.FAILED,
     MemberState.ROLLING_BACK,
+    MemberState.TO_ROLL_BACK,
     MemberState.CUTOVER,
     MemberState.RUNNING,
     MemberState.STAGED,

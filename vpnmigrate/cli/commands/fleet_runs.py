@@ -28,7 +28,7 @@ from vpnmigrate.cli.options import (
     RunDirectoryOptions,
     TaskStep,
 )
-from vpnmigrate.errors import UsageError
+from vpnmigrate.errors import Exit, UsageError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.model.gates import Milestone
 from vpnmigrate.report import results
@@ -36,9 +36,28 @@ from vpnmigrate.report.text import count
 
 if TYPE_CHECKING:
     from vpnmigrate.cli.fleet_runs import FleetControl
+    from vpnmigrate.report.fleet_waves import WaveOrders
 
 FleetRunId = Annotated[
     str, typer.Argument(metavar="RUN", show_default=False, help="The id of a run.")
+]
+RunOrCampaign = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN|CAMPAIGN",
+        show_default=False,
+        help="The id of a run; or with --wave a campaign: its file or its name.",
+    ),
+]
+WaveName = Annotated[
+    str | None,
+    typer.Option(
+        "--wave", metavar="WAVE", show_default=False, help="All members of this wave of a campaign."
+    ),
+]
+Withdraw = Annotated[
+    bool,
+    typer.Option("--withdraw", help="With --wave: withdraw its orders that wait for a slot."),
 ]
 OneRun = Annotated[
     str | None,
@@ -114,17 +133,31 @@ def start(
 
 def rollback(
     ctx: typer.Context,
-    run: FleetRunId,
+    run: RunOrCampaign,
     place: DatabaseOptions,
     asking: PromptOptions,
     printing: OutputOptions,
     keep_new: KeepNew = False,
+    wave: WaveName = None,
+    withdraw: Withdraw = False,
 ) -> None:
-    """Order the rollback of a run, also after its migration.
+    """Order the rollback of a run or of a wave, also after its migration.
 
-    Possible at any point before finalize.  While a worker migrates the run, use abort.
+    Possible at any point before finalize.  While a worker migrates a run, use abort.  A wave is
+    shown and asked for once.  Its members begin as slots get free, by the limits of the campaign
+    and one path of a site at a time; those that hold a slot begin at once.  Windows, freezes and
+    the error budget hold no rollback.  If one is refused, it is listed and the exit code is 1.
     """
     with _control(ctx, place, printing) as (context, control):
+        if wave is not None:
+            waves = control.waves
+            if withdraw:
+                found = waves.withdraw(run, wave, "rollback")
+            else:
+                found = waves.roll_back(run, wave, asking, keep_new=keep_new)
+            _print_wave(context, control, found, "vpnmigrate/fleet-rollback/1")
+            return
+        _require_wave(withdraw=withdraw)
         control.roll_back(run, asking, keep_new=keep_new)
         document = {"schema": "vpnmigrate/fleet-rollback/1", "run": run}
         _print_ordered(context, control, [f"{run}: workers roll it back"], document)
@@ -132,26 +165,70 @@ def rollback(
 
 def finalize(
     ctx: typer.Context,
-    run: FleetRunId,
+    run: RunOrCampaign,
     place: DatabaseOptions,
     gates: GateOptions,
     printing: OutputOptions,
     confirm: FinalizeNames = None,
     delete_old_gateway: DeleteOldGateway = False,
+    wave: WaveName = None,
+    withdraw: Withdraw = False,
 ) -> None:
-    """Order the deletion of the old connections of a verified migration.
+    """Order the deletion of the old connections of a verified migration or a wave.
 
     Rollback is not possible afterwards.  Every old connection has to be named with --confirm; no
-    other option replaces that.  The gates before it are evaluated by the worker.
+    other option replaces that.  The gates before it are evaluated by the worker.  The members of a
+    wave begin as slots get free.  If one is refused, it is listed and the exit code is 1.
     """
     given = gate_options(Milestone.FINALIZE, gates)
     with _control(ctx, place, printing) as (context, control):
+        if wave is not None:
+            if given.approvals or given.forces:
+                raise UsageError(
+                    "approvals and forced gates are for one run",
+                    advice="finalize the others without these options",
+                )
+            waves = control.waves
+            if withdraw:
+                found = waves.withdraw(run, wave, "finalize")
+            else:
+                found = waves.finalize(
+                    run, wave, confirm or (), delete_old_gateway=delete_old_gateway
+                )
+            _print_wave(context, control, found, "vpnmigrate/fleet-finalize/1")
+            return
+        _require_wave(withdraw=withdraw)
         control.finalize(run, confirm or (), given.forces, delete_old_gateway=delete_old_gateway)
         for approval in given.approvals:
             control.approve(run, approval.path)
         document = {"schema": "vpnmigrate/fleet-finalize/1", "run": run}
         lines = [f"{run}: workers finalize it, once its gates are open"]
         _print_ordered(context, control, lines, document)
+
+
+def _require_wave(*, withdraw: bool) -> None:
+    if withdraw:
+        raise UsageError(
+            "--withdraw is for the orders of a wave: name a campaign, and its --wave",
+            advice="an order for one run begins at once: abort ends it where that is possible",
+        )
+
+
+def _print_wave(
+    context: CommandContext, control: FleetControl, found: WaveOrders, schema: str
+) -> None:
+    """Print the result of an order for a wave.
+
+    Raises:
+        Exit: The order was refused for a member.
+    """
+    from vpnmigrate.report.fleet_waves import WaveResult, wave_json, wave_text
+
+    note = control.obstacle() if found.ordered else ""
+    invocation = context.invocation
+    context.results.print(wave_text(found, note), wave_json(schema, found, note, invocation))
+    if found.of(WaveResult.REFUSED):
+        raise typer.Exit(Exit.FAILED)
 
 
 def _print_ordered(
@@ -264,14 +341,7 @@ def done(
 
 def approve(
     ctx: typer.Context,
-    named: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN|CAMPAIGN",
-            show_default=False,
-            help="The id of a run; or with --wave a campaign: its file or its name.",
-        ),
-    ],
+    named: RunOrCampaign,
     place: DatabaseOptions,
     printing: OutputOptions,
     approval: Annotated[

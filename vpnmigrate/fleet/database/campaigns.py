@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -24,6 +24,8 @@ from vpnmigrate.fleet.database.runs import (
     FleetRun,
     FleetRuns,
     NewRun,
+    WaitingOrder,
+    order_run,
     put_run,
     remove_run,
     start_run,
@@ -34,6 +36,7 @@ from vpnmigrate.fleet.neighbours import (
     CampaignFacts,
     SiteHolder,
     holders_of,
+    orders_across,
     shared_path,
     starts_across,
 )
@@ -206,12 +209,14 @@ class FleetCampaigns:
     def start_next(self, now: datetime, deliver: Deliver) -> tuple[tuple[str, RunGoal], ...]:
         """Start the members that may start at *now*; return their runs, and how far each goes.
 
-        Only one worker decides at a time, and the others leave it to that one.
+        Orders that wait for a slot come first, also while the fleet is paused.  Only one worker
+        decides at a time, and the others leave it to that one.
 
         Raises:
             DatabaseError: The database does not answer.
         """
-        if not self.names() or self._runs.state() is not FleetState.RUNNING:
+        state = self._runs.state()
+        if state is FleetState.STOPPED or not self.names():
             return ()
 
         def work(connection: Connection) -> tuple[tuple[str, RunGoal], ...]:
@@ -219,20 +224,70 @@ class FleetCampaigns:
             if not connection.execute(lock).scalar_one():
                 return ()
             # Committed by then: what the worker that had the lock before has started.
-            started = tuple(self._starts(now))
+            runs = self._runs.list()
+            begun = {run.id: run.ordered for run, why in self.order_waits(runs) if not why}
+            for id_, order in begun.items():
+                if order is not None:
+                    start_run(connection, id_, order.goal, deliver, order.terms)
+            if begun:
+                # What else may start is decided next time, when this is committed.
+                return tuple((id_, order.goal) for id_, order in begun.items() if order)
+            started = tuple(self._starts(runs, now)) if state is FleetState.RUNNING else ()
             for run, goal in started:
                 start_run(connection, run, goal, deliver)
             return started
 
         return self._database.transact(work)
 
-    def _starts(self, now: datetime) -> Iterator[tuple[str, RunGoal]]:
-        campaigns, runs = self.list(), self._runs.list()
+    def _starts(self, runs: Sequence[FleetRun], now: datetime) -> Iterator[tuple[str, RunGoal]]:
+        campaigns = self.list()
         facts = [self.facts(each, runs, now) for each in campaigns]
         by_member = {(run.campaign, run.member): run.id for run in runs}
         for name, start in starts_across(facts, self.alone(campaigns, runs), now):
             if (run := by_member.get((name, start.member))) is not None:
                 yield run, _GOALS[start.kind]
+
+    def order(self, orders: Mapping[str, WaitingOrder], deliver: Deliver) -> None:
+        """Order what members of a wave do; each waits for a slot, unless its run has one already.
+
+        Raises:
+            DatabaseError: The database does not answer.
+        """
+
+        def work(connection: Connection) -> None:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEDULER)))
+            for run in self._runs.list():
+                if (order := orders.get(run.id)) is None:
+                    continue
+                if run.member_progress.state in HOLDS_SLOT:
+                    start_run(connection, run.id, order.goal, deliver, order.terms)
+                else:
+                    order_run(connection, run.id, order)
+
+        self._database.transact(work)
+
+    def withdraw(self, runs: Collection[str]) -> None:
+        """Withdraw the orders of *runs* that wait for a slot."""
+
+        def work(connection: Connection) -> None:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEDULER)))
+            for run in runs:
+                order_run(connection, run, None)
+
+        self._database.transact(work)
+
+    def order_waits(self, runs: Sequence[FleetRun]) -> Iterator[tuple[FleetRun, str]]:
+        """Yield each of all *runs* that has an order, and why that waits; empty if it may begin."""
+        ordered = {(run.campaign or "", run.member): run for run in runs if run.ordered is not None}
+        if not ordered:
+            return
+        campaigns = self.list()
+        facts = [
+            CampaignFacts(each.campaign, CampaignProgress(_at_work(runs, each.name)))
+            for each in campaigns
+        ]
+        for campaign, member, why in orders_across(facts, self.alone(campaigns, runs), [*ordered]):
+            yield ordered[campaign, member], why
 
     def start_by_hand(self, terms: Mapping[str, RunTerms], goal: RunGoal, deliver: Deliver) -> None:
         """Start runs that no campaign starts, each with its *terms*.
@@ -268,6 +323,14 @@ class FleetCampaigns:
 
     def _require_free(self, run: FleetRun, holders: Iterable[SiteHolder]) -> None:
         state = run.member_progress.state
+        if run.to_roll_back:
+            raise RefusedError(
+                f"a rollback of run {run.id} is ordered, and waits for a slot; nothing was started",
+                advice=(
+                    "to see what it waits for:",
+                    cli("fleet", "status", run.campaign or run.id),
+                ),
+            )
         if run.campaign is not None and state in {MemberState.WAITING, MemberState.STAGED}:
             raise RefusedError(
                 f"run {run.id} is {run.member} of campaign {run.campaign}, whose rules start it",
@@ -293,6 +356,16 @@ class FleetCampaigns:
 def _members(runs: Iterable[FleetRun], campaign: str) -> dict[str, MemberProgress]:
     """Return the progress of the members of *campaign* that have one of *runs*."""
     return {run.member: run.member_progress for run in runs if run.campaign == campaign}
+
+
+def _at_work(runs: Iterable[FleetRun], campaign: str) -> dict[str, MemberProgress]:
+    """Return the same, where what is being finalized holds a slot as well."""
+    found = _members(runs, campaign)
+    for run in runs:
+        finalizes = run.goal is RunGoal.FINALIZE and (run.alive or run.wants_work)
+        if run.campaign == campaign and finalizes:
+            found[run.member] = MemberProgress(MemberState.CUTOVER)
+    return found
 
 
 def _plan_faults(known: Iterable[FleetRun], campaign: str, runs: Sequence[NewRun]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 import sqlalchemy as sa
+from msgspec import Struct
 from sqlalchemy import Connection, RowMapping
 from sqlalchemy.dialects import postgresql
 
@@ -23,6 +24,14 @@ from vpnmigrate.fleet.run_terms import RunTerms
 from vpnmigrate.journal.chain import genesis
 from vpnmigrate.local.documents import plan_from_text
 from vpnmigrate.model.plan import Plan
+
+
+class WaitingOrder(Struct, frozen=True, omit_defaults=True):
+    """An order of an operator for a wave, which waits for a slot of this run."""
+
+    goal: RunGoal
+    """``ROLLBACK`` or ``FINALIZE``."""
+    terms: RunTerms = RunTerms()
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,8 @@ class FleetRun:
     """The name under which the run claims its gateway, for every worker."""
     goal: RunGoal
     terms: RunTerms
+    ordered: WaitingOrder | None
+    """The goal that replaces this one once the run gets a slot."""
     wake: int
     served: int
     due_at: datetime | None
@@ -76,6 +87,8 @@ class FleetRun:
         if self.goal is RunGoal.NOTHING:
             return MemberProgress()
         if not self.alive and not self.wants_work:
+            if self.to_roll_back:
+                return MemberProgress(MemberState.TO_ROLL_BACK)
             return MemberProgress(self.progress, self.progress_since)
         if self.progress is MemberState.ROLLING_BACK:
             return MemberProgress(MemberState.ROLLING_BACK)
@@ -88,6 +101,16 @@ class FleetRun:
                 return MemberProgress(MemberState.RUNNING)
             case _:
                 return MemberProgress(MemberState.CUTOVER)
+
+    @property
+    def to_roll_back(self) -> bool:
+        """Whether a rollback waits for a slot."""
+        return self.ordered is not None and self.ordered.goal is RunGoal.ROLLBACK
+
+    @property
+    def goal_now(self) -> RunGoal:
+        """How far a session takes the run: none begins a cutover or deletes before a rollback."""
+        return RunGoal.PREPARE if self.to_roll_back else self.goal
 
     @property
     def keeps_plan(self) -> bool:
@@ -114,6 +137,7 @@ _COLUMNS = (
     RUNS.c.holder,
     RUNS.c.goal,
     RUNS.c.terms,
+    RUNS.c.ordered,
     RUNS.c.wake,
     RUNS.c.served,
     RUNS.c.due_at,
@@ -129,10 +153,11 @@ _COLUMNS = (
 
 
 def _run(row: RowMapping) -> FleetRun:
-    text = row["summary"]
+    text, ordered = row["summary"], row["ordered"]
     typed = {
         "goal": RunGoal(row["goal"]),
         "terms": _TERMS.decode(row["terms"]),
+        "ordered": None if ordered is None else _ORDERS.decode(ordered),
         "progress": MemberState(row["progress"]),
         "summary": None if text is None else _SUMMARIES.decode(text),
     }
@@ -140,6 +165,7 @@ def _run(row: RowMapping) -> FleetRun:
 
 
 _TERMS: Final = msgspec.json.Decoder(RunTerms)
+_ORDERS: Final = msgspec.json.Decoder(WaitingOrder)
 _SUMMARIES: Final = msgspec.json.Decoder(RunSummary)
 
 
@@ -378,12 +404,20 @@ def start_run(
 ) -> None:
     """Start *run*, for workers to take to *goal*, in the transaction of *connection*.
 
-    A run that was started already is woken.  Its terms are kept if *terms* is None.
+    A run that was started already is woken.  Its terms are kept if *terms* is None.  An order that
+    waits for a slot is replaced.
     """
     given = {} if terms is None else {"terms": _written(terms)}
-    connection.execute(sa.update(RUNS).where(RUNS.c.id == run).values(goal=goal, **given))
+    values = {"goal": goal, "ordered": None, **given}
+    connection.execute(sa.update(RUNS).where(RUNS.c.id == run).values(values))
     wake_run(connection, run, deliver)
 
 
-def _written(terms: RunTerms) -> str:
-    return msgspec.json.encode(terms).decode()
+def order_run(connection: Connection, run: str, order: WaitingOrder | None) -> None:
+    """Write *order*, which waits for a slot of *run*; None withdraws the one that waits."""
+    ordered = None if order is None else _written(order)
+    connection.execute(sa.update(RUNS).where(RUNS.c.id == run).values(ordered=ordered))
+
+
+def _written(given: Struct) -> str:
+    return msgspec.json.encode(given).decode()

@@ -95,6 +95,7 @@ RUNS = sa.Table(
     sa.Column("holder", sa.Text, nullable=False),
     sa.Column("goal", sa.Text, nullable=False),
     sa.Column("terms", sa.Text, nullable=False),
+    sa.Column("ordered", sa.Text),
     sa.Column("wake", sa.BigInteger, nullable=False),
     sa.Column("served", sa.BigInteger, nullable=False),
     sa.Column("due_at", sa.DateTime(timezone=True)),
@@ -116,6 +117,7 @@ RUNS = sa.Table(
 ``wake`` counts the reasons to work on the run and ``served`` those that a session has begun for.
 ``fence`` counts the leases; ``lease_owner`` is empty after a session that ended as it should.
 ``terms`` are what the operator who set ``goal`` has decided (``fleet.run_terms``), as JSON.
+``ordered`` is a goal with its terms that waits for a slot (``runs.WaitingOrder``), as JSON.
 ``progress`` is the state of the campaign's member when the last session ended, and ``summary`` what
 its journal of that moment shows (``fleet.run_summary``), as JSON.  ``trouble`` is why the last
 session did not begin.
