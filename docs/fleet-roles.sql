@@ -12,7 +12,7 @@ GRANT USAGE ON SCHEMA public TO vpnmigrate_worker, vpnmigrate_operator, vpnmigra
 
 -- All roles read: fleet status, fleet serve.
 GRANT SELECT ON fleet_version, fleet, fleet_campaign, fleet_wave_approval, fleet_run, fleet_journal,
-  fleet_message, fleet_approval, fleet_worker
+  fleet_message, fleet_approval, fleet_rehearsal, fleet_worker
   TO vpnmigrate_worker, vpnmigrate_operator, vpnmigrate_reader;
 
 -- Workers: leases, progress, starts by the rules of a campaign and orders that have waited for a
@@ -25,14 +25,14 @@ GRANT INSERT, UPDATE, DELETE ON fleet_worker TO vpnmigrate_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON pgqueuer, pgqueuer_log, pgqueuer_statistics,
   pgqueuer_schedules TO vpnmigrate_worker;
 
--- Operators: plans, campaigns, starts, orders and approvals; no lease and no journal.
+-- Operators: plans, campaigns, starts, orders, approvals, rehearsals; no lease and no journal.
 GRANT INSERT ON fleet_run, fleet_message, fleet_approval, fleet_wave_approval
   TO vpnmigrate_operator;
 GRANT UPDATE (plan, fingerprint, role, profile, campaign, member, goal, terms, ordered, wake) ON fleet_run
   TO vpnmigrate_operator;
 -- A run leaves a campaign that is replaced; one that has a journal cannot be deleted (foreign key).
 GRANT DELETE ON fleet_run, fleet_message, fleet_approval TO vpnmigrate_operator;
-GRANT INSERT, UPDATE ON fleet, fleet_campaign TO vpnmigrate_operator;
+GRANT INSERT, UPDATE ON fleet, fleet_campaign, fleet_rehearsal TO vpnmigrate_operator;
 GRANT INSERT ON pgqueuer, pgqueuer_log TO vpnmigrate_operator;
 
 -- What requests a delivery.

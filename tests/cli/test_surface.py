@@ -86,7 +86,7 @@ FLAGS = {
     | GIVEN_TO_RUNS
     | GIVEN_TO_AWS
     | GIVEN_TO_FLEETS,
-    "fleet rehearse": GIVEN_TO_RUNS,
+    "fleet rehearse": GIVEN_TO_RUNS | GIVEN_TO_FLEETS,
     "fleet status": {"--all"} | GIVEN_TO_RUNS | GIVEN_TO_FLEETS,
     "fleet serve": {"--port"} | GIVEN_TO_RUNS | GIVEN_TO_FLEETS,
     "fleet schema": set(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -35,6 +35,7 @@ from vpnmigrate.fleet.database.campaigns import FleetCampaigns, StoredCampaign
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.deliveries import deliver
 from vpnmigrate.fleet.database.messages import DatabaseInbox
+from vpnmigrate.fleet.database.rehearsals import FleetRehearsals
 from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns, NewRun, RunPlace, StoredApproval
 from vpnmigrate.fleet.database.schema import FleetState, RunGoal
 from vpnmigrate.fleet.database.workers import FleetWorkers
@@ -87,6 +88,8 @@ class FleetControl:
             return self._start_campaign(load_campaign(Path(named[0])), terms)
         plans = [_read(Path(name)) for name in named if names_a_file(Path(name))]
         known = [self._runs.find(name).id for name in named if not names_a_file(Path(name))]
+        every = [*(plan for plan, _ in plans), *(self._runs.plan(run)[0] for run in known)]
+        self.add_rehearsals(every)
         for plan, text in plans:
             self._runs.add(plan, text, new_holder(self._context.parts.me))
         chosen = (*(plan.migration for plan, _ in plans), *known)
@@ -140,8 +143,15 @@ class FleetControl:
             runs.append(NewRun(plan, text, new_holder(self._context.parts.me), at, terms))
         stored = StoredCampaign(campaign, file.text, file.calendar())
         stored.freezes_at(self._context.parts.clock.wall())  # Its calendar can be understood.
+        self.add_rehearsals(run.plan for run in runs)
         self._campaigns.put(stored, runs, self._who)
         return tuple(run.plan.migration for run in runs)
+
+    def add_rehearsals(self, plans: Iterable[Plan]) -> None:
+        """Add the results of rehearsals of *plans* that this machine has, for the workers."""
+        kept = (self._context.rehearsal_of(plan) for plan in plans)
+        results = [each for each in kept if each is not None]
+        FleetRehearsals(self._database).put(results, self._who, deliver)
 
     @property
     def _who(self) -> str:

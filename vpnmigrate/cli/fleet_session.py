@@ -53,6 +53,7 @@ from vpnmigrate.errors import (
 from vpnmigrate.fleet.database.access import LeasedRunAccess
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import Lease, SessionEnd
+from vpnmigrate.fleet.database.rehearsals import FleetRehearsals
 from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns
 from vpnmigrate.fleet.progress import MemberProgress, progress_of_run
 from vpnmigrate.fleet.worker import AFTER_A_DEFECT, StopOrder
@@ -63,6 +64,7 @@ from vpnmigrate.local.documents import load_approval
 from vpnmigrate.local.lock import ProcessIdentity
 from vpnmigrate.local.logs import RunLog
 from vpnmigrate.local.private_files import FOLDER_MODE, write_whole
+from vpnmigrate.local.rehearsals import Rehearsals
 from vpnmigrate.local.run_access import RunAccess
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.signatures import signature_file
@@ -140,6 +142,7 @@ class FleetSessions:
             probes=terms.probes,
             confirm_within=terms.confirm_within,
         )
+        self._bring_rehearsal(context, plan)
         # Another worker's directory may have an earlier plan, and this one may be new.
         in_force = replay(access.read(run).entries).fingerprint
         subject = SelectedRun(run, plan, text, new=False, in_force=in_force)
@@ -148,6 +151,21 @@ class FleetSessions:
         view = work_on(context, subject, options, row.goal_now, terms)
         files.restore()
         return view
+
+    def _bring_rehearsal(self, context: CommandContext, plan: Plan) -> None:
+        """Keep the rehearsal of *plan* that an operator has added, where the gate reads it.
+
+        The gate decides without it if it cannot be kept; traffic may be down.
+        """
+        try:
+            given = FleetRehearsals(self._database).of(plan)
+            here = context.rehearsal_of(plan)
+            if given is not None and (here is None or here.at < given.at):
+                Rehearsals(context.settings.home).keep(given)
+        except DatabaseError:
+            raise
+        except VpnMigrateError as error:
+            context.console.print_line(f"rehearsal result ignored: {error.message}")
 
     def _working_copy(self, row: FleetRun, plan: Plan, text: bytes) -> Run:
         """Return the run's directory on this worker, with the plan and the holder of the row."""

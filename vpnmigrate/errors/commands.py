@@ -220,7 +220,7 @@ TAKES: dict[str, frozenset[str]] = {
     "fleet new": frozenset(),
     "fleet schema": frozenset(),
     "fleet plan": _REACHES_AWS | _FINDS_RUNS,
-    "fleet rehearse": _FINDS_RUNS,
+    "fleet rehearse": _FINDS_RUNS | _OPENS_DATABASE,
     "fleet status": _FINDS_RUNS | _OPENS_DATABASE,
     "fleet serve": _FINDS_RUNS | _OPENS_DATABASE,
     "fleet worker": _REACHES_AWS | _FINDS_RUNS | _OPENS_DATABASE,

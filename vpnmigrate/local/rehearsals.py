@@ -65,19 +65,28 @@ class Rehearsals:
             return None
         except OSError as error:
             raise MalformedFileError(f"{path}: {error.strerror}", advice=_AGAIN) from None
-        try:
-            found = msgspec.json.decode(raw, type=RehearsalResult)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise MalformedFileError(f"{path}: {fault_of(error)}", advice=_AGAIN) from None
-        if why := _fault(found, plan):
-            raise MalformedFileError(f"{path}: {why}", advice=_AGAIN)
-        return found
+        return rehearsal_from(raw, plan, str(path))
 
     def _path(self, fingerprint: str) -> Path:
         # The fingerprint of a forged plan could be a path to any file.
         if not _FINGERPRINT.fullmatch(fingerprint):
             raise MalformedFileError(f"{fingerprint[:80]!r} is not a fingerprint", advice=_AGAIN)
         return self._folder / f"{fingerprint}.json"
+
+
+def rehearsal_from(raw: bytes, plan: Plan, name: str) -> RehearsalResult:
+    """Return the rehearsal result of *plan* in *raw*; messages call it *name*.
+
+    Raises:
+        MalformedFileError: It is not a valid result, or that of another plan.
+    """
+    try:
+        found = msgspec.json.decode(raw, type=RehearsalResult)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedFileError(f"{name}: {fault_of(error)}", advice=_AGAIN) from None
+    if why := _fault(found, plan):
+        raise MalformedFileError(f"{name}: {why}", advice=_AGAIN)
+    return found
 
 
 def _private(path: Path) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -13,14 +15,15 @@ from vpnmigrate.cli.context import CommandContext, command_context, results_outp
 from vpnmigrate.cli.fleet_database import DatabaseOptions, fleet_database
 from vpnmigrate.cli.fleet_plans import make_plans, rehearse_plans, targets_of
 from vpnmigrate.cli.options import AwsOptions, OutputOptions, RunDirectoryOptions
-from vpnmigrate.errors import Exit, RefusedError
+from vpnmigrate.errors import Exit, RefusedError, VpnMigrateError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.campaign import campaign_from, campaign_schema, campaign_schema_text
 from vpnmigrate.fleet.campaign_file import CampaignFile, load_campaign
 from vpnmigrate.fleet.campaign_text import campaign_text
 from vpnmigrate.fleet.grouping import WaveSizes, campaign_of, discovery_document
-from vpnmigrate.local.documents import load_playbook, save_text
+from vpnmigrate.local.documents import load_plan, load_playbook, save_text
 from vpnmigrate.local.text_files import MEGABYTE, decoded_json, file_bytes
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.discovery_targets import role_in, role_target
 from vpnmigrate.report import fleet as view
 from vpnmigrate.report.fleet import FleetResult, FleetRow
@@ -182,21 +185,50 @@ def rehearse(
     ctx: typer.Context,
     campaign: CampaignArgument,
     home: RunDirectoryOptions,
+    place: DatabaseOptions,
     printing: OutputOptions,
 ) -> None:
     """Rehearse every plan of a campaign in a sandbox made from its survey.
 
     A plan whose rehearsal has passed is not rehearsed again, so the same command continues after an
-    interruption.  Reads no credentials and opens no connection.  If a plan is missing, or its
-    rehearsal fails, it is listed and the exit code is 1.
+    interruption.  Reads no credentials and calls no AWS.  If a database is named, its workers get
+    the results, for the gate of each plan.  If a plan is missing, or its rehearsal fails, it is
+    listed and the exit code is 1.
     """
     context = command_context(ctx, home, printing)
     file = load_campaign(campaign)
     rows = []
-    for row in rehearse_plans(context, file):
-        _tell(context, row, "rehearsed")
-        rows.append(row)
+    with _rehearsal_store(context, place) as add:
+        for row in rehearse_plans(context, file):
+            _tell(context, row, "rehearsed")
+            rows.append(row)
+        add([row.file for row in rows])
     _print_rows(context, "rehearsed", rows, "status", campaign)
+
+
+@contextmanager
+def _rehearsal_store(
+    context: CommandContext, place: DatabaseOptions
+) -> Iterator[Callable[[Iterable[Path]], None]]:
+    """Open the database, if one is named, before the work; yield what adds results of plan files.
+
+    A failed rehearsal is added too: it replaces an earlier one that has passed.
+    """
+    if not place.is_named:
+        yield lambda _files: None
+        return
+    with fleet_database(place, context.redaction) as database:
+        from vpnmigrate.cli.fleet_runs import FleetControl
+
+        control = FleetControl(context, database)
+        yield lambda files: control.add_rehearsals(_readable_plans(files))
+
+
+def _readable_plans(files: Iterable[Path]) -> Iterator[Plan]:
+    """Yield the plans in *files*; the row of one that cannot be read says so."""
+    for file in files:
+        with suppress(VpnMigrateError):
+            yield load_plan(file)
 
 
 def _tell(context: CommandContext, row: FleetRow, verb: str) -> None:

@@ -156,6 +156,16 @@ APPROVALS = sa.Table(
 )
 """Approval files of runs, with their signatures; a worker checks both."""
 
+REHEARSALS = sa.Table(
+    "fleet_rehearsal",
+    METADATA,
+    sa.Column("fingerprint", sa.Text, primary_key=True),
+    sa.Column("result", sa.Text, nullable=False),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("added_by", sa.Text, nullable=False),
+)
+"""The last rehearsal of each plan, by the plan's fingerprint (``model.approval``), as JSON."""
+
 WORKERS = sa.Table(
     "fleet_worker",
     METADATA,
