@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import sqlalchemy as sa
 
 from tests.fleet.database_runs import undelivered
 from tests.fleet.virtual_worker import VirtualFleet
@@ -17,7 +16,7 @@ from vpnmigrate.fleet.database.address import DatabaseAddress
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.journal import stored_journal
 from vpnmigrate.fleet.database.runs import WaitingOrder, order_run
-from vpnmigrate.fleet.database.schema import RUNS, RunGoal
+from vpnmigrate.fleet.database.schema import RunGoal
 from vpnmigrate.fleet.run_terms import RunTerms
 from vpnmigrate.journal.records import Replanned
 from vpnmigrate.local.documents import load_plan, plan_text
@@ -174,6 +173,8 @@ def test_plans_are_renewed_until_their_run_begins(fleet: VirtualFleet) -> None:
     [first] = fleet.runs.list()
     [plan] = Path("plans").glob("*.json")
     written = plan.read_bytes()
+    # Workers were told to take it up, and none has begun.
+    fleet.runs.start(first.id, RunGoal.PREPARE, undelivered)
 
     unchanged = fleet.type("plan", "campaign.yaml", "--again")
     assert ("1 planned before" in unchanged.out, plan.read_bytes()) == (True, written)
@@ -184,8 +185,68 @@ def test_plans_are_renewed_until_their_run_begins(fleet: VirtualFleet) -> None:
     assert second.id != first.id
 
     fleet.runs.start(second.id, RunGoal.PREPARE, undelivered)
-    kept = fleet.type("plan", "campaign.yaml", "--again", "--change", "CHG-3")
-    assert "1 planned before" in kept.out
+    fleet.work(second.id)
+    written = plan.read_bytes()
+    plan.unlink()
+    assert fleet.type("plan", "campaign.yaml", "--again", "--change", "CHG-3").code == 0
+    assert plan.read_bytes() == written
+
+
+def test_a_staged_member_keeps_its_plan_until_it_is_rolled_back(fleet: VirtualFleet) -> None:
+    """Planning and starting say how it gets a new one, and what is in force is written again."""
+    region = load("single-bgp").region
+    fleet.terminal.run("discover", "--region", region, "-o", "found.json")
+    begin = (("new", "found.json"), ("plan", "campaign.yaml"), ("start", "campaign.yaml"))
+    for words in begin:
+        assert fleet.type(*words).code == 0
+    [row] = fleet.runs.list()
+    [plan] = Path("plans").glob("*.json")
+    written = plan.read_bytes()
+    fleet.runs.start(row.id, RunGoal.PREPARE, undelivered)
+    fleet.work(row.id)
+    known = load_plan(plan)
+    decisions = msgspec.structs.replace(known.decisions, change="CHG-2")
+    new = msgspec.structs.replace(known, decisions=decisions)
+    new = msgspec.structs.replace(new, fingerprint=fingerprint_of(msgspec.to_builtins(new)))
+    plan.write_bytes(plan_text(new))
+
+    refused = fleet.type("start", "campaign.yaml")
+
+    assert (refused.code, "and its plan changes" in " ".join(refused.err.split())) == (
+        Exit.REFUSED,
+        True,
+    )
+    assert f"vpnmigrate fleet rollback {row.id}" in refused.err
+    kept = fleet.type("plan", "campaign.yaml", "--again", "--change", "CHG-2")
+    assert "1 member staged, whose plan is kept" in " ".join(kept.out.split())
+    assert f"vpnmigrate fleet rollback {row.id}" in kept.out
+    assert plan.read_bytes() == written
+    assert fleet.type("start", "campaign.yaml").code == 0
+
+    fleet.type("rollback", row.id)
+    fleet.work(row.id)
+    again = fleet.type("plan", "campaign.yaml", "--again", "--change", "CHG-2")
+    assert "1 planned, 0 planned before" in again.out
+    assert fleet.type("start", "campaign.yaml").code == 0
+    [member] = [run for run in fleet.runs.list() if run.campaign is not None]
+    assert member.id != row.id
+
+
+def test_a_start_that_no_worker_has_taken_up_is_replaced_by_a_new_plan(
+    fleet: VirtualFleet,
+) -> None:
+    """The run of the stale plan is gone; once one has begun, a second plan is refused by name."""
+    stale = fleet.planned()
+    fleet.type("start", "plan.json")
+    Path("plan.json").unlink()
+    run = fleet.planned()
+
+    assert fleet.type("start", "plan.json").code == 0
+
+    assert [each.id for each in fleet.runs.list()] == [run]
+    assert stale != run
+    fleet.work(run)
+    assert fleet.status(run) == "cut over (attempt 1)"
 
 
 def test_another_attempt_with_a_new_plan_is_in_the_journal(
@@ -201,11 +262,10 @@ def test_another_attempt_with_a_new_plan_is_in_the_journal(
     decisions = msgspec.structs.replace(old.decisions, change="CHG-2")
     new = msgspec.structs.replace(old, decisions=decisions)
     new = msgspec.structs.replace(new, fingerprint=fingerprint_of(msgspec.to_builtins(new)))
-    values = {"plan": plan_text(new), "fingerprint": new.fingerprint}
-    database.execute(lambda connection: connection.execute(sa.update(RUNS).values(values)))
+    Path("plan.json").write_bytes(plan_text(new))
 
     fleet.move()
-    fleet.type("start", run, "--prepare")
+    assert fleet.type("start", "plan.json", "--prepare").code == 0
     fleet.work(run)
 
     entries = stored_journal(database, run).contents().entries

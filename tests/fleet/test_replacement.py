@@ -93,7 +93,7 @@ def test_a_campaign_that_has_begun_is_replaced(database: Database) -> None:
     assert {run.id for run in stored.runs.list()} == {"m-one", "m-three", "m-four"}
     assert stored.started() == {"m-three": RunGoal.PREPARE, "m-four": RunGoal.PREPARE}
     stored.end("three", STAGED)
-    with pytest.raises(RefusedError, match="three is staged, and is removed; four is running"):
+    with pytest.raises(RefusedError, match="three is staged, and is removed; wave rest"):
         stored.put(StoredCampaign(replace(wide, waves=(canary,)), "newer", None))
     assert stored.campaigns.find("autumn").text == "new"
 
@@ -106,10 +106,11 @@ def test_a_member_gets_a_new_plan_before_it_begins_and_after_a_rollback(
     stored.put(stored.stored, two=stored_plan("m-again"))
     assert {run.id for run in stored.runs.list()} == {*("m-one", "m-again", "m-three", "m-four")}
     stored.started()
+    lease = stored.open_session("one", Story().opened().records)
     with pytest.raises(RefusedError, match="one is running, and its plan changes"):
         stored.put(stored.stored, one=stored_plan("m-new"), two=stored_plan("m-again"))
 
-    stored.session("one", Story().opened().records, ROLLED_BACK)
+    lease.release(ROLLED_BACK)
     stored.put(stored.stored, one=stored_plan("m-new"), two=stored_plan("m-again"))
 
     assert stored.runs.find("m-one").campaign is None

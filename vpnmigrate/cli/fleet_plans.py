@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from vpnmigrate import __version__
@@ -27,9 +27,11 @@ from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.campaign import FleetMember, Wave
 from vpnmigrate.fleet.campaign_file import CampaignFile
 from vpnmigrate.fleet.grouping import require_planned
-from vpnmigrate.local.documents import load_plan
-from vpnmigrate.local.private_files import make_folder
+from vpnmigrate.fleet.progress import MemberState
+from vpnmigrate.local.documents import LARGEST_PLAN, load_plan
+from vpnmigrate.local.private_files import make_folder, write_whole
 from vpnmigrate.local.rehearsals import Rehearsals
+from vpnmigrate.local.text_files import file_bytes
 from vpnmigrate.model.discovery import AccountTarget
 from vpnmigrate.model.ec2 import VpnGatewayId
 from vpnmigrate.model.plan import Plan
@@ -89,10 +91,30 @@ def targets_of(file: CampaignFile, given: Iterable[AccountTarget]) -> dict[str, 
     return {**named, **{target.account: target for target in given}}
 
 
+@dataclass(frozen=True)
+class StoredPlan:
+    """The plan of a run in a database that has begun, and the text of its file."""
+
+    run: str
+    state: MemberState
+    plan: Plan
+    text: bytes
+
+
+@dataclass(frozen=True)
+class PlansInForce:
+    """The plans that are kept while others are renewed."""
+
+    runs: Collection[str] = ()
+    """Runs that have begun, on this machine or in the database."""
+    stored: Mapping[str, StoredPlan] = field(default_factory=dict)
+    """Those in the database that belong to this campaign, by the id of the member."""
+
+
 class _Planning:
     """Makes the plan of one member at a time; any number of threads may do so.
 
-    *begun* are the runs whose plans are kept while others are renewed; None keeps every plan.
+    *begun* are the plans that are kept while others are renewed; None keeps every plan.
     """
 
     def __init__(
@@ -100,7 +122,7 @@ class _Planning:
         context: CommandContext,
         file: CampaignFile,
         accounts: _Accounts,
-        begun: Collection[str] | None,
+        begun: PlansInForce | None,
     ) -> None:
         self._context = context
         self._file = file
@@ -114,8 +136,15 @@ class _Planning:
         row = FleetRow(member, wave.name, FleetResult.DONE, self._file.plan_of(member))
         kept = WorkResult(replace(row, result=FleetResult.KEPT))
         try:
+            if self._begun is not None and (stored := self._begun.stored.get(member.id)):
+                found = _restored(row, stored)
+                if stored.state is MemberState.STAGED:
+                    first = cli("fleet", "rollback", stored.run)
+                    complete = self._context.invocation.complete(first)
+                    found = replace(found, renewed_after=complete)
+                return WorkResult(found)
             known = load_plan(row.file) if row.file.exists() else None
-            if known is not None and (self._begun is None or known.migration in self._begun):
+            if known is not None and (self._begun is None or known.migration in self._begun.runs):
                 require_planned(member, known, str(row.file))
                 return kept
             plan = self._planned(member, decided)
@@ -142,6 +171,16 @@ class _Planning:
         return plan
 
 
+def _restored(row: FleetRow, stored: StoredPlan) -> FleetRow:
+    """Return the result for a member that has begun; its file has the plan of the database then."""
+    kept = replace(row, result=FleetResult.KEPT)
+    if not row.file.exists() or file_bytes(row.file, LARGEST_PLAN) != stored.text:
+        make_folder(row.file.parent)
+        write_whole(row.file, stored.text)
+        kept = replace(kept, why=f"{row.file} is the plan of run {stored.run} again")
+    return kept
+
+
 def _is_current(known: Plan, new: Plan) -> bool:
     """Return whether *known* is what would be planned now, made by this version."""
     same = (known.decisions, known.programs, known.tool) == (new.decisions, new.programs, new.tool)
@@ -155,12 +194,12 @@ def make_plans(
     targets: Mapping[str, AccountTarget],
     change: str | None,
     jobs: int,
-    begun: Collection[str] | None = None,
+    begun: PlansInForce | None = None,
 ) -> Iterator[FleetRow]:
     """Yield the result for each member as it is done; plans that exist are kept.
 
-    With the runs that have *begun*, plans of the others are renewed if the account, the decisions
-    or the program have changed since.
+    With the plans that have *begun*, the others are renewed if the account, the decisions or the
+    program have changed since.
 
     Raises:
         UsageError: The playbook or a window is invalid.

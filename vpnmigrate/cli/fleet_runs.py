@@ -92,6 +92,7 @@ class FleetControl:
         self.add_rehearsals(every)
         for plan, text in plans:
             self._runs.add(plan, text, new_holder(self._context.parts.me))
+            self._runs.remove_stale(plan)
         chosen = (*(plan.migration for plan, _ in plans), *known)
         attempts = {run: self._attempt(run) for run in chosen}
         given = {run: replace(terms, attempt=attempt) for run, attempt in attempts.items()}

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 import vpnmigrate
-from vpnmigrate.errors import DatabaseError, JournalError, VpnMigrateError
+from vpnmigrate.errors import DatabaseError, JournalError, UsageError, VpnMigrateError
 from vpnmigrate.fleet.database.campaigns import FleetCampaigns
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.deliveries import PassOnError, QueueLostError, consume, deliver
@@ -135,6 +135,8 @@ class Worker:
                 run = await self._asked(lambda: self._runs.find(run_id))
             except DatabaseError as error:
                 raise PassOnError(error.message) from error
+            except UsageError:
+                return  # It had not begun, and its plan was replaced since.
             if run.alive:
                 await asyncio.sleep(_GLANCE)
                 continue

@@ -53,6 +53,8 @@ class FleetRow:
     """Findings of a new plan."""
     outage: timedelta | None = None
     """That of the rehearsal."""
+    renewed_after: Command | None = None
+    """What has to come before a new plan, because the plan of a staged run is kept."""
 
 
 @dataclass(frozen=True)
@@ -255,9 +257,35 @@ def results_text(verb: str, rows: Sequence[FleetRow], following: Command | None)
     if warned := sum(row.warnings > 0 for row in rows):
         summary.append(f"{count(warned, 'plan')} with warnings: show lists them")
     parts.append("\n".join(summary))
+    parts += _kept(rows)
     if following is not None:
         parts[-1] += f"\nnext:\n{command(following, first='  ')}"
     return "\n\n".join(parts)
+
+
+def _kept(rows: Sequence[FleetRow]) -> Iterator[str]:
+    """Yield which files were restored, and how staged members get new plans."""
+    kept = [row for row in rows if row.result is FleetResult.KEPT]
+    if restored := [row.why for row in kept if row.why]:
+        yield "\n".join([*map(wrapped, restored[:MOST_ROWS]), *_more(restored)])
+    staged = [row.renewed_after for row in kept if row.renewed_after is not None]
+    if staged:
+        lines = [command(each, first="  ") for each in staged[:MOST_COMMANDS]]
+        yield "\n".join(
+            [
+                wrapped(
+                    f"{count(len(staged), 'member')} staged, whose plan is kept; a new one needs a "
+                    "rollback first, which interrupts nothing:"
+                ),
+                *lines,
+                *_more_commands(staged),
+            ]
+        )
+
+
+def _more_commands(commands: Sequence[Command]) -> list[str]:
+    left = len(commands) - MOST_COMMANDS
+    return [f"and {left} more: --json lists all"] if left > 0 else []
 
 
 def _failure(row: FleetRow) -> str:
@@ -289,6 +317,7 @@ def results_json(
                 "why": safe(row.why),
                 "advice": one_line(invocation.advise(row.advice)),
                 "warnings": row.warnings,
+                "renewed_after": str(row.renewed_after or ""),
                 "outage": None if row.outage is None else round(row.outage.total_seconds(), 3),
             }
             for row in rows
@@ -414,8 +443,7 @@ def _next(views: Iterable[MemberView]) -> Iterator[str]:
             lines.append(f"with credentials of account {next(iter(accounts))}:")
         lines.append(command(each, first="  "))
     if ready:
-        left = len(commands) - MOST_COMMANDS
-        more = [f"and {left} more: --json lists all"] if left > 0 else []
+        more = _more_commands(list(commands))
         yield "\n".join([f"MAY BE STARTED NOW ({len(ready)})", *lines, *more])
 
 

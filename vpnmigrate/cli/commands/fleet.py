@@ -13,7 +13,13 @@ from vpnmigrate.cli.commands.discover import JOBS, MOST_JOBS
 from vpnmigrate.cli.commands.plan import DEFAULT_PLAYBOOK
 from vpnmigrate.cli.context import CommandContext, command_context, results_output
 from vpnmigrate.cli.fleet_database import DatabaseOptions, fleet_database
-from vpnmigrate.cli.fleet_plans import make_plans, rehearse_plans, targets_of
+from vpnmigrate.cli.fleet_plans import (
+    PlansInForce,
+    StoredPlan,
+    make_plans,
+    rehearse_plans,
+    targets_of,
+)
 from vpnmigrate.cli.options import AwsOptions, OutputOptions, RunDirectoryOptions
 from vpnmigrate.errors import Exit, RefusedError, VpnMigrateError
 from vpnmigrate.errors.commands import cli
@@ -151,8 +157,9 @@ def plan(
 
     Changes nothing in AWS.  A plan that exists is kept, so the same command continues after an
     interruption.  With --again, it is renewed if the account, the decisions or the program have
-    changed since, unless its run has begun here, or in the database that is named.  A gateway that
-    cannot be planned is listed with the reason, and the exit code is 1.
+    changed since, unless its run has begun here, or in the database that is named: the file of such
+    a run is that of the database again.  A gateway that cannot be planned is listed with the
+    reason, and the exit code is 1.
     """
     context = command_context(ctx, home, printing)
     file = load_campaign(campaign)
@@ -169,16 +176,22 @@ def plan(
     _print_rows(context, "planned", rows, "rehearse", campaign)
 
 
-def _begun(context: CommandContext, file: CampaignFile, place: DatabaseOptions) -> frozenset[str]:
-    """Return the runs whose plans are in force, on this machine and in the database."""
+def _begun(context: CommandContext, file: CampaignFile, place: DatabaseOptions) -> PlansInForce:
+    """Return the plans in force, on this machine and in the database."""
     files = [file.plan_of(member) for member in file.campaign.members]
     local = frozenset(run.id for run in context.runs.of_plan_files(files).values())
     if not place.is_named:
-        return local
+        return PlansInForce(local)
     with fleet_database(place, context.redaction) as database:
         from vpnmigrate.fleet.database.runs import FleetRuns
 
-        return local | frozenset(run.id for run in FleetRuns(database).list() if run.keeps_plan)
+        runs = FleetRuns(database)
+        begun = [run for run in runs.list() if run.keeps_plan]
+        mine = [run for run in begun if run.campaign == file.campaign.name]
+        stored = {
+            run.member: StoredPlan(run.id, run.state_of_plan, *runs.plan(run.id)) for run in mine
+        }
+        return PlansInForce(local | frozenset(run.id for run in begun), stored)
 
 
 def rehearse(

@@ -110,14 +110,16 @@ class FleetCampaigns:
             # Nothing starts meanwhile.
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEDULER)))
             every, kept = self._runs.list(), {run.plan.migration for run in runs}
-            states = {id_: each.state for id_, each in _members(every, given.name).items()}
+            mine = [run for run in every if run.campaign == given.name]
+            states = {run.member: run.state_of_plan for run in mine}
             stored = self.find(given.name) if given.name in self.names() else given
             faults = [
                 *replacement_faults(stored.campaign, given.campaign, states),
                 *_plan_faults(every, given.name, runs),
             ]
             if faults:
-                raise _irreplaceable(given.name, faults)
+                staged = [*_staged_with_another_plan(every, given.name, runs)]
+                raise _irreplaceable(given.name, faults, staged)
             connection.execute(upsert)
             for run in every:
                 if run.campaign == given.name and run.id not in kept:
@@ -377,7 +379,7 @@ def _plan_faults(known: Iterable[FleetRun], campaign: str, runs: Sequence[NewRun
         plan = by_member.get(run.member) if mine else None
         if mine and plan is not None and plan.fingerprint != run.fingerprint:
             if run.keeps_plan:
-                yield f"{run.member} is {run.member_progress.state}, and its plan changes"
+                yield f"{run.member} is {run.state_of_plan}, and its plan changes"
         elif not mine and (given := by_id.get(run.id)) is not None:
             if run.campaign is not None:
                 yield f"the plan of {given.at.member} is that of {run.member} in {run.campaign}"
@@ -385,8 +387,28 @@ def _plan_faults(known: Iterable[FleetRun], campaign: str, runs: Sequence[NewRun
                 yield f"run {run.id} is in the database with another plan"
 
 
-def _irreplaceable(name: str, faults: Sequence[str]) -> RefusedError:
+def _staged_with_another_plan(
+    known: Iterable[FleetRun], campaign: str, runs: Sequence[NewRun]
+) -> Iterator[FleetRun]:
+    """Yield the *known* runs of staged members that have another plan among *runs*."""
+    fingerprints = {run.at.member: run.plan.fingerprint for run in runs}
+    for run in known:
+        changes = fingerprints.get(run.member, run.fingerprint) != run.fingerprint
+        if run.campaign == campaign and run.state_of_plan is MemberState.STAGED and changes:
+            yield run
+
+
+def _irreplaceable(name: str, faults: Sequence[str], staged: Sequence[FleetRun]) -> RefusedError:
     shown = "; ".join(faults[:_FAULTS]) + ("; ..." if len(faults) > _FAULTS else "")
+    if staged:
+        why = (
+            "to keep the plan of the database, restore its file with fleet plan --again; a new "
+            "plan needs a rollback first, which interrupts nothing:"
+        )
+        return RefusedError(
+            f"campaign {name} cannot change what has begun: {shown}; nothing was changed",
+            advice=(why, cli("fleet", "rollback", staged[0].id)),
+        )
     return RefusedError(
         f"campaign {name} cannot change what has begun: {shown}; nothing was changed",
         advice=(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -113,9 +114,20 @@ class FleetRun:
         return RunGoal.PREPARE if self.to_roll_back else self.goal
 
     @property
+    def has_begun(self) -> bool:
+        """Whether a session may have sent anything; without a journal line, none has."""
+        idle = self.lease_owner is None and self.progress is MemberState.WAITING
+        return self.lines > 0 or not idle
+
+    @property
+    def state_of_plan(self) -> MemberState:
+        """The state that decides whether its plan may change: waiting until the run has begun."""
+        return self.member_progress.state if self.has_begun else MemberState.WAITING
+
+    @property
     def keeps_plan(self) -> bool:
         """Whether the run has begun, and was not rolled back, so that its plan is in force."""
-        return self.member_progress.state not in NOT_IN_FORCE
+        return self.state_of_plan not in NOT_IN_FORCE
 
     @property
     def wants_work(self) -> bool:
@@ -208,20 +220,46 @@ class FleetRuns:
     def add(self, plan: Plan, text: bytes, holder: str) -> None:
         """Add the run of *plan*, whose file has *text*; a run that is there already is kept.
 
+        It gets this plan if it has not begun or was rolled back.
+
         Raises:
-            RefusedError: The run is there with another plan.
+            RefusedError: The run is there with another plan, which is in force.
             DatabaseError: The database does not answer.
         """
-        insert = postgresql.insert(RUNS).values(_new_row(NewRun(plan, text, holder)))
+        new = NewRun(plan, text, holder)
+        insert = postgresql.insert(RUNS).values(_new_row(new))
         unless_known = insert.on_conflict_do_nothing(index_elements=[RUNS.c.id])
         self._database.execute(lambda connection: connection.execute(unless_known))
         known = self.find(plan.migration)
-        if known.fingerprint != plan.fingerprint:
-            raise RefusedError(
-                f"run {plan.migration} is in the database with another plan "
-                f"({known.fingerprint[:12]}, not {plan.fingerprint[:12]})",
-                advice=("see what it does:", cli("fleet", "status", plan.migration)),
-            )
+        if known.fingerprint == plan.fingerprint:
+            return
+        if known.keeps_plan or known.campaign is not None:
+            raise _another_plan(known, plan)
+        self._database.transact(lambda connection: put_run(connection, new))
+
+    def remove_stale(self, plan: Plan) -> None:
+        """Remove other runs of the gateway of *plan* that no campaign has and that have not begun.
+
+        Raises:
+            RefusedError: A worker has just begun one.
+            DatabaseError: The database does not answer.
+        """
+        stale = tuple(self._unbegun_beside(plan))
+
+        def work(connection: Connection) -> None:
+            for run in stale:
+                remove_run(connection, run)
+
+        self._database.transact(work)
+
+    def _unbegun_beside(self, plan: Plan) -> Iterator[FleetRun]:
+        """Yield the runs of the gateway of *plan* that no campaign has and that have not begun."""
+        for run in self.list():
+            alone = run.campaign is None and not run.has_begun and run.id != plan.migration
+            if alone and (run.account, run.region) == (plan.account, plan.region):
+                other, _text = self.plan(run.id)
+                if other.old_gateway == plan.old_gateway:
+                    yield run
 
     def find(self, run: str) -> FleetRun:
         """Return the run with the id *run*.
@@ -385,14 +423,45 @@ def put_run(connection: Connection, given: NewRun) -> None:
 
 
 def remove_run(connection: Connection, run: FleetRun) -> None:
-    """Take *run* out of its campaign: one that has not begun is deleted, another one is kept."""
-    if run.lines:
+    """Take *run* out of its campaign: one that has not begun is deleted, another one is kept.
+
+    Raises:
+        RefusedError: A worker has just begun it; then nothing is changed.
+    """
+    if run.has_begun:
         alone = {"campaign": None, "member": ""}
         connection.execute(sa.update(RUNS).where(RUNS.c.id == run.id).values(alone))
         return
+    # Locked: a worker that takes its lease afterwards finds no run, and one with a lease has begun.
+    waits = (RUNS.c.id == run.id, RUNS.c.lines == 0, RUNS.c.lease_owner.is_(None))
+    if connection.execute(sa.select(RUNS.c.id).where(*waits).with_for_update()).first() is None:
+        raise RefusedError(
+            f"a worker has just begun run {run.id}; nothing was changed",
+            advice=("to see what it does:", cli("fleet", "status", run.id)),
+        )
     for table in (APPROVALS, MESSAGES):
         connection.execute(sa.delete(table).where(table.c.run == run.id))
     connection.execute(sa.delete(RUNS).where(RUNS.c.id == run.id))
+
+
+def _another_plan(known: FleetRun, plan: Plan) -> RefusedError:
+    """Return the refusal of *plan* for the run that is *known* with another one."""
+    lead = f"run {known.id} is in the database with another plan ({known.fingerprint[:12]}, not "
+    message = f"{lead}{plan.fingerprint[:12]})"
+    if known.campaign is not None:
+        return RefusedError(
+            f"{message}, and is {known.member} of campaign {known.campaign}",
+            advice="start the file of the campaign, which has the plan beside it",
+        )
+    if known.state_of_plan is MemberState.STAGED:
+        return RefusedError(
+            f"{message}, and is staged; the rollback before a new plan interrupts nothing",
+            advice=cli("fleet", "rollback", known.id),
+        )
+    return RefusedError(
+        f"{message}, and is {known.state_of_plan}",
+        advice=("see what it does:", cli("fleet", "status", known.id)),
+    )
 
 
 def start_run(
