@@ -9,7 +9,7 @@ from tests.devices.documents import NEW_ENDS
 from vpnmigrate.devices.blocks import device_blocks, revealed
 from vpnmigrate.devices.configuration_lines import configuration_changes, without_secrets
 from vpnmigrate.devices.platforms import platform_named
-from vpnmigrate.devices.running_state import tunnels_state
+from vpnmigrate.devices.running_state import missing_neighbours, tunnels_state
 from vpnmigrate.model.commit_timers import COMMIT_TIMERS
 from vpnmigrate.model.device_drivers import TunnelsState
 
@@ -106,6 +106,26 @@ ON, DOWN, HALF = (False, False), (True, True), (False, True)
 def test_tunnels_are_found_by_their_outside_address(platform, states, expected):
     """Interface and BGP neighbour have to agree, in both tunnels."""
     assert tunnels_state(platform, running(platform, *states), TUNNELS) is expected
+
+
+RANGES = {
+    "cisco-ios": " bgp listen range 169.254.0.0/16 peer-group aws\n",
+    "cisco-asa": " bgp listen range 169.254.0.0/16 peer-group aws\n",
+    "vyos": "set protocols bgp listen range 169.254.0.0/16 peer-group aws\n",
+    "juniper-srx": "set protocols bgp group aws allow 169.254.0.0/16\n",
+    "fortios": "    config neighbor-range\n",
+}
+
+
+@pytest.mark.parametrize("platform", COMMIT_TIMERS)
+def test_a_missing_bgp_neighbour_is_flagged(platform):
+    """A tunnel without its neighbour is neither enabled nor disabled, unless it is static."""
+    alone = running(platform, ON, ON).replace("169.254.60.5", "169.254.60.50")
+
+    assert tunnels_state(platform, alone, TUNNELS) is UNKNOWN
+    assert missing_neighbours(platform, alone, TUNNELS) == ["169.254.60.5"]
+    assert tunnels_state(platform, alone, TUNNELS, static=True) is ENABLED
+    assert tunnels_state(platform, alone + RANGES[platform], TUNNELS) is ENABLED
 
 
 @pytest.mark.parametrize("platform", COMMIT_TIMERS)

@@ -12,8 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support.driver_bench import NETWORK, VYOS, Bench, NetworkBench, network_bench
-from tests.support.fake_routers import IosRouter
-from tests.support.ssh_device import PASSWORD
+from tests.support.fake_routers import PASSWORD, IosRouter
 from vpnmigrate.errors import UsageError
 from vpnmigrate.local.drivers.confirmed_change import SLACK, WAITING_COMMIT, DeviceConnection
 from vpnmigrate.local.drivers.extras import require_extras
@@ -163,7 +162,7 @@ class TestAnInterruptedCommit:
         again = ios.call(LOAD)
 
         assert (status.outcome, status.state) == (DONE, BARE)
-        assert status.message == "an earlier load was interrupted"
+        assert status.message == f"an earlier load was interrupted; {without_neighbours(ios)}"
         assert status.pending_until is not None
         assert (again.outcome, again.state) == (DONE, LOADED)
         assert "an earlier load was interrupted, and is undone; confirmed" in again.message
@@ -179,7 +178,7 @@ class TestAnInterruptedCommit:
         assert [r.outcome for r in results] == [UNCERTAIN, *[DONE] * 4]
         assert [r.state for r in results[1:]] == [BARE, LOADED, SWITCHED, LOADED]
         assert [r.pending_until for r in results] == [None] * 5
-        assert results[1].message == "an earlier load was interrupted"
+        assert results[1].message == f"an earlier load was interrupted; {without_neighbours(bench)}"
         inside = bench.new.tunnels[1].amazon.inside_ip
         assert f"neighbor {inside} shutdown" in bench.router.text()
         assert not waiting_file(bench).exists()
@@ -196,6 +195,12 @@ class TestAnInterruptedCommit:
         assert "load was interrupted, and is undone" in result.message
         assert bench.router.files == {}
         assert (bench.router.undone, bench.router.waits) == (1, False)
+
+
+def without_neighbours(bench: NetworkBench) -> str:
+    """Return what is said when the commands after the tunnels' interfaces are missing."""
+    inside = [str(tunnel.amazon.inside_ip) for tunnel in bench.new.tunnels]
+    return f"BGP neighbour missing: {', '.join(inside)}"
 
 
 def cut_off_once(bench: NetworkBench, command: str) -> None:

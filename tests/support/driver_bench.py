@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -17,7 +18,6 @@ from msgspec.structs import replace
 from tests.support.builders import OLD_VPN
 from tests.support.fake_fortios import FortiGate
 from tests.support.fake_routers import AsaRouter, IosRouter, JunosRouter, Router, VyosRouter
-from tests.support.ssh_device import SshDevice, ssh_device
 from tests.support.stage import Stage
 from vpnmigrate.devices.configuration import DeviceConfiguration, read
 from vpnmigrate.errors import HeldError
@@ -42,6 +42,9 @@ from vpnmigrate.model.device_drivers import (
 )
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import connection_role
+
+if TYPE_CHECKING:
+    from tests.support.ssh_device import SshDevice
 
 DEADLINE = 60.0
 """Seconds; a driver needs a second on an idle machine."""
@@ -191,6 +194,8 @@ VYOS: tuple[type[Router], str] = (VyosRouter, "netmiko")
 def network_bench(place: Path, router: type[Router], library: str) -> Iterator[NetworkBench]:
     """Yield the bench of *library*, with a *router* behind an SSH server."""
     pytest.importorskip(library, reason=f"needs vpnmigrate[{library}]")
+    from tests.support.ssh_device import ssh_device
+
     connect = {"netmiko": netmiko.connect, "napalm": napalm.connect}[library]
     with ssh_device(router(), place) as device:
         yield NetworkBench(place, device, DriverKind(library), connect)

@@ -16,6 +16,7 @@ from threading import RLock
 from typing import Any
 
 USER = "netops"
+PASSWORD = "Correct-horse.7"
 Tree = dict[str, Any]
 
 
@@ -28,8 +29,14 @@ class Router(ABC):
     def __init__(self) -> None:
         self.typed: list[str] = []
         self.logins: list[str] = []
+        self.authorized_keys: list[str] = []
+        """Public keys with which the user may log in, in Base64."""
         self.rejects = ""
         """Pattern of the commands that are refused."""
+        self.ignores = ""
+        """Pattern of the commands that have no effect, without a word."""
+        self.answers: dict[str, str] = {}
+        """What it prints after a command, where a test cares."""
         self.cut_off: Callable[[], bool] = lambda: False
         """Whether the running configuration keeps connections out."""
         self.saved = 0
@@ -43,6 +50,11 @@ class Router(ABC):
     def waits(self) -> bool:
         """Whether a commit waits for its confirmation."""
         return self._before is not None
+
+    @property
+    def before(self) -> Any:
+        """The configuration before the commit that waits."""
+        return self._before
 
     def start_timer(self) -> None:
         self._before = deepcopy(self.running)
@@ -101,6 +113,8 @@ class IosRouter(Router):
         self.running: Tree = {"hostname munich": {}, "ip scp server enable": {}}
         self.files: dict[str, str] = {}
         self.archive = True
+        self.starts_timers = True
+        """Whether it can write the archive, which a timer needs."""
         self.reverts = True
         """Whether it undoes a change at once when it is told to."""
 
@@ -157,6 +171,8 @@ class IosSession(Session):
             return ""
         if router.rejects and re.search(router.rejects, command):
             return router.refusal
+        if router.ignores and re.search(router.ignores, command):
+            return ""
         plain = command.removeprefix("no ")
         if IOS_SECTION.match(plain) or IOS_GLOBAL.match(plain):
             self._above = []
@@ -186,7 +202,7 @@ class IosSession(Session):
             case ["configure", "terminal", *timer]:
                 if timer and not router.archive:
                     return "%Please turn config archive on, to use this command"
-                if timer:
+                if timer and router.starts_timers:
                     router.start_timer()
                 self._configures, self._above = True, []
                 return "Enter configuration commands, one per line.  End with CNTL/Z."
@@ -265,9 +281,12 @@ class SetRouter(Router):
     def __init__(self) -> None:
         super().__init__()
         self.running: list[str] = []
+        self.stored: list[str] = []
+        """What was saved."""
 
     def load(self, text: str) -> None:
         self.running += text.splitlines()
+        self.stored = list(self.running)
 
     def text(self) -> str:
         return "\n".join(self.running)
@@ -286,6 +305,8 @@ class SetSession(Session):
             return False
         verb, _, rest = command.partition(" ")
         lines = self._candidate
+        if self._router.ignores and re.search(self._router.ignores, command):
+            return True
         match verb:
             case "set" | "deactivate" if command not in lines:
                 lines.append(command)
@@ -346,9 +367,12 @@ class JunosSession(SetSession):
                         f"commit confirmed will be automatically rolled back in {minutes} minutes "
                         "unless confirmed\ncommit complete"
                     )
-                case ["commit"]:
+                case ["commit", *_]:
                     self._commit(timed=False)
                     return "commit complete"
+                case ["rollback", "1"]:
+                    self._candidate = list(router.before or [])
+                    return "load complete"
                 case ["show", *what]:
                     return self._show(what)
                 case ["set", "cli", *what]:
@@ -362,6 +386,8 @@ class JunosSession(SetSession):
         match what:
             case ["|", "compare", *_]:
                 return self._compared()
+            case ["configuration" | "system", *_] if self._candidate is not None:
+                return "            ^\nsyntax error."
             case ["configuration", *_]:
                 return self._router.text()
             case ["system", "commit", *_]:
@@ -401,25 +427,43 @@ class VyosSession(SetSession):
                 return router.refusal
             if self._changed(command):
                 return ""
-            match command.split():
-                case ["configure"]:
-                    self._candidate = list(router.running)
-                case ["exit", *_]:
-                    self._candidate = None
-                case ["compare"]:
-                    return self._compared() or "No changes between working and active"
-                case ["commit-confirm", minutes]:
-                    self._asks = True
-                    return f"commit confirm will be automatically reboot in {minutes} minutes"
-                case ["confirm"]:
-                    router.settle()
-                case ["save"]:
-                    router.saved += 1
-                    return "Done"
-                case ["systemctl", *_]:
-                    return "active" if router.waits else "inactive"
-                case ["show", "configuration", "commands"]:
-                    return router.text()
-                case _:
-                    pass
-            return ""
+            return self._command(command.split())
+
+    def _command(self, words: list[str]) -> str:
+        router = self._router
+        match words:
+            case ["configure"]:
+                self._candidate = list(router.running)
+            case ["exit", *_]:
+                self._candidate = None
+            case ["commit-confirm", minutes]:
+                self._asks = True
+                return f"commit confirm will be automatically reboot in {minutes} minutes"
+            case ["confirm"]:
+                router.settle()
+            case ["load", "/config/config.boot"]:
+                self._candidate = list(router.stored)
+                return "Loading configuration from '/config/config.boot'"
+            case ["commit"]:
+                router.running = list(self._candidate or [])
+            case ["save"]:
+                router.saved += 1
+                router.stored = list(router.running)
+                return "Done"
+            case _:
+                return self._shown(words)
+        return ""
+
+    def _shown(self, words: list[str]) -> str:
+        router = self._router
+        match words:
+            case ["compare"]:
+                return self._compared() or "No changes between working and active"
+            case ["systemctl", *_]:
+                return "active" if router.waits else "inactive"
+            case ["show", "configuration", "commands"] if self._candidate is None:
+                return router.text()
+            case ["show", *_] if self._candidate is not None:
+                return "\n  Invalid command: [show]\n"
+            case _:
+                return ""

@@ -11,15 +11,14 @@ from pathlib import Path
 
 import paramiko
 
-from tests.support.fake_routers import USER, IosRouter, Router
+from tests.support.fake_routers import PASSWORD, USER, IosRouter, Router
 from vpnmigrate.model.decisions import SshAccess
 
-PASSWORD = "Correct-horse.7"
 _LONGEST_WAIT = 30.0
 
 
 class _Guard(paramiko.ServerInterface):  # type: ignore[misc]  # it has no types
-    """Lets the user in by password, and serves a terminal or a copy to the router."""
+    """Lets the user in by password or key, and serves a terminal or a copy to the router."""
 
     def __init__(self, router: Router) -> None:
         self._router = router
@@ -29,8 +28,13 @@ class _Guard(paramiko.ServerInterface):  # type: ignore[misc]  # it has no types
         known = (username, password) == (USER, PASSWORD)
         return paramiko.AUTH_SUCCESSFUL if known else paramiko.AUTH_FAILED
 
+    def check_auth_publickey(self, username, key):
+        self._router.logins.append(username)
+        known = username == USER and key.get_base64() in self._router.authorized_keys
+        return paramiko.AUTH_SUCCESSFUL if known else paramiko.AUTH_FAILED
+
     def get_allowed_auths(self, username):
-        return "password"
+        return "password,publickey"
 
     def check_channel_request(self, kind, chanid):
         return paramiko.OPEN_SUCCEEDED
@@ -61,7 +65,7 @@ def _serve_terminal(channel: paramiko.Channel, router: Router) -> None:
                 line, _, pending = pending.partition(b"\n")
                 typed = line.decode()
                 router.typed.append(typed.strip())
-                said = session.answer(typed)
+                said = router.answers.get(typed.strip()) or session.answer(typed)
                 if router.cut_off():
                     channel.get_transport().close()
                     return

@@ -14,20 +14,54 @@ from vpnmigrate.model.device_drivers import TunnelsState
 
 Tunnel = Mapping[str, Any]
 """A tunnel's values, by the names of ``tunnel_values.SOURCES``."""
+_VYOS_PEER: Final = r"^set vpn ipsec site-to-site peer (\S+) remote-address '?{address}'? *$"
 
 
-def tunnels_state(platform: str, running: str, tunnels: Sequence[Tunnel]) -> TunnelsState:
+def tunnels_state(
+    platform: str, running: str, tunnels: Sequence[Tunnel], *, static: bool = False
+) -> TunnelsState:
     """Return the state of *tunnels* in *running*, a configuration of *platform*.
 
-    It is unknown if the tunnels differ, or if a part of a tunnel is enabled and another is not.
+    It is unknown if the tunnels differ, if a part of a tunnel is enabled and another is not, or if
+    a BGP neighbour is missing; *static* tunnels have none.
     """
     read = _READERS[platform]
     flags = [frozenset(read(running, tunnel)) for tunnel in tunnels]
     if not any(flags):
         return TunnelsState.ABSENT
-    if len(set(flags)) > 1 or len(flags[0]) > 1:
+    incomplete = not static and missing_neighbours(platform, running, tunnels)
+    if incomplete or len(set(flags)) > 1 or len(flags[0]) > 1:
         return TunnelsState.UNKNOWN
     return TunnelsState.ENABLED if flags[0] == {True} else TunnelsState.DISABLED
+
+
+def missing_neighbours(platform: str, running: str, tunnels: Sequence[Tunnel]) -> Sequence[str]:
+    """Return the inside addresses of AWS's ends that are no BGP neighbours in *running*.
+
+    Only tunnels that are there count.  None is missing where a range of neighbours is accepted.
+    """
+    neighbour, range_of_them = _NEIGHBOURS[platform]
+    if re.search(range_of_them, running, re.MULTILINE):
+        return ()
+    return [
+        str(tunnel["inside"])
+        for tunnel in tunnels
+        if any(True for _ in _READERS[platform](running, tunnel))
+        and not re.search(neighbour.format(inside=_inside(tunnel)), running, re.MULTILINE)
+    ]
+
+
+def tunnel_name(platform: str, running: str, tunnel: Tunnel) -> str:
+    """Return what *running* calls a tunnel's peer; its outside address where it has no name."""
+    outside = str(tunnel["outside"])
+    match platform:
+        case "vyos":
+            names = _all(running, _VYOS_PEER.format(address=re.escape(outside)))
+        case "fortios":
+            names = [name for name, _ in _gateways(_entries(running), outside)]
+        case _:
+            names = []
+    return names[0] if names else outside
 
 
 def _cisco(running: str, tunnel: Tunnel) -> Iterator[bool]:
@@ -39,10 +73,10 @@ def _cisco(running: str, tunnel: Tunnel) -> Iterator[bool]:
 
 
 def _vyos(running: str, tunnel: Tunnel) -> Iterator[bool]:
-    peers = r"^set vpn ipsec site-to-site peer"
     address = re.escape(str(tunnel["outside"]))
-    for peer in _all(running, rf"{peers} (\S+) remote-address '?{address}'? *$"):
-        yield not _all(running, rf"({peers} {re.escape(peer)} disable) *$")
+    for peer in _all(running, _VYOS_PEER.format(address=address)):
+        off = rf"^(set vpn ipsec site-to-site peer {re.escape(peer)} disable) *$"
+        yield not _all(running, off)
         begin = rf"^set protocols bgp neighbor '?{_inside(tunnel)}'? "
         yield from _neighbour(running, begin, "shutdown")
 
@@ -65,14 +99,22 @@ def _junos(running: str, tunnel: Tunnel) -> Iterator[bool]:
 
 
 def _fortios(running: str, tunnel: Tunnel) -> Iterator[bool]:
-    entries = re.findall(
-        r'^ *edit "([^"\n]+)" *\n((?:(?! *(?:edit|next|end)\b).*\n)*)', f"{running}\n", re.MULTILINE
-    )
-    gateway = re.compile(rf"^ *set remote-gw {re.escape(str(tunnel['outside']))} *$", re.MULTILINE)
-    for name in {name for name, body in entries if gateway.search(body)}:
+    entries = _entries(running)
+    for name in {name for name, _ in _gateways(entries, str(tunnel["outside"]))}:
         yield not _has(entries, name, "set status down")
         if any(entry == tunnel["inside"] for entry, _ in entries):
             yield not _has(entries, str(tunnel["inside"]), "set shutdown enable")
+
+
+def _entries(running: str) -> list[tuple[str, str]]:
+    """Return the name and the settings of each entry of a configuration of FortiOS."""
+    form = r'^ *edit "([^"\n]+)" *\n((?:(?! *(?:edit|next|end)\b).*\n)*)'
+    return re.findall(form, f"{running}\n", re.MULTILINE)
+
+
+def _gateways(entries: Sequence[tuple[str, str]], outside: str) -> list[tuple[str, str]]:
+    gateway = re.compile(rf"^ *set remote-gw {re.escape(outside)} *$", re.MULTILINE)
+    return [(name, body) for name, body in entries if gateway.search(body)]
 
 
 def _has(entries: Sequence[tuple[str, str]], name: str, line: str) -> bool:
@@ -103,3 +145,19 @@ _READERS: Final[Mapping[str, Callable[[str, Tunnel], Iterator[bool]]]] = {
     "fortios": _fortios,
 }
 """Each yields whether a part of a tunnel is enabled, and nothing if the tunnel is absent."""
+
+_CISCO_NEIGHBOUR: Final = (r"^ +neighbor {inside} ", r"^ +bgp listen range ")
+_NEIGHBOURS: Final[Mapping[str, tuple[str, str]]] = {
+    "cisco-ios": _CISCO_NEIGHBOUR,
+    "cisco-asa": _CISCO_NEIGHBOUR,
+    "juniper-srx": (
+        r"^set (?:routing-instances \S+ )?protocols bgp group \S+ neighbor {inside}\b",
+        r"^set (?:routing-instances \S+ )?protocols bgp group \S+ allow ",
+    ),
+    "vyos": (
+        r"^set (?:vrf name \S+ )?protocols bgp neighbor '?{inside}'? ",
+        r"^set (?:vrf name \S+ )?protocols bgp listen range ",
+    ),
+    "fortios": (r'^ *edit "{inside}" *$', r"^ *config neighbor-range *$"),
+}
+"""The line of a neighbour, and that of a range of them."""

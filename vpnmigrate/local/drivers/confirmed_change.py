@@ -20,7 +20,8 @@ import msgspec
 from msgspec.structs import replace
 
 from vpnmigrate.devices.configuration_lines import configuration_changes
-from vpnmigrate.devices.running_state import tunnels_state
+from vpnmigrate.devices.running_state import missing_neighbours, tunnels_state
+from vpnmigrate.local.drivers.initiation import initiate
 from vpnmigrate.local.drivers.protocol import FAILED, DriverInput, DriverOutput
 from vpnmigrate.local.drivers.verbs import UNCERTAIN, DriverError, complete, due_parts, tunnels_of
 from vpnmigrate.local.private_files import write_whole
@@ -84,6 +85,10 @@ class DeviceConnection(Protocol):
 
     def confirm(self) -> None:
         """Confirm the commit, if one waits, and save the configuration for the next start."""
+        ...
+
+    def ask(self, command: str) -> str:
+        """Return what the device prints after a command that changes no configuration."""
         ...
 
     def close(self) -> None:
@@ -151,13 +156,14 @@ class ConfirmedChange:
                 "another user's commit waits for its confirmation, so the state may not last"
             )
         if left is not None and waits and asked.verb is not DriverVerb.STATUS:
-            told = self._settle(device, left, state)
+            told = self._settle(device, asked.verb, left, state)
             running = device.running()
             state, left, waits = self._state(running), None, False
         if left is not None:
             state, told = self._after_earlier(asked.verb, left, state, waits=waits)
         if asked.verb is DriverVerb.STATUS or _is_reached(asked, state):
             until = left.until if left is not None and waits else None
+            told = _joined(told, self._missing(running), self._initiate(asked, device, running))
             return None, DriverOutput(state.new, state.old, told, pending_until=until)
         commands = self._commands(asked, state)
         changes = device.load(commands) if commands else ""
@@ -199,11 +205,14 @@ class ConfirmedChange:
         became = "is undone" if self._has_timer else "was interrupted"
         return state, f"the {left.verb} of an earlier call {became}"
 
-    def _settle(self, device: DeviceConnection, left: WaitingCommit, state: DeviceState) -> str:
-        """Confirm the commit of an earlier call that waits, or undo its part; return what was done.
+    def _settle(
+        self, device: DeviceConnection, verb: DriverVerb, left: WaitingCommit, state: DeviceState
+    ) -> str:
+        """Confirm the commit of an earlier call that waits, or undo it; return what was done.
 
         Raises:
-            DriverError: It is complete, and not what was asked for: the device undoes it.
+            DriverError: It is complete and not what was asked for, and *verb* would send the same
+                again: the device undoes it.
         """
         if not left.complete:
             device.undo()
@@ -211,8 +220,11 @@ class ConfirmedChange:
         elif _is_reached(left, state):
             device.confirm()
             told = f"an earlier {left.verb} was waiting, and is confirmed"
-        else:
+        elif verb is left.verb:
             raise self._unconfirmed(state, left)
+        else:
+            device.undo()
+            told = f"an earlier {left.verb} was not as asked, and is undone"
         self._forget()
         return told
 
@@ -235,14 +247,29 @@ class ConfirmedChange:
             if waits and left is not None:
                 raise self._unconfirmed(state, left, changes)
             self._forget()
-            raise DriverError(f"after {asked.verb} it has {state}", UNCERTAIN, changes=changes)
+            told = _joined(f"after {asked.verb} it has {state}", self._missing(after))
+            raise DriverError(told, UNCERTAIN, changes=changes)
         device.confirm()
         if waits and device.waits():
             raise DriverError("it still waits for the confirmation", changes=changes)
         self._forget()
-        how = "confirmed within the device's timer" if waits else ""
-        message = "; ".join(filter(None, (begun.message, how)))
-        return DriverOutput(state.new, state.old, message, changes)
+        initiated = self._initiate(asked, device, before)
+        without = "no timer was running when it was confirmed" if self._has_timer else ""
+        how = "confirmed within the device's timer" if waits else without
+        told = _joined(begun.message, how, initiated)
+        return DriverOutput(state.new, state.old, told, changes)
+
+    def _initiate(self, asked: DriverInput, device: DeviceConnection, before: str) -> str:
+        """Initiate old tunnels for ``back-out``, unless enabling them does it.
+
+        They were enabled in the configuration *before* the call.
+        """
+        if asked.verb is not DriverVerb.BACK_OUT:
+            return ""
+        if self._state(before).old is not TunnelsState.ENABLED:
+            return ""
+        old = tunnels_of(self.device, ConnectionSide.OLD)
+        return initiate(device, self.device["platform"], before, old)
 
     @property
     def _has_timer(self) -> bool:
@@ -302,10 +329,27 @@ class ConfirmedChange:
     def _state(self, running: str) -> DeviceState:
         platform = self.device["platform"]
         new, old = (
-            tunnels_state(platform, running, tunnels_of(self.device, side))
+            tunnels_state(
+                platform, running, tunnels_of(self.device, side), static=self._is_static(side)
+            )
             for side in (ConnectionSide.NEW, ConnectionSide.OLD)
         )
         return DeviceState(new, old)
+
+    def _is_static(self, side: ConnectionSide) -> bool:
+        return bool((self.device[side] or {}).get("static"))
+
+    def _missing(self, running: str) -> str:
+        """Return which BGP neighbours are missing, as a clause; empty if none is."""
+        missing = [
+            address
+            for side in ConnectionSide
+            if not self._is_static(side)
+            for address in missing_neighbours(
+                self.device["platform"], running, tunnels_of(self.device, side)
+            )
+        ]
+        return f"BGP neighbour missing: {', '.join(missing)}" if missing else ""
 
     def _commands(self, asked: DriverInput, state: DeviceState) -> list[str]:
         sides = {ConnectionSide.NEW: state.new, ConnectionSide.OLD: state.old}
@@ -331,6 +375,10 @@ class ConfirmedChange:
 
     def _forget(self) -> None:
         (self.folder / WAITING_COMMIT).unlink(missing_ok=True)
+
+
+def _joined(*clauses: str) -> str:
+    return "; ".join(filter(None, clauses))
 
 
 def _undone_at(until: datetime) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from vpnmigrate.devices.configuration_lines import without_secrets
 from vpnmigrate.local.drivers.confirmed_change import ContactLostError, DeviceConnection
 from vpnmigrate.local.drivers.extras import missing_library
-from vpnmigrate.local.drivers.netmiko import PROMPT, device_errors
+from vpnmigrate.local.drivers.netmiko import NO_TIMER, PROMPT, device_errors
 from vpnmigrate.local.drivers.program import DeviceLogin, run_driver
 from vpnmigrate.local.drivers.refusals import refusal_in
 from vpnmigrate.local.drivers.verbs import DriverError
@@ -101,6 +101,10 @@ class _NapalmConnection:
             else:
                 self._driver.device.save_config()
 
+    def ask(self, command: str) -> str:
+        with _napalm_errors():
+            return str(self._driver.device.send_command(command))
+
     def close(self) -> None:
         with suppress(Exception):  # Nothing depends on it: a lost connection is closed already.
             if self._has_files:
@@ -131,15 +135,18 @@ def connect(login: DeviceLogin) -> DeviceConnection:
 
 
 def _recording(kind: type[Any]) -> type[Any]:
-    """Return napalm's driver *kind*, which keeps what the device prints during a commit.
+    """Return napalm's driver *kind* that looks for the timer before a commit, and keeps its output.
 
-    napalm itself knows one refusal, "Invalid input detected", and drops the rest.
+    napalm starts the timer and does not look whether it runs; of refusals it knows "Invalid input
+    detected", and drops the rest.
     """
 
     class Recording(kind):  # type: ignore[misc]  # napalm has no types
         said = ""
 
         def _commit_handler(self, cmd: str) -> str:
+            if cmd.startswith("copy ") and not self.has_pending_commit():
+                raise DriverError(NO_TIMER.format("configure terminal revert timer"))
             self.said = str(super()._commit_handler(cmd))
             return self.said
 

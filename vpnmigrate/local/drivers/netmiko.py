@@ -18,13 +18,18 @@ from vpnmigrate.devices.configuration_lines import without_secrets
 from vpnmigrate.local.drivers.confirmed_change import ContactLostError, DeviceConnection
 from vpnmigrate.local.drivers.extras import missing_library
 from vpnmigrate.local.drivers.program import DeviceLogin, run_driver
-from vpnmigrate.local.drivers.refusals import refusal_pattern
+from vpnmigrate.local.drivers.refusals import refusal_in, refusal_pattern
 from vpnmigrate.local.drivers.verbs import DriverError
 from vpnmigrate.model.decisions import DriverKind
 
 _HOST_KEY: Final = re.compile(r"not found in known_hosts|Host key for server .* does not match")
 """What paramiko says in netmiko's errors, which do not tell its own apart."""
 PROMPT: Final = r"[#>]\s*$"
+NO_TIMER: Final = (
+    "{} started no timer, so nothing was changed and traffic is as before; it needs `archive` with "
+    "a `path` to which the device can write, see `show archive`"
+)
+"""What is said of IOS, whose commands take effect as they are typed: with the command."""
 
 
 @contextmanager
@@ -94,8 +99,8 @@ class _Shell(ABC):
         """Commit what was loaded."""
 
     def undo(self) -> None:
-        """Raise DriverError: a candidate is committed as a whole, and undone by the device."""
-        raise DriverError("this platform undoes a commit only by its timer")
+        """Raise DriverError: this platform has no timer, so no commit waits."""
+        raise DriverError("this platform undoes no commit")
 
     @abstractmethod
     def confirm(self) -> None:
@@ -105,6 +110,9 @@ class _Shell(ABC):
         with suppress(Exception):  # Nothing depends on it: a lost connection is closed already.
             # The end of the session discards a candidate; typing `exit` would take some seconds.
             self._link.paramiko_cleanup()
+
+    def ask(self, command: str) -> str:
+        return self._shown(command)
 
     def _shown(self, command: str, expected: str | None = None) -> str:
         """Return what *command* prints, up to the prompt or the pattern *expected*."""
@@ -129,15 +137,16 @@ class _CiscoIos(_Shell):
     def commit(self, timer: timedelta) -> None:
         enter = f"configure terminal revert timer {_minutes(timer)}"
         try:
-            self._type(self._loaded, config_mode_command=enter)
+            self._type(self._loaded)
         except DriverError as error:
             with device_errors():
                 self._link.exit_config_mode()
-            if not self.waits():
-                raise DriverError(
-                    f"{enter} is refused, so nothing was changed; it needs `archive` with a "
-                    f"`path` in the configuration: {error}"
-                ) from None
+        with suppress(DriverError), device_errors():
+            self._link.config_mode(config_command=enter)
+        with device_errors():
+            self._link.exit_config_mode()
+        if not self.waits():
+            raise DriverError(NO_TIMER.format(enter))
             self.undo()
             raise DriverError(f"{error}; the commands before it were undone") from None
 
@@ -204,6 +213,11 @@ class _Junos(_Candidate):
     """Junos: the session locks the configuration; a commit confirms the one before."""
 
     device_type = "juniper_junos"
+    def _leave(self) -> None:
+        """Leave configuration mode, in which `show` shows the candidate."""
+        with device_errors():
+            self._link.exit_config_mode()
+
     show = ("show configuration | display set | no-more",)
     enter = "configure exclusive"
     compare = "show | compare | no-more"
@@ -221,10 +235,18 @@ class _Junos(_Candidate):
         with device_errors():
             self._link.commit()
 
+    def undo(self) -> None:
+        self._configure()
+        self._type(["rollback 1"], enter_config_mode=False, exit_config_mode=False)
+        with device_errors():
+            self._link.commit(comment="vpnmigrate")
+        self._leave()
+
 
 class _Vyos(_Candidate):
     """VyOS 1.4: it undoes a change by a reboot."""
 
+        self._leave()
     device_type = "vyos"
     show = ("show configuration commands",)
     compare = "compare"
@@ -244,10 +266,21 @@ class _Vyos(_Candidate):
         self._shown("confirm", PROMPT)
         self._shown("save", PROMPT)
 
+    def undo(self) -> None:
+        """Commit the saved configuration, which a reboot would load, and end the timer."""
+        self._configure()
+        for command in ("load /config/config.boot", "commit"):
+            said = self._shown(command, PROMPT)
+            if refusal_in("vyos", said):
+                raise DriverError(f"the device refuses {command}: {' '.join(said.split())}")
+        self._shown("confirm", PROMPT)
+        self._leave()
+
 
 _SHELLS: Final[Mapping[str, type[_Shell]]] = {
     "cisco-ios": _CiscoIos,
     "cisco-asa": _CiscoAsa,
+        self._leave()
     "juniper-srx": _Junos,
     "vyos": _Vyos,
     "fortios": _FortiOs,

@@ -1,0 +1,83 @@
+"""Safe commits of the drivers over SSH: a timer that does not run, and a commit that is wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.driver_bench import NETWORK, VYOS, NetworkBench, network_bench
+from tests.support.fake_routers import IosRouter
+from vpnmigrate.local.drivers.confirmed_change import WAITING_COMMIT, DeviceConnection
+from vpnmigrate.local.drivers.program import DeviceLogin
+from vpnmigrate.model.device_drivers import DeviceState, DriverOutcome, DriverVerb, TunnelsState
+
+DONE, FAILED, UNCERTAIN = DriverOutcome.DONE, DriverOutcome.FAILED, DriverOutcome.UNCERTAIN
+LOADED = DeviceState(TunnelsState.DISABLED, TunnelsState.ENABLED)
+WITH_TIMER = {
+    "netmiko-cisco-ios": NETWORK["netmiko-cisco-ios"],
+    "netmiko-juniper-srx": NETWORK["netmiko-juniper-srx"],
+    "netmiko-vyos": VYOS,
+    "napalm-cisco-ios": NETWORK["napalm-cisco-ios"],
+}
+
+
+@pytest.mark.parametrize("name", ["netmiko-cisco-ios", "napalm-cisco-ios"])
+def test_ios_is_not_changed_without_a_running_timer(name, tmp_path):
+    """IOS enters configuration mode though it started no timer: no command is typed."""
+    with network_bench(tmp_path, *NETWORK[name]) as bench:
+        assert isinstance(bench.router, IosRouter)
+        bench.router.starts_timers = False
+        before = bench.router.text()
+        result = bench.call(DriverVerb.LOAD)
+
+    assert (result.outcome, result.pending_until) == (FAILED, None)
+    assert "started no timer, so nothing was changed and traffic is as before" in result.message
+    assert "`show archive`" in result.message
+    assert bench.router.text() == before
+
+
+def test_a_commit_that_somebody_confirmed_is_reported(tmp_path):
+    """A timer that has ended before the driver looked again protected nothing, which is said."""
+    with network_bench(tmp_path, *NETWORK["netmiko-cisco-ios"]) as bench:
+        connect, made = bench.connect, 0
+
+        def confirmed_by_another(login: DeviceLogin) -> DeviceConnection:
+            nonlocal made
+            made += 1
+            if made == 2:
+                bench.router.settle()
+            return connect(login)
+
+        bench.connect = confirmed_by_another
+        result = bench.call(DriverVerb.LOAD)
+
+    assert (result.outcome, result.state) == (DONE, LOADED)
+    assert result.message == "no timer was running when it was confirmed"
+
+
+@pytest.mark.parametrize("name", WITH_TIMER)
+def test_a_wrong_commit_does_not_delay_a_rollback(name, tmp_path):
+    """A commit that is complete and not as asked is undone by ``back-out``, before its timer."""
+    with network_bench(tmp_path, *WITH_TIMER[name]) as bench:
+        assert bench.call(DriverVerb.LOAD).outcome is DONE
+        bench.router.ignores = _enables_a_neighbour(bench)
+        wrong = bench.call(DriverVerb.ENABLE)
+        again = bench.call(DriverVerb.ENABLE)
+        waited = bench.router.waits
+        bench.router.ignores = ""
+        back = bench.call(DriverVerb.BACK_OUT)
+
+    assert [r.outcome for r in (wrong, again)] == [UNCERTAIN] * 2
+    assert wrong.pending_until is not None
+    assert "which is not confirmed: the device undoes the change at" in wrong.message
+    assert (back.outcome, back.state, back.pending_until) == (DONE, LOADED, None)
+    old = ", ".join(str(tunnel.outside_ip) for tunnel in bench.old.tunnels)
+    undone = "an earlier enable was not as asked, and is undone"
+    assert back.message == f"{undone}; initiated: {old}"
+    assert (waited, bench.router.waits) == (True, False)
+    assert not (bench.vault.root / bench.successor / WAITING_COMMIT).exists()
+
+
+def _enables_a_neighbour(bench: NetworkBench) -> str:
+    """Return a pattern of the command that enables the BGP session of the second tunnel."""
+    inside = bench.new.tunnels[1].amazon.inside_ip
+    return rf"^(no neighbor {inside} shutdown|delete .* neighbor {inside} shutdown|activate .*-2$)"
