@@ -45,11 +45,16 @@ def device_errors() -> Iterator[None]:
         NetmikoAuthenticationException,
         NetmikoBaseException,
     )
-    from paramiko.ssh_exception import SSHException  # noqa: PLC0415
+    from paramiko.ssh_exception import PasswordRequiredException, SSHException  # noqa: PLC0415
 
     try:
         yield
-    except NetmikoAuthenticationException:
+    except NetmikoAuthenticationException as error:
+        if isinstance(error.__context__, PasswordRequiredException):
+            raise DriverError(
+                "the key file has a passphrase, so nothing was sent: add the key to the SSH agent "
+                "(`ssh-add KEY_FILE`), and leave `key_file` out of the playbook"
+            ) from None
         raise DriverError("the device refuses the login") from None
     except ConfigInvalidException as error:
         raise DriverError(f"the device refuses a command: {_first_line(error)}") from None
@@ -106,13 +111,13 @@ class _Shell(ABC):
     def confirm(self) -> None:
         """Confirm the commit, and save the configuration."""
 
+    def ask(self, command: str) -> str:
+        return self._shown(command)
+
     def close(self) -> None:
         with suppress(Exception):  # Nothing depends on it: a lost connection is closed already.
             # The end of the session discards a candidate; typing `exit` would take some seconds.
             self._link.paramiko_cleanup()
-
-    def ask(self, command: str) -> str:
-        return self._shown(command)
 
     def _shown(self, command: str, expected: str | None = None) -> str:
         """Return what *command* prints, up to the prompt or the pattern *expected*."""
@@ -136,17 +141,17 @@ class _CiscoIos(_Shell):
 
     def commit(self, timer: timedelta) -> None:
         enter = f"configure terminal revert timer {_minutes(timer)}"
-        try:
-            self._type(self._loaded)
-        except DriverError as error:
-            with device_errors():
-                self._link.exit_config_mode()
         with suppress(DriverError), device_errors():
             self._link.config_mode(config_command=enter)
         with device_errors():
             self._link.exit_config_mode()
         if not self.waits():
             raise DriverError(NO_TIMER.format(enter))
+        try:
+            self._type(self._loaded)
+        except DriverError as error:
+            with device_errors():
+                self._link.exit_config_mode()
             self.undo()
             raise DriverError(f"{error}; the commands before it were undone") from None
 
@@ -208,16 +213,16 @@ class _Candidate(_Shell):
         if "#" not in self._shown("", PROMPT):
             raise DriverError(f"the device refuses {self.enter}: {' '.join(said.split())}")
 
-
-class _Junos(_Candidate):
-    """Junos: the session locks the configuration; a commit confirms the one before."""
-
-    device_type = "juniper_junos"
     def _leave(self) -> None:
         """Leave configuration mode, in which `show` shows the candidate."""
         with device_errors():
             self._link.exit_config_mode()
 
+
+class _Junos(_Candidate):
+    """Junos: the session locks the configuration; a commit confirms the one before."""
+
+    device_type = "juniper_junos"
     show = ("show configuration | display set | no-more",)
     enter = "configure exclusive"
     compare = "show | compare | no-more"
@@ -230,11 +235,6 @@ class _Junos(_Candidate):
         with device_errors():
             self._link.commit(confirm=True, confirm_delay=_minutes(timer), comment="vpnmigrate")
 
-    def confirm(self) -> None:
-        self._configure()
-        with device_errors():
-            self._link.commit()
-
     def undo(self) -> None:
         self._configure()
         self._type(["rollback 1"], enter_config_mode=False, exit_config_mode=False)
@@ -242,11 +242,16 @@ class _Junos(_Candidate):
             self._link.commit(comment="vpnmigrate")
         self._leave()
 
+    def confirm(self) -> None:
+        self._configure()
+        with device_errors():
+            self._link.commit()
+        self._leave()
+
 
 class _Vyos(_Candidate):
     """VyOS 1.4: it undoes a change by a reboot."""
 
-        self._leave()
     device_type = "vyos"
     show = ("show configuration commands",)
     compare = "compare"
@@ -261,11 +266,6 @@ class _Vyos(_Candidate):
         if re.search(r"fail|error", said, re.IGNORECASE):
             raise DriverError(f"the device refuses the commit: {' '.join(said.split())}")
 
-    def confirm(self) -> None:
-        self._configure()
-        self._shown("confirm", PROMPT)
-        self._shown("save", PROMPT)
-
     def undo(self) -> None:
         """Commit the saved configuration, which a reboot would load, and end the timer."""
         self._configure()
@@ -276,11 +276,16 @@ class _Vyos(_Candidate):
         self._shown("confirm", PROMPT)
         self._leave()
 
+    def confirm(self) -> None:
+        self._configure()
+        self._shown("confirm", PROMPT)
+        self._shown("save", PROMPT)
+        self._leave()
+
 
 _SHELLS: Final[Mapping[str, type[_Shell]]] = {
     "cisco-ios": _CiscoIos,
     "cisco-asa": _CiscoAsa,
-        self._leave()
     "juniper-srx": _Junos,
     "vyos": _Vyos,
     "fortios": _FortiOs,

@@ -34,10 +34,16 @@ def netmiko_arguments(
     *command* is the program for the password, and *limit_seconds* the limit of the whole call.
 
     Raises:
-        DriverError: A file or the program gives no secret.
+        DriverError: A file, the program or the agent gives no secret.
     """
+    by_agent = not (access.key_file or access.password_file or command)
     if access.key_file:
         _require_private(Path(access.key_file))
+    elif by_agent and not _agent_has_keys():
+        raise DriverError(
+            "the SSH agent has no key, and the playbook names neither key file nor password, so "
+            "nothing was sent: `ssh-add KEY_FILE`, in the session in which vpnmigrate runs"
+        )
     return {
         "host": access.host,
         "port": access.port,
@@ -45,7 +51,7 @@ def netmiko_arguments(
         "password": password_of(access, command),
         "use_keys": bool(access.key_file),
         "key_file": access.key_file or None,
-        "allow_agent": not (access.key_file or access.password_file or command),
+        "allow_agent": by_agent,
         "ssh_strict": True,
         "system_host_keys": not access.known_hosts,
         "alt_host_keys": bool(access.known_hosts),
@@ -55,6 +61,18 @@ def netmiko_arguments(
         "auth_timeout": CONNECT_LIMIT,
         "read_timeout_override": limit_seconds / READ_SHARE,
     }
+
+
+def _agent_has_keys() -> bool:
+    try:
+        from paramiko import Agent  # noqa: PLC0415  an extra
+    except ImportError:
+        return True  # The driver names its missing library when it connects.
+    agent = Agent()
+    try:
+        return bool(agent.get_keys())
+    finally:
+        agent.close()
 
 
 def password_of(access: SshAccess, command: Sequence[str]) -> str | None:
