@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 STATIC = ("--routing", "static")
@@ -47,11 +48,18 @@ def main() -> int:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LONGEST)
         if done.returncode:
             failed = 1
-            print(f"| `{' '.join(words)}` | {done.stderr.strip().splitlines()[-1:]} | | | |")
+            print(failure(words, done.returncode, done.stderr), flush=True)
             continue
         for number, phase in enumerate(json.loads(done.stdout)["phases"]):
             print(row("" if number else f"`{' '.join(words)}`", phase), flush=True)
     return failed
+
+
+def failure(words: Sequence[str], exit_code: int, errors: str) -> str:
+    """Return the row of a case that failed, with the last line of what it printed."""
+    said = [line.strip() for line in errors.splitlines() if line.strip()]
+    reason = f": {said[-1]}" if said else ", without a message"
+    return f"| `{' '.join(words)}` | failed with exit code {exit_code}{reason} | | | |"
 
 
 def row(case: str, phase: dict[str, Any]) -> str:
