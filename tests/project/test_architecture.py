@@ -29,7 +29,7 @@ ONLY_IN = {
     "platformdirs": ("local/settings.py",),
     "pyrage": ("local/sealing.py",),
     "netmiko": ("local/drivers/netmiko.py",),
-    "paramiko": ("local/drivers/netmiko.py",),
+    "paramiko": ("local/drivers/netmiko.py", "local/drivers/ssh_login.py"),
     "napalm": ("local/drivers/napalm.py",),
     "vici": ("local/drivers/strongswan.py", "rehearsal/lab"),
     "sqlalchemy": ("fleet/database",),
