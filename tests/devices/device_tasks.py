@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,9 @@ from vpnmigrate.devices.platforms import PLATFORMS, Platform
 from vpnmigrate.devices.tunnel_values import ConnectionOptions
 
 GOLDEN = Path(__file__).parent / "golden"
+CERTIFICATES = GOLDEN / "certificates.diff"
+"""How the pages for certificates differ from those for keys."""
+CERTIFICATE = "arn:aws:acm:eu-central-1:111122223333:certificate/0a1b2c3d"
 OLD_ID, NEW_ID = "vpn-0bbbbbbbbbbbbbbb2", "vpn-0aaaaaaaaaaaaaaa1"
 ROUTING = ("bgp", "static")
 
@@ -34,6 +39,7 @@ def a_task(
     ends: tuple[Ends, ...] = NEW_ENDS,
     options: ConnectionOptions | None = None,
     existing: str = "",
+    certificate: str = "",
 ) -> DeviceTask:
     """Return the task of a site whose old connection is Classic."""
     asn = 64512 if routing == "bgp" else None
@@ -49,6 +55,7 @@ def a_task(
         ("10.0.0.0/16",),
         ("192.168.41.0/24", "192.168.42.0/24"),
         existing,
+        certificate,
     )
 
 
@@ -63,9 +70,32 @@ def existing_of(platform: Platform, routing: str) -> str:
     return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
+def certificate_task(routing: str = "bgp") -> DeviceTask:
+    """Return the task of a site whose tunnels authenticate with certificates."""
+    ends = tuple(replace(end, key="") for end in NEW_ENDS)
+    return a_task(routing, ends=ends, certificate=CERTIFICATE)
+
+
+def _written(task: DeviceTask, platform: Platform) -> list[str]:
+    """Return the page of *task*, and the files that its commands write."""
+    blocks = device_blocks(task, platform)
+    files = [f"{file.path} ({file.mode})\n{file.text}" for file in blocks.files]
+    return "\n".join((page(blocks), *files)).splitlines()
+
+
+def certificates_diff() -> str:
+    """Return how the page of each platform differs if certificates replace the keys."""
+    lines: list[str] = []
+    for platform in PLATFORMS:
+        keys, certificates = (_written(t, platform) for t in (a_task(), certificate_task()))
+        changed = unified_diff(keys, certificates, platform.name, platform.name, n=1, lineterm="")
+        lines += [line for line in changed if not line.startswith("@@")]
+    return "\n".join(lines) + "\n"
+
+
 def pages() -> Mapping[Path, str]:
     """Return each golden file with the page as it is now."""
-    return {
+    return {CERTIFICATES: certificates_diff()} | {
         golden_file(platform, routing): page(
             device_blocks(a_task(routing, existing=existing_of(platform, routing)), platform)
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,13 @@ import pytest
 from hier_config import Platform as Vendor
 from hier_config import WorkflowRemediation, get_hconfig
 
-from tests.devices.device_tasks import ROUTING, a_task, existing_of, options_of
+from tests.devices.device_tasks import (
+    ROUTING,
+    a_task,
+    certificate_task,
+    existing_of,
+    options_of,
+)
 from tests.devices.grammar import junos, vyos
 from tests.devices.grammar.tree import Grammar, Subtrees, Word, extract
 from vpnmigrate.devices.blocks import BlockName, device_blocks, revealed
@@ -119,6 +126,14 @@ class TestCommands:
         for options in tunnel_options():
             given = {**options, "IkeVersions": [{"Value": version}]}
             assert refused(name, a_task(routing, options=options_of(**given))) == {}, options
+
+    def test_certificates_are_known(self, name, routing):
+        """Every command of a connection that authenticates with certificates, in both versions."""
+        for version in ("ikev1", "ikev2"):
+            options = options_of(IkeVersions=[{"Value": version}])
+            task = certificate_task(routing)
+            task = replace(task, new=replace(task.new, options=options))
+            assert refused(name, task) == {}, version
 
     def test_back_out_is_the_opposite_of_enable(self, name, routing):
         """Each command of block 2 has its opposite in block 3, which has no others."""

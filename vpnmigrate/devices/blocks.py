@@ -178,6 +178,8 @@ class _TemplateSide:
     vpc: tuple[str, ...]
     networks: tuple[str, ...]
     key_place: str
+    certified: bool
+    """Whether its tunnels authenticate with certificates."""
     number: int = 0
 
     @property
@@ -326,6 +328,7 @@ class _Rendering:
             ipv4(task.vpc) or ("<networks of the VPC>",),
             ipv4(task.networks) or ("<networks of this site, as the old neighbours receive them>",),
             side.key_place,
+            bool(task.certificate),
         )
 
     def _key(self, tunnel: TunnelConfiguration) -> str:
@@ -413,8 +416,14 @@ class _Rendering:
             yield f"Left out, because these tunnels carry IPv4 only: {', '.join(left_out)}."
         if self._same_inside:
             yield "Old and new tunnels share inside addresses: the old ones are disabled first."
+        if task.certificate:
+            yield (
+                "The tunnels authenticate with certificates: bind the one that the old tunnels use ("
+                f"{task.certificate}). AWS's new endpoints have their own: check that the device "
+                "trusts their authority and accepts their names."
+            )
         for tunnel in new.tunnels:
-            if tunnel.key is None:
+            if tunnel.key is None and not task.certificate:
                 yield f"The configuration has no key for {tunnel.outside_ip}: {_keyless(task.new)}"
         if new.unknown:
             yield f"Members that this program does not know, not used: {', '.join(new.unknown)}"
@@ -472,7 +481,7 @@ class _TemplateNames:
 def _keyless(side: DeviceSide) -> str:
     if side.key_place.startswith("arn:"):
         return f"it is in AWS Secrets Manager, {side.key_place}."
-    return "the connection has certificates, or AWS withholds the key."
+    return "AWS withholds it, or the connection has certificates."
 
 
 def _asn_changes(old: DeviceConfiguration | None, new: DeviceConfiguration) -> Iterator[str]:

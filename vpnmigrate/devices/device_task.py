@@ -43,5 +43,7 @@ class DeviceTask:
     """Networks of the site that it announces to AWS; empty if unknown."""
     existing: str = ""
     """The running configuration; its names, numbers and addresses are avoided."""
+    certificate: str = ""
+    """ARN of the device's certificate, if tunnels authenticate with that instead of keys."""
     leaves_old: bool = False
     """Whether the plan leaves the old tunnels enabled after the cutover."""

@@ -47,6 +47,8 @@ class DeviceTaskReader:
         """
         vpc = self._plan.before.vpc
         old = next(each for each in self._plan.before.living if each.id == connection)
+        devices = self._plan.before.customer_gateways
+        certificates = [each.certificate for each in devices if each.id == old.customer_gateway]
         return DeviceTask(
             run,
             site,
@@ -55,6 +57,7 @@ class DeviceTaskReader:
             vpc.cidrs if vpc else (),
             _announced(self._plan, old),
             existing,
+            "".join(certificates),
             self._plan.decisions.old_tunnels is OldTunnels.LEAVE,
         )
 
