@@ -418,8 +418,8 @@ class _Rendering:
             yield "Old and new tunnels share inside addresses: the old ones are disabled first."
         if task.certificate:
             yield (
-                "The tunnels authenticate with certificates: bind the one that the old tunnels use ("
-                f"{task.certificate}). AWS's new endpoints have their own: check that the device "
+                "The tunnels authenticate with certificates: bind the one of the old tunnels "
+                f"({task.certificate}). AWS's new endpoints have their own: check that the device "
                 "trusts their authority and accepts their names."
             )
         for tunnel in new.tunnels:
