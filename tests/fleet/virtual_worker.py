@@ -26,6 +26,7 @@ class VirtualFleet:
         self.runs = FleetRuns(database)
         self._home = home / "worker"
         self._database = database
+        self._sessions = self._new_sessions()
 
     def planned(self, *options: str) -> str:
         """Plan into ``plan.json``, and return the id of the run."""
@@ -43,6 +44,12 @@ class VirtualFleet:
     def move(self) -> None:
         """Continue on another host, which has no directory of the run."""
         self._home = self._home.with_name("other")
+        self._sessions = self._new_sessions()
+
+    def _new_sessions(self) -> FleetSessions:
+        """Return the sessions of a worker that has just been started."""
+        context = a_command_context(self._home, self.terminal.parts)
+        return FleetSessions(context, self._database, AwsOptions())
 
     def soak(self) -> None:
         """Let the soak of the standard playbook pass."""
@@ -62,8 +69,6 @@ class VirtualFleet:
         """Let the worker take *run* up if it wants work, until it blocks."""
         assert self.row(run).wants_work
         lease = acquired(self._database, run=run)
-        context = a_command_context(self._home, self.terminal.parts)
-        sessions = FleetSessions(context, self._database, AwsOptions())
-        end = sessions.work(self.row(run), lease, StopOrder())
+        end = self._sessions.work(self.row(run), lease, StopOrder())
         lease.release(end)
         return end

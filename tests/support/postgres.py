@@ -74,6 +74,20 @@ class PostgresServer:
         with psycopg.connect(self.url(), autocommit=True) as connection:
             connection.execute(statement.encode())
 
+    def dump(self, database: str) -> Path:
+        """Return a backup of *database*, as ``pg_dump`` writes it."""
+        backup = self._place / f"{database}.dump"
+        words = ("-h", str(self._place), "-U", "postgres", "-d", database)
+        self._run("pg_dump", "--format=custom", "--file", str(backup), *words)
+        return backup
+
+    def restore(self, database: str, backup: Path) -> None:
+        """Replace *database* by the one in *backup*."""
+        self.run(f"DROP DATABASE {database} WITH (FORCE)")
+        self.run(f"CREATE DATABASE {database} TEMPLATE template0")
+        words = ("-h", str(self._place), "-U", "postgres", "-d", database)
+        self._run("pg_restore", "--exit-on-error", *words, str(backup))
+
     @property
     def _data(self) -> Path:
         return self._place / "data"

@@ -23,6 +23,7 @@ from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.crash_log import keep
 from vpnmigrate.cli.dependencies import Dependencies
 from vpnmigrate.cli.fleet_actions import work_on
+from vpnmigrate.cli.fleet_journal_age import JournalAge
 from vpnmigrate.cli.gate_options import ApprovalsAndForces
 from vpnmigrate.cli.options import AwsOptions, PromptOptions
 from vpnmigrate.cli.run_selection import SelectedRun
@@ -92,6 +93,7 @@ class FleetSessions:
         self._database = database
         self._runs = FleetRuns(database)
         self._aws = aws
+        self._journal_age = JournalAge()
 
     def work(self, row: FleetRun, lease: Lease, order: StopOrder) -> SessionEnd:
         """Work on the run of *row* until it is done or waits, and return when it is due again.
@@ -144,7 +146,9 @@ class FleetSessions:
         )
         self._bring_rehearsal(context, plan)
         # Another worker's directory may have an earlier plan, and this one may be new.
-        in_force = replay(access.read(run).entries).fingerprint
+        entries = access.read(run).entries
+        self._journal_age.require_current(context, run, plan, entries, aws)
+        in_force = replay(entries).fingerprint
         subject = SelectedRun(run, plan, text, new=False, in_force=in_force)
         files = _DeviceFiles(context, run, plan, aws)
         files.restore()

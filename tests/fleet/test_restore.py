@@ -1,0 +1,174 @@
+"""Restores of the database from an earlier backup: AWS knows more of a run than its journal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fleet.database_runs import undelivered
+from tests.fleet.virtual_worker import VirtualFleet
+from tests.support.postgres import PostgresServer
+from vpnmigrate.aws.account import Account
+from vpnmigrate.engine.journal_age import unknown_to_journal
+from vpnmigrate.fleet.database.address import DatabaseAddress
+from vpnmigrate.fleet.database.connection import Database
+from vpnmigrate.fleet.database.journal import stored_journal
+from vpnmigrate.fleet.database.schema import RunGoal
+from vpnmigrate.journal import replay
+from vpnmigrate.journal.records import Intended, Record
+from vpnmigrate.local.settings import DATABASE_VARIABLE
+from vpnmigrate.local.vault import Vault
+from vpnmigrate.model.changes import Creation
+from vpnmigrate.sandbox.client.direct import DirectClients
+
+OLDER = "is older than the run, as after a restore"
+
+
+@pytest.fixture
+def fleet(
+    tmp_path: Path,
+    address: DatabaseAddress,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> VirtualFleet:
+    """A terminal in an empty directory, with a sandbox and a worker."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(DATABASE_VARIABLE, address.libpq)
+    return VirtualFleet(tmp_path, database, capsys)
+
+
+class Backup:
+    """A backup of the database of a test, made with ``pg_dump``."""
+
+    def __init__(self, server: PostgresServer, address: DatabaseAddress) -> None:
+        self._server = server
+        self._name = str(address.url.database)
+        self._file = server.dump(self._name)
+
+    def restore(self, database: Database) -> None:
+        """Restore it, with every worker and operator disconnected."""
+        database.close()
+        self._server.restore(self._name, self._file)
+
+
+@pytest.mark.parametrize("goal", [RunGoal.CUTOVER, RunGoal.ROLLBACK])
+def test_a_run_that_had_not_begun_in_the_backup_is_refused(
+    fleet: VirtualFleet,
+    database: Database,
+    server: PostgresServer,
+    address: DatabaseAddress,
+    goal: RunGoal,
+) -> None:
+    """It was cut over since then: a worker sends nothing, and names the next command."""
+    run = fleet.planned()
+    fleet.type("start", "plan.json")
+    backup = Backup(server, address)
+    fleet.work(run)
+    assert fleet.status(run) == "cut over (attempt 1)"
+    changes = fleet.terminal.world.changed()
+
+    backup.restore(database)
+    fleet.runs.start(run, goal, undelivered)
+    fleet.move()
+    end = fleet.work(run)
+
+    assert OLDER in end.trouble
+    assert "has the lock tag of this run" in end.trouble
+    assert f"--run-dir NEW --take-over {fleet.row(run).holder}" in end.trouble
+    assert fleet.terminal.world.changed() == changes
+    assert "older than the run" in fleet.type("status", run).out
+
+
+def test_a_staged_run_of_the_backup_does_not_cut_over_twice(
+    fleet: VirtualFleet, database: Database, server: PostgresServer, address: DatabaseAddress
+) -> None:
+    """Its journal knows the new gateway, and AWS shows that in the place of the old one."""
+    run = fleet.planned()
+    fleet.type("start", "plan.json", "--prepare")
+    fleet.work(run)
+    backup = Backup(server, address)
+    fleet.type("start", run)
+    fleet.work(run)
+    changes = fleet.terminal.world.changed()
+
+    backup.restore(database)
+    fleet.type("start", run)
+    fleet.move()
+    end = fleet.work(run)
+
+    assert "is attached to" in end.trouble
+    assert fleet.terminal.world.changed() == changes
+
+
+def test_a_worker_that_knows_a_longer_journal_refuses_a_shorter_one(
+    fleet: VirtualFleet, database: Database, server: PostgresServer, address: DatabaseAddress
+) -> None:
+    """Also where AWS shows nothing of the lost lines, such as after a rollback."""
+    run = fleet.planned()
+    fleet.type("start", "plan.json", "--prepare")
+    fleet.work(run)
+    backup = Backup(server, address)
+    fleet.type("rollback", run)
+    fleet.work(run)
+    fleet.type("start", run, "--prepare")
+    fleet.work(run)
+
+    backup.restore(database)
+    fleet.type("rollback", run)
+    end = fleet.work(run)
+
+    assert OLDER in end.trouble
+
+
+def test_what_has_not_changed_since_the_backup_continues(
+    fleet: VirtualFleet, database: Database, server: PostgresServer, address: DatabaseAddress
+) -> None:
+    """AWS shows no more than the journal, on any worker."""
+    run = fleet.planned()
+    fleet.type("start", "plan.json", "--prepare")
+    fleet.work(run)
+    backup = Backup(server, address)
+
+    backup.restore(database)
+    fleet.type("start", run)
+    fleet.move()
+    fleet.work(run)
+
+    assert fleet.status(run) == "cut over (attempt 1)"
+
+
+def test_every_earlier_end_of_a_journal_is_found_until_its_cutover(
+    fleet: VirtualFleet, database: Database, tmp_path: Path
+) -> None:
+    """A whole journal is never refused, nor one that ends with an unanswered call."""
+    run = fleet.planned()
+    fleet.type("start", "plan.json", "--prepare")
+    fleet.work(run)
+    prepared = len(stored_journal(database, run).contents().entries)
+    clients = DirectClients(fleet.terminal.world)
+    account, plan = Account(clients, fleet.terminal.clock, Vault(tmp_path)), fleet.runs.plan(run)[0]
+
+    def found(ended: int) -> tuple[str, ...]:
+        entries = stored_journal(database, run).contents().entries
+        state, holder = replay(entries[:ended]), fleet.row(run).holder
+        return unknown_to_journal(account.observe(plan), plan, state, holder)
+
+    entries = stored_journal(database, run).contents().entries
+    intents = [entry.seq for entry in entries if is_creation(entry.record)]
+    # From each intent on, the journal accounts for what the call has made.
+    assert all(found(ended) for ended in range(intents[-1] - 1))
+    assert not any(found(ended) for ended in range(intents[-1], prepared + 1))
+
+    fleet.type("start", run)
+    fleet.work(run)
+    entries = stored_journal(database, run).contents().entries
+    begun = next(n for n in range(prepared, len(entries)) if replay(entries[:n]).cutover_begun)
+    assert all(found(ended) for ended in range(begun))
+    assert not any(found(ended) for ended in range(begun, len(entries) + 1))
+
+
+def is_creation(record: Record) -> bool:
+    """Return whether *record* is the intent of a call that creates a resource."""
+    return isinstance(record, Intended) and isinstance(record.change, Creation)

@@ -1,0 +1,78 @@
+"""Check of a worker that a run's journal was not restored from an earlier backup."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vpnmigrate.aws.account import Account
+from vpnmigrate.cli.context import CommandContext
+from vpnmigrate.cli.options import AwsOptions
+from vpnmigrate.engine.call_limits import LOOK_LIMIT, unattended
+from vpnmigrate.engine.journal_age import unknown_to_journal
+from vpnmigrate.errors import RefusedError
+from vpnmigrate.errors.commands import cli
+from vpnmigrate.journal import replay
+from vpnmigrate.journal.records import Entry
+from vpnmigrate.local.run_directory import Run
+from vpnmigrate.local.vault import Vault
+from vpnmigrate.model.plan import Direction, Plan
+
+BACKUPS = "docs/fleet-database.md, Backups"
+"""Where the operator reads what to do with the other runs."""
+
+
+class JournalAge:
+    """Compares the journal of each run with AWS before its first session on this worker.
+
+    Later sessions on the same worker compare it with the longest that any has begun with.
+    """
+
+    def __init__(self) -> None:
+        self._checked: dict[str, int] = {}
+        """Runs that were compared with AWS, with the lines of their journals."""
+
+    def require_current(
+        self,
+        context: CommandContext,
+        run: Run,
+        plan: Plan,
+        entries: Sequence[Entry],
+        aws: AwsOptions,
+    ) -> None:
+        """Refuse a run of which AWS shows more than its journal of *entries*.
+
+        A run whose traffic is down by its journal, and a rollback that has begun, do not wait for
+        the check.
+
+        Raises:
+            RefusedError: The journal lacks lines, so nothing is sent.
+            AwsError: AWS cannot be read.
+        """
+        state, before = replay(entries), self._checked.get(run.id)
+        if before is not None:
+            if len(entries) < before:
+                raise _restored(run, f"it had {before} lines, and has {len(entries)}")
+            self._checked[run.id] = len(entries)
+            return
+        going_back = state.direction is Direction.ROLLBACK and not state.finished
+        if state.outage.open or going_back:
+            return
+        clients = context.parts.clients(aws)
+        account = Account(clients, context.parts.clock, Vault(run.vault))
+        reading = context.parts.calls(clients).read(
+            "resources of the run", LOOK_LIMIT, lambda: account.observe(plan), unattended
+        )
+        if found := unknown_to_journal(reading, plan, state, run.holder):
+            raise _restored(run, f"AWS shows what is not in it: {', '.join(found)}")
+        if any(gateway.id == plan.old_gateway for gateway in reading.gateways):
+            # In another account, which the session refuses, nothing of the run would be seen.
+            self._checked[run.id] = len(entries)
+
+
+def _restored(run: Run, why: str) -> RefusedError:
+    resumes = cli("apply", "PLAN", "--run-dir", "NEW", "--take-over", run.holder)
+    return RefusedError(
+        f"the journal of run {run.id} is older than the run, as after a restore of the database: "
+        f"{why}; nothing was sent; resume it on one machine as a run with a lost journal "
+        f"({BACKUPS}): {resumes}"
+    )
