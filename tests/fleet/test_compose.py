@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +50,47 @@ def test_nothing_is_named_that_is_not_defined() -> None:
         assert FILE["secrets"].keys() >= set(named)
         assert FILE["configs"].keys() >= {each["source"] for each in service.get("configs", ())}
     assert re.findall(r"(?<!\$)\$(?!\$|\{[A-Z_]+:-\w*\}).", _without_comments()) == []
+
+
+def parsed(document: dict[str, Any]) -> Any:
+    """Return *document*, whose merge keys YAML has resolved, as the specification reads it."""
+    given = pytest.importorskip("compose_spec", reason="compose-spec is not installed")
+    found = given.PyCompose.from_json(json.dumps(document))
+    found.validate()
+    return found
+
+
+def test_it_follows_the_compose_specification() -> None:
+    """A strict parser of the specification accepts each key, value and reference."""
+    assert set(parsed(FILE).service_names()) == SERVICES.keys()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"), [({"restrat": "always"}, "restrat"), ({"secrets": ["other"]}, "other")]
+)
+def test_the_parser_of_the_specification_is_strict(changed: dict[str, Any], said: str) -> None:
+    """An unknown key, or a secret that is not defined, is refused."""
+    services = {**SERVICES, "worker": {**SERVICES["worker"], **changed}}
+
+    with pytest.raises(ValueError, match=said):
+        parsed({**FILE, "services": services})
+
+
+def test_docker_compose_accepts_it(tmp_path: Path) -> None:
+    """Its own parser interpolates the variables, and names the first fault."""
+    words = [shutil.which("docker") or "docker", "compose"]
+    try:
+        subprocess.run([*words, "version"], capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("docker compose is not installed")
+    file = tmp_path / "compose.yaml"
+    file.write_text(TEXT)
+
+    done = subprocess.run(
+        [*words, "--file", file, "config", "--quiet"], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
 
 
 def _without_comments() -> str:
