@@ -347,7 +347,7 @@ class TestSample:
 
     @pytest.fixture
     def sampled(self, terminal):
-        """A run whose playbook names a device type; the sandbox's samples have Cisco's form."""
+        """A run whose playbook names a device type; the sandbox has a sample of its form."""
         Path("two.yaml").write_text(TWO_SITES, encoding="utf-8")
         kind = "Cisco Systems, Inc./ISR Series Routers/IOS 12.4+"
         Path("ios.yaml").write_text(
@@ -395,7 +395,7 @@ class TestSample:
         found = terminal.run("device", "types", "--json").document["types"]
         names = {each["name"]: each["platform"] for each in found}
 
-        assert len(found) == 16
+        assert len(found) == 18
         assert names["strongSwan/Ubuntu 16.04/strongSwan 5.5.1+"] == "strongswan-bird"
         assert names["Yamaha/RTX Routers/Rev.10.01.16+"] == "generic"
 

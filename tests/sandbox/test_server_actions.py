@@ -181,7 +181,7 @@ def test_pages_can_be_followed(pair):
 
     ids = [t["VpnConnectionDeviceTypeId"] for p in pages for t in p["VpnConnectionDeviceTypes"]]
     assert len(pages) > 1
-    assert len(ids) == len(set(ids)) == 16
+    assert len(ids) == len(set(ids)) == 18
 
 
 def test_a_dry_run_changes_nothing(pair):

@@ -161,7 +161,7 @@ class TestSamples:
         rest = ask(world, "GetVpnConnectionDeviceTypes", NextToken=first["NextToken"])
         listed = [*first["VpnConnectionDeviceTypes"], *rest["VpnConnectionDeviceTypes"]]
         names = {(row["Vendor"], row["Platform"], row["Software"]) for row in listed}
-        assert len(names) == len(listed) == 16
+        assert len(names) == len(listed) == 18
 
     def test_a_sample_holds_the_keys(self):
         """The sample is for the connection, and contains its addresses and keys."""

@@ -68,7 +68,7 @@ _VENDORS: Final = (
     ),
     _Vendor(
         "Juniper",
-        r"(set|edit|delete) +(security|interfaces) +\S+",
+        r"(set|edit|delete) +(security +(?:ike|ipsec|zones|flow)|interfaces +st0)\b",
         (
             r"(?:set|edit) .*\b(st0(?: unit |\.)\d+)\b",
             r"set +security +ike +(gateway +\S+)",
@@ -156,7 +156,7 @@ _VENDORS: Final = (
             r"(tunnel +select +\d+)\b",
             r"(ipsec +tunnel +\d+)\b",
             r"(ipsec +sa +policy +\d+)\b",
-            r"(ipsec +ike +[\w -]*?\d+)\b",
+            r"(ipsec +ike +(?!pre-shared-key)[\w -]*?\d+)\b",
             r"(bgp +neighbor +\d+)\b",
             r"(ip +route +\S+ +gateway +tunnel +\d+)",
         ),

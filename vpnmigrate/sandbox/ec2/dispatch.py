@@ -12,9 +12,9 @@ from typing import Final
 
 from vpnmigrate.model.ec2 import partition_of
 from vpnmigrate.sandbox.ec2 import (
-    configuration_xml,
     connections,
     customer_gateways,
+    device_samples,
     gateways,
     maintenance,
     negotiation,
@@ -80,8 +80,8 @@ READS: Mapping[Name, Action] = {
     ("ec2", "DescribeVpnConnections"): connections.describe_vpn_connections,
     ("ec2", "DescribeVpnGateways"): gateways.describe_vpn_gateways,
     ("ec2", "GetActiveVpnTunnelStatus"): negotiation.get_active_status,
-    ("ec2", "GetVpnConnectionDeviceSampleConfiguration"): configuration_xml.get_sample,
-    ("ec2", "GetVpnConnectionDeviceTypes"): configuration_xml.get_device_types,
+    ("ec2", "GetVpnConnectionDeviceSampleConfiguration"): device_samples.get_sample,
+    ("ec2", "GetVpnConnectionDeviceTypes"): device_samples.get_device_types,
     ("ec2", "GetVpnTunnelReplacementStatus"): maintenance.get_replacement_status,
     ("service-quotas", "GetServiceQuota"): quotas.get_service_quota,
     ("sts", "GetCallerIdentity"): get_caller_identity,

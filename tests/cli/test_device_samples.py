@@ -1,0 +1,110 @@
+"""``device sample`` of each vendor, with the sandbox's sample of its form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+HAZARDS = {
+    "Cisco Systems, Inc./ISR Series Routers/IOS 12.4+": (
+        ["Cisco IOS"],
+        ("interface Tunnel1", "crypto isakmp policy 200", "crypto keyring keyring-2"),
+        ("no shutdown",),
+        ("aes 128", "group 2", "hash sha"),
+    ),
+    "Cisco Systems, Inc./ASA 5500 Series/ASA 9.7+ VTI": (
+        ["Cisco IOS", "Cisco ASA"],
+        ("interface Tunnel2", "nameif AWS-1", "crypto ikev2 policy 200"),
+        ("no shutdown",),
+        ("encryption aes", "group 2", "integrity sha"),
+    ),
+    "Juniper Networks, Inc./SRX Routers/JunOS 11.0+": (
+        ["Juniper"],
+        ("st0.1", "gateway gw-1", "vpn vpn-2"),
+        ("establish-tunnels immediately",),
+        ("aes-128-cbc", "group2"),
+    ),
+    "Palo Alto Networks/PA Series/PANOS 7.0+": (
+        ["Palo Alto"],
+        ("tunnel.1", "ipsec-tunnel-2", "ike-vpn-0"),
+        ("commit",),
+        ("aes-128-cbc", "sha1", "group2"),
+    ),
+    "Fortinet/Fortigate 40+ Series/FortiOS 5.0+": (
+        ["Fortinet"],
+        ('edit "aws-0"',),
+        ("set status up",),
+        ("aes128", "dhgrp 2"),
+    ),
+    "strongSwan/Ubuntu 16.04/strongSwan 5.5.1+": (
+        ["strongSwan, Openswan and Libreswan"],
+        ("conn Tunnel1", "mark=100", "ip link add Tunnel2"),
+        ("auto=start", "ip link set Tunnel1 up mtu 1419"),
+        ("aes128", "modp1024", "sha1"),
+    ),
+    "Vyatta/Vyatta Network OS/6.5+": (
+        ["VyOS and Vyatta"],
+        ("ike-group AWS", "esp-group AWS", "vti0"),
+        ("commit",),
+        ("aes128", "dh-group '2'", "sha1"),
+    ),
+    "MikroTik/RouterOS/6.44.3": (
+        ["MikroTik"],
+        ("profile-vpn-0", "AWS-VPN-Peer-1"),
+        ("disabled=no",),
+        ("aes-128", "modp1024"),
+    ),
+    "Netgate/pfSense/2.2.5+ (GUI)": (
+        ["pfSense"],
+        ("Amazon-IKE-vpn-0", "Amazon-IPSec-vpn-1"),
+        ("Disabled : uncheck",),
+        ("aes128", "group 2", "sha1"),
+    ),
+    "Yamaha/RTX Routers/Rev.10.01.16+": (
+        ["Yamaha"],
+        ("tunnel select 1", "ipsec sa policy 200", "ipsec ike remote address 1"),
+        ("tunnel enable 2",),
+        ("sha-hmac",),
+    ),
+    "Check Point/Gaia/R80.10+": (
+        ["Check Point"],
+        ("add vpn tunnel 1", "vpnt2"),
+        ("set interface vpnt1 state on",),
+        ("aes-128", "group 2", "sha1"),
+    ),
+    "Generic/Generic/Vendor Agnostic": (
+        ["a sheet for any device"],
+        (),
+        (),
+        ("aes-128-cbc", "group 2", "sha1"),
+    ),
+}
+"""By the kind of device: vendors, some names, lines that open a tunnel, and weak algorithms."""
+
+
+@pytest.mark.parametrize("kind", HAZARDS)
+def test_the_hazards_of_a_vendors_sample_are_shown(kind, terminal):
+    """From the fetched sample to the page: its vendor, names, opening lines and algorithms."""
+    vendors, names, openers, weak = HAZARDS[kind]
+    Path("kind.yaml").write_text(
+        f"name: kind\nsummary: Devices.\ndecisions:\n  device_types: {{default: '{kind}'}}\n",
+        encoding="utf-8",
+    )
+    terminal.without_engineer()
+    run = terminal.planned("--playbook", "kind.yaml")
+    terminal.run("apply", "plan.json", "--until", "cutover")
+    (site,) = terminal.connections
+    ran = terminal.run("device", "sample", run, site)
+    found = terminal.run("device", "sample", run, site, "--json").document
+    shown = " ".join(ran.out.split())
+
+    assert (ran.code, ran.err) == (0, "")
+    assert found["vendors"] == vendors
+    assert [each for each in names if each not in found["names"]] == []
+    assert [each for each in openers if not any(each in line for line in found["openers"])] == []
+    assert [each for each in weak if each not in found["weak"]] == []
+    assert [each for each in (*names, *openers, *weak) if each not in shown] == []
+    assert not any("pre-shared" in name for name in found["names"])
+    assert "CANARY" in Path(found["file"]).read_text(encoding="utf-8")
+    assert "CANARY" not in ran.out
