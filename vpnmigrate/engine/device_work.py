@@ -144,7 +144,7 @@ class DeviceWork:
         """Begin the calls that are due for *task*; return at once."""
         if not isinstance(task, AskOperator) or task.word not in GOALS:
             return
-        for old in self._driven(task.word):
+        for old in self._driven(task):
             call = self._busy.get(self._plan.device_of[old])
             if call is None:
                 self._continue_at(old, task, now)
@@ -155,11 +155,11 @@ class DeviceWork:
         """Return whether an engineer has to do *task* at some device."""
         if not isinstance(task, AskOperator) or task.word not in GOALS:
             return True
-        return bool(self._open(task.word) - set(self._driven(task.word)))
+        return bool(self._open(task) - set(self._driven(task)))
 
     def at_work_on(self, task: OperatorTask) -> bool:
         """Return whether a driver is doing *task* at some device."""
-        return isinstance(task, AskOperator) and bool(self._driven(task.word))
+        return isinstance(task, AskOperator) and bool(self._driven(task))
 
     def given_up(self, task: OperatorTask) -> str:
         """Return why drivers did not do *task*; empty if none has given up."""
@@ -168,7 +168,7 @@ class DeviceWork:
         return "; ".join(
             f"the driver of {old} gave up: {why}"
             for (word, old), why in self._given_up.items()
-            if word is task.word
+            if word is task.word and old in self._open(task)
         )
 
     def record_ended(self) -> bool:
@@ -226,22 +226,25 @@ class DeviceWork:
             self._drivers.finish()
             self.record_ended()
 
-    def _open(self, word: Confirmation) -> set[VpnConnectionId]:
-        """Return the old connections at whose devices the task is not done."""
+    def _open(self, task: AskOperator) -> set[VpnConnectionId]:
+        """Return the old connections at whose devices *task* is not done."""
+        if task.only:
+            return set(task.only)
+        word = task.word
         done = self._recorder.state.journal_facts.devices.get(word, frozenset())
         return set(self._plan.old_connections) - done
 
-    def _driven(self, word: Confirmation) -> Sequence[VpnConnectionId]:
+    def _driven(self, task: AskOperator) -> Sequence[VpnConnectionId]:
         """Return those of them whose driver does the task, in the order of the plan."""
         if self._drivers is None:
             return ()
-        left = self._open(word)
+        left = self._open(task)
         return [
             old
             for old in self._plan.old_connections
             if old in left
             and self._plan.driver_of(old).automatic
-            and (word, old) not in self._given_up
+            and (task.word, old) not in self._given_up
         ]
 
     def _continue_at(self, old: VpnConnectionId, task: AskOperator, now: Snapshot) -> None:

@@ -247,6 +247,7 @@ class StateReader:
         return replace(
             facts,
             confirmations={**facts.confirmations, **ageing},
+            unsettled=self._recorder.state.unsettled,
             verified=None if facts.verified is None else latest(facts.verified),
             isolated=self._isolated,
             pursued=self._pursued,

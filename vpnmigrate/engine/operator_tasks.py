@@ -101,10 +101,12 @@ class OperatorTasks:
         task = self._pending
         if task is None:
             return news
-        if _word_of(task) not in self._recorder.state.journal_facts.confirmations:
+        again = isinstance(task, AskOperator) and bool(task.only)
+        if again or _word_of(task) not in self._recorder.state.journal_facts.confirmations:
             word = self._operator.ask(task)
             if word is not None:
                 self._recorder.write(OperatorConfirmed(word, self._who, ""))
+                known.discard(word)
         words = self._recorder.state.journal_facts.confirmations
         if _word_of(task) in words and _word_of(task) not in known:
             self._recorder.write(Answered(self._intents[task], Performed()))

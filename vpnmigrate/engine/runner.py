@@ -106,7 +106,7 @@ class RunPorts:
     gate_inputs: GateInputs = field(default_factory=GateInputs)
     probes: Probes = field(default_factory=NoProbes)
     drivers: DeviceDrivers | None = None
-    """The drivers of devices; None if engineers do all their tasks, as in a rehearsal."""
+    """The drivers of devices; None if engineers do all their tasks."""
     step_prompt: StepPrompt | None = None
     """What is asked before each change of a cutover; None if no change waits for an answer."""
 

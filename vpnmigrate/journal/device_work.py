@@ -20,8 +20,11 @@ def with_device_work(
     """Return *state* after a confirmation, or a record of a driver."""
     match record:
         case OperatorConfirmed(word=word):
-            return _confirmed(state, word, at)
+            # A call without an answer may still change its device.
+            drivers = state.drivers.confirmed(word, state.drivers.answered)
+            return _confirmed(replace(state, drivers=drivers), word, at)
         case DeviceConfirmed(word=word, connection=connection, of=of):
+            state = replace(state, drivers=state.drivers.confirmed(word, (connection,)))
             return _done_at(state, word, connection, of, at)
         case DriverAnswered(word=word, connection=connection, of=of, reached=reached):
             state = replace(state, drivers=state.drivers.after(record))

@@ -302,12 +302,21 @@ class RunState(Struct, frozen=True):
     def devices_done(self) -> frozenset[VpnConnectionId]:
         """The old connections at whose devices the open task is done."""
         match self.task:
+            case AskOperator(only=only) if only:
+                return frozenset(only) - self.unsettled
             case AskOperator(word=word):
                 return self.journal_facts.devices.get(word, frozenset())
             case _:
                 return frozenset()
 
+    @property
+    def unsettled(self) -> frozenset[VpnConnectionId]:
+        """The old connections whose devices may not keep what drivers have done there."""
+        return self.drivers.unsettled(self.direction)
+
     def _moot(self, task: OperatorTask) -> bool:
+        if isinstance(task, AskOperator) and task.only:
+            return not self.unsettled & set(task.only)
         word = task.word if isinstance(task, AskOperator) else Confirmation.TEST_PASSED
         # Tunnels that carry traffic are enabled, with or without a confirmation.
         shown = (

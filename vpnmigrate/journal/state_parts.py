@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct, field
@@ -16,12 +16,13 @@ from vpnmigrate.journal.record_base import (
 )
 from vpnmigrate.journal.records import Accepted, Armed, Forced, GatesSeen
 from vpnmigrate.model.approval import Approval
-from vpnmigrate.model.device_drivers import DriverCallState
+from vpnmigrate.model.device_drivers import DriverCallState, DriverVerb
 from vpnmigrate.model.ec2 import Role, VpnConnectionId
+from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.probes import ProbeStats
 from vpnmigrate.model.residue import ResidualChange
 from vpnmigrate.model.signatures import SignedText
-from vpnmigrate.model.snapshot import Shortage
+from vpnmigrate.model.snapshot import Confirmation, Shortage
 
 
 class OutageState(Struct, frozen=True):
@@ -176,17 +177,37 @@ class DriverState(Struct, frozen=True):
         connection = record.connection
         match record:
             case DriverCalled(verb=verb, word=word):
-                before = self.calls.get(connection)
-                unclear = before is not None and before.uncertain
-                call = DriverCallState(word, verb, follows_uncertain=unclear)
+                before = self.calls.get(connection, DriverCallState(None, DriverVerb.STATUS))
                 return DriverState(
-                    {**self.calls, connection: call},
+                    {**self.calls, connection: before.next(verb, word)},
                     {old: each for old, each in self.given_up.items() if old != connection},
                 )
             case DriverAnswered(result=result):
                 if (asked := self.calls.get(connection)) is None:
                     return self
-                answered = replace(asked, outcome=result.outcome)
-                return replace(self, calls={**self.calls, connection: answered})
+                return replace(self, calls={**self.calls, connection: asked.answered(result)})
             case DriverGaveUp():
                 return replace(self, given_up={**self.given_up, connection: record})
+
+    def confirmed(self, word: Confirmation, at: Iterable[VpnConnectionId]) -> DriverState:
+        """Return the state after a person has confirmed the task of *word* at these devices."""
+        settled = {old: call.confirmed(word) for old in at if (call := self.calls.get(old))}
+        return replace(self, calls={**self.calls, **settled})
+
+    @property
+    def answered(self) -> frozenset[VpnConnectionId]:
+        """The devices whose last call has ended, as far as the journal shows."""
+        return frozenset(old for old, call in self.calls.items() if call.outcome is not None)
+
+    def unsettled(self, direction: Direction | None) -> frozenset[VpnConnectionId]:
+        """Return the devices that do not keep, or may not keep, what *direction* requires.
+
+        The effect of the last call is unknown, or the device may undo it.  Forward, tunnels that a
+        driver has enabled are off again; in a rollback, a driver may have disabled the old ones.
+        """
+        back = direction is Direction.ROLLBACK
+        return frozenset(
+            old
+            for old, call in self.calls.items()
+            if call.open or (call.old_may_be_off if back else call.undone)
+        )

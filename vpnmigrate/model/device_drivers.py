@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from vpnmigrate.model.decisions import DeviceDriver
 from vpnmigrate.model.ec2 import VpnConnectionId
@@ -113,6 +114,69 @@ class DriverCallState(Struct, frozen=True):
     """None if the process that called died before the answer."""
     follows_uncertain: bool = False
     """Whether the effect of the call before was uncertain."""
+    pending: bool = False
+    """Whether the device may still undo a change, because it is not confirmed."""
+    old_may_be_off: bool = False
+    """Whether a driver may have disabled the old tunnels, or may do so yet."""
+    old_was_maybe_off: bool = False
+    """The same before the call."""
+    new_is_off: bool = False
+    """Whether the last answer shows that the new tunnels are not enabled."""
+    settled_by_hand: bool = False
+    """Whether a person has confirmed the task at the device after the call."""
+
+    def next(self, verb: DriverVerb, word: Confirmation | None) -> DriverCallState:
+        """Return the state once *verb* is called for *word*, before its answer."""
+        looks = verb is DriverVerb.STATUS
+        return DriverCallState(
+            word,
+            verb,
+            follows_uncertain=self.uncertain,
+            pending=looks and self.pending,
+            old_may_be_off=self.old_may_be_off or verb is DriverVerb.ENABLE,
+            old_was_maybe_off=self.old_may_be_off,
+            new_is_off=looks and self.new_is_off,
+            settled_by_hand=looks and self.settled_by_hand,
+        )
+
+    def answered(self, result: DriverResult) -> DriverCallState:
+        """Return the state after the *result* of the call."""
+        done, until = result.outcome is DriverOutcome.DONE, result.pending_until
+        looks = self.verb is DriverVerb.STATUS
+        lasts = done and until is None
+        is_on = result.state.old is TunnelsState.ENABLED or self.verb is DriverVerb.BACK_OUT
+        off = self.old_may_be_off and not (lasts and is_on)
+        if result.outcome is DriverOutcome.FAILED:
+            off = self.old_was_maybe_off
+        return replace(
+            self,
+            outcome=result.outcome,
+            pending=until is not None or (looks and not done and self.pending),
+            old_may_be_off=off,
+            new_is_off=(done and result.state.new in _OFF) or (not done and self.new_is_off),
+        )
+
+    def confirmed(self, word: Confirmation) -> DriverCallState:
+        """Return the state after a person has confirmed the task of *word* at the device."""
+        match word:
+            case Confirmation.OLD_TUNNELS_DISABLED:
+                return replace(self, settled_by_hand=True, old_may_be_off=True)
+            case Confirmation.TUNNELS_RETURNED:
+                return replace(self, settled_by_hand=True, old_may_be_off=False)
+            case Confirmation.DEVICES_CONFIGURED | Confirmation.NEW_TUNNELS_ENABLED:
+                return replace(self, settled_by_hand=True)
+            case Confirmation.TEST_PASSED:
+                return self
+
+    @property
+    def undone(self) -> bool:
+        """Whether tunnels that step 10 needs are known to be off, for example after a timer."""
+        return self.new_is_off and self.word in _SWITCHED and not self.settled_by_hand
+
+    @property
+    def open(self) -> bool:
+        """Whether what the device is configured for may not last, or is not known."""
+        return (self.uncertain or self.pending) and not self.settled_by_hand
 
     @property
     def uncertain(self) -> bool:
@@ -120,6 +184,10 @@ class DriverCallState(Struct, frozen=True):
         if self.verb is DriverVerb.STATUS:
             return self.follows_uncertain and self.outcome is not DriverOutcome.DONE
         return self.outcome in (None, DriverOutcome.UNCERTAIN)
+
+
+_SWITCHED: Final = frozenset({Confirmation.NEW_TUNNELS_ENABLED, Confirmation.OLD_TUNNELS_DISABLED})
+"""The tasks after which the new tunnels are enabled."""
 
 
 class DeviceGoal(Struct, frozen=True):

@@ -282,6 +282,8 @@ class JournalFacts(Struct, frozen=True):
     confirmations: Mapping[Confirmation, datetime] = {}
     devices: Mapping[Confirmation, frozenset[VpnConnectionId]] = {}
     """Old connections at whose devices the task of a confirmation is done."""
+    unsettled: frozenset[VpnConnectionId] = frozenset()
+    """Old connections whose devices may not keep what drivers have done there."""
     files: Mapping[str, str] = {}
     """Archived connection id to the SHA-256 of its configuration in the vault.
 

@@ -62,6 +62,7 @@ def device_progress(
             safe(given_up.get(each.id, "")),
         )
         for each in plan.before.living
+        if each.id in task.only or not task.only
     )
 
 

@@ -103,7 +103,7 @@ class DeviceEngineer:
         listed = self._world.execute("ec2", "DescribeVpnConnections", {})["VpnConnections"]
         living = {c["VpnConnectionId"] for c in listed if c["State"] in {"pending", "available"}}
         with self._world.to_be_read() as state:
-            replaces = {name: _replaced(state.born.get(name, {})) for name in living}
+            replaces = {name: replaced(state.born.get(name, {})) for name in living}
         new = [name for name, old in replaces.items() if old]
         # A successor may be deleted outside the run, so the ids that were replaced are kept.
         self._old |= {old for old in replaces.values() if old}
@@ -114,7 +114,7 @@ def _word(task: OperatorTask) -> Confirmation:
     return Confirmation.TEST_PASSED if isinstance(task, RunTest) else task.word
 
 
-def _replaced(born: Mapping[str, str]) -> str:
+def replaced(born: Mapping[str, str]) -> str:
     """Return the connection that the tags *born* of a successor name, or an empty string."""
     role = born.get(Tag.ROLE, "")
     return role.removeprefix(_ROLE) if role.startswith(_ROLE) else ""

@@ -8,7 +8,8 @@ from datetime import timedelta
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.decisions import OldTunnels
-from vpnmigrate.model.plan import Phase, Plan
+from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.plan import Phase, Plan, connection_role
 from vpnmigrate.model.snapshot import Confirmation, GatewaySwap, ReadingPart, Snapshot
 from vpnmigrate.steps.base import (
     DesiredFact,
@@ -48,6 +49,7 @@ class SwitchTunnels(Step):
     outage ends when traffic has been complete for as long as the plan requires; only then is the
     operator asked to disable the old tunnels (make before break).  Isolated changes of earlier
     steps are tried again; while one is missing or has no effect, the old tunnels stay as they are.
+    The step does not end while a device may still undo what its driver has changed.
 
     Rollback: this step runs again with the gateways exchanged: the operator enables the old tunnels
     and disables the new ones, and traffic is verified on the old gateway.
@@ -80,22 +82,29 @@ class SwitchTunnels(Step):
 
     def missing_changes(self, view: StepInput) -> MissingChanges:
         yield from missing(pursued(view), view.now)
-        if view.journal_facts.verified is None:
-            task = enabling_task(view.plan, view.swap, view.now)
-            if task.word not in view.journal_facts.confirmations and first_missing(view):
-                yield task
-        elif (
-            _must_disable(view.plan, view.swap)
-            and not _has_residue(view)
-            and is_soaked(view.plan, view.journal_facts)
-            and Confirmation.OLD_TUNNELS_DISABLED not in view.journal_facts.confirmations
-        ):
+        facts, devices = view.journal_facts, open_devices(view)
+        task = enabling_task(view.plan, view.swap, view.now)
+        asks = facts.verified is None and task.word not in facts.confirmations
+        if self._disabling_is_due(view):
             old = ", ".join(view.plan.old_connections)
             yield AskOperator(
                 self.number,
                 Confirmation.OLD_TUNNELS_DISABLED,
                 f"traffic flows through {view.swap.joining}: now disable the tunnels of {old}",
             )
+        elif asks and first_missing(view):
+            yield task
+        elif devices:
+            yield settling_task(view, devices)
+
+    def _disabling_is_due(self, view: StepInput) -> bool:
+        return (
+            view.journal_facts.verified is not None
+            and _must_disable(view.plan, view.swap)
+            and not _has_residue(view)
+            and is_soaked(view.plan, view.journal_facts)
+            and Confirmation.OLD_TUNNELS_DISABLED not in view.journal_facts.confirmations
+        )
 
     def verify(self, view: StepInput) -> Verdict:
         if taken := detached_externally(view.plan, view.swap, view.now):
@@ -111,6 +120,8 @@ class SwitchTunnels(Step):
         for want in pursued(view):
             if not want.is_isolated(isolated):
                 return NotYet(f"{want.name} is missing")
+        if devices := open_devices(view):
+            return NotYet(f"traffic flows; a driver's change may not last: {', '.join(devices)}")
         left = _has_residue(view)
         if (
             _must_disable(view.plan, view.swap)
@@ -147,6 +158,34 @@ def enabling_task(plan: Plan, swap: GatewaySwap, now: Snapshot) -> AskOperator:
         Confirmation.NEW_TUNNELS_ENABLED,
         f"enable the tunnels of {', '.join(new)} and send traffic through them",
     )
+
+
+def settling_task(view: StepInput, devices: tuple[VpnConnectionId, ...]) -> AskOperator:
+    """Return the task that makes what drivers have done at *devices* last, in either direction."""
+    task = enabling_task(view.plan, view.swap, view.now)
+    back = task.word is Confirmation.TUNNELS_RETURNED
+    used = devices if back else [view.now.ours.get(connection_role(old), old) for old in devices]
+    return AskOperator(
+        task.step,
+        task.word,
+        f"a driver's change may not last: see that the tunnels of {', '.join(used)} are enabled, "
+        "and that no commit waits for its confirmation there",
+        devices,
+    )
+
+
+def open_devices(view: StepInput) -> tuple[VpnConnectionId, ...]:
+    """Return the old connections at whose devices a driver's change may end traffic later.
+
+    A change that is not confirmed is undone by its device, and one of unknown effect may be such a
+    change, or still be under way.  In a rollback a call may disable the old tunnels.
+    """
+    if not view.journal_facts.unsettled:
+        return ()
+    spared = view.plan.decisions.exceptions.connections
+    gone = missing_connections(view.plan, view.swap, view.now)
+    unsettled = view.journal_facts.unsettled - {*spared, *gone}
+    return tuple(old for old in view.plan.old_connections if old in unsettled)
 
 
 def _has_residue(view: StepInput) -> bool:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from vpnmigrate.model.changes.base import BaseChange
+from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.facts import ConfirmationGiven, Fact, Switch, Value
 from vpnmigrate.model.snapshot import Confirmation
 
 
-class AskOperator(BaseChange, frozen=True, tag="ask-operator"):
+class AskOperator(BaseChange, frozen=True, tag="ask-operator", omit_defaults=True):
     """A task for a person at a device; done when they confirm it, or when telemetry shows it."""
 
     step: int
     word: Confirmation
     task: str
+    only: tuple[VpnConnectionId, ...] = ()
+    """The old connections whose devices have the task; empty for all."""
 
     @property
     def fact(self) -> Fact:

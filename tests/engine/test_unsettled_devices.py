@@ -1,0 +1,193 @@
+"""Changes of drivers that may not last: no run ends before they do."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.support.builders import NOON, OLD_VPN
+from tests.support.stage import Lookout, Nobody, Stage
+from vpnmigrate.errors import HeldError, RolledBackError
+from vpnmigrate.journal.record_base import DeviceConfirmed, DriverCalled
+from vpnmigrate.journal.records import AbortAsked, Entry, Finished, OutageEnded
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.model.changes import AskOperator
+from vpnmigrate.model.decisions import (
+    Decisions,
+    DeviceDriver,
+    DriverKind,
+    OldTunnels,
+    SshAccess,
+)
+from vpnmigrate.model.device_drivers import (
+    DeviceState,
+    DriverCallState,
+    DriverOutcome,
+    DriverResult,
+    DriverVerb,
+    TunnelsState,
+)
+from vpnmigrate.model.snapshot import Confirmation
+from vpnmigrate.report.device_progress import device_progress
+from vpnmigrate.sandbox.device_drivers import DriverFault, DriverFaultKind, SimulatedDrivers
+from vpnmigrate.sandbox.driven_devices import DrivenDevices
+
+ROUTER = DeviceDriver(
+    DriverKind.NETMIKO, platform="juniper-srx", ssh=SshAccess("router.example", "netops")
+)
+ENABLE, BACK_OUT, STATUS = DriverVerb.ENABLE, DriverVerb.BACK_OUT, DriverVerb.STATUS
+SHORT, LONG = timedelta(minutes=3), ROUTER.confirm_timer + timedelta(minutes=2)
+LATER = timedelta(hours=1)
+
+
+def staged(tmp_path, old_tunnels: OldTunnels) -> Stage:
+    decisions = Decisions(drivers={"default": ROUTER}, old_tunnels=old_tunnels)
+    return Stage(tmp_path, decisions=decisions)
+
+
+class Router:
+    """The device of a stage, and its driver, whose calls of each verb have *faults* in turn."""
+
+    def __init__(self, stage: Stage, faults: dict[DriverVerb, list[DriverFault | None]]) -> None:
+        self._devices = DrivenDevices(stage.world, [OLD_VPN])
+        self._stage = stage
+        self._faults_of = faults
+        self.device = self._devices.devices[OLD_VPN]
+
+    def drivers(self) -> SimulatedDrivers:
+        return SimulatedDrivers(self._devices, self._fault)
+
+    def _fault(self, call) -> DriverFault | None:
+        left = self._faults_of.get(call.verb, [])
+        return left.pop(0) if left else None
+
+    def an_hour_later(self) -> DeviceState:
+        """Return what the device is configured for once every timer has expired."""
+        self._stage.clock.sleep(LATER)
+        self._devices.attend()
+        return self.device.state
+
+
+@pytest.mark.parametrize("dark", [SHORT, LONG], ids=["confirmed in time", "undone and made again"])
+def test_no_migration_ends_with_a_commit_that_waits(tmp_path, dark):
+    """Traffic flows, but the step ends only when the device keeps its new tunnels."""
+    stage = staged(tmp_path, OldTunnels.LEAVE)
+    router = Router(stage, {ENABLE: [DriverFault(DriverFaultKind.CUT_OFF, dark)]})
+    state = stage.forward(drivers=router.drivers(), operator=Nobody())
+
+    assert state.status is RunStatus.CUT_OVER
+    assert not state.unsettled
+    assert stage.records(Finished)
+    assert router.an_hour_later().new is TunnelsState.ENABLED
+
+
+@pytest.mark.parametrize("dark", [SHORT, LONG], ids=["confirmed in time", "undone and made again"])
+def test_no_rollback_ends_with_a_commit_that_waits(tmp_path, dark):
+    """The old tunnels stay enabled after a rollback whose driver lost contact."""
+    stage = staged(tmp_path, OldTunnels.DISABLE)
+    router = Router(stage, {BACK_OUT: [DriverFault(DriverFaultKind.CUT_OFF, dark)]})
+    stage.forward(drivers=router.drivers(), operator=Nobody())
+    state = stage.back(drivers=router.drivers(), operator=Nobody())
+
+    assert state.status is RunStatus.ROLLED_BACK
+    assert router.an_hour_later().old is TunnelsState.ENABLED
+
+
+def test_a_rollback_does_not_end_before_a_call_that_disables_the_old_tunnels(tmp_path):
+    """A call in flight when the run is aborted is waited for, and what it disables is enabled."""
+    stage = staged(tmp_path, OldTunnels.DISABLE)
+    slow = DriverFault(DriverFaultKind.SLOW)
+    router = Router(stage, {ENABLE: [None, slow]})
+
+    def abort(entry: Entry) -> None:
+        record = entry.record
+        if isinstance(record, DriverCalled) and record.word is Confirmation.OLD_TUNNELS_DISABLED:
+            stage.letters.append(AbortAsked("ann", "desk"))
+
+    with pytest.raises(RolledBackError):
+        stage.forward(drivers=router.drivers(), operator=Nobody(), lookout=Lookout(abort))
+
+    assert router.device.state.old is TunnelsState.ENABLED
+    assert stage.state.unsettled == frozenset()
+
+
+def test_what_cannot_be_read_is_left_to_an_engineer(tmp_path):
+    """Without contact the run holds with the reason, and ends once an engineer has looked."""
+    stage = staged(tmp_path, OldTunnels.LEAVE)
+    dark = timedelta(hours=3)
+    router = Router(stage, {ENABLE: [DriverFault(DriverFaultKind.CUT_OFF, dark)]})
+    with pytest.raises(HeldError) as held:
+        stage.forward(drivers=router.drivers(), operator=Nobody())
+    assert stage.records(OutageEnded)
+    assert "a driver's change may not last" in str(held.value)
+    assert isinstance(stage.state.task, AskOperator)
+    assert stage.state.task.only == (OLD_VPN,)
+    (shown,) = device_progress(stage.state, stage.plan)
+    assert (shown.done, "cannot be read" in shown.gave_up) == (False, True)
+
+    router.device.commit = None
+    router.device.state = DeviceState(TunnelsState.ENABLED, TunnelsState.ENABLED)
+    word = Confirmation.NEW_TUNNELS_ENABLED
+    stage.world.devices.enable(router.device.new)
+    stage.letters.append(DeviceConfirmed(word, OLD_VPN, (OLD_VPN,), "bob", "desk"))
+    state = stage.forward(drivers=router.drivers(), operator=Nobody())
+
+    assert state.status is RunStatus.CUT_OVER
+
+
+class TestCallState:
+    """What the calls so far mean for a device."""
+
+    @staticmethod
+    def after(*calls: tuple[DriverVerb, DriverResult | None]) -> DriverCallState:
+        state = DriverCallState(None, STATUS)
+        for verb, result in calls:
+            state = state.next(verb, Confirmation.NEW_TUNNELS_ENABLED)
+            state = state if result is None else state.answered(result)
+        return state
+
+    @staticmethod
+    def result(outcome: DriverOutcome, new: str = "unknown", old: str = "unknown", until=None):
+        state = DeviceState(TunnelsState(new), TunnelsState(old))
+        return DriverResult(outcome, state, pending_until=until)
+
+    def test_an_answer_that_is_missing_leaves_the_device_open(self):
+        """Until its answer, and after lost contact, a change may still happen or be undone."""
+        lost = self.result(DriverOutcome.UNCERTAIN)
+
+        assert self.after((ENABLE, None)).open
+        assert self.after((ENABLE, lost)).open
+        assert self.after((ENABLE, lost), (STATUS, lost)).open
+        assert not self.after((ENABLE, self.result(DriverOutcome.FAILED))).open
+
+    def test_a_commit_that_waits_stays_open_until_it_is_confirmed_or_undone(self):
+        """A look without contact does not close it; a state without a waiting commit does."""
+        waits = self.result(DriverOutcome.DONE, "enabled", "enabled", NOON)
+        dark = self.result(DriverOutcome.FAILED)
+        undone = self.result(DriverOutcome.DONE, "disabled", "enabled")
+
+        assert self.after((ENABLE, waits), (STATUS, dark)).open
+        assert not self.after((ENABLE, waits), (STATUS, undone)).open
+        assert self.after((ENABLE, waits), (STATUS, undone)).undone
+
+    def test_old_tunnels_count_as_disabled_until_a_state_shows_them_enabled(self):
+        """Each call that may disable them counts, except one that reports that it did nothing."""
+        shown = self.result(DriverOutcome.DONE, "enabled", "enabled")
+        back = (BACK_OUT, self.result(DriverOutcome.DONE))
+
+        assert self.after((ENABLE, None)).old_may_be_off
+        assert self.after((ENABLE, self.result(DriverOutcome.DONE))).old_may_be_off
+        assert not self.after((ENABLE, self.result(DriverOutcome.FAILED))).old_may_be_off
+        assert not self.after((ENABLE, shown)).old_may_be_off
+        assert not self.after((ENABLE, None), back).old_may_be_off
+
+    def test_a_person_settles_the_task_that_is_confirmed(self):
+        """The test in step 6 settles no device, and only a return enables the old tunnels."""
+        lost = self.after((ENABLE, self.result(DriverOutcome.UNCERTAIN)))
+        confirmed = {word: lost.confirmed(word) for word in Confirmation}
+        still_open = {word for word, state in confirmed.items() if state.open}
+        on = {word for word, state in confirmed.items() if not state.old_may_be_off}
+
+        assert still_open == {Confirmation.TEST_PASSED}
+        assert on == {Confirmation.TUNNELS_RETURNED}

@@ -1,0 +1,243 @@
+"""Simulated drivers: the drivers of a world's devices, on its clock, with what goes wrong.
+
+A driver with a commit timer commits, connects anew, looks, and confirms, in one call, as
+``local/drivers/confirmed_change.py`` does; another one only changes the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from msgspec.structs import replace
+
+from vpnmigrate.model.commit_timers import SERVED, lacks_timer
+from vpnmigrate.model.decisions import DeviceDriver
+from vpnmigrate.model.device_drivers import (
+    DeviceState,
+    DriverCall,
+    DriverOutcome,
+    DriverResult,
+    DriverVerb,
+)
+from vpnmigrate.sandbox.driven_devices import (
+    DrivenDevice,
+    DrivenDevices,
+    DueEvent,
+    is_reached,
+)
+
+TAKES = timedelta(seconds=10)
+"""Duration of a call: two connections, with a commit between them; a guess."""
+LATE = timedelta(minutes=5)
+"""How long after its timer a commit counts as pending where the device is out of reach."""
+
+
+class DriverFaultKind(StrEnum):
+    """What goes wrong in a call of a driver."""
+
+    NOT_REACHED = "the device is not reached"
+    CUT_OFF = "contact is lost after the change"
+    REFUSED = "the device refuses"
+    HANGS = "it hangs before the change, until its limit"
+    HANGS_AFTER = "it hangs after the change, until its limit"
+    SLOW = "it takes most of its limit"
+    SILENT = "it does not report the state"
+
+
+@dataclass(frozen=True)
+class DriverFault:
+    """One fault, and for how long no driver reaches the device after it."""
+
+    kind: DriverFaultKind
+    dark: timedelta = timedelta(0)
+
+
+DriverFaultSource = Callable[[DriverCall], DriverFault | None]
+"""Returns what goes wrong in a call; None if nothing does."""
+
+
+def no_fault(call: DriverCall) -> None:
+    """Return None: nothing goes wrong."""
+    del call
+
+
+def timer_of(driver: DeviceDriver) -> timedelta:
+    """Return for how long a device keeps a change that is not confirmed; zero if it is kept."""
+    timed = driver.kind in SERVED and not lacks_timer(driver)
+    return driver.confirm_timer if timed else timedelta(0)
+
+
+class DriverProgram:
+    """One call, a program of its own: it acts at the device, and ends with a result."""
+
+    def __init__(
+        self, devices: DrivenDevices, call: DriverCall, fault: DriverFault | None, begins: datetime
+    ) -> None:
+        """Start for *call* at *begins*, when the device's lock is free."""
+        self.call = call
+        self.result: DriverResult | None = None
+        self.ends: datetime | None = None
+        """When it ends; None as long as that depends on the device."""
+        self._devices = devices
+        self._kind = fault.kind if fault else None
+        self._dark = fault.dark if fault else timedelta(0)
+        self._begins = begins
+        self._limit = call.driver.limit
+        self._gives_up = begins + self._limit * 3 / 4
+        """Until when it tries to reach the device."""
+        self._timer = timer_of(call.driver)
+        takes = min(TAKES, self._limit / 2)
+        if self._kind is DriverFaultKind.SLOW:
+            takes = self._limit * 9 / 10
+        self._pause = takes / 2
+        self._next = DueEvent(begins + self._pause, self._act)
+        devices.due(self._next)
+
+    @property
+    def latest_end(self) -> datetime:
+        """When it has ended at the latest."""
+        return self.ends or self._begins + self._limit
+
+    def die(self) -> None:
+        """End now, with its host; what it has done at the device stays."""
+        if self.result is None:
+            self._devices.forget(self._next)
+        self.ends = min(self._now, self.latest_end)
+
+    @property
+    def _now(self) -> datetime:
+        return self._devices.world.clock.now()
+
+    def _act(self) -> None:
+        """Do the work at the device, or wait until it can be reached."""
+        call, at = self.call, self._next.at
+        device = self._devices.meet(call.connection, call.successor)
+        if self._kind is DriverFaultKind.HANGS:
+            self._end(self._begins + self._limit, self._uncertain("killed at its limit"))
+            return
+        if self._waits_for_contact(device.dark_until, at, self._act):
+            return
+        if self._kind is DriverFaultKind.NOT_REACHED:
+            self._end(at, self._without_contact())
+            return
+        if self._kind is DriverFaultKind.REFUSED:
+            self._end(at, self._not_done("the device refuses"))
+            return
+        if device.commit is None:
+            device.noted_until = None  # What an earlier call has committed is confirmed or undone.
+        elif call.verb is not DriverVerb.STATUS:
+            self._confirm(device)  # What an earlier call has committed is complete.
+        if call.verb is DriverVerb.BACK_OUT and is_reached(call, device.state):
+            self._devices.initiate(call.connection)
+        if call.verb is DriverVerb.STATUS or is_reached(call, device.state):
+            self._end(at + self._pause, self._done())
+            return
+        self._devices.change(call, self._timer)
+        if self._kind is DriverFaultKind.HANGS_AFTER:
+            self._end(self._begins + self._limit, self._uncertain("killed at its limit"))
+            return
+        if self._kind is DriverFaultKind.CUT_OFF:
+            device.dark_until = at + self._dark
+            if not self._timer:
+                self._end(at, self._uncertain("no contact"))
+                return
+        self._next = DueEvent(at + self._pause, self._look_again)
+        self._devices.due(self._next)
+
+    def _look_again(self) -> None:
+        """Confirm the change over a new connection."""
+        device = self._devices.devices[self.call.connection]
+        if not self._waits_for_contact(device.dark_until, self._next.at, self._look_again):
+            self._confirm(device)
+            self._end(self._next.at, self._done())
+
+    def _confirm(self, device: DrivenDevice) -> None:
+        device.commit = device.noted_until = None
+
+    def _waits_for_contact(
+        self, dark_until: datetime | None, at: datetime, then: Callable[[], None]
+    ) -> bool:
+        """Return whether the device is out of reach: *then* is tried again, or the call ends."""
+        if dark_until is None or dark_until <= at:
+            return False
+        if dark_until < self._gives_up:
+            self._next = DueEvent(dark_until, then)
+            self._devices.due(self._next)
+        else:
+            self._end(self._gives_up, self._without_contact())
+        return True
+
+    def _end(self, at: datetime, result: DriverResult) -> None:
+        self.ends = max(at, self._begins)
+        self.result = replace(result, took=self.ends - self._begins)
+
+    def _done(self) -> DriverResult:
+        device = self._devices.devices[self.call.connection]
+        silent = self._kind is DriverFaultKind.SILENT and self.call.verb is not DriverVerb.STATUS
+        state = DeviceState() if silent else device.state
+        until = device.commit.until if device.commit is not None else None
+        return DriverResult(DriverOutcome.DONE, state, pending_until=until)
+
+    def _without_contact(self) -> DriverResult:
+        """Return the result without contact: before a commit, a driver with a timer is sure."""
+        return self._not_done("no contact") if self._timer else self._uncertain("no contact")
+
+    def _not_done(self, message: str) -> DriverResult:
+        until = self._pending_until()
+        outcome = DriverOutcome.FAILED if until is None else DriverOutcome.UNCERTAIN
+        return DriverResult(outcome, message=message, pending_until=until)
+
+    def _uncertain(self, message: str) -> DriverResult:
+        killed = self._kind in (DriverFaultKind.HANGS, DriverFaultKind.HANGS_AFTER)
+        until = None if killed else self._pending_until()
+        return DriverResult(DriverOutcome.UNCERTAIN, message=message, pending_until=until)
+
+    def _pending_until(self) -> datetime | None:
+        noted = self._devices.devices[self.call.connection].noted_until
+        return noted if noted is not None and self._now < noted + LATE else None
+
+
+class SimulatedDrivers:
+    """The drivers of one process (``ports.DeviceDrivers``), at *devices* that outlive it."""
+
+    def __init__(self, devices: DrivenDevices, faults: DriverFaultSource = no_fault) -> None:
+        self._devices = devices
+        self._clock = devices.world.clock
+        self._faults_of = faults
+        self._open: list[DriverProgram] = []
+
+    def begin(self, call: DriverCall) -> None:
+        """Begin *call*, once an earlier one at its device has ended."""
+        self._devices.attend()
+        earlier, now = self._devices.locks.get(call.gateway), self._clock.now()
+        begins = max(now, earlier.latest_end) if earlier else now
+        program = DriverProgram(self._devices, call, self._faults_of(call), begins)
+        self._devices.locks[call.gateway] = program
+        self._open.append(program)
+
+    @property
+    def are_working(self) -> bool:
+        """Whether a call of this process has not ended, as far as the process knows."""
+        return bool(self._open)
+
+    def die(self) -> None:
+        """End every call now, as when the host of the drivers goes down."""
+        for program in self._open:
+            program.die()
+
+    def ended(self) -> Sequence[tuple[DriverCall, DriverResult]]:
+        """Return the calls that have ended since the last time."""
+        self._devices.attend()
+        now = self._clock.now()
+        over = [each for each in self._open if each.ends is not None and each.ends <= now]
+        self._open = [each for each in self._open if each not in over]
+        return [(each.call, each.result) for each in over if each.result is not None]
+
+    def finish(self) -> None:
+        """Wait until every call has ended."""
+        while any(each.ends is None or each.ends > self._clock.now() for each in self._open):
+            self._clock.sleep(timedelta(seconds=1))
+            self._devices.attend()

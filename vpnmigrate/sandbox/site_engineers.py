@@ -1,0 +1,86 @@
+"""Site engineers: they do a run's device tasks at the devices that no driver serves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from vpnmigrate.model.changes import AskOperator, OperatorTask
+from vpnmigrate.model.decisions import DeviceDriver
+from vpnmigrate.model.device_drivers import GOALS, DriverCall
+from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.snapshot import Confirmation
+from vpnmigrate.sandbox.device_engineer import REACTION, DeviceEngineer, replaced
+from vpnmigrate.sandbox.driven_devices import DrivenDevices
+
+
+@dataclass(frozen=True)
+class OpenSites:
+    """The devices at which a task is not done, by old connection."""
+
+    people: frozenset[str]
+    """Those that wait for an engineer."""
+    drivers: frozenset[str]
+
+
+class SiteEngineers(DeviceEngineer):
+    """An engineer for each device without a driver, and for one whose driver has given up.
+
+    A task is confirmed once it is done at every device: an engineer sees what drivers have done.
+    *open_sites* returns where it is open, as far as the journal shows.
+    """
+
+    def __init__(
+        self,
+        devices: DrivenDevices,
+        open_sites: Callable[[AskOperator], OpenSites],
+        reaction: timedelta = REACTION,
+    ) -> None:
+        super().__init__(devices.world, reaction)
+        self._devices = devices
+        self._open_sites = open_sites
+        self._asked: dict[tuple[Confirmation, str], datetime] = {}
+        self._done: dict[Confirmation, set[str]] = {}
+
+    def announce(self, task: OperatorTask) -> None:
+        """Record that a task will be requested soon, at the devices without a driver."""
+        super().announce(task)
+        if isinstance(task, AskOperator) and task.word in GOALS:
+            for old in self._open_sites(task).people:
+                self._asked.setdefault((task.word, old), self._world.clock.now())
+
+    def ask(self, task: OperatorTask) -> Confirmation | None:
+        """Return the task's confirmation once it is done at every device, or None before that."""
+        if not isinstance(task, AskOperator) or task.word not in GOALS:
+            return super().ask(task)
+        self._devices.attend()
+        word, now = task.word, self._world.clock.now()
+        sites, done = self._open_sites(task), self._done.setdefault(word, set())
+        new = self._successors()
+        for old in sorted(sites.people - done):
+            if now >= self._asked.setdefault((word, old), now) + self._reaction:
+                self._devices.by_hand(_work(word, old, new.get(old, "")))
+                del self._asked[word, old]
+                done.add(old)
+        if sites.drivers or sites.people - done:
+            return None
+        done.clear()
+        return word
+
+    def _successors(self) -> Mapping[str, str]:
+        """Return the new connection that replaces each old one."""
+        with self._world.to_be_read() as state:
+            living = [id_ for id_, each in state.connections.items() if _lives(state.life(each))]
+            named = {id_: replaced(state.born.get(id_, {})) for id_ in living}
+        return {old: id_ for id_, old in named.items() if old}
+
+
+def _lives(life: str) -> bool:
+    return life in {"pending", "available"}
+
+
+def _work(word: Confirmation, old: str, new: str) -> DriverCall:
+    """Return what an engineer does at the device of *old*, as the call of a driver that would."""
+    disables = word is Confirmation.OLD_TUNNELS_DISABLED
+    return DriverCall(DeviceDriver(), GOALS[word].verb, "", VpnConnectionId(old), new, disables)
