@@ -16,9 +16,11 @@ from vpnmigrate.aws.account import Reader
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.cli.commands.sandbox import load
 from vpnmigrate.errors.commands import cli
-from vpnmigrate.journal.records import Finished
+from vpnmigrate.journal.record_base import DriverCalled
+from vpnmigrate.journal.records import Finished, OperatorConfirmed
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.model.decisions import Decisions, TestVpc, Waits
+from vpnmigrate.model.decisions import Decisions, DeviceDriver, DriverKind, TestVpc, Waits
+from vpnmigrate.model.device_drivers import DriverVerb
 from vpnmigrate.model.ec2 import MigrationId, RouteTableId
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.planning.planner import plan_from
@@ -71,6 +73,48 @@ def test_a_rehearsed_migration_writes_no_file():
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, most))
 
     assert any(entry.record == Finished(Direction.FORWARD) for entry in world.journal.entries)
+
+
+PROGRAM = DeviceDriver(DriverKind.COMMAND, ("/usr/local/bin/tunnels",))
+
+
+class TestDrivers:
+    @pytest.mark.parametrize("by_hand", [(), (1,)], ids=["all devices", "but one"])
+    def test_a_plan_with_drivers_is_rehearsed_with_drivers(self, by_hand):
+        """Simulated drivers do the work of their devices, engineers that of the others."""
+        plan = a_plan_of("three-connections", Decisions(drivers={"default": PROGRAM}))
+        people = [plan.device_of[plan.old_connections[number]] for number in by_hand]
+        manual = dict.fromkeys(people, DeviceDriver())
+        plan = a_plan_of("three-connections", Decisions(drivers={"default": PROGRAM, **manual}))
+        world = rehearsal_world(without_restrictions(plan))
+        world.runner.apply()
+        world.runner.rollback()
+        records = [entry.record for entry in world.journal.entries]
+        driven = {r.connection for r in records if isinstance(r, DriverCalled)}
+        verbs = {r.verb for r in records if isinstance(r, DriverCalled)}
+        asked = any(isinstance(record, OperatorConfirmed) for record in records)
+
+        assert driven == set(plan.old_connections) - set(plan.by_hand)
+        assert verbs == {*DriverVerb} - {DriverVerb.REMOVE}
+        assert asked is bool(by_hand)
+        assert world.differences_from_before() == ()
+
+    def test_the_report_names_the_devices_of_drivers(self):
+        """One line says where drivers did the work, and that no device was reached."""
+        plan = a_plan_of("single-static", Decisions(drivers={"default": PROGRAM}))
+        rehearsal = rehearse(plan, silence)
+        text = view.text(rehearsal, NO_NAMES, file="p", kept="k", on="")
+        document = view.as_json(rehearsal, file="p", kept="k", on=None)
+        (old,) = plan.old_connections
+
+        assert rehearsal.good
+        line = f"Simulated drivers did the work at the devices of {old}; no device was reached."
+        assert line in " ".join(text.split())
+        assert document["drivers"] == [old]
+
+    def test_the_report_of_a_plan_without_drivers_has_no_such_line(self, found):
+        """Engineers do the work, as each plan without drivers requires."""
+        assert "drivers" not in view.text(found, NO_NAMES, file="p", kept="k", on="")
 
 
 class TestRehearse:

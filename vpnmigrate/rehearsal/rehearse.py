@@ -33,7 +33,7 @@ from vpnmigrate.journal.timing import (
 )
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.model.ec2 import Attachment, Role, VpnGatewayId
+from vpnmigrate.model.ec2 import Attachment, Role, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.model.progress import Sighting, Unreadable
 from vpnmigrate.model.snapshot import Ownership, Reading, snapshot_of
@@ -41,12 +41,16 @@ from vpnmigrate.planning.drift import differences
 from vpnmigrate.planning.ownership import ownership_of
 from vpnmigrate.planning.rollback_proof import RollbackProof, prove
 from vpnmigrate.rehearsal.null_vault import NullVault
+from vpnmigrate.rehearsal.open_sites import is_driven, open_sites
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.client.direct import DirectClients
+from vpnmigrate.sandbox.device_drivers import SimulatedDrivers
 from vpnmigrate.sandbox.device_engineer import REACTION, DeviceEngineer
+from vpnmigrate.sandbox.driven_devices import DrivenDevices
 from vpnmigrate.sandbox.faults import FaultSource
 from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.scenarios.scenario import scenario_from_survey
+from vpnmigrate.sandbox.site_engineers import SiteEngineers
 from vpnmigrate.steps.route_lookup import RouteComparison, equivalence
 
 BOUNDARIES = range(1, 11)
@@ -107,6 +111,10 @@ class Rehearsal:
     forward: RehearsalRun
     back: tuple[RehearsalRun, ...]
     proof: RollbackProof
+    driven: tuple[VpnConnectionId, ...] = ()
+    """The old connections whose devices a simulated driver has served."""
+    by_hand: tuple[VpnConnectionId, ...] = ()
+    """Those whose devices a simulated engineer has served."""
 
     @property
     def good(self) -> bool:
@@ -144,7 +152,8 @@ def rehearse(plan: Plan, tell: Callable[[str], None]) -> Rehearsal:
         tell(f"rollback from the end of step {boundary}")
         back.append(_back(plan, boundary))
     tell("rollback and resume, from every state in between")
-    return Rehearsal(forward, tuple(back), prove(plan))
+    driven = tuple(old for old in plan.old_connections if old not in plan.by_hand)
+    return Rehearsal(forward, tuple(back), prove(plan), driven, plan.by_hand)
 
 
 def _forward(plan: Plan) -> RehearsalRun:
@@ -230,23 +239,32 @@ def rehearsal_world(
 ) -> RehearsalWorld:
     """Return a sandbox of *plan*'s survey, with *faults* of calls, and a runner of its migration.
 
-    *reaction* is that of the engineer at the devices.
+    *reaction* is that of the engineer at the devices without a driver.
     """
     clock = VirtualClock(plan.before.taken)
     world = load_world(scenario_from_survey(plan.before.rehearsable), clock, behaviour)
     journal = MemoryJournal(clock)
     account = Account(DirectClients(world, faults=faults), clock, NullVault())
+    operator, drivers = DeviceEngineer(world, reaction), None
+    if is_driven(plan):
+        devices = DrivenDevices(world, plan.old_connections)
+        drivers = SimulatedDrivers(devices)
+        operator = SiteEngineers(
+            devices, lambda task: open_sites(plan, runner.state, task), reaction
+        )
     ports = RunPorts(
         ec2=account,
         journal=journal,
-        operator=DeviceEngineer(world, reaction),
+        operator=operator,
         observer=_NullObserver(),
         clock=clock,
         stop_request=NoStopRequest(),
         paths=NoNetworkPaths(),
         claim_holder=ClaimHolder("rehearsal"),
+        drivers=drivers,
     )
-    return RehearsalWorld(plan, account, journal, Runner(plan, ports), clock)
+    runner = Runner(plan, ports)
+    return RehearsalWorld(plan, account, journal, runner, clock)
 
 
 class _NullObserver:

@@ -37,6 +37,7 @@ def text(
             f"Rehearsed {file} in a sandbox built from its own survey, with the program's own "
             "runner. Times are sandbox times; AWS's times vary."
         ),
+        _device_work(rehearsal, names),
         heading("Forward") + "\n".join(_changes(forward, names)),
         f"  outage {span(forward.outage)}; total {span(forward.took)}",
         heading("Routes, before and after") + "\n".join(_routes(forward, names)),
@@ -60,8 +61,22 @@ def as_json(rehearsal: Rehearsal, *, file: str, kept: str, on: Command | None) -
         "forward": _run_json(rehearsal.forward),
         "back": [_run_json(rehearsal_run) for rehearsal_run in rehearsal.back],
         "proof": proof_json(rehearsal.proof),
+        "drivers": list(rehearsal.driven),
         "next": str(on or ""),
     }
+
+
+def _device_work(rehearsal: Rehearsal, names: Names) -> str:
+    """Return which devices simulated drivers have served; empty if engineers served all."""
+    if not rehearsal.driven:
+        return ""
+    served = ", ".join(map(names.named, rehearsal.driven))
+    others = ", ".join(map(names.named, rehearsal.by_hand))
+    engineers = f", and simulated engineers at those of {others}" if others else ""
+    return wrapped(
+        f"Simulated drivers did the work at the devices of {served}{engineers}; no device was "
+        "reached."
+    )
 
 
 def _changes(rehearsal_run: RehearsalRun, names: Names) -> list[str]:
