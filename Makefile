@@ -53,8 +53,8 @@ bench: .venv/ready ## time and memory for many route tables and many accounts; d
 	.venv/bin/python scripts/measure_discovery.py
 	.venv/bin/python scripts/measure_program.py
 
-simulate: .venv/ready ## look for simulated runs that end wrong: SEEDS=100000 LOST=3000 DOUBTS=1000 KILLS=40 DENIED=40 PAIRS=40, or SEED=17 again
-	.venv/bin/python scripts/simulate.py $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000) --lost $(or $(LOST),0) --doubts $(or $(DOUBTS),0) --kills $(or $(KILLS),0) --denied $(or $(DENIED),0) --pairs $(or $(PAIRS),0))
+simulate: .venv/ready ## look for simulated runs that end wrong: SEEDS=100000 LOST=3000 DOUBTS=1000 DRIVERS=1000 KILLS=40 DENIED=40 PAIRS=40, or SEED=17 again
+	.venv/bin/python scripts/simulate.py $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000) --lost $(or $(LOST),0) --doubts $(or $(DOUBTS),0) --drivers $(or $(DRIVERS),0) --kills $(or $(KILLS),0) --denied $(or $(DENIED),0) --pairs $(or $(PAIRS),0))
 
 clean: ## remove everything that was built here
 	rm -rf .venv .tox .mutation .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* dist build

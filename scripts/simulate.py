@@ -4,10 +4,12 @@
     simulate.py --lost 1000             most answers to create calls lost, the tag search lagging
     simulate.py --doubts 1000           kills, lost calls and stale describes in the outage
     simulate.py --kills 40              every kill point of the first 40 worlds
+    simulate.py --drivers 1000          worlds whose devices have drivers, with their faults
     simulate.py --denied 40             the same, with calls that AWS denies or refuses for long
     simulate.py --pairs 40              two kills: all pairs in small worlds, a sample in large ones
     simulate.py --seed 17               one seed again, with its journal
     simulate.py --lost-in 17            the lost answers of one world again
+    simulate.py --drivers-in 17         the drivers of one world again
     simulate.py --doubt-in 17           the doubtful outage of one world again
     simulate.py --world 17 --late 9 --course reversed --kill 12 "before sending"
                                         one kill point again
@@ -42,17 +44,18 @@ from vpnmigrate.rehearsal.simulation.search import (
     denied,
     doubtful,
     doubtful_outage,
+    driven_schedule_of,
     enumerate_denied_kills,
     enumerate_kills,
     laggard,
     lost_answers,
     run_seed,
-    schedule_of,
-    topology_of,
+    trial_of,
     try_doubtful_outage,
+    try_drivers,
     try_lost_answers,
 )
-from vpnmigrate.rehearsal.simulation.topology import Topology, topology
+from vpnmigrate.rehearsal.simulation.topology import Topology, driven, topology
 from vpnmigrate.rehearsal.simulation.trial import run_trial, setting_of, trial_problems
 
 Search = Callable[[int, SearchStats], None]
@@ -66,7 +69,9 @@ def main() -> int:
     if options.digest:
         return _digest(options.digest)
     if options.seed is not None:
-        return _show(topology_of(options.seed), schedule_of(options.seed))
+        return _show(*trial_of(options.seed))
+    if options.drivers_in is not None:
+        return _show(driven(options.drivers_in), driven_schedule_of(options.drivers_in))
     if options.lost_in is not None:
         return _show(laggard(options.lost_in), lost_answers(options.lost_in))
     if options.doubt_in is not None:
@@ -82,6 +87,7 @@ def main() -> int:
         ("seeds", run_seed, options.seeds),
         ("lost answers to creates", try_lost_answers, options.lost),
         ("doubtful outages", try_doubtful_outage, options.doubts),
+        ("drivers", try_drivers, options.drivers),
         ("kill points", enumerate_kills, options.kills),
         ("kill points with denied calls", enumerate_denied_kills, options.denied),
         ("pairs of kills", partial(enumerate_kills, pairs=True), options.pairs),
@@ -102,6 +108,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=0)
     parser.add_argument("--lost", type=int, default=0)
     parser.add_argument("--doubts", type=int, default=0)
+    parser.add_argument("--drivers", type=int, default=0)
     parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--denied", type=int, default=0)
     parser.add_argument("--pairs", type=int, default=0)
@@ -111,6 +118,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--lost-in", type=int)
     parser.add_argument("--doubt-in", type=int)
+    parser.add_argument("--drivers-in", type=int)
     parser.add_argument("--denied-in", type=int)
     parser.add_argument("--world", type=int)
     parser.add_argument("--late", type=int, default=0)
@@ -167,6 +175,8 @@ def _again(failure: TrialFailure, search: Search) -> str:
         return f"{script} --lost-in {failure.seed}"
     if search is try_doubtful_outage:
         return f"{script} --doubt-in {failure.seed}"
+    if search is try_drivers:
+        return f"{script} --drivers-in {failure.seed}"
     schedule = failure.schedule
     kills = " ".join(f'--kill {k.call} "{k.moment}"' for k in schedule.kills)
     if search is enumerate_denied_kills:
@@ -179,9 +189,9 @@ def _digest(number: int) -> int:
     """Print the hash of the journals of the first *number* seeds."""
     digest = hashlib.sha256()
     for seed in range(number):
-        world = topology_of(seed)
+        world, schedule = trial_of(seed)
         if not world.stops:
-            digest.update(run_trial(setting_of(world), schedule_of(seed)).journal)
+            digest.update(run_trial(setting_of(world), schedule).journal)
     print(digest.hexdigest())
     return 0
 

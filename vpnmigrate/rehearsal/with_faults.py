@@ -1,7 +1,8 @@
 """Rehearsal with faults: kills, API faults and rollbacks, repeated with seeds.
 
 Each trial is the production runner on a sandbox of the plan's survey.  A seed draws its route,
-where its processes are killed, which calls fail, how fast EC2 is and how far its describes lag.
+where its processes are killed, which calls of AWS and of the plan's drivers fail, how fast EC2 is
+and how far its describes lag.
 Kills and faults are drawn by ``search.schedule_of``, as in every other simulation.
 """
 
@@ -15,10 +16,11 @@ from vpnmigrate.journal.chain import read_chain
 from vpnmigrate.journal.records import Entry
 from vpnmigrate.journal.timing import since_turning_back, until_restored
 from vpnmigrate.model.plan import Plan
+from vpnmigrate.rehearsal.open_sites import is_driven
 from vpnmigrate.rehearsal.simulation.behaviours import rehearsed_behaviour
 from vpnmigrate.rehearsal.simulation.clocks import Clocks
 from vpnmigrate.rehearsal.simulation.schedule import Schedule, TrialRoute
-from vpnmigrate.rehearsal.simulation.search import schedule_of
+from vpnmigrate.rehearsal.simulation.search import driven_schedule_of, schedule_of
 from vpnmigrate.rehearsal.simulation.topology import topology
 from vpnmigrate.rehearsal.simulation.trial import (
     TrialResult,
@@ -127,9 +129,8 @@ def _drawn(plan: Plan, seed: int) -> tuple[TrialSetting, Schedule]:
     are realistic.  Finalize is left out, because it cannot be rolled back.
     """
     drawn = topology(seed)
-    schedule = replace(
-        schedule_of(seed), orders=(), taggings=(), late=timedelta(0), clocks=Clocks()
-    )
+    drawn_schedule = driven_schedule_of(seed) if is_driven(plan) else schedule_of(seed)
+    schedule = replace(drawn_schedule, orders=(), taggings=(), late=timedelta(0), clocks=Clocks())
     if schedule.route is TrialRoute.FINALIZE:
         schedule = replace(schedule, route=TrialRoute.ROUND_TRIP)
     return setting_of_plan(

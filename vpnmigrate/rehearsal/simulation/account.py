@@ -26,7 +26,9 @@ from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Reading, ReadingPart
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.model.tunnel_maintenance import QueriedTunnel, TunnelMaintenance
+from vpnmigrate.rehearsal.null_vault import NullVault
 from vpnmigrate.rehearsal.simulation.schedule import FaultInjector
+from vpnmigrate.sandbox.client.direct import DirectClients
 from vpnmigrate.sandbox.world import World
 
 if TYPE_CHECKING:
@@ -143,3 +145,10 @@ class InstrumentedEc2:
             and self._injector.spares_reads
             and world.rests_until(world.clock.now() + self._took)
         )
+
+
+def account_of(
+    world: World, injector: FaultInjector | None, clock: Clock, parser: RowParser | None = None
+) -> Account:
+    """Return the account of *world*, whose calls have the faults of *injector*."""
+    return Account(DirectClients(world, faults=injector), clock, NullVault(), parser=parser)

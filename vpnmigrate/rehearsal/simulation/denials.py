@@ -76,6 +76,8 @@ class Refusals:
         self._permitted = False
         self._failures: Counter[Goal] = Counter()
         self._persistent: set[Goal] = set()
+        self._failed: dict[Goal, datetime] = {}
+        """When AWS last failed to confirm a change that it has not confirmed for long."""
 
     def count(self, change: AwsChange, *, failed: bool) -> None:
         """Count how often in a row AWS did not confirm *change*."""
@@ -83,6 +85,7 @@ class Refusals:
         self._failures[goal] = self._failures[goal] + 1 if failed else 0
         if self._failures[goal] >= PERSISTENT:
             self._persistent.add(goal)
+            self._failed[goal] = self._world.now()
 
     def explain(self, change: AwsChange) -> bool:
         """Return whether a run may have gone on without *change*."""
@@ -111,9 +114,13 @@ class Refusals:
         return any(last >= began for last in self._last.values())
 
     def denied_lately(self, change: AwsChange) -> bool:
-        """Return whether AWS denied *change* in the last try of a run that ends now."""
-        last = self._last.get(change.goal)
-        return last is not None and self._world.now() - last <= LAST_TRY
+        """Return whether AWS denied *change* in the last try of a run that ends now.
+
+        A failure after which that try follows others counts too, even if the denial is over.
+        """
+        goal, now = change.goal, self._world.now()
+        lasts = [last for last in (self._last.get(goal), self._failed.get(goal)) if last]
+        return any(now - last <= LAST_TRY for last in lasts)
 
     def would_deny(self, change: AwsChange) -> bool:
         """Return whether AWS would deny *change* now."""

@@ -17,6 +17,7 @@ from vpnmigrate.model.changes.base import Outcome, Performed
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.rehearsal.simulation.clocks import Clocks
 from vpnmigrate.rehearsal.simulation.denials import Denials, Refusals
+from vpnmigrate.rehearsal.simulation.driver_faults import DriverFaultInjector, DriverFaults
 from vpnmigrate.rehearsal.simulation.seeded_random import SeededRandom
 from vpnmigrate.rehearsal.simulation.tagger import Tagging
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
@@ -106,6 +107,7 @@ class Schedule:
     clocks: Clocks = field(default_factory=Clocks)
     taggings: tuple[Tagging, ...] = ()
     denials: Denials = field(default_factory=Denials)
+    drivers: DriverFaults = field(default_factory=DriverFaults)
 
     def __str__(self) -> str:
         kills = "; ".join(f"killed at call {k.call}, {k.moment}" for k in self.kills)
@@ -113,7 +115,8 @@ class Schedule:
         clocks = f"; {text}" if (text := str(self.clocks)) else ""
         tags = "".join(f"; {each}" for each in self.taggings)
         denials = f"; {text}" if (text := str(self.denials)) else ""
-        return f"{self.route}; {kills or 'no kill'}{orders}{clocks}{tags}{denials}"
+        drivers = f"; {text}" if (text := str(self.drivers)) else ""
+        return f"{self.route}; {kills or 'no kill'}{orders}{clocks}{tags}{denials}{drivers}"
 
 
 READS = ("Describe", "Get")
@@ -178,6 +181,9 @@ class FaultInjector:
         self.fault_count = 0
         """How many calls have had a fault so far."""
         self._kills = list(schedule.kills)
+        self.is_dead = False
+        """Whether the present process was killed."""
+        self.drivers = DriverFaultInjector(schedule.drivers, self._record_death)
         self._faults = schedule.call_faults
         self._random = SeededRandom(f"mishaps/{schedule.call_faults.seed}")
         self._slow_random = SeededRandom(f"slow/{schedule.call_faults.seed}")
@@ -195,6 +201,8 @@ class FaultInjector:
 
     def intends(self, records: Sequence[Record]) -> bool:
         """Return whether the process is killed while it writes the intents in *records*."""
+        if self.drivers.intends(records):
+            return True
         calls = [r for r in records if isinstance(r, Intended) and hasattr(r.change, "call")]
         numbers = range(self.calls + 1, self.calls + len(calls) + 1)
         return any(self._due(Kill(number, KillPoint.TORN_INTENT)) for number in numbers)
@@ -205,6 +213,8 @@ class FaultInjector:
         Raises:
             Killed: The process is killed before it writes anything.
         """
+        if self.drivers.answers(records):
+            return True
         if not (self._sending and any(isinstance(r, Answered) for r in records)):
             return False
         self._sending = False
@@ -305,8 +315,12 @@ class FaultInjector:
         if self._kills[:1] != [kill]:
             return False
         self._kills = [later for later in self._kills[1:] if later.call > self.calls]
-        self.died_at.append(self.calls)
+        self._record_death()
         return True
+
+    def _record_death(self) -> None:
+        self.died_at.append(self.calls)
+        self.is_dead = True
 
 
 def _raise(

@@ -16,6 +16,7 @@ from vpnmigrate.journal.records import OrderVerb
 from vpnmigrate.model.ec2 import ConnectionRecord
 from vpnmigrate.rehearsal.simulation.clocks import Clocks, Jump, Move
 from vpnmigrate.rehearsal.simulation.denials import LASTING, Denials, drawn_denials
+from vpnmigrate.rehearsal.simulation.driver_faults import drawn_driver_faults
 from vpnmigrate.rehearsal.simulation.schedule import (
     CallFaults,
     Kill,
@@ -29,6 +30,7 @@ from vpnmigrate.rehearsal.simulation.tagger import drawn_taggings
 from vpnmigrate.rehearsal.simulation.topology import (
     STOPS_PLANNING,
     Topology,
+    driven,
     topology,
 )
 from vpnmigrate.rehearsal.simulation.trial import (
@@ -130,6 +132,11 @@ def schedule_of(seed: int) -> Schedule:
     )
 
 
+def driven_schedule_of(seed: int) -> Schedule:
+    """Return the schedule of *seed*, with faults of the drivers."""
+    return replace(schedule_of(seed), drivers=drawn_driver_faults(seed))
+
+
 def _orders(random: SeededRandom, route: TrialRoute) -> tuple[ScheduledOrder, ...]:
     """Return drawn orders of another terminal; a route with a second command is not aborted."""
     if not random.chance(0.3):
@@ -171,12 +178,25 @@ def topology_of(seed: int) -> Topology:
     return topology(seed // TRIES)
 
 
+def trial_of(seed: int) -> tuple[Topology, Schedule]:
+    """Return the world and the schedule of *seed*."""
+    world = topology_of(seed)
+    return world, driven_schedule_of(seed) if world.decisions.drivers else schedule_of(seed)
+
+
 def run_seed(seed: int, stats: SearchStats) -> None:
     """Run the trial of *seed*."""
     stats.worlds += seed % TRIES == 0
-    why = _problems(_planned(seed // TRIES), schedule_of(seed), stats)
-    if why:
-        stats.failures.append(TrialFailure(seed, schedule_of(seed), why))
+    planned = _planned(seed // TRIES)
+    drivers = planned.topology.decisions.drivers
+    schedule = driven_schedule_of(seed) if drivers else schedule_of(seed)
+    if why := _problems(planned, schedule, stats):
+        stats.failures.append(TrialFailure(seed, schedule, why))
+
+
+def try_drivers(seed: int, stats: SearchStats) -> None:
+    """Run a trial in the world of *seed* with drivers at some of its devices."""
+    run_schedule(driven(seed), driven_schedule_of(seed), stats)
 
 
 def try_lost_answers(seed: int, stats: SearchStats) -> None:

@@ -38,6 +38,7 @@ from vpnmigrate.model.ec2 import (
 )
 from vpnmigrate.model.survey import Quotas
 from vpnmigrate.rehearsal.simulation.behaviours import drawn_behaviour
+from vpnmigrate.rehearsal.simulation.drivers import DRIVEN_WORLDS, drawn_drivers
 from vpnmigrate.rehearsal.simulation.seeded_random import SeededRandom
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.scenarios.scenario import Scenario
@@ -70,9 +71,27 @@ class Topology:
 
 
 def topology(seed: int) -> Topology:
-    """Return the world drawn from *seed*; in a quarter of them the connections are AWS VPN."""
+    """Return the world drawn from *seed*.
+
+    In a quarter of them the connections are AWS VPN, in a fifth some devices have drivers.
+    """
     drawn, dice = _topology(seed), SeededRandom(f"options/{seed}")
-    return _with_options(drawn, dice) if dice.chance(0.25) else drawn
+    drawn = _with_options(drawn, dice) if dice.chance(0.25) else drawn
+    more = SeededRandom(f"drivers/{seed}")
+    return _with_drivers(drawn, more) if more.chance(DRIVEN_WORLDS) else drawn
+
+
+def driven(seed: int) -> Topology:
+    """Return the world drawn from *seed*, with drivers at some of its devices."""
+    drawn = topology(seed)
+    return (
+        drawn if drawn.decisions.drivers else _with_drivers(drawn, SeededRandom(f"driven/{seed}"))
+    )
+
+
+def _with_drivers(drawn: Topology, dice: SeededRandom) -> Topology:
+    drivers = drawn_drivers(dice, drawn.scenario.customer_gateways)
+    return dataclass_replace(drawn, decisions=replace(drawn.decisions, drivers=drivers))
 
 
 def _with_options(drawn: Topology, dice: SeededRandom) -> Topology:

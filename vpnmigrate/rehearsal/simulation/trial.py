@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from vpnmigrate.aws.account import Account
-from vpnmigrate.aws.reading import RowParser
 from vpnmigrate.engine.context import ClaimHolder
 from vpnmigrate.engine.cutover import GateInputs
 from vpnmigrate.engine.ports import NoNetworkPaths, NoStopRequest
@@ -30,16 +28,15 @@ from vpnmigrate.errors import (
 )
 from vpnmigrate.journal import Hold, RunState
 from vpnmigrate.journal.orders import pause_extends_outage
-from vpnmigrate.journal.records import Entry, Opened, OrderVerb
-from vpnmigrate.model.clock import Clock, VirtualClock
+from vpnmigrate.journal.records import Entry, GatesSeen, Opened, OrderVerb
+from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
 from vpnmigrate.model.ec2 import MigrationId
 from vpnmigrate.model.gates import Force, Gate
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.model.progress import Sighting, Unreadable
 from vpnmigrate.planning.planner import plan_from
-from vpnmigrate.rehearsal.null_vault import NullVault
-from vpnmigrate.rehearsal.simulation.account import InstrumentedEc2, RepeatingParser
+from vpnmigrate.rehearsal.simulation.account import InstrumentedEc2, RepeatingParser, account_of
 from vpnmigrate.rehearsal.simulation.clocks import DurationChecker, Hosts, LateClock
 from vpnmigrate.rehearsal.simulation.invariants import (
     CLAIMS,
@@ -52,9 +49,9 @@ from vpnmigrate.rehearsal.simulation.journal import MemoryDisk, MemoryDiskJourna
 from vpnmigrate.rehearsal.simulation.schedule import FaultInjector, Schedule, TrialRoute
 from vpnmigrate.rehearsal.simulation.tagger import Tagger
 from vpnmigrate.rehearsal.simulation.topology import OLD, STOPS_IN_STEP_3, STOPS_PLANNING, Topology
+from vpnmigrate.rehearsal.simulation.trial_devices import TrialDevices
 from vpnmigrate.sandbox.behaviour import Behaviour
-from vpnmigrate.sandbox.client.direct import DirectClients
-from vpnmigrate.sandbox.device_engineer import REACTION, DeviceEngineer
+from vpnmigrate.sandbox.device_engineer import REACTION
 from vpnmigrate.sandbox.faults import Killed
 from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.scenarios.scenario import scenario_from_survey
@@ -135,7 +132,7 @@ def setting_of(topology: Topology) -> TrialSetting:
     """
     clock = VirtualClock(START)
     world = load_world(topology.scenario, clock, topology.behaviour, seed=topology.seed)
-    before = _account(world, None, clock).survey(OLD)
+    before = account_of(world, None, clock).survey(OLD)
     plan = plan_from(
         before,
         topology.decisions,
@@ -205,6 +202,9 @@ class _Trial:
         self.named: tuple[str, ...] | None = None
         self.outranks = ""
         self.tagger = Tagger(self.schedule.taggings, self.setting.plan, self.world)
+        self.devices = TrialDevices(
+            self.setting.plan, self.world, self.injector, lambda: self.run, self._note
+        )
         if self.schedule.taggings:
             # A gateway that is not in the survey, and exists before the run creates anything.
             self.world.execute("ec2", "CreateVpnGateway", {"Type": "ipsec.1"})
@@ -220,19 +220,26 @@ class _Trial:
         errors = [self._run(action) for action in self._actions()]
         took = self.clock.now() - began
         self.clock.sleep(timedelta(hours=1))
+        self._check_later(done=not any(errors) and not self.setting.topology.stops)
         return TrialResult(
             end=configuration(self._actual_state()),
             error="; then ".join(filter(None, errors)),
             broken=tuple(self.broken),
             calls=self.injector.calls,
             died_at=tuple(self.injector.died_at),
-            fault_count=self.injector.fault_count,
+            fault_count=self.injector.fault_count + self.injector.drivers.count,
             refused=self.injector.refused,
             looks=self.looks,
             took=took,
             outage=self.outage,
             journal=bytes(self.memory_disk.text),
         )
+
+    def _check_later(self, *, done: bool) -> None:
+        journal = None if self.blind else bytes(self.memory_disk.text)
+        if self.devices.check_later(journal, done=done):
+            now = self._actual_state()
+            self._note(self.checker.check_end(now, self.run.direction, partly=False))
 
     def _actions(self) -> Sequence[RunAction]:
         match self.schedule.route:
@@ -254,7 +261,8 @@ class _Trial:
             began = self.clock.now()
             try:
                 self.runner = self._start_process()
-                action(self.runner)
+                with self.runner.supervise_drivers():
+                    action(self.runner)
             except Killed:
                 self.clock.sleep(self.schedule.restart)
                 # A run that was rolling back is resumed with rollback.
@@ -314,6 +322,10 @@ class _Trial:
         if self._is(Hold.PAUSED):
             self.clock.sleep(SHIFT)
             return action
+        if self.devices.have_held(error):
+            # A device was out of reach: the operator sees to that, and runs the command again.
+            self.clock.sleep(max(self.schedule.restart, timedelta(minutes=1)))
+            return action
         unreadable = isinstance(error, UnreliableReadError) or isinstance(
             error.__cause__, AwsUnreadableError
         )
@@ -348,6 +360,7 @@ class _Trial:
         An operator has to decide about an aborted run, about a claim of another run, and about a
         paused run, whose journal has no outage if it is lost.
         """
+        self.devices.check_end()
         aborts = any(order.verb is OrderVerb.ABORT for order in self.schedule.orders)
         paused = self.run.held_by_order and not self.run.outage.open
         claimed = self.schedule.taggings and isinstance(error, ClaimedError)
@@ -395,17 +408,17 @@ class _Trial:
         journal = MemoryDiskJournal(
             self.memory_disk, plan.migration, self.hosts.begin(world), self.injector
         )
-        account = _account(self.world, self.injector, journal.clock, self.parser)
+        account = account_of(self.world, self.injector, journal.clock, self.parser)
         journal.write(
             Opened(plan.migration, plan.fingerprint, "simulation", "ann", 1, "simulation")
         )
         adopts = self.adopts or (self.blind and self.schedule.taggings)
         ports = RunPorts(
             ec2=InstrumentedEc2(
-                account, self.world, self.injector, self.looked, journal.clock, self._tag
+                account, self.world, self.injector, self.looked, journal.clock, self._attend
             ),
             journal=journal,
-            operator=DeviceEngineer(self.world, self.setting.topology.reaction),
+            operator=self.devices.engineer(self.setting.topology.reaction),
             observer=self,
             clock=journal.clock,
             stop_request=NoStopRequest(),
@@ -414,11 +427,13 @@ class _Trial:
             adopt=self._created() if adopts else None,
             blind=self.blind,
             gate_inputs=GateInputs(forces=(Force(Gate.CLOCK, "the clock is under test"),)),
+            drivers=self.devices.drivers(),
         )
         return Runner(plan, ports)
 
-    def _tag(self) -> None:
+    def _attend(self) -> None:
         self.tagger.acts(self.injector.calls)
+        self.devices.attend()
 
     def _created(self) -> tuple[str, ...]:
         """Return what the run has created; the operator finds it even without its tags."""
@@ -442,6 +457,7 @@ class _Trial:
         # A process without the journal cannot announce again an outage announced in it.
         run = self.run
         announced = run.outage.open or (self.blind and run.journal_facts.verified is None)
+        announced |= self.devices.are_down(lambda: self.checker.unreached(state))
         checked = (id(state), announced, run.direction, run.residue)
         if checked != self._checked:
             self._checked = checked
@@ -452,6 +468,8 @@ class _Trial:
         run = self.run
         self._note(self.time.of_entry(entry, self.clock.now(), run))
         self.outage = max(self.outage, run.outage.duration(entry.at) or timedelta(0))
+        if isinstance(entry.record, GatesSeen):
+            self.devices.see_gates(entry.record)
         if isinstance(entry.record, CLAIMS):
             self._note(self.checker.check_entry(entry, self._actual_state(), run))
 
@@ -476,9 +494,3 @@ class _Trial:
                 self._state = actual_state(state, plan.vpc, plan.migration)
             self._seen_at = changed
         return self._state
-
-
-def _account(
-    world: World, injector: FaultInjector | None, clock: Clock, parser: RowParser | None = None
-) -> Account:
-    return Account(DirectClients(world, faults=injector), clock, NullVault(), parser=parser)
