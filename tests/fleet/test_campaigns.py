@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -10,13 +11,16 @@ from msgspec.structs import replace
 
 from tests.fleet.conftest import Fleet
 from tests.fleet.database_campaigns import DONE, FAILED, FILE, STAGED, StoredFleet
-from tests.fleet.database_runs import stored_run
+from tests.fleet.database_runs import stored_run, undelivered
 from tests.support.journals import Story
 from vpnmigrate.cli.main import run_command
 from vpnmigrate.errors import Exit
 from vpnmigrate.fleet.database.campaigns import StoredCampaign
 from vpnmigrate.fleet.database.connection import Database
+from vpnmigrate.fleet.database.leases import SessionEnd
+from vpnmigrate.fleet.database.messages import wake_run
 from vpnmigrate.fleet.database.schema import FleetState, RunGoal
+from vpnmigrate.fleet.progress import MemberProgress, MemberState
 
 
 def test_members_start_in_waves_and_within_the_limits_of_their_account(database: Database) -> None:
@@ -44,6 +48,34 @@ def test_a_failure_beyond_the_error_budget_stops_further_starts(database: Databa
     fleet.end("one", FAILED)
 
     assert fleet.started() == {}
+
+
+def test_a_member_with_closed_gates_waits_until_they_may_have_opened(database: Database) -> None:
+    """It is not started each second, and what wakes it begins no cutover without a slot."""
+    stored = StoredFleet(database)
+    stored.started()
+    stored.end("one", STAGED)
+    assert stored.started() == {"m-one": RunGoal.CUTOVER}
+
+    stored.end("one", dataclasses.replace(STAGED, again=timedelta(minutes=10)))
+
+    assert stored.started() == {}
+    assert stored.runs.find("m-one").goal is RunGoal.PREPARE
+    database.transact(lambda connection: wake_run(connection, "m-one", undelivered))
+    stored.end("one", STAGED)
+    assert stored.started() == {"m-one": RunGoal.CUTOVER}
+
+
+def test_a_session_that_cannot_begin_keeps_its_slot_until_the_next_try(database: Database) -> None:
+    """Such as without credentials: the run is taken up again by itself, and not each second."""
+    stored = StoredFleet(database)
+    stored.started()
+
+    waits = MemberProgress(MemberState.WAITING)
+    stored.end("one", SessionEnd(timedelta(minutes=10), progress=waits, trouble="no credentials"))
+
+    assert stored.runs.find("m-one").member_progress.state is MemberState.RUNNING
+    assert stored.started() == {}
 
 
 def test_nothing_starts_while_the_fleet_is_paused(database: Database) -> None:

@@ -15,6 +15,7 @@ from tests.support.builders import NOON
 from vpnmigrate.cli.commands.sandbox import load
 from vpnmigrate.errors import MalformedFileError
 from vpnmigrate.fleet.database.address import DatabaseAddress
+from vpnmigrate.fleet.database.campaigns import FleetCampaigns
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.rehearsals import FleetRehearsals
 from vpnmigrate.fleet.database.schema import REHEARSALS, RunGoal
@@ -62,9 +63,9 @@ def test_a_rehearsal_before_the_start_opens_the_gate(fleet: VirtualFleet) -> Non
 
 
 def test_the_rehearsal_of_a_campaign_counts_for_runs_that_were_started(
-    fleet: VirtualFleet,
+    fleet: VirtualFleet, database: Database
 ) -> None:
-    """It wakes the staged run that has waited for it."""
+    """It wakes the staged run that has waited for it, which the rules then start again."""
     fleet.terminal.run("discover", "--region", load("single-bgp").region, "-o", "found.json")
     for words in (
         ("new", "found.json", "--playbook", "mine.yaml"),
@@ -80,6 +81,8 @@ def test_the_rehearsal_of_a_campaign_counts_for_runs_that_were_started(
 
     assert fleet.type("rehearse", "campaign.yaml").code == 0
 
+    fleet.work(row.id)
+    FleetCampaigns(database).start_next(fleet.terminal.clock.wall(), undelivered)
     fleet.work(row.id)
     assert fleet.status(row.id) == "cut over (attempt 1)"
 

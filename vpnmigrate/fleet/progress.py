@@ -119,6 +119,8 @@ class CampaignProgress(Struct, frozen=True):
     """Who approved a wave, by its name; beside those that the file names."""
     paused: str = ""
     """Who paused the campaign, and why; empty if it is not paused."""
+    held: frozenset[str] = frozenset()
+    """Staged members whose gates are closed; they are started again when these may have opened."""
     others: tuple[FleetMember, ...] = ()
     """What holds a slot and belongs to no member, such as a run that was started by hand."""
     others_staged: tuple[FleetMember, ...] = ()

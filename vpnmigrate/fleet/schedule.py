@@ -135,7 +135,8 @@ def _candidates(wave: Wave, progress: CampaignProgress) -> Iterator[tuple[StartK
         (MemberState.STAGED, StartKind.CUTOVER),
         (MemberState.WAITING, StartKind.PREPARE),
     ):
-        yield from ((kind, m) for m in wave.members if progress.of(m.id).state is state)
+        in_state = (m for m in wave.members if progress.of(m.id).state is state)
+        yield from ((kind, m) for m in in_state if m.id not in progress.held)
 
 
 def _waves(campaign: Campaign, progress: CampaignProgress, now: datetime) -> Iterator[WaveView]:

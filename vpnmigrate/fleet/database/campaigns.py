@@ -180,14 +180,16 @@ class FleetCampaigns:
         }
 
     def facts(
-        self, stored: StoredCampaign, runs: Iterable[FleetRun], now: datetime, paused: str = ""
+        self, stored: StoredCampaign, runs: Sequence[FleetRun], now: datetime, paused: str = ""
     ) -> CampaignFacts:
         """Return what the campaign with *runs* is scheduled from; *paused* is why nothing starts.
 
         The runs of other campaigns are left out.
         """
         members = _members(runs, stored.name)
-        progress = CampaignProgress(members, self.approved(stored), paused)
+        mine = (run for run in runs if run.campaign == stored.name)
+        held = frozenset(run.member for run in mine if run.due_at is not None)
+        progress = CampaignProgress(members, self.approved(stored), paused, held)
         return CampaignFacts(stored.campaign, progress, stored.freezes_at(now))
 
     def alone(

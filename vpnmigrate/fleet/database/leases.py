@@ -25,7 +25,7 @@ from sqlalchemy import Connection
 from vpnmigrate.errors import DatabaseError, TakenOverError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.database.connection import AT_ONCE, Database
-from vpnmigrate.fleet.database.schema import MESSAGES, RUNS, MessageState
+from vpnmigrate.fleet.database.schema import MESSAGES, RUNS, MessageState, RunGoal
 from vpnmigrate.fleet.progress import MemberProgress, MemberState
 from vpnmigrate.fleet.run_summary import RunSummary
 from vpnmigrate.model.clock import Clock, SteadyClock
@@ -137,6 +137,9 @@ class Lease:
     def release(self, end: SessionEnd) -> bool:
         """End the lease after a session that ended like *end*.
 
+        A member of a campaign that is staged has given its slot back, so nothing but another start
+        by the campaign's rules begins its cutover: what wakes the run until then only prepares it.
+
         Return whether there is more to do now: the run is due at once, or a message arrived that no
         session has read.
 
@@ -166,6 +169,7 @@ class Lease:
                         progress_since=end.progress.since,
                         trouble=end.trouble,
                         wake=RUNS.c.wake + (1 if more else 0),
+                        goal=_goal_after(end),
                         **({} if summary is None else {"summary": summary}),
                     )
                 )
@@ -173,6 +177,14 @@ class Lease:
             return False
 
         return self._database.transact(work)
+
+
+def _goal_after(end: SessionEnd) -> sa.ColumnElement[str]:
+    """Return the expression for the goal after a session that ended like *end*."""
+    if end.progress.state is not MemberState.STAGED:
+        return RUNS.c.goal
+    gives_back = sa.and_(RUNS.c.campaign.is_not(None), RUNS.c.goal == RunGoal.CUTOVER)
+    return sa.case((gives_back, RunGoal.PREPARE.value), else_=RUNS.c.goal)
 
 
 def acquire_lease(

@@ -87,7 +87,7 @@ class FleetRun:
         """The progress of the campaign's member; one that wants work is under way."""
         if self.goal is RunGoal.NOTHING:
             return MemberProgress()
-        if not self.alive and not self.wants_work:
+        if not self.alive and not self.wants_work and not self._keeps_slot:
             if self.to_roll_back:
                 return MemberProgress(MemberState.TO_ROLL_BACK)
             return MemberProgress(self.progress, self.progress_since)
@@ -102,6 +102,17 @@ class FleetRun:
                 return MemberProgress(MemberState.RUNNING)
             case _:
                 return MemberProgress(MemberState.CUTOVER)
+
+    @property
+    def _keeps_slot(self) -> bool:
+        """Whether the run begins by itself after a wait, so that it is under way meanwhile.
+
+        Its first session could not begin; or it belongs to no campaign, and waits for its gates.
+        """
+        if self.progress is MemberState.WAITING:
+            return self.due_at is not None
+        alone = self.campaign is None and self.goal is RunGoal.CUTOVER
+        return alone and self.progress is MemberState.STAGED and not self.to_roll_back
 
     @property
     def to_roll_back(self) -> bool:
