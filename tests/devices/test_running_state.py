@@ -128,6 +128,22 @@ def test_a_missing_bgp_neighbour_is_flagged(platform):
     assert tunnels_state(platform, alone + RANGES[platform], TUNNELS) is ENABLED
 
 
+@pytest.mark.parametrize(
+    ("platform", "begin"),
+    [
+        ("juniper-srx", "set routing-instances aws "),
+        ("juniper-srx", "set groups aws "),
+        ("vyos", "set vrf name aws "),
+    ],
+)
+def test_a_neighbour_elsewhere_is_not_missing(platform, begin):
+    """It may be in a routing instance, a VRF or a group of configuration."""
+    text = running(platform, ON, ON).replace("set protocols bgp", f"{begin}protocols bgp")
+
+    assert begin in text
+    assert missing_neighbours(platform, text, TUNNELS) == []
+
+
 @pytest.mark.parametrize("platform", COMMIT_TIMERS)
 def test_an_address_that_begins_alike_is_another(platform):
     """198.51.100.1 is not found in 198.51.100.10."""

@@ -73,6 +73,18 @@ def test_a_refused_initiation_is_left_to_the_engineer(tmp_path):
     assert result.message == f"initiate at the device, it refused to: {', '.join(outside)}"
 
 
+def test_contact_that_is_lost_while_initiating_undoes_nothing(tmp_path):
+    """The configuration is as asked, so the call is done, and says what is left to do."""
+    with network_bench(tmp_path, *NETWORK["netmiko-cisco-ios"]) as bench:
+        bench.limit_seconds = 8.0
+        router = bench.router
+        router.cut_off = lambda: any(line.startswith("clear crypto") for line in router.typed)
+        result = bench.call(DriverVerb.BACK_OUT)
+
+    assert (result.outcome, result.state.old) == (DriverOutcome.DONE, TunnelsState.ENABLED)
+    assert result.message.startswith("initiate the old tunnels at the device: ")
+
+
 def test_tunnels_that_are_enabled_by_the_call_are_not_cleared(tmp_path):
     """Enabling initiates them; a command more would end the negotiation that has begun."""
     with network_bench(tmp_path, *NETWORK["netmiko-juniper-srx"]) as bench:

@@ -93,10 +93,11 @@ def answered(bench: NetworkBench, answer: str) -> str:
 @pytest.mark.parametrize("platform", REFUSALS)
 def test_a_refused_command_fails_the_call(platform, tmp_path):
     """Every answer that refuses a command is recognised, whatever its words are."""
+    # An ASA's that are those of IOS are tried with IOS; each takes a second.
+    typed = {**ANSWERS, "cisco-asa": ANSWERS["cisco-asa"][len(CISCO) :]}
     with network_bench(tmp_path, *PLATFORMS[platform]) as bench:
-        taken = [
-            a for a in ANSWERS[platform] if "the device refuses a command" not in answered(bench, a)
-        ]
+        refused = "the device refuses a command"
+        taken = [a for a in typed[platform] if refused not in answered(bench, a)]
 
     assert taken == []
 

@@ -77,6 +77,18 @@ def test_a_wrong_commit_does_not_delay_a_rollback(name, tmp_path):
     assert not (bench.vault.root / bench.successor / WAITING_COMMIT).exists()
 
 
+def test_a_wrong_load_is_not_undone_by_what_goes_on_from_it(tmp_path):
+    """Without the tunnels ``enable`` would make empty ones, so it waits for the timer."""
+    with network_bench(tmp_path, *NETWORK["netmiko-juniper-srx"]) as bench:
+        inside = bench.new.tunnels[1].amazon.inside_ip
+        bench.router.ignores = f"neighbor {inside} "
+        results = [bench.call(verb) for verb in (DriverVerb.LOAD, DriverVerb.ENABLE)]
+
+    assert [r.outcome for r in results] == [UNCERTAIN] * 2
+    assert all("which is not confirmed" in r.message for r in results)
+    assert bench.router.waits
+
+
 def _enables_a_neighbour(bench: NetworkBench) -> str:
     """Return a pattern of the command that enables the BGP session of the second tunnel."""
     inside = bench.new.tunnels[1].amazon.inside_ip

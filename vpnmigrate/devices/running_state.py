@@ -151,13 +151,14 @@ _NEIGHBOURS: Final[Mapping[str, tuple[str, str]]] = {
     "cisco-ios": _CISCO_NEIGHBOUR,
     "cisco-asa": _CISCO_NEIGHBOUR,
     "juniper-srx": (
-        r"^set (?:routing-instances \S+ )?protocols bgp group \S+ neighbor {inside}\b",
-        r"^set (?:routing-instances \S+ )?protocols bgp group \S+ allow ",
+        r"^set (?:.* )?protocols bgp group \S+ neighbor {inside}\b",
+        r"^set (?:.* )?protocols bgp group \S+ allow ",
     ),
     "vyos": (
-        r"^set (?:vrf name \S+ )?protocols bgp neighbor '?{inside}'? ",
-        r"^set (?:vrf name \S+ )?protocols bgp listen range ",
+        r"^set (?:.* )?protocols bgp neighbor '?{inside}'? ",
+        r"^set (?:.* )?protocols bgp listen range ",
     ),
     "fortios": (r'^ *edit "{inside}" *$', r"^ *config neighbor-range *$"),
 }
-"""The line of a neighbour, and that of a range of them."""
+"""The line of a neighbour, and that of a range of them.  Either may be in a routing instance, a VRF
+or a group of configuration."""

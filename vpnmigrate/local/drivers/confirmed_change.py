@@ -47,6 +47,10 @@ SLACK: Final = timedelta(minutes=2)
 quarter of a call's limit."""
 
 
+_TAKES_AWAY: Final = (DriverVerb.BACK_OUT, DriverVerb.REMOVE)
+"""What ends a change, whatever became of it."""
+
+
 class ContactLostError(Exception):
     """The device does not answer; what it was sent last may have been done."""
 
@@ -194,8 +198,7 @@ class ConfirmedChange:
         """Return what *state* means after the commit of an earlier call, and what became of it."""
         lasts = waits or not self._has_timer
         if lasts and left.is_part_of_load:
-            takes_away = verb in (DriverVerb.BACK_OUT, DriverVerb.REMOVE)
-            new = state.new if takes_away else TunnelsState.ABSENT
+            new = state.new if verb in _TAKES_AWAY else TunnelsState.ABSENT
             return replace(state, new=new), "an earlier load was interrupted"
         if waits:
             return state, ""
@@ -211,8 +214,8 @@ class ConfirmedChange:
         """Confirm the commit of an earlier call that waits, or undo it; return what was done.
 
         Raises:
-            DriverError: It is complete and not what was asked for, and *verb* would send the same
-                again: the device undoes it.
+            DriverError: It is complete and not what was asked for, and *verb* goes on from there,
+                or would send the same again: the device undoes it.
         """
         if not left.complete:
             device.undo()
@@ -220,7 +223,7 @@ class ConfirmedChange:
         elif _is_reached(left, state):
             device.confirm()
             told = f"an earlier {left.verb} was waiting, and is confirmed"
-        elif verb is left.verb:
+        elif verb is left.verb or verb not in _TAKES_AWAY:
             raise self._unconfirmed(state, left)
         else:
             device.undo()
@@ -269,7 +272,11 @@ class ConfirmedChange:
         if self._state(before).old is not TunnelsState.ENABLED:
             return ""
         old = tunnels_of(self.device, ConnectionSide.OLD)
-        return initiate(device, self.device["platform"], before, old)
+        try:
+            return initiate(device, self.device["platform"], before, old)
+        except (ContactLostError, DriverError) as error:
+            # The device is configured as asked, and that is what the result is about.
+            return f"initiate the old tunnels at the device: {error}"
 
     @property
     def _has_timer(self) -> bool:

@@ -54,7 +54,9 @@ REFUSALS: Final[Mapping[str, Sequence[Refusal]]] = {
         Refusal(r"(?:unknown command|syntax error)\b", _JUNOS),
         Refusal(r"error:", _JUNOS),
         Refusal(r"missing argument\b", "github.com/codeout/junoser/issues/9"),
-        Refusal(r".* is ambiguous\b", "juniper.net: Using the Junos OS CLI Command Completion"),
+        Refusal(
+            r"'[^']*' is ambiguous\b", "juniper.net: Using the Junos OS CLI Command Completion"
+        ),
         Refusal(r"invalid\b", "no source: seen in configuration mode"),
     ),
     "vyos": (
