@@ -19,7 +19,10 @@ from vpnmigrate.journal import replay
 from vpnmigrate.journal.records import Intended, Record
 from vpnmigrate.local.settings import DATABASE_VARIABLE
 from vpnmigrate.local.vault import Vault
+from vpnmigrate.model.carry_over import successor_asn
 from vpnmigrate.model.changes import Creation
+from vpnmigrate.model.ec2 import Tag
+from vpnmigrate.model.plan import GATEWAY_ROLE
 from vpnmigrate.sandbox.client.direct import DirectClients
 
 OLDER = "is older than the run, as after a restore"
@@ -137,6 +140,36 @@ def test_what_has_not_changed_since_the_backup_continues(
     fleet.work(run)
 
     assert fleet.status(run) == "cut over (attempt 1)"
+
+
+def test_tags_on_what_another_principal_has_created_stop_no_rollback(
+    fleet: VirtualFleet,
+) -> None:
+    """Traffic of a migrated run may have to be restored; another run of the fleet is refused."""
+    run = fleet.planned()
+    fleet.type("start", "plan.json")
+    fleet.work(run)
+    plan = fleet.runs.plan(run)[0]
+    tags = {Tag.MIGRATION: run, Tag.ATTEMPT: "1", Tag.ROLE: GATEWAY_ROLE}
+    given = {
+        "Type": "ipsec.1",
+        "AmazonSideAsn": successor_asn(plan.decisions, plan.before.gateway),
+        "TagSpecifications": [
+            {
+                "ResourceType": "vpn-gateway",
+                "Tags": [{"Key": key.value, "Value": value} for key, value in tags.items()],
+            }
+        ],
+    }
+    fleet.terminal.world.execute("ec2", "CreateVpnGateway", given)
+
+    fleet.move()
+    fleet.runs.start(run, RunGoal.CUTOVER, undelivered)
+    assert OLDER in fleet.work(run).trouble
+    fleet.type("rollback", run, "--yes")
+    fleet.work(run)
+
+    assert fleet.status(run) == "rolled back (attempt 1)"
 
 
 def test_every_earlier_end_of_a_journal_is_found_until_its_cutover(

@@ -11,6 +11,7 @@ from vpnmigrate.engine.call_limits import LOOK_LIMIT, unattended
 from vpnmigrate.engine.journal_age import unknown_to_journal
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.errors.commands import cli
+from vpnmigrate.fleet.database.schema import RunGoal
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.records import Entry
 from vpnmigrate.local.run_directory import Run
@@ -37,12 +38,14 @@ class JournalAge:
         run: Run,
         plan: Plan,
         entries: Sequence[Entry],
+        goal: RunGoal,
         aws: AwsOptions,
     ) -> None:
         """Refuse a run of which AWS shows more than its journal of *entries*.
 
-        A run whose traffic is down by its journal, and a rollback that has begun, do not wait for
-        the check.
+        Where its journal has begun the cutover, nothing that restores traffic waits for the check:
+        an outage, or a rollback towards *goal* or without a confirmation.  The runner deletes,
+        attaches and detaches only what the journal proves.
 
         Raises:
             RefusedError: The journal lacks lines, so nothing is sent.
@@ -55,7 +58,8 @@ class JournalAge:
             self._checked[run.id] = len(entries)
             return
         going_back = state.direction is Direction.ROLLBACK and not state.finished
-        if state.outage.open or going_back:
+        to_roll_back = goal is RunGoal.ROLLBACK or state.confirm.until is not None
+        if state.outage.open or going_back or (state.cutover_begun and to_roll_back):
             return
         clients = context.parts.clients(aws)
         account = Account(clients, context.parts.clock, Vault(run.vault))

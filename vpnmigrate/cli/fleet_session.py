@@ -147,7 +147,7 @@ class FleetSessions:
         self._bring_rehearsal(context, plan)
         # Another worker's directory may have an earlier plan, and this one may be new.
         entries = access.read(run).entries
-        self._journal_age.require_current(context, run, plan, entries, aws)
+        self._journal_age.require_current(context, run, plan, entries, row.goal_now, aws)
         in_force = replay(entries).fingerprint
         subject = SelectedRun(run, plan, text, new=False, in_force=in_force)
         files = _DeviceFiles(context, run, plan, aws)
