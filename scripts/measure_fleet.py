@@ -47,7 +47,8 @@ from vpnmigrate.fleet.campaign import Campaign, FleetLimits, Wave  # noqa: E402
 from vpnmigrate.fleet.campaign_text import campaign_text  # noqa: E402
 from vpnmigrate.fleet.database.campaigns import FleetCampaigns, StoredCampaign  # noqa: E402
 from vpnmigrate.fleet.database.connection import Database  # noqa: E402
-from vpnmigrate.fleet.database.runs import FleetRun, NewRun, RunPlace  # noqa: E402
+from vpnmigrate.fleet.database.run_rows import FleetRun  # noqa: E402
+from vpnmigrate.fleet.database.runs import NewRun, RunPlace  # noqa: E402
 from vpnmigrate.fleet.database.schema import LINES, RUNS  # noqa: E402
 from vpnmigrate.fleet.grouping import member_of_plan  # noqa: E402
 from vpnmigrate.fleet.progress import HOLDS_SLOT, MemberState  # noqa: E402

@@ -15,7 +15,8 @@ from vpnmigrate.errors import Exit
 from vpnmigrate.fleet.database.address import DatabaseAddress
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.journal import stored_journal
-from vpnmigrate.fleet.database.runs import WaitingOrder, order_run
+from vpnmigrate.fleet.database.run_rows import WaitingOrder
+from vpnmigrate.fleet.database.runs import order_run
 from vpnmigrate.fleet.database.schema import RunGoal
 from vpnmigrate.fleet.run_terms import RunTerms
 from vpnmigrate.journal.records import Replanned

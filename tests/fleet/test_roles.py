@@ -19,7 +19,8 @@ from vpnmigrate.errors import Exit
 from vpnmigrate.fleet.database.address import DatabaseAddress, address_from
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import Lease, SessionEnd
-from vpnmigrate.fleet.database.runs import FleetRun, WaitingOrder, order_run
+from vpnmigrate.fleet.database.run_rows import FleetRun, WaitingOrder
+from vpnmigrate.fleet.database.runs import order_run
 from vpnmigrate.fleet.database.schema import RunGoal
 from vpnmigrate.fleet.worker import StopOrder, Worker
 from vpnmigrate.local.settings import DATABASE_VARIABLE

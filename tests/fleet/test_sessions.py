@@ -20,7 +20,7 @@ from vpnmigrate.fleet.campaign import FreezeRule
 from vpnmigrate.fleet.database.campaigns import StoredCampaign
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import Lease, SessionEnd
-from vpnmigrate.fleet.database.runs import FleetRun
+from vpnmigrate.fleet.database.run_rows import FleetRun
 from vpnmigrate.fleet.database.schema import RUNS, FleetState
 from vpnmigrate.fleet.worker import Session, StopOrder, Worker
 

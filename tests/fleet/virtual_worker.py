@@ -14,7 +14,8 @@ from vpnmigrate.cli.fleet_session import FleetSessions
 from vpnmigrate.cli.options import AwsOptions
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import SessionEnd
-from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns
+from vpnmigrate.fleet.database.run_rows import FleetRun
+from vpnmigrate.fleet.database.runs import FleetRuns
 from vpnmigrate.fleet.worker import StopOrder
 
 

@@ -18,7 +18,8 @@ from vpnmigrate.fleet.database.connection import FAILOVER, Database
 from vpnmigrate.fleet.database.deliveries import deliver
 from vpnmigrate.fleet.database.journal import stored_journal
 from vpnmigrate.fleet.database.messages import DatabaseInbox
-from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns
+from vpnmigrate.fleet.database.run_rows import FleetRun
+from vpnmigrate.fleet.database.runs import FleetRuns
 from vpnmigrate.fleet.progress import MemberState
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.local.inbox import DoneMessage

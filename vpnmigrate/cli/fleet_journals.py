@@ -6,7 +6,8 @@ from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.run_status import run_status
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.journal import stored_journal
-from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns
+from vpnmigrate.fleet.database.run_rows import FleetRun
+from vpnmigrate.fleet.database.runs import FleetRuns
 from vpnmigrate.fleet.run_summary import RunSummary
 from vpnmigrate.journal.chain import JournalContents
 from vpnmigrate.local.run_directory import Run

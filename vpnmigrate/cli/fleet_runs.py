@@ -36,7 +36,8 @@ from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.deliveries import deliver
 from vpnmigrate.fleet.database.messages import DatabaseInbox
 from vpnmigrate.fleet.database.rehearsals import FleetRehearsals
-from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns, NewRun, RunPlace, StoredApproval
+from vpnmigrate.fleet.database.run_rows import FleetRun
+from vpnmigrate.fleet.database.runs import FleetRuns, NewRun, RunPlace, StoredApproval
 from vpnmigrate.fleet.database.schema import FleetState, RunGoal
 from vpnmigrate.fleet.database.workers import FleetWorkers
 from vpnmigrate.fleet.grouping import require_planned

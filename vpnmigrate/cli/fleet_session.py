@@ -55,7 +55,8 @@ from vpnmigrate.fleet.database.access import LeasedRunAccess
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import Lease, SessionEnd
 from vpnmigrate.fleet.database.rehearsals import FleetRehearsals
-from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns
+from vpnmigrate.fleet.database.run_rows import FleetRun
+from vpnmigrate.fleet.database.runs import FleetRuns
 from vpnmigrate.fleet.progress import MemberProgress, progress_of_run
 from vpnmigrate.fleet.worker import AFTER_A_DEFECT, StopOrder
 from vpnmigrate.journal import RunState, replay

@@ -15,7 +15,8 @@ from vpnmigrate.fleet.campaign import FleetMember
 from vpnmigrate.fleet.campaign_file import LARGEST_CAMPAIGN, load_campaign, names_a_campaign
 from vpnmigrate.fleet.database.campaigns import FleetCampaigns
 from vpnmigrate.fleet.database.connection import Database
-from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns
+from vpnmigrate.fleet.database.run_rows import FleetRun
+from vpnmigrate.fleet.database.runs import FleetRuns
 from vpnmigrate.fleet.database.schema import FleetState
 from vpnmigrate.fleet.database.workers import FleetWorkers, WorkerRow
 from vpnmigrate.fleet.neighbours import beside

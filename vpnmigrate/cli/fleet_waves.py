@@ -21,7 +21,8 @@ from vpnmigrate.fleet.campaign_file import load_campaign, names_a_campaign
 from vpnmigrate.fleet.database.campaigns import FleetCampaigns, StoredCampaign
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.deliveries import deliver
-from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns, WaitingOrder
+from vpnmigrate.fleet.database.run_rows import FleetRun, WaitingOrder
+from vpnmigrate.fleet.database.runs import FleetRuns
 from vpnmigrate.fleet.database.schema import RunGoal
 from vpnmigrate.fleet.progress import HOLDS_SLOT, MemberState
 from vpnmigrate.fleet.run_terms import RunTerms

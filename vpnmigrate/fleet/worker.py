@@ -20,7 +20,8 @@ from vpnmigrate.fleet.database.campaigns import FleetCampaigns
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.deliveries import PassOnError, QueueLostError, consume, deliver
 from vpnmigrate.fleet.database.leases import Lease, LeaseKeeper, SessionEnd, acquire_lease
-from vpnmigrate.fleet.database.runs import FleetRun, FleetRuns
+from vpnmigrate.fleet.database.run_rows import FleetRun
+from vpnmigrate.fleet.database.runs import FleetRuns
 from vpnmigrate.fleet.database.schema import FleetState
 from vpnmigrate.fleet.database.workers import FleetWorkers
 from vpnmigrate.fleet.progress import MemberProgress

@@ -20,11 +20,10 @@ from vpnmigrate.fleet.campaign import Campaign, FleetMember, Wave
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import database_now
 from vpnmigrate.fleet.database.messages import Deliver
+from vpnmigrate.fleet.database.run_rows import FleetRun, WaitingOrder
 from vpnmigrate.fleet.database.runs import (
-    FleetRun,
     FleetRuns,
     NewRun,
-    WaitingOrder,
     order_run,
     put_run,
     remove_run,

@@ -117,7 +117,7 @@ RUNS = sa.Table(
 ``wake`` counts the reasons to work on the run and ``served`` those that a session has begun for.
 ``fence`` counts the leases; ``lease_owner`` is empty after a session that ended as it should.
 ``terms`` are what the operator who set ``goal`` has decided (``fleet.run_terms``), as JSON.
-``ordered`` is a goal with its terms that waits for a slot (``runs.WaitingOrder``), as JSON.
+``ordered`` is a goal with its terms that waits for a slot (``run_rows.WaitingOrder``), as JSON.
 ``progress`` is the state of the campaign's member when the last session ended, and ``summary`` what
 its journal of that moment shows (``fleet.run_summary``), as JSON.  ``trouble`` is why the last
 session did not begin.
