@@ -88,7 +88,8 @@ def _receive_file(channel: paramiko.Channel, router: IosRouter, command: str) ->
         router.files[command.rpartition("/")[2].strip("'\"")] = content[:size].decode()
         channel.sendall(b"\0")
         channel.send_exit_status(0)
-    channel.close()
+    with suppress(OSError, EOFError):  # The client may have gone as soon as it had the status.
+        channel.close()
 
 
 @dataclass(frozen=True)
