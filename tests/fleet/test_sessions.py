@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from tests.fleet.database_campaigns import StoredFleet, a_command_context
 from tests.fleet.database_runs import CLOCK, acquired, stored_run
 from tests.support.builders import MIGRATION
-from vpnmigrate.cli.fleet_session import FleetSessions
+from vpnmigrate.cli.dependencies import RealDependencies
+from vpnmigrate.cli.fleet_session import KEPT_CLIENTS, FleetSessions, SessionClients
 from vpnmigrate.cli.options import AwsOptions
 from vpnmigrate.fleet.campaign import FreezeRule
 from vpnmigrate.fleet.database.campaigns import StoredCampaign
@@ -117,3 +118,24 @@ def test_a_campaign_that_cannot_be_read_keeps_no_run_from_waking(database: Datab
     assert len(said) == 1
     assert said[0].startswith("no member of a campaign is started: freeze.ics: not a calendar")
     assert runs.find(MIGRATION).due_at is None
+
+
+def test_sessions_in_one_account_and_region_share_their_clients() -> None:
+    """Another Region, role or profile has clients of its own; those least used are not kept."""
+    shared = SessionClients(RealDependencies())
+    here, role = AwsOptions(region="eu-west-1"), "arn:aws:iam::100000000001:role/vpnmigrate"
+    first = shared.of(here, role)
+
+    others = [
+        shared.of(AwsOptions(region="eu-west-2"), role),
+        shared.of(here, "arn:aws:iam::100000000002:role/vpnmigrate"),
+        shared.of(AwsOptions(region="eu-west-1", profile="other"), role),
+        shared.of(here, ""),
+    ]
+
+    assert shared.of(here, role) is first
+    assert len({id(each) for each in (first, *others)}) == 5
+    for number in range(KEPT_CLIENTS - 1):
+        shared.of(AwsOptions(region=f"r-{number}"), role)
+    assert shared.of(here, role) is first
+    assert shared.of(here, "") is not others[-1]
