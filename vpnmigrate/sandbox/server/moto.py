@@ -174,6 +174,15 @@ def _with_request_id(body: str | bytes) -> str | bytes:
     return body.replace(b">request-id<", f">{uuid.uuid4()}<".encode(), 1)
 
 
+class _Dispatcher(DomainDispatcherApplication):
+    """moto's dispatcher, which lists its own folders twice for each request."""
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        """Return moto's name of the service at *host*, which often begins with that name."""
+        service = (host or "").partition(".")[0]
+        return service if service in RESPONSES else super().get_backend_for_host(host)
+
+
 class MotoApplication:
     """A WSGI application that serves the worlds of *backends*.
 
@@ -191,7 +200,7 @@ class MotoApplication:
         home = backends.home
         self._backends = backends
         self._services = services
-        self._moto: WSGIApplication = DomainDispatcherApplication(self._application_of)
+        self._moto: WSGIApplication = _Dispatcher(self._application_of)
         with _without_default_images():
             for account, region in (_LOOKED_UP, (home.account, home.region)):
                 ec2_backends[account][region]  # moto creates it at the first access
