@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -86,7 +86,9 @@ PROGRESS = 10.0
 """Seconds between two lines of progress."""
 CLOCK = SteadyClock()
 GLANCE = timedelta(milliseconds=50)
-"""Time between two looks at the database."""
+"""Least time between two looks at the database."""
+SHARE = 5.0
+"""A look at many runs takes long; so many times as long passes before the next one."""
 REPEATED = "CreateTags"
 """Each session renews the tags of its run, so this call alone is repeated on purpose."""
 DRY_RUN = "DryRunOperation"
@@ -267,6 +269,7 @@ class MeasuredFleet(FleetProcesses):
         events = [*("kill",) * kills, *("restart",) * restarts]
         shown = 0.0
         while True:
+            looked = time.monotonic()
             rows = self.runs.list()
             self._note(rows)
             done = sum(row.member_progress.state is MemberState.DONE for row in rows)
@@ -282,9 +285,11 @@ class MeasuredFleet(FleetProcesses):
                 victim = self.in_outage(rows)
                 if victim is not None:
                     self._kill(victim) if events[due] == "kill" else self._restart()
+            require_success(rows)
             self.report_devices(rows)
             self.require_workers()
-            CLOCK.sleep(GLANCE)
+            took = time.monotonic() - looked
+            CLOCK.sleep(max(GLANCE, timedelta(seconds=SHARE * took)))
 
     def _kill(self, victim: FleetRun) -> None:
         name = victim.lease_owner or ""
@@ -351,6 +356,17 @@ class MeasuredFleet(FleetProcesses):
         processes = (int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit())
         used = sum(cpu_of(each) for each in processes if parent_of(each) == server)
         self.figures.database_cpu += used + cpu_of(server)
+
+
+def require_success(rows: Iterable[FleetRun]) -> None:
+    """End this process if a run has failed: nobody resumes it here.
+
+    A busy machine fails runs on a quick clock: ten minutes of a step are ten seconds at speed 60.
+    """
+    for row in rows:
+        if row.progress is MemberState.FAILED and not row.wants_work:
+            why = row.trouble if row.summary is None else row.summary.waiting_for
+            sys.exit(f"{row.id} has failed: {why}")
 
 
 def say(text: str) -> None:

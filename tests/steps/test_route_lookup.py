@@ -478,3 +478,16 @@ def test_tables_with_the_same_routes_have_no_row_that_differs(seed):
     else:
         assert len({(r.destination, r.origin) for r in routes}) < len(routes)
     assert not moved or not is_restored(before, replace(after, routes=after.routes[1:]), successors)
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_routes_in_another_order_are_compared_alike(seed):
+    """Tables in the same order, whose targets alone differ, are compared route by route."""
+    drawn = random.Random(seed)
+    routes = random_table(drawn).routes
+    before = RouteTableRecord(RouteTableId("rtb-1"), VpcId("vpc-1"), routes=routes)
+    after = replace(before, routes=tuple(map(moved, routes)))
+    reversed_ = replace(after, routes=after.routes[::-1])
+    successors = {OLD: NEW}
+
+    assert equivalence(before, after, successors) == equivalence(before, reversed_, successors)

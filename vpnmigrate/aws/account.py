@@ -89,7 +89,7 @@ class Reader:
         """
         who = self.identity()
         with self._renewing():
-            return survey.survey(self._clients, gateway, who, self._clock)
+            return survey.survey(self._clients, gateway, who, self._clock, self._parser)
 
     def surveys(self) -> tuple[Survey, ...]:
         """Return a survey of each gateway of the Region that is not deleted.

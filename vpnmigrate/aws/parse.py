@@ -295,6 +295,11 @@ _ENDED: Final = ("disassociating", "disassociated", "failed")
 
 def table_record(row: RouteTableTypeDef) -> RouteTableRecord:
     """Return a route table; subnets with an implicit association are not listed in it."""
+    return table_with_routes(row, map(route_record, row.get("Routes") or ()))
+
+
+def table_with_routes(row: RouteTableTypeDef, routes: Iterable[RouteRecord]) -> RouteTableRecord:
+    """Return the route table of *row*, whose routes were parsed before."""
     return RouteTableRecord(
         id=RouteTableId(row.get("RouteTableId", "")),
         vpc=VpcId(row.get("VpcId", "")),
@@ -317,7 +322,7 @@ def table_record(row: RouteTableTypeDef) -> RouteTableRecord:
                 ]
             )
         ),
-        routes=tuple(sorted(map(_route, row.get("Routes") or ()), key=_BY_DESTINATION)),
+        routes=tuple(sorted(routes, key=_BY_DESTINATION)),
         tags=tags_of(row.get("Tags")),
     )
 
@@ -334,7 +339,8 @@ def _association(row: RouteTableAssociationTypeDef) -> AssociationRecord:
     )
 
 
-def _route(row: RouteTypeDef) -> RouteRecord:
+def route_record(row: RouteTypeDef) -> RouteRecord:
+    """Return a route of a route table."""
     # The first of either is the usual one: an observation reads every route of every table.
     destination = row.get("DestinationCidrBlock") or _first(row, _DESTINATIONS)
     target = row.get("GatewayId") or _first(row, _TARGETS)

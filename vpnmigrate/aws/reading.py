@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from vpnmigrate.aws import describe
 from vpnmigrate.aws.parse import (
     connection_at_a_glance,
     gateway_record,
     in_order,
+    route_record,
     subnet_record,
-    table_record,
+    table_with_routes,
     vpc_record,
 )
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.ec2 import (
     ConnectionRecord,
     GatewayRecord,
+    RouteRecord,
     RouteTableRecord,
     SubnetRecord,
     Tag,
@@ -31,17 +33,24 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import RouteTableTypeDef, VpnConnectionTypeDef, VpnGatewayTypeDef
 
 
+class _ParsedTable(NamedTuple):
+    row: RouteTableTypeDef
+    routes: list[RouteRecord]
+    """In the order of the row."""
+    record: RouteTableRecord
+
+
 class RowParser:
     """Parses the rows that every reading has.
 
     A route table has hundreds of routes, and in most readings of a run no table has changed, so a
     table whose row is the same as in the reading before is the same record, with all that was
-    derived from it (``model.derived``).
+    derived from it (``model.derived``).  In a table that has changed, most routes are the same.
     """
 
     def __init__(self) -> None:
         """Begin without a reading."""
-        self._tables: dict[str, tuple[RouteTableTypeDef, RouteTableRecord]] = {}
+        self._tables: dict[str, _ParsedTable] = {}
 
     def gateway(self, row: VpnGatewayTypeDef) -> GatewayRecord:
         """Return the virtual private gateway of *row*."""
@@ -54,11 +63,25 @@ class RowParser:
     def table(self, row: RouteTableTypeDef) -> RouteTableRecord:
         """Return the route table of *row*: the last record, if the row is the last one."""
         last = self._tables.get(row.get("RouteTableId", ""))
-        if last is not None and (last[0] is row or last[0] == row):
-            return last[1]
-        record = table_record(row)
-        self._tables[record.id] = row, record
+        if last is not None and (last.row is row or last.row == row):
+            return last.record
+        routes = _routes(row, last)
+        record = table_with_routes(row, routes)
+        self._tables[record.id] = _ParsedTable(row, routes, record)
         return record
+
+
+def _routes(row: RouteTableTypeDef, last: _ParsedTable | None) -> list[RouteRecord]:
+    """Return the routes of *row*; those that are the same in *last*, at the same place, again."""
+    rows = row.get("Routes") or []
+    if last is None:
+        return list(map(route_record, rows))
+    earlier = zip(last.row.get("Routes") or [], last.routes, strict=True)
+    routes = [
+        known if new == old else route_record(new)
+        for new, (old, known) in zip(rows, earlier, strict=False)
+    ]
+    return [*routes, *map(route_record, rows[len(routes) :])]
 
 
 def reading(ec2: EC2Client, plan: Plan, clock: Clock, parser: RowParser) -> Reading:

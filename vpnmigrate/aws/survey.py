@@ -17,10 +17,10 @@ from vpnmigrate.aws.parse import (
     customer_gateway_record,
     gateway_record,
     in_order,
-    table_record,
     vpc_record,
 )
 from vpnmigrate.aws.read_errors import translate_errors
+from vpnmigrate.aws.reading import RowParser
 from vpnmigrate.aws.session import ClientSource
 from vpnmigrate.engine.ports import Identity
 from vpnmigrate.errors import AwsError, NotFoundError, RefusedError
@@ -49,8 +49,12 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 
-def survey(clients: ClientSource, gateway: VpnGatewayId, who: Identity, clock: Clock) -> Survey:
+def survey(
+    clients: ClientSource, gateway: VpnGatewayId, who: Identity, clock: Clock, parser: RowParser
+) -> Survey:
     """Return everything about *gateway* that a plan to replace it depends on.
+
+    *parser* knows the route tables of earlier readings.
 
     Raises:
         NotFoundError: This account has no such gateway in this Region.
@@ -61,7 +65,7 @@ def survey(clients: ClientSource, gateway: VpnGatewayId, who: Identity, clock: C
     if leaving is None:
         raise _not_found(f"virtual private gateway {gateway}", who, clients.region)
     region = _region(clients, taken, gateways, _connections(clients))
-    return _survey_of(leaving, region, clients, who)
+    return _survey_of(leaving, region, clients, who, parser)
 
 
 def surveys(clients: ClientSource, who: Identity, clock: Clock) -> tuple[Survey, ...]:
@@ -88,9 +92,10 @@ def region_survey(clients: ClientSource, who: Identity, clock: Clock) -> RegionS
         return found
     region = _region(clients, taken, gateways, connections)
     here = {gateway.id for gateway in gateways}
+    parser = RowParser()
     return replace(
         found,
-        surveys=tuple(_survey_of(gateway, region, clients, who) for gateway in gateways),
+        surveys=tuple(_survey_of(gateway, region, clients, who, parser) for gateway in gateways),
         elsewhere=tuple(c for c in _living(connections) if c.vpn_gateway not in here),
         customer_gateways=region.customer_gateways,
     )
@@ -154,7 +159,11 @@ def _region(
 
 
 def _survey_of(
-    leaving: GatewayRecord, region: _RegionReading, clients: ClientSource, who: Identity
+    leaving: GatewayRecord,
+    region: _RegionReading,
+    clients: ClientSource,
+    who: Identity,
+    parser: RowParser,
 ) -> Survey:
     gateway = leaving.id
     on_it = tuple(c for c in region.connections if c.vpn_gateway == gateway)
@@ -172,7 +181,7 @@ def _survey_of(
         vpcs=region.vpcs,
         connections=on_it,
         customer_gateways=tuple(c for c in region.customer_gateways if c.id in used),
-        route_tables=in_order(map(table_record, tables)),
+        route_tables=in_order(map(parser.table, tables)),
         other_gateways=tuple(
             g for g in region.gateways if g.id != gateway and g.state != "deleted"
         ),

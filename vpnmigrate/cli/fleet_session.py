@@ -86,8 +86,10 @@ from vpnmigrate.report.status import RunStatusView
 from vpnmigrate.report.text import RunCommands
 
 _UNATTENDED: Final = PromptOptions(yes=True, no_input=True)
-KEPT_CLIENTS: Final = 64
-"""Accounts and Regions whose clients a worker keeps; those of sessions under way stay anyway."""
+KEPT_CLIENTS: Final = 16
+"""Accounts and Regions whose clients a worker keeps, each with some 7 MB.
+
+The clients of sessions under way stay as long as these."""
 
 
 class FleetSessions:

@@ -104,15 +104,15 @@ class SentChanges:
         directed: dict[Fact, VpnGatewayId] = {}
         vanished: dict[Fact, datetime] = {}
         for intent in self._intents:
-            match intent.change, intent.outcome:
-                case ReplaceRoute(), Refused(missing=True):
-                    at = intent.answered or intent.at
-                    vanished[intent.change.fact] = latest(at, self._gaps)
-                case (ReplaceRoute() | CreateRoute()) as change, _ if not intent.cancelled:
-                    directed[change.fact] = change.gateway
-                    vanished.pop(change.fact, None)
-                case _:
-                    pass
+            change, outcome = intent.change, intent.outcome
+            if not isinstance(change, ReplaceRoute | CreateRoute):
+                continue
+            fact = change.fact
+            if isinstance(outcome, Refused) and outcome.missing and isinstance(change, ReplaceRoute):
+                vanished[fact] = latest(intent.answered or intent.at, self._gaps)
+            elif not intent.cancelled:
+                directed[fact] = change.gateway
+                vanished.pop(fact, None)
         return directed, vanished
 
     @cached_property

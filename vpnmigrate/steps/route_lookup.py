@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from enum import IntEnum
 from functools import cached_property, lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_network, summarize_address_range
@@ -36,6 +37,8 @@ NOTHING = "nothing"
 BLACK_HOLE = "a black hole"
 """Next hop of a route whose target does not exist: it drops its packets."""
 
+PREFIX_LIST = "pl-"
+"""How the id of a prefix list begins."""
 SHOWN = 3
 """Number of networks that a sentence lists; the others are counted."""
 
@@ -154,7 +157,16 @@ def _equivalence(
 ) -> tuple[RouteComparison, ...]:
     """Return the comparison, cached: most observations see the same routes as the previous one."""
     successors, entries = dict(replaced), dict(listed)
-    here, there = _space(before, listed), _Space(after, entries)
+    here = _space(before, listed)
+    moved = None if here.opaque else _moved(before, after, successors)
+    if moved is not None:
+        deciding = (here.winners[number] for number in here.deciding)
+        same = [
+            RouteComparison(table, (old.destination,), old, _winner(moved[old.destination]), True)
+            for old in deciding
+        ]
+        return tuple(sorted(same, key=lambda row: row.parts))
+    there = _Space(after, entries)
     pieces: defaultdict[tuple[int, int], list[_Piece]] = defaultdict(list)
     was, now = [0] * len(here.winners), [0] * len(there.winners)
     for piece, i, j in _pieces(here, there):
@@ -174,6 +186,29 @@ def _equivalence(
         same = _succeeded(old.hop, successors) == new.hop and not unread
         rows.append(RouteComparison(table, parts, old, new, same, unread))
     return tuple(sorted(rows, key=lambda row: (row.same, row.parts)))
+
+
+def _moved(
+    before: tuple[RouteRecord, ...], after: tuple[RouteRecord, ...], successors: Mapping[str, str]
+) -> Mapping[str, RouteRecord] | None:
+    """Return the routes *after* by destination, if only targets changed, to their *successors*.
+
+    Then the address space is divided as before, and each address has the same hop.  None also if
+    several routes may decide one network, because their targets may tell which one does.
+    """
+    if len(before) != len(after):
+        return None
+    for old, new in zip(before, after, strict=True):
+        if (
+            old.destination != new.destination
+            or old.origin != new.origin
+            or old.state != new.state
+            or successors.get(old.target, old.target) != new.target
+            or old.destination.startswith(PREFIX_LIST)
+        ):
+            return None
+    found = {route.destination: route for route in after}
+    return found if len(found) == len(after) else None
 
 
 def _unread(
@@ -245,6 +280,11 @@ class _Space:
         ordered = sorted(best.items(), key=lambda item: (item[0][1], -item[0][2]))
         self.steps = {family: self._steps(ordered, family) for family in _LAST}
         self.opaque_numbers = {name: self._number(won) for name, won in self.opaque.items()}
+
+    @property
+    def deciding(self) -> AbstractSet[int]:
+        """The numbers of the routes that decide about any address."""
+        return {number for steps in self.steps.values() for _, number in steps} - {0}
 
     def _number(self, winner: EffectiveRoute) -> int:
         """Return the index of *winner* in ``winners``, and add it if it is new."""
@@ -345,7 +385,7 @@ def _networks(route: RouteRecord, entries: Entries) -> Sequence[str]:
 
 
 def _winner(route: RouteRecord) -> EffectiveRoute:
-    listed = route.destination.startswith("pl-")
+    listed = route.destination.startswith(PREFIX_LIST)
     if route.target == LOCAL or route.origin == TABLE_ROUTE:
         # The row of the VPC's own range; a firewall's may have taken its place.
         kind = RouteOrigin.LOCAL
