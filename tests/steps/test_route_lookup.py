@@ -488,6 +488,6 @@ def test_routes_in_another_order_are_compared_alike(seed):
     before = RouteTableRecord(RouteTableId("rtb-1"), VpcId("vpc-1"), routes=routes)
     after = replace(before, routes=tuple(map(moved, routes)))
     reversed_ = replace(after, routes=after.routes[::-1])
-    successors = {OLD: NEW}
+    successors: dict[str, str] = {OLD: NEW}
 
     assert equivalence(before, after, successors) == equivalence(before, reversed_, successors)

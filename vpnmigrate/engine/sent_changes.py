@@ -108,7 +108,11 @@ class SentChanges:
             if not isinstance(change, ReplaceRoute | CreateRoute):
                 continue
             fact = change.fact
-            if isinstance(outcome, Refused) and outcome.missing and isinstance(change, ReplaceRoute):
+            if (
+                isinstance(outcome, Refused)
+                and outcome.missing
+                and isinstance(change, ReplaceRoute)
+            ):
                 vanished[fact] = latest(intent.answered or intent.at, self._gaps)
             elif not intent.cancelled:
                 directed[fact] = change.gateway

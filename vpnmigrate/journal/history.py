@@ -6,7 +6,7 @@ made.  A survey at the end is compared elsewhere (``planner.unexpected``, ``drif
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -33,7 +33,7 @@ from vpnmigrate.journal.replay import Replay
 from vpnmigrate.journal.state import RunState
 from vpnmigrate.model.changes import ArchiveConfiguration, Change, CreateVpnConnection, Creation
 from vpnmigrate.model.changes.base import Later, Outcome, Performed, Refused
-from vpnmigrate.model.ec2 import Role, VpnConnectionId
+from vpnmigrate.model.ec2 import Role
 from vpnmigrate.model.plan import (
     GATEWAY_ROLE,
     Direction,
@@ -156,16 +156,16 @@ def calls_of(entries: Iterable[Entry]) -> tuple[MutatingCall, ...]:
     answers: dict[int, tuple[Outcome, datetime]] = {}
     begun = 0
     for entry in entries:
-        match entry.record:
-            case Intended(intent=number, change=change) as intended if change.call:
-                sent[number] = entry, begun, intended
-                answers.pop(number, None)
-            case Answered(intent=number, outcome=outcome) if number in sent:
-                answers[number] = outcome, entry.wall
-            case StepBegun():
-                begun = entry.seq
-            case _:
-                pass  # Not a call.
+        record = entry.record
+        if isinstance(record, Intended):
+            if record.change.call:
+                sent[record.intent] = entry, begun, record
+                answers.pop(record.intent, None)
+        elif isinstance(record, Answered):
+            if record.intent in sent:
+                answers[record.intent] = record.outcome, entry.wall
+        elif isinstance(record, StepBegun):
+            begun = entry.seq
     return tuple(
         MutatingCall(
             number, entry.wall, begun, intended.step, intended.change, *answers.get(number, ())
@@ -197,10 +197,11 @@ def replayed_run(entries: Sequence[Entry]) -> ReplayedRun:
     found: list[OutagePeriod] = []
     direction = Direction.FORWARD
     so_far = Replay()
+    step_now = 0
     for entry in entries:
-        step = so_far.beside_intents.step
         if not so_far.add(entry):
             continue
+        step, step_now = step_now, so_far.beside_intents.step
         is_open = bool(found) and not found[-1].over
         match entry.record:
             case Answered():
@@ -279,16 +280,13 @@ def made_by(entries: Iterable[Entry]) -> dict[Role, str]:
     for entry in entries:
         record = entry.record
         if isinstance(record, Intended):
-            match record.change:
-                case CreateVpnConnection(role=role, gateway=gateway):
-                    asked[record.intent] = role
-                    made[GATEWAY_ROLE] = gateway
-                case ArchiveConfiguration(connection=new, replaces=str(old)):
-                    made[connection_role(VpnConnectionId(old))] = new
-                case change if isinstance(change, Creation):
-                    asked[record.intent] = change.role
-                case _:
-                    pass  # Names no created resource.
+            change = record.change
+            if isinstance(change, Creation):
+                asked[record.intent] = change.role
+            if isinstance(change, CreateVpnConnection):
+                made[GATEWAY_ROLE] = change.gateway
+            elif isinstance(change, ArchiveConfiguration) and change.replaces:
+                made[connection_role(change.replaces)] = change.connection
         elif isinstance(record, Answered) and record.intent in asked:
             match record.outcome:
                 case Performed(made=str(id_)):
@@ -415,15 +413,16 @@ class _WorkOfLeg:
         """Those sent and not refused, by the number of the intent."""
         self._cleaning = False
         for entry in leg:
-            self._read(entry)
+            record = entry.record
+            if isinstance(record, Intended):
+                self._changes[record.intent] = ((record.step, self._cleaning), record.change)
+            elif not isinstance(record, Answered):
+                self._read(entry)
+            elif isinstance(record.outcome, Later | Refused):
+                self._changes.pop(record.intent, None)
 
     def _read(self, entry: Entry) -> None:
         match entry.record:
-            case Intended(intent=number, step=step, change=change):
-                self._changes[number] = ((step, self._cleaning), change)
-            case Answered(intent=number, outcome=outcome):
-                if isinstance(outcome, Later | Refused):
-                    self._changes.pop(number, None)
             case StepBegun(number=number, cleaning=cleaning):
                 self._cleaning = cleaning
                 # A resumed run begins and verifies a step again, later.
@@ -452,9 +451,9 @@ class _WorkOfLeg:
 
     def _made(self) -> dict[_StepKey, Counter[str]]:
         """Return the changes made per step: one that was sent twice counts once."""
-        made: dict[_StepKey, Counter[str]] = {}
+        made: defaultdict[_StepKey, Counter[str]] = defaultdict(Counter)
         for key, change in dict.fromkeys(self._changes.values()):
-            made.setdefault(key, Counter())[_kind(change)] += 1
+            made[key][_kind(change)] += 1
         return made
 
 

@@ -172,7 +172,7 @@ class Snapshot(Struct, frozen=True, dict=True):
             [
                 (fact, value)
                 for fact, value in self.facts.items()
-                if isinstance(fact, AttachmentOf) and value is not Attachment.DETACHED
+                if type(fact) is AttachmentOf and value is not Attachment.DETACHED
             ]
         )
 

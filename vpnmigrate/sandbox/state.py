@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -208,6 +208,15 @@ class PropagationSetting:
     until: datetime | None = None
 
 
+class DescribedRoutes(NamedTuple):
+    """The last rows of a table's routes in an answer, with what they were made from."""
+
+    attached: set[str]
+    """The gateways that were attached to the VPC."""
+    routes: list[Route]
+    rows: list[dict[str, Any]]
+
+
 @dataclass
 class RouteTable:
     """A route table; propagated routes are calculated and never stored."""
@@ -218,10 +227,7 @@ class RouteTable:
     routes: list[Route] = field(default_factory=list)
     associations: list[Association] = field(default_factory=list)
     propagations: list[PropagationSetting] = field(default_factory=list)
-    described: tuple[object, list[dict[str, Any]]] | None = field(
-        default=None, compare=False, repr=False
-    )
-    """The last rows of its routes in an answer, with what they were made from."""
+    described: DescribedRoutes | None = field(default=None, compare=False, repr=False)
 
     def tied(self, now: datetime) -> list[Association]:
         """Return the associations in force."""

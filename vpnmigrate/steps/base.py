@@ -18,7 +18,7 @@ from vpnmigrate.model.snapshot import Baseline, GatewaySwap, JournalFacts, Readi
 MissingChanges = Iterator[Change]
 
 
-class StepInput(Struct, frozen=True):
+class StepInput(Struct, frozen=True, dict=True):
     """Everything a step may use: the plan, the current swap, AWS, and the journal."""
 
     plan: Plan

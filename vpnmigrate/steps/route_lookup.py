@@ -160,12 +160,13 @@ def _equivalence(
     here = _space(before, listed)
     moved = None if here.opaque else _moved(before, after, successors)
     if moved is not None:
-        deciding = (here.winners[number] for number in here.deciding)
-        same = [
-            RouteComparison(table, (old.destination,), old, _winner(moved[old.destination]), True)
+        deciding = sorted((here.winners[i] for i in here.deciding), key=lambda old: old.destination)
+        return tuple(
+            RouteComparison(
+                table, (old.destination,), old, _winner(moved[old.destination]), same=True
+            )
             for old in deciding
-        ]
-        return tuple(sorted(same, key=lambda row: row.parts))
+        )
     there = _Space(after, entries)
     pieces: defaultdict[tuple[int, int], list[_Piece]] = defaultdict(list)
     was, now = [0] * len(here.winners), [0] * len(there.winners)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
 from msgspec.structs import replace
@@ -235,14 +235,17 @@ def _destinations_to(table: RouteTableRecord, gateway: VpnGatewayId) -> frozense
     return frozenset(route.destination for route in table.static_routes_to(gateway))
 
 
-def _wants(view: StepInput) -> Iterator[DesiredFact]:
-    """Yield the goal, without static routes that hold: of ten thousand, most do."""
+@derived
+def _wants(view: StepInput) -> Sequence[DesiredFact]:
+    """Return the goal, without static routes that hold: of ten thousand, most do."""
     plan, swap, now = view.plan, view.swap, view.now
+    wants: list[DesiredFact] = []
     for table in plan.before.route_tables:
         gone = _why_gone(table.id, now)
-        yield from _propagation(plan, swap, table, gone)
-        yield from _static_routes(view, table, gone)
-        yield from _edge(plan, swap, table, gone, now)
+        wants += _propagation(plan, swap, table, gone)
+        wants += _static_routes(view, table, gone)
+        wants += _edge(plan, swap, table, gone, now)
+    return wants
 
 
 def _why_gone(table: RouteTableId, now: Snapshot) -> str:

@@ -14,6 +14,7 @@ from vpnmigrate.sandbox.ec2.request import Params, Result, Row, network, require
 from vpnmigrate.sandbox.ec2.tunnels import prefixes_of, read_tunnel
 from vpnmigrate.sandbox.state import (
     Connection,
+    DescribedRoutes,
     Gateway,
     PropagationSetting,
     Route,
@@ -102,12 +103,22 @@ def route_rows(state: WorldState, table: RouteTable, brought: Brought | None = N
     """
     vpc, now = table.vpc, state.now
     attached = {id_ for id_, gateway in state.gateways.items() if gateway.vpc(now) == vpc}
-    seen = table.routes, propagated_routes(state, table, brought), attached
-    if table.described is None or table.described[0] != seen:
-        static, propagated, _ = seen
-        rows = [_row(route, _condition(route, attached)) for route in (*static, *propagated)]
-        table.described = (list(static), propagated, attached), rows
-    return table.described[1]
+    routes = [*table.routes, *propagated_routes(state, table, brought)]
+    last = table.described
+    if last is not None and last.attached == attached:
+        if last.routes == routes:
+            return last.rows
+        # One route after another moves to another gateway; the others stay at their places.
+        earlier = zip(last.routes, last.rows, strict=True)
+        rows = [
+            row if route is was else _row(route, _condition(route, attached))
+            for route, (was, row) in zip(routes, earlier, strict=False)
+        ]
+    else:
+        rows = []
+    rows += [_row(route, _condition(route, attached)) for route in routes[len(rows) :]]
+    table.described = DescribedRoutes(attached, routes, rows)
+    return rows
 
 
 @derived
