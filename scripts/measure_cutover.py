@@ -3,7 +3,8 @@
 The program runs as an operator runs it; a served sandbox takes real time to detach and attach, and
 refuses calls that change routes as EC2 does when its buckets are empty (docs/domain.md 5).  The
 unavoidable outage is what those delays and buckets take, with a program that loses no time.
-With ``--shared`` another client uses half of each bucket.
+With ``--shared`` another client uses half of each bucket.  With ``--rollback`` the migration is
+rolled back, and the outage is counted from the order to do so.
 """
 
 from __future__ import annotations
@@ -57,10 +58,16 @@ PHASES = {
     9: "step 9, restore routing",
     10: "step 10, until traffic flows",
 }
+DURING = {"8": timedelta(seconds=5), "9": timedelta(seconds=2), "10": timedelta(seconds=2)}
+"""Time from the start of a step until an operator aborts the migration."""
+VERIFIED = "verified"
+"""A rollback of a migration whose traffic was verified."""
+GLANCE = timedelta(seconds=0.1)
 BEFORE = "before the outage"
 AFTER = "until traffic is verified"
 
 MACHINE = SystemClock()
+PROGRAM = (sys.executable, "-m", "vpnmigrate")
 
 
 @dataclass(frozen=True)
@@ -194,14 +201,22 @@ def main() -> int:
     parser = options_of_size(__doc__)
     parser.add_argument("--svg", type=Path, help="file for the picture of the outage")
     parser.add_argument("--shared", action="store_true", help="another client uses half")
+    parser.add_argument("--rollback", choices=(*DURING, VERIFIED), help="in which step")
     options = parser.parse_args()
+    if options.svg and options.rollback:
+        parser.error("--svg draws a migration, not a rollback")
     size, buckets = size_of(options), Buckets(0.5 if options.shared else 1)
     world = limited(large_world(size, DETACH, ATTACH), buckets)
     with (
         tempfile.TemporaryDirectory(prefix="vpnmigrate-cutover-") as home,
         serve(world, attentive=timedelta(0)) as server,
     ):
-        outage = migrated({**os.environ, **server.environment, "VPNMIGRATE_HOME": home}, home)
+        environment = {**os.environ, **server.environment, "VPNMIGRATE_HOME": home}
+        if options.rollback:
+            rolled_back = RolledBack(environment, Path(home), size, buckets)
+            print_outage(*rolled_back.seconds(options.rollback))
+            return 0
+        outage = migrated(environment, home)
         if options.svg:
             (run,) = Runs(Path(home)).list()
             draw(run, options.svg)
@@ -217,20 +232,70 @@ def main() -> int:
     return 0
 
 
-def migrated(environment: Mapping[str, str], home: str) -> float:
-    """Migrate from plan to the end of the cutover, and return the seconds of the outage."""
+def prepared(environment: Mapping[str, str], home: str) -> str:
+    """Migrate until the cutover, and return the run."""
     plan = f"{home}/plan.json"
     command(environment, "plan", "--vpn-gateway", OLD, "--output", plan)
     run = command(environment, "apply", plan, "--yes", leaves=HELD)["run"]["run"]
     command(environment, "done", run, "5")
+    return str(run)
+
+
+def migrated(environment: Mapping[str, str], home: str) -> float:
+    """Migrate from plan to the end of the cutover, and return the seconds of the outage."""
+    run = prepared(environment, home)
     command(environment, "apply", run, "--yes", "--no-input", leaves=HELD)
     return float(command(environment, "status", run)["outage"])
+
+
+@dataclass(frozen=True)
+class RolledBack:
+    """A migration in *home* that is rolled back."""
+
+    environment: Mapping[str, str]
+    home: Path
+    size: Size
+    buckets: Buckets
+
+    def seconds(self, phase: str) -> tuple[float, float]:
+        """Return the seconds from the order until traffic flows, and the unavoidable ones."""
+        run = prepared(self.environment, str(self.home))
+        if phase == VERIFIED:
+            command(self.environment, "apply", run, "--yes", "--no-input", leaves=HELD)
+            least = unavoidable(self.size, self.buckets, timedelta(seconds=DETACH + ATTACH))
+            command(self.environment, "rollback", run, "--yes", "--keep-new", "--no-input")
+            return float(command(self.environment, "status", run)["outage"]), least
+        words = [*PROGRAM, "apply", run, "--yes", "--no-input", "--json"]
+        quiet = subprocess.DEVNULL
+        with subprocess.Popen(words, env=self.environment, stdout=quiet, stderr=quiet) as process:
+            while not self._has(f'"record":"step-begun","number":{phase},'):
+                MACHINE.sleep(GLANCE)
+            MACHINE.sleep(DURING[phase])
+            ordered = MACHINE.now()
+            sent = [call for call in self.buckets.calls if not call.refused]
+            command(self.environment, "abort", run)
+            while process.poll() is None and not self._has('"record":"outage-ended"'):
+                MACHINE.sleep(GLANCE)
+            ended = MACHINE.now()
+        delays = timedelta(seconds=DETACH + ATTACH)
+        if phase == "8":
+            delays -= DURING[phase]
+        replaced = sum(call.action == REPLACE for call in sent)
+        restored = max(
+            self.buckets.waiting(ENABLE, self.size.tables),
+            self.buckets.waiting(REPLACE, replaced),
+            TUNNELS,
+        )
+        return (ended - ordered).total_seconds(), (delays + restored).total_seconds()
+
+    def _has(self, text: str) -> bool:
+        return any(text in path.read_text() for path in self.home.glob("*/journal.jsonl"))
 
 
 def command(environment: Mapping[str, str], *words: str, leaves: int = 0) -> dict[str, Any]:
     """Return the JSON document of a command, which has to end with *leaves*."""
     done = subprocess.run(
-        [sys.executable, "-m", "vpnmigrate", *words, "--json"],
+        [*PROGRAM, *words, "--json"],
         env=environment,
         capture_output=True,
         text=True,
