@@ -258,7 +258,11 @@ class RolledBack:
     buckets: Buckets
 
     def seconds(self, phase: str) -> tuple[float, float]:
-        """Return the seconds from the order until traffic flows, and the unavoidable ones."""
+        """Return the seconds from the order until traffic flows, and the unavoidable ones.
+
+        Before the new gateway is attached, the devices use the old tunnels, which stay up, so that
+        only their routes have to be propagated again.
+        """
         run = prepared(self.environment, str(self.home))
         if phase == VERIFIED:
             command(self.environment, "apply", run, "--yes", "--no-input", leaves=HELD)
@@ -267,16 +271,13 @@ class RolledBack:
             return float(command(self.environment, "status", run)["outage"]), least
         words = [*PROGRAM, "apply", run, "--yes", "--no-input", "--json"]
         quiet = subprocess.DEVNULL
-        with subprocess.Popen(words, env=self.environment, stdout=quiet, stderr=quiet) as process:
+        with subprocess.Popen(words, env=self.environment, stdout=quiet, stderr=quiet):
             while not self._has(f'"record":"step-begun","number":{phase},'):
                 MACHINE.sleep(GLANCE)
             MACHINE.sleep(DURING[phase])
             ordered = MACHINE.now()
             sent = [call for call in self.buckets.calls if not call.refused]
             command(self.environment, "abort", run)
-            while process.poll() is None and not self._has('"record":"outage-ended"'):
-                MACHINE.sleep(GLANCE)
-            ended = MACHINE.now()
         delays = timedelta(seconds=DETACH + ATTACH)
         if phase == "8":
             delays -= DURING[phase]
@@ -284,12 +285,17 @@ class RolledBack:
         restored = max(
             self.buckets.waiting(ENABLE, self.size.tables),
             self.buckets.waiting(REPLACE, replaced),
-            TUNNELS,
+            Behaviour().propagation_delay if phase == "8" else TUNNELS,
         )
+        ended = {name: at for at, name in phases(self._journal)}[AFTER]
         return (ended - ordered).total_seconds(), (delays + restored).total_seconds()
 
+    @property
+    def _journal(self) -> Path:
+        return next(self.home.glob("*/journal.jsonl"))
+
     def _has(self, text: str) -> bool:
-        return any(text in path.read_text() for path in self.home.glob("*/journal.jsonl"))
+        return text in self._journal.read_text()
 
 
 def command(environment: Mapping[str, str], *words: str, leaves: int = 0) -> dict[str, Any]:
