@@ -5,13 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
-from tests.support.builders import NOON, OLD_VPN
+from tests.support.builders import NOON, OLD_VPN, a_connection, a_customer_gateway, a_survey
 from tests.support.stage import Lookout, Nobody, Stage
+from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import HeldError, RolledBackError
-from vpnmigrate.journal.record_base import DeviceConfirmed, DriverCalled
+from vpnmigrate.journal.device_work import confirmed_sites, open_sites
+from vpnmigrate.journal.record_base import DeviceConfirmed, DriverCalled, DriverGaveUp
 from vpnmigrate.journal.records import AbortAsked, Entry, Finished, OutageEnded
-from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.journal.state import RunState, RunStatus
+from vpnmigrate.journal.state_parts import DriverState
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.decisions import (
     Decisions,
@@ -32,11 +36,13 @@ from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report.device_progress import device_progress
 from vpnmigrate.sandbox.device_drivers import DriverFault, DriverFaultKind, SimulatedDrivers
 from vpnmigrate.sandbox.driven_devices import DrivenDevices
+from vpnmigrate.sandbox.site_engineers import SiteEngineers
 
 ROUTER = DeviceDriver(
     DriverKind.NETMIKO, platform="juniper-srx", ssh=SshAccess("router.example", "netops")
 )
 ENABLE, BACK_OUT, STATUS = DriverVerb.ENABLE, DriverVerb.BACK_OUT, DriverVerb.STATUS
+LOADED = Confirmation.DEVICES_CONFIGURED
 SHORT, LONG = timedelta(minutes=3), ROUTER.confirm_timer + timedelta(minutes=2)
 LATER = timedelta(hours=1)
 
@@ -49,14 +55,18 @@ def staged(tmp_path, old_tunnels: OldTunnels) -> Stage:
 class Router:
     """The device of a stage, and its driver, whose calls of each verb have *faults* in turn."""
 
-    def __init__(self, stage: Stage, faults: dict[DriverVerb, list[DriverFault | None]]) -> None:
-        self._devices = DrivenDevices(stage.world, [OLD_VPN])
+    def __init__(
+        self,
+        stage: Stage,
+        faults: dict[DriverVerb, list[DriverFault | None]],
+    ) -> None:
+        self.devices = DrivenDevices(stage.world, stage.plan.old_connections)
         self._stage = stage
         self._faults_of = faults
-        self.device = self._devices.devices[OLD_VPN]
+        self.device = self.devices.devices[OLD_VPN]
 
     def drivers(self) -> SimulatedDrivers:
-        return SimulatedDrivers(self._devices, self._fault)
+        return SimulatedDrivers(self.devices, self._fault)
 
     def _fault(self, call) -> DriverFault | None:
         left = self._faults_of.get(call.verb, [])
@@ -65,7 +75,7 @@ class Router:
     def an_hour_later(self) -> DeviceState:
         """Return what the device is configured for once every timer has expired."""
         self._stage.clock.sleep(LATER)
-        self._devices.attend()
+        self.devices.attend()
         return self.device.state
 
 
@@ -136,6 +146,53 @@ def test_what_cannot_be_read_is_left_to_an_engineer(tmp_path):
     assert state.status is RunStatus.CUT_OVER
 
 
+def test_a_person_at_the_prompt_does_not_speak_for_a_driver_at_work(tmp_path):
+    """Done at one device is not done at another, whose driver still works and then gives up."""
+    two = a_survey(
+        connections=(a_connection(), a_connection("vpn-2", customer_gateway="cgw-2")),
+        customer_gateways=(a_customer_gateway(), a_customer_gateway("cgw-2")),
+    )
+    stage = Stage(tmp_path, two, decisions=Decisions(drivers={"cgw-1": ROUTER}))
+    plan = stage.plan
+    router = Router(stage, {DriverVerb.LOAD: [DriverFault(DriverFaultKind.REFUSED)]})
+    runners: list[Runner] = []
+    quick = SiteEngineers(
+        router.devices,
+        lambda task: open_sites(plan, runners[-1].state, task).people,
+        timedelta(0),
+    )
+
+    def apply(runner: Runner) -> None:
+        runners.append(runner)
+        runner.apply()
+
+    state = stage.run(apply, drivers=router.drivers(), operator=quick)
+    of_one = [r.connection for r in stage.records(DeviceConfirmed) if r.word is LOADED]
+
+    assert state.status is RunStatus.CUT_OVER
+    assert set(of_one) == set(plan.by_hand)
+    assert [r.connection for r in stage.records(DriverGaveUp)] == [OLD_VPN]
+    assert router.an_hour_later().new is TunnelsState.ENABLED
+
+
+def test_done_is_for_the_devices_that_wait_for_people(tmp_path):
+    """While a driver is at work, a confirmation without a site is for the other devices."""
+    two = a_survey(
+        connections=(a_connection(), a_connection("vpn-2", customer_gateway="cgw-2")),
+        customer_gateways=(a_customer_gateway(), a_customer_gateway("cgw-2")),
+    )
+    plan = Stage(tmp_path, two, decisions=Decisions(drivers={"cgw-1": ROUTER})).plan
+    by_hand = Stage(tmp_path, two).plan
+    task = AskOperator(5, LOADED, "load them")
+    at_work = RunState()
+    called = DriverCalled(OLD_VPN, DriverVerb.LOAD, "netmiko", 5, LOADED)
+    after = DriverState().after(called).after(DriverGaveUp(OLD_VPN, LOADED, "refused"))
+
+    assert confirmed_sites(plan, at_work, task) == ("vpn-2",)
+    assert confirmed_sites(plan, replace(at_work, drivers=after), task) == ()
+    assert confirmed_sites(by_hand, at_work, task) == ()
+
+
 class TestCallState:
     """What the calls so far mean for a device."""
 
@@ -191,3 +248,18 @@ class TestCallState:
 
         assert still_open == {Confirmation.TEST_PASSED}
         assert on == {Confirmation.TUNNELS_RETURNED}
+
+    def test_an_answer_after_a_confirmation_can_open_the_device_again(self):
+        """A call in flight may end with a commit that waits, whatever a person has seen before."""
+        waits = self.result(DriverOutcome.UNCERTAIN, until=NOON)
+        confirmed = self.after((ENABLE, None)).confirmed(Confirmation.NEW_TUNNELS_ENABLED)
+
+        assert not confirmed.open
+        assert confirmed.answered(waits).open
+        assert not confirmed.answered(self.result(DriverOutcome.UNCERTAIN)).open
+
+    def test_a_return_that_reports_disabled_tunnels_is_none(self):
+        """What the device shows counts more than that its driver is done."""
+        off = self.result(DriverOutcome.DONE, "disabled", "disabled")
+
+        assert self.after((ENABLE, None), (BACK_OUT, off)).old_may_be_off

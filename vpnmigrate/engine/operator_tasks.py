@@ -10,6 +10,8 @@ from vpnmigrate.engine.execute import ChangeExecutor
 from vpnmigrate.engine.stop import StopControl
 from vpnmigrate.errors import HeldError
 from vpnmigrate.errors.commands import cli
+from vpnmigrate.journal.device_work import confirmed_sites
+from vpnmigrate.journal.record_base import DeviceConfirmed
 from vpnmigrate.journal.records import Answered, OperatorConfirmed
 from vpnmigrate.model.changes import AskOperator, OperatorTask, RunTest
 from vpnmigrate.model.changes.base import Performed
@@ -102,10 +104,11 @@ class OperatorTasks:
         if task is None:
             return news
         again = isinstance(task, AskOperator) and bool(task.only)
-        if again or _word_of(task) not in self._recorder.state.journal_facts.confirmations:
+        confirmed = _word_of(task) in self._recorder.state.journal_facts.confirmations
+        if (again or not confirmed) and self._device_work.needs_person(task):
             word = self._operator.ask(task)
             if word is not None:
-                self._recorder.write(OperatorConfirmed(word, self._who, ""))
+                self._record_confirmation(task, word)
                 known.discard(word)
         words = self._recorder.state.journal_facts.confirmations
         if _word_of(task) in words and _word_of(task) not in known:
@@ -113,6 +116,18 @@ class OperatorTasks:
             self._pending = None
             return True
         return news
+
+    def _record_confirmation(self, task: OperatorTask, word: Confirmation) -> None:
+        """Record that a person has done *task*, where drivers do not do it."""
+        sites: tuple[VpnConnectionId, ...] = ()
+        if isinstance(task, AskOperator) and self._device_work.at_work_on(task):
+            sites = confirmed_sites(self._plan, self._recorder.state, task)
+        of = self._plan.old_connections
+        if sites:
+            at = (DeviceConfirmed(word, old, of, self._who, "") for old in sites)
+            self._recorder.write(*at)
+        else:
+            self._recorder.write(OperatorConfirmed(word, self._who, ""))
 
     @property
     def asked_to_stop(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -10,7 +11,9 @@ from vpnmigrate.journal.outage import with_facts
 from vpnmigrate.journal.record_base import DeviceConfirmed, DeviceRecord, DriverAnswered
 from vpnmigrate.journal.records import OperatorConfirmed
 from vpnmigrate.journal.state import RunState
+from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Confirmation
 
 
@@ -51,3 +54,31 @@ def _done_at(
 
 def _confirmed(state: RunState, word: Confirmation, at: datetime) -> RunState:
     return with_facts(state, confirmations={**state.journal_facts.confirmations, word: at})
+
+
+@dataclass(frozen=True)
+class OpenSites:
+    """The devices at which a task is not done, by old connection."""
+
+    people: frozenset[VpnConnectionId]
+    """Those that wait for an engineer."""
+    drivers: frozenset[VpnConnectionId]
+
+
+def open_sites(plan: Plan, state: RunState, task: AskOperator) -> OpenSites:
+    """Return where *task* is not done, as far as *state* shows."""
+    done = state.journal_facts.devices.get(task.word, frozenset())
+    left = frozenset(task.only) or frozenset(plan.old_connections) - done
+    gave_up = {old for old, each in state.drivers.given_up.items() if each.word is task.word}
+    people = {old for old in left if old in gave_up or not plan.driver_of(old).automatic}
+    return OpenSites(frozenset(people), left - people)
+
+
+def confirmed_sites(plan: Plan, state: RunState, task: AskOperator) -> tuple[VpnConnectionId, ...]:
+    """Return for which devices a person who says that *task* is done can speak; empty for all.
+
+    A driver at work reports for its own device.
+    """
+    sites = open_sites(plan, state, task)
+    mine = tuple(old for old in plan.old_connections if old in sites.people)
+    return mine if sites.drivers else ()

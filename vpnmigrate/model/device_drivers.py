@@ -144,7 +144,8 @@ class DriverCallState(Struct, frozen=True):
         done, until = result.outcome is DriverOutcome.DONE, result.pending_until
         looks = self.verb is DriverVerb.STATUS
         lasts = done and until is None
-        is_on = result.state.old is TunnelsState.ENABLED or self.verb is DriverVerb.BACK_OUT
+        returned = self.verb is DriverVerb.BACK_OUT and result.state.old is TunnelsState.UNKNOWN
+        is_on = result.state.old is TunnelsState.ENABLED or returned
         off = self.old_may_be_off and not (lasts and is_on)
         if result.outcome is DriverOutcome.FAILED:
             off = self.old_was_maybe_off
@@ -154,6 +155,7 @@ class DriverCallState(Struct, frozen=True):
             pending=until is not None or (looks and not done and self.pending),
             old_may_be_off=off,
             new_is_off=(done and result.state.new in _OFF) or (not done and self.new_is_off),
+            settled_by_hand=self.settled_by_hand and until is None,
         )
 
     def confirmed(self, word: Confirmation) -> DriverCallState:

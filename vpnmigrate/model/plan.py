@@ -201,6 +201,11 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         """The connections whose devices need an engineer."""
         return tuple(old for old in self.old_connections if not self.driver_of(old).automatic)
 
+    @property
+    def is_driven(self) -> bool:
+        """Whether a driver does the work at some device."""
+        return len(self.by_hand) < len(self.old_connections)
+
     @cached_property
     def surveyed(self) -> frozenset[str]:
         """Every gateway, connection and VPC of the survey: none of them belongs to the run."""

@@ -19,6 +19,7 @@ from vpnmigrate.engine.recorder import evidence_of
 from vpnmigrate.engine.runner import Runner, RunPorts
 from vpnmigrate.errors import HeldError, VpnMigrateError
 from vpnmigrate.journal import replay
+from vpnmigrate.journal.device_work import open_sites
 from vpnmigrate.journal.history import made_by
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Entry, Intended
@@ -41,7 +42,6 @@ from vpnmigrate.planning.drift import differences
 from vpnmigrate.planning.ownership import ownership_of
 from vpnmigrate.planning.rollback_proof import RollbackProof, prove
 from vpnmigrate.rehearsal.null_vault import NullVault
-from vpnmigrate.rehearsal.open_sites import is_driven, open_sites
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.client.direct import DirectClients
 from vpnmigrate.sandbox.device_drivers import SimulatedDrivers
@@ -246,11 +246,11 @@ def rehearsal_world(
     journal = MemoryJournal(clock)
     account = Account(DirectClients(world, faults=faults), clock, NullVault())
     operator, drivers = DeviceEngineer(world, reaction), None
-    if is_driven(plan):
+    if plan.is_driven:
         devices = DrivenDevices(world, plan.old_connections)
         drivers = SimulatedDrivers(devices)
         operator = SiteEngineers(
-            devices, lambda task: open_sites(plan, runner.state, task), reaction
+            devices, lambda task: open_sites(plan, runner.state, task).people, reaction
         )
     ports = RunPorts(
         ec2=account,

@@ -16,7 +16,6 @@ from vpnmigrate.journal.chain import read_chain
 from vpnmigrate.journal.records import Entry
 from vpnmigrate.journal.timing import since_turning_back, until_restored
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.rehearsal.open_sites import is_driven
 from vpnmigrate.rehearsal.simulation.behaviours import rehearsed_behaviour
 from vpnmigrate.rehearsal.simulation.clocks import Clocks
 from vpnmigrate.rehearsal.simulation.schedule import Schedule, TrialRoute
@@ -129,7 +128,7 @@ def _drawn(plan: Plan, seed: int) -> tuple[TrialSetting, Schedule]:
     are realistic.  Finalize is left out, because it cannot be rolled back.
     """
     drawn = topology(seed)
-    drawn_schedule = driven_schedule_of(seed) if is_driven(plan) else schedule_of(seed)
+    drawn_schedule = driven_schedule_of(seed) if plan.is_driven else schedule_of(seed)
     schedule = replace(drawn_schedule, orders=(), taggings=(), late=timedelta(0), clocks=Clocks())
     if schedule.route is TrialRoute.FINALIZE:
         schedule = replace(schedule, route=TrialRoute.ROUND_TRIP)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 
 from vpnmigrate.model.changes import AskOperator, OperatorTask
@@ -15,31 +14,21 @@ from vpnmigrate.sandbox.device_engineer import REACTION, DeviceEngineer, replace
 from vpnmigrate.sandbox.driven_devices import DrivenDevices
 
 
-@dataclass(frozen=True)
-class OpenSites:
-    """The devices at which a task is not done, by old connection."""
-
-    people: frozenset[str]
-    """Those that wait for an engineer."""
-    drivers: frozenset[str]
-
-
 class SiteEngineers(DeviceEngineer):
     """An engineer for each device without a driver, and for one whose driver has given up.
 
-    A task is confirmed once it is done at every device: an engineer sees what drivers have done.
-    *open_sites* returns where it is open, as far as the journal shows.
+    They confirm a task once it is done at their devices: *left_to_people* returns which these are.
     """
 
     def __init__(
         self,
         devices: DrivenDevices,
-        open_sites: Callable[[AskOperator], OpenSites],
+        left_to_people: Callable[[AskOperator], Collection[str]],
         reaction: timedelta = REACTION,
     ) -> None:
         super().__init__(devices.world, reaction)
         self._devices = devices
-        self._open_sites = open_sites
+        self._left_to_people = left_to_people
         self._asked: dict[tuple[Confirmation, str], datetime] = {}
         self._done: dict[Confirmation, set[str]] = {}
 
@@ -47,23 +36,23 @@ class SiteEngineers(DeviceEngineer):
         """Record that a task will be requested soon, at the devices without a driver."""
         super().announce(task)
         if isinstance(task, AskOperator) and task.word in GOALS:
-            for old in self._open_sites(task).people:
+            for old in self._left_to_people(task):
                 self._asked.setdefault((task.word, old), self._world.clock.now())
 
     def ask(self, task: OperatorTask) -> Confirmation | None:
-        """Return the task's confirmation once it is done at every device, or None before that."""
+        """Return the task's confirmation once it is done at their devices, or None before that."""
         if not isinstance(task, AskOperator) or task.word not in GOALS:
             return super().ask(task)
         self._devices.attend()
         word, now = task.word, self._world.clock.now()
-        sites, done = self._open_sites(task), self._done.setdefault(word, set())
+        sites, done = self._left_to_people(task), self._done.setdefault(word, set())
         new = self._successors()
-        for old in sorted(sites.people - done):
+        for old in sorted(set(sites) - done):
             if now >= self._asked.setdefault((word, old), now) + self._reaction:
                 self._devices.by_hand(_work(word, old, new.get(old, "")))
                 del self._asked[word, old]
                 done.add(old)
-        if sites.drivers or sites.people - done:
+        if set(sites) - done:
             return None
         done.clear()
         return word

@@ -13,6 +13,7 @@ from vpnmigrate.cli.run_status import status_view_of
 from vpnmigrate.cli.sites import site_named, sites_of
 from vpnmigrate.errors import UsageError
 from vpnmigrate.errors.commands import cli
+from vpnmigrate.journal.device_work import confirmed_sites
 from vpnmigrate.local.documents import read_plan
 from vpnmigrate.local.inbox import DoneMessage, Inbox
 from vpnmigrate.model.changes import AskOperator
@@ -72,7 +73,8 @@ def done_messages(
     """
     task = _waiting(view, step)
     known = sites_of(plan, view.entries) if sites else ()
-    found = tuple(dict.fromkeys(site_named(site, known).connection for site in sites))
+    named = tuple(dict.fromkeys(site_named(site, known).connection for site in sites))
+    found = named or confirmed_sites(plan, view.state, task)
     who = context.parts.me
     whole = DoneMessage(at=view.now, who=who.user, host=who.host, step=step)
     if not found:

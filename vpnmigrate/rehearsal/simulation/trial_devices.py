@@ -8,13 +8,13 @@ from datetime import timedelta
 from vpnmigrate.engine.ports import DeviceDrivers
 from vpnmigrate.errors import HeldError, VpnMigrateError
 from vpnmigrate.journal.chain import read_chain
+from vpnmigrate.journal.device_work import open_sites
 from vpnmigrate.journal.records import GatesSeen
 from vpnmigrate.journal.state import RunState
 from vpnmigrate.model.device_drivers import DriverCall
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.gates import Gate
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.rehearsal.open_sites import is_driven, open_sites
 from vpnmigrate.rehearsal.simulation.driver_faults import ProcessDrivers
 from vpnmigrate.rehearsal.simulation.driver_invariants import DriverChecker, blind_repetitions
 from vpnmigrate.rehearsal.simulation.schedule import FaultInjector
@@ -43,7 +43,7 @@ class TrialDevices:
         self._injector = injector
         self._run = run
         self._note = note
-        self._driven = is_driven(plan)
+        self._driven = plan.is_driven
         self._devices = DrivenDevices(world, plan.old_connections, self._undone)
         self._checker = DriverChecker(plan, self._devices)
         self._closed: frozenset[Gate] = frozenset()
@@ -53,7 +53,7 @@ class TrialDevices:
         if not self._driven:
             return DeviceEngineer(self._world, reaction)
         return SiteEngineers(
-            self._devices, lambda task: open_sites(self._plan, self._run(), task), reaction
+            self._devices, lambda task: open_sites(self._plan, self._run(), task).people, reaction
         )
 
     def drivers(self) -> DeviceDrivers | None:
