@@ -12,7 +12,7 @@ from tests.support.counts import FULL
 from tests.support.drivers import DrivenDevice, Trouble, WorldDrivers
 from tests.support.stage import Lookout, Nobody, Postbox, Stage
 from vpnmigrate.engine.cutover import GateInputs
-from vpnmigrate.engine.device_work import MOST_LOOKS, EndedCall, GiveUp, next_call
+from vpnmigrate.engine.device_work import MOST_LOOKS, EndedCall, GiveUp, is_done, next_call
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import HeldError, RolledBackError
 from vpnmigrate.journal.record_base import DriverAnswered, DriverCalled, DriverGaveUp
@@ -153,6 +153,26 @@ class TestNextCall:
         """A call without an answer, or of this task, is followed by a look and not by a change."""
         assert next_call(GOALS[ENABLED], ENABLED, (), earlier) == expected
 
+    @pytest.mark.parametrize(
+        ("calls", "doubtful", "done"),
+        [
+            ([ended(BACK_OUT, DONE, LOADED)], False, True),
+            ([ended(BACK_OUT, UNCERTAIN), ended(STATUS, DONE, LOADED)], False, False),
+            ([ended(STATUS, DONE, LOADED)], True, False),
+            ([ended(STATUS, DONE, LOADED)], False, True),
+            ([*[ended(BACK_OUT, UNCERTAIN)] * 2, ended(STATUS, DONE, LOADED)], False, True),
+            ([ended(BACK_OUT, UNCERTAIN), ended(STATUS, DONE, SWITCHED)], False, False),
+        ],
+    )
+    def test_old_tunnels_of_a_rollback_are_initiated_by_a_call_whose_effect_is_known(
+        self, calls, doubtful, done
+    ):
+        """A state that is as required does not show it, so the call is repeated once."""
+        word = Confirmation.TUNNELS_RETURNED
+
+        assert is_done(GOALS[word], calls, doubtful=doubtful) is done
+        assert done or next_call(GOALS[word], word, calls, None) == BACK_OUT
+
     def test_before_the_cutover_the_state_is_read_first(self):
         """Loading begins with a look, because an earlier attempt may have loaded the tunnels."""
         word = Confirmation.DEVICES_CONFIGURED
@@ -225,6 +245,16 @@ class TestWholeRuns:
         assert state.status is RunStatus.ROLLED_BACK
         assert drivers.verbs[-1] == "back-out"
         assert drivers.devices[OLD_VPN].state == LOADED
+
+    def test_a_rollback_that_loses_contact_with_the_device_calls_it_again(self, stage):
+        """The old tunnels are enabled after the first call; only the second has initiated them."""
+        troubles = {BACK_OUT: [Trouble(UNCERTAIN, has_effect=True)]}
+        drivers = WorldDrivers(stage.world, troubles=troubles)
+        stage.forward(drivers=drivers, operator=Nobody())
+        state = stage.back(drivers=drivers, operator=Nobody())
+
+        assert state.status is RunStatus.ROLLED_BACK
+        assert drivers.verbs[-3:] == ["back-out", "status", "back-out"]
 
     def test_another_attempt_finds_the_tunnels_loaded(self, tmp_path):
         """A second attempt reads that the tunnels are loaded, and does not load them again."""

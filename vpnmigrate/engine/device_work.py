@@ -111,6 +111,24 @@ def next_call(
             return DriverVerb.STATUS
 
 
+def is_done(goal: DeviceGoal, calls: Sequence[EndedCall], *, doubtful: bool) -> bool:
+    """Return whether the last of *calls* shows that the task is done.
+
+    *doubtful* is whether the effect of the last change before *calls* is unknown.  A rollback's
+    call also initiates the old tunnels, which no state shows, so after one of unknown effect the
+    required state is enough only if that call cannot be repeated.
+    """
+    last = calls[-1]
+    if last.result.outcome is not DriverOutcome.DONE or last.result.pending_until is not None:
+        return False
+    if goal.verb is DriverVerb.BACK_OUT and last.verb is DriverVerb.STATUS:
+        changes = [each for each in calls if each.verb is not DriverVerb.STATUS]
+        unknown = changes[-1].result.outcome is DriverOutcome.UNCERTAIN if changes else doubtful
+        if unknown and len(changes) < MOST_CHANGES:
+            return False
+    return goal.reached(last.result.state)
+
+
 def _reported(result: DriverResult) -> str:
     """Return the state of a device, and until when it lasts if a change is not confirmed."""
     until = result.pending_until
@@ -134,6 +152,8 @@ class DeviceWork:
         self._clock = context.clock
         self._observer = context.observer
         self._calls: dict[tuple[Confirmation, VpnConnectionId], list[EndedCall]] = {}
+        self._doubtful: dict[tuple[Confirmation, VpnConnectionId], bool] = {}
+        """Whether the effect of the device's last change was unknown before these calls."""
         self._given_up: dict[tuple[Confirmation, VpnConnectionId], str] = {}
         self._busy: dict[str, CallInFlight] = {}
         """The devices of calls in flight."""
@@ -249,7 +269,10 @@ class DeviceWork:
 
     def _continue_at(self, old: VpnConnectionId, task: AskOperator, now: Snapshot) -> None:
         goal, calls = GOALS[task.word], self._calls.get((task.word, old), [])
-        due = next_call(goal, task.word, calls, self._recorder.state.drivers.calls.get(old))
+        earlier = self._recorder.state.drivers.calls.get(old)
+        if not calls:
+            self._doubtful[task.word, old] = earlier is not None and earlier.uncertain
+        due = next_call(goal, task.word, calls, earlier)
         if isinstance(due, DriverVerb) and connection_role(old) not in now.ours:
             due = GiveUp("its new connection is not known")
         if isinstance(due, GiveUp):
@@ -279,11 +302,11 @@ class DeviceWork:
     def _record(self, call: DriverCall, result: DriverResult, word: Confirmation | None) -> None:
         reached = False
         if word is not None:
-            self._calls.setdefault((word, call.connection), []).append(EndedCall(call.verb, result))
+            calls = self._calls.setdefault((word, call.connection), [])
+            calls.append(EndedCall(call.verb, result))
             # A change that failed leaves its state to be read by an engineer.
-            sure = result.outcome is DriverOutcome.DONE
-            lasts = result.pending_until is None
-            reached = sure and lasts and GOALS[word].reached(result.state)
+            doubtful = self._doubtful[word, call.connection]
+            reached = is_done(GOALS[word], calls, doubtful=doubtful)
         else:
             self._checked[call.connection] = result
         self._recorder.write(
