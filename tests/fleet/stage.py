@@ -74,9 +74,9 @@ class FleetStage:
         self._workers[name] = process
         return process
 
-    def output(self) -> str:
-        """Return what all workers have printed."""
-        return "\n".join(self._log(name).read_text() for name in self._workers)
+    def output(self, *names: str) -> str:
+        """Return what all workers have printed, or those with these *names*."""
+        return "\n".join(self._log(name).read_text() for name in names or self._workers)
 
     def owner(self) -> str:
         """Return the worker that has the run now; empty if none has."""
