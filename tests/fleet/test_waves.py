@@ -13,6 +13,7 @@ from tests.fleet.conftest import Fleet
 from tests.fleet.database_campaigns import DONE, FAILED, STAGED, StoredFleet
 from tests.fleet.database_runs import stored_plan, undelivered
 from tests.fleet.test_schedule import random_campaign, same_site
+from tests.support.builders import NOON
 from tests.support.journals import OPENED, Story
 from vpnmigrate.cli.main import run_command
 from vpnmigrate.errors import Exit
@@ -21,6 +22,7 @@ from vpnmigrate.fleet.database.leases import SessionEnd
 from vpnmigrate.fleet.database.schema import FleetState, RunGoal
 from vpnmigrate.fleet.progress import CampaignProgress, MemberProgress, MemberState
 from vpnmigrate.fleet.schedule import order_waits
+from vpnmigrate.journal.records import OutageBegan
 
 ROLLED_BACK = SessionEnd(progress=MemberProgress(MemberState.ROLLED_BACK))
 WAVE = ("autumn", "--wave", "rest")
@@ -61,6 +63,8 @@ def test_a_wave_is_rolled_back_in_slots_although_the_error_budget_is_used_up(
     assert "the limit of account 111111111111, 1, is reached" in shown["three"]["waiting_for"]
     stored.runs.set_state(FleetState.RUNNING, "bob@desk")
     assert stored.started() == {}
+    for words in (("start", "m-three"), ("finalize", "m-three")):
+        assert "is ordered, and waits for a slot" in str(fleet(*words, leaves=Exit.REFUSED))
 
     stored.end("two", ROLLED_BACK)
 
@@ -68,13 +72,17 @@ def test_a_wave_is_rolled_back_in_slots_although_the_error_budget_is_used_up(
     assert stored.runs.find("m-three").terms.who != ""
 
 
-def test_what_holds_a_slot_is_rolled_back_at_once(stored: StoredFleet, fleet: Fleet) -> None:
+@pytest.mark.usefixtures("fleet")
+def test_what_holds_a_slot_is_rolled_back_at_once(
+    stored: StoredFleet, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Its traffic may be down, so it does not wait for a limit that it counts for itself."""
     stored.runs.start("m-two", RunGoal.CUTOVER, undelivered)
-    stored.session("two", [OPENED], FAILED)
+    stored.session("two", [OPENED, OutageBegan(NOON)], FAILED)
 
-    fleet("rollback", *WAVE, "--yes")
+    assert run_command(["fleet", "rollback", *WAVE, "--yes"]) == Exit.DONE
 
+    assert "two, failed: restores traffic, which is down" in capsys.readouterr().err
     assert stored.runs.find("m-two").goal is RunGoal.ROLLBACK
     assert stored.started() == {"m-four": RunGoal.ROLLBACK}
 
@@ -107,7 +115,7 @@ def test_a_wave_needs_the_consent_of_the_operator_once(
 
     shown = " ".join(capsys.readouterr().err.split())
     assert "two, done: interrupts traffic for about" in shown
-    assert "three, staged: traffic flows on" in shown
+    assert "three, staged: interrupts nothing" in shown
     assert "vpnmigrate fleet rollback autumn --wave rest --yes" in shown
     assert all(run.ordered is None for run in stored.runs.list())
 

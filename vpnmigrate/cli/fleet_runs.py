@@ -196,10 +196,15 @@ class FleetControl:
         """Order finalize of *run*, all of whose old connections have to be *named*.
 
         Raises:
-            RefusedError: It has not migrated.
+            RefusedError: It has not migrated, or its rollback is ordered.
             UsageError: A connection is not named, or another one is.
         """
         row = self._runs.find(run)
+        if row.to_roll_back:
+            raise RefusedError(
+                f"a rollback of run {run} is ordered, and waits for a slot",
+                advice=("to see what it waits for:", cli("fleet", "status", row.campaign or run)),
+            )
         view, plan = self._journals.view(row), self._journals.plan(row)
         require_cut_over(run, view.state)
         words = finalize_command(

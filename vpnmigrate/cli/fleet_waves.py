@@ -14,7 +14,13 @@ from vpnmigrate.cli.fleet_actions import is_reached
 from vpnmigrate.cli.fleet_journals import FleetJournals
 from vpnmigrate.cli.options import PromptOptions
 from vpnmigrate.cli.run_actions import finalized_error, require_cut_over, require_yes
-from vpnmigrate.errors import HeldError, RefusedError, UsageError, VpnMigrateError
+from vpnmigrate.errors import (
+    DatabaseError,
+    HeldError,
+    RefusedError,
+    UsageError,
+    VpnMigrateError,
+)
 from vpnmigrate.errors.commands import cli, options
 from vpnmigrate.fleet.campaign import FleetMember, Wave
 from vpnmigrate.fleet.campaign_file import load_campaign, names_a_campaign
@@ -138,6 +144,8 @@ class WaveControl:
                 return OrderedMember(member, "", MemberState.WAITING, WaveResult.LEFT, _NOT_BEGUN)
             try:
                 return judged(row, member)
+            except DatabaseError:
+                raise
             except VpnMigrateError as error:
                 found = OrderedMember(member, row.id, row.member_progress.state)
                 return replace(
@@ -167,7 +175,9 @@ class WaveControl:
                 advice=("to roll it back at its next safe point:", cli("fleet", "abort", row.id)),
             )
         interrupts = interrupts_traffic(Direction.ROLLBACK, state)
-        effect = self._interruption(self._journals.plan(row)) if interrupts else "traffic flows on"
+        effect = "restores traffic, which is down" if state.outage.open else "interrupts nothing"
+        if interrupts:
+            effect = self._interruption(self._journals.plan(row))
         if found.state not in HOLDS_SLOT:
             effect += "; begins in a slot"
         return replace(found, effect=effect, interrupts=interrupts, attempt=state.attempt)
