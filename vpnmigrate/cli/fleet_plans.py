@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 from vpnmigrate import __version__
 from vpnmigrate.aws.accounts import AccountAccess, AccountSource
@@ -28,10 +29,9 @@ from vpnmigrate.fleet.campaign import FleetMember, Wave
 from vpnmigrate.fleet.campaign_file import CampaignFile
 from vpnmigrate.fleet.grouping import require_planned
 from vpnmigrate.fleet.progress import MemberState
-from vpnmigrate.local.documents import LARGEST_PLAN, load_plan
+from vpnmigrate.local.documents import load_plan
 from vpnmigrate.local.private_files import make_folder, write_whole
 from vpnmigrate.local.rehearsals import Rehearsals
-from vpnmigrate.local.text_files import file_bytes
 from vpnmigrate.model.discovery import AccountTarget
 from vpnmigrate.model.ec2 import VpnGatewayId
 from vpnmigrate.model.plan import Plan
@@ -93,12 +93,12 @@ def targets_of(file: CampaignFile, given: Iterable[AccountTarget]) -> dict[str, 
 
 @dataclass(frozen=True)
 class StoredPlan:
-    """The plan of a run in a database that has begun, and the text of its file."""
+    """The plan of a run in a database that has begun."""
 
     run: str
     state: MemberState
-    plan: Plan
-    text: bytes
+    text: bytes | None
+    """The text of its file; None if the file has this plan."""
 
 
 @dataclass(frozen=True)
@@ -174,11 +174,19 @@ class _Planning:
 def _restored(row: FleetRow, stored: StoredPlan) -> FleetRow:
     """Return the result for a member that has begun; its file has the plan of the database then."""
     kept = replace(row, result=FleetResult.KEPT)
-    if not row.file.exists() or file_bytes(row.file, LARGEST_PLAN) != stored.text:
+    if stored.text is not None:
         make_folder(row.file.parent)
         write_whole(row.file, stored.text)
         kept = replace(kept, why=f"{row.file} is the plan of run {stored.run} again")
     return kept
+
+
+def has_plan(file: Path, fingerprint: str) -> bool:
+    """Return whether *file* is a plan with this fingerprint."""
+    try:
+        return file.exists() and load_plan(file).fingerprint == fingerprint
+    except VpnMigrateError:
+        return False
 
 
 def _is_current(known: Plan, new: Plan) -> bool:

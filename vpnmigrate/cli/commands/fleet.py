@@ -16,6 +16,7 @@ from vpnmigrate.cli.fleet_database import DatabaseOptions, fleet_database
 from vpnmigrate.cli.fleet_plans import (
     PlansInForce,
     StoredPlan,
+    has_plan,
     make_plans,
     rehearse_plans,
     targets_of,
@@ -187,10 +188,13 @@ def _begun(context: CommandContext, file: CampaignFile, place: DatabaseOptions) 
 
         runs = FleetRuns(database)
         begun = [run for run in runs.list() if run.keeps_plan]
-        mine = [run for run in begun if run.campaign == file.campaign.name]
-        stored = {
-            run.member: StoredPlan(run.id, run.state_of_plan, *runs.plan(run.id)) for run in mine
-        }
+        paths = {member.id: file.plan_of(member) for member in file.campaign.members}
+        stored = {}
+        for run in begun:
+            if run.campaign == file.campaign.name and run.member in paths:
+                is_there = has_plan(paths[run.member], run.fingerprint)
+                text = None if is_there else runs.plan(run.id)[1]
+                stored[run.member] = StoredPlan(run.id, run.state_of_plan, text)
         return PlansInForce(local | frozenset(run.id for run in begun), stored)
 
 
