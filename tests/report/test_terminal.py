@@ -63,7 +63,13 @@ class Window:
         return [line.rstrip() for line in screen.display]
 
     def shown(self) -> bytes:
-        """Close the writer's side and return everything that was written."""
+        """Close the writer's side and return everything that was written.
+
+        A run waits two seconds for its last lines, which a busy machine may draw later.
+        """
+        for thread in threading.enumerate():
+            if thread.name == "screen":
+                thread.join(PATIENCE)
         self.stream.close()
         self._reader.join(PATIENCE)
         return self._shown
