@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import MEMORY
+from tests.fleet.virtual_worker import VirtualFleet
 from tests.support.postgres import PostgresServer, a_postgres_server
 from vpnmigrate.cli.fleet_worker import upgrade_database
 from vpnmigrate.cli.main import run_command
@@ -67,3 +69,17 @@ def fleet(
         return json.loads(output.out)
 
     return run
+
+
+@pytest.fixture
+def virtual_fleet(
+    tmp_path: Path,
+    address: DatabaseAddress,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> VirtualFleet:
+    """A terminal in an empty directory, with a sandbox and a worker."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(DATABASE_VARIABLE, address.libpq)
+    return VirtualFleet(tmp_path, database, capsys)

@@ -12,7 +12,6 @@ from tests.fleet.database_runs import undelivered
 from tests.fleet.virtual_worker import VirtualFleet
 from vpnmigrate.cli.commands.sandbox import load
 from vpnmigrate.errors import Exit
-from vpnmigrate.fleet.database.address import DatabaseAddress
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.journal import stored_journal
 from vpnmigrate.fleet.database.run_rows import WaitingOrder
@@ -21,22 +20,13 @@ from vpnmigrate.fleet.database.schema import RunGoal
 from vpnmigrate.fleet.run_terms import RunTerms
 from vpnmigrate.journal.records import Replanned
 from vpnmigrate.local.documents import load_plan, plan_text
-from vpnmigrate.local.settings import DATABASE_VARIABLE
 from vpnmigrate.planning.planner import fingerprint_of
 
 
 @pytest.fixture
-def fleet(
-    tmp_path: Path,
-    address: DatabaseAddress,
-    database: Database,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> VirtualFleet:
+def fleet(virtual_fleet: VirtualFleet) -> VirtualFleet:
     """A terminal in an empty directory, with a sandbox and a worker."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(DATABASE_VARIABLE, address.libpq)
-    return VirtualFleet(tmp_path, database, capsys)
+    return virtual_fleet
 
 
 def test_a_run_is_migrated_rolled_back_tried_again_and_finalized(fleet: VirtualFleet) -> None:

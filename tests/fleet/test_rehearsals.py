@@ -14,12 +14,10 @@ from tests.fleet.virtual_worker import VirtualFleet
 from tests.support.builders import NOON
 from vpnmigrate.cli.commands.sandbox import load
 from vpnmigrate.errors import MalformedFileError
-from vpnmigrate.fleet.database.address import DatabaseAddress
 from vpnmigrate.fleet.database.campaigns import FleetCampaigns
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.rehearsals import FleetRehearsals
 from vpnmigrate.fleet.database.schema import REHEARSALS, RunGoal
-from vpnmigrate.local.settings import DATABASE_VARIABLE
 from vpnmigrate.model.approval import RehearsalResult
 
 PLAYBOOK = """
@@ -32,18 +30,10 @@ decisions:
 
 
 @pytest.fixture
-def fleet(
-    tmp_path: Path,
-    address: DatabaseAddress,
-    database: Database,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> VirtualFleet:
+def fleet(virtual_fleet: VirtualFleet) -> VirtualFleet:
     """A terminal with a playbook that requires rehearsals, and a worker with another directory."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(DATABASE_VARIABLE, address.libpq)
     Path("mine.yaml").write_text(PLAYBOOK)
-    return VirtualFleet(tmp_path, database, capsys)
+    return virtual_fleet
 
 
 def test_a_rehearsal_before_the_start_opens_the_gate(fleet: VirtualFleet) -> None:

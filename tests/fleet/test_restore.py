@@ -17,7 +17,6 @@ from vpnmigrate.fleet.database.journal import stored_journal
 from vpnmigrate.fleet.database.schema import RunGoal
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.records import Intended, Record
-from vpnmigrate.local.settings import DATABASE_VARIABLE
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.carry_over import successor_asn
 from vpnmigrate.model.changes import Creation
@@ -29,31 +28,44 @@ OLDER = "is older than the run, as after a restore"
 
 
 @pytest.fixture
-def fleet(
-    tmp_path: Path,
-    address: DatabaseAddress,
-    database: Database,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> VirtualFleet:
+def fleet(virtual_fleet: VirtualFleet) -> VirtualFleet:
     """A terminal in an empty directory, with a sandbox and a worker."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(DATABASE_VARIABLE, address.libpq)
-    return VirtualFleet(tmp_path, database, capsys)
+    return virtual_fleet
 
 
 class Backup:
     """A backup of the database of a test, made with ``pg_dump``."""
 
-    def __init__(self, server: PostgresServer, address: DatabaseAddress) -> None:
+    def __init__(
+        self, server: PostgresServer, database: Database, address: DatabaseAddress
+    ) -> None:
         self._server = server
+        self._database = database
         self._name = str(address.url.database)
         self._file = server.dump(self._name)
 
-    def restore(self, database: Database) -> None:
+    def restore(self) -> None:
         """Restore it, with every worker and operator disconnected."""
-        database.close()
+        self._database.close()
         self._server.restore(self._name, self._file)
+
+
+@pytest.fixture
+def prepared(fleet: VirtualFleet) -> str:
+    """A run that a worker has prepared for its cutover."""
+    run = fleet.planned()
+    fleet.type("start", "plan.json", "--prepare")
+    fleet.work(run)
+    return run
+
+
+@pytest.fixture
+def backup(
+    prepared: str, server: PostgresServer, database: Database, address: DatabaseAddress
+) -> Backup:
+    """A backup from the time when the run was prepared."""
+    del prepared
+    return Backup(server, database, address)
 
 
 @pytest.mark.parametrize("goal", [RunGoal.CUTOVER, RunGoal.ROLLBACK])
@@ -67,12 +79,12 @@ def test_a_run_that_had_not_begun_in_the_backup_is_refused(
     """It was cut over since then: a worker sends nothing, and names the next command."""
     run = fleet.planned()
     fleet.type("start", "plan.json")
-    backup = Backup(server, address)
+    backup = Backup(server, database, address)
     fleet.work(run)
     assert fleet.status(run) == "cut over (attempt 1)"
     changes = fleet.terminal.world.changed()
 
-    backup.restore(database)
+    backup.restore()
     fleet.runs.start(run, goal, undelivered)
     fleet.move()
     end = fleet.work(run)
@@ -85,61 +97,48 @@ def test_a_run_that_had_not_begun_in_the_backup_is_refused(
 
 
 def test_a_staged_run_of_the_backup_does_not_cut_over_twice(
-    fleet: VirtualFleet, database: Database, server: PostgresServer, address: DatabaseAddress
+    fleet: VirtualFleet, prepared: str, backup: Backup
 ) -> None:
     """Its journal knows the new gateway, and AWS shows that in the place of the old one."""
-    run = fleet.planned()
-    fleet.type("start", "plan.json", "--prepare")
-    fleet.work(run)
-    backup = Backup(server, address)
-    fleet.type("start", run)
-    fleet.work(run)
+    fleet.type("start", prepared)
+    fleet.work(prepared)
     changes = fleet.terminal.world.changed()
 
-    backup.restore(database)
-    fleet.type("start", run)
+    backup.restore()
+    fleet.type("start", prepared)
     fleet.move()
-    end = fleet.work(run)
+    end = fleet.work(prepared)
 
     assert "is attached to" in end.trouble
     assert fleet.terminal.world.changed() == changes
 
 
 def test_a_worker_that_knows_a_longer_journal_refuses_a_shorter_one(
-    fleet: VirtualFleet, database: Database, server: PostgresServer, address: DatabaseAddress
+    fleet: VirtualFleet, prepared: str, backup: Backup
 ) -> None:
     """Also where AWS shows nothing of the lost lines, such as after a rollback."""
-    run = fleet.planned()
-    fleet.type("start", "plan.json", "--prepare")
-    fleet.work(run)
-    backup = Backup(server, address)
-    fleet.type("rollback", run)
-    fleet.work(run)
-    fleet.type("start", run, "--prepare")
-    fleet.work(run)
+    fleet.type("rollback", prepared)
+    fleet.work(prepared)
+    fleet.type("start", prepared, "--prepare")
+    fleet.work(prepared)
 
-    backup.restore(database)
-    fleet.type("rollback", run)
-    end = fleet.work(run)
+    backup.restore()
+    fleet.type("rollback", prepared)
+    end = fleet.work(prepared)
 
     assert OLDER in end.trouble
 
 
 def test_what_has_not_changed_since_the_backup_continues(
-    fleet: VirtualFleet, database: Database, server: PostgresServer, address: DatabaseAddress
+    fleet: VirtualFleet, prepared: str, backup: Backup
 ) -> None:
     """AWS shows no more than the journal, on any worker."""
-    run = fleet.planned()
-    fleet.type("start", "plan.json", "--prepare")
-    fleet.work(run)
-    backup = Backup(server, address)
-
-    backup.restore(database)
-    fleet.type("start", run)
+    backup.restore()
+    fleet.type("start", prepared)
     fleet.move()
-    fleet.work(run)
+    fleet.work(prepared)
 
-    assert fleet.status(run) == "cut over (attempt 1)"
+    assert fleet.status(prepared) == "cut over (attempt 1)"
 
 
 def test_tags_on_what_another_principal_has_created_stop_no_rollback(
@@ -173,13 +172,11 @@ def test_tags_on_what_another_principal_has_created_stop_no_rollback(
 
 
 def test_every_earlier_end_of_a_journal_is_found_until_its_cutover(
-    fleet: VirtualFleet, database: Database, tmp_path: Path
+    fleet: VirtualFleet, prepared: str, database: Database, tmp_path: Path
 ) -> None:
     """A whole journal is never refused, nor one that ends with an unanswered call."""
-    run = fleet.planned()
-    fleet.type("start", "plan.json", "--prepare")
-    fleet.work(run)
-    prepared = len(stored_journal(database, run).contents().entries)
+    run = prepared
+    begin = len(stored_journal(database, run).contents().entries)
     clients = DirectClients(fleet.terminal.world)
     account, plan = Account(clients, fleet.terminal.clock, Vault(tmp_path)), fleet.runs.plan(run)[0]
 
@@ -192,12 +189,12 @@ def test_every_earlier_end_of_a_journal_is_found_until_its_cutover(
     intents = [entry.seq for entry in entries if is_creation(entry.record)]
     # From each intent on, the journal accounts for what the call has made.
     assert all(found(ended) for ended in range(intents[-1] - 1))
-    assert not any(found(ended) for ended in range(intents[-1], prepared + 1))
+    assert not any(found(ended) for ended in range(intents[-1], begin + 1))
 
     fleet.type("start", run)
     fleet.work(run)
     entries = stored_journal(database, run).contents().entries
-    begun = next(n for n in range(prepared, len(entries)) if replay(entries[:n]).cutover_begun)
+    begun = next(n for n in range(begin, len(entries)) if replay(entries[:n]).cutover_begun)
     assert all(found(ended) for ended in range(begun))
     assert not any(found(ended) for ended in range(begun, len(entries) + 1))
 
