@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from tests.cli.terminal import Terminal
-from tests.support.drivers import Trouble, WorldDrivers
+from tests.support.drivers import ROUTER, DriverScript
 from vpnmigrate.cli.options import AwsOptions
 from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
 from vpnmigrate.engine.ports import DeviceDrivers, NetworkPath, NetworkPaths
@@ -28,8 +28,9 @@ from vpnmigrate.local.run_directory import Run, Runs
 from vpnmigrate.local.settings import settings_of
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.clock import Clock, Stamp
-from vpnmigrate.model.device_drivers import DriverOutcome, DriverVerb, TunnelsState
+from vpnmigrate.model.device_drivers import DriverVerb, TunnelsState
 from vpnmigrate.model.plan import Plan
+from vpnmigrate.sandbox.device_drivers import DriverFault, DriverFaultKind
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, FaultSource, Killed
 from vpnmigrate.sandbox.world import World
 
@@ -96,12 +97,12 @@ class FailingAws:
 class DrivenSandbox(SandboxWithWatchdog):
     """A sandbox whose devices have drivers, in every process."""
 
-    def __init__(self, world: World, devices: WorldDrivers) -> None:
+    def __init__(self, world: World, script: DriverScript) -> None:
         super().__init__(world)
-        self._drivers = devices
+        self._script = script
 
     def drivers(self, run: Run, plan: Plan, vault: Vault, log: RunLog) -> DeviceDrivers | None:
-        return self._drivers
+        return self._script.drivers()
 
 
 def planned_with(driver: str) -> tuple[str, ...]:
@@ -114,16 +115,17 @@ def planned_with(driver: str) -> tuple[str, ...]:
     return ("--playbook", "driven.yaml", "-o", "plan.json", "--json")
 
 
-def applied_with_drivers(terminal: CommitTerminal) -> tuple[str, WorldDrivers]:
+def applied_with_drivers(terminal: CommitTerminal) -> tuple[str, DriverScript]:
     """Migrate with drivers and a quarter of an hour to confirm; return the run and the drivers."""
-    devices = WorldDrivers(terminal.world)
-    terminal.parts = DrivenSandbox(terminal.world, devices)
-    options = planned_with("command, command: [/bin/true]")
+    script = DriverScript(terminal.world, terminal.connections)
+    terminal.parts = DrivenSandbox(terminal.world, script)
+    login = "ssh: {host: router.example, user: netops}"
+    options = planned_with(f"netmiko, platform: {ROUTER.platform}, {login}")
     ran = terminal.run("plan", *options, "--vpn-gateway", terminal.gateway)
     run = str(ran.document["plan"]["migration"])
     ran = terminal.run("apply", "plan.json", "--confirm-within", "15m")
     assert ran.code == 3, ran.err
-    return run, devices
+    return run, script
 
 
 class CommitTerminal(Terminal):
@@ -319,20 +321,19 @@ class TestWatchdog:
 
         Its contact is lost in that, and the device undoes what it did not confirm.
         """
-        run, devices = applied_with_drivers(terminal)
-        lost = Trouble(DriverOutcome.UNCERTAIN, pending_until=terminal.clock.now())
-        devices.troubles[DriverVerb.BACK_OUT] = [Trouble(DriverOutcome.UNCERTAIN)]
-        devices.troubles[DriverVerb.STATUS] = [lost, lost]
-        migrated = devices.devices[terminal.connections[0]].state
+        run, script = applied_with_drivers(terminal)
+        dark = ROUTER.confirm_timer + timedelta(minutes=1)
+        script.faults[DriverVerb.BACK_OUT] = [DriverFault(DriverFaultKind.CUT_OFF, dark)]
+        migrated = script.device(terminal.connections[0]).state
 
         watched = terminal.run("watchdog", run)
 
-        status, returned = terminal.status(run), devices.devices[terminal.connections[0]].state
+        status, returned = terminal.status(run), script.device(terminal.connections[0]).state
         assert watched.code == 0
         assert (status["status"], status["traffic"]) == ("rolled-back", "old")
         assert (migrated.new, migrated.old) == (TunnelsState.ENABLED, TunnelsState.DISABLED)
         assert (returned.new, returned.old) == (TunnelsState.DISABLED, TunnelsState.ENABLED)
-        assert devices.verbs[-5:] == ["back-out", *["status"] * 3, "back-out"]
+        assert script.verbs[-6:] == ["back-out", *["status"] * 4, "back-out"]
         records = [entry.record for entry in read_journal(run_of(run)).entries]
         assert not any(isinstance(record, OperatorConfirmed | DriverGaveUp) for record in records)
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.drivers import DrivenDevice, Trouble, WorldDrivers
+from tests.support.drivers import DriverScript
 from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
 from vpnmigrate.engine.ports import DeviceDrivers
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.record_base import DriverAnswered, DriverCalled
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.run_directory import Runs
-from vpnmigrate.model.device_drivers import DriverOutcome, DriverVerb
+from vpnmigrate.model.device_drivers import DriverVerb
+from vpnmigrate.sandbox.device_drivers import DriverFault, DriverFaultKind
 
 PLAYBOOK = """
 name: driven
@@ -24,21 +25,18 @@ decisions:
 class Driven(SandboxDependencies):
     """Dependencies of commands on a world whose devices have drivers."""
 
-    troubles: dict[DriverVerb, list[Trouble]]
-
-    def __init__(self, world) -> None:
+    def __init__(self, world, script: DriverScript) -> None:
         super().__init__(world)
-        self.devices: dict[str, DrivenDevice] = {}
-        self.troubles = {}
+        self.script = script
 
     def drivers(self, run, plan, vault, log) -> DeviceDrivers | None:
-        return WorldDrivers(self._world, self.devices, troubles=self.troubles)
+        return self.script.drivers()
 
 
 @pytest.fixture
 def run(terminal) -> str:
     """Return the id of a run that has migrated with drivers."""
-    terminal.parts = Driven(terminal.world)
+    terminal.parts = Driven(terminal.world, DriverScript(terminal.world, terminal.connections))
     (terminal.place / "driven.yaml").write_text(PLAYBOOK, encoding="utf-8")
     found: str = terminal.planned("--playbook", "driven.yaml")
     assert terminal.run("apply", "plan.json").code == 0
@@ -57,7 +55,7 @@ def test_it_shows_what_the_driver_reports(terminal, run):
     document = terminal.run("device", "driver", run, site, "--json").document
 
     assert (shown.code, shown.err) == (0, "")
-    assert "done after 5 s, new tunnels enabled, old tunnels disabled" in shown.out
+    assert "done after 10 s, new tunnels enabled, old tunnels disabled" in shown.out
     assert (document["verb"], document["new"], document["old"]) == ("status", "enabled", "disabled")
     assert entries_of(terminal, run) == before
 
@@ -90,11 +88,11 @@ def test_after_finalize_the_old_tunnels_are_removed(terminal, run):
 def test_a_driver_that_fails_is_an_error(terminal, run):
     """Its message is the error, with the command for an engineer."""
     (site,) = terminal.connections
-    terminal.parts.troubles = {DriverVerb.STATUS: [Trouble(DriverOutcome.FAILED)]}
+    terminal.parts.script.faults[DriverVerb.STATUS] = [DriverFault(DriverFaultKind.REFUSED)]
     failed = terminal.run("device", "driver", run, site)
 
     assert failed.code == 1
-    assert "no route to host" in failed.err
+    assert "the device refuses" in failed.err
     assert f"vpnmigrate device config {run} --site {site}" in failed.err
 
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tests.support.builders import NOON, OLD_VPN
 from tests.support.counts import FULL
-from tests.support.drivers import DrivenDevice, Trouble, WorldDrivers
+from tests.support.drivers import ROUTER, DriverScript
 from tests.support.stage import Lookout, Nobody, Postbox, Stage
 from vpnmigrate.engine.cutover import GateInputs
 from vpnmigrate.engine.device_work import MOST_LOOKS, EndedCall, GiveUp, is_done, next_call
@@ -40,12 +40,16 @@ from vpnmigrate.model.device_drivers import (
 from vpnmigrate.model.gates import Force, Gate
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report.device_progress import device_progress, devices_text
+from vpnmigrate.sandbox.behaviour import Behaviour
+from vpnmigrate.sandbox.device_drivers import DriverFault, DriverFaultKind
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
+from vpnmigrate.sandbox.driven_devices import UnconfirmedCommit
 from vpnmigrate.sandbox.faults import Killed
 
 DRIVEN = Decisions(
     drivers={"default": DeviceDriver(DriverKind.COMMAND, ("/usr/local/bin/tunnels",))}
 )
+TIMED = Decisions(drivers={"default": ROUTER})
 LOADED = DeviceState(TunnelsState.DISABLED, TunnelsState.ENABLED)
 SWITCHED = DeviceState(TunnelsState.ENABLED, TunnelsState.ENABLED)
 BARE = DeviceState(TunnelsState.ABSENT, TunnelsState.ENABLED)
@@ -57,15 +61,20 @@ LOAD, ENABLE, BACK_OUT, STATUS = (
 )
 DONE, FAILED, UNCERTAIN = DriverOutcome.DONE, DriverOutcome.FAILED, DriverOutcome.UNCERTAIN
 ENABLED = Confirmation.NEW_TUNNELS_ENABLED
-_FINE = Trouble(DONE, has_effect=True)
-
-
+CUT_OFF = DriverFault(DriverFaultKind.CUT_OFF)
+NOT_REACHED = DriverFault(DriverFaultKind.NOT_REACHED)
+REFUSED = DriverFault(DriverFaultKind.REFUSED)
 TIME = "12:00:00Z"
 
 
 @pytest.fixture
 def stage(tmp_path):
     return Stage(tmp_path, decisions=DRIVEN)
+
+
+@pytest.fixture
+def timed(tmp_path):
+    return Stage(tmp_path, decisions=TIMED)
 
 
 def ended(verb: DriverVerb, outcome: DriverOutcome, state: DeviceState | None = None) -> EndedCall:
@@ -78,6 +87,10 @@ def waiting(
     """Return a call after which the device waits for the confirmation of a change."""
     call = ended(verb, outcome, state)
     return EndedCall(verb, replace(call.result, pending_until=NOON))
+
+
+def until_5(runner: Runner) -> None:
+    runner.apply(until=5)
 
 
 class Absent(Nobody):
@@ -181,97 +194,104 @@ class TestNextCall:
 
 
 class TestWholeRuns:
-    def test_a_device_that_undoes_its_change_is_waited_for_and_changed_again(self, stage):
+    def test_a_device_that_undoes_its_change_is_waited_for_and_changed_again(self, tmp_path):
         """A change that cut off the device is undone by it; until then ``status`` is asked."""
-        lost = Trouble(UNCERTAIN, pending_until=NOON)
-        troubles = {ENABLE: [Trouble(UNCERTAIN)], STATUS: [_FINE, _FINE, lost, lost]}
-        drivers, nobody = WorldDrivers(stage.world, troubles=troubles), Absent()
-        state = stage.forward(drivers=drivers, operator=nobody)
+        dark = ROUTER.confirm_timer + timedelta(minutes=1)
+        slow_tunnels = Behaviour(ike=dark)  # Telemetry shows no tunnel before it is undone.
+        timed = Stage(tmp_path, decisions=TIMED, behaviour=slow_tunnels)
+        cut_off = DriverFault(DriverFaultKind.CUT_OFF, dark)
+        script, nobody = DriverScript.of(timed, {ENABLE: [cut_off]}), Absent()
+        state = timed.forward(drivers=script.drivers(), operator=nobody)
 
         assert state.status is RunStatus.CUT_OVER
-        assert drivers.verbs[3:] == [
+        assert script.verbs[3:] == [
             *("enable", "status", "status", "status"),
             *("enable", "enable"),
         ]
-        assert not stage.records(DriverGaveUp)
+        assert not timed.records(DriverGaveUp)
         assert nobody.asked == []
 
-    def test_a_change_that_waits_for_its_confirmation_is_not_done(self, stage):
+    def test_a_change_that_waits_for_its_confirmation_is_not_done(self, tmp_path):
         """Tunnels that the device may disable again are no confirmation, until they last."""
-        fleeting = Trouble(DONE, has_effect=True, pending_until=NOON)
-        troubles = {
-            ENABLE: [Trouble(UNCERTAIN, has_effect=True)],
-            STATUS: [_FINE, _FINE, fleeting],
-        }
-        drivers = WorldDrivers(stage.world, troubles=troubles)
-        state = stage.forward(drivers=drivers, operator=Absent())
+        quick = replace(ROUTER, limit=timedelta(seconds=10))  # Killed before traffic is verified.
+        timed = Stage(tmp_path, decisions=Decisions(drivers={"default": quick}))
+        script = DriverScript.of(timed, {ENABLE: [DriverFault(DriverFaultKind.HANGS_AFTER)]})
+        state = timed.forward(drivers=script.drivers(), operator=Absent())
 
         assert state.status is RunStatus.CUT_OVER
-        assert drivers.verbs[3:6] == ["enable", "status", "enable"]
-        answers = [record for record in stage.records(DriverAnswered) if record.word is ENABLED]
+        assert script.verbs[3:6] == ["enable", "status", "enable"]
+        answers = [record for record in timed.records(DriverAnswered) if record.word is ENABLED]
         assert [record.reached for record in answers] == [False, False, True]
 
-    def test_the_gate_does_not_count_on_a_change_that_may_not_last(self, stage):
+    def test_the_gate_does_not_count_on_a_change_that_may_not_last(self, timed):
         """A device that waits for a confirmation keeps the cutover closed."""
-        fleeting = Trouble(DONE, has_effect=True, pending_until=NOON)
-        drivers = WorldDrivers(stage.world, troubles={STATUS: [_FINE, fleeting]})
+        script = DriverScript.of(timed)
         with pytest.raises(HeldError):
-            stage.forward(drivers=drivers, operator=Nobody())
+            timed.run(until_5, drivers=script.drivers(), operator=Nobody())
+        device = script.device(OLD_VPN)
+        device.commit = UnconfirmedCommit(
+            BARE, device.new, timed.clock.now() + ROUTER.confirm_timer
+        )
+        with pytest.raises(HeldError):
+            timed.forward(drivers=script.drivers(), operator=Nobody())
 
-        (seen,) = stage.records(GatesSeen)
+        (seen,) = timed.records(GatesSeen)
         (closed,) = (each for each in seen.gates if not each.lets_through)
         assert "waits for the confirmation of a change, which may not last" in closed.observed
 
     def test_steps_5_and_10_need_no_person(self, stage):
         """A driver loads, enables and disables: no task is handed out, and nobody is asked."""
-        drivers, nobody = WorldDrivers(stage.world), Absent()
-        state = stage.forward(drivers=drivers, operator=nobody)
+        script, nobody = DriverScript.of(stage), Absent()
+        state = stage.forward(drivers=script.drivers(), operator=nobody)
 
         assert state.status is RunStatus.CUT_OVER
-        assert drivers.verbs == ["status", "load", "status", "enable", "enable"]
+        assert script.verbs == ["status", "load", "status", "enable", "enable"]
         assert nobody.asked == []
         assert [c for c in stage.intended if isinstance(c, AskOperator)] == []
         assert stage.records(OperatorConfirmed) == []
-        assert drivers.devices[OLD_VPN].state == DeviceState(
+        assert script.device(OLD_VPN).state == DeviceState(
             TunnelsState.ENABLED, TunnelsState.DISABLED
         )
 
     def test_a_rollback_enables_the_old_tunnels(self, stage):
         """The driver backs out once the old gateway is attached again."""
-        drivers = WorldDrivers(stage.world)
-        stage.forward(drivers=drivers, operator=Nobody())
-        state = stage.back(drivers=drivers, operator=Nobody())
+        script = DriverScript.of(stage)
+        stage.forward(drivers=script.drivers(), operator=Nobody())
+        state = stage.back(drivers=script.drivers(), operator=Nobody())
 
         assert state.status is RunStatus.ROLLED_BACK
-        assert drivers.verbs[-1] == "back-out"
-        assert drivers.devices[OLD_VPN].state == LOADED
+        assert script.verbs[-1] == "back-out"
+        assert script.device(OLD_VPN).state == LOADED
 
     def test_a_rollback_that_loses_contact_with_the_device_calls_it_again(self, stage):
         """The old tunnels are enabled after the first call; only the second has initiated them."""
-        troubles = {BACK_OUT: [Trouble(UNCERTAIN, has_effect=True)]}
-        drivers = WorldDrivers(stage.world, troubles=troubles)
-        stage.forward(drivers=drivers, operator=Nobody())
-        state = stage.back(drivers=drivers, operator=Nobody())
+        script = DriverScript.of(stage, {BACK_OUT: [CUT_OFF]})
+        stage.forward(drivers=script.drivers(), operator=Nobody())
+        state = stage.back(drivers=script.drivers(), operator=Nobody())
 
         assert state.status is RunStatus.ROLLED_BACK
-        assert drivers.verbs[-3:] == ["back-out", "status", "back-out"]
+        assert script.verbs[-3:] == ["back-out", "status", "back-out"]
 
     def test_another_attempt_finds_the_tunnels_loaded(self, tmp_path):
         """A second attempt reads that the tunnels are loaded, and does not load them again."""
         stage = Stage(tmp_path, decisions=DRIVEN)
-        drivers = WorldDrivers(stage.world)
-        stage.forward(drivers=drivers, operator=Nobody())
-        stage.run(lambda runner: runner.rollback(keep_new=True), drivers=drivers, operator=Nobody())
-        stage.forward(drivers=drivers, operator=Nobody())
+        script = DriverScript.of(stage)
+        stage.forward(drivers=script.drivers(), operator=Nobody())
+        stage.run(
+            lambda runner: runner.rollback(keep_new=True),
+            drivers=script.drivers(),
+            operator=Nobody(),
+        )
+        stage.forward(drivers=script.drivers(), operator=Nobody())
 
-        assert drivers.verbs == [
+        assert script.verbs == [
             *("status", "load", "status", "enable", "enable", "back-out"),
             *("status", "status", "enable", "enable"),
         ]
 
     def test_each_call_has_its_intent_and_its_outcome(self, stage):
         """Every call is in the journal before it begins, and its result after it."""
-        stage.forward(drivers=WorldDrivers(stage.world), operator=Nobody())
+        stage.forward(drivers=DriverScript.of(stage).drivers(), operator=Nobody())
         called, answered = stage.records(DriverCalled), stage.records(DriverAnswered)
 
         assert [(c.verb, c.step) for c in called] == [
@@ -284,20 +304,21 @@ class TestWholeRuns:
     def test_the_outage_is_not_longer_than_with_an_engineer(self, tmp_path):
         """While a driver works the run observes on: a slow driver costs its own time alone."""
         by_hand = Stage(tmp_path / "a", decisions=Decisions())
-        by_hand.forward(operator=DeviceEngineer(by_hand.world, reaction=timedelta(seconds=20)))
-        driven = Stage(tmp_path / "b", decisions=DRIVEN)
-        drivers = WorldDrivers(driven.world, takes=timedelta(seconds=20))
-        driven.forward(drivers=drivers, operator=Nobody())
+        by_hand.forward(operator=DeviceEngineer(by_hand.world, reaction=timedelta(seconds=18)))
+        driver = replace(DRIVEN.drivers["default"], limit=timedelta(seconds=20))
+        driven = Stage(tmp_path / "b", decisions=Decisions(drivers={"default": driver}))
+        slow_calls = {ENABLE: [DriverFault(DriverFaultKind.SLOW)]}
+        driven.forward(drivers=DriverScript.of(driven, slow_calls).drivers(), operator=Nobody())
         (slow,), (quick,) = (s.records(OutageEnded) for s in (by_hand, driven))
 
-        assert quick.lasted <= slow.lasted + timedelta(seconds=20)
+        assert quick.lasted <= slow.lasted + timedelta(seconds=18)
         assert any("10: " in wait for wait in driven.lookout.waits_seen)
 
     def test_without_drivers_the_journal_is_the_engineer_s(self, tmp_path):
         """A plan without drivers writes the same journal, whether drivers could be run or not."""
         plain, able = Stage(tmp_path / "a"), Stage(tmp_path / "b")
         plain.forward()
-        able.forward(drivers=WorldDrivers(able.world))
+        able.forward(drivers=DriverScript.of(able).drivers())
 
         assert plain.entries == able.entries
 
@@ -305,54 +326,50 @@ class TestWholeRuns:
 class TestTrouble:
     def test_lost_contact_with_effect_is_read_and_not_repeated(self, stage):
         """A call whose answer was lost is followed by a look; what it did is not done again."""
-        trouble = {ENABLE: [Trouble(UNCERTAIN, has_effect=True)]}
-        drivers = WorldDrivers(stage.world, troubles=trouble)
-        state = stage.forward(drivers=drivers, operator=Nobody())
+        script = DriverScript.of(stage, {ENABLE: [CUT_OFF]})
+        state = stage.forward(drivers=script.drivers(), operator=Nobody())
 
         assert state.status is RunStatus.CUT_OVER
-        assert drivers.verbs == ["status", "load", "status", "enable", "status", "enable"]
+        assert script.verbs == ["status", "load", "status", "enable", "status", "enable"]
 
     def test_a_failure_before_the_cutover_holds_the_run(self, stage):
         """Without an operator the run holds at step 5, with the reason and the next commands."""
-        drivers = WorldDrivers(stage.world, troubles={LOAD: [Trouble(FAILED, message="locked")]})
+        script = DriverScript.of(stage, {LOAD: [REFUSED]})
         with pytest.raises(HeldError) as held:
-            stage.forward(drivers=drivers, operator=Nobody())
+            stage.forward(drivers=script.drivers(), operator=Nobody())
 
-        assert f"the driver of {OLD_VPN} gave up: load failed: locked" in str(held.value)
+        why = "load failed: the device refuses"
+        assert f"the driver of {OLD_VPN} gave up: {why}" in str(held.value)
         assert "done" in str(held.value.advice)
-        assert stage.state.drivers.given_up[OLD_VPN].why == "load failed: locked"
+        assert stage.state.drivers.given_up[OLD_VPN].why == why
         shown = devices_text(device_progress(stage.state, stage.plan))
-        assert shown.endswith("OPEN (its driver gave up: load failed: locked)")
+        assert shown.endswith(f"OPEN (its driver gave up: {why})")
 
-        again = WorldDrivers(stage.world)
-        assert stage.forward(drivers=again, operator=Nobody()).status is RunStatus.CUT_OVER
-        assert again.verbs[:2] == ["status", "load"]
+        script.verbs.clear()
+        state = stage.forward(drivers=script.drivers(), operator=Nobody())
+        assert state.status is RunStatus.CUT_OVER
+        assert script.verbs[:2] == ["status", "load"]
 
     def test_in_the_outage_an_engineer_takes_over(self, stage):
         """A driver that cannot reach the device leaves step 10 to the engineer; the run goes on."""
-        fine = Trouble(DONE)
-        troubles = {ENABLE: [Trouble(UNCERTAIN)], STATUS: [fine, fine, Trouble(FAILED)]}
-        drivers = WorldDrivers(stage.world, troubles=troubles)
-        state = stage.forward(drivers=drivers, operator=DeviceEngineer(stage.world))
+        script = DriverScript.of(stage, {ENABLE: [NOT_REACHED], STATUS: [None, None, REFUSED]})
+        state = stage.forward(drivers=script.drivers(), operator=DeviceEngineer(stage.world))
         (gave_up,) = stage.records(DriverGaveUp)
         tasks = [c.word for c in stage.intended if isinstance(c, AskOperator)]
 
         assert state.status is RunStatus.CUT_OVER
-        assert gave_up.why == "its state cannot be read: no route to host"
+        assert gave_up.why == "its state cannot be read: the device refuses"
         assert ENABLED in tasks
 
     def test_a_call_that_never_ends_is_left_to_an_engineer(self, stage):
         """However a driver hangs, step 10 asks an engineer and goes on."""
-        forever = WorldDrivers(stage.world, takes=timedelta(days=1))
+        script = DriverScript.of(stage)
         inputs = GateInputs("ann", forces=(Force(Gate.DRIVERS, "ann is at the router"),))
         with pytest.raises(HeldError):
-            stage.run(
-                lambda runner: runner.apply(until=5),
-                drivers=WorldDrivers(stage.world),
-                operator=Nobody(),
-            )
+            stage.run(until_5, drivers=script.drivers(), operator=Nobody())
+        script.occupy("cgw-1", stage.clock.now() + timedelta(days=1))
         state = stage.forward(
-            drivers=forever, operator=DeviceEngineer(stage.world), gate_inputs=inputs
+            drivers=script.drivers(), operator=DeviceEngineer(stage.world), gate_inputs=inputs
         )
 
         assert state.status is RunStatus.CUT_OVER
@@ -368,14 +385,14 @@ class TestTrouble:
             if isinstance(entry.record, DriverCalled) and entry.record.word is disabling:
                 stage.letters.append(AbortAsked("ann", "desk"))
 
-        drivers = WorldDrivers(stage.world, takes=timedelta(seconds=100))
+        script = DriverScript.of(stage, {ENABLE: [None, DriverFault(DriverFaultKind.SLOW)]})
         with pytest.raises(RolledBackError):
-            stage.forward(drivers=drivers, operator=Nobody(), lookout=Lookout(abort))
+            stage.forward(drivers=script.drivers(), operator=Nobody(), lookout=Lookout(abort))
         (called,) = [c for c in stage.records(DriverCalled) if c.verb is BACK_OUT]
 
         assert called.word is Confirmation.TUNNELS_RETURNED
-        assert drivers.devices[OLD_VPN].state == LOADED
-        assert drivers.devices[OLD_VPN].changes == [LOAD, ENABLE, ENABLE, BACK_OUT]
+        assert script.device(OLD_VPN).state == LOADED
+        assert script.device(OLD_VPN).changes == [LOAD, ENABLE, ENABLE, BACK_OUT]
 
     def test_a_rollback_needs_no_call_while_the_old_tunnels_are_enabled(self, stage):
         """Until traffic is verified the old tunnels stay enabled, so the swap back is enough."""
@@ -384,50 +401,44 @@ class TestTrouble:
             if isinstance(entry.record, DriverCalled) and entry.record.verb is ENABLE:
                 stage.letters.append(AbortAsked("ann", "desk"))
 
-        drivers = WorldDrivers(stage.world)
+        script = DriverScript.of(stage)
         with pytest.raises(RolledBackError):
-            stage.forward(drivers=drivers, operator=Nobody(), lookout=Lookout(abort))
+            stage.forward(drivers=script.drivers(), operator=Nobody(), lookout=Lookout(abort))
 
-        assert drivers.devices[OLD_VPN].changes == [LOAD, ENABLE]
+        assert script.device(OLD_VPN).changes == [LOAD, ENABLE]
 
 
 class TestBeforeTheCutover:
     def test_a_driver_that_does_not_answer_closes_a_gate(self, stage):
         """Step 7 does not begin without an answer of each driver; traffic flows as before."""
-        fine = Trouble(DONE)
-        drivers = WorldDrivers(stage.world, troubles={STATUS: [fine, Trouble(FAILED)]})
+        script = DriverScript.of(stage, {STATUS: [None, REFUSED]})
         with pytest.raises(HeldError) as held:
-            stage.forward(drivers=drivers, operator=Nobody())
+            stage.forward(drivers=script.drivers(), operator=Nobody())
         (seen,) = stage.records(GatesSeen)
         closed = [each for each in seen.gates if not each.lets_through]
 
-        assert f"the driver of {OLD_VPN} does not answer: no route to host" in str(held.value)
+        assert f"the driver of {OLD_VPN} does not answer: the device refuses" in str(held.value)
         assert [each.gate for each in closed] == [Gate.DRIVERS]
         assert stage.records(OutageEnded) == []
 
     def test_a_driver_that_hangs_closes_it_after_its_limit(self, stage):
         """The gates wait for a driver as long as its limit, and no longer."""
+        script = DriverScript.of(stage)
         with pytest.raises(HeldError):
-            stage.run(
-                lambda runner: runner.apply(until=5),
-                drivers=WorldDrivers(stage.world),
-                operator=Nobody(),
-            )
+            stage.run(until_5, drivers=script.drivers(), operator=Nobody())
         before = stage.clock.now()
+        script.occupy("cgw-1", before + timedelta(hours=1))
         with pytest.raises(HeldError) as held:
-            stage.forward(
-                drivers=WorldDrivers(stage.world, takes=timedelta(hours=1)), operator=Nobody()
-            )
+            stage.forward(drivers=script.drivers(), operator=Nobody())
 
         assert f"the driver of {OLD_VPN} has not answered within its limit" in str(held.value)
         assert stage.clock.now() - before < timedelta(minutes=10)
 
     def test_the_operator_may_force_it(self, stage):
         """With an engineer ready the gate can be forced, and the driver is tried all the same."""
-        fine = Trouble(DONE)
-        drivers = WorldDrivers(stage.world, troubles={STATUS: [fine, Trouble(FAILED)]})
+        script = DriverScript.of(stage, {STATUS: [None, REFUSED]})
         inputs = GateInputs("ann", forces=(Force(Gate.DRIVERS, "ann is at the router"),))
-        state = stage.forward(drivers=drivers, operator=Nobody(), gate_inputs=inputs)
+        state = stage.forward(drivers=script.drivers(), operator=Nobody(), gate_inputs=inputs)
 
         assert state.status is RunStatus.CUT_OVER
 
@@ -460,28 +471,29 @@ def test_killed_at_any_record_the_device_is_changed_as_often(tmp_path, arrives):
     dusk = Stage(tmp_path, decisions=DRIVEN)
     whole = dusk.branch()
     journal = DyingJournal(whole, 0, arrives=arrives)
-    device: dict[str, DrivenDevice] = {}
-    whole.forward(drivers=WorldDrivers(whole.world, device), operator=Nobody(), journal=journal)
-    expected = device[OLD_VPN]
+    script = DriverScript.of(whole)
+    whole.forward(drivers=script.drivers(), operator=Nobody(), journal=journal)
+    expected = script.device(OLD_VPN)
 
     wrong, opened = [], 0
     every = range(1, journal.written + 1) if FULL else journal.of_drivers
     for last in every:
-        stage, device = dusk.branch(), {}
+        stage = dusk.branch()
+        script = DriverScript.of(stage)
         with pytest.raises(Killed):
             stage.forward(
-                drivers=WorldDrivers(stage.world, device),
+                drivers=script.drivers(),
                 operator=Nobody(),
                 journal=DyingJournal(stage, last, arrives=arrives),
             )
         open_call = _is_open(stage)
-        later = WorldDrivers(stage.world, device)
+        script.verbs.clear()
         if not stage.state.finished:
-            stage.forward(drivers=later, operator=Nobody())
+            stage.forward(drivers=script.drivers(), operator=Nobody())
         opened += open_call
-        blind = open_call and later.verbs[:1] not in ([], ["status"])
-        if device[OLD_VPN] != expected or blind:
-            wrong.append((last, device[OLD_VPN], later.verbs))
+        blind = open_call and script.verbs[:1] not in ([], ["status"])
+        if script.device(OLD_VPN) != expected or blind:
+            wrong.append((last, script.device(OLD_VPN), script.verbs))
 
     assert wrong == []
     assert opened
@@ -503,14 +515,14 @@ def test_the_intents_of_engineers_stay_as_they_are(stage):
 
 def test_a_runner_waits_for_its_calls(stage):
     """At its end a process waits for a call in flight, and records the result."""
-    drivers = WorldDrivers(stage.world)
+    script = DriverScript.of(stage)
 
     def hold(runner: Runner) -> None:
         with runner.supervise_drivers():
             runner.apply(until=5)
 
     with pytest.raises(HeldError):
-        stage.run(hold, drivers=drivers, operator=Nobody())
+        stage.run(hold, drivers=script.drivers(), operator=Nobody())
     called, answered = stage.records(DriverCalled), stage.records(DriverAnswered)
 
     assert len(called) == len(answered)

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support.builders import NOON, OLD_VPN, a_connection, a_customer_gateway, a_survey
+from tests.support.drivers import ROUTER, DriverScript
 from tests.support.stage import Lookout, Nobody, Stage
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import HeldError, RolledBackError
@@ -17,13 +18,7 @@ from vpnmigrate.journal.records import AbortAsked, Entry, Finished, OutageEnded
 from vpnmigrate.journal.state import RunState, RunStatus
 from vpnmigrate.journal.state_parts import DriverState
 from vpnmigrate.model.changes import AskOperator
-from vpnmigrate.model.decisions import (
-    Decisions,
-    DeviceDriver,
-    DriverKind,
-    OldTunnels,
-    SshAccess,
-)
+from vpnmigrate.model.decisions import Decisions, OldTunnels
 from vpnmigrate.model.device_drivers import (
     DeviceState,
     DriverCallState,
@@ -34,13 +29,9 @@ from vpnmigrate.model.device_drivers import (
 )
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report.device_progress import device_progress
-from vpnmigrate.sandbox.device_drivers import DriverFault, DriverFaultKind, SimulatedDrivers
-from vpnmigrate.sandbox.driven_devices import DrivenDevices
+from vpnmigrate.sandbox.device_drivers import DriverFault, DriverFaultKind
 from vpnmigrate.sandbox.site_engineers import SiteEngineers
 
-ROUTER = DeviceDriver(
-    DriverKind.NETMIKO, platform="juniper-srx", ssh=SshAccess("router.example", "netops")
-)
 ENABLE, BACK_OUT, STATUS = DriverVerb.ENABLE, DriverVerb.BACK_OUT, DriverVerb.STATUS
 LOADED = Confirmation.DEVICES_CONFIGURED
 SHORT, LONG = timedelta(minutes=3), ROUTER.confirm_timer + timedelta(minutes=2)
@@ -52,63 +43,42 @@ def staged(tmp_path, old_tunnels: OldTunnels) -> Stage:
     return Stage(tmp_path, decisions=decisions)
 
 
-class Router:
-    """The device of a stage, and its driver, whose calls of each verb have *faults* in turn."""
-
-    def __init__(
-        self,
-        stage: Stage,
-        faults: dict[DriverVerb, list[DriverFault | None]],
-    ) -> None:
-        self.devices = DrivenDevices(stage.world, stage.plan.old_connections)
-        self._stage = stage
-        self._faults_of = faults
-        self.device = self.devices.devices[OLD_VPN]
-
-    def drivers(self) -> SimulatedDrivers:
-        return SimulatedDrivers(self.devices, self._fault)
-
-    def _fault(self, call) -> DriverFault | None:
-        left = self._faults_of.get(call.verb, [])
-        return left.pop(0) if left else None
-
-    def an_hour_later(self) -> DeviceState:
-        """Return what the device is configured for once every timer has expired."""
-        self._stage.clock.sleep(LATER)
-        self.devices.attend()
-        return self.device.state
+def an_hour_later(script: DriverScript) -> DeviceState:
+    """Return what the device is configured for once every timer has expired."""
+    script.devices.world.clock.sleep(LATER)
+    return script.device(OLD_VPN).state
 
 
 @pytest.mark.parametrize("dark", [SHORT, LONG], ids=["confirmed in time", "undone and made again"])
 def test_no_migration_ends_with_a_commit_that_waits(tmp_path, dark):
     """Traffic flows, but the step ends only when the device keeps its new tunnels."""
     stage = staged(tmp_path, OldTunnels.LEAVE)
-    router = Router(stage, {ENABLE: [DriverFault(DriverFaultKind.CUT_OFF, dark)]})
+    router = DriverScript.of(stage, {ENABLE: [DriverFault(DriverFaultKind.CUT_OFF, dark)]})
     state = stage.forward(drivers=router.drivers(), operator=Nobody())
 
     assert state.status is RunStatus.CUT_OVER
     assert not state.unsettled
     assert stage.records(Finished)
-    assert router.an_hour_later().new is TunnelsState.ENABLED
+    assert an_hour_later(router).new is TunnelsState.ENABLED
 
 
 @pytest.mark.parametrize("dark", [SHORT, LONG], ids=["confirmed in time", "undone and made again"])
 def test_no_rollback_ends_with_a_commit_that_waits(tmp_path, dark):
     """The old tunnels stay enabled after a rollback whose driver lost contact."""
     stage = staged(tmp_path, OldTunnels.DISABLE)
-    router = Router(stage, {BACK_OUT: [DriverFault(DriverFaultKind.CUT_OFF, dark)]})
+    router = DriverScript.of(stage, {BACK_OUT: [DriverFault(DriverFaultKind.CUT_OFF, dark)]})
     stage.forward(drivers=router.drivers(), operator=Nobody())
     state = stage.back(drivers=router.drivers(), operator=Nobody())
 
     assert state.status is RunStatus.ROLLED_BACK
-    assert router.an_hour_later().old is TunnelsState.ENABLED
+    assert an_hour_later(router).old is TunnelsState.ENABLED
 
 
 def test_a_rollback_does_not_end_before_a_call_that_disables_the_old_tunnels(tmp_path):
     """A call in flight when the run is aborted is waited for, and what it disables is enabled."""
     stage = staged(tmp_path, OldTunnels.DISABLE)
     slow = DriverFault(DriverFaultKind.SLOW)
-    router = Router(stage, {ENABLE: [None, slow]})
+    router = DriverScript.of(stage, {ENABLE: [None, slow]})
 
     def abort(entry: Entry) -> None:
         record = entry.record
@@ -118,7 +88,7 @@ def test_a_rollback_does_not_end_before_a_call_that_disables_the_old_tunnels(tmp
     with pytest.raises(RolledBackError):
         stage.forward(drivers=router.drivers(), operator=Nobody(), lookout=Lookout(abort))
 
-    assert router.device.state.old is TunnelsState.ENABLED
+    assert router.device(OLD_VPN).state.old is TunnelsState.ENABLED
     assert stage.state.unsettled == frozenset()
 
 
@@ -126,7 +96,7 @@ def test_what_cannot_be_read_is_left_to_an_engineer(tmp_path):
     """Without contact the run holds with the reason, and ends once an engineer has looked."""
     stage = staged(tmp_path, OldTunnels.LEAVE)
     dark = timedelta(hours=3)
-    router = Router(stage, {ENABLE: [DriverFault(DriverFaultKind.CUT_OFF, dark)]})
+    router = DriverScript.of(stage, {ENABLE: [DriverFault(DriverFaultKind.CUT_OFF, dark)]})
     with pytest.raises(HeldError) as held:
         stage.forward(drivers=router.drivers(), operator=Nobody())
     assert stage.records(OutageEnded)
@@ -136,10 +106,10 @@ def test_what_cannot_be_read_is_left_to_an_engineer(tmp_path):
     (shown,) = device_progress(stage.state, stage.plan)
     assert (shown.done, "cannot be read" in shown.gave_up) == (False, True)
 
-    router.device.commit = None
-    router.device.state = DeviceState(TunnelsState.ENABLED, TunnelsState.ENABLED)
+    router.device(OLD_VPN).commit = None
+    router.device(OLD_VPN).state = DeviceState(TunnelsState.ENABLED, TunnelsState.ENABLED)
     word = Confirmation.NEW_TUNNELS_ENABLED
-    stage.world.devices.enable(router.device.new)
+    stage.world.devices.enable(router.device(OLD_VPN).new)
     stage.letters.append(DeviceConfirmed(word, OLD_VPN, (OLD_VPN,), "bob", "desk"))
     state = stage.forward(drivers=router.drivers(), operator=Nobody())
 
@@ -154,7 +124,7 @@ def test_a_person_at_the_prompt_does_not_speak_for_a_driver_at_work(tmp_path):
     )
     stage = Stage(tmp_path, two, decisions=Decisions(drivers={"cgw-1": ROUTER}))
     plan = stage.plan
-    router = Router(stage, {DriverVerb.LOAD: [DriverFault(DriverFaultKind.REFUSED)]})
+    router = DriverScript.of(stage, {DriverVerb.LOAD: [DriverFault(DriverFaultKind.REFUSED)]})
     runners: list[Runner] = []
     quick = SiteEngineers(
         router.devices,
@@ -172,7 +142,7 @@ def test_a_person_at_the_prompt_does_not_speak_for_a_driver_at_work(tmp_path):
     assert state.status is RunStatus.CUT_OVER
     assert set(of_one) == set(plan.by_hand)
     assert [r.connection for r in stage.records(DriverGaveUp)] == [OLD_VPN]
-    assert router.an_hour_later().new is TunnelsState.ENABLED
+    assert an_hour_later(router).new is TunnelsState.ENABLED
 
 
 def test_done_is_for_the_devices_that_wait_for_people(tmp_path):

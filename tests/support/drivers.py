@@ -1,115 +1,76 @@
-"""Drivers of a sandbox's devices on its clock: they answer late, fail, or lose contact."""
+"""Drivers of a world's devices whose calls have faults that a test lists."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
-from vpnmigrate.model.device_drivers import (
-    ConnectionSide,
-    DeviceState,
-    DriverCall,
-    DriverOutcome,
-    DriverResult,
-    DriverVerb,
-    TunnelsState,
-)
+from tests.support.stage import Stage
+from vpnmigrate.model.decisions import DeviceDriver, DriverKind, SshAccess
+from vpnmigrate.model.device_drivers import DriverCall, DriverResult, DriverVerb
+from vpnmigrate.sandbox.device_drivers import DriverFault, SimulatedDrivers
+from vpnmigrate.sandbox.driven_devices import DrivenDevice, DrivenDevices
 from vpnmigrate.sandbox.world import World
 
+ROUTER = DeviceDriver(
+    DriverKind.NETMIKO, platform="juniper-srx", ssh=SshAccess("router.example", "netops")
+)
+"""A driver whose device undoes what it does not confirm."""
 
-@dataclass
-class DrivenDevice:
-    """A device with both connections, which outlives every process."""
-
-    new: TunnelsState = TunnelsState.ABSENT
-    old: TunnelsState = TunnelsState.ENABLED
-    changes: list[DriverVerb] = field(default_factory=list)
-
-    @property
-    def state(self) -> DeviceState:
-        return DeviceState(self.new, self.old)
+FaultLists = Mapping[DriverVerb, Sequence[DriverFault | None]]
+"""What goes wrong in the calls of each verb, in turn; later calls have no fault."""
 
 
-@dataclass
-class Trouble:
-    """What happens to one call: its outcome, and whether the device is changed."""
+class DriverScript:
+    """The devices behind *old* connections of *world*, and the drivers of every process."""
 
-    outcome: DriverOutcome
-    has_effect: bool = False
-    message: str = "no route to host"
-    pending_until: datetime | None = None
-    """Until when the device waits for the confirmation of its last change."""
-
-
-class WorldDrivers:
-    """Drivers that operate the devices of *world*, which *devices* outlives."""
-
-    def __init__(
-        self,
-        world: World,
-        devices: dict[str, DrivenDevice] | None = None,
-        *,
-        takes: timedelta = timedelta(seconds=5),
-        troubles: dict[DriverVerb, list[Trouble]] | None = None,
-    ) -> None:
-        self.devices = {} if devices is None else devices
-        self.called: list[tuple[DriverVerb, str]] = []
-        self._world = world
-        self._takes = takes
-        self.troubles = troubles or {}
-        self._open: list[tuple[datetime, DriverCall, DriverResult]] = []
-
-    @property
-    def verbs(self) -> list[str]:
+    def __init__(self, world: World, old: Iterable[str], faults: FaultLists | None = None) -> None:
+        self.devices = DrivenDevices(world, old)
+        self.faults = {verb: list(each) for verb, each in (faults or {}).items()}
+        self.verbs: list[str] = []
         """Every verb so far."""
-        return [verb.value for verb, _ in self.called]
+
+    @classmethod
+    def of(cls, stage: Stage, faults: FaultLists | None = None) -> DriverScript:
+        """Return the devices of *stage*."""
+        return cls(stage.world, stage.plan.old_connections, faults)
+
+    def drivers(self) -> SimulatedDrivers:
+        """Return the drivers of one process."""
+        return _SeparateCalls(self.devices, self._fault)
+
+    def device(self, old: str) -> DrivenDevice:
+        """Return the device of *old*, as it is now."""
+        self.devices.attend()
+        return self.devices.devices[old]
+
+    def occupy(self, gateway: str, until: datetime) -> None:
+        """Let an earlier call hold the lock of *gateway*, so that no other one begins."""
+        self.devices.locks[gateway] = _EarlierCall(until)
+
+    def _fault(self, call: DriverCall) -> DriverFault | None:
+        self.verbs.append(call.verb.value)
+        left = self.faults.get(call.verb, [])
+        return left.pop(0) if left else None
+
+
+class _SeparateCalls(SimulatedDrivers):
+    """Drivers of a process that begins no call at a device before it has the last result."""
+
+    _open_at: frozenset[str] = frozenset()
 
     def begin(self, call: DriverCall) -> None:
-        assert all(open_.gateway != call.gateway for _, open_, _ in self._open)
-        self.called.append((call.verb, call.connection))
-        waiting = self.troubles.get(call.verb, [])
-        trouble = waiting.pop(0) if waiting else Trouble(DriverOutcome.DONE, has_effect=True)
-        device = self.devices.setdefault(call.connection, DrivenDevice())
-        if trouble.has_effect:
-            self._apply(call, device)
-        state = device.state if trouble.outcome is DriverOutcome.DONE else DeviceState()
-        message = "" if trouble.outcome is DriverOutcome.DONE else trouble.message
-        until = trouble.pending_until
-        result = DriverResult(trouble.outcome, state, message, self._takes, pending_until=until)
-        self._open.append((self._world.clock.now() + self._takes, call, result))
+        assert call.gateway not in self._open_at
+        self._open_at |= {call.gateway}
+        super().begin(call)
 
     def ended(self) -> Sequence[tuple[DriverCall, DriverResult]]:
-        now = self._world.clock.now()
-        done = [(call, result) for at, call, result in self._open if at <= now]
-        self._open = [each for each in self._open if each[0] > now]
-        return done
+        ended = super().ended()
+        self._open_at -= {call.gateway for call, _ in ended}
+        return ended
 
-    def finish(self) -> None:
-        if self._open:
-            self._world.clock.sleep(self._takes)
 
-    def _apply(self, call: DriverCall, device: DrivenDevice) -> None:
-        devices = self._world.devices
-        if call.verb is not DriverVerb.STATUS:
-            device.changes.append(call.verb)
-        match call.verb:
-            case DriverVerb.LOAD:
-                devices.configure(call.successor)
-                device.new = TunnelsState.DISABLED
-            case DriverVerb.ENABLE:
-                devices.enable(call.successor)
-                device.new = TunnelsState.ENABLED
-                if call.disable_old:
-                    devices.disable(call.connection)
-                    device.old = TunnelsState.DISABLED
-            case DriverVerb.BACK_OUT:
-                devices.disable(call.successor)
-                devices.enable(call.connection)
-                device.new, device.old = TunnelsState.DISABLED, TunnelsState.ENABLED
-            case DriverVerb.REMOVE if call.remove is ConnectionSide.NEW:
-                device.new = TunnelsState.ABSENT
-            case DriverVerb.REMOVE:
-                device.old = TunnelsState.ABSENT
-            case DriverVerb.STATUS:
-                pass
+@dataclass(frozen=True)
+class _EarlierCall:
+    latest_end: datetime
