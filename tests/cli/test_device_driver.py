@@ -1,14 +1,20 @@
-"""The command ``device driver``: what a driver reports, and the tunnels that it removes."""
+"""Drivers at the command line: ``device driver``, and ``done`` while a driver is at work."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+from pathlib import Path
+
 import pytest
 
+from tests.cli.terminal import Ran, Unattended
+from tests.cli.test_commit_confirm import EventClock
+from tests.cli.test_devices import GRAZ, MUNICH, TWO_SITES
 from tests.support.drivers import DriverScript
 from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
 from vpnmigrate.engine.ports import DeviceDrivers
 from vpnmigrate.journal import replay
-from vpnmigrate.journal.record_base import DriverAnswered, DriverCalled
+from vpnmigrate.journal.record_base import DeviceConfirmed, DriverAnswered, DriverCalled
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.run_directory import Runs
 from vpnmigrate.model.device_drivers import DriverVerb
@@ -31,6 +37,10 @@ class Driven(SandboxDependencies):
 
     def drivers(self, run, plan, vault, log) -> DeviceDrivers | None:
         return self.script.drivers()
+
+
+class DrivenUnattended(Driven, Unattended):
+    """The same without an engineer at the other devices."""
 
 
 @pytest.fixture
@@ -105,3 +115,42 @@ def test_a_device_without_a_driver_has_an_engineer(terminal):
 
     assert refused.code == 2
     assert "has no driver in the plan" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("load", "step", "is_open"),
+    [
+        ([DriverFaultKind.SLOW], 6, []),
+        ([DriverFaultKind.HANGS, DriverFaultKind.REFUSED], 5, [MUNICH]),
+    ],
+    ids=["its driver reports it too", "its driver gives up"],
+)
+def test_done_speaks_for_the_devices_that_wait_for_people(terminal, load, step, is_open):
+    """Without a site it confirms none whose driver is at work, and the run waits for that one."""
+    Path("two.yaml").write_text(TWO_SITES, encoding="utf-8")
+    terminal.scenario("two.yaml")
+    playbook = PLAYBOOK.replace("default", "cgw-0a400000000000001")
+    Path("driven.yaml").write_text(playbook, encoding="utf-8")
+    run = terminal.planned("--playbook", "driven.yaml")
+    faults = {DriverVerb.LOAD: [DriverFault(kind) for kind in load]}
+    script = DriverScript(terminal.world, terminal.connections, faults)
+    typed: list[tuple[Ran, list[str]]] = []
+
+    def done() -> None:
+        typed.append((terminal.run("done", run, "5", "--json"), list(script.verbs)))
+
+    terminal.parts = DrivenUnattended(terminal.world, script)
+    terminal.parts.clock = clock = EventClock(terminal.clock, done)
+    clock.at = terminal.clock.now() + timedelta(minutes=4)
+    assert terminal.run("apply", "plan.json", "--until", "cutover").code == (3 if is_open else 0)
+
+    ((ran, so_far),) = typed
+    assert so_far == ["status", "load"]
+    assert (ran.document["connections"], ran.document["open"]) == ([GRAZ], [MUNICH])
+    confirmed = [
+        e.record for e in entries_of(terminal, run) if isinstance(e.record, DeviceConfirmed)
+    ]
+    assert [record.connection for record in confirmed] == [GRAZ]
+    status = terminal.status(run)
+    assert status["step"] == step
+    assert [each["connection"] for each in status["devices"] if not each["done"]] == is_open
