@@ -261,6 +261,19 @@ class TestConnections:
             assert "cgw-1 (netmiko munich.example, fortios)" in findings["VPM-W114"].evidence
         assert "VPM-W114" not in found(a_survey())
 
+    @pytest.mark.parametrize(
+        ("name", "warns"), [("munich", True), ("cgw-1", False), ("default", False)]
+    )
+    def test_names_drivers_that_no_device_has(self, name: str, warns: bool) -> None:
+        """The name of a site has no effect: drivers are chosen by customer gateway."""
+        driver = DeviceDriver(DriverKind.COMMAND, ("/usr/local/bin/tunnels",))
+        findings = found(a_survey(), Decisions(drivers={name: driver}))
+
+        assert ("VPM-W115" in findings) == warns
+        if warns:
+            assert "drivers names munich" in findings["VPM-W115"].evidence
+            assert "Name one of cgw-1" in findings["VPM-W115"].fix
+
     def test_names_static_prefixes_of_a_bgp_connection(self) -> None:
         """EC2 accepts no static prefix for a successor that uses BGP."""
         static = a_connection(prefixes=["10.9.0.0/16"])

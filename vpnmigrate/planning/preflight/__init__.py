@@ -49,6 +49,7 @@ CHECKS: tuple[Check, ...] = (
     connections.devices_serve_nobody_else,
     connections.addresses_differ,
     drivers.changes_that_last_are_told,
+    drivers.drivers_have_devices,
     gateway.no_virtual_interface,
     gateway.no_association,
     gateway.direct_connect_is_readable,

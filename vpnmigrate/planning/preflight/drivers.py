@@ -25,3 +25,16 @@ def changes_that_last_are_told(survey: Survey, decisions: Decisions) -> Findings
             "Have a console at hand: a change that cuts off the device lasts.  The driver reads "
             "the state after each change and reports it.",
         )
+
+
+def drivers_have_devices(survey: Survey, decisions: Decisions) -> Findings:
+    """Check that each driver is that of a customer gateway: another name has no effect."""
+    known = {c.customer_gateway for c in survey.living if c.customer_gateway}
+    if unused := sorted(decisions.drivers.keys() - known - {"default"}):
+        yield Finding(
+            "VPM-W115",
+            "driver-unused",
+            f"drivers names {listed(unused)}, which no connection of {survey.gateway.id} uses",
+            f"Name one of {listed(sorted(known))}, or default.  Without a driver an engineer does "
+            "the work at a device.  A playbook for several gateways may name others.",
+        )
