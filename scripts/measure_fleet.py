@@ -11,6 +11,7 @@ sandboxes' own record of the calls that they have carried out.
 from __future__ import annotations
 
 import argparse
+import math
 import multiprocessing
 import os
 import signal
@@ -47,6 +48,7 @@ from vpnmigrate.fleet.campaign import Campaign, FleetLimits, Wave  # noqa: E402
 from vpnmigrate.fleet.campaign_text import campaign_text  # noqa: E402
 from vpnmigrate.fleet.database.campaigns import FleetCampaigns, StoredCampaign  # noqa: E402
 from vpnmigrate.fleet.database.connection import Database  # noqa: E402
+from vpnmigrate.fleet.database.deliveries import deliver  # noqa: E402
 from vpnmigrate.fleet.database.run_rows import FleetRun  # noqa: E402
 from vpnmigrate.fleet.database.runs import NewRun, RunPlace  # noqa: E402
 from vpnmigrate.fleet.database.schema import LINES, RUNS  # noqa: E402
@@ -220,12 +222,18 @@ class Size:
     runs: int
     limit: int
     speed: float
+    most_seconds: float
+    """After these the measurement ends, with the migrations that are done."""
 
 
 @dataclass
 class Figures:
     """What was measured."""
 
+    done: int = 0
+    """Migrations; those under way at the end count for nothing but their calls and CPU time."""
+    failed: int = 0
+    """How often a run failed and was started again."""
     seconds: float = 0.0
     most_in_account: int = 0
     most_at_work: int = 0
@@ -277,19 +285,32 @@ class MeasuredFleet(FleetProcesses):
                 shown = time.monotonic()
                 states = Counter(row.member_progress.state.value for row in rows)
                 print(f"{shown - began:7.1f} s  {dict(states)}", flush=True)
-            if done == len(rows):
-                self.figures.seconds = time.monotonic() - began
+            self.figures.done, self.figures.seconds = done, time.monotonic() - began
+            if done == len(rows) or self.figures.seconds > self._size.most_seconds:
                 return
             due = len(self.figures.handed_on) + len(self.figures.restarts)
             if due < len(events) and done * (len(events) + 1) >= (due + 1) * len(rows) * 0.8:
                 victim = self.in_outage(rows)
                 if victim is not None:
                     self._kill(victim) if events[due] == "kill" else self._restart()
-            require_success(rows)
+            self._start_again(rows)
             self.report_devices(rows)
             self.require_workers()
             took = time.monotonic() - looked
             CLOCK.sleep(max(GLANCE, timedelta(seconds=SHARE * took)))
+
+    def _start_again(self, rows: Iterable[FleetRun]) -> None:
+        """Start the runs that have failed again, as an operator does.
+
+        A busy machine fails runs on a quick clock: ten minutes of a step are ten seconds at speed
+        60, and an intent is too old after half a second.
+        """
+        for row in rows:
+            if row.progress is MemberState.FAILED and not row.wants_work:
+                why = row.trouble if row.summary is None else row.summary.waiting_for
+                say(f"{row.id} has failed, and is started again: {why}")
+                self.figures.failed += 1
+                self.runs.start(row.id, row.goal, deliver)
 
     def _kill(self, victim: FleetRun) -> None:
         name = victim.lease_owner or ""
@@ -358,17 +379,6 @@ class MeasuredFleet(FleetProcesses):
         self.figures.database_cpu += used + cpu_of(server)
 
 
-def require_success(rows: Iterable[FleetRun]) -> None:
-    """End this process if a run has failed: nobody resumes it here.
-
-    A busy machine fails runs on a quick clock: ten minutes of a step are ten seconds at speed 60.
-    """
-    for row in rows:
-        if row.progress is MemberState.FAILED and not row.wants_work:
-            why = row.trouble if row.summary is None else row.summary.waiting_for
-            sys.exit(f"{row.id} has failed: {why}")
-
-
 def say(text: str) -> None:
     """Print an event."""
     print(f"{'':11}{text}", flush=True)
@@ -426,9 +436,11 @@ def measure(size: Size, every: Sequence[Plan], kills: int = 0, restarts: int = 0
 
 def report(size: Size, found: Figures) -> None:
     """Print the figures of one measurement."""
-    count = size.migrations
+    count = found.done
     for name, value in {
-        "migrations": f"{count} in {size.accounts} accounts, {size.workers} workers",
+        "migrations": f"{count} of {size.migrations} in {size.accounts} accounts, "
+        f"{size.workers} workers",
+        "failed": f"{found.failed} runs, which were started again",
         "elapsed": f"{found.seconds:.0f} s, {count / found.seconds * 60:.1f} a minute",
         "at a time": f"{found.most_at_work} runs; in one account {found.most_in_account}, "
         f"limit {size.limit}",
@@ -455,6 +467,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=50, help="most runs of a worker at a time")
     parser.add_argument("--limit", type=int, default=1, help="most at a time in one account")
     parser.add_argument("--speed", type=float, default=20.0)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="most time; default: any")
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--restarts", type=int, default=1)
     parser.add_argument("--growth", action="store_true", help="1 worker to --workers, undisturbed")
@@ -463,7 +476,7 @@ def main() -> int:
     every = plans(given.migrations, given.accounts)
     places = (given.migrations, given.accounts)
     for workers in range(1, given.workers + 1) if given.growth else (given.workers,):
-        size = Size(*places, workers, given.runs, given.limit, given.speed)
+        size = Size(*places, workers, given.runs, given.limit, given.speed, given.minutes * 60)
         disturbed = (0, 0) if given.growth else (given.kills, given.restarts)
         report(size, measure(size, every, *disturbed))
     return 0
