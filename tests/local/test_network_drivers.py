@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support.driver_bench import NETWORK, VYOS, Bench, NetworkBench, network_bench
-from tests.support.fake_routers import PASSWORD, IosRouter
+from tests.support.fake_routers import PASSWORD, IosRouter, VyosRouter
 from vpnmigrate.errors import UsageError
 from vpnmigrate.local.drivers.confirmed_change import SLACK, WAITING_COMMIT, DeviceConnection
 from vpnmigrate.local.drivers.extras import require_extras
@@ -405,9 +405,12 @@ class TestRefused:
         assert ios.router.text() == before
 
 
-def test_vyos_is_asked_whether_to_go_on(tmp_path):
-    """VyOS asks before it starts its timer, and saves after the confirmation."""
+@pytest.mark.parametrize("question", ["Proceed ? [Y/n] ", "Proceed? [confirm]"])
+def test_vyos_asks_before_it_starts_its_timer(tmp_path, question):
+    """The driver answers the question in either form, and saves after the confirmation."""
     with network_bench(tmp_path, *VYOS) as bench:
+        assert isinstance(bench.router, VyosRouter)
+        bench.router.question = question
         results = [
             bench.call(LOAD),
             bench.call(ENABLE, disable_old=True),

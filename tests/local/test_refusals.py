@@ -51,6 +51,8 @@ ANSWERS = {
         "Error: 192.168.1/30 is not a valid IP host\n\n\n  Invalid value\n",
         "  Value validation failed",
         "[[vpn ipsec]] failed\nCommit failed",
+        "Cannot load: configuration modified.\nCommit or discard the changes before loading",
+        "Configuration system temporarily locked due to another commit in progress",
     ),
     "fortios": (
         "command parse error before 'x'\nCommand fail. Return code -61",
@@ -68,6 +70,8 @@ HARMLESS = {
         "%SYS-5-CONFIG_I: Configured from console by ann: the last attempt failed",
         "% Generating 2048 bit RSA keys, keys will be non-exportable...",
         "%BGP-5-ADJCHANGE: neighbor 169.254.60.1 Down, not configured",
+        "%SPANTREE-SP-4-PORT_STATE: port 3/1 failed",
+        "%ERROR-4-RATE: 3 messages were dropped",
     ),
     "cisco-asa": (
         'INFO: Security level for "aws" set to 0 by default.',

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.driver_bench import NETWORK, VYOS, NetworkBench, network_bench
-from tests.support.fake_routers import IosRouter
+from tests.support.fake_routers import IosRouter, JunosRouter, VyosRouter
 from vpnmigrate.local.drivers.confirmed_change import WAITING_COMMIT, DeviceConnection
 from vpnmigrate.local.drivers.program import DeviceLogin
 from vpnmigrate.model.device_drivers import DeviceState, DriverOutcome, DriverVerb, TunnelsState
@@ -35,7 +35,43 @@ def test_ios_is_not_changed_without_a_running_timer(name, tmp_path):
     assert bench.router.text() == before
 
 
-def test_a_commit_that_somebody_confirmed_is_reported(tmp_path):
+def test_vyos_undoes_a_commit_that_fails_in_part(tmp_path):
+    """Its timer runs before the commit, and would reboot the router after the failure."""
+    with network_bench(tmp_path, *VYOS) as bench:
+        assert isinstance(bench.router, VyosRouter)
+        before = bench.router.text()
+        bench.router.commit_failure = "[[vpn ipsec]] failed\nCommit failed"
+        result = bench.call(DriverVerb.LOAD)
+
+    assert (result.outcome, result.pending_until) == (FAILED, None)
+    refused = "the device refuses the commit: [[vpn ipsec]] failed; what was committed is undone"
+    assert result.message.endswith(refused)
+    assert (bench.router.text(), bench.router.waits) == (before, False)
+
+
+def test_junos_does_not_commit_what_its_timer_has_undone(tmp_path):
+    """Once the timer has expired, ``rollback 1`` is the wrong commit, which stays undone."""
+    with network_bench(tmp_path, *NETWORK["netmiko-juniper-srx"]) as bench:
+        router = bench.router
+        assert isinstance(router, JunosRouter)
+        assert bench.call(DriverVerb.LOAD).outcome is DONE
+        router.ignores = _enables_a_neighbour(bench)
+        assert bench.call(DriverVerb.ENABLE).outcome is UNCERTAIN
+        router.typed.clear()
+
+        def expires() -> bool:
+            if router.waits and "configure exclusive" in router.typed:
+                router.undo()
+            return False
+
+        router.cut_off = expires
+        result = bench.call(DriverVerb.BACK_OUT)
+
+    assert (result.outcome, result.state, result.pending_until) == (DONE, LOADED, None)
+    assert "commit comment" not in " ".join(router.typed)
+
+
+def test_a_commit_that_another_user_confirmed_is_reported(tmp_path):
     """A timer that has ended before the driver looked again protected nothing, which is said."""
     with network_bench(tmp_path, *NETWORK["netmiko-cisco-ios"]) as bench:
         connect, made = bench.connect, 0

@@ -334,11 +334,25 @@ class JunosRouter(SetRouter):
 
     refusal = "            ^\nsyntax error."
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.undone_commit: list[str] = []
+        """The commit that the timer has undone, which is revision 1 then."""
+
+    def undo(self) -> None:
+        with self.lock:
+            self.undone_commit = self.running
+            super().undo()
+
     def session(self) -> JunosSession:
         return JunosSession(self)
 
 
 class JunosSession(SetSession):
+    def __init__(self, router: JunosRouter) -> None:
+        super().__init__(router)
+        self._router: JunosRouter = router
+
     @property
     def prompt(self) -> str:
         at = f"{USER}@munich"
@@ -370,11 +384,14 @@ class JunosSession(SetSession):
                 case ["commit", *_]:
                     self._commit(timed=False)
                     return "commit complete"
-                case ["rollback", "1"]:
-                    self._candidate = list(router.before or [])
+                case ["rollback", revision]:
+                    before = router.before if router.waits else router.undone_commit
+                    self._candidate = list(before if revision == "1" else router.running)
                     return "load complete"
                 case ["show", *what]:
                     return self._show(what)
+                case ["run", "show", *what] if self._candidate is not None:
+                    return self._show_operational(what)
                 case ["set", "cli", *what]:
                     return {"complete-on-space": "Disabling complete-on-space"}.get(
                         what[0], f"Screen {what[0].removeprefix('screen-')} set to {what[-1]}"
@@ -388,6 +405,11 @@ class JunosSession(SetSession):
                 return self._compared()
             case ["configuration" | "system", *_] if self._candidate is not None:
                 return "            ^\nsyntax error."
+            case _:
+                return self._show_operational(what)
+
+    def _show_operational(self, what: list[str]) -> str:
+        match what:
             case ["configuration", *_]:
                 return self._router.text()
             case ["system", "commit", *_]:
@@ -402,6 +424,13 @@ class VyosRouter(SetRouter):
 
     refusal = "\n  Configuration path: vpn ipsec [x] is not valid\n  Set failed\n"
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.question = "Proceed ? [Y/n] "
+        """What it asks before it starts its timer."""
+        self.commit_failure = ""
+        """What the next commit prints that carries out no more than a part."""
+
     def session(self) -> VyosSession:
         return VyosSession(self)
 
@@ -409,10 +438,14 @@ class VyosRouter(SetRouter):
 class VyosSession(SetSession):
     _asks = False
 
+    def __init__(self, router: VyosRouter) -> None:
+        super().__init__(router)
+        self._router: VyosRouter = router
+
     @property
     def prompt(self) -> str:
         if self._asks:
-            return "Proceed? [confirm]"
+            return self._router.question
         at = f"{USER}@munich"
         return f"{at}:~$ " if self._candidate is None else f"[edit]\n{at}# "
 
@@ -421,8 +454,9 @@ class VyosSession(SetSession):
         with router.lock:
             if self._asks:
                 self._asks = False
-                self._commit(timed=True)
-                return ""
+                router.start_timer()
+                started = "Initialized commit-confirm; 5 minutes to confirm before reboot"
+                return f"{started}\n{self._committed()}".strip()
             if router.rejects and re.search(router.rejects, command):
                 return router.refusal
             if self._changed(command):
@@ -436,16 +470,23 @@ class VyosSession(SetSession):
                 self._candidate = list(router.running)
             case ["exit", *_]:
                 self._candidate = None
+            case ["commit-confirm", _] if router.waits:
+                return "Another confirm is pending"
             case ["commit-confirm", minutes]:
                 self._asks = True
-                return f"commit confirm will be automatically reboot in {minutes} minutes"
+                return f"commit-confirm will automatically reboot in {minutes} minutes"
             case ["confirm"]:
                 router.settle()
+            case ["discard"]:
+                self._candidate = list(router.running)
+                return "Changes have been discarded"
+            case ["load", "/config/config.boot"] if self._candidate != router.running:
+                return "Cannot load: configuration modified."
             case ["load", "/config/config.boot"]:
                 self._candidate = list(router.stored)
                 return "Loading configuration from '/config/config.boot'"
             case ["commit"]:
-                router.running = list(self._candidate or [])
+                return self._committed()
             case ["save"]:
                 router.saved += 1
                 router.stored = list(router.running)
@@ -453,6 +494,13 @@ class VyosSession(SetSession):
             case _:
                 return self._shown(words)
         return ""
+
+    def _committed(self) -> str:
+        router, candidate = self._router, self._candidate or []
+        failure, router.commit_failure = router.commit_failure, ""
+        part = [line for line in candidate if not line.startswith("set vpn")]
+        router.running = part if failure else list(candidate)
+        return failure
 
     def _shown(self, words: list[str]) -> str:
         router = self._router

@@ -16,7 +16,7 @@ from typing import Any, Final
 from vpnmigrate.devices.configuration_lines import without_secrets
 from vpnmigrate.local.drivers.confirmed_change import ContactLostError, DeviceConnection
 from vpnmigrate.local.drivers.extras import missing_library
-from vpnmigrate.local.drivers.netmiko import NO_TIMER, PROMPT, device_errors
+from vpnmigrate.local.drivers.netmiko import NO_TIMER, PROMPT, device_errors, one_line
 from vpnmigrate.local.drivers.program import DeviceLogin, run_driver
 from vpnmigrate.local.drivers.refusals import refusal_in
 from vpnmigrate.local.drivers.verbs import DriverError
@@ -38,9 +38,9 @@ def _napalm_errors() -> Iterator[None]:
         with device_errors():
             yield
     except (exceptions.ConnectionException, exceptions.CommandTimeoutException) as error:
-        raise ContactLostError(str(error)) from None
+        raise ContactLostError(one_line(str(error))) from None
     except exceptions.NapalmException as error:
-        raise DriverError(f"the device refuses: {' '.join(str(error).split())}") from None
+        raise DriverError(f"the device refuses: {one_line(str(error))}") from None
 
 
 class _NapalmConnection:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, ClassVar, Final
@@ -65,8 +65,16 @@ def device_errors() -> Iterator[None]:
             ) from None
         raise ContactLostError(_first_line(error)) from None
     except ValueError as error:  # Of netmiko, for an answer that it did not expect.
-        said = " ".join(without_secrets(str(error)).split())
-        raise DriverError(f"the device refuses: {said}") from None
+        raise DriverError(f"the device refuses: {one_line(str(error))}") from None
+
+
+def one_line(said: str) -> str:
+    """Return what a device *said* in one line, without secrets."""
+    return " ".join(without_secrets(said).split())
+
+
+def _refused(what: str, said: str) -> DriverError:
+    return DriverError(f"the device refuses {what}: {one_line(said)}")
 
 
 def _first_line(error: BaseException) -> str:
@@ -80,6 +88,8 @@ class _Shell(ABC):
     device_type: ClassVar[str]
     show: ClassVar[tuple[str, ...]]
     """What shows the running configuration."""
+    first_prompt: ClassVar[str] = ""
+    """Pattern of the end of what a login prints; empty where netmiko has one."""
     options: ClassVar[Mapping[str, Any]] = {}
     """netmiko's arguments for this platform alone."""
     atomic: bool = False
@@ -158,7 +168,7 @@ class _CiscoIos(_Shell):
     def undo(self) -> None:
         said = self._shown("configure revert now", PROMPT)
         if self.waits():
-            raise DriverError(f"configure revert now had no effect: {' '.join(said.split())}")
+            raise DriverError(f"configure revert now had no effect: {one_line(said)}")
 
     def confirm(self) -> None:
         with device_errors():
@@ -211,7 +221,7 @@ class _Candidate(_Shell):
     def _configure(self) -> None:
         said = self._shown(self.enter, PROMPT)
         if "#" not in self._shown("", PROMPT):
-            raise DriverError(f"the device refuses {self.enter}: {' '.join(said.split())}")
+            raise _refused(self.enter, said)
 
     def _leave(self) -> None:
         """Leave configuration mode, in which `show` shows the candidate."""
@@ -227,9 +237,10 @@ class _Junos(_Candidate):
     enter = "configure exclusive"
     compare = "show | compare | no-more"
 
-    def waits(self) -> bool:
-        first = self._shown("show system commit | no-more").strip().partition("\n")[0]
-        return "rollback in" in first
+    def waits(self, run: str = "") -> bool:
+        """Return whether a commit waits; *run* precedes the command in configuration mode."""
+        commits = self._shown(f"{run}show system commit | no-more").strip()
+        return "rollback in" in commits.partition("\n")[0]
 
     def commit(self, timer: timedelta) -> None:
         with device_errors():
@@ -237,10 +248,17 @@ class _Junos(_Candidate):
 
     def undo(self) -> None:
         self._configure()
-        self._type(["rollback 1"], enter_config_mode=False, exit_config_mode=False)
-        with device_errors():
-            self._link.commit(comment="vpnmigrate")
+        self._load_revision(1)
+        # The timer may have expired: then the commit is undone, and is itself revision 1.
+        if self.waits(run="run "):
+            with device_errors():
+                self._link.commit(comment="vpnmigrate")
+        else:
+            self._load_revision(0)
         self._leave()
+
+    def _load_revision(self, number: int) -> None:
+        self._type([f"rollback {number}"], enter_config_mode=False, exit_config_mode=False)
 
     def confirm(self) -> None:
         self._configure()
@@ -253,6 +271,7 @@ class _Vyos(_Candidate):
     """VyOS 1.4: it undoes a change by a reboot."""
 
     device_type = "vyos"
+    first_prompt = r"[$#>]\s*$"
     show = ("show configuration commands",)
     compare = "compare"
 
@@ -260,27 +279,38 @@ class _Vyos(_Candidate):
         return self._shown("systemctl is-active commit-confirm.timer").strip() == "active"
 
     def commit(self, timer: timedelta) -> None:
-        said = self._shown(f"commit-confirm {_minutes(timer)}", rf"\[confirm\]|{PROMPT}")
-        if "[confirm]" in said:
-            said = self._shown("y", PROMPT)
-        if re.search(r"fail|error", said, re.IGNORECASE):
-            raise DriverError(f"the device refuses the commit: {' '.join(said.split())}")
+        question = r"\[(?:Y/n|confirm)\]\s*$"
+        said = self._shown(f"commit-confirm {_minutes(timer)}", f"{question}|{PROMPT}")
+        if not re.search(question, said):
+            raise _refused("the commit", said)
+        said = self._shown("y", PROMPT)
+        if refusal := refusal_in("vyos", said):
+            # The timer runs already, and other parts of the configuration may be committed.
+            self.undo()
+            raise DriverError(f"{_refused('the commit', refusal)}; what was committed is undone")
 
     def undo(self) -> None:
         """Commit the saved configuration, which a reboot would load, and end the timer."""
         self._configure()
+        self._shown("discard", PROMPT)
         for command in ("load /config/config.boot", "commit"):
             said = self._shown(command, PROMPT)
-            if refusal_in("vyos", said):
-                raise DriverError(f"the device refuses {command}: {' '.join(said.split())}")
-        self._shown("confirm", PROMPT)
+            if refusal := refusal_in("vyos", said):
+                raise _refused(command, refusal)
+        said = self._shown("confirm", PROMPT)
         self._leave()
+        if self.waits():
+            raise _refused("confirm", said)
 
     def confirm(self) -> None:
         self._configure()
         self._shown("confirm", PROMPT)
         self._shown("save", PROMPT)
         self._leave()
+
+    def _leave(self) -> None:
+        # netmiko's own waits three times until the router is silent: six seconds.
+        self._shown("exit", self.first_prompt)
 
 
 _SHELLS: Final[Mapping[str, type[_Shell]]] = {
@@ -308,15 +338,38 @@ def connect(login: DeviceLogin) -> DeviceConnection:
         ContactLostError: It does not answer.
         DriverError: It refuses the login, its host key is not the known one, or netmiko is missing.
     """
+    shell = _SHELLS[login.platform]
     try:
-        from netmiko import ConnectHandler  # noqa: PLC0415  an extra
+        kind = _kind_of(shell)
     except ImportError:
         raise DriverError(missing_library(DriverKind.NETMIKO)) from None
-    shell = _SHELLS[login.platform]
     with device_errors():
-        options = {**shell.options, **login.arguments}
-        link = ConnectHandler(device_type=shell.device_type, **options)
+        link = kind(device_type=shell.device_type, **{**shell.options, **login.arguments})
         return shell(link, login.platform)
+
+
+def _kind_of(shell: type[_Shell]) -> Callable[..., Any]:
+    """Return netmiko's class for *shell*, without the waits that would prolong an outage.
+
+    netmiko alone reads a closed connection until its time limit, and a first prompt of which it has
+    no pattern for two seconds.
+    """
+    from netmiko import ssh_dispatcher  # noqa: PLC0415  an extra
+
+    kind: type[Any] = ssh_dispatcher(shell.device_type)
+
+    class Link(kind):  # type: ignore[misc]  # its type is known at run time
+        def _test_channel_read(self, count: int = 40, pattern: str = "") -> str:
+            return str(super()._test_channel_read(count, pattern or shell.first_prompt))
+
+        def read_channel(self) -> str:
+            closed = self.remote_conn is not None and self.remote_conn.closed
+            said = str(super().read_channel())
+            if closed and not said:
+                raise EOFError("the device closed the connection")
+            return said
+
+    return Link
 
 
 if __name__ == "__main__":

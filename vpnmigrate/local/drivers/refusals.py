@@ -28,11 +28,13 @@ _ASA: Final = "github.com/ansible-collections/cisco.asa: plugins/terminal/asa.py
 _JUNOS: Final = "github.com/ansible-collections/junipernetworks.junos: plugins/terminal/junos.py"
 _VYOS: Final = "github.com/vyos/vyos.vyos: plugins/terminal/vyos.py"
 _FORTIOS: Final = "github.com/bruceyu777/autolib_refactor: lib/core/executor/cmd_exec_chker.py"
-_NO_LOG: Final = r"(?!%[a-z0-9_]+-\d-)"
-"""A line of IOS's log begins alike: %SYS-5-CONFIG_I."""
+_NO_LOG: Final = r"(?!%[a-z0-9_-]+-\d-)"
+"""A line of IOS's log begins alike: %SYS-5-CONFIG_I, %SPANTREE-SP-6-PORT_STATE."""
 
 _CISCO: Final = (
-    Refusal(r"% ?(?:invalid|incomplete|ambiguous|unrecognized|unknown|bad|error)\b", _IOS),
+    Refusal(
+        rf"{_NO_LOG}% ?(?:invalid|incomplete|ambiguous|unrecognized|unknown|bad|error)\b", _IOS
+    ),
     Refusal(r"(?:command authorization failed|command rejected)", _IOS),
     Refusal(r"bad mask\b", "github.com/napalm-automation/napalm/issues/1846"),
     Refusal(rf"{_NO_LOG}%.*\boverlaps with\b", _IOS_XE),
@@ -62,6 +64,14 @@ REFUSALS: Final[Mapping[str, Sequence[Refusal]]] = {
     "vyos": (
         Refusal(r"(?:set|delete|commit) failed", _VYOS),
         Refusal(r"invalid command:", _VYOS),
+        Refusal(
+            r"(?:cannot load:|no such file)",
+            "github.com/vyos/vyatta-cfg: functions/interpreter/vyatta-cfg-run",
+        ),
+        Refusal(
+            r"configuration system (?:temporarily )?locked",
+            "vyos.dev: Configuration system temporarily locked due to another commit in progress",
+        ),
         Refusal(
             r"configuration path: .* is not valid",
             "github.com/vyos/vyos-documentation/pull/1119",
