@@ -11,6 +11,7 @@ from vpnmigrate.local.drivers.program import DeviceLogin
 from vpnmigrate.model.device_drivers import DeviceState, DriverOutcome, DriverVerb, TunnelsState
 
 DONE, FAILED, UNCERTAIN = DriverOutcome.DONE, DriverOutcome.FAILED, DriverOutcome.UNCERTAIN
+BARE = DeviceState(TunnelsState.ABSENT, TunnelsState.ENABLED)
 LOADED = DeviceState(TunnelsState.DISABLED, TunnelsState.ENABLED)
 WITH_TIMER = {
     "netmiko-cisco-ios": NETWORK["netmiko-cisco-ios"],
@@ -33,6 +34,40 @@ def test_ios_is_not_changed_without_a_running_timer(name, tmp_path):
     assert "started no timer, so nothing was changed and traffic is as before" in result.message
     assert "`show archive`" in result.message
     assert bench.router.text() == before
+
+
+def disable_old_tunnels(bench: NetworkBench) -> None:
+    """Shut down the old tunnels of an IOS router, which a rollback enables."""
+    for number in range(len(bench.old.tunnels)):
+        bench.router.running[f"interface Tunnel{number}"]["shutdown"] = {}
+
+
+@pytest.mark.parametrize("name", ["netmiko-cisco-ios", "napalm-cisco-ios"])
+@pytest.mark.parametrize("lacks", ["archive", "starts_timers"])
+def test_a_rollback_needs_no_timer(name, lacks, tmp_path):
+    """While traffic is down ``back-out`` is carried out although IOS starts no timer."""
+    with network_bench(tmp_path, *NETWORK[name]) as bench:
+        disable_old_tunnels(bench)
+        setattr(bench.router, lacks, False)
+        result = bench.call(DriverVerb.BACK_OUT)
+
+    assert (result.outcome, result.state, result.pending_until) == (DONE, BARE, None)
+    assert result.message == "no timer was running when it was confirmed"
+    assert not (bench.vault.root / bench.successor / WAITING_COMMIT).exists()
+
+
+def test_a_refused_rollback_without_a_timer_keeps_what_was_typed(tmp_path):
+    """IOS keeps the commands before the refused one, and the message does not promise more."""
+    with network_bench(tmp_path, *NETWORK["netmiko-cisco-ios"]) as bench:
+        assert isinstance(bench.router, IosRouter)
+        disable_old_tunnels(bench)
+        bench.router.starts_timers = False
+        bench.router.rejects = "^no shutdown"
+        result = bench.call(DriverVerb.BACK_OUT)
+
+    assert (result.outcome, result.pending_until) == (FAILED, None)
+    assert "the device refuses a command: " in result.message
+    assert "undone" not in result.message
 
 
 def test_vyos_undoes_a_commit_that_fails_in_part(tmp_path):

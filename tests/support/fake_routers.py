@@ -227,6 +227,8 @@ class IosSession(Session):
                 return _TIMER if router.waits else "%No Rollback Confirmed Change pending"
             case ["archive", "config", "incremental-diffs", path, *_]:
                 return f"!List of Commands:\n{router.files[_name(path)]}"
+            case ["archive"] if not router.archive:
+                return "Archive feature not enabled"
             case ["archive"]:
                 return "The maximum archive configurations allowed is 10."
             case ["running-config", "|", "inc", *words]:

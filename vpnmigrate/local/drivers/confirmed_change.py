@@ -48,11 +48,15 @@ quarter of a call's limit."""
 
 
 _TAKES_AWAY: Final = (DriverVerb.BACK_OUT, DriverVerb.REMOVE)
-"""What ends a change, whatever became of it."""
+"""Verbs that end a change: a commit of it that is wrong is undone for them."""
 
 
 class ContactLostError(Exception):
     """The device does not answer; what it was sent last may have been done."""
+
+
+class NoTimerError(DriverError):
+    """The device has started no timer, and has changed nothing."""
 
 
 class DeviceConnection(Protocol):
@@ -80,7 +84,11 @@ class DeviceConnection(Protocol):
         ...
 
     def commit(self, timer: timedelta) -> None:
-        """Commit what was loaded; the device undoes it after *timer*, unless that is zero."""
+        """Commit what was loaded; the device undoes it after *timer*, unless that is zero.
+
+        Raises:
+            NoTimerError: The device starts no timer, so what was loaded is not committed.
+        """
         ...
 
     def undo(self) -> None:
@@ -179,7 +187,7 @@ class ConfirmedChange:
         )
         self._remember(commit)
         try:
-            device.commit(self.timer)
+            commit = self._commit(device, commit)
         except ContactLostError:
             pass  # A change of tunnels may end the connection through which it is made.
         except DriverError:
@@ -191,6 +199,19 @@ class ConfirmedChange:
         else:
             self._remember(replace(commit, complete=True))
         return running, DriverOutput(message=told, changes=changes or "")
+
+    def _commit(self, device: DeviceConnection, commit: WaitingCommit) -> WaitingCommit:
+        """Send *commit*, and return it as it was sent: ``back-out`` does without a timer."""
+        try:
+            device.commit(self.timer)
+        except NoTimerError:
+            # Traffic is down, and the old tunnels are the ones that the device is reached with.
+            if commit.verb is not DriverVerb.BACK_OUT:
+                raise
+            commit = replace(commit, until=None)
+            self._remember(commit)
+            device.commit(timedelta(0))
+        return commit
 
     def _after_earlier(
         self, verb: DriverVerb, left: WaitingCommit, state: DeviceState, *, waits: bool
@@ -303,7 +324,7 @@ class ConfirmedChange:
     def _reporting(self, exit_code: int = FAILED, changes: str = "") -> Iterator[None]:
         """Report a failure with *exit_code*, and when the device undoes a change.
 
-        As long as it may do that the effect is open, whatever has failed.
+        Every failure leaves the effect open as long as the device may undo the change.
         """
         try:
             yield

@@ -13,8 +13,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from vpnmigrate.devices.configuration_lines import without_secrets
-from vpnmigrate.local.drivers.confirmed_change import ContactLostError, DeviceConnection
+from vpnmigrate.local.drivers.confirmed_change import (
+    ContactLostError,
+    DeviceConnection,
+    NoTimerError,
+)
 from vpnmigrate.local.drivers.extras import missing_library
 from vpnmigrate.local.drivers.netmiko import NO_TIMER, PROMPT, device_errors, one_line
 from vpnmigrate.local.drivers.program import DeviceLogin, run_driver
@@ -39,6 +42,8 @@ def _napalm_errors() -> Iterator[None]:
             yield
     except (exceptions.ConnectionException, exceptions.CommandTimeoutException) as error:
         raise ContactLostError(one_line(str(error))) from None
+    except exceptions.CommitConfirmException as error:  # Without an archive there is no timer.
+        raise NoTimerError(f"the device refuses: {one_line(str(error))}") from None
     except exceptions.NapalmException as error:
         raise DriverError(f"the device refuses: {one_line(str(error))}") from None
 
@@ -77,13 +82,14 @@ class _NapalmConnection:
 
     def commit(self, timer: timedelta) -> None:
         with _napalm_errors():
-            self._driver.commit_config(revert_in=int(timer.total_seconds()))
+            self._driver.timed = bool(timer)
+            self._driver.commit_config(revert_in=int(timer.total_seconds()) or None)
         if refused := refusal_in(self._platform, self._driver.said):
+            message = f"the device refuses a command: {one_line(refused)}"
+            if not timer:
+                raise DriverError(message)
             self.undo()
-            raise DriverError(
-                f"the device refuses a command: {without_secrets(refused)}; "
-                "the commands before it were undone"
-            )
+            raise DriverError(f"{message}; the commands before it were undone")
 
     def undo(self) -> None:
         self._has_files = True
@@ -143,10 +149,11 @@ def _recording(kind: type[Any]) -> type[Any]:
 
     class Recording(kind):  # type: ignore[misc]  # napalm has no types
         said = ""
+        timed = True
 
         def _commit_handler(self, cmd: str) -> str:
-            if cmd.startswith("copy ") and not self.has_pending_commit():
-                raise DriverError(NO_TIMER.format("configure terminal revert timer"))
+            if cmd.startswith("copy ") and self.timed and not self.has_pending_commit():
+                raise NoTimerError(NO_TIMER.format("configure terminal revert timer"))
             self.said = str(super()._commit_handler(cmd))
             return self.said
 

@@ -15,7 +15,11 @@ from datetime import timedelta
 from typing import Any, ClassVar, Final
 
 from vpnmigrate.devices.configuration_lines import without_secrets
-from vpnmigrate.local.drivers.confirmed_change import ContactLostError, DeviceConnection
+from vpnmigrate.local.drivers.confirmed_change import (
+    ContactLostError,
+    DeviceConnection,
+    NoTimerError,
+)
 from vpnmigrate.local.drivers.extras import missing_library
 from vpnmigrate.local.drivers.program import DeviceLogin, run_driver
 from vpnmigrate.local.drivers.refusals import refusal_in, refusal_pattern
@@ -150,20 +154,26 @@ class _CiscoIos(_Shell):
         return "Timer value" in self._shown("show archive config rollback timer")
 
     def commit(self, timer: timedelta) -> None:
+        if timer:
+            self._start(timer)
+        try:
+            self._type(self._loaded)
+        except DriverError as error:
+            with device_errors():
+                self._link.exit_config_mode()
+            if not timer:
+                raise
+            self.undo()
+            raise DriverError(f"{error}; the commands before it were undone") from None
+
+    def _start(self, timer: timedelta) -> None:
         enter = f"configure terminal revert timer {_minutes(timer)}"
         with suppress(DriverError), device_errors():
             self._link.config_mode(config_command=enter)
         with device_errors():
             self._link.exit_config_mode()
         if not self.waits():
-            raise DriverError(NO_TIMER.format(enter))
-        try:
-            self._type(self._loaded)
-        except DriverError as error:
-            with device_errors():
-                self._link.exit_config_mode()
-            self.undo()
-            raise DriverError(f"{error}; the commands before it were undone") from None
+            raise NoTimerError(NO_TIMER.format(enter))
 
     def undo(self) -> None:
         said = self._shown("configure revert now", PROMPT)
