@@ -21,13 +21,13 @@ HAZARDS = {
     ),
     "Juniper Networks, Inc./SRX Routers/JunOS 11.0+": (
         ["Juniper"],
-        ("st0.1", "gateway gw-1", "vpn vpn-2"),
+        ("st0.1", "ike policy ike-pol-1", "ike gateway gw-1", "ipsec vpn vpn-2"),
         ("establish-tunnels immediately",),
         ("aes-128-cbc", "group2"),
     ),
     "Palo Alto Networks/PA Series/PANOS 7.0+": (
         ["Palo Alto"],
-        ("tunnel.1", "ipsec-tunnel-2", "ike-vpn-0"),
+        ("tunnel.1", "ipsec-tunnel-2", "ike-vpn-0", "ike-crypto-profiles vpn-0"),
         ("commit",),
         ("aes-128-cbc", "sha1", "group2"),
     ),
