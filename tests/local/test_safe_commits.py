@@ -56,6 +56,19 @@ def test_a_rollback_needs_no_timer(name, lacks, tmp_path):
     assert not (bench.vault.root / bench.successor / WAITING_COMMIT).exists()
 
 
+def test_a_rollback_does_not_need_the_new_neighbours(tmp_path):
+    """A new tunnel whose neighbour was lost is disabled like the other, and that is confirmed."""
+    with network_bench(tmp_path, *NETWORK["netmiko-juniper-srx"]) as bench:
+        for verb in (DriverVerb.LOAD, DriverVerb.ENABLE):
+            assert bench.call(verb, disable_old=True).outcome is DONE
+        lost = f" neighbor {bench.new.tunnels[1].amazon.inside_ip} "
+        bench.router.running = [line for line in bench.router.running if lost not in line]
+        result = bench.call(DriverVerb.BACK_OUT)
+
+    assert (result.outcome, result.state, result.pending_until) == (DONE, LOADED, None)
+    assert not bench.router.waits
+
+
 def test_a_refused_rollback_without_a_timer_keeps_what_was_typed(tmp_path):
     """IOS keeps the commands before the refused one, and the message does not promise more."""
     with network_bench(tmp_path, *NETWORK["netmiko-cisco-ios"]) as bench:

@@ -160,7 +160,7 @@ class ConfirmedChange:
     ) -> tuple[str | None, DriverOutput]:
         """Commit what is due; return the configuration before that, or None if nothing was due."""
         running = device.running()
-        state, told = self._state(running), ""
+        state, told = self._state(running, asked.verb), ""
         left, waits = self._left(), self._waits(device)
         if waits and (left is None or left.is_over(self.clock.wall())):
             self._forget()
@@ -170,7 +170,7 @@ class ConfirmedChange:
         if left is not None and waits and asked.verb is not DriverVerb.STATUS:
             told = self._settle(device, asked.verb, left, state)
             running = device.running()
-            state, left, waits = self._state(running), None, False
+            state, left, waits = self._state(running, asked.verb), None, False
         if left is not None:
             state, told = self._after_earlier(asked.verb, left, state, waits=waits)
         if asked.verb is DriverVerb.STATUS or _is_reached(asked, state):
@@ -257,7 +257,7 @@ class ConfirmedChange:
     ) -> DriverOutput:
         """Confirm the commit if the device is as it was asked to be."""
         after = device.running()
-        state, left = self._state(after), self._left()
+        state, left = self._state(after, asked.verb), self._left()
         changes = begun.changes or configuration_changes(before, after)
         waits = self._waits(device)
         if left is not None and not left.complete:
@@ -290,7 +290,7 @@ class ConfirmedChange:
         """
         if asked.verb is not DriverVerb.BACK_OUT:
             return ""
-        if self._state(before).old is not TunnelsState.ENABLED:
+        if self._state(before, asked.verb).old is not TunnelsState.ENABLED:
             return ""
         old = tunnels_of(self.device, ConnectionSide.OLD)
         try:
@@ -354,11 +354,20 @@ class ConfirmedChange:
         message = f"it has {state}, which is not confirmed{undone}"
         return DriverError(message, UNCERTAIN, pending_until=left.until, changes=changes)
 
-    def _state(self, running: str) -> DeviceState:
+    def _state(self, running: str, verb: DriverVerb) -> DeviceState:
+        """Return the state of the device for *verb*.
+
+        For ``back-out`` the new tunnels need no neighbours: a rollback would otherwise be undone
+        because of tunnels that it has disabled.
+        """
         platform = self.device["platform"]
         new, old = (
             tunnels_state(
-                platform, running, tunnels_of(self.device, side), static=self._is_static(side)
+                platform,
+                running,
+                tunnels_of(self.device, side),
+                static=self._is_static(side)
+                or (verb is DriverVerb.BACK_OUT and side is ConnectionSide.NEW),
             )
             for side in (ConnectionSide.NEW, ConnectionSide.OLD)
         )
