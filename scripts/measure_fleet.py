@@ -347,6 +347,12 @@ class MeasuredFleet(FleetProcesses):
     def _note(self, rows: Sequence[FleetRun]) -> None:
         held = Counter(row.account for row in rows if row.member_progress.state in HOLDS_SLOT)
         found = self.figures
+        for account, count in held.items():
+            if count > max(found.most_in_account, self._size.limit):
+                say(f"{count} at a time in {account}:")
+                for row in rows:
+                    if row.account == account and row.member_progress.state is not MemberState.DONE:
+                        say(f"  {_written(row)}")
         found.most_in_account = max(found.most_in_account, *held.values(), 0)
         found.most_at_work = max(found.most_at_work, sum(row.alive for row in rows))
         statement = sa.text(
@@ -377,6 +383,17 @@ class MeasuredFleet(FleetProcesses):
         processes = (int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit())
         used = sum(cpu_of(each) for each in processes if parent_of(each) == server)
         self.figures.database_cpu += used + cpu_of(server)
+
+
+def _written(row: FleetRun) -> str:
+    """Return what decides about the slot of a run."""
+    worker = row.lease_owner or "no worker"
+    if row.lease_owner and not row.alive:
+        worker += " (dead)"
+    return (
+        f"{row.id}: {row.member_progress.state}, as {row.progress} with goal {row.goal}, "
+        f"wake {row.wake} served {row.served}, {worker}, due {row.due_at}"
+    )
 
 
 def say(text: str) -> None:

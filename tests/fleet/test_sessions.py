@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from msgspec.structs import replace
 
 from tests.fleet.database_campaigns import StoredFleet, a_command_context
-from tests.fleet.database_runs import CLOCK, acquired, stored_run
+from tests.fleet.database_runs import CLOCK, acquired, stored_run, undelivered
 from tests.support.builders import MIGRATION
 from vpnmigrate.cli.dependencies import RealDependencies
 from vpnmigrate.cli.fleet_session import KEPT_CLIENTS, FleetSessions, SessionClients
@@ -20,9 +20,10 @@ from vpnmigrate.cli.options import AwsOptions
 from vpnmigrate.fleet.campaign import FreezeRule
 from vpnmigrate.fleet.database.campaigns import StoredCampaign
 from vpnmigrate.fleet.database.connection import Database
+from vpnmigrate.fleet.database.deliveries import deliver
 from vpnmigrate.fleet.database.leases import Lease, SessionEnd
 from vpnmigrate.fleet.database.run_rows import FleetRun
-from vpnmigrate.fleet.database.schema import RUNS, FleetState
+from vpnmigrate.fleet.database.schema import RUNS, FleetState, RunGoal
 from vpnmigrate.fleet.worker import Session, StopOrder, Worker
 
 
@@ -118,6 +119,44 @@ def test_a_campaign_that_cannot_be_read_keeps_no_run_from_waking(database: Datab
     assert len(said) == 1
     assert said[0].startswith("no member of a campaign is started: freeze.ics: not a calendar")
     assert runs.find(MIGRATION).due_at is None
+
+
+def test_a_full_worker_takes_a_run_whose_traffic_may_be_down(database: Database) -> None:
+    """Its worker died in the cutover; runs whose traffic flows wait for room."""
+    runs = stored_run(database, "m-1", started=False)
+    runs.start("m-1", RunGoal.PREPARE, deliver)
+    for run in ("m-2", "m-3"):
+        stored_run(database, run, started=False)
+    taken: list[str] = []
+    first, cutover, ended = (threading.Event() for _ in range(3))
+
+    def session(row: FleetRun, _lease: Lease, _order: StopOrder) -> SessionEnd:
+        taken.append(row.id)
+        if row.id == "m-1":
+            first.set()
+            ended.wait(120)
+        elif row.id == "m-3":
+            cutover.set()
+        return SessionEnd()
+
+    async def serve() -> None:
+        stopping = asyncio.Event()
+        worker = Worker(database, "w1", session, say=print, now=CLOCK.wall, most=1)
+        serving = asyncio.ensure_future(worker.serve(stopping))
+        assert await asyncio.to_thread(first.wait, 120)
+        runs.start("m-2", RunGoal.PREPARE, undelivered)
+        runs.start("m-3", RunGoal.CUTOVER, undelivered)
+        for run in ("m-2", "m-3"):
+            acquired(database, "dead", run)
+        assert await asyncio.to_thread(cutover.wait, 120)
+        ended.set()
+        stopping.set()
+        await serving
+
+    asyncio.run(serve())
+
+    assert taken == ["m-1", "m-3"]
+    assert runs.find("m-3").lease_owner is None
 
 
 def test_sessions_in_one_account_and_region_share_their_clients() -> None:

@@ -65,7 +65,8 @@ class Worker:
     """A worker called *name*; *session* works on one run, in a thread, until it blocks.
 
     *say* prints a line for the log of the worker, *now* returns the time for windows and freezes,
-    and *most* is how many runs it works on at a time.
+    and *most* is how many runs it works on at a time.  Runs whose traffic may be down, and which no
+    worker has, wait for no room: a full worker takes as many again of them.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class Worker:
         self._sessions: dict[str, asyncio.Future[None]] = {}
         self._told = ""
         """Why no member could be started, as it was said last."""
-        self._threads = ThreadPoolExecutor(most, thread_name_prefix="run")
+        self._threads = ThreadPoolExecutor(2 * most, thread_name_prefix="run")
         self._queries = ThreadPoolExecutor(8, thread_name_prefix="database")
 
     async def serve(self, stopping: asyncio.Event) -> None:
@@ -161,14 +162,19 @@ class Worker:
                 return False
 
     async def _take(self, run: FleetRun) -> None:
-        """Work on *run* in a thread, unless another worker is quicker."""
+        """Work on *run*, unless another worker is quicker."""
         if run.id in self._sessions:
             return
+        done = self._start(run)
+        await asyncio.wait({done})
+        done.result()
+
+    def _start(self, run: FleetRun) -> asyncio.Future[None]:
+        """Begin to work on *run* in a thread, and return the future of its end."""
         done = asyncio.get_running_loop().run_in_executor(self._threads, self._work, run)
         self._sessions[run.id] = done
         done.add_done_callback(lambda _done: self._sessions.pop(run.id, None))
-        await asyncio.wait({done})
-        done.result()
+        return done
 
     def _work(self, run: FleetRun) -> None:
         """Hold the lease of *run* around a session."""
@@ -205,7 +211,27 @@ class Worker:
             await self._quietly(lambda: self._runs.wake_due(deliver))
             await self._quietly(self._read_state)
             await self._quietly(self._start_members)
+            if len(self._sessions) >= self._most:
+                await self._take_outages()
             await asyncio.sleep(_TICK)
+
+    async def _take_outages(self) -> None:
+        """Take runs whose traffic may be down beside those that make this worker full.
+
+        The queue delivers nothing to a full worker, and all of them may be full.  The delivery of
+        such a run stays in the queue, and finds later that the run wants nothing more.
+        """
+        try:
+            left = await self._asked(self._runs.left_in_outage)
+        except VpnMigrateError:
+            return  # Read again with the next tick.
+        for run in left:
+            full = len(self._sessions) >= 2 * self._most
+            if full or run.id in self._sessions or self._order.ending.is_set():
+                continue
+            self._say(f"{run.id}: taken beside {len(self._sessions)} runs; its traffic may be down")
+            # An error of the database is read away: the run is found again with the next tick.
+            self._start(run).add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def _read_state(self) -> None:
         stopped = self._order.stopped

@@ -165,6 +165,25 @@ class FleetRuns:
 
         return self._database.transact(work)
 
+    def left_in_outage(self) -> tuple[FleetRun, ...]:
+        """Return the runs that want work, that no worker has and whose traffic may be down.
+
+        Traffic was down when the last session ended, or the worker died on the way to or from the
+        new gateway.
+        """
+        ways = (RunGoal.CUTOVER, RunGoal.ROLLBACK)
+        died = sa.and_(RUNS.c.lease_owner.is_not(None), RUNS.c.goal.in_(ways))
+        woken = sa.and_(RUNS.c.goal != RunGoal.NOTHING, RUNS.c.wake > RUNS.c.served)
+        statement = (
+            sa.select(*RUN_COLUMNS)
+            .where(has_ended(), sa.or_(died, sa.and_(RUNS.c.outage, woken)))
+            .order_by(RUNS.c.id)
+        )
+        rows = self._database.execute(
+            lambda connection: connection.execute(statement).mappings().all()
+        )
+        return tuple(map(run_of, rows))
+
     def deliver_waiting(self, deliver: Deliver) -> None:
         """Deliver every run that wants work and that no worker has."""
 
