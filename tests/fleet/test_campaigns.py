@@ -19,8 +19,9 @@ from vpnmigrate.fleet.database.campaigns import StoredCampaign
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import SessionEnd
 from vpnmigrate.fleet.database.messages import wake_run
+from vpnmigrate.fleet.database.runs import StoredApproval
 from vpnmigrate.fleet.database.schema import FleetState, RunGoal
-from vpnmigrate.fleet.progress import MemberProgress, MemberState
+from vpnmigrate.fleet.progress import HOLDS_SLOT, MemberProgress, MemberState
 
 
 def test_members_start_in_waves_and_within_the_limits_of_their_account(database: Database) -> None:
@@ -64,6 +65,25 @@ def test_a_member_with_closed_gates_waits_until_they_may_have_opened(database: D
     database.transact(lambda connection: wake_run(connection, "m-one", undelivered))
     stored.end("one", STAGED)
     assert stored.started() == {"m-one": RunGoal.CUTOVER}
+
+
+def test_a_staged_member_whose_time_has_come_stays_within_the_limit(database: Database) -> None:
+    """Another member of its account is under way, so it waits for that one, also if approved."""
+    stored = StoredFleet(database)
+    stored.started()
+    stored.end("one", DONE)
+    for member in ("two", "three"):
+        stored.runs.start(f"m-{member}", RunGoal.CUTOVER, undelivered)
+    stored.end("two", dataclasses.replace(STAGED, again=timedelta(minutes=-1)))
+
+    assert stored.runs.wake_due(undelivered) == ()
+    stored.runs.approve("m-two", StoredApproval("d", b"{}", ""), undelivered)
+
+    held = [run.id for run in stored.runs.list() if run.member_progress.state in HOLDS_SLOT]
+    assert held == ["m-three"]
+    assert stored.started().keys() == {"m-four"}
+    stored.end("three", DONE)
+    assert stored.started() == {"m-two": RunGoal.CUTOVER}
 
 
 def test_a_session_that_cannot_begin_keeps_its_slot_until_the_next_try(database: Database) -> None:
