@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from vpnmigrate.local.readable import readable
 
 PATIENCE = 240
 """Seconds; an idle machine takes two."""
@@ -96,8 +97,7 @@ class Page:
 
     def _message(self) -> Any:
         while b"\0" not in self._arrived:
-            ready, _, _ = select.select([self._read], [], [], PATIENCE)
-            assert ready, "the browser does not answer"
+            assert readable(self._read, PATIENCE), "the browser does not answer"
             piece = os.read(self._read, 65536)
             assert piece, "the browser has ended"
             self._arrived += piece

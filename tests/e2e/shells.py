@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.warm.processes import WarmProcess, warm_program
+from vpnmigrate.local.readable import readable
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120
@@ -80,7 +80,7 @@ class Keyboard:
 
     def read(self) -> bool:
         """Read what is printed within a moment; return whether there was anything."""
-        if not select.select([self.terminal], [], [], PAUSE)[0]:
+        if not readable(self.terminal, PAUSE):
             return False
         try:
             self.output += os.read(self.terminal, 65536).decode(errors="replace")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import stat
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from vpnmigrate.local.private_files import make_folder, open_to_append, write_output
+from vpnmigrate.local.readable import readable
 
 NOBODY = 65534
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
@@ -145,7 +145,7 @@ class TestOutput:
 
         def drain() -> None:
             while len(read) < len(content):
-                select.select([reader], [], [], 30)
+                readable(reader, 30)
                 read.extend(os.read(reader, 65536))
 
         draining = threading.Thread(target=drain, daemon=True)

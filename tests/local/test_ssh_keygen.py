@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pty
-import select
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import pytest
 
 from tests.support.signing import KeyRing, a_program, key_of, with_key, with_zeros
 from vpnmigrate.errors import RefusedError, UsageError
+from vpnmigrate.local.readable import readable
 from vpnmigrate.local.ssh_keygen import REQUIRED, SshKeygen, TrustedSigners, key_and_namespace
 from vpnmigrate.model.signatures import CheckedSignature, SignedKind
 
@@ -302,6 +302,7 @@ def test_a_passphrase_is_asked_for_on_a_terminal(ring: KeyRing, tmp_path: Path) 
     if process == 0:
         os.execv(sys.executable, words)
     shown = _answer(terminal, b"passphrase", b"long enough\n")
+    os.close(terminal)
     _, status = os.waitpid(process, 0)
 
     assert status == 0, shown
@@ -315,7 +316,7 @@ def _answer(terminal: int, question: bytes, answer: bytes) -> bytes:
     shown, answered = b"", False
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        if not select.select([terminal], [], [], 1)[0]:
+        if not readable(terminal, 1):
             continue
         try:
             piece = os.read(terminal, 4096)

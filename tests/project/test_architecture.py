@@ -196,6 +196,14 @@ def test_every_package_says_where_to_begin() -> None:
 
 
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
+SCRIPTS = sorted((ROOT / "scripts").rglob("*.py"))
+
+
+def test_one_function_waits_for_input() -> None:
+    """``select.select`` fails at descriptors above 1,023; ``local.readable`` watches any."""
+    users = [_name(path) for path in (*MODULES, *TESTS, *SCRIPTS) if "select" in _libraries(path)]
+
+    assert users == ["vpnmigrate/local/readable.py"]
 
 
 def test_nothing_is_patched() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pty
-import select
 import termios
 import threading
 import time
@@ -16,6 +15,7 @@ import pytest
 from tests.report.examples import BEGAN
 from vpnmigrate.cli.prompts import PromptReader, StdinPrompt
 from vpnmigrate.journal import RunState
+from vpnmigrate.local.readable import readable
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.input_line import InputLine, LineEditor, MutedInputLine, muted
@@ -167,7 +167,7 @@ def test_keys_at_a_terminal_that_asks_nothing_are_dropped(keyboard):
     with muted(keyboard.stdin):
         keyboard.type("y\n\x04done\n")
         until(lambda: not keyboard.echoes)
-        until(lambda: not select.select([keyboard.stdin], [], [], 0)[0])
+        until(lambda: not readable(keyboard.stdin, 0))
 
     assert keyboard.echoes
     assert MutedInputLine(keyboard.stdin).shown is None
@@ -243,7 +243,7 @@ def test_keys_are_drawn_at_once_and_the_terminal_is_restored(keyboard, monkeypat
 
     def drawn(text: bytes) -> bool:
         nonlocal shown
-        if select.select([ours], [], [], 0)[0]:
+        if readable(ours, 0):
             shown += os.read(ours, 65_536)
         return text in shown
 

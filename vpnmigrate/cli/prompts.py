@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -20,6 +19,7 @@ from vpnmigrate.journal import replay
 from vpnmigrate.local.child_processes import OPERATOR_PROGRAM, inherited_by, working_directory
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.program_files import checked
+from vpnmigrate.local.readable import readable
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.changes import AskOperator, OperatorTask, RunTest
 from vpnmigrate.model.clock import rounded, span
@@ -85,7 +85,7 @@ def read_line(stdin: TextIO) -> str:
     A signal that arrives right before a read does not interrupt it, and its handler would run only
     after Enter.
     """
-    while not select.select([stdin], [], [], GLANCE)[0]:
+    while not readable(stdin, GLANCE):
         pass
     return stdin.readline()
 
@@ -153,8 +153,7 @@ class StdinPrompt:
             if line is not None or self._input_line.is_open:
                 return line
         try:
-            ready, _, _ = select.select([self._stdin], [], [], 0)
-            return self._stdin.readline() if ready else None
+            return self._stdin.readline() if readable(self._stdin, 0) else None
         except (OSError, ValueError):
             return ""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 import os
-import select
 import signal
 import termios
 import threading
@@ -17,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
+from vpnmigrate.local.readable import readable
 from vpnmigrate.report.console import in_background
 from vpnmigrate.report.screen import TypedLine
 
@@ -135,8 +135,7 @@ class InputLine:
         """Wait a moment for keys, and return whether there were any."""
         self._stay_key_by_key()
         try:
-            ready, _, _ = select.select([self._terminal], [], [], GLANCE)
-            if not ready or not self.is_open:
+            if not readable(self._terminal, GLANCE) or not self.is_open:
                 return False
             typed = os.read(self._terminal.fileno(), 1024)
         except (OSError, ValueError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -19,6 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import IO, Any, Self
+
+from vpnmigrate.local.readable import readable
 
 ROOT = Path(__file__).parents[3]
 CLIENT = Path(__file__).with_name("client.py")
@@ -56,7 +57,7 @@ class WarmProcess:
         return code
 
     def _ended(self, timeout: float | None) -> int | None:
-        if self.returncode is None and select.select([self._connection], [], [], timeout)[0]:
+        if self.returncode is None and readable(self._connection, timeout):
             self.returncode = int(self._told.readline())
             self._told.close()
             self._connection.close()

@@ -6,7 +6,6 @@ The sender is a process of its own (``python -m``), so that the lab's work does 
 from __future__ import annotations
 
 import json
-import select
 import signal
 import socket
 import struct
@@ -19,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from vpnmigrate.local.readable import readable
 from vpnmigrate.rehearsal.lab.namespaces import LAB, LabError
 from vpnmigrate.rehearsal.lab.network import LabNetwork
 
@@ -177,7 +177,7 @@ def _send(source: str, target: str) -> dict[str, object]:
 
 
 def _receive(sender: socket.socket, answered: set[int], wait: float) -> None:
-    if select.select([sender], [], [], wait)[0]:
+    if readable(sender, wait):
         with suppress(OSError):
             while True:
                 answered.add(_number(sender.recv(2048)))
