@@ -27,7 +27,7 @@ class VirtualFleet:
         self.runs = FleetRuns(database)
         self._home = home / "worker"
         self._database = database
-        self._sessions = self._new_sessions()
+        self._sessions: FleetSessions | None = None
 
     def planned(self, *options: str) -> str:
         """Plan into ``plan.json``, and return the id of the run."""
@@ -45,10 +45,13 @@ class VirtualFleet:
     def move(self) -> None:
         """Continue on another host, which has no directory of the run."""
         self._home = self._home.with_name("other")
-        self._sessions = self._new_sessions()
+        self._sessions = None
 
     def _new_sessions(self) -> FleetSessions:
-        """Return the sessions of a worker that has just been started."""
+        """Return the sessions of a worker that has just been started.
+
+        It prints to the standard error of now: pytest closes that of the fixtures before the test.
+        """
         context = a_command_context(self._home, self.terminal.parts)
         return FleetSessions(context, self._database, AwsOptions())
 
@@ -70,6 +73,8 @@ class VirtualFleet:
         """Let the worker take *run* up if it wants work, until it blocks."""
         assert self.row(run).wants_work
         lease = acquired(self._database, run=run)
+        if self._sessions is None:
+            self._sessions = self._new_sessions()
         end = self._sessions.work(self.row(run), lease, StopOrder())
         lease.release(end)
         return end

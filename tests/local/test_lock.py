@@ -287,11 +287,12 @@ class TestLooking:
 
     def test_a_lock_that_is_no_file_is_held_by_nobody(self, run: Run, clock: VirtualClock) -> None:
         """A lock file that is a link is not followed."""
-        acquire_lock(run, clock, ALICE)
+        lock = acquire_lock(run, clock, ALICE)
         run.lock.unlink()
         run.lock.symlink_to("/dev/null")
 
         assert owner_at_work(run, BOB) is None
+        lock.release()
 
     def test_an_owner_elsewhere_is_told(self, run: Run, clock: VirtualClock) -> None:
         """A process on another host counts as at work, because its end cannot be detected."""

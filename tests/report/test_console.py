@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import os
 from collections.abc import Callable
 
 import pytest
@@ -23,6 +24,28 @@ def test_a_reader_that_left_is_no_failure():
     for results in (TextResults(Gone()), JsonResults(Gone())):
         results.print("text", {"a": 1})
     Console(Gone()).print_line("message")
+
+
+def test_dropped_output_leaves_no_descriptor_open(tmp_path):
+    """A worker that lives for weeks may print to a terminal, or a pipe, that is gone."""
+
+    def next_descriptor() -> int:
+        handle = os.open(os.devnull, os.O_RDONLY)
+        os.close(handle)
+        return handle
+
+    reads, writes = os.pipe()
+    closed = (tmp_path / "closed").open("w")
+    closed.close()
+    with os.fdopen(writes, "w", encoding="utf-8") as unread:
+        os.close(reads)
+        free = next_descriptor()
+
+        for stream in (unread, closed):
+            for _ in range(3):
+                Console(stream).print_line("message")
+
+        assert next_descriptor() == free
 
 
 class Full(io.StringIO):

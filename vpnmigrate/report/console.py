@@ -108,10 +108,12 @@ class Stream:
         if isinstance(error, OSError) and error.errno in _FULL:
             self.full = error.strerror or "no space left"
         # The interpreter flushes its streams at exit, which would report the error again.
-        try:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
-        except (OSError, ValueError):
-            return
+        with suppress(OSError, ValueError):
+            lost = self._stream.fileno()
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            if nowhere != lost:
+                os.dup2(nowhere, lost)
+                os.close(nowhere)
 
 
 def in_background(terminal: TextIO) -> bool:
