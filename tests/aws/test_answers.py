@@ -103,7 +103,7 @@ def test_a_read_that_cannot_be_parsed_is_told_by_class_status_and_length(body):
         f"{len(body)} bytes cannot be parsed (ResponseParserError)"
     )
     assert len(caught.value.message) <= LONGEST
-    assert caught.value.advice
+    assert caught.value.advice_text
     assert KEY[:6] not in everything_in(caught.value)
 
 

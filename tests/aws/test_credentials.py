@@ -89,7 +89,7 @@ def test_a_login_that_is_missing_names_the_command_that_renews_it(keys, tmp_path
     with pytest.raises(NoCredentialsError) as missing:
         Reader(Clients(lambda: session(None, None)), VirtualClock()).identity()
 
-    assert missing.value.next_step == ("log in again:", aws("sso", "login"))
+    assert missing.value.advice == ("log in again:", aws("sso", "login"))
 
 
 def test_keys_of_the_environment_are_renewed_in_another_shell():

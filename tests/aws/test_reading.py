@@ -208,7 +208,7 @@ class TestFailures:
             observe_with(Answering({"DescribeVpnConnections": answer}))
 
         assert type(caught.value) is kind
-        assert caught.value.advice
+        assert caught.value.advice_text
 
     def test_an_answer_without_its_list_is_invalid(self):
         """A page of a proxy is not accepted as the answer of an empty account.
@@ -227,7 +227,7 @@ class TestFailures:
             observe_with(Answering({call: DENIED}))
 
         assert f"ec2:{call}" in caught.value.message
-        assert f"ec2:{call}" in caught.value.advice
+        assert f"ec2:{call}" in caught.value.advice_text
 
     def test_other_refusals(self):
         """Any other refusal is final, with AWS's code and message."""
@@ -303,4 +303,4 @@ def test_not_found_is_a_mistake_in_the_command():
 
     with pytest.raises(NotFoundError) as caught:
         observe_with(answering)
-    assert "--region" in caught.value.advice
+    assert "--region" in caught.value.advice_text

@@ -66,7 +66,7 @@ class TestSession:
 
         with pytest.raises(NoCredentialsError) as caught:
             session(None, None)
-        assert "--region" in caught.value.advice
+        assert "--region" in caught.value.advice_text
 
     def test_no_credentials(self, monkeypatch):
         """Without credentials the error shows how to get them."""
@@ -75,7 +75,7 @@ class TestSession:
 
         with pytest.raises(NoCredentialsError) as caught:
             session(None, "eu-west-1")
-        assert "--profile" in caught.value.advice
+        assert "--profile" in caught.value.advice_text
 
     def test_unknown_profile(self):
         """An unknown profile is named."""

@@ -143,7 +143,7 @@ class TestDiscovery:
         with pytest.raises(NothingToMigrateError) as caught:
             planned(survey)
 
-        assert "recreate_aws_vpn" in caught.value.advice
+        assert "recreate_aws_vpn" in caught.value.advice_text
         assert exit_code(caught.value) is Exit.NOTHING_TO_MIGRATE
 
     @pytest.mark.parametrize("category", [None, "", "VPN-Next"])
@@ -512,7 +512,7 @@ class TestNewSide:
         with pytest.raises(MalformedFileError, match="line 5") as caught:
             playbook_from(text, "mine.yaml")
 
-        assert "hunter2" not in str(caught.value) + caught.value.advice
+        assert "hunter2" not in str(caught.value) + caught.value.advice_text
 
     def test_asks_for_both_inside_cidrs(self) -> None:
         """Case 30: inside CIDRs must be given in pairs, so that no tunnel gets weak defaults."""

@@ -37,7 +37,7 @@ def test_a_missing_output_is_named_with_its_command(saved, ending):
 
     with pytest.raises(MalformedFileError, match="incomplete") as refused:
         load(str(saved))
-    assert f"aws ec2 describe-{ending}" in str(refused.value.advice)
+    assert f"aws ec2 describe-{ending}" in str(refused.value.advice_text)
 
 
 def test_several_scenarios_are_refused_by_name(terminal):

@@ -17,7 +17,7 @@ from vpnmigrate.cli.commands.sandbox import load
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.fleet_status import LocalFleet
 from vpnmigrate.errors import Exit
-from vpnmigrate.errors.commands import Invocation
+from vpnmigrate.errors.commands import Invocation, cli
 from vpnmigrate.fleet.campaign import campaign_from
 from vpnmigrate.fleet.campaign_file import load_campaign
 from vpnmigrate.fleet.progress import CampaignProgress, MemberProgress, MemberState
@@ -25,7 +25,16 @@ from vpnmigrate.fleet.schedule import schedule
 from vpnmigrate.local.settings import settings_of
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.report.console import Console, TextResults
-from vpnmigrate.report.fleet import FleetStatus, MemberView, status_json, status_text
+from vpnmigrate.report.fleet import (
+    FleetResult,
+    FleetRow,
+    FleetStatus,
+    MemberView,
+    results_json,
+    results_text,
+    status_json,
+    status_text,
+)
 
 DISCOVERED = ("discover", "--organization", "Read", "--all-regions", "-o", "found.json")
 
@@ -181,6 +190,21 @@ def test_plans_are_rehearsed_once(fleet) -> None:
     assert 30 < first["members"][0]["outage"] < 300
     assert "vpnmigrate fleet status" in first["next"]
     assert (again.code, "1 rehearsed before, 0 failed" in again.out) == (0, True)
+
+
+def test_the_command_of_a_failed_member_can_be_pasted(fleet) -> None:
+    """It is on a line of its own, with the options of this process, in text and JSON."""
+    member = load_campaign(Path("campaign.yaml")).campaign.waves[0].members[0]
+    advice = ("the run that has it:", cli("status", "mig-1"))
+    failed = FleetRow(member, "canary", FleetResult.FAILED, Path("plans/a.json"), "no", advice)
+    invocation = Invocation(run_dir="/runs")
+
+    text = results_text("planned", [failed], invocation, None)
+    document = results_json("planned", [failed], invocation, None)
+
+    command = "vpnmigrate status mig-1 --run-dir /runs"
+    assert command in [line.strip() for line in text.splitlines()]
+    assert document["members"][0]["advice"] == f"the run that has it: {command}"
 
 
 def test_a_rollback_and_what_it_does_to_the_budget(fleet) -> None:

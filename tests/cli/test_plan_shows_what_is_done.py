@@ -101,7 +101,7 @@ def test_a_shown_part_that_does_not_follow_is_refused_and_named(tmp_path, name, 
 
     assert found in caught.value.message
     assert exit_code(caught.value) is Exit.REFUSED
-    assert "vpnmigrate plan --vpn-gateway vgw-old" in caught.value.advice
+    assert "vpnmigrate plan --vpn-gateway vgw-old" in caught.value.advice_text
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ class TestAnotherVersion:
         assert f"made by vpnmigrate 0.0.1, and this version, {vpnmigrate.__version__}" in str(
             caught.value
         )
-        assert caught.value.advice.startswith("use the version that made it, or plan again: ")
+        assert caught.value.advice_text.startswith("use the version that made it, or plan again: ")
 
     def test_strands_no_run_that_it_began(self, tmp_path):
         """A run continues after an upgrade, because it works from survey and decisions."""

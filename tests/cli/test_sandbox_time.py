@@ -86,7 +86,7 @@ def test_a_call_to_anybody_else_is_refused_before_it_is_sent(server, monkeypatch
     with pytest.raises(UsageError, match="AWS calls go to a different endpoint") as refused:
         parts.clients(AwsOptions(region="eu-west-1"))
 
-    assert refused.value.advice.startswith("unset VPNMIGRATE_CLOCK")
+    assert refused.value.advice_text.startswith("unset VPNMIGRATE_CLOCK")
 
 
 def test_one_service_elsewhere_is_enough_to_refuse(server, monkeypatch):

@@ -175,7 +175,7 @@ class TestRuns:
 
         with pytest.raises(HeldError, match="tunnel-maintenance: ") as held:
             stage.forward()
-        assert "--force tunnel-maintenance --reason TEXT" in held.value.advice
+        assert "--force tunnel-maintenance --reason TEXT" in held.value.advice_text
         stage.run(Runner.apply, gate_inputs=forcing(Gate.MAINTENANCE))
 
         (forced,) = stage.records(Forced)

@@ -91,8 +91,8 @@ def test_credentials_that_stay_expired_end_the_process_with_the_command(
     expired = stage.state.expired
     assert failed.value.outage
     assert expired is not None
-    assert failed.value.next_step == expired.renew
-    assert "aws sso login" in failed.value.advice
+    assert failed.value.advice == expired.renew
+    assert "aws sso login" in failed.value.advice_text
     began = next(e.at for e in stage.entries if isinstance(e.record, OutageBegan))
     assert stage.clock.now() - began >= CREDENTIALS_LIMIT
     faults.expired = False

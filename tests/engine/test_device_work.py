@@ -340,7 +340,7 @@ class TestTrouble:
 
         why = "load failed: the device refuses"
         assert f"the driver of {OLD_VPN} gave up: {why}" in str(held.value)
-        assert "done" in str(held.value.advice)
+        assert "done" in str(held.value.advice_text)
         assert stage.state.drivers.given_up[OLD_VPN].why == why
         shown = devices_text(device_progress(stage.state, stage.plan))
         assert shown.endswith(f"OPEN (its driver gave up: {why})")

@@ -95,8 +95,8 @@ def test_a_failed_rollback_test_holds(tmp_path):
 
     with pytest.raises(HeldError, match="way-back: may not attach vgw-old") as held:
         stage.run(Runner.apply, gate_inputs=gate_inputs)
-    assert f"vpnmigrate rollback {MIGRATION}" in held.value.advice
-    assert held.value.advice.endswith(f" then: vpnmigrate apply {MIGRATION}")
+    assert f"vpnmigrate rollback {MIGRATION}" in held.value.advice_text
+    assert held.value.advice_text.endswith(f" then: vpnmigrate apply {MIGRATION}")
     assert stage.state.traffic is Traffic.OLD
 
 
@@ -120,7 +120,7 @@ def test_aws_that_cannot_be_read_for_long_holds(tmp_path):
     (first, limit), (last, _) = waits[0], waits[-1]
     assert first < timedelta(seconds=1)
     assert minutes(4) - timedelta(seconds=15) < last < minutes(4) == limit
-    assert caught.value.advice.startswith("vpnmigrate apply ")
+    assert caught.value.advice_text.startswith("vpnmigrate apply ")
 
 
 class PausedWhileItWaits(Lookout):
@@ -148,7 +148,7 @@ def test_an_error_after_a_pause_keeps_its_cause(tmp_path):
     with pytest.raises(AwsUnreadableError, match="GetCallerIdentity") as caught:
         stage.forward(lookout=PausedWhileItWaits(stage))
 
-    assert caught.value.advice == "AWS may recover: try again"
+    assert caught.value.advice_text == "AWS may recover: try again"
     assert stage.state.held == ""
     assert any("paused by" in wait for wait in stage.lookout.waits_seen)
 
@@ -330,7 +330,7 @@ class TestFinalize:
             stage.run(Runner.finalize)
 
         finalize = f"vpnmigrate finalize {MIGRATION} --confirm vpn-old"
-        assert held.value.advice == f"run finalize again in the window {finalize}"
+        assert held.value.advice_text == f"run finalize again in the window {finalize}"
         assert "DeleteVpnConnection" not in stage.calls
 
 
@@ -387,8 +387,8 @@ class TestConsent:
 
         with pytest.raises(HeldError, match=says) as held:
             stage.forward(operator=Asked(stage, answer))
-        assert f"vpnmigrate apply {MIGRATION}" in held.value.advice
-        assert ("--yes" in held.value.advice) is (answer is Consent.IMPOSSIBLE)
+        assert f"vpnmigrate apply {MIGRATION}" in held.value.advice_text
+        assert ("--yes" in held.value.advice_text) is (answer is Consent.IMPOSSIBLE)
         assert (stage.state.status, stage.state.traffic) == (RunStatus.HELD, Traffic.OLD)
         assert "DisableVgwRoutePropagation" not in stage.calls
 
@@ -435,8 +435,8 @@ class TestSoak:
         with pytest.raises(HeldError, match=r"^finalize cannot start: soak: .* 5 h") as held:
             stage.run(Runner.finalize)
         assert "DeleteVpnConnection" not in stage.calls
-        assert held.value.advice.startswith("observe the run until 2026-")
-        assert "--force soak --reason TEXT" in held.value.advice
+        assert held.value.advice_text.startswith("observe the run until 2026-")
+        assert "--force soak --reason TEXT" in held.value.advice_text
         stage.clock.sleep(self.DAY)
 
         assert stage.run(Runner.finalize).status is RunStatus.FINALIZED

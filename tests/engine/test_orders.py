@@ -182,7 +182,7 @@ class TestPause:
         with pytest.raises(HeldError, match="paused by bob on desk since 2026-03-01") as held:
             stage.forward()
 
-        assert held.value.advice.startswith("vpnmigrate continue mig-")
+        assert held.value.advice_text.startswith("vpnmigrate continue mig-")
         assert len(stage.calls) == before
 
     def test_a_rollback_ignores_a_pause(self, stage):
@@ -212,7 +212,7 @@ class TestAbort:
         with pytest.raises(HeldError, match="aborted by bob on desk at") as held:
             stage.forward(lookout=Second(stage, when, ABORT))
 
-        assert held.value.advice == "vpnmigrate rollback mig-20260301-abc123"
+        assert held.value.advice_text == "vpnmigrate rollback mig-20260301-abc123"
         assert stage.state.status is RunStatus.HELD
         assert not stage.records(OutageBegan)
         assert stage.back().status is RunStatus.ROLLED_BACK
@@ -229,7 +229,7 @@ class TestAbort:
             stage.forward(lookout=Second(stage, begins(3), ABORT))
         with pytest.raises(HeldError, match=r"aborted by bob") as held:
             stage.forward()
-        assert str(cli("continue", stage.plan.migration)) in held.value.advice
+        assert str(cli("continue", stage.plan.migration)) in held.value.advice_text
         stage.letters.append(CONTINUE)
 
         assert stage.forward().status is RunStatus.CUT_OVER

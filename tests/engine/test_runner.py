@@ -229,7 +229,7 @@ class TestHolds:
         """A run held early continues to the end of preparation, and only then to the cutover."""
         with pytest.raises(HeldError) as held:
             stage.run(lambda runner: runner.apply(until=6), operator=Nobody())
-        assert held.value.advice.endswith(f"vpnmigrate apply {MIGRATION} --until cutover")
+        assert held.value.advice_text.endswith(f"vpnmigrate apply {MIGRATION} --until cutover")
         with pytest.raises(HeldError):
             stage.run(lambda runner: runner.apply(until=6))
 
@@ -243,7 +243,7 @@ class TestHolds:
         with pytest.raises(HeldError) as held:
             stage.forward(operator=Nobody())
 
-        assert held.value.advice.endswith(f"vpnmigrate apply {MIGRATION}")
+        assert held.value.advice_text.endswith(f"vpnmigrate apply {MIGRATION}")
         assert stage.state.attempt == 1
 
     def test_the_step_to_stop_after_is_written_down_with_each_command(self, stage):
@@ -261,7 +261,7 @@ class TestHolds:
         with pytest.raises(HeldError, match="step 5 needs a person") as held:
             stage.forward(operator=Nobody())
 
-        assert "vpnmigrate done" in held.value.advice
+        assert "vpnmigrate done" in held.value.advice_text
         assert isinstance(stage.entries[-1].record, Held)
 
     def test_a_waiting_confirmation_is_read_before_the_question(self, stage):
@@ -485,7 +485,7 @@ class TestOtherHands:
 
         assert (found.value.step, found.value.outage) == (1, False)
         assert (
-            found.value.advice
+            found.value.advice_text
             == f"find out who changed it; roll back: vpnmigrate rollback {MIGRATION}"
         )
 
@@ -670,8 +670,8 @@ class TestBackOut:
         with pytest.raises(RolledBackError) as caught:
             stage.forward(lookout=Lookout(table_of_others))
 
-        assert "changed outside this run" in caught.value.advice
-        assert BOTH in caught.value.advice
+        assert "changed outside this run" in caught.value.advice_text
+        assert BOTH in caught.value.advice_text
 
     def test_a_failure_before_the_outage_only_stops(self, tmp_path):
         """The policy is for the cutover: a run that fails in preparation only stops."""

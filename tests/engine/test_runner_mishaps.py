@@ -200,7 +200,7 @@ class TestFalseEnds:
             stage.forward()
 
         assert (blocked.value.step, blocked.value.outage) == (9, True)
-        assert "aws ec2 attach-vpn-gateway" in blocked.value.advice
+        assert "aws ec2 attach-vpn-gateway" in blocked.value.advice_text
 
     def test_each_reason_for_a_retry_has_its_own_limit(self, tmp_path):
         """Minutes of throttling do not use up the time a gateway has to become known."""
@@ -579,7 +579,7 @@ class TestNothingToGoBackTo:
             stage.back()
 
         assert (blocked.value.step, blocked.value.outage) == (7, False)
-        assert blocked.value.advice.startswith("correct that, then try again; ")
+        assert blocked.value.advice_text.startswith("correct that, then try again; ")
         assert stage.observe().propagates(MAIN, stage.new_gateway) == "on"
 
     def test_one_old_connection_that_is_gone_does_not_stop_a_rollback(self, tmp_path):
@@ -761,4 +761,4 @@ class TestNextCommand:
         with pytest.raises(InterruptedRunError) as stopped:
             stage.run(lambda runner: runner.rollback(keep_new=True))
 
-        assert stopped.value.advice == f"vpnmigrate rollback {MIGRATION} --keep-new"
+        assert stopped.value.advice_text == f"vpnmigrate rollback {MIGRATION} --keep-new"

@@ -327,7 +327,7 @@ def test_the_command_after_a_held_run_asks_again(stage):
     with pytest.raises(HeldError) as held:
         stepped(stage, Prompt(stage, lambda _: None))
 
-    assert held.value.advice == str(cli("apply", stage.plan.migration, "--step"))
+    assert held.value.advice_text == str(cli("apply", stage.plan.migration, "--step"))
 
 
 def test_an_older_plan_has_inverses_as_well(stage):

@@ -133,7 +133,7 @@ def test_a_cutover_does_not_start_on_gates_from_before_a_suspension(
     with pytest.raises(HeldError, match="traffic is not interrupted") as held:
         stage.forward(lookout=Sleeper(stage, when))
 
-    assert held.value.advice == f"vpnmigrate apply {stage.plan.migration}"
+    assert held.value.advice_text == f"vpnmigrate apply {stage.plan.migration}"
     assert stage.state.traffic is Traffic.OLD
     assert stage.differences() == ()
     assert stage.forward().status is RunStatus.CUT_OVER

@@ -66,7 +66,7 @@ class TestAddress:
             address_from(text)
 
         assert "hunter2" not in refused.value.message
-        assert "postgresql://" in refused.value.advice
+        assert "postgresql://" in refused.value.advice_text
 
     def test_it_comes_from_option_file_or_environment_in_this_order(self, tmp_path: Path) -> None:
         """What is nearer to the command counts."""
@@ -114,7 +114,7 @@ class TestVersion:
         assert version_of(database) is None
         with pytest.raises(RefusedError, match="no fleet yet") as refused:
             require_current(database)
-        assert "fleet database upgrade" in refused.value.advice
+        assert "fleet database upgrade" in refused.value.advice_text
 
         upgrade(database)
         upgrade(database)

@@ -108,7 +108,7 @@ def test_a_changed_or_missing_line_is_noticed(database: Database) -> None:
     with pytest.raises(JournalDamagedError, match="missing") as missing:
         stored_journal(database, MIGRATION).contents()
 
-    assert "backup" in missing.value.advice
+    assert "backup" in missing.value.advice_text
 
 
 def test_a_journal_that_something_else_changed_is_not_extended(database: Database) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from itertools import combinations
 from random import Random
@@ -88,16 +89,24 @@ def test_what_holds_a_slot_is_rolled_back_at_once(
 
 
 def test_what_a_worker_migrates_is_refused_and_the_rest_is_ordered_once(
-    stored: StoredFleet, fleet: Fleet
+    stored: StoredFleet, fleet: Fleet, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The exit code is 1, the abort of that run is named, and a second order changes nothing."""
+    """The exit code is 1, and a second order changes nothing.
+
+    The abort of the refused run can be pasted, from the text too: with the address of the
+    database, and on lines of its own, which only a backslash continues.
+    """
     lease = stored.open_session("three", [OPENED])
 
     found = fleet("rollback", *WAVE, "--yes", leaves=Exit.FAILED)
 
     rows = {row["id"]: row for row in found["members"]}
     assert results(found) == {"two": "ordered", "three": "refused", "four": "ordered"}
-    assert "vpnmigrate fleet abort m-three" in rows["three"]["advice"]
+    lead, command = rows["three"]["advice"].split(": ")
+    assert command.startswith("vpnmigrate fleet abort m-three --database 'postgresql://")
+    assert run_command(["fleet", "rollback", *WAVE, "--yes"]) == Exit.FAILED
+    pasted = [each.strip() for each in re.sub(r" \\\n *", " ", capsys.readouterr().out).split("\n")]
+    assert [f"{lead}:", command] == pasted[-3:-1]
     lease.release(STAGED)
     assert results(fleet("rollback", *WAVE, "--yes")) == {
         "two": "left",

@@ -114,7 +114,7 @@ def test_an_edited_record_is_named_by_its_line(number: int) -> None:
         read_chain(rewritten(number, record={"record": "noted", "what": "nothing"}), MIGRATION)
 
     assert caught.value.line == number
-    assert caught.value.advice
+    assert caught.value.advice_text
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_a_newer_format_is_told_apart_from_damage() -> None:
         read_chain(newer, MIGRATION)
 
     assert not isinstance(caught.value, JournalDamagedError)
-    assert "newer" in caught.value.advice
+    assert "newer" in caught.value.advice_text
 
 
 def test_an_older_format_is_refused_by_name() -> None:

@@ -82,7 +82,7 @@ def test_anything_is_a_bundle_or_one_clear_error(noise: bytes):
         if raw != GOOD:
             with pytest.raises(VpnMigrateError) as caught:
                 verified(raw)
-            assert caught.value.advice
+            assert caught.value.advice_text
 
 
 @pytest.mark.parametrize(

@@ -209,7 +209,7 @@ class TestShelves:
         with pytest.raises(UsageError) as caught:
             load_playbook("standrad")
 
-        assert "standard" in caught.value.advice
+        assert "standard" in caught.value.advice_text
 
     def test_a_missing_path_is_told(self, tmp_path: Path) -> None:
         """A missing path is reported as such, not as an unknown name."""
@@ -277,7 +277,7 @@ class TestDescribeOutput:
 
         with pytest.raises(MalformedFileError, match="not valid UTF-16") as caught:
             describe_documents(file)
-        assert "UTF-8" in caught.value.advice
+        assert "UTF-8" in caught.value.advice_text
 
     def test_a_part_of_an_answer_is_refused(self, tmp_path: Path) -> None:
         """If the last page is missing, the account would be incomplete without an error."""

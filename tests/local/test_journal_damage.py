@@ -106,8 +106,8 @@ class TestTheMark:
         with pytest.raises(JournalDamagedError, match="the last line is missing") as caught:
             opening()
 
-        assert f"--take-over {written.holder}" in caught.value.advice
-        assert str(written.plan) in caught.value.advice
+        assert f"--take-over {written.holder}" in caught.value.advice_text
+        assert str(written.plan) in caught.value.advice_text
 
     def test_a_vanished_journal_is_missed(self, written: Run, opening: Opening) -> None:
         """A run whose journal was removed does not start again from the beginning."""
@@ -142,7 +142,7 @@ class TestTheMark:
         with pytest.raises(JournalError, match=r"journal\.head is damaged") as caught:
             opening()
 
-        assert caught.value.advice == (
+        assert caught.value.advice_text == (
             "if you know that the journal is complete, remove that file and run the same "
             "command again"
         )

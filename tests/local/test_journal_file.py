@@ -177,7 +177,7 @@ class TestRefusing:
             journal.write(Noted("never tried"))
 
         assert str(run.journal) in caught.value.message
-        assert caught.value.advice == (
+        assert caught.value.advice_text == (
             "check free space and permissions, then run the same command again: it resumes"
         )
         assert again.value is caught.value

@@ -52,7 +52,7 @@ def test_damage_is_told_by_its_line(lines, number, why):
 
     assert isinstance(error, JournalDamagedError)
     assert error.message == f"the book is damaged at line {number}: {why}"
-    assert (error.line, error.next_step) == (number, RESTORE)
+    assert (error.line, error.advice) == (number, RESTORE)
 
 
 @pytest.mark.parametrize(

@@ -121,8 +121,8 @@ class TestHolding:
             f"run {run.id} is locked by alice on laptop, process {os.getpid()}, "
             "since 2026-01-17 02:00:00Z (1 h 35 min)"
         )
-        assert "wait" in caught.value.advice
-        assert f"--take-over {name}" in caught.value.advice
+        assert "wait" in caught.value.advice_text
+        assert f"--take-over {name}" in caught.value.advice_text
         assert first.ours
         first.release()
 
@@ -181,7 +181,7 @@ class TestHolding:
         with pytest.raises(LockedError, match="just locked") as caught:
             acquire_lock(run, clock, BOB)
 
-        assert "again" in caught.value.advice
+        assert "again" in caught.value.advice_text
         lock.release()
 
     def test_a_garbled_owner_file_stops_nobody(self, run: Run, clock: VirtualClock) -> None:
@@ -218,7 +218,7 @@ class TestElsewhere:
         with pytest.raises(LockedError, match="carol on desk") as caught:
             acquire_lock(left, clock, ALICE)
 
-        assert "--take-over carol@desk/1" in caught.value.advice
+        assert "--take-over carol@desk/1" in caught.value.advice_text
 
     def test_they_are_displaced_by_name(self, left: Run, clock: VirtualClock) -> None:
         """With --take-over, an owner on another host is displaced."""

@@ -177,5 +177,5 @@ def test_a_log_is_not_written_through_a_link(run: Run, clock: VirtualClock) -> N
     ):
         pass
 
-    assert "VPNMIGRATE_LOG=off" in caught.value.advice
+    assert "VPNMIGRATE_LOG=off" in caught.value.advice_text
     assert not (run.path / "elsewhere").exists()

@@ -470,7 +470,7 @@ def test_a_missing_library_is_named_before_there_is_a_plan(kind, monkeypatch):
     with pytest.raises(UsageError) as refused:
         require_extras(decisions)
     assert f"decisions.drivers.cgw-1: {library} is not installed" in refused.value.message
-    assert f"pip install 'vpnmigrate[{kind}]'" in str(refused.value.advice)
+    assert f"pip install 'vpnmigrate[{kind}]'" in str(refused.value.advice_text)
 
 
 def test_the_library_for_strongswan_is_named_by_the_driver(monkeypatch):

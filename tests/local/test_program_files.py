@@ -60,7 +60,7 @@ class TestNames:
             playbook_from(text, "x.yaml")
 
         assert f"so {who} would decide" in caught.value.message
-        assert "absolute path" in caught.value.advice
+        assert "absolute path" in caught.value.advice_text
         assert field.split("[", maxsplit=1)[0] in caught.value.message
 
     def test_a_test_without_a_command_is_a_persons(self):
@@ -175,7 +175,7 @@ class TestChecking:
         with pytest.raises(RefusedError, match=r"hooks\.held: .* differs from what") as caught:
             require_unchanged(decisions, programs, "m-1")
 
-        assert caught.value.advice == "vpnmigrate plan --from m-1"
+        assert caught.value.advice_text == "vpnmigrate plan --from m-1"
 
 
 def test_a_probe_that_changed_is_not_sent_and_not_missed(hook, tmp_path):

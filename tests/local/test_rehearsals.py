@@ -102,4 +102,4 @@ def test_a_disk_that_refuses_is_told(tmp_path):
 
     with pytest.raises(VpnMigrateError, match="cannot be written") as caught:
         Rehearsals(tmp_path).keep(msgspec.structs.replace(RESULT, cutover=timedelta(0)))
-    assert "--run-dir" in caught.value.advice
+    assert "--run-dir" in caught.value.advice_text

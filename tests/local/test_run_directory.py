@@ -71,7 +71,7 @@ class TestCreating:
         with pytest.raises(RefusedError, match="started with another plan") as caught:
             a_run(home, fingerprint="e" * 64)
 
-        assert f"vpnmigrate plan --from {MIGRATION}" in caught.value.advice
+        assert f"vpnmigrate plan --from {MIGRATION}" in caught.value.advice_text
 
     def test_a_newer_plan_is_put_in_force_and_the_former_kept(self, home: Path) -> None:
         """After planning again the run has the new plan, and the old one can still be read."""
@@ -119,7 +119,7 @@ class TestCreating:
         with pytest.raises(VpnMigrateError, match="file") as caught:
             a_run(tmp_path / "file" / "runs")
 
-        assert "--run-dir" in caught.value.advice
+        assert "--run-dir" in caught.value.advice_text
 
 
 class TestFinding:
@@ -174,7 +174,7 @@ class TestPrivacy:
         with pytest.raises(RefusedError):
             a_run(home)
 
-        assert caught.value.advice == f"chmod -R go= {run.path}"
+        assert caught.value.advice_text == f"chmod -R go= {run.path}"
 
     def test_a_run_behind_a_link_is_refused(self, home: Path) -> None:
         """A link is refused as a run directory, because its target may change."""
@@ -196,7 +196,7 @@ class TestPrivacy:
         with pytest.raises(MalformedFileError, match=r"plan\.json") as caught:
             a_run(home)
 
-        assert caught.value.advice
+        assert caught.value.advice_text
 
 
 class TestWritingWhole:

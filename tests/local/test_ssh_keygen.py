@@ -174,7 +174,7 @@ class TestWithoutAGoodProgram:
 
         assert found.undecided
         assert found.fault == "cannot be checked: there is no ssh-keygen on this host"
-        assert (refused.message, refused.next_step) == (
+        assert (refused.message, refused.advice) == (
             "there is no ssh-keygen on this host",
             REQUIRED,
         )
@@ -280,7 +280,7 @@ def test_a_passphrase_is_not_waited_for_without_a_terminal(ring: KeyRing) -> Non
     with pytest.raises(RefusedError, match="passphrase") as refused:
         SshKeygen().sign(TEXT, key, APPROVAL, attended=False)
 
-    assert "ssh-add" in str(refused.value.next_step)
+    assert "ssh-add" in str(refused.value.advice)
     assert time.monotonic() - began < 60
 
 

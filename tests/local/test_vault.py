@@ -138,7 +138,7 @@ class TestRefusing:
 
         with pytest.raises(VaultError) as caught:
             vault.keep(ID, "sheet.md", TEXT)
-        assert "--run-dir" in caught.value.advice
+        assert "--run-dir" in caught.value.advice_text
 
     def test_errors_hold_no_content(self, vault):
         """No error contains the content of a file."""

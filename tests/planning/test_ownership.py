@@ -300,7 +300,7 @@ class TestUnansweredAndStripped:
         stage.faults = stripper = Stripper(stage)
         with pytest.raises(StepError, match="may have been created") as stopped:
             stage.forward()
-        assert f"--adopt {stripper.made}" in str(stopped.value.advice)
+        assert f"--adopt {stripper.made}" in str(stopped.value.advice_text)
         assert stage.calls.count("CreateVpnGateway") == 1
         stage.faults = None
         return stage, stripper.made
@@ -347,7 +347,7 @@ class TestWithoutJournal:
             stage.back(blind=True, operator=Unasked(stage.world), **BOB)
 
         words = f"vpnmigrate rollback {MIGRATION} --adopt {gateway} --adopt {vpn}"
-        assert held.value.advice == words
+        assert held.value.advice_text == words
         state = stage.back(blind=True, operator=Unasked(stage.world), adopt=(gateway, vpn), **BOB)
         assert state.status is RunStatus.ROLLED_BACK
         assert {life(stage, gateway), life(stage, vpn)} <= {"deleted", "gone"}
@@ -388,7 +388,7 @@ class TestWithoutJournal:
 
         with pytest.raises(HeldError) as held:
             stage.back(blind=True, operator=Unasked(stage.world), **BOB)
-        assert held.value.advice.endswith(f"--adopt {gateway} --adopt {vpn}")
+        assert held.value.advice_text.endswith(f"--adopt {gateway} --adopt {vpn}")
         state = stage.back(blind=True, operator=Unasked(stage.world), adopt=(gateway, vpn), **BOB)
 
         assert state.status is RunStatus.ROLLED_BACK

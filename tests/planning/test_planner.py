@@ -180,14 +180,14 @@ class TestRefusals:
         codes = [f.code for f in caught.value.findings]  # type: ignore[attr-defined]
         assert codes[:2] == ["VPM-B201", "VPM-B501"]
         assert "2 findings block" in str(caught.value)
-        assert caught.value.advice
+        assert caught.value.advice_text
 
     def test_an_empty_gateway_has_nothing_to_migrate(self) -> None:
         """A gateway without connections has nothing to migrate, which is not a refusal."""
         with pytest.raises(NothingToMigrateError, match="has no VPN connection") as caught:
             planned(a_survey(connections=()))
-        assert "vpnmigrate list" in caught.value.advice
-        assert "recreate_aws_vpn" not in str(caught.value.next_step)
+        assert "vpnmigrate list" in caught.value.advice_text
+        assert "recreate_aws_vpn" not in str(caught.value.advice)
 
 
 class TestFingerprint:

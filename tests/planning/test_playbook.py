@@ -442,7 +442,7 @@ def test_a_fault_names_line_field_and_choices(line: str, text: str, advice: str)
         playbook_from(f"name: x\nsummary: s\ndecisions:\n  {line}\n", "mine.yaml")
 
     assert str(caught.value).startswith(f"mine.yaml, line 4: {text}")
-    assert caught.value.advice.startswith(advice)
+    assert caught.value.advice_text.startswith(advice)
 
 
 @pytest.mark.parametrize(

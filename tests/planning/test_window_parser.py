@@ -72,7 +72,7 @@ def test_a_fault_comes_with_what_to_write(text, output, advice):
         window_from(text)
 
     assert output in caught.value.message
-    assert advice in caught.value.advice
+    assert advice in caught.value.advice_text
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_time_that_clocks_show_twice_or_never_is_refused(text, comes, readings
     assert comes in caught.value.message
     for reading in readings:
         assert reading in caught.value.message
-        assert reading.partition(" ")[0] in caught.value.advice
+        assert reading.partition(" ")[0] in caught.value.advice_text
 
 
 CHANGES = [

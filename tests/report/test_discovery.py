@@ -8,7 +8,7 @@ import io
 from msgspec.structs import replace
 
 from tests.support.builders import NOON, a_connection, a_customer_gateway, a_gateway, a_survey
-from vpnmigrate.errors.commands import Invocation
+from vpnmigrate.errors.commands import Invocation, cli
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.discovery import ClosedAccount, Discovery, RegionSurvey, UnreadPlace
 from vpnmigrate.model.ec2 import AccountId
@@ -74,6 +74,20 @@ def test_closed_accounts_and_gaps_are_in_every_form():
     assert document["unread"][0]["why"] == "no answer"
     assert document["closed"][0]["status"] == "SUSPENDED"
     assert [row["group"] for row in rows] == ["not-read", "closed"]
+
+
+def test_the_command_that_makes_a_place_readable_can_be_pasted():
+    """It is on a line of its own, with the options of this process, in text and JSON."""
+    advice = ("renew the credentials, then:", cli("discover"))
+    lost = UnreadPlace("expired", "222222222222", "us-east-1", advice=advice)
+    found = discovered(Discovery((), (lost,)), Decisions())
+    invocation = Invocation(endpoint_url="https://ec2.example/")
+
+    text, document = view.text(found, invocation), view.as_json(found, invocation)
+
+    command = "vpnmigrate discover --endpoint-url https://ec2.example/"
+    assert command in [line.strip() for line in text.splitlines()]
+    assert document["unread"][0]["advice"] == f"renew the credentials, then: {command}"
 
 
 def test_a_gateway_without_connections_has_a_row():

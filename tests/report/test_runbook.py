@@ -158,7 +158,7 @@ class TestFilledIn:
         """A name is never filled in for a guessed role."""
         with pytest.raises(UsageError, match="is not one role") as refused:
             self.book((role, "Ann"))
-        assert "second operator" in str(refused.value.advice)
+        assert "second operator" in str(refused.value.advice_text)
 
     def test_another_change_number_than_the_plans_is_refused(self):
         """The number that resources are tagged with is the plan's."""

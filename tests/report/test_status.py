@@ -7,12 +7,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 
 from tests.report.examples import BEGAN, BGP, ENABLE, MIGRATION, a_journal
 from vpnmigrate.engine.gates.base import failed
 from vpnmigrate.engine.gates.change_control import ANOTHER
 from vpnmigrate.engine.gates.permissions import calls_allowed
-from vpnmigrate.errors.commands import Invocation, aws, one_line
+from vpnmigrate.errors.commands import Invocation, aws, cli, one_line
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.records import (
     AbortAsked,
@@ -302,6 +303,18 @@ class TestGates:
         assert (gate["observed"], gate["required"]) == ("over since 03:00Z", "2 to 4")
         assert document["forced"][0]["reason"] == "NTP is late"
         assert status_json.one_as_json(a_standing())["gates"] is None
+
+    def test_the_command_of_a_gate_can_be_pasted(self):
+        """In JSON too it has the options of this process."""
+        closed = structs.replace(self.CLOSED, advice=("plan again:", cli("plan")))
+        view = replace(
+            a_standing(GatesSeen(Milestone.CUTOVER, (closed,))),
+            invocation=Invocation(region="eu-west-1"),
+        )
+
+        (gate,) = status_json.one_as_json(view)["gates"]["gates"]
+
+        assert gate["advice"] == "plan again: vpnmigrate plan --region eu-west-1"
 
 
 class TestWaiting:

@@ -307,7 +307,7 @@ def test_a_moto_that_loses_values_is_refused(put, instead, text):
     with pytest.raises(MotoChangedError, match=rf"moto 5\.\S+ no longer works .*{text}") as refused:
         check_door(lossy)
 
-    assert "Install vpnmigrate anew" in refused.value.advice
+    assert "Install vpnmigrate anew" in refused.value.advice_text
 
 
 def test_a_large_answer_is_serialized_without_other_names() -> None:

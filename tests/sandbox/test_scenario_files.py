@@ -134,7 +134,7 @@ def test_a_misspelt_field_is_answered_with_those_there_are(text, field):
     """The advice lists the fields that are possible at that place."""
     with pytest.raises(MalformedFileError) as caught:
         scenario_from_text(text, "mine.yaml")
-    assert field in caught.value.advice.removeprefix("fields: ").split(", ")
+    assert field in caught.value.advice_text.removeprefix("fields: ").split(", ")
 
 
 def test_a_scenario_file_may_be_larger_than_a_megabyte(tmp_path):

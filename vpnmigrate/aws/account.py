@@ -129,7 +129,7 @@ class Reader:
             with tag_calls(plan.migration), self._renewing():
                 return reading(self._clients.reader(), plan, self._clock, self._parser)
         except NoCredentialsError as exc:
-            raise CredentialsExpiredError(exc.message, advice=exc.next_step) from exc
+            raise CredentialsExpiredError(exc.message, advice=exc.advice) from exc
 
     def differs(self, plan: Plan, earlier: Reading, part: ReadingPart) -> bool:
         """Return whether *part* differs from that of *earlier* (``ports.Ec2``)."""
@@ -167,8 +167,8 @@ class Reader:
         try:
             yield
         except (CredentialsExpiredError, NoCredentialsError) as error:
-            if error.next_step == RENEW:
-                error.next_step = self._how_to_renew()
+            if error.advice == RENEW:
+                error.advice = self._how_to_renew()
             self._clients.renew()
             raise
 
@@ -212,7 +212,7 @@ class Account(Reader):
         except AwsError as exc:
             return outcome_of_read(exc)
         except VaultError as exc:
-            return Refused("Vault", exc.message, exc.next_step)
+            return Refused("Vault", exc.message, exc.advice)
 
     def _send(self, change: BaseCall, mark: CallTags, keys: Sequence[Secret]) -> Outcome:
         """Send *change* once; *keys* are those of the tunnels of a connection that reuses them."""

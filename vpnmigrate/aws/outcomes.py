@@ -63,7 +63,7 @@ def outcome_of_read(error: AwsError) -> Outcome:
     text = error.message
     match error:
         case CredentialsExpiredError() | NoCredentialsError():
-            return Later(f"{text}; {error.advice}", CREDENTIALS_LIMIT)
+            return Later(f"{text}; {error.advice_text}", CREDENTIALS_LIMIT)
         case ConfigurationMissingError():
             return Later(text, CONFIGURATION_LIMIT, holds=True)
         case UnreachableError():
@@ -73,7 +73,7 @@ def outcome_of_read(error: AwsError) -> Outcome:
         case NotFoundError():
             return Later(text, UNKNOWN_YET_LIMIT)
         case _:
-            return Refused(type(error).__name__.removesuffix("Error"), text, error.next_step)
+            return Refused(type(error).__name__.removesuffix("Error"), text, error.advice)
 
 
 def _answered(failure: CallFailure) -> Outcome:

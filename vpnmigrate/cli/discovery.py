@@ -96,7 +96,7 @@ class _Places:
             )
         except NoCredentialsError as error:
             # STS has accepted them: EC2 refuses all credentials in a Region that is not enabled.
-            error.next_step = NOT_ENABLED
+            error.advice = NOT_ENABLED
             return WorkResult(_Read(unread=_unread(error, target, who.account, region)))
         except VpnMigrateError as error:
             return WorkResult(_Read(unread=_unread(error, target, who.account, region)))

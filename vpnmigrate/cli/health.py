@@ -109,7 +109,7 @@ def run_checks(context: CommandContext) -> Checks:
     try:
         views, unreadable = status_views(context)
     except VpnMigrateError as error:
-        yield HealthCheck("runs", HealthVerdict.FAIL, error.message, error.next_step)
+        yield HealthCheck("runs", HealthVerdict.FAIL, error.message, error.advice)
         return
     if not views and not unreadable:
         yield _ok("runs", "none in this directory")
@@ -138,12 +138,12 @@ def account_checks(context: CommandContext, aws: AwsOptions) -> Checks:
         calls.read("AWS", TIME, lambda: _ask(context, clients, found.append), unattended)
     except NoRegionError as error:
         failure = error.message
-        found.append(HealthCheck("Region", HealthVerdict.FAIL, error.message, error.next_step))
+        found.append(HealthCheck("Region", HealthVerdict.FAIL, error.message, error.advice))
     except VpnMigrateError as error:
         failure = error.message
         if not found:
             found.append(
-                HealthCheck("credentials", HealthVerdict.FAIL, error.message, error.next_step)
+                HealthCheck("credentials", HealthVerdict.FAIL, error.message, error.advice)
             )
             failure = "the credentials do not work"
     yield from found

@@ -182,7 +182,7 @@ class StateReader:
     def _note_expired(self, error: CredentialsExpiredError) -> None:
         """Record once that the credentials have expired, so that log and status show it."""
         if self._recorder.state.expired is None:
-            self._recorder.write(CredentialsExpired(error.message, error.next_step))
+            self._recorder.write(CredentialsExpired(error.message, error.advice))
 
     def _note_unreadable(self, error: AwsError) -> None:
         """Show since when AWS cannot be read, with the latest reason."""

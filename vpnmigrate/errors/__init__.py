@@ -72,12 +72,12 @@ class VpnMigrateError(Exception):
     def __init__(self, message: str, *, advice: Advice = "") -> None:
         super().__init__(message)
         self.message = message
-        self.next_step = advice
+        self.advice = advice
 
     @property
-    def advice(self) -> str:
-        """The next step as one line of text."""
-        return one_line(self.next_step)
+    def advice_text(self) -> str:
+        """The advice as one line, for a text in which its commands are not completed."""
+        return one_line(self.advice)
 
 
 class UsageError(VpnMigrateError):

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from vpnmigrate.errors.commands import Advice
 from vpnmigrate.model.ec2 import AccountId, ConnectionRecord, CustomerGatewayRecord
 from vpnmigrate.model.survey import Survey
 
@@ -65,7 +66,7 @@ class UnreadPlace(Struct, frozen=True):
     """Empty if nothing of the account could be read."""
     label: str = ""
     """How the account was to be reached."""
-    advice: str = ""
+    advice: Advice = ""
     name: str = ""
 
 

@@ -12,6 +12,7 @@ import msgspec
 import yaml
 
 from vpnmigrate.errors import MalformedFileError
+from vpnmigrate.errors.commands import Advice
 
 DEEPEST = 20
 """Limit of nesting: deeper files are a mistake, or an attack on the parser."""
@@ -34,7 +35,7 @@ class YamlDocument:
             path = path[:-1]
         return self.lines.get(path, 1)
 
-    def fault(self, path: Path, message: str, *, advice: str = "") -> MalformedFileError:
+    def fault(self, path: Path, message: str, *, advice: Advice = "") -> MalformedFileError:
         """Return an error about the value at *path*, with file, line and field."""
         where = f"{self.name}, line {self.line_of(path)}"
         named = _dotted(path)

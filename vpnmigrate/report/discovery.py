@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from vpnmigrate.errors.commands import Command, Invocation, cli
+from vpnmigrate.errors.commands import Command, Invocation, cli, one_line
 from vpnmigrate.model.discovery import UnreadPlace
 from vpnmigrate.model.plan import Severity
 from vpnmigrate.planning.discovery import (
@@ -21,7 +21,7 @@ from vpnmigrate.planning.discovery import (
 from vpnmigrate.report.findings import findings_json
 from vpnmigrate.report.inventory import NAME, named, site_name
 from vpnmigrate.report.names import NO_NAMES, names_in
-from vpnmigrate.report.text import columns, command, count, safe, wrapped
+from vpnmigrate.report.text import advised, columns, command, count, safe, wrapped
 
 SCHEMA = "vpnmigrate/discover/1"
 
@@ -49,7 +49,7 @@ def text(found: DiscoveryResult, invocation: Invocation) -> str:
         rows = ((each.account, f"{each.status} {each.name}".strip()) for each in found.closed)
         parts.append(f"CLOSED BY AWS ({len(found.closed)})\n{columns(rows)}")
     if found.unread:
-        parts.append(_unread(found.unread))
+        parts.append(_unread(found.unread, invocation))
     # At the end of a long output, where it is seen without scrolling.
     parts.append(wrapped(summary(found)))
     if possible := found.of(DiscoveryGroup.CAN):
@@ -218,13 +218,13 @@ def place_text(unread: UnreadPlace) -> str:
     return f"{who}{name} {unread.region or 'in every Region'}"
 
 
-def _unread(unread: Sequence[UnreadPlace]) -> str:
+def _unread(unread: Sequence[UnreadPlace], invocation: Invocation) -> str:
     lines = [f"COULD NOT BE READ ({len(unread)}): what is there is unknown"]
     for each in unread:
         lines.append(wrapped(place_text(each), first="  "))
         lines.append(wrapped(each.why, first="    "))
         if each.advice:
-            lines.append(wrapped(each.advice, first="    ", rest="      "))
+            lines.append(advised(invocation.advise(each.advice), first="    "))
     return "\n".join(lines)
 
 
@@ -258,7 +258,7 @@ def as_json(found: DiscoveryResult, invocation: Invocation) -> dict[str, Any]:
                 "region": each.region,
                 "label": each.label,
                 "why": each.why,
-                "advice": each.advice,
+                "advice": one_line(invocation.advise(each.advice)),
             }
             for each in found.unread
         ],

@@ -14,6 +14,7 @@ from functools import cache
 from hashlib import sha256
 
 from vpnmigrate import __version__
+from vpnmigrate.errors.commands import one_line
 from vpnmigrate.model.clock import moment
 from vpnmigrate.planning.discovery import DiscoveryResult
 from vpnmigrate.report.discovery import TITLES, place_text, summary
@@ -111,7 +112,9 @@ def _page(found: DiscoveryResult, taken: datetime) -> DiscoveryPage:
         groups=tuple(
             PageGroup(key, title, counted[key]) for key, title in _VERDICTS.items() if counted[key]
         ),
-        gaps=tuple(PageGap(place_text(each), each.why, each.advice) for each in found.unread),
+        gaps=tuple(
+            PageGap(place_text(each), each.why, one_line(each.advice)) for each in found.unread
+        ),
         rows=shown,
         origin=f"Written by vpnmigrate {__version__} discover. It needs no network.",
     )

@@ -45,9 +45,9 @@ def error_text(error: VpnMigrateError, invocation: Invocation, names: Names = NO
     """Return the message, its details and the advice; never a traceback."""
     if not error.advice:
         return without_advice(error, names)
-    advice = advised(invocation.advise(error.next_step), first="  Next: ")
+    advice = advised(invocation.advise(error.advice), first="  Next: ")
     lines = [without_advice(error, names), advice]
-    if fill_in := placeholders(error.next_step):
+    if fill_in := placeholders(error.advice):
         lines.append(wrapped(fill_in, first=" " * len("  Next: ")))
     return "\n".join(lines)
 
@@ -73,7 +73,7 @@ def without_advice(error: VpnMigrateError, names: Names = NO_NAMES) -> str:
 
 def error_json(error: VpnMigrateError, *, where: str, invocation: Invocation) -> dict[str, Any]:
     """Return the same as JSON; *where* is the command, unless the error has a better place."""
-    advice = invocation.advise(error.next_step)
+    advice = invocation.advise(error.advice)
     document: dict[str, Any] = {
         "id": error.id,
         "kind": type(error).__name__.removesuffix("Error"),
@@ -160,7 +160,7 @@ class RunFailedError(VpnMigrateError):
     remedy = "See the id of the error that stopped the run."
 
     def __init__(self, error: VpnMigrateError, view: RunStatusView) -> None:
-        super().__init__(error.message, advice=error.next_step)
+        super().__init__(error.message, advice=error.advice)
         self.error = error
         self.view = view
 
@@ -200,7 +200,7 @@ def failure_text(error: VpnMigrateError, again: RepeatableCommand) -> str:
                 if below
                 else error_text(cause, again.invocation, view.names)
             )
-            now = results.now(view, with_next=below or not commands_in(cause.next_step))
+            now = results.now(view, with_next=below or not commands_in(cause.advice))
             return f"{text}\n{now}"
         case _:
             return error_text(error, again.invocation)
@@ -215,7 +215,7 @@ def _in_region_of_plan(again: RepeatableCommand, view: RunStatusView) -> Repeata
 
 def _is_advised_by(cause: VpnMigrateError, view: RunStatusView) -> bool:
     """Return whether the status of the run shows what *cause* advises."""
-    advice = view.invocation.advise(cause.next_step)
+    advice = view.invocation.advise(cause.advice)
     shows_task = view.when_done is not None and view.when_done in commands_in(advice)
     return bool(advice) and (advice == view.next or shows_task)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from vpnmigrate.errors.commands import aws
+from vpnmigrate.errors.commands import Invocation, aws
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.history import (
     MutatingCall,
@@ -435,7 +435,7 @@ def gates_json(entries: Sequence[Entry], state: RunState) -> dict[str, Any]:
     """Return the same as JSON values."""
     return {
         "gates": [
-            gates.as_json(entry.record, entry.wall)
+            gates.as_json(entry.record, entry.wall, Invocation())
             for entry in entries
             if isinstance(entry.record, GatesSeen)
         ],

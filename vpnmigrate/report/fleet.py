@@ -237,13 +237,15 @@ def _more(rows: Sequence[object]) -> list[str]:
 # ---------------------------------------------------------------- plans and rehearsals
 
 
-def results_text(verb: str, rows: Sequence[FleetRow], following: Command | None) -> str:
+def results_text(
+    verb: str, rows: Sequence[FleetRow], invocation: Invocation, following: Command | None
+) -> str:
     """Return the failures with their reasons, and then how many members there are of each result.
 
     *verb* is what was done: ``planned`` or ``rehearsed``.
     """
     failed = [row for row in rows if row.result is FleetResult.FAILED]
-    parts = [_failure(row) for row in failed]
+    parts = [_failure(row, invocation) for row in failed]
     lengths = [row.outage for row in rows if row.outage is not None]
     tally = Counter(row.result for row in rows)
     counts = (
@@ -288,13 +290,13 @@ def _more_commands(commands: Sequence[Command]) -> list[str]:
     return [f"and {left} more: --json lists all"] if left > 0 else []
 
 
-def _failure(row: FleetRow) -> str:
+def _failure(row: FleetRow, invocation: Invocation) -> str:
     lines = [
         f"FAILED {row.member.id} ({row.wave}, {row.member.account} {row.member.region})",
         wrapped(row.why, first="  "),
     ]
     if row.advice:
-        lines.append(advised(row.advice, first="  "))
+        lines.append(advised(invocation.advise(row.advice), first="  "))
     return "\n".join(lines)
 
 

@@ -75,19 +75,19 @@ def preview_text(orders: WaveOrders) -> str:
     return "\n".join(lines)
 
 
-def wave_text(orders: WaveOrders, note: str) -> str:
+def wave_text(orders: WaveOrders, note: str, invocation: Invocation) -> str:
     """Return how many members there are of each result, and those that were refused."""
     found = ((result, orders.of(result)) for result in WaveResult)
     counts = ", ".join(f"{len(rows)} {result}" for result, rows in found if rows)
     head = f"{orders.verb} of wave {orders.wave}: {count(len(orders.members), 'member')}, {counts}"
-    return "\n".join([wrapped(head), *_refused(orders), *filter(None, [wrapped(note)])])
+    return "\n".join([wrapped(head), *_refused(orders, invocation), *filter(None, [wrapped(note)])])
 
 
-def _refused(orders: WaveOrders) -> Iterator[str]:
+def _refused(orders: WaveOrders, invocation: Invocation) -> Iterator[str]:
     for each in orders.of(WaveResult.REFUSED):
         yield wrapped(f"{each.member.id}, {each.state}: {each.why}", first="  ", rest="      ")
         if each.advice:
-            yield advised(each.advice, first="      ")
+            yield advised(invocation.advise(each.advice), first="      ")
 
 
 def wave_json(schema: str, orders: WaveOrders, note: str, invocation: Invocation) -> dict[str, Any]:

@@ -112,7 +112,9 @@ def accepted_line(accepted: Accepted) -> str:
     )
 
 
-def as_json(seen: GatesSeen | None, at: datetime | None) -> dict[str, Any] | None:
+def as_json(
+    seen: GatesSeen | None, at: datetime | None, invocation: Invocation
+) -> dict[str, Any] | None:
     """Return the last evaluation as JSON values; None before the first."""
     if seen is None or at is None:
         return None
@@ -124,7 +126,7 @@ def as_json(seen: GatesSeen | None, at: datetime | None) -> dict[str, Any] | Non
             {
                 **msgspec.to_builtins(each),
                 "observed": safe(each.observed),
-                "advice": one_line(each.advice),
+                "advice": one_line(invocation.advise(each.advice)),
             }
             for each in seen.gates
         ],

@@ -84,7 +84,7 @@ def fields(view: RunStatusView) -> dict[str, Any]:
         "differs": list(state.deviations.differs),
         "other_hands": list(state.deviations.external_changes),
         "notes": list(state.notes),
-        "gates": gates.as_json(state.gates.seen, state.gates.at),
+        "gates": gates.as_json(state.gates.seen, state.gates.at, view.invocation),
         "forced": [msgspec.structs.asdict(each) for each in state.gates.forced],
         "approvals": [
             {

@@ -261,7 +261,8 @@ def _print_rows(
     name = context.file(campaign)
     on = None if failed else context.invocation.complete(cli("fleet", following, name))
     context.results.print(
-        view.results_text(verb, rows, on), view.results_json(verb, rows, context.invocation, on)
+        view.results_text(verb, rows, context.invocation, on),
+        view.results_json(verb, rows, context.invocation, on),
     )
     if failed:
         raise typer.Exit(Exit.FAILED)

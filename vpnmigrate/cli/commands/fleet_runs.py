@@ -226,7 +226,9 @@ def _print_wave(
 
     note = control.obstacle() if found.ordered else ""
     invocation = context.invocation
-    context.results.print(wave_text(found, note), wave_json(schema, found, note, invocation))
+    context.results.print(
+        wave_text(found, note, invocation), wave_json(schema, found, note, invocation)
+    )
     if found.of(WaveResult.REFUSED):
         raise typer.Exit(Exit.FAILED)
 
