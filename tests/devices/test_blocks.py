@@ -252,10 +252,16 @@ class TestRunningConfiguration:
         enable = commands(found, BlockName.ENABLE)
 
         assert "swanctl --terminate --ike headoffice" in enable
-        assert found.placeholders == (
-            f"<BIRD file of the old tunnel to {OLD_ENDS[0].outside}>",
-            f"<name of the old tunnel to {OLD_ENDS[1].outside}>",
-        )
+        assert found.placeholders == (f"<BIRD file of the old tunnel to {OLD_ENDS[0].outside}>",)
+
+    def test_an_old_tunnel_that_it_lacks_is_left_out(self, found):
+        """It is in no command and no check; a device that has neither may have other names."""
+        task = a_task(existing="connections {}")
+        neither = device_blocks(task, platform_named("strongswan-bird"))
+
+        shown = [block.commands + str(block.checks) for block in found.blocks]
+        assert not any(OLD_ENDS[1].outside in each or OLD_ENDS[1].inside in each for each in shown)
+        assert all(end.outside in commands(neither, BlockName.BACK_OUT) for end in OLD_ENDS)
 
     def test_conflicts_are_named(self, found):
         """A taken address, rules for old addresses and the old ASN are named by line."""
@@ -263,7 +269,7 @@ class TestRunningConfiguration:
 
         assert f"already has {NEW_ENDS[1].device_inside}, in line 10" in notes
         assert f"Rules for {OLD_ENDS[0].outside}, in line 3, 8" in notes
-        assert f"does not mention {OLD_ENDS[1].outside}" in notes
+        assert f"no old tunnel to {OLD_ENDS[1].outside}: the commands leave it out" in notes
         assert "The old ASN 7224 is named, in line 10" in notes
 
     def test_a_key_in_it_is_not_shown(self, found):
@@ -322,6 +328,22 @@ class TestNotes:
         assert NEW_ENDS[0].outside in commands(found, BlockName.LOAD)
         assert NEW_ENDS[1].outside not in commands(found, BlockName.LOAD)
         assert any("only one tunnel" in note for note in found.notes)
+
+    def test_an_old_tunnel_that_is_shut(self):
+        """Back out leaves it shut; what disables and removes the old tunnels includes it."""
+        shut = "".join(
+            f"interface Tunnel{n}\n{' shutdown' if n else ' no ip redirects'}\n"
+            f" tunnel destination {end.outside}\n"
+            for n, end in enumerate(OLD_ENDS)
+        )
+        found = device_blocks(a_task(existing=shut), platform_named("cisco-ios"))
+        whole = {name: commands(found, name) for name in BlockName}
+
+        assert "Tunnel0" in whole[BlockName.BACK_OUT]
+        assert "interface Tunnel1\n" not in whole[BlockName.BACK_OUT]
+        assert "interface Tunnel1\n shutdown" in whole[BlockName.ENABLE]
+        assert "no interface Tunnel1\n" in whole[BlockName.REMOVE_OLD]
+        assert any(f"tunnel to {OLD_ENDS[1].outside} is disabled" in n for n in found.notes)
 
     def test_before_step_4(self):
         """A plan has no new connection yet: its commands are a draft with placeholders."""

@@ -108,6 +108,20 @@ def test_tunnels_are_found_by_their_outside_address(platform, states, expected):
     assert tunnels_state(platform, running(platform, *states), TUNNELS) is expected
 
 
+@pytest.mark.parametrize("platform", COMMIT_TIMERS)
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [((ON, DOWN), ENABLED), ((ON, HALF), ENABLED), ((ON, ON), ENABLED), ((DOWN, DOWN), DISABLED)],
+    ids=["as before", "half", "both", "off"],
+)
+def test_a_tunnel_that_was_disabled_before_need_not_be_enabled(platform, states, expected):
+    """The others alone make the tunnels enabled; disabled are only all together."""
+    spare = [TUNNELS[1]["outside"]]
+
+    assert tunnels_state(platform, running(platform, *states), TUNNELS, spare=spare) is expected
+    assert tunnels_state(platform, running(platform, DOWN, ON), TUNNELS, spare=spare) is UNKNOWN
+
+
 RANGES = {
     "cisco-ios": " bgp listen range 169.254.0.0/16 peer-group aws\n",
     "cisco-asa": " bgp listen range 169.254.0.0/16 peer-group aws\n",

@@ -106,6 +106,10 @@ class Absent(Nobody):
         self.asked.append(task)
 
 
+UNCONFIRMED = f"unconfirmed, the device undoes it at {TIME}"
+NEW_UNKNOWN = "new tunnels unknown, old tunnels enabled"
+
+
 class TestNextCall:
     @pytest.mark.parametrize(
         ("calls", "expected"),
@@ -115,27 +119,27 @@ class TestNextCall:
             ([ended(ENABLE, DONE)], STATUS),
             ([ended(ENABLE, UNCERTAIN), ended(STATUS, DONE, LOADED)], ENABLE),
             ([ended(ENABLE, FAILED)], "enable failed: why"),
-            ([ended(ENABLE, DONE, LOADED)], f"after enable it reports: {LOADED}"),
+            ([ended(ENABLE, DONE, LOADED)], f"after enable it reports: {LOADED}; why"),
             (
                 [*[ended(ENABLE, UNCERTAIN)] * 2, waiting(STATUS, DONE, SWITCHED)],
-                f"after enable it reports: {SWITCHED}; unconfirmed, the device undoes it at {TIME}",
+                f"after enable it reports: {SWITCHED}; why; {UNCONFIRMED}",
             ),
             (
                 [ended(ENABLE, DONE), ended(STATUS, DONE, LOADED)],
-                f"after enable it reports: {LOADED}",
+                f"after enable it reports: {LOADED}; why",
             ),
             ([ended(STATUS, FAILED)], "its state cannot be read: why"),
             ([ended(STATUS, UNCERTAIN)], "its state cannot be read: why"),
             (
                 [ended(STATUS, DONE, DeviceState(old=TunnelsState.ENABLED))],
-                "it does not show whether enable is done: new tunnels unknown, old tunnels enabled",
+                f"it does not show whether enable is done: {NEW_UNKNOWN}; why",
             ),
             (
                 [
                     *(ended(ENABLE, UNCERTAIN), ended(STATUS, DONE, LOADED)),
                     *(ended(ENABLE, UNCERTAIN), ended(STATUS, DONE, LOADED)),
                 ],
-                f"after enable it reports: {LOADED}",
+                f"after enable it reports: {LOADED}; why",
             ),
             ([ended(ENABLE, UNCERTAIN), waiting(STATUS, UNCERTAIN)], STATUS),
             (

@@ -478,7 +478,7 @@ def test_the_library_for_strongswan_is_named_by_the_driver(monkeypatch):
     monkeypatch.setitem(sys.modules, "vici", None)
 
     with pytest.raises(DriverError, match=r"^vici is missing: pip install 'vpnmigrate\[strongsw"):
-        StrongswanRouter(("unix:///nowhere.vici",), ()).state(())
+        StrongswanRouter(("unix:///nowhere.vici",), ()).parts(("198.51.100.1",))
 
 
 @pytest.mark.parametrize("name", NETWORK)

@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.rehearsal.lab.migration import LabMigration
 from vpnmigrate.rehearsal.lab.namespaces import LAB, RUN, enter
 from vpnmigrate.rehearsal.lab.packets import PacketProbe
-from vpnmigrate.sandbox.devices import Devices
+from vpnmigrate.sandbox.devices import TUNNELS, Devices
 from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.server.clock import ScaledClock
 
@@ -59,7 +60,7 @@ class Engineer(Devices):
             self._open(received(self._lab))
             self.paste(LOAD)
 
-    def enable(self, connection: str) -> None:
+    def enable(self, connection: str, numbers: Iterable[int] = TUNNELS) -> None:
         self.paste(ENABLE if connection == self._new else BACK_OUT)
 
     def disable(self, connection: str) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ from tests.support.fake_fortios import FortiGate
 from tests.support.fake_routers import AsaRouter, IosRouter, JunosRouter, Router, VyosRouter
 from tests.support.stage import Stage
 from vpnmigrate.devices.configuration import DeviceConfiguration, read
+from vpnmigrate.devices.running_state import tunnel_parts
+from vpnmigrate.devices.secret import Secret, keys_in
 from vpnmigrate.errors import HeldError
 from vpnmigrate.local.drivers import napalm, netmiko
 from vpnmigrate.local.drivers.processes import DriverProcesses
@@ -42,9 +45,20 @@ from vpnmigrate.model.device_drivers import (
 )
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import connection_role
+from vpnmigrate.sandbox.device_drivers import SimulatedDrivers
+from vpnmigrate.sandbox.driven_devices import DrivenDevices
 
 if TYPE_CHECKING:
     from tests.support.ssh_device import SshDevice
+
+
+class OldAtDevice(StrEnum):
+    """Which old tunnels a device has before the migration."""
+
+    BOTH = "both tunnels"
+    ONE = "one tunnel"
+    ONE_SHUT = "two tunnels, the second is shut"
+
 
 DEADLINE = 60.0
 """Seconds; a driver needs a second on an idle machine."""
@@ -91,6 +105,16 @@ class Bench:
     def _configuration(self, connection: VpnConnectionId) -> DeviceConfiguration:
         path = self.vault.folder(connection) / "configuration.xml"
         return read(path.read_text(encoding="utf-8"))
+
+    @property
+    def keys(self) -> list[Secret]:
+        """The keys of the four tunnels."""
+        files = [self.vault.folder(each) / "configuration.xml" for each in self._connections]
+        return [key for file in files for key in keys_in(file.read_text(encoding="utf-8"))]
+
+    @property
+    def _connections(self) -> tuple[VpnConnectionId, ...]:
+        return (OLD_VPN, self.successor)
 
     def drivers(self) -> DriverProcesses:
         """Return the drivers of a new process."""
@@ -143,7 +167,14 @@ def bench_with(
 class NetworkBench(Bench):
     """A bench whose driver works in this process, because its library takes a second to load."""
 
-    def __init__(self, place: Path, device: SshDevice, kind: DriverKind, connect: Connect) -> None:
+    def __init__(
+        self,
+        place: Path,
+        device: SshDevice,
+        kind: DriverKind,
+        connect: Connect,
+        old: OldAtDevice = OldAtDevice.BOTH,
+    ) -> None:
         router = device.router
         driver = DeviceDriver(
             kind,
@@ -160,15 +191,23 @@ class NetworkBench(Bench):
         super().__init__(place, driver)
         self.confirmed = "" if lacks_timer(driver) else "confirmed within the device's timer"
         self.shows_changes = True
-        self.router = router
+        self.router, self.had = router, old
         self.access = device.access
         self.connect = connect
         self.limit_seconds = DEADLINE
         self.clock = VirtualClock()
         """Its time passes while a driver waits for contact."""
-        text = old_tunnels(router, self.old)
+        text = old_tunnels(router, self.old, old)
         Path(driver.existing).write_text(text, encoding="utf-8")
         router.load(text)
+
+    @property
+    def second_old(self) -> tuple[bool, ...]:
+        """Whether each part of the second old tunnel is enabled; nothing if it is absent."""
+        tunnel = self.old.tunnels[1]
+        named = {"outside": tunnel.outside_ip, "inside": tunnel.amazon.inside_ip}
+        assert (tunnel.outside_ip in self.router.text()) is (self.had is not OldAtDevice.ONE)
+        return tuple(tunnel_parts(PLATFORMS[type(self.router)], self.router.text(), named))
 
     def answered(self, call: DriverCall) -> DriverResult:
         asked = replace(self.drivers().prepared(call), limit_seconds=self.limit_seconds)
@@ -176,6 +215,41 @@ class NetworkBench(Bench):
         fault = f"failed with exit status {code}" if code else ""
         printed = msgspec.json.encode(output).decode()
         return result_of(call.verb, ProcessResult(code, fault, timedelta(), printed))
+
+
+class SimulatedBench:
+    """A device of a world with one connection, and its simulated driver."""
+
+    confirmed = ""
+    shows_changes = False
+    keys = ()
+
+    def __init__(self, place: Path, old: OldAtDevice) -> None:
+        self._stage = Stage(place / "vault")
+        with pytest.raises(HeldError):
+            self._stage.run(lambda runner: runner.apply(until=4))
+        if old is not OldAtDevice.BOTH:
+            self._stage.world.devices.one_tunnel(OLD_VPN)
+        self._devices = DrivenDevices(self._stage.world, [OLD_VPN])
+        self._successor = self._stage.observe().ours[connection_role(OLD_VPN)]
+        self.log = io.StringIO()
+
+    def call(self, verb: DriverVerb, *, disable_old: bool = False) -> DriverResult:
+        """Call the driver and wait for its result."""
+        remove = ConnectionSide.NEW if verb is DriverVerb.REMOVE else None
+        driver = DeviceDriver(DriverKind.COMMAND, ("/usr/local/bin/tunnels",))
+        drivers = SimulatedDrivers(self._devices)
+        drivers.begin(
+            DriverCall(driver, verb, "cgw-1", OLD_VPN, self._successor, disable_old, remove)
+        )
+        drivers.finish()
+        ((_, result),) = drivers.ended()
+        return result
+
+    @property
+    def second_old(self) -> tuple[bool, ...]:
+        """Whether the second old tunnel is enabled; nothing if it is not."""
+        return (True,) * (1 in self._stage.world.devices.enabled(OLD_VPN))
 
 
 NETWORK: Mapping[str, tuple[type[Router], str]] = {
@@ -191,14 +265,16 @@ VYOS: tuple[type[Router], str] = (VyosRouter, "netmiko")
 
 
 @contextmanager
-def network_bench(place: Path, router: type[Router], library: str) -> Iterator[NetworkBench]:
+def network_bench(
+    place: Path, router: type[Router], library: str, old: OldAtDevice = OldAtDevice.BOTH
+) -> Iterator[NetworkBench]:
     """Yield the bench of *library*, with a *router* behind an SSH server."""
     pytest.importorskip(library, reason=f"needs vpnmigrate[{library}]")
     from tests.support.ssh_device import ssh_device
 
     connect = {"netmiko": netmiko.connect, "napalm": napalm.connect}[library]
     with ssh_device(router(), place) as device:
-        yield NetworkBench(place, device, DriverKind(library), connect)
+        yield NetworkBench(place, device, DriverKind(library), connect, old)
 
 
 PLATFORMS: dict[type[Router], str] = {
@@ -210,16 +286,20 @@ PLATFORMS: dict[type[Router], str] = {
 }
 
 
-def old_tunnels(router: Router, old: DeviceConfiguration) -> str:
-    """Return the old tunnels as *router* shows them."""
+def old_tunnels(
+    router: Router, old: DeviceConfiguration, has: OldAtDevice = OldAtDevice.BOTH
+) -> str:
+    """Return the old tunnels that a device *has*, as *router* shows them."""
     lines: list[str] = []
-    for number, tunnel in enumerate(old.tunnels):
+    for number, tunnel in enumerate(old.tunnels[:1] if has is OldAtDevice.ONE else old.tunnels):
+        shut = has is OldAtDevice.ONE_SHUT and number > 0
         outside, inside = tunnel.outside_ip, tunnel.amazon.inside_ip
         match router:
             case IosRouter():
                 lines += [
                     f"interface Tunnel{number}",
                     f" tunnel destination {outside}",
+                    *((" shutdown",) * shut),
                     f"router bgp {tunnel.customer.asn or 65000}",
                     f" neighbor {inside} remote-as 7224",
                 ]
@@ -230,7 +310,7 @@ def old_tunnels(router: Router, old: DeviceConfiguration) -> str:
                     f"        set remote-gw {outside}",
                     *("    next", "end", "config system interface"),
                     f'    edit "vpn-old-{number}"',
-                    "        set status up",
+                    f"        set status {'down' if shut else 'up'}",
                     *("    next", "end", "config router bgp", "    config neighbor"),
                     f'        edit "{inside}"',
                     "            set remote-as 7224",
@@ -241,12 +321,14 @@ def old_tunnels(router: Router, old: DeviceConfiguration) -> str:
                     f"set security ike gateway gw-{number} address {outside}",
                     f"set security ipsec vpn vpn-{number} bind-interface st0.{number}",
                     f"set security ipsec vpn vpn-{number} ike gateway gw-{number}",
+                    *((f"set interfaces st0 unit {number} disable",) * shut),
                     f"set protocols bgp group ebgp neighbor {inside} peer-as 7224",
                 ]
             case _:
                 lines += [
                     f"set vpn ipsec site-to-site peer aws-{number} remote-address {outside}",
                     f"set vpn ipsec site-to-site peer aws-{number} vti bind vti{number}",
+                    *((f"set vpn ipsec site-to-site peer aws-{number} disable",) * shut),
                     f"set protocols bgp neighbor {inside} remote-as 7224",
                 ]
     return "\n".join(lines) + "\n"

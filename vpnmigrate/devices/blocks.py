@@ -9,8 +9,8 @@ template may use is in ``_TemplateNames`` below and in ``tunnel_values.SOURCES``
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
 from typing import Any, Final
@@ -26,7 +26,8 @@ from jinja2 import (
 )
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from vpnmigrate.devices.configuration import DeviceConfiguration, TunnelConfiguration
+from vpnmigrate.devices.configuration import TunnelConfiguration
+from vpnmigrate.devices.device_notes import asn_changes, keyless, old_tunnels, weak_algorithms
 from vpnmigrate.devices.device_task import DeviceSide, DeviceTask, ipv4
 from vpnmigrate.devices.platforms import COMMANDS, Platform, TemplateSource, no_templates
 from vpnmigrate.devices.running_configuration import DeviceNames, mentions
@@ -37,6 +38,7 @@ from vpnmigrate.devices.tunnel_values import (
     unused_members,
     values_of,
 )
+from vpnmigrate.devices.tunnels_before import TunnelsBefore, tunnels_before
 from vpnmigrate.errors import UsageError
 
 KeyText = Callable[[TunnelConfiguration], str | None]
@@ -104,6 +106,8 @@ class DeviceBlocks:
     """The two parts of the block that enables: a driver leaves the old tunnels at first."""
     around: tuple[str, str] = ("", "")
     """What every block begins and ends with: the commands that begin a change and commit it."""
+    before: TunnelsBefore = field(default_factory=TunnelsBefore)
+    """The old tunnels that the device has."""
     swaps_addresses: bool = False
     """Whether an old tunnel has the inside address of a new one, so both cannot be enabled."""
 
@@ -187,6 +191,11 @@ class _TemplateSide:
         """The addresses of the first tunnel."""
         return self.first.addresses
 
+    def without(self, outside: Collection[str]) -> _TemplateSide:
+        """Return the connection without the tunnels to the addresses *outside*."""
+        left = tuple(t for t in self.tunnels if t.addresses["OUTSIDE"] not in outside)
+        return replace(self, tunnels=left, first=left[0])
+
 
 class _Rendering:
     """One rendering of a template, which notes what it used."""
@@ -201,7 +210,10 @@ class _Rendering:
         self._notes: list[str] = []
         old_used: set[str] = set()
         self._new = self._side(task.new, "new", self._used)
-        self._old = self._side(task.old, "old", old_used) if task.old else None
+        self._before = tunnels_before(task, platform.name)
+        old = self._side(task.old, "old", old_used) if task.old else None
+        self._old = old and old.without(self._before.absent)
+        self._old_in_use = self._old and self._old.without(self._before.disabled)
         names = _TemplateNames(
             self._names, self._write_file, self._word, self._note, platform.variant
         )
@@ -209,13 +221,13 @@ class _Rendering:
         self._macros: Any = template.make_module(names.as_context())
 
     def blocks(self) -> DeviceBlocks:
-        new, old, task = self._new, self._old, self._task
+        new, old, in_use, task = self._new, self._old, self._old_in_use, self._task
         # A device cannot have one address on two enabled tunnels.
         disables = not task.leaves_old or self._same_inside
         swap = [self._call("enable", new)]
         if disables:
             swap.append(self._call("disable", old))
-        back = [self._call("disable", new), self._call("enable", old)]
+        back = [self._call("disable", new), self._call("enable", in_use)]
         if self._same_inside:
             swap.reverse()
         status = f"`vpnmigrate status {task.run}`"
@@ -228,7 +240,7 @@ class _Rendering:
                 "change window; the old tunnels stay enabled.",
                 "no limit: traffic stays on the old tunnels",
                 self._together(self._call("load", new)),
-                self._checks(("down", new), ("up", old)),
+                self._checks(("down", new), ("up", in_use)),
                 f"The operator confirms it: {done.format(5)}.",
                 "the new tunnels are loaded and down; the old ones are up",
             ),
@@ -251,7 +263,7 @@ class _Rendering:
                 f"({status}), not before. Traffic is down until this block has taken effect.",
                 "IKE and BGP need 10 to 60 s after the commands",
                 self._together(*back),
-                self._checks(("down", new), ("up", old)),
+                self._checks(("down", new), ("up", in_use)),
                 "Send traffic through each old tunnel: it does not come up by itself.",
                 "the old tunnels are enabled again; ... of them are up",
             ),
@@ -272,7 +284,7 @@ class _Rendering:
                 f"({status}).",
                 "no limit: traffic stays on the old tunnels",
                 self._together(self._call("remove", new)),
-                self._checks(("absent", new), ("up", old)),
+                self._checks(("absent", new), ("up", in_use)),
                 "Remove the new outside addresses from the firewalls.",
                 "the new tunnels are removed; the old ones are up",
             ),
@@ -288,6 +300,7 @@ class _Rendering:
             self._together(self._call("enable", new)),
             self._together(self._call("disable", old)),
             self._around,
+            self._before,
             self._same_inside,
         )
 
@@ -411,7 +424,7 @@ class _Rendering:
         )
         if len(new.tunnels) == 1:
             yield "EC2 shows only one tunnel of the new connection: there is no second path."
-        yield from _asn_changes(old, new)
+        yield from asn_changes(old, new)
         if left_out := [each for each in task.vpc if each not in ipv4(task.vpc)]:
             yield f"Left out, because these tunnels carry IPv4 only: {', '.join(left_out)}."
         if self._same_inside:
@@ -424,21 +437,12 @@ class _Rendering:
             )
         for tunnel in new.tunnels:
             if tunnel.key is None and not task.certificate:
-                yield f"The configuration has no key for {tunnel.outside_ip}: {_keyless(task.new)}"
+                yield f"The configuration has no key for {tunnel.outside_ip}: {keyless(task.new)}"
         if new.unknown:
             yield f"Members that this program does not know, not used: {', '.join(new.unknown)}"
-        yield from self._weak()
+        yield from weak_algorithms(task.new)
+        yield from old_tunnels(self._before)
         yield from mentions(task.existing, old, new)
-
-    def _weak(self) -> Iterator[str]:
-        weak = {"aes128", "sha1", 2, 5, 22, 23, 24}
-        names = ("ike_encryption", "ike_integrity", "ike_group", "esp_encryption", "esp_integrity")
-        configuration = self._task.new.configuration
-        for tunnel in configuration.tunnels if configuration else ():
-            values = values_of(tunnel, self._task.new.options, "")
-            found = [f"{name} {values[name]}" for name in names if values[name] in weak]
-            if found:
-                yield f"Weak algorithms for {tunnel.outside_ip}: {', '.join(found)}."
 
 
 _ENABLING: Final = {
@@ -476,22 +480,3 @@ class _TemplateNames:
             "note": self.note,
             "variant": self.variant,
         }
-
-
-def _keyless(side: DeviceSide) -> str:
-    if side.key_place.startswith("arn:"):
-        return f"it is in AWS Secrets Manager, {side.key_place}."
-    return "AWS withholds it, or the connection has certificates."
-
-
-def _asn_changes(old: DeviceConfiguration | None, new: DeviceConfiguration) -> Iterator[str]:
-    after = new.tunnels[0].amazon.asn
-    before = old.tunnels[0].amazon.asn if old else None
-    if after is None:
-        return
-    if before not in (None, after):
-        yield (
-            f"AWS's ASN changes from {before} to {after}: remote-as, and every AS-path filter, "
-            f"route-map and allow-as rule that names {before}."
-        )
-    yield "Accept from the new neighbours, and announce to them, what the old ones have."

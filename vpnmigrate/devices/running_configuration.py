@@ -122,12 +122,13 @@ def mentions(
             yield f"The device already has {address}, {at}: two tunnels cannot share an address."
     if old is None:
         return
-    for tunnel in old.tunnels:
-        if at := _lines_with(tunnel.outside_ip, lines):
-            yield f"Rules for {tunnel.outside_ip}, {at}: the new addresses need the same."
-        else:
+    places = {tunnel.outside_ip: _lines_with(tunnel.outside_ip, lines) for tunnel in old.tunnels}
+    for outside, at in places.items():
+        if at:
+            yield f"Rules for {outside}, {at}: the new addresses need the same."
+        elif not any(places.values()):
             yield (
-                f"The running configuration does not mention {tunnel.outside_ip}, an old tunnel: "
+                f"The running configuration does not mention {outside}, an old tunnel: "
                 "it may be that of another device."
             )
     asn = old.tunnels[0].amazon.asn

@@ -7,7 +7,7 @@ the names that a device gave its objects do not matter.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from vpnmigrate.model.device_drivers import TunnelsState
@@ -18,21 +18,57 @@ _VYOS_PEER: Final = r"^set vpn ipsec site-to-site peer (\S+) remote-address '?{a
 
 
 def tunnels_state(
-    platform: str, running: str, tunnels: Sequence[Tunnel], *, static: bool = False
+    platform: str,
+    running: str,
+    tunnels: Sequence[Tunnel],
+    *,
+    static: bool = False,
+    spare: Collection[str] = (),
 ) -> TunnelsState:
     """Return the state of *tunnels* in *running*, a configuration of *platform*.
 
-    It is unknown if the tunnels differ, if a part of a tunnel is enabled and another is not, or if
-    a BGP neighbour is missing; *static* tunnels have none.
+    It is unknown if a tunnel or its BGP neighbour is missing, or if the tunnels differ; *static*
+    tunnels have no neighbours, and *spare* is as in ``common_state``.
     """
-    read = _READERS[platform]
-    flags = [frozenset(read(running, tunnel)) for tunnel in tunnels]
-    if not any(flags):
+    parts = {str(each["outside"]): tunnel_parts(platform, running, each) for each in tunnels}
+    state = common_state(parts, spare)
+    if state is TunnelsState.ABSENT or static:
+        return state
+    return TunnelsState.UNKNOWN if missing_neighbours(platform, running, tunnels) else state
+
+
+def common_state(
+    parts: Mapping[str, Collection[bool]], spare: Collection[str] = ()
+) -> TunnelsState:
+    """Return the state of tunnels of which each has *parts*: whether a part of it is enabled.
+
+    A tunnel without parts is absent.  The *spare* ones were disabled before the migration, so the
+    others alone make the tunnels enabled.
+    """
+    if not any(parts.values()):
         return TunnelsState.ABSENT
-    incomplete = not static and missing_neighbours(platform, running, tunnels)
-    if incomplete or len(set(flags)) > 1 or len(flags[0]) > 1:
+    if not all(parts.values()):
         return TunnelsState.UNKNOWN
-    return TunnelsState.ENABLED if flags[0] == {True} else TunnelsState.DISABLED
+    if all(set(each) == {False} for each in parts.values()):
+        return TunnelsState.DISABLED
+    used = [set(each) for outside, each in parts.items() if outside not in spare]
+    return TunnelsState.ENABLED if all(each == {True} for each in used) else TunnelsState.UNKNOWN
+
+
+def has_reader(platform: str) -> bool:
+    """Return whether the form of a running configuration of *platform* is known."""
+    return platform in _READERS
+
+
+def tunnel_parts(platform: str, running: str, tunnel: Tunnel) -> Sequence[bool]:
+    """Return whether each part of *tunnel* in *running* is enabled; nothing if it is absent."""
+    return tuple(_READERS[platform](running, tunnel))
+
+
+def missing_tunnels(platform: str, running: str, tunnels: Sequence[Tunnel]) -> Sequence[str]:
+    """Return the outside addresses of the tunnels that *running* lacks, if it has others."""
+    absent = [t for t in tunnels if not tunnel_parts(platform, running, t)]
+    return [str(t["outside"]) for t in absent] if len(absent) < len(tunnels) else ()
 
 
 def missing_neighbours(platform: str, running: str, tunnels: Sequence[Tunnel]) -> Sequence[str]:
@@ -46,7 +82,7 @@ def missing_neighbours(platform: str, running: str, tunnels: Sequence[Tunnel]) -
     return [
         str(tunnel["inside"])
         for tunnel in tunnels
-        if any(True for _ in _READERS[platform](running, tunnel))
+        if tunnel_parts(platform, running, tunnel)
         and not re.search(neighbour.format(inside=_inside(tunnel)), running, re.MULTILINE)
     ]
 

@@ -97,7 +97,7 @@ def next_call(
                 return DriverVerb.STATUS  # The device undoes the change, and can be reached again.
             return GiveUp(f"its state cannot be read: {last.result.message}")
         if not goal.is_decided_by(last.result.state):
-            return GiveUp(f"it does not show whether {goal.verb} is done: {last.result.state}")
+            return GiveUp(f"it does not show whether {goal.verb} is done: {_reported(last.result)}")
         done = changes and changes[-1].result.outcome is DriverOutcome.DONE
         if done or len(changes) >= MOST_CHANGES:
             return GiveUp(f"after {goal.verb} it reports: {_reported(last.result)}")
@@ -130,10 +130,13 @@ def is_done(goal: DeviceGoal, calls: Sequence[EndedCall], *, doubtful: bool) -> 
 
 
 def _reported(result: DriverResult) -> str:
-    """Return the state of a device, and until when it lasts if a change is not confirmed."""
+    """Return the state of a device, what its driver says of it, and until when it lasts.
+
+    The last only if a change is not confirmed.
+    """
     until = result.pending_until
-    undone = f"; unconfirmed, the device undoes it at {time_of_day(until)}" if until else ""
-    return f"{result.state}{undone}"
+    undone = f"unconfirmed, the device undoes it at {time_of_day(until)}" if until else ""
+    return "; ".join(filter(None, (str(result.state), result.message, undone)))
 
 
 def _looks(calls: Sequence[EndedCall]) -> int:

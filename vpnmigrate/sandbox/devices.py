@@ -30,15 +30,19 @@ class Devices:
             device = _device(state, connection)
             device.configured = device.configured or state.now
 
-    def enable(self, connection: str) -> None:
-        """Enable both tunnels, and load their configuration first if it is missing."""
-        self._enable(connection, TUNNELS)
+    def enable(self, connection: str, numbers: Iterable[int] = TUNNELS) -> None:
+        """Enable the tunnels *numbers*, and load their configuration first if it is missing."""
+        with self._at_work() as state:
+            device = _device(state, connection)
+            device.configured = device.configured or state.now
+            for number in numbers:
+                device.enabled.setdefault(number, state.now)
 
     def one_tunnel(self, connection: str) -> None:
         """Enable the first tunnel and disable the second, as on a device that can run only one."""
         with self._at_work() as state:
             _disable(state, _device(state, connection), TUNNELS[1:])
-        self._enable(connection, TUNNELS[:1])
+        self.enable(connection, TUNNELS[:1])
 
     def disable(self, connection: str) -> None:
         """Disable both tunnels."""
@@ -65,17 +69,10 @@ class Devices:
         with self._at_work() as state:
             return _device(state, connection).configured is not None
 
-    def enabled(self, connection: str) -> bool:
-        """Return whether any tunnel is enabled, which does not mean that it is up."""
+    def enabled(self, connection: str) -> tuple[int, ...]:
+        """Return which tunnels are enabled, which does not mean that they are up."""
         with self._at_work() as state:
-            return bool(_device(state, connection).enabled)
-
-    def _enable(self, connection: str, numbers: Iterable[int]) -> None:
-        with self._at_work() as state:
-            device = _device(state, connection)
-            device.configured = device.configured or state.now
-            for number in numbers:
-                device.enabled.setdefault(number, state.now)
+            return tuple(sorted(_device(state, connection).enabled))
 
 
 def _device(state: WorldState, connection: str) -> Device:

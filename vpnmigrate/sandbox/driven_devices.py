@@ -23,6 +23,7 @@ from vpnmigrate.model.device_drivers import (
     TunnelsState,
     goal_of,
 )
+from vpnmigrate.sandbox.devices import TUNNELS
 from vpnmigrate.sandbox.world import World
 
 _BEFORE = DeviceState(TunnelsState.ABSENT, TunnelsState.ENABLED)
@@ -43,6 +44,8 @@ class DrivenDevice:
     """The device of one old connection, as it is configured; not whether tunnels are up."""
 
     old: str
+    old_tunnels: tuple[int, ...] = TUNNELS
+    """Those that it has enabled before the run, which a rollback enables again."""
     new: str = ""
     """The new connection of the last change or question."""
     state: DeviceState = _BEFORE
@@ -69,7 +72,7 @@ class DrivenDevices:
     ) -> None:
         self.world = world
         self._on_undo = on_undo
-        self.devices = {each: DrivenDevice(each) for each in old}
+        self.devices = {each: DrivenDevice(each, self._enabled(each) or TUNNELS) for each in old}
         self.locks: dict[str, LockHolder] = {}
         """The last call at each customer gateway, which holds its lock until it has ended."""
         self._pending: list[DueEvent] = []
@@ -127,7 +130,7 @@ class DrivenDevices:
     def initiate(self, old: str) -> None:
         """Initiate the tunnels of *old*, which are enabled."""
         if self._exists(old):
-            self.world.devices.enable(old)
+            self.world.devices.enable(old, self.devices[old].old_tunnels)
 
     def by_hand(self, call: DriverCall) -> None:
         """Make the change of *call* as an engineer, who leaves nothing unconfirmed."""
@@ -161,7 +164,10 @@ class DrivenDevices:
             if state.old is not TunnelsState.ENABLED:
                 tunnels.disable(device.old)
             elif initiates or before.old is not TunnelsState.ENABLED:
-                tunnels.enable(device.old)
+                tunnels.enable(device.old, device.old_tunnels)
+
+    def _enabled(self, connection: str) -> tuple[int, ...]:
+        return self.world.devices.enabled(connection) if self._exists(connection) else ()
 
     def _exists(self, connection: str) -> bool:
         with self.world.to_be_read() as state:

@@ -44,4 +44,5 @@ def _faults(seen: Mapping[VpnConnectionId, DriverResult | None]) -> Iterator[str
         elif result.pending_until is not None:
             yield f"the device of {old} waits for the confirmation of a change, which may not last"
         elif not loaded.reached(result.state) or result.state.old is not TunnelsState.ENABLED:
-            yield f"the device of {old} has {result.state}"
+            said = f"; {result.message}" if result.message else ""
+            yield f"the device of {old} has {result.state}{said}"

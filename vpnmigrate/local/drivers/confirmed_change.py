@@ -20,10 +20,22 @@ import msgspec
 from msgspec.structs import replace
 
 from vpnmigrate.devices.configuration_lines import configuration_changes
-from vpnmigrate.devices.running_state import missing_neighbours, tunnels_state
+from vpnmigrate.devices.running_state import (
+    missing_neighbours,
+    missing_tunnels,
+    tunnels_state,
+)
 from vpnmigrate.local.drivers.initiation import initiate
 from vpnmigrate.local.drivers.protocol import FAILED, DriverInput, DriverOutput
-from vpnmigrate.local.drivers.verbs import UNCERTAIN, DriverError, complete, due_parts, tunnels_of
+from vpnmigrate.local.drivers.verbs import (
+    UNCERTAIN,
+    DriverError,
+    complete,
+    due_parts,
+    missing_clause,
+    spare_tunnels,
+    tunnels_of,
+)
 from vpnmigrate.local.private_files import write_whole
 from vpnmigrate.model.clock import Clock, time_of_day
 from vpnmigrate.model.device_drivers import (
@@ -292,7 +304,12 @@ class ConfirmedChange:
             return ""
         if self._state(before, asked.verb).old is not TunnelsState.ENABLED:
             return ""
-        old = tunnels_of(self.device, ConnectionSide.OLD)
+        spare = spare_tunnels(self.device, ConnectionSide.OLD)
+        old = [
+            tunnel
+            for tunnel in tunnels_of(self.device, ConnectionSide.OLD)
+            if tunnel["outside"] not in spare
+        ]
         try:
             return initiate(device, self.device["platform"], before, old)
         except (ContactLostError, DriverError) as error:
@@ -368,6 +385,7 @@ class ConfirmedChange:
                 tunnels_of(self.device, side),
                 static=self._is_static(side)
                 or (verb is DriverVerb.BACK_OUT and side is ConnectionSide.NEW),
+                spare=spare_tunnels(self.device, side),
             )
             for side in (ConnectionSide.NEW, ConnectionSide.OLD)
         )
@@ -377,16 +395,21 @@ class ConfirmedChange:
         return bool((self.device[side] or {}).get("static"))
 
     def _missing(self, running: str) -> str:
-        """Return which BGP neighbours are missing, as a clause; empty if none is."""
-        missing = [
+        """Return which tunnels and BGP neighbours are missing, in clauses; empty if none is."""
+        platform = self.device["platform"]
+        tunnels = [
+            outside
+            for side in ConnectionSide
+            for outside in missing_tunnels(platform, running, tunnels_of(self.device, side))
+        ]
+        neighbours = [
             address
             for side in ConnectionSide
             if not self._is_static(side)
-            for address in missing_neighbours(
-                self.device["platform"], running, tunnels_of(self.device, side)
-            )
+            for address in missing_neighbours(platform, running, tunnels_of(self.device, side))
         ]
-        return f"BGP neighbour missing: {', '.join(missing)}" if missing else ""
+        told = f"BGP neighbour missing: {', '.join(neighbours)}" if neighbours else ""
+        return _joined(missing_clause(tunnels), told)
 
     def _commands(self, asked: DriverInput, state: DeviceState) -> list[str]:
         sides = {ConnectionSide.NEW: state.new, ConnectionSide.OLD: state.old}

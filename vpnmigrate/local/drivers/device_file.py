@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ def device_file(blocks: DeviceBlocks, values: Mapping[str, str] = MappingProxyTy
         "schema": FILE_SCHEMA,
         "platform": blocks.platform.name,
         "new": _side(task.new),
-        "old": _side(task.old),
+        "old": _side(task.old, blocks.before.absent, blocks.before.disabled),
         "vpc_networks": task.vpc,
         "site_networks": task.networks,
         "commands": {name: _filled(text, known) for name, text in _commands(blocks).items()},
@@ -59,7 +59,10 @@ def _commands(blocks: DeviceBlocks) -> dict[str, str]:
     }
 
 
-def _side(side: DeviceSide | None) -> dict[str, Any] | None:
+def _side(
+    side: DeviceSide | None, absent: Sequence[str] = (), disabled: Sequence[str] = ()
+) -> dict[str, Any] | None:
+    """Return what the file has of one connection, without tunnels that are *absent*."""
     if side is None:
         return None
     configuration = side.configuration
@@ -67,5 +70,10 @@ def _side(side: DeviceSide | None) -> dict[str, Any] | None:
     return {
         "connection": side.connection,
         "static": bool(configuration and configuration.static),
-        "tunnels": [values_of(t, side.options, revealed(t) or "") for t in tunnels],
+        "tunnels": [
+            values_of(t, side.options, revealed(t) or "")
+            for t in tunnels
+            if t.outside_ip not in absent
+        ],
+        "disabled_before": disabled,
     }

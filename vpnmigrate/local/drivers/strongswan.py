@@ -11,10 +11,11 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from vpnmigrate.devices.running_state import common_state
 from vpnmigrate.local.drivers.extras import missing_library
 from vpnmigrate.local.drivers.protocol import DriverInput, DriverOutput, answer_call
 from vpnmigrate.local.drivers.verbs import (
@@ -22,7 +23,9 @@ from vpnmigrate.local.drivers.verbs import (
     DriverError,
     complete,
     due_parts,
+    missing_clause,
     read_device,
+    spare_tunnels,
     tunnels_of,
 )
 from vpnmigrate.model.decisions import DriverKind
@@ -55,21 +58,23 @@ class StrongswanRouter:
             raise DriverError(f"{self._shell[0]} ended with {done.returncode}", UNCERTAIN)
         return done.stdout.decode(errors="replace")
 
-    def state(self, outside: Sequence[str]) -> TunnelsState:
-        """Return the state of the tunnels to the addresses *outside*.
+    def parts(self, outside: Sequence[str]) -> Mapping[str, Collection[bool]]:
+        """Return whether the tunnel to each address of *outside* is enabled; nothing if absent.
+
+        A loaded connection without an interface is neither enabled nor disabled.
 
         Raises:
             DriverError: Charon or the shell does not answer.
         """
         names = self._loaded()
-        found = [names[address] for address in outside if address in names]
-        if not found:
-            return TunnelsState.ABSENT
+        if not any(address in names for address in outside):
+            return dict.fromkeys(outside, ())
         links = dict(_LINK.findall(self.run("ip -o link show\n")))
-        enabled = {"UP" in links[name].split(",") for name in found if name in links}
-        if len(found) < len(outside) or len(enabled) != 1:
-            return TunnelsState.UNKNOWN
-        return TunnelsState.ENABLED if enabled.pop() else TunnelsState.DISABLED
+        enabled = {name: ("UP" in flags.split(","),) for name, flags in links.items()}
+        return {
+            address: enabled.get(names[address], (True, False)) if address in names else ()
+            for address in outside
+        }
 
     def _loaded(self) -> dict[str, str]:
         """Return the name of each loaded connection, by its remote addresses."""
@@ -117,18 +122,30 @@ def perform(
         DriverError: It cannot be done.
     """
 
-    def state(side: ConnectionSide) -> TunnelsState:
-        return router.state([str(tunnel["outside"]) for tunnel in tunnels_of(device, side)])
+    def parts(side: ConnectionSide) -> Mapping[str, Collection[bool]]:
+        return router.parts([str(tunnel["outside"]) for tunnel in tunnels_of(device, side)])
 
-    parts = due_parts(asked, state)
+    def state(side: ConnectionSide) -> TunnelsState:
+        return common_state(parts(side), spare_tunnels(device, side))
+
+    due = due_parts(asked, state)
     # All are complete before the first is run.
-    commands = [complete(device, part) for part in parts]
+    commands = [complete(device, part) for part in due]
     printed = "".join(map(router.run, commands))
     down = [line for line in printed.splitlines() if line.endswith("IS NOT UP")]
     try:
-        return DriverOutput(state(ConnectionSide.NEW), state(ConnectionSide.OLD), "; ".join(down))
+        found = {side: parts(side) for side in ConnectionSide}
     except DriverError as error:
-        raise DriverError(str(error), UNCERTAIN if parts else error.exit_code) from None
+        raise DriverError(str(error), UNCERTAIN if due else error.exit_code) from None
+    new, old = (common_state(found[side], spare_tunnels(device, side)) for side in found)
+    missing = [
+        address
+        for tunnels in found.values()
+        if any(tunnels.values())
+        for address, enabled in tunnels.items()
+        if not enabled
+    ]
+    return DriverOutput(new, old, "; ".join(filter(None, (*down, missing_clause(missing)))))
 
 
 def main(words: Sequence[str]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -66,6 +66,17 @@ def tunnels_of(device: Mapping[str, Any], side: ConnectionSide) -> Sequence[Mapp
     """Return the values of the tunnels of one connection of *device*; none if it has none."""
     tunnels: Sequence[Mapping[str, Any]] = (device[side] or {}).get("tunnels", ())
     return tunnels
+
+
+def spare_tunnels(device: Mapping[str, Any], side: ConnectionSide) -> Collection[str]:
+    """Return the outside addresses of tunnels that the device had disabled before the run."""
+    spare: Collection[str] = (device[side] or {}).get("disabled_before", ())
+    return spare
+
+
+def missing_clause(missing: Sequence[str]) -> str:
+    """Return that the tunnels to the addresses *missing* are not at the device; or nothing."""
+    return f"the device has no tunnel to {', '.join(missing)}" if missing else ""
 
 
 def complete(device: Mapping[str, Any], part: str) -> str:
