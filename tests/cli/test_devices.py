@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import shlex
 import shutil
 import subprocess
 import tarfile
@@ -373,6 +374,20 @@ class TestSample:
         assert "interface Tunnel1" in ran.out
         assert b"CANARY" in content
         assert "CANARY" not in ran.out
+
+    def test_says_what_it_is_and_what_follows(self, terminal, sampled):
+        """Site, device type and file are named, and the next command works as it is printed."""
+        ran = terminal.run("device", "sample", sampled, "munich")
+        found = terminal.run("device", "sample", sampled, "munich", "--json").document
+        shown = " ".join(ran.out.split())
+
+        assert (found["site"], found["connection"]) == ("munich", MUNICH)
+        assert f"munich, {MUNICH}, new connection {found['successor']}" in shown
+        assert f"device type {found['device_type']} file {found['file']}" in shown
+        assert found["device_type"].startswith("Cisco Systems, Inc./ISR")
+        (command,) = re.findall(r"^ +vpnmigrate (.*)$", ran.out, re.MULTILINE)
+        assert terminal.run(*shlex.split(command)).code == 0
+        assert f"--site {MUNICH}" in command
 
     def test_an_unknown_form_is_not_clean(self, terminal, sampled):
         """A sample of a vendor that the program does not know is said to be unknown."""

@@ -27,7 +27,7 @@ from vpnmigrate.local.documents import read_plan, save_bytes, save_text
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.sealing import sealed
 from vpnmigrate.local.text_files import file_bytes
-from vpnmigrate.report.text import columns, folded_line, item, wrapped
+from vpnmigrate.report.text import columns, command, folded_line, item, wrapped
 
 FILES_SCHEMA = "vpnmigrate/device-files/1"
 SHEET_SCHEMA = "vpnmigrate/device-sheet/1"
@@ -109,6 +109,10 @@ def sample(
             f"there is no sample for {found.name}: its sheet has the reason",
             advice=cli("device", "sheet", run, found.connection),
         )
+    plan = read_plan(context.runs.find(run).plan)
+    gateways = {each.id: each.customer_gateway for each in plan.before.living}
+    kind = plan.decisions.device_type_of(gateways[found.connection])
+    following = cli("device", "config", run, "--site", found.connection)
     content = file_bytes(path, LARGEST_FILE)
     text, digest = content.decode(errors="replace"), sha256(content).hexdigest()
     context.redaction.learn(keys_in(text))
@@ -120,17 +124,32 @@ def sample(
         ("would enable a tunnel immediately", hazards.openers),
         ("weak algorithms", hazards.weak),
     ]
-    head = [("file", str(path)), ("SHA-256", digest), ("form", form)]
-    lines = [columns(head)]
+    head = [
+        ("site", f"{found.name}, {found.connection}, new connection {found.successor}"),
+        ("device type", kind or "none"),
+        ("file", f"{path}, which has the keys"),
+        ("SHA-256", digest),
+        ("form", form),
+    ]
+    intro = "AWS's sample configuration for this device, as step 4 has fetched it. Do not paste it."
+    lines = [wrapped(intro), columns(head)]
     for title, each in listed:
         if each or hazards.vendors:
             lines += [f"  {title}", *(item(line, indent=4) for line in each or ("none found",))]
+    lines += [
+        "",
+        wrapped("Next: the commands for this device, in blocks, with names that are free:"),
+        command(context.invocation.complete(following), first="  "),
+    ]
     context.results.print(
         "\n".join(lines),
         {
             "schema": SAMPLE_SCHEMA,
             "run": run,
+            "site": found.name,
             "connection": found.connection,
+            "successor": found.successor,
+            "device_type": kind,
             "file": str(path),
             "sha256": digest,
             "vendors": list(hazards.vendors),
