@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from vpnmigrate.errors import UsageError, VpnMigrateError
-from vpnmigrate.errors.commands import Command
+from vpnmigrate.errors.extras import install_command
 from vpnmigrate.report.board import board_page, board_values, changed_values
 from vpnmigrate.report.fleet import FleetStatus
 from vpnmigrate.sandbox.server.guard import is_loopback
@@ -144,7 +144,7 @@ def board_server(read: Read, refresh: timedelta = REFRESH) -> Server:
     except ImportError:
         raise UsageError(
             "the board needs libraries that are not installed",
-            advice=Command(("pip", "install", "vpnmigrate[fleet]")),
+            advice=install_command("fleet"),
         ) from None
     feed = StatusFeed(read, refresh)
     server = Server(

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from vpnmigrate.errors import UsageError
+from vpnmigrate.errors.extras import install_command
 from vpnmigrate.local.settings import DATABASE_FILE_VARIABLE, DATABASE_VARIABLE
 from vpnmigrate.model.redaction import Redaction
 
@@ -101,5 +102,5 @@ def require_fleet_libraries() -> None:
     if missing:
         raise UsageError(
             f"a fleet in a database needs {', '.join(missing)}, which are not installed",
-            advice="pip install 'vpnmigrate[fleet]'",
+            advice=install_command("fleet"),
         )

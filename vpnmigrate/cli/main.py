@@ -13,6 +13,7 @@ import typer
 
 from vpnmigrate.errors import Exit, InterruptedRunError, UsageError, VpnMigrateError
 from vpnmigrate.errors.commands import Command, cli
+from vpnmigrate.errors.extras import missing_library
 
 if TYPE_CHECKING:
     from vpnmigrate.cli.dependencies import Dependencies
@@ -46,6 +47,11 @@ def run_command(arguments: Sequence[str], parts: Dependencies | None = None) -> 
         return _report(_usage(error), arguments, redaction, found)
     except VpnMigrateError as error:
         return _report(error, arguments, redaction, found)
+    except ModuleNotFoundError as error:
+        missing = missing_library(error)
+        if missing is None:
+            return _report_bug(error, arguments, redaction, found)
+        return _report(missing, arguments, redaction, found)
     except (KeyboardInterrupt, typer.Abort):
         interrupted = InterruptedRunError("Interrupted; no run was active.")
         return _report(interrupted, arguments, redaction, found)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from vpnmigrate.errors import MalformedFileError, UsageError
-from vpnmigrate.errors.commands import Command
+from vpnmigrate.errors.extras import install_command
 
 if TYPE_CHECKING:
     from icalendar import Calendar, Event
@@ -63,7 +63,7 @@ def _calendar(text: bytes, name: str) -> Calendar:
     except ImportError:
         raise UsageError(
             "a freeze calendar needs libraries that are not installed",
-            advice=Command(("pip", "install", "vpnmigrate[fleet]")),
+            advice=install_command("fleet"),
         ) from None
     try:
         calendar = Calendar.from_ical(text)

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import Final
 
 from vpnmigrate.errors import UsageError
+from vpnmigrate.errors.extras import install_command
 from vpnmigrate.model.decisions import Decisions, DriverKind
 
 _LIBRARIES: Final = {
@@ -18,7 +19,7 @@ _LIBRARIES: Final = {
 
 def missing_library(kind: DriverKind) -> str:
     """Return the message of a driver of *kind* whose library is not installed."""
-    return f"{_LIBRARIES[kind]} is missing: pip install 'vpnmigrate[{kind}]'"
+    return f"{_LIBRARIES[kind]} is missing: {install_command(kind)}"
 
 
 def require_extras(decisions: Decisions) -> None:
@@ -33,5 +34,5 @@ def require_extras(decisions: Decisions) -> None:
             raise UsageError(
                 f"decisions.drivers.{gateway}: {library} is not installed, so this driver would "
                 "fail",
-                advice=f"pip install 'vpnmigrate[{driver.kind}]'",
+                advice=install_command(driver.kind),
             )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from vpnmigrate.errors import UsageError, VpnMigrateError
+from vpnmigrate.errors.extras import install_command
 
 ISOLATED: Final = "VPNMIGRATE_LAB_ISOLATED"
 """Environment variable of the process that is alone in its namespaces."""
@@ -82,9 +83,7 @@ def require(names: Sequence[str]) -> None:
     try:
         import vici  # noqa: F401
     except ImportError:
-        raise UsageError(
-            "the lab needs the library vici", advice="pip install 'vpnmigrate[lab]'"
-        ) from None
+        raise UsageError("the lab needs the library vici", advice=install_command("lab")) from None
 
 
 def isolated_command(words: Sequence[str], module: str = "vpnmigrate") -> list[str]:
