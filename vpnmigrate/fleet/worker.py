@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, TypeVar
 
 import vpnmigrate
@@ -66,7 +67,7 @@ class Worker:
 
     *say* prints a line for the log of the worker, *now* returns the time for windows and freezes,
     and *most* is how many runs it works on at a time.  Runs whose traffic may be down, and which no
-    worker has, wait for no room: a full worker takes as many again of them.
+    worker has, do not wait for room: as many again of them are taken beside the others.
     """
 
     def __init__(
@@ -91,6 +92,8 @@ class Worker:
         self._workers = FleetWorkers(database)
         self._keeper = LeaseKeeper(database, self._beat)
         self._sessions: dict[str, asyncio.Future[None]] = {}
+        self._beside: set[str] = set()
+        """Those of the sessions that were begun without room, at most *most*."""
         self._told = ""
         """Why no member could be started, as it was said last."""
         self._threads = ThreadPoolExecutor(2 * most, thread_name_prefix="run")
@@ -133,6 +136,9 @@ class Worker:
                 continue
             if self._order.ending.is_set():
                 raise PassOnError("the worker ends")
+            if self._is_full:
+                await asyncio.sleep(_GLANCE)
+                continue
             try:
                 run = await self._asked(lambda: self._runs.find(run_id))
             except DatabaseError as error:
@@ -161,9 +167,14 @@ class Worker:
             case FleetState.RUNNING:
                 return False
 
+    @property
+    def _is_full(self) -> bool:
+        """Whether there is room for no further delivery."""
+        return len(self._sessions) - len(self._beside) >= self._most
+
     async def _take(self, run: FleetRun) -> None:
-        """Work on *run*, unless another worker is quicker."""
-        if run.id in self._sessions:
+        """Work on *run* if there is room still, unless another worker is quicker."""
+        if run.id in self._sessions or self._is_full:
             return
         done = self._start(run)
         await asyncio.wait({done})
@@ -211,27 +222,31 @@ class Worker:
             await self._quietly(lambda: self._runs.wake_due(deliver))
             await self._quietly(self._read_state)
             await self._quietly(self._start_members)
-            if len(self._sessions) >= self._most:
-                await self._take_outages()
+            await self._take_outages()
             await asyncio.sleep(_TICK)
 
     async def _take_outages(self) -> None:
-        """Take runs whose traffic may be down beside those that make this worker full.
+        """Take runs whose traffic may be down beside the others.
 
-        The queue delivers nothing to a full worker, and all of them may be full.  The delivery of
-        such a run stays in the queue, and finds later that the run wants nothing more.
+        They do not wait until a worker has room, nor in the queue of one that has none.  Their
+        deliveries stay, and find later that they want nothing more.
         """
         try:
             left = await self._asked(self._runs.left_in_outage)
         except VpnMigrateError:
             return  # Read again with the next tick.
         for run in left:
-            full = len(self._sessions) >= 2 * self._most
-            if full or run.id in self._sessions or self._order.ending.is_set():
+            if run.id in self._sessions or len(self._beside) >= self._most:
                 continue
-            self._say(f"{run.id}: taken beside {len(self._sessions)} runs; its traffic may be down")
-            # An error of the database is read away: the run is found again with the next tick.
-            self._start(run).add_done_callback(lambda done: done.cancelled() or done.exception())
+            if not self._order.ending.is_set():
+                self._beside.add(run.id)
+                self._start(run).add_done_callback(partial(self._leave_beside, run.id))
+
+    def _leave_beside(self, run: str, done: asyncio.Future[None]) -> None:
+        """Free the place of *run*; it is found again if the database did not answer."""
+        self._beside.discard(run)
+        if not done.cancelled():
+            done.exception()
 
     def _read_state(self) -> None:
         stopped = self._order.stopped

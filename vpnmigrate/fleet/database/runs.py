@@ -174,7 +174,7 @@ class FleetRuns:
         """Return the runs that want work, that no worker has and whose traffic may be down.
 
         Traffic was down when the last session ended, or the worker died on the way to or from the
-        new gateway.
+        new gateway; the latter come first.
         """
         ways = (RunGoal.CUTOVER, RunGoal.ROLLBACK)
         died = sa.and_(RUNS.c.lease_owner.is_not(None), RUNS.c.goal.in_(ways))
@@ -182,7 +182,7 @@ class FleetRuns:
         statement = (
             sa.select(*RUN_COLUMNS)
             .where(has_ended(), sa.or_(died, sa.and_(RUNS.c.outage, woken)))
-            .order_by(RUNS.c.id)
+            .order_by(sa.not_(died), RUNS.c.id)
         )
         rows = self._database.execute(
             lambda connection: connection.execute(statement).mappings().all()
