@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from datetime import timedelta
 from itertools import combinations
 from random import Random
 from typing import Any
@@ -20,10 +21,12 @@ from vpnmigrate.cli.main import run_command
 from vpnmigrate.errors import Exit
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import SessionEnd
+from vpnmigrate.fleet.database.rehearsals import FleetRehearsals
 from vpnmigrate.fleet.database.schema import FleetState, RunGoal
 from vpnmigrate.fleet.progress import CampaignProgress, MemberProgress, MemberState
 from vpnmigrate.fleet.schedule import order_waits
 from vpnmigrate.journal.records import OutageBegan
+from vpnmigrate.model.approval import RehearsalResult
 
 ROLLED_BACK = SessionEnd(progress=MemberProgress(MemberState.ROLLED_BACK))
 WAVE = ("autumn", "--wave", "rest")
@@ -127,6 +130,28 @@ def test_a_wave_needs_the_consent_of_the_operator_once(
     assert "three, staged: interrupts nothing" in shown
     assert "vpnmigrate fleet rollback autumn --wave rest --yes" in shown
     assert all(run.ordered is None for run in stored.runs.list())
+
+
+@pytest.mark.usefixtures("fleet")
+def test_a_rollback_is_as_long_as_in_the_rehearsal_of_another_operator(
+    stored: StoredFleet, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is in the database; without one, the length is an estimate."""
+    rehearsed = RehearsalResult(
+        fingerprint=stored_plan("m-two").fingerprint,
+        at=NOON,
+        tool="0.1.0",
+        passed=True,
+        cutover=timedelta(minutes=2),
+        back={10: timedelta(minutes=17)},
+    )
+    FleetRehearsals(database).put([rehearsed], "ann@desk", undelivered)
+
+    assert run_command(["fleet", "rollback", *WAVE]) == Exit.HELD
+
+    shown = " ".join(capsys.readouterr().err.split())
+    assert "two, done: interrupts traffic for about 17 min (rehearsed 2" in shown
+    assert shown.count("not rehearsed") == 1
 
 
 def test_orders_that_wait_are_withdrawn(stored: StoredFleet, fleet: Fleet) -> None:

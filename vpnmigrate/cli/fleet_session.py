@@ -156,12 +156,12 @@ class FleetSessions:
         # Another worker's directory may have an earlier plan, and this one may be new.
         entries = access.read(run).entries
         self._journal_age.require_current(context, run, plan, entries, row.goal_now, aws)
-        in_force = replay(entries).fingerprint
-        subject = SelectedRun(run, plan, text, new=False, in_force=in_force)
+        state = replay(entries)
+        subject = SelectedRun(run, plan, text, new=False, in_force=state.fingerprint)
         files = _DeviceFiles(context, run, plan, aws)
-        files.restore()
+        files.restore(state)
         view = work_on(context, subject, options, row.goal_now, terms)
-        files.restore()
+        files.restore(view.state)
         return view
 
     def _bring_rehearsal(self, context: CommandContext, plan: Plan) -> None:
@@ -212,13 +212,12 @@ class _DeviceFiles:
         self._plan = plan
         self._aws = aws
 
-    def restore(self) -> None:
+    def restore(self, state: RunState) -> None:
         """Read missing files from EC2 again; not while traffic is down, unless drivers need them.
 
-        A file that EC2 does not show now is read by a later session.
+        *state* is that of the run now.  A file that EC2 does not show is read by a later session.
         """
         parts = self._context.parts
-        state = replay(parts.run_access.read(self._run).entries)
         if state.outage.open and not self._plan.decisions.drivers:
             return
         vault = Vault(self._run.vault, self._context.redaction.learn)

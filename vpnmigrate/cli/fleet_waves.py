@@ -17,6 +17,7 @@ from vpnmigrate.cli.run_actions import finalized_error, require_cut_over, requir
 from vpnmigrate.errors import (
     DatabaseError,
     HeldError,
+    MalformedFileError,
     RefusedError,
     UsageError,
     VpnMigrateError,
@@ -27,6 +28,7 @@ from vpnmigrate.fleet.campaign_file import load_campaign, names_a_campaign
 from vpnmigrate.fleet.database.campaigns import FleetCampaigns, StoredCampaign
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.deliveries import deliver
+from vpnmigrate.fleet.database.rehearsals import FleetRehearsals
 from vpnmigrate.fleet.database.run_rows import FleetRun, WaitingOrder
 from vpnmigrate.fleet.database.runs import FleetRuns
 from vpnmigrate.fleet.database.schema import RunGoal
@@ -34,6 +36,7 @@ from vpnmigrate.fleet.progress import HOLDS_SLOT, MemberState
 from vpnmigrate.fleet.run_terms import RunTerms
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.interruption import interrupts_traffic
+from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.planning.outage_estimate import rollback_estimate
@@ -69,6 +72,7 @@ class WaveControl:
         self._runs = FleetRuns(database)
         self._campaigns = FleetCampaigns(database)
         self._journals = FleetJournals(context, database)
+        self._rehearsals = FleetRehearsals(database)
         self._who = who
 
     def roll_back(
@@ -183,8 +187,15 @@ class WaveControl:
         return replace(found, effect=effect, interrupts=interrupts, attempt=state.attempt)
 
     def _interruption(self, plan: Plan) -> str:
-        length, source = rollback_estimate(plan, self._context.rehearsal_of(plan))
+        length, source = rollback_estimate(plan, self._rehearsed(plan))
         return f"interrupts traffic for about {span(length)} ({source})"
+
+    def _rehearsed(self, plan: Plan) -> RehearsalResult | None:
+        """Return the result of this machine or of the database; an unreadable one is left out."""
+        try:
+            return self._context.rehearsal_of(plan) or self._rehearsals.of(plan)
+        except MalformedFileError:
+            return None
 
     def _to_finalize(self, row: FleetRun, member: FleetMember, terms: RunTerms) -> OrderedMember:
         """Return what a finalize by *terms* does with the run of *row*.

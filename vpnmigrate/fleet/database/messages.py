@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import database_now, has_ended
 from vpnmigrate.fleet.database.schema import MESSAGES, RUNS, MessageState, RunGoal
+from vpnmigrate.fleet.progress import MemberState
 from vpnmigrate.local.inbox import InboxMessage, Message, message_from, message_id
 
 Deliver = Callable[[Connection, str], None]
@@ -96,3 +97,22 @@ def wake_run(connection: Connection, run: str, deliver: Deliver) -> None:
     )
     if connection.execute(statement).first() is not None:
         deliver(connection, run)
+
+
+def resume_held(connection: Connection, run: str, deliver: Deliver) -> bool:
+    """Wake *run*, whose gates may have opened; return whether it was woken.
+
+    A staged member of a campaign is not: it holds no slot, and another run may be under way in its
+    account.  The rules of its campaign may start it from now on.
+    """
+    without_slot = sa.and_(
+        RUNS.c.campaign.is_not(None),
+        RUNS.c.progress == MemberState.STAGED,
+        RUNS.c.goal == RunGoal.PREPARE,
+        RUNS.c.lease_owner.is_(None),
+    )
+    freed = sa.update(RUNS).where(RUNS.c.id == run, without_slot).values(due_at=None)
+    if connection.execute(freed).rowcount:
+        return False
+    wake_run(connection, run, deliver)
+    return True

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql
 
 from vpnmigrate.fleet.database.connection import Database
-from vpnmigrate.fleet.database.messages import Deliver, wake_run
+from vpnmigrate.fleet.database.messages import Deliver, resume_held
 from vpnmigrate.fleet.database.schema import REHEARSALS, RUNS
 from vpnmigrate.fleet.progress import MemberState
 from vpnmigrate.local.rehearsals import rehearsal_from
@@ -27,7 +27,7 @@ class FleetRehearsals:
     def put(self, results: Iterable[RehearsalResult], who: str, deliver: Deliver) -> None:
         """Add *results* for the operator *who*; a later one of the same plan is kept.
 
-        Runs of these plans that are staged are woken: they may have waited for it.
+        Runs of these plans that are staged are resumed: they may have waited for it.
 
         Raises:
             DatabaseError: The database does not answer.
@@ -57,7 +57,7 @@ class FleetRehearsals:
                 RUNS.c.fingerprint.in_(changed), RUNS.c.progress == MemberState.STAGED
             )
             for run in connection.execute(staged).scalars().all():
-                wake_run(connection, run, deliver)
+                resume_held(connection, run, deliver)
 
         self._database.transact(work)
 

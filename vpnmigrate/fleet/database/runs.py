@@ -15,7 +15,7 @@ from vpnmigrate.errors import RefusedError, UsageError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import database_now, has_ended
-from vpnmigrate.fleet.database.messages import Deliver, wake_run
+from vpnmigrate.fleet.database.messages import Deliver, resume_held, wake_run
 from vpnmigrate.fleet.database.run_rows import RUN_COLUMNS, FleetRun, WaitingOrder, run_of
 from vpnmigrate.fleet.database.schema import APPROVALS, FLEET, MESSAGES, RUNS, FleetState, RunGoal
 from vpnmigrate.fleet.progress import MemberState
@@ -149,24 +149,17 @@ class FleetRuns:
         self._database.transact(lambda c: start_run(c, run, goal, deliver, terms))
 
     def wake_due(self, deliver: Deliver) -> tuple[str, ...]:
-        """Wake the runs whose time has come, and return them.
-
-        A staged member of a campaign has no slot: its campaign may start it from then on.
-        """
+        """Resume the runs whose time has come, and return those that were woken."""
 
         def work(connection: Connection) -> tuple[str, ...]:
             due = (
-                sa.select(RUNS.c.id, _waits_for_slot().label("waits_for_slot"))
+                sa.select(RUNS.c.id)
                 .where(RUNS.c.due_at <= database_now(), has_ended())
                 .with_for_update(skip_locked=True)
             )
-            found = connection.execute(due).all()
-            ids = [row.id for row in found]
-            connection.execute(sa.update(RUNS).where(RUNS.c.id.in_(ids)).values(due_at=None))
-            woken = tuple(row.id for row in found if not row.waits_for_slot)
-            for run in woken:
-                wake_run(connection, run, deliver)
-            return woken
+            found = tuple(connection.execute(due).scalars())
+            connection.execute(sa.update(RUNS).where(RUNS.c.id.in_(found)).values(due_at=None))
+            return tuple(run for run in found if resume_held(connection, run, deliver))
 
         return self._database.transact(work)
 
@@ -204,10 +197,7 @@ class FleetRuns:
         self._database.transact(work)
 
     def approve(self, run: str, approval: StoredApproval, deliver: Deliver) -> None:
-        """Add *approval* to the run and wake it; the run's worker checks it.
-
-        A staged member of a campaign is not woken: its campaign may start it from now on.
-        """
+        """Add *approval* to the run, which may wait for it; the run's worker checks it."""
         values = {
             "run": run,
             "digest": approval.digest,
@@ -218,9 +208,7 @@ class FleetRuns:
 
         def work(connection: Connection) -> None:
             connection.execute(postgresql.insert(APPROVALS).values(values).on_conflict_do_nothing())
-            staged = sa.update(RUNS).where(RUNS.c.id == run, _waits_for_slot())
-            if not connection.execute(staged.values(due_at=None)).rowcount:
-                wake_run(connection, run, deliver)
+            resume_held(connection, run, deliver)
 
         self._database.transact(work)
 
@@ -249,16 +237,6 @@ class FleetRuns:
             .on_conflict_do_update(index_elements=[FLEET.c.single], set_=values)
         )
         self._database.execute(lambda connection: connection.execute(statement))
-
-
-def _waits_for_slot() -> sa.ColumnElement[bool]:
-    """Return the condition that a run is a staged member, which begins once it gets a slot."""
-    return sa.and_(
-        RUNS.c.campaign.is_not(None),
-        RUNS.c.progress == MemberState.STAGED,
-        RUNS.c.goal == RunGoal.PREPARE,
-        RUNS.c.lease_owner.is_(None),
-    )
 
 
 def _new_row(given: NewRun) -> dict[str, object]:
