@@ -71,9 +71,6 @@ def test_the_rehearsal_of_a_campaign_counts_for_runs_that_were_started(
 
     assert fleet.type("rehearse", "campaign.yaml").code == 0
 
-    assert fleet.row(row.id).due_at is None  # So the campaign's rules start it again.
-    fleet.runs.start(row.id, RunGoal.CUTOVER, undelivered)
-    fleet.work(row.id)
     FleetCampaigns(database).start_next(fleet.terminal.clock.wall(), undelivered)
     fleet.work(row.id)
     assert fleet.status(row.id) == "cut over (attempt 1)"
