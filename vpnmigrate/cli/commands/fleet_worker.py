@@ -39,7 +39,13 @@ def worker(
         ),
     ] = None,
     runs: Annotated[
-        int, typer.Option("--runs", min=1, max=500, help="Most runs to work on at a time.")
+        int,
+        typer.Option(
+            "--runs",
+            min=1,
+            max=500,
+            help="Most runs to work on at a time, beside those that were left in an outage.",
+        ),
     ] = MOST_RUNS,
 ) -> None:
     """Work on the runs of a fleet until interrupted.
