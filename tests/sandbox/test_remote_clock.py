@@ -30,7 +30,7 @@ class Sandbox(ControlClient):
         self._machine = machine
         self._speed = speed
 
-    def state(self) -> Mapping[str, Any]:
+    def time(self) -> Mapping[str, Any]:
         self.asked += 1
         if self.gone:
             message = "connection refused"

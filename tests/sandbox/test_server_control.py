@@ -127,8 +127,8 @@ def test_time_is_put_forward(control, sides):
     control.advance(timedelta(minutes=7))
 
     assert sides.clock.now() - before == timedelta(minutes=7)
-    state = control.state()
-    assert (state["time"], state["speed"]) == (sides.clock.now().isoformat(), 1.0)
+    for shown in (control.state(), control.time()):
+        assert (shown["time"], shown["speed"]) == (sides.clock.now().isoformat(), 1.0)
 
 
 class TestAttentiveDevices:

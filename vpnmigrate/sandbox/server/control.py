@@ -1,7 +1,8 @@
 """Control endpoint: devices and time of a served sandbox.
 
 =====  ==============================  ==============================================
-GET    state                           time and speed, gateways, connections, behaviour
+GET    time                            time and speed
+GET    state                           the same, and gateways, connections, behaviour
 POST   devices/CONNECTION/enable       also disable, one-tunnel
 POST   devices                         {"mode": "manual"} or
                                        {"mode": "attentive", "seconds": N}
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from msgspec import to_builtins
@@ -68,6 +69,8 @@ class WithControl:
     def _answer(self, request: Request) -> Mapping[str, Any]:
         path = request.path.removeprefix(PREFIX).split("/")
         match request.method, path:
+            case "GET", ["time"]:
+                return _time(self._world, self._world.clock.now())
             case "GET", ["state"]:
                 pass
             case "POST", ["devices", connection, "enable" | "disable" | "one-tunnel" as action]:
@@ -166,13 +169,18 @@ _LONGEST = 10 * 366 * 24 * 3600
 """Ten years: much longer spans would exceed the range of dates."""
 
 
+def _time(world: World, now: datetime) -> Mapping[str, Any]:
+    clock = world.clock
+    speed = clock.speed if isinstance(clock, ScaledClock) else None
+    return {"time": now.isoformat(), "speed": speed}
+
+
 def _state(world: World, attentive: timedelta | None) -> Mapping[str, Any]:
     engineer = "manual" if attentive is None else f"attentive after {attentive.total_seconds():g} s"
     with world.alone() as state:
         now = state.now
         return {
-            "time": now.isoformat(),
-            "speed": world.clock.speed if isinstance(world.clock, ScaledClock) else None,
+            **_time(world, now),
             "account": world.account,
             "region": world.region,
             "devices": engineer,
