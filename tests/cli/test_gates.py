@@ -6,6 +6,7 @@ import shlex
 from datetime import UTC, datetime, timedelta
 
 TONIGHT = "2026-01-17T23:00/03:00 Europe/Berlin"
+OVER = "2025-01-17T23:00/03:00 Europe/Berlin"
 
 
 def plan(terminal, *words):
@@ -114,8 +115,17 @@ class TestWindow:
         assert ran.code == 2
         assert "write it like 2026-" in ran.err
 
+    def test_one_that_is_over_is_refused_with_a_later_example(self, terminal):
+        """The example is after the present, and can be planned with."""
+        over = terminal.run("plan", "--vpn-gateway", terminal.gateway, "--window", OVER)
+        example = " ".join(over.err.split()).rpartition("such as ")[2]
+        later = terminal.run("plan", "--vpn-gateway", terminal.gateway, "--window", example)
+
+        assert (over.code, later.code) == (2, 0)
+        assert "is over: it is 2026-" in " ".join(over.err.split())
+
     def test_one_into_which_nothing_fits_is_warned_of(self, terminal):
-        """A window that is over is refused when planning."""
+        """A window that is too short for the cutover gets a warning."""
         made = plan(terminal, "--window", "2026-01-17T23:00/23:45 UTC")
 
         assert "VPM-W901" in [finding["code"] for finding in made["findings"]]

@@ -144,6 +144,18 @@ class TestWithoutAProcess:
         assert f"vpnmigrate rollback {run}" in ran.err
         assert terminal.status(run)["order"] is None
 
+    def test_a_pause_in_the_outage_says_which_command_rolls_back(self, terminal):
+        """What is pasted after a refused pause must not roll back by surprise."""
+        run = terminal.planned()
+        terminal.inject(Faults([Fault("AttachVpnGateway", FaultKind.KILL_AFTER)]))
+        with pytest.raises(Killed):
+            terminal.run("apply", "plan.json")
+
+        printed = " ".join(terminal.run("pause", run).err.split())
+
+        assert f"to see the status: vpnmigrate status {run}" in printed
+        assert f"to roll back instead: vpnmigrate rollback {run}" in printed
+
 
 @pytest.mark.parametrize("verb", ["pause", "continue", "abort"])
 def test_an_unknown_run_is_a_usage_error(terminal, verb):

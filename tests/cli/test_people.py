@@ -237,6 +237,8 @@ class TestCtrlCInTheOutage:
             ("\n", InterruptChoice.RESUME),
             ("resume\n", InterruptChoice.RESUME),
             ("Roll  back\n", InterruptChoice.ROLL_BACK),
+            ("rollback\n", InterruptChoice.ROLL_BACK),
+            ("continue\n", InterruptChoice.RESUME),
             ("stop\n", InterruptChoice.STOP),
         ],
     )

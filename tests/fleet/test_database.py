@@ -162,16 +162,27 @@ class TestAbsence:
         assert [entry.record for entry in entries] == [OPENED]
         database.close()
 
-    def test_a_command_says_that_it_does_not_answer(self, server: PostgresServer) -> None:
+    def test_a_command_says_that_it_does_not_answer(self) -> None:
         """The message has the address without its password, and what to check."""
-        url = server.url("missing").replace("postgres@", "postgres:hunter2@")
-        database = Database(address_from(url))
+        database = Database(address_from("postgresql://ann:hunter2@127.0.0.1:1/fleet"))
 
         with pytest.raises(DatabaseError, match="has not answered") as failed:
             version_of(database)
 
         assert "hunter2" not in failed.value.message
-        assert "does not exist" in failed.value.message
+        assert "PostgreSQL is running" in failed.value.advice_text
+
+    def test_a_login_that_is_refused_is_no_absence(self, server: PostgresServer) -> None:
+        """The server runs and answers, so the message says to correct the URL."""
+        url = server.url("missing").replace("postgres@", "postgres:hunter2@")
+        database = Database(address_from(url))
+
+        with pytest.raises(DatabaseError, match=r"refuses .*does not exist") as no:
+            version_of(database)
+
+        assert "hunter2" not in no.value.message
+        assert "is running" not in no.value.advice_text
+        assert DATABASE_VARIABLE in no.value.advice_text
 
 
 def test_a_password_in_the_query_is_hidden_like_another_one() -> None:

@@ -39,6 +39,8 @@ _AGREES = (*_YES, "n", "no")
 _SHORT: Mapping[tuple[str, ...], str] = {_AGREES: "y/N"}
 """Answers as the input line shows them, where that is not all of them."""
 _TEST = ("again", "done")
+_SAME: Mapping[str, str] = {"rollback": "roll back", "continue": "resume"}
+"""Verbs of commands, which operators type as well, with the answer that has their meaning."""
 _INTERRUPTED = {
     InterruptChoice.RESUME: "the run continues",
     InterruptChoice.ROLL_BACK: "the run rolls back from its next safe point",
@@ -217,6 +219,7 @@ class PromptReader:
             # The screen removes the line; above it, it is kept.
             self._console.print_line(f"> {typed.rstrip()}")
         self._line = " ".join((typed or "").lower().split())
+        self._line = _SAME.get(self._line, self._line)
         self._only_return = typed is not None and not self._line
         self._open = dict.fromkeys(self._open, False)
 

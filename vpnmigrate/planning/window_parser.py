@@ -99,6 +99,11 @@ def window_from(text: str) -> Window:
     return Window(start, end, " ".join(text.split()))
 
 
+def example_window(now: datetime) -> str:
+    """Return a window of the day after *now*, as an example."""
+    return f"{(now + timedelta(days=1)).date()}T02:00/04:00 Europe/Berlin"
+
+
 def _said(day: str, at: str, offset: str | None) -> _Said:
     try:
         return _Said(

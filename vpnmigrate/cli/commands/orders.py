@@ -17,7 +17,7 @@ from vpnmigrate.cli.options import (
 )
 from vpnmigrate.cli.run_status import status_view_of
 from vpnmigrate.errors import LockedError, RefusedError, UsageError
-from vpnmigrate.errors.commands import Command, cli
+from vpnmigrate.errors.commands import Advice, cli
 from vpnmigrate.journal.orders import answer_to, refusal_reason
 from vpnmigrate.journal.records import OrderDeclined, OrderVerb, Record
 from vpnmigrate.local.inbox import (
@@ -216,7 +216,7 @@ def _refusal(verb: OrderVerb, why: str, view: RunStatusView) -> RefusedError | U
     message = f"run {view.run} cannot {verb}: {why}"
     if verb is OrderVerb.CONTINUE or (verb is OrderVerb.CONFIRM and _was_never_asked(view)):
         return UsageError(message, advice=cli("status", view.run))
-    return RefusedError(message, advice=_next_command(verb, view))
+    return RefusedError(message, advice=_next(verb, view))
 
 
 def _was_never_asked(view: RunStatusView) -> bool:
@@ -224,12 +224,18 @@ def _was_never_asked(view: RunStatusView) -> bool:
     return view.state.confirm.armed is None and view.state.direction is not Direction.ROLLBACK
 
 
-def _next_command(verb: OrderVerb, view: RunStatusView) -> Command:
-    """Return the next command; not a rollback for a pause that came after the end of the run."""
-    status = cli("status", view.run)
-    if verb is OrderVerb.PAUSE and view.state.finished:
+def _next(verb: OrderVerb, view: RunStatusView) -> Advice:
+    """Return the next command, with its effect if it rolls back.
+
+    After a refused pause the status comes first: the cutover needs no order to continue.
+    """
+    status, back = cli("status", view.run), view.rollback_advice
+    if back is None or (verb is OrderVerb.PAUSE and view.state.finished):
         return status
-    return view.rollback_command or status
+    if verb is not OrderVerb.PAUSE:
+        return back
+    parts = back if isinstance(back, tuple) else ("to roll back instead:", back)
+    return ("the end of the cutover restores traffic; to see the status:", status, *parts)
 
 
 def _journal_inbox(context: CommandContext, run: Run) -> None:

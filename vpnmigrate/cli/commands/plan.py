@@ -26,13 +26,14 @@ from vpnmigrate.cli.options import (
 from vpnmigrate.cli.run_selection import require_replannable
 from vpnmigrate.engine.recorder import built_by
 from vpnmigrate.errors import RefusedError, UsageError
-from vpnmigrate.errors.commands import Advice, cli
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal import replay
 from vpnmigrate.local.documents import load_plan_in_force, load_playbook, plan_text
 from vpnmigrate.local.drivers.extras import require_extras
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.program_files import pinned
 from vpnmigrate.local.signatures import lists_of, save_signed
+from vpnmigrate.model.clock import moment
 from vpnmigrate.model.decisions import ChangeNumber, Decisions
 from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.plan import Plan, PlanAuthor
@@ -41,7 +42,7 @@ from vpnmigrate.planning.outage_estimate import outage_estimate
 from vpnmigrate.planning.permission_checks import checks_of_plan
 from vpnmigrate.planning.planner import plan_from, replan_from, with_permissions
 from vpnmigrate.planning.rollback_proof import RollbackProof, prove
-from vpnmigrate.planning.window_parser import FORM, window_from
+from vpnmigrate.planning.window_parser import example_window, window_from
 from vpnmigrate.report import plan as view
 from vpnmigrate.report.plan_summary import PlanView
 from vpnmigrate.report.rollback_proof import proof_sentence
@@ -298,7 +299,7 @@ def decided_by(context: CommandContext, chosen: PlanDecisions) -> DecidedPlayboo
     """
     playbook = load_playbook(chosen.playbook or DEFAULT_PLAYBOOK)
     decisions = chosen.over(playbook.decisions)
-    _require_ahead(context, decisions, cli("plan", "--window", FORM))
+    _require_ahead(context, decisions)
     return DecidedPlaybook(playbook.name, decisions, _programs(decisions))
 
 
@@ -345,7 +346,7 @@ def _again(context: CommandContext, aws: AwsOptions, run_id: str, chosen: PlanDe
             # A window stays in force if the new playbook does not name one.
             decisions = replace(decisions, window=old.decisions.window)
     decisions = chosen.over(decisions)
-    _require_ahead(context, decisions, cli("plan", "--from", run_id, "--window", FORM))
+    _require_ahead(context, decisions)
     programs = _programs(decisions)
     reader = account_reader(context, aws)
     plan = replan_from(
@@ -383,12 +384,18 @@ def _author(context: CommandContext, reader: AccountReader) -> PlanAuthor:
     return PlanAuthor(reader.identity().arn, me.user, me.host)
 
 
-def _require_ahead(context: CommandContext, decisions: Decisions, advice: Advice) -> None:
+def _require_ahead(context: CommandContext, decisions: Decisions) -> None:
     """Check that no window of *decisions* is over.
 
     Raises:
-        UsageError: A window is over; *advice* shows how to name another one.
+        UsageError: A window is over.
     """
-    for window in filter(None, (decisions.window, decisions.finalize.window)):
-        if window.end <= context.parts.clock.wall():
-            raise UsageError(f"the window {window.written} is over", advice=advice)
+    now = context.parts.clock.wall()
+    where = {"--window, or in the playbook": decisions.window}
+    where["finalize in the playbook"] = decisions.finalize.window
+    for place, window in where.items():
+        if window is not None and window.end <= now:
+            raise UsageError(
+                f"the window {window.written} is over: it is {moment(now)} now",
+                advice=f"name a later one with {place}, such as {example_window(now)}",
+            )

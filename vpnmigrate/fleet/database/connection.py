@@ -7,6 +7,7 @@ work therefore has the same effect when it is repeated, or finds out whether it 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final, TypeVar
@@ -41,6 +42,12 @@ _IDLE: Final = "25P03"
 _HELD_UP: Final = timedelta(seconds=10)
 """How long work is at least repeated whose transaction was idle for too long, also for a command:
 on a busy host a process may be held up for some seconds."""
+
+_LOGIN_REFUSED: Final = re.compile(
+    "authentication failed|no password supplied|does not exist|no pg_hba.conf entry"
+    "|not permitted to log in|permission denied for database"
+)
+"""What a server in English, or libpq, says of a login that it refuses; libpq has no code for it."""
 
 _SETTINGS: Final = {
     # A worker that is suspended in a transaction must not keep its locks.
@@ -148,10 +155,18 @@ class Database:
 
     def _unreachable(self, error: DBAPIError, patience: timedelta) -> DatabaseError:
         waited = f" for {span(patience)}" if patience else ""
+        reason = reason_of(error)
+        if _LOGIN_REFUSED.search(reason):
+            return DatabaseError(
+                f"PostgreSQL refuses the connection to {self.address}{waited}: {reason}",
+                advice="correct the user, the password or the name of the database where its URL "
+                "is given (--database, --database-file, VPNMIGRATE_DATABASE, "
+                "VPNMIGRATE_DATABASE_FILE), then run the same command again",
+            )
         return DatabaseError(
-            f"the database {self.address} has not answered{waited}: {reason_of(error)}",
-            advice="check that PostgreSQL is running and that this host reaches it, then run the "
-            "same command again",
+            f"the database {self.address} has not answered{waited}: {reason}",
+            advice="check that PostgreSQL is running, that this host reaches it, and the URL of "
+            "the database, then run the same command again",
         )
 
 
