@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from vpnmigrate.local.private_files import make_folder, open_to_append, write_output
+from vpnmigrate.local.private_files import make_folder, open_to_append, reading, write_output
 from vpnmigrate.local.readable import readable
 
 NOBODY = 65534
@@ -123,6 +123,16 @@ class TestAppending:
 
         with pytest.raises(OSError, match="not a regular file of this user"):
             open_to_append(tmp_path / "log")
+
+
+def test_a_folder_in_place_of_a_file_is_closed(tmp_path):
+    """A worker may try to read it in each of its sessions."""
+    handle = os.open(tmp_path, os.O_RDONLY)
+
+    with pytest.raises(IsADirectoryError), reading(handle):
+        pass
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(handle)
 
 
 class TestOutput:

@@ -238,7 +238,6 @@ def test_keys_are_drawn_at_once_and_the_terminal_is_restored(keyboard, monkeypat
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("LINES", "24")
     ours, theirs = pty.openpty()
-    stream = os.fdopen(theirs, "w", encoding="utf-8")
     shown = b""
 
     def drawn(text: bytes) -> bool:
@@ -248,12 +247,14 @@ def test_keys_are_drawn_at_once_and_the_terminal_is_restored(keyboard, monkeypat
         return text in shown
 
     line = InputLine(keyboard.stdin)
-    with TerminalProgress(Console(stream), SteadyClock(), input_line=line):
+    with (
+        os.fdopen(theirs, "w", encoding="utf-8") as stream,
+        TerminalProgress(Console(stream), SteadyClock(), input_line=line),
+    ):
         line.answers = ("done",)
         for typed in ("d", "do"):
             keyboard.type(typed[-1])
             until(lambda: drawn(b"done> " + typed.encode()))  # noqa: B023  called at once
-    stream.close()
     os.close(ours)
 
     assert keyboard.echoes

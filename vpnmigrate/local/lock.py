@@ -14,7 +14,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -220,17 +220,15 @@ def _displace(before: Owner, now: datetime, run: Run) -> FileLock:
 
 
 def _sign(run: Run, owner: Owner, kernel: FileLock) -> _Signed:
-    try:
+    with ExitStack() as undo:
+        undo.callback(kernel.release)
         write_whole(run.owner, msgspec.json.encode(owner) + b"\n")
         handle = os.open(run.owner, os.O_RDWR | os.O_NOFOLLOW)
+        undo.callback(os.close, handle)
         found = _read(os.pread(handle, _LONGEST, 0))
-    except OSError:
-        kernel.release()
-        raise
-    if found != owner:  # Another process wrote its name in between, and has the run now.
-        os.close(handle)
-        kernel.release()
-        raise _locked(found, owner.since, run)
+        if found != owner:  # Another process wrote its name in between, and has the run now.
+            raise _locked(found, owner.since, run)
+        undo.pop_all()
     return _Signed(owner, handle)
 
 

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
@@ -54,6 +54,20 @@ def open_to_append(path: Path) -> int:
         os.close(handle)
         raise
     return handle
+
+
+@contextmanager
+def reading(handle: int) -> Iterator[IO[bytes]]:
+    """Read the open file *handle*, and close it; ``os.fdopen`` leaves that of a folder open.
+
+    Raises:
+        IsADirectoryError: It is a folder.
+    """
+    try:
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            yield file
+    finally:
+        os.close(handle)
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -16,7 +16,7 @@ import msgspec
 
 from vpnmigrate.errors import MalformedFileError, VpnMigrateError
 from vpnmigrate.errors.commands import cli
-from vpnmigrate.local.private_files import make_folder, write_whole
+from vpnmigrate.local.private_files import make_folder, reading, write_whole
 from vpnmigrate.model.approval import REHEARSED_FORMAT, RehearsalResult
 from vpnmigrate.model.decoding import fault_of
 from vpnmigrate.model.plan import Plan
@@ -91,7 +91,7 @@ def rehearsal_from(raw: bytes, plan: Plan, name: str) -> RehearsalResult:
 
 def _private(path: Path) -> bytes:
     """Read a file that only this user can have written."""
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+    with reading(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)) as file:
         found = os.fstat(file.fileno())
         if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
             raise MalformedFileError(f"{path}: other users can write it", advice=_AGAIN)

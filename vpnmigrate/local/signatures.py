@@ -21,6 +21,7 @@ from vpnmigrate.errors import RefusedError, UsageError, VpnMigrateError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal.state import RunState
 from vpnmigrate.local.documents import approval_from, plan_from_text, save_bytes
+from vpnmigrate.local.private_files import reading
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.ssh_keygen import SshKeygen, TrustedSigners, key_and_namespace
 from vpnmigrate.model.approval import Approval
@@ -336,7 +337,7 @@ def _regular(path: Path, limit: int) -> bytes:
         OSError: It cannot be read, or is something else.
     """
     handle = os.open(path, _NO_WAIT)
-    with os.fdopen(handle, "rb") as file:
+    with reading(handle) as file:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file")
         content = file.read(limit + 1)

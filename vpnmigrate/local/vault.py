@@ -19,7 +19,7 @@ from typing import Final
 
 from vpnmigrate.devices.secret import Secret, keys_in
 from vpnmigrate.errors import VaultError
-from vpnmigrate.local.private_files import FILE_MODE, FOLDER_MODE, make_folder
+from vpnmigrate.local.private_files import FILE_MODE, FOLDER_MODE, make_folder, reading
 from vpnmigrate.model.ec2 import VpnConnectionId
 
 MOST_BYTES: Final = 1024 * 1024
@@ -94,7 +94,7 @@ class Vault:
         try:
             with _opened(path.parent) as folder:
                 handle = os.open(path.name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)
-                with os.fdopen(handle, "rb") as file:
+                with reading(handle) as file:
                     private = not stat.S_IMODE(os.fstat(handle).st_mode) & 0o077
                     return private and hashlib.sha256(file.read()).hexdigest() == sha256
         except FileNotFoundError:
