@@ -6,12 +6,13 @@ import atexit
 import gc
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests.support.descriptors import DescriptorCheck
 from vpnmigrate.cli import NEW_OBJECTS
 
 # The items of all tests stay until the end: without this, a third of the collection's time, and a
@@ -137,10 +138,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             measured.add(test)
 
 
-def pytest_collection_finish() -> None:
-    """Leave the items of all tests out of garbage collections."""
+_DESCRIPTORS = pytest.StashKey[DescriptorCheck]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Leave the items of all tests out of garbage collections, and note what is open now."""
     gc.collect()
     gc.freeze()
+    session.config.stash[_DESCRIPTORS] = DescriptorCheck()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Fail the test after which the tests of this process have left too many descriptors open."""
+    yield
+    if complaint := item.config.stash[_DESCRIPTORS].complaint_after(item.nodeid):
+        pytest.fail(complaint, pytrace=False)
 
 
 @pytest.fixture(autouse=True)
