@@ -16,6 +16,7 @@ from tests.support.fleet_status import fleet_status
 from vpnmigrate.cli.fleet_board import board_server, listening
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.fleet.progress import MemberState
+from vpnmigrate.report.board import board_values
 from vpnmigrate.report.fleet import FleetStatus
 
 EVIL = "<img src=x onerror='window.evil = 1'>"
@@ -165,6 +166,28 @@ def _until(page, expression: str) -> None:
             return
         time.sleep(0.05)
     pytest.fail(f"never: {expression}")
+
+
+def test_an_open_wave_waits_for_nothing() -> None:
+    """The reason that its end waits for is that of the next wave."""
+    status = fleet_status(states(MemberState.RUNNING, MemberState.WAITING))
+    open_wave, closed = board_values(status)["waves"]
+
+    assert (open_wave["status"], open_wave["why"]) == ("open", "")
+    assert (closed["status"], closed["why"]) == ("closed", "wave canary: 0 of 1 done")
+
+
+def test_no_word_is_broken_in_a_narrow_window(chromium: Chromium) -> None:
+    """States, traffic and waves are read at a glance; what a member waits for takes more lines."""
+    shown = states(MemberState.RUNNING, MemberState.CUTOVER, MemberState.WAITING)
+    source = Source(fleet_status(shown))
+    lines = """[...document.querySelectorAll("thead th, #members td:nth-child(-n+4)")].map(cell => {
+      const range = document.createRange(); range.selectNodeContents(cell);
+      const tops = new Set([...range.getClientRects()].map(each => Math.round(each.top)));
+      return [cell.textContent.trim().split(/[ -]/).length, tops.size, cell.textContent]; })
+      .filter(([words, lines]) => lines > words)"""
+    with served(source) as port, chromium.served(f"http://127.0.0.1:{port}/") as page:
+        assert page.value(lines) == []
 
 
 def test_a_thousand_runs_are_rendered_at_once(chromium: Chromium) -> None:

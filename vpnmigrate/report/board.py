@@ -22,6 +22,7 @@ from vpnmigrate.report.fleet import (
     in_order_of_urgency,
     traffic_down,
     urgency,
+    wave_rows,
 )
 from vpnmigrate.report.fleet_runs import NO_WORKER
 from vpnmigrate.report.html_templates import html_templates
@@ -82,17 +83,13 @@ def board_values(status: FleetStatus) -> dict[str, Any]:
         "unattended": "" if status.fleet is None or status.fleet.attended else NO_WORKER,
         "waves": [
             {
-                "name": each.wave.name,
-                "status": each.status.value,
-                "done": sum(
-                    view.progress.state is MemberState.DONE
-                    for view in status.members
-                    if view.wave == each.wave.name
-                ),
-                "members": len(each.wave.members),
-                "why": safe(each.why),
+                "name": row.name,
+                "status": row.status.value,
+                "done": row.done,
+                "members": row.members,
+                "why": safe(row.why),
             }
-            for each in status.schedule.waves
+            for row in wave_rows(status)
         ],
         "rows": [board_row(view) for view in in_order_of_urgency(status.members)],
     }

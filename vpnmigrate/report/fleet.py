@@ -381,18 +381,37 @@ def status_text(status: FleetStatus, *, every: bool = False) -> str:
     return "\n\n".join(parts)
 
 
+@dataclass(frozen=True)
+class WaveRow:
+    """A wave with how many of its *members* are *done*, and what it waits for."""
+
+    name: str
+    status: WaveStatus
+    done: int
+    members: int
+    why: str
+    """Empty for an open wave with members to start: it waits for nothing."""
+
+
+def wave_rows(status: FleetStatus) -> Iterator[WaveRow]:
+    """Yield the waves of *status*."""
+    of_all, done = Counter[str](), Counter[str]()
+    for view in status.members:
+        of_all[view.wave] += 1
+        done[view.wave] += view.progress.state is MemberState.DONE
+    for wave in status.schedule.waves:
+        name = wave.wave.name
+        open_now = wave.status is WaveStatus.OPEN and done[name] < of_all[name]
+        why = "" if open_now else wave.why
+        yield WaveRow(name, wave.status, done[name], of_all[name], why)
+
+
 def _waves(status: FleetStatus) -> Iterator[str]:
     yield f"{'WAVE':<12} {'STATUS':<7} {'DONE':>9}  WAITS FOR"
-    by_wave: dict[str, list[MemberView]] = {}
-    for view in status.members:
-        by_wave.setdefault(view.wave, []).append(view)
-    for wave in status.schedule.waves:
-        members = by_wave[wave.wave.name]
-        done = sum(view.progress.state is MemberState.DONE for view in members)
-        why = "" if wave.status is WaveStatus.OPEN and done < len(members) else wave.why
-        of_all = f"{done}/{len(members)}"
-        lead = f"{wave.wave.name:<12} {wave.status:<7} {of_all:>9}  "
-        yield wrapped(why or "-", first=lead, rest=" " * len(lead))
+    for row in wave_rows(status):
+        of_all = f"{row.done}/{row.members}"
+        lead = f"{row.name:<12} {row.status:<7} {of_all:>9}  "
+        yield wrapped(row.why or "-", first=lead, rest=" " * len(lead))
 
 
 _MEMBER_HEAD: Final = f"{'MEMBER':<22} {'WAVE':<10} {'STATE':<12} {'TRAFFIC':<7} {'OUTAGE':<10} RUN"
