@@ -12,6 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 
 import vpnmigrate
 from vpnmigrate.cli.options import with_flags
+from vpnmigrate.cli.plain_values import with_plain_values
 
 NAME = "vpnmigrate"
 
@@ -32,6 +33,10 @@ def _help(ctx: typer.Context, _option: Any, asked: bool) -> None:
 class ResultHelpCommand(TyperCommand):
     """A command whose help is printed as a result."""
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters, which take plain values without pydantic."""
+        return list(map(with_plain_values, super().get_params(ctx)))
+
     def get_help_option(self, ctx: Any) -> Any:
         """Return the option that prints the help."""
         return _printed_as_result(super().get_help_option(ctx))
@@ -39,6 +44,10 @@ class ResultHelpCommand(TyperCommand):
 
 class ResultHelpGroup(TyperGroup):
     """A group of commands whose help is printed as a result."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters, which take plain values without pydantic."""
+        return list(map(with_plain_values, super().get_params(ctx)))
 
     def get_help_option(self, ctx: Any) -> Any:
         """Return the option that prints the help."""
