@@ -29,7 +29,8 @@ from vpnmigrate.model.decisions import (
     HookMoment,
     Waits,
 )
-from vpnmigrate.planning.planner import fingerprint_of, plan_from
+from vpnmigrate.model.plan import fingerprint_of
+from vpnmigrate.planning.planner import plan_from
 from vpnmigrate.planning.playbook import playbook_from
 from vpnmigrate.planning.window_parser import window_from
 from vpnmigrate.report import plan

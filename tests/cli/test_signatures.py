@@ -22,7 +22,7 @@ from msgspec import structs
 from tests.cli.terminal import Ran, Terminal
 from tests.support.signing import KeyRing, a_program
 from vpnmigrate.cli.bundle_signatures import signed_documents
-from vpnmigrate.cli.evidence import REPORTS
+from vpnmigrate.cli.bundles import REPORTS
 from vpnmigrate.cli.main import run_command
 from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
 from vpnmigrate.journal.chain import chained, genesis, read_chain
@@ -35,9 +35,9 @@ from vpnmigrate.local.run_directory import Runs
 from vpnmigrate.local.signatures import SignatureTerms, check_plan, signers_at
 from vpnmigrate.local.ssh_keygen import SshKeygen
 from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.plan import fingerprint_of
 from vpnmigrate.model.signatures import SignedText
 from vpnmigrate.planning.approvals import with_digest
-from vpnmigrate.planning.planner import fingerprint_of
 from vpnmigrate.report.document import html, markdown
 from vpnmigrate.report.evidence import RunEvidence, as_json, document
 

@@ -14,9 +14,8 @@ from vpnmigrate.fleet.database.runs import FleetRuns
 from vpnmigrate.fleet.database.schema import RUNS, WORKERS, RunGoal
 from vpnmigrate.model.clock import Clock, VirtualClock
 from vpnmigrate.model.ec2 import MigrationId
-from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.plan import Plan, fingerprint_of
 from vpnmigrate.model.redaction import Redaction
-from vpnmigrate.planning.planner import fingerprint_of
 
 CLOCK = VirtualClock()
 

@@ -20,7 +20,7 @@ from vpnmigrate.fleet.database.schema import RunGoal
 from vpnmigrate.fleet.run_terms import RunTerms
 from vpnmigrate.journal.records import Replanned
 from vpnmigrate.local.documents import load_plan, plan_text
-from vpnmigrate.planning.planner import fingerprint_of
+from vpnmigrate.model.plan import fingerprint_of
 
 
 @pytest.fixture

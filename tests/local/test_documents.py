@@ -26,8 +26,8 @@ from vpnmigrate.local.documents import (
     save_bytes,
 )
 from vpnmigrate.model.decisions import Decisions, Finalize
-from vpnmigrate.model.plan import PLAN_FORMAT, Plan
-from vpnmigrate.planning.planner import fingerprint_of, plan_from
+from vpnmigrate.model.plan import PLAN_FORMAT, Plan, fingerprint_of
+from vpnmigrate.planning.planner import plan_from
 
 
 @pytest.fixture

@@ -208,7 +208,7 @@ class TestFingerprint:
         value = other[field]
         other[field] = [] if value != [] else ["something"]
 
-        from vpnmigrate.planning.planner import fingerprint_of
+        from vpnmigrate.model.plan import fingerprint_of
 
         assert fingerprint_of(other) != plan.fingerprint
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from vpnmigrate.errors.commands import Command, Invocation, option
+from vpnmigrate.errors.commands import Command, Invocation, RepeatableCommand, option
 from vpnmigrate.errors.fleet_commands import FleetInvocation
 from vpnmigrate.local.settings import (
     CLOCK_VARIABLE,
@@ -20,7 +20,6 @@ from vpnmigrate.local.settings import (
     DATABASE_VARIABLE,
     HOME_VARIABLE,
 )
-from vpnmigrate.report.errors import RepeatableCommand
 
 _AGAIN = "vpnmigrate.again"
 _PASSWORD = re.compile(r"(?<=://)(?P<user>[^\s/@:]*):[^\s/@]+(?=@)")

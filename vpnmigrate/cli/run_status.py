@@ -20,7 +20,6 @@ from vpnmigrate.local.inbox import DoneMessage, Inbox
 from vpnmigrate.local.live_view import LiveView, read_live
 from vpnmigrate.local.lock import Trouble, post_of
 from vpnmigrate.local.run_directory import Run
-from vpnmigrate.local.signatures import noted_checks
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.clock import moment
 from vpnmigrate.model.ec2 import VpnConnectionId
@@ -161,6 +160,8 @@ def _void(plan: Plan, state: RunState, now: datetime) -> dict[str, str]:
     if asked is None or not asked.operator:
         mine = {a.digest for a in state.approvals.added if a.user == user}
         return dict.fromkeys(mine if plan.decisions.approvals.four_eyes else (), UNSURE)
+    from vpnmigrate.local.signatures import noted_checks
+
     at = state.gates.at if state.cutover_begun and state.gates.at else now
     signatures = noted_checks(state) if plan.decisions.approvals.signed else None
     context = ApprovalContext(

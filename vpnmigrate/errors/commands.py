@@ -188,6 +188,15 @@ class Invocation:
                 return tuple(p if isinstance(p, str) else self.complete(p) for p in advice)
 
 
+@dataclass(frozen=True)
+class RepeatableCommand:
+    """The command that failed, for use in a new terminal."""
+
+    invocation: Invocation
+    line: Command | None = None
+    """The command line, without the options in *invocation*; None if it could not be parsed."""
+
+
 _REACHES_AWS = frozenset({"--profile", "--region", "--endpoint-url"})
 _NAMES_PROFILE = frozenset({"--profile"})
 _FINDS_RUNS = frozenset({"--run-dir"})

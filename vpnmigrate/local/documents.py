@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -24,12 +24,13 @@ from vpnmigrate.local.private_files import write_output
 from vpnmigrate.local.text_files import MEGABYTE, decoded_json, file_bytes, file_text
 from vpnmigrate.model.approval import APPROVAL_FORMAT, Approval
 from vpnmigrate.model.decoding import fault_of
-from vpnmigrate.model.plan import PLAN_FORMAT, Plan
+from vpnmigrate.model.plan import PLAN_FORMAT, Plan, fingerprint_of
 from vpnmigrate.model.programs import commands_of
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.approvals import digest_of
-from vpnmigrate.planning.planner import derived_again, differing, fingerprint_of
-from vpnmigrate.planning.playbook import Playbook, playbook_from
+
+if TYPE_CHECKING:
+    from vpnmigrate.planning.playbook import Playbook
 
 LARGEST_PLAN = 64 * MEGABYTE
 """A survey of 200 tables with 1,000 routes each takes a quarter of this."""
@@ -111,6 +112,8 @@ def load_playbook(name_or_path: str) -> Playbook:
         UsageError: There is no such playbook.
         MalformedFileError: It is not a valid playbook.
     """
+    from vpnmigrate.planning.playbook import playbook_from
+
     found = PLAYBOOKS.read(name_or_path)
     return playbook_from(found.text, found.name)
 
@@ -182,6 +185,8 @@ def require_derived(plan: Plan, path: Path) -> None:
         PlanEditedError: The plan shows something else.
         RefusedError: Another version made the plan, and this version derives something else.
     """
+    from vpnmigrate.planning.planner import derived_again, differing
+
     again = ("plan again:", cli("plan", "--vpn-gateway", plan.before.gateway.id))
     if unpinned := [c for c in commands_of(plan.decisions) if c.words[0] not in plan.programs]:
         raise PlanEditedError(

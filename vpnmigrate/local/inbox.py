@@ -15,11 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from vpnmigrate.engine.ports import Journal
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.journal import confirmation_for_step, replay
 from vpnmigrate.journal.orders import CONFIRMED_AFTER_ALL, Bare, acceptance, answer, answer_to
@@ -30,6 +29,9 @@ from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import time_of_day
 from vpnmigrate.model.decoding import fault_of
 from vpnmigrate.model.ec2 import VpnConnectionId
+
+if TYPE_CHECKING:
+    from vpnmigrate.engine.ports import Journal
 
 _SUFFIX = ".json"
 

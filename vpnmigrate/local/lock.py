@@ -18,16 +18,18 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
-from filelock import FileLock, Timeout
 
 from vpnmigrate.errors import LockedError, TakenOverError, VpnMigrateError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.local.private_files import FILE_MODE, open_to_append, write_whole
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import Clock, moment, span
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 RUN_LOCK_WAIT: Final = timedelta(milliseconds=500)
 """A status check holds a shared lock briefly, so a conflict is reported only after this time."""
@@ -233,6 +235,8 @@ def _sign(run: Run, owner: Owner, kernel: FileLock) -> _Signed:
 
 
 def _kernel_lock(run: Run) -> FileLock | None:
+    from filelock import FileLock, Timeout
+
     # Not bound to a thread: any thread may release it.
     lock = FileLock(
         run.lock,
@@ -391,6 +395,8 @@ def log_of_watchdog(run: Run) -> int:
 
 
 def _taken(run: Run) -> FileLock:
+    from filelock import FileLock, Timeout
+
     lock = FileLock(_post(run), timeout=WATCHDOG_LOCK_WAIT.total_seconds(), mode=FILE_MODE)
     try:
         lock.acquire()

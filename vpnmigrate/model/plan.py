@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
+from hashlib import sha256
+from typing import Any
 
+import msgspec
 from msgspec import Struct, field
 
 from vpnmigrate.model.changes import Change
@@ -37,6 +40,15 @@ TEST_SUBNET_ROLE = Role("test-subnet")
 def connection_role(old: VpnConnectionId) -> Role:
     """Return the role of the connection that succeeds *old*."""
     return Role(f"connection/{old}")
+
+
+def fingerprint_of(document: Mapping[str, Any]) -> str:
+    """Return the fingerprint of a plan's decoded JSON, also of another version.
+
+    It is the SHA-256 of the JSON with sorted keys, no spaces and an empty ``fingerprint``.
+    """
+    canonical = msgspec.json.encode({**document, "fingerprint": ""}, order="sorted")
+    return sha256(canonical).hexdigest()
 
 
 class Phase(StrEnum):

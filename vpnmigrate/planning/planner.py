@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from hashlib import sha256
 from types import MappingProxyType
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -36,6 +34,7 @@ from vpnmigrate.model.plan import (
     PlannedStep,
     Severity,
     connection_role,
+    fingerprint_of,
 )
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.model.tunnel_options import unfit_options
@@ -216,15 +215,6 @@ def replan_from(  # noqa: PLR0913  what a plan is made of, and what there is of 
 def fingerprint(plan: Plan) -> str:
     """Return the fingerprint of *plan*."""
     return fingerprint_of(msgspec.to_builtins(plan))
-
-
-def fingerprint_of(document: Mapping[str, Any]) -> str:
-    """Return the fingerprint of a plan's decoded JSON, also of another version.
-
-    It is the SHA-256 of the JSON with sorted keys, no spaces and an empty ``fingerprint``.
-    """
-    canonical = msgspec.json.encode({**document, "fingerprint": ""}, order="sorted")
-    return sha256(canonical).hexdigest()
 
 
 def unexpected(plan: Plan, made: Mapping[Role, str], after: Survey) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ from vpnmigrate.errors import (
 )
 from vpnmigrate.errors.commands import (
     Advice,
-    Command,
     Invocation,
+    RepeatableCommand,
     cli,
     commands_in,
     one_line,
@@ -171,15 +171,6 @@ class RunBugError(Exception):
     def __init__(self, view: RunStatusView) -> None:
         super().__init__("an unexpected exception ended the work on the run")
         self.view = view
-
-
-@dataclass(frozen=True)
-class RepeatableCommand:
-    """The command that failed, for use in a new terminal."""
-
-    invocation: Invocation
-    line: Command | None = None
-    """The command line, without the options in *invocation*; None if it could not be parsed."""
 
 
 def failure_text(error: VpnMigrateError, again: RepeatableCommand) -> str:

@@ -10,7 +10,6 @@ from vpnmigrate.cli.options import AwsOptions, OutputOptions, RunDirectoryOption
 from vpnmigrate.errors import UsageError
 from vpnmigrate.errors.commands import cli, option
 from vpnmigrate.report import document as forms
-from vpnmigrate.report import results as bundled
 
 
 def show(
@@ -38,13 +37,7 @@ def show(
     Contains outages, planned and actual times, people, a timeline, and every API call with its
     request id.  The word show may be left out.  Makes no AWS call without --survey.
     """
-    from vpnmigrate.cli.bundle_signatures import signing
-    from vpnmigrate.cli.evidence import (
-        evidence_of,
-        survey_after,
-        write_bundle,
-        write_document,
-    )
+    from vpnmigrate.cli.evidence import evidence_of, survey_after, write_document
     from vpnmigrate.report import evidence as view
 
     context = command_context(ctx, home, printing)
@@ -60,9 +53,13 @@ def show(
     if output is not None:
         write_document(view.document(evidence), output)
     if bundle is not None:
+        from vpnmigrate.cli.bundle_signatures import signing
+        from vpnmigrate.cli.bundles import write_bundle
+        from vpnmigrate.report.results import bundle_json, bundle_text
+
         sign = None if sign_key is None else signing(context, sign_key)
         packed = write_bundle(found, evidence.rehearsed, bundle, sign)
-        context.results.print(bundled.bundle_text(packed), bundled.bundle_json(packed))
+        context.results.print(bundle_text(packed), bundle_json(packed))
         return
     context.results.print_made(
         lambda: forms.text(view.document(evidence)) if output is None else f"Written to {output}.",
@@ -104,8 +101,8 @@ def verify(
     place.  Also prints what a bundle cannot prove.  Needs no run, no credentials and no network.
     """
     from vpnmigrate.cli.bundle_signatures import signature_check
-    from vpnmigrate.cli.evidence import require_noted
-    from vpnmigrate.cli.evidence import verify_bundle as verified
+    from vpnmigrate.cli.bundles import require_noted
+    from vpnmigrate.cli.bundles import verify_bundle as verified
     from vpnmigrate.report import verification as view
 
     found = verified(file, signature_check(allowed_signers, revoked_keys))
