@@ -216,6 +216,8 @@ class SharedClients:
 
     def of_region(self, region: str) -> Clients:
         """Return the clients of *region* that every account uses."""
+        if (found := self._regions.get(region)) is not None:
+            return found  # It does not wait for the clients of another Region.
         with self._lock:
             if region not in self._regions:
                 made = Clients(

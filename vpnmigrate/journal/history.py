@@ -31,8 +31,8 @@ from vpnmigrate.journal.records import (
 )
 from vpnmigrate.journal.replay import Replay
 from vpnmigrate.journal.state import RunState
-from vpnmigrate.model.changes import ArchiveConfiguration, Change, CreateVpnConnection, Creation
-from vpnmigrate.model.changes.base import Later, Outcome, Performed, Refused
+from vpnmigrate.model.changes import ArchiveConfiguration, Change, CreateVpnConnection
+from vpnmigrate.model.changes.base import BaseCreation, Later, Outcome, Performed, Refused
 from vpnmigrate.model.ec2 import Role
 from vpnmigrate.model.plan import (
     GATEWAY_ROLE,
@@ -43,20 +43,46 @@ from vpnmigrate.model.plan import (
     connection_role,
 )
 
+ABOUT_A_CHANGE = Intended | Answered
+"""Records of one change: nearly all of a long journal.  A new union for each record is slow."""
+
 
 class MutatingCall(Struct, frozen=True, gc=False):
     """A call that changes AWS, from the records before and after it was sent."""
 
-    intent: int
-    at: datetime
-    """When its intent was written; the call was sent directly after."""
+    asked: Entry
+    """The line of its intent; the call was sent directly after."""
+    intended: Intended
     begun: int
     """The last journal line before it at which a step was begun; 0 if there is none."""
-    step: int
-    change: Change
+    answer: Entry | None = None
+    """The line of its outcome; None if the process died before it wrote one."""
     outcome: Outcome | None = None
-    """None if the process died before it wrote the outcome."""
-    answered: datetime | None = None
+
+    @property
+    def intent(self) -> int:
+        """The number of its intent."""
+        return self.intended.intent
+
+    @property
+    def step(self) -> int:
+        """The step that made it."""
+        return self.intended.step
+
+    @property
+    def change(self) -> Change:
+        """What it changes."""
+        return self.intended.change
+
+    @property
+    def at(self) -> datetime:
+        """When it was sent."""
+        return self.asked.wall
+
+    @property
+    def answered(self) -> datetime | None:
+        """When its outcome was written; None if it was not."""
+        return None if self.answer is None else self.answer.wall
 
     @property
     def request_id(self) -> str:
@@ -152,26 +178,21 @@ class RunAttempt(DirectionPeriod):
 
 def calls_of(entries: Iterable[Entry]) -> tuple[MutatingCall, ...]:
     """Return every call in the order of their intents, without operator tasks."""
-    sent: dict[int, tuple[Entry, int, Intended]] = {}
-    answers: dict[int, tuple[Outcome, datetime]] = {}
+    calls: dict[int, MutatingCall] = {}
     begun = 0
     for entry in entries:
         record = entry.record
         if isinstance(record, Intended):
             if record.change.call:
-                sent[record.intent] = entry, begun, record
-                answers.pop(record.intent, None)
+                calls[record.intent] = MutatingCall(entry, record, begun)
         elif isinstance(record, Answered):
-            if record.intent in sent:
-                answers[record.intent] = record.outcome, entry.wall
+            if (call := calls.get(record.intent)) is not None:
+                calls[record.intent] = MutatingCall(
+                    call.asked, call.intended, call.begun, entry, record.outcome
+                )
         elif isinstance(record, StepBegun):
             begun = entry.seq
-    return tuple(
-        MutatingCall(
-            number, entry.wall, begun, intended.step, intended.change, *answers.get(number, ())
-        )
-        for number, (entry, begun, intended) in sent.items()
-    )
+    return tuple(calls.values())
 
 
 @dataclass(frozen=True)
@@ -281,10 +302,10 @@ def made_by(entries: Iterable[Entry]) -> dict[Role, str]:
         record = entry.record
         if isinstance(record, Intended):
             change = record.change
-            if isinstance(change, Creation):
+            if isinstance(change, BaseCreation):
                 asked[record.intent] = change.role
-            if isinstance(change, CreateVpnConnection):
-                made[GATEWAY_ROLE] = change.gateway
+                if isinstance(change, CreateVpnConnection):
+                    made[GATEWAY_ROLE] = change.gateway
             elif isinstance(change, ArchiveConfiguration) and change.replaces:
                 made[connection_role(change.replaces)] = change.connection
         elif isinstance(record, Answered) and record.intent in asked:
@@ -418,8 +439,13 @@ class _WorkOfLeg:
                 self._changes[record.intent] = ((record.step, self._cleaning), record.change)
             elif not isinstance(record, Answered):
                 self._read(entry)
-            elif isinstance(record.outcome, Later | Refused):
-                self._changes.pop(record.intent, None)
+            elif not isinstance(record.outcome, Performed):
+                self._take_back(record)
+
+    def _take_back(self, answered: Answered) -> None:
+        """Remove a change that was refused; one whose outcome is in doubt stays."""
+        if isinstance(answered.outcome, Later | Refused):
+            self._changes.pop(answered.intent, None)
 
     def _read(self, entry: Entry) -> None:
         match entry.record:
@@ -451,9 +477,10 @@ class _WorkOfLeg:
 
     def _made(self) -> dict[_StepKey, Counter[str]]:
         """Return the changes made per step: one that was sent twice counts once."""
+        once = dict.fromkeys(self._changes.values())
         made: defaultdict[_StepKey, Counter[str]] = defaultdict(Counter)
-        for key, change in dict.fromkeys(self._changes.values()):
-            made[key][_kind(change)] += 1
+        for (key, kind), number in Counter((key, _kind(change)) for key, change in once).items():
+            made[key][kind] = number
         return made
 
 

@@ -97,6 +97,8 @@ PLAYBOOKS = PackagedFiles(
     (".yaml", ".yml"),
 )
 
+DEFAULT_PLAYBOOK = "standard"
+
 SCENARIOS = PackagedFiles(
     "scenario",
     (_PACKAGE / "sandbox" / "scenarios",),

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from vpnmigrate import __version__
-from vpnmigrate.journal.history import MutatingCall
-from vpnmigrate.journal.records import Answered, Entry, Intended
+from vpnmigrate.journal.history import ABOUT_A_CHANGE, MutatingCall
+from vpnmigrate.journal.records import Entry, Intended
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.clock import moment
 from vpnmigrate.model.ec2 import MigrationId
@@ -87,10 +87,11 @@ def calls_section(
 def _rows(calls: Sequence[MutatingCall], series: Sequence[CallSeries]) -> Iterator[tuple[str, ...]]:
     first, later = _places(series)
     for call in calls:
-        if call.intent in later:
+        number = call.intended.intent
+        if number in later:
             continue
         lead = moment(call.at), f"step {call.step}", call.change.call
-        if (many := first.get(call.intent)) is not None:
+        if (many := first.get(number)) is not None:
             yield *lead, many.outcome, "in report --json", many.what
         else:
             request = call.request_id or "no request id"
@@ -100,7 +101,7 @@ def _rows(calls: Sequence[MutatingCall], series: Sequence[CallSeries]) -> Iterat
 def _places(series: Sequence[CallSeries]) -> tuple[dict[int, CallSeries], set[int]]:
     """Return each series by its first intent, and the intents of all the others."""
     first = {each.calls[0].intent: each for each in series}
-    return first, {call.intent for each in series for call in each.calls[1:]}
+    return first, {call.intended.intent for each in series for call in each.calls[1:]}
 
 
 def timeline(
@@ -109,17 +110,15 @@ def timeline(
     """Yield what the journal says and when; each of *series* is one line."""
     first, later = _places(series)
     narrator = Narrator()
+    hidden = first.keys() | later
     for entry in entries:
-        match entry.record:
-            case Intended(intent=number) if number in first:
-                yield entry.wall, str(first[number])
-            case Intended(intent=number) | Answered(intent=number) if (
-                number in later or number in first
-            ):
-                pass  # Its series has it.
-            case _:
-                for line in narrator.lines(entry):
-                    yield entry.wall, str(line).partition(" ")[2].strip()
+        record = entry.record
+        if isinstance(record, ABOUT_A_CHANGE) and record.intent in hidden:
+            if isinstance(record, Intended) and record.intent in first:
+                yield entry.wall, str(first[record.intent])
+            continue  # Its series has it.
+        for line in narrator.lines(entry):
+            yield entry.wall, str(line).partition(" ")[2].strip()
 
 
 def call_json(call: MutatingCall) -> dict[str, Any]:

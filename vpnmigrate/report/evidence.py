@@ -14,6 +14,7 @@ import msgspec
 from vpnmigrate.errors.commands import Invocation, aws
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.history import (
+    ABOUT_A_CHANGE,
     MutatingCall,
     OutagePeriod,
     PersonEntry,
@@ -26,13 +27,7 @@ from vpnmigrate.journal.history import (
     replayed_run,
 )
 from vpnmigrate.journal.record_base import DeviceConfirmed
-from vpnmigrate.journal.records import (
-    Answered,
-    Entry,
-    GatesSeen,
-    Intended,
-    OperatorConfirmed,
-)
+from vpnmigrate.journal.records import Entry, GatesSeen, OperatorConfirmed
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.gates import GateResult
@@ -93,7 +88,7 @@ class RunEvidence:
     @cached_property
     def events(self) -> tuple[Entry, ...]:
         """The entries that are not about one change: few, in a journal of any length."""
-        return tuple(e for e in self.entries if not isinstance(e.record, Intended | Answered))
+        return tuple(e for e in self.entries if not isinstance(e.record, ABOUT_A_CHANGE))
 
     @cached_property
     def replayed(self) -> ReplayedRun:

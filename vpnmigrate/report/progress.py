@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from vpnmigrate.errors.commands import Advice, Invocation
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.crypto_record import CryptoSeen
+from vpnmigrate.journal.history import ABOUT_A_CHANGE
 from vpnmigrate.journal.record_base import (
     DeviceConfirmed,
     DriverAnswered,
@@ -114,7 +115,7 @@ class Narrator:
         lead = f"{time_of_day(entry.wall)} "
         record = entry.record
         # Nearly all entries of a long journal are about changes.
-        if isinstance(record, Intended | Answered):
+        if isinstance(record, ABOUT_A_CHANGE):
             lines = self._of_change(record)
         else:
             lines = self._lines_of(record)

@@ -12,14 +12,12 @@ import typer
 from msgspec.structs import replace
 
 from vpnmigrate.aws.accounts import AccountSource, identity_of, organization_accounts
-from vpnmigrate.cli.closure import read_closure
-from vpnmigrate.cli.commands.plan import DEFAULT_PLAYBOOK
 from vpnmigrate.cli.context import CommandContext, command_context
 from vpnmigrate.cli.discovery import RegionChoice, read_accounts
 from vpnmigrate.cli.options import AwsOptions, OutputOptions, RunDirectoryOptions
 from vpnmigrate.engine.call_limits import SURVEY_LIMIT, unattended
 from vpnmigrate.errors import Exit, UsageError
-from vpnmigrate.local.documents import load_playbook, save_text, text_file
+from vpnmigrate.local.documents import DEFAULT_PLAYBOOK, load_playbook, save_text, text_file
 from vpnmigrate.model.discovery import AccountTarget, ClosedAccount, OrganizationMember
 from vpnmigrate.planning.discovery import discovered
 from vpnmigrate.planning.discovery_targets import (
@@ -27,13 +25,9 @@ from vpnmigrate.planning.discovery_targets import (
     role_target,
     targets_from_file,
 )
-from vpnmigrate.report import closure as closure_view
 from vpnmigrate.report import discovery as view
 from vpnmigrate.report.discovery_page import html
 from vpnmigrate.report.discovery_table import csv_text
-from vpnmigrate.report.document import html as document_html
-from vpnmigrate.report.document import markdown as document_markdown
-from vpnmigrate.report.document import text as document_text
 
 JOBS = 8
 """Half of a core's work; see docs/performance.md."""
@@ -190,14 +184,21 @@ class ClosureFiles:
 def _show_closure(
     context: CommandContext, aws: AwsOptions, target: AccountTarget, files: ClosureFiles
 ) -> None:
+    from vpnmigrate.cli.closure import read_closure
+    from vpnmigrate.report import closure as closure_view
+    from vpnmigrate.report import document as document_forms
+
     source = context.parts.accounts(aws, 1)
     target = replace(target, regions=target.regions or (source.home.region,))
     found = read_closure(context, source, target, files.gateway, files.states or ())
     shown = closure_view.document(found)
     document = closure_view.as_json(found)
-    forms = {".html": lambda: document_html(shown), ".md": lambda: document_markdown(shown)}
+    forms = {
+        ".html": lambda: document_forms.html(shown),
+        ".md": lambda: document_forms.markdown(shown),
+    }
     _save(files.output, forms, document, context)
-    context.results.print(document_text(shown), document)
+    context.results.print(document_forms.text(shown), document)
     if found.unread:
         raise typer.Exit(Exit.FAILED)
 

@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from vpnmigrate.cli.commands.discover import JOBS, MOST_JOBS
-from vpnmigrate.cli.commands.plan import DEFAULT_PLAYBOOK
 from vpnmigrate.cli.context import CommandContext, command_context, results_output
 from vpnmigrate.cli.fleet_database import DatabaseOptions, fleet_database
 from vpnmigrate.cli.fleet_plans import (
@@ -28,7 +27,7 @@ from vpnmigrate.fleet.campaign import campaign_from, campaign_schema, campaign_s
 from vpnmigrate.fleet.campaign_file import CampaignFile, load_campaign
 from vpnmigrate.fleet.campaign_text import campaign_text
 from vpnmigrate.fleet.grouping import WaveSizes, campaign_of, discovery_document
-from vpnmigrate.local.documents import load_plan, load_playbook, save_text
+from vpnmigrate.local.documents import DEFAULT_PLAYBOOK, load_plan, load_playbook, save_text
 from vpnmigrate.local.text_files import MEGABYTE, decoded_json, file_bytes
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.discovery_targets import role_in, role_target

@@ -7,10 +7,9 @@ from typing import Annotated
 import typer
 
 from vpnmigrate.cli.account_reader import account_reader
-from vpnmigrate.cli.commands.plan import DEFAULT_PLAYBOOK
 from vpnmigrate.cli.context import command_context
 from vpnmigrate.cli.options import AwsOptions, OutputOptions, RunDirectoryOptions
-from vpnmigrate.local.documents import load_playbook
+from vpnmigrate.local.documents import DEFAULT_PLAYBOOK, load_playbook
 from vpnmigrate.planning.candidates import candidates
 from vpnmigrate.report import candidates as view
 

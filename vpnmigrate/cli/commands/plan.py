@@ -28,7 +28,12 @@ from vpnmigrate.engine.recorder import built_by
 from vpnmigrate.errors import RefusedError, UsageError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal import replay
-from vpnmigrate.local.documents import load_plan_in_force, load_playbook, plan_text
+from vpnmigrate.local.documents import (
+    DEFAULT_PLAYBOOK,
+    load_plan_in_force,
+    load_playbook,
+    plan_text,
+)
 from vpnmigrate.local.drivers.extras import require_extras
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.program_files import pinned
@@ -128,9 +133,6 @@ def plan(
         signed=sign_key is not None,
     )
     context.results.print(view.text(shown), view.as_json(shown))
-
-
-DEFAULT_PLAYBOOK = "standard"
 
 
 @dataclass(frozen=True)
