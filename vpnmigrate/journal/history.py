@@ -430,13 +430,13 @@ class _WorkOfLeg:
         self._began: dict[_StepKey, datetime] = {}
         self._settled: dict[_StepKey, datetime] = {}
         self._left_out: Counter[str] = Counter()
-        self._changes: dict[int, tuple[_StepKey, Change]] = {}
+        self._changes: defaultdict[_StepKey, dict[int, Change]] = defaultdict(dict)
         """Those sent and not refused, by the number of the intent."""
         self._cleaning = False
         for entry in leg:
             record = entry.record
             if isinstance(record, Intended):
-                self._changes[record.intent] = ((record.step, self._cleaning), record.change)
+                self._changes[record.step, self._cleaning][record.intent] = record.change
             elif not isinstance(record, Answered):
                 self._read(entry)
             elif not isinstance(record.outcome, Performed):
@@ -445,7 +445,8 @@ class _WorkOfLeg:
     def _take_back(self, answered: Answered) -> None:
         """Remove a change that was refused; one whose outcome is in doubt stays."""
         if isinstance(answered.outcome, Later | Refused):
-            self._changes.pop(answered.intent, None)
+            for changes in self._changes.values():
+                changes.pop(answered.intent, None)
 
     def _read(self, entry: Entry) -> None:
         match entry.record:
@@ -477,11 +478,11 @@ class _WorkOfLeg:
 
     def _made(self) -> dict[_StepKey, Counter[str]]:
         """Return the changes made per step: one that was sent twice counts once."""
-        once = dict.fromkeys(self._changes.values())
-        made: defaultdict[_StepKey, Counter[str]] = defaultdict(Counter)
-        for (key, kind), number in Counter((key, _kind(change)) for key, change in once).items():
-            made[key][kind] = number
-        return made
+        return {
+            key: Counter(map(_kind, dict.fromkeys(changes.values())))
+            for key, changes in self._changes.items()
+            if changes
+        }
 
 
 def _kind(change: Change) -> str:
