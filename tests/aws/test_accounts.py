@@ -83,12 +83,32 @@ def shared(monkeypatch):
     }.items():
         monkeypatch.setenv(name, value)
 
-    def opened(url):
-        return SharedClients(
-            None, "eu-west-1", endpoint_url=url, prepare=lambda _client: None, connections=8
-        )
+    def opened(url, prepare=lambda _client: None):
+        return SharedClients(None, "eu-west-1", endpoint_url=url, prepare=prepare, connections=8)
 
     return opened
+
+
+def test_clients_that_exist_do_not_wait_for_those_of_another_region(shared):
+    """While the clients of a Region are made, threads go on with those of other Regions."""
+    begun, going_on = threading.Event(), threading.Event()
+
+    def prepare(client):
+        if client.meta.region_name == "us-east-1":
+            begun.set()
+            assert going_on.wait(60)
+
+    clients = shared("http://127.0.0.1:9", prepare)
+    known = clients.of_region("eu-west-1")
+    with ThreadPoolExecutor(2) as pool:
+        made = pool.submit(clients.of_region, "us-east-1")
+        assert begun.wait(60)
+        found = pool.submit(clients.of_region, "eu-west-1")
+        try:
+            assert found.result(60) is known
+        finally:
+            going_on.set()
+        assert made.result(60).region == "us-east-1"
 
 
 def test_each_request_is_signed_by_the_account_that_it_is_for(shared):

@@ -147,7 +147,7 @@ class Intents(GrowingSequence["Intent"]):
 
     def at(self, place: int) -> Intent:
         """Return the intent at *place*, which ``place_of`` has found."""
-        return self._item(place) if place in self._first else self._asked[place]
+        return self._item(place)
 
     def place_of(self, number: int) -> int | None:
         """Return the place of intent *number*; intents are numbered from 1, in order."""
