@@ -20,6 +20,7 @@ from tests.support.builders import OLD_VPN
 from tests.support.driver_bench import (
     DEADLINE,
     NETWORK,
+    VYOS,
     Bench,
     NetworkBench,
     OldAtDevice,
@@ -183,8 +184,9 @@ def bench(
     request: pytest.FixtureRequest, tmp_path: Path, has: OldAtDevice
 ) -> Iterator[Bench | SimulatedBench]:
     """The bench of each driver; those over SSH with a router that speaks its command line."""
-    if request.param in NETWORK:
-        with network_bench(tmp_path, *NETWORK[request.param], has) as found:
+    network = {**NETWORK, "netmiko-vyos": VYOS}
+    if request.param in network:
+        with network_bench(tmp_path, *network[request.param], has) as found:
             yield found
     elif request.param == "simulated":
         yield SimulatedBench(tmp_path, has)
@@ -203,7 +205,8 @@ FILES = ("example", "strongswan")
         for name in ("simulated", *FILES, *NETWORK)
         for has in OldAtDevice
         if name not in FILES or has is not OldAtDevice.ONE_SHUT
-    ],
+    ]
+    + [("netmiko-vyos", OldAtDevice.ONE_SHUT)],
     indirect=["bench"],
 )
 def test_a_driver_keeps_the_contract(bench: Bench | SimulatedBench, has: OldAtDevice) -> None:

@@ -131,6 +131,20 @@ class TestAKilledCall:
         assert all("another user's commit waits" in r.message for r in results)
         assert (ios.router.waits, ios.router.undone) == (True, 1)
 
+    @pytest.mark.parametrize("name", ["netmiko-cisco-asa", "netmiko-cisco-ios"])
+    def test_is_saved_by_the_next_look(self, tmp_path, name):
+        """A device that restarts has the change, although the call died before it saved it."""
+        with network_bench(tmp_path, *NETWORK[name]) as bench:
+            kill_between_commit_and_confirm(bench)
+            bench.router.settle()  # As `configure confirm` of the call that died then.
+            before = bench.router.saved
+            looks = [bench.call(STATUS) for _ in range(2)]
+
+        assert [(look.outcome, look.state, look.message) for look in looks] == [
+            (DONE, LOADED, "")
+        ] * 2
+        assert (before, bench.router.saved) == (0, 1)
+
     def test_before_the_commit_leaves_nothing(self, ios):
         """A process that dies before it commits has changed nothing, and the verb is done anew."""
         with process(ios, failing_at_connection(ios, 1, KilledError())), pytest.raises(KilledError):

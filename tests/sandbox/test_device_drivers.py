@@ -165,3 +165,86 @@ def test_a_call_that_dies_with_its_host_does_nothing_more(bench):
     bench.devices.attend()
 
     assert bench.device.state == BEFORE
+
+
+IOS = DeviceDriver(DriverKind.NETMIKO, platform="cisco-ios")
+ASA = DeviceDriver(DriverKind.NETMIKO, platform="cisco-asa")
+LOADED = DeviceState(TunnelsState.DISABLED, TunnelsState.ENABLED)
+HALF = DeviceState(TunnelsState.UNKNOWN, TunnelsState.DISABLED)
+CUT_SHORT = DriverFault(DriverFaultKind.CUT_SHORT, timedelta(seconds=5))
+WRONG = DriverFault(DriverFaultKind.WRONG)
+RESTARTS = DriverFault(DriverFaultKind.RESTARTS, timedelta(seconds=5))
+
+
+@pytest.mark.parametrize(
+    ("driver", "outcome", "state"),
+    [
+        (PROGRAM, DriverOutcome.UNCERTAIN, HALF),
+        (ASA, DriverOutcome.UNCERTAIN, HALF),
+        (IOS, DriverOutcome.UNCERTAIN, LOADED),
+        (ROUTER, DriverOutcome.FAILED, LOADED),
+    ],
+    ids=["program", "without a timer", "undone", "all or nothing"],
+)
+def test_a_call_that_is_cut_short_makes_a_part_of_the_change(bench, driver, outcome, state):
+    """One tunnel is enabled; a device with a timer undoes it, and one with a candidate has none."""
+    drivers = bench.drivers(None, CUT_SHORT)
+    bench.result(drivers, bench.call(DriverVerb.LOAD, driver))
+    result = bench.result(drivers, bench.call(DriverVerb.ENABLE, driver))
+
+    assert (result.outcome, result.pending_until) == (outcome, None)
+    assert bench.device.state == state
+    assert bench.world.devices.enabled(bench.new) == ((0,) if state == HALF else ())
+
+
+def test_a_part_of_a_load_counts_as_none_over_ssh(bench):
+    """It is loaded again as a whole; a program of the user reports what it sees."""
+    drivers = bench.drivers(CUT_SHORT)
+    bench.result(drivers, bench.call(DriverVerb.LOAD, ASA))
+    seen = [
+        bench.result(drivers, bench.call(DriverVerb.STATUS, driver)).state.new
+        for driver in (ASA, PROGRAM)
+    ]
+    whole = bench.result(drivers, bench.call(DriverVerb.LOAD, ASA))
+
+    assert seen == [TunnelsState.ABSENT, TunnelsState.UNKNOWN]
+    assert (whole.state, bench.device.repeated_loads) == (LOADED, 0)
+
+
+def test_a_wrong_commit_waits_for_its_timer_or_for_back_out(bench):
+    """The same verb leaves it to the timer, and a rollback undoes it at once."""
+    drivers = bench.drivers(None, WRONG)
+    bench.result(drivers, bench.call(DriverVerb.LOAD, ROUTER))
+    wrong, again = (bench.result(drivers, bench.call(DriverVerb.ENABLE, ROUTER)) for _ in range(2))
+    back = bench.result(drivers, bench.call(DriverVerb.BACK_OUT, ROUTER))
+
+    assert [r.outcome for r in (wrong, again)] == [DriverOutcome.UNCERTAIN] * 2
+    assert wrong.pending_until == again.pending_until is not None
+    assert (back.outcome, back.state, back.pending_until) == (DriverOutcome.DONE, LOADED, None)
+    assert bench.undone == []
+
+
+@pytest.mark.parametrize(("driver", "lasts"), [(PROGRAM, True), (ASA, False), (ROUTER, False)])
+def test_a_restart_loses_what_is_not_saved(bench, driver, lasts):
+    """A driver over SSH saves after it has looked again."""
+    drivers = bench.drivers(None, RESTARTS)
+    bench.result(drivers, bench.call(DriverVerb.LOAD, driver))
+    result = bench.result(drivers, bench.call(DriverVerb.ENABLE, driver))
+    bench.clock.sleep(2 * TIMER)
+    after = bench.result(drivers, bench.call(DriverVerb.STATUS, driver))
+
+    assert result.outcome is DriverOutcome.UNCERTAIN
+    assert after.state == (SWITCHED if lasts else LOADED)
+    assert bench.undone == [bench.old] * (not lasts)
+
+
+def test_the_next_look_saves_a_change_that_lasts(bench):
+    """A call that ends before it saves has its change saved by ``status``."""
+    drivers = bench.drivers(DriverFault(DriverFaultKind.HANGS_AFTER))
+    bench.result(drivers, bench.call(DriverVerb.ENABLE, ASA))
+    before = bench.device.saved
+    bench.result(drivers, bench.call(DriverVerb.STATUS, ASA))
+    bench.devices.restart(bench.old, timedelta(0))
+
+    assert before == BEFORE
+    assert bench.device.state == SWITCHED

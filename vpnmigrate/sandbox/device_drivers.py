@@ -21,6 +21,7 @@ from vpnmigrate.model.device_drivers import (
     DriverOutcome,
     DriverResult,
     DriverVerb,
+    TunnelsState,
 )
 from vpnmigrate.sandbox.driven_devices import (
     DrivenDevice,
@@ -45,6 +46,16 @@ class DriverFaultKind(StrEnum):
     HANGS_AFTER = "it hangs after the change, until its limit"
     SLOW = "it takes most of its limit"
     SILENT = "it does not report the state"
+    CUT_SHORT = "contact is lost in the middle of the change"
+    WRONG = "all is sent, and the device is not as asked"
+    RESTARTS = "the device restarts after the change, and loses what is not saved"
+
+
+ATOMIC = ("juniper-srx", "vyos")
+"""Platforms that make all of a commit or nothing."""
+
+
+_LOSES_CONTACT = (DriverFaultKind.CUT_OFF, DriverFaultKind.CUT_SHORT, DriverFaultKind.RESTARTS)
 
 
 @dataclass(frozen=True)
@@ -126,36 +137,81 @@ class DriverProgram:
         if self._kind is DriverFaultKind.REFUSED:
             self._end(at, self._not_done("the device refuses"))
             return
-        if device.commit is None:
-            device.noted_until = None  # What an earlier call has committed is confirmed or undone.
-        elif call.verb is not DriverVerb.STATUS:
-            self._confirm(device)  # What an earlier call has committed is complete.
-        if call.verb is DriverVerb.BACK_OUT and is_reached(call, device.state):
+        if not self._settles(device):
+            self._end(at, self._uncertain("an earlier change is not as asked, and waits"))
+            return
+        if call.verb is DriverVerb.BACK_OUT and is_reached(call, self._reported(device)):
             self._devices.initiate(call.connection)
-        if call.verb is DriverVerb.STATUS or is_reached(call, device.state):
+        if call.verb is DriverVerb.STATUS or is_reached(call, self._reported(device)):
             self._end(at + self._pause, self._done())
             return
-        self._devices.change(call, self._timer)
-        if self._kind is DriverFaultKind.HANGS_AFTER:
+        self._change(device, at)
+
+    def _settles(self, device: DrivenDevice) -> bool:
+        """Confirm or undo what an earlier call has left; return whether this one may go on."""
+        commit, verb = device.commit, self.call.verb
+        if commit is None:
+            device.noted_until = None
+            if device.unsaved is not None and is_reached(device.unsaved, device.state):
+                self._devices.confirm(device)  # The call before has died, or lost contact.
+        elif verb is DriverVerb.STATUS:
+            pass
+        elif not commit.complete:
+            self._devices.undo(device)
+        elif commit.call is None or is_reached(commit.call, device.state):
+            self._devices.confirm(device)
+        elif verb not in (DriverVerb.BACK_OUT, DriverVerb.REMOVE) or verb is commit.call.verb:
+            return False
+        else:
+            self._devices.undo(device)
+        return True
+
+    def _change(self, device: DrivenDevice, at: datetime) -> None:
+        """Make the change, as far as the fault lets it be made."""
+        call, kind = self.call, self._kind
+        over_ssh = call.driver.kind in SERVED
+        if kind is DriverFaultKind.CUT_SHORT and over_ssh and call.driver.platform in ATOMIC:
+            device.dark_until = at + self._dark
+            self._end(at, self._without_contact())
+            return
+        if kind in (DriverFaultKind.CUT_SHORT, DriverFaultKind.WRONG):
+            whole = kind is DriverFaultKind.WRONG
+            self._devices.change_in_part(call, self._timer, complete=whole)
+        else:
+            self._devices.change(call, self._timer, saves=not over_ssh)
+        if kind is DriverFaultKind.HANGS_AFTER:
             self._end(self._begins + self._limit, self._uncertain("killed at its limit"))
             return
-        if self._kind is DriverFaultKind.CUT_OFF:
+        if kind is DriverFaultKind.RESTARTS:
+            self._devices.restart(call.connection, self._dark)
+        elif kind in (DriverFaultKind.CUT_OFF, DriverFaultKind.CUT_SHORT):
             device.dark_until = at + self._dark
-            if not self._timer:
-                self._end(at, self._uncertain("no contact"))
-                return
+        if not over_ssh and kind in _LOSES_CONTACT:
+            self._end(at, self._uncertain("no contact"))
+            return
         self._next = DueEvent(at + self._pause, self._look_again)
         self._devices.due(self._next)
 
     def _look_again(self) -> None:
         """Confirm the change over a new connection."""
         device = self._devices.devices[self.call.connection]
-        if not self._waits_for_contact(device.dark_until, self._next.at, self._look_again):
-            self._confirm(device)
+        if self._waits_for_contact(device.dark_until, self._next.at, self._look_again):
+            return
+        if device.commit is not None and not device.commit.complete:
+            self._devices.undo(device)
+            self._end(self._next.at, self._uncertain("interrupted, and undone"))
+        elif not is_reached(self.call, self._reported(device)):
+            self._end(self._next.at, self._uncertain("it is not as asked"))
+        else:
+            self._devices.confirm(device)
             self._end(self._next.at, self._done())
 
-    def _confirm(self, device: DrivenDevice) -> None:
-        device.commit = device.noted_until = None
+    def _reported(self, device: DrivenDevice) -> DeviceState:
+        """Return the state as the driver reports it: a part of a load is none, over SSH."""
+        takes_away = self.call.verb in (DriverVerb.BACK_OUT, DriverVerb.REMOVE)
+        if device.half_loaded and self.call.driver.kind in SERVED and not takes_away:
+            return replace(device.state, new=TunnelsState.ABSENT)
+        return device.state
 
     def _waits_for_contact(
         self, dark_until: datetime | None, at: datetime, then: Callable[[], None]
@@ -177,7 +233,7 @@ class DriverProgram:
     def _done(self) -> DriverResult:
         device = self._devices.devices[self.call.connection]
         silent = self._kind is DriverFaultKind.SILENT and self.call.verb is not DriverVerb.STATUS
-        state = DeviceState() if silent else device.state
+        state = DeviceState() if silent else self._reported(device)
         until = device.commit.until if device.commit is not None else None
         return DriverResult(DriverOutcome.DONE, state, pending_until=until)
 

@@ -37,6 +37,10 @@ class UnconfirmedCommit:
     new: str
     """The new connection whose tunnels it has changed."""
     until: datetime
+    call: DriverCall | None = None
+    """The call that has made it; None if that is done as asked."""
+    complete: bool = True
+    """Whether all of it was sent."""
 
 
 @dataclass
@@ -49,6 +53,12 @@ class DrivenDevice:
     new: str = ""
     """The new connection of the last change or question."""
     state: DeviceState = _BEFORE
+    saved: DeviceState = _BEFORE
+    """What it has after a restart."""
+    unsaved: DriverCall | None = None
+    """The call of a driver over SSH whose change is not saved."""
+    half_loaded: bool = False
+    """Whether a part of the new tunnels was loaded, and no more."""
     commit: UnconfirmedCommit | None = None
     noted_until: datetime | None = None
     """The time in the driver's own file, which names a commit before it is sent."""
@@ -64,14 +74,19 @@ class DrivenDevices:
     """The devices of *world* behind *old* connections.
 
     Nothing happens between two calls of ``attend``, which carries out what is due, in the order of
-    time.  *on_undo* is called with a device that undoes a commit by itself.
+    time.  *on_undo* is called with a device that undoes a change by itself, and *on_restart* with
+    one whose tunnels are down because it restarts.
     """
 
     def __init__(
-        self, world: World, old: Iterable[str], on_undo: Callable[[str], None] = lambda _: None
+        self,
+        world: World,
+        old: Iterable[str],
+        on_undo: Callable[[str], None] = lambda _: None,
+        on_restart: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.world = world
-        self._on_undo = on_undo
+        self._on_undo, self._on_restart = on_undo, on_restart
         self.devices = {each: DrivenDevice(each, self._enabled(each) or TUNNELS) for each in old}
         self.locks: dict[str, LockHolder] = {}
         """The last call at each customer gateway, which holds its lock until it has ended."""
@@ -101,7 +116,7 @@ class DrivenDevices:
 
     def _events(self) -> list[DueEvent]:
         expiring = [
-            DueEvent(each.commit.until, partial(self._undo, each))
+            DueEvent(each.commit.until, partial(self._expire, each))
             for each in self.devices.values()
             if each.commit is not None
         ]
@@ -113,19 +128,81 @@ class DrivenDevices:
         if new and device.new != new:
             device.new = new
             device.state = replace(device.state, new=TunnelsState.ABSENT)
+            device.saved = replace(device.saved, new=TunnelsState.ABSENT)
+            device.half_loaded, device.unsaved = False, None
         return device
 
-    def change(self, call: DriverCall, timer: timedelta = timedelta(0)) -> None:
-        """Make the change of *call*, which the device undoes after *timer* if there is one."""
+    def change(
+        self, call: DriverCall, timer: timedelta = timedelta(0), *, saves: bool = True
+    ) -> None:
+        """Make the change of *call*, which the device undoes after *timer* if there is one.
+
+        One that *saves* survives a restart.
+        """
         device = self.meet(call.connection, call.successor)
-        before, now = device.state, self.world.clock.now()
+        before = device.state
         device.changes.append(call.verb)
-        if call.verb is DriverVerb.LOAD and before.new is not TunnelsState.ABSENT:
-            device.repeated_loads += 1
+        if call.verb is DriverVerb.LOAD and not device.half_loaded:
+            device.repeated_loads += before.new is not TunnelsState.ABSENT
+        device.half_loaded = False
         self._set(device, _after(call, before), initiates=call.verb is DriverVerb.BACK_OUT)
+        device.unsaved = None if saves else call
+        if saves:
+            device.saved = device.state
+        self._wait(device, UnconfirmedCommit(before, device.new, self._now + timer), timer)
+
+    def change_in_part(self, call: DriverCall, timer: timedelta, *, complete: bool) -> None:
+        """Make a part of the change of *call*: *complete* if all was sent, with another effect."""
+        device = self.meet(call.connection, call.successor)
+        before = device.state
+        device.changes.append(call.verb)
+        new, old = before.new, before.old
+        two = len(device.old_tunnels) > 1
+        match call.verb:
+            case DriverVerb.LOAD:
+                new, device.half_loaded = TunnelsState.UNKNOWN, True
+            case DriverVerb.ENABLE if new is not TunnelsState.ENABLED:
+                new, old = TunnelsState.UNKNOWN, _after(call, before).old
+            case DriverVerb.BACK_OUT if new is TunnelsState.ENABLED:
+                new = TunnelsState.UNKNOWN
+            case DriverVerb.ENABLE | DriverVerb.BACK_OUT if two:
+                old = TunnelsState.UNKNOWN
+            case _:
+                pass
+        self._set(device, DeviceState(new, old), initiates=False)
+        device.unsaved = call
+        made = UnconfirmedCommit(before, device.new, self._now + timer, call, complete)
+        self._wait(device, made, timer)
+
+    def _wait(self, device: DrivenDevice, commit: UnconfirmedCommit, timer: timedelta) -> None:
         if timer:
-            device.commit = UnconfirmedCommit(before, device.new, now + timer)
-            device.noted_until = now + timer
+            device.commit, device.noted_until = commit, commit.until
+
+    def confirm(self, device: DrivenDevice) -> None:
+        """Keep what *device* has, and save it."""
+        device.commit = device.noted_until = device.unsaved = None
+        device.saved = device.state
+
+    def undo(self, device: DrivenDevice) -> None:
+        """Undo the commit of *device* that waits."""
+        commit, device.commit, device.noted_until = device.commit, None, None
+        if commit is not None:
+            same = commit.new == device.new
+            new = commit.before.new if same else device.state.new
+            device.half_loaded, device.unsaved = False, None
+            self._set(device, DeviceState(new, commit.before.old), initiates=False)
+
+    def restart(self, old: str, dark: timedelta) -> None:
+        """Restart the device of *old*: what is not saved is lost, and it is out of reach."""
+        device = self.devices[old]
+        self._on_restart(old)
+        if device.state != device.saved:
+            self._on_undo(old)
+        device.commit = device.unsaved = None
+        device.half_loaded = False
+        device.dark_until = self._now + dark
+        self._set(device, DeviceState(TunnelsState.ABSENT, TunnelsState.DISABLED), initiates=False)
+        self._set(device, device.saved, initiates=False)
 
     def initiate(self, old: str) -> None:
         """Initiate the tunnels of *old*, which are enabled."""
@@ -135,17 +212,22 @@ class DrivenDevices:
     def by_hand(self, call: DriverCall) -> None:
         """Make the change of *call* as an engineer, who leaves nothing unconfirmed."""
         device = self.meet(call.connection, call.successor)
-        device.commit = None
         if not is_reached(call, device.state):
+            device.half_loaded = False
             self._set(device, _after(call, device.state), initiates=True)
+        noted = device.noted_until
+        self.confirm(device)
+        device.noted_until = noted
 
-    def _undo(self, device: DrivenDevice) -> None:
-        commit, device.commit = device.commit, None
-        if commit is not None:
-            self._on_undo(device.old)
-            same = commit.new == device.new
-            new = commit.before.new if same else device.state.new
-            self._set(device, DeviceState(new, commit.before.old), initiates=False)
+    def _expire(self, device: DrivenDevice) -> None:
+        noted = device.noted_until
+        self._on_undo(device.old)
+        self.undo(device)
+        device.noted_until = noted
+
+    @property
+    def _now(self) -> datetime:
+        return self.world.clock.now()
 
     def _set(self, device: DrivenDevice, state: DeviceState, *, initiates: bool) -> None:
         """Configure *device*; with *initiates* its old tunnels are enabled once more."""
@@ -158,10 +240,14 @@ class DrivenDevices:
                 case TunnelsState.DISABLED:
                     tunnels.configure(device.new)
                     tunnels.disable(device.new)
+                case TunnelsState.UNKNOWN if not device.half_loaded:
+                    tunnels.one_tunnel(device.new)
                 case _:
                     tunnels.disable(device.new)
         if self._exists(device.old):
-            if state.old is not TunnelsState.ENABLED:
+            if state.old is TunnelsState.UNKNOWN:
+                tunnels.one_tunnel(device.old)
+            elif state.old is not TunnelsState.ENABLED:
                 tunnels.disable(device.old)
             elif initiates or before.old is not TunnelsState.ENABLED:
                 tunnels.enable(device.old, device.old_tunnels)

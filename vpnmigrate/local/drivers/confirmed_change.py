@@ -184,7 +184,7 @@ class ConfirmedChange:
             running = device.running()
             state, left, waits = self._state(running, asked.verb), None, False
         if left is not None:
-            state, told = self._after_earlier(asked.verb, left, state, waits=waits)
+            state, told = self._after_earlier(device, asked.verb, left, state, waits=waits)
         if asked.verb is DriverVerb.STATUS or _is_reached(asked, state):
             until = left.until if left is not None and waits else None
             told = _joined(told, self._missing(running), self._initiate(asked, device, running))
@@ -226,20 +226,38 @@ class ConfirmedChange:
         return commit
 
     def _after_earlier(
-        self, verb: DriverVerb, left: WaitingCommit, state: DeviceState, *, waits: bool
+        self,
+        device: DeviceConnection,
+        verb: DriverVerb,
+        left: WaitingCommit,
+        state: DeviceState,
+        *,
+        waits: bool,
     ) -> tuple[DeviceState, str]:
-        """Return what *state* means after the commit of an earlier call, and what became of it."""
+        """Return what *state* means after the commit of an earlier call, and what became of it.
+
+        One that lasts is saved, also by ``status``: the call that made it may have died before.
+        """
         lasts = waits or not self._has_timer
         if lasts and left.is_part_of_load:
             new = state.new if verb in _TAKES_AWAY else TunnelsState.ABSENT
             return replace(state, new=new), "an earlier load was interrupted"
         if waits:
             return state, ""
-        self._forget()
         if _is_reached(left, state):
-            return state, ""
+            return state, self._save(device, left)
+        self._forget()
         became = "is undone" if self._has_timer else "was interrupted"
         return state, f"the {left.verb} of an earlier call {became}"
+
+    def _save(self, device: DeviceConnection, left: WaitingCommit) -> str:
+        """Save what an earlier call has left; return why that cannot be done."""
+        try:
+            device.confirm()
+        except DriverError as error:
+            return f"the {left.verb} of an earlier call may not be saved: {error}"
+        self._forget()
+        return ""
 
     def _settle(
         self, device: DeviceConnection, verb: DriverVerb, left: WaitingCommit, state: DeviceState

@@ -75,6 +75,10 @@ _DARK = tuple(timedelta(seconds=s) for s in (5, 40, 200, 420))
 """For how long a device stays out of reach: shorter than a call, than a timer, and longer."""
 
 
+_IN_THE_CHANGE = (DriverFaultKind.CUT_SHORT, DriverFaultKind.WRONG, DriverFaultKind.RESTARTS)
+_FIRST = tuple(kind for kind in DriverFaultKind if kind not in _IN_THE_CHANGE)
+
+
 class DriverFaultInjector:
     """The faults and the kills of a trial's driver calls, over all its processes."""
 
@@ -98,7 +102,9 @@ class DriverFaultInjector:
             return None
         self._row[call.gateway] = row + 1
         self.count += 1
-        return DriverFault(random.one(tuple(DriverFaultKind)), random.one(_DARK))
+        kind, dark = random.one(_FIRST), random.one(_DARK)
+        later = SeededRandom(f"driver change/{self._faults.seed}/{self._intended}")
+        return DriverFault(later.one(_IN_THE_CHANGE) if later.chance(0.4) else kind, dark)
 
     def intends(self, records: Sequence[Record]) -> bool:
         """Count an intent in *records*; return whether the process is killed in its line."""

@@ -23,7 +23,8 @@ class DriverChecker:
         self._begun: set[VpnConnectionId] = set()
         """The devices of calls of the present process."""
         self.has_undone = False
-        """Whether a device has undone a change by itself, and traffic was down since then."""
+        """Whether a device has undone a change by itself, or has restarted, and traffic was down
+        since then."""
 
     def begin_process(self) -> None:
         """Start to count the calls of another process."""
@@ -42,6 +43,11 @@ class DriverChecker:
         call = run.drivers.calls.get(old)
         if call is not None and not call.open:
             yield f"the device of {old} undoes a change that the run takes for lasting"
+
+    def note_restart(self, old: str) -> None:
+        """Note that the tunnels of the device of *old* go down, whatever the run does."""
+        del old
+        self.has_undone = True
 
     def is_down(self, *, down: bool) -> bool:
         """Return whether traffic has been *down* since a device has undone a change."""

@@ -32,7 +32,7 @@ def _driver(dice: SeededRandom) -> DeviceDriver:
         case DriverKind.NETMIKO:
             return DeviceDriver(
                 DriverKind.NETMIKO,
-                platform=dice.one(("juniper-srx", "juniper-srx", "cisco-asa")),
+                platform=dice.one(("juniper-srx", "cisco-ios", "cisco-asa")),
                 ssh=SshAccess("router.example", "netops"),
                 limit=limit,
                 confirm_timer=timer,

@@ -44,7 +44,7 @@ class TrialDevices:
         self._run = run
         self._note = note
         self._driven = plan.is_driven
-        self._devices = DrivenDevices(world, plan.old_connections, self._undone)
+        self._devices = DrivenDevices(world, plan.old_connections, self._undone, self._restarted)
         self._checker = DriverChecker(plan, self._devices)
         self._closed: frozenset[Gate] = frozenset()
 
@@ -105,6 +105,9 @@ class TrialDevices:
 
     def _undone(self, old: str) -> None:
         self._note(self._checker.check_undo(VpnConnectionId(old), self._run()))
+
+    def _restarted(self, old: str) -> None:
+        self._checker.note_restart(old)
 
     def _called(self, call: DriverCall) -> None:
         self._note(self._checker.check_call(call, self._run()))
