@@ -122,6 +122,7 @@ def test_the_campaign_of_a_file_is_that_of_its_name(
     assert "differs from the campaign in the database" in edited["note"]
     assert "the database has no campaign winter" in unknown
     assert f"vpnmigrate fleet start {file}" in unknown
+    assert "autumn is a campaign" in str(fleet("rollback", "autumn", leaves=Exit.USAGE))
     assert "has no run 'spring'" in str(fleet("status", "spring", leaves=Exit.USAGE))
     assert "has no campaign 'spring'" in str(fleet("serve", "spring", leaves=Exit.USAGE))
 
@@ -136,7 +137,7 @@ def test_a_campaign_fits_a_window(
     text = capsys.readouterr().out
 
     assert "NOTHING IS STARTED: the campaign is paused: the fleet is stopped" in text
-    assert "WORKERS  none is alive, so no run continues: start one with fleet worker" in text
+    assert f"WORKERS  {NO_WORKER}\n" in text
     lines = [line for line in text.splitlines() if "postgresql://" not in line]
     assert [line for line in lines if len(line) > 80] == []
     stored.runs.set_state(FleetState.RUNNING, "bob@desk")

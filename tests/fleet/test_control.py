@@ -52,6 +52,17 @@ def test_the_state_of_the_fleet_is_set_by_any_operator(database: Database, fleet
     assert database.execute(lambda c: c.execute(count).scalar_one()) == 1
 
 
+def test_a_stop_says_what_it_does_and_which_command_ends_it(
+    database: Database, fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who reads it at night does not have to look up what happens to cutovers."""
+    stopped = " ".join(printed(capsys, "stop").split())
+
+    assert "a cutover or a rollback that has begun is completed first" in stopped
+    assert "to end that: vpnmigrate fleet resume" in stopped
+    assert "to end that" not in printed(capsys, "resume")
+
+
 def test_a_run_and_its_worker_are_shown(
     database: Database, fleet: Fleet, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -98,14 +109,16 @@ def test_an_order_that_is_not_possible_is_refused(database: Database, fleet: Fle
 
 
 def test_an_order_is_left_for_the_worker_that_takes_the_run_up(
-    database: Database, fleet: Fleet
+    database: Database, fleet: Fleet, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without a worker, the order waits, and the run wants work."""
     runs = stored_run(database)
     acquired(database).release(SessionEnd())
 
-    assert not fleet("abort", MIGRATION)["taken_up"]
+    left_behind = " ".join(printed(capsys, "abort", MIGRATION).split())
 
+    assert "no worker has read it yet" in left_behind
+    assert "start one with vpnmigrate fleet worker" in left_behind
     [left] = DatabaseInbox(database, MIGRATION).messages()
     assert isinstance(left.message, AbortMessage)
     assert runs.find(MIGRATION).wants_work

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -103,9 +105,9 @@ class FleetControl:
     def obstacle(self) -> str:
         """Return why no worker begins what was just ordered; empty if one does."""
         if self._runs.state() is FleetState.STOPPED:
-            return "The fleet is stopped: workers begin after fleet resume."
+            return "The fleet is stopped: workers begin after vpnmigrate fleet resume."
         if not any(worker.alive for worker in FleetWorkers(self._database).list()):
-            return "No worker is alive: start one with fleet worker."
+            return "No worker is alive: start one with vpnmigrate fleet worker."
         return ""
 
     def require_one(self, named: Sequence[str]) -> None:
@@ -263,7 +265,8 @@ class FleetControl:
             self._context.parts.clock,
             lambda: answer_to(message_id, self._journals.contents(row.id).entries),
         )
-        return order_result(verb, answer, self._journals.view(row))
+        found = order_result(verb, answer, self._journals.view(row))
+        return dataclasses.replace(found, unread=_UNREAD)
 
     def done(
         self, run: str, step: int, sites: Sequence[str]
@@ -309,6 +312,13 @@ class FleetControl:
         stored = StoredApproval(given.approval.digest, given.text, signature_of(path) or "")
         self._runs.approve(row.id, stored, deliver)
         return given.approval.approver
+
+
+_UNREAD: Final = (
+    "no worker has read it yet. One that has the run does so after its current AWS call; otherwise "
+    "a worker takes the run up for it."
+)
+"""Effect of an order that has no answer yet."""
 
 
 def starts_campaign(named: Sequence[str]) -> bool:

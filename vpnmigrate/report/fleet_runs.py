@@ -22,7 +22,8 @@ from vpnmigrate.report.text import columns, safe, wrapped
 
 SCHEMA: Final = "vpnmigrate/fleet-runs/1"
 
-NO_WORKER: Final = "none is alive, so no run continues: start one with fleet worker"
+NO_WORKER: Final = "none is alive: no run continues; start one: vpnmigrate fleet worker"
+_NO_RUNS: Final = "no runs; to start some: vpnmigrate fleet start CAMPAIGN"
 MOST_RUNS: Final = 15
 """Runs that the text lists; with the head, they fit a window of 24 lines."""
 
@@ -127,7 +128,13 @@ def fleet_text(fleet: FleetView, *, every: bool = False) -> str:
     ]
     if len(shown) < len(ordered):
         table.append(f"and {len(ordered) - len(shown)} more: --all lists all")
-    return "\n".join((head, "", *(table if fleet.runs else ("no runs: fleet start PLAN",))))
+    return "\n".join(
+        (
+            head,
+            "",
+            *(table if fleet.runs else (_NO_RUNS,)),
+        )
+    )
 
 
 def run_text(run: FleetRunView) -> str:

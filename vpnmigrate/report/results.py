@@ -170,6 +170,11 @@ class OrderResult:
     verb: OrderVerb
     answer: Record | None
     view: RunStatusView
+    unread: str = (
+        "its process has not read it yet. It does so after its current AWS call; if it never does, "
+        "the process hangs or runs on another host."
+    )
+    """What holds while there is no answer."""
 
 
 def order_text(given: OrderResult) -> str:
@@ -190,11 +195,7 @@ def order_json(given: OrderResult) -> dict[str, Any]:
 
 def _effect(given: OrderResult) -> str:
     if given.answer is None:
-        return (
-            f"Order left for run {given.view.run}: its process has not read it yet. It does so "
-            "after its current AWS call; if it never does, the process hangs or runs on another "
-            "host."
-        )
+        return f"Order left for run {given.view.run}: {given.unread}"
     found = _with_process(given) if given.view.alive else _without_process(given)
     return f"Run {given.view.run} {found}"
 

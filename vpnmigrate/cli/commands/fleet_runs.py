@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -32,7 +32,7 @@ from vpnmigrate.errors import Exit, UsageError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.model.gates import Milestone
 from vpnmigrate.report import results
-from vpnmigrate.report.text import count
+from vpnmigrate.report.text import advised, count, wrapped
 
 if TYPE_CHECKING:
     from vpnmigrate.cli.fleet_runs import FleetControl
@@ -310,7 +310,9 @@ def _order(
 
     with _control(ctx, place, printing) as (context, control):
         given = control.order(run, OrderVerb(verb))
-        context.results.print(results.order_text(given), results.order_json(given))
+        note = control.obstacle() if given.answer is None else ""
+        text = "\n".join([results.order_text(given), *filter(None, [note])])
+        context.results.print(text, results.order_json(given))
 
 
 def _set_state(
@@ -321,7 +323,20 @@ def _set_state(
 
         control.set_state(FleetState(state))
         document = {"schema": "vpnmigrate/fleet-state/1", "state": state}
-        context.results.print(f"The fleet is {state}.", document)
+        lines = [wrapped(f"The fleet is {state}: {_EFFECTS[state]}")]
+        if FleetState(state) is not FleetState.RUNNING:
+            resume_it = context.invocation.complete(cli("fleet", "resume"))
+            lines.append(advised(("to end that:", resume_it), first="  "))
+        context.results.print("\n".join(lines), document)
+
+
+_EFFECTS: Final = {
+    "running": "workers begin runs by the rules, and continue those that wait.",
+    "paused": "no further run begins; those that have begun continue to their end.",
+    "stopped": "each run stops at its next safe point where traffic flows; a cutover or a rollback "
+    "that has begun is completed first.",
+}
+"""What an order to the whole fleet does, by the state that it sets."""
 
 
 def done(

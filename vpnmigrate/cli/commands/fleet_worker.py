@@ -9,6 +9,7 @@ import typer
 from vpnmigrate.cli.context import command_context
 from vpnmigrate.cli.fleet_database import DatabaseOptions, fleet_database
 from vpnmigrate.cli.options import AwsOptions, OutputOptions, RunDirectoryOptions
+from vpnmigrate.report.text import wrapped
 
 
 class DatabaseAction(StrEnum):
@@ -86,7 +87,8 @@ def database(
         state = "current" if found == needed else "empty" if found is None else "other"
         text = {
             "current": f"{opened.address}: version {found}, as this program needs it",
-            "empty": f"{opened.address}: no fleet yet; create it with fleet database upgrade",
+            "empty": f"{opened.address}: no fleet yet; to create it: vpnmigrate fleet database "
+            "upgrade",
             "other": f"{opened.address}: version {found}; this program needs {needed}",
         }[state]
         document = {
@@ -95,4 +97,4 @@ def database(
             "version": found,
             "needed": needed,
         }
-        context.results.print(text, document)
+        context.results.print(wrapped(text), document)

@@ -17,7 +17,15 @@ from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import database_now, has_ended
 from vpnmigrate.fleet.database.messages import Deliver, resume_held, wake_run
 from vpnmigrate.fleet.database.run_rows import RUN_COLUMNS, FleetRun, WaitingOrder, run_of
-from vpnmigrate.fleet.database.schema import APPROVALS, FLEET, MESSAGES, RUNS, FleetState, RunGoal
+from vpnmigrate.fleet.database.schema import (
+    APPROVALS,
+    CAMPAIGNS,
+    FLEET,
+    MESSAGES,
+    RUNS,
+    FleetState,
+    RunGoal,
+)
 from vpnmigrate.fleet.progress import MemberState
 from vpnmigrate.fleet.run_terms import RunTerms
 from vpnmigrate.journal.chain import genesis
@@ -117,6 +125,12 @@ class FleetRuns:
             lambda connection: connection.execute(statement).mappings().first()
         )
         if row is None:
+            named = sa.select(CAMPAIGNS.c.name).where(CAMPAIGNS.c.name == run)
+            if self._database.execute(lambda connection: connection.execute(named).first()):
+                raise UsageError(
+                    f"{run} is a campaign, and this command without --wave is for one run",
+                    advice=("to see its waves and runs:", cli("fleet", "status", run)),
+                )
             raise UsageError(
                 f"the database has no run {run!r}",
                 advice=("list the runs:", cli("fleet", "status")),
