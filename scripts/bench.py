@@ -1,4 +1,4 @@
-"""Measure CPU time and memory of work on many route tables: ``scripts/bench.py [--svg FILE]``.
+"""Measure CPU time and memory with many route tables: ``scripts/bench.py [--svg FILE]``.
 
 Each measurement is a process of its own.  CPU time, not elapsed time, so that other work on the
 machine has little effect; ``times`` is the CPU time divided by that of the row above, which has

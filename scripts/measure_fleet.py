@@ -1,4 +1,4 @@
-"""Measure a fleet: many sandbox migrations by several workers, with kills and a database restart.
+"""Measure a fleet: many sandbox migrations, several workers, kills and a database restart.
 
 usage: python scripts/measure_fleet.py [--migrations N] [--accounts N] [--workers N] [--kills N]
        python scripts/measure_fleet.py --growth --migrations 24

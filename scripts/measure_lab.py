@@ -1,4 +1,4 @@
-"""Play every case of the lab once, and print lost packets and outages as a table in Markdown.
+"""Play every case of the lab once, and print lost packets and outages as Markdown.
 
 ``scripts/measure_lab.py [WORDS OF ONE CASE]`` needs what ``vpnmigrate lab`` needs, and takes about
 ten minutes.  docs/how-to/lab.md has its output.

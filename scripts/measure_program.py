@@ -1,4 +1,4 @@
-"""Measure the start, the journal and the simulation: ``scripts/measure_program.py [--work WORK]``.
+"""Measure start, journal and simulation: ``scripts/measure_program.py [--work WORK]``.
 
 What is compared alternates, so that other work on the machine slows both alike.  The start is CPU
 time of whole processes.  An append is elapsed time, because it waits for the disk: the folder is

@@ -1,4 +1,4 @@
-"""The AWS CLI, started once: ``python -m tests.aws_cli.warm_server SOCKET``, in its own Python.
+"""The AWS CLI, started once, in its own Python: ``-m tests.aws_cli.warm_server SOCKET``.
 
 A command is the same code in a process of its own.  Only the modules are already loaded, which is
 most of a command's time.

@@ -1,4 +1,4 @@
-"""Starts each verb in a process of its own, sends it a signal, and prints the exit codes as JSON.
+"""Start each verb in a process of its own, signal it, and print the exit codes as JSON.
 
 usage: python -m tests.cli.every_verb VERB...
 

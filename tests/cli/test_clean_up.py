@@ -1,4 +1,4 @@
-"""Clean-up on the command line: what AWS does not remove is listed, and the exit code is not 0."""
+"""Clean-up on the command line: what AWS does not remove is listed; the exit code is not 0."""
 
 from __future__ import annotations
 

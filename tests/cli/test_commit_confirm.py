@@ -1,4 +1,4 @@
-"""``apply --confirm-within``, ``confirm`` and the watchdog, in this process and virtual time."""
+"""``apply --confirm-within``, ``confirm`` and the watchdog, in one process and virtual time."""
 
 from __future__ import annotations
 

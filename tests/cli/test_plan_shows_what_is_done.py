@@ -1,4 +1,4 @@
-"""A plan must show what follows from its survey and decisions, even with a valid fingerprint."""
+"""A plan must follow from its survey and decisions, even if its fingerprint is valid."""
 
 from __future__ import annotations
 

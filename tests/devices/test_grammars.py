@@ -1,4 +1,4 @@
-"""The vendors' own grammars accept the commands that are rendered for VyOS and for SRX devices."""
+"""The vendors' own grammars accept the commands rendered for VyOS and for SRX devices."""
 
 from __future__ import annotations
 

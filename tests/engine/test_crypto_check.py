@@ -1,4 +1,4 @@
-"""Negotiated algorithms in whole runs: read after the cutover, recorded, and never in the way."""
+"""Negotiated algorithms in whole runs: read after the cutover, and recorded."""
 
 from __future__ import annotations
 

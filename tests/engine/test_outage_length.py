@@ -1,4 +1,4 @@
-"""Lengths of outages: lost calls and readings that may be stale add nothing but their own time."""
+"""Lengths of outages: lost calls and stale readings add nothing but their own time."""
 
 from __future__ import annotations
 

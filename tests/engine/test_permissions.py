@@ -1,4 +1,4 @@
-"""Permissions in whole runs: nothing is interrupted before every later call is proven allowed."""
+"""Permissions in whole runs: no interruption before every later call is proven allowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Request buckets: a run sends what AWS takes, as soon as AWS takes it, and hardly ever more."""
+"""Request buckets: a run sends what AWS takes, as soon as AWS takes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole runs: the rules of the runner, on the sandbox, with the production client and adapter."""
+"""Whole runs: the rules of the runner, on the sandbox with the production client."""
 
 from __future__ import annotations
 

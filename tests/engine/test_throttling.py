@@ -1,4 +1,4 @@
-"""Throttling in a cutover: changes wait for tokens, and what AWS never takes holds up nothing."""
+"""Throttling in a cutover: changes wait for tokens; a refused change delays no other."""
 
 from __future__ import annotations
 

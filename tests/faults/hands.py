@@ -1,4 +1,4 @@
-"""External changes to a migration at each of its boundaries, and what the run does about them.
+"""External changes at each boundary of a migration, and what the run does about them.
 
 A row is an external change, a column the boundary at which it is made.  ``3`` is after step 3, and
 the migration continues; ``8<`` is after step 8, and the run rolls back; ``b8`` is after step 8 of

@@ -1,4 +1,4 @@
-"""Rehearsals on an operator's machine, and the gate of a plan that a worker evaluates elsewhere."""
+"""Rehearsals on an operator's machine, and the gate that a worker evaluates elsewhere."""
 
 from __future__ import annotations
 

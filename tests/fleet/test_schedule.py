@@ -1,4 +1,4 @@
-"""Schedule of a campaign: waves, freezes, limits, the error budget, and two paths of one site."""
+"""Schedule of a campaign: waves, freezes, limits, error budget, two paths of one site."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Safe commits of the drivers over SSH: a timer that does not run, and a commit that is wrong."""
+"""Safe commits of the drivers over SSH: timers that do not run, and wrong commits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ownership: tags prove nothing, so a hostile tagger cannot make a run change other resources."""
+"""Ownership: a hostile tagger cannot make a run change resources that are not its own."""
 
 from __future__ import annotations
 

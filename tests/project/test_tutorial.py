@@ -1,4 +1,4 @@
-"""The tutorials, typed as they are written: each page in windows of 80 by 24, in an empty home."""
+"""The tutorials, typed as they are written, in windows of 80 by 24 and an empty home."""
 
 from __future__ import annotations
 

@@ -21,6 +21,9 @@ BANNED = re.compile(
     re.IGNORECASE,
 )
 FIRST_WORDS = re.compile(r"(Give|Tell|Say|Let|Put|Have|Be|Admit|Mind|Forget|Hear) ")
+LONGEST_FIRST_LINE = 90
+MOST_WORDS = 30
+"""Entries of the glossary."""
 QUOTED = re.compile(r"`[^`]*`")
 """Names and output, such as the gate ``way-back``."""
 
@@ -99,3 +102,25 @@ def _texts(module: ast.Module) -> Iterator[str]:
         match node:
             case ast.Constant(value=str(text)) if id(node) not in docstrings:
                 yield text
+
+
+def test_a_module_begins_with_a_short_line() -> None:
+    """The first line says what the module holds, in at most 90 characters."""
+    found = [
+        f"{path.relative_to(ROOT)}: {len(line)}"
+        for folder in ("vpnmigrate", "tests", "scripts")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if (docstring := ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))))
+        if len(line := docstring.splitlines()[0]) > LONGEST_FIRST_LINE
+    ]
+
+    assert found == []
+
+
+def test_the_glossary_is_short_and_sorted() -> None:
+    """It defines at most 30 words, and only once."""
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    words = re.findall(r"^\*\*(.+?)\*\*:", text, re.MULTILINE)
+
+    assert words == sorted(set(words))
+    assert len(words) <= MOST_WORDS

@@ -1,4 +1,4 @@
-"""Simulated drivers: what their calls do at the devices of a world, and what goes wrong in them."""
+"""Simulated drivers: what their calls do at the devices of a world, and how they fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each BGP tunnel accepts as many routes as before the cutover, or the connection is degraded."""
+"""Each BGP tunnel must accept as many routes as before, or the connection is degraded."""
 
 from __future__ import annotations
 

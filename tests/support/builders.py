@@ -1,4 +1,4 @@
-"""Builders of values for tests: arguments for what matters, an ordinary migration for the rest.
+"""Builders of values for tests: arguments for what matters, defaults for the rest.
 
 The ordinary one: ``vgw-old`` on ``vpc-1`` with one BGP connection ``vpn-old`` to ``cgw-1``, and two
 tables: ``rtb-main`` with propagation, and ``rtb-both`` with propagation and a static route.

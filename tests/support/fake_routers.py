@@ -1,4 +1,4 @@
-"""Command lines of routers: candidate, comparison, and a commit that is undone unless confirmed.
+"""Command lines of routers: candidate, comparison, and a commit that needs confirmation.
 
 They know as much as the drivers and napalm ask: IOS by sections, Junos and VyOS by ``set`` lines.
 A test decides when a timer expires, and calls ``undo`` then.

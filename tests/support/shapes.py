@@ -1,4 +1,4 @@
-"""Shape of a world after a run, by role instead of by id, so that two worlds can be compared."""
+"""Shape of a world after a run: roles instead of ids, so that two can be compared."""
 
 from __future__ import annotations
 

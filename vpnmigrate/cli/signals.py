@@ -1,4 +1,4 @@
-"""Signals: the first stops a run between two changes or asks, the second stops it immediately."""
+"""Signals: the first stops a run between two changes or asks, the second at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Usual times of a run's steps: from the rehearsal of its plan, and from the runs of its directory.
+"""Usual times of a run's steps: from its rehearsal, and from the runs of its directory.
 
 A rehearsal does not measure people, so runs come first for the tasks at the devices.
 """

@@ -1,4 +1,4 @@
-"""Page of a device's engineer: the blocks, what to know before, and what changes line by line."""
+"""Page for a device's engineer: the blocks, what to know first, and the changed lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running state: whether a running configuration has a connection's tunnels, and enables them.
+"""Running state: whether a running configuration has a connection's tunnels, enabled.
 
 One reader per platform that drivers reach over SSH.  A tunnel is found by its outside address, so
 the names that a device gave its objects do not matter.

@@ -56,7 +56,11 @@ class Secret:
         self._blocks = tuple(text[end - _BLOCK : end] for end in ends)
 
     def reveal(self) -> str:
-        """Return the key, only for a request to EC2 or a file in the vault."""
+        """Return the key, only for a request to EC2, a private or encrypted file, or a search.
+
+        The files are those of the vault and of ``device config``; the search finds keys in the
+        evidence of a run before it is packed.
+        """
         return self._text
 
     def hidden_in(self, text: str) -> str:

@@ -1,4 +1,4 @@
-"""Values of tunnels for device templates: each with its source, so that unused ones can be listed.
+"""Values of tunnels for device templates, each with its source.
 
 A value comes from EC2's configuration document, or from a tunnel option where the connection was
 created with one.  The document has the weakest proposal that AWS accepts (domain.md 9.1), so for

@@ -125,6 +125,8 @@ class StateReader:
     def observe(self) -> Observation | NotYet:
         """Observe once; return NotYet with the reason if this reading cannot be used.
 
+        Expired and renewed credentials are recorded in the journal.
+
         Raises:
             AwsError: A later read would fail as well.
         """

@@ -192,7 +192,7 @@ class StepLoop:
         return verdict, limit
 
     def _may_change(self, step: Step, verdict: Verdict) -> bool:
-        """Return whether *verdict* is not the last one before the limit of *step*."""
+        """Return whether a later observation, before the limit of *step*, may change *verdict*."""
         left = leaves_residue(step, verdict)
         may_pass = left and (self._consent.is_open or self._residue.may_pass())
         return isinstance(verdict, NotYet) or may_pass

@@ -1,4 +1,4 @@
-"""Tunnel status: the reads of ``ports.Ec2`` about single tunnels, and about encryption control."""
+"""Tunnel status and encryption control: the reads of ``ports.Ec2`` about them."""
 
 from __future__ import annotations
 

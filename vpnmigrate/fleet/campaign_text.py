@@ -1,4 +1,4 @@
-"""Campaign as text: the file that ``fleet new`` writes, with comments for the person who edits it.
+"""Campaign as text: the file that ``fleet new`` writes, with comments for its editor.
 
 ``campaign_from`` reads it back to the same value.
 """

@@ -1,4 +1,4 @@
-"""Neighbours: what several campaigns of one database, and runs without one, keep from each other.
+"""Shared sites: members of different campaigns that must not migrate at the same time.
 
 Each campaign is scheduled alone (``schedule``), with what the others hold as its ``others``.
 """

@@ -23,9 +23,10 @@ from vpnmigrate.journal.state import RunState
 
 
 def exit_code(error: VpnMigrateError, state: RunState | None = None) -> Exit:
-    """Return the exit code of *error* for a run in *state*; None if there is no run.
+    """Return the exit code of *error* for a run in *state*.
 
-    A failure while traffic is down becomes STUCK: an operator must act now.
+    *state* is None if the command concerns no run.  A failure while traffic is down becomes STUCK:
+    an operator must act now.
     """
     outage = leaves_traffic_down(error, state)
     return Exit.STUCK if outage and error.exit is Exit.FAILED else error.exit

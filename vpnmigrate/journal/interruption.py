@@ -1,4 +1,4 @@
-"""Interruption: what needs consent because it would interrupt traffic, and what a stop means."""
+"""Interruption: what needs consent because it interrupts traffic, and what a stop means."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records of operators, approvals, deadlines and confirmations, applied to the state of a run."""
+"""Records of operators, approvals, deadlines and confirmations, applied to a run's state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Usual times: how long the steps and the outage of a run take, as a rehearsal or others showed.
+"""Usual times of a run's steps and outage, as a rehearsal or other runs showed.
 
 They are only displayed; every limit has a source of its own.
 """

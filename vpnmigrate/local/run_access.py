@@ -1,4 +1,4 @@
-"""Run access: the right to work on a run, and its journal, as a session of a process needs them."""
+"""Run access: the right to work on a run, and its journal, for a session of a process."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """Vault: private storage of device files, which contain keys.
 
-The only writer of keys.  ``Vault.keep`` is called by ``aws.archive`` for what EC2 answered, and by
-``drivers.processes`` for the commands that a driver loads.  A file appears complete and with its
-final mode, or not at all.  Content is never logged and never part of an error.
+``Vault.keep`` is called by ``aws.archive`` for what EC2 answered, and by ``drivers.processes`` for
+the commands that a driver loads.  Only ``device config`` writes keys to other places, on request.
+A file appears complete and with its final mode, or not at all.  Content is never logged and never
+part of an error.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Commit timers: the platforms of the drivers over SSH, and which undo an unconfirmed change.
+"""Commit timers: platforms of the drivers over SSH, and which undo unconfirmed changes.
 
 A platform with a timer undoes a change by itself unless it is confirmed in time, so that a change
 that cuts off the driver does not last.

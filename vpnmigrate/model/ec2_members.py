@@ -1,4 +1,4 @@
-"""Completeness: what happens to each member of EC2's descriptions of what a migration replaces.
+"""EC2 members: what a migration does with each member of EC2's descriptions.
 
 One row for each member of seven shapes of botocore's EC2 model.  A test compares the rows with the
 installed botocore, so a member that AWS adds fails it by name until it has a row.

@@ -1,4 +1,4 @@
-"""YAML files as structs: values by the types of the fields, suggestions, and the JSON Schema.
+"""YAML files as structs: values by the types of the fields, and the JSON Schema.
 
 Durations are written like ``30s`` or ``1h30m`` and windows as one text; everything else is read as
 msgspec reads it, strictly.  Editors use the JSON Schema to complete and check a file.

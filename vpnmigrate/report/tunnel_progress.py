@@ -1,4 +1,4 @@
-"""Tunnel progress: the joining side's tunnels by site, and a confirmation that came too early."""
+"""Tunnel progress: the joining side's tunnels by site, and confirmations that came early."""
 
 from __future__ import annotations
 

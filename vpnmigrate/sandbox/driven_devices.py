@@ -1,4 +1,4 @@
-"""Driven devices: the configuration of a world's devices, which drivers and engineers change.
+"""Driven devices: configurations of a world's devices; drivers and engineers change them.
 
 A driver is a program: it works on while the process that called it is killed.  So the calls are
 kept here, beside the devices, and every process of a run has a port of its own

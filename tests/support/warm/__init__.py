@@ -1,4 +1,4 @@
-"""Programs that are started once and fork for each command, since most of a start is imports.
+"""Programs that are started once and fork for each command, to save the imports.
 
 Begin with ``processes``, which starts commands; ``forks`` is the warm program's side.
 A forked command is a real process: with a process id, streams, environment and directory of its

@@ -1,4 +1,4 @@
-"""The side of a warm program: it forks a process for each command that arrives at its socket.
+"""Server of a warm program: forks a process for each command that arrives at its socket.
 
 Only the standard library is used, because the AWS CLI's own Python runs this as well.
 """

@@ -1,4 +1,4 @@
-"""Gate on permissions: every call that may follow step 6 was tried as a dry run, or simulated."""
+"""Gate on permissions: each call after step 6 was tried as a dry run, or simulated."""
 
 from __future__ import annotations
 

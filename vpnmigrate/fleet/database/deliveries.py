@@ -1,4 +1,4 @@
-"""Deliveries: which worker works on a run next, by the queue of pgqueuer in the same database.
+"""Deliveries: which worker works on a run next, by pgqueuer's queue in the same database.
 
 A delivery names a run, and nothing else: what is to be done follows from the run's row and its
 journal.  It is requested in the transaction that makes the run want work, so neither exists without

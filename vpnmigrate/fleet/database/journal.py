@@ -1,4 +1,4 @@
-"""Database journal: the journal of one run, appended under a lease (``engine.ports.Journal``).
+"""Database journal: that of one run, appended under a lease (``engine.ports.Journal``).
 
 The lines, and the hash chain through them, are those of ``local.journal_file``.  Lines and mark are
 written by one statement, which the database carries out only if the run still has the fence of this

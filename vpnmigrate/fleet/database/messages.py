@@ -1,4 +1,4 @@
-"""Messages: orders, confirmations and acceptances of operators, left for a run in the database.
+"""Messages: orders and confirmations of operators, left for a run in the database.
 
 They are those of ``local.inbox``.  A message wakes its run, unless a worker has it: that worker
 reads the message itself, at the latest when it releases the run.

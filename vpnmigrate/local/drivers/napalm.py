@@ -1,4 +1,4 @@
-"""Driver ``napalm``: a router whose configuration napalm loads, compares, commits and confirms.
+"""Driver ``napalm``: a router that napalm loads, compares, commits and confirms.
 
 napalm keeps the candidate in a file on the device, which is deleted afterwards because it has keys.
 Run as a program; its arguments print the password, if the playbook names a program for that.

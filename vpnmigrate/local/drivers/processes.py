@@ -1,4 +1,4 @@
-"""Driver processes: each call is a program with a limit, beside the run (``ports.DeviceDrivers``).
+"""Driver processes: each call is a program with a limit (``ports.DeviceDrivers``).
 
 A call outlives a process that is killed.  It holds the lock of its device, so that the next process
 does not call a driver for that device before the call has ended.

@@ -1,4 +1,4 @@
-"""Program of a driver over SSH: reads the document, works at the device, and prints the result."""
+"""Program of a driver over SSH: reads the document, works at the device, prints the result."""
 
 from __future__ import annotations
 

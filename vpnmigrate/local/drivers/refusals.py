@@ -1,4 +1,4 @@
-"""Refusals: how the command lines of the platforms answer a command that they do not carry out.
+"""Refusals: how each platform's command line answers a command that it does not execute.
 
 A command line has no exit status, so its answer is compared with the beginnings of lines that are
 known to be refusals.  Warnings, information and log lines are none.

@@ -1,4 +1,4 @@
-"""Driver ``strongswan``: a Linux router with strongSwan, through a shell and charon's vici socket.
+"""Driver ``strongswan``: a Linux router, through a shell and charon's vici socket.
 
 The commands of the platform are given to the shell; vici tells which connections are loaded, and
 ``ip link`` whether their interfaces are enabled.  Run as a program: its arguments are ``vici``

@@ -1,4 +1,4 @@
-"""Lab: a migration with real IKE, ESP, BGP and packets, in network namespaces of this machine.
+"""Lab: a migration with real IKE, ESP, BGP and packets, in local network namespaces.
 
     site -- cgw == tunnels == vgw -- vpc        inside the tunnels
              :                                  each tunnel has a daemon at either end

@@ -1,4 +1,4 @@
-"""Device of the lab: a strongSwan router that runs the commands of ``devices.blocks`` unchanged.
+"""Device of the lab: a strongSwan router that runs the rendered commands unchanged.
 
 The commands are run by a shell in the device's namespace.  Two of the programs that they call are
 replaced there: ``ip link add ... type xfrm`` takes a link that a daemon of this lab carries,

@@ -1,4 +1,4 @@
-"""Network of the lab: a site, its device, AWS's tunnel endpoints and a VPC, with real daemons.
+"""Network of the lab: a site, its device, AWS's endpoints and a VPC, with real daemons.
 
 AWS's side is made from what the sandbox's EC2 has: a connection's endpoints exist from its
 creation to its deletion, and the VPC is attached when its gateway is.

@@ -1,4 +1,4 @@
-"""Drawn behaviour: how EC2 behaves in each simulated world, and which of it a rehearsal keeps.
+"""Drawn behaviour: how EC2 behaves in a simulated world, and what a rehearsal keeps.
 
 A new field of ``Behaviour`` is drawn in ``_drawn_later``, and is in ``KEPT`` if a rehearsal with
 faults (``with_faults``) must not draw it.

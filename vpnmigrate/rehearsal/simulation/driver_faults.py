@@ -1,4 +1,4 @@
-"""Driver faults: what goes wrong in the calls of drivers, and kills of the process that calls.
+"""Driver faults: what goes wrong in calls of drivers, and kills of the calling process.
 
 They have random sources of their own, so that everything else that a seed draws stays the same.
 """

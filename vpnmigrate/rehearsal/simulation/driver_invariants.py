@@ -1,4 +1,4 @@
-"""Driver invariants: what must hold for the calls of drivers, and for the devices at the end."""
+"""Driver invariants: what must hold for calls of drivers, and for devices at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runbook schedule: the rehearsed steps as bars against the window and the decision deadline."""
+"""Runbook schedule: the rehearsed steps as bars against window and decision deadline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AWS's sample configurations: the kinds of devices, and a short sample of each vendor's form.
+"""AWS's sample configurations: the kinds of devices, and a short sample of each form.
 
 The samples are the sandbox's own.  Like AWS's they use the same names for every connection, enable
 the tunnels, and propose the weakest algorithms (domain.md 9.2).
