@@ -13,7 +13,6 @@ from vpnmigrate.errors.commands import Command, cli
 from vpnmigrate.fleet.campaign import FleetMember
 from vpnmigrate.fleet.campaign_file import CampaignFile
 from vpnmigrate.fleet.grouping import member_of_plan
-from vpnmigrate.fleet.neighbours import SiteHolder, beside
 from vpnmigrate.fleet.progress import (
     AT_DEVICE,
     CampaignProgress,
@@ -22,6 +21,7 @@ from vpnmigrate.fleet.progress import (
     progress_of_run,
 )
 from vpnmigrate.fleet.schedule import FleetSchedule, StartKind, schedule
+from vpnmigrate.fleet.shared_sites import SiteHolder, with_other_holders
 from vpnmigrate.local.documents import read_plan
 from vpnmigrate.local.lock import owner_at_work
 from vpnmigrate.local.run_directory import Run
@@ -51,7 +51,7 @@ class LocalFleet:
             for wave in file.campaign.waves
             for member in wave.members
         }
-        progress = beside(
+        progress = with_other_holders(
             CampaignProgress({id_: view.progress for id_, view in views.items()}),
             file.campaign.name,
             self._others({run.id for run in runs.values()}),

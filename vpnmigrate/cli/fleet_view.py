@@ -19,9 +19,9 @@ from vpnmigrate.fleet.database.run_rows import FleetRun
 from vpnmigrate.fleet.database.runs import FleetRuns
 from vpnmigrate.fleet.database.schema import FleetState
 from vpnmigrate.fleet.database.workers import FleetWorkers, WorkerRow
-from vpnmigrate.fleet.neighbours import beside
 from vpnmigrate.fleet.progress import MemberProgress, MemberState
 from vpnmigrate.fleet.schedule import schedule
+from vpnmigrate.fleet.shared_sites import with_other_holders
 from vpnmigrate.local.settings import DATABASE_VARIABLE
 from vpnmigrate.local.text_files import file_text
 from vpnmigrate.model.clock import moment
@@ -117,7 +117,7 @@ class DatabaseFleet:
             for row, why in self._campaigns.order_waits(runs)
             if row.campaign == name
         }
-        progress = beside(facts.progress, name, others)
+        progress = with_other_holders(facts.progress, name, others)
         found = schedule(stored.campaign, progress, facts.freezes, now)
         views = {id_: view.waiting(ordered.get(id_, "")) for id_, view in views.items()}
         by_workers = dict.fromkeys(start.member for start in found.starts)

@@ -31,14 +31,6 @@ from vpnmigrate.fleet.database.runs import (
 )
 from vpnmigrate.fleet.database.schema import CAMPAIGNS, WAVE_APPROVALS, FleetState, RunGoal
 from vpnmigrate.fleet.grouping import member_of_plan
-from vpnmigrate.fleet.neighbours import (
-    CampaignFacts,
-    SiteHolder,
-    holders_of,
-    orders_across,
-    shared_path,
-    starts_across,
-)
 from vpnmigrate.fleet.progress import (
     AT_DEVICE,
     HOLDS_SLOT,
@@ -49,6 +41,14 @@ from vpnmigrate.fleet.progress import (
 from vpnmigrate.fleet.replacement import replacement_faults
 from vpnmigrate.fleet.run_terms import RunTerms
 from vpnmigrate.fleet.schedule import StartKind
+from vpnmigrate.fleet.shared_sites import (
+    CampaignFacts,
+    SiteHolder,
+    holders_of,
+    orders_across,
+    shared_path,
+    starts_across,
+)
 
 _SCHEDULER: Final = 0x76706E66
 """Key of the advisory lock of the worker that decides about starts."""

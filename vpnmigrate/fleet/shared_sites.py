@@ -48,10 +48,10 @@ def holders_of(campaign: Campaign, progress: CampaignProgress) -> Iterator[SiteH
             yield SiteHolder(campaign.name, member, state)
 
 
-def beside(
+def with_other_holders(
     progress: CampaignProgress, campaign: str, holders: Iterable[SiteHolder]
 ) -> CampaignProgress:
-    """Return *progress* of the campaign with the name *campaign*, with *holders* that are others'.
+    """Return *progress* of *campaign* with the slots and devices that other campaigns hold.
 
     What is staged elsewhere has given its slot back, and is still at its devices.
     """
@@ -76,7 +76,7 @@ def starts_across(
     for each in known:
         name = each.campaign.name
         members = {member.id: member for member in each.campaign.members}
-        progress = beside(each.progress, name, holders)
+        progress = with_other_holders(each.progress, name, holders)
         for start in next_starts(each.campaign, progress, each.freezes, now):
             prepares = start.kind is StartKind.PREPARE
             state = MemberState.RUNNING if prepares else MemberState.CUTOVER
@@ -98,8 +98,8 @@ def orders_across(
     for each in known:
         name = each.campaign.name
         mine = {member for campaign, member in ordered if campaign == name}
-        beside_others = beside(each.progress, name, holders)
-        for member, why in order_waits(each.campaign, beside_others, mine):
+        progress = with_other_holders(each.progress, name, holders)
+        for member, why in order_waits(each.campaign, progress, mine):
             if not why:
                 holders.append(SiteHolder(name, member, MemberState.ROLLING_BACK))
             yield name, member.id, why

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from tests.fleet.test_schedule import NEXT_STATES, NOW, member, random_campaign, same_site
 from tests.fleet.test_schedule import campaign as campaign_of
 from vpnmigrate.fleet.campaign import Campaign, FleetLimits, FleetMember
-from vpnmigrate.fleet.neighbours import CampaignFacts, SiteHolder, starts_across
 from vpnmigrate.fleet.progress import HOLDS_SLOT, CampaignProgress, MemberProgress, MemberState
 from vpnmigrate.fleet.schedule import StartKind
+from vpnmigrate.fleet.shared_sites import CampaignFacts, SiteHolder, starts_across
 
 States = dict[tuple[str, str], MemberState]
 
