@@ -70,7 +70,7 @@ def test_taken_over_it_is_found_migrated_and_finalized_to_the_same_end(migrated:
     for nth, after_effect in every_point(migrated):
         stage = killed_at(migrated, nth, after_effect=after_effect)
 
-        state = stage.forward(blind=True, holder=BOB, outranks=ANN)
+        state = stage.forward(journal_lost=True, holder=BOB, takes_over_from=ANN)
         with pytest.raises(HeldError, match="configuration of vpn-old in the vault"):
             stage.run(finalize, holder=BOB)
 
@@ -94,11 +94,11 @@ def test_no_rollback_removes_the_new_side_after_deletions(migrated: Stage) -> No
 
         if gone >= len(stage.plan.old_connections):
             with pytest.raises(StepError, match="it cannot replace") as stopped:
-                stage.back(blind=True, holder=BOB, outranks=ANN)
+                stage.back(journal_lost=True, holder=BOB, takes_over_from=ANN)
             assert not stopped.value.outage
             assert shape_left(stage) == before, (nth, after_effect)
             continue
-        state = stage.back(blind=True, holder=BOB, outranks=ANN)
+        state = stage.back(journal_lost=True, holder=BOB, takes_over_from=ANN)
         assert state.status is RunStatus.ROLLED_BACK
         named = [
             old for old in stage.plan.old_connections if str(old) in " ".join(state.deviations.lost)

@@ -284,7 +284,9 @@ def test_without_a_journal_a_cutover_resumes_at_any_time(tmp_path):
     stage.faults = None
     stage.clock.sleep(LATER)
 
-    state = stage.run(Runner.apply, blind=True, outranks="ann@desk", holder="bob@desk")
+    state = stage.run(
+        Runner.apply, journal_lost=True, takes_over_from="ann@desk", holder="bob@desk"
+    )
 
     assert state.status is RunStatus.CUT_OVER
     (seen,) = stage.records(GatesSeen)
@@ -465,6 +467,6 @@ def test_a_lock_that_another_run_replaces_in_preparation_is_refused(tmp_path):
     with pytest.raises(ClaimedError) as refused:
         stage.forward()
     assert exit_code(refused.value) is Exit.REFUSED
-    stage.run(Runner.apply, outranks="bob@lab/7")
+    stage.run(Runner.apply, takes_over_from="bob@lab/7")
 
     assert stage.state.status is RunStatus.CUT_OVER

@@ -139,7 +139,9 @@ def test_killed_at_any_call_and_robbed_of_its_journal(
             continue
         stage.faults = None
 
-        state = stage.run(ACTIONS[resumed], blind=True, holder="bob@spare/1", outranks="ann@desk")
+        state = stage.run(
+            ACTIONS[resumed], journal_lost=True, holder="bob@spare/1", takes_over_from="ann@desk"
+        )
 
         assert state.status is ENDS[resumed], (nth, after_effect)
         assert shape_left(stage) == undisturbed.shapes[resumed], (nth, after_effect)
@@ -154,7 +156,7 @@ def test_an_unknown_refusal_in_a_blind_cutover_is_retried(tmp_path: Path, action
     unknown = Fault(action, FaultKind.REFUSED, 1, 2, "SomethingNew", "Not now")
     stage.faults = Faults([unknown])
 
-    stage.run(Runner.apply, blind=True, holder="bob@desk", outranks="ann@desk")
+    stage.run(Runner.apply, journal_lost=True, holder="bob@desk", takes_over_from="ann@desk")
 
     assert stage.state.status is RunStatus.CUT_OVER
     assert any("SomethingNew" in str(answer.outcome) for answer in stage.records(Answered))
@@ -167,7 +169,7 @@ def test_an_unread_account_does_not_end_a_blind_cutover(tmp_path: Path) -> None:
         stage.run(lambda runner: runner.apply(until=8))
     stage.faults = Faults([Fault("sts:GetCallerIdentity", FaultKind.UNAVAILABLE, 1)])
 
-    stage.run(Runner.apply, blind=True, holder="bob@desk", outranks="ann@desk")
+    stage.run(Runner.apply, journal_lost=True, holder="bob@desk", takes_over_from="ann@desk")
 
     assert stage.state.status is RunStatus.CUT_OVER
     assert any("the account could not be checked" in each.what for each in stage.records(Noted))

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.builders import BOTH, OLD, VPC
 from tests.support.stage import Lookout, Stage
-from vpnmigrate.engine.pause import LONGEST_REST
+from vpnmigrate.engine.pause import LONGEST_PAUSE
 from vpnmigrate.errors import DriftError, HeldError, InterruptedRunError, RolledBackError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal import Hold, Traffic
@@ -159,7 +159,7 @@ class TestPause:
         with pytest.raises(HeldError, match="paused by bob"):
             stage.forward(lookout=Second(stage, begins(2), PAUSE))
 
-        assert stage.clock.now() - stage.entries[0].at >= LONGEST_REST
+        assert stage.clock.now() - stage.entries[0].at >= LONGEST_PAUSE
         assert stage.state.order.wish is Hold.PAUSED
 
     def test_a_signal_ends_the_rest(self, stage):

@@ -212,7 +212,7 @@ class OrdersAtAnyTime(RuleBasedStateMachine):
         how: dict[str, Any] = {
             "journal": journal,
             "lookout": lookout,
-            "outranks": replay(journal.entries).taken_over_from,
+            "takes_over_from": replay(journal.entries).taken_over_from,
             **({"operator": Nobody()} if alone else {}),
         }
         found: VpnMigrateError | None = None

@@ -47,7 +47,7 @@ class Run:
             self._batch(missing)
             if not missing:
                 return self.clock.now() - began
-            self.clock.sleep(self.buckets.take_pause() or SECOND)
+            self.clock.sleep(self.buckets.take_wait() or SECOND)
 
     def _batch(self, missing: list[AwsChange]) -> None:
         begun = self.clock.now()
@@ -140,19 +140,19 @@ def test_a_bucket_of_each_operation():
 
 
 def test_a_refused_change_is_sent_once_there_is_a_token():
-    """The pause is a fifth of a second, and not a backoff that grows."""
+    """The wait is a fifth of a second, and not a backoff that grows."""
     run = Run()
     changes = routes(1)
-    pauses = []
+    waits = []
     for _ in range(5):
         assert run.buckets.affordable(changes) == changes
         run.buckets.count(changes[0], THROTTLED)
-        pause = run.buckets.take_pause()
-        assert pause is not None
-        pauses.append(pause)
-        run.clock.sleep(pause)
+        wait = run.buckets.take_wait()
+        assert wait is not None
+        waits.append(wait)
+        run.clock.sleep(wait)
 
-    assert pauses == [SECOND / REFILL] * 5
+    assert waits == [SECOND / REFILL] * 5
 
 
 def test_a_refusal_among_taken_calls_empties_nothing():
@@ -192,7 +192,7 @@ def test_a_bucket_that_stays_empty_is_tried_every_two_seconds():
             tries += [run.clock.now()] * len(due)
             for change in due[:1]:
                 run.buckets.count(change, THROTTLED)
-        run.clock.sleep(run.buckets.take_pause() or SECOND)
+        run.clock.sleep(run.buckets.take_wait() or SECOND)
 
     late = [at for at in tries if at > NOON + minutes(1)]
     assert 25 <= len(late) <= 40
@@ -216,4 +216,4 @@ def test_nothing_waits_without_a_refusal():
     run = Run()
     run.buckets.affordable(routes(3))
 
-    assert run.buckets.take_pause() is None
+    assert run.buckets.take_wait() is None

@@ -35,7 +35,7 @@ class Claimant:
     """The part of the state reader that the retry policy uses."""
 
     forgone = False
-    blind = False
+    journal_lost = False
 
     def skip_claim(self) -> None:
         self.forgone = True
@@ -111,7 +111,7 @@ def test_a_change_that_was_not_sent_has_not_failed():
         assert run.may_retry(held_back, outage=True)
 
     assert run.is_due()
-    assert not run.policy.is_persistent(CHANGE)
+    assert not run.policy.is_refused_too_often(CHANGE)
 
 
 def test_silence_is_borne_for_a_quarter_of_an_hour():

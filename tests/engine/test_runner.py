@@ -392,7 +392,7 @@ class TestAdmission:
             stage.forward()
 
         assert stage.calls == []
-        assert stage.forward(outranks="bob@lab").status is RunStatus.CUT_OVER
+        assert stage.forward(takes_over_from="bob@lab").status is RunStatus.CUT_OVER
 
 
 class TestBack:
@@ -695,7 +695,7 @@ class TestWithoutJournal:
         with pytest.raises(HeldError):
             stage.run(lambda runner: runner.apply(until=boundary))
 
-        state = stage.forward(blind=True, holder="bob@spare", outranks="ann@desk")
+        state = stage.forward(journal_lost=True, holder="bob@spare", takes_over_from="ann@desk")
 
         assert state.status is RunStatus.CUT_OVER
         assert stage.calls.count("CreateVpnGateway") == 0
@@ -712,7 +712,7 @@ class TestWithoutJournal:
         with pytest.raises(HeldError):
             stage.run(lambda runner: runner.apply(until=7))
 
-        state = stage.forward(blind=True, holder="bob@spare", outranks="ann@desk")
+        state = stage.forward(journal_lost=True, holder="bob@spare", takes_over_from="ann@desk")
 
         assert state.outage.earlier
         (ended,) = stage.records(OutageEnded)
@@ -725,7 +725,7 @@ class TestWithoutJournal:
         with pytest.raises(HeldError):
             stage.run(lambda runner: runner.apply(until=boundary))
 
-        state = stage.back(blind=True, holder="bob@spare", outranks="ann@desk")
+        state = stage.back(journal_lost=True, holder="bob@spare", takes_over_from="ann@desk")
 
         assert state.status is RunStatus.ROLLED_BACK
         assert stage.observe().ours == {}

@@ -561,7 +561,7 @@ class TestNothingToGoBackTo:
         stage.clock.sleep(timedelta(minutes=10))
 
         with pytest.raises(StepError, match=OLD_VPN):
-            stage.back(blind=True, holder="bob@spare", outranks="ann@desk")
+            stage.back(journal_lost=True, holder="bob@spare", takes_over_from="ann@desk")
 
         now = stage.observe()
         assert now.attachment(stage.new_gateway, VPC) is Attachment.ATTACHED
@@ -663,9 +663,9 @@ class TestRetiring:
         mine = stage.entries
         stage.run(
             lambda runner: runner.rollback(keep_new=True),
-            blind=True,
+            journal_lost=True,
             holder="bob@spare",
-            outranks="ann@desk",
+            takes_over_from="ann@desk",
         )
         stage.entries = mine
         stage.clock.sleep(timedelta(minutes=5))
@@ -708,7 +708,7 @@ class TestWithoutJournal:
         """A take-over after step 7 does not use the outage as its baseline."""
         held_after(stage, 7)
 
-        stage.forward(blind=True, holder="bob@spare", outranks="ann@desk")
+        stage.forward(journal_lost=True, holder="bob@spare", takes_over_from="ann@desk")
 
         assert all(b.propagated.get(MAIN) for b in stage.records(BaselineTaken))
 
@@ -720,10 +720,10 @@ class TestWithoutJournal:
         with pytest.raises(StepError):
             stage.forward(
                 operator=Nobody(),
-                blind=True,
+                journal_lost=True,
                 adopt=tuple(stage.observe().ours.values()),
                 holder="bob@spare",
-                outranks="ann@desk",
+                takes_over_from="ann@desk",
             )
 
 
@@ -734,7 +734,7 @@ class TestClaims:
         stage.forward()
         stage.faults = Faults([Fault("CreateTags", kind, times=0)])
 
-        state = stage.back(holder="bob@spare", outranks="ann@desk")
+        state = stage.back(holder="bob@spare", takes_over_from="ann@desk")
 
         assert state.status is RunStatus.ROLLED_BACK
 

@@ -74,7 +74,7 @@ from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
 SPARE = VpnGatewayId("vgw-spare")
 SPARE_VPN = VpnConnectionId("vpn-spare")
 FOREIGN = VpcId("vpc-foreign")
-BOB: dict[str, object] = {"holder": "bob@spare/1", "outranks": "ann@desk"}
+BOB: dict[str, object] = {"holder": "bob@spare/1", "takes_over_from": "ann@desk"}
 SUCCESSOR = connection_role(OLD_VPN)
 CREATE_GATEWAY = CreateVpnGateway(GATEWAY_ROLE)
 CREATE_VPN = CreateVpnConnection(
@@ -207,7 +207,9 @@ class TestHostileTags:
         tag(stage, SPARE, GATEWAY_ROLE)
         tag(stage, SPARE_VPN, SUCCESSOR)
 
-        state = stage.back(blind=True, operator=Nobody(), holder="bob@spare/1", outranks="ann@desk")
+        state = stage.back(
+            journal_lost=True, operator=Nobody(), holder="bob@spare/1", takes_over_from="ann@desk"
+        )
 
         assert state.status is RunStatus.ROLLED_BACK
         assert (life(stage, SPARE), life(stage, SPARE_VPN)) == ("available", "available")
@@ -344,11 +346,13 @@ class TestWithoutJournal:
         gateway, vpn = (stage.observe().ours[role] for role in (GATEWAY_ROLE, SUCCESSOR))
 
         with pytest.raises(HeldError) as held:
-            stage.back(blind=True, operator=Unasked(stage.world), **BOB)
+            stage.back(journal_lost=True, operator=Unasked(stage.world), **BOB)
 
         words = f"vpnmigrate rollback {MIGRATION} --adopt {gateway} --adopt {vpn}"
         assert held.value.advice_text == words
-        state = stage.back(blind=True, operator=Unasked(stage.world), adopt=(gateway, vpn), **BOB)
+        state = stage.back(
+            journal_lost=True, operator=Unasked(stage.world), adopt=(gateway, vpn), **BOB
+        )
         assert state.status is RunStatus.ROLLED_BACK
         assert {life(stage, gateway), life(stage, vpn)} <= {"deleted", "gone"}
         assert stage.observe().attachment(OLD, VPC) is Attachment.ATTACHED
@@ -360,7 +364,7 @@ class TestWithoutJournal:
         tag(stage, gateway, GATEWAY_ROLE)
         stage.clock.sleep(timedelta(minutes=5))
 
-        state = stage.back(blind=True, operator=Nobody(), adopt=("none",), **BOB)
+        state = stage.back(journal_lost=True, operator=Nobody(), adopt=("none",), **BOB)
 
         assert state.status is RunStatus.ROLLED_BACK
         assert stage.records(AdoptionAsked) == [AdoptionAsked("bob@spare/1", (gateway,))]
@@ -372,7 +376,7 @@ class TestWithoutJournal:
         stage = Stage(tmp_path, with_strangers())
 
         with pytest.raises(RefusedError, match=named):
-            stage.back(blind=True, operator=Nobody(), adopt=(named,), **BOB)
+            stage.back(journal_lost=True, operator=Nobody(), adopt=(named,), **BOB)
 
         assert not stage.records(Adopted)
 
@@ -387,9 +391,11 @@ class TestWithoutJournal:
             stage.do("DeleteTags", Resources=[resource])
 
         with pytest.raises(HeldError) as held:
-            stage.back(blind=True, operator=Unasked(stage.world), **BOB)
+            stage.back(journal_lost=True, operator=Unasked(stage.world), **BOB)
         assert held.value.advice_text.endswith(f"--adopt {gateway} --adopt {vpn}")
-        state = stage.back(blind=True, operator=Unasked(stage.world), adopt=(gateway, vpn), **BOB)
+        state = stage.back(
+            journal_lost=True, operator=Unasked(stage.world), adopt=(gateway, vpn), **BOB
+        )
 
         assert state.status is RunStatus.ROLLED_BACK
         assert stage.observe().attachment(OLD, VPC) is Attachment.ATTACHED

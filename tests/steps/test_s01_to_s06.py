@@ -99,17 +99,19 @@ class TestRecordBefore:
     def test_takes_over_from_the_holder_it_was_told_to_outrank(self):
         """With --take-over the named holder's claim is replaced."""
         now = a_snapshot(facts=THEIRS)
-        outranking = msgspec.structs.replace(OURS, outranks="bob@lab/2")
+        taking_over = msgspec.structs.replace(OURS, takes_over_from="bob@lab/2")
 
-        assert changes(RecordBefore(), a_plan(), now, outranking) == [PlaceClaim(OLD, "ann@desk 1")]
+        assert changes(RecordBefore(), a_plan(), now, taking_over) == [
+            PlaceClaim(OLD, "ann@desk 1")
+        ]
 
     def test_does_not_take_over_from_anyone_else(self):
         """A take-over names one holder; a third one's claim still blocks."""
         now = a_snapshot(facts=THEIRS)
-        outranking = msgspec.structs.replace(OURS, outranks="eve@bar 3")
+        taking_over = msgspec.structs.replace(OURS, takes_over_from="eve@bar 3")
 
-        assert changes(RecordBefore(), a_plan(), now, outranking) == []
-        assert isinstance(verdict(RecordBefore(), a_plan(), now, outranking), Claimed)
+        assert changes(RecordBefore(), a_plan(), now, taking_over) == []
+        assert isinstance(verdict(RecordBefore(), a_plan(), now, taking_over), Claimed)
 
     def test_only_our_own_claim_is_removed(self):
         """Clean-up does not remove a later claim of another holder."""

@@ -191,8 +191,8 @@ class Stage:
         lookout: Lookout | None = None,
         paths: Sequence[HostPath] = OPEN_ROAD,
         holder: str = "ann@desk",
-        outranks: str = "",
-        blind: bool = False,
+        takes_over_from: str = "",
+        journal_lost: bool = False,
         journal: Journal | None = None,
         parallel: int = 1,
         calls: Calls | None = None,
@@ -203,8 +203,8 @@ class Stage:
         step_prompt: StepPrompt | None = None,
         drivers: DeviceDrivers | None = None,
     ) -> Runner:
-        """Return the runner of a new process on *journal*, or the one so far (none, if *blind*)."""
-        so_far = () if blind else self.entries
+        """Return the runner of a new process on *journal*; by default on the one so far."""
+        so_far = () if journal_lost else self.entries
         time = run_clock(self.host_of(self.clock), so_far)
         self.journal: Journal = journal or Postbox(time, so_far, self.letters)
         self.lookout = lookout or Lookout()
@@ -218,10 +218,10 @@ class Stage:
                 clock=time,
                 stop_request=self.signal,
                 paths=Roads(paths),
-                claim_holder=ClaimHolder(holder, outranks),
+                claim_holder=ClaimHolder(holder, takes_over_from),
                 calls=calls or (DirectCalls() if parallel == 1 else CallThreads(parallel)),
                 commit=commit,
-                blind=blind,
+                journal_lost=journal_lost,
                 adopt=adopt,
                 gate_inputs=gate_inputs or GateInputs("ann"),
                 probes=probes or NoProbes(),

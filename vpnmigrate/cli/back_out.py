@@ -9,7 +9,7 @@ from vpnmigrate.cli.gate_options import ApprovalsAndForces
 from vpnmigrate.cli.run_selection import SelectedRun
 from vpnmigrate.cli.run_session import ActiveRun, RunOptions, run_session
 from vpnmigrate.cli.signals import ignore_sighup, signals_as_interrupt
-from vpnmigrate.engine.persistence import is_exhausted, may_pass, pause_after
+from vpnmigrate.engine.rollback_retries import backoff_after, is_exhausted, may_be_temporary
 from vpnmigrate.errors import HeldByOthersError, InterruptedRunError, RolledBackError
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.state import RunStatus
@@ -24,13 +24,13 @@ from vpnmigrate.report.text import wrapped
 def is_left_to_the_policy(plan: Plan, stopped: RunFailedError) -> bool:
     """Return whether the back-out policy rolls back what has *stopped*, and has not done so yet."""
     policy = plan.decisions.back_out is BackOut.ROLLBACK
-    return policy and _needs_rollback(stopped.view.state) and may_pass(stopped.error)
+    return policy and _needs_rollback(stopped.view.state) and may_be_temporary(stopped.error)
 
 
 def roll_back_until_done(
     context: CommandContext, subject: SelectedRun, terms: RunOptions, stopped: RunFailedError
 ) -> RunStatusView:
-    """Roll back, with a pause before each attempt, and return the status of the run.
+    """Roll back, with a wait before each attempt, and return the status of the run.
 
     Between two attempts the run is unlocked, so that an operator may resume it.
 
@@ -42,12 +42,12 @@ def roll_back_until_done(
     alone = replace(terms, take_over=None, confirm_within=None, brought=ApprovalsAndForces())
     while not is_exhausted(began, clock.now()):
         tries += 1
-        pause = pause_after(tries, outage=stopped.view.state.outage.open)
-        text = f"Failed; the plan's back-out policy rolls back in {span(pause)} "
+        wait = backoff_after(tries, outage=stopped.view.state.outage.open)
+        text = f"Failed; the plan's back-out policy rolls back in {span(wait)} "
         context.console.print_line(wrapped(f"{text}(Ctrl-C cancels): {stopped.message}"))
         try:
             with signals_as_interrupt(), ignore_sighup():
-                clock.sleep(pause)
+                clock.sleep(wait)
                 view = run_session(context, subject, alone, _roll_back)
         except KeyboardInterrupt:
             message = f"interrupted between two rollback attempts: {stopped.message}"

@@ -32,11 +32,6 @@ from vpnmigrate.cli.run_selection import SelectedRun
 from vpnmigrate.cli.run_session import RunOptions
 from vpnmigrate.cli.signals import SessionSignals, SignalHandler
 from vpnmigrate.engine.execute import call_tags
-from vpnmigrate.engine.persistence import (
-    LONGEST_PAUSE,
-    LONGEST_PAUSE_IN_OUTAGE,
-    pause_after,
-)
 from vpnmigrate.engine.ports import (
     Calls,
     DeviceDrivers,
@@ -45,6 +40,11 @@ from vpnmigrate.engine.ports import (
     Probes,
     StopRequest,
     Watchdog,
+)
+from vpnmigrate.engine.rollback_retries import (
+    LONGEST_BACKOFF,
+    LONGEST_BACKOFF_IN_OUTAGE,
+    backoff_after,
 )
 from vpnmigrate.errors import (
     DatabaseError,
@@ -127,7 +127,7 @@ class FleetSessions:
             # The session did not begin: this worker's disk, its credentials, the plan.
             console.print_line(f"session not started: {error.message}")
             down = row.outage or lease.displaced is not None
-            again = LONGEST_PAUSE_IN_OUTAGE if down else LONGEST_PAUSE
+            again = LONGEST_BACKOFF_IN_OUTAGE if down else LONGEST_BACKOFF
             progress = MemberProgress(row.progress, row.progress_since)
             trouble = self._context.redaction.text(error.message)
             return SessionEnd(again, row.outage, progress, trouble=trouble)
@@ -261,7 +261,7 @@ def _again(view: RunStatusView, error: VpnMigrateError | None) -> timedelta | No
     if isinstance(error, HeldError):
         return _until_gates_may_open(view)
     if error is not None and (state.outage.open or _goes_back(state)):
-        return pause_after(_failures(view.entries), outage=state.outage.open)
+        return backoff_after(_failures(view.entries), outage=state.outage.open)
     return None  # Done; or an operator reads the failure and decides.
 
 
@@ -274,7 +274,7 @@ def _until_gates_may_open(view: RunStatusView) -> timedelta | None:
     if decisions is not None and view.state.status is RunStatus.CUT_OVER:
         window = decisions.finalize.window
     opens = timedelta(0) if window is None else window.start - view.wall
-    return max(opens, view.soak_left, LONGEST_PAUSE)
+    return max(opens, view.soak_left, LONGEST_BACKOFF)
 
 
 def _goes_back(state: RunState) -> bool:

@@ -89,7 +89,7 @@ from vpnmigrate.report.text import RunCommands, wrapped
 if TYPE_CHECKING:
     from vpnmigrate.report.input_line import InputLine
 
-BLIND = (
+JOURNAL_LOST = (
     "The journal of an earlier process is missing, so answers of AWS may be stale for "
     f"{span(CONSISTENCY_DELAY)}. No change is sent until then; please wait."
 )
@@ -229,9 +229,9 @@ def _run(
     if journal.lost or (taken_over_from and before.direction is None):
         # A journal that starts with a take-over replaces an earlier one.
         journal.write(JournalLost())
-    blind = replay(journal.entries).journal_lost
+    journal_lost = replay(journal.entries).journal_lost
     doubts = evidence_of(before, plan.surveyed).doubts
-    if terms.adopt is not None and not (blind or doubts):
+    if terms.adopt is not None and not (journal_lost or doubts):
         raise UsageError(
             f"--adopt is for a lost or incomplete journal; the journal of {run.id} is complete",
             advice=cli("status", run.id),
@@ -276,7 +276,7 @@ def _run(
             commit=CommitConfirm(
                 terms.confirm_within, context.parts.watchdog(run, terms.aws), who.host
             ),
-            blind=blind,
+            journal_lost=journal_lost,
             adopt=terms.adopt,
             gate_inputs=GateInputs(
                 who.user,
@@ -295,8 +295,8 @@ def _run(
             journal.write(Noted(FORGONE))
         for added in brought:
             output.print_line(wrapped(approved_line(added)))
-        if ports.blind:
-            output.print_line(wrapped(BLIND))
+        if ports.journal_lost:
+            output.print_line(wrapped(JOURNAL_LOST))
         # The hooks have ended by then, so they are not notified of their results.
         last = ObserverGroup(progress, kept.log)
         with supervise_hooks(hooks, journal, last), kept.signals.handle(stop_request):

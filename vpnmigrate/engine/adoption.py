@@ -32,8 +32,8 @@ class AdoptionControl:
         self._named = named
         self._answers: dict[str, bool] = {}
 
-    def resolve(self, reading: Reading, *, blind: bool) -> NotYet | None:
-        """Adopt the named resources, and ask about the others if the run is *blind*.
+    def resolve(self, reading: Reading, *, journal_lost: bool) -> NotYet | None:
+        """Adopt the named resources, and ask about the others if the journal is lost.
 
         Returns what the run waits for, or None once no question is open.
 
@@ -44,7 +44,7 @@ class AdoptionControl:
         if self._named is not None:
             named, self._named = self._named, None
             return self._adopt_named(named, reading)
-        if not blind or self._recorder.state.adoptions.asked:
+        if not journal_lost or self._recorder.state.adoptions.asked:
             return None
         open_ = candidates(reading, self._plan, self._recorder.evidence())
         for id_, role in open_.items():

@@ -23,7 +23,7 @@ class ClaimHolder(Struct, frozen=True):
     """The holder that the claim tag names, and the holder that the operator takes over from."""
 
     holder: str
-    outranks: str = ""
+    takes_over_from: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,5 +44,5 @@ class RunContext:
     claim_holder: ClaimHolder
     permissions: PermissionReader | None = None
     """What tries calls before step 7; None if they are not tried."""
-    blind: bool = False
+    journal_lost: bool = False
     """An earlier process worked on this plan, and its journal is lost."""

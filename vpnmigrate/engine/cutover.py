@@ -331,7 +331,7 @@ class CutoverStart:
         self._deadline = deadline
         self._rehearsed = rehearsed
         self._consented = False
-        self._blind = context.blind
+        self._journal_lost = context.journal_lost
 
     def start(self) -> None:
         """Pass the gates, pause if that was ordered, and start a watchdog if one was requested.
@@ -389,7 +389,7 @@ class CutoverStart:
 
         A rollback may have undone it up to step 10; then only the tunnels show it.
         """
-        if not self._blind:
+        if not self._journal_lost:
             return False
         observation = self._step_loop.observe_reliably()
         old, now = self._plan.old_gateway, observation.now

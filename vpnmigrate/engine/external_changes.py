@@ -42,11 +42,11 @@ class ExternalChangeControl:
         old, facts = self._plan.old_gateway, observation.journal_facts
         changed = observation.now.externally_changed
         holder = observation.now.value(Claim(old))
-        if facts.outranks and holder == facts.outranks:
+        if facts.takes_over_from and holder == facts.takes_over_from:
             # Step 1 replaces the lock that the operator takes over.
             changed -= {Claim(old)}
         lock = holder if Claim(old) in changed else ABSENT
-        claim = claim_of(lock, facts.holder, facts.outranks)
+        claim = claim_of(lock, facts.holder, facts.takes_over_from)
         if isinstance(claim, ForeignClaim):
             self._recorder.name(f"the lock of {old} was replaced by {shown_holder(claim.holder)}")
         forward = self._recorder.state.direction is Direction.FORWARD

@@ -100,8 +100,8 @@ class _SeenFacts(Struct, frozen=True):
 class StateReader:
     """Observes AWS for a run.
 
-    *blind* says that an earlier process worked on the run and its journal is lost: then no reading
-    is used until one consistency delay has passed since this process started.
+    With *journal_lost* an earlier process worked on the run, and its journal is lost: then no
+    reading is used until one consistency delay has passed since this process started.
     """
 
     def __init__(self, context: RunContext) -> None:
@@ -116,11 +116,13 @@ class StateReader:
         self._latest: Reading | None = None
         self._kept_at: datetime | None = None
         """When it was kept for the next observation; None if that reads AWS again."""
-        self.blind = context.blind
+        self.journal_lost = context.journal_lost
         self._claim_skipped = False
         self._isolated: frozenset[Goal] = frozenset()
         self._pursued: frozenset[Goal] = frozenset()
-        self._usable_from = context.clock.now() + CONSISTENCY_DELAY if context.blind else None
+        self._usable_from = (
+            context.clock.now() + CONSISTENCY_DELAY if context.journal_lost else None
+        )
 
     def observe(self) -> Observation | NotYet:
         """Observe once; return NotYet with the reason if this reading cannot be used.
@@ -135,7 +137,7 @@ class StateReader:
         except (NotAuthorizedError, NotFoundError):
             raise
         except AwsError as error:
-            if not self._may_pass(error):
+            if not self._may_be_temporary(error):
                 raise
             if isinstance(error, CredentialsExpiredError):
                 self._note_expired(error)
@@ -208,7 +210,7 @@ class StateReader:
         owned = ownership_of(reading, self._plan, evidence)
         return _SeenFacts(reading, evidence, snapshot_of(reading, owned))
 
-    def _may_pass(self, error: AwsError) -> bool:
+    def _may_be_temporary(self, error: AwsError) -> bool:
         """Return whether a later read may succeed; during an outage, any error may pass."""
         return isinstance(error, AwsUnreadableError) or self._recorder.state.outage.open
 
@@ -256,7 +258,7 @@ class StateReader:
             idle=sent.idle(self._plan.propagating_tables),
             directed=sent.directed,
             vanished=sent.vanished,
-            touched=None if self.blind else sent.touched,
+            touched=None if self.journal_lost else sent.touched,
             holder=claim_holder.holder,
-            outranks=claim_holder.outranks,
+            takes_over_from=claim_holder.takes_over_from,
         )

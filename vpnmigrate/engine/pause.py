@@ -23,7 +23,7 @@ AWAY = timedelta(minutes=15)
 It is longer than a test command may take (10 min).  An AWS call does not count, however slow its
 answer, because the run is attended to while the call is in flight."""
 
-LONGEST_REST = timedelta(days=1)
+LONGEST_PAUSE = timedelta(days=1)
 """Maximum pause for one process.  After this it exits and the run stays paused."""
 
 NOTICE = timedelta(seconds=1)
@@ -207,10 +207,10 @@ class PauseControl:
         while isinstance(due := self._due(), Pause):
             paused = self._clock.now() - began
             why = str(due.order)
-            if paused >= LONGEST_REST:
+            if paused >= LONGEST_PAUSE:
                 message = f"the run is {due.order}"
                 raise HeldError(message, advice=self._continue_command())
-            self._observer.on_wait(self._recorder.state.step, why, paused, LONGEST_REST)
+            self._observer.on_wait(self._recorder.state.step, why, paused, LONGEST_PAUSE)
             self._tasks.stop_if_asked()
             self._clock.sleep(NOTICE)
             self._tasks.read_confirmations()
@@ -228,10 +228,10 @@ class PauseControl:
         began = self._clock.now()
         while (answer := self._operator.consents(to)) is None:
             waited = self._clock.now() - began
-            if waited >= LONGEST_REST:
+            if waited >= LONGEST_PAUSE:
                 raise self._unasked("there was no answer")
             why = "an operator's consent to the outage"
-            self._observer.on_wait(self._recorder.state.step, why, waited, LONGEST_REST)
+            self._observer.on_wait(self._recorder.state.step, why, waited, LONGEST_PAUSE)
             self._tasks.stop_if_asked()
             self._clock.sleep(NOTICE)
             self.time.now()  # An operator who thinks is no suspension.

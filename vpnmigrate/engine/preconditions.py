@@ -52,7 +52,7 @@ class Preconditions:
         self._ec2 = context.ec2
         self._recorder = context.recorder
         self._claim_holder = context.claim_holder
-        self._blind = context.blind
+        self._journal_lost = context.journal_lost
 
     def require_account(self, direction: Direction) -> None:
         """Refuse an account that is not the plan's.
@@ -67,7 +67,7 @@ class Preconditions:
         try:
             identity = self._ec2.identity()
         except AwsUnreadableError as error:
-            may_be_down = self._recorder.cutover_is_open or self._blind
+            may_be_down = self._recorder.cutover_is_open or self._journal_lost
             if direction is not Direction.ROLLBACK and not may_be_down:
                 raise
             self._recorder.write(Noted(f"the account could not be checked: {error.message}"))
@@ -104,7 +104,7 @@ class Preconditions:
         if now.state(old) in (ResourceState.DELETING, ResourceState.ABSENT):
             return
         claim = claim_of(
-            now.value(Claim(old)), self._claim_holder.holder, self._claim_holder.outranks
+            now.value(Claim(old)), self._claim_holder.holder, self._claim_holder.takes_over_from
         )
         require_not_foreign(claim, old)
 

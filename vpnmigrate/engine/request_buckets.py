@@ -61,12 +61,12 @@ class RequestBuckets:
         emptied = self._of(call).emptied
         return emptied is not None and emptied > moment
 
-    def take_pause(self) -> timedelta | None:
+    def take_wait(self) -> timedelta | None:
         """Return how long to wait for tokens; None if no call has waited since the last time."""
         now = self._clock.now()
-        pauses = [self._of(call).pause(number, now) for call, number in self._waiting.items()]
+        waits = [self._of(call).wait(number, now) for call, number in self._waiting.items()]
         self._waiting.clear()
-        return min(pauses, default=None)
+        return min(waits, default=None)
 
     def _of(self, call: str) -> Bucket:
         return self._buckets.get(call) or Bucket(self._clock.now())

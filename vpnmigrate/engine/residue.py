@@ -130,7 +130,7 @@ class ResidueControl:
         # What was isolated since the last verdict is new to the step as well.
         return bool(lacking)
 
-    def may_pass(self) -> bool:
+    def may_still_be_made(self) -> bool:
         """Return whether AWS may still make what is left: it was refused, but not definitely.
 
         It has the limit of step 9, from its first refusal.  So have destinations that have no path

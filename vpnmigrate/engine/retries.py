@@ -74,7 +74,7 @@ class RetryPolicy:
         """
         return not _is_throttled(done) and 0 < self._refusals.get(done.change, 0) <= AT_ONCE
 
-    def is_persistent(self, change: AwsChange) -> bool:
+    def is_refused_too_often(self, change: AwsChange) -> bool:
         """Return whether AWS has refused *change* so often that the run continues without it."""
         return self._refusals.get(change, 0) >= PERSISTENT
 
@@ -91,7 +91,7 @@ class RetryPolicy:
         self._back_off(done)
         # An observation ends a retry that cannot succeed any more; the step's limit ends the rest.
         # Without the journal of an earlier process, traffic may be down in any step.
-        until_step_limit = outage or step.cleaning or self._state_reader.blind
+        until_step_limit = outage or step.cleaning or self._state_reader.journal_lost
         match done.outcome:
             case Performed():
                 self._delayed_since.pop(done.change.fact, None)
@@ -113,7 +113,7 @@ class RetryPolicy:
             case Later(why=why, limit=limit, request_id=answer):
                 if answer:
                     self._unanswered_since.pop(done.change, None)
-                if until_step_limit or self._may_still_pass(done.change, limit):
+                if until_step_limit or self._may_still_be_temporary(done.change, limit):
                     return None
                 text = f"not possible after {span(limit)} of retries: {done.change}: {why}"
                 return ChangeRefusedError(text, step=step.number, outage=outage)
@@ -149,7 +149,7 @@ class RetryPolicy:
         rolls_back = self._recorder.state.direction is Direction.ROLLBACK
         return rolls_back and isinstance(done.change, PlaceClaim)
 
-    def _may_still_pass(self, change: AwsChange, limit: timedelta) -> bool:
+    def _may_still_be_temporary(self, change: AwsChange, limit: timedelta) -> bool:
         since = self._delayed_since.setdefault(change.fact, {}).setdefault(limit, self._clock.now())
         return self._clock.now() - since < limit
 

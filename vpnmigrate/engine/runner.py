@@ -99,7 +99,7 @@ class RunPorts:
     and in an order that makes a journal repeatable."""
     commit: CommitConfirm | None = None
     """What automatic rollback needs; without it, there is none."""
-    blind: bool = False
+    journal_lost: bool = False
     """An earlier process worked on this plan, and its journal is lost."""
     adopt: tuple[str, ...] | None = None
     """Resources that the operator names as created by that process; None: the operator is asked."""
@@ -138,7 +138,7 @@ class Runner:
                 if permissions is None
                 else LimitedPermissions(permissions, ports.calls, self._attend_to_read)
             ),
-            blind=ports.blind,
+            journal_lost=ports.journal_lost,
         )
         gate_inputs = ports.gate_inputs
         executor = ChangeExecutor(context, self._attend)
@@ -260,11 +260,11 @@ class Runner:
 
     def _run_rollback(self, *, keep_new: bool) -> RunResult:
         *swap, switch = CUTOVER
-        if self._recorder.cutover_is_open or self._ports.blind:
+        if self._recorder.cutover_is_open or self._ports.journal_lost:
             self._probing.begin()
         lost = self._run_steps((*CLAIM, *swap))
         # Checked again: after an external change, the swap itself may have interrupted traffic.
-        if self._recorder.cutover_is_open or self._ports.blind:
+        if self._recorder.cutover_is_open or self._ports.journal_lost:
             lost += self._run_steps((switch,))
         self._require_no_residue()
         self._probing.end()
@@ -343,7 +343,7 @@ class Runner:
     def _check_preconditions(self, direction: Direction) -> None:
         self._preconditions.require_account(direction)
         self._preconditions.require_no_foreign_claim()
-        untouched = not (self._recorder.cutover_is_open or self._ports.blind)
+        untouched = not (self._recorder.cutover_is_open or self._ports.journal_lost)
         if direction is Direction.FORWARD and untouched:
             self._preconditions.require_unchanged()
 

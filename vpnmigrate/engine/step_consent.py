@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.execute import call_tags
-from vpnmigrate.engine.persistence import LONGEST_PAUSE_IN_OUTAGE
 from vpnmigrate.engine.ports import StepPrompt
+from vpnmigrate.engine.rollback_retries import LONGEST_BACKOFF_IN_OUTAGE
 from vpnmigrate.errors import HeldError
 from vpnmigrate.journal.records import AbortAsked, Noted
 from vpnmigrate.model.changes import AwsChange, MutatingChange
@@ -19,7 +19,7 @@ from vpnmigrate.model.proposed_change import ProposedChange, StepChoice
 from vpnmigrate.planning.inverse import inverse_of
 from vpnmigrate.steps.base import NotYet, Step, StepInput, Verdict
 
-ANSWER_LIMIT = LONGEST_PAUSE_IN_OUTAGE
+ANSWER_LIMIT = LONGEST_BACKOFF_IN_OUTAGE
 """Limit of a question in the outage, so that no question delays its end for longer than a retry
 does; reading the call, its inverse and its effect takes less than half of it."""
 

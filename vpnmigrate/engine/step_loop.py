@@ -194,8 +194,8 @@ class StepLoop:
     def _may_change(self, step: Step, verdict: Verdict) -> bool:
         """Return whether a later observation, before the limit of *step*, may change *verdict*."""
         left = leaves_residue(step, verdict)
-        may_pass = left and (self._consent.is_open or self._residue.may_pass())
-        return isinstance(verdict, NotYet) or may_pass
+        may_still_be_made = left and (self._consent.is_open or self._residue.may_still_be_made())
+        return isinstance(verdict, NotYet) or may_still_be_made
 
     def _continues_without(self, step: Step, verdict: Verdict) -> bool:
         """Return whether *step* is to be verified again, before it ends with *verdict*.
@@ -290,7 +290,9 @@ class StepLoop:
         self._credentials.observed()
         if isinstance(observation, NotYet):
             return observation
-        if unclear := self._adopting.resolve(observation.reading, blind=self._state_reader.blind):
+        if unclear := self._adopting.resolve(
+            observation.reading, journal_lost=self._state_reader.journal_lost
+        ):
             return unclear
         self._recorder.adopt(observation.now.owned.found)
         self._external.handle(step, observation)
@@ -361,7 +363,7 @@ class StepLoop:
         """Send *changes*; *waiting* are those for which AWS's request bucket has no token yet."""
         if step.number in INTERRUPTING and not self._outage:
             self._pauses.check_suspended()  # The process may have slept during the observation.
-            self._recorder.write(OutageBegan(self._clock.now(), self._state_reader.blind))
+            self._recorder.write(OutageBegan(self._clock.now(), self._state_reader.journal_lost))
         detaches = any(isinstance(each, DetachVpnGateway) for each in changes)
         if step.phase is Phase.CUTOVER and detaches and awaits_devices(observation.input):
             self._tasks.announce(enabling_task(self._plan, observation.swap, observation.now))
@@ -388,7 +390,7 @@ class StepLoop:
         """Return the error that ends *step* after *done*, or None if the step continues."""
         failure = self._retries.decide(step, done, outage=outage)
         # What only removes is not urgent: a refusal that may pass is retried until the limit.
-        persists = self._retries.is_persistent(done.change) and not step.removes
+        persists = self._retries.is_refused_too_often(done.change) and not step.removes
         given_up = failure is not None or persists
         if self._residue.sort_out(step, done, observation, given_up=given_up, outage=outage):
             return None
@@ -432,12 +434,12 @@ class StepLoop:
     def _may_be_down(self, step: Step) -> bool:
         """Return whether traffic is down, or may be if the journal of its outage is lost."""
         verified = self._recorder.state.journal_facts.verified is not None
-        blind = self._state_reader.blind and step.phase is Phase.CUTOVER
-        return self._outage or ((blind or isinstance(step, SwitchTunnels)) and not verified)
+        unseen = self._state_reader.journal_lost and step.phase is Phase.CUTOVER
+        return self._outage or ((unseen or isinstance(step, SwitchTunnels)) and not verified)
 
     def _pace(self) -> timedelta:
         steady = self._plan.decisions.waits.steady if self._traffic.flows else None
-        tokens = self._executor.buckets.take_pause()
+        tokens = self._executor.buckets.take_wait()
         return interval(self._look, outage=self._outage, tokens=tokens, steady=steady)
 
     def _has_passed(self, limit: datetime) -> bool:

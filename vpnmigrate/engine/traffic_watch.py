@@ -233,7 +233,7 @@ class TrafficWatch:
             records = [TrafficVerified(stability.since), *notes]
             if found.residual and not state.outage.open:
                 # It began under a lost journal, and continues for these destinations.
-                return (OutageBegan(stability.since, self._state_reader.blind), *records)
+                return (OutageBegan(stability.since, self._state_reader.journal_lost), *records)
         if state.outage.open and state.outage.since is not None and not found.residual:
             end = self._end_of_outage(stability.since)
             records.insert(1, OutageEnded(end, end - state.outage.since, state.outage.earlier))

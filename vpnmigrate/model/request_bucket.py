@@ -35,8 +35,8 @@ PROBE_AFTER: Final = timedelta(seconds=5)
 refusal of such a try, up to ``PROBE_LATEST``.  It costs a refused call, and may find that another
 tool has ended."""
 PROBE_LATEST: Final = timedelta(seconds=60)
-SHORTEST_PAUSE: Final = timedelta(seconds=1 / REFILL)
-LONGEST_PAUSE: Final = timedelta(seconds=2)
+SHORTEST_WAIT: Final = timedelta(seconds=1 / REFILL)
+LONGEST_WAIT: Final = timedelta(seconds=2)
 """Between two sendings while calls wait for tokens: no bucket is full again after two seconds, so
 none are lost, and observing more often would not make AWS take more calls."""
 
@@ -124,15 +124,15 @@ class Bucket(Struct, frozen=True):
             taken=known.taken if begun == self.since else 0,
         )
 
-    def pause(self, waiting: int, now: datetime) -> timedelta:
+    def wait(self, waiting: int, now: datetime) -> timedelta:
         """Return how long to wait until so many tokens are there.
 
         It is short as long as the bucket was never found empty.
         """
         if self.emptied is None:
-            return SHORTEST_PAUSE
+            return SHORTEST_WAIT
         missing = timedelta(seconds=(waiting - self._filled(now).left) / self.refill)
-        return min(max(missing, SHORTEST_PAUSE), LONGEST_PAUSE)
+        return min(max(missing, SHORTEST_WAIT), LONGEST_WAIT)
 
     def is_starved(self, now: datetime) -> bool:
         """Return whether AWS has long taken no call."""

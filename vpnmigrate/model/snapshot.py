@@ -318,7 +318,7 @@ class JournalFacts(Struct, frozen=True):
     """Facts this attempt changed or tried to change; None if a lost journal makes it unknown."""
     holder: str = ""
     """The holder for whom this run claims the old gateway."""
-    outranks: str = ""
+    takes_over_from: str = ""
     """The holder that the operator named with ``--take-over``."""
 
 

@@ -50,7 +50,10 @@ class RecordBefore(Step):
         holder = view.now.value(Claim(view.plan.old_gateway))
         if not _lives(view.plan, view.now):
             return
-        if view.journal_facts.holder and holder in (ABSENT, view.journal_facts.outranks or ABSENT):
+        if view.journal_facts.holder and holder in (
+            ABSENT,
+            view.journal_facts.takes_over_from or ABSENT,
+        ):
             yield PlaceClaim(view.plan.old_gateway, view.journal_facts.holder)
 
     def verify(self, view: StepInput) -> Verdict:
@@ -60,7 +63,7 @@ class RecordBefore(Step):
             and holder != view.journal_facts.holder
             and _lives(view.plan, view.now)
         ):
-            if holder in (ABSENT, UNKNOWN, view.journal_facts.outranks):
+            if holder in (ABSENT, UNKNOWN, view.journal_facts.takes_over_from):
                 return NotYet(f"the lock tag on {view.plan.old_gateway} is not visible yet")
             return Claimed(str(holder))
         return Met()

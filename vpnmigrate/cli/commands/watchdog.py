@@ -36,8 +36,8 @@ from vpnmigrate.engine.commit_confirm import (
     watch,
     watchdog_decision,
 )
-from vpnmigrate.engine.persistence import is_exhausted, may_pass, pause_after
 from vpnmigrate.engine.preconditions import require_account
+from vpnmigrate.engine.rollback_retries import backoff_after, is_exhausted, may_be_temporary
 from vpnmigrate.errors import AwsError, LockedError, VpnMigrateError
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.records import Entry, Noted
@@ -235,7 +235,7 @@ class _Watch:
 
     @contextmanager
     def _persisting(self) -> Iterator[None]:
-        """Suppress a temporary failure after a pause, so that the caller tries again.
+        """Suppress a temporary failure after a wait, so that the caller tries again.
 
         Raises:
             VpnMigrateError: The failure is permanent, or has lasted too long.
@@ -243,7 +243,7 @@ class _Watch:
         try:
             yield
         except (VpnMigrateError, OSError) as error:
-            if not _may_pass(error) or self._is_exhausted():
+            if not _may_be_temporary(error) or self._is_exhausted():
                 raise
             self._pause(_why(error), outage=_in_outage(error))
         except Exception as error:
@@ -269,10 +269,10 @@ class _Watch:
 
     def _pause(self, why: str, *, outage: bool) -> None:
         self._failures += 1
-        pause = pause_after(self._failures, outage=outage)
-        note_trouble(self._run, self._me.process, Trouble(why, self._clock.wall() + pause))
-        self._print(f"failed; next attempt in {span(pause)}: {why}")
-        self._clock.sleep(pause)
+        wait = backoff_after(self._failures, outage=outage)
+        note_trouble(self._run, self._me.process, Trouble(why, self._clock.wall() + wait))
+        self._print(f"failed; next attempt in {span(wait)}: {why}")
+        self._clock.sleep(wait)
 
     def _print(self, text: str) -> None:
         line = safe(f"{moment(self._clock.wall())} {text}")
@@ -295,12 +295,12 @@ def _append_to_log(run: Run, line: str) -> None:
             os.close(handle)
 
 
-def _may_pass(error: VpnMigrateError | OSError) -> bool:
+def _may_be_temporary(error: VpnMigrateError | OSError) -> bool:
     match error:
         case RunFailedError(error=cause):
-            return may_pass(cause)
+            return may_be_temporary(cause)
         case VpnMigrateError():
-            return may_pass(error)
+            return may_be_temporary(error)
         case OSError():
             return True
 

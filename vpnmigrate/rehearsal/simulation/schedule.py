@@ -102,7 +102,7 @@ class Schedule:
     late: timedelta = timedelta(0)
     """How much longer than requested each wait of a process takes (``clocks.LateClock``)."""
     memory_lost: bool = False
-    """Whether the journal is lost with the first kill, so that the next process is blind."""
+    """Whether the journal is lost with the first kill, so that the next process has none."""
     orders: tuple[ScheduledOrder, ...] = ()
     clocks: Clocks = field(default_factory=Clocks)
     taggings: tuple[Tagging, ...] = ()

@@ -198,9 +198,9 @@ class _Trial:
         self.time = DurationChecker()
         self.parser = RepeatingParser()
         self.memory_disk = MemoryDisk()
-        self.blind = self.turned = self.adopts = False
+        self.journal_lost = self.turned = self.adopts = False
         self.named: tuple[str, ...] | None = None
-        self.outranks = ""
+        self.takes_over_from = ""
         self.tagger = Tagger(self.schedule.taggings, self.setting.plan, self.world)
         self.devices = TrialDevices(
             self.setting.plan, self.world, self.injector, lambda: self.run, self._note
@@ -236,7 +236,7 @@ class _Trial:
         )
 
     def _check_later(self, *, done: bool) -> None:
-        journal = None if self.blind else bytes(self.memory_disk.text)
+        journal = None if self.journal_lost else bytes(self.memory_disk.text)
         if self.devices.check_later(journal, done=done):
             now = self._actual_state()
             self._note(self.checker.check_end(now, self.run.direction, partly=False))
@@ -268,8 +268,8 @@ class _Trial:
                 # A run that was rolling back is resumed with rollback.
                 if self.schedule.route is TrialRoute.REVERSED or self._was_rolling_back:
                     action = Runner.rollback
-                if self.schedule.memory_lost and not self.blind:
-                    self.blind, self.memory_disk = True, MemoryDisk()
+                if self.schedule.memory_lost and not self.journal_lost:
+                    self.journal_lost, self.memory_disk = True, MemoryDisk()
             except AwsUnreadableError:
                 # Nothing was started; the operator runs the same command again.
                 self._check_end()
@@ -297,7 +297,7 @@ class _Trial:
             return self._after_refusal(action)
         if self.schedule.taggings and isinstance(error, ClaimedError):
             # The operator knows that no other run is active, and takes over.
-            self.outranks = error.holder
+            self.takes_over_from = error.holder
             return action
         if self.schedule.taggings and isinstance(error, ExternalChangeError) and not self.turned:
             # A removed claim tag stops the migration: the operator rolls back.
@@ -412,7 +412,7 @@ class _Trial:
         journal.write(
             Opened(plan.migration, plan.fingerprint, "simulation", "ann", 1, "simulation")
         )
-        adopts = self.adopts or (self.blind and self.schedule.taggings)
+        adopts = self.adopts or (self.journal_lost and self.schedule.taggings)
         ports = RunPorts(
             ec2=InstrumentedEc2(
                 account, self.world, self.injector, self.looked, journal.clock, self._attend
@@ -423,9 +423,9 @@ class _Trial:
             clock=journal.clock,
             stop_request=NoStopRequest(),
             paths=NoNetworkPaths(),
-            claim_holder=ClaimHolder(HOLDER, self.outranks),
+            claim_holder=ClaimHolder(HOLDER, self.takes_over_from),
             adopt=self._created() if adopts else None,
-            blind=self.blind,
+            journal_lost=self.journal_lost,
             gate_inputs=GateInputs(forces=(Force(Gate.CLOCK, "the clock is under test"),)),
             drivers=self.devices.drivers(),
         )
@@ -456,7 +456,7 @@ class _Trial:
         state = self._actual_state()
         # A process without the journal cannot announce again an outage announced in it.
         run = self.run
-        announced = run.outage.open or (self.blind and run.journal_facts.verified is None)
+        announced = run.outage.open or (self.journal_lost and run.journal_facts.verified is None)
         announced |= self.devices.are_down(lambda: self.checker.unreached(state))
         checked = (id(state), announced, run.direction, run.residue)
         if checked != self._checked:

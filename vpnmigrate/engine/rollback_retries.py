@@ -1,4 +1,4 @@
-"""Persistence: how long automatic rollback retries, and after which failures.
+"""Rollback retries: how long an automatic rollback is tried again, after which failures.
 
 An operator who reads a failure decides what to do next.  The watchdog and the plan's back-out
 policy act without an operator, so they retry after every failure that may pass.
@@ -10,16 +10,16 @@ from datetime import datetime, timedelta
 
 from vpnmigrate.errors import InterruptedRunError, TakenOverError, VpnMigrateError
 
-PERSISTENCE = timedelta(days=3)
+RETRY_FOR = timedelta(days=3)
 """From Friday night to Monday night: by then an operator has seen the failure."""
-FIRST_PAUSE = timedelta(seconds=30)
+FIRST_BACKOFF = timedelta(seconds=30)
 """A lost network, throttling or a process that is exiting has often passed by then."""
-LONGEST_PAUSE = timedelta(minutes=10)
-LONGEST_PAUSE_IN_OUTAGE = timedelta(minutes=2)
+LONGEST_BACKOFF = timedelta(minutes=10)
+LONGEST_BACKOFF_IN_OUTAGE = timedelta(minutes=2)
 """Each try reads AWS a few times, in an account whose request limit is shared."""
 
 
-def may_pass(error: VpnMigrateError) -> bool:
+def may_be_temporary(error: VpnMigrateError) -> bool:
     """Return whether a later try may succeed after one that failed with *error*.
 
     Permissions are granted, credentials renewed, disks cleared and quotas raised.  A retry does
@@ -28,13 +28,13 @@ def may_pass(error: VpnMigrateError) -> bool:
     return not isinstance(error, InterruptedRunError | TakenOverError)
 
 
-def pause_after(tries: int, *, outage: bool) -> timedelta:
+def backoff_after(tries: int, *, outage: bool) -> timedelta:
     """Return how long to wait after this number of failed *tries*; less while traffic is down."""
-    longest = LONGEST_PAUSE_IN_OUTAGE if outage else LONGEST_PAUSE
+    longest = LONGEST_BACKOFF_IN_OUTAGE if outage else LONGEST_BACKOFF
     doubled = 1 << min(tries - 1, 10)
-    return min(FIRST_PAUSE * doubled, longest)
+    return min(FIRST_BACKOFF * doubled, longest)
 
 
 def is_exhausted(began: datetime, now: datetime) -> bool:
     """Return whether retries that began at *began* have reached the limit."""
-    return now - began >= PERSISTENCE
+    return now - began >= RETRY_FOR
