@@ -68,7 +68,7 @@ class TestMaintenance:
         assert status_of(Refusal("InternalFailure", status=501)).status == "not-offered"
 
     @pytest.mark.parametrize(
-        ("answer", "passing"),
+        ("answer", "is_temporary"),
         [
             (Refusal("UnauthorizedOperation", status=403), False),
             (Refusal("RequestLimitExceeded", status=503), True),
@@ -78,11 +78,11 @@ class TestMaintenance:
             ({"MaintenanceDetails": NOT_THERE}, True),
         ],
     )
-    def test_what_cannot_be_read_is_unknown(self, answer, passing):
+    def test_what_cannot_be_read_is_unknown(self, answer, is_temporary):
         """Any other failure is unknown, and says whether a later read may succeed."""
         found = status_of(answer)
 
-        assert (found.status, found.passing) == (MaintenanceStatus.UNKNOWN, passing)
+        assert (found.status, found.is_temporary) == (MaintenanceStatus.UNKNOWN, is_temporary)
         assert found.why
 
     def test_a_classic_connection_may_have_no_status(self):
@@ -160,11 +160,11 @@ class TestEncryptionControl:
         found = controls_of(**{action: Refusal("UnauthorizedOperation", status=403)})
 
         assert action in found.unread
-        assert not found.passing
+        assert not found.is_temporary
 
-    def test_a_passing_failure_is_marked(self):
+    def test_a_temporary_failure_is_marked(self):
         """A throttled read may succeed later."""
-        assert controls_of(**{VPCS: Refusal("RequestLimitExceeded", status=503)}).passing
+        assert controls_of(**{VPCS: Refusal("RequestLimitExceeded", status=503)}).is_temporary
 
     def test_missing_credentials_are_not_a_reading(self):
         """Unknown credentials end the survey, as for every other read."""

@@ -80,11 +80,11 @@ def test_the_worst_control_decides():
 
 def test_what_was_read_before_completes_what_is_read_now():
     """Each control is kept for itself, also that a VPC has none; the newest reason stays."""
-    none_there = EncryptionControls(account_unread="first", passing=True)
+    none_there = EncryptionControls(account_unread="first", is_temporary=True)
     control = EncryptionControl("unmanaged", "default-state")
-    lost = EncryptionControls(None, control, vpc_unread="second", passing=True)
+    lost = EncryptionControls(None, control, vpc_unread="second", is_temporary=True)
 
     assert lost.completed_by(none_there) == EncryptionControls(None, control)
     assert none_there.completed_by(lost) == EncryptionControls(None, control)
-    again = EncryptionControls(account_unread="third", passing=True)
+    again = EncryptionControls(account_unread="third", is_temporary=True)
     assert again.completed_by(none_there) == again

@@ -50,13 +50,13 @@ class RegionControls(Struct, frozen=True):
     account: EncryptionControl | None = None
     vpcs_unread: str = ""
     account_unread: str = ""
-    passing: bool = False
+    is_temporary: bool = False
 
     def of(self, vpc: VpcId | None) -> EncryptionControls:
         """Return the controls that apply to *vpc*."""
         here = self.vpcs.get(vpc or "", self.elsewhere)
         return EncryptionControls(
-            here, self.account, self.vpcs_unread, self.account_unread, self.passing
+            here, self.account, self.vpcs_unread, self.account_unread, self.is_temporary
         )
 
 
@@ -73,17 +73,17 @@ def encryption_controls(ec2: EC2Client) -> RegionControls:
     except ActionNotOfferedError:
         found = replace(found, elsewhere=_ABSENT)
     except AwsError as error:
-        found = replace(found, vpcs_unread=error.message, passing=_is_passing(error))
+        found = replace(found, vpcs_unread=error.message, is_temporary=_is_temporary(error))
     try:
         return replace(found, account=_of_account(ec2))
     except ActionNotOfferedError:
         return replace(found, account=_ABSENT)
     except AwsError as error:
-        passing = _is_passing(error) or found.passing
-        return replace(found, account_unread=error.message, passing=passing)
+        is_temporary = _is_temporary(error) or found.is_temporary
+        return replace(found, account_unread=error.message, is_temporary=is_temporary)
 
 
-def _is_passing(error: AwsError) -> bool:
+def _is_temporary(error: AwsError) -> bool:
     """Return whether a later read may succeed; raise an error about the credentials."""
     _require_credentials(error)
     return isinstance(error, AwsUnreadableError)
@@ -164,15 +164,15 @@ def _unshown(tunnel: QueriedTunnel, error: AwsError) -> TunnelMaintenance:
     _require_credentials(error)
     match error:
         case ActionNotOfferedError():
-            status, passing = MaintenanceStatus.NOT_OFFERED, False
+            status, is_temporary = MaintenanceStatus.NOT_OFFERED, False
         case AwsUnreadableError():
-            status, passing = MaintenanceStatus.UNKNOWN, True
+            status, is_temporary = MaintenanceStatus.UNKNOWN, True
         case NotAuthorizedError():
-            status, passing = MaintenanceStatus.UNKNOWN, False
+            status, is_temporary = MaintenanceStatus.UNKNOWN, False
         case _ if tunnel.classic:
             # Lifecycle control is a feature of AWS VPN, so EC2 may refuse to answer.
-            status, passing = MaintenanceStatus.NOT_OFFERED, False
+            status, is_temporary = MaintenanceStatus.NOT_OFFERED, False
         case _:
             # A new connection may not be visible everywhere yet.
-            status, passing = MaintenanceStatus.UNKNOWN, isinstance(error, NotFoundError)
-    return TunnelMaintenance(tunnel, status, why=error.message, passing=passing)
+            status, is_temporary = MaintenanceStatus.UNKNOWN, isinstance(error, NotFoundError)
+    return TunnelMaintenance(tunnel, status, why=error.message, is_temporary=is_temporary)

@@ -129,7 +129,7 @@ class LimitedEc2(LimitedReader):
             )
         except AwsUnreadableError as error:
             why = error.message
-            return EncryptionControls(vpc_unread=why, account_unread=why, passing=True)
+            return EncryptionControls(vpc_unread=why, account_unread=why, is_temporary=True)
 
     def negotiated(self, tunnels: Sequence[QueriedTunnel]) -> Sequence[NegotiatedTunnel]:
         """Return the algorithms of *tunnels* (see ``ports.Ec2``)."""

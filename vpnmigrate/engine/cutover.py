@@ -204,7 +204,7 @@ class GateRunner:
         known = {each.tunnel: each for each in none_known(tunnels, "")}
 
         def read() -> tuple[TunnelMaintenance, ...]:
-            missing = [tunnel for tunnel, found in known.items() if found.passing]
+            missing = [tunnel for tunnel, found in known.items() if found.is_temporary]
             known.update((found.tunnel, found) for found in self._ec2.maintenance(missing))
             return tuple(known.values())
 
@@ -234,7 +234,7 @@ class GateRunner:
             known = self._ec2.encryption(self._plan.vpc).completed_by(known)
             return known
 
-        return self._known(read, lambda found: found.unread if found.passing else "")
+        return self._known(read, lambda found: found.unread if found.is_temporary else "")
 
     def _survey(self) -> Survey:
         survey = self._ec2.survey(self._plan.old_gateway)
@@ -418,7 +418,7 @@ def _connections_of(plan: Plan, now: Snapshot) -> Iterator[VpnConnectionId]:
 
 
 def _unread_maintenance(found: Sequence[TunnelMaintenance]) -> str:
-    return next((each.why for each in found if each.passing), "")
+    return next((each.why for each in found if each.is_temporary), "")
 
 
 def _listed(closed: Sequence[GateResult]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 NOT_OFFERED: Final = "not-offered"
 """Mode where the endpoint does not know encryption controls, so that none can exist."""
@@ -54,7 +54,7 @@ class EncryptionControls(Struct, frozen=True):
     """Why the VPC's control could not be read."""
     account_unread: str = ""
     """Why the account's control could not be read."""
-    passing: bool = False
+    is_temporary: bool = field(default=False, name="passing")
     """Whether a later read of what is unread may succeed."""
 
     @property
@@ -72,7 +72,7 @@ class EncryptionControls(Struct, frozen=True):
             account.account,
             vpc.vpc_unread,
             account.account_unread,
-            passing=self.passing and bool(unread),
+            is_temporary=self.is_temporary and bool(unread),
         )
 
 

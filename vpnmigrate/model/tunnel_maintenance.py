@@ -43,7 +43,7 @@ class TunnelMaintenance(Struct, frozen=True):
     """When AWS applies it without the customer; None if it names no time."""
     why: str = ""
     """Why the status is unknown or not offered."""
-    passing: bool = False
+    is_temporary: bool = False
     """Whether a later read may show an unknown status."""
 
 
@@ -60,6 +60,6 @@ def tunnels_of(connection: ConnectionRecord) -> Iterator[QueriedTunnel]:
 def none_known(tunnels: Iterable[QueriedTunnel], why: str) -> tuple[TunnelMaintenance, ...]:
     """Return that the status of each of *tunnels* is not known yet."""
     return tuple(
-        TunnelMaintenance(tunnel, MaintenanceStatus.UNKNOWN, why=why, passing=True)
+        TunnelMaintenance(tunnel, MaintenanceStatus.UNKNOWN, why=why, is_temporary=True)
         for tunnel in tunnels
     )
