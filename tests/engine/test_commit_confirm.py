@@ -24,7 +24,7 @@ from vpnmigrate.engine.commit_confirm import (
     watch,
     watchdog_decision,
 )
-from vpnmigrate.engine.cutover import GateInputs
+from vpnmigrate.engine.gate_runner import GateInputs
 from vpnmigrate.engine.ports import Credentials, Renewal
 from vpnmigrate.engine.ports import NetworkPath as HostPath
 from vpnmigrate.errors import Exit, HeldError, RefusedError, ResidueError

@@ -10,7 +10,7 @@ import pytest
 from tests.engine.test_gates import asked, plan_with
 from tests.support.builders import NEW_VPN, NOON, OLD_VPN, no_maintenance
 from tests.support.stage import Stage
-from vpnmigrate.engine.cutover import GateInputs
+from vpnmigrate.engine.gate_runner import GateInputs
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import HeldError
 from vpnmigrate.errors.commands import one_line

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from tests.report.examples import a_journal
 from tests.support.builders import NOON, a_plan
 from tests.support.stage import Lookout, Stage
-from vpnmigrate.engine.cutover import GateInputs
 from vpnmigrate.engine.deadline import deadline_of, is_overdue
+from vpnmigrate.engine.gate_runner import GateInputs
 from vpnmigrate.engine.ports import DeadlineChoice, OverdueCutover
 from vpnmigrate.errors import InterruptedRunError, RolledBackError
 from vpnmigrate.journal import RunState, Traffic, replay

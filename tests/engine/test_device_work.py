@@ -11,8 +11,8 @@ from tests.support.builders import NOON, OLD_VPN
 from tests.support.counts import FULL
 from tests.support.drivers import ROUTER, DriverScript
 from tests.support.stage import Lookout, Nobody, Postbox, Stage
-from vpnmigrate.engine.cutover import GateInputs
 from vpnmigrate.engine.device_work import MOST_LOOKS, EndedCall, GiveUp, is_done, next_call
+from vpnmigrate.engine.gate_runner import GateInputs
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import HeldError, RolledBackError
 from vpnmigrate.journal.record_base import DriverAnswered, DriverCalled, DriverGaveUp

@@ -7,7 +7,7 @@ import pytest
 from tests.engine.test_lost_journal import WORLDS, Fuse, a_stage
 from tests.support.shapes import Shape, shape_left, shape_of
 from tests.support.stage import Stage
-from vpnmigrate.engine.cutover import GateInputs
+from vpnmigrate.engine.gate_runner import GateInputs
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import HeldError, StepError
 from vpnmigrate.journal.state import RunStatus

@@ -19,7 +19,7 @@ from tests.support.builders import (
     minutes,
 )
 from tests.support.stage import Lookout, Stage
-from vpnmigrate.engine.cutover import GateInputs
+from vpnmigrate.engine.gate_runner import GateInputs
 from vpnmigrate.engine.gates import RollbackTrial
 from vpnmigrate.engine.pause import AWAY, NOTICE
 from vpnmigrate.engine.ports import Consent, HookResult

@@ -19,7 +19,7 @@ from tests.support.builders import (
 from tests.support.restricted_world import RestrictedWorld
 from tests.support.stage import Stage
 from vpnmigrate.aws.account import Account
-from vpnmigrate.engine.cutover import GateInputs
+from vpnmigrate.engine.gate_runner import GateInputs
 from vpnmigrate.engine.gates import GateContext, forced
 from vpnmigrate.engine.gates.permissions import calls_allowed
 from vpnmigrate.errors import Exit, HeldError

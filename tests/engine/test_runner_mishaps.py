@@ -26,7 +26,7 @@ from tests.support.builders import (
     role_of,
 )
 from tests.support.stage import Lookout, Nobody, Stage
-from vpnmigrate.engine.cutover import GateInputs
+from vpnmigrate.engine.gate_runner import GateInputs
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import (
     ChangeRefusedError,

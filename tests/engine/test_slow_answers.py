@@ -11,7 +11,7 @@ import pytest
 from tests.support.builders import NOON, OLD, VPC
 from tests.support.stage import Stage
 from vpnmigrate.engine.call_limits import DirectCalls
-from vpnmigrate.engine.cutover import GateInputs
+from vpnmigrate.engine.gate_runner import GateInputs
 from vpnmigrate.engine.pause import AWAY
 from vpnmigrate.engine.ports import Attendance, InFlight, T
 from vpnmigrate.errors import AwsUnreadableError, HeldError, InterruptedRunError, RolledBackError

@@ -12,7 +12,7 @@ from tests.support.builders import NOON, an_approval
 from tests.support.counts import share
 from tests.support.stage import Lookout, Postbox, Stage
 from vpnmigrate.engine.commit_confirm import CommitConfirm
-from vpnmigrate.engine.cutover import GateInputs
+from vpnmigrate.engine.gate_runner import GateInputs
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.journal.records import (
     Approved,

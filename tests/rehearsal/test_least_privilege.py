@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from tests.support.builders import MIGRATION
 from tests.support.stage import Lookout, Stage
 from vpnmigrate.aws.accounts import enabled_regions
-from vpnmigrate.engine.cutover import GateInputs
+from vpnmigrate.engine.gate_runner import GateInputs
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import HeldError, VpnMigrateError
 from vpnmigrate.journal import Traffic

@@ -15,7 +15,7 @@ from vpnmigrate.aws.session import ClientSource
 from vpnmigrate.engine.call_limits import DirectCalls
 from vpnmigrate.engine.commit_confirm import CommitConfirm
 from vpnmigrate.engine.context import ClaimHolder
-from vpnmigrate.engine.cutover import GateInputs
+from vpnmigrate.engine.gate_runner import GateInputs
 from vpnmigrate.engine.ports import (
     Calls,
     Consent,

@@ -27,7 +27,7 @@ from vpnmigrate.cli.usual_times import usual_times
 from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, unattended
 from vpnmigrate.engine.commit_confirm import CommitConfirm
 from vpnmigrate.engine.context import ClaimHolder
-from vpnmigrate.engine.cutover import GateInputs
+from vpnmigrate.engine.gate_runner import GateInputs
 from vpnmigrate.engine.gates import RollbackTrial
 from vpnmigrate.engine.ports import NetworkPaths, Observer
 from vpnmigrate.engine.recorder import evidence_of

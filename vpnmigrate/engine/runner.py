@@ -21,10 +21,11 @@ from vpnmigrate.engine.call_limits import (
 from vpnmigrate.engine.commit_confirm import CommitConfirm, CommitConfirmControl
 from vpnmigrate.engine.context import ClaimHolder, RunContext
 from vpnmigrate.engine.crypto_check import CryptoCheck
-from vpnmigrate.engine.cutover import CutoverStart, GateInputs, GateRunner
+from vpnmigrate.engine.cutover import CutoverStart
 from vpnmigrate.engine.deadline import DeadlineControl
 from vpnmigrate.engine.device_work import DeviceWork
 from vpnmigrate.engine.execute import ChangeExecutor
+from vpnmigrate.engine.gate_runner import GateInputs, GateRunner
 from vpnmigrate.engine.observe import StateReader
 from vpnmigrate.engine.operator_tasks import OperatorTasks
 from vpnmigrate.engine.pause import PauseControl
@@ -281,7 +282,7 @@ class Runner:
             HeldError: Another gate does not pass.
             StepError: AWS did not delete everything; finalize can be run again.
         """
-        self._gate_runner.begin_finalize()
+        self._gate_runner.require_gates_before_finalize()
         with record_failure(self._recorder):
             self._begin(Direction.FINALIZE)
             steps = RETIRE_WITH_GATEWAY if delete_old_gateway else FINALIZE
