@@ -697,7 +697,7 @@ def test_device_tasks_are_planned_for_both_ways() -> None:
     plan = planned()
 
     asked = [
-        c.word.value
+        c.confirmation.value
         for s in (*plan.forward, *plan.back)
         for c in s.changes
         if isinstance(c, AskOperator)

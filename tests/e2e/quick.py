@@ -59,7 +59,7 @@ class ConfirmingOperator:
     patient = True
 
     def ask(self, task: OperatorTask) -> Confirmation | None:
-        return task.word if isinstance(task, AskOperator) else Confirmation.TEST_PASSED
+        return task.confirmation if isinstance(task, AskOperator) else Confirmation.TEST_PASSED
 
     def announce(self, task: OperatorTask) -> None:
         pass

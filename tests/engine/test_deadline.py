@@ -112,7 +112,7 @@ class Sleeper(DeviceEngineer):
     asleep = True
 
     def ask(self, task: OperatorTask) -> Confirmation | None:
-        if self.asleep and isinstance(task, AskOperator) and task.word is ENABLED:
+        if self.asleep and isinstance(task, AskOperator) and task.confirmation is ENABLED:
             return None
         return super().ask(task)
 

@@ -224,7 +224,9 @@ class TestWholeRuns:
 
         assert state.status is RunStatus.CUT_OVER
         assert script.verbs[3:6] == ["enable", "status", "enable"]
-        answers = [record for record in timed.records(DriverAnswered) if record.word is ENABLED]
+        answers = [
+            record for record in timed.records(DriverAnswered) if record.confirmation is ENABLED
+        ]
         assert [record.reached for record in answers] == [False, False, True]
 
     def test_the_gate_does_not_count_on_a_change_that_may_not_last(self, timed):
@@ -302,7 +304,7 @@ class TestWholeRuns:
             *((STATUS, 5), (LOAD, 5), (STATUS, 6), (ENABLE, 10), (ENABLE, 10)),
         ]
         assert [a.reached for a in answered] == [False, True, False, True, True]
-        assert [c.word for c in called][2] is None
+        assert [c.confirmation for c in called][2] is None
         assert {c.driver for c in called} == {"command /usr/local/bin/tunnels"}
 
     def test_the_outage_is_not_longer_than_with_an_engineer(self, tmp_path):
@@ -359,7 +361,7 @@ class TestTrouble:
         script = DriverScript.of(stage, {ENABLE: [NOT_REACHED], STATUS: [None, None, REFUSED]})
         state = stage.forward(drivers=script.drivers(), operator=DeviceEngineer(stage.world))
         (gave_up,) = stage.records(DriverGaveUp)
-        tasks = [c.word for c in stage.intended if isinstance(c, AskOperator)]
+        tasks = [c.confirmation for c in stage.intended if isinstance(c, AskOperator)]
 
         assert state.status is RunStatus.CUT_OVER
         assert gave_up.why == "its state cannot be read: the device refuses"
@@ -386,7 +388,7 @@ class TestTrouble:
         disabling = Confirmation.OLD_TUNNELS_DISABLED
 
         def abort(entry: Entry) -> None:
-            if isinstance(entry.record, DriverCalled) and entry.record.word is disabling:
+            if isinstance(entry.record, DriverCalled) and entry.record.confirmation is disabling:
                 stage.letters.append(AbortAsked("ann", "desk"))
 
         script = DriverScript.of(stage, {ENABLE: [None, DriverFault(DriverFaultKind.SLOW)]})
@@ -394,7 +396,7 @@ class TestTrouble:
             stage.forward(drivers=script.drivers(), operator=Nobody(), lookout=Lookout(abort))
         (called,) = [c for c in stage.records(DriverCalled) if c.verb is BACK_OUT]
 
-        assert called.word is Confirmation.TUNNELS_RETURNED
+        assert called.confirmation is Confirmation.TUNNELS_RETURNED
         assert script.device(OLD_VPN).state == LOADED
         assert script.device(OLD_VPN).changes == [LOAD, ENABLE, ENABLE, BACK_OUT]
 

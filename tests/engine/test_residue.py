@@ -182,7 +182,7 @@ class NoTester(DeviceEngineer):
     patient = Nobody.patient
 
     def ask(self, task: OperatorTask) -> Confirmation | None:
-        tests = isinstance(task, RunTest) or task.word is Confirmation.TEST_PASSED
+        tests = isinstance(task, RunTest) or task.confirmation is Confirmation.TEST_PASSED
         return None if tests else super().ask(task)
 
 

@@ -703,7 +703,7 @@ class TestWithoutJournal:
             "0: without a journal, AWS is first observed for 2 min"
         )
         if boundary >= 8:
-            asked = [c.word for c in stage.intended if isinstance(c, AskOperator)]
+            asked = [c.confirmation for c in stage.intended if isinstance(c, AskOperator)]
             assert Confirmation.DEVICES_CONFIGURED not in asked
 
     def test_an_outage_begun_under_a_lost_journal_is_called_at_least_as_long(self, tmp_path):

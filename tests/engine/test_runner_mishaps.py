@@ -158,7 +158,8 @@ class TestHolding:
         class Slow(DeviceEngineer):
             def ask(self, task):
                 late = (
-                    isinstance(task, AskOperator) and task.word is Confirmation.OLD_TUNNELS_DISABLED
+                    isinstance(task, AskOperator)
+                    and task.confirmation is Confirmation.OLD_TUNNELS_DISABLED
                 )
                 return None if late else super().ask(task)
 
@@ -524,7 +525,7 @@ class TestTurningRound:
         state = stage.forward()
 
         assert state.status is RunStatus.CUT_OVER
-        asked = [c.word for c in stage.intended[before:] if isinstance(c, AskOperator)]
+        asked = [c.confirmation for c in stage.intended[before:] if isinstance(c, AskOperator)]
         assert Confirmation.DEVICES_CONFIGURED not in asked
         assert Confirmation.TEST_PASSED not in asked
         elsewhere = [

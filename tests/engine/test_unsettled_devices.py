@@ -82,7 +82,10 @@ def test_a_rollback_does_not_end_before_a_call_that_disables_the_old_tunnels(tmp
 
     def abort(entry: Entry) -> None:
         record = entry.record
-        if isinstance(record, DriverCalled) and record.word is Confirmation.OLD_TUNNELS_DISABLED:
+        if (
+            isinstance(record, DriverCalled)
+            and record.confirmation is Confirmation.OLD_TUNNELS_DISABLED
+        ):
             stage.letters.append(AbortAsked("ann", "desk"))
 
     with pytest.raises(RolledBackError):
@@ -137,7 +140,7 @@ def test_a_person_at_the_prompt_does_not_speak_for_a_driver_at_work(tmp_path):
         runner.apply()
 
     state = stage.run(apply, drivers=router.drivers(), operator=quick)
-    of_one = [r.connection for r in stage.records(DeviceConfirmed) if r.word is LOADED]
+    of_one = [r.connection for r in stage.records(DeviceConfirmed) if r.confirmation is LOADED]
 
     assert state.status is RunStatus.CUT_OVER
     assert set(of_one) == set(plan.by_hand)

@@ -169,7 +169,11 @@ def test_device_tasks_are_reported_from_any_machine(
 
         def next_task() -> AskOperator | None:
             task = stage.state().task
-            return task if isinstance(task, AskOperator) and task.word not in reported else None
+            return (
+                task
+                if isinstance(task, AskOperator) and task.confirmation not in reported
+                else None
+            )
 
         while stage.state().status is not RunStatus.CUT_OVER:
             stage.until(lambda: next_task() or stage.state().status is RunStatus.CUT_OVER)
@@ -177,7 +181,7 @@ def test_device_tasks_are_reported_from_any_machine(
                 asked = f"fleet done {stage.run} {task.step}"
                 assert asked in printed(capsys, "status", stage.run)
                 fleet("done", stage.run, str(task.step))
-                reported.append(task.word)
+                reported.append(task.confirmation)
 
         stage.until_idle()
         assert reported

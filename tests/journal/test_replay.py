@@ -433,7 +433,7 @@ class TestWaiting:
         task = ask(5, Confirmation.DEVICES_CONFIGURED)
         story = Story().opened().set_out().begun(5).intended(5, task)
         waiting = replay(story.entries)
-        done = replay(story.then(OperatorConfirmed(task.word, "alice", "laptop")).entries)
+        done = replay(story.then(OperatorConfirmed(task.confirmation, "alice", "laptop")).entries)
 
         assert waiting.task == task
         assert waiting.waiting_for == "see to step 5"

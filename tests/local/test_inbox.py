@@ -106,7 +106,9 @@ def done(clock: VirtualClock, step: int) -> DoneMessage:
 
 def confirmations(journal: FileJournal) -> list[Confirmation]:
     """Return the confirmations in a journal, in order."""
-    return [e.record.word for e in journal.entries if isinstance(e.record, OperatorConfirmed)]
+    return [
+        e.record.confirmation for e in journal.entries if isinstance(e.record, OperatorConfirmed)
+    ]
 
 
 def notes(journal: FileJournal) -> list[str]:
@@ -123,7 +125,11 @@ def test_a_word_is_written_down_and_forgotten(
     journal.fold_inbox()
     last = read_journal(run).entries[-1].record
     assert isinstance(last, OperatorConfirmed)
-    assert (last.word, last.who, last.host) == (Confirmation.DEVICES_CONFIGURED, "bob", "desk")
+    assert (last.confirmation, last.who, last.host) == (
+        Confirmation.DEVICES_CONFIGURED,
+        "bob",
+        "desk",
+    )
     assert list(run.inbox.iterdir()) == []
 
 

@@ -143,7 +143,7 @@ class TestPlan:
         plan = planned(decisions=Decisions(old_tunnels=OldTunnels.LEAVE))
 
         assert not [c for c in all_of(plan.back) if isinstance(c, AskOperator)]
-        words = [c.word for c in all_of(plan.forward) if isinstance(c, AskOperator)]
+        words = [c.confirmation for c in all_of(plan.forward) if isinstance(c, AskOperator)]
         assert Confirmation.OLD_TUNNELS_DISABLED not in words
 
     def test_a_command_may_test_the_test_vpc(self) -> None:

@@ -394,7 +394,7 @@ class TestTryInTestVpc:
             EnablePropagation(RouteTableId("rtb-test"), NEW)
         ]
         (task,) = changes(step, plan, self.observe(attachment="attached", propagates=NEW))
-        assert task.word is Confirmation.TEST_PASSED
+        assert task.confirmation is Confirmation.TEST_PASSED
 
     def test_a_command_can_decide(self):
         """A playbook's command is run with the test VPC's id instead of asking a person."""

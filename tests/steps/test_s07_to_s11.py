@@ -350,7 +350,7 @@ class TestSwitchTunnels:
     def test_asks_for_the_new_tunnels_while_something_is_lacking(self):
         """The operator is asked once to enable the new tunnels."""
         (task,) = changes(SwitchTunnels(), self.green(up=0))
-        assert task.word is Confirmation.NEW_TUNNELS_ENABLED
+        assert task.confirmation is Confirmation.NEW_TUNNELS_ENABLED
 
         assert (
             changes(
@@ -372,7 +372,7 @@ class TestSwitchTunnels:
         assert changes(SwitchTunnels(), self.green()) == []
 
         (task,) = changes(SwitchTunnels(), self.green(), said=journal_facts(verified=NOON))
-        assert task.word is Confirmation.OLD_TUNNELS_DISABLED
+        assert task.confirmation is Confirmation.OLD_TUNNELS_DISABLED
 
         done = journal_facts(Confirmation.OLD_TUNNELS_DISABLED, verified=NOON, stability=STEADY)
         assert verdict(SwitchTunnels(), self.green(), said=done) == Met()
@@ -394,7 +394,7 @@ class TestSwitchTunnels:
             f"{HOLD}: the soak time is 6 min"
         )
         (task,) = changes(SwitchTunnels(), self.green(), plan=plan, said=soaked)
-        assert task.word is Confirmation.OLD_TUNNELS_DISABLED
+        assert task.confirmation is Confirmation.OLD_TUNNELS_DISABLED
 
     def test_the_soak_comes_on_top_of_the_limit(self):
         """A long soak does not reduce the time for the work at the devices."""
@@ -427,7 +427,7 @@ class TestSwitchTunnels:
 
         (task,) = changes(SwitchTunnels(), now, swap=BACK)
 
-        assert task.word is Confirmation.TUNNELS_RETURNED
+        assert task.confirmation is Confirmation.TUNNELS_RETURNED
 
 
 class TestLostConnections:

@@ -111,8 +111,8 @@ class FleetProcesses:
             task = state.task
             if last is None or not isinstance(task, AskOperator):
                 continue
-            if (run.id, task.word) not in self._reported:
-                self._reported.add((run.id, task.word))
+            if (run.id, task.confirmation) not in self._reported:
+                self._reported.add((run.id, task.confirmation))
                 done = DoneMessage(at=last, who="engineer", host="site", step=task.step)
                 DatabaseInbox(self.database, run.id).post(done, deliver)
                 reported += 1

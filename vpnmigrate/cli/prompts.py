@@ -279,7 +279,7 @@ class TerminalOperator:
             case AskOperator():
                 if new:
                     self._explain(task)
-                return task.word if self._answer_of_task(_DONE) == "done" else None
+                return task.confirmation if self._answer_of_task(_DONE) == "done" else None
 
     def announce(self, task: OperatorTask) -> None:
         """Print that *task* comes next."""

@@ -53,9 +53,9 @@ class EndedCall:
 
 @dataclass(frozen=True)
 class CallInFlight:
-    """A call that has not ended; *word* is None for a check."""
+    """A call that has not ended; *confirmation* is None for a check."""
 
-    word: Confirmation | None
+    confirmation: Confirmation | None
     ends: datetime
     """When it must have ended."""
 
@@ -74,7 +74,7 @@ def _longest(driver: DeviceDriver) -> timedelta:
 
 def next_call(
     goal: DeviceGoal,
-    word: Confirmation,
+    confirmation: Confirmation,
     calls: Sequence[EndedCall],
     earlier: DriverCallState | None,
 ) -> DriverVerb | GiveUp:
@@ -85,7 +85,8 @@ def next_call(
     """
     if not calls:
         tried = earlier is not None and (
-            earlier.uncertain or (earlier.word is word and earlier.verb is not DriverVerb.STATUS)
+            earlier.uncertain
+            or (earlier.confirmation is confirmation and earlier.verb is not DriverVerb.STATUS)
         )
         # Before the cutover there is time to ask, and the tunnels of an earlier attempt may exist.
         return DriverVerb.STATUS if tried or goal.verb is DriverVerb.LOAD else goal.verb
@@ -165,18 +166,20 @@ class DeviceWork:
 
     def assign(self, task: OperatorTask, now: Snapshot) -> None:
         """Begin the calls that are due for *task*; return at once."""
-        if not isinstance(task, AskOperator) or task.word not in GOALS:
+        if not isinstance(task, AskOperator) or task.confirmation not in GOALS:
             return
         for old in self._driven(task):
             call = self._busy.get(self._plan.device_of[old])
             if call is None:
                 self._continue_at(old, task, now)
             elif self._clock.now() > call.ends:
-                self._give_up(old, task.word, "its last call has not ended within its limit")
+                self._give_up(
+                    old, task.confirmation, "its last call has not ended within its limit"
+                )
 
     def needs_person(self, task: OperatorTask) -> bool:
         """Return whether an engineer has to do *task* at some device."""
-        if not isinstance(task, AskOperator) or task.word not in GOALS:
+        if not isinstance(task, AskOperator) or task.confirmation not in GOALS:
             return True
         return bool(self._open(task) - set(self._driven(task)))
 
@@ -190,8 +193,8 @@ class DeviceWork:
             return ""
         return "; ".join(
             f"the driver of {old} gave up: {why}"
-            for (word, old), why in self._given_up.items()
-            if word is task.word and old in self._open(task)
+            for (confirmation, old), why in self._given_up.items()
+            if confirmation is task.confirmation and old in self._open(task)
         )
 
     def record_ended(self) -> bool:
@@ -200,7 +203,7 @@ class DeviceWork:
             return False
         ended = self._drivers.ended()
         for call, result in ended:
-            self._record(call, result, self._busy.pop(call.gateway).word)
+            self._record(call, result, self._busy.pop(call.gateway).confirmation)
         return bool(ended)
 
     def check(
@@ -253,8 +256,8 @@ class DeviceWork:
         """Return the old connections at whose devices *task* is not done."""
         if task.only:
             return set(task.only)
-        word = task.word
-        done = self._recorder.state.journal_facts.devices.get(word, frozenset())
+        confirmation = task.confirmation
+        done = self._recorder.state.journal_facts.devices.get(confirmation, frozenset())
         return set(self._plan.old_connections) - done
 
     def _driven(self, task: AskOperator) -> Sequence[VpnConnectionId]:
@@ -267,26 +270,26 @@ class DeviceWork:
             for old in self._plan.old_connections
             if old in left
             and self._plan.driver_of(old).automatic
-            and (task.word, old) not in self._given_up
+            and (task.confirmation, old) not in self._given_up
         ]
 
     def _continue_at(self, old: VpnConnectionId, task: AskOperator, now: Snapshot) -> None:
-        goal, calls = GOALS[task.word], self._calls.get((task.word, old), [])
+        goal, calls = GOALS[task.confirmation], self._calls.get((task.confirmation, old), [])
         earlier = self._recorder.state.drivers.calls.get(old)
         if not calls:
-            self._doubtful[task.word, old] = earlier is not None and earlier.uncertain
-        due = next_call(goal, task.word, calls, earlier)
+            self._doubtful[task.confirmation, old] = earlier is not None and earlier.uncertain
+        due = next_call(goal, task.confirmation, calls, earlier)
         if isinstance(due, DriverVerb) and connection_role(old) not in now.ours:
             due = GiveUp("its new connection is not known")
         if isinstance(due, GiveUp):
-            self._give_up(old, task.word, due.why)
+            self._give_up(old, task.confirmation, due.why)
             return
-        disable = task.word is Confirmation.OLD_TUNNELS_DISABLED
-        self._begin(self._call(old, due, now, disable_old=disable), task.step, task.word)
+        disable = task.confirmation is Confirmation.OLD_TUNNELS_DISABLED
+        self._begin(self._call(old, due, now, disable_old=disable), task.step, task.confirmation)
 
-    def _give_up(self, old: VpnConnectionId, word: Confirmation, why: str) -> None:
-        self._given_up[word, old] = why
-        self._recorder.write(DriverGaveUp(old, word, why))
+    def _give_up(self, old: VpnConnectionId, confirmation: Confirmation, why: str) -> None:
+        self._given_up[confirmation, old] = why
+        self._recorder.write(DriverGaveUp(old, confirmation, why))
 
     def _call(
         self, old: VpnConnectionId, verb: DriverVerb, now: Snapshot, *, disable_old: bool = False
@@ -295,23 +298,31 @@ class DeviceWork:
         gateway = self._plan.device_of[old]
         return DriverCall(self._plan.driver_of(old), verb, gateway, old, successor, disable_old)
 
-    def _begin(self, call: DriverCall, step: int, word: Confirmation | None) -> None:
+    def _begin(self, call: DriverCall, step: int, confirmation: Confirmation | None) -> None:
         if self._drivers is None:
             return
-        self._recorder.write(DriverCalled(call.connection, call.verb, str(call.driver), step, word))
-        self._busy[call.gateway] = CallInFlight(word, self._clock.now() + _longest(call.driver))
+        self._recorder.write(
+            DriverCalled(call.connection, call.verb, str(call.driver), step, confirmation)
+        )
+        self._busy[call.gateway] = CallInFlight(
+            confirmation, self._clock.now() + _longest(call.driver)
+        )
         self._drivers.begin(call)
 
-    def _record(self, call: DriverCall, result: DriverResult, word: Confirmation | None) -> None:
+    def _record(
+        self, call: DriverCall, result: DriverResult, confirmation: Confirmation | None
+    ) -> None:
         reached = False
-        if word is not None:
-            calls = self._calls.setdefault((word, call.connection), [])
+        if confirmation is not None:
+            calls = self._calls.setdefault((confirmation, call.connection), [])
             calls.append(EndedCall(call.verb, result))
             # A change that failed leaves its state to be read by an engineer.
-            doubtful = self._doubtful[word, call.connection]
-            reached = is_done(GOALS[word], calls, doubtful=doubtful)
+            doubtful = self._doubtful[confirmation, call.connection]
+            reached = is_done(GOALS[confirmation], calls, doubtful=doubtful)
         else:
             self._checked[call.connection] = result
         self._recorder.write(
-            DriverAnswered(call.connection, result, word, self._plan.old_connections, reached)
+            DriverAnswered(
+                call.connection, result, confirmation, self._plan.old_connections, reached
+            )
         )

@@ -246,7 +246,8 @@ class StateReader:
         facts, latest = self._recorder.state.journal_facts, self._recorder.latest
         sent = self._recorder.sent
         ageing = {
-            word: latest(facts.confirmations[word]) for word in _AGEING & facts.confirmations.keys()
+            confirmation: latest(facts.confirmations[confirmation])
+            for confirmation in _AGEING & facts.confirmations.keys()
         }
         return replace(
             facts,

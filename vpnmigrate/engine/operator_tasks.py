@@ -104,30 +104,30 @@ class OperatorTasks:
         if task is None:
             return news
         again = isinstance(task, AskOperator) and bool(task.only)
-        confirmed = _word_of(task) in self._recorder.state.journal_facts.confirmations
+        confirmed = _confirmation_of(task) in self._recorder.state.journal_facts.confirmations
         if (again or not confirmed) and self._device_work.needs_person(task):
-            word = self._operator.ask(task)
-            if word is not None:
-                self._record_confirmation(task, word)
-                known.discard(word)
+            confirmation = self._operator.ask(task)
+            if confirmation is not None:
+                self._record_confirmation(task, confirmation)
+                known.discard(confirmation)
         words = self._recorder.state.journal_facts.confirmations
-        if _word_of(task) in words and _word_of(task) not in known:
+        if _confirmation_of(task) in words and _confirmation_of(task) not in known:
             self._recorder.write(Answered(self._intents[task], Performed()))
             self._pending = None
             return True
         return news
 
-    def _record_confirmation(self, task: OperatorTask, word: Confirmation) -> None:
+    def _record_confirmation(self, task: OperatorTask, confirmation: Confirmation) -> None:
         """Record that a person has done *task*, where drivers do not do it."""
         sites: tuple[VpnConnectionId, ...] = ()
         if isinstance(task, AskOperator) and self._device_work.at_work_on(task):
             sites = confirmed_sites(self._plan, self._recorder.state, task)
         of = self._plan.old_connections
         if sites:
-            at = (DeviceConfirmed(word, old, of, self._who, "") for old in sites)
+            at = (DeviceConfirmed(confirmation, old, of, self._who, "") for old in sites)
             self._recorder.write(*at)
         else:
-            self._recorder.write(OperatorConfirmed(word, self._who, ""))
+            self._recorder.write(OperatorConfirmed(confirmation, self._who, ""))
 
     @property
     def asked_to_stop(self) -> str:
@@ -152,9 +152,9 @@ def _step_of(task: OperatorTask) -> int:
             return 6
 
 
-def _word_of(task: OperatorTask) -> Confirmation:
+def _confirmation_of(task: OperatorTask) -> Confirmation:
     match task:
-        case AskOperator(word=word):
-            return word
+        case AskOperator(confirmation=confirmation):
+            return confirmation
         case RunTest():
             return Confirmation.TEST_PASSED

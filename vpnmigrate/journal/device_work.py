@@ -22,38 +22,40 @@ def with_device_work(
 ) -> RunState:
     """Return *state* after a confirmation, or a record of a driver."""
     match record:
-        case OperatorConfirmed(word=word):
+        case OperatorConfirmed(confirmation=confirmation):
             # A call without an answer may still change its device.
-            drivers = state.drivers.confirmed(word, state.drivers.answered)
-            return _confirmed(replace(state, drivers=drivers), word, at)
-        case DeviceConfirmed(word=word, connection=connection, of=of):
-            state = replace(state, drivers=state.drivers.confirmed(word, (connection,)))
-            return _done_at(state, word, connection, of, at)
-        case DriverAnswered(word=word, connection=connection, of=of, reached=reached):
+            drivers = state.drivers.confirmed(confirmation, state.drivers.answered)
+            return _confirmed(replace(state, drivers=drivers), confirmation, at)
+        case DeviceConfirmed(confirmation=confirmation, connection=connection, of=of):
+            state = replace(state, drivers=state.drivers.confirmed(confirmation, (connection,)))
+            return _done_at(state, confirmation, connection, of, at)
+        case DriverAnswered(
+            confirmation=confirmation, connection=connection, of=of, reached=reached
+        ):
             state = replace(state, drivers=state.drivers.after(record))
-            if word is None or not reached:
+            if confirmation is None or not reached:
                 return state
-            return _done_at(state, word, connection, of, at)
+            return _done_at(state, confirmation, connection, of, at)
         case called_or_given_up:
             return replace(state, drivers=state.drivers.after(called_or_given_up))
 
 
 def _done_at(
     state: RunState,
-    word: Confirmation,
+    confirmation: Confirmation,
     connection: VpnConnectionId,
     of: tuple[VpnConnectionId, ...],
     at: datetime,
 ) -> RunState:
     """Return *state* with the task done at one device; the last of them gives the confirmation."""
     devices = state.journal_facts.devices
-    done = devices.get(word, frozenset()) | {connection}
-    state = with_facts(state, devices={**devices, word: done})
-    return _confirmed(state, word, at) if done >= set(of) else state
+    done = devices.get(confirmation, frozenset()) | {connection}
+    state = with_facts(state, devices={**devices, confirmation: done})
+    return _confirmed(state, confirmation, at) if done >= set(of) else state
 
 
-def _confirmed(state: RunState, word: Confirmation, at: datetime) -> RunState:
-    return with_facts(state, confirmations={**state.journal_facts.confirmations, word: at})
+def _confirmed(state: RunState, confirmation: Confirmation, at: datetime) -> RunState:
+    return with_facts(state, confirmations={**state.journal_facts.confirmations, confirmation: at})
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,13 @@ class OpenSites:
 
 def open_sites(plan: Plan, state: RunState, task: AskOperator) -> OpenSites:
     """Return where *task* is not done, as far as *state* shows."""
-    done = state.journal_facts.devices.get(task.word, frozenset())
+    done = state.journal_facts.devices.get(task.confirmation, frozenset())
     left = frozenset(task.only) or frozenset(plan.old_connections) - done
-    gave_up = {old for old, each in state.drivers.given_up.items() if each.word is task.word}
+    gave_up = {
+        old
+        for old, each in state.drivers.given_up.items()
+        if each.confirmation is task.confirmation
+    }
     people = {old for old in left if old in gave_up or not plan.driver_of(old).automatic}
     return OpenSites(frozenset(people), left - people)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from vpnmigrate.model.device_drivers import DriverResult, DriverVerb
 from vpnmigrate.model.ec2 import VpnConnectionId
@@ -19,7 +19,7 @@ class DeviceConfirmed(JournalRecord, frozen=True, tag="device-confirmed"):
     The confirmation is given once every connection of the task has one.
     """
 
-    word: Confirmation
+    confirmation: Confirmation = field(name="word")
     connection: VpnConnectionId
     """The old connection to that device."""
     of: tuple[VpnConnectionId, ...]
@@ -42,7 +42,7 @@ class DriverCalled(JournalRecord, frozen=True, tag="driver-called"):
     driver: str
     """Its kind, and the program if there is one."""
     step: int
-    word: Confirmation | None = None
+    confirmation: Confirmation | None = field(default=None, name="word")
     """The task that it is for; None for a check before the cutover."""
 
 
@@ -51,7 +51,7 @@ class DriverAnswered(JournalRecord, frozen=True, tag="driver-answered"):
 
     connection: VpnConnectionId
     result: DriverResult
-    word: Confirmation | None = None
+    confirmation: Confirmation | None = field(default=None, name="word")
     of: tuple[VpnConnectionId, ...] = ()
     """The old connections whose devices have the task."""
     reached: bool = False
@@ -62,7 +62,7 @@ class DriverGaveUp(JournalRecord, frozen=True, tag="driver-gave-up"):
     """A driver cannot finish a task at its device: an engineer has to do it."""
 
     connection: VpnConnectionId
-    word: Confirmation
+    confirmation: Confirmation = field(name="word")
     why: str
 
 

@@ -147,7 +147,7 @@ class AdoptionAsked(JournalRecord, frozen=True, tag="adoption-asked"):
 class OperatorConfirmed(JournalRecord, frozen=True, tag="operator-confirmed"):
     """A person, or the test command, gave a confirmation."""
 
-    word: Confirmation
+    confirmation: Confirmation = field(name="word")
     who: str
     host: str
     message: str = ""

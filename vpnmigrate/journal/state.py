@@ -304,8 +304,8 @@ class RunState(Struct, frozen=True):
         match self.task:
             case AskOperator(only=only) if only:
                 return frozenset(only) - self.unsettled
-            case AskOperator(word=word):
-                return self.journal_facts.devices.get(word, frozenset())
+            case AskOperator(confirmation=confirmation):
+                return self.journal_facts.devices.get(confirmation, frozenset())
             case _:
                 return frozenset()
 
@@ -317,13 +317,15 @@ class RunState(Struct, frozen=True):
     def _moot(self, task: OperatorTask) -> bool:
         if isinstance(task, AskOperator) and task.only:
             return not self.unsettled & set(task.only)
-        word = task.word if isinstance(task, AskOperator) else Confirmation.TEST_PASSED
+        confirmation = (
+            task.confirmation if isinstance(task, AskOperator) else Confirmation.TEST_PASSED
+        )
         # Tunnels that carry traffic are enabled, with or without a confirmation.
         shown = (
             self.journal_facts.verified is not None
-            and word is not Confirmation.OLD_TUNNELS_DISABLED
+            and confirmation is not Confirmation.OLD_TUNNELS_DISABLED
         )
-        return shown or word in self.journal_facts.confirmations
+        return shown or confirmation in self.journal_facts.confirmations
 
     @property
     def waiting_for(self) -> str:

@@ -176,10 +176,10 @@ class DriverState(Struct, frozen=True):
         """Return the state after *record*."""
         connection = record.connection
         match record:
-            case DriverCalled(verb=verb, word=word):
+            case DriverCalled(verb=verb, confirmation=confirmation):
                 before = self.calls.get(connection, DriverCallState(None, DriverVerb.STATUS))
                 return DriverState(
-                    {**self.calls, connection: before.next(verb, word)},
+                    {**self.calls, connection: before.next(verb, confirmation)},
                     {old: each for old, each in self.given_up.items() if old != connection},
                 )
             case DriverAnswered(result=result):
@@ -189,9 +189,9 @@ class DriverState(Struct, frozen=True):
             case DriverGaveUp():
                 return replace(self, given_up={**self.given_up, connection: record})
 
-    def confirmed(self, word: Confirmation, at: Iterable[VpnConnectionId]) -> DriverState:
-        """Return the state after a person has confirmed the task of *word* at these devices."""
-        settled = {old: call.confirmed(word) for old in at if (call := self.calls.get(old))}
+    def confirmed(self, confirmation: Confirmation, at: Iterable[VpnConnectionId]) -> DriverState:
+        """Return the state after a person has done the task of *confirmation* at the devices."""
+        settled = {old: call.confirmed(confirmation) for old in at if (call := self.calls.get(old))}
         return replace(self, calls={**self.calls, **settled})
 
     @property

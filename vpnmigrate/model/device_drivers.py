@@ -107,7 +107,7 @@ class DriverResult(Struct, frozen=True):
 class DriverCallState(Struct, frozen=True):
     """The last call of a device's driver in a journal."""
 
-    word: Confirmation | None
+    confirmation: Confirmation | None
     """The task that it was for; None for a check before the cutover."""
     verb: DriverVerb
     outcome: DriverOutcome | None = None
@@ -125,11 +125,11 @@ class DriverCallState(Struct, frozen=True):
     settled_by_hand: bool = False
     """Whether a person has confirmed the task at the device after the call."""
 
-    def next(self, verb: DriverVerb, word: Confirmation | None) -> DriverCallState:
-        """Return the state once *verb* is called for *word*, before its answer."""
+    def next(self, verb: DriverVerb, confirmation: Confirmation | None) -> DriverCallState:
+        """Return the state once *verb* is called for *confirmation*, before its answer."""
         looks = verb is DriverVerb.STATUS
         return DriverCallState(
-            word,
+            confirmation,
             verb,
             follows_uncertain=self.uncertain,
             pending=looks and self.pending,
@@ -158,9 +158,9 @@ class DriverCallState(Struct, frozen=True):
             settled_by_hand=self.settled_by_hand and until is None,
         )
 
-    def confirmed(self, word: Confirmation) -> DriverCallState:
-        """Return the state after a person has confirmed the task of *word* at the device."""
-        match word:
+    def confirmed(self, confirmation: Confirmation) -> DriverCallState:
+        """Return the state after a person has done the task of *confirmation* at the device."""
+        match confirmation:
             case Confirmation.OLD_TUNNELS_DISABLED:
                 return replace(self, settled_by_hand=True, old_may_be_off=True)
             case Confirmation.TUNNELS_RETURNED:
@@ -173,7 +173,7 @@ class DriverCallState(Struct, frozen=True):
     @property
     def undone(self) -> bool:
         """Whether tunnels that step 10 needs are known to be off, for example after a timer."""
-        return self.new_is_off and self.word in _SWITCHED and not self.settled_by_hand
+        return self.new_is_off and self.confirmation in _SWITCHED and not self.settled_by_hand
 
     @property
     def open(self) -> bool:

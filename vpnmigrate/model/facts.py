@@ -98,7 +98,7 @@ class Archive(Struct, frozen=True, gc=False):
 class ConfirmationGiven(Struct, frozen=True, gc=False):
     """Whether a person, or a command, gave a confirmation; recorded in the journal only."""
 
-    word: str
+    confirmation: str
 
 
 Fact = (
@@ -160,8 +160,8 @@ def name_of(fact: Fact, value: Value) -> str:
             return f"the lock tag on {gateway} is {value}"
         case Archive(connection):
             return f"the archive of {connection} is {value}"
-        case ConfirmationGiven(word):
-            return f"the confirmation {word} is {value}"
+        case ConfirmationGiven(confirmation):
+            return f"the confirmation {confirmation} is {value}"
 
 
 def attachment_text(attachment: Value, vpc: VpcId) -> str:

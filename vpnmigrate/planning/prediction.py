@@ -159,8 +159,8 @@ def _after(scene: PredictedMoment, changes: Iterable[Change]) -> PredictedMoment
             sent.append(change)
             continue
         match change:
-            case AskOperator(_, word):
-                scene = _confirmed(scene, word)
+            case AskOperator(_, confirmation):
+                scene = _confirmed(scene, confirmation)
             case RunTest():
                 scene = _confirmed(scene, Confirmation.TEST_PASSED)
             case ArchiveConfiguration(connection):
@@ -169,8 +169,8 @@ def _after(scene: PredictedMoment, changes: Iterable[Change]) -> PredictedMoment
     return replace(scene, world=scene.world.after(sent)) if sent else scene
 
 
-def _confirmed(scene: PredictedMoment, word: Confirmation) -> PredictedMoment:
-    words = {**scene.journal_facts.confirmations, word: scene.at}
+def _confirmed(scene: PredictedMoment, confirmation: Confirmation) -> PredictedMoment:
+    words = {**scene.journal_facts.confirmations, confirmation: scene.at}
     return replace(scene, journal_facts=replace(scene.journal_facts, confirmations=words))
 
 

@@ -52,7 +52,7 @@ def device_progress(
     given_up = {
         old: record.why
         for old, record in state.drivers.given_up.items()
-        if record.word is task.word and old not in done
+        if record.confirmation is task.confirmation and old not in done
     }
     return tuple(
         DeviceProgress(
@@ -106,9 +106,9 @@ def devices_json(devices: Iterable[DeviceProgress]) -> list[dict[str, Any]]:
 def device_work_line(record: OperatorConfirmed | DeviceRecord) -> str:
     """Return who confirmed what, for which device; or what a driver was asked and answered."""
     match record:
-        case OperatorConfirmed(word=done, who=who):
+        case OperatorConfirmed(confirmation=done, who=who):
             return f"{who} confirmed: {done.value}"
-        case DeviceConfirmed(word=done, connection=connection, who=who):
+        case DeviceConfirmed(confirmation=done, connection=connection, who=who):
             return f"{who} confirmed for {connection}: {done.value}"
         case DriverCalled(connection=connection, verb=verb, driver=driver):
             return f"device of {connection}: {verb} by {driver}"

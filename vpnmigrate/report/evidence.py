@@ -294,10 +294,10 @@ def _actions(plan: Plan, events: Sequence[Entry]) -> Iterator[tuple[PersonEntry,
             continue
         lines = [str(line).partition(" ")[2].strip() for line in narrator.lines(entry)]
         if isinstance(entry.record, OperatorConfirmed):
-            lines = [f"confirmed: {CONFIRMATION_WORDS[entry.record.word]}"]
+            lines = [f"confirmed: {CONFIRMATION_WORDS[entry.record.confirmation]}"]
         if isinstance(entry.record, DeviceConfirmed):
             at = site_of(entry.record.connection, plan)
-            lines = [f"confirmed for {at}: {CONFIRMATION_WORDS[entry.record.word]}"]
+            lines = [f"confirmed for {at}: {CONFIRMATION_WORDS[entry.record.confirmation]}"]
         yield by_number[entry.seq], "; ".join(lines)
 
 

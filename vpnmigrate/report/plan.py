@@ -167,7 +167,7 @@ def _contract(step: PlannedStep, names: Names) -> Iterator[str]:
 
 
 def _restores_traffic(change: Change) -> bool:
-    return isinstance(change, AskOperator) and change.word in _TRAFFIC_RETURNS
+    return isinstance(change, AskOperator) and change.confirmation in _TRAFFIC_RETURNS
 
 
 def _mark(what: str) -> str:

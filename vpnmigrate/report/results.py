@@ -120,7 +120,7 @@ def done_text(view: RunStatusView, task: AskOperator, at: Sequence[VpnConnection
         rest = ", ".join(site_of(each, view.plan) for each in still_open)
         return f"{wrapped(f'{recorded} at {where}')}\n{wrapped(f'Still open: {rest}', first='  ')}"
     noted = wrapped(f"{recorded}: {view.names.text(str(task))}")
-    if view.alive and task.word in ENABLING and (down := down_text(view.sight, view.names)):
+    if view.alive and task.confirmation in ENABLING and (down := down_text(view.sight, view.names)):
         seen = f"{down}, as last observed; the running process waits until they are UP."
         return f"{noted}\n{wrapped(seen, first='  ', rest='  ')}"
     if view.alive:
@@ -146,7 +146,7 @@ def done_json(
         "schema": DONE_SCHEMA,
         "run": view.run,
         "step": task.step,
-        "word": task.word.value,
+        "word": task.confirmation.value,
         "connections": list(at),
         "open": list(_open_after(view, at)),
         "task": str(task),

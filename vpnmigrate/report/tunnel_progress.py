@@ -88,8 +88,8 @@ def early_confirmation(
     state: RunState, sight: CutoverView | None, names: Names
 ) -> EarlyConfirmation | None:
     """Return the confirmation of tunnels that are DOWN in *sight*; None if there is none."""
-    word = None if state.direction is None else _ENABLED.get(state.direction)
-    at = None if word is None else state.journal_facts.confirmations.get(word)
+    confirmation = None if state.direction is None else _ENABLED.get(state.direction)
+    at = None if confirmation is None else state.journal_facts.confirmations.get(confirmation)
     if at is None or state.finished or state.journal_facts.verified is not None:
         return None
     sites = tuple(site for site in tunnels_by_site(sight, names) if site.down)

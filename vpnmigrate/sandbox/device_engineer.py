@@ -45,18 +45,18 @@ class DeviceEngineer:
 
     def announce(self, task: OperatorTask) -> None:
         """Record that a task will be requested soon."""
-        self._known_since.setdefault(_word(task), self._world.clock.now())
+        self._known_since.setdefault(_confirmation(task), self._world.clock.now())
 
     def ask(self, task: OperatorTask) -> Confirmation | None:
         """Return the task's confirmation once the engineer has done it, or None before that."""
         self.announce(task)
-        word = _word(task)
-        if self._world.clock.now() < self._known_since[word] + self._reaction:
+        confirmation = _confirmation(task)
+        if self._world.clock.now() < self._known_since[confirmation] + self._reaction:
             return None
         # The same task in a later attempt is a new task.
-        del self._known_since[word]
-        self._do(word)
-        return word
+        del self._known_since[confirmation]
+        self._do(confirmation)
+        return confirmation
 
     def consents(self, to: Interruption) -> Consent | None:
         """Return that the operator consents."""
@@ -77,10 +77,10 @@ class DeviceEngineer:
         """Return ``run`` at once: the engineer is not asked about calls."""
         return None if proposed is None else StepChoice.RUN
 
-    def _do(self, word: Confirmation) -> None:
+    def _do(self, confirmation: Confirmation) -> None:
         devices = self._world.devices
         old, new = self._connections()
-        match word:
+        match confirmation:
             case Confirmation.DEVICES_CONFIGURED:
                 _each(devices.configure, new)
             case Confirmation.NEW_TUNNELS_ENABLED:
@@ -110,8 +110,8 @@ class DeviceEngineer:
         return sorted(self._old & living), sorted(new)
 
 
-def _word(task: OperatorTask) -> Confirmation:
-    return Confirmation.TEST_PASSED if isinstance(task, RunTest) else task.word
+def _confirmation(task: OperatorTask) -> Confirmation:
+    return Confirmation.TEST_PASSED if isinstance(task, RunTest) else task.confirmation
 
 
 def replaced(born: Mapping[str, str]) -> str:

@@ -35,27 +35,27 @@ class SiteEngineers(DeviceEngineer):
     def announce(self, task: OperatorTask) -> None:
         """Record that a task will be requested soon, at the devices without a driver."""
         super().announce(task)
-        if isinstance(task, AskOperator) and task.word in GOALS:
+        if isinstance(task, AskOperator) and task.confirmation in GOALS:
             for old in self._left_to_people(task):
-                self._asked.setdefault((task.word, old), self._world.clock.now())
+                self._asked.setdefault((task.confirmation, old), self._world.clock.now())
 
     def ask(self, task: OperatorTask) -> Confirmation | None:
         """Return the task's confirmation once it is done at their devices, or None before that."""
-        if not isinstance(task, AskOperator) or task.word not in GOALS:
+        if not isinstance(task, AskOperator) or task.confirmation not in GOALS:
             return super().ask(task)
         self._devices.attend()
-        word, now = task.word, self._world.clock.now()
-        sites, done = self._left_to_people(task), self._done.setdefault(word, set())
+        confirmation, now = task.confirmation, self._world.clock.now()
+        sites, done = self._left_to_people(task), self._done.setdefault(confirmation, set())
         new = self._successors()
         for old in sorted(set(sites) - done):
-            if now >= self._asked.setdefault((word, old), now) + self._reaction:
-                self._devices.by_hand(_work(word, old, new.get(old, "")))
-                del self._asked[word, old]
+            if now >= self._asked.setdefault((confirmation, old), now) + self._reaction:
+                self._devices.by_hand(_work(confirmation, old, new.get(old, "")))
+                del self._asked[confirmation, old]
                 done.add(old)
         if set(sites) - done:
             return None
         done.clear()
-        return word
+        return confirmation
 
     def _successors(self) -> Mapping[str, str]:
         """Return the new connection that replaces each old one."""
@@ -69,7 +69,9 @@ def _lives(life: str) -> bool:
     return life in {"pending", "available"}
 
 
-def _work(word: Confirmation, old: str, new: str) -> DriverCall:
+def _work(confirmation: Confirmation, old: str, new: str) -> DriverCall:
     """Return what an engineer does at the device of *old*, as the call of a driver that would."""
-    disables = word is Confirmation.OLD_TUNNELS_DISABLED
-    return DriverCall(DeviceDriver(), GOALS[word].verb, "", VpnConnectionId(old), new, disables)
+    disables = confirmation is Confirmation.OLD_TUNNELS_DISABLED
+    return DriverCall(
+        DeviceDriver(), GOALS[confirmation].verb, "", VpnConnectionId(old), new, disables
+    )

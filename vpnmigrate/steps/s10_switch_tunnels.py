@@ -84,7 +84,7 @@ class SwitchTunnels(Step):
         yield from missing(pursued(view), view.now)
         facts, devices = view.journal_facts, open_devices(view)
         task = enabling_task(view.plan, view.swap, view.now)
-        asks = facts.verified is None and task.word not in facts.confirmations
+        asks = facts.verified is None and task.confirmation not in facts.confirmations
         if self._disabling_is_due(view):
             old = ", ".join(view.plan.old_connections)
             yield AskOperator(
@@ -163,11 +163,11 @@ def enabling_task(plan: Plan, swap: GatewaySwap, now: Snapshot) -> AskOperator:
 def settling_task(view: StepInput, devices: tuple[VpnConnectionId, ...]) -> AskOperator:
     """Return the task that makes what drivers have done at *devices* last, in either direction."""
     task = enabling_task(view.plan, view.swap, view.now)
-    back = task.word is Confirmation.TUNNELS_RETURNED
+    back = task.confirmation is Confirmation.TUNNELS_RETURNED
     used = devices if back else [view.now.ours.get(connection_role(old), old) for old in devices]
     return AskOperator(
         task.step,
-        task.word,
+        task.confirmation,
         f"a driver's change may not last: see that the tunnels of {', '.join(used)} are enabled, "
         "and that no commit waits for its confirmation there",
         devices,

@@ -95,7 +95,7 @@ def _missing(view: StepInput) -> Iterator[tuple[str, ...]]:
     if attached is not Attachment.ATTACHED:
         yield (f"{view.swap.joining} is {attached}",)
         return
-    if fresh := tuple(_words_too_fresh(view)):
+    if fresh := tuple(_disabled_too_recently(view)):
         yield fresh
     yield from _shown_missing(view)
 
@@ -107,7 +107,7 @@ def lacks_tunnels(view: StepInput) -> bool:
 
 def awaits_devices(view: StepInput) -> bool:
     """Return whether tunnels of the joining side are DOWN, or were disabled just now."""
-    return lacks_tunnels(view) or any(True for _ in _words_too_fresh(view))
+    return lacks_tunnels(view) or any(True for _ in _disabled_too_recently(view))
 
 
 def flows_as_shown(view: StepInput) -> bool:
@@ -121,7 +121,9 @@ def flows_as_shown(view: StepInput) -> bool:
     confirmed = view.journal_facts.confirmations
     off = confirmed.get(Confirmation.OLD_TUNNELS_DISABLED)
     on = confirmed.get(Confirmation.TUNNELS_RETURNED)
-    return not any(_words_too_fresh(view)) or (off is not None and on is not None and on > off)
+    return not any(_disabled_too_recently(view)) or (
+        off is not None and on is not None and on > off
+    )
 
 
 def _shown_missing(view: StepInput) -> Iterator[tuple[str, ...]]:
@@ -154,7 +156,7 @@ def _basis(view: StepInput) -> ComparisonBasis:
     )
 
 
-def _words_too_fresh(view: StepInput) -> Iterator[str]:
+def _disabled_too_recently(view: StepInput) -> Iterator[str]:
     """Yield a sentence if old tunnels were just disabled: UP may be a stale reading."""
     said = view.journal_facts.confirmations.get(Confirmation.OLD_TUNNELS_DISABLED)
     if view.swap.joining == view.plan.old_gateway and _lately(said, view.now):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import field
+
 from vpnmigrate.model.changes.base import BaseChange
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.facts import ConfirmationGiven, Fact, Switch, Value
@@ -12,14 +14,14 @@ class AskOperator(BaseChange, frozen=True, tag="ask-operator", omit_defaults=Tru
     """A task for a person at a device; done when they confirm it, or when telemetry shows it."""
 
     step: int
-    word: Confirmation
+    confirmation: Confirmation = field(name="word")
     task: str
     only: tuple[VpnConnectionId, ...] = ()
     """The old connections whose devices have the task; empty for all."""
 
     @property
     def fact(self) -> Fact:
-        return ConfirmationGiven(self.word)
+        return ConfirmationGiven(self.confirmation)
 
     @property
     def becomes(self) -> Value:

@@ -109,7 +109,7 @@ def blocks(plan: Plan, step: PlannedStep) -> tuple[str, ...]:
     current = list(_required(step, names))
     for change in step.changes:
         current += lines(change, names, step.number)
-        if isinstance(change, AskOperator) and change.word in _ENDS_A_BLOCK:
+        if isinstance(change, AskOperator) and change.confirmation in _ENDS_A_BLOCK:
             done.append("\n".join(current))
             current = []
     if step.changes and current:

@@ -268,7 +268,7 @@ def _literal(value: str) -> str:
 def asked(task: AskOperator, names: ShellNames) -> Iterator[str]:
     """Yield a task at the devices, and the check that shows that it is done."""
     yield f"todo {names.prose(task.task)}"
-    match task.word:
+    match task.confirmation:
         case Confirmation.NEW_TUNNELS_ENABLED:
             yield from _flows(names, GATEWAY_ROLE)
         case Confirmation.TUNNELS_RETURNED:
