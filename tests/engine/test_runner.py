@@ -514,7 +514,7 @@ class TestFaults:
 
         assert stage.forward().status is RunStatus.CUT_OVER
         assert stage.calls.count(action) == 1
-        assert stage.observe().owned.twins == ()
+        assert stage.observe().owned.duplicates == ()
 
     def test_a_creation_that_never_happened_is_repeated_after_the_delay(self, tmp_path):
         """Case 22: after the consistency delay a creation without effect is retried."""
@@ -631,7 +631,7 @@ class TestFaults:
             now, new = stage.observe(), stage.new_gateway
             assert now.attachment(new, VPC) is Attachment.ATTACHED
             assert now.route(BOTH, "192.168.0.0/16") == new
-            assert now.owned.twins == ()
+            assert now.owned.duplicates == ()
         else:
             assert stage.back().status is RunStatus.ROLLED_BACK
             assert stage.observe().ours == {}

@@ -500,12 +500,12 @@ class TestTwins:
         """A resource in the journal is the run's own, even if others have its tags."""
         stage.forward()
         new = stage.new_gateway
-        strangers = [
+        foreign = [
             stage.do("CreateVpnGateway", Type="ipsec.1")["VpnGateway"]["VpnGatewayId"]
             for _ in range(3)
         ]
-        for stranger in strangers:
-            copy_tags(stage, stranger, "gateway")
+        for each in foreign:
+            copy_tags(stage, each, "gateway")
         stage.clock.sleep(timedelta(minutes=5))
 
         stage.back()

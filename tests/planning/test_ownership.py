@@ -540,7 +540,7 @@ class TestOwnershipOf:
         owned = ownership_of(self.READING, a_plan(), Evidence())
 
         assert not owned.ours
-        assert {stranger.id for stranger in owned.strangers} == {"vgw-new", "vpn-new"}
+        assert {each.id for each in owned.foreign} == {"vgw-new", "vpn-new"}
 
     def test_doubts_fill_roles_with_what_fits(self) -> None:
         """A found resource is listed for adoption."""
@@ -555,7 +555,7 @@ class TestOwnershipOf:
 
         owned = ownership_of(reading, a_plan(), self.DOUBTS)
 
-        assert owned.contested == {GATEWAY_ROLE}
+        assert owned.ambiguous_roles == {GATEWAY_ROLE}
         assert not owned.found
 
     def test_what_was_seen_before_the_call_is_not_its_doing(self) -> None:
@@ -570,16 +570,16 @@ class TestOwnershipOf:
         refused = Evidence(doubts=self.DOUBTS.doubts, refused=frozenset({"vgw-new"}))
         present = Evidence(doubts=(Doubt(CREATE_GATEWAY, frozenset({"vgw-new"})),))
 
-        assert ownership_of(bare, a_plan(), self.DOUBTS).suspects == {GATEWAY_ROLE: "vgw-new"}
-        assert not ownership_of(bare, a_plan(), refused).suspects
-        assert not ownership_of(bare, a_plan(), present).suspects
-        assert not ownership_of(self.READING, a_plan(), self.DOUBTS).suspects
+        assert ownership_of(bare, a_plan(), self.DOUBTS).possible == {GATEWAY_ROLE: "vgw-new"}
+        assert not ownership_of(bare, a_plan(), refused).possible
+        assert not ownership_of(bare, a_plan(), present).possible
+        assert not ownership_of(self.READING, a_plan(), self.DOUBTS).possible
 
     def test_newcomers_are_what_nobody_accounts_for(self) -> None:
         """Newcomers are recorded before the next creation."""
         made = Evidence({GATEWAY_ROLE: frozenset({"vgw-new"})})
 
-        assert ownership_of(self.READING, a_plan(), made).newcomers == ("vpn-new",)
+        assert ownership_of(self.READING, a_plan(), made).unrecorded == ("vpn-new",)
 
     def test_candidates_and_adoption_without_a_journal(self) -> None:
         """A candidate needs tag and fit; for a resource that a person names fit is enough."""

@@ -467,7 +467,7 @@ def test_a_route_of_another_vpc_is_not_ours_to_name():
 
 def test_a_copy_of_our_tags_stops_what_creates():
     """If two resources have one role's tags, a person must remove the tags from one."""
-    owned = Ownership({GATEWAY_ROLE: NEW}, twins=((Role(GATEWAY_ROLE), "vgw-copy"),))
+    owned = Ownership({GATEWAY_ROLE: NEW}, duplicates=((Role(GATEWAY_ROLE), "vgw-copy"),))
     now = replace(a_snapshot(), owned=owned)
     blocked = Blocked(
         "vgw-new and vgw-copy both have this migration's tags for 'gateway'",

@@ -223,16 +223,16 @@ def by_tag(reading: Reading, migration: MigrationId = MIGRATION) -> Ownership:
     For tests that are not about ownership: the program itself never trusts a tag.
     """
     ours: dict[Role, str] = {}
-    twins: list[tuple[Role, str]] = []
+    duplicates: list[tuple[Role, str]] = []
     for resource in sorted(reading.resources, key=lambda r: (r.state == "deleting", r.id)):
         role = role_by_tag(resource, migration)
         if role and resource.state != "deleted":
             if role not in ours:
                 ours[role] = resource.id
             elif resource.state != "deleting":
-                twins.append((role, resource.id))
-    contested = frozenset(role for role, _ in twins)
-    return Ownership(ours, twins=tuple(twins), contested=contested)
+                duplicates.append((role, resource.id))
+    ambiguous_roles = frozenset(role for role, _ in duplicates)
+    return Ownership(ours, duplicates=tuple(duplicates), ambiguous_roles=ambiguous_roles)
 
 
 def snapshot_by_tag(reading: Reading, migration: MigrationId = MIGRATION) -> Snapshot:

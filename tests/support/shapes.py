@@ -22,7 +22,7 @@ class Shape:
     """Connections, each with its gateway, its prefixes and the number of its tunnels UP."""
     tables: frozenset[tuple[str, frozenset[str], frozenset[tuple[str, str]], frozenset[str]]]
     """Tables, each with propagation, routes and edge associations."""
-    twins: int
+    duplicates: int
     """Resources beyond one for each role."""
 
 
@@ -72,5 +72,5 @@ def shape_of(reading: Reading, migration: MigrationId) -> Shape:
             )
             for table in reading.tables
         ),
-        twins=len(now.owned.twins),
+        duplicates=len(now.owned.duplicates),
     )

@@ -74,8 +74,8 @@ class AdoptionControl:
                 "; ".join(f"{id_} cannot be adopted: {why}" for id_, why in unfit.items()),
                 advice=("leave that out:", self._command(i for i in named if i not in unfit)),
             )
-        suspects = ownership_of(reading, self._plan, evidence).suspects
-        asked = {id_: role for role, id_ in suspects.items()}
+        possible = ownership_of(reading, self._plan, evidence).possible
+        asked = {id_: role for role, id_ in possible.items()}
         return self._record(adopted, {**asked, **candidates(reading, self._plan, evidence)})
 
     def _record(self, adopted: Mapping[str, Role], asked: Mapping[str, Role]) -> NotYet | None:

@@ -35,9 +35,9 @@ class ExternalChangeControl:
         """
         owned = observation.now.owned
         self._recorder.name(
-            *(f"this run's tags were removed from {id_}" for id_ in owned.stripped),
-            *(f"{id_} has a copy of this run's tags" for _, id_ in owned.twins),
-            *map(str, owned.strangers),
+            *(f"this run's tags were removed from {id_}" for id_ in owned.untagged),
+            *(f"{id_} has a copy of this run's tags" for _, id_ in owned.duplicates),
+            *map(str, owned.foreign),
         )
         old, facts = self._plan.old_gateway, observation.journal_facts
         changed = observation.now.externally_changed

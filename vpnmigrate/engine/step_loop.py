@@ -368,7 +368,7 @@ class StepLoop:
         if step.phase is Phase.CUTOVER and detaches and awaits_devices(observation.input):
             self._tasks.announce(enabling_task(self._plan, observation.swap, observation.now))
         # All answers are written before the first failure ends the step.
-        done = self._executor.execute(step.number, changes, observation.now.owned.newcomers)
+        done = self._executor.execute(step.number, changes, observation.now.owned.unrecorded)
         # A refused call does not count: retries every second would only cause more throttling.
         self._look.acted = not all(isinstance(each.outcome, Later | Refused) for each in done)
         self._tried = next(filter(None, (each.unanswered for each in done)), "")

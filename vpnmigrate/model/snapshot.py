@@ -72,7 +72,7 @@ class Reading(Struct, frozen=True):
         return (*self.gateways, *self.connections, *self.vpcs, *self.subnets)
 
 
-class Stranger(Struct, frozen=True):
+class ForeignResource(Struct, frozen=True):
     """A resource with the tags of a role that this run did not create; *why* is a clause."""
 
     role: Role
@@ -94,20 +94,20 @@ class Ownership(Struct, frozen=True):
     """Existing resources that this run created, by role."""
     found: Mapping[Role, str] = {}
     """Those of them created by a call whose answer was lost; they are adopted when observed."""
-    twins: tuple[tuple[Role, str], ...] = ()
+    duplicates: tuple[tuple[Role, str], ...] = ()
     """Further existing resources of a role: one is not this run's, or was created twice."""
-    stripped: tuple[str, ...] = ()
+    untagged: tuple[str, ...] = ()
     """Resources of this run whose tags were removed."""
-    contested: frozenset[Role] = frozenset()
+    ambiguous_roles: frozenset[Role] = frozenset()
     """Roles with duplicates where it is unproven which one is this run's."""
-    strangers: tuple[Stranger, ...] = ()
+    foreign: tuple[ForeignResource, ...] = ()
     """Resources with this run's tags that the run did not create."""
-    suspects: Mapping[Role, str] = {}
+    possible: Mapping[Role, str] = {}
     """Resources that an unanswered create call may have made, but without its tags.
 
     A person has to decide.
     """
-    newcomers: tuple[str, ...] = ()
+    unrecorded: tuple[str, ...] = ()
     """Resources in neither the survey nor the journal."""
 
 

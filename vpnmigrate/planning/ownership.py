@@ -45,7 +45,7 @@ from vpnmigrate.model.plan import (
     Plan,
     connection_role,
 )
-from vpnmigrate.model.snapshot import Ownership, Reading, Resource, Stranger, life_of
+from vpnmigrate.model.snapshot import ForeignResource, Ownership, Reading, Resource, life_of
 from vpnmigrate.model.tunnel_options import ANY_NETWORK, option_text, unfit_options
 from vpnmigrate.steps.s03_create_connections import successor
 from vpnmigrate.steps.s06_test_vpc import test_subnet_cidr
@@ -96,42 +96,42 @@ def ownership_of(reading: Reading, plan: Plan, evidence: Evidence) -> Ownership:
     proven = {id_: role for role, ids in evidence.made.items() for id_ in ids}
     living = _living_first(reading, plan, proven)
     ours: dict[Role, str] = {}
-    twins: list[tuple[Role, str]] = []
-    strangers: list[Stranger] = []
+    duplicates: list[tuple[Role, str]] = []
+    foreign: list[ForeignResource] = []
     for resource in living:
         match _judged(resource, plan, evidence, proven):
-            case Stranger() as stranger:
-                strangers.append(stranger)
+            case ForeignResource() as other:
+                foreign.append(other)
             case str(role) if role not in ours:
                 ours[Role(role)] = resource.id
             case str(role) if life_of(resource.state) is not ResourceState.DELETING:
-                twins.append((Role(role), resource.id))
+                duplicates.append((Role(role), resource.id))
             case _:
                 pass  # Not related to the run, or being deleted.
     found = {role: id_ for role, id_ in ours.items() if id_ not in proven}
     known = plan.surveyed | proven.keys()
-    contested = frozenset(role for role, _ in twins if role in found)
+    ambiguous_roles = frozenset(role for role, _ in duplicates if role in found)
     return Ownership(
         ours=ours,
-        found={role: id_ for role, id_ in found.items() if role not in contested},
-        twins=tuple(twins),
-        stripped=tuple(
+        found={role: id_ for role, id_ in found.items() if role not in ambiguous_roles},
+        duplicates=tuple(duplicates),
+        untagged=tuple(
             resource.id
             for resource in living
             if resource.id in proven
             and role_by_tag(resource, plan.migration) != proven[resource.id]
         ),
-        contested=contested,
-        strangers=tuple(strangers),
-        suspects=_suspects(living, plan, evidence, ours),
-        newcomers=tuple(resource.id for resource in living if resource.id not in known),
+        ambiguous_roles=ambiguous_roles,
+        foreign=tuple(foreign),
+        possible=_possible(living, plan, evidence, ours),
+        unrecorded=tuple(resource.id for resource in living if resource.id not in known),
     )
 
 
 def _judged(
     resource: Resource, plan: Plan, evidence: Evidence, proven: Mapping[str, Role]
-) -> Role | Stranger | None:
-    """Return the role of *resource*, or a stranger, or None if it does not have the run's tags."""
+) -> Role | ForeignResource | None:
+    """Return the role of *resource*; None if it does not have the run's tags."""
     tagged = role_by_tag(resource, plan.migration)
     if resource.id in plan.surveyed:
         why = SURVEYED
@@ -143,10 +143,10 @@ def _judged(
         why = _against(resource, tagged, evidence.doubts)
     if not tagged:
         return None
-    return Stranger(tagged, resource.id, why) if why else tagged
+    return ForeignResource(tagged, resource.id, why) if why else tagged
 
 
-def _suspects(
+def _possible(
     living: Iterable[Resource], plan: Plan, evidence: Evidence, ours: Mapping[Role, str]
 ) -> Mapping[Role, str]:
     """Return resources that create calls in doubt may have made, for roles without a resource."""

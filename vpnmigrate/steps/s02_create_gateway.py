@@ -53,7 +53,7 @@ class CreateGateway(Step):
     def missing_changes(self, view: StepInput) -> MissingChanges:
         if (
             view.now.state(GATEWAY_ROLE) is ResourceState.ABSENT
-            and GATEWAY_ROLE not in view.now.owned.suspects
+            and GATEWAY_ROLE not in view.now.owned.possible
         ):
             yield CreateVpnGateway(
                 GATEWAY_ROLE,
@@ -84,7 +84,7 @@ class RemoveGateway(Step):
         gateway = view.now.ours.get(GATEWAY_ROLE)
         if (
             gateway is not None
-            and GATEWAY_ROLE not in view.now.owned.contested
+            and GATEWAY_ROLE not in view.now.owned.ambiguous_roles
             and view.now.state(GATEWAY_ROLE) in (ResourceState.PENDING, ResourceState.AVAILABLE)
             and not view.now.attachments(VpnGatewayId(gateway))
             and first_left(_in_use_by(view), view) is None
@@ -101,7 +101,7 @@ class RemoveGateway(Step):
 
 
 def _removals(view: StepInput) -> Iterator[DesiredFact]:
-    if GATEWAY_ROLE in view.now.owned.contested:
+    if GATEWAY_ROLE in view.now.owned.ambiguous_roles:
         return
     gateway = view.now.ours.get(GATEWAY_ROLE)
     change = None if gateway is None else DeleteVpnGateway(GATEWAY_ROLE, gateway)

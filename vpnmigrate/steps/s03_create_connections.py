@@ -66,7 +66,7 @@ class CreateConnections(Step):
         for old in view.plan.before.living:
             role = connection_role(old.id)
             state = view.now.state(role)
-            if state is ResourceState.ABSENT and room > 0 and not _stranger(view, old):
+            if state is ResourceState.ABSENT and room > 0 and not _foreign_connection(view, old):
                 room -= 1
                 yield successor(view.plan, old, new_gateway(view.now))
             elif state is ResourceState.AVAILABLE:
@@ -80,14 +80,14 @@ class CreateConnections(Step):
             return blocked
         for old in view.plan.before.living:
             role = connection_role(old.id)
-            if role in view.now.owned.suspects:
+            if role in view.now.owned.possible:
                 why = (
                     f"whether the successor of {old.id} was created is unknown: "
                     "the last reading may be stale"
                 )
                 return suspected(view.plan, view.now, role) or NotYet(why)
-            if stranger := _stranger(view, old):
-                return stranger
+            if foreign := _foreign_connection(view, old):
+                return foreign
             verdict = _is_ready(old, view.now)
             if not isinstance(verdict, Met):
                 return verdict
@@ -121,7 +121,7 @@ class RemoveConnections(Step):
 def _removals(view: StepInput) -> Iterator[DesiredFact]:
     for old in view.plan.old_connections:
         role = connection_role(old)
-        if role in view.now.owned.contested:
+        if role in view.now.owned.ambiguous_roles:
             continue
         new = view.now.ours.get(role)
         change = None if new is None else DeleteVpnConnection(role, new)
@@ -172,14 +172,14 @@ def _in_creation(old: ConnectionRecord, now: Snapshot) -> bool:
     return now.state(connection_role(old.id)) in (ResourceState.PENDING, UNKNOWN)
 
 
-def _stranger(view: StepInput, old: ConnectionRecord) -> Blocked | None:
+def _foreign_connection(view: StepInput, old: ConnectionRecord) -> Blocked | None:
     """Return a verdict on a live connection between the two gateways that is not this run's.
 
     EC2 may return such a connection instead of creating a new one (domain.md 2.3).
     """
     now = view.now
     gateway = new_gateway(now)
-    ours = set(now.ours.values()) | {twin for _, twin in now.owned.twins}
+    ours = set(now.ours.values()) | {duplicate for _, duplicate in now.owned.duplicates}
     for connection in now.connections.values():
         if (
             connection.vpn_gateway == gateway
@@ -190,20 +190,20 @@ def _stranger(view: StepInput, old: ConnectionRecord) -> Blocked | None:
             return Blocked(
                 f"{connection.id} already connects {gateway} and {old.customer_gateway}, "
                 "and this run did not create it",
-                _about_stranger(view.plan),
+                _about_foreign(view.plan),
             )
     return None
 
 
-def _about_stranger(plan: Plan) -> str:
+def _about_foreign(plan: Plan) -> str:
     """Return what to do about a connection that another program may have created."""
     keys = [key for key, _ in copied_tags(plan.before.gateway.tags, plan.decisions.tags)]
     acted_on = [key for key in keys if automation_of(key)]
-    suspects = acted_on or [key for key in keys if key != "Name"]
+    likely_causes = acted_on or [key for key in keys if key != "Name"]
     advice = "find out who created it; delete it, or plan again; do not give it the run's tags"
-    if not suspects:
+    if not likely_causes:
         return advice
-    drop = ", ".join(suspects)
+    drop = ", ".join(likely_causes)
     return (
         f"{advice}.  A program that acts on a tag copied to the new gateway may have: leave it "
         f"out in the playbook, tags: {{drop: [{drop}]}}"

@@ -108,7 +108,7 @@ class RemoveTestVpc(Step):
 
 def _removals(view: StepInput) -> Iterator[DesiredFact]:
     now, ours = view.now, view.now.ours
-    if now.owned.contested & {TEST_VPC_ROLE, TEST_SUBNET_ROLE}:
+    if now.owned.ambiguous_roles & {TEST_VPC_ROLE, TEST_SUBNET_ROLE}:
         return
     earlier = [gone(TEST_SUBNET_ROLE)]
     vpc = VpcId(ours[TEST_VPC_ROLE]) if TEST_VPC_ROLE in ours else None
@@ -145,7 +145,7 @@ def _detachment(gateway: VpnGatewayId, vpc: VpcId, now: Snapshot) -> Iterator[De
 
 
 def _put_up(wish: TestVpc, now: Snapshot) -> MissingChanges:
-    if now.owned.suspects.keys() & {TEST_VPC_ROLE, TEST_SUBNET_ROLE}:
+    if now.owned.possible.keys() & {TEST_VPC_ROLE, TEST_SUBNET_ROLE}:
         return
     if now.state(TEST_VPC_ROLE) is ResourceState.ABSENT:
         yield CreateTestVpc(TEST_VPC_ROLE, cidr=wish.cidr)
@@ -184,7 +184,10 @@ def _test(wish: TestVpc, vpc: VpcId) -> RunTest | AskOperator:
 
 
 def _take_down(now: Snapshot, isolated: frozenset[Goal] = frozenset()) -> MissingChanges:
-    if TEST_VPC_ROLE not in now.ours or now.owned.contested & {TEST_VPC_ROLE, TEST_SUBNET_ROLE}:
+    if TEST_VPC_ROLE not in now.ours or now.owned.ambiguous_roles & {
+        TEST_VPC_ROLE,
+        TEST_SUBNET_ROLE,
+    }:
         return
     vpc = VpcId(now.ours[TEST_VPC_ROLE])
     gateway = new_gateway(now)

@@ -68,7 +68,9 @@ class SwapGateways(Step):
         return ReadingPart.GATEWAYS
 
     def missing_changes(self, view: StepInput) -> MissingChanges:
-        if _stranger(view.plan.vpc, view.swap, view.now) or is_gone(view.swap.joining, view.now):
+        if _third_gateway(view.plan.vpc, view.swap, view.now) or is_gone(
+            view.swap.joining, view.now
+        ):
             return
         match (
             view.now.attachment(view.swap.leaving, view.plan.vpc),
@@ -90,12 +92,12 @@ class SwapGateways(Step):
         )
         if (gone, there) == (Attachment.DETACHED, Attachment.ATTACHED):
             return Met()
-        if stranger := _stranger(view.plan.vpc, view.swap, view.now):
+        if third := _third_gateway(view.plan.vpc, view.swap, view.now):
             return Blocked(
-                f"{stranger} is attached to {view.plan.vpc}, and this run did not attach it",
+                f"{third} is attached to {view.plan.vpc}, and this run did not attach it",
                 (
                     "find out who attached it; once it is detached, resume or roll back:",
-                    _call("detach", stranger, view.plan.vpc),
+                    _call("detach", third, view.plan.vpc),
                 ),
             )
         if is_gone(view.swap.joining, view.now):
@@ -117,7 +119,7 @@ class SwapGateways(Step):
         return NotYet(f"{view.swap.joining} is {there}, {view.swap.leaving} is {gone}")
 
 
-def _stranger(vpc: VpcId, swap: GatewaySwap, now: Snapshot) -> VpnGatewayId | None:
+def _third_gateway(vpc: VpcId, swap: GatewaySwap, now: Snapshot) -> VpnGatewayId | None:
     others = (g for g in now.occupants(vpc) if g not in (swap.leaving, swap.joining))
     return next(iter(sorted(others)), None)
 

@@ -65,14 +65,14 @@ def copied_tags(tags: Mapping[str, str], changes: TagChanges) -> Tags:
 
 def duplicate_roles(now: Snapshot) -> Blocked | None:
     """Return a verdict if two existing resources have the tags of one role, or None."""
-    if not now.owned.twins:
+    if not now.owned.duplicates:
         return None
-    role, twin = now.owned.twins[0]
+    role, duplicate = now.owned.duplicates[0]
     return Blocked(
-        f"{now.ours[role]} and {twin} both have this migration's tags for {role!r}",
+        f"{now.ours[role]} and {duplicate} both have this migration's tags for {role!r}",
         (
             "find out which one this run did not create, and remove the vpnmigrate: tags from it:",
-            aws("ec2", "delete-tags", "--resources", twin, "--tags", "Key=vpnmigrate:role"),
+            aws("ec2", "delete-tags", "--resources", duplicate, "--tags", "Key=vpnmigrate:role"),
         ),
     )
 
@@ -80,8 +80,8 @@ def duplicate_roles(now: Snapshot) -> Blocked | None:
 def suspected(plan: Plan, now: Snapshot, *roles: Role) -> Blocked | None:
     """Return a verdict if an unanswered create call may have made an untagged resource."""
     for role in roles:
-        if role in now.owned.suspects and now.state(role) is ResourceState.ABSENT:
-            id_ = now.owned.suspects[role]
+        if role in now.owned.possible and now.state(role) is ResourceState.ABSENT:
+            id_ = now.owned.possible[role]
             return Blocked(
                 f"{id_} may have been created for {role!r} by a call whose answer was lost: "
                 "it fits and did not exist before, but it lacks the tags of that call",
@@ -100,22 +100,22 @@ def unowned_resources(now: Snapshot) -> Met | Lost:
 
     A clean-up never deletes them.  The runner reports those that are certainly not its own.
     """
-    twins = [twin for _, twin in now.owned.twins]
-    unsure = [now.ours[role] for role in sorted(now.owned.contested)]
-    suspects = sorted(set(now.owned.suspects.values()))
+    duplicates = [duplicate for _, duplicate in now.owned.duplicates]
+    unsure = [now.ours[role] for role in sorted(now.owned.ambiguous_roles)]
+    possible = sorted(set(now.owned.possible.values()))
     names = (
         *(
             f"{id_} was not deleted: it has this migration's tags, but this run may not have "
             "created it"
-            for id_ in (*twins, *unsure)
+            for id_ in (*duplicates, *unsure)
         ),
         *(
             f"{id_} was not deleted: a create call whose answer was lost may have made it; "
             f"if so, roll back again with --adopt {id_}"
-            for id_ in suspects
+            for id_ in possible
         ),
     )
-    left = tuple(_deletion(id_) for id_ in (*twins, *unsure, *suspects))
+    left = tuple(_deletion(id_) for id_ in (*duplicates, *unsure, *possible))
     return Lost(names, left) if names else Met()
 
 
