@@ -72,7 +72,7 @@ class TestPrefixLists:
         """The list applies to the same addresses as before."""
         found = judged(now_with([PREFIX], BESIDE))
 
-        assert (found.waiting, found.taken, found.altered) == ((), (), ())
+        assert (found.waiting, found.external, found.altered) == ((), (), ())
 
     def test_a_prefix_that_is_not_back_is_waited_for_though_a_wider_route_leads_there(self):
         """The list may be between the two and has another target: that is a difference."""
@@ -87,8 +87,8 @@ class TestPrefixLists:
         found = judged(now_with([PREFIX], after))
 
         assert found.waiting == ()
-        assert {row.destination for row in found.taken} == {PREFIX, WIDE}
-        assert all(row.unread for row in found.taken)
+        assert {row.destination for row in found.external} == {PREFIX, WIDE}
+        assert all(row.unread for row in found.external)
 
 
 STATIC = RouteTarget(BOTH, WIDE)

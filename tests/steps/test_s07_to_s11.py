@@ -468,8 +468,8 @@ class TestLostConnections:
             StepInput(self.TWO, BACK, a_snapshot(tables=tables, facts=there), NOTHING_TOLD)
         )
 
-        assert (len(found.taken), len(found.waiting)) == (1, 0)
-        assert (len(whole.taken), len(whole.waiting)) == (0, 1)
+        assert (len(found.external), len(found.waiting)) == (1, 0)
+        assert (len(whole.external), len(whole.waiting)) == (0, 1)
 
 
 class TestShortfalls:

@@ -76,7 +76,7 @@ class TestReach:
 
         found = reached(moved)
 
-        assert lines(found.taken) == [
+        assert lines(found.external) == [
             f"rtb-both: {STATIC} went to vgw-old before and goes to eni-9 now"
         ]
         assert (found.waiting, found.altered) == ((), ())
@@ -88,7 +88,7 @@ class TestReach:
             a_table(MAIN, propagates=NEW, learned=[PREFIX], static={"10.1.1.0/24": "eni-9"}),
         )
 
-        assert lines(reached(part).taken) == [
+        assert lines(reached(part).external) == [
             "rtb-main: 10.1.1.0/24 went to vgw-old before and goes to eni-9 now"
         ]
 
@@ -98,7 +98,7 @@ class TestReach:
 
         found = reached(off, foreign=[Propagation(BOTH, NEW)])
 
-        assert lines(found.taken) == [
+        assert lines(found.external) == [
             f"rtb-both: {PREFIX} went to vgw-old before and goes to nothing now"
         ]
         assert found.waiting == (
@@ -111,7 +111,7 @@ class TestReach:
 
         found = reached(bare, incomplete=True)
 
-        assert (len(found.taken), found.waiting) == (1, ())
+        assert (len(found.external), found.waiting) == (1, ())
 
     def test_other_paths_that_lead_elsewhere_now_are_altered(self):
         """A changed route that never led to the gateway is reported, and never waited for."""
@@ -139,7 +139,7 @@ class TestReach:
         assert lines(found.altered) == [
             "rtb-both: 0.0.0.0/0 went to igw-1 before and goes to nat-1 now"
         ]
-        assert (found.waiting, found.taken) == ((), ())
+        assert (found.waiting, found.external) == ((), ())
 
     def test_propagation_that_is_not_seen_yet_is_waited_for_first(self):
         """Until propagation is visible, its routes are not compared."""

@@ -153,10 +153,10 @@ class StateReader:
         now = self._snapshot(reading)
         direction = self._recorder.state.direction or Direction.FORWARD
         swap = gateway_swap(direction, self._plan, now)
-        lost = self._recorder.evidence().made.get(GATEWAY_ROLE, frozenset())
-        if direction is Direction.ROLLBACK and GATEWAY_ROLE not in now.ours and len(lost) == 1:
+        made = self._recorder.evidence().made.get(GATEWAY_ROLE, frozenset())
+        if direction is Direction.ROLLBACK and GATEWAY_ROLE not in now.ours and len(made) == 1:
             # It was deleted outside this run; routes of this run may still point to it.
-            swap = replace(swap, leaving=VpnGatewayId(*lost))
+            swap = replace(swap, leaving=VpnGatewayId(*made))
         return Observation(StepInput(self._plan, swap, now, self.journal_facts()), reading)
 
     def keep_reading(self) -> None:

@@ -144,7 +144,7 @@ class DesiredFact(Struct, frozen=True):
     value: Value
     change: Change | None
     """None if no change is known that sets it."""
-    gone: str = ""
+    unreachable_why: str = ""
     """Why the value can no longer be reached: something it depends on was removed."""
     restores: bool = False
     """Whether *change* undoes an external change instead of leaving it."""
@@ -165,7 +165,11 @@ class DesiredFact(Struct, frozen=True):
 
     def is_unmet(self, now: Snapshot) -> bool:
         """Return whether the value can be reached, and is not known to hold."""
-        return not self.gone and not self.is_left(now) and now.value(self.fact) != self.value
+        return (
+            not self.unreachable_why
+            and not self.is_left(now)
+            and now.value(self.fact) != self.value
+        )
 
     def is_left(self, now: Snapshot) -> bool:
         """Return whether the value is an external change that the run leaves as it is."""
@@ -174,7 +178,7 @@ class DesiredFact(Struct, frozen=True):
     def missing(self, now: Snapshot) -> bool:
         """Return whether *change* is due: the fact is known, differs, and is this run's."""
         seen = now.value(self.fact)
-        if self.gone or seen == self.value or seen is UNKNOWN or self.is_left(now):
+        if self.unreachable_why or seen == self.value or seen is UNKNOWN or self.is_left(now):
             return False
         return self.needs is None or now.value(self.needs.fact) == self.needs.value
 
@@ -208,8 +212,8 @@ def judge(
     residual = False
     for want in wants:
         seen = now.value(want.fact)
-        if want.gone:
-            lost.append(f"{want.name}: {want.gone}")
+        if want.unreachable_why:
+            lost.append(f"{want.name}: {want.unreachable_why}")
         elif seen == want.value:
             continue
         elif want.is_left(now):

@@ -38,7 +38,7 @@ class Reachability:
 
     waiting: tuple[str, ...] = ()
     """Differences that the cutover should still resolve."""
-    taken: tuple[RouteComparison, ...] = ()
+    external: tuple[RouteComparison, ...] = ()
     """Differences caused by external changes: reported, and never waited for."""
     altered: tuple[RouteComparison, ...] = ()
     """Routes that did not lead to the gateway before and have another target now."""
@@ -114,7 +114,7 @@ def reachability(basis: ComparisonBasis) -> Reachability:
     found = tuple(_by_table(basis))
     return Reachability(
         tuple(each for table in found for each in table.waiting),
-        tuple(row for table in found for row in table.taken),
+        tuple(row for table in found for row in table.external),
         tuple(row for table in found for row in table.altered),
         tuple(row for table in found for row in table.residual),
     )
@@ -149,7 +149,7 @@ def _of_table(
     """Return the differences among *rows* of the table *before*."""
     plan, swap, now = basis.plan, basis.swap, basis.now
     waiting: list[str] = []
-    taken: list[RouteComparison] = []
+    external: list[RouteComparison] = []
     altered: list[RouteComparison] = []
     residual: list[RouteComparison] = []
     foreign = Propagation(before.id, swap.joining) in now.externally_changed or basis.incomplete
@@ -169,10 +169,10 @@ def _of_table(
             or (foreign and _propagated(row.before))
             or _is_hidden(row, swap, now, before)
         ):
-            taken.append(row)
+            external.append(row)
         else:
             waiting.append(str(row))
-    return Reachability(tuple(waiting), tuple(taken), tuple(altered), tuple(residual))
+    return Reachability(tuple(waiting), tuple(external), tuple(altered), tuple(residual))
 
 
 def as_before(plan: Plan, baseline: Baseline, table: RouteTableRecord) -> RouteTableRecord:

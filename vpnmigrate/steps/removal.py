@@ -25,11 +25,11 @@ def deletion(
     name: str, subject: Role | str, change: AwsChange | None, needs: Goal | None = None
 ) -> DesiredFact:
     """Return the part of a clean-up that *subject* is deleted; *needs* has to precede that."""
-    want = gone(subject)
+    want = deleted_goal(subject)
     return DesiredFact(name, want.fact, want.value, change, restores=True, needs=needs)
 
 
-def gone(subject: Role | str) -> Goal:
+def deleted_goal(subject: Role | str) -> Goal:
     """Return the goal that *subject* is deleted."""
     return Goal(Existence(subject), ResourceState.ABSENT)
 

@@ -21,9 +21,9 @@ from vpnmigrate.steps.base import (
     Verdict,
 )
 from vpnmigrate.steps.removal import (
+    deleted_goal,
     deletion,
     first_left,
-    gone,
     naming_attachment,
     separable_removals,
     verify_removals,
@@ -112,7 +112,7 @@ def _removals(view: StepInput) -> Iterator[DesiredFact]:
 def _in_use_by(view: StepInput) -> Iterator[Goal]:
     """Yield what has to be reached before the new gateway can be deleted."""
     for old in view.plan.old_connections:
-        yield gone(connection_role(old))
+        yield deleted_goal(connection_role(old))
     gateway = new_gateway(view.now)
     for vpc in view.now.attachments(gateway):
         yield Goal(AttachmentOf(gateway, vpc), Attachment.DETACHED)

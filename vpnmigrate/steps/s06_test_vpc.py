@@ -38,7 +38,13 @@ from vpnmigrate.steps.base import (
     StepInput,
     Verdict,
 )
-from vpnmigrate.steps.removal import deletion, first_left, gone, separable_removals, verify_removals
+from vpnmigrate.steps.removal import (
+    deleted_goal,
+    deletion,
+    first_left,
+    separable_removals,
+    verify_removals,
+)
 from vpnmigrate.steps.s02_create_gateway import new_gateway
 from vpnmigrate.steps.tags import suspected, unowned_resources
 
@@ -110,7 +116,7 @@ def _removals(view: StepInput) -> Iterator[DesiredFact]:
     now, ours = view.now, view.now.ours
     if now.owned.ambiguous_roles & {TEST_VPC_ROLE, TEST_SUBNET_ROLE}:
         return
-    earlier = [gone(TEST_SUBNET_ROLE)]
+    earlier = [deleted_goal(TEST_SUBNET_ROLE)]
     vpc = VpcId(ours[TEST_VPC_ROLE]) if TEST_VPC_ROLE in ours else None
     if vpc is not None:
         yield from _detachment(new_gateway(now), vpc, now)

@@ -22,7 +22,7 @@ from vpnmigrate.steps.base import (
     judge,
     missing,
 )
-from vpnmigrate.steps.s08_swap_gateways import GONE, is_gone, unproven_attachment
+from vpnmigrate.steps.s08_swap_gateways import DELETED_STATES, is_deleted, unproven_attachment
 
 TABLES = 10
 PROPAGATION_OFF = timedelta(seconds=5)
@@ -98,13 +98,13 @@ def _cannot_take_over(plan: Plan, swap: GatewaySwap, now: Snapshot) -> Blocked |
 
 
 def _hindrance(plan: Plan, swap: GatewaySwap, now: Snapshot) -> str:
-    if is_gone(swap.joining, now):
+    if is_deleted(swap.joining, now):
         return f"{swap.joining} is gone"
     for vpc, attachment in now.attachments(swap.joining).items():
         if vpc != plan.vpc and attachment is Attachment.ATTACHED:
             return f"{swap.joining} is attached to {vpc}"
     back = swap.joining == plan.old_gateway
-    if back and all(now.state(old) in GONE for old in plan.old_connections):
+    if back and all(now.state(old) in DELETED_STATES for old in plan.old_connections):
         return f"{swap.joining} has lost its connections ({', '.join(plan.old_connections)})"
     return ""
 

@@ -22,7 +22,7 @@ from vpnmigrate.steps.base import (
     is_external_change,
 )
 
-GONE = (ResourceState.ABSENT, ResourceState.DELETING)
+DELETED_STATES = (ResourceState.ABSENT, ResourceState.DELETING)
 """States of a resource that will not carry traffic again."""
 
 
@@ -49,10 +49,10 @@ class SwapGateways(Step):
 
     def external_changes_overwritten(self, view: StepInput) -> Iterable[str]:
         place = AttachmentOf(view.plan.old_gateway, view.plan.vpc)
-        gone = view.now.value(place) is Attachment.DETACHED
+        detached = view.now.value(place) is Attachment.DETACHED
         if (
             view.swap.joining == view.plan.old_gateway
-            and gone
+            and detached
             and is_external_change(place, view.now, view.journal_facts)
         ):
             yield (
@@ -68,7 +68,7 @@ class SwapGateways(Step):
         return ReadingPart.GATEWAYS
 
     def missing_changes(self, view: StepInput) -> MissingChanges:
-        if _third_gateway(view.plan.vpc, view.swap, view.now) or is_gone(
+        if _third_gateway(view.plan.vpc, view.swap, view.now) or is_deleted(
             view.swap.joining, view.now
         ):
             return
@@ -86,11 +86,11 @@ class SwapGateways(Step):
                 pass  # EC2 is between states, or the reading may be stale: observe again
 
     def verify(self, view: StepInput) -> Verdict:
-        gone, there = (
+        leaving, joining = (
             view.now.attachment(view.swap.leaving, view.plan.vpc),
             view.now.attachment(view.swap.joining, view.plan.vpc),
         )
-        if (gone, there) == (Attachment.DETACHED, Attachment.ATTACHED):
+        if (leaving, joining) == (Attachment.DETACHED, Attachment.ATTACHED):
             return Met()
         if third := _third_gateway(view.plan.vpc, view.swap, view.now):
             return Blocked(
@@ -100,7 +100,7 @@ class SwapGateways(Step):
                     _call("detach", third, view.plan.vpc),
                 ),
             )
-        if is_gone(view.swap.joining, view.now):
+        if is_deleted(view.swap.joining, view.now):
             return Blocked(
                 f"{view.swap.joining} is gone: it cannot be attached to {view.plan.vpc}",
                 "if it was the new gateway, roll back; otherwise resume the migration forward",
@@ -116,7 +116,7 @@ class SwapGateways(Step):
                 )
             if vpc != view.plan.vpc:
                 return NotYet(f"{view.swap.joining} is still attached to {vpc}")
-        return NotYet(f"{view.swap.joining} is {there}, {view.swap.leaving} is {gone}")
+        return NotYet(f"{view.swap.joining} is {joining}, {view.swap.leaving} is {leaving}")
 
 
 def _third_gateway(vpc: VpcId, swap: GatewaySwap, now: Snapshot) -> VpnGatewayId | None:
@@ -144,12 +144,12 @@ def disassociated_externally(
 ) -> Iterable[str]:
     """Yield edge tables disassociated from *gateway* outside this run while it was attached."""
     for table in plan.edge_tables:
-        tie = EdgeAssociation(table.id, gateway)
-        off = now.value(tie) is Switch.OFF and table.id in now.tables
+        association = EdgeAssociation(table.id, gateway)
+        off = now.value(association) is Switch.OFF and table.id in now.tables
         if (
             off
-            and is_external_change(tie, now, journal_facts)
-            and _was_associated(plan, tie, journal_facts)
+            and is_external_change(association, now, journal_facts)
+            and _was_associated(plan, association, journal_facts)
         ):
             yield (
                 f"edge route table {table.id} was disassociated from {gateway} outside this run; "
@@ -157,9 +157,9 @@ def disassociated_externally(
             )
 
 
-def _was_associated(plan: Plan, tie: EdgeAssociation, journal_facts: JournalFacts) -> bool:
-    return tie.gateway == plan.old_gateway or (
-        journal_facts.touched is not None and tie in journal_facts.touched
+def _was_associated(plan: Plan, association: EdgeAssociation, journal_facts: JournalFacts) -> bool:
+    return association.gateway == plan.old_gateway or (
+        journal_facts.touched is not None and association in journal_facts.touched
     )
 
 
@@ -175,7 +175,7 @@ def unproven_attachment(swap: GatewaySwap, now: Snapshot) -> str:
     return ""
 
 
-def is_gone(gateway: VpnGatewayId, now: Snapshot) -> bool:
+def is_deleted(gateway: VpnGatewayId, now: Snapshot) -> bool:
     """Return whether *gateway* is deleted or being deleted; a stale reading does not count."""
     known = {id_: role for role, id_ in now.ours.items()}
-    return now.state(known.get(gateway, gateway)) in GONE
+    return now.state(known.get(gateway, gateway)) in DELETED_STATES

@@ -118,8 +118,8 @@ class RestoreRouting(Step):
         yield from (want for want, _ in _without_effect(view))
 
     def verify(self, view: StepInput) -> Verdict:
-        if taken := detached_externally(view.plan, view.swap, view.now):
-            return taken
+        if blocked := detached_externally(view.plan, view.swap, view.now):
+            return blocked
         isolated = view.journal_facts.isolated
         verdict = judge(_wants(view), view.now, isolated)
         if isinstance(verdict, NotYet):
@@ -241,10 +241,10 @@ def _wants(view: StepInput) -> Sequence[DesiredFact]:
     plan, swap, now = view.plan, view.swap, view.now
     wants: list[DesiredFact] = []
     for table in plan.before.route_tables:
-        gone = _why_gone(table.id, now)
-        wants += _propagation(plan, swap, table, gone)
-        wants += _static_routes(view, table, gone)
-        wants += _edge(plan, swap, table, gone, now)
+        unreachable_why = _why_gone(table.id, now)
+        wants += _propagation(plan, swap, table, unreachable_why)
+        wants += _static_routes(view, table, unreachable_why)
+        wants += _edge(plan, swap, table, unreachable_why, now)
     return wants
 
 
@@ -253,7 +253,7 @@ def _why_gone(table: RouteTableId, now: Snapshot) -> str:
 
 
 def _propagation(
-    plan: Plan, swap: GatewaySwap, table: RouteTableRecord, gone: str
+    plan: Plan, swap: GatewaySwap, table: RouteTableRecord, unreachable_why: str
 ) -> Iterator[DesiredFact]:
     if plan.old_gateway in table.propagating:
         yield DesiredFact(
@@ -261,23 +261,25 @@ def _propagation(
             Propagation(table.id, swap.joining),
             Switch.ON,
             EnablePropagation(table.id, swap.joining),
-            gone,
+            unreachable_why,
         )
 
 
-def _static_routes(view: StepInput, table: RouteTableRecord, gone: str) -> Iterator[DesiredFact]:
+def _static_routes(
+    view: StepInput, table: RouteTableRecord, unreachable_why: str
+) -> Iterator[DesiredFact]:
     leaving, joining = view.swap.leaving, view.swap.joining
     facts, refused = view.now.facts, view.journal_facts.vanished
     for route, want in _moves(table, view.plan.old_gateway, joining):
         seen = facts.get(route)
-        if gone or (refused and route in refused):
-            yield _exceptional(route, want, view, gone)
+        if unreachable_why or (refused and route in refused):
+            yield _exceptional(route, want, view, unreachable_why)
         elif seen == joining:
             continue
         elif seen == leaving or seen is UNKNOWN:
             yield want
         else:
-            yield _exceptional(route, want, view, gone)
+            yield _exceptional(route, want, view, unreachable_why)
 
 
 @derived
@@ -300,15 +302,19 @@ def _moves(
     )
 
 
-def _exceptional(route: RouteTarget, want: DesiredFact, view: StepInput, gone: str) -> DesiredFact:
+def _exceptional(
+    route: RouteTarget, want: DesiredFact, view: StepInput, unreachable_why: str
+) -> DesiredFact:
     """Return *want* for a *route* that leads to neither gateway, or that EC2 could not find."""
     joining, seen = view.swap.joining, view.now.value(route)
     if _has_vanished(route, view):
         change = CreateRoute(route.table, route.destination, joining)
-        return replace(want, change=change, gone=gone, restores=True)
+        return replace(want, change=change, unreachable_why=unreachable_why, restores=True)
     # Only a route that still leads to one of the two gateways may be changed.
     ours = seen in (view.swap.leaving, joining, UNKNOWN)
-    return replace(want, gone=gone or ("" if ours else f"set outside this run to {seen}"))
+    return replace(
+        want, unreachable_why=unreachable_why or ("" if ours else f"set outside this run to {seen}")
+    )
 
 
 def _has_vanished(route: RouteTarget, view: StepInput) -> bool:
@@ -326,7 +332,7 @@ def _has_vanished(route: RouteTarget, view: StepInput) -> bool:
 
 
 def _edge(
-    plan: Plan, swap: GatewaySwap, table: RouteTableRecord, gone: str, now: Snapshot
+    plan: Plan, swap: GatewaySwap, table: RouteTableRecord, unreachable_why: str, now: Snapshot
 ) -> Iterator[DesiredFact]:
     if table.edge_of(plan.old_gateway) is None:
         return
@@ -344,6 +350,6 @@ def _edge(
         EdgeAssociation(table.id, swap.joining),
         Switch.ON,
         AssociateEdge(table.id, swap.joining),
-        gone,
+        unreachable_why,
         needs=Goal(leaving, Switch.OFF),
     )

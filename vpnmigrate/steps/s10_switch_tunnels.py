@@ -107,8 +107,8 @@ class SwitchTunnels(Step):
         )
 
     def verify(self, view: StepInput) -> Verdict:
-        if taken := detached_externally(view.plan, view.swap, view.now):
-            return taken
+        if blocked := detached_externally(view.plan, view.swap, view.now):
+            return blocked
         lacking = missing_in_brief(view)
         if view.journal_facts.verified is None:
             return NotYet(lacking or HOLD)
@@ -136,7 +136,7 @@ class SwitchTunnels(Step):
                 f"{old}: deleted outside this run"
                 for old in missing_connections(view.plan, view.swap, view.now)
             ),
-            *map(str, destinations(view).taken),
+            *map(str, destinations(view).external),
         )
         if left:
             return Residual(lost)

@@ -21,9 +21,9 @@ from vpnmigrate.steps.base import (
     judge,
 )
 from vpnmigrate.steps.removal import (
+    deleted_goal,
     deletion,
     first_left,
-    gone,
     naming_attachment,
     separable_removals,
 )
@@ -148,7 +148,7 @@ def _gateway_removal(view: StepInput) -> DesiredFact:
 
 def _removal_goals(old: VpnConnectionId) -> Sequence[Goal]:
     """Return what step 11 does with a connection, each of which finalize can leave out."""
-    return Goal(Archive(old), Switch.ON), gone(old)
+    return Goal(Archive(old), Switch.ON), deleted_goal(old)
 
 
 def _has_no_connection(view: StepInput) -> bool:

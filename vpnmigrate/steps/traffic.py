@@ -181,8 +181,8 @@ def missing_connections(
     """
     if swap.joining != plan.old_gateway:
         return ()
-    gone = (ResourceState.ABSENT, ResourceState.DELETING)
-    lost = tuple(old for old in plan.old_connections if now.state(old) in gone)
+    deleted = (ResourceState.ABSENT, ResourceState.DELETING)
+    lost = tuple(old for old in plan.old_connections if now.state(old) in deleted)
     return lost if len(lost) < len(plan.old_connections) else ()
 
 
