@@ -1,4 +1,4 @@
-"""Residue: a refused change of one table isolates itself, and the rest goes on."""
+"""Residue: a refused change of one table is left out, and the rest goes on."""
 
 from __future__ import annotations
 
@@ -319,7 +319,7 @@ class TestRollback:
         assert all(attached in now.tables[each].propagating for each in (BOTH, MAIN))
 
     def test_an_edge_table_whose_association_cannot_be_ended(self, tmp_path):
-        """What depends on an isolated change is isolated with it, and listed after it."""
+        """What depends on a change left out is left out with it, and listed after it."""
         stage = migrated(
             tmp_path,
             before=a_survey(route_tables=(*ordinary_tables(), a_table("rtb-edge", edge_of=OLD))),
@@ -337,7 +337,7 @@ class TestRollback:
         assert stage.back().status is RunStatus.ROLLED_BACK
 
     def test_what_follows_an_isolated_change_is_made_as_well(self, tmp_path):
-        """Once the isolated change is made, step 10 makes the change that needs it."""
+        """Once the change left out is made, step 10 makes the change that needs it."""
         stage = migrated(
             tmp_path,
             before=a_survey(route_tables=(*ordinary_tables(), a_table("rtb-edge", edge_of=OLD))),
@@ -393,7 +393,7 @@ class TestForward:
         assert "old-tunnels-disabled" in stage.state.journal_facts.confirmations
 
     def test_a_refusal_that_passes_in_time_leaves_nothing(self, tmp_path):
-        """An isolated change is sent again while step 10 waits, and then counts as the others."""
+        """A change left out is sent again while step 10 waits, and then counts as the others."""
         stage = Stage(tmp_path)
         stage.faults = Deny("ReplaceRoute", frozenset({1}))
 
@@ -778,17 +778,17 @@ class TestFinalize:
         goal = Goal(Archive(first.id), Switch.ON)
         step = DeleteClassic()
 
-        [archive, deletion] = step.separable(view)
+        [archive, deletion] = step.optional_parts(view)
 
         assert archive.goal == goal
         assert deletion.change == DeleteVpnConnection(second.id, second.id)
         gone = {Existence(second.id): ResourceState.ABSENT}
         now = replace(view.now, facts={**view.now.facts, **gone})
-        left = replace(view, now=now, journal_facts=replace(facts, isolated=frozenset({goal})))
+        left = replace(view, now=now, journal_facts=replace(facts, left_out=frozenset({goal})))
         assert step.verify(left) == Residual()
         gateway = DeleteOldGateway()
         assert list(gateway.missing_changes(left)) == []
-        assert [want.needs for want in gateway.separable(left)] == [goal]
+        assert [want.needs for want in gateway.optional_parts(left)] == [goal]
 
 
 def test_another_direction_begins_without_isolated_goals(tmp_path):
@@ -804,7 +804,7 @@ def test_another_direction_begins_without_isolated_goals(tmp_path):
     for direction in (Direction.FORWARD, Direction.FORWARD, Direction.ROLLBACK):
         recorder.write(DirectionTaken(direction, 1))
         control.begin_step()
-        kept.append((reader.isolated, reader.journal_facts().pursued))
-        reader.isolate(goal)
+        kept.append((reader.left_out, reader.journal_facts().once_left_out))
+        reader.leave_out(goal)
 
     assert kept == [(frozenset(),) * 2, (frozenset({goal}),) * 2, (frozenset(),) * 2]

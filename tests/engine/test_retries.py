@@ -37,7 +37,7 @@ class Claimant:
     forgone = False
     journal_lost = False
 
-    def skip_claim(self) -> None:
+    def leave_out_claim(self) -> None:
         self.forgone = True
 
 

@@ -96,25 +96,25 @@ SETTING = Propagation(BOTH, OLD)
 
 
 class TestStaleTables:
-    """A table that may be stale is not compared, whatever was isolated in the other direction."""
+    """A table that may be stale is not compared, whatever was left out in the other direction."""
 
     @pytest.mark.parametrize("fact", [STATIC, SETTING])
     @pytest.mark.parametrize(
-        ("isolated", "hidden"),
+        ("left_out", "hidden"),
         [
             ({Goal(STATIC, NEW), Goal(SETTING, Switch.OFF)}, False),
             ({Goal(STATIC, OLD), Goal(SETTING, Switch.ON)}, True),
         ],
         ids=["of the other direction", "of this direction"],
     )
-    def test_only_goals_of_this_direction_are_not_waited_for(self, fact, isolated, hidden):
+    def test_only_goals_of_this_direction_are_not_waited_for(self, fact, left_out, hidden):
         """Goals of the cutover do not hide that a rollback reads a stale table."""
         table = a_table(BOTH, propagates=OLD, learned=[PREFIX], static={WIDE: OLD})
         plan = a_plan(before=a_survey(route_tables=(table,)))
         now = replace(a_snapshot(tables=[table]), stale=frozenset({fact}))
 
         basis = ComparisonBasis(
-            plan, BACK, now, plan.recorded_baseline, isolated=frozenset(isolated)
+            plan, BACK, now, plan.recorded_baseline, left_out=frozenset(left_out)
         )
         found = reachability(basis).waiting
 
@@ -126,11 +126,11 @@ class TestStaleTables:
         """AWS refused the propagation of this rollback; the reading shows the route from before."""
         table = a_table(BOTH, propagates=OLD, learned=[PREFIX], static={WIDE: OLD})
         plan = a_plan(before=a_survey(route_tables=(table,)))
-        isolated = frozenset({Goal(SETTING, Switch.ON)})
+        left_out = frozenset({Goal(SETTING, Switch.ON)})
 
         def residual(stale):
             now = replace(a_snapshot(tables=[table]), stale=frozenset(stale))
-            basis = ComparisonBasis(plan, BACK, now, plan.recorded_baseline, isolated=isolated)
+            basis = ComparisonBasis(plan, BACK, now, plan.recorded_baseline, left_out=left_out)
             found = reachability(basis)
             assert not found.waiting
             return [(row.destination, row.after.leads_somewhere) for row in found.residual]

@@ -117,9 +117,9 @@ class StateReader:
         self._kept_at: datetime | None = None
         """When it was kept for the next observation; None if that reads AWS again."""
         self.journal_lost = context.journal_lost
-        self._claim_skipped = False
-        self._isolated: frozenset[Goal] = frozenset()
-        self._pursued: frozenset[Goal] = frozenset()
+        self._claim_left_out = False
+        self._left_out: frozenset[Goal] = frozenset()
+        self._once_left_out: frozenset[Goal] = frozenset()
         self._usable_from = (
             context.clock.now() + CONSISTENCY_DELAY if context.journal_lost else None
         )
@@ -214,35 +214,35 @@ class StateReader:
         """Return whether a later read may succeed; during an outage, any error may pass."""
         return isinstance(error, AwsUnreadableError) or self._recorder.state.outage.open
 
-    def skip_claim(self) -> None:
+    def leave_out_claim(self) -> None:
         """Ignore the claim tag for the rest of a step."""
-        self._claim_skipped = True
+        self._claim_left_out = True
 
-    def require_claim(self) -> None:
-        """Require the claim tag again: one that was set by a lost answer must still be removed."""
-        self._claim_skipped = False
+    def include_claim(self) -> None:
+        """Observe the claim tag again: one that was set by a lost answer must still be removed."""
+        self._claim_left_out = False
 
-    def isolate(self, *goals: Goal) -> None:
+    def leave_out(self, *goals: Goal) -> None:
         """Continue without *goals* from now on."""
-        self._isolated |= set(goals)
-        self._pursued |= set(goals)
+        self._left_out |= set(goals)
+        self._once_left_out |= set(goals)
 
-    def require(self, goal: Goal) -> None:
+    def include_goal(self, goal: Goal) -> None:
         """Wait for *goal* again: AWS has, or may have, made its change."""
-        self._isolated -= {goal}
+        self._left_out -= {goal}
 
-    def require_all(self) -> None:
+    def include_all_goals(self) -> None:
         """Wait for every goal again: another direction has other goals."""
-        self._isolated = self._pursued = frozenset()
+        self._left_out = self._once_left_out = frozenset()
 
     @property
-    def isolated(self) -> frozenset[Goal]:
+    def left_out(self) -> frozenset[Goal]:
         """The goals that this process leaves out, because AWS did not make their changes."""
-        return self._isolated
+        return self._left_out
 
     def journal_facts(self) -> JournalFacts:
         """Return the facts that the journal adds to an observation."""
-        claim_holder = ClaimHolder("") if self._claim_skipped else self._claim_holder
+        claim_holder = ClaimHolder("") if self._claim_left_out else self._claim_holder
         facts, latest = self._recorder.state.journal_facts, self._recorder.latest
         sent = self._recorder.sent
         ageing = {
@@ -254,8 +254,8 @@ class StateReader:
             confirmations={**facts.confirmations, **ageing},
             unsettled=self._recorder.state.unsettled,
             verified=None if facts.verified is None else latest(facts.verified),
-            isolated=self._isolated,
-            pursued=self._pursued,
+            left_out=self._left_out,
+            once_left_out=self._once_left_out,
             idle=sent.idle(self._plan.propagating_tables),
             directed=sent.directed,
             vanished=sent.vanished,

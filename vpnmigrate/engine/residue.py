@@ -1,4 +1,4 @@
-"""Residue control: isolates changes that AWS does not make, and records what is left.
+"""Residue control: leaves out changes that AWS does not make, and records what is left.
 
 A refused change of one route table must not stop the others, the swap or the tunnels, and a refused
 deletion must not stop the rest of a clean-up (docs/decisions/0035-isolated-refusals.md).
@@ -47,21 +47,21 @@ class ResidueControl:
         self._clock = context.clock
         self._why: dict[Goal, str] = {}
         self._since: dict[Goal, datetime] = {}
-        """When each isolated goal was first refused."""
+        """When each goal left out was first refused."""
         self._temporary: set[Goal] = set()
         """The goals whose latest refusal may pass."""
         self._direction = context.recorder.state.direction
-        """The direction in which the goals were isolated."""
+        """The direction in which the goals were left out."""
         self._seen: Observation | None = None
         self._over = False
-        """Whether the limit of the step has passed: what is isolated then stays isolated."""
+        """Whether the limit of the step has passed: what is left out then stays so."""
         self._last_tries: tuple[datetime, ...] = ()
         self._removals: dict[Goal, DesiredFact] = {}
-        """The removals that were isolated, as last listed."""
+        """The removals that were left out, as last listed."""
         self._foreign: tuple[ResidualChange, ...] = ()
         """Deletions of resources that may not be this run's."""
         self._listed: tuple[Step, Observation, Mapping[Goal, DesiredFact]] | None = None
-        """The separable goals of the step and observation whose answers are being sorted out."""
+        """The optional parts of the step and observation whose answers are being sorted out."""
 
     def begin_step(self) -> None:
         """Clear the observation and the limit of the previous step, and another direction's goals.
@@ -79,7 +79,7 @@ class ResidueControl:
             self._temporary.clear()
             self._removals.clear()
             self._foreign = ()
-            self._state_reader.require_all()
+            self._state_reader.include_all_goals()
 
     def see(self, observation: Observation) -> None:
         """Keep *observation* as the latest one of this step."""
@@ -99,14 +99,14 @@ class ResidueControl:
         A change that AWS has, or may have, made is waited for again.
         """
         performed = isinstance(done.outcome, Performed)
-        if performed and not self._state_reader.isolated:
-            return False  # No goal is isolated, so none is waited for again.
-        want = self._separable(step, observation, done.change)
+        if performed and not self._state_reader.left_out:
+            return False  # No goal is left out, so none is waited for again.
+        want = self._optional_part(step, observation, done.change)
         if want is None:
             return False
         if performed or (isinstance(done.outcome, InDoubt) and not given_up):
             if not self._over:
-                self._state_reader.require(want.goal)
+                self._state_reader.include_goal(want.goal)
                 self._why.pop(want.goal, None)
             return False
         if isinstance(done.outcome, Refused) and done.outcome.definite:
@@ -115,19 +115,19 @@ class ResidueControl:
             self._temporary.add(want.goal)
         if not (given_up and _continues_without(step, outage=outage)):
             return False
-        self._isolate(step, [want], done.unanswered)
+        self._leave_out(step, [want], done.unanswered)
         return True
 
-    def isolate_rest(self, step: Step, why: str, *, outage: bool) -> bool:
+    def leave_out_rest(self, step: Step, why: str, *, outage: bool) -> bool:
         """Isolate what *step* still lacks at its limit; return whether it lacks anything."""
         if self._seen is None or self._over or not _continues_without(step, outage=outage):
             return False
         self._over = True
-        lacking = tuple(step.separable(self._seen.input))
-        isolated = self._state_reader.isolated
-        rest = [want for want in lacking if not want.is_isolated(isolated)]
-        self._isolate(step, rest, f"it did not take effect in time: {why}")
-        # What was isolated since the last verdict is new to the step as well.
+        lacking = tuple(step.optional_parts(self._seen.input))
+        left_out = self._state_reader.left_out
+        rest = [want for want in lacking if not want.is_left_out(left_out)]
+        self._leave_out(step, rest, f"it did not take effect in time: {why}")
+        # What was left out since the last verdict is new to the step as well.
         return bool(lacking)
 
     def may_still_be_made(self) -> bool:
@@ -142,11 +142,11 @@ class ResidueControl:
         left = {want.goal for want in residue(view)}
         goals = left & self._temporary
         if destinations(view).residual:
-            goals |= self._state_reader.isolated - left
+            goals |= self._state_reader.left_out - left
         return any(now - self._since.get(goal, now) < RestoreRouting.limit for goal in goals)
 
     def last_try(self) -> tuple[Sequence[AwsChange], Observation] | None:
-        """Return the isolated changes to be sent once more before the run ends; None if none is."""
+        """Return the changes left out, to be sent once more before the end; None if none is."""
         now, tries = self._clock.now(), self._last_tries
         if self._seen is None or len(tries) >= MOST_LAST_TRIES:
             return None
@@ -176,18 +176,18 @@ class ResidueControl:
             self._recorder.write(ResidueLeft(left))
 
     def _unlisted(self, listed: Sequence[DesiredFact], view: StepInput) -> Iterator[DesiredFact]:
-        """Yield the isolated removals that are not *listed*, because a reading may be stale."""
-        isolated, known = self._state_reader.isolated, {want.goal for want in listed}
+        """Yield the removals left out that are not *listed*, because a reading may be stale."""
+        left_out, known = self._state_reader.left_out, {want.goal for want in listed}
         for goal, want in self._removals.items():
             stale = goal not in known and view.now.value(goal.fact) is UNKNOWN
-            if stale and want.is_isolated(isolated):
+            if stale and want.is_left_out(left_out):
                 yield want
 
     def record(self) -> None:
         """Write the residue of a cutover into the journal, if it has changed."""
         state = self._recorder.state
         if self._seen is None or not (
-            self._state_reader.isolated or state.residue.changes or state.residue.unreached
+            self._state_reader.left_out or state.residue.changes or state.residue.unreached
         ):
             return
         facts = self._state_reader.journal_facts()
@@ -204,22 +204,22 @@ class ResidueControl:
             if isinstance(want.change, AwsChange)
         )
 
-    def _isolate(self, step: Step, wants: Iterable[DesiredFact], why: str) -> None:
+    def _leave_out(self, step: Step, wants: Iterable[DesiredFact], why: str) -> None:
         for want in wants:
             if step.removes:
                 self._removals[want.goal] = want
             self._why.setdefault(want.goal, why)
             self._since.setdefault(want.goal, self._clock.now())
-            self._state_reader.isolate(want.goal)
+            self._state_reader.leave_out(want.goal)
 
-    def _separable(
+    def _optional_part(
         self, step: Step, observation: Observation, change: AwsChange
     ) -> DesiredFact | None:
-        """Return the separable goal of *change*: listed once for all answers of an observation."""
+        """Return the optional part of *change*: listed once for all answers of an observation."""
         listed = self._listed
         if listed is None or listed[0] is not step or listed[1] is not observation:
             wants: dict[Goal, DesiredFact] = {}
-            for want in step.separable(observation.input):
+            for want in step.optional_parts(observation.input):
                 wants.setdefault(want.goal, want)
             listed = self._listed = step, observation, wants
         return listed[2].get(change.goal)

@@ -42,7 +42,7 @@ def backoff(refusals: int) -> timedelta:
 
 
 PERSISTENT = 6
-"""After so many refusals in a row a run continues without a separable change; with the backoff
+"""After so many refusals in a row a run continues without an optional change; with the backoff
 between them, these take about ten seconds."""
 
 
@@ -101,7 +101,7 @@ class RetryPolicy:
                 self._recorder.write(
                     Noted(f"AWS did not {done.change}; the rollback continues without it: {why}")
                 )
-                self._state_reader.skip_claim()
+                self._state_reader.leave_out_claim()
                 return None
             case InDoubt(why):
                 self._delayed_since.pop(done.change.fact, None)

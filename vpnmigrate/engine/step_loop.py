@@ -130,7 +130,7 @@ class StepLoop:
             self._unverified.clear()  # Another direction.
         self._recorder.write(StepBegun(step.number, step.title, step.cleaning))
         self._tasks.begin_step()
-        self._state_reader.require_claim()
+        self._state_reader.include_claim()
         self._traffic.reset()
         self._tried = ""
         lost: list[str] = []
@@ -205,7 +205,7 @@ class StepLoop:
         if self._consent.is_open:
             return False
         if isinstance(verdict, NotYet):
-            return self._residue.isolate_rest(step, verdict.why, outage=self._may_be_down(step))
+            return self._residue.leave_out_rest(step, verdict.why, outage=self._may_be_down(step))
         if not leaves_residue(step, verdict):
             return False
         # No run ends without a change that AWS would make now.

@@ -214,8 +214,8 @@ class TrafficWatch:
 
         While it was residue, stable traffic meant that of the other destinations.
         """
-        isolated = observation.journal_facts.isolated  # Without these, nothing is residue.
-        rows = destinations(observation.input).residual if isolated else ()
+        left_out = observation.journal_facts.left_out  # Without these, nothing is residue.
+        rows = destinations(observation.input).residual if left_out else ()
         residual = frozenset((row.table, part) for row in rows for part in row.parts)
         if self._residual - residual:
             self._stability = self._flows_since = None

@@ -307,13 +307,13 @@ class JournalFacts(Struct, frozen=True):
     """Routes to the gateway that this run last made their target."""
     vanished: Mapping[Fact, datetime] = {}
     """Routes that EC2 last said do not exist, and when: a describe may still list them."""
-    isolated: frozenset[Goal] = frozenset()
+    left_out: frozenset[Goal] = frozenset()
     """Goals that this process leaves out: AWS did not make their changes.
 
     Not in the journal, so another process tries them again.
     """
-    pursued: frozenset[Goal] = frozenset()
-    """Goals that this process has isolated at some time: step 10 still makes their changes."""
+    once_left_out: frozenset[Goal] = frozenset()
+    """Goals that this process has left out at some time: step 10 still makes their changes."""
     touched: frozenset[Fact] | None = None
     """Facts this attempt changed or tried to change; None if a lost journal makes it unknown."""
     holder: str = ""

@@ -51,7 +51,7 @@ class Lost(Struct, frozen=True):
 
 
 class Residual(Struct, frozen=True):
-    """The goal holds except for isolated changes, and for parts removed outside this run."""
+    """The goal holds except for changes left out, and for parts removed outside this run."""
 
     lost: tuple[str, ...] = ()
     left: tuple[AwsChange, ...] = ()
@@ -116,7 +116,7 @@ class Step(ABC):
         del view
         return ()
 
-    def separable(self, view: StepInput) -> Iterable[DesiredFact]:
+    def optional_parts(self, view: StepInput) -> Iterable[DesiredFact]:
         """Yield the missing parts of the goal without which the run can continue."""
         del view
         return ()
@@ -159,9 +159,9 @@ class DesiredFact(Struct, frozen=True):
         """The fact with the value that it must have."""
         return Goal(self.fact, self.value)
 
-    def is_isolated(self, isolated: frozenset[Goal]) -> bool:
-        """Return whether this goal, or the one that it needs, is one of *isolated*."""
-        return self.goal in isolated or (self.needs is not None and self.needs in isolated)
+    def is_left_out(self, left_out: frozenset[Goal]) -> bool:
+        """Return whether this goal, or the one that it needs, is one of *left_out*."""
+        return self.goal in left_out or (self.needs is not None and self.needs in left_out)
 
     def is_unmet(self, now: Snapshot) -> bool:
         """Return whether the value can be reached, and is not known to hold."""
@@ -201,9 +201,9 @@ _MAY_BE_STALE: Final = "unknown: the last reading may be stale"
 
 
 def judge(
-    wants: Iterable[DesiredFact], now: Snapshot, isolated: frozenset[Goal] = frozenset()
+    wants: Iterable[DesiredFact], now: Snapshot, left_out: frozenset[Goal] = frozenset()
 ) -> Met | NotYet | Lost | Residual:
-    """Return whether *wants* hold; the *isolated* ones are not waited for.
+    """Return whether *wants* hold; those *left_out* are not waited for.
 
     Lost has the lost ones, and NotYet the first one that does not hold.
     """
@@ -218,7 +218,7 @@ def judge(
             continue
         elif want.is_left(now):
             lost.append(f"{want.name}: set outside this run to {seen}")
-        elif isolated and want.is_isolated(isolated):
+        elif left_out and want.is_left_out(left_out):
             residual = True
         else:
             stale = seen is UNKNOWN

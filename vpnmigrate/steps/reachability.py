@@ -43,7 +43,7 @@ class Reachability:
     altered: tuple[RouteComparison, ...] = ()
     """Routes that did not lead to the gateway before and have another target now."""
     residual: tuple[RouteComparison, ...] = ()
-    """Differences caused by isolated changes: reported, and not waited for."""
+    """Differences caused by changes left out: reported, and not waited for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ class ComparisonBasis:
     baseline: Baseline
     incomplete: bool = False
     """Whether a connection was lost: it is unknown which propagated prefixes it had."""
-    isolated: frozenset[Goal] = frozenset()
+    left_out: frozenset[Goal] = frozenset()
     """The goals that the run leaves out."""
 
     def __eq__(self, other: object) -> bool:
@@ -72,7 +72,7 @@ class ComparisonBasis:
     def _parts(self) -> tuple[object, ...]:
         now = self.now
         read = (id(now.facts), id(now.tables), now.externally_changed, now.stale)
-        options = (self.incomplete, self.isolated)
+        options = (self.incomplete, self.left_out)
         return id(self.plan), self.swap, read, id(self.baseline), options
 
     def rows(self, before: RouteTableRecord) -> tuple[RouteComparison, ...]:
@@ -127,11 +127,11 @@ def waiting_by_table(basis: ComparisonBasis) -> Iterator[tuple[str, ...]]:
 
 def _by_table(basis: ComparisonBasis) -> Iterator[Reachability]:
     """Yield the differences of each table that has any."""
-    now, hidden = basis.now, _unseen(basis.now, basis.isolated)
+    now, hidden = basis.now, _unseen(basis.now, basis.left_out)
     for table in basis.plan.before.route_tables:
         if now.state(table.id) is ResourceState.ABSENT or table.id not in now.tables:
             continue  # step 9 reports a deleted table
-        if doubt := _doubt(basis.plan, basis.swap, now, table, basis.isolated):
+        if doubt := _doubt(basis.plan, basis.swap, now, table, basis.left_out):
             yield Reachability(waiting=(doubt,))
             continue
         before = as_before(basis.plan, basis.baseline, table)
@@ -162,7 +162,7 @@ def _of_table(
                 residual.append(replace(row, same=False, after=NO_ROUTE))
         elif not ours:
             altered += [row] if row.before.leads_somewhere or row.unread else []
-        elif _is_residual(row, swap, basis.isolated):
+        elif _is_residual(row, swap, basis.left_out):
             residual.append(row)
         elif (
             _is_taken(row, swap, now, _known(before))
@@ -237,11 +237,11 @@ def _doubt(
     swap: GatewaySwap,
     now: Snapshot,
     table: RouteTableRecord,
-    isolated: frozenset[Goal],
+    left_out: frozenset[Goal],
 ) -> str:
     """Return why *table* cannot be compared yet, or an empty string."""
     propagation = Propagation(table.id, swap.joining)
-    if plan.old_gateway in table.propagating and Goal(propagation, Switch.ON) not in isolated:
+    if plan.old_gateway in table.propagating and Goal(propagation, Switch.ON) not in left_out:
         off = now.value(propagation) is not Switch.ON
         if off and propagation not in now.externally_changed:
             return f"propagation from {swap.joining} in {table.id} is not visible yet"
@@ -252,7 +252,7 @@ def _doubt(
     goals = {Goal(fact, gateway) for fact, gateway in about.items()}
     if propagation in doubted:
         goals.add(Goal(propagation, Switch.ON))
-    if goals - isolated:
+    if goals - left_out:
         return f"the routes in {table.id} are unknown: the last reading may be stale"
     return ""
 
@@ -263,28 +263,28 @@ def _routes_to(table: RouteTableRecord, gateway: VpnGatewayId) -> tuple[RouteTar
     return tuple(RouteTarget(table.id, r.destination) for r in table.static_routes_to(gateway))
 
 
-def _unseen(now: Snapshot, isolated: frozenset[Goal]) -> Mapping[RouteTableId, frozenset[Goal]]:
-    """Return the isolated goals of each table whose fact is unknown at the last reading.
+def _unseen(now: Snapshot, left_out: frozenset[Goal]) -> Mapping[RouteTableId, frozenset[Goal]]:
+    """Return the goals left out of each table whose fact is unknown at the last reading.
 
-    A stale reading can still show the route that the isolated change would have restored, so such
+    A stale reading can still show the route that the change left out would have restored, so such
     a route counts as missing.
     """
     found: defaultdict[RouteTableId, set[Goal]] = defaultdict(set)
-    for goal in isolated:
+    for goal in left_out:
         if isinstance(goal.fact, (Propagation, RouteTarget)) and goal.fact in now.doubted:
             found[goal.fact.table].add(goal)
     return {table: frozenset(goals) for table, goals in found.items()}
 
 
-def _is_residual(row: RouteComparison, swap: GatewaySwap, isolated: frozenset[Goal]) -> bool:
-    """Return whether the route of *row* is missing, or unknown, because of an isolated change."""
-    if not isolated:
+def _is_residual(row: RouteComparison, swap: GatewaySwap, left_out: frozenset[Goal]) -> bool:
+    """Return whether the route of *row* is missing, or unknown, because of a change left out."""
+    if not left_out:
         return False
-    if any(Goal(RouteTarget(row.table, name), swap.joining) in isolated for name in row.unread):
+    if any(Goal(RouteTarget(row.table, name), swap.joining) in left_out for name in row.unread):
         return True
     if _propagated(row.before):
-        return Goal(Propagation(row.table, swap.joining), Switch.ON) in isolated
-    return Goal(RouteTarget(row.table, row.before.destination), swap.joining) in isolated
+        return Goal(Propagation(row.table, swap.joining), Switch.ON) in left_out
+    return Goal(RouteTarget(row.table, row.before.destination), swap.joining) in left_out
 
 
 def _is_taken(

@@ -44,19 +44,19 @@ def naming_attachment(verdict: Verdict, name: str, gateway: VpnGatewayId, now: S
 
 def first_left(goals: Iterable[Goal], view: StepInput) -> Goal | None:
     """Return the first of *goals* that the run has left out, and that is not reached."""
-    isolated = view.journal_facts.isolated
-    left = (goal for goal in goals if goal in isolated and view.now.value(goal.fact) != goal.value)
+    left_out = view.journal_facts.left_out
+    left = (goal for goal in goals if goal in left_out and view.now.value(goal.fact) != goal.value)
     return next(left, None)
 
 
-def separable_removals(wants: Iterable[DesiredFact], view: StepInput) -> Iterator[DesiredFact]:
+def optional_removals(wants: Iterable[DesiredFact], view: StepInput) -> Iterator[DesiredFact]:
     """Yield those of *wants* that a change would reach."""
     yield from (want for want in wants if want.change is not None and want.is_unmet(view.now))
 
 
 def verify_removals(wants: Iterable[DesiredFact], view: StepInput) -> Verdict:
-    """Return whether *wants* are reached, except for isolated ones and resources of others."""
-    verdict = judge(wants, view.now, view.journal_facts.isolated)
+    """Return whether *wants* are reached, except for those left out and resources of others."""
+    verdict = judge(wants, view.now, view.journal_facts.left_out)
     match verdict, unowned_resources(view.now):
         case Residual(), Lost(what, left):
             return Residual(what, left)

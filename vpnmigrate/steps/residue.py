@@ -14,7 +14,7 @@ from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 from vpnmigrate.steps.s11_delete_classic import DeleteClassic, DeleteOldGateway
 
 _STEPS = (StopPropagation(), RestoreRouting())
-"""The steps with separable changes; without the swap of step 8 nothing else is possible."""
+"""The steps with optional parts; without the swap of step 8 nothing else is possible."""
 _REMOVALS = (
     RemoveTestVpc(),
     RemoveConnections(),
@@ -23,39 +23,39 @@ _REMOVALS = (
     DeleteOldGateway(),
     RemoveOurClaim(),
 )
-"""The steps of which every part is separable, in their order."""
+"""The steps of which every part is optional, in their order."""
 
 
-def separable(view: StepInput) -> Iterator[DesiredFact]:
+def optional_parts(view: StepInput) -> Iterator[DesiredFact]:
     """Yield the missing parts of the cutover's goals without which the run can continue."""
-    yield from _separable(_STEPS, view)
+    yield from _optional_parts(_STEPS, view)
 
 
-def _separable(steps: Iterable[Step], view: StepInput) -> Iterator[DesiredFact]:
+def _optional_parts(steps: Iterable[Step], view: StepInput) -> Iterator[DesiredFact]:
     for step in steps:
-        yield from step.separable(view)
+        yield from step.optional_parts(view)
 
 
-def pursued(view: StepInput) -> Iterator[DesiredFact]:
-    """Yield the missing parts that were isolated once, and that AWS may make by now."""
-    goals = view.journal_facts.pursued
+def once_left_out(view: StepInput) -> Iterator[DesiredFact]:
+    """Yield the missing parts that were left out once, and that AWS may make by now."""
+    goals = view.journal_facts.once_left_out
     if goals:
-        yield from (want for want in separable(view) if want.is_isolated(goals))
+        yield from (want for want in optional_parts(view) if want.is_left_out(goals))
 
 
 def residue(view: StepInput) -> tuple[DesiredFact, ...]:
-    """Return the isolated parts of the cutover's goals that are still missing."""
-    return _isolated(_STEPS, view)
+    """Return the parts left out of the cutover's goals that are still missing."""
+    return _left_out(_STEPS, view)
 
 
 def removal_residue(view: StepInput) -> tuple[DesiredFact, ...]:
-    """Return the isolated parts of a clean-up's or finalize's goals that are still missing."""
-    return _isolated(_REMOVALS, view)
+    """Return the parts left out of a clean-up's or finalize's goals that are still missing."""
+    return _left_out(_REMOVALS, view)
 
 
-def _isolated(steps: Iterable[Step], view: StepInput) -> tuple[DesiredFact, ...]:
-    isolated = view.journal_facts.isolated
-    if not isolated:
+def _left_out(steps: Iterable[Step], view: StepInput) -> tuple[DesiredFact, ...]:
+    left_out = view.journal_facts.left_out
+    if not left_out:
         return ()
-    left = (want for want in _separable(steps, view) if want.is_isolated(isolated))
+    left = (want for want in _optional_parts(steps, view) if want.is_left_out(left_out))
     return tuple(want for want in left if not want.holds_unproven)

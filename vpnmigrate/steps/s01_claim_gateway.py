@@ -88,9 +88,9 @@ class RemoveOurClaim(Step):
     limit = RecordBefore.limit
 
     def missing_changes(self, view: StepInput) -> MissingChanges:
-        yield from missing(self.separable(view), view.now)
+        yield from missing(self.optional_parts(view), view.now)
 
-    def separable(self, view: StepInput) -> Iterable[DesiredFact]:
+    def optional_parts(self, view: StepInput) -> Iterable[DesiredFact]:
         """Yield the claim: a tag that stays must not stop the rest."""
         old, holder = view.plan.old_gateway, view.journal_facts.holder
         if holder and view.now.value(Claim(old)) in (holder, UNKNOWN):
@@ -98,8 +98,8 @@ class RemoveOurClaim(Step):
             yield DesiredFact(f"the lock tag on {old}", Claim(old), ABSENT, change, restores=True)
 
     def verify(self, view: StepInput) -> Verdict:
-        for want in self.separable(view):
-            if want.is_isolated(view.journal_facts.isolated):
+        for want in self.optional_parts(view):
+            if want.is_left_out(view.journal_facts.left_out):
                 return Residual()
             return NotYet(f"the lock tag is still on {view.plan.old_gateway}")
         return Met()

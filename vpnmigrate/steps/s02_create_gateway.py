@@ -25,7 +25,7 @@ from vpnmigrate.steps.removal import (
     deletion,
     first_left,
     naming_attachment,
-    separable_removals,
+    optional_removals,
     verify_removals,
 )
 from vpnmigrate.steps.tags import copied_tags, duplicate_roles, suspected
@@ -91,9 +91,9 @@ class RemoveGateway(Step):
         ):
             yield DeleteVpnGateway(GATEWAY_ROLE, gateway)
 
-    def separable(self, view: StepInput) -> Iterable[DesiredFact]:
+    def optional_parts(self, view: StepInput) -> Iterable[DesiredFact]:
         """Yield the gateway, if it is left."""
-        yield from separable_removals(_removals(view), view)
+        yield from optional_removals(_removals(view), view)
 
     def verify(self, view: StepInput) -> Verdict:
         verdict, new = verify_removals(_removals(view), view), new_gateway(view.now)

@@ -32,7 +32,7 @@ from vpnmigrate.steps.base import (
     StepInput,
     Verdict,
 )
-from vpnmigrate.steps.removal import deletion, separable_removals, verify_removals
+from vpnmigrate.steps.removal import deletion, optional_removals, verify_removals
 from vpnmigrate.steps.s02_create_gateway import new_gateway
 from vpnmigrate.steps.tags import automation_of, copied_tags, duplicate_roles, suspected
 
@@ -110,9 +110,9 @@ class RemoveConnections(Step):
             if want.change is not None and living:
                 yield want.change
 
-    def separable(self, view: StepInput) -> Iterable[DesiredFact]:
+    def optional_parts(self, view: StepInput) -> Iterable[DesiredFact]:
         """Yield every connection that is left: none depends on another one."""
-        yield from separable_removals(_removals(view), view)
+        yield from optional_removals(_removals(view), view)
 
     def verify(self, view: StepInput) -> Verdict:
         return verify_removals(_removals(view), view)

@@ -42,7 +42,7 @@ from vpnmigrate.steps.removal import (
     deleted_goal,
     deletion,
     first_left,
-    separable_removals,
+    optional_removals,
     verify_removals,
 )
 from vpnmigrate.steps.s02_create_gateway import new_gateway
@@ -98,12 +98,12 @@ class RemoveTestVpc(Step):
 
     def missing_changes(self, view: StepInput) -> MissingChanges:
         if view.plan.decisions.test_vpc is not None:
-            yield from _take_down(view.now, view.journal_facts.isolated)
+            yield from _take_down(view.now, view.journal_facts.left_out)
 
-    def separable(self, view: StepInput) -> Iterable[DesiredFact]:
+    def optional_parts(self, view: StepInput) -> Iterable[DesiredFact]:
         """Yield what is left of the test VPC, each before what cannot be removed without it."""
         if view.plan.decisions.test_vpc is not None:
-            yield from separable_removals(_removals(view), view)
+            yield from optional_removals(_removals(view), view)
 
     def verify(self, view: StepInput) -> Verdict:
         if view.plan.decisions.test_vpc is None:
@@ -189,7 +189,7 @@ def _test(wish: TestVpc, vpc: VpcId) -> RunTest | AskOperator:
     )
 
 
-def _take_down(now: Snapshot, isolated: frozenset[Goal] = frozenset()) -> MissingChanges:
+def _take_down(now: Snapshot, left_out: frozenset[Goal] = frozenset()) -> MissingChanges:
     if TEST_VPC_ROLE not in now.ours or now.owned.ambiguous_roles & {
         TEST_VPC_ROLE,
         TEST_SUBNET_ROLE,
@@ -199,7 +199,7 @@ def _take_down(now: Snapshot, isolated: frozenset[Goal] = frozenset()) -> Missin
     gateway = new_gateway(now)
     attachment = now.attachment(gateway, vpc)
     if attachment is Attachment.ATTACHED:
-        yield from _detach(gateway, vpc, now, isolated)
+        yield from _detach(gateway, vpc, now, left_out)
     if now.state(TEST_SUBNET_ROLE) is ResourceState.AVAILABLE:
         yield DeleteTestSubnet(TEST_SUBNET_ROLE, now.ours[TEST_SUBNET_ROLE])
     empty = (
@@ -210,7 +210,7 @@ def _take_down(now: Snapshot, isolated: frozenset[Goal] = frozenset()) -> Missin
 
 
 def _detach(
-    gateway: VpnGatewayId, vpc: VpcId, now: Snapshot, isolated: frozenset[Goal]
+    gateway: VpnGatewayId, vpc: VpcId, now: Snapshot, left_out: frozenset[Goal]
 ) -> MissingChanges:
     """Disable propagation, then detach: otherwise its loss would look like an external change.
 
@@ -220,7 +220,7 @@ def _detach(
     propagates = Switch.OFF if table is None else now.propagates(table, gateway)
     if table is not None and propagates is Switch.ON:
         yield DisablePropagation(table, gateway)
-    left = table is not None and Goal(Propagation(table, gateway), Switch.OFF) in isolated
+    left = table is not None and Goal(Propagation(table, gateway), Switch.OFF) in left_out
     if propagates is Switch.OFF or left:
         yield DetachVpnGateway(gateway, vpc)
 

@@ -64,7 +64,7 @@ class StopPropagation(Step):
         if not unproven_attachment(view.swap, view.now):
             yield from missing(_wants(view.plan, view.swap, view.now), view.now)
 
-    def separable(self, view: StepInput) -> Iterable[DesiredFact]:
+    def optional_parts(self, view: StepInput) -> Iterable[DesiredFact]:
         """Yield the tables in which propagation from the new gateway is on, in a rollback.
 
         Its routes lead nowhere once the gateway is detached, so the rest of the rollback continues.
@@ -77,7 +77,7 @@ class StopPropagation(Step):
         if blocked := _cannot_take_over(view.plan, view.swap, view.now):
             return blocked
         wants = _wants(view.plan, view.swap, view.now)
-        verdict = judge(wants, view.now, view.journal_facts.isolated)
+        verdict = judge(wants, view.now, view.journal_facts.left_out)
         unproven = unproven_attachment(view.swap, view.now)
         return NotYet(unproven) if unproven and isinstance(verdict, NotYet) else verdict
 

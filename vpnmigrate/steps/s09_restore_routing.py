@@ -112,7 +112,7 @@ class RestoreRouting(Step):
         yield from missing(_wants(view), view.now)
         yield from (EnablePropagation(t, view.swap.joining) for t in _idle(view))
 
-    def separable(self, view: StepInput) -> Iterable[DesiredFact]:
+    def optional_parts(self, view: StepInput) -> Iterable[DesiredFact]:
         """Yield everything that is missing: no table depends on another one."""
         yield from (want for want in _wants(view) if want.is_unmet(view.now))
         yield from (want for want, _ in _without_effect(view))
@@ -120,13 +120,13 @@ class RestoreRouting(Step):
     def verify(self, view: StepInput) -> Verdict:
         if blocked := detached_externally(view.plan, view.swap, view.now):
             return blocked
-        isolated = view.journal_facts.isolated
-        verdict = judge(_wants(view), view.now, isolated)
+        left_out = view.journal_facts.left_out
+        verdict = judge(_wants(view), view.now, left_out)
         if isinstance(verdict, NotYet):
             return verdict
         residual, lost = isinstance(verdict, Residual), _lost(verdict)
         for want, why in _without_effect(view):
-            if not want.is_isolated(isolated):
+            if not want.is_left_out(left_out):
                 return NotYet(why)
             if want.holds_unproven:
                 lost = (*lost, f"{want.name} is on, and its effect shows once a route is learned")

@@ -23,7 +23,7 @@ from vpnmigrate.steps.base import (
     Verdict,
     missing,
 )
-from vpnmigrate.steps.residue import pursued, residue, separable
+from vpnmigrate.steps.residue import once_left_out, optional_parts, residue
 from vpnmigrate.steps.s08_swap_gateways import detached_externally
 from vpnmigrate.steps.traffic import (
     destinations,
@@ -72,16 +72,16 @@ class SwitchTunnels(Step):
     def limit_for(self, plan: Plan) -> timedelta:
         return plan.decisions.waits.tunnels + plan.decisions.waits.soak
 
-    def separable(self, view: StepInput) -> Iterable[DesiredFact]:
+    def optional_parts(self, view: StepInput) -> Iterable[DesiredFact]:
         """Yield what earlier steps have left, or made without the effect that this step awaits."""
-        return separable(view)
+        return optional_parts(view)
 
     def awaits(self, view: StepInput) -> ReadingPart | None:
-        waits = lacks_tunnels(view) and not any(True for _ in pursued(view))
+        waits = lacks_tunnels(view) and not any(True for _ in once_left_out(view))
         return ReadingPart.CONNECTIONS if waits else None
 
     def missing_changes(self, view: StepInput) -> MissingChanges:
-        yield from missing(pursued(view), view.now)
+        yield from missing(once_left_out(view), view.now)
         facts, devices = view.journal_facts, open_devices(view)
         task = enabling_task(view.plan, view.swap, view.now)
         asks = facts.verified is None and task.confirmation not in facts.confirmations
@@ -116,9 +116,9 @@ class SwitchTunnels(Step):
             return NotYet(f"traffic flowed, but something is missing again: {lacking}")
         if not is_soaked(view.plan, view.journal_facts):
             return NotYet(f"{HOLD}: the soak time is {span(view.plan.decisions.waits.soak)}")
-        isolated = view.journal_facts.isolated
-        for want in pursued(view):
-            if not want.is_isolated(isolated):
+        left_out = view.journal_facts.left_out
+        for want in once_left_out(view):
+            if not want.is_left_out(left_out):
                 return NotYet(f"{want.name} is missing")
         if devices := open_devices(view):
             return NotYet(f"traffic flows; a driver's change may not last: {', '.join(devices)}")
@@ -189,7 +189,7 @@ def open_devices(view: StepInput) -> tuple[VpnConnectionId, ...]:
 
 
 def _has_residue(view: StepInput) -> bool:
-    """Return whether an isolated change is missing, or made without a path for its destinations."""
+    """Return whether a change left out is missing, or made without a path for its destinations."""
     return bool(residue(view) or destinations(view).residual)
 
 

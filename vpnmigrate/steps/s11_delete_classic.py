@@ -25,7 +25,7 @@ from vpnmigrate.steps.removal import (
     deletion,
     first_left,
     naming_attachment,
-    separable_removals,
+    optional_removals,
 )
 from vpnmigrate.steps.traffic import joining_connection, verified_recently
 
@@ -58,7 +58,7 @@ class DeleteClassic(Step):
             else:
                 yield ArchiveConfiguration(old)
 
-    def separable(self, view: StepInput) -> Iterable[DesiredFact]:
+    def optional_parts(self, view: StepInput) -> Iterable[DesiredFact]:
         """Yield what is left of each connection: its deletion, or what has to precede it."""
         for old in view.plan.old_connections:
             want = _removal(old, view)
@@ -74,7 +74,7 @@ class DeleteClassic(Step):
         if _left(view.plan, view.now) and (why := _still_needed(view.plan, view.swap, view.now)):
             return _kept(view.plan, view.now, view.journal_facts, why)
         wants = (_removal(old, view) for old in view.plan.old_connections)
-        return judge(wants, view.now, view.journal_facts.isolated)
+        return judge(wants, view.now, view.journal_facts.left_out)
 
 
 def _removal(old: VpnConnectionId, view: StepInput) -> DesiredFact:
@@ -130,13 +130,13 @@ class DeleteOldGateway(Step):
         if alive and not view.now.attachments(old) and _has_no_connection(view):
             yield DeleteVpnGateway(old, old)
 
-    def separable(self, view: StepInput) -> Iterable[DesiredFact]:
+    def optional_parts(self, view: StepInput) -> Iterable[DesiredFact]:
         """Yield the gateway, if it is left."""
-        yield from separable_removals((_gateway_removal(view),), view)
+        yield from optional_removals((_gateway_removal(view),), view)
 
     def verify(self, view: StepInput) -> Verdict:
         old = view.plan.old_gateway
-        verdict = judge((_gateway_removal(view),), view.now, view.journal_facts.isolated)
+        verdict = judge((_gateway_removal(view),), view.now, view.journal_facts.left_out)
         return naming_attachment(verdict, old, old, view.now)
 
 

@@ -152,7 +152,7 @@ def _basis(view: StepInput) -> ComparisonBasis:
         view.now,
         view.baseline,
         incomplete=bool(missing_connections(view.plan, view.swap, view.now)),
-        isolated=view.journal_facts.isolated,
+        left_out=view.journal_facts.left_out,
     )
 
 
