@@ -36,7 +36,7 @@ from vpnmigrate.aws.call_threads import MOST_LEFT, CallThreads
 from vpnmigrate.aws.describe import PAGES, pages
 from vpnmigrate.aws.errors import NotSentError, UnexpectedAnswerError
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.engine.call_limits import LimitedEc2, unattended
+from vpnmigrate.engine.call_limits import LimitedEc2, no_wait_check
 from vpnmigrate.engine.ports import InFlight
 from vpnmigrate.errors import AwsUnreadableError, InterruptedRunError
 from vpnmigrate.model.changes import AttachVpnGateway
@@ -53,9 +53,9 @@ LATE = 15.0
 ATTACH = AttachVpnGateway(VpnGatewayId("vgw-1"), VpcId("vpc-1"))
 
 
-def attended(attend: Callable[[InFlight], str]) -> Callable[[], Callable[[InFlight], str]]:
-    """Return *attend* for every call."""
-    return lambda: attend
+def always(wait_check: Callable[[InFlight], str]) -> Callable[[], Callable[[InFlight], str]]:
+    """Return *wait_check* for every call."""
+    return lambda: wait_check
 
 
 def call_threads() -> list[threading.Thread]:
@@ -85,7 +85,7 @@ class TestASlowAnswer:
                 AwsUnreadableError, match=r"ec2:DescribeVpnGateways .* in full within 4 s"
             ):
                 CallThreads().read(
-                    "the observation", SENT, lambda: account.observe(a_plan()), unattended
+                    "the observation", SENT, lambda: account.observe(a_plan()), no_wait_check
                 )
 
             assert time.monotonic() - began < LATE
@@ -99,7 +99,7 @@ class TestASlowAnswer:
             with pytest.raises(
                 AwsUnreadableError, match=r"sts:GetCallerIdentity .* in full within 4 s"
             ):
-                CallThreads().read("STS", SENT, account.identity, unattended)
+                CallThreads().read("STS", SENT, account.identity, no_wait_check)
 
     def test_is_not_retried_by_an_abandoned_thread(self, tmp_path: Path) -> None:
         """Botocore does not retry an abandoned call."""
@@ -111,7 +111,7 @@ class TestASlowAnswer:
                     "the observation",
                     SOON * LATE,
                     lambda: account.observe(a_plan()),
-                    attended(lambda _: "enough" if server.actions else ""),
+                    always(lambda _: "enough" if server.actions else ""),
                 )
 
             assert none_is_left()
@@ -136,10 +136,10 @@ class TestASlowAnswer:
 
         calls = CallThreads(renew=renew)
         with pytest.raises(AwsUnreadableError, match="credentials has not answered"):
-            calls.read("who lends the credentials", SOON, lambda: clients.region, unattended)
+            calls.read("who lends the credentials", SOON, lambda: clients.region, no_wait_check)
 
         assert renewed.is_set()
-        assert calls.read("them", SOON * LATE, lambda: clients.region, unattended) == "eu-west-1"
+        assert calls.read("them", SOON * LATE, lambda: clients.region, no_wait_check) == "eu-west-1"
         held_up.set()
         assert none_is_left()
 
@@ -147,7 +147,7 @@ class TestASlowAnswer:
         """The hook is called repeatedly during the wait."""
         heard: list[InFlight] = []
 
-        def attend(call: InFlight) -> str:
+        def wait_check(call: InFlight) -> str:
             heard.append(call)
             return ""
 
@@ -155,7 +155,7 @@ class TestASlowAnswer:
             account = server.account(tmp_path)
             with pytest.raises(AwsUnreadableError):
                 CallThreads().read(
-                    "the observation", SENT, lambda: account.observe(a_plan()), attended(attend)
+                    "the observation", SENT, lambda: account.observe(a_plan()), always(wait_check)
                 )
 
         assert len(heard) > 1
@@ -174,7 +174,7 @@ class TestASlowAnswer:
                     "the observation",
                     timedelta(hours=1),
                     lambda: account.observe(a_plan()),
-                    attended(lambda _: "the run is aborted by bob"),
+                    always(lambda _: "the run is aborted by bob"),
                 )
 
             assert time.monotonic() - began < LATE
@@ -190,7 +190,7 @@ class TestASlowAnswer:
 
             with pytest.raises(InterruptedRunError):
                 CallThreads().read(
-                    "it", timedelta(hours=1), lambda: account.observe(a_plan()), attended(stop)
+                    "it", timedelta(hours=1), lambda: account.observe(a_plan()), always(stop)
                 )
 
             assert none_is_left()
@@ -204,26 +204,26 @@ class TestThreadsLeftBehind:
         for _ in range(MOST_LEFT):
             with pytest.raises(AwsUnreadableError):
                 calls.read(
-                    "a name", SOON, lambda: stuck.wait(10 * LATE), attended(lambda _: "enough")
+                    "a name", SOON, lambda: stuck.wait(10 * LATE), always(lambda _: "enough")
                 )
         began: list[str] = []
 
         with pytest.raises(AwsUnreadableError, match="was not requested: 8 abandoned calls"):
-            calls.read("the observation", SOON, lambda: began.append("read"), unattended)
-        ((_, outcome),) = calls.send([lambda: Performed("req-1")], unattended)
+            calls.read("the observation", SOON, lambda: began.append("read"), no_wait_check)
+        ((_, outcome),) = calls.send([lambda: Performed("req-1")], no_wait_check)
 
         assert isinstance(outcome, Later)
         assert "not sent: 8 abandoned calls have not ended" in outcome.why
         assert began == []
         stuck.set()
         assert none_is_left()
-        assert calls.read("the observation", SOON * LATE, lambda: "seen", unattended) == "seen"
+        assert calls.read("the observation", SOON * LATE, lambda: "seen", no_wait_check) == "seen"
 
     def test_do_not_keep_the_process(self) -> None:
         """Abandoned threads are daemons, so the process can exit."""
         stuck = threading.Event()
         with pytest.raises(AwsUnreadableError):
-            CallThreads().read("it", SOON, lambda: stuck.wait(LATE), attended(lambda _: "enough"))
+            CallThreads().read("it", SOON, lambda: stuck.wait(LATE), always(lambda _: "enough"))
 
         assert all(each.daemon for each in call_threads())
         stuck.set()
@@ -250,10 +250,10 @@ class TestThreadsLeftBehind:
                 "it",
                 SOON * LATE,
                 lambda: account.observe(a_plan()),
-                attended(lambda _: "enough" if reading.is_set() else ""),
+                always(lambda _: "enough" if reading.is_set() else ""),
             )
 
-        seen = calls.read("it", SOON * LATE, lambda: account.observe(a_plan()), unattended)
+        seen = calls.read("it", SOON * LATE, lambda: account.observe(a_plan()), no_wait_check)
         go_on.set()
 
         assert [each.id for each in seen.gateways] == ["vgw-1"]
@@ -268,7 +268,7 @@ class TestAChange:
             account = server.account(tmp_path)
             calls = CallThreads(change_limit=SENT)
 
-            ((_, outcome),) = calls.send([lambda: account.perform(ATTACH, MARK)], unattended)
+            ((_, outcome),) = calls.send([lambda: account.perform(ATTACH, MARK)], no_wait_check)
 
             assert isinstance(outcome, InDoubt)
             assert outcome.why.endswith("within 4 s")
@@ -299,7 +299,7 @@ class TestAChange:
             )
             calls = CallThreads(change_limit=SOON)
 
-            ((_, outcome),) = calls.send([lambda: account.perform(ATTACH, MARK)], unattended)
+            ((_, outcome),) = calls.send([lambda: account.perform(ATTACH, MARK)], no_wait_check)
             held_up.set()
 
             assert isinstance(outcome, Later)
@@ -335,7 +335,7 @@ class TestAChange:
             calls = CallThreads(2, change_limit=SENT)
 
             outcomes = dict(
-                calls.send([lambda: account.perform(ATTACH, MARK) for _ in range(4)], unattended)
+                calls.send([lambda: account.perform(ATTACH, MARK) for _ in range(4)], no_wait_check)
             )
 
             kinds = sorted(type(each).__name__ for each in outcomes.values())
@@ -353,7 +353,7 @@ class TestAChange:
             outcomes = dict(
                 CallThreads(1).send(
                     [lambda: account.perform(ATTACH, MARK) for _ in range(2)],
-                    attended(lambda _: "the run is aborted by bob"),
+                    always(lambda _: "the run is aborted by bob"),
                 )
             )
 
@@ -496,7 +496,7 @@ def test_a_limited_account_is_asked_in_other_threads(tmp_path: Path) -> None:
     """Every read and change of the runner has limits."""
     with served(lambda _action, _nth: whole()) as server:
         account = server.account(tmp_path)
-        ec2 = LimitedEc2(account, CallThreads(), unattended)
+        ec2 = LimitedEc2(account, CallThreads(), no_wait_check)
 
         assert ec2.identity().account == "123456789012"
         assert ec2.observe(a_plan()).gateways == ()

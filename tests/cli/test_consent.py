@@ -16,7 +16,7 @@ from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 class AtTerminal(SandboxDependencies):
     """Dependencies of a process whose standard input is a terminal."""
 
-    def attended(self, asking: PromptOptions) -> bool:
+    def operator_present(self, asking: PromptOptions) -> bool:
         return not asking.no_input
 
 

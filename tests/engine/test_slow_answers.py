@@ -13,7 +13,7 @@ from tests.support.stage import Stage
 from vpnmigrate.engine.call_limits import DirectCalls
 from vpnmigrate.engine.gate_runner import GateInputs
 from vpnmigrate.engine.pause import AWAY
-from vpnmigrate.engine.ports import Attendance, InFlight, T
+from vpnmigrate.engine.ports import InFlight, NewWaitCheck, T
 from vpnmigrate.errors import AwsUnreadableError, HeldError, InterruptedRunError, RolledBackError
 from vpnmigrate.journal import RunState, Traffic, replay
 from vpnmigrate.journal.records import AbortAsked, Confirmed, DirectionTaken, Noted, Paused
@@ -29,7 +29,7 @@ ABORT = AbortAsked("bob", "desk")
 
 
 class SlowCalls(DirectCalls):
-    """Calls of which the *slow* ones take *span*, while the run is attended to."""
+    """Calls of which the *slow* ones take *span*, with a check during each wait."""
 
     def __init__(self, clock: VirtualClock, slow: Callable[[], bool], span: timedelta) -> None:
         self._clock = clock
@@ -39,30 +39,32 @@ class SlowCalls(DirectCalls):
         self.on_beat: Callable[[], None] = lambda: None
         self.left: list[tuple[str, timedelta, str]] = []
 
-    def read(self, what: str, limit: timedelta, work: Callable[[], T], attended: Attendance) -> T:
+    def read(
+        self, what: str, limit: timedelta, work: Callable[[], T], new_wait_check: NewWaitCheck
+    ) -> T:
         """Return the result of *work* after its time."""
-        if why := self._wait(what, limit, attended):
+        if why := self._wait(what, limit, new_wait_check):
             raise AwsUnreadableError(f"{what} had not answered yet: {why}")
         return work()
 
     def send(
-        self, works: Sequence[Callable[[], Outcome]], attended: Attendance
+        self, works: Sequence[Callable[[], Outcome]], new_wait_check: NewWaitCheck
     ) -> Iterator[tuple[int, Outcome]]:
         """Yield the outcomes of *works*; a call that is not waited for is in doubt."""
         for index, work in enumerate(works):
             outcome = work()
-            why = self._wait("the change", timedelta(seconds=90), attended)
+            why = self._wait("the change", timedelta(seconds=90), new_wait_check)
             yield index, InDoubt(why) if why else outcome
 
-    def _wait(self, what: str, limit: timedelta, attended: Attendance) -> str:
+    def _wait(self, what: str, limit: timedelta, new_wait_check: NewWaitCheck) -> str:
         if not self._slow():
             return ""
-        attend, waited = attended(), timedelta()
+        wait_check, waited = new_wait_check(), timedelta()
         while waited < self._span:
             self._clock.sleep(self.beat)
             waited += self.beat
             self.on_beat()
-            if why := attend(InFlight(what, waited, limit)):
+            if why := wait_check(InFlight(what, waited, limit)):
                 self.left.append((what, waited, why))
                 return why
         return ""
@@ -158,12 +160,16 @@ class TestAnAbort:
 
         class Noting(SlowCalls):
             def read(
-                self, what: str, limit: timedelta, work: Callable[[], T], attended: Attendance
+                self,
+                what: str,
+                limit: timedelta,
+                work: Callable[[], T],
+                new_wait_check: NewWaitCheck,
             ) -> T:
                 back = stage.journal.entries and state(stage).order is not None
                 if back and state(stage).direction is Direction.FORWARD:
                     asked.append(what)
-                return super().read(what, limit, work, attended)
+                return super().read(what, limit, work, new_wait_check)
 
         calls = Noting(
             stage.clock,
@@ -246,7 +252,7 @@ def test_the_back_out_deadline_is_applied_during_an_observation(tmp_path: Path) 
 
 
 def test_a_run_that_waits_for_answers_is_not_suspended(tmp_path: Path) -> None:
-    """A slow call is no suspension, because the run is attended to."""
+    """A slow call is no suspension, because the run is checked while it waits."""
     stage = Stage(tmp_path, decisions=Decisions(waits=Waits(tunnels=timedelta(days=1))))
     calls = slow_calls(stage, AWAY + timedelta(minutes=1), when=lambda now: now.step == 10)
 
@@ -261,11 +267,11 @@ def test_a_name_that_does_not_resolve_keeps_the_cutover_from_beginning(stage: St
 
     class Unresolved(DirectCalls):
         def read(
-            self, what: str, limit: timedelta, work: Callable[[], T], attended: Attendance
+            self, what: str, limit: timedelta, work: Callable[[], T], new_wait_check: NewWaitCheck
         ) -> T:
             if what.startswith("the DNS names"):
                 raise AwsUnreadableError(f"{what} have not answered")
-            return super().read(what, limit, work, attended)
+            return super().read(what, limit, work, new_wait_check)
 
     with pytest.raises(HeldError, match="own-path"):
         stage.forward(calls=Unresolved())

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.stage import Lookout, Stage
 from vpnmigrate.engine.call_limits import DirectCalls
-from vpnmigrate.engine.ports import Attendance, InFlight, InterruptChoice, T
+from vpnmigrate.engine.ports import InFlight, InterruptChoice, NewWaitCheck, T
 from vpnmigrate.errors import InterruptedRunError, RolledBackError
 from vpnmigrate.journal import Traffic
 from vpnmigrate.journal.records import AbortAsked, Entry, Interrupted, OutageBegan, OutageEnded
@@ -66,12 +66,14 @@ class SignalledRead(DirectCalls):
         self._stage = stage
         self._sent = False
 
-    def read(self, what: str, limit: timedelta, work: Callable[[], T], attended: Attendance) -> T:
+    def read(
+        self, what: str, limit: timedelta, work: Callable[[], T], new_wait_check: NewWaitCheck
+    ) -> T:
         if not self._sent:
             self._sent = True
             self._stage.signal.reason = "SIGTERM received"
-        attended()(InFlight(what, timedelta(0), limit))
-        return super().read(what, limit, work, attended)
+        new_wait_check()(InFlight(what, timedelta(0), limit))
+        return super().read(what, limit, work, new_wait_check)
 
 
 class TestCtrlC:

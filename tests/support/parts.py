@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.support.stage import Lookout, Nobody
-from vpnmigrate.engine.call_limits import unattended
+from vpnmigrate.engine.call_limits import no_wait_check
 from vpnmigrate.engine.context import ClaimHolder, RunContext
 from vpnmigrate.engine.execute import ChangeExecutor
 from vpnmigrate.engine.ports import Calls, Ec2, NoNetworkPaths
@@ -16,7 +16,7 @@ def an_executor(
     ec2: Ec2, recorder: RunRecorder, clock: Clock, plan: Plan, calls: Calls
 ) -> ChangeExecutor:
     """Build an executor in a context of its own."""
-    return ChangeExecutor(a_context(ec2, recorder, clock, plan, calls), unattended)
+    return ChangeExecutor(a_context(ec2, recorder, clock, plan, calls), no_wait_check)
 
 
 def a_context(

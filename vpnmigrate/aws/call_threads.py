@@ -16,7 +16,7 @@ from typing import Any, Final, Generic, TypeVar
 from vpnmigrate.aws.allowance import Allowance, within
 from vpnmigrate.aws.outcomes import OFFLINE_LIMIT
 from vpnmigrate.aws.session import WRITE_TIMEOUT
-from vpnmigrate.engine.ports import Attend, Attendance, InFlight
+from vpnmigrate.engine.ports import InFlight, NewWaitCheck, WaitCheck
 from vpnmigrate.errors import AwsUnreadableError
 from vpnmigrate.model.changes.base import InDoubt, Later, Outcome
 from vpnmigrate.model.clock import span
@@ -66,20 +66,22 @@ class CallThreads:
         self._change_limit = change_limit
         self._left: set[_Call[Any]] = set()
 
-    def read(self, what: str, limit: timedelta, work: Callable[[], T], attended: Attendance) -> T:
+    def read(
+        self, what: str, limit: timedelta, work: Callable[[], T], new_wait_check: NewWaitCheck
+    ) -> T:
         """Return the result of *work* (``ports.Calls``)."""
         self._require_room(what)
-        attend = attended()
+        wait_check = new_wait_check()
         ended: SimpleQueue[int] = SimpleQueue()
         call = _Call(work, Allowance(limit, limit), lambda: ended.put(0), what)
         try:
-            self._wait(call, ended, attend)
+            self._wait(call, ended, wait_check)
         except BaseException:
             self._leave(call)
             raise
         return call.result()
 
-    def _wait(self, call: _Call[T], ended: SimpleQueue[int], attend: Attend) -> None:
+    def _wait(self, call: _Call[T], ended: SimpleQueue[int], wait_check: WaitCheck) -> None:
         while not _has_ended(ended):
             if call.late:
                 self._renew()
@@ -87,16 +89,16 @@ class CallThreads:
                 raise AwsUnreadableError(
                     f"{call.asks} has not answered in full within {limit}", advice=_SLOW
                 )
-            if why := attend(call.in_flight):
+            if why := wait_check(call.in_flight):
                 raise AwsUnreadableError(
                     f"{call.asks} had not answered yet when the wait was stopped: {why}"
                 )
 
     def send(
-        self, works: Sequence[Callable[[], Outcome]], attended: Attendance
+        self, works: Sequence[Callable[[], Outcome]], new_wait_check: NewWaitCheck
     ) -> Iterator[tuple[int, Outcome]]:
         """Yield index and outcome of each of *works*, sent once each (``ports.Calls``)."""
-        attend = attended()
+        wait_check = new_wait_check()
         ended: SimpleQueue[int] = SimpleQueue()
         waiting = deque(enumerate(works))
         running: dict[int, _Call[Outcome]] = {}
@@ -114,7 +116,7 @@ class CallThreads:
                 try:
                     index = ended.get(timeout=BEAT)
                 except Empty:
-                    why = _attend(running.values(), attend) or why
+                    why = _wait_check(running.values(), wait_check) or why
                     for index in [i for i, call in running.items() if call.is_over(why)]:
                         yield index, self._given_up(running.pop(index), why)
                 else:
@@ -220,10 +222,10 @@ def _has_ended(ended: SimpleQueue[int]) -> bool:
     return True
 
 
-def _attend(running: Iterable[_Call[Outcome]], attend: Attend) -> str:
+def _wait_check(running: Iterable[_Call[Outcome]], wait_check: WaitCheck) -> str:
     """Return the reason to stop waiting for *running*, or an empty string."""
     oldest = max(running, key=lambda call: call.in_flight.waited)
-    return attend(oldest.in_flight)
+    return wait_check(oldest.in_flight)
 
 
 def _not_sent(why: str) -> Later:

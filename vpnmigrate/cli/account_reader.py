@@ -13,7 +13,7 @@ from vpnmigrate.engine.call_limits import (
     SURVEY_LIMIT,
     LimitedPermissions,
     LimitedReader,
-    unattended,
+    no_wait_check,
 )
 from vpnmigrate.engine.ports import Calls
 from vpnmigrate.errors import AwsError
@@ -54,7 +54,7 @@ class AccountReader(LimitedReader):
         What a plan can do without is no reason to make none.
         """
         queries = queries_of_plan(checks)
-        permissions = LimitedPermissions(self._account, self._calls, unattended)
+        permissions = LimitedPermissions(self._account, self._calls, no_wait_check)
         try:
             results = permissions.permissions(queries)
         except AwsError as error:
@@ -80,5 +80,5 @@ def reader_of(context: CommandContext, clients: ClientSource) -> AccountReader:
     """Open the account of *clients* to read it; it raises as ``account_reader`` does."""
     calls = context.parts.calls(clients)
     # Credentials are read before the first call, so that a failure is not reported as that call's.
-    calls.read("the credential provider", IDENTITY_LIMIT, lambda: clients.region, unattended)
+    calls.read("the credential provider", IDENTITY_LIMIT, lambda: clients.region, no_wait_check)
     return AccountReader(Reader(clients, context.parts.clock), calls)

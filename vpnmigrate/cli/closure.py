@@ -9,7 +9,7 @@ from vpnmigrate.aws.account import Reader
 from vpnmigrate.aws.accounts import AccountSource, require_account
 from vpnmigrate.aws.naming import naming_resources
 from vpnmigrate.cli.context import CommandContext
-from vpnmigrate.engine.call_limits import SURVEY_LIMIT, unattended
+from vpnmigrate.engine.call_limits import SURVEY_LIMIT, no_wait_check
 from vpnmigrate.errors import MalformedFileError
 from vpnmigrate.local.documents import json_document
 from vpnmigrate.model.discovery import AccountTarget, TerraformResource
@@ -45,7 +45,7 @@ def read_closure(
         return closure(survey, naming, unread, terraform, reader.customer_gateways())
 
     calls = context.parts.calls(source.home)
-    return calls.read(f"the closure of {gateway}", SURVEY_LIMIT, read, unattended)
+    return calls.read(f"the closure of {gateway}", SURVEY_LIMIT, read, no_wait_check)
 
 
 def resources_of_state(file: Path) -> tuple[TerraformResource, ...]:

@@ -59,7 +59,7 @@ class CommandContext:
         Raises:
             VpnMigrateError: ``ssh-keygen`` did not sign it.
         """
-        return self.parts.keygen.sign(text, key, kind, attended=self.parts.attended(asking))
+        return self.parts.keygen.sign(text, key, kind, attended=self.parts.operator_present(asking))
 
     def opened(self, plan: Plan, *, step: bool = False) -> Opened:
         """Return the record that this process opens a run of *plan*; *step* is ``apply --step``."""

@@ -113,7 +113,7 @@ class Dependencies(Protocol):
         """The ``ssh-keygen`` that signs and checks signatures."""
         ...
 
-    def attended(self, asking: PromptOptions) -> bool:
+    def operator_present(self, asking: PromptOptions) -> bool:
         """Return whether an operator is at this process's terminal and may be asked."""
         ...
 
@@ -226,7 +226,7 @@ class RealDependencies:
         from vpnmigrate.local.documents import load_plan
 
         prompt: Prompt = NoPrompt()
-        if self.attended(asking):
+        if self.operator_present(asking):
             prompt = StdinPrompt(sys.stdin, console.input_line)
             console = on_terminal(console)
         kind = AssumeYesOperator if asking.yes else TerminalOperator
@@ -253,7 +253,7 @@ class RealDependencies:
 
         return SshKeygen()
 
-    def attended(self, asking: PromptOptions) -> bool:
+    def operator_present(self, asking: PromptOptions) -> bool:
         """Return whether stdin is a terminal, and may be read."""
         if asking.no_input or sys.stdin is None or not sys.stdin.isatty():
             return False

@@ -17,7 +17,7 @@ from vpnmigrate.aws.accounts import (
 )
 from vpnmigrate.aws.scan import Work, WorkResult, scan
 from vpnmigrate.cli.context import CommandContext
-from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, SURVEY_LIMIT, unattended
+from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, SURVEY_LIMIT, no_wait_check
 from vpnmigrate.engine.ports import Identity
 from vpnmigrate.errors import NoCredentialsError, VpnMigrateError
 from vpnmigrate.model.discovery import AccountTarget, Discovery, RegionSurvey, UnreadPlace
@@ -63,7 +63,7 @@ class _Places:
         what = f"access to {target.label or 'the account'}"
         try:
             access, who, regions = calls.read(
-                what, IDENTITY_LIMIT, lambda: self._opened(target), unattended
+                what, IDENTITY_LIMIT, lambda: self._opened(target), no_wait_check
             )
         except VpnMigrateError as error:
             return WorkResult(_Read(unread=_unread(error, target, target.account)))
@@ -92,7 +92,7 @@ class _Places:
                 f"account {who.account} in {region}",
                 SURVEY_LIMIT,
                 lambda: reader.region_survey(who),
-                unattended,
+                no_wait_check,
             )
         except NoCredentialsError as error:
             # STS has accepted them: EC2 refuses all credentials in a Region that is not enabled.

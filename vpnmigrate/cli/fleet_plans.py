@@ -22,7 +22,7 @@ from vpnmigrate.cli.commands.plan import (
     write_plan,
 )
 from vpnmigrate.cli.context import CommandContext
-from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, unattended
+from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, no_wait_check
 from vpnmigrate.errors import RefusedError, VpnMigrateError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.campaign import FleetMember, Wave
@@ -71,7 +71,7 @@ class _Accounts:
                 f"access to {target.label}",
                 IDENTITY_LIMIT,
                 lambda: self._source.open(target),
-                unattended,
+                no_wait_check,
             )
         except VpnMigrateError as error:
             return partial(_raised, error)

@@ -453,6 +453,6 @@ class _WorkerParts:
     def probes(self, run: Run, extra: Sequence[str]) -> Probes:
         return self._parts.probes(run, extra)
 
-    def attended(self, asking: PromptOptions) -> bool:
+    def operator_present(self, asking: PromptOptions) -> bool:
         del asking
         return False

@@ -228,7 +228,7 @@ class WaveControl:
             HeldError: There is no one to ask, or the answer is not yes.
         """
         context, members = self._context, count(len(found.ordered), "member")
-        if not asking.yes and not context.parts.attended(asking):
+        if not asking.yes and not context.parts.operator_present(asking):
             again = context.line or cli("fleet", "rollback", found.campaign, "--wave", found.wave)
             raise HeldError(
                 f"rollback of {members} of wave {found.wave} needs --yes, because it cannot ask "

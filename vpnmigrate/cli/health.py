@@ -19,7 +19,7 @@ from vpnmigrate.aws.session import ClientSource
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.options import AwsOptions
 from vpnmigrate.cli.run_status import status_views
-from vpnmigrate.engine.call_limits import unattended
+from vpnmigrate.engine.call_limits import no_wait_check
 from vpnmigrate.engine.gates import host
 from vpnmigrate.engine.ports import Identity, Renewal
 from vpnmigrate.errors import AwsError, NoRegionError, VpnMigrateError
@@ -135,7 +135,7 @@ def account_checks(context: CommandContext, aws: AwsOptions) -> Checks:
     try:
         clients = context.parts.clients(aws)
         calls = context.parts.calls(clients)
-        calls.read("AWS", TIME, lambda: _ask(context, clients, found.append), unattended)
+        calls.read("AWS", TIME, lambda: _ask(context, clients, found.append), no_wait_check)
     except NoRegionError as error:
         failure = error.message
         found.append(HealthCheck("Region", HealthVerdict.FAIL, error.message, error.advice))

@@ -126,7 +126,7 @@ def require_step_prompt(context: CommandContext, asking: PromptOptions, *, stagi
             f"--step asks before each change of the cutover; {other} excludes that",
             advice=cli("apply", "--help"),
         )
-    if not context.parts.attended(asking):
+    if not context.parts.operator_present(asking):
         raise HeldError(
             "--step asks before each change of the cutover, and it cannot ask here (no terminal, "
             "or in the background); nothing in AWS was changed",
@@ -369,7 +369,7 @@ def require_rollback_consent(
 def _require_askable(
     context: CommandContext, plan: Plan, direction: Direction, asking: PromptOptions
 ) -> None:
-    if asking.yes or context.parts.attended(asking):
+    if asking.yes or context.parts.operator_present(asking):
         return
     again = context.line or cli(_verb(direction), plan.migration)
     raise HeldError(
@@ -404,7 +404,7 @@ def require_yes(context: CommandContext, asking: PromptOptions, question: str) -
     Raises:
         HeldError: The answer is not yes.
     """
-    if asking.yes or not context.parts.attended(asking):
+    if asking.yes or not context.parts.operator_present(asking):
         return
     on_terminal(context.console).print_line(wrapped(f"{question} [y/N]"))
     if read_line(sys.stdin).strip().lower() not in {"y", "yes"}:

@@ -18,13 +18,13 @@ from vpnmigrate.cli.options import AwsOptions, PromptOptions
 from vpnmigrate.cli.run_selection import SelectedRun, require_replannable
 from vpnmigrate.cli.run_status import (
     run_status,
-    standing_unattended,
     status_view_of,
+    status_view_without_process,
     with_run_status,
 )
 from vpnmigrate.cli.signals import SessionSignals, SignalHandler
 from vpnmigrate.cli.usual_times import usual_times
-from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, unattended
+from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, no_wait_check
 from vpnmigrate.engine.commit_confirm import CommitConfirm
 from vpnmigrate.engine.context import ClaimHolder
 from vpnmigrate.engine.gate_runner import GateInputs
@@ -156,7 +156,7 @@ def run_session(
         held = parts.run_access.hold(subject.run, parts.clock, parts.me, terms.take_over)
     try:
         context.redaction.learn(_vault(context, subject.run).every_key())
-        with with_run_status(context, subject.run, standing_unattended):
+        with with_run_status(context, subject.run, status_view_without_process):
             journal = held.open_journal(context.redaction)
 
         def view() -> RunStatusView:
@@ -220,7 +220,7 @@ def _run(
         "the credential provider",
         IDENTITY_LIMIT,
         lambda: _paths(context, clients, plan.region),
-        unattended,
+        no_wait_check,
     )
     journal.write(*_unknown(brought, before), *_plan_signature(subject, before, context))
     if terms.take_over is not None:
@@ -256,7 +256,7 @@ def _run(
             action=lambda asks: stop_action(
                 replay(journal.entries), asks=asks, back_out=plan.decisions.back_out
             ),
-            attended=lambda: context.parts.attended(terms.asking),
+            operator_present=lambda: context.parts.operator_present(terms.asking),
             traffic=lambda: traffic(view()),
         )
         operator = context.parts.operator(
@@ -456,9 +456,9 @@ def _keyboard(context: CommandContext, asking: PromptOptions) -> InputLine | Non
     """Return the keyboard of this process's terminal; None if it has none."""
     from vpnmigrate.report.input_line import InputLine, MutedInputLine
 
-    if context.parts.attended(asking):
+    if context.parts.operator_present(asking):
         return InputLine(sys.stdin)
-    if context.parts.attended(PromptOptions()):
+    if context.parts.operator_present(PromptOptions()):
         return MutedInputLine(sys.stdin)
     return None
 

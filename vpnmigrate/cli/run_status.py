@@ -43,7 +43,7 @@ def status_view_of(context: CommandContext, run: Run) -> RunStatusView:
     return run_status(context, run, read_plan(run.plan), access.read(run).entries, alive=alive)
 
 
-def standing_unattended(context: CommandContext, run: Run) -> RunStatusView:
+def status_view_without_process(context: CommandContext, run: Run) -> RunStatusView:
     """Read the status of *run*, whose lock this process holds and is about to release.
 
     Raises:

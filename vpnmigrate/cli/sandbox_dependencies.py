@@ -127,7 +127,7 @@ class SandboxDependencies:
         del run, extra
         return NoProbes()
 
-    def attended(self, asking: PromptOptions) -> bool:
+    def operator_present(self, asking: PromptOptions) -> bool:
         """Return False: no operator is present."""
         del asking
         return False

@@ -41,7 +41,7 @@ class SignalHandler:
     *cutting* returns whether the cutover is under way.  Then a lost terminal does not stop the run,
     because the terminal's connection may use the VPN that is being migrated.  *resume* returns the
     command that resumes the run, *traffic* the path of traffic, and *action* what a request means,
-    from whether it was made at a terminal that *attended* says can be asked.
+    from whether it was made at a terminal that *operator_present* says can be asked.
     """
 
     def __init__(
@@ -51,14 +51,14 @@ class SignalHandler:
         resume: Callable[[], Command | None] = lambda: cli("status"),
         *,
         action: Callable[[bool], StopAction] = lambda _: StopAction.STOP,
-        attended: Callable[[], bool] = lambda: False,
+        operator_present: Callable[[], bool] = lambda: False,
         traffic: Callable[[], str] = lambda: "",
     ) -> None:
         self._console = console
         self.cutting = cutting
         self._resume = resume
         self._action = action
-        self._attended = attended
+        self._operator_present = operator_present
         self._traffic = traffic
         self._reason: str | None = None
         self._asks = False
@@ -83,7 +83,7 @@ class SignalHandler:
         if number == signal.SIGHUP and self.cutting():
             self._console.print_line("terminal lost; the cutover continues without it")
         elif self._reason is None or (self._asks and number == signal.SIGTERM):
-            self._asks = number == signal.SIGINT and self._attended()
+            self._asks = number == signal.SIGINT and self._operator_present()
             self._reason = f"{name} received"
             action = self._action(self._asks)
             self._console.print_line(f"{name}: {_EFFECTS[action]}")

@@ -85,7 +85,7 @@ def _window(context: CommandContext, run: Run) -> Iterator[WatchView]:
     from vpnmigrate.report.input_line import muted
     from vpnmigrate.report.terminal import ProgressLine, Screen
 
-    at_terminal = context.parts.attended(PromptOptions())
+    at_terminal = context.parts.operator_present(PromptOptions())
     with (
         Screen(context.console) as screen,
         at_suspension(lambda: screen.leave(())),

@@ -11,15 +11,15 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from vpnmigrate.engine.ports import (
-    Attend,
-    Attendance,
     Calls,
     Ec2,
     Identity,
     NetworkPath,
     NetworkPaths,
+    NewWaitCheck,
     PermissionReader,
     T,
+    WaitCheck,
 )
 from vpnmigrate.errors import AwsUnreadableError
 from vpnmigrate.model.changes import AwsChange
@@ -71,7 +71,7 @@ class Reads(Protocol):
         ...
 
 
-def unattended() -> Attend:
+def no_wait_check() -> WaitCheck:
     """Return a callback that never ends a wait: without a run there are no orders to read.
 
     A signal ends the process.
@@ -80,12 +80,14 @@ def unattended() -> Attend:
 
 
 class LimitedReader:
-    """An account with limits: *calls* waits for the answers, *attended* attends to the run."""
+    """An account with limits: *calls* waits for answers, *new_wait_check* checks the run."""
 
-    def __init__(self, reader: Reads, calls: Calls, attended: Attendance = unattended) -> None:
+    def __init__(
+        self, reader: Reads, calls: Calls, new_wait_check: NewWaitCheck = no_wait_check
+    ) -> None:
         self._reader = reader
         self._calls = calls
-        self._attended = attended
+        self._new_wait_check = new_wait_check
 
     def identity(self) -> Identity:
         """Return the identity of the credentials (see ``ports.Ec2``)."""
@@ -100,14 +102,14 @@ class LimitedReader:
         return self._read("the observation", LOOK_LIMIT, lambda: self._reader.observe(plan))
 
     def _read(self, what: str, limit: timedelta, work: Callable[[], T]) -> T:
-        return self._calls.read(what, limit, work, self._attended)
+        return self._calls.read(what, limit, work, self._new_wait_check)
 
 
 class LimitedEc2(LimitedReader):
     """AWS as the runner uses it, with limits."""
 
-    def __init__(self, ec2: Ec2, calls: Calls, attended: Attendance) -> None:
-        super().__init__(ec2, calls, attended)
+    def __init__(self, ec2: Ec2, calls: Calls, new_wait_check: NewWaitCheck) -> None:
+        super().__init__(ec2, calls, new_wait_check)
         self._ec2 = ec2
 
     def maintenance(self, tunnels: Sequence[QueriedTunnel]) -> Sequence[TunnelMaintenance]:
@@ -149,16 +151,16 @@ class LimitedEc2(LimitedReader):
 class LimitedPaths:
     """This host's network paths to AWS; if resolving is too slow, the path is unknown."""
 
-    def __init__(self, paths: NetworkPaths, calls: Calls, attended: Attendance) -> None:
+    def __init__(self, paths: NetworkPaths, calls: Calls, new_wait_check: NewWaitCheck) -> None:
         self._paths = paths
         self._calls = calls
-        self._attended = attended
+        self._new_wait_check = new_wait_check
 
     def read(self) -> Sequence[NetworkPath]:
         """Return the paths, or one without an address if resolving them takes too long."""
         try:
             return self._calls.read(
-                "the DNS names of EC2 and STS", PATHS_LIMIT, self._paths.read, self._attended
+                "the DNS names of EC2 and STS", PATHS_LIMIT, self._paths.read, self._new_wait_check
             )
         except AwsUnreadableError:
             return (NetworkPath("EC2 and STS", (), ""),)
@@ -167,10 +169,12 @@ class LimitedPaths:
 class LimitedPermissions:
     """What tries calls without making them, with a limit for all of them together."""
 
-    def __init__(self, reader: PermissionReader, calls: Calls, attended: Attendance) -> None:
+    def __init__(
+        self, reader: PermissionReader, calls: Calls, new_wait_check: NewWaitCheck
+    ) -> None:
         self._reader = reader
         self._calls = calls
-        self._attended = attended
+        self._new_wait_check = new_wait_check
 
     def permissions(self, queries: Sequence[PermissionQuery]) -> Sequence[PermissionResult]:
         """Return whether the credentials may make each of *queries* (see ``PermissionReader``)."""
@@ -178,19 +182,21 @@ class LimitedPermissions:
             "the dry runs",
             PERMISSIONS_LIMIT,
             lambda: self._reader.permissions(queries),
-            self._attended,
+            self._new_wait_check,
         )
 
 
 class DirectCalls:
     """Calls answered by a model in this process: immediately, in order, and in this thread."""
 
-    def read(self, what: str, limit: timedelta, work: Callable[[], T], attended: Attendance) -> T:
+    def read(
+        self, what: str, limit: timedelta, work: Callable[[], T], new_wait_check: NewWaitCheck
+    ) -> T:
         """Return the result of *work*."""
         return work()
 
     def send(
-        self, works: Sequence[Callable[[], Outcome]], attended: Attendance
+        self, works: Sequence[Callable[[], Outcome]], new_wait_check: NewWaitCheck
     ) -> Iterator[tuple[int, Outcome]]:
         """Yield the outcomes of *works*, which are done one after the other."""
         for index, work in enumerate(works):

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from vpnmigrate.engine.context import RunContext
-from vpnmigrate.engine.ports import Attendance
+from vpnmigrate.engine.ports import NewWaitCheck
 from vpnmigrate.engine.request_buckets import RequestBuckets
 from vpnmigrate.errors import StepError
 from vpnmigrate.errors.commands import cli
@@ -74,17 +74,17 @@ def call_tags(plan: Plan, attempt: int, step: int) -> CallTags:
 class ChangeExecutor:
     """Sends batches of independent changes, each exactly once, after recording its intent.
 
-    *calls* limits how many are in flight and for how long; *attended* attends to the run while it
-    waits.
+    *calls* limits how many are in flight and for how long; *new_wait_check* checks orders and
+    signals meanwhile.
     """
 
-    def __init__(self, context: RunContext, attended: Attendance) -> None:
+    def __init__(self, context: RunContext, new_wait_check: NewWaitCheck) -> None:
         self._ec2 = context.ec2
         self._recorder = context.recorder
         self._clock = context.clock
         self._plan = context.plan
         self._calls = context.calls
-        self._attended = attended
+        self._new_wait_check = new_wait_check
         self._buckets = RequestBuckets(context.clock)
 
     @property
@@ -163,7 +163,7 @@ class ChangeExecutor:
         self, changes: Sequence[AwsChange], mark: CallTags, intended: datetime, begun: datetime
     ) -> Iterable[tuple[int, Outcome]]:
         works = [partial(self._send_one, change, mark, intended, begun) for change in changes]
-        return self._calls.send(works, self._attended)
+        return self._calls.send(works, self._new_wait_check)
 
     def _send_one(
         self, change: AwsChange, mark: CallTags, intended: datetime, begun: datetime

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from vpnmigrate.engine.call_limits import SLOW
 from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.operator_tasks import OperatorTasks
-from vpnmigrate.engine.ports import Attend, Consent, InFlight, Interruption
+from vpnmigrate.engine.ports import Consent, InFlight, Interruption, WaitCheck
 from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.errors import HeldError, RollbackRequestedError
 from vpnmigrate.errors.commands import Command, cli
@@ -21,7 +21,7 @@ AWAY = timedelta(minutes=15)
 """If no safe point was reached for this long, the process was suspended.
 
 It is longer than a test command may take (10 min).  An AWS call does not count, however slow its
-answer, because the run is attended to while the call is in flight."""
+answer, because orders and signals are checked while the call is in flight."""
 
 LONGEST_PAUSE = timedelta(days=1)
 """Maximum pause for one process.  After this it exits and the run stays paused."""
@@ -98,15 +98,15 @@ class PauseControl:
         self._read_orders()
         return self.apply_order()
 
-    def attend(self) -> Attend:
-        """Return a callback that attends to the run during a call; a new order ends the wait.
+    def wait_check(self) -> WaitCheck:
+        """Return a check of orders and signals during a call; a new order ends the wait.
 
         The order is applied at the next safe point.  An order given before the call began does not
         end the wait.
         """
         before, report_from = self._recorder.state.order, SLOW
 
-        def attend(call: InFlight) -> str:
+        def wait_check(call: InFlight) -> str:
             nonlocal report_from
             self.time.now()
             if call.waited >= report_from:
@@ -120,20 +120,20 @@ class PauseControl:
             due = None if self._recorder.state.order == before else self._due()
             return self._tasks.asked_to_stop or (f"the run is {due.order}" if due else "")
 
-        return attend
+        return wait_check
 
-    def attend_to_read(self) -> Attend:
-        """Return a callback that attends to the run during a read; a signal ends the run at once.
+    def read_wait_check(self) -> WaitCheck:
+        """Return a check of orders and signals during a read; a signal ends the run at once.
 
         The callback raises InterruptedRunError then.
         """
-        attend = self.attend()
+        wait_check = self.wait_check()
 
-        def attend_to_read(call: InFlight) -> str:
+        def read_wait_check(call: InFlight) -> str:
             self._tasks.stop_if_asked()
-            return attend(call)
+            return wait_check(call)
 
-        return attend_to_read
+        return read_wait_check
 
     def _read_orders(self) -> None:
         self._tasks.read_confirmations()

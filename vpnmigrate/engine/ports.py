@@ -187,19 +187,21 @@ class InFlight:
     limit: timedelta
 
 
-Attend = Callable[[InFlight], str]
+WaitCheck = Callable[[InFlight], str]
 """Called repeatedly during a wait: returns the reason to end the wait, or an empty string.
 
 An exception that it raises ends the wait as well.
 """
-Attendance = Callable[[], Attend]
-"""Called when a call begins: returns the callback that attends to the run during the wait."""
+NewWaitCheck = Callable[[], WaitCheck]
+"""Called when a call begins: returns the check of orders and signals for the time it waits."""
 
 
 class Calls(Protocol):
     """How a process waits for AWS: a real process with limits, a rehearsal without waiting."""
 
-    def read(self, what: str, limit: timedelta, work: Callable[[], T], attended: Attendance) -> T:
+    def read(
+        self, what: str, limit: timedelta, work: Callable[[], T], new_wait_check: NewWaitCheck
+    ) -> T:
         """Return the result of *work*, which reads AWS and changes nothing.
 
         Raises:
@@ -209,7 +211,7 @@ class Calls(Protocol):
         ...
 
     def send(
-        self, works: Sequence[Callable[[], Outcome]], attended: Attendance
+        self, works: Sequence[Callable[[], Outcome]], new_wait_check: NewWaitCheck
     ) -> Iterator[tuple[int, Outcome]]:
         """Yield number and outcome of each of *works*, which may alter AWS and are done once.
 

@@ -30,7 +30,6 @@ from vpnmigrate.engine.observe import StateReader
 from vpnmigrate.engine.operator_tasks import OperatorTasks
 from vpnmigrate.engine.pause import PauseControl
 from vpnmigrate.engine.ports import (
-    Attend,
     Calls,
     DeviceDrivers,
     Ec2,
@@ -41,6 +40,7 @@ from vpnmigrate.engine.ports import (
     Probes,
     StepPrompt,
     StopRequest,
+    WaitCheck,
 )
 from vpnmigrate.engine.preconditions import Preconditions
 from vpnmigrate.engine.recorder import RunRecorder, record_failure
@@ -128,8 +128,8 @@ class Runner:
             plan=plan,
             recorder=self._recorder,
             clock=ports.clock,
-            ec2=LimitedEc2(ports.ec2, ports.calls, self._attend_to_read),
-            paths=LimitedPaths(ports.paths, ports.calls, self._attend_to_read),
+            ec2=LimitedEc2(ports.ec2, ports.calls, self._read_wait_check),
+            paths=LimitedPaths(ports.paths, ports.calls, self._read_wait_check),
             calls=ports.calls,
             operator=ports.operator,
             observer=ports.observer,
@@ -137,12 +137,12 @@ class Runner:
             permissions=(
                 None
                 if permissions is None
-                else LimitedPermissions(permissions, ports.calls, self._attend_to_read)
+                else LimitedPermissions(permissions, ports.calls, self._read_wait_check)
             ),
             journal_lost=ports.journal_lost,
         )
         gate_inputs = ports.gate_inputs
-        executor = ChangeExecutor(context, self._attend)
+        executor = ChangeExecutor(context, self._wait_check)
         self._stop = StopControl(context, stop_request=ports.stop_request, user=gate_inputs.user)
         self._device_work = DeviceWork(context, ports.drivers)
         tasks = OperatorTasks(
@@ -314,11 +314,11 @@ class Runner:
         self._recorder.fold_inbox()
         return self._recorder.state
 
-    def _attend(self) -> Attend:
-        return self._pauses.attend()
+    def _wait_check(self) -> WaitCheck:
+        return self._pauses.wait_check()
 
-    def _attend_to_read(self) -> Attend:
-        return self._pauses.attend_to_read()
+    def _read_wait_check(self) -> WaitCheck:
+        return self._pauses.read_wait_check()
 
     def _begin(
         self, direction: Direction, *, keep_new: bool = False, until: int | None = None

@@ -63,7 +63,7 @@ T = TypeVar("T")
 SLICE = timedelta(seconds=1)
 """How soon a wait notices a signal, an answer at the prompt or a message of another terminal.
 
-While a call is in flight, the callback that attends to the run notices them (``ports.Attend``)."""
+While a call is in flight, ``ports.WaitCheck`` notices them."""
 
 _BELIEF = "it is verified once a reading cannot be stale"
 
@@ -285,7 +285,7 @@ class StepLoop:
             raise HeldError(message, advice=self._recorder.resuming(self._plan)) from error
 
     def _observe_and_act(self, step: Step, lost: list[str]) -> Verdict:
-        self._attend_to_orders()
+        self._apply_orders()
         observation = self._state_reader.observe()
         self._credentials.observed()
         if isinstance(observation, NotYet):
@@ -446,10 +446,10 @@ class StepLoop:
         """Return whether *limit* has passed; an order given before it is applied first."""
         if self._credentials.left or self._time.now() < limit:
             return False
-        self._attend_to_orders()
+        self._apply_orders()
         return True
 
-    def _attend_to_orders(self) -> None:
+    def _apply_orders(self) -> None:
         """Carry out orders, and decide what is due by time, before AWS is read."""
         self._tasks.stop_if_asked()
         self._pauses.poll()
@@ -463,7 +463,7 @@ class StepLoop:
         while part is not None and glances < GLANCES:
             if interrupted or self._time.now() >= limit:
                 return
-            self._attend_to_orders()
+            self._apply_orders()
             if self._state_reader.differs(part):
                 return
             glances += 1

@@ -15,7 +15,7 @@ from vpnmigrate.aws.accounts import AccountSource, identity_of, organization_acc
 from vpnmigrate.cli.context import CommandContext, command_context
 from vpnmigrate.cli.discovery import RegionChoice, read_accounts
 from vpnmigrate.cli.options import AwsOptions, OutputOptions, RunDirectoryOptions
-from vpnmigrate.engine.call_limits import SURVEY_LIMIT, unattended
+from vpnmigrate.engine.call_limits import SURVEY_LIMIT, no_wait_check
 from vpnmigrate.errors import Exit, UsageError
 from vpnmigrate.local.documents import DEFAULT_PLAYBOOK, load_playbook, save_text, text_file
 from vpnmigrate.model.discovery import AccountTarget, ClosedAccount, OrganizationMember
@@ -242,5 +242,5 @@ def _organization(
         who = identity_of(source.home, context.parts.clock)
         return organization_accounts(source.home), who.account
 
-    members, own = calls.read("organizations:ListAccounts", SURVEY_LIMIT, read, unattended)
+    members, own = calls.read("organizations:ListAccounts", SURVEY_LIMIT, read, no_wait_check)
     return organization_targets(members, own, role, source.home.region)
