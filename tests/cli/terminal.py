@@ -105,7 +105,7 @@ class Unattended(SandboxDependencies):
         console: MessageOutput,
         on: RunCommands,
         run: Run,
-        asking: PromptOptions,
+        prompt_options: PromptOptions,
         names: NamesOfRun,
     ) -> Operator:
         return TerminalOperator(console, NoPrompt(), run, on, {}, names)

@@ -16,8 +16,8 @@ from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 class AtTerminal(SandboxDependencies):
     """Dependencies of a process whose standard input is a terminal."""
 
-    def operator_present(self, asking: PromptOptions) -> bool:
-        return not asking.no_input
+    def operator_present(self, prompt_options: PromptOptions) -> bool:
+        return not prompt_options.no_input
 
 
 class Reachable(SandboxDependencies):

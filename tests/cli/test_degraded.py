@@ -26,7 +26,7 @@ class OneTunnelRouter(SandboxDependencies):
         console: MessageOutput,
         on: RunCommands,
         run: Run,
-        asking: PromptOptions,
+        prompt_options: PromptOptions,
         names: NamesOfRun,
     ) -> Operator:
         return OneTunnel(self._world)

@@ -45,12 +45,12 @@ class Quick(SandboxTimeDependencies):
         console: MessageOutput,
         on: RunCommands,
         run: Run,
-        asking: PromptOptions,
+        prompt_options: PromptOptions,
         names: NamesOfRun,
     ) -> Operator:
         if os.environ.get(ENGINEER):
             return ConfirmingOperator()
-        return super().operator(console, on, run, asking, names)
+        return super().operator(console, on, run, prompt_options, names)
 
 
 class ConfirmingOperator:

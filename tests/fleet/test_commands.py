@@ -140,7 +140,7 @@ def session(machine: Terminal, database: Database, run: str, home: Path) -> None
     given = {"database": str(database.address), "database_file": None, "run_dir": home}
     context = replace(
         a_command_context(home),
-        parts=machine.parts,
+        dependencies=machine.parts,
         invocation=invocation_of(given, {}, str(home)),
     )
     lease = acquired(database, run=run)

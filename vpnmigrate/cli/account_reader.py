@@ -73,12 +73,12 @@ def account_reader(context: CommandContext, aws: AwsOptions) -> AccountReader:
         NoCredentialsError: There are no credentials, or no Region.
         AwsUnreadableError: The credential provider does not answer.
     """
-    return reader_of(context, context.parts.clients(aws))
+    return reader_of(context, context.dependencies.clients(aws))
 
 
 def reader_of(context: CommandContext, clients: ClientSource) -> AccountReader:
     """Open the account of *clients* to read it; it raises as ``account_reader`` does."""
-    calls = context.parts.calls(clients)
+    calls = context.dependencies.calls(clients)
     # Credentials are read before the first call, so that a failure is not reported as that call's.
     calls.read("the credential provider", IDENTITY_LIMIT, lambda: clients.region, no_wait_check)
-    return AccountReader(Reader(clients, context.parts.clock), calls)
+    return AccountReader(Reader(clients, context.dependencies.clock), calls)

@@ -28,7 +28,7 @@ def is_left_to_the_policy(plan: Plan, stopped: RunFailedError) -> bool:
 
 
 def roll_back_until_done(
-    context: CommandContext, subject: SelectedRun, terms: RunOptions, stopped: RunFailedError
+    context: CommandContext, selected: SelectedRun, options: RunOptions, stopped: RunFailedError
 ) -> RunStatusView:
     """Roll back, with a wait before each attempt, and return the status of the run.
 
@@ -37,9 +37,11 @@ def roll_back_until_done(
     Raises:
         RunFailedError: The run is rolled back; or the rollback failed permanently, or for too long.
     """
-    clock, first = context.parts.clock, stopped
+    clock, first = context.dependencies.clock, stopped
     began, tries = clock.now(), 0
-    alone = replace(terms, take_over=None, confirm_within=None, brought=ApprovalsAndForces())
+    alone = replace(
+        options, take_over=None, confirm_within=None, approvals_and_forces=ApprovalsAndForces()
+    )
     while not is_exhausted(began, clock.now()):
         tries += 1
         wait = backoff_after(tries, outage=stopped.view.state.outage.open)
@@ -48,7 +50,7 @@ def roll_back_until_done(
         try:
             with signals_as_interrupt(), ignore_sighup():
                 clock.sleep(wait)
-                view = run_session(context, subject, alone, _roll_back)
+                view = run_session(context, selected, alone, _roll_back)
         except KeyboardInterrupt:
             message = f"interrupted between two rollback attempts: {stopped.message}"
             error = InterruptedRunError(message, advice=stopped.view.next or "")
@@ -56,7 +58,7 @@ def roll_back_until_done(
         except HeldByOthersError:
             raise stopped from None  # Another process has the run now.
         except RunFailedError as again:
-            if not is_left_to_the_policy(subject.plan, again):
+            if not is_left_to_the_policy(selected.plan, again):
                 raise
             stopped = again
         else:

@@ -37,14 +37,14 @@ def read_closure(
 
     def read() -> Closure:
         clients = source.open(target).clients(region)
-        reader = Reader(clients, context.parts.clock)
+        reader = Reader(clients, context.dependencies.clock)
         require_account(target, reader.identity())
         survey = reader.survey(VpnGatewayId(gateway))
         ids = [name for name in old_names(survey) if name.startswith("v")]
         naming, unread = naming_resources(clients, ids)
         return closure(survey, naming, unread, terraform, reader.customer_gateways())
 
-    calls = context.parts.calls(source.home)
+    calls = context.dependencies.calls(source.home)
     return calls.read(f"the closure of {gateway}", SURVEY_LIMIT, read, no_wait_check)
 
 

@@ -32,7 +32,7 @@ COLOUR = "vpnmigrate.colour"
 class CommandContext:
     """What a command works with: dependencies, output and settings."""
 
-    parts: Dependencies
+    dependencies: Dependencies
     console: Console
     results: Results
     settings: Settings
@@ -52,18 +52,24 @@ class CommandContext:
         return str(Path(self.folder, path))
 
     def sign(
-        self, text: bytes, key: Path, kind: SignedKind, asking: PromptOptions = PromptOptions()
+        self,
+        text: bytes,
+        key: Path,
+        kind: SignedKind,
+        prompt_options: PromptOptions = PromptOptions(),
     ) -> str:
         """Return the signature of *text* with *key*; a passphrase is asked for at a terminal.
 
         Raises:
             VpnMigrateError: ``ssh-keygen`` did not sign it.
         """
-        return self.parts.keygen.sign(text, key, kind, attended=self.parts.operator_present(asking))
+        return self.dependencies.keygen.sign(
+            text, key, kind, attended=self.dependencies.operator_present(prompt_options)
+        )
 
     def opened(self, plan: Plan, *, step: bool = False) -> Opened:
         """Return the record that this process opens a run of *plan*; *step* is ``apply --step``."""
-        who = self.parts.me
+        who = self.dependencies.me
         return Opened(
             plan.migration,
             plan.fingerprint,
@@ -101,7 +107,7 @@ def command_context(
     redaction = redaction_in(ctx.meta)
     ctx.meta[COLOUR] = printing.color
     return CommandContext(
-        parts=ctx.obj or real_dependencies(settings),
+        dependencies=ctx.obj or real_dependencies(settings),
         console=Console(redaction=redaction, colour=printing.color),
         results=results_output(printing, redaction),
         settings=settings,

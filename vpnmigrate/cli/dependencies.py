@@ -94,7 +94,7 @@ class Dependencies(Protocol):
         console: MessageOutput,
         on: RunCommands,
         run: Run,
-        asking: PromptOptions,
+        prompt_options: PromptOptions,
         names: NamesOfRun,
     ) -> Operator:
         """Return the operator who does the device tasks of *run*."""
@@ -113,7 +113,7 @@ class Dependencies(Protocol):
         """The ``ssh-keygen`` that signs and checks signatures."""
         ...
 
-    def operator_present(self, asking: PromptOptions) -> bool:
+    def operator_present(self, prompt_options: PromptOptions) -> bool:
         """Return whether an operator is at this process's terminal and may be asked."""
         ...
 
@@ -212,7 +212,7 @@ class RealDependencies:
         console: MessageOutput,
         on: RunCommands,
         run: Run,
-        asking: PromptOptions,
+        prompt_options: PromptOptions,
         names: NamesOfRun,
     ) -> Operator:
         """Return the operator at this terminal, if there is one."""
@@ -226,10 +226,10 @@ class RealDependencies:
         from vpnmigrate.local.documents import load_plan
 
         prompt: Prompt = NoPrompt()
-        if self.operator_present(asking):
+        if self.operator_present(prompt_options):
             prompt = StdinPrompt(sys.stdin, console.input_line)
             console = on_terminal(console)
-        kind = AssumeYesOperator if asking.yes else TerminalOperator
+        kind = AssumeYesOperator if prompt_options.yes else TerminalOperator
         return kind(console, prompt, run, on, load_plan(run.plan).programs, names)
 
     def drivers(self, run: Run, plan: Plan, vault: Vault, log: RunLog) -> DeviceDrivers | None:
@@ -253,9 +253,9 @@ class RealDependencies:
 
         return SshKeygen()
 
-    def operator_present(self, asking: PromptOptions) -> bool:
+    def operator_present(self, prompt_options: PromptOptions) -> bool:
         """Return whether stdin is a terminal, and may be read."""
-        if asking.no_input or sys.stdin is None or not sys.stdin.isatty():
+        if prompt_options.no_input or sys.stdin is None or not sys.stdin.isatty():
             return False
         return not in_background(sys.stdin)
 

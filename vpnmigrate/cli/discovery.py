@@ -59,7 +59,7 @@ class _Places:
 
     def account(self, target: AccountTarget) -> WorkResult[_Read]:
         """Open the account of *target*; its Regions follow."""
-        calls = self._context.parts.calls(self._source.home)
+        calls = self._context.dependencies.calls(self._source.home)
         what = f"access to {target.label or 'the account'}"
         try:
             access, who, regions = calls.read(
@@ -73,7 +73,7 @@ class _Places:
     def _opened(self, target: AccountTarget) -> tuple[AccountAccess, Identity, tuple[str, ...]]:
         access = self._source.open(target)
         home = access.clients(self._source.home.region)
-        who = Reader(home, self._context.parts.clock).identity()
+        who = Reader(home, self._context.dependencies.clock).identity()
         require_account(target, who)
         if target.regions:
             return access, who, target.regions
@@ -87,8 +87,8 @@ class _Places:
         """Read *region* of the account of *target*."""
         try:
             clients = access.clients(region)
-            reader = Reader(clients, self._context.parts.clock)
-            found = self._context.parts.calls(clients).read(
+            reader = Reader(clients, self._context.dependencies.clock)
+            found = self._context.dependencies.calls(clients).read(
                 f"account {who.account} in {region}",
                 SURVEY_LIMIT,
                 lambda: reader.region_survey(who),

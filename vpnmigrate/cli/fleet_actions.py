@@ -30,7 +30,7 @@ _ENDS: Final = {Direction.ROLLBACK: RunGoal.ROLLBACK, Direction.FINALIZE: RunGoa
 
 def work_on(
     context: CommandContext,
-    subject: SelectedRun,
+    selected: SelectedRun,
     options: RunOptions,
     goal: RunGoal,
     terms: RunTerms,
@@ -43,11 +43,11 @@ def work_on(
     cutover that was begun is completed; with the goal to prepare, none is begun.
     """
     consent = TrafficConsent(
-        Direction.FORWARD, given=True, again=cli("fleet", "status", subject.run.id)
+        Direction.FORWARD, given=True, again=cli("fleet", "status", selected.run.id)
     )
     # Every session has the options of the start, also those after the cutover.
-    migrate = migration(context, subject, replace(options, confirm_within=None), consent)
-    prepare, finalize = preparation(subject), _finalize(context, subject, options, terms)
+    migrate = migration(context, selected, replace(options, confirm_within=None), consent)
+    prepare, finalize = preparation(selected), _finalize(context, selected, options, terms)
 
     def action(active: ActiveRun) -> None:
         state, now = active.runner.read_inbox(), active.now()
@@ -64,7 +64,7 @@ def work_on(
             ordered = goal is RunGoal.ROLLBACK
             active.runner.rollback(keep_new=terms.keep_new if ordered else state.keep_new)
         elif goal is RunGoal.ROLLBACK:
-            _roll_back(active, subject, terms)
+            _roll_back(active, selected, terms)
         elif goal is RunGoal.FINALIZE:
             finalize(active)
         elif goal is RunGoal.CUTOVER or state.cutover_begun:
@@ -72,7 +72,7 @@ def work_on(
         else:
             prepare(active)
 
-    return run_session(context, subject, options, action)
+    return run_session(context, selected, options, action)
 
 
 def is_reached(state: RunState, goal: RunGoal, terms: RunTerms) -> bool:
@@ -86,9 +86,9 @@ def is_reached(state: RunState, goal: RunGoal, terms: RunTerms) -> bool:
     return state.direction is Direction.FINALIZE or terms.attempt <= state.attempt
 
 
-def _roll_back(active: ActiveRun, subject: SelectedRun, terms: RunTerms) -> None:
+def _roll_back(active: ActiveRun, selected: SelectedRun, terms: RunTerms) -> None:
     if deletion_begun(active.before):
-        raise finalized_error(subject.run.id)
+        raise finalized_error(selected.run.id)
     _note_once(active, f"{terms.who} has ordered the rollback")
     active.runner.rollback(keep_new=terms.keep_new)
 
@@ -102,14 +102,14 @@ def _note_once(active: ActiveRun, text: str) -> bool:
 
 
 def _finalize(
-    context: CommandContext, subject: SelectedRun, options: RunOptions, terms: RunTerms
+    context: CommandContext, selected: SelectedRun, options: RunOptions, terms: RunTerms
 ) -> RunAction:
     """Return the action that deletes the old connections, which the operator has named."""
 
     def action(active: ActiveRun) -> None:
         state = active.runner.read_inbox()
-        require_cut_over(subject.run.id, state)
-        require_confirmed(context, subject, options, state)
+        require_cut_over(selected.run.id, state)
+        require_confirmed(context, selected, options, state)
         if _note_once(active, f"{terms.who} has ordered finalize"):
             active.write(FinalizeRequested(terms.delete_old_gateway))
         active.runner.finalize(delete_old_gateway=terms.delete_old_gateway)

@@ -61,9 +61,9 @@ class JournalAge:
         to_roll_back = goal is RunGoal.ROLLBACK or state.confirm.until is not None
         if state.outage.open or going_back or (state.cutover_begun and to_roll_back):
             return
-        clients = context.parts.clients(aws)
-        account = Account(clients, context.parts.clock, Vault(run.vault))
-        reading = context.parts.calls(clients).read(
+        clients = context.dependencies.clients(aws)
+        account = Account(clients, context.dependencies.clock, Vault(run.vault))
+        reading = context.dependencies.calls(clients).read(
             "resources of the run", LOOK_LIMIT, lambda: account.observe(plan), no_wait_check
         )
         if found := unknown_to_journal(reading, plan, state, run.holder):

@@ -65,7 +65,7 @@ class _Accounts:
 
     def _open(self, account: str) -> Callable[[], AccountAccess]:
         target = self._targets.get(account, AccountTarget(account=account))
-        calls = self._context.parts.calls(self._source.home)
+        calls = self._context.dependencies.calls(self._source.home)
         try:
             found = calls.read(
                 f"access to {target.label}",
@@ -239,7 +239,7 @@ def _rehearsed(context: CommandContext, kept: Rehearsals, row: FleetRow) -> Flee
     earlier = context.rehearsal_of(plan)
     if earlier is not None and earlier.passed:
         return replace(row, result=FleetResult.KEPT, outage=earlier.outage)
-    found = result_of(rehearse(plan, _silent), plan, context.parts.clock.wall(), __version__)
+    found = result_of(rehearse(plan, _silent), plan, context.dependencies.clock.wall(), __version__)
     kept.keep(found)
     if not found.passed:
         raise VpnMigrateError(

@@ -94,7 +94,7 @@ class FleetControl:
         every = [*(plan for plan, _ in plans), *(self._runs.plan(run)[0] for run in known)]
         self.add_rehearsals(every)
         for plan, text in plans:
-            self._runs.add(plan, text, new_holder(self._context.parts.me))
+            self._runs.add(plan, text, new_holder(self._context.dependencies.me))
             self._runs.remove_stale(plan)
         chosen = (*(plan.migration for plan, _ in plans), *known)
         attempts = {run: self._attempt(run) for run in chosen}
@@ -144,9 +144,11 @@ class FleetControl:
             require_planned(member, plan, str(path))
             account = campaign.accounts.get(member.account, CampaignAccount())
             at = RunPlace(account.role, account.profile, campaign.name, member.id)
-            runs.append(NewRun(plan, text, new_holder(self._context.parts.me), at, terms))
+            runs.append(NewRun(plan, text, new_holder(self._context.dependencies.me), at, terms))
         stored = StoredCampaign(campaign, file.text, file.calendar())
-        stored.freezes_at(self._context.parts.clock.wall())  # Its calendar can be understood.
+        stored.freezes_at(
+            self._context.dependencies.clock.wall()
+        )  # Its calendar can be understood.
         self.add_rehearsals(run.plan for run in runs)
         self._campaigns.put(stored, runs, self._who)
         return tuple(run.plan.migration for run in runs)
@@ -159,10 +161,10 @@ class FleetControl:
 
     @property
     def _who(self) -> str:
-        me = self._context.parts.me
+        me = self._context.dependencies.me
         return f"{me.user}@{me.host}"
 
-    def roll_back(self, run: str, asking: PromptOptions, *, keep_new: bool) -> None:
+    def roll_back(self, run: str, prompt_options: PromptOptions, *, keep_new: bool) -> None:
         """Order the rollback of *run*, also after its migration.
 
         Raises:
@@ -189,7 +191,7 @@ class FleetControl:
             self._context.console.print_line(
                 wrapped(f"Beware: {neighbour}, so both paths of the site may be down.")
             )
-        require_rollback_consent(self._context, plan, state, asking)
+        require_rollback_consent(self._context, plan, state, prompt_options)
         self._aim(run, state, RunGoal.ROLLBACK, RunTerms(keep_new=keep_new))
 
     def finalize(
@@ -262,7 +264,7 @@ class FleetControl:
         require_possible(view, verb, waiting=any(inbox.messages()))
         message_id = inbox.post(message, deliver)
         answer = await_answer(
-            self._context.parts.clock,
+            self._context.dependencies.clock,
             lambda: answer_to(message_id, self._journals.contents(row.id).entries),
         )
         found = order_result(verb, answer, self._journals.view(row))

@@ -101,7 +101,7 @@ class FleetSessions:
         self._runs = FleetRuns(database)
         self._aws = aws
         self._journal_age = JournalAge()
-        self._clients = SessionClients(context.parts)
+        self._clients = SessionClients(context.dependencies)
 
     def work(self, row: FleetRun, lease: Lease, order: StopOrder) -> SessionEnd:
         """Work on the run of *row* until it is done or waits, and return when it is due again.
@@ -138,8 +138,10 @@ class FleetSessions:
         self, row: FleetRun, lease: Lease, order: StopOrder, console: Console
     ) -> RunStatusView:
         access = LeasedRunAccess(self._database, lease)
-        parts = _WorkerParts(self._context.parts, self._clients, row, access, order)
-        context = replace(self._context, parts=parts, console=console)
+        dependencies = _WorkerDependencies(
+            self._context.dependencies, self._clients, row, access, order
+        )
+        context = replace(self._context, dependencies=dependencies, console=console)
         plan, text = self._runs.plan(row.id)
         run = self._working_copy(row, plan, text)
         approvals = tuple(load_approval(path) for path in self._approval_files(run))
@@ -148,7 +150,7 @@ class FleetSessions:
         options = RunOptions(
             aws,
             _UNATTENDED,
-            brought=ApprovalsAndForces(approvals, terms.forces),
+            approvals_and_forces=ApprovalsAndForces(approvals, terms.forces),
             probes=terms.probes,
             confirm_within=terms.confirm_within,
         )
@@ -157,10 +159,10 @@ class FleetSessions:
         entries = access.read(run).entries
         self._journal_age.require_current(context, run, plan, entries, row.goal_now, aws)
         state = replay(entries)
-        subject = SelectedRun(run, plan, text, new=False, in_force=state.fingerprint)
+        selected = SelectedRun(run, plan, text, new=False, in_force=state.fingerprint)
         files = _DeviceFiles(context, run, plan, aws)
         files.restore(state)
-        view = work_on(context, subject, options, row.goal_now, terms)
+        view = work_on(context, selected, options, row.goal_now, terms)
         files.restore(view.state)
         return view
 
@@ -217,7 +219,7 @@ class _DeviceFiles:
 
         *state* is that of the run now.  A file that EC2 does not show is read by a later session.
         """
-        parts = self._context.parts
+        dependencies = self._context.dependencies
         if state.outage.open and not self._plan.decisions.drivers:
             return
         vault = Vault(self._run.vault, self._context.redaction.learn)
@@ -232,7 +234,7 @@ class _DeviceFiles:
             return
         console = self._context.console
         try:
-            account = Account(parts.clients(self._aws), parts.clock, vault)
+            account = Account(dependencies.clients(self._aws), dependencies.clock, vault)
             outcomes = [
                 account.perform(change, call_tags(self._plan, state.attempt, step))
                 for step, change in missing
@@ -375,8 +377,8 @@ class SessionClients:
     operations; a session has a reader and a writer, and a run has several sessions.
     """
 
-    def __init__(self, parts: Dependencies) -> None:
-        self._parts = parts
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._dependencies = dependencies
         self._lock = threading.Lock()
         self._made: OrderedDict[tuple[AwsOptions, str], ClientSource] = OrderedDict()
 
@@ -385,8 +387,8 @@ class SessionClients:
         with self._lock:
             made = self._made.get((aws, role))
             if made is None:
-                parts = self._parts
-                made = parts.role_clients(aws, role) if role else parts.clients(aws)
+                dependencies = self._dependencies
+                made = dependencies.role_clients(aws, role) if role else dependencies.clients(aws)
                 self._made[aws, role] = made
                 if len(self._made) > KEPT_CLIENTS:
                     self._made.popitem(last=False)
@@ -394,26 +396,26 @@ class SessionClients:
             return made
 
 
-class _WorkerParts:
+class _WorkerDependencies:
     """The dependencies of a worker for one run (``Dependencies``)."""
 
     def __init__(
         self,
-        parts: Dependencies,
+        dependencies: Dependencies,
         clients: SessionClients,
         row: FleetRun,
         access: RunAccess,
         order: StopOrder,
     ) -> None:
-        self._parts = parts
+        self._dependencies = dependencies
         self._clients = clients
         self._row = row
         self._order = order
         self.run_access = access
-        self.reachable = parts.reachable
-        self.clock: Clock = parts.clock
-        self.me: ProcessIdentity = parts.me
-        self.keygen: SshKeygen = parts.keygen
+        self.reachable = dependencies.reachable
+        self.clock: Clock = dependencies.clock
+        self.me: ProcessIdentity = dependencies.me
+        self.keygen: SshKeygen = dependencies.keygen
 
     def signals(self) -> SessionSignals:
         return _WorkerSignals(self._order)
@@ -425,13 +427,13 @@ class _WorkerParts:
         return self._clients.of(aws, role)
 
     def accounts(self, aws: AwsOptions, jobs: int) -> AccountSource:
-        return self._parts.accounts(aws, jobs)
+        return self._dependencies.accounts(aws, jobs)
 
     def calls(self, clients: ClientSource) -> Calls:
-        return self._parts.calls(clients)
+        return self._dependencies.calls(clients)
 
     def paths(self, clients: ClientSource) -> NetworkPaths:
-        return self._parts.paths(clients)
+        return self._dependencies.paths(clients)
 
     def watchdog(self, run: Run, aws: AwsOptions) -> Watchdog:
         del run, aws
@@ -442,17 +444,17 @@ class _WorkerParts:
         console: MessageOutput,
         on: RunCommands,
         run: Run,
-        asking: PromptOptions,
+        prompt_options: PromptOptions,
         names: NamesOfRun,
     ) -> Operator:
-        return self._parts.operator(console, on, run, asking, names)
+        return self._dependencies.operator(console, on, run, prompt_options, names)
 
     def drivers(self, run: Run, plan: Plan, vault: Vault, log: RunLog) -> DeviceDrivers | None:
-        return self._parts.drivers(run, plan, vault, log)
+        return self._dependencies.drivers(run, plan, vault, log)
 
     def probes(self, run: Run, extra: Sequence[str]) -> Probes:
-        return self._parts.probes(run, extra)
+        return self._dependencies.probes(run, extra)
 
-    def operator_present(self, asking: PromptOptions) -> bool:
-        del asking
+    def operator_present(self, prompt_options: PromptOptions) -> bool:
+        del prompt_options
         return False

@@ -44,7 +44,7 @@ class LocalFleet:
         Raises:
             VpnMigrateError: The freeze calendar or the run directory cannot be read.
         """
-        members, now = file.campaign.members, self._context.parts.clock.wall()
+        members, now = file.campaign.members, self._context.dependencies.clock.wall()
         runs = self._context.runs.of_plan_files([file.plan_of(member) for member in members])
         views = {
             member.id: self._member(member, wave.name, file.plan_of(member), runs)
@@ -74,7 +74,7 @@ class LocalFleet:
 
     def _of_run(self, member: FleetMember, wave: str, found: RunStatusView) -> MemberView:
         progress, summary = progress_of_run(found.state, alive=found.alive), summary_of(found)
-        view = member_view(member, wave, progress, summary, self._context.parts.clock.wall())
+        view = member_view(member, wave, progress, summary, self._context.dependencies.clock.wall())
         return replace(
             view,
             run=found.run,
@@ -102,7 +102,7 @@ class LocalFleet:
     def _run(self, run: Run) -> RunStatusView:
         files = _files_state(run)
         kept = self._kept.get(run.id)
-        idle = owner_at_work(run, self._context.parts.me) is None
+        idle = owner_at_work(run, self._context.dependencies.me) is None
         if idle and kept is not None and kept[0] == files:
             return kept[1]
         found = status_view_of(self._context, run)

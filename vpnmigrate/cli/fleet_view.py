@@ -100,7 +100,7 @@ class DatabaseFleet:
         return name, f"{file} differs from the campaign in the database, which is shown here."
 
     def _status(self, name: str, note: str) -> FleetStatus:
-        stored, now = self._campaigns.find(name), self._context.parts.clock.wall()
+        stored, now = self._campaigns.find(name), self._context.dependencies.clock.wall()
         runs, head = self._runs.list(), self._head()
         rows = {row.member: row for row in runs if row.campaign == name}
         views = {
@@ -131,7 +131,7 @@ class DatabaseFleet:
             summary = self._journals.summary(row)
         except VpnMigrateError as error:
             return unreadable_member(member, wave, row.id, error.message)
-        now = self._context.parts.clock.wall()
+        now = self._context.dependencies.clock.wall()
         view = member_view(member, wave, row.member_progress, summary, now)
         by_rules = view.progress.state in _STARTED_BY_RULES
         awaited = None if by_rules else awaited_command(row.id, summary, worker=_worker(row))
@@ -150,7 +150,7 @@ class DatabaseFleet:
             database=str(self._database.address),
             state=self._runs.state(),
             workers=[(each.id, _condition(each)) for each in workers],
-            now=self._context.parts.clock.wall(),
+            now=self._context.dependencies.clock.wall(),
             attended=any(each.alive for each in workers),
             invocation=self._context.invocation,
             campaigns=self._campaigns.names(),

@@ -76,7 +76,7 @@ class WaveControl:
         self._who = who
 
     def roll_back(
-        self, named: str, wave: str, asking: PromptOptions, *, keep_new: bool
+        self, named: str, wave: str, prompt_options: PromptOptions, *, keep_new: bool
     ) -> WaveOrders:
         """Order the rollback of every member of *wave* that has begun.
 
@@ -93,7 +93,7 @@ class WaveControl:
         found = self._judged(stored, chosen, "rollback", judged)
         if found.ordered:
             self._context.console.print_line(preview_text(found))
-            self._require_consent(found, asking)
+            self._require_consent(found, prompt_options)
             self._order(found, RunGoal.ROLLBACK, terms)
         return found
 
@@ -221,14 +221,14 @@ class WaveControl:
         effect = f"deletes {', '.join(old)}, once its gates are open"
         return replace(found, effect=effect, connections=tuple(old), attempt=view.state.attempt)
 
-    def _require_consent(self, found: WaveOrders, asking: PromptOptions) -> None:
+    def _require_consent(self, found: WaveOrders, prompt_options: PromptOptions) -> None:
         """Ask once for the whole wave.
 
         Raises:
             HeldError: There is no one to ask, or the answer is not yes.
         """
         context, members = self._context, count(len(found.ordered), "member")
-        if not asking.yes and not context.parts.operator_present(asking):
+        if not prompt_options.yes and not context.dependencies.operator_present(prompt_options):
             again = context.line or cli("fleet", "rollback", found.campaign, "--wave", found.wave)
             raise HeldError(
                 f"rollback of {members} of wave {found.wave} needs --yes, because it cannot ask "
@@ -237,7 +237,7 @@ class WaveControl:
             )
         down = sum(each.interrupts for each in found.ordered)
         where = f"Traffic is interrupted at {down} of them. " if down else ""
-        require_yes(context, asking, f"{where}Roll back {members} of wave {found.wave}?")
+        require_yes(context, prompt_options, f"{where}Roll back {members} of wave {found.wave}?")
 
     def _require_names(
         self, found: WaveOrders, named: Sequence[str], *, delete_old_gateway: bool

@@ -41,7 +41,7 @@ def serve(
     analyse_structs()
     gc.freeze()  # What the start has created stays.
     gc.set_threshold(_NEW_OBJECTS)
-    me = context.parts.me
+    me = context.dependencies.me
     # A process number may be used again on the same host, also in the same second.
     worker = name or holder_name(me.user, me.host, f"{me.process}-{secrets.token_hex(2)}")
     with fleet_database(place, context.redaction, FAILOVER) as database:
@@ -52,7 +52,7 @@ def serve(
             worker,
             sessions.work,
             say=log.say,
-            now=context.parts.clock.wall,
+            now=context.dependencies.clock.wall,
             most=most,
         )
         asyncio.run(_serve(served, worker, log))
@@ -85,7 +85,7 @@ class _Log:
 
     def say(self, text: str) -> None:
         """Print *text*."""
-        now = self._context.parts.clock.wall()
+        now = self._context.dependencies.clock.wall()
         self._context.console.print_line(safe(f"{moment(now)} {text}"))
 
 

@@ -133,8 +133,8 @@ def account_checks(context: CommandContext, aws: AwsOptions) -> Checks:
     found: list[HealthCheck] = []
     failure = ""
     try:
-        clients = context.parts.clients(aws)
-        calls = context.parts.calls(clients)
+        clients = context.dependencies.clients(aws)
+        calls = context.dependencies.calls(clients)
         calls.read("AWS", TIME, lambda: _ask(context, clients, found.append), no_wait_check)
     except NoRegionError as error:
         failure = error.message
@@ -164,7 +164,7 @@ def _ask(
     Raises:
         NoRegionError: No Region is set, so that no client can be made.
     """
-    identity = Reader(clients, context.parts.clock).identity()
+    identity = Reader(clients, context.dependencies.clock).identity()
     found(_credentials(identity, clients.region))
     found(_clock(identity))
     found(_permissions(clients))
@@ -218,7 +218,7 @@ def _permissions(clients: ClientSource) -> HealthCheck:
 
 
 def _path(context: CommandContext, clients: ClientSource) -> HealthCheck:
-    paths = context.parts.paths(clients).read()
+    paths = context.dependencies.paths(clients).read()
     lost = [path.service for path in paths if not path.addresses]
     if lost:
         return HealthCheck(

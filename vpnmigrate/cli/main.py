@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 _COMPLETION = "_VPNMIGRATE_COMPLETE"
 
 
-def run_command(arguments: Sequence[str], parts: Dependencies | None = None) -> int:
+def run_command(arguments: Sequence[str], dependencies: Dependencies | None = None) -> int:
     """Run one command line and return its exit code; no exception and no traceback leaves.
 
-    *parts* are the dependencies of the command; None for those of an ordinary process.
+    *dependencies* are the dependencies of the command; None for those of an ordinary process.
     """
     from vpnmigrate.cli.app import NAME
     from vpnmigrate.cli.dependencies import redaction_in
@@ -37,7 +37,7 @@ def run_command(arguments: Sequence[str], parts: Dependencies | None = None) -> 
         command.main(args=list(arguments), prog_name=NAME)
     redaction = Redaction()
     try:
-        with command.make_context(NAME, list(arguments), obj=parts) as context:
+        with command.make_context(NAME, list(arguments), obj=dependencies) as context:
             redaction = redaction_in(context.meta)
             found = context.meta
             command.invoke(context)

@@ -45,88 +45,96 @@ from vpnmigrate.report.status import RunStatusView, deletion_begun
 from vpnmigrate.report.text import wrapped
 
 
-def apply(context: CommandContext, plan_or_run: str, terms: RunOptions) -> RunStatusView:
+def apply(context: CommandContext, plan_or_run: str, options: RunOptions) -> RunStatusView:
     """Apply a plan up to the end of step 10, or resume its run."""
-    subject = by_plan_or_id(context, plan_or_run, new_holder(context.parts.me))
-    consent = _consent(context, subject, terms, Direction.FORWARD)
-    action = migration(context, subject, terms, consent)
+    selected = by_plan_or_id(context, plan_or_run, new_holder(context.dependencies.me))
+    consent = _consent(context, selected, options, Direction.FORWARD)
+    action = migration(context, selected, options, consent)
     try:
-        return run_session(context, subject, terms, action)
+        return run_session(context, selected, options, action)
     except RunFailedError as stopped:
-        if not is_left_to_the_policy(subject.plan, stopped):
+        if not is_left_to_the_policy(selected.plan, stopped):
             raise
-        return roll_back_until_done(context, subject, terms, stopped)
+        return roll_back_until_done(context, selected, options, stopped)
 
 
 def migration(
-    context: CommandContext, subject: SelectedRun, terms: RunOptions, consent: TrafficConsent
+    context: CommandContext, selected: SelectedRun, options: RunOptions, consent: TrafficConsent
 ) -> RunAction:
     """Return the action that migrates, up to the end of step 10."""
 
     def action(active: ActiveRun) -> None:
-        _require_not_finalized(subject, active.before)
+        _require_not_finalized(selected, active.before)
         consent.require(active.before)
         if active.before.status is not RunStatus.CUT_OVER:
-            _require_planned_programs(subject, active.before)
-            _require_signed_plan(subject, active)
+            _require_planned_programs(selected, active.before)
+            _require_signed_plan(selected, active)
             active.runner.apply()
-        elif terms.confirm_within and active.before.confirm.armed is None:
+        elif options.confirm_within and active.before.confirm.armed is None:
             raise RefusedError(
-                f"run {subject.run.id} is migrated: --confirm-within has to be set before the "
+                f"run {selected.run.id} is migrated: --confirm-within has to be set before the "
                 "cutover",
-                advice=cli("status", subject.run.id),
+                advice=cli("status", selected.run.id),
             )
         elif (seen := active.before.crypto) is not None and (seen.below or seen.unknown):
             active.runner.check_crypto()
         if active.runner.read_inbox().confirm.armed is not None:
             active.runner.restore_watchdog()
-        require_confirmed(context, subject, terms, active.runner.read_inbox())
+        require_confirmed(context, selected, options, active.runner.read_inbox())
 
     return action
 
 
-def stage(context: CommandContext, plan_or_run: str, terms: RunOptions) -> RunStatusView:
+def stage(context: CommandContext, plan_or_run: str, options: RunOptions) -> RunStatusView:
     """Do the steps that do not interrupt traffic, and hold before the cutover.
 
     A run that is prepared already is verified in AWS again.
     """
-    subject = by_plan_or_id(context, plan_or_run, new_holder(context.parts.me))
-    return run_session(context, subject, terms, preparation(subject))
+    selected = by_plan_or_id(context, plan_or_run, new_holder(context.dependencies.me))
+    return run_session(context, selected, options, preparation(selected))
 
 
-def preparation(subject: SelectedRun) -> RunAction:
+def preparation(selected: SelectedRun) -> RunAction:
     """Return the action that does everything before the cutover."""
 
     def action(active: ActiveRun) -> None:
         before = active.before
-        _require_not_finalized(subject, before)
+        _require_not_finalized(selected, before)
         if before.cutover_begun and before.status is not RunStatus.ROLLED_BACK:
             raise RefusedError(
-                f"run {subject.run.id} has started its cutover: it cannot be held before that",
-                advice=cli("status", subject.run.id),
+                f"run {selected.run.id} has started its cutover: it cannot be held before that",
+                advice=cli("status", selected.run.id),
             )
-        _require_planned_programs(subject, before)
-        _require_signed_plan(subject, active)
+        _require_planned_programs(selected, before)
+        _require_signed_plan(selected, active)
         with suppress(StagedError):  # It is in the journal, and the result says so.
             active.runner.apply(until=LAST_OF_PREPARE)
 
     return action
 
 
-def require_step_prompt(context: CommandContext, asking: PromptOptions, *, staging: bool) -> None:
+def require_step_prompt(
+    context: CommandContext, prompt_options: PromptOptions, *, staging: bool
+) -> None:
     """Check that the questions of ``--step`` can be asked.
 
     Raises:
         UsageError: Another option excludes them.
         HeldError: There is no operator at a terminal.
     """
-    if asking.yes or asking.no_input or staging:
-        other = "--yes" if asking.yes else "--no-input" if asking.no_input else "--until cutover"
+    if prompt_options.yes or prompt_options.no_input or staging:
+        other = (
+            "--yes"
+            if prompt_options.yes
+            else "--no-input"
+            if prompt_options.no_input
+            else "--until cutover"
+        )
         raise UsageError(
             f"--step asks before each change of the cutover; {other} excludes that",
             advice=cli("apply", "--help"),
         )
-    if not context.parts.operator_present(asking):
+    if not context.dependencies.operator_present(prompt_options):
         raise HeldError(
             "--step asks before each change of the cutover, and it cannot ask here (no terminal, "
             "or in the background); nothing in AWS was changed",
@@ -135,56 +143,58 @@ def require_step_prompt(context: CommandContext, asking: PromptOptions, *, stagi
 
 
 def rollback(
-    context: CommandContext, plan_or_run: str, terms: RunOptions, *, keep_new: bool
+    context: CommandContext, plan_or_run: str, options: RunOptions, *, keep_new: bool
 ) -> RunStatusView:
     """Roll back to the gateway and connections from before the run."""
-    subject = by_plan_or_id(context, plan_or_run, new_holder(context.parts.me), require_unedited)
-    consent = _consent(context, subject, terms, Direction.ROLLBACK)
+    selected = by_plan_or_id(
+        context, plan_or_run, new_holder(context.dependencies.me), require_unedited
+    )
+    consent = _consent(context, selected, options, Direction.ROLLBACK)
 
     def action(active: ActiveRun) -> None:
         if deletion_begun(active.before):
-            raise finalized_error(subject.run.id)
+            raise finalized_error(selected.run.id)
         consent.require(active.before)
         active.runner.rollback(keep_new=keep_new)
 
-    return run_session(context, subject, terms, action)
+    return run_session(context, selected, options, action)
 
 
 def finalize(
     context: CommandContext,
     run: str,
-    terms: RunOptions,
+    options: RunOptions,
     named: Sequence[str],
     *,
     delete_old_gateway: bool,
 ) -> RunStatusView:
     """Delete the old connections, all of which have to be named."""
-    subject = by_id(context, run)
-    with with_run_status(context, subject.run, status_view_of):
+    selected = by_id(context, run)
+    with with_run_status(context, selected.run, status_view_of):
         # A run that cannot be finalized yet is not advised to name its connections.
-        unnamed = set(subject.plan.old_connections) - set(named)
-        if unnamed and (state := _state_of(context, subject)) is not None:
-            require_cut_over(subject.run.id, state)
+        unnamed = set(selected.plan.old_connections) - set(named)
+        if unnamed and (state := _state_of(context, selected)) is not None:
+            require_cut_over(selected.run.id, state)
         command = finalize_command(
-            subject.run.id, subject.plan.old_connections, delete_old_gateway=delete_old_gateway
+            selected.run.id, selected.plan.old_connections, delete_old_gateway=delete_old_gateway
         )
         require_every_name(
-            subject.run.id, subject.plan, named, _once_due(context, subject, command)
+            selected.run.id, selected.plan, named, _once_due(context, selected, command)
         )
 
     def action(active: ActiveRun) -> None:
-        require_cut_over(subject.run.id, active.before)
-        require_confirmed(context, subject, terms, active.runner.read_inbox())
+        require_cut_over(selected.run.id, active.before)
+        require_confirmed(context, selected, options, active.runner.read_inbox())
         active.write(FinalizeRequested(delete_old_gateway))
         active.runner.finalize(delete_old_gateway=delete_old_gateway)
 
-    return run_session(context, subject, terms, action)
+    return run_session(context, selected, options, action)
 
 
-def _state_of(context: CommandContext, subject: SelectedRun) -> RunState | None:
+def _state_of(context: CommandContext, selected: SelectedRun) -> RunState | None:
     """Return the state of a run, or None: opening the run reports the error, with its state."""
     try:
-        return replay(context.parts.run_access.read(subject.run).entries)
+        return replay(context.dependencies.run_access.read(selected.run).entries)
     except VpnMigrateError:
         return None
 
@@ -203,7 +213,7 @@ def require_cut_over(run: str, state: RunState) -> None:
 
 
 def require_confirmed(
-    context: CommandContext, subject: SelectedRun, terms: RunOptions, now: RunState
+    context: CommandContext, selected: SelectedRun, options: RunOptions, now: RunState
 ) -> None:
     """Hold a run that waits for ``confirm``.
 
@@ -213,18 +223,20 @@ def require_confirmed(
     until = now.confirm.until
     if until is None:
         return
-    clock = run_clock(context.parts.clock, context.parts.run_access.read(subject.run).entries)
+    clock = run_clock(
+        context.dependencies.clock, context.dependencies.run_access.read(selected.run).entries
+    )
     at = moment(until + clock.ahead())
-    if not context.parts.watchdog(subject.run, terms.aws).on_duty():
+    if not context.dependencies.watchdog(selected.run, options.aws).on_duty():
         message = "migrated, UNCONFIRMED: no watchdog is running, so there is no automatic rollback"
     elif until <= clock.now():
         message = f"migrated, NOT CONFIRMED by {at}: it is being rolled back"
     else:
         message = f"migrated, UNCONFIRMED: it is rolled back at {at} unless you confirm"
-    raise HeldError(message, advice=cli("confirm", subject.run.id))
+    raise HeldError(message, advice=cli("confirm", selected.run.id))
 
 
-def _require_planned_programs(subject: SelectedRun, before: RunState) -> None:
+def _require_planned_programs(selected: SelectedRun, before: RunState) -> None:
     """Check, before the cutover, that the plan's programs are unchanged.
 
     During the cutover a changed program is not run and does not stop the run.
@@ -233,11 +245,11 @@ def _require_planned_programs(subject: SelectedRun, before: RunState) -> None:
         RefusedError: A program has changed since the plan was made.
     """
     if not before.cutover_open:
-        plan = subject.plan
+        plan = selected.plan
         require_unchanged(plan.decisions, plan.programs, plan.migration)
 
 
-def _require_signed_plan(subject: SelectedRun, active: ActiveRun) -> None:
+def _require_signed_plan(selected: SelectedRun, active: ActiveRun) -> None:
     """Check, before the cutover, that the author signed a plan that demands it.
 
     During the cutover a signature that cannot be checked does not stop the run.
@@ -245,12 +257,12 @@ def _require_signed_plan(subject: SelectedRun, active: ActiveRun) -> None:
     Raises:
         RefusedError: The plan is not signed, or its signature is not good.
     """
-    if active.before.cutover_open or not subject.plan.decisions.approvals.signed:
+    if active.before.cutover_open or not selected.plan.decisions.approvals.signed:
         return
     checked = active.check_plan_signature()
     if not checked.fault:
         return
-    file = str(subject.file or subject.run.plan)
+    file = str(selected.file or selected.run.plan)
     raise RefusedError(
         f"the plan {checked.fault}; nothing was started",
         advice=(
@@ -261,13 +273,13 @@ def _require_signed_plan(subject: SelectedRun, active: ActiveRun) -> None:
     )
 
 
-def _require_not_finalized(subject: SelectedRun, before: RunState) -> None:
+def _require_not_finalized(selected: SelectedRun, before: RunState) -> None:
     if deletion_begun(before):
-        raise finalized_error(subject.run.id)
+        raise finalized_error(selected.run.id)
     if before.direction is Direction.FINALIZE:
         raise RefusedError(
-            f"run {subject.run.id} is migrated, and finalize has started; nothing is deleted yet",
-            advice=cli("status", subject.run.id),
+            f"run {selected.run.id} is migrated, and finalize has started; nothing is deleted yet",
+            advice=cli("status", selected.run.id),
         )
 
 
@@ -279,10 +291,10 @@ def finalized_error(run: str) -> RefusedError:
     )
 
 
-def _once_due(context: CommandContext, subject: SelectedRun, command: Command) -> Advice:
+def _once_due(context: CommandContext, selected: SelectedRun, command: Command) -> Advice:
     """Return *command*, after the end of the plan's soak if that has not passed."""
     try:
-        view = status_view_of(context, subject.run)
+        view = status_view_of(context, selected.run)
     except VpnMigrateError:
         return command
     if view.soak_left <= timedelta(0):
@@ -333,28 +345,28 @@ class TrafficConsent:
 
 
 def _consent(
-    context: CommandContext, subject: SelectedRun, terms: RunOptions, direction: Direction
+    context: CommandContext, selected: SelectedRun, options: RunOptions, direction: Direction
 ) -> TrafficConsent:
     """Return the operator's consent where a run in *direction* interrupts traffic.
 
     Raises:
         HeldError: It is needed, and was not given.
     """
-    again = context.line or cli(_verb(direction), subject.run.id)
-    state = _state_of(context, subject)
+    again = context.line or cli(_verb(direction), selected.run.id)
+    state = _state_of(context, selected)
     if state is None or deletion_begun(state) or not interrupts_traffic(direction, state):
-        return TrafficConsent(direction, terms.asking.yes, again)
-    with with_run_status(context, subject.run, status_view_of):
+        return TrafficConsent(direction, options.prompt_options.yes, again)
+    with with_run_status(context, selected.run, status_view_of):
         if direction is Direction.ROLLBACK:
-            require_rollback_consent(context, subject.plan, state, terms.asking)
+            require_rollback_consent(context, selected.plan, state, options.prompt_options)
         else:
-            _require_askable(context, subject.plan, direction, terms.asking)
+            _require_askable(context, selected.plan, direction, options.prompt_options)
     # Forward, the runner asks once the gates are open.
     return TrafficConsent(direction, given=True, again=again)
 
 
 def require_rollback_consent(
-    context: CommandContext, plan: Plan, state: RunState, asking: PromptOptions
+    context: CommandContext, plan: Plan, state: RunState, prompt_options: PromptOptions
 ) -> None:
     """Request confirmation where a rollback of the run in *state* interrupts traffic.
 
@@ -362,14 +374,14 @@ def require_rollback_consent(
         HeldError: It is needed, and was not given.
     """
     if interrupts_traffic(Direction.ROLLBACK, state):
-        _require_askable(context, plan, Direction.ROLLBACK, asking)
-        require_yes(context, asking, _question(context, plan, state))
+        _require_askable(context, plan, Direction.ROLLBACK, prompt_options)
+        require_yes(context, prompt_options, _question(context, plan, state))
 
 
 def _require_askable(
-    context: CommandContext, plan: Plan, direction: Direction, asking: PromptOptions
+    context: CommandContext, plan: Plan, direction: Direction, prompt_options: PromptOptions
 ) -> None:
-    if asking.yes or context.parts.operator_present(asking):
+    if prompt_options.yes or context.dependencies.operator_present(prompt_options):
         return
     again = context.line or cli(_verb(direction), plan.migration)
     raise HeldError(
@@ -398,13 +410,13 @@ def _question(context: CommandContext, plan: Plan, state: RunState) -> str:
     )
 
 
-def require_yes(context: CommandContext, asking: PromptOptions, question: str) -> None:
+def require_yes(context: CommandContext, prompt_options: PromptOptions, question: str) -> None:
     """Request confirmation at the terminal, unless ``--yes`` was given or there is no terminal.
 
     Raises:
         HeldError: The answer is not yes.
     """
-    if asking.yes or not context.parts.operator_present(asking):
+    if prompt_options.yes or not context.dependencies.operator_present(prompt_options):
         return
     on_terminal(context.console).print_line(wrapped(f"{question} [y/N]"))
     if read_line(sys.stdin).strip().lower() not in {"y", "yes"}:

@@ -65,8 +65,8 @@ def find_plan(context: CommandContext, plan_or_run: str) -> tuple[str, Plan, str
         runs = [run for run in context.runs.list() if run.id == plan.migration]
         started = any(run.fingerprint == plan.fingerprint for run in runs)
         return context.file(path), plan, plan.migration if started else ""
-    subject = by_id(context, plan_or_run)
-    return str(subject.run.plan), subject.plan, subject.run.id
+    selected = by_id(context, plan_or_run)
+    return str(selected.run.plan), selected.plan, selected.run.id
 
 
 def by_plan_or_id(

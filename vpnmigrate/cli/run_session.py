@@ -102,9 +102,9 @@ class RunOptions:
     """Options of the operator for one session of a run."""
 
     aws: AwsOptions
-    asking: PromptOptions
+    prompt_options: PromptOptions
     take_over: str | None = None
-    brought: ApprovalsAndForces = field(default_factory=ApprovalsAndForces)
+    approvals_and_forces: ApprovalsAndForces = field(default_factory=ApprovalsAndForces)
     probes: tuple[str, ...] | None = ()
     """Probes in addition to the plan's; None turns all probes off."""
     confirm_within: timedelta | None = None
@@ -141,7 +141,7 @@ RunAction = Callable[[ActiveRun], object]
 
 
 def run_session(
-    context: CommandContext, subject: SelectedRun, terms: RunOptions, action: RunAction
+    context: CommandContext, selected: SelectedRun, options: RunOptions, action: RunAction
 ) -> RunStatusView:
     """Lock a run, do *action* with it, and return its status afterwards.
 
@@ -150,27 +150,29 @@ def run_session(
         RunFailedError: Any error after the run was locked.
         RunBugError: Any other exception of the run.
     """
-    parts = context.parts
-    signals = parts.signals()
-    with with_run_status(context, subject.run, status_view_of):
-        held = parts.run_access.hold(subject.run, parts.clock, parts.me, terms.take_over)
+    dependencies = context.dependencies
+    signals = dependencies.signals()
+    with with_run_status(context, selected.run, status_view_of):
+        held = dependencies.run_access.hold(
+            selected.run, dependencies.clock, dependencies.me, options.take_over
+        )
     try:
-        context.redaction.learn(_vault(context, subject.run).every_key())
-        with with_run_status(context, subject.run, status_view_without_process):
+        context.redaction.learn(_vault(context, selected.run).every_key())
+        with with_run_status(context, selected.run, status_view_without_process):
             journal = held.open_journal(context.redaction)
 
         def view() -> RunStatusView:
-            return run_status(context, subject.run, subject.plan, journal.entries, alive=False)
+            return run_status(context, selected.run, selected.plan, journal.entries, alive=False)
 
         try:
-            _put_in_force(subject, journal)
+            _put_in_force(selected, journal)
             with log_of(
-                subject.run, context.settings.log, journal.clock, sys.stderr, context.redaction
+                selected.run, context.settings.log, journal.clock, sys.stderr, context.redaction
             ) as log:
                 for note in filter(None, (held.note, journal.notice)):
                     context.console.print_line(note)
                     log.notice(note)
-                _run(context, subject, terms, RunRecords(journal, log, signals), action, view)
+                _run(context, selected, options, RunRecords(journal, log, signals), action, view)
         except VpnMigrateError as error:
             raise RunFailedError(error, view()) from error
         except Exception as error:
@@ -183,55 +185,55 @@ def run_session(
         signals.restore()
 
 
-def _put_in_force(subject: SelectedRun, journal: SessionJournal) -> None:
+def _put_in_force(selected: SelectedRun, journal: SessionJournal) -> None:
     """Replace the run's plan by a newer one, if its cutover has not started.
 
     Raises:
         RefusedError: The cutover has started, so the plan cannot be replaced.
     """
-    if not subject.replanned:
+    if not selected.replanned:
         return
-    require_replannable(subject.run, replay(journal.entries))
-    subject.run.replan(subject.plan, subject.text)
-    journal.write(Replanned(subject.plan.fingerprint))
+    require_replannable(selected.run, replay(journal.entries))
+    selected.run.replan(selected.plan, selected.text)
+    journal.write(Replanned(selected.plan.fingerprint))
 
 
 def _run(
     context: CommandContext,
-    subject: SelectedRun,
-    terms: RunOptions,
+    selected: SelectedRun,
+    options: RunOptions,
     kept: RunRecords,
     action: RunAction,
     view: Callable[[], RunStatusView],
 ) -> None:
     """Run *action* with a runner whose ports are this machine, AWS and the operator."""
-    plan, run, journal = subject.plan, subject.run, kept.journal
+    plan, run, journal = selected.plan, selected.run, kept.journal
     before = replay(journal.entries)
-    signatures = RunSignatures(context.parts.keygen, plan, run, journal.clock)
-    brought = [
+    signatures = RunSignatures(context.dependencies.keygen, plan, run, journal.clock)
+    approvals = [
         _valid(each, plan, before, journal.clock.wall(), signatures)
-        for each in terms.brought.approvals
+        for each in options.approvals_and_forces.approvals
     ]
-    who = context.parts.me
-    journal.write(context.opened(plan, step=terms.step))
-    clients = context.parts.clients(terms.aws)
-    calls = context.parts.calls(clients)
+    who = context.dependencies.me
+    journal.write(context.opened(plan, step=options.step))
+    clients = context.dependencies.clients(options.aws)
+    calls = context.dependencies.calls(clients)
     paths = calls.read(
         "the credential provider",
         IDENTITY_LIMIT,
         lambda: _paths(context, clients, plan.region),
         no_wait_check,
     )
-    journal.write(*_unknown(brought, before), *_plan_signature(subject, before, context))
-    if terms.take_over is not None:
-        journal.write(TakenOver(terms.take_over))
+    journal.write(*_unknown(approvals, before), *_plan_signature(selected, before, context))
+    if options.take_over is not None:
+        journal.write(TakenOver(options.take_over))
     taken_over_from = replay(journal.entries).taken_over_from
     if journal.lost or (taken_over_from and before.direction is None):
         # A journal that starts with a take-over replaces an earlier one.
         journal.write(JournalLost())
     journal_lost = replay(journal.entries).journal_lost
     doubts = evidence_of(before, plan.surveyed).doubts
-    if terms.adopt is not None and not (journal_lost or doubts):
+    if options.adopt is not None and not (journal_lost or doubts):
         raise UsageError(
             f"--adopt is for a lost or incomplete journal; the journal of {run.id} is complete",
             advice=cli("status", run.id),
@@ -240,7 +242,7 @@ def _run(
     usual = usual_times(context, plan, rehearsed, before)
     names = NamesOfRun(plan, journal.entries)
     with (
-        _progress(context, subject, journal, before, names, usual, terms.asking) as (
+        _progress(context, selected, journal, before, names, usual, options.prompt_options) as (
             progress,
             output,
         ),
@@ -256,17 +258,17 @@ def _run(
             action=lambda asks: stop_action(
                 replay(journal.entries), asks=asks, back_out=plan.decisions.back_out
             ),
-            operator_present=lambda: context.parts.operator_present(terms.asking),
+            operator_present=lambda: context.dependencies.operator_present(options.prompt_options),
             traffic=lambda: traffic(view()),
         )
-        operator = context.parts.operator(
-            output, RunCommands(run.id, context.invocation), run, terms.asking, names
+        operator = context.dependencies.operator(
+            output, RunCommands(run.id, context.invocation), run, options.prompt_options, names
         )
         ports = RunPorts(
             ec2=account,
             journal=HookedJournal(journal, hooks),
             operator=operator,
-            step_prompt=operator if terms.step else None,
+            step_prompt=operator if options.step else None,
             observer=watch,
             clock=journal.clock,
             stop_request=kept.signals.request(stop_request),
@@ -274,26 +276,28 @@ def _run(
             calls=calls,
             claim_holder=ClaimHolder(run.holder, taken_over_from),
             commit=CommitConfirm(
-                terms.confirm_within, context.parts.watchdog(run, terms.aws), who.host
+                options.confirm_within, context.dependencies.watchdog(run, options.aws), who.host
             ),
             journal_lost=journal_lost,
-            adopt=terms.adopt,
+            adopt=options.adopt,
             gate_inputs=GateInputs(
                 who.user,
                 rehearsed,
                 lambda: _proven(plan),
-                terms.brought.forces,
+                options.approvals_and_forces.forces,
                 hooks,
                 account,
                 signatures,
                 str(run.plan),
             ),
-            drivers=context.parts.drivers(run, plan, _vault(context, run), kept.log),
-            probes=NoProbes() if terms.probes is None else context.parts.probes(run, terms.probes),
+            drivers=context.dependencies.drivers(run, plan, _vault(context, run), kept.log),
+            probes=NoProbes()
+            if options.probes is None
+            else context.dependencies.probes(run, options.probes),
         )
-        if terms.probes is None:
+        if options.probes is None:
             journal.write(Noted(FORGONE))
-        for added in brought:
+        for added in approvals:
             output.print_line(wrapped(approved_line(added)))
         if ports.journal_lost:
             output.print_line(wrapped(JOURNAL_LOST))
@@ -359,31 +363,31 @@ def _valid(
     return added
 
 
-def _unknown(brought: Iterable[Approved], before: RunState) -> list[Approved]:
+def _unknown(approvals: Iterable[Approved], before: RunState) -> list[Approved]:
     """Return the approvals that are new to the journal; a file may be given repeatedly."""
     return [
         each
-        for each in brought
+        for each in approvals
         if each.approval not in before.approvals.added
         or each.signed != before.approvals.signed.get(each.approval.digest)
     ]
 
 
 def _plan_signature(
-    subject: SelectedRun, before: RunState, context: CommandContext
+    selected: SelectedRun, before: RunState, context: CommandContext
 ) -> list[PlanSigned]:
     """Return the record of the signature beside the plan's file, if it is new to the journal.
 
     It is checked where it counts, so a signature that is not good never stops a rollback.
     """
-    if subject.file is None or not subject.plan.decisions.approvals.allowed_signers:
+    if selected.file is None or not selected.plan.decisions.approvals.allowed_signers:
         return []
     try:
-        signature = signature_of(subject.file)
+        signature = signature_of(selected.file)
     except RefusedError as error:
         context.console.print_line(wrapped(f"Signature ignored: {error.message}"))
         return []
-    fingerprint = subject.plan.fingerprint
+    fingerprint = selected.plan.fingerprint
     if signature is None or before.approvals.plan_signatures.get(fingerprint) == signature:
         return []
     return [PlanSigned(fingerprint, signature)]
@@ -417,20 +421,20 @@ def _paths(context: CommandContext, clients: ClientSource, region: str) -> Netwo
             f"the plan is for Region {region}, but {clients.region} is set",
             advice=("run the same command in the plan's Region:", again),
         )
-    return context.parts.paths(clients)
+    return context.dependencies.paths(clients)
 
 
 @contextmanager
 def _progress(
     context: CommandContext,
-    subject: SelectedRun,
+    selected: SelectedRun,
     journal: SessionJournal,
     before: RunState,
     names: NamesOfRun,
     usual: UsualTimes,
-    asking: PromptOptions,
+    prompt_options: PromptOptions,
 ) -> Iterator[tuple[Observer, MessageOutput]]:
-    on, clock = RunCommands(subject.run.id, context.invocation), journal.clock
+    on, clock = RunCommands(selected.run.id, context.invocation), journal.clock
     if not context.console.can_draw:
         down_since = before.outage.since if before.outage.open else None
         decide_by = None if before.deadline is None else before.deadline.at
@@ -446,19 +450,19 @@ def _progress(
         return
     from vpnmigrate.report.terminal import TerminalProgress
 
-    typed = _keyboard(context, asking)
+    typed = _keyboard(context, prompt_options)
     narrator = Narrator(on, names)
     with TerminalProgress(context.console, clock, narrator, before, typed, usual) as progress:
         yield progress, progress
 
 
-def _keyboard(context: CommandContext, asking: PromptOptions) -> InputLine | None:
+def _keyboard(context: CommandContext, prompt_options: PromptOptions) -> InputLine | None:
     """Return the keyboard of this process's terminal; None if it has none."""
     from vpnmigrate.report.input_line import InputLine, MutedInputLine
 
-    if context.parts.operator_present(asking):
+    if context.dependencies.operator_present(prompt_options):
         return InputLine(sys.stdin)
-    if context.parts.operator_present(PromptOptions()):
+    if context.dependencies.operator_present(PromptOptions()):
         return MutedInputLine(sys.stdin)
     return None
 

@@ -38,8 +38,8 @@ def status_view_of(context: CommandContext, run: Run) -> RunStatusView:
         JournalError: Its journal is damaged or cannot be read.
         UsageError: Its plan cannot be read.
     """
-    access = context.parts.run_access
-    alive = access.is_at_work(run, context.parts.me)
+    access = context.dependencies.run_access
+    alive = access.is_at_work(run, context.dependencies.me)
     return run_status(context, run, read_plan(run.plan), access.read(run).entries, alive=alive)
 
 
@@ -50,7 +50,7 @@ def status_view_without_process(context: CommandContext, run: Run) -> RunStatusV
         JournalError: Its journal is damaged or cannot be read.
         UsageError: Its plan cannot be read.
     """
-    entries = context.parts.run_access.read(run).entries
+    entries = context.dependencies.run_access.read(run).entries
     return run_status(context, run, read_plan(run.plan), entries, alive=False)
 
 
@@ -58,7 +58,7 @@ def run_status(
     context: CommandContext, run: Run, plan: Plan, entries: Sequence[Entry], *, alive: bool
 ) -> RunStatusView:
     """Return the status of *run* for views."""
-    replayed, clock = replayed_run(entries), run_clock(context.parts.clock, entries)
+    replayed, clock = replayed_run(entries), run_clock(context.dependencies.clock, entries)
     state = replayed.state
     watched = state.confirm.armed is not None or state.direction is Direction.ROLLBACK
     post = post_of(run) if watched else None

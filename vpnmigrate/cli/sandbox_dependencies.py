@@ -110,11 +110,11 @@ class SandboxDependencies:
         console: MessageOutput,
         on: RunCommands,
         run: Run,
-        asking: PromptOptions,
+        prompt_options: PromptOptions,
         names: NamesOfRun,
     ) -> Operator:
         """Return a simulated engineer who does every task without being asked."""
-        del console, on, run, asking, names
+        del console, on, run, prompt_options, names
         return DeviceEngineer(self._world, self._reaction)
 
     def drivers(self, run: Run, plan: Plan, vault: Vault, log: RunLog) -> DeviceDrivers | None:
@@ -127,9 +127,9 @@ class SandboxDependencies:
         del run, extra
         return NoProbes()
 
-    def operator_present(self, asking: PromptOptions) -> bool:
+    def operator_present(self, prompt_options: PromptOptions) -> bool:
         """Return False: no operator is present."""
-        del asking
+        del prompt_options
         return False
 
 

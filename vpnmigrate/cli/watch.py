@@ -62,7 +62,7 @@ def watch_run(context: CommandContext, run: Run) -> tuple[RunStatusView, Exit]:
                 window.show(view)
                 if not view.alive or view.state.finished:
                     return view, exit_code_of_run(view.state, view.entries)
-                context.parts.clock.sleep(PACE)
+                context.dependencies.clock.sleep(PACE)
     except KeyboardInterrupt:
         raise InterruptedRunError(
             f"stopped watching; run {run.id} continues", advice=cli("status", "--watch", run.id)
@@ -85,7 +85,7 @@ def _window(context: CommandContext, run: Run) -> Iterator[WatchView]:
     from vpnmigrate.report.input_line import muted
     from vpnmigrate.report.terminal import ProgressLine, Screen
 
-    at_terminal = context.parts.operator_present(PromptOptions())
+    at_terminal = context.dependencies.operator_present(PromptOptions())
     with (
         Screen(context.console) as screen,
         at_suspension(lambda: screen.leave(())),
@@ -120,7 +120,7 @@ class _Lines:
     """Display for a log or a pipe: new entries, line by line."""
 
     def __init__(self, context: CommandContext, run: Run) -> None:
-        clock = run_clock(context.parts.clock, read_journal(run).entries)
+        clock = run_clock(context.dependencies.clock, read_journal(run).entries)
         on = RunCommands(run.id, context.invocation)
         self._progress = PlainProgress(context.console, clock, narrator=Narrator(on, _names(run)))
         self._run = run

@@ -33,10 +33,10 @@ class ApplyUntil(StrEnum):
 
 def apply(
     ctx: typer.Context,
-    subject: PlanOrRun,
+    plan_or_run: PlanOrRun,
     aws: AwsOptions,
     home: RunDirectoryOptions,
-    asking: PromptOptions,
+    prompt_options: PromptOptions,
     gates: GateOptions,
     printing: OutputOptions,
     until: Annotated[
@@ -69,19 +69,19 @@ def apply(
 
     context = command_context(ctx, home, printing)
     probes = probes_of(probe or (), none=no_probes)
-    brought = gate_options(Milestone.CUTOVER, gates)
+    approvals_and_forces = gate_options(Milestone.CUTOVER, gates)
     if step:
-        run_actions.require_step_prompt(context, asking, staging=until is not None)
-    terms = RunOptions(
+        run_actions.require_step_prompt(context, prompt_options, staging=until is not None)
+    options = RunOptions(
         aws,
-        asking,
+        prompt_options,
         take_over,
-        brought,
+        approvals_and_forces,
         probes,
         parse_duration(confirm_within),
         step=step,
         adopt=named(adopt),
     )
     go = run_actions.stage if until is ApplyUntil.CUTOVER else run_actions.apply
-    view = go(context, subject, terms)
+    view = go(context, plan_or_run, options)
     context.results.print(results.outcome_text(view), results.outcome_json(view))

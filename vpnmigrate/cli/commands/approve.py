@@ -37,7 +37,7 @@ def approve(
     ctx: typer.Context,
     plan: PlanFile,
     aws: AwsOptions,
-    asking: PromptOptions,
+    prompt_options: PromptOptions,
     printing: OutputOptions,
     output: Annotated[
         Path | None,
@@ -63,7 +63,7 @@ def approve(
     mistakes, not deliberate forgery.
     """
     context = command_context(ctx, RunDirectoryOptions(), printing)
-    made = give(context, aws, asking, plan, ApprovalTerms(output, sign_key, after))
+    made = give(context, aws, prompt_options, plan, ApprovalTerms(output, sign_key, after))
     named = context.file(made.file)
     on = cli("apply", context.file(plan), *option("--approval", named))
     result = view.ApprovalResult(
@@ -106,7 +106,7 @@ class GivenApproval:
 def give(
     context: CommandContext,
     aws: AwsOptions,
-    asking: PromptOptions,
+    prompt_options: PromptOptions,
     plan_file: Path,
     terms: ApprovalTerms,
 ) -> GivenApproval:
@@ -125,8 +125,8 @@ def give(
             advice="ask the operator of the run for its status, which prints the whole command",
         )
     identity = account_reader(context, aws).identity()
-    require_yes(context, asking, f"{_question(plan, terms.after)} You are {identity.arn}.")
-    me, now = context.parts.me, context.parts.clock.wall()
+    require_yes(context, prompt_options, f"{_question(plan, terms.after)} You are {identity.arn}.")
+    me, now = context.dependencies.me, context.dependencies.clock.wall()
     given = with_digest(
         Approval(
             fingerprint=plan.fingerprint,
@@ -143,7 +143,7 @@ def give(
     file = terms.output or Path(f"approval-{plan.migration}-{_ODD.sub('-', me.user)}.json")
     text, signature, key = approval_content(given), None, ""
     if terms.sign_key is not None:
-        signature = context.sign(text, terms.sign_key, SignedKind.APPROVAL, asking)
+        signature = context.sign(text, terms.sign_key, SignedKind.APPROVAL, prompt_options)
         key, _ = key_and_namespace(signature)
     beside = save_signed(text, signature, file)
     return GivenApproval(given, file, beside, key, plan.decisions.approvals.signed)

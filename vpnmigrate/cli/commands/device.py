@@ -170,7 +170,7 @@ def types(
     from vpnmigrate.aws.archive import device_types
 
     context = command_context(ctx, home, printing)
-    found = device_types(context.parts.clients(aws).reader())
+    found = device_types(context.dependencies.clients(aws).reader())
     rows = [(each.name, platform_for(each.name).name) for each in found]
     document = [
         {"id": each.id, "name": each.name, "platform": name}
@@ -181,7 +181,7 @@ def types(
 
 def config(
     ctx: typer.Context,
-    subject: PlanOrRun,
+    plan_or_run: PlanOrRun,
     home: RunDirectoryOptions,
     printing: OutputOptions,
     site: Annotated[
@@ -256,11 +256,11 @@ def config(
             "--with-keys writes a private file, --seal-to an encrypted one, which -o names",
             advice="give one of --with-keys FILE, and --seal-to KEYFILE -o FILE",
         )
-    tasks = _device_tasks(context, subject, site, existing)
+    tasks = _device_tasks(context, plan_or_run, site, existing)
     more = _UserTemplates(templates)
     chosen = [(task, _platform_of(platform, kind, more)) for task, kind in tasks]
     if with_keys is not None or seal_to is not None:
-        _require_configuration(chosen[0][0], subject)
+        _require_configuration(chosen[0][0], plan_or_run)
     if with_keys is not None:
         (task, kind) = chosen[0]
         _save_private(page(device_blocks(task, kind, more, revealed), more), with_keys)
@@ -286,7 +286,7 @@ def config(
     context.results.print("\n".join(page(each, more) for each in rendered).rstrip(), document)
 
 
-def _require_configuration(task: DeviceTask, subject: str) -> None:
+def _require_configuration(task: DeviceTask, plan_or_run: str) -> None:
     """Check that step 4 has written the configuration of the new connection.
 
     Raises:
@@ -296,7 +296,7 @@ def _require_configuration(task: DeviceTask, subject: str) -> None:
         raise UsageError(
             f"{task.site}: step 4 has not written the new connection's configuration yet, so there "
             "are no keys",
-            advice=cli("apply", subject, "--until", "cutover"),
+            advice=cli("apply", plan_or_run, "--until", "cutover"),
         )
 
 
@@ -339,10 +339,10 @@ def _platform_of(given: str | None, device_type: str | None, more: _UserTemplate
 
 
 def _device_tasks(
-    context: CommandContext, subject: str, site: str | None, existing: Path | None
+    context: CommandContext, plan_or_run: str, site: str | None, existing: Path | None
 ) -> list[tuple[DeviceTask, str | None]]:
     """Return what has to be done at each device, with the device type that the plan names."""
-    _, plan, started = find_plan(context, subject)
+    _, plan, started = find_plan(context, plan_or_run)
     run = context.runs.find(started) if started else None
     reader = DeviceTaskReader(plan, run.vault if run else None, context.redaction.learn)
     sites = sites_of(plan, read_journal(run).entries if run else ())

@@ -124,10 +124,10 @@ def _unused(state: RunState, run: str) -> ConnectionSide:
 
 def _reported(context: CommandContext, run: Run, plan: Plan, call: DriverCall) -> DriverResult:
     with log_of(
-        run, context.settings.log, context.parts.clock, sys.stderr, context.redaction
+        run, context.settings.log, context.dependencies.clock, sys.stderr, context.redaction
     ) as log:
         vault = Vault(run.vault, context.redaction.learn)
-        return _result(context.parts.drivers(run, plan, vault, log), call)
+        return _result(context.dependencies.drivers(run, plan, vault, log), call)
 
 
 def _removed(context: CommandContext, run: Run, plan: Plan, call: DriverCall) -> DriverResult:
@@ -136,9 +136,9 @@ def _removed(context: CommandContext, run: Run, plan: Plan, call: DriverCall) ->
     Raises:
         LockedError: A process works on the run.
     """
-    who, clock = context.parts.me, context.parts.clock
+    who, clock = context.dependencies.me, context.dependencies.clock
     context.redaction.learn(Vault(run.vault).every_key())
-    held = context.parts.run_access.hold(run, clock, who)
+    held = context.dependencies.run_access.hold(run, clock, who)
     try:
         journal = held.open_journal(context.redaction)
         try:

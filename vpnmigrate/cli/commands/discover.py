@@ -150,7 +150,7 @@ def discover(
         _show_closure(context, aws, target, ClosureFiles(gateway, terraform_state, output))
         return
     decisions = load_playbook(playbook).decisions
-    source = context.parts.accounts(aws, jobs)
+    source = context.dependencies.accounts(aws, jobs)
     closed: tuple[ClosedAccount, ...] = ()
     if organization is not None:
         members, closed = _organization(source, context, organization)
@@ -161,7 +161,7 @@ def discover(
     result = discovered(replace(found, closed=closed), decisions)
     document = view.as_json(result, context.invocation)
     forms = {
-        ".html": lambda: html(result, context.parts.clock.wall()),
+        ".html": lambda: html(result, context.dependencies.clock.wall()),
         ".csv": lambda: f"{csv_text(result)}\n",
     }
     _save(output, forms, document, context)
@@ -188,7 +188,7 @@ def _show_closure(
     from vpnmigrate.report import closure as closure_view
     from vpnmigrate.report import document as document_forms
 
-    source = context.parts.accounts(aws, 1)
+    source = context.dependencies.accounts(aws, 1)
     target = replace(target, regions=target.regions or (source.home.region,))
     found = read_closure(context, source, target, files.gateway, files.states or ())
     shown = closure_view.document(found)
@@ -236,10 +236,10 @@ def _organization(
     source: AccountSource, context: CommandContext, role: str
 ) -> tuple[tuple[AccountTarget, ...], tuple[ClosedAccount, ...]]:
     """Return the accounts of the organization, and those that AWS has closed."""
-    calls = context.parts.calls(source.home)
+    calls = context.dependencies.calls(source.home)
 
     def read() -> tuple[Sequence[OrganizationMember], str]:
-        who = identity_of(source.home, context.parts.clock)
+        who = identity_of(source.home, context.dependencies.clock)
         return organization_accounts(source.home), who.account
 
     members, own = calls.read("organizations:ListAccounts", SURVEY_LIMIT, read, no_wait_check)

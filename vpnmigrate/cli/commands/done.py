@@ -75,7 +75,7 @@ def done_messages(
     known = sites_of(plan, view.entries) if sites else ()
     named = tuple(dict.fromkeys(site_named(site, known).connection for site in sites))
     found = named or confirmed_sites(plan, view.state, task)
-    who = context.parts.me
+    who = context.dependencies.me
     whole = DoneMessage(at=view.now, who=who.user, host=who.host, step=step)
     if not found:
         return task, (whole,)

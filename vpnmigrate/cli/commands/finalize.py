@@ -45,9 +45,9 @@ def finalize(
     from vpnmigrate.cli.run_session import RunOptions
 
     context = command_context(ctx, home, printing)
-    brought = gate_options(Milestone.FINALIZE, gates)
+    approvals_and_forces = gate_options(Milestone.FINALIZE, gates)
     del no_input  # Every connection is named on the command line, so there is nothing to ask.
-    terms = RunOptions(aws, PromptOptions(no_input=True), take_over, brought)
+    options = RunOptions(aws, PromptOptions(no_input=True), take_over, approvals_and_forces)
     named = tuple(confirm or ())
-    view = run_actions.finalize(context, run, terms, named, delete_old_gateway=delete_old_gateway)
+    view = run_actions.finalize(context, run, options, named, delete_old_gateway=delete_old_gateway)
     context.results.print(results.outcome_text(view), results.outcome_json(view))

@@ -166,7 +166,7 @@ def plan(
     targets = targets_of(file, map(role_target, role_arn or ()))
     first = file.campaign.members[0]
     at_hand = AwsOptions(aws.endpoint_url, aws.profile, aws.region or first.region)
-    source = context.parts.accounts(at_hand, jobs)
+    source = context.dependencies.accounts(at_hand, jobs)
     rows, begun = [], _begun(context, file, place) if again else None
     for row in make_plans(context, file, source, targets, change, jobs, begun):
         _tell(context, row, "planned")

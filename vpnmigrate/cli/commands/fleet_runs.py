@@ -135,7 +135,7 @@ def rollback(
     ctx: typer.Context,
     run: RunOrCampaign,
     place: DatabaseOptions,
-    asking: PromptOptions,
+    prompt_options: PromptOptions,
     printing: OutputOptions,
     keep_new: KeepNew = False,
     wave: WaveName = None,
@@ -154,11 +154,11 @@ def rollback(
             if withdraw:
                 found = waves.withdraw(run, wave, "rollback")
             else:
-                found = waves.roll_back(run, wave, asking, keep_new=keep_new)
+                found = waves.roll_back(run, wave, prompt_options, keep_new=keep_new)
             _print_wave(context, control, found, "vpnmigrate/fleet-rollback/1")
             return
         _require_wave(withdraw=withdraw)
-        control.roll_back(run, asking, keep_new=keep_new)
+        control.roll_back(run, prompt_options, keep_new=keep_new)
         document = {"schema": "vpnmigrate/fleet-rollback/1", "run": run}
         _print_ordered(context, control, [f"{run}: workers roll it back"], document)
 

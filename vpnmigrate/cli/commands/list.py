@@ -35,6 +35,6 @@ def list_(
     reader = account_reader(context, aws)
     who = reader.identity()
     found = candidates(reader.surveys(), decisions)
-    region = context.parts.clients(aws).region
+    region = context.dependencies.clients(aws).region
     about = (found, who.account, region, context.invocation)
     context.results.print(view.text(*about), view.as_json(*about))

@@ -160,7 +160,7 @@ def accept_message(
             "--accept-degraded needs one --reason, and --reason an --accept-degraded",
             advice="--accept-degraded vpn-... --reason 'why fewer tunnels are enough'",
         )
-    who = context.parts.me
+    who = context.dependencies.me
     return AcceptMessage(
         at=at, who=who.user, host=who.host, degraded=tuple(degraded), reason=lines[0]
     )
@@ -174,14 +174,14 @@ def _sent(
     message_id = Inbox(run).post(message)
     if not view.alive:
         _journal_inbox(context, run)
-    clock = context.parts.clock
+    clock = context.dependencies.clock
     answer = await_answer(clock, lambda: answer_to(message_id, read_journal(run).entries))
     return order_result(verb, answer, status_view_of(context, run))
 
 
 def order_message(context: CommandContext, verb: OrderVerb, at: datetime) -> Order:
     """Return the message for *verb*, given at *at* by the user of this process."""
-    who = context.parts.me
+    who = context.dependencies.me
     return _MESSAGES[verb](at=at, who=who.user, host=who.host)
 
 
@@ -240,9 +240,9 @@ def _next(verb: OrderVerb, view: RunStatusView) -> Advice:
 
 def _journal_inbox(context: CommandContext, run: Run) -> None:
     """Write the inbox into the journal of a run that no process works on."""
-    clock = context.parts.clock
+    clock = context.dependencies.clock
     try:
-        lock = acquire_lock(run, clock, context.parts.me)
+        lock = acquire_lock(run, clock, context.dependencies.me)
     except LockedError:
         return  # Another process has just locked the run, or did so elsewhere: it reads the inbox.
     try:

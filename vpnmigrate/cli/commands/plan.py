@@ -318,7 +318,7 @@ def new_plan(
         decided.decisions,
         decided.name,
         migration=MigrationId(f"m-{secrets.token_hex(4)}"),
-        made=context.parts.clock.wall(),
+        made=context.dependencies.clock.wall(),
         tool=vpnmigrate.__version__,
         programs=decided.programs,
         author=_author(context, reader),
@@ -358,7 +358,7 @@ def _again(context: CommandContext, aws: AwsOptions, run_id: str, chosen: PlanDe
         name,
         built=built_by(state, old, reader.observe(old)),
         holder=run.holder,
-        made=context.parts.clock.wall(),
+        made=context.dependencies.clock.wall(),
         tool=vpnmigrate.__version__,
         programs=programs,
         author=_author(context, reader),
@@ -382,7 +382,7 @@ def _with_permissions(plan: Plan, reader: AccountReader) -> Plan:
 
 
 def _author(context: CommandContext, reader: AccountReader) -> PlanAuthor:
-    me = context.parts.me
+    me = context.dependencies.me
     return PlanAuthor(reader.identity().arn, me.user, me.host)
 
 
@@ -392,7 +392,7 @@ def _require_ahead(context: CommandContext, decisions: Decisions) -> None:
     Raises:
         UsageError: A window is over.
     """
-    now = context.parts.clock.wall()
+    now = context.dependencies.clock.wall()
     where = {"--window, or in the playbook": decisions.window}
     where["finalize in the playbook"] = decisions.finalize.window
     for place, window in where.items():

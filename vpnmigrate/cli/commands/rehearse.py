@@ -77,7 +77,7 @@ def rehearse(
         found,
         faults,
         seed,
-        at=context.parts.clock.wall(),
+        at=context.dependencies.clock.wall(),
         tool=__version__,
         tell=tell,
     )

@@ -19,10 +19,10 @@ from vpnmigrate.report import results
 
 def rollback(
     ctx: typer.Context,
-    subject: PlanOrRun,
+    plan_or_run: PlanOrRun,
     aws: AwsOptions,
     home: RunDirectoryOptions,
-    asking: PromptOptions,
+    prompt_options: PromptOptions,
     printing: OutputOptions,
     keep_new: KeepNew = False,
     take_over: TakeOver = None,
@@ -37,8 +37,8 @@ def rollback(
     from vpnmigrate.cli.run_session import RunOptions, named
 
     context = command_context(ctx, home, printing)
-    terms = RunOptions(aws, asking, take_over, adopt=named(adopt))
-    view = run_actions.rollback(context, subject, terms, keep_new=keep_new)
+    options = RunOptions(aws, prompt_options, take_over, adopt=named(adopt))
+    view = run_actions.rollback(context, plan_or_run, options, keep_new=keep_new)
     context.results.print(results.outcome_text(view), results.outcome_json(view))
     if view.state.residue.changes:
         # The clean-up has left resources; traffic flows.

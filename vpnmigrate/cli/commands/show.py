@@ -22,7 +22,7 @@ from vpnmigrate.report.plan_summary import PlanView
 
 def show(
     ctx: typer.Context,
-    subject: PlanOrRun,
+    plan_or_run: PlanOrRun,
     home: RunDirectoryOptions,
     printing: OutputOptions,
     steps: Annotated[
@@ -45,7 +45,7 @@ def show(
     findings; the next command.  Reads files only, and changes nothing.
     """
     context = command_context(ctx, home, printing)
-    file, plan, started = find_plan(context, subject)
+    file, plan, started = find_plan(context, plan_or_run)
     if diff is not None:
         other_file, other, _ = find_plan(context, diff)
         found = compare_plans(plan, other)

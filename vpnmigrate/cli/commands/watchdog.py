@@ -91,43 +91,43 @@ def run_watchdog(context: CommandContext, run_id: str, aws: AwsOptions) -> RunSt
         LockedError: The run has a watchdog already.
         RunFailedError: The rollback failed permanently, or this process was stopped by a signal.
     """
-    subject, me = by_id(context, run_id), context.parts.me
+    selected, me = by_id(context, run_id), context.dependencies.me
     try:
-        _require_aws(context, subject, aws)
+        _require_aws(context, selected, aws)
     except AwsError as error:
         # A watchdog that replaces another one keeps trying: the run is armed already.
-        if replay(read_journal(subject.run).entries).confirm.armed is None:
+        if replay(read_journal(selected.run).entries).confirm.armed is None:
             raise
         context.console.print_line(error.message)
-    with hold_watchdog_lock(subject.run, me.process), ignore_sighup():
-        return _Watch(context, subject, aws).keep()
+    with hold_watchdog_lock(selected.run, me.process), ignore_sighup():
+        return _Watch(context, selected, aws).keep()
 
 
-def _require_aws(context: CommandContext, subject: SelectedRun, aws: AwsOptions) -> None:
+def _require_aws(context: CommandContext, selected: SelectedRun, aws: AwsOptions) -> None:
     """Check that this process could roll the run back.
 
     Raises:
         AwsError: AWS cannot be read.
         WrongAccountError: The credentials belong to another account than the plan's.
     """
-    clients = context.parts.clients(aws)
-    vault = Vault(subject.run.vault, context.redaction.learn)
+    clients = context.dependencies.clients(aws)
+    vault = Vault(selected.run.vault, context.redaction.learn)
     context.redaction.learn(vault.every_key())
-    account = Account(clients, context.parts.clock, vault)
-    identity = LimitedReader(account, context.parts.calls(clients)).identity()
-    require_account(subject.plan, identity.account, identity.arn)
+    account = Account(clients, context.dependencies.clock, vault)
+    identity = LimitedReader(account, context.dependencies.calls(clients)).identity()
+    require_account(selected.plan, identity.account, identity.arn)
 
 
 class _Watch:
     """Watch over one run; temporary failures are retried."""
 
-    def __init__(self, context: CommandContext, subject: SelectedRun, aws: AwsOptions) -> None:
+    def __init__(self, context: CommandContext, selected: SelectedRun, aws: AwsOptions) -> None:
         self._context = context
-        self._subject = subject
+        self._selected = selected
         self._aws = aws
-        self._run = subject.run
-        self._me = context.parts.me
-        self._clock = context.parts.clock
+        self._run = selected.run
+        self._me = context.dependencies.me
+        self._clock = context.dependencies.clock
         self._failures = 0
         """Failed attempts since the last success."""
         self._failing_since: datetime | None = None
@@ -215,7 +215,7 @@ class _Watch:
             case WatchdogDecision.WAIT:
                 return False, asked
 
-    def _rolled_back(self, terms: RunOptions, why: str) -> bool:
+    def _rolled_back(self, options: RunOptions, why: str) -> bool:
         """Roll back in this process; return whether the run could be locked."""
 
         def action(active: ActiveRun) -> None:
@@ -227,7 +227,7 @@ class _Watch:
             active.runner.rollback(keep_new=True)
 
         try:
-            run_session(self._context, self._subject, terms, action)
+            run_session(self._context, self._selected, options, action)
         except LockedError as error:
             self._print(error.message)
             return False
