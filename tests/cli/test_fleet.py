@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from tests.cli.test_discover import HOME, OTHER, ROLE, a_server, runner
 from vpnmigrate.cli.commands.sandbox import load
 from vpnmigrate.cli.context import CommandContext
-from vpnmigrate.cli.fleet_status import LocalFleet
+from vpnmigrate.cli.fleet_local_view import LocalFleet
 from vpnmigrate.errors import Exit
 from vpnmigrate.errors.commands import Invocation, cli
 from vpnmigrate.fleet.campaign import campaign_from

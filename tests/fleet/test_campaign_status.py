@@ -15,7 +15,7 @@ from tests.fleet.database_campaigns import DONE, FILE, STAGED, StoredFleet, a_co
 from tests.fleet.database_runs import acquired, opened_journal
 from tests.support.builders import NOON
 from tests.support.journals import OPENED, Story, ask
-from vpnmigrate.cli.fleet_view import DatabaseFleet
+from vpnmigrate.cli.fleet_database_view import DatabaseFleet
 from vpnmigrate.cli.main import run_command
 from vpnmigrate.errors import Exit
 from vpnmigrate.fleet.database.connection import Database

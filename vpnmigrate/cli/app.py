@@ -205,53 +205,53 @@ class FleetCommands(LazyGroup):
             "Rehearse every plan of a campaign in a sandbox made from its survey.",
         ),
         "status": CommandEntry(
-            "fleet_status:status",
+            "fleet_views:status",
             "Show the waves of a campaign, what is under way, and what may be started now.",
         ),
         "serve": CommandEntry(
-            "fleet_status:serve",
+            "fleet_views:serve",
             "Serve a page with the status of a campaign on loopback until interrupted.",
         ),
         "schema": CommandEntry(
             "fleet:schema", "Print the JSON Schema of campaigns, for use in an editor."
         ),
         "start": CommandEntry(
-            "fleet_runs:start",
+            "fleet_control:start",
             "Start runs of plans on the workers, or continue runs that wait for an operator.",
         ),
         "rollback": CommandEntry(
-            "fleet_runs:rollback",
+            "fleet_control:rollback",
             "Order the rollback of a run or of a wave, also after its migration.",
         ),
         "finalize": CommandEntry(
-            "fleet_runs:finalize",
+            "fleet_control:finalize",
             "Order the deletion of the old connections of a verified migration or a wave.",
         ),
         "pause": CommandEntry(
-            "fleet_runs:pause",
+            "fleet_control:pause",
             "Start no further run of the fleet, or pause one run at its next safe point.",
         ),
         "resume": CommandEntry(
-            "fleet_runs:resume", "End a pause or a stop of the fleet, or the pause of one run."
+            "fleet_control:resume", "End a pause or a stop of the fleet, or the pause of one run."
         ),
         "stop": CommandEntry(
-            "fleet_runs:stop",
+            "fleet_control:stop",
             "Stop all runs of the fleet at their next safe point where traffic flows.",
         ),
         "done": CommandEntry(
-            "fleet_runs:done",
+            "fleet_control:done",
             "Report that the task of a step is done, at all devices or at one.",
         ),
         "confirm": CommandEntry(
-            "fleet_runs:confirm",
+            "fleet_control:confirm",
             "Confirm a migration, so that it is not rolled back automatically.",
         ),
         "abort": CommandEntry(
-            "fleet_runs:abort",
+            "fleet_control:abort",
             "Abort a run: before the cutover it stops, during the cutover it is rolled back.",
         ),
         "approve": CommandEntry(
-            "fleet_runs:approve",
+            "fleet_control:approve",
             "Add the approval in a file, with its signature, to a run; or approve a wave.",
         ),
         "worker": CommandEntry(

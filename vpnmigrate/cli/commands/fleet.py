@@ -234,7 +234,7 @@ def _rehearsal_store(
         yield lambda _files: None
         return
     with fleet_database(place, context.redaction) as database:
-        from vpnmigrate.cli.fleet_runs import FleetControl
+        from vpnmigrate.cli.fleet_control import FleetControl
 
         control = FleetControl(context, database)
         yield lambda files: control.add_rehearsals(_readable_plans(files))

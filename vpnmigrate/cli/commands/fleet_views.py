@@ -10,7 +10,7 @@ import typer
 
 from vpnmigrate.cli.context import CommandContext, command_context
 from vpnmigrate.cli.fleet_database import DatabaseOptions, fleet_database
-from vpnmigrate.cli.fleet_status import LocalFleet
+from vpnmigrate.cli.fleet_local_view import LocalFleet
 from vpnmigrate.cli.options import OutputOptions, RunDirectoryOptions
 from vpnmigrate.errors import Exit
 from vpnmigrate.fleet.campaign_file import ChangingCampaign, load_campaign, names_a_campaign
@@ -67,7 +67,7 @@ def _print_fleet(
     """
     context = command_context(ctx, RunDirectoryOptions(), printing)
     with fleet_database(place, context.redaction) as database:
-        from vpnmigrate.cli.fleet_view import DatabaseFleet
+        from vpnmigrate.cli.fleet_database_view import DatabaseFleet
 
         fleet = DatabaseFleet(context, database)
         if named is not None and fleet.has_campaign(named):
@@ -110,7 +110,7 @@ def serve(
     context = command_context(ctx, home, printing)
     if place.is_named or not names_a_campaign(campaign):
         with fleet_database(place, context.redaction) as database:
-            from vpnmigrate.cli.fleet_view import DatabaseFleet
+            from vpnmigrate.cli.fleet_database_view import DatabaseFleet
 
             read = DatabaseFleet(context, database).campaign(campaign)
             read()  # A page would only say that there is no such campaign.

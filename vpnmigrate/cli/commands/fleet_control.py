@@ -35,7 +35,7 @@ from vpnmigrate.report import results
 from vpnmigrate.report.text import advised, count, wrapped
 
 if TYPE_CHECKING:
-    from vpnmigrate.cli.fleet_runs import FleetControl
+    from vpnmigrate.cli.fleet_control import FleetControl
     from vpnmigrate.report.fleet_waves import WaveOrders
 
 FleetRunId = Annotated[
@@ -73,7 +73,7 @@ def _control(
 ) -> Iterator[tuple[CommandContext, FleetControl]]:
     context = command_context(ctx, RunDirectoryOptions(), printing)
     with fleet_database(place, context.redaction) as database:
-        from vpnmigrate.cli.fleet_runs import FleetControl
+        from vpnmigrate.cli.fleet_control import FleetControl
 
         yield context, FleetControl(context, database)
 
@@ -106,7 +106,7 @@ def start(
     rollback, a start begins another attempt.  A campaign that was started is replaced by its edited
     file, as far as it has not begun.  Approvals, forced gates and probes are those of one run.
     """
-    from vpnmigrate.cli.fleet_runs import starts_campaign
+    from vpnmigrate.cli.fleet_control import starts_campaign
     from vpnmigrate.cli.run_session import probes_of
     from vpnmigrate.fleet.database.schema import RunGoal
     from vpnmigrate.fleet.run_terms import RunTerms
