@@ -1,4 +1,4 @@
-"""Tunnels before: which tunnels of the old connection a device has, and which it has enabled.
+"""Tunnels before: which tunnels of the old connection a device has, and has enabled.
 
 Many devices have one of AWS's two tunnels, or have the second one shut.  Their saved running
 configuration shows it: a tunnel whose outside address it does not name is absent.  Without one, or
