@@ -58,7 +58,7 @@ def test_a_member_with_closed_gates_waits_until_they_may_have_opened(database: D
     stored.end("one", STAGED)
     assert stored.started() == {"m-one": RunGoal.CUTOVER}
 
-    stored.end("one", dataclasses.replace(STAGED, again=timedelta(minutes=10)))
+    stored.end("one", dataclasses.replace(STAGED, due_in=timedelta(minutes=10)))
 
     assert stored.started() == {}
     assert stored.runs.find("m-one").goal is RunGoal.PREPARE
@@ -74,7 +74,7 @@ def test_a_staged_member_whose_time_has_come_stays_within_the_limit(database: Da
     stored.end("one", DONE)
     for member in ("two", "three"):
         stored.runs.start(f"m-{member}", RunGoal.CUTOVER, undelivered)
-    stored.end("two", dataclasses.replace(STAGED, again=timedelta(minutes=-1)))
+    stored.end("two", dataclasses.replace(STAGED, due_in=timedelta(minutes=-1)))
 
     assert stored.runs.wake_due(undelivered) == ()
     stored.runs.approve("m-two", StoredApproval("d", b"{}", ""), undelivered)

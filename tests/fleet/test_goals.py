@@ -61,8 +61,8 @@ def test_a_run_is_migrated_rolled_back_tried_again_and_finalized(fleet: VirtualF
     assert fleet.type(*words).code == 0
     early = fleet.work(run)
     assert fleet.status(run).startswith("cut over")
-    assert early.again is not None
-    assert early.again > timedelta(hours=23)
+    assert early.due_in is not None
+    assert early.due_in > timedelta(hours=23)
 
     fleet.soak()
     fleet.type(*words)
@@ -76,12 +76,12 @@ def test_a_migration_that_is_not_confirmed_is_rolled_back_by_a_worker(fleet: Vir
     run = fleet.planned("--playbook", "unattended-return")
     fleet.type("start", "plan.json", "--confirm-within", "15m")
     end = fleet.work(run)
-    assert end.again is not None
-    assert timedelta(0) < end.again <= timedelta(minutes=15)
+    assert end.due_in is not None
+    assert timedelta(0) < end.due_in <= timedelta(minutes=15)
     assert end.progress.state == "cutover"
     assert f"vpnmigrate fleet confirm {run}" in fleet.type("status", run).out
 
-    fleet.terminal.clock.sleep(end.again)
+    fleet.terminal.clock.sleep(end.due_in)
     fleet.runs.start(run, RunGoal.CUTOVER, undelivered)
     fleet.work(run)
     assert fleet.status(run) == "rolled back (attempt 1)"
@@ -90,7 +90,7 @@ def test_a_migration_that_is_not_confirmed_is_rolled_back_by_a_worker(fleet: Vir
     fleet.work(run)
     fleet.type("confirm", run)
     end = fleet.work(run)
-    assert (end.again, end.progress.state) == (None, "done")
+    assert (end.due_in, end.progress.state) == (None, "done")
 
 
 def test_no_cutover_begins_while_a_rollback_waits_for_a_slot(

@@ -14,7 +14,7 @@ from vpnmigrate.fleet.calendar import Freeze
 from vpnmigrate.fleet.campaign import Campaign, FleetLimits, FleetMember, FreezeRule, Wave
 from vpnmigrate.fleet.progress import (
     HOLDS_SLOT,
-    OVER_BUDGET,
+    USES_ERROR_BUDGET,
     CampaignProgress,
     MemberProgress,
     MemberState,
@@ -206,7 +206,7 @@ def _check_allowed(
         assert not same_site(one, other), (one, other)
     if not new:
         return
-    lost = sum(state in OVER_BUDGET for state in states.values())
+    lost = sum(state in USES_ERROR_BUDGET for state in states.values())
     assert lost <= plan.error_budget
     accounts, regions = Counter(m.account for m in held), Counter(m.region for m in held)
     assert max(accounts.values()) <= plan.limits.account
@@ -323,7 +323,7 @@ def test_a_freeze_stops_starts_and_so_does_its_margin() -> None:
 def test_the_error_budget_stops_starts_at_one_more() -> None:
     """Failures, rollbacks that run and those that are done count; a success does not."""
     members = [member(id_) for id_ in "abcd"]
-    for state in OVER_BUDGET:
+    for state in USES_ERROR_BUDGET:
         one, two = progress(a=state, d=MemberState.DONE), progress(a=state, b=state)
 
         assert started(at(campaign(*members), one)) == {}

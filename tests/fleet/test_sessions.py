@@ -92,7 +92,7 @@ def test_a_campaign_that_cannot_be_read_keeps_no_run_from_waking(database: Datab
     frozen = replace(stored.stored.campaign, freeze=FreezeRule("freeze.ics"))
     stored.put(StoredCampaign(frozen, "", b"no calendar"))
     runs = stored_run(database)
-    acquired(database).release(SessionEnd(again=timedelta(milliseconds=1)))
+    acquired(database).release(SessionEnd(due_in=timedelta(milliseconds=1)))
     said: list[str] = []
     woken, told, again = (threading.Event() for _ in range(3))
 

@@ -43,9 +43,9 @@ HOLDS_SLOT: Final = frozenset(
 """States in which a member holds its slot.  A failed run may be resumed at any moment."""
 AT_DEVICE: Final = HOLDS_SLOT | {MemberState.STAGED, MemberState.TO_ROLL_BACK}
 """States in which a member's new tunnels may be on a device beside the old ones."""
-NOT_IN_FORCE: Final = frozenset({MemberState.WAITING, MemberState.ROLLED_BACK})
-"""States in which nothing of a member is under way or migrated, so that its plan may change."""
-OVER_BUDGET: Final = frozenset(
+PLAN_MAY_CHANGE: Final = frozenset({MemberState.WAITING, MemberState.ROLLED_BACK})
+"""States in which a plan may change: nothing of the member is under way or migrated."""
+USES_ERROR_BUDGET: Final = frozenset(
     {
         MemberState.FAILED,
         MemberState.TO_ROLL_BACK,
@@ -53,7 +53,7 @@ OVER_BUDGET: Final = frozenset(
         MemberState.ROLLED_BACK,
     }
 )
-"""States that use up the error budget."""
+"""States of members that count against the error budget."""
 
 
 class MemberProgress(Struct, frozen=True):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from vpnmigrate.fleet.campaign import Campaign, FleetMember
-from vpnmigrate.fleet.progress import NOT_IN_FORCE, MemberState
+from vpnmigrate.fleet.progress import PLAN_MAY_CHANGE, MemberState
 
 _FOR_PEOPLE = frozenset({"name"})
 """Fields of a member that nothing is decided by."""
@@ -21,7 +21,7 @@ def replacement_faults(
     before: Campaign, after: Campaign, states: Mapping[str, MemberState]
 ) -> Iterator[str]:
     """Yield what *after* changes of *before* that has begun, by the *states* of its members."""
-    begun = {id_ for id_, state in states.items() if state not in NOT_IN_FORCE}
+    begun = {id_ for id_, state in states.items() if state not in PLAN_MAY_CHANGE}
     waves = {member.id: wave.name for wave in after.waves for member in wave.members}
     members = {member.id: member for member in after.members}
     for wave in before.waves:

@@ -20,7 +20,7 @@ from vpnmigrate.fleet.campaign import Campaign, FleetMember, Wave
 from vpnmigrate.fleet.progress import (
     AT_DEVICE,
     HOLDS_SLOT,
-    OVER_BUDGET,
+    USES_ERROR_BUDGET,
     CampaignProgress,
     MemberState,
 )
@@ -181,9 +181,9 @@ def _holds(
     for id_, each in progress.members.items():
         if id_ not in known and each.state in HOLDS_SLOT:
             yield f"{id_} is {each.state}, but is not in the campaign: what it shares is unknown"
-    lost = [m.id for m in campaign.members if progress.of(m.id).state in OVER_BUDGET]
-    if len(lost) > campaign.error_budget:
-        listed = ", ".join(lost[:_LISTED]) + (", ..." if len(lost) > _LISTED else "")
+    failed = [m.id for m in campaign.members if progress.of(m.id).state in USES_ERROR_BUDGET]
+    if len(failed) > campaign.error_budget:
+        listed = ", ".join(failed[:_LISTED]) + (", ..." if len(failed) > _LISTED else "")
         yield f"the error budget of {campaign.error_budget} is used up: {listed}"
     margin = campaign.freeze.margin if campaign.freeze else timedelta(0)
     for freeze in sorted(freezes, key=lambda each: each.start):

@@ -59,8 +59,8 @@ _UNDER_WAY: Final = MemberProgress(MemberState.RUNNING)
 class SessionEnd:
     """How a session of a run ended."""
 
-    again: timedelta | None = None
-    """When the run is due again without being woken; zero at once, None not at all."""
+    due_in: timedelta | None = None
+    """Time until the next session; zero: at once; None: only when a message arrives."""
     outage: bool = False
     """Whether traffic is down."""
     progress: MemberProgress = _UNDER_WAY
@@ -149,7 +149,7 @@ class Lease:
         waiting = sa.exists().where(
             MESSAGES.c.run == self.run, MESSAGES.c.state == MessageState.WAITING
         )
-        due, summary = end.again, end.summary and msgspec.json.encode(end.summary).decode()
+        due, summary = end.due_in, end.summary and msgspec.json.encode(end.summary).decode()
         at = None if due is None else database_now() + sa.cast(sa.literal(due), sa.Interval)
 
         def work(connection: Connection) -> bool:

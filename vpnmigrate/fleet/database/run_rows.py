@@ -13,7 +13,7 @@ from sqlalchemy import RowMapping
 
 from vpnmigrate.fleet.database.leases import has_ended
 from vpnmigrate.fleet.database.schema import RUNS, RunGoal
-from vpnmigrate.fleet.progress import NOT_IN_FORCE, MemberProgress, MemberState
+from vpnmigrate.fleet.progress import PLAN_MAY_CHANGE, MemberProgress, MemberState
 from vpnmigrate.fleet.run_summary import NOT_BEGUN, RunSummary
 from vpnmigrate.fleet.run_terms import RunTerms
 
@@ -48,7 +48,9 @@ class FleetRun:
     ordered: WaitingOrder | None
     """The goal that replaces this one once the run gets a slot."""
     wake: int
+    """How many reasons to work on the run there have been."""
     served: int
+    """How many of them sessions have begun for; fewer than *wake*: work waits."""
     due_at: datetime | None
     lease_owner: str | None
     """The worker that has the run, or had it when it died; None after a session that ended."""
@@ -129,7 +131,7 @@ class FleetRun:
     @property
     def keeps_plan(self) -> bool:
         """Whether the run has begun, and was not rolled back, so that its plan is in force."""
-        return self.state_of_plan not in NOT_IN_FORCE
+        return self.state_of_plan not in PLAN_MAY_CHANGE
 
     @property
     def wants_work(self) -> bool:
