@@ -72,7 +72,7 @@ from vpnmigrate.steps.base import Residual, StepInput
 from vpnmigrate.steps.s02_create_gateway import RemoveGateway
 from vpnmigrate.steps.s08_swap_gateways import SwapGateways
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
-from vpnmigrate.steps.s11_delete_classic import DeleteClassic, DeleteOldGateway
+from vpnmigrate.steps.s11_delete_old_connections import DeleteOldConnections, DeleteOldGateway
 
 ROUTE = "192.168.0.0/16"
 PENDING = "This call cannot be completed because there are pending VPNs or Virtual Interfaces"
@@ -776,7 +776,7 @@ class TestFinalize:
         swap = GatewaySwap(leaving=OLD, joining=stage.new_gateway)
         view = StepInput(stage.plan, swap, stage.observe(), facts)
         goal = Goal(Archive(first.id), Switch.ON)
-        step = DeleteClassic()
+        step = DeleteOldConnections()
 
         [archive, deletion] = step.optional_parts(view)
 

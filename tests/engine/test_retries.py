@@ -19,7 +19,7 @@ from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.ec2 import RouteTableId, VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction
-from vpnmigrate.steps.s01_claim_gateway import RecordBefore, RemoveOurClaim
+from vpnmigrate.steps.s01_claim_gateway import ClaimGateway, RemoveOurClaim
 from vpnmigrate.steps.s02_create_gateway import RemoveGateway
 from vpnmigrate.steps.s07_disable_propagation import StopPropagation
 
@@ -266,7 +266,7 @@ def test_what_is_gone_has_one_delay_to_vanish_from_sight(gone):
 
 def test_before_the_cutover_nothing_is_borne_that_is_gone():
     """In preparation, a run does not wait until a deleted resource disappears."""
-    assert not Bearing().may_retry(GONE, step=RecordBefore())
+    assert not Bearing().may_retry(GONE, step=ClaimGateway())
 
 
 class TestWayBack:
@@ -316,7 +316,7 @@ class TestWayBack:
         """A migration does not continue without the claim tag."""
         run = Bearing()
 
-        assert not run.may_retry(Refused("X", "no"), PlaceClaim(OLD, "ann@desk/1"), RecordBefore())
+        assert not run.may_retry(Refused("X", "no"), PlaceClaim(OLD, "ann@desk/1"), ClaimGateway())
         assert not run.state_reader.forgone
 
 

@@ -29,7 +29,7 @@ from vpnmigrate.model.ec2 import RouteTableId
 from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, Claim, EdgeAssociation, Propagation
 from vpnmigrate.model.snapshot import Confirmation, Ownership
 from vpnmigrate.steps.base import StepInput
-from vpnmigrate.steps.s01_claim_gateway import RecordBefore
+from vpnmigrate.steps.s01_claim_gateway import ClaimGateway
 from vpnmigrate.steps.s05_configure_devices import ConfigureDevices
 from vpnmigrate.steps.s07_disable_propagation import StopPropagation
 from vpnmigrate.steps.s08_swap_gateways import SwapGateways
@@ -95,11 +95,11 @@ def test_a_claim_that_others_took_off_is_put_back_by_name():
     """Setting a claim tag again that was removed outside this run is reported."""
     gone = a_snapshot(foreign=[Claim(OLD)])
 
-    assert undone(RecordBefore(), FORWARD, gone, OURS) == [
+    assert undone(ClaimGateway(), FORWARD, gone, OURS) == [
         "the lock tag on vgw-old was removed outside this run; this step sets it again"
     ]
-    assert undone(RecordBefore(), FORWARD, a_snapshot(), OURS) == []
-    assert undone(RecordBefore(), FORWARD, but(Claim(OLD), "bob@lab/2", gone), OURS) == []
+    assert undone(ClaimGateway(), FORWARD, a_snapshot(), OURS) == []
+    assert undone(ClaimGateway(), FORWARD, but(Claim(OLD), "bob@lab/2", gone), OURS) == []
 
 
 class TestEdgeTables:

@@ -59,7 +59,7 @@ from vpnmigrate.model.facts import UNKNOWN, Claim, Existence, Fact, Value
 from vpnmigrate.model.plan import GATEWAY_ROLE, TEST_SUBNET_ROLE, TEST_VPC_ROLE
 from vpnmigrate.model.snapshot import Confirmation, Reading
 from vpnmigrate.steps.base import Blocked, Claimed, Lost, Met, NotYet, StepInput
-from vpnmigrate.steps.s01_claim_gateway import RecordBefore, RemoveOurClaim
+from vpnmigrate.steps.s01_claim_gateway import ClaimGateway, RemoveOurClaim
 from vpnmigrate.steps.s02_create_gateway import CreateGateway, RemoveGateway
 from vpnmigrate.steps.s03_create_connections import (
     CreateConnections,
@@ -82,10 +82,10 @@ def verdict(step, plan, now, told_=NOTHING_TOLD):
     return step.verify(StepInput(plan, FORWARD, now, told_))
 
 
-class TestRecordBefore:
+class TestClaimGateway:
     def test_claims_a_gateway_that_nobody_claims(self):
         """The claim tag is placed on the old gateway."""
-        assert changes(RecordBefore(), a_plan(), a_snapshot(), OURS) == [
+        assert changes(ClaimGateway(), a_plan(), a_snapshot(), OURS) == [
             PlaceClaim(OLD, "ann@desk 1")
         ]
 
@@ -93,15 +93,15 @@ class TestRecordBefore:
         """A foreign claim stops the step, which names its holder."""
         now = a_snapshot(facts=THEIRS)
 
-        assert changes(RecordBefore(), a_plan(), now, OURS) == []
-        assert verdict(RecordBefore(), a_plan(), now, OURS) == Claimed("bob@lab/2")
+        assert changes(ClaimGateway(), a_plan(), now, OURS) == []
+        assert verdict(ClaimGateway(), a_plan(), now, OURS) == Claimed("bob@lab/2")
 
     def test_takes_over_from_the_holder_it_was_told_to_outrank(self):
         """With --take-over the named holder's claim is replaced."""
         now = a_snapshot(facts=THEIRS)
         taking_over = msgspec.structs.replace(OURS, takes_over_from="bob@lab/2")
 
-        assert changes(RecordBefore(), a_plan(), now, taking_over) == [
+        assert changes(ClaimGateway(), a_plan(), now, taking_over) == [
             PlaceClaim(OLD, "ann@desk 1")
         ]
 
@@ -110,8 +110,8 @@ class TestRecordBefore:
         now = a_snapshot(facts=THEIRS)
         taking_over = msgspec.structs.replace(OURS, takes_over_from="eve@bar 3")
 
-        assert changes(RecordBefore(), a_plan(), now, taking_over) == []
-        assert isinstance(verdict(RecordBefore(), a_plan(), now, taking_over), Claimed)
+        assert changes(ClaimGateway(), a_plan(), now, taking_over) == []
+        assert isinstance(verdict(ClaimGateway(), a_plan(), now, taking_over), Claimed)
 
     def test_only_our_own_claim_is_removed(self):
         """Clean-up does not remove a later claim of another holder."""

@@ -70,7 +70,7 @@ from vpnmigrate.steps.s07_disable_propagation import StopPropagation
 from vpnmigrate.steps.s08_swap_gateways import SwapGateways
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 from vpnmigrate.steps.s10_switch_tunnels import HOLD, SwitchTunnels
-from vpnmigrate.steps.s11_delete_classic import DeleteClassic, DeleteOldGateway
+from vpnmigrate.steps.s11_delete_old_connections import DeleteOldConnections, DeleteOldGateway
 from vpnmigrate.steps.traffic import (
     awaits_devices,
     degraded,
@@ -651,20 +651,20 @@ class TestShortfalls:
         assert self.lacking(a_snapshot()) == ("vgw-new is detached",)
 
 
-class TestDeleteClassic:
+class TestDeleteOldConnections:
     FLOWING = a_snapshot(old="detached", new="attached", up=2)
 
     def test_deletes_the_old_connections_and_no_others(self):
         """Case 69: connections are deleted; customer gateways and the new side stay."""
         archived = journal_facts(files=[OLD_VPN])
 
-        assert changes(DeleteClassic(), self.FLOWING, said=archived) == [
+        assert changes(DeleteOldConnections(), self.FLOWING, said=archived) == [
             DeleteVpnConnection(OLD_VPN, OLD_VPN)
         ]
 
     def test_never_deletes_what_is_not_archived(self):
         """Case 70: the configuration is archived first; it is lost with the connection."""
-        assert changes(DeleteClassic(), self.FLOWING) == [ArchiveConfiguration(OLD_VPN)]
+        assert changes(DeleteOldConnections(), self.FLOWING) == [ArchiveConfiguration(OLD_VPN)]
 
     @pytest.mark.parametrize(("minute", "kept"), [(1, NotYet), (2, Blocked)])
     def test_keeps_what_may_be_the_only_path(self, minute, kept):
@@ -672,14 +672,14 @@ class TestDeleteClassic:
         down = a_snapshot(old="detached", new="attached", begun=NOON + minutes(minute))
         said = journal_facts(files=[OLD_VPN], verified=NOON)
 
-        assert changes(DeleteClassic(), down, said=said) == []
-        assert isinstance(verdict(DeleteClassic(), down, said=said), kept)
+        assert changes(DeleteOldConnections(), down, said=said) == []
+        assert isinstance(verdict(DeleteOldConnections(), down, said=said), kept)
 
     def test_what_is_being_deleted_is_not_kept_any_more(self):
         """Once the old connections are deleted, a tunnel that is DOWN does not block."""
         down = a_snapshot(facts={Existence(OLD_VPN): ResourceState.DELETING})
 
-        assert verdict(DeleteClassic(), down) == NotYet(f"{OLD_VPN} is deleting")
+        assert verdict(DeleteOldConnections(), down) == NotYet(f"{OLD_VPN} is deleting")
 
     def test_the_old_gateway_goes_only_when_it_is_free(self):
         """The old gateway is deleted once it is detached and its connections are gone."""

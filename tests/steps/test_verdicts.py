@@ -34,7 +34,7 @@ from vpnmigrate.model.facts import AttachmentOf, Claim, Existence, Propagation
 from vpnmigrate.model.plan import GATEWAY_ROLE, TEST_VPC_ROLE
 from vpnmigrate.model.snapshot import Confirmation, Ownership, Reading
 from vpnmigrate.steps.base import Blocked, Claimed, Lost, Met, NotYet, StepInput
-from vpnmigrate.steps.s01_claim_gateway import RecordBefore, RemoveOurClaim
+from vpnmigrate.steps.s01_claim_gateway import ClaimGateway, RemoveOurClaim
 from vpnmigrate.steps.s02_create_gateway import CreateGateway, RemoveGateway, new_gateway
 from vpnmigrate.steps.s03_create_connections import CreateConnections, RemoveConnections
 from vpnmigrate.steps.s04_archive_configuration import FetchConfiguration
@@ -44,7 +44,7 @@ from vpnmigrate.steps.s07_disable_propagation import StopPropagation
 from vpnmigrate.steps.s08_swap_gateways import SwapGateways
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels
-from vpnmigrate.steps.s11_delete_classic import DeleteClassic, DeleteOldGateway
+from vpnmigrate.steps.s11_delete_old_connections import DeleteOldConnections, DeleteOldGateway
 
 STATIC = "192.168.0.0/16"
 LOST_ROUTE = "rtb-both: 10.1.0.0/16 went to vgw-old before and goes to nothing now"
@@ -104,14 +104,14 @@ SAID = [
         ),
     ),
     (
-        RecordBefore(),
+        ClaimGateway(),
         FORWARD,
         a_snapshot(),
         OURS,
         NotYet("the lock tag on vgw-old is not visible yet"),
     ),
     (
-        RecordBefore(),
+        ClaimGateway(),
         FORWARD,
         but(Claim(OLD), "bob@lab/2"),
         OURS,
@@ -399,9 +399,9 @@ SAID = [
             ),
         ),
     ),
-    (DeleteClassic(), FORWARD, SWAPPED, NOTHING_TOLD, NotYet("vpn-old is available")),
+    (DeleteOldConnections(), FORWARD, SWAPPED, NOTHING_TOLD, NotYet("vpn-old is available")),
     (
-        DeleteClassic(),
+        DeleteOldConnections(),
         FORWARD,
         a_snapshot(),
         NOTHING_TOLD,
@@ -414,7 +414,7 @@ SAID = [
         ),
     ),
     (
-        DeleteClassic(),
+        DeleteOldConnections(),
         FORWARD,
         a_snapshot(old="detached", new="attached"),
         NOTHING_TOLD,

@@ -49,7 +49,7 @@ class ChangeResult:
     outcome: Outcome
 
     @property
-    def unanswered(self) -> str:
+    def why_not_made(self) -> str:
         """Why AWS has not carried out the change; empty if it has."""
         match self.outcome:
             case Later(why=why) | InDoubt(why=why):
@@ -60,7 +60,7 @@ class ChangeResult:
                 return ""
 
 
-def not_expected(change: AwsChange) -> ChangeResult:
+def not_sent_while_throttled(change: AwsChange) -> ChangeResult:
     """Return the result of a change that is not sent, because AWS throttles its operation."""
     why = f"not sent: AWS throttles {change.call}"
     return ChangeResult(change, Later(why, STALE_INTENT_LIMIT, sent=False))
@@ -178,5 +178,5 @@ class ChangeExecutor:
             why = f"not sent: its intent was recorded {age.total_seconds():.0f} s ago"
             return Later(why, STALE_INTENT_LIMIT, sent=False)
         if self._buckets.is_empty_since(begun, change.call):
-            return not_expected(change).outcome
+            return not_sent_while_throttled(change).outcome
         return self._ec2.perform(change, mark)  # LimitedEc2 adds nothing: Calls has the limit.

@@ -34,7 +34,7 @@ class ExternalChangeControl:
             ClaimedError: Before the cutover, another run has claimed the old gateway.
         """
         owned = observation.now.owned
-        self._recorder.name(
+        self._recorder.record_external_changes(
             *(f"this run's tags were removed from {id_}" for id_ in owned.untagged),
             *(f"{id_} has a copy of this run's tags" for _, id_ in owned.duplicates),
             *map(str, owned.foreign),
@@ -48,7 +48,9 @@ class ExternalChangeControl:
         lock = holder if Claim(old) in changed else ABSENT
         claim = claim_of(lock, facts.holder, facts.takes_over_from)
         if isinstance(claim, ForeignClaim):
-            self._recorder.name(f"the lock of {old} was replaced by {shown_holder(claim.holder)}")
+            self._recorder.record_external_changes(
+                f"the lock of {old} was replaced by {shown_holder(claim.holder)}"
+            )
         forward = self._recorder.state.direction is Direction.FORWARD
         if not forward or step.phase is not Phase.PREPARE or self._recorder.cutover_is_open:
             return

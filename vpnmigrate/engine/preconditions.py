@@ -142,7 +142,9 @@ class Preconditions:
         return Changed(found, unproven=not _is_whole(plan, survey))
 
     def _record(self, found: Iterable[str]) -> None:
-        self._recorder.name(*(f"found at the end of the run: {line}" for line in found))
+        self._recorder.record_external_changes(
+            *(f"found at the end of the run: {line}" for line in found)
+        )
 
     def _unexpected(self) -> tuple[str, ...]:
         plan = self._plan

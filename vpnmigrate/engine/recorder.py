@@ -97,7 +97,7 @@ class RunRecorder:
         """
         self._journal.require_ours()
 
-    def name(self, *changes: str) -> None:
+    def record_external_changes(self, *changes: str) -> None:
         """Record external changes, each once."""
         known = self.state.deviations.external_changes
         self.write(*(ExternalChange(what) for what in changes if what not in known))

@@ -115,7 +115,7 @@ class ResidueControl:
             self._temporary.add(want.goal)
         if not (given_up and _continues_without(step, outage=outage)):
             return False
-        self._leave_out(step, [want], done.unanswered)
+        self._leave_out(step, [want], done.why_not_made)
         return True
 
     def leave_out_rest(self, step: Step, why: str, *, outage: bool) -> bool:

@@ -97,7 +97,7 @@ class StepConsent:
         began, ends = self._open.latest, self._ends(self._open)
         return min(self._time.now(), ends) - began, ends - began
 
-    def permitted(
+    def ask_before_sending(
         self, step: Step, changes: Sequence[AwsChange], view: StepInput
     ) -> Sequence[AwsChange]:
         """Return those of *changes* that may be sent now, and ask about the first other one.

@@ -17,7 +17,7 @@ from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_ty
 from vpnmigrate.engine.adoption import AdoptionControl
 from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.credentials import CredentialTime
-from vpnmigrate.engine.execute import ChangeExecutor, ChangeResult, not_expected
+from vpnmigrate.engine.execute import ChangeExecutor, ChangeResult, not_sent_while_throttled
 from vpnmigrate.engine.external_changes import ExternalChangeControl
 from vpnmigrate.engine.observe import Observation, StateReader
 from vpnmigrate.engine.operator_tasks import OperatorTasks
@@ -343,11 +343,13 @@ class StepLoop:
         tasks = [change for change in missing if isinstance(change, OperatorTask)]
         changes = [change for change in missing if not isinstance(change, OperatorTask)]
         unsent = [c for c in self._retries.due(changes) if c not in self._sent]
-        permitted = self._consent.permitted(step, unsent, view)
+        permitted = self._consent.ask_before_sending(step, unsent, view)
         due = self._executor.buckets.affordable(permitted)
         if due:
             self._sent.update(due)
-            self._recorder.name(*step.external_changes_overwritten(observation.input))
+            self._recorder.record_external_changes(
+                *step.external_changes_overwritten(observation.input)
+            )
             waiting = [change for change in permitted if change not in self._sent]
             self._perform(step, due, observation, waiting)
         for task in tasks:
@@ -371,11 +373,11 @@ class StepLoop:
         done = self._executor.execute(step.number, changes, observation.now.owned.unrecorded)
         # A refused call does not count: retries every second would only cause more throttling.
         self._look.acted = not all(isinstance(each.outcome, Later | Refused) for each in done)
-        self._tried = next(filter(None, (each.unanswered for each in done)), "")
+        self._tried = next(filter(None, (each.why_not_made for each in done)), "")
         down = self._may_be_down(step)
         failures = [self._failure(step, each, observation, outage=down) for each in done]
         for change in filter(self._executor.buckets.is_starved, waiting):
-            late = not_expected(change)
+            late = not_sent_while_throttled(change)
             self._residue.sort_out(step, late, observation, given_up=True, outage=down)
         if step.phase is Phase.CUTOVER:
             self._residue.record()

@@ -11,7 +11,7 @@ from vpnmigrate.steps.s03_create_connections import RemoveConnections
 from vpnmigrate.steps.s06_test_vpc import RemoveTestVpc
 from vpnmigrate.steps.s07_disable_propagation import StopPropagation
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
-from vpnmigrate.steps.s11_delete_classic import DeleteClassic, DeleteOldGateway
+from vpnmigrate.steps.s11_delete_old_connections import DeleteOldConnections, DeleteOldGateway
 
 _STEPS = (StopPropagation(), RestoreRouting())
 """The steps with optional parts; without the swap of step 8 nothing else is possible."""
@@ -19,7 +19,7 @@ _REMOVALS = (
     RemoveTestVpc(),
     RemoveConnections(),
     RemoveGateway(),
-    DeleteClassic(),
+    DeleteOldConnections(),
     DeleteOldGateway(),
     RemoveOurClaim(),
 )

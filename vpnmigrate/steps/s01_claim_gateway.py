@@ -24,7 +24,7 @@ from vpnmigrate.steps.base import (
 )
 
 
-class RecordBefore(Step):
+class ClaimGateway(Step):
     """Claim the old gateway.  In AWS: sets the claim tag (``vpnmigrate:claim``) on it.
 
     The survey is part of the plan.  The claim tag names who migrates this gateway: it warns and
@@ -85,7 +85,7 @@ class RemoveOurClaim(Step):
     phase = Phase.CLEAN_UP
     precondition = "everything before this step is done"
     postcondition = "the old gateway has no lock tag of this run"
-    limit = RecordBefore.limit
+    limit = ClaimGateway.limit
 
     def missing_changes(self, view: StepInput) -> MissingChanges:
         yield from missing(self.optional_parts(view), view.now)

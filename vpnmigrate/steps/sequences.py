@@ -5,7 +5,7 @@ from __future__ import annotations
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.model.snapshot import GatewaySwap, Snapshot
 from vpnmigrate.steps.base import Step
-from vpnmigrate.steps.s01_claim_gateway import RecordBefore, RemoveOurClaim
+from vpnmigrate.steps.s01_claim_gateway import ClaimGateway, RemoveOurClaim
 from vpnmigrate.steps.s02_create_gateway import CreateGateway, RemoveGateway, new_gateway
 from vpnmigrate.steps.s03_create_connections import CreateConnections, RemoveConnections
 from vpnmigrate.steps.s04_archive_configuration import FetchConfiguration
@@ -15,7 +15,7 @@ from vpnmigrate.steps.s07_disable_propagation import StopPropagation
 from vpnmigrate.steps.s08_swap_gateways import SwapGateways
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels
-from vpnmigrate.steps.s11_delete_classic import DeleteClassic, DeleteOldGateway
+from vpnmigrate.steps.s11_delete_old_connections import DeleteOldConnections, DeleteOldGateway
 
 CUTOVER: tuple[Step, ...] = (
     StopPropagation(),
@@ -26,7 +26,7 @@ CUTOVER: tuple[Step, ...] = (
 """Steps 7 to 10: the only ones that affect traffic, the same in either direction."""
 
 FORWARD: tuple[Step, ...] = (
-    RecordBefore(),
+    ClaimGateway(),
     CreateGateway(),
     CreateConnections(),
     FetchConfiguration(),
@@ -36,7 +36,7 @@ FORWARD: tuple[Step, ...] = (
 )
 """AWS's steps 1 to 10, in AWS's order."""
 
-CLAIM: tuple[Step, ...] = (RecordBefore(),)
+CLAIM: tuple[Step, ...] = (ClaimGateway(),)
 
 CLEAN_UP: tuple[Step, ...] = (
     RemoveTestVpc(),
@@ -49,8 +49,8 @@ CLEAN_UP: tuple[Step, ...] = (
 CLEAN_UP_BUT_KEEP: tuple[Step, ...] = (RemoveTestVpc(), RemoveOurClaim())
 """The clean-up that leaves the new gateway and connections for a later attempt."""
 
-FINALIZE: tuple[Step, ...] = (RecordBefore(), DeleteClassic(), RemoveOurClaim())
-RETIRE_WITH_GATEWAY: tuple[Step, ...] = (RecordBefore(), DeleteClassic(), DeleteOldGateway())
+FINALIZE: tuple[Step, ...] = (ClaimGateway(), DeleteOldConnections(), RemoveOurClaim())
+RETIRE_WITH_GATEWAY: tuple[Step, ...] = (ClaimGateway(), DeleteOldConnections(), DeleteOldGateway())
 """Step 11; deleting the old gateway also removes its claim tag."""
 
 

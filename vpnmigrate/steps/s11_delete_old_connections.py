@@ -32,7 +32,7 @@ from vpnmigrate.steps.traffic import joining_connection, verified_recently
 _LIVING = (ResourceState.AVAILABLE, ResourceState.PENDING)
 
 
-class DeleteClassic(Step):
+class DeleteOldConnections(Step):
     """Delete the old connections: the point of no return.
 
     In AWS: deletes the Classic connections.  A new Classic connection cannot be created
