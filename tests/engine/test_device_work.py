@@ -11,7 +11,7 @@ from tests.support.builders import NOON, OLD_VPN
 from tests.support.counts import FULL
 from tests.support.drivers import ROUTER, DriverScript
 from tests.support.stage import Lookout, Nobody, Postbox, Stage
-from vpnmigrate.engine.device_work import MOST_LOOKS, EndedCall, GiveUp, is_done, next_call
+from vpnmigrate.engine.device_work import MOST_STATUS_CALLS, EndedCall, GiveUp, is_done, next_call
 from vpnmigrate.engine.gate_runner import GateInputs
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import HeldError, RolledBackError
@@ -143,7 +143,7 @@ class TestNextCall:
             ),
             ([ended(ENABLE, UNCERTAIN), waiting(STATUS, UNCERTAIN)], STATUS),
             (
-                [ended(ENABLE, UNCERTAIN), *[waiting(STATUS, UNCERTAIN)] * MOST_LOOKS],
+                [ended(ENABLE, UNCERTAIN), *[waiting(STATUS, UNCERTAIN)] * MOST_STATUS_CALLS],
                 "its state cannot be read: why",
             ),
             ([ended(ENABLE, UNCERTAIN), waiting(STATUS, DONE, SWITCHED)], ENABLE),

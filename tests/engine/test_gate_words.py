@@ -35,7 +35,7 @@ from tests.support.builders import (
 )
 from vpnmigrate.engine.gates import (
     GateContext,
-    RollbackTrial,
+    RollbackProofResult,
     before_cutover,
     before_finalize,
     device_drivers,
@@ -183,7 +183,7 @@ ROUNDS: dict[str, Callable[[], Iterable[GateResult]]] = {
         cutover,
         STRICT,
         rehearsed=REHEARSED,
-        proof=RollbackTrial(holds=True, text="may attach vgw-old"),
+        proof=RollbackProofResult(holds=True, text="may attach vgw-old"),
         identity=identity(Credentials(Renewal.AUTOMATIC, NOON), timedelta(seconds=-3)),
         paths=(),
     ),
@@ -194,7 +194,7 @@ ROUNDS: dict[str, Callable[[], Iterable[GateResult]]] = {
         journal_facts(),
         now=NOON - minutes(90),
         drift=Drift(("rtb-1: route is gone", "vgw-1: tag is new")),
-        proof=RollbackTrial(holds=False, text="may not attach vgw-old"),
+        proof=RollbackProofResult(holds=False, text="may not attach vgw-old"),
         identity=by_a_person(NIGHT.end, minutes(-6)),
         paths=INSIDE,
         rehearsed=msgspec.structs.replace(REHEARSED, passed=False),

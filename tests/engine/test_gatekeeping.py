@@ -20,7 +20,7 @@ from tests.support.builders import (
 )
 from tests.support.stage import Lookout, Stage
 from vpnmigrate.engine.gate_runner import GateInputs
-from vpnmigrate.engine.gates import RollbackTrial
+from vpnmigrate.engine.gates import RollbackProofResult
 from vpnmigrate.engine.pause import AWAY, NOTICE
 from vpnmigrate.engine.ports import Consent, HookResult
 from vpnmigrate.engine.runner import Runner
@@ -90,7 +90,7 @@ def test_drift_is_written_down_and_refused(tmp_path):
 def test_a_failed_rollback_test_holds(tmp_path):
     """The result of testing the rollback is evaluated before step 7."""
     stage = Stage(tmp_path)
-    failed = RollbackTrial(holds=False, text="may not attach vgw-old")
+    failed = RollbackProofResult(holds=False, text="may not attach vgw-old")
     gate_inputs = GateInputs("ann", prove=lambda: failed)
 
     with pytest.raises(HeldError, match="way-back: may not attach vgw-old") as held:

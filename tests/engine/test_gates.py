@@ -31,7 +31,7 @@ from tests.support.builders import (
 )
 from vpnmigrate.engine.gates import (
     GateContext,
-    RollbackTrial,
+    RollbackProofResult,
     before_cutover,
     before_finalize,
     forced,
@@ -165,10 +165,10 @@ def test_the_devices_need_a_confirmation():
 def test_a_rollback_test_counts():
     """A test of the rollback decides; without one, the gate says that it was not tested."""
     assert "rollback not tested" in asked(Gate.WAY_BACK).observed
-    assert asked(Gate.WAY_BACK, proof=RollbackTrial(True, "may attach")).observed.endswith(
+    assert asked(Gate.WAY_BACK, proof=RollbackProofResult(True, "may attach")).observed.endswith(
         "may attach"
     )
-    failed = asked(Gate.WAY_BACK, proof=RollbackTrial(False, "may not call AttachVpnGateway"))
+    failed = asked(Gate.WAY_BACK, proof=RollbackProofResult(False, "may not call AttachVpnGateway"))
     assert (failed.verdict, failed.observed) == (GateVerdict.FAIL, "may not call AttachVpnGateway")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.engine.test_degraded import OneTunnel
 from tests.support.stage import Stage
-from vpnmigrate.engine.pace import Look, interval
+from vpnmigrate.engine.pace import PaceInputs, interval
 from vpnmigrate.errors import DidNotSettleError, HeldError
 from vpnmigrate.model.decisions import Decisions, Waits
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
@@ -118,16 +118,16 @@ def test_the_next_step_begins_with_the_reading_that_ended_the_one_before(calls):
 @pytest.mark.parametrize(
     ("look", "outage", "tokens", "steady", "seconds"),
     [
-        (Look(), False, None, None, 10),
-        (Look(acted=True), False, None, None, 1),
-        (Look(), True, None, None, 1),
-        (Look(acted=True), True, None, None, 1),
-        (Look(shows=True), True, None, None, 0.2),
-        (Look(repeats=True), True, 2 * SECOND, None, 0.2),
-        (Look(shows=True), True, 2 * SECOND, None, 2),
-        (Look(), True, None, 30 * SECOND, 3),
-        (Look(), True, None, 600 * SECOND, 3),
-        (Look(), True, None, 5 * SECOND, 1),
+        (PaceInputs(), False, None, None, 10),
+        (PaceInputs(acted=True), False, None, None, 1),
+        (PaceInputs(), True, None, None, 1),
+        (PaceInputs(acted=True), True, None, None, 1),
+        (PaceInputs(shows=True), True, None, None, 0.2),
+        (PaceInputs(repeats=True), True, 2 * SECOND, None, 0.2),
+        (PaceInputs(shows=True), True, 2 * SECOND, None, 2),
+        (PaceInputs(), True, None, 30 * SECOND, 3),
+        (PaceInputs(), True, None, 600 * SECOND, 3),
+        (PaceInputs(), True, None, 5 * SECOND, 1),
     ],
 )
 def test_the_interval_depends_on_what_is_awaited(look, outage, tokens, steady, seconds):
@@ -163,4 +163,4 @@ def test_every_observation_of_the_cutover_is_shown(tmp_path):
     assert [table.reached for table in first.tables] == [0, 0]
     assert all(table.reached == table.asked for table in last.tables)
     assert all(tunnel.up for tunnel in last.tunnels)
-    assert last.green is not None
+    assert last.stable_for is not None

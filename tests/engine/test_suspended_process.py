@@ -184,7 +184,7 @@ class Slow:
         self._clock = clock
         self._each = each
 
-    def perform(self, change: AwsChange, mark: CallTags) -> Outcome:
+    def perform(self, change: AwsChange, tags: CallTags) -> Outcome:
         self._clock.sleep(self._each)
         return Performed("req-1")
 

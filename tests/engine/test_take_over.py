@@ -68,7 +68,7 @@ class TestAPerformer:
         def __init__(self) -> None:
             self.sent: list[AwsChange] = []
 
-        def perform(self, change: AwsChange, mark: CallTags) -> Outcome:
+        def perform(self, change: AwsChange, tags: CallTags) -> Outcome:
             self.sent.append(change)
             return Performed("req-1")
 

@@ -10,7 +10,7 @@ from typing import Final
 from tests.faults.branching import BEHAVIOUR, Leg, RunAction, finalize, is_as_asked
 from tests.support.builders import MIGRATION, OLD, VPC, minutes
 from tests.support.stage import Stage
-from vpnmigrate.engine.call_limits import LOOK_LIMIT
+from vpnmigrate.engine.call_limits import OBSERVATION_LIMIT
 from vpnmigrate.engine.recorder import evidence_of
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import (
@@ -201,7 +201,7 @@ def run_with_fault(leg: Leg, operation: str, trouble: str, *, nth: int, times: i
     stage = leg.start.branch(behaviour=behaviour)
     code, message = made.refusal(operation)
     week = operation in WITH_A_PERSON and times == FOR_EVER
-    late = LOOK_LIMIT if week and not made.late else made.late
+    late = OBSERVATION_LIMIT if week and not made.late else made.late
     fault = Fault(operation, made.kind, nth, times, code, message, late)
     stage.faults = Faults([fault], stage.clock.sleep)
     return Ending(stage, run_action(stage, leg.go))

@@ -14,7 +14,7 @@ import pytest
 from tests.support.builders import a_run
 from vpnmigrate.errors import MalformedFileError, RefusedError, UsageError
 from vpnmigrate.local.probes import Prober
-from vpnmigrate.local.program_files import changed, checked, pinned, require_unchanged
+from vpnmigrate.local.program_files import changed, checked, pinned, require_programs_unchanged
 from vpnmigrate.local.subprocess_limits import ProcessLimits, run_bounded
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.model.decisions import Decisions, HookMoment, TestVpc
@@ -169,11 +169,11 @@ class TestChecking:
         """A changed program needs a new plan, and so a new approval."""
         decisions = decided(str(hook))
         programs = pinned(decisions)
-        require_unchanged(decisions, programs, "m-1")
+        require_programs_unchanged(decisions, programs, "m-1")
         program(hook, "echo other")
 
         with pytest.raises(RefusedError, match=r"hooks\.held: .* differs from what") as caught:
-            require_unchanged(decisions, programs, "m-1")
+            require_programs_unchanged(decisions, programs, "m-1")
 
         assert caught.value.advice_text == "vpnmigrate plan --from m-1"
 

@@ -191,7 +191,10 @@ def test_after_the_outage_stability_and_soak_are_shown():
         )
     )
     soaking = CutoverView(
-        green=timedelta(minutes=2), holds_for=timedelta(minutes=10), readings=14, readings_asked=3
+        stable_for=timedelta(minutes=2),
+        holds_for=timedelta(minutes=10),
+        readings=14,
+        readings_asked=3,
     )
 
     lines = screen(ScreenContent(RunCommands("m-7f3c"), state, NOW, sight=soaking), 80, 24)
@@ -226,7 +229,7 @@ def test_a_flap_is_shown():
     state = replay(a_journal(OutageBegan(BEGAN), TrafficVerified(NOW), OutageEnded(NOW, SECOND)))
 
     (first, *_) = screen(
-        ScreenContent(RunCommands("m-7f3c"), state, NOW, sight=CutoverView(green=None)), 80, 24
+        ScreenContent(RunCommands("m-7f3c"), state, NOW, sight=CutoverView(stable_for=None)), 80, 24
     )
 
     assert first.startswith("traffic new, NOT STABLE (outage was 1 s)")

@@ -64,7 +64,7 @@ def test_a_look_that_lacks_nothing():
             TunnelView(NEW_VPN, "192.0.2.2", up=True, detail="1 route", readings=300),
         ),
         tables=(TableView(BOTH, 2, 2), TableView(MAIN, 1, 1)),
-        green=minutes(5),
+        stable_for=minutes(5),
         holds_for=minutes(1),
         readings=300,
         readings_asked=4,
@@ -88,7 +88,7 @@ def test_a_first_look_that_lacks_much():
             TableView(BOTH, 1, 2, f"missing {STATIC}"),
             TableView(MAIN, 0, 1, "propagation is off"),
         ),
-        green=None,
+        stable_for=None,
         holds_for=minutes(1),
         readings_asked=4,
     )
@@ -100,7 +100,7 @@ def test_green_that_broke_shows_no_time():
 
     sight = cutover_view(StepInput(PLAN, FORWARD, swapped(), journal_facts(stability=broken)))
 
-    assert (sight.green, sight.readings) == (None, 0)
+    assert (sight.stable_for, sight.readings) == (None, 0)
     assert [tunnel.readings for tunnel in sight.tunnels] == [0, 0]
 
 

@@ -198,25 +198,25 @@ class Account(Reader):
         self._vault = vault
         self._may_send = may_send
 
-    def perform(self, change: AwsChange, mark: CallTags) -> Outcome:
+    def perform(self, change: AwsChange, tags: CallTags) -> Outcome:
         """Send *change* once and return its outcome (``ports.Ec2``)."""
         try:
-            with tag_calls(mark.migration, mark.step), self._renewing():
+            with tag_calls(tags.migration, tags.step), self._renewing():
                 match change:
                     case ArchiveConfiguration():
-                        return archive(change, self._clients.reader(), self._vault, mark.migration)
+                        return archive(change, self._clients.reader(), self._vault, tags.migration)
                     case CreateVpnConnection(keys=KeyMode.REUSE):
-                        return self._send(change, mark, self._old_keys(change))
+                        return self._send(change, tags, self._old_keys(change))
                     case _:
-                        return self._send(change, mark, ())
+                        return self._send(change, tags, ())
         except AwsError as exc:
             return outcome_of_read(exc)
         except VaultError as exc:
             return Refused("Vault", exc.message, exc.advice)
 
-    def _send(self, change: BaseCall, mark: CallTags, keys: Sequence[Secret]) -> Outcome:
+    def _send(self, change: BaseCall, tags: CallTags, keys: Sequence[Secret]) -> Outcome:
         """Send *change* once; *keys* are those of the tunnels of a connection that reuses them."""
-        request = change.request(mark)
+        request = change.request(tags)
         if keys:
             tunnels = request.parameters["Options"]["TunnelOptions"]
             for tunnel, key in zip(tunnels, keys, strict=False):

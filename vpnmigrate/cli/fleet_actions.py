@@ -20,7 +20,7 @@ from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.database.schema import RunGoal
 from vpnmigrate.fleet.run_terms import RunTerms
 from vpnmigrate.journal import RunState
-from vpnmigrate.journal.orders import RollBack, apply_order
+from vpnmigrate.journal.orders import RollBack, due_order_effect
 from vpnmigrate.journal.records import FinalizeRequested, Noted
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.report.status import RunStatusView, deletion_begun
@@ -55,7 +55,7 @@ def work_on(
             return
         until = state.confirm.until
         going_back = state.direction is Direction.ROLLBACK and not state.finished
-        if isinstance(apply_order(state, cutover_open=state.cutover_open), RollBack):
+        if isinstance(due_order_effect(state, cutover_open=state.cutover_open), RollBack):
             active.runner.rollback(keep_new=True)
         elif until is not None and now >= until:
             active.write(Noted("not confirmed in time: a worker rolls back"))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from vpnmigrate.aws.account import Account
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.options import AwsOptions
-from vpnmigrate.engine.call_limits import LOOK_LIMIT, no_wait_check
+from vpnmigrate.engine.call_limits import OBSERVATION_LIMIT, no_wait_check
 from vpnmigrate.engine.journal_age import unknown_to_journal
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.errors.commands import cli
@@ -64,7 +64,7 @@ class JournalAge:
         clients = context.dependencies.clients(aws)
         account = Account(clients, context.dependencies.clock, Vault(run.vault))
         reading = context.dependencies.calls(clients).read(
-            "resources of the run", LOOK_LIMIT, lambda: account.observe(plan), no_wait_check
+            "resources of the run", OBSERVATION_LIMIT, lambda: account.observe(plan), no_wait_check
         )
         if found := unknown_to_journal(reading, plan, state, run.holder):
             raise _restored(run, f"AWS shows what is not in it: {', '.join(found)}")

@@ -33,7 +33,7 @@ from vpnmigrate.journal.records import FinalizeRequested
 from vpnmigrate.journal.run_clock import run_clock
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.documents import require_unedited
-from vpnmigrate.local.program_files import require_unchanged
+from vpnmigrate.local.program_files import require_programs_unchanged
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction, Plan
 from vpnmigrate.model.signatures import SignedKind, signing_command
@@ -246,7 +246,7 @@ def _require_planned_programs(selected: SelectedRun, before: RunState) -> None:
     """
     if not before.cutover_open:
         plan = selected.plan
-        require_unchanged(plan.decisions, plan.programs, plan.migration)
+        require_programs_unchanged(plan.decisions, plan.programs, plan.migration)
 
 
 def _require_signed_plan(selected: SelectedRun, active: ActiveRun) -> None:

@@ -28,7 +28,7 @@ from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, no_wait_check
 from vpnmigrate.engine.commit_confirm import CommitConfirm
 from vpnmigrate.engine.context import ClaimHolder
 from vpnmigrate.engine.gate_runner import GateInputs
-from vpnmigrate.engine.gates import RollbackTrial
+from vpnmigrate.engine.gates import RollbackProofResult
 from vpnmigrate.engine.ports import NetworkPaths, Observer
 from vpnmigrate.engine.recorder import evidence_of
 from vpnmigrate.engine.runner import Runner, RunPorts
@@ -404,9 +404,9 @@ def _rehearsed(
         return None
 
 
-def _proven(plan: Plan) -> RollbackTrial:
+def _proven(plan: Plan) -> RollbackProofResult:
     proof = prove(plan)
-    return RollbackTrial(proof.holds, proof_brief(proof))
+    return RollbackProofResult(proof.holds, proof_brief(proof))
 
 
 def _paths(context: CommandContext, clients: ClientSource, region: str) -> NetworkPaths:

@@ -33,7 +33,7 @@ from vpnmigrate.model.snapshot import Reading, ReadingPart
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.model.tunnel_maintenance import QueriedTunnel, TunnelMaintenance, none_known
 
-LOOK_LIMIT: Final = timedelta(seconds=90)
+OBSERVATION_LIMIT: Final = timedelta(seconds=90)
 """For one observation with its pages and retries: shorter than the consistency delay of two
 minutes, so that the result of an observation is recent."""
 IDENTITY_LIMIT: Final = timedelta(seconds=60)
@@ -99,7 +99,7 @@ class LimitedReader:
 
     def observe(self, plan: Plan) -> Reading:
         """Return an observation of what *plan* touches (see ``ports.Ec2``)."""
-        return self._read("the observation", LOOK_LIMIT, lambda: self._reader.observe(plan))
+        return self._read("the observation", OBSERVATION_LIMIT, lambda: self._reader.observe(plan))
 
     def _read(self, what: str, limit: timedelta, work: Callable[[], T]) -> T:
         return self._calls.read(what, limit, work, self._new_wait_check)
@@ -141,11 +141,13 @@ class LimitedEc2(LimitedReader):
 
     def differs(self, plan: Plan, earlier: Reading, part: ReadingPart) -> bool:
         """Return whether *part* differs from that of *earlier* (see ``ports.Ec2``)."""
-        return self._read(f"the {part}", LOOK_LIMIT, lambda: self._ec2.differs(plan, earlier, part))
+        return self._read(
+            f"the {part}", OBSERVATION_LIMIT, lambda: self._ec2.differs(plan, earlier, part)
+        )
 
-    def perform(self, change: AwsChange, mark: CallTags) -> Outcome:
+    def perform(self, change: AwsChange, tags: CallTags) -> Outcome:
         """Send *change* from this thread; ``Calls.send`` limits it."""
-        return self._ec2.perform(change, mark)
+        return self._ec2.perform(change, tags)
 
 
 class LimitedPaths:

@@ -21,7 +21,7 @@ from vpnmigrate.model.ec2 import Attachment
 from vpnmigrate.model.facts import Switch
 from vpnmigrate.model.snapshot import Snapshot
 from vpnmigrate.planning.outage_estimate import outage_estimate
-from vpnmigrate.steps.traffic import any_device_is_over, baseline_of
+from vpnmigrate.steps.traffic import any_device_uses_new_side, baseline_of
 
 GATES_FRESH = timedelta(minutes=1)
 """Gates that were evaluated longer ago than this are evaluated again before the cutover."""
@@ -117,7 +117,7 @@ class CutoverStart:
         return (
             not self._old_gateway_is_attached(now)
             or any(now.propagates(t.id, old) is Switch.OFF for t in self._plan.propagating_tables)
-            or any_device_is_over(self._plan, observation.swap, now)
+            or any_device_uses_new_side(self._plan, observation.swap, now)
         )
 
     def _old_gateway_is_attached(self, now: Snapshot) -> bool:

@@ -34,7 +34,7 @@ from vpnmigrate.model.snapshot import Confirmation, Snapshot
 MOST_CHANGES = 2
 """Calls that may change a device, for one task and process: the second follows one of unknown
 effect."""
-MOST_LOOKS = 20
+MOST_STATUS_CALLS = 20
 """Calls of ``status`` in a row for a device that is out of reach and will undo a change; each of
 the program's own drivers waits in it for contact."""
 GRACE = timedelta(seconds=30)
@@ -94,7 +94,7 @@ def next_call(
     changes = [each for each in calls if each.verb is not DriverVerb.STATUS]
     if last.verb is DriverVerb.STATUS:
         if last.result.outcome is not DriverOutcome.DONE:
-            if last.result.pending_until is not None and _looks(calls) < MOST_LOOKS:
+            if last.result.pending_until is not None and _looks(calls) < MOST_STATUS_CALLS:
                 return DriverVerb.STATUS  # The device undoes the change, and can be reached again.
             return GiveUp(f"its state cannot be read: {last.result.message}")
         if not goal.is_decided_by(last.result.state):

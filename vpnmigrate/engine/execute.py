@@ -117,10 +117,10 @@ class ChangeExecutor:
         self, step: int, changes: Sequence[AwsChange], present: Sequence[str], begun: datetime
     ) -> Sequence[ChangeResult]:
         first = self.intend(step, changes, present)
-        mark = call_tags(self._plan, self._recorder.state.attempt, step)
+        tags = call_tags(self._plan, self._recorder.state.attempt, step)
         done: list[ChangeResult] = []
         intended = self._recorder.state.intents[-1].at
-        for index, outcome in self._send(changes, mark, intended, begun):
+        for index, outcome in self._send(changes, tags, intended, begun):
             self._buckets.count(changes[index], outcome)
             self._recorder.write(Answered(first + index, outcome))
             done.append(ChangeResult(changes[index], outcome))
@@ -160,13 +160,13 @@ class ChangeExecutor:
                 )
 
     def _send(
-        self, changes: Sequence[AwsChange], mark: CallTags, intended: datetime, begun: datetime
+        self, changes: Sequence[AwsChange], tags: CallTags, intended: datetime, begun: datetime
     ) -> Iterable[tuple[int, Outcome]]:
-        works = [partial(self._send_one, change, mark, intended, begun) for change in changes]
+        works = [partial(self._send_one, change, tags, intended, begun) for change in changes]
         return self._calls.send(works, self._new_wait_check)
 
     def _send_one(
-        self, change: AwsChange, mark: CallTags, intended: datetime, begun: datetime
+        self, change: AwsChange, tags: CallTags, intended: datetime, begun: datetime
     ) -> Outcome:
         """Send *change* in this thread, which may have been suspended since the intents.
 
@@ -179,4 +179,4 @@ class ChangeExecutor:
             return Later(why, STALE_INTENT_LIMIT, sent=False)
         if self._buckets.is_empty_since(begun, change.call):
             return not_sent_while_throttled(change).outcome
-        return self._ec2.perform(change, mark)  # LimitedEc2 adds nothing: Calls has the limit.
+        return self._ec2.perform(change, tags)  # LimitedEc2 adds nothing: Calls has the limit.

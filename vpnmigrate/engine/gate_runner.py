@@ -9,7 +9,7 @@ from typing import Final
 
 from vpnmigrate.engine import gates
 from vpnmigrate.engine.context import RunContext
-from vpnmigrate.engine.gates import GateContext, RollbackTrial
+from vpnmigrate.engine.gates import GateContext, RollbackProofResult
 from vpnmigrate.engine.observe import Observation
 from vpnmigrate.engine.operator_tasks import OperatorTasks
 from vpnmigrate.engine.ports import (
@@ -60,7 +60,7 @@ class GateInputs:
     user: str = ""
     """The operator's login name."""
     rehearsed: RehearsalResult | None = None
-    prove: Callable[[], RollbackTrial] | None = None
+    prove: Callable[[], RollbackProofResult] | None = None
     """Tests the rollback, once, before the cutover.  None if it is not tested."""
     forces: tuple[Force, ...] = ()
     """Gates forced for this process only: a later process needs the flags again."""
@@ -243,7 +243,7 @@ class GateRunner:
     def _reading_final(self, observation: Observation) -> bool:
         return gates.traffic_reading_final(observation.input)
 
-    def _proof(self) -> RollbackTrial | None:
+    def _proof(self) -> RollbackProofResult | None:
         return None if self._gate_inputs.prove is None else self._gate_inputs.prove()
 
     def _context(self) -> GateContext:

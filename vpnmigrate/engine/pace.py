@@ -22,13 +22,13 @@ every second would show nothing new, because a tunnel that was down in between h
 its last change."""
 PACE = timedelta(seconds=10)
 """Interval of other observations; Terraform polls these resources no faster (domain.md 3.1)."""
-GLANCES = 5
+QUICK_READS = 5
 """While a step of the outage waits for one part of AWS's state, so many calls for that part alone
 come between two observations; the first one that differs brings an observation at once."""
 
 
 @dataclass
-class Look:
+class PaceInputs:
     """What an observation and the changes after it have shown, as far as the pace depends on it."""
 
     acted: bool = False
@@ -42,20 +42,20 @@ class Look:
 
 
 def interval(
-    look: Look, *, outage: bool, tokens: timedelta | None, steady: timedelta | None
+    inputs: PaceInputs, *, outage: bool, tokens: timedelta | None, steady: timedelta | None
 ) -> timedelta:
-    """Return how long after *look* the next observation comes.
+    """Return how long after *inputs* the next observation comes.
 
     *tokens* is how long to wait for tokens of request buckets; None if no call waits for one.
     *steady* is how long traffic has to last; None if it is not complete.
     """
     if not outage:
-        return QUICK_PACE if look.acted else PACE
-    if look.repeats:
+        return QUICK_PACE if inputs.acted else PACE
+    if inputs.repeats:
         return REPEAT_PACE
     if tokens is not None:
         return tokens
-    if look.shows:
+    if inputs.shows:
         return REPEAT_PACE
     if steady is not None:
         return max(QUICK_PACE, min(STEADY_PACE, steady / 10))

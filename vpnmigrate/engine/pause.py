@@ -12,7 +12,7 @@ from vpnmigrate.engine.ports import Consent, InFlight, Interruption, WaitCheck
 from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.errors import HeldError, RollbackRequestedError
 from vpnmigrate.errors.commands import Command, cli
-from vpnmigrate.journal.orders import Pause, RollBack, StopRun, apply_order
+from vpnmigrate.journal.orders import Pause, RollBack, StopRun, due_order_effect
 from vpnmigrate.journal.records import ClockMoved, Noted
 from vpnmigrate.model.clock import Clock, moment
 from vpnmigrate.model.plan import Direction
@@ -282,7 +282,7 @@ class PauseControl:
         state = self._recorder.state
         if state.order is None:
             return None  # A shortcut: this is called every second.
-        return apply_order(state, cutover_open=self._recorder.cutover_is_open)
+        return due_order_effect(state, cutover_open=self._recorder.cutover_is_open)
 
     def _continue_command(self) -> Command:
         resume = self._recorder.resuming(self._plan)

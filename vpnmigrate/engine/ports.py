@@ -157,7 +157,7 @@ class Ec2(TunnelStatusReader, Protocol):
         """
         ...
 
-    def perform(self, change: AwsChange, mark: CallTags) -> Outcome:
+    def perform(self, change: AwsChange, tags: CallTags) -> Outcome:
         """Send *change* once and return its outcome; never raises an AWS error.
 
         It may be called from several threads at once.

@@ -21,7 +21,7 @@ from vpnmigrate.engine.execute import ChangeExecutor, ChangeResult, not_sent_whi
 from vpnmigrate.engine.external_changes import ExternalChangeControl
 from vpnmigrate.engine.observe import Observation, StateReader
 from vpnmigrate.engine.operator_tasks import OperatorTasks
-from vpnmigrate.engine.pace import GLANCES, QUICK_PACE, Look, interval, shows_at_once
+from vpnmigrate.engine.pace import QUICK_PACE, QUICK_READS, PaceInputs, interval, shows_at_once
 from vpnmigrate.engine.pause import PauseControl
 from vpnmigrate.engine.preconditions import claimed
 from vpnmigrate.engine.residue import ResidueControl, leaves_residue, wait_reason
@@ -105,7 +105,7 @@ class StepLoop:
         self._external = ExternalChangeControl(context)
         self._probing = probing
         self._traffic = TrafficWatch(context, state_reader, probing)
-        self._look = Look()
+        self._pace_inputs = PaceInputs()
         self._tried = ""
         self._sent: set[AwsChange] = set()
         """Changes sent since the latest observation: two steps may propose the same one."""
@@ -169,14 +169,14 @@ class StepLoop:
         own = limit = step.limit_for(self._plan)
 
         def attempt() -> Verdict:
-            self._look = Look()
+            self._pace_inputs = PaceInputs()
             verdict = self._observe_and_act(step, lost)
             self._pauses.check_suspended()
             if isinstance(verdict, NotYet) and self._tried:
                 verdict = replace(verdict, why=f"{verdict.why}; last try: {self._tried}")
             verdict = self._consent.explained(verdict)
             why = wait_reason(verdict, self._recorder.state)
-            if why and not self._look.acted:
+            if why and not self._pace_inputs.acted:
                 waited, of = self._consent.waited(self._time.now() - began, limit)
                 self._observer.on_wait(step.number, why, waited, of)
             return verdict
@@ -314,7 +314,7 @@ class StepLoop:
         view = self._to_act_on(observation)
         self._act(step, observation, view)
         if self._outage and not (self._unverified or self._sent or self._consent.is_open):
-            self._look.awaits = step.awaits(view)
+            self._pace_inputs.awaits = step.awaits(view)
         if not isinstance(verdict, NotYet) or view is observation.input:
             return verdict
         likely = step.verify(view)
@@ -372,7 +372,9 @@ class StepLoop:
         # All answers are written before the first failure ends the step.
         done = self._executor.execute(step.number, changes, observation.now.owned.unrecorded)
         # A refused call does not count: retries every second would only cause more throttling.
-        self._look.acted = not all(isinstance(each.outcome, Later | Refused) for each in done)
+        self._pace_inputs.acted = not all(
+            isinstance(each.outcome, Later | Refused) for each in done
+        )
         self._tried = next(filter(None, (each.why_not_made for each in done)), "")
         down = self._may_be_down(step)
         failures = [self._failure(step, each, observation, outage=down) for each in done]
@@ -381,8 +383,8 @@ class StepLoop:
             self._residue.sort_out(step, late, observation, given_up=True, outage=down)
         if step.phase is Phase.CUTOVER:
             self._residue.record()
-        self._look.repeats |= any(map(self._retries.is_repeated_at_once, done))
-        self._look.shows |= any(map(shows_at_once, done))
+        self._pace_inputs.repeats |= any(map(self._retries.is_repeated_at_once, done))
+        self._pace_inputs.shows |= any(map(shows_at_once, done))
         for failure in filter(None, failures):
             raise failure
 
@@ -442,7 +444,7 @@ class StepLoop:
     def _pace(self) -> timedelta:
         steady = self._plan.decisions.waits.steady if self._traffic.flows else None
         tokens = self._executor.buckets.take_wait()
-        return interval(self._look, outage=self._outage, tokens=tokens, steady=steady)
+        return interval(self._pace_inputs, outage=self._outage, tokens=tokens, steady=steady)
 
     def _has_passed(self, limit: datetime) -> bool:
         """Return whether *limit* has passed; an order given before it is applied first."""
@@ -461,14 +463,14 @@ class StepLoop:
 
     def _wait_for_news(self, limit: datetime) -> None:
         """Wait until it is time to observe again, or until what the step awaits has changed."""
-        interrupted, part, glances = self._wait(self._pace()), self._look.awaits, 0
-        while part is not None and glances < GLANCES:
+        interrupted, part, quick_reads = self._wait(self._pace()), self._pace_inputs.awaits, 0
+        while part is not None and quick_reads < QUICK_READS:
             if interrupted or self._time.now() >= limit:
                 return
             self._apply_orders()
             if self._state_reader.differs(part):
                 return
-            glances += 1
+            quick_reads += 1
             interrupted = self._wait(QUICK_PACE)
 
     def _wait(self, span: timedelta) -> bool:

@@ -49,7 +49,7 @@ class RollBack:
     order: OperatorOrder
 
 
-def apply_order(state: RunState, *, cutover_open: bool) -> Pause | StopRun | RollBack | None:
+def due_order_effect(state: RunState, *, cutover_open: bool) -> Pause | StopRun | RollBack | None:
     """Return what the process must do at a safe point because of an order, or None.
 
     *cutover_open* means that a cutover was begun and not rolled back.

@@ -114,7 +114,7 @@ def changed(decisions: Decisions, programs: Mapping[str, str]) -> str:
     return ""
 
 
-def require_unchanged(decisions: Decisions, programs: Mapping[str, str], run: str) -> None:
+def require_programs_unchanged(decisions: Decisions, programs: Mapping[str, str], run: str) -> None:
     """Check, before the cutover, that the plan's programs are unchanged.
 
     Raises:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from vpnmigrate.model.probes import ProbeStats
 
@@ -42,7 +42,7 @@ class CutoverView(Struct, frozen=True):
 
     tunnels: tuple[TunnelView, ...] = ()
     tables: tuple[TableView, ...] = ()
-    green: timedelta | None = None
+    stable_for: timedelta | None = field(default=None, name="green")
     """How long traffic has been stable; None while something is missing."""
     holds_for: timedelta = timedelta(0)
     """How long it must be stable."""

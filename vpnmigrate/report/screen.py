@@ -154,7 +154,7 @@ def _clock(shown: ScreenContent) -> str:
     if state.outage.open:
         return f"OUTAGE {least}{span(lasted)}"
     # Traffic was verified and something is missing again: not an outage yet, but shown.
-    unstable = shown.sight is not None and shown.sight.green is None and not state.finished
+    unstable = shown.sight is not None and shown.sight.stable_for is None and not state.finished
     text = f"{state.traffic.value}{', NOT STABLE' if unstable else ''}"
     return f"traffic {text} (outage was {least}{span(lasted)})"
 
@@ -311,10 +311,10 @@ def _shares(wanted: Sequence[int], room: int) -> list[int]:
 
 
 def _stability(sight: CutoverView) -> list[str]:
-    if sight.green is None:
+    if sight.stable_for is None:
         return []
     often = f"{sight.readings} readings in a row ({sight.readings_asked} required)"
-    return [f"stable for {span(sight.green)} of {span(sight.holds_for)}, {often}"]
+    return [f"stable for {span(sight.stable_for)} of {span(sight.holds_for)}, {often}"]
 
 
 def _degraded(state: RunState) -> list[str]:

@@ -13,7 +13,7 @@ from vpnmigrate.model.progress import CutoverView, TableView, TunnelView
 from vpnmigrate.model.snapshot import GatewaySwap, Snapshot, TunnelStability
 from vpnmigrate.steps.base import StepInput
 from vpnmigrate.steps.reachability import ComparisonBasis, as_before, excepted
-from vpnmigrate.steps.traffic import asked_for, tunnel_name
+from vpnmigrate.steps.traffic import required_connections, tunnel_name
 
 
 def cutover_view(
@@ -21,8 +21,8 @@ def cutover_view(
     probes: Iterable[ProbeStats] = (),
 ) -> CutoverView:
     """Return a summary of the joining side from the observation in *view*."""
-    green, waits = view.journal_facts.stability, view.plan.decisions.waits
-    since = green.since if green else None
+    stability, waits = view.journal_facts.stability, view.plan.decisions.waits
+    since = stability.since if stability else None
     verified = view.journal_facts.verified is not None
     return CutoverView(
         tunnels=tuple(_tunnels(view)),
@@ -34,16 +34,16 @@ def cutover_view(
                 view.baseline,
             )
         ),
-        green=None if green is None or since is None else green.last - since,
+        stable_for=None if stability is None or since is None else stability.last - since,
         holds_for=max(waits.steady, waits.soak) if verified else waits.steady,
-        readings=green.readings if green else 0,
+        readings=stability.readings if stability else 0,
         readings_asked=view.plan.decisions.verification.readings,
         probes=tuple(probes),
     )
 
 
 def _tunnels(view: StepInput) -> Iterator[TunnelView]:
-    for _, record in asked_for(view.plan, view.swap, view.now):
+    for _, record in required_connections(view.plan, view.swap, view.now):
         for tunnel in record.telemetry:
             streaks = view.journal_facts.stability.tunnels if view.journal_facts.stability else {}
             seen = streaks.get(tunnel_name(record, tunnel), TunnelStability(0))

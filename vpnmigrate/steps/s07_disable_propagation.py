@@ -53,7 +53,9 @@ class StopPropagation(Step):
 
     def external_changes_overwritten(self, view: StepInput) -> Iterable[str]:
         known = {table.id for table in view.plan.propagating_tables}
-        for table in sorted(_taking_up(view.plan, view.swap, view.now) - known):
+        for table in sorted(
+            _tables_propagating_from_leaving(view.plan, view.swap, view.now) - known
+        ):
             if view.now.propagates(table, view.swap.leaving) is Switch.ON:
                 yield (
                     f"{table} propagates routes from {view.swap.leaving}, which was not so in the "
@@ -74,7 +76,7 @@ class StopPropagation(Step):
             yield from (want for want in wants if want.is_unmet(view.now))
 
     def verify(self, view: StepInput) -> Verdict:
-        if blocked := _cannot_take_over(view.plan, view.swap, view.now):
+        if blocked := _joining_side_cannot_carry_traffic(view.plan, view.swap, view.now):
             return blocked
         wants = _wants(view.plan, view.swap, view.now)
         verdict = judge(wants, view.now, view.journal_facts.left_out)
@@ -82,7 +84,9 @@ class StopPropagation(Step):
         return NotYet(unproven) if unproven and isinstance(verdict, NotYet) else verdict
 
 
-def _cannot_take_over(plan: Plan, swap: GatewaySwap, now: Snapshot) -> Blocked | None:
+def _joining_side_cannot_carry_traffic(
+    plan: Plan, swap: GatewaySwap, now: Snapshot
+) -> Blocked | None:
     """Return a verdict that refuses to interrupt traffic if the joining side cannot carry it."""
     if now.attachment(swap.leaving, plan.vpc) is not Attachment.ATTACHED:
         return None
@@ -111,7 +115,7 @@ def _hindrance(plan: Plan, swap: GatewaySwap, now: Snapshot) -> str:
 
 def _wants(plan: Plan, swap: GatewaySwap, now: Snapshot) -> Iterator[DesiredFact]:
     recorded = {t.id for t in plan.propagating_tables}
-    for table in sorted(recorded | _taking_up(plan, swap, now)):
+    for table in sorted(recorded | _tables_propagating_from_leaving(plan, swap, now)):
         yield DesiredFact(
             f"propagation from {swap.leaving} in {table}",
             Propagation(table, swap.leaving),
@@ -120,7 +124,9 @@ def _wants(plan: Plan, swap: GatewaySwap, now: Snapshot) -> Iterator[DesiredFact
         )
 
 
-def _taking_up(plan: Plan, swap: GatewaySwap, now: Snapshot) -> set[RouteTableId]:
+def _tables_propagating_from_leaving(
+    plan: Plan, swap: GatewaySwap, now: Snapshot
+) -> set[RouteTableId]:
     return {
         t.id for t in now.tables.values() if t.vpc == plan.vpc and swap.leaving in t.propagating
     }

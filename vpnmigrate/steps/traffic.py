@@ -186,7 +186,7 @@ def missing_connections(
     return lost if len(lost) < len(plan.old_connections) else ()
 
 
-def any_device_is_over(plan: Plan, swap: GatewaySwap, now: Snapshot) -> bool:
+def any_device_uses_new_side(plan: Plan, swap: GatewaySwap, now: Snapshot) -> bool:
     """Return whether a device uses the new side: it has a new tunnel UP and no old one.
 
     With both gateways at their places, this is the sign of a rollback in progress.
@@ -229,7 +229,7 @@ def _tunnels(view: StepInput, old: VpnConnectionId) -> Iterator[str]:
         yield f"DEGRADED: {few}" if any(t.up for t in record.telemetry) else few
     elif needed and not any(carries(plan, swap, record, t) for t in record.telemetry):
         yield f"{record.id} is UP, but its device advertises no prefixes"
-    elif not _one_will_do(view, old) and (fewer := _fewer_routes(view, old, record)):
+    elif not _one_tunnel_is_enough(view, old) and (fewer := _fewer_routes(view, old, record)):
         yield f"DEGRADED: {fewer}"
 
 
@@ -272,7 +272,7 @@ def carries(plan: Plan, swap: GatewaySwap, record: ConnectionRecord, tunnel: Tun
     return tunnel.up and (silent or tunnel.accepted_routes > 0)
 
 
-def asked_for(
+def required_connections(
     plan: Plan, swap: GatewaySwap, now: Snapshot
 ) -> Iterator[tuple[VpnConnectionId, ConnectionRecord]]:
     """Yield each old connection that step 10 requires, with the one that serves its device."""
@@ -288,7 +288,7 @@ def degraded(view: StepInput) -> tuple[str, ...]:
     before = view.baseline.tunnels_up
     return tuple(
         text
-        for old, record in asked_for(view.plan, view.swap, view.now)
+        for old, record in required_connections(view.plan, view.swap, view.now)
         if (text := _shortage(view, old, record, before.get(old, 0)))
     )
 
@@ -311,8 +311,8 @@ def acceptable(view: StepInput) -> tuple[Shortage, ...]:
     """
     few = tuple(
         Shortage(old, record.id, text)
-        for old, record in asked_for(view.plan, view.swap, view.now)
-        if not _one_will_do(view, old)
+        for old, record in required_connections(view.plan, view.swap, view.now)
+        if not _one_tunnel_is_enough(view, old)
         and (text := _shortage(view, old, record, _needed_tunnels(view, old)))
     )
     names = {each.replaces for each in few}
@@ -331,10 +331,10 @@ def _needed_tunnels(view: StepInput, old: VpnConnectionId) -> int:
     before = view.baseline.tunnels_up.get(old, 0)
     if view.swap.joining == view.plan.old_gateway:
         return min(1, before)
-    return 1 if _one_will_do(view, old) else max(1, before)
+    return 1 if _one_tunnel_is_enough(view, old) else max(1, before)
 
 
-def _one_will_do(view: StepInput, old: VpnConnectionId) -> bool:
+def _one_tunnel_is_enough(view: StepInput, old: VpnConnectionId) -> bool:
     """Return whether the playbook or an operator accepts one tunnel, with any routes."""
     at_least_one = view.plan.decisions.verification.tunnels is TunnelPolicy.AT_LEAST_ONE
     return at_least_one or old in view.journal_facts.accepted
@@ -347,7 +347,7 @@ def update_stability(view: StepInput, *, lacking: bool) -> Stability:
         return seen  # No new reading.
     streaks: dict[str, TunnelStability] = {}
     broken = False
-    for old, record in asked_for(view.plan, view.swap, view.now):
+    for old, record in required_connections(view.plan, view.swap, view.now):
         unbroken = 0
         for tunnel in record.telemetry:
             if not tunnel.up:
@@ -375,18 +375,18 @@ def tunnel_name(connection: ConnectionRecord, tunnel: TunnelReading) -> str:
 
 def is_stable(view: StepInput) -> bool:
     """Return whether traffic has been stable as long and as often as the plan requires."""
-    green, asked = view.journal_facts.stability, view.plan.decisions.verification.readings
-    if green is None or green.since is None or green.readings < asked:
+    stability, asked = view.journal_facts.stability, view.plan.decisions.verification.readings
+    if stability is None or stability.since is None or stability.readings < asked:
         return False
-    if green.last - green.since < view.plan.decisions.waits.steady:
+    if stability.last - stability.since < view.plan.decisions.waits.steady:
         return False
     return all(
         sum(
-            green.tunnels.get(tunnel_name(record, tunnel), TunnelStability(0)).readings >= asked
+            stability.tunnels.get(tunnel_name(record, tunnel), TunnelStability(0)).readings >= asked
             for tunnel in record.telemetry
         )
         >= _needed_tunnels(view, old)
-        for old, record in asked_for(view.plan, view.swap, view.now)
+        for old, record in required_connections(view.plan, view.swap, view.now)
     )
 
 
@@ -395,8 +395,12 @@ def is_soaked(plan: Plan, journal_facts: JournalFacts) -> bool:
     soak = plan.decisions.waits.soak
     if soak <= timedelta(0):
         return True
-    green = journal_facts.stability
-    return green is not None and green.since is not None and green.last - green.since >= soak
+    stability = journal_facts.stability
+    return (
+        stability is not None
+        and stability.since is not None
+        and stability.last - stability.since >= soak
+    )
 
 
 def stable_reading(plan: Plan, now: Snapshot, at: datetime) -> Stability:

@@ -16,7 +16,7 @@ from vpnmigrate.engine.gates import (
     host,
     permissions,
 )
-from vpnmigrate.engine.gates.base import GateContext, RollbackTrial, forced, ready_to_paste
+from vpnmigrate.engine.gates.base import GateContext, RollbackProofResult, forced, ready_to_paste
 from vpnmigrate.engine.gates.change_control import changed_program, hook
 from vpnmigrate.engine.gates.devices import device_drivers
 from vpnmigrate.engine.ports import NetworkPath
@@ -26,7 +26,7 @@ from vpnmigrate.steps.traffic import verified_recently
 
 __all__ = [
     "GateContext",
-    "RollbackTrial",
+    "RollbackProofResult",
     "before_cutover",
     "before_finalize",
     "changed_program",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from vpnmigrate.engine.gates.base import (
     GateContext,
-    RollbackTrial,
+    RollbackProofResult,
     failed,
     passed,
     plan_again,
@@ -43,7 +43,7 @@ def unchanged(context: GateContext) -> GateResult:
     )
 
 
-def rollback_possible(plan: Plan, now: Snapshot, proof: RollbackTrial | None) -> GateResult:
+def rollback_possible(plan: Plan, now: Snapshot, proof: RollbackProofResult | None) -> GateResult:
     """Check whether everything that a rollback needs is present, and no test of it failed."""
     faults = [*_old_side(plan, now)]
     if proof is not None and not proof.holds:

@@ -20,8 +20,8 @@ from vpnmigrate.planning.drift import NO_DRIFT, Drift
 
 
 @dataclass(frozen=True)
-class RollbackTrial:
-    """The result of testing the rollback, for example the permissions that it needs."""
+class RollbackProofResult:
+    """Whether the rollback proof of the plan holds, as *text* for an operator."""
 
     holds: bool
     text: str
@@ -51,7 +51,7 @@ class GateContext:
     journal_lost: bool = False
     """Whether an earlier journal of the run is lost, and with it, which attempt this is."""
     rehearsed: RehearsalResult | None = None
-    proof: RollbackTrial | None = None
+    proof: RollbackProofResult | None = None
     """None if the rollback was not tested."""
     missing_permissions: tuple[MissingPermission, ...] | None = None
     """What is not proven to be allowed; None in a rehearsal, which shows no permissions."""

@@ -129,11 +129,11 @@ class InstrumentedEc2:
         """Return what *tunnels* have negotiated."""
         return self._account.negotiated(tunnels)
 
-    def perform(self, change: AwsChange, mark: CallTags) -> Outcome:
+    def perform(self, change: AwsChange, tags: CallTags) -> Outcome:
         """Send *change*, unless the process is killed before it."""
         self._before()
         self._injector.sends(change)
-        outcome = self._account.perform(change, mark)
+        outcome = self._account.perform(change, tags)
         self._injector.sent(change, outcome)
         return outcome
 
