@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import json
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
 from urllib.parse import quote
 
 import pytest
@@ -122,6 +124,35 @@ def test_keys_that_were_learnt_are_cut_without_any_element():
         "a": [HIDDEN, {"b": f"x{HIDDEN}"}],
         "n": 1,
     }
+
+
+def test_a_key_is_cut_among_thousands_as_alone():
+    """A worker knows the keys of all its runs; a text may have any part that EC2 would accept."""
+    draw = Random(20261129)
+    letters = "".join(map(chr, range(ord("A"), ord("z"))))
+    keys = ["7_" + "".join(draw.choices(letters, k=draw.randint(6, 62))) for _ in range(2000)]
+    keys += ["\N{GREEK SMALL LETTER ALPHA}b", "x-y", "paßword!"]
+    every = Redaction(map(Secret, keys))
+    for key in (*draw.sample(keys, 200), *keys[-3:]):
+        start = draw.randint(0, max(0, len(key) - 8))
+        part = key[start : start + draw.randint(8, 64)]
+        text = f"error near '{part}': see {key[:1]}, retry"
+
+        cut = every.text(text)
+
+        assert cut == f"error near '{HIDDEN}': see {key[:1]}, retry"
+        assert cut == Redaction([Secret(key)]).text(text)
+
+
+def test_keys_that_are_learned_at_the_same_time_are_all_cut():
+    """Each session of a worker has a thread, and learns the keys of its run."""
+    redaction = Redaction()
+    keys = [f"{number:04d}-x{number:04d}" for number in range(400)]
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: redaction.learn([Secret(key)]), keys))
+
+    assert redaction.text(" ".join(keys)) == " ".join([HIDDEN] * 400)
 
 
 @pytest.mark.parametrize("word", ["available", "a100000000000001", "10.20.30.40", "IncorrectState"])

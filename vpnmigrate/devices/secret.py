@@ -12,7 +12,7 @@ from itertools import takewhile
 from typing import Final, NoReturn, final
 
 from vpnmigrate.model.ec2 import KeyVisibility
-from vpnmigrate.model.redaction import HIDDEN
+from vpnmigrate.model.redaction import BLOCK, HIDDEN
 
 _PLAIN: Final = re.compile(r"[A-Za-z.]+|[0-9a-f._]+")
 """A word, a number or a part of an id, which may occur in text for other reasons."""
@@ -37,23 +37,21 @@ _ELEMENTS: Final = re.compile(
 _PLACEHOLDERS: Final = frozenset({"redacted"})
 """Words in place of a key that Secrets Manager has (domain.md 14.1), in lower case."""
 
-_BLOCK: Final = 4
-"""Characters: each part of eight contains one of the key's blocks of four, so a text without any
-of these contains no part."""
-
 
 @final
 class Secret:
     """Pre-shared key.  Only ``reveal`` returns its text."""
 
-    __slots__ = ("_blocks", "_text", "is_distinct")
+    __slots__ = ("_blocks", "_text", "is_distinct", "marks")
 
     def __init__(self, text: str) -> None:
         self._text = text
         self.is_distinct: Final = bool(text) and not _PLAIN.fullmatch(text)
         """Whether the key is so specific that its occurrence in a text is not a coincidence."""
-        ends = range(_BLOCK, len(text) + 1, _BLOCK)
-        self._blocks = tuple(text[end - _BLOCK : end] for end in ends)
+        ends = range(BLOCK, len(text) + 1, BLOCK)
+        self._blocks = tuple(text[end - BLOCK : end] for end in ends)
+        self.marks: Final = frozenset(map(hash, self._blocks))
+        """Hashes of the key's blocks, which do not show them (``redaction.Key``)."""
 
     def reveal(self) -> str:
         """Return the key, only for a request to EC2, a private or encrypted file, or a search.

@@ -10,7 +10,11 @@ and output.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 HIDDEN: Final = "[key withheld]"
@@ -53,9 +57,50 @@ class Key(Protocol):
         """Whether the key is unlikely to appear in text by coincidence."""
         ...
 
+    @property
+    def marks(self) -> Collection[int]:
+        """Hashes of blocks of ``BLOCK`` characters; none if the key has no block.
+
+        A text that contains the key, or a part of it that has to be hidden, has one of the blocks.
+        """
+        ...
+
     def hidden_in(self, text: str) -> str:
         """Return *text* without the key."""
         ...
+
+
+BLOCK: Final = 4
+"""Characters of a block of a key: each part of eight, EC2's shortest key, contains one."""
+_FEW: Final = 8
+"""Keys; a text is searched for so many one by one, which is quicker for long texts."""
+
+
+@dataclass(frozen=True)
+class _KnownKeys:
+    """Keys by their marks: the worker of a fleet knows thousands, and writes short texts."""
+
+    every: AbstractSet[Key] = frozenset()
+    by_mark: Mapping[int, Collection[Key]] = field(default_factory=dict)
+    unmarked: Collection[Key] = ()
+
+    @classmethod
+    def of(cls, keys: AbstractSet[Key]) -> _KnownKeys:
+        """Return the distinct ones of *keys*."""
+        distinct = frozenset(key for key in keys if key.is_distinct)
+        by_mark = defaultdict[int, list[Key]](list)
+        for key in distinct:
+            for mark in key.marks:
+                by_mark[mark].append(key)
+        return cls(keys, by_mark, tuple(key for key in distinct if not key.marks))
+
+    def near(self, text: str) -> Iterable[Key]:
+        """Return the keys that *text* may contain."""
+        if len(self.every) <= _FEW:
+            return (key for key in self.every if key.is_distinct)
+        marks = {hash(text[at : at + BLOCK]) for at in range(len(text) - BLOCK + 1)}
+        found = {key for mark in marks & self.by_mark.keys() for key in self.by_mark[mark]}
+        return found.union(self.unmarked)
 
 
 def without_key_elements(text: str) -> str:
@@ -93,11 +138,15 @@ class Redaction:
     """Removes keys from text: those in a field named as a key, and those it has learned."""
 
     def __init__(self, keys: Iterable[Key] = ()) -> None:
-        self._keys = frozenset(keys)
+        self._lock = threading.Lock()
+        self._known = _KnownKeys.of(frozenset(keys))
 
     def learn(self, keys: Iterable[Key]) -> None:
         """Add *keys* to those that are removed, in every thread."""
-        self._keys |= frozenset(keys)
+        with self._lock:
+            every = self._known.every | frozenset(keys)
+            if len(every) > len(self._known.every):
+                self._known = _KnownKeys.of(every)
 
     def text(self, text: str) -> str:
         """Return *text* without keys.
@@ -106,9 +155,8 @@ class Redaction:
         states and codes must not change.
         """
         text = without_passwords(without_key_elements(text))
-        for key in self._keys:
-            if key.is_distinct:
-                text = key.hidden_in(text)
+        for key in self._known.near(text):
+            text = key.hidden_in(text)
         return text
 
     def value(self, value: Any) -> Any:
