@@ -26,15 +26,12 @@ from vpnmigrate.local.settings import settings_of
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.report.console import Console, TextResults
 from vpnmigrate.report.fleet import (
-    FleetResult,
-    FleetRow,
     FleetStatus,
     MemberView,
-    results_json,
-    results_text,
     status_json,
     status_text,
 )
+from vpnmigrate.report.fleet_results import FleetResult, FleetRow, results_json, results_text
 
 DISCOVERED = ("discover", "--organization", "Read", "--all-regions", "-o", "found.json")
 

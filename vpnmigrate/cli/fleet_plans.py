@@ -37,7 +37,7 @@ from vpnmigrate.model.ec2 import VpnGatewayId
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.drift import differences
 from vpnmigrate.rehearsal.rehearse import rehearse, result_of
-from vpnmigrate.report.fleet import FleetResult, FleetRow
+from vpnmigrate.report.fleet_results import FleetResult, FleetRow
 
 
 class _Accounts:

@@ -1,4 +1,4 @@
-"""Fleet: a new campaign, its plans and rehearsals, and its status, as text and JSON."""
+"""Fleet: a new campaign and the status of one, as text and JSON."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
-from pathlib import Path
 from typing import Any, Final
 
-from vpnmigrate.errors.commands import Advice, Command, Invocation, cli, one_line
+from vpnmigrate.errors.commands import Command, cli
 from vpnmigrate.fleet.campaign import Campaign, FleetMember
 from vpnmigrate.fleet.grouping import DiscoveryDocument
 from vpnmigrate.fleet.progress import MemberProgress, MemberState
@@ -18,43 +16,14 @@ from vpnmigrate.fleet.run_summary import RunSummary
 from vpnmigrate.fleet.schedule import FleetSchedule, StartKind, WaveStatus
 from vpnmigrate.model.clock import span
 from vpnmigrate.report.fleet_runs import FleetView, fleet_fields, head_rows
-from vpnmigrate.report.text import advised, columns, command, count, safe, wrapped
+from vpnmigrate.report.text import columns, command, count, safe, wrapped
 
 NEW_SCHEMA: Final = "vpnmigrate/fleet-new/1"
-RESULTS_SCHEMA: Final = "vpnmigrate/fleet-results/1"
 STATUS_SCHEMA: Final = "vpnmigrate/fleet-status/1"
 
 MOST_ROWS: Final = 10
 """Members that the text lists of one kind; with the heads, they fit a window of 24 lines."""
 MOST_COMMANDS: Final = 3
-
-
-class FleetResult(StrEnum):
-    """What a command did for a member."""
-
-    DONE = "done"
-    KEPT = "kept"
-    """It was done before."""
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class FleetRow:
-    """The result of a command for one member."""
-
-    member: FleetMember
-    wave: str
-    result: FleetResult
-    file: Path
-    """Its plan."""
-    why: str = ""
-    advice: Advice = ""
-    warnings: int = 0
-    """Findings of a new plan."""
-    outage: timedelta | None = None
-    """That of the rehearsal."""
-    renewed_after: Command | None = None
-    """What has to come before a new plan, because the plan of a staged run is kept."""
 
 
 @dataclass(frozen=True)
@@ -183,14 +152,14 @@ def new_text(
             wrapped(f"{row.place}: {row.group}; {'; '.join(row.why)}", first="  ", rest="    ")
             for row in left[:MOST_ROWS]
         ]
-        parts.append("\n".join([f"LEFT OUT ({len(left)})", *shown, *_more(left)]))
+        parts.append("\n".join([f"LEFT OUT ({len(left)})", *shown, *more(left)]))
     if found.unread:
         shown = [
             wrapped(f"{row.place}: {row.why}", first="  ", rest="    ")
             for row in found.unread[:MOST_ROWS]
         ]
         title = f"COULD NOT BE READ ({len(found.unread)}): what is there is unknown"
-        parts.append("\n".join([title, *shown, *_more(found.unread)]))
+        parts.append("\n".join([title, *shown, *more(found.unread)]))
     parts.append(
         wrapped(f"{file}: edit waves, soak, limits and calendar, then make and rehearse the plans:")
         + "".join(f"\n{command(each, first='  ')}" for each in following)
@@ -229,103 +198,16 @@ def new_json(
     }
 
 
-def _more(rows: Sequence[object]) -> list[str]:
+def more(rows: Sequence[object]) -> list[str]:
+    """Return how many of *rows* a list of ``MOST_ROWS`` leaves out; empty if none."""
     left = len(rows) - MOST_ROWS
     return [f"  and {left} more: --json lists all"] if left > 0 else []
 
 
-# ---------------------------------------------------------------- plans and rehearsals
-
-
-def results_text(
-    verb: str, rows: Sequence[FleetRow], invocation: Invocation, following: Command | None
-) -> str:
-    """Return the failures with their reasons, and then how many members there are of each result.
-
-    *verb* is what was done: ``planned`` or ``rehearsed``.
-    """
-    failed = [row for row in rows if row.result is FleetResult.FAILED]
-    parts = [_failure(row, invocation) for row in failed]
-    lengths = [row.outage for row in rows if row.outage is not None]
-    tally = Counter(row.result for row in rows)
-    counts = (
-        f"{tally[FleetResult.DONE]} {verb}",
-        f"{tally[FleetResult.KEPT]} {verb} before",
-        f"{tally[FleetResult.FAILED]} FAILED" if failed else "0 failed",
-    )
-    summary = [f"{count(len(rows), 'member')}: {', '.join(counts)}"]
-    if lengths:
-        summary.append(f"outages of {span(min(lengths))} to {span(max(lengths))} in the sandbox")
-    if warned := sum(row.warnings > 0 for row in rows):
-        summary.append(f"{count(warned, 'plan')} with warnings: show lists them")
-    parts.append("\n".join(summary))
-    parts += _kept(rows)
-    if following is not None:
-        parts[-1] += f"\nnext:\n{command(following, first='  ')}"
-    return "\n\n".join(parts)
-
-
-def _kept(rows: Sequence[FleetRow]) -> Iterator[str]:
-    """Yield which files were restored, and how staged members get new plans."""
-    kept = [row for row in rows if row.result is FleetResult.KEPT]
-    if restored := [row.why for row in kept if row.why]:
-        yield "\n".join([*map(wrapped, restored[:MOST_ROWS]), *_more(restored)])
-    staged = [row.renewed_after for row in kept if row.renewed_after is not None]
-    if staged:
-        lines = [command(each, first="  ") for each in staged[:MOST_COMMANDS]]
-        yield "\n".join(
-            [
-                wrapped(
-                    f"{count(len(staged), 'member')} staged, whose plan is kept; a new one needs a "
-                    "rollback first, which interrupts nothing:"
-                ),
-                *lines,
-                *_more_commands(staged),
-            ]
-        )
-
-
-def _more_commands(commands: Sequence[Command]) -> list[str]:
+def more_commands(commands: Sequence[Command]) -> list[str]:
+    """Return how many commands a list of ``MOST_COMMANDS`` leaves out; empty if none."""
     left = len(commands) - MOST_COMMANDS
     return [f"and {left} more: --json lists all"] if left > 0 else []
-
-
-def _failure(row: FleetRow, invocation: Invocation) -> str:
-    lines = [
-        f"FAILED {row.member.id} ({row.wave}, {row.member.account} {row.member.region})",
-        wrapped(row.why, first="  "),
-    ]
-    if row.advice:
-        lines.append(advised(invocation.advise(row.advice), first="  "))
-    return "\n".join(lines)
-
-
-def results_json(
-    verb: str, rows: Sequence[FleetRow], invocation: Invocation, following: Command | None
-) -> dict[str, Any]:
-    """Return the same as a JSON document."""
-    return {
-        "schema": RESULTS_SCHEMA,
-        "action": verb,
-        "members": [
-            {
-                "id": row.member.id,
-                "wave": row.wave,
-                "account": row.member.account,
-                "region": row.member.region,
-                "gateway": row.member.gateway,
-                "result": row.result.value,
-                "file": str(row.file),
-                "why": safe(row.why),
-                "advice": one_line(invocation.advise(row.advice)),
-                "warnings": row.warnings,
-                "renewed_after": str(row.renewed_after or ""),
-                "outage": None if row.outage is None else round(row.outage.total_seconds(), 3),
-            }
-            for row in rows
-        ],
-        "next": str(following or ""),
-    }
 
 
 # ---------------------------------------------------------------- status
@@ -434,7 +316,7 @@ def _reasons(views: Iterable[MemberView]) -> Iterator[str]:
     if waiting:
         found = Counter(view.waiting_for for view in waiting).most_common()
         lines = [wrapped(f"{n:>5}  {why}", rest=" " * 7) for why, n in found[:MOST_ROWS]]
-        yield "\n".join(["WAITING FOR", *lines, *_more(found)])
+        yield "\n".join(["WAITING FOR", *lines, *more(found)])
 
 
 def _approvals(status: FleetStatus) -> Iterator[str]:
@@ -464,7 +346,7 @@ def _next(views: Iterable[MemberView]) -> Iterator[str]:
             lines.append(f"with credentials of account {next(iter(accounts))}:")
         lines.append(command(each, first="  "))
     if ready:
-        more = _more_commands(list(commands))
+        more = more_commands(list(commands))
         yield "\n".join([f"MAY BE STARTED NOW ({len(ready)})", *lines, *more])
 
 

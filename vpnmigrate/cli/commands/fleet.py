@@ -32,7 +32,7 @@ from vpnmigrate.local.text_files import MEGABYTE, decoded_json, file_bytes
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.discovery_targets import role_in, role_target
 from vpnmigrate.report import fleet as view
-from vpnmigrate.report.fleet import FleetResult, FleetRow
+from vpnmigrate.report.fleet_results import FleetResult, FleetRow, results_json, results_text
 
 LARGEST_DISCOVERY = 256 * MEGABYTE
 """1,000 gateways with their tables and findings take some ten megabytes."""
@@ -260,8 +260,8 @@ def _print_rows(
     name = context.file(campaign)
     on = None if failed else context.invocation.complete(cli("fleet", following, name))
     context.results.print(
-        view.results_text(verb, rows, context.invocation, on),
-        view.results_json(verb, rows, context.invocation, on),
+        results_text(verb, rows, context.invocation, on),
+        results_json(verb, rows, context.invocation, on),
     )
     if failed:
         raise typer.Exit(Exit.FAILED)
