@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from vpnmigrate.errors import Exit
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
 READS = ("Describe", "Get", "List")
@@ -106,3 +107,28 @@ def test_device_files_that_cannot_be_kept_stop_the_preparation(terminal):
     assert (where["step"], where["traffic"]) == (4, "old")
     assert (again.code, unchanged) == (1, 0)
     assert ran.code == 0, ran.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("plan", "--vpn-gateway", "vgw-0a100000000000001", "--playbook", "mine.yaml"),
+        ("approve", "mine.yaml"),
+        ("discover", "--accounts", "mine.yaml"),
+        ("hand-back", "run-1", "--terraform-state", "mine.yaml"),
+    ],
+)
+def test_a_file_that_is_read_is_not_overwritten(terminal, words, monkeypatch):
+    """A slip of the keyboard costs no playbook, plan or state; nothing is sent to AWS."""
+    monkeypatch.chdir(terminal.place)
+    mine = terminal.place / "mine.yaml"
+    mine.write_text("name: mine\n", encoding="utf-8")
+    (terminal.place / "again.html").symlink_to(mine)
+    terminal.inject(counting := Counting())
+
+    ran = terminal.run_bare(*words, "-o", "again.html")
+
+    assert ran.code == Exit.USAGE
+    assert "again.html is read by this command" in ran.err
+    assert mine.read_text(encoding="utf-8") == "name: mine\n"
+    assert counting.calls == 0

@@ -87,6 +87,19 @@ class TestAddress:
         with pytest.raises(UsageError, match="no database is named"):
             database_address(None, None, {})
 
+    def test_the_password_of_a_printed_address_is_found_in_the_environment(self) -> None:
+        """A printed command names the database without it, and works when pasted."""
+        known = "postgresql://ann:hunter2@db:5433/fleet?sslmode=require"
+        printed = address_from(known).without_password
+        found = database_address(printed, None, {DATABASE_VARIABLE: known})
+
+        assert found.libpq == address_from(known).libpq
+        for other in (printed.replace("5433", "5434"), "postgresql://ann:other@db:5433/fleet"):
+            given = database_address(other, None, {DATABASE_VARIABLE: known})
+            assert given.libpq == address_from(other).libpq
+        broken = database_address(printed, None, {DATABASE_VARIABLE: "no address"})
+        assert broken.password is None
+
 
 class TestVersion:
     """The schema is created, recognised and refused by its version."""

@@ -5,6 +5,7 @@ Every file is read with a size limit, and an error names file, line and field.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -311,6 +312,27 @@ def survey_from_text(raw: bytes, path: str) -> Survey:
         return msgspec.json.decode(raw, type=Survey)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedFileError(f"{path}: {fault_of(error)}", advice="survey again") from None
+
+
+def require_no_input(file: Path, inputs: Iterable[Path | str | None]) -> None:
+    """Check that *file*, which is to be written, is none of the *inputs* of the same command.
+
+    Raises:
+        UsageError: It is one of them, and would be lost.
+    """
+    for each in inputs:
+        if each is not None and _are_same(file, Path(each)):
+            raise UsageError(
+                f"{file} is read by this command, so it is not overwritten",
+                advice="choose another file with -o",
+            )
+
+
+def _are_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False  # One of them does not exist.
 
 
 def save_text(text: str, path: Path) -> None:

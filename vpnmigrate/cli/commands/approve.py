@@ -22,7 +22,7 @@ from vpnmigrate.cli.options import (
 from vpnmigrate.cli.run_actions import require_yes
 from vpnmigrate.errors import UsageError
 from vpnmigrate.errors.commands import cli, option
-from vpnmigrate.local.documents import approval_content, load_plan
+from vpnmigrate.local.documents import approval_content, load_plan, require_no_input
 from vpnmigrate.local.signatures import save_signed
 from vpnmigrate.local.ssh_keygen import key_and_namespace
 from vpnmigrate.model.approval import Approval
@@ -118,6 +118,8 @@ def give(
         RefusedError: The approval could not be signed; nothing was written.
         UsageError: The plan cannot be read, or the approval cannot be written.
     """
+    if terms.output is not None:
+        require_no_input(terms.output, (plan_file, terms.sign_key))
     plan = load_plan(plan_file)
     if terms.after and not _PLACE.fullmatch(terms.after):
         raise UsageError(

@@ -17,7 +17,13 @@ from vpnmigrate.cli.discovery import RegionChoice, read_accounts
 from vpnmigrate.cli.options import AwsOptions, OutputOptions, RunDirectoryOptions
 from vpnmigrate.engine.call_limits import SURVEY_LIMIT, no_wait_check
 from vpnmigrate.errors import Exit, UsageError
-from vpnmigrate.local.documents import DEFAULT_PLAYBOOK, load_playbook, save_text, text_file
+from vpnmigrate.local.documents import (
+    DEFAULT_PLAYBOOK,
+    load_playbook,
+    require_no_input,
+    save_text,
+    text_file,
+)
 from vpnmigrate.model.discovery import AccountTarget, ClosedAccount, OrganizationMember
 from vpnmigrate.planning.discovery import discovered
 from vpnmigrate.planning.discovery_targets import (
@@ -134,6 +140,7 @@ def discover(
         raise UsageError("--csv and --json exclude each other", advice="run it once for each")
     for file in output or ():
         _require_form(file, _FORMS if gateway is None else _CLOSURE_FORMS)
+        require_no_input(file, (accounts, playbook, *(terraform_state or ())))
     context = command_context(ctx, RunDirectoryOptions(), printing)
     given = [*map(role_target, role_arn or ())]
     if accounts is not None:

@@ -15,7 +15,7 @@ from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.history import made_by
 from vpnmigrate.journal.state import RunStatus
-from vpnmigrate.local.documents import load_plan, save_text
+from vpnmigrate.local.documents import load_plan, require_no_input, save_text
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.planning.hand_back import hand_back as handed_back
 from vpnmigrate.report import hand_back as view
@@ -47,6 +47,8 @@ def hand_back(
     that the next apply does not undo the migration.  Reads files only, and changes nothing.
     """
     context = command_context(ctx, home, printing)
+    if output is not None:
+        require_no_input(output, terraform_state or ())
     resources = [each for file in terraform_state or () for each in resources_of_state(file)]
     found = context.runs.find(run)
     entries = read_journal(found).entries

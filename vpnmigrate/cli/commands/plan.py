@@ -33,6 +33,7 @@ from vpnmigrate.local.documents import (
     load_plan_in_force,
     load_playbook,
     plan_text,
+    require_no_input,
 )
 from vpnmigrate.local.drivers.extras import require_extras
 from vpnmigrate.local.journal_file import read_journal
@@ -213,6 +214,7 @@ def _make(
     """
     about.require_one()
     if output.file is not None:
+        require_no_input(output.file, (chosen.playbook, chosen.allowed_signers, output.sign_key))
         require_unused(context, output.file)
     if about.run:
         plan = _again(context, aws, about.run, chosen)

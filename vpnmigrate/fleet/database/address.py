@@ -15,7 +15,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from vpnmigrate.devices.secret import Secret
-from vpnmigrate.errors import UsageError
+from vpnmigrate.errors import UsageError, VpnMigrateError
 from vpnmigrate.local.settings import DATABASE_FILE_VARIABLE, DATABASE_VARIABLE
 from vpnmigrate.local.text_files import file_text
 from vpnmigrate.model.redaction import without_passwords
@@ -86,15 +86,35 @@ def database_address(
         UsageError: There is none, or it is not the address of a PostgreSQL database.
     """
     if option is not None:
-        return address_from(option)
+        return _with_known_password(address_from(option), environment)
     if file is not None:
         return address_from(file_text(file, _LARGEST))
-    if text := environment.get(DATABASE_VARIABLE):
-        return address_from(text)
-    if name := environment.get(DATABASE_FILE_VARIABLE):
-        return address_from(file_text(Path(name), _LARGEST))
+    if (known := _of_environment(environment)) is not None:
+        return known
     raise UsageError(
         "no database is named",
         advice=f"give --database URL or --database-file FILE, or set {DATABASE_VARIABLE} or "
         f"{DATABASE_FILE_VARIABLE}; {_EXAMPLE}",
     )
+
+
+def _of_environment(environment: Mapping[str, str]) -> DatabaseAddress | None:
+    if text := environment.get(DATABASE_VARIABLE):
+        return address_from(text)
+    if name := environment.get(DATABASE_FILE_VARIABLE):
+        return address_from(file_text(Path(name), _LARGEST))
+    return None
+
+
+def _with_known_password(given: DatabaseAddress, environment: Mapping[str, str]) -> DatabaseAddress:
+    """Return *given*, or the address of the same database in *environment*, with its password.
+
+    Printed commands name the database without its password.
+    """
+    if given.password is not None:
+        return given
+    try:
+        known = _of_environment(environment)
+    except VpnMigrateError:
+        return given
+    return known if known and known.without_password == given.without_password else given
