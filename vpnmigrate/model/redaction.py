@@ -10,11 +10,10 @@ and output.
 from __future__ import annotations
 
 import re
-import threading
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 HIDDEN: Final = "[key withheld]"
@@ -80,19 +79,22 @@ _FEW: Final = 8
 class _KnownKeys:
     """Keys by their marks: the worker of a fleet knows thousands, and writes short texts."""
 
-    every: AbstractSet[Key] = frozenset()
-    by_mark: Mapping[int, Collection[Key]] = field(default_factory=dict)
-    unmarked: Collection[Key] = ()
+    groups: int
+    """How many groups of keys these are."""
+    every: AbstractSet[Key]
+    by_mark: Mapping[int, Collection[Key]]
+    unmarked: Collection[Key]
 
     @classmethod
-    def of(cls, keys: AbstractSet[Key]) -> _KnownKeys:
-        """Return the distinct ones of *keys*."""
-        distinct = frozenset(key for key in keys if key.is_distinct)
+    def of(cls, groups: Sequence[AbstractSet[Key]]) -> _KnownKeys:
+        """Return the keys of *groups*."""
+        every = frozenset[Key]().union(*groups)
+        distinct = [key for key in every if key.is_distinct]
         by_mark = defaultdict[int, list[Key]](list)
         for key in distinct:
             for mark in key.marks:
                 by_mark[mark].append(key)
-        return cls(keys, by_mark, tuple(key for key in distinct if not key.marks))
+        return cls(len(groups), every, by_mark, [key for key in distinct if not key.marks])
 
     def near(self, text: str) -> Iterable[Key]:
         """Return the keys that *text* may contain."""
@@ -138,15 +140,22 @@ class Redaction:
     """Removes keys from text: those in a field named as a key, and those it has learned."""
 
     def __init__(self, keys: Iterable[Key] = ()) -> None:
-        self._lock = threading.Lock()
-        self._known = _KnownKeys.of(frozenset(keys))
+        self._learned: list[AbstractSet[Key]] = [frozenset(keys)]
+        self._indexed = _KnownKeys.of(self._learned)
 
     def learn(self, keys: Iterable[Key]) -> None:
         """Add *keys* to those that are removed, in every thread."""
-        with self._lock:
-            every = self._known.every | frozenset(keys)
-            if len(every) > len(self._known.every):
-                self._known = _KnownKeys.of(every)
+        if new := frozenset(keys) - self._indexed.every:
+            self._learned.append(new)
+
+    @property
+    def _known(self) -> _KnownKeys:
+        """The keys that were learned up to now, by any thread."""
+        known, learned = self._indexed, tuple(self._learned)
+        if known.groups < len(learned):
+            # Another thread may put an older index in its place; the next reader renews it.
+            known = self._indexed = _KnownKeys.of(learned)
+        return known
 
     def text(self, text: str) -> str:
         """Return *text* without keys.
