@@ -84,6 +84,7 @@ def test_a_finalize_lists_what_it_left(terminal, option):
     deny(terminal)
     assert terminal.run(*following[1:]).code == 0
     assert terminal.status(run)["status"] == "finalized"
+    assert "there is nothing left to apply" in words(terminal.run("apply", run).err)
 
 
 def test_a_failed_cutover_that_is_rolled_back_names_what_is_left(terminal):

@@ -275,7 +275,11 @@ def _require_signed_plan(selected: SelectedRun, active: ActiveRun) -> None:
 
 def _require_not_finalized(selected: SelectedRun, before: RunState) -> None:
     if deletion_begun(before):
-        raise finalized_error(selected.run.id)
+        raise RefusedError(
+            f"run {selected.run.id} has migrated, and finalize has begun to delete the old "
+            "connections; there is nothing left to apply",
+            advice=cli("status", selected.run.id),
+        )
     if before.direction is Direction.FINALIZE:
         raise RefusedError(
             f"run {selected.run.id} is migrated, and finalize has started; nothing is deleted yet",
