@@ -118,7 +118,7 @@ def test_an_order_is_left_for_the_worker_that_takes_the_run_up(
     left_behind = " ".join(printed(capsys, "abort", MIGRATION).split())
 
     assert "no worker has read it yet" in left_behind
-    assert "start one with vpnmigrate fleet worker" in left_behind
+    assert "to start one: vpnmigrate fleet worker --database " in left_behind
     [left] = DatabaseInbox(database, MIGRATION).messages()
     assert isinstance(left.message, AbortMessage)
     assert runs.find(MIGRATION).wants_work

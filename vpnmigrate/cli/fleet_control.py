@@ -30,7 +30,7 @@ from vpnmigrate.cli.run_actions import (
 )
 from vpnmigrate.cli.run_selection import names_a_file
 from vpnmigrate.errors import RefusedError, UsageError
-from vpnmigrate.errors.commands import cli
+from vpnmigrate.errors.commands import cli, option
 from vpnmigrate.fleet.campaign import CampaignAccount
 from vpnmigrate.fleet.campaign_file import CampaignFile, load_campaign
 from vpnmigrate.fleet.database.campaigns import FleetCampaigns, StoredCampaign
@@ -104,10 +104,11 @@ class FleetControl:
 
     def obstacle(self) -> str:
         """Return why no worker begins what was just ordered; empty if one does."""
+        here = option("--database", self._database.address.without_password)
         if self._runs.state() is FleetState.STOPPED:
-            return "The fleet is stopped: workers begin after vpnmigrate fleet resume."
+            return f"The fleet is stopped; for workers to begin: {cli('fleet', 'resume', *here)}"
         if not any(worker.alive for worker in FleetWorkers(self._database).list()):
-            return "No worker is alive: start one with vpnmigrate fleet worker."
+            return f"No worker is alive; to start one: {cli('fleet', 'worker', *here)}"
         return ""
 
     def require_one(self, named: Sequence[str]) -> None:
