@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -33,6 +34,15 @@ def resumed(database: Database, session: Session) -> list[str]:
     worker = Worker(database, "w1", session, say=said.append, now=CLOCK.wall, most=1)
     asyncio.run(worker.resume(MIGRATION))
     return said
+
+
+async def served_during(worker: Worker, work: Callable[[], None]) -> None:
+    """Let *worker* serve until *work*, in a thread, is done."""
+    stopping = asyncio.Event()
+    serving = asyncio.ensure_future(worker.serve(stopping))
+    await asyncio.to_thread(work)
+    stopping.set()
+    await serving
 
 
 def test_a_defect_in_a_session_does_not_leave_its_run_behind(database: Database) -> None:
@@ -104,17 +114,13 @@ def test_a_campaign_that_cannot_be_read_keeps_no_run_from_waking(database: Datab
         woken.set()
         return SessionEnd()
 
-    async def serve() -> None:
-        stopping = asyncio.Event()
-        worker = Worker(database, "w1", session, say=say, now=CLOCK.wall, most=1)
-        serving = asyncio.ensure_future(worker.serve(stopping))
+    def wait() -> None:
         for event in (woken, told):
-            assert await asyncio.to_thread(event.wait, 120)
-        await asyncio.to_thread(again.wait, 1.5)  # One more tick, which says nothing new.
-        stopping.set()
-        await serving
+            assert event.wait(120)
+        again.wait(1.5)  # One more tick, which says nothing new.
 
-    asyncio.run(serve())
+    worker = Worker(database, "w1", session, say=say, now=CLOCK.wall, most=1)
+    asyncio.run(served_during(worker, wait))
 
     assert len(said) == 1
     assert said[0].startswith("no member of a campaign is started: freeze.ics: not a calendar")
@@ -139,21 +145,17 @@ def test_a_full_worker_takes_a_run_whose_traffic_may_be_down(database: Database)
             cutover.set()
         return SessionEnd()
 
-    async def serve() -> None:
-        stopping = asyncio.Event()
-        worker = Worker(database, "w1", session, say=print, now=CLOCK.wall, most=1)
-        serving = asyncio.ensure_future(worker.serve(stopping))
-        assert await asyncio.to_thread(first.wait, 120)
+    def leave_two_runs() -> None:
+        assert first.wait(120)
         runs.start("m-2", RunGoal.PREPARE, undelivered)
         runs.start("m-3", RunGoal.CUTOVER, undelivered)
         for run in ("m-2", "m-3"):
             acquired(database, "dead", run)
-        assert await asyncio.to_thread(cutover.wait, 120)
+        assert cutover.wait(120)
         ended.set()
-        stopping.set()
-        await serving
 
-    asyncio.run(serve())
+    worker = Worker(database, "w1", session, say=print, now=CLOCK.wall, most=1)
+    asyncio.run(served_during(worker, leave_two_runs))
 
     assert taken == ["m-1", "m-3"]
     assert runs.find("m-3").lease_owner is None

@@ -222,10 +222,10 @@ class WaveControl:
         return replace(found, effect=effect, connections=tuple(old), attempt=view.state.attempt)
 
     def _require_consent(self, found: WaveOrders, prompt_options: PromptOptions) -> None:
-        """Ask once for the whole wave.
+        """Ask the operator to consent to all orders of the wave.
 
         Raises:
-            HeldError: There is no one to ask, or the answer is not yes.
+            HeldError: No operator can be asked, or the answer is not yes.
         """
         context, members = self._context, count(len(found.ordered), "member")
         if not prompt_options.yes and not context.dependencies.operator_present(prompt_options):

@@ -30,8 +30,7 @@ def tunnels_state(
     It is unknown if a tunnel or its BGP neighbour is missing, or if the tunnels differ; *static*
     tunnels have no neighbours, and *spare* is as in ``common_state``.
     """
-    parts = {str(each["outside"]): tunnel_parts(platform, running, each) for each in tunnels}
-    state = common_state(parts, spare)
+    state = common_state(_parts(platform, running, tunnels), spare)
     if state is TunnelsState.ABSENT or static:
         return state
     return TunnelsState.UNKNOWN if missing_neighbours(platform, running, tunnels) else state
@@ -67,8 +66,19 @@ def tunnel_parts(platform: str, running: str, tunnel: Tunnel) -> Sequence[bool]:
 
 def missing_tunnels(platform: str, running: str, tunnels: Sequence[Tunnel]) -> Sequence[str]:
     """Return the outside addresses of the tunnels that *running* lacks, if it has others."""
-    absent = [t for t in tunnels if not tunnel_parts(platform, running, t)]
-    return [str(t["outside"]) for t in absent] if len(absent) < len(tunnels) else ()
+    return absent_tunnels(_parts(platform, running, tunnels))
+
+
+def absent_tunnels(parts: Mapping[str, Collection[bool]]) -> Sequence[str]:
+    """Return which tunnels have no *parts* (``common_state``); none if all of them are absent."""
+    absent = [outside for outside, each in parts.items() if not each]
+    return absent if len(absent) < len(parts) else ()
+
+
+def _parts(
+    platform: str, running: str, tunnels: Sequence[Tunnel]
+) -> Mapping[str, Collection[bool]]:
+    return {str(each["outside"]): tunnel_parts(platform, running, each) for each in tunnels}
 
 
 def missing_neighbours(platform: str, running: str, tunnels: Sequence[Tunnel]) -> Sequence[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -139,7 +140,10 @@ class FleetRuns:
 
     def list(self) -> tuple[FleetRun, ...]:
         """Return all runs, sorted by id."""
-        statement = sa.select(*RUN_COLUMNS).order_by(RUNS.c.id)
+        return self._found(sa.select(*RUN_COLUMNS).order_by(RUNS.c.id))
+
+    def _found(self, statement: sa.Select[Any]) -> tuple[FleetRun, ...]:
+        """Return the runs that *statement* selects, with ``RUN_COLUMNS``."""
         rows = self._database.execute(
             lambda connection: connection.execute(statement).mappings().all()
         )
@@ -186,15 +190,11 @@ class FleetRuns:
         ways = (RunGoal.CUTOVER, RunGoal.ROLLBACK)
         died = sa.and_(RUNS.c.lease_owner.is_not(None), RUNS.c.goal.in_(ways))
         woken = sa.and_(RUNS.c.goal != RunGoal.NOTHING, RUNS.c.wake > RUNS.c.served)
-        statement = (
+        return self._found(
             sa.select(*RUN_COLUMNS)
             .where(has_ended(), sa.or_(died, sa.and_(RUNS.c.outage, woken)))
             .order_by(sa.not_(died), RUNS.c.id)
         )
-        rows = self._database.execute(
-            lambda connection: connection.execute(statement).mappings().all()
-        )
-        return tuple(map(run_of, rows))
 
     def deliver_waiting(self, deliver: Deliver) -> None:
         """Deliver every run that wants work and that no worker has."""

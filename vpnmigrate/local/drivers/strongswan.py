@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from vpnmigrate.devices.running_state import common_state
+from vpnmigrate.devices.running_state import absent_tunnels, common_state
 from vpnmigrate.local.drivers.extras import missing_library
 from vpnmigrate.local.drivers.protocol import DriverInput, DriverOutput, answer_call
 from vpnmigrate.local.drivers.verbs import (
@@ -138,13 +138,7 @@ def perform(
     except DriverError as error:
         raise DriverError(str(error), UNCERTAIN if due else error.exit_code) from None
     new, old = (common_state(found[side], spare_tunnels(device, side)) for side in found)
-    missing = [
-        address
-        for tunnels in found.values()
-        if any(tunnels.values())
-        for address, enabled in tunnels.items()
-        if not enabled
-    ]
+    missing = [address for tunnels in found.values() for address in absent_tunnels(tunnels)]
     return DriverOutput(new, old, "; ".join(filter(None, (*down, missing_clause(missing)))))
 
 

@@ -201,7 +201,7 @@ def both_tunnels_are_up(survey: Survey, _decisions: Decisions) -> Findings:
             )
 
 
-def devices_serve_nobody_else(survey: Survey, _decisions: Decisions) -> Findings:
+def devices_serve_no_other_connection(survey: Survey, _decisions: Decisions) -> Findings:
     """Check whether a customer gateway also serves connections that stay."""
     mine = {c.customer_gateway for c in survey.living}
     staying = _by_device(c for c in survey.other_connections if c.state != "deleted")

@@ -91,7 +91,7 @@ def vpc_is_ours(survey: Survey, _decisions: Decisions) -> Findings:
         )
 
 
-def nobody_else_migrates(survey: Survey, _decisions: Decisions) -> Findings:
+def no_other_claim(survey: Survey, _decisions: Decisions) -> Findings:
     """Check for a claim on the gateway; ``apply`` refuses the claim of another holder."""
     holder = survey.gateway.tags.get(Tag.CLAIM)
     if holder:
