@@ -201,6 +201,20 @@ class TestCallState:
         assert not self.after((ENABLE, waits), (STATUS, undone)).open
         assert self.after((ENABLE, waits), (STATUS, undone)).undone
 
+    def test_a_change_that_failed_leaves_every_doubt(self):
+        """It was not made, so tunnels that were off before are off, and a commit still waits."""
+        waits = self.result(DriverOutcome.DONE, "enabled", "enabled", NOON)
+        off = self.result(DriverOutcome.DONE, "disabled", "enabled")
+        failed = self.result(DriverOutcome.FAILED)
+        again = self.result(DriverOutcome.UNCERTAIN)
+
+        assert self.after((ENABLE, waits), (STATUS, off), (ENABLE, failed)).undone
+        assert self.after((ENABLE, waits), (ENABLE, failed)).open
+        assert not self.after((ENABLE, waits), (STATUS, off), (ENABLE, again)).undone
+        in_flight = self.after((ENABLE, waits), (STATUS, off), (ENABLE, None))
+        seen = in_flight.confirmed(Confirmation.NEW_TUNNELS_ENABLED).answered(failed)
+        assert not seen.undone
+
     def test_old_tunnels_count_as_disabled_until_a_state_shows_them_enabled(self):
         """Each call that may disable them counts, except one that reports that it did nothing."""
         shown = self.result(DriverOutcome.DONE, "enabled", "enabled")

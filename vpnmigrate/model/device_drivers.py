@@ -104,6 +104,19 @@ class DriverResult(Struct, frozen=True):
     """Until when the device waits for the confirmation of a change; it then undoes it."""
 
 
+class DeviceDoubts(Struct, frozen=True):
+    """Why a device may not have the tunnels, or may not keep them, that its driver was to give."""
+
+    pending: bool = False
+    """Whether the device may still undo a change, because it is not confirmed."""
+    old_may_be_off: bool = False
+    """Whether a driver may have disabled the old tunnels, or may do so yet."""
+    new_is_off: bool = False
+    """Whether the last answer shows that the new tunnels are not enabled."""
+    settled_by_hand: bool = False
+    """Whether a person has confirmed the task at the device after the call."""
+
+
 class DriverCallState(Struct, frozen=True):
     """The last call of a device's driver in a journal."""
 
@@ -114,71 +127,68 @@ class DriverCallState(Struct, frozen=True):
     """None if the process that called died before the answer."""
     follows_uncertain: bool = False
     """Whether the effect of the call before was uncertain."""
-    pending: bool = False
-    """Whether the device may still undo a change, because it is not confirmed."""
-    old_may_be_off: bool = False
-    """Whether a driver may have disabled the old tunnels, or may do so yet."""
-    old_was_maybe_off: bool = False
-    """The same before the call."""
-    new_is_off: bool = False
-    """Whether the last answer shows that the new tunnels are not enabled."""
-    settled_by_hand: bool = False
-    """Whether a person has confirmed the task at the device after the call."""
+    doubts: DeviceDoubts = DeviceDoubts()
+    before: DeviceDoubts = DeviceDoubts()
+    """The doubts before the call, which last if it changed nothing."""
 
     def next(self, verb: DriverVerb, confirmation: Confirmation | None) -> DriverCallState:
         """Return the state once *verb* is called for *confirmation*, before its answer."""
-        looks = verb is DriverVerb.STATUS
-        return DriverCallState(
-            confirmation,
-            verb,
-            follows_uncertain=self.uncertain,
-            pending=looks and self.pending,
-            old_may_be_off=self.old_may_be_off or verb is DriverVerb.ENABLE,
-            old_was_maybe_off=self.old_may_be_off,
-            new_is_off=looks and self.new_is_off,
-            settled_by_hand=looks and self.settled_by_hand,
-        )
+        doubts = self.doubts
+        if verb is not DriverVerb.STATUS:
+            off = doubts.old_may_be_off or verb is DriverVerb.ENABLE
+            doubts = DeviceDoubts(old_may_be_off=off)
+        return DriverCallState(confirmation, verb, None, self.uncertain, doubts, self.doubts)
 
     def answered(self, result: DriverResult) -> DriverCallState:
         """Return the state after the *result* of the call."""
         done, until = result.outcome is DriverOutcome.DONE, result.pending_until
         looks = self.verb is DriverVerb.STATUS
-        lasts = done and until is None
+        failed = result.outcome is DriverOutcome.FAILED
+        # A change that failed was not made; what a person has seen during the call counts more.
+        restored = failed and not looks and not self.doubts.settled_by_hand
+        unchanged = failed or (looks and not done)
+        earlier = self.before if restored else self.doubts
         returned = self.verb is DriverVerb.BACK_OUT and result.state.old is TunnelsState.UNKNOWN
         is_on = result.state.old is TunnelsState.ENABLED or returned
-        off = self.old_may_be_off and not (lasts and is_on)
-        if result.outcome is DriverOutcome.FAILED:
-            off = self.old_was_maybe_off
-        return replace(
-            self,
-            outcome=result.outcome,
-            pending=until is not None or (looks and not done and self.pending),
-            old_may_be_off=off,
-            new_is_off=(done and result.state.new in _OFF) or (not done and self.new_is_off),
-            settled_by_hand=self.settled_by_hand and until is None,
+        lasts = done and until is None
+        doubts = DeviceDoubts(
+            pending=until is not None or (unchanged and earlier.pending),
+            old_may_be_off=earlier.old_may_be_off and not (lasts and is_on),
+            new_is_off=result.state.new in _OFF if done else earlier.new_is_off,
+            settled_by_hand=earlier.settled_by_hand and until is None,
         )
+        return replace(self, outcome=result.outcome, doubts=doubts)
 
     def confirmed(self, confirmation: Confirmation) -> DriverCallState:
         """Return the state after a person has done the task of *confirmation* at the device."""
+        doubts = self.doubts
         match confirmation:
             case Confirmation.OLD_TUNNELS_DISABLED:
-                return replace(self, settled_by_hand=True, old_may_be_off=True)
+                doubts = replace(doubts, settled_by_hand=True, old_may_be_off=True)
             case Confirmation.TUNNELS_RETURNED:
-                return replace(self, settled_by_hand=True, old_may_be_off=False)
+                doubts = replace(doubts, settled_by_hand=True, old_may_be_off=False)
             case Confirmation.DEVICES_CONFIGURED | Confirmation.NEW_TUNNELS_ENABLED:
-                return replace(self, settled_by_hand=True)
+                doubts = replace(doubts, settled_by_hand=True)
             case Confirmation.TEST_PASSED:
-                return self
+                pass
+        return replace(self, doubts=doubts)
+
+    @property
+    def old_may_be_off(self) -> bool:
+        """Whether a driver may have disabled the old tunnels, or may do so yet."""
+        return self.doubts.old_may_be_off
 
     @property
     def undone(self) -> bool:
         """Whether tunnels that step 10 needs are known to be off, for example after a timer."""
-        return self.new_is_off and self.confirmation in _SWITCHED and not self.settled_by_hand
+        doubts = self.doubts
+        return doubts.new_is_off and self.confirmation in _SWITCHED and not doubts.settled_by_hand
 
     @property
     def open(self) -> bool:
         """Whether what the device is configured for may not last, or is not known."""
-        return (self.uncertain or self.pending) and not self.settled_by_hand
+        doubts = self.doubts
+        return (self.uncertain or doubts.pending) and not doubts.settled_by_hand
 
     @property
     def uncertain(self) -> bool:
