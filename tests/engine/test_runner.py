@@ -832,15 +832,15 @@ class TestVariants:
     @pytest.mark.parametrize(
         ("policy", "up_while_detached", "heard"),
         [
-            (OldTunnels.LEAVE, True, []),
+            (OldTunnels.LEAVE, True, [ASKED]),
             (OldTunnels.LEAVE, False, [ANNOUNCED, ASKED]),
             (OldTunnels.DISABLE, True, [ANNOUNCED, ASKED]),
         ],
     )
-    def test_a_rollback_announces_its_task_only_if_old_tunnels_are_down(
+    def test_a_rollback_announces_its_task_early_only_if_old_tunnels_are_down(
         self, tmp_path, policy, up_while_detached, heard
     ):
-        """Old tunnels that the plan has left enabled, and that are UP, need no work."""
+        """Old tunnels that are UP are not urgent, but the new ones still have to be disabled."""
         behaviour = Behaviour(tunnels_up_while_detached=up_while_detached)
         stage = Stage(tmp_path, decisions=Decisions(old_tunnels=policy), behaviour=behaviour)
         stage.forward()

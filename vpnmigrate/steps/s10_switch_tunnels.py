@@ -52,7 +52,9 @@ class SwitchTunnels(Step):
     The step does not end while a device may still undo what its driver has changed.
 
     Rollback: this step runs again with the gateways exchanged: the operator enables the old tunnels
-    and disables the new ones, and traffic is verified on the old gateway.
+    and disables the new ones, and traffic is verified on the old gateway.  Devices whose new
+    tunnels were enabled are asked for even if AWS shows complete traffic: a device may still send
+    into a new tunnel, which AWS's side of the old ones does not show.
     """
 
     number = 10
@@ -92,7 +94,7 @@ class SwitchTunnels(Step):
                 Confirmation.OLD_TUNNELS_DISABLED,
                 f"traffic flows through {view.swap.joining}: now disable the tunnels of {old}",
             )
-        elif asks and first_missing(view):
+        elif asks and (first_missing(view) or _may_use_new_tunnels(view)):
             yield task
         elif devices:
             yield settling_task(view, devices)
@@ -186,6 +188,13 @@ def open_devices(view: StepInput) -> tuple[VpnConnectionId, ...]:
     gone = missing_connections(view.plan, view.swap, view.now)
     unsettled = view.journal_facts.unsettled - {*spared, *gone}
     return tuple(old for old in view.plan.old_connections if old in unsettled)
+
+
+def _may_use_new_tunnels(view: StepInput) -> bool:
+    """Return whether this is a rollback of a cutover that enabled new tunnels at some device."""
+    enabled, facts = Confirmation.NEW_TUNNELS_ENABLED, view.journal_facts
+    done = enabled in facts.confirmations or bool(facts.devices.get(enabled))
+    return done and view.swap.joining == view.plan.old_gateway
 
 
 def _has_residue(view: StepInput) -> bool:
