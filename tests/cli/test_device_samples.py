@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -33,7 +35,7 @@ HAZARDS = {
     ),
     "Fortinet/Fortigate 40+ Series/FortiOS 5.0+": (
         ["Fortinet"],
-        ('edit "aws-0"',),
+        ('config system interface edit "aws-0"',),
         ("set status up",),
         ("aes128", "dhgrp 2"),
     ),
@@ -51,7 +53,7 @@ HAZARDS = {
     ),
     "MikroTik/RouterOS/6.44.3": (
         ["MikroTik"],
-        ("profile-vpn-0", "AWS-VPN-Peer-1"),
+        ("/ip ipsec profile name=profile-vpn-0", "/ip ipsec peer name=AWS-VPN-Peer-1"),
         ("disabled=no",),
         ("aes-128", "modp1024"),
     ),
@@ -83,10 +85,8 @@ HAZARDS = {
 """By the kind of device: vendors, some names, lines that open a tunnel, and weak algorithms."""
 
 
-@pytest.mark.parametrize("kind", HAZARDS)
-def test_the_hazards_of_a_vendors_sample_are_shown(kind, terminal):
-    """From the fetched sample to the page: its vendor, names, opening lines and algorithms."""
-    vendors, names, openers, weak = HAZARDS[kind]
+def sampled(terminal, kind):
+    """Return a run in step 5 with a sample for *kind*, and its connection."""
     Path("kind.yaml").write_text(
         f"name: kind\nsummary: Devices.\ndecisions:\n  device_types: {{default: '{kind}'}}\n",
         encoding="utf-8",
@@ -95,6 +95,14 @@ def test_the_hazards_of_a_vendors_sample_are_shown(kind, terminal):
     run = terminal.planned("--playbook", "kind.yaml")
     terminal.run("apply", "plan.json", "--until", "cutover")
     (site,) = terminal.connections
+    return run, site
+
+
+@pytest.mark.parametrize("kind", HAZARDS)
+def test_the_hazards_of_a_vendors_sample_are_shown(kind, terminal):
+    """From the fetched sample to the page: its vendor, names, opening lines and algorithms."""
+    vendors, names, openers, weak = HAZARDS[kind]
+    run, site = sampled(terminal, kind)
     ran = terminal.run("device", "sample", run, site)
     found = terminal.run("device", "sample", run, site, "--json").document
     shown = " ".join(ran.out.split())
@@ -108,3 +116,69 @@ def test_the_hazards_of_a_vendors_sample_are_shown(kind, terminal):
     assert not any("pre-shared" in name for name in found["names"])
     assert "CANARY" in Path(found["file"]).read_text(encoding="utf-8")
     assert "CANARY" not in ran.out
+
+
+IOS, JUNOS = (kind for kind in HAZARDS if "ISR" in kind or "SRX" in kind)
+RUNNING = """hostname hq
+interface Tunnel1
+ tunnel destination OUTSIDE
+crypto keyring keyring-2
+ pre-shared-key address OUTSIDE key s3cret
+"""
+
+
+def test_names_that_the_device_has_are_told_from_possible_ones(terminal):
+    """With the running configuration a name is on the device, by its line, or is not in it."""
+    run, site = sampled(terminal, IOS)
+    sheet = terminal.run("device", "sheet", run, site).out
+    (outside,) = re.findall(r"^\| AWS outside address \| `(\S+)`", sheet, re.MULTILINE)[:1]
+    Path("running.txt").write_text(RUNNING.replace("OUTSIDE", outside), encoding="utf-8")
+
+    before = terminal.run("device", "sample", run, site)
+    ran = terminal.run("device", "sample", run, site, "--existing", "running.txt")
+    found = terminal.run(
+        "device", "sample", run, site, "--existing", "running.txt", "--json"
+    ).document["existing"]
+
+    assert "--existing FILE shows which" in before.out
+    assert (ran.code, ran.err) == (0, "")
+    assert found["on_device"] == [
+        {"name": "crypto keyring keyring-2", "line": 4},
+        {"name": "interface Tunnel1", "line": 2},
+    ]
+    assert {"crypto keyring keyring-1", "interface Tunnel2"} <= set(found["absent"])
+    assert found["notes"] == []
+    there, _, absent = ran.out.partition("not in running.txt")
+    assert "WOULD OVERWRITE: the device has it already" in there
+    assert "interface Tunnel1, line 2 of running.txt" in there
+    assert "interface Tunnel2" in absent
+    assert "s3cret" not in ran.out
+    (command,) = re.findall(r"^ +vpnmigrate (.*(?:\n .*)*)$", ran.out, re.MULTILINE)
+    assert terminal.run(*shlex.split(command.replace("\\\n", ""))).code == 0
+
+
+def test_a_running_configuration_of_another_device_is_said_to_be_so(terminal):
+    """It mentions no old tunnel, so a name that it lacks proves nothing."""
+    run, site = sampled(terminal, IOS)
+    Path("running.txt").write_text("hostname other\n", encoding="utf-8")
+
+    ran = terminal.run("device", "sample", run, site, "--existing", "running.txt")
+
+    assert ran.code == 0
+    assert "may be that of another device" in " ".join(ran.out.split())
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [(JUNOS, "show configuration | display set"), ("Yamaha/RTX Routers/Rev.10.01.16+", "leave")],
+)
+def test_what_cannot_be_compared_is_refused(kind, why, terminal):
+    """A file in another form, or a vendor whose form is not known, is no proof of absence."""
+    run, site = sampled(terminal, kind)
+    Path("running.txt").write_text(RUNNING, encoding="utf-8")
+
+    ran = terminal.run("device", "sample", run, site, "--existing", "running.txt")
+
+    assert ran.code == 2
+    assert why in ran.err
+    assert ran.out == ""

@@ -54,7 +54,7 @@ FLAGS = {
     "done": {"--connection"} | GIVEN_TO_RUNS,
     "device files": GIVEN_TO_RUNS,
     "device sheet": GIVEN_TO_RUNS,
-    "device sample": GIVEN_TO_RUNS,
+    "device sample": {"--existing"} | GIVEN_TO_RUNS,
     "device types": GIVEN_TO_RUNS | GIVEN_TO_AWS,
     "device driver": {"--remove"} | GIVEN_TO_RUNS,
     "device config": {"--site", "--platform", "--existing", "--templates", "--with-keys"}

@@ -46,10 +46,16 @@ def test_cisco_ios():
         ("set security ipsec policy p perfect-forward-secrecy keys group2", "ipsec policy p"),
         ("! interface Tunnel1 is what you need", None),
         ("conn Tunnel1\n\tauto=add", "conn Tunnel1"),
-        ("config vpn ipsec phase1-interface\n edit vpn-0abc-0\n", "edit vpn-0abc-0"),
+        (
+            "config vpn ipsec phase1-interface\n edit vpn-0abc-0\n",
+            "config vpn ipsec phase1-interface edit vpn-0abc-0",
+        ),
         ("sla monitor 1\nsysopt connection tcpmss 1379", "sla monitor 1"),
         ("set network tunnel ipsec ipsec-tunnel-1 auto-key", "ipsec-tunnel-1"),
-        ("/ip ipsec policy add name=ipsec-vpn-1 disabled=yes", "ipsec-vpn-1"),
+        (
+            "/ip ipsec policy add name=ipsec-vpn-1 disabled=yes",
+            "/ip ipsec policy name=ipsec-vpn-1",
+        ),
         ("vpn policy tunnel-interface vpn-0abc-1", "vpn policy tunnel-interface vpn-0abc-1"),
     ],
 )

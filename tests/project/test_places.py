@@ -30,6 +30,7 @@ NOT_DRAWN = {
 GROUPS = {
     "device",
     "device_driver",
+    "device_sample",
     "fleet",
     "fleet_control",
     "fleet_views",

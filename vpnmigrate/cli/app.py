@@ -172,7 +172,7 @@ class DeviceCommands(LazyGroup):
             "device:sheet", "Print the sheet of one device, with every value but the keys."
         ),
         "sample": CommandEntry(
-            "device:sample",
+            "device_sample:sample",
             "Show what is dangerous in AWS's sample configuration for one device.",
         ),
         "types": CommandEntry(

@@ -122,18 +122,25 @@ def mentions(
             yield f"The device already has {address}, {at}: two tunnels cannot share an address."
     if old is None:
         return
-    places = {tunnel.outside_ip: _lines_with(tunnel.outside_ip, lines) for tunnel in old.tunnels}
-    for outside, at in places.items():
-        if at:
-            yield f"Rules for {outside}, {at}: the new addresses need the same."
-        elif not any(places.values()):
-            yield (
-                f"The running configuration does not mention {outside}, an old tunnel: "
-                "it may be that of another device."
-            )
+    for tunnel in old.tunnels:
+        if at := _lines_with(tunnel.outside_ip, lines):
+            yield f"Rules for {tunnel.outside_ip}, {at}: the new addresses need the same."
+    yield from of_another_device(existing, old)
     asn = old.tunnels[0].amazon.asn
     if asn not in (None, new.tunnels[0].amazon.asn) and (at := _lines_with(str(asn), lines)):
         yield f"The old ASN {asn} is named, {at}: check each filter."
+
+
+def of_another_device(existing: str, old: DeviceConfiguration | None) -> Iterator[str]:
+    """Yield the old tunnels of which *existing* mentions none: it may be another device's."""
+    lines = existing.splitlines()
+    outside = [tunnel.outside_ip for tunnel in old.tunnels] if old and lines else []
+    if not any(_lines_with(each, lines) for each in outside):
+        for each in outside:
+            yield (
+                f"The running configuration does not mention {each}, an old tunnel: "
+                "it may be that of another device."
+            )
 
 
 def _addresses(configuration: DeviceConfiguration) -> set[str]:

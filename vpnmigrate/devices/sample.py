@@ -8,9 +8,12 @@ algorithms: pasted on a device, they overwrite the old tunnels and enable the ne
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from vpnmigrate.devices.sample_lines import Line, plain_lines
+from vpnmigrate.devices.sample_vendors import VENDORS, Vendor
 
 
 @dataclass(frozen=True)
@@ -26,178 +29,6 @@ class SampleHazards:
     weak: tuple[str, ...]
     """Weak algorithms, as the sample writes them."""
 
-
-@dataclass(frozen=True)
-class _Vendor:
-    """The forms of one vendor's samples, as patterns; each name and opener is the first group."""
-
-    title: str
-    form: str
-    names: tuple[str, ...] = ()
-    openers: tuple[str, ...] = ()
-
-
-_CISCO_NAMES: Final = (
-    r"(interface +tunnel ?\d+)\b",
-    r"(crypto +isakmp +policy +\d+)\b",
-    r"(crypto +isakmp +profile +\S+)",
-    r"(crypto +ikev[12] +policy +\S+)",
-    r"(crypto +ikev2 +(?:proposal|keyring|profile) +\S+)",
-    r"(crypto +map +\S+ +\d+)\b",
-    r"(crypto +ipsec +transform-set +\S+)",
-    r"(crypto +ipsec +profile +\S+)",
-    r"(crypto +keyring +\S+)",
-)
-
-_VENDORS: Final = (
-    _Vendor(
-        "Cisco IOS",
-        r"crypto +(isakmp|ikev2|keyring)\b|interface +tunnel ?\d",
-        _CISCO_NAMES,
-        (r"(no +shutdown)$",),
-    ),
-    _Vendor(
-        "Cisco ASA",
-        r"tunnel-group\b|sysopt +connection|crypto +ipsec +ikev1",
-        (
-            r"(access-list +\S+)",
-            r"(sla +monitor +\d+)\b",
-            r"(tunnel-group +\S+)",
-            r"(nameif +\S+)",
-            r"(crypto +ipsec +ikev[12] +(?:transform-set|ipsec-proposal) +\S+)",
-        ),
-        (r"(no +shutdown)$", r"(crypto +map +\S+ +interface +\S+)$"),
-    ),
-    _Vendor(
-        "Juniper",
-        r"(set|edit|delete) +(security +(?:ike|ipsec|zones|flow)|interfaces +st0)\b",
-        (
-            r"(?:set|edit) .*\b(st0(?: unit |\.)\d+)\b",
-            r"set +security +(ike +(?:proposal|policy|gateway) +\S+)",
-            r"set +security +(ipsec +(?:proposal|policy|vpn) +\S+)",
-        ),
-        (r"(?:set +security .*)?\b(establish-tunnels +immediately)$",),
-    ),
-    _Vendor(
-        "Juniper ScreenOS",
-        r"set +ike +gateway\b|set +vpn +\S+ +gateway\b",
-        (
-            r'set +interface +"?(tunnel\.\d+)\b',
-            r'set +ike +(gateway +"?[\w-]+)',
-            r'set +(vpn +"?[\w-]+)',
-        ),
-        (r"set +vpn .*\b(monitor +.*rekey)$",),
-    ),
-    _Vendor(
-        "Palo Alto",
-        r"(set|edit) +network +(ike|tunnel|interface)\b|ike-crypto-profiles",
-        (
-            r"(?:set|edit) .*\b(tunnel\.\d+)\b",
-            r"(?:set|edit) .*\b(ipsec-tunnel-\d+)\b",
-            r"(?:set|edit) .*\bgateway +(ike-vpn-\S+|vpn-\S+)",
-            r"(?:set|edit) .*\b((?:ike|ipsec)-crypto-profiles +[\w-]+)",
-        ),
-        (r"(commit)$",),
-    ),
-    _Vendor(
-        "Fortinet",
-        r"config +vpn +ipsec\b|phase1-interface",
-        (r'(edit +"?[\w.-]+"?)$', r"(edit +\d+)$"),
-        (r"(set +status +up)$", r"(set +auto-negotiate +enable)$"),
-    ),
-    _Vendor(
-        "Check Point",
-        r"add +vpn +tunnel\b|set +interface +vpnt",
-        (
-            r"(?:add +vpn +tunnel|set +interface) +(vpnt?\d+)\b",
-            r"(add +vpn +tunnel +\d+)",
-            r"set +(static-route +\S+)",
-        ),
-        (r"(set +interface +vpnt?\d+ +state +on)$",),
-    ),
-    _Vendor(
-        "VyOS and Vyatta",
-        r"set +vpn +ipsec\b|set +interfaces +vti",
-        (
-            r"set .*\b(vti ?\d+)\b",
-            r"set +vpn +ipsec +((?:ike|esp)-group +\S+)",
-        ),
-        (r"(set +vpn .*connection-type +initiate)$", r"(commit)$"),
-    ),
-    _Vendor(
-        "strongSwan, Openswan and Libreswan",
-        r"conn +\S+$|auto *= *(start|add|route|ondemand)|swanctl",
-        (
-            r"(conn +\S+)$",
-            r"(mark(?:_in|_out)? *= *\d+)\b",
-            r"(ip +link +add +(?:dev +)?\S+)",
-            r"(vti-interface *= *\S+)",
-        ),
-        (
-            r"(auto *= *(?:start|route|ondemand))$",
-            r"(start_action *= *(?:start|trap))$",
-            r"(ip +link +set +\S+ +up\b.*)$",
-            r"(sudo +ipsec +(?:re)?start)$",
-        ),
-    ),
-    _Vendor(
-        "MikroTik",
-        r"/ip +(ipsec|address)\b",
-        (
-            r"/?.*\badd .*\bname=\"?([\w.-]+)",
-            r"/ip +address +add +(address=\S+)",
-        ),
-        (
-            r"(/ip +ipsec +peer +add +(?!.*disabled=yes).*)$",
-            r"(.*\bdisabled=no\b.*)$",
-        ),
-    ),
-    _Vendor(
-        "Yamaha",
-        r"tunnel +(select|enable) +\d|ipsec +tunnel +\d",
-        (
-            r"(tunnel +select +\d+)\b",
-            r"(ipsec +tunnel +\d+)\b",
-            r"(ipsec +sa +policy +\d+)\b",
-            r"(ipsec +ike +(?!pre-shared-key)[\w -]*?\d+)\b",
-            r"(bgp +neighbor +\d+)\b",
-            r"(ip +route +\S+ +gateway +tunnel +\d+)",
-        ),
-        (r"(tunnel +enable +\d+)\b", r"(bgp +configure +refresh)$", r"(ipsec +auto +refresh +on)$"),
-    ),
-    _Vendor(
-        "SonicWall",
-        r"vpn +policy\b|tunnel-interface\b.*\bvpn|sonicwall|sonicos",
-        (
-            r"(vpn +policy +(?:tunnel-interface|site-to-site) +\S+)",
-            r"(tunnel-interface +vpn +\S+)",
-            r"(address-object +ipv4 +\S+)",
-        ),
-        (r"(enable)$", r"(keep-alive)$"),
-    ),
-    _Vendor(
-        "Windows",
-        r"netsh +advfirewall|Add-VpnS2SInterface|New-NetIPsec",
-        (r'.*\bname="?([^"\r\n]+?)"? ', r'Add-VpnS2SInterface .*-Name +"?([\w -]+?)"? '),
-        (r"(.*\benable=yes\b.*)$", r"(Connect-VpnS2SInterface .*)$"),
-    ),
-    _Vendor(
-        "pfSense",
-        r".*\bpfsense\b|.*VPN *(->|>) *IPsec",
-        (r"(?:Description|Name) *: *(\S.*)$",),
-        (r"(Disabled *: *(?:uncheck\w*|no))$", r"(.*\bclick .*\bconnect\b.*)$"),
-    ),
-    _Vendor(
-        "Barracuda",
-        r".*\bbarracuda\b|.*\bVPNR?\d? +interface",
-        (r"(vpnr?\d+)\b",),
-        (r"(.*\binitiates +tunnel\b.*yes.*)$",),
-    ),
-    _Vendor(
-        "a sheet for any device",
-        r".*Vendor: *Generic|.*Internet Key Exchange \(IKE\) configuration|.*#\d: Internet Key",
-    ),
-)
 
 _WEAK: Final = re.compile(
     r"(?<!\w)("
@@ -217,26 +48,100 @@ _WEAK: Final = re.compile(
 def hazards_of(sample: str) -> SampleHazards:
     """Return the hazards of *sample*, each sorted and without repetitions."""
     sample = sample.replace("\r", "")
-    found = [v for v in _VENDORS if re.search(rf"^\s*(?:{v.form})", sample, _FLAGS)]
+    found = _vendors_of(sample)
     return SampleHazards(
         tuple(vendor.title for vendor in found),
-        _matches(sample, (pattern for vendor in found for pattern in vendor.names)),
-        _matches(sample, (pattern for vendor in found for pattern in vendor.openers)),
+        tuple(sorted({each.text for vendor in found for each in _names(sample, vendor)})),
+        tuple(sorted({line for vendor in found for line in _openers(sample, vendor)})),
         tuple(sorted({" ".join(m.group(1).lower().split()) for m in _WEAK.finditer(sample)})),
     )
+
+
+@dataclass(frozen=True)
+class ComparedNames:
+    """Names of a sample, compared with a running configuration."""
+
+    on_device: tuple[tuple[str, int], ...]
+    """Names that the running configuration has, each with its first line there."""
+    absent: tuple[str, ...]
+    unknown: tuple[str, ...]
+    """Names that a running configuration does not show."""
+
+
+def running_commands(sample: str) -> tuple[str, ...]:
+    """Return what prints a running configuration with which names of *sample* are compared."""
+    forms = (vendor.running for vendor in _vendors_of(sample))
+    return tuple(dict.fromkeys(form.command for form in forms if form is not None))
+
+
+def compared_names(sample: str, running: str) -> ComparedNames | None:
+    """Return which names of *sample* are in *running*; None if it is not in a form to compare."""
+    sample, running = sample.replace("\r", ""), running.replace("\r", "")
+    there: dict[str, int] = {}
+    wanted: dict[str, bool] = {}
+    found = [each for each in _vendors_of(sample) if _is_running(running, each)]
+    for vendor in found:
+        here = {each.key: each.line for each in reversed([*_names(running, vendor)])}
+        for name in _names(sample, vendor):
+            if name.key in here:
+                there.setdefault(name.text, here[name.key])
+            wanted[name.text] = bool(vendor.elsewhere and re.match(vendor.elsewhere, name.text))
+    if not found:
+        return None
+    absent = sorted(wanted.keys() - there.keys())
+    return ComparedNames(
+        tuple(sorted(there.items())),
+        tuple(name for name in absent if not wanted[name]),
+        tuple(name for name in absent if wanted[name]),
+    )
+
+
+@dataclass(frozen=True)
+class _Name:
+    text: str
+    key: str
+    """The same for each spelling of the name."""
+    line: int
+
+
+def _vendors_of(sample: str) -> list[Vendor]:
+    return [v for v in VENDORS if re.search(rf"^\s*(?:{v.form})", sample, _FLAGS)]
+
+
+def _is_running(running: str, vendor: Vendor) -> bool:
+    form = vendor.running
+    return form is not None and bool(re.search(rf"^\s*(?:{form.line})", running, _FLAGS))
 
 
 _FLAGS: Final = re.IGNORECASE | re.MULTILINE
 
 
-def _matches(sample: str, patterns: Iterable[str]) -> tuple[str, ...]:
-    """Return the first group of each match at the beginning of a line, without keys."""
-    found = {
-        match.group(1)
-        for pattern in patterns
-        for match in re.finditer(rf"^[ \t]*{pattern}", sample, _FLAGS)
-    }
-    return tuple(sorted({" ".join(_SECRET.sub("", name).split()) for name in found}))
+def _names(text: str, vendor: Vendor) -> Iterator[_Name]:
+    for number, name in _first_groups(vendor.lines(text), vendor.names):
+        yield _Name(name, _key(name, vendor), number)
+
+
+def _key(name: str, vendor: Vendor) -> str:
+    """Return what two spellings of one name have in common: keywords ignore case, names do not."""
+    key = name.replace('"', "").replace("'", "")
+    for pattern, replacement in vendor.equal:
+        key = re.sub(pattern, replacement, key)
+    kind, space, own = key.rpartition(" ")
+    return f"{kind.lower()}{space}{own}"
+
+
+def _openers(sample: str, vendor: Vendor) -> Iterator[str]:
+    for _, line in _first_groups(plain_lines(sample), vendor.openers):
+        yield line
+
+
+def _first_groups(lines: Iterator[Line], patterns: Sequence[str]) -> Iterator[Line]:
+    """Yield the first group of each pattern that matches the beginning of a line, without keys."""
+    known = [re.compile(rf"\s*{pattern}", re.IGNORECASE) for pattern in patterns]
+    for number, line in lines:
+        for pattern in known:
+            if match := pattern.match(line):
+                yield number, " ".join(_SECRET.sub("", match.group(1)).split())
 
 
 _SECRET: Final = re.compile(r"(?:secret|psk|key|SharedSecret)[= ]+\S+", re.IGNORECASE)

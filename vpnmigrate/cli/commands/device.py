@@ -1,8 +1,7 @@
-"""Commands ``device files``, ``sheet``, ``config``, ``sample`` and ``types``."""
+"""Commands ``device files``, ``sheet``, ``config`` and ``types``."""
 
 from __future__ import annotations
 
-from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,13 +11,11 @@ from vpnmigrate.cli.context import CommandContext, command_context
 from vpnmigrate.cli.options import AwsOptions, OutputOptions, PlanOrRun, RunDirectoryOptions, RunId
 from vpnmigrate.cli.run_selection import find_plan
 from vpnmigrate.cli.sites import NamedSite, site_named, sites_of
-from vpnmigrate.devices import SAMPLE, SHEET
+from vpnmigrate.devices import SHEET
 from vpnmigrate.devices.blocks import DeviceBlocks, device_blocks, revealed
 from vpnmigrate.devices.device_task import DeviceTask
 from vpnmigrate.devices.page import page
 from vpnmigrate.devices.platforms import Platform, platform_for, platform_named
-from vpnmigrate.devices.sample import hazards_of
-from vpnmigrate.devices.secret import keys_in
 from vpnmigrate.devices.sheet import without_keys
 from vpnmigrate.errors import UsageError
 from vpnmigrate.errors.commands import cli
@@ -27,12 +24,11 @@ from vpnmigrate.local.documents import read_plan, save_bytes, save_text
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.sealing import sealed
 from vpnmigrate.local.text_files import file_bytes
-from vpnmigrate.report.text import columns, command, folded_line, item, wrapped
+from vpnmigrate.report.text import columns, folded_line, wrapped
 
 FILES_SCHEMA = "vpnmigrate/device-files/1"
 SHEET_SCHEMA = "vpnmigrate/device-sheet/1"
 CONFIG_SCHEMA = "vpnmigrate/device-config/1"
-SAMPLE_SCHEMA = "vpnmigrate/device-sample/1"
 TYPES_SCHEMA = "vpnmigrate/device-types/1"
 
 SiteArgument = Annotated[
@@ -51,7 +47,7 @@ def files(
     context = command_context(ctx, home, printing)
     rows = [(site, folder) for site, folder in _folders(context, run) if folder.is_dir()]
     if not rows:
-        raise _not_archived(run)
+        raise not_archived(run)
     named = [(f"{site.name}, {site.connection}", str(folder)) for site, folder in rows]
     intro = wrapped("The files contain pre-shared keys; only you can read them.")
     context.results.print(f"{intro}\n{columns(named)}", _files_json(run, rows))
@@ -69,10 +65,10 @@ def sheet(
     The pre-shared keys are in the file that it names, which only you can read.
     """
     context = command_context(ctx, home, printing)
-    found, folder = _folder_of(context, run, site)
+    found, folder = folder_of(context, run, site)
     path = folder / SHEET
     if not path.is_file():
-        raise _not_archived(run)
+        raise not_archived(run)
     text = without_keys(path.read_text(encoding="utf-8"))
     head = wrapped(f"Without its pre-shared keys, which are in {path}")
     document = {
@@ -85,79 +81,6 @@ def sheet(
     }
     folded = "\n".join(map(folded_line, text.rstrip().split("\n")))
     context.results.print(f"{head}\n\n{folded}", document)
-
-
-def sample(
-    ctx: typer.Context,
-    run: RunId,
-    site: SiteArgument,
-    home: RunDirectoryOptions,
-    printing: OutputOptions,
-) -> None:
-    """Show what is dangerous in AWS's sample configuration for one device.
-
-    Lists names that would overwrite what the device has, lines that would enable a tunnel
-    immediately, and weak algorithms. The sample itself has keys; it is in the file that is named.
-    """
-    context = command_context(ctx, home, printing)
-    found, folder = _folder_of(context, run, site)
-    path = folder / SAMPLE
-    if not path.is_file():
-        if not (folder / SHEET).is_file():
-            raise _not_archived(run)
-        raise UsageError(
-            f"there is no sample for {found.name}: its sheet has the reason",
-            advice=cli("device", "sheet", run, found.connection),
-        )
-    plan = read_plan(context.runs.find(run).plan)
-    gateways = {each.id: each.customer_gateway for each in plan.before.living}
-    kind = plan.decisions.device_type_of(gateways[found.connection])
-    following = cli("device", "config", run, "--site", found.connection)
-    content = file_bytes(path, LARGEST_FILE)
-    text, digest = content.decode(errors="replace"), sha256(content).hexdigest()
-    context.redaction.learn(keys_in(text))
-    hazards = hazards_of(text)
-    unknown = "unknown: assume that it overwrites names and enables tunnels, and read each line"
-    form = ", ".join(hazards.vendors) or unknown
-    listed = [
-        ("would overwrite, if the device has it", hazards.names),
-        ("would enable a tunnel immediately", hazards.openers),
-        ("weak algorithms", hazards.weak),
-    ]
-    head = [
-        ("site", f"{found.name}, {found.connection}, new connection {found.successor}"),
-        ("device type", kind or "none"),
-        ("file", f"{path}, which has the keys"),
-        ("SHA-256", digest),
-        ("form", form),
-    ]
-    intro = "AWS's sample configuration for this device, as step 4 has fetched it. Do not paste it."
-    lines = [wrapped(intro), columns(head)]
-    for title, each in listed:
-        if each or hazards.vendors:
-            lines += [f"  {title}", *(item(line, indent=4) for line in each or ("none found",))]
-    lines += [
-        "",
-        wrapped("Next: the commands for this device, in blocks, with names that are free:"),
-        command(context.invocation.complete(following), first="  "),
-    ]
-    context.results.print(
-        "\n".join(lines),
-        {
-            "schema": SAMPLE_SCHEMA,
-            "run": run,
-            "site": found.name,
-            "connection": found.connection,
-            "successor": found.successor,
-            "device_type": kind,
-            "file": str(path),
-            "sha256": digest,
-            "vendors": list(hazards.vendors),
-            "names": list(hazards.names),
-            "openers": list(hazards.openers),
-            "weak": list(hazards.weak),
-        },
-    )
 
 
 def types(
@@ -256,7 +179,7 @@ def config(
             "--with-keys writes a private file, --seal-to an encrypted one, which -o names",
             advice="give one of --with-keys FILE, and --seal-to KEYFILE -o FILE",
         )
-    tasks = _device_tasks(context, plan_or_run, site, existing)
+    tasks = device_tasks(context, plan_or_run, site, existing)
     more = _UserTemplates(templates)
     chosen = [(task, _platform_of(platform, kind, more)) for task, kind in tasks]
     if with_keys is not None or seal_to is not None:
@@ -338,7 +261,7 @@ def _platform_of(given: str | None, device_type: str | None, more: _UserTemplate
     return platform_for(device_type) if given is None else platform_named(given, more)
 
 
-def _device_tasks(
+def device_tasks(
     context: CommandContext, plan_or_run: str, site: str | None, existing: Path | None
 ) -> list[tuple[DeviceTask, str | None]]:
     """Return what has to be done at each device, with the device type that the plan names."""
@@ -392,7 +315,7 @@ def _folders(context: CommandContext, run_id: str) -> list[tuple[NamedSite, Path
     ]
 
 
-def _folder_of(context: CommandContext, run_id: str, site: str) -> tuple[NamedSite, Path]:
+def folder_of(context: CommandContext, run_id: str, site: str) -> tuple[NamedSite, Path]:
     """Return the site that *site* names, with the folder of its new connection."""
     folders = dict(_folders(context, run_id))
     found = site_named(site, tuple(folders))
@@ -416,7 +339,8 @@ def _files_json(run: str, rows: list[tuple[NamedSite, Path]]) -> dict[str, Any]:
     }
 
 
-def _not_archived(run: str) -> UsageError:
+def not_archived(run: str) -> UsageError:
+    """Return the error of a run that has no device files."""
     return UsageError(
         f"run {run} has no device files yet: step 4 writes them", advice=cli("status", run)
     )
