@@ -32,6 +32,7 @@ from tests.support.postgres import a_postgres_server  # noqa: E402
 from vpnmigrate.errors.commands import cli  # noqa: E402
 from vpnmigrate.fleet.database.run_rows import FleetRun  # noqa: E402
 from vpnmigrate.fleet.progress import MemberState  # noqa: E402
+from vpnmigrate.fleet.worker_names import name_of  # noqa: E402
 from vpnmigrate.model.clock import SteadyClock  # noqa: E402
 from vpnmigrate.report.text import command  # noqa: E402
 from vpnmigrate.sandbox.device_engineer import REACTION  # noqa: E402
@@ -142,12 +143,13 @@ def watch(demo: Demo) -> None:
             victim = demo.in_outage(rows)
             if victim is not None:
                 killed = clock.now()
-                demo.workers[victim.lease_owner or ""].kill()
-                print(f"          traffic of {victim.id} is down: kill -9 {victim.lease_owner}")
+                killed_worker = name_of(victim.lease_owner or "")
+                demo.workers[killed_worker].kill()
+                print(f"          traffic of {victim.id} is down: kill -9 {killed_worker}")
         elif not heir:
             row = demo.runs.find(victim.id)
             if row.alive and row.lease_owner != victim.lease_owner:
-                heir = row.lease_owner or ""
+                heir = name_of(row.lease_owner or "")
                 took = (clock.now() - killed).total_seconds()
                 print(f"          {heir} continues {victim.id} after {took:.1f} s", flush=True)
         resume_failed(demo, rows)

@@ -54,6 +54,7 @@ from vpnmigrate.fleet.database.runs import NewRun, RunPlace  # noqa: E402
 from vpnmigrate.fleet.database.schema import LINES, RUNS  # noqa: E402
 from vpnmigrate.fleet.grouping import member_of_plan  # noqa: E402
 from vpnmigrate.fleet.progress import HOLDS_SLOT, MemberState  # noqa: E402
+from vpnmigrate.fleet.worker_names import name_of  # noqa: E402
 from vpnmigrate.local.vault import Vault  # noqa: E402
 from vpnmigrate.model.clock import SteadyClock  # noqa: E402
 from vpnmigrate.model.decisions import Decisions, Waits  # noqa: E402
@@ -313,7 +314,7 @@ class MeasuredFleet(FleetProcesses):
                 self.runs.start(row.id, row.goal, deliver)
 
     def _kill(self, victim: FleetRun) -> None:
-        name = victim.lease_owner or ""
+        name = name_of(victim.lease_owner or "")
         began = time.monotonic()
         self._end_worker(self.workers[name], signal.SIGKILL)
         fence = self._fence(victim.id)

@@ -265,6 +265,24 @@ def test_a_run_that_cannot_be_read_keeps_its_slot(fleet) -> None:
     assert "MAY BE STARTED" not in ran.out
 
 
+@pytest.mark.parametrize("verb", ["status", "serve"])
+def test_a_campaign_whose_runs_are_in_a_database_is_not_shown_from_a_worker_s_copies(
+    fleet, verb: str
+) -> None:
+    """Members without a copy would look as if they could be started here, beside the workers."""
+    fleet.run("apply", fleet.plan, "--until", "cutover")
+    (journal,) = fleet.place.rglob("m-*/journal.jsonl")
+    journal.with_name("database").write_text("postgresql://ann@db/fleet", encoding="utf-8")
+
+    ran = fleet.run("fleet", verb, "campaign.yaml")
+
+    assert ran.code == Exit.REFUSED
+    assert "campaign.yaml --database postgresql://ann@db/fleet" in " ".join(
+        ran.err.replace("\\\n", " ").split()
+    )
+    assert "MAY BE STARTED" not in ran.out
+
+
 def test_a_board_reads_again_only_what_has_changed(fleet) -> None:
     """A run without a process is kept until one of its files changes."""
     fleet.run("apply", fleet.plan, "--until", "cutover")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import time
@@ -22,6 +23,7 @@ from vpnmigrate.fleet.database.deliveries import deliver
 from vpnmigrate.fleet.database.journal import stored_journal
 from vpnmigrate.fleet.database.runs import FleetRuns
 from vpnmigrate.fleet.database.schema import RunGoal
+from vpnmigrate.fleet.worker_names import name_of
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.local.settings import DATABASE_VARIABLE
 from vpnmigrate.sandbox.scenarios.load import load_world
@@ -65,23 +67,23 @@ class FleetStage:
         self.runs.add(self.migration.plan, text, "alice@laptop/1")
         self.runs.start(self.run, RunGoal.CUTOVER, deliver)
 
-    def worker(self, name: str) -> WarmProcess:
-        """Start a worker with a run directory of its own, as on another host."""
-        with self._log(name).open("a") as log:
-            process = self._terminal(self.migration.home / name).begun(
-                "fleet", "worker", "--name", name, stderr=log, stdout=subprocess.DEVNULL
+    def worker(self, host: str, name: str = "") -> WarmProcess:
+        """Start a worker with a run directory of its own, as on *host*; that is also its name."""
+        with self._log(host).open("a") as log:
+            process = self._terminal(self.migration.home / host).begun(
+                "fleet", "worker", "--name", name or host, stderr=log, stdout=subprocess.DEVNULL
             )
-        self._workers[name] = process
+        self._workers[host] = process
         return process
 
-    def output(self, *names: str) -> str:
-        """Return what all workers have printed, or those with these *names*."""
-        return "\n".join(self._log(name).read_text() for name in names or self._workers)
+    def output(self, *hosts: str) -> str:
+        """Return what all workers have printed, or those on these *hosts*."""
+        return "\n".join(self._log(host).read_text() for host in hosts or self._workers)
 
     def owner(self) -> str:
-        """Return the worker that has the run now; empty if none has."""
+        """Return the name of the worker that has the run now; empty if none has."""
         row = self.runs.find(self.run)
-        return (row.lease_owner or "") if row.alive else ""
+        return name_of(row.lease_owner or "") if row.alive else ""
 
     def state(self) -> RunState:
         """Return the state that follows from the journal, which is read again if it has grown."""
@@ -104,7 +106,8 @@ class FleetStage:
 
     def until_ready(self, *names: str) -> None:
         """Wait until these workers take runs."""
-        self.until(lambda: all(f"worker {name} is ready" in self.output() for name in names))
+        said = [re.compile(rf"worker {name}/\S+ is ready") for name in names]
+        self.until(lambda: all(each.search(self.output()) for each in said))
 
     def until_idle(self) -> None:
         """Wait until no worker has the run, and none is going to."""

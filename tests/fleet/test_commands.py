@@ -207,3 +207,30 @@ def test_a_worker_s_copy_is_not_worked_on_without_its_journal(
         assert "worker's copy" in ran.err
         assert f"vpnmigrate fleet status {run}" in ran.err
     assert machine.world.changed() == changes
+
+
+def test_a_worker_s_host_names_the_command_that_shows_its_runs(
+    machine: Terminal, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its copies are no damaged runs: the table of runs and ``doctor`` report success.
+
+    The campaign's file alone shows nothing, because members without a copy would look startable.
+    """
+    address = str(database.address)
+    monkeypatch.setenv(DATABASE_VARIABLE, address)
+    run, home = machine.planned(), tmp_path / "worker"
+    machine.run("fleet", "start", "plan.json")
+    session(machine, database, run, home)
+    monkeypatch.delenv(DATABASE_VARIABLE)
+    here = ("--run-dir", str(home))
+
+    listed = machine.run("status", *here)
+    document = machine.run("status", *here, "--json").document
+    found = machine.run("doctor", *here, "--json").document["checks"]
+
+    shown = str(cli("fleet", "status", run, "--database", address))
+    assert (listed.code, "CANNOT BE READ" in listed.out) == (0, False)
+    assert shown in " ".join(listed.out.replace("\\\n", " ").split())
+    assert document["in_database"] == [{"run": run, "database": address, "next": shown}]
+    assert (document["runs"], document["unreadable"]) == ([], [])
+    assert [each["verdict"] for each in found if each["name"] == "runs of a fleet"] == ["OK"]

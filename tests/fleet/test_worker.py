@@ -12,6 +12,8 @@ from tests.fleet.stage import FleetStage, a_fleet_of_one
 from tests.support.postgres import PostgresServer
 from vpnmigrate.fleet.database.address import DatabaseAddress
 from vpnmigrate.fleet.database.schema import LINES
+from vpnmigrate.fleet.database.workers import FleetWorkers
+from vpnmigrate.fleet.worker_names import name_of
 from vpnmigrate.journal.state import RunStatus
 
 pytestmark = pytest.mark.no_cover
@@ -124,6 +126,31 @@ def test_a_worker_that_is_suspended_past_its_lease_changes_nothing_more(
         assert stage.made_more_than_once() == {}
         fences = [fence for _, fence in written(stage)]
         assert fences == sorted(fences)
+
+
+def test_workers_with_one_name_are_two_workers(tmp_path: Path, address: DatabaseAddress) -> None:
+    """The end of one leaves the other in the list, which works on; both have the name.
+
+    A third one with the name replaces the row of the one that was killed.
+    """
+    with a_fleet_of_one(tmp_path, address) as stage:
+        first, second = (stage.worker(host, "night") for host in ("host-1", "host-2"))
+        listed = FleetWorkers(stage.database)
+        stage.until(lambda: len(listed.list()) == 2)
+
+        first.send_signal(signal.SIGTERM)
+        assert first.wait() == 0
+        [left] = listed.list()
+        seen = left.seen_at
+        stage.until(lambda: listed.list()[0].seen_at > seen)
+        second.kill()
+        stage.until(lambda: not listed.list()[0].alive)
+        stage.worker("host-3", "night")
+        stage.until(lambda: any(row.alive for row in listed.list()))
+
+        [heir] = listed.list()
+        assert (name_of(left.id), name_of(heir.id)) == ("night", "night")
+        assert heir.id != left.id
 
 
 def written(stage: FleetStage) -> list[tuple[int, int]]:

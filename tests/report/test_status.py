@@ -42,7 +42,8 @@ from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.progress import Waiting
 from vpnmigrate.model.residue import ResidualChange
 from vpnmigrate.model.snapshot import Shortage
-from vpnmigrate.report import results, status_json, status_text
+from vpnmigrate.report import results, runs_table, status_json, status_text
+from vpnmigrate.report.runs_table import RunsView
 from vpnmigrate.report.status import RunStatusView
 
 
@@ -116,7 +117,7 @@ class TestJson:
 
     def test_every_run_is_listed_under_runs(self):
         """The JSON list has the same fields for each run."""
-        document = status_json.every_as_json([a_standing(), a_standing(*MIGRATED)], {})
+        document = runs_table.as_json(RunsView([a_standing(), a_standing(*MIGRATED)]), Invocation())
 
         assert document["schema"] == status_json.SCHEMA
         assert [run["traffic"] for run in document["runs"]] == ["old", "new"]
@@ -180,13 +181,17 @@ class TestText:
 
     def test_no_runs_shows_how_to_start(self):
         """Without runs the status shows how to start."""
-        assert "vpnmigrate list" in status_text.every([], {}, Invocation())
+        assert "vpnmigrate list" in runs_table.text(RunsView(), Invocation())
 
     def test_each_run_is_a_line_that_fits(self):
         """A list of runs fits eighty columns."""
-        found = status_text.every(
-            [a_standing(*DOWN), a_standing(*MIGRATED)], {"m-9": "line 3 was altered"}, Invocation()
+        address = "postgresql://vpnmigrate@db/fleet"
+        runs = RunsView(
+            [a_standing(*DOWN), a_standing(*MIGRATED)],
+            {"m-9": "line 3 was altered"},
+            {"m-7": address, "m-8": address},
         )
+        found = runs_table.text(runs, Invocation())
 
         assert len(found.splitlines()) >= 2
         assert all(len(line) <= 80 for line in found.splitlines())

@@ -58,8 +58,9 @@ from vpnmigrate.model.plan import GATEWAY_ROLE, Direction
 from vpnmigrate.model.progress import CutoverView, TunnelView, Unreadable, Waiting
 from vpnmigrate.model.residue import ResidualChange
 from vpnmigrate.model.snapshot import Confirmation
-from vpnmigrate.report import results, status, status_json, status_text
+from vpnmigrate.report import results, runs_table, status, status_json, status_text
 from vpnmigrate.report.names import names_of
+from vpnmigrate.report.runs_table import RunsView
 from vpnmigrate.report.status import RunStatusView
 
 LONG = Invocation("/srv/network/changes/runs", "production", "eu-west-1", "http://127.0.0.1:5055")
@@ -397,7 +398,9 @@ class TestTable:
             change="CHG1",
         )
 
-        text = status_text.every([a_view(alive=True), down], {"m-9": "damaged"}, Invocation())
+        text = runs_table.text(
+            RunsView([a_view(alive=True), down], {"m-9": "damaged"}), Invocation()
+        )
         lines = text.splitlines()
 
         assert lines[0].split() == ["RUN", "VPC", "ACCOUNT", "PHASE", "TRAFFIC", "SINCE", "WINDOW"]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.run_status import status_view_of
-from vpnmigrate.errors import VpnMigrateError
-from vpnmigrate.errors.commands import Command, cli
+from vpnmigrate.errors import RefusedError, VpnMigrateError
+from vpnmigrate.errors.commands import Command, cli, option
 from vpnmigrate.fleet.campaign import FleetMember
 from vpnmigrate.fleet.campaign_file import CampaignFile
 from vpnmigrate.fleet.grouping import member_of_plan
@@ -43,9 +43,11 @@ class LocalFleet:
 
         Raises:
             VpnMigrateError: The freeze calendar or the run directory cannot be read.
+            RefusedError: Runs of the campaign are in a database.
         """
         members, now = file.campaign.members, self._context.dependencies.clock.wall()
         runs = self._context.runs.of_plan_files([file.plan_of(member) for member in members])
+        _require_here(runs.values(), self._context.file(file.path))
         views = {
             member.id: self._member(member, wave.name, file.plan_of(member), runs)
             for wave in file.campaign.waves
@@ -109,6 +111,27 @@ class LocalFleet:
         if not found.alive and not found.state.outage.open:
             self._kept[run.id] = files, found
         return found
+
+
+def _require_here(runs: Iterable[Run], campaign: str) -> None:
+    """Check that *runs* of the file *campaign* are not in a database, of which this is a worker.
+
+    The members without a copy would look as if they could be started here.
+
+    Raises:
+        RefusedError: They are.
+    """
+    for run in runs:
+        try:
+            address = run.database_address
+        except VpnMigrateError:
+            continue  # The row of its member says so.
+        if address:
+            raise RefusedError(
+                f"run {run.id} of {campaign} is in the database {address}, and a worker has a copy "
+                "of it on this machine",
+                advice=cli("fleet", "status", campaign, *option("--database", address)),
+            )
 
 
 _FilesState = tuple[tuple[int, int], ...]

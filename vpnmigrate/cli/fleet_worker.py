@@ -17,7 +17,9 @@ from vpnmigrate.fleet.database.connection import FAILOVER, Database
 from vpnmigrate.fleet.database.deliveries import install_queue
 from vpnmigrate.fleet.database.upgrade import upgrade
 from vpnmigrate.fleet.database.version import latest_version, version_of
+from vpnmigrate.fleet.database.workers import FleetWorkers
 from vpnmigrate.fleet.worker import Worker
+from vpnmigrate.fleet.worker_names import worker_id
 from vpnmigrate.local.lock import holder_name
 from vpnmigrate.model.clock import moment
 from vpnmigrate.model.struct_types import analyse_structs
@@ -43,8 +45,11 @@ def serve(
     gc.set_threshold(_NEW_OBJECTS)
     me = context.dependencies.me
     # A process number may be used again on the same host, also in the same second.
-    worker = name or holder_name(me.user, me.host, f"{me.process}-{secrets.token_hex(2)}")
+    own = f"{me.process}-{secrets.token_hex(2)}"
+    worker = worker_id(name, own) if name else holder_name(me.user, me.host, own)
     with fleet_database(place, context.redaction, FAILOVER) as database:
+        if name:
+            FleetWorkers(database).replace_dead(name)
         sessions = FleetSessions(context, database, aws)
         log = _Log(context)
         served = Worker(

@@ -107,15 +107,17 @@ def _existing(path: Path) -> Path:
 def run_checks(context: CommandContext) -> Checks:
     """Yield the checks of the runs in this directory and their locks."""
     try:
-        views, unreadable = status_views(context)
+        found = status_views(context)
     except VpnMigrateError as error:
         yield HealthCheck("runs", HealthVerdict.FAIL, error.message, error.advice)
         return
-    if not views and not unreadable:
+    if not (found.views or found.unreadable or found.in_database):
         yield _ok("runs", "none in this directory")
-    for run, why in unreadable.items():
+    for address, runs in found.databases():
+        yield _ok("runs of a fleet", f"{len(runs)} in the database {address}")
+    for run, why in found.unreadable.items():
         yield HealthCheck(f"run {run}", HealthVerdict.FAIL, why, cli("status", run))
-    for view in views:
+    for view in found.views:
         state = view.state
         locked = "a process works on it" if view.alive else "no process works on it"
         observed = f"{state.status.value}, {locked}"

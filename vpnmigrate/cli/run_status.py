@@ -26,6 +26,7 @@ from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.planning.approvals import ApprovalContext, Approver, approve_command, count_valid
 from vpnmigrate.report.errors import RunFailedError
+from vpnmigrate.report.runs_table import RunsView
 from vpnmigrate.report.status import Retry, RunStatusView
 
 UNSURE = "if AWS identifies this approver as the operator (the login names are the same)"
@@ -171,19 +172,23 @@ def _void(plan: Plan, state: RunState, now: datetime) -> dict[str, str]:
     return {approval.digest: f"it {why}" for approval, why in judged.void}
 
 
-def status_views(context: CommandContext) -> tuple[list[RunStatusView], dict[str, str]]:
+def status_views(context: CommandContext) -> RunsView:
     """Read the status of every run, and the reason for each run that cannot be read.
 
     One damaged journal must not hide the other runs.
     """
-    view: list[RunStatusView] = []
+    views: list[RunStatusView] = []
     unreadable: dict[str, str] = {}
+    in_database: dict[str, str] = {}
     for run in context.runs.list():
         try:
-            view.append(status_view_of(context, run))
+            if address := run.database_address:
+                in_database[run.id] = address
+            else:
+                views.append(status_view_of(context, run))
         except VpnMigrateError as error:
             unreadable[run.id] = error.message
-    return view, unreadable
+    return RunsView(views, unreadable, in_database)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from vpnmigrate.cli.run_status import status_views
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.redaction import Redaction
-from vpnmigrate.report.status_json import every_as_json
+from vpnmigrate.report import runs_table
 
 LARGEST: Final = 16 * 1024 * 1024
 """Bytes of one file; of a longer one the end is packed, where a failure is."""
@@ -39,7 +39,7 @@ def support_bundle(context: CommandContext, found: Mapping[str, Any]) -> bytes:
                 f"run {run.id} is left out of the archive: its keys in {run.vault} are unreadable"
             )
             context.console.print_line(note)
-    status = every_as_json(*status_views(context))
+    status = runs_table.as_json(status_views(context), context.invocation)
     files = {
         f"{name}.json": json.dumps(redaction.value(document), indent=2).encode()
         for name, document in (("doctor", found), ("status", status))

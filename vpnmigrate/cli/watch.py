@@ -38,8 +38,7 @@ def working_run(context: CommandContext) -> Run:
     Raises:
         UsageError: No run is active, or several are.
     """
-    view, _ = status_views(context)
-    at_work = [view.run for view in view if view.alive]
+    at_work = [view.run for view in status_views(context).views if view.alive]
     if len(at_work) != 1:
         listed = ", ".join(at_work) or "none"
         raise UsageError(

@@ -113,6 +113,19 @@ class Run:
         return self.path / "database"
 
     @property
+    def database_address(self) -> str:
+        """The address of the database that has the journal; empty for a run of this machine.
+
+        Raises:
+            VpnMigrateError: It cannot be read.
+        """
+        with _translate_os_errors(self.path):
+            try:
+                return self.database.read_text(encoding="utf-8").strip()
+            except FileNotFoundError:
+                return ""
+
+    @property
     def after(self) -> Path:
         return self.path / "after.json"
 
@@ -176,15 +189,12 @@ class Run:
         Raises:
             RefusedError: It is in the database of a fleet, and this is the copy of a worker.
         """
-        try:
-            address = self.database.read_text(encoding="utf-8").strip()
-        except OSError:
-            return
-        raise RefusedError(
-            f"run {self.id} is in the database {address}; {self.path} is a worker's copy of it, "
-            "without its journal",
-            advice=cli("fleet", "status", self.id, *option("--database", address)),
-        )
+        if address := self.database_address:
+            raise RefusedError(
+                f"run {self.id} is in the database {address}; {self.path} is a worker's copy of "
+                "it, without its journal",
+                advice=cli("fleet", "status", self.id, *option("--database", address)),
+            )
 
     def replan(self, plan: Plan, text: bytes) -> None:
         """Replace the plan by a newer one of the same migration; *text* is the content of its file.

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from vpnmigrate.errors.commands import Advice, Command, Invocation, cli
 from vpnmigrate.fleet.run_summary import RunAwaits, RunSummary
+from vpnmigrate.fleet.worker_names import shown_workers
 from vpnmigrate.journal import RunState, finalize_command
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.changes import AskOperator
@@ -102,12 +103,17 @@ def _awaits(state: RunState) -> RunAwaits:
 
 def head_rows(fleet: FleetView) -> list[tuple[str, str]]:
     """Return whether the fleet runs, and its workers."""
-    workers = [f"{name} ({condition})" for name, condition in fleet.workers]
+    shown = _shown_workers(fleet)
+    workers = [f"{shown[id_]} ({condition})" for id_, condition in fleet.workers]
     alone = [] if fleet.attended else [NO_WORKER]
     return [
         ("FLEET", f"{fleet.state}, {fleet.database}"),
         ("WORKERS", "; ".join(filter(None, [", ".join(workers), *alone]))),
     ]
+
+
+def _shown_workers(fleet: FleetView) -> dict[str, str]:
+    return shown_workers(id_ for id_, _ in fleet.workers)
 
 
 def fleet_text(fleet: FleetView, *, every: bool = False) -> str:
@@ -119,7 +125,8 @@ def fleet_text(fleet: FleetView, *, every: bool = False) -> str:
     head = columns([*head_rows(fleet), *campaigns], indent=0)
     ordered = sorted(fleet.runs, key=lambda run: (_urgency(run), run.run))
     shown = ordered if every else ordered[:MOST_RUNS]
-    cells = (_cells(run, fleet.now) for run in shown)
+    names = _shown_workers(fleet)
+    cells = (_cells(run, fleet.now, names.get(run.worker, run.worker)) for run in shown)
     rows = [("RUN", "ACCOUNT", "STATUS", "TRAFFIC", "WORKER"), *cells]
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     table = [
@@ -177,10 +184,10 @@ def _run_json(run: FleetRunView) -> dict[str, Any]:
     }
 
 
-def _cells(run: FleetRunView, now: datetime) -> tuple[str, ...]:
+def _cells(run: FleetRunView, now: datetime, worker: str) -> tuple[str, ...]:
     place, found = f"{run.account} {run.region}", run.summary
     if found is None:
-        return run.run, place, "CANNOT BE READ", "", run.worker
+        return run.run, place, "CANNOT BE READ", "", worker
     lasted = found.outage_at(now) if found.down_since is not None else None
     waits = ", waits" if (found.waiting_for or run.trouble) and not run.worker else ""
     return (
@@ -188,7 +195,7 @@ def _cells(run: FleetRunView, now: datetime) -> tuple[str, ...]:
         place,
         f"{_status(run, found)}{waits}",
         found.traffic if lasted is None else f"{found.traffic} {span(lasted)}",
-        run.worker,
+        worker,
     )
 
 

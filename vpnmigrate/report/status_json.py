@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,15 +25,6 @@ SCHEMA = "vpnmigrate/status/1"
 def one_as_json(view: RunStatusView) -> dict[str, Any]:
     """Return one run as a JSON document."""
     return {"schema": SCHEMA, **fields(view)}
-
-
-def every_as_json(view: Sequence[RunStatusView], unreadable: Mapping[str, str]) -> dict[str, Any]:
-    """Return every run as one JSON document."""
-    return {
-        "schema": SCHEMA,
-        "runs": [fields(view) for view in view],
-        "unreadable": [{"run": run, "why": why} for run, why in unreadable.items()],
-    }
 
 
 def fields(view: RunStatusView) -> dict[str, Any]:

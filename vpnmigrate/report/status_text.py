@@ -1,4 +1,4 @@
-"""Status for people: the three answers, the facts behind them, and the table of all runs.
+"""Status of a run for people: the three answers, and the facts behind them.
 
 The answers are whether traffic is up, what is wrong or awaited, and what to type now.  They come
 first if everything fits a screen of 24 lines, and last otherwise: in both cases a person who has
@@ -7,12 +7,10 @@ just typed the command sees them.
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
-from itertools import zip_longest
 
-from vpnmigrate.errors.commands import Advice, Invocation, cli
+from vpnmigrate.errors.commands import Advice, cli
 from vpnmigrate.journal import Hold, RunState
 from vpnmigrate.journal.history import DirectionPeriod, directions_of
 from vpnmigrate.journal.records import FinalizeRequested
@@ -28,8 +26,12 @@ from vpnmigrate.report.device_progress import devices_text
 from vpnmigrate.report.names import Names
 from vpnmigrate.report.progress import DIRECTION_NAMES, probe_lines, step_line
 from vpnmigrate.report.residue import residue_rows
-from vpnmigrate.report.status import RunStatusView, old_gateway_deleted, traffic
-from vpnmigrate.report.text import columns, command, safe, wrapped
+from vpnmigrate.report.status import (
+    RunStatusView,
+    old_gateway_deleted,
+    traffic,
+)
+from vpnmigrate.report.text import columns, safe
 from vpnmigrate.report.tunnel_progress import HARMLESS
 
 SCREENFUL = 23
@@ -411,83 +413,3 @@ def step(view: RunStatusView) -> str:
     if not state.step or state.finished:
         return ""
     return step_line(state.step, state.title, cleaning=state.cleaning)
-
-
-def every(
-    views: Sequence[RunStatusView], unreadable: Mapping[str, str], invocation: Invocation
-) -> str:
-    """Return a table of all runs; the *unreadable* ones with the reason."""
-    if not views and not unreadable:
-        begin = command(invocation.complete(cli("list")), first="  ")
-        return f"No runs here yet. Start with:\n{begin}"
-    broken = [
-        wrapped(f"{run}  CANNOT BE READ: {why}", rest="    ") for run, why in unreadable.items()
-    ]
-    # What is down, and then what is not finished, comes first.
-    down = [view for view in views if view.state.outage.open]
-    others = [view for view in views if not view.state.outage.open]
-    ordered = [*down, *sorted(others, key=lambda view: view.state.finished)]
-    open_ = [view.observe for view in ordered if view.state.outage.open or not view.state.finished]
-    more = [command(each, first="  ") for each in open_[:MOST_COMMANDS]]
-    next_ = ["next:", *more] if more else []
-    return "\n".join([*(_table(ordered) if views else ()), *broken, *next_])
-
-
-MOST_COMMANDS = 3
-"""Runs whose status command is printed below the table, so that the table stays in sight."""
-
-_PHASES = {
-    RunStatus.PREPARING: "prepare",
-    RunStatus.CUTTING_OVER: "cutover",
-    RunStatus.CUT_OVER: "migrated",
-    RunStatus.FINALIZING: "finalize",
-    RunStatus.ROLLING_BACK: "rollback",
-    RunStatus.ROLLED_BACK: "rolled back",
-    RunStatus.STUCK: "STUCK",
-}
-_WIDTHS = {
-    "RUN": 10,
-    "VPC": 13,
-    "ACCOUNT": 12,
-    "PHASE": 11,
-    "TRAFFIC": 7,
-    "SINCE": 6,
-    "WINDOW": 12,
-}
-"""Columns of the table, which together fit 80 columns; a longer cell is folded."""
-_NONE = "-"
-
-
-def _table(views: Sequence[RunStatusView]) -> Iterator[str]:
-    yield _line(tuple(_WIDTHS))
-    for view in views:
-        cells = [
-            textwrap.wrap(cell, width) or [""]
-            for cell, width in zip(_cells(view), _WIDTHS.values(), strict=True)
-        ]
-        yield from map(_line, zip_longest(*cells, fillvalue=""))
-        if view.change:
-            yield wrapped(f"change {view.change}", first="    ")
-
-
-def _line(cells: Sequence[str]) -> str:
-    padded = (f"{cell:<{width}}" for cell, width in zip(cells, _WIDTHS.values(), strict=True))
-    return " ".join(padded).rstrip()
-
-
-def _cells(view: RunStatusView) -> Iterator[str]:
-    plan, state = view.plan, view.state
-    window = None if plan is None else plan.decisions.window
-    yield view.run
-    yield _NONE if plan is None else view.names.of(plan.vpc)
-    yield _NONE if plan is None else plan.account
-    phase = _PHASES.get(state.status, state.status.value)
-    yield f"{phase}, stopped" if view.stopped and not state.held else phase
-    yield view.traffic.value.upper() if state.outage.open else view.traffic.value
-    yield _NONE if (since := view.since) is None else _age(view.now - since)
-    yield _NONE if window is None else f"{window.start:%m-%d %H:%M}Z"
-
-
-def _age(length: timedelta) -> str:
-    """Return a duration in its largest unit."""
-    return " ".join(span(length).split()[:2])

@@ -117,7 +117,7 @@ def serve(
             _serve(context, campaign, port, read)
         return
     fleet, file = LocalFleet(context), ChangingCampaign(Path(campaign))
-    file.now()
+    fleet.status(file.now())  # A page would only say that it cannot be read.
     _serve(context, campaign, port, lambda: fleet.status(file.now()))
 
 

@@ -36,7 +36,8 @@ def worker(
             "--name",
             metavar="NAME",
             show_default=False,
-            help="Name of the worker in status and messages. Default: host and process.",
+            help="Name of the worker in status and messages. Default: user and host. Workers with "
+            "the same name are shown with their processes.",
         ),
     ] = None,
     runs: Annotated[

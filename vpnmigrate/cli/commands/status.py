@@ -9,7 +9,7 @@ from vpnmigrate.cli.options import OutputOptions, RunDirectoryOptions, runs
 from vpnmigrate.cli.run_status import status_view_of, status_views
 from vpnmigrate.cli.watch import watch_run, working_run
 from vpnmigrate.errors import Exit
-from vpnmigrate.report import status_json, status_text
+from vpnmigrate.report import runs_table, status_json, status_text
 
 
 def status(
@@ -39,21 +39,22 @@ def status(
 
     The facts behind that are shown with it: the run, its gates, its files and its history.  Without
     RUN, a table of all runs, which ends with exit code 1 if a run cannot be read.  Reads the
-    journals and makes no AWS call.
+    journals and makes no AWS call.  For runs of a fleet, whose journals are in a database, names
+    the command that shows them.
     """
     context = command_context(ctx, home, printing)
     if watch:
-        found = context.runs.find(run) if run else working_run(context)
-        stand, code = watch_run(context, found)
+        watched = context.runs.find(run) if run else working_run(context)
+        stand, code = watch_run(context, watched)
         context.results.print(
             status_text.one(stand, all_gates=all_gates), status_json.one_as_json(stand)
         )
         raise typer.Exit(code)
     if run is None:
-        stands, unreadable = status_views(context)
-        text = status_text.every(stands, unreadable, context.invocation)
-        context.results.print(text, status_json.every_as_json(stands, unreadable))
-        if unreadable:
+        found = status_views(context)
+        text = runs_table.text(found, context.invocation)
+        context.results.print(text, runs_table.as_json(found, context.invocation))
+        if found.unreadable:
             raise typer.Exit(Exit.FAILED)
     else:
         stand = status_view_of(context, context.runs.find(run))

@@ -13,6 +13,9 @@ from vpnmigrate.fleet.database.connection import AT_ONCE, Database
 from vpnmigrate.fleet.database.leases import LEASE, database_now
 from vpnmigrate.fleet.database.schema import WORKERS
 
+_PREDECESSOR: Final = LEASE / 2
+"""How long a worker has not been seen when another one with its name removes its row.  It may be
+alive still: then its row is back with its next renewal."""
 _FORGOTTEN: Final = timedelta(days=1)
 """A worker that was not seen for so long is removed from the list."""
 
@@ -58,6 +61,13 @@ class FleetWorkers:
             .on_conflict_do_update(index_elements=[WORKERS.c.id], set_=seen)
         )
         self._database.execute(lambda connection: connection.execute(noted), AT_ONCE)
+
+    def replace_dead(self, name: str) -> None:
+        """Remove the workers called *name* that have died, for one that starts with their name."""
+        old = database_now() - sa.cast(sa.literal(_PREDECESSOR), sa.Interval)
+        same_name = sa.func.regexp_replace(WORKERS.c.id, "/[^/]*$", "") == name
+        gone = sa.delete(WORKERS).where(same_name, WORKERS.c.seen_at < old)
+        self._database.execute(lambda connection: connection.execute(gone), AT_ONCE)
 
     def forget(self, worker: str) -> None:
         """Remove *worker*, which has ended, and those that were not seen for a day."""
