@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,19 +23,19 @@ from vpnmigrate.cli.run_status import (
     with_run_status,
 )
 from vpnmigrate.cli.signals import SessionSignals, SignalHandler
+from vpnmigrate.cli.signed_files import new_approvals, new_plan_signature, valid_approval
 from vpnmigrate.cli.usual_times import usual_times
 from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, no_wait_check
 from vpnmigrate.engine.commit_confirm import CommitConfirm
 from vpnmigrate.engine.context import ClaimHolder
 from vpnmigrate.engine.gate_runner import GateInputs
 from vpnmigrate.engine.gates import RollbackProofResult
-from vpnmigrate.engine.ports import NetworkPaths, Observer
+from vpnmigrate.engine.ports import Calls, NetworkPaths, Observer
 from vpnmigrate.engine.recorder import evidence_of
 from vpnmigrate.engine.runner import Runner, RunPorts
 from vpnmigrate.engine.traffic_watch import NoProbes
 from vpnmigrate.errors import (
     MalformedFileError,
-    RefusedError,
     UsageError,
     VpnMigrateError,
     WrongAccountError,
@@ -47,13 +47,11 @@ from vpnmigrate.journal.records import (
     Approved,
     JournalLost,
     Noted,
-    PlanSigned,
     Record,
     Replanned,
     TakenOver,
 )
 from vpnmigrate.journal.usual_times import UsualTimes
-from vpnmigrate.local.documents import ApprovalFile
 from vpnmigrate.local.hooks import CommandHooks, HookedJournal, supervise_hooks
 from vpnmigrate.local.live_view import LiveFile
 from vpnmigrate.local.logs import RunLog, log_of
@@ -62,11 +60,6 @@ from vpnmigrate.local.run_access import SessionJournal
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.signatures import (
     RunSignatures,
-    SignatureTerms,
-    check_approval,
-    signature_file,
-    signature_of,
-    trusted_by,
 )
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.approval import RehearsalResult
@@ -75,8 +68,7 @@ from vpnmigrate.model.consistency import CONSISTENCY_DELAY
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.probes import CommandProbe, probe_from
 from vpnmigrate.model.programs import ADVICE, name_fault
-from vpnmigrate.model.signatures import CheckedSignature, SignedKind, SignedText, signing_command
-from vpnmigrate.planning.approvals import approve_command, require_valid
+from vpnmigrate.model.signatures import CheckedSignature
 from vpnmigrate.planning.rollback_proof import prove
 from vpnmigrate.report.console import MessageOutput
 from vpnmigrate.report.errors import RunBugError, RunFailedError
@@ -121,6 +113,22 @@ class RunRecords:
     journal: SessionJournal
     log: RunLog
     signals: SessionSignals
+
+
+@dataclass(frozen=True)
+class SessionOpening:
+    """What a session has once it is recorded: the run as it was, and the way to AWS."""
+
+    before: RunState
+    """The state before this session."""
+    approvals: Sequence[Approved]
+    signatures: RunSignatures
+    clients: ClientSource
+    calls: Calls
+    paths: NetworkPaths
+    taken_over_from: str
+    """The holder that an operator named, until the claim is this run's."""
+    journal_lost: bool
 
 
 @dataclass(frozen=True)
@@ -208,36 +216,8 @@ def _run(
 ) -> None:
     """Run *action* with a runner whose ports are this machine, AWS and the operator."""
     plan, run, journal = selected.plan, selected.run, kept.journal
-    before = replay(journal.entries)
-    signatures = RunSignatures(context.dependencies.keygen, plan, run, journal.clock)
-    approvals = [
-        _valid(each, plan, before, journal.clock.wall(), signatures)
-        for each in options.approvals_and_forces.approvals
-    ]
-    who = context.dependencies.me
-    journal.write(context.opened(plan, step=options.step))
-    clients = context.dependencies.clients(options.aws)
-    calls = context.dependencies.calls(clients)
-    paths = calls.read(
-        "the credential provider",
-        IDENTITY_LIMIT,
-        lambda: _paths(context, clients, plan.region),
-        no_wait_check,
-    )
-    journal.write(*_unknown(approvals, before), *_plan_signature(selected, before, context))
-    if options.take_over is not None:
-        journal.write(TakenOver(options.take_over))
-    taken_over_from = replay(journal.entries).taken_over_from
-    if journal.lost or (taken_over_from and before.direction is None):
-        # A journal that starts with a take-over replaces an earlier one.
-        journal.write(JournalLost())
-    journal_lost = replay(journal.entries).journal_lost
-    doubts = evidence_of(before, plan.surveyed).doubts
-    if options.adopt is not None and not (journal_lost or doubts):
-        raise UsageError(
-            f"--adopt is for a lost or incomplete journal; the journal of {run.id} is complete",
-            advice=cli("status", run.id),
-        )
+    opening = _open(context, selected, options, journal)
+    before, signatures, me = opening.before, opening.signatures, context.dependencies.me
     rehearsed = _rehearsed(context, plan, context.console)
     usual = usual_times(context, plan, rehearsed, before)
     names = NamesOfRun(plan, journal.entries)
@@ -250,7 +230,8 @@ def _run(
     ):
         hooks = CommandHooks(run, plan, journal.entries, journal.clock, kept.log, context.redaction)
         watch = ObserverGroup(progress, kept.log, live, hooks, redaction=context.redaction)
-        account = Account(clients, journal.clock, _vault(context, run), journal.require_ours)
+        vault = _vault(context, run)
+        account = Account(opening.clients, journal.clock, vault, journal.require_ours)
         stop_request = SignalHandler(
             output,
             lambda: watch.cutting,
@@ -272,16 +253,16 @@ def _run(
             observer=watch,
             clock=journal.clock,
             stop_request=kept.signals.request(stop_request),
-            paths=paths,
-            calls=calls,
-            claim_holder=ClaimHolder(run.holder, taken_over_from),
+            paths=opening.paths,
+            calls=opening.calls,
+            claim_holder=ClaimHolder(run.holder, opening.taken_over_from),
             commit=CommitConfirm(
-                options.confirm_within, context.dependencies.watchdog(run, options.aws), who.host
+                options.confirm_within, context.dependencies.watchdog(run, options.aws), me.host
             ),
-            journal_lost=journal_lost,
+            journal_lost=opening.journal_lost,
             adopt=options.adopt,
             gate_inputs=GateInputs(
-                who.user,
+                me.user,
                 rehearsed,
                 lambda: _proven(plan),
                 options.approvals_and_forces.forces,
@@ -290,14 +271,14 @@ def _run(
                 signatures,
                 str(run.plan),
             ),
-            drivers=context.dependencies.drivers(run, plan, _vault(context, run), kept.log),
+            drivers=context.dependencies.drivers(run, plan, vault, kept.log),
             probes=NoProbes()
             if options.probes is None
             else context.dependencies.probes(run, options.probes),
         )
         if options.probes is None:
             journal.write(Noted(FORGONE))
-        for added in approvals:
+        for added in opening.approvals:
             output.print_line(wrapped(approved_line(added)))
         if ports.journal_lost:
             output.print_line(wrapped(JOURNAL_LOST))
@@ -316,81 +297,54 @@ def _run(
                 action(active)
 
 
+def _open(
+    context: CommandContext, selected: SelectedRun, options: RunOptions, journal: SessionJournal
+) -> SessionOpening:
+    """Record in *journal* that this process has opened the run, and what it was given.
+
+    Raises:
+        RefusedError: An approval does not count.
+        UsageError: Resources are named for adoption, but no journal is lost.
+        WrongAccountError: The session is for another Region.
+    """
+    plan, run, dependencies = selected.plan, selected.run, context.dependencies
+    before = replay(journal.entries)
+    signatures = RunSignatures(dependencies.keygen, plan, run, journal.clock)
+    approvals = [
+        valid_approval(each, plan, before, journal.clock.wall(), signatures)
+        for each in options.approvals_and_forces.approvals
+    ]
+    journal.write(context.opened(plan, step=options.step))
+    clients = dependencies.clients(options.aws)
+    calls = dependencies.calls(clients)
+    paths = calls.read(
+        "the credential provider",
+        IDENTITY_LIMIT,
+        lambda: _paths(context, clients, plan.region),
+        no_wait_check,
+    )
+    journal.write(*new_approvals(approvals, before), *new_plan_signature(selected, before, context))
+    if options.take_over is not None:
+        journal.write(TakenOver(options.take_over))
+    taken_over_from = replay(journal.entries).taken_over_from
+    if journal.lost or (taken_over_from and before.direction is None):
+        # A journal that starts with a take-over replaces an earlier one.
+        journal.write(JournalLost())
+    journal_lost = replay(journal.entries).journal_lost
+    doubts = evidence_of(before, plan.surveyed).doubts
+    if options.adopt is not None and not (journal_lost or doubts):
+        raise UsageError(
+            f"--adopt is for a lost or incomplete journal; the journal of {run.id} is complete",
+            advice=cli("status", run.id),
+        )
+    return SessionOpening(
+        before, approvals, signatures, clients, calls, paths, taken_over_from, journal_lost
+    )
+
+
 def _vault(context: CommandContext, run: Run) -> Vault:
     """Return the vault of *run*, whose keys are removed from everything this process writes."""
     return Vault(run.vault, context.redaction.learn)
-
-
-def _valid(
-    given: ApprovalFile, plan: Plan, before: RunState, now: datetime, signatures: RunSignatures
-) -> Approved:
-    """Return the record of an approval that counts for *plan*, as far as it is known already.
-
-    Raises:
-        RefusedError: It does not count, or its signature is missing or not good.
-    """
-    approval, rule = given.approval, plan.decisions.approvals
-    after = before.approvals.rollbacks.get(plan.fingerprint, "")
-    require_valid(approval, plan, now, after)
-    if not rule.allowed_signers:
-        return Approved(approval)
-    signature = signature_of(given.path)
-    if signature is None:
-        if not rule.signed:
-            return Approved(approval)
-        raise RefusedError(
-            f"{given.path} is not signed, but the plan demands signed approvals: there is no "
-            f"{signature_file(given.path)}",
-            advice=(
-                "ask the approver to sign it:",
-                signing_command(SignedKind.APPROVAL, str(given.path)),
-                "or to approve and sign again:",
-                approve_command("PLAN", after, signed=True),
-            ),
-        )
-    signed = SignedText(given.text.decode(), signature)
-    added = Approved(approval, signed)
-    trust = trusted_by(plan.decisions, plan.programs)
-    checked = check_approval(signatures.keygen, trust, approval, signed, SignatureTerms(now))
-    if checked.fault:
-        raise RefusedError(
-            f"{given.path} {checked.fault}",
-            advice=(
-                "ask for another approval, signed by the approver with a key that is listed:",
-                approve_command("PLAN", after, signed=True),
-            ),
-        )
-    return added
-
-
-def _unknown(approvals: Iterable[Approved], before: RunState) -> list[Approved]:
-    """Return the approvals that are new to the journal; a file may be given repeatedly."""
-    return [
-        each
-        for each in approvals
-        if each.approval not in before.approvals.added
-        or each.signed != before.approvals.signed.get(each.approval.digest)
-    ]
-
-
-def _plan_signature(
-    selected: SelectedRun, before: RunState, context: CommandContext
-) -> list[PlanSigned]:
-    """Return the record of the signature beside the plan's file, if it is new to the journal.
-
-    It is checked where it counts, so a signature that is not good never stops a rollback.
-    """
-    if selected.file is None or not selected.plan.decisions.approvals.allowed_signers:
-        return []
-    try:
-        signature = signature_of(selected.file)
-    except RefusedError as error:
-        context.console.print_line(wrapped(f"Signature ignored: {error.message}"))
-        return []
-    fingerprint = selected.plan.fingerprint
-    if signature is None or before.approvals.plan_signatures.get(fingerprint) == signature:
-        return []
-    return [PlanSigned(fingerprint, signature)]
 
 
 def _rehearsed(
