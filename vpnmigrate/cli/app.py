@@ -30,28 +30,27 @@ def _help(ctx: typer.Context, _option: Any, asked: bool) -> None:
         raise typer.Exit
 
 
-class ResultHelpCommand(TyperCommand):
+class ResultHelp:
+    """A part of a command whose help is printed as a result, and whose values are plain.
+
+    What it is a part of, a Typer class, has the methods that it calls; their common base is private.
+    """
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters, which take plain values without pydantic."""
+        return list(map(with_plain_values, super().get_params(ctx)))  # type: ignore[misc]
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """Return the option that prints the help."""
+        return _printed_as_result(super().get_help_option(ctx))  # type: ignore[misc]
+
+
+class ResultHelpCommand(ResultHelp, TyperCommand):
     """A command whose help is printed as a result."""
 
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Return the parameters, which take plain values without pydantic."""
-        return list(map(with_plain_values, super().get_params(ctx)))
 
-    def get_help_option(self, ctx: Any) -> Any:
-        """Return the option that prints the help."""
-        return _printed_as_result(super().get_help_option(ctx))
-
-
-class ResultHelpGroup(TyperGroup):
+class ResultHelpGroup(ResultHelp, TyperGroup):
     """A group of commands whose help is printed as a result."""
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Return the parameters, which take plain values without pydantic."""
-        return list(map(with_plain_values, super().get_params(ctx)))
-
-    def get_help_option(self, ctx: Any) -> Any:
-        """Return the option that prints the help."""
-        return _printed_as_result(super().get_help_option(ctx))
 
 
 def _printed_as_result(option: Any) -> Any:
