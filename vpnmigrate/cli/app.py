@@ -33,7 +33,7 @@ def _help(ctx: typer.Context, _option: Any, asked: bool) -> None:
 class ResultHelp:
     """A part of a command whose help is printed as a result, and whose values are plain.
 
-    What it is a part of, a Typer class, has the methods that it calls; their common base is private.
+    The methods that it calls are those of a Typer class beside it, whose base is private.
     """
 
     def get_params(self, ctx: Any) -> list[Any]:
