@@ -22,9 +22,11 @@ from tests.support.shapes import Shape, shape_left
 from tests.support.stage import Stage
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import HeldError
-from vpnmigrate.journal.records import Answered, Noted
+from vpnmigrate.journal.records import Answered, Intended, Noted
 from vpnmigrate.journal.state import RunStatus
-from vpnmigrate.model.decisions import Decisions, TestVpc
+from vpnmigrate.model.changes import AskOperator
+from vpnmigrate.model.decisions import Decisions, OldTunnels, TestVpc
+from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
@@ -173,3 +175,17 @@ def test_an_unread_account_does_not_end_a_blind_cutover(tmp_path: Path) -> None:
 
     assert stage.state.status is RunStatus.CUT_OVER
     assert any("the account could not be checked" in each.what for each in stage.records(Noted))
+
+
+def test_a_blind_rollback_asks_for_devices_that_may_use_new_tunnels(tmp_path: Path) -> None:
+    """AWS shows complete traffic at once, but no journal says whether new tunnels are enabled."""
+    always_up = Behaviour(tunnels_up_while_detached=True)
+    decisions = Decisions(old_tunnels=OldTunnels.LEAVE)
+    stage = Stage(tmp_path, decisions=decisions, behaviour=always_up)
+    stage.forward()
+
+    stage.run(Runner.rollback, journal_lost=True, holder="bob@desk", takes_over_from="ann@desk")
+    asked = [i.change for i in stage.records(Intended) if isinstance(i.change, AskOperator)]
+
+    assert stage.state.status is RunStatus.ROLLED_BACK
+    assert [task.confirmation for task in asked] == [Confirmation.TUNNELS_RETURNED]
