@@ -113,6 +113,7 @@ def test_the_hazards_of_a_vendors_sample_are_shown(kind, terminal):
     assert [each for each in openers if not any(each in line for line in found["openers"])] == []
     assert [each for each in weak if each not in found["weak"]] == []
     assert [each for each in (*names, *openers, *weak) if each not in shown] == []
+    assert [each for each in found["disabled"] if each not in shown] == []
     assert not any("pre-shared" in name for name in found["names"])
     assert "CANARY" in Path(found["file"]).read_text(encoding="utf-8")
     assert "CANARY" not in ran.out
@@ -155,6 +156,19 @@ def test_names_that_the_device_has_are_told_from_possible_ones(terminal):
     assert "s3cret" not in ran.out
     (command,) = re.findall(r"^ +vpnmigrate (.*(?:\n .*)*)$", ran.out, re.MULTILINE)
     assert terminal.run(*shlex.split(command.replace("\\\n", ""))).code == 0
+
+
+def test_a_sample_without_an_opening_line_is_not_called_harmless(terminal):
+    """Its device enables what it creates, and what prevents that is said, on the screen as here."""
+    run, site = sampled(terminal, IOS)
+    file = Path(terminal.run("device", "sample", run, site, "--json").document["file"])
+    file.write_text("config vpn ipsec phase1-interface\n edit aws-0\n", encoding="utf-8")
+
+    shown = " ".join(terminal.run("device", "sample", run, site).out.split())
+
+    assert "no line of its own: what the sample creates is enabled" in shown
+    assert "a tunnel stays disabled only with - set status down" in shown
+    assert "weak algorithms - none found" in shown
 
 
 def test_a_running_configuration_of_another_device_is_said_to_be_so(terminal):

@@ -140,6 +140,131 @@ def test_weak_algorithms_in_the_words_of_a_vendor(text, weak):
     assert hazards_of(text).weak == weak
 
 
+@pytest.mark.parametrize(
+    ("sample", "weak"),
+    [
+        ("! for the minimum requirement of AES128, SHA1, and DH Group 2.\n encryption aes-256", ()),
+        ("Please note, these are for the minimum requirement of AES128, SHA1.\n - aes-256", ()),
+        ("  - Encryption Algorithm : aes-128-cbc", ("aes-128-cbc",)),
+        ("ipsec ike encryption 1 aes-cbc", ("encryption 1 aes-cbc",)),
+        ("ipsec ike hash 2 sha", ("ike hash 2 sha",)),
+        ("ipsec ike hash 2 sha256\nipsec ike encryption 2 aes256-cbc", ()),
+        (" c. DH key group :  2\n d. PFS key group :   14", ("dh key group : 2",)),
+    ],
+)
+def test_advice_about_algorithms_is_not_weak(sample, weak):
+    """AWS explains above a proposal what else a device may use; that is not proposed."""
+    assert hazards_of(sample).weak == weak
+
+
+NESTED = """config vpn ipsec phase1-interface
+edit vpn-44a8938f-0 ! Name must be shorter than 15 chars, best if shorter than 12
+ next
+end
+config router bgp
+ config neighbor
+  edit 169.254.255.1
+  end
+config router prefix-list
+ edit "default_route"
+  config rule
+   edit 1
+  next
+  end
+ next
+ edit "other"
+end
+"""
+JUNOS = """set security ike
+set protocols bgp group ebgp type external
+set policy-options policy-statement EXPORT-DEFAULT term default then accept
+"""
+PANOS = """edit network ike gateway ike-vpn-0
+edit peer-group AmazonBGP
+ set export rules vr-export action allow
+"""
+PFSENSE = """Go to VPN-->IPSec. Add a new Phase1 entry (click + button )
+ a. Disabled : uncheck
+ f. Description: Amazon-IKE-vpn-0a-0
+"""
+
+
+@pytest.mark.parametrize(
+    ("sample", "vendor", "names", "openers"),
+    [
+        (
+            NESTED,
+            "Fortinet",
+            (
+                "config router bgp config neighbor edit 169.254.255.1",
+                'config router prefix-list edit "default_route"',
+                'config router prefix-list edit "default_route" config rule edit 1',
+                'config router prefix-list edit "other"',
+                "config vpn ipsec phase1-interface edit vpn-44a8938f-0",
+            ),
+            (),
+        ),
+        (PFSENSE, "pfSense", ("Amazon-IKE-vpn-0a-0",), ("a. Disabled : uncheck",)),
+        (
+            "ip sla 100\nip sla schedule 100  life forever\ntrack 100 ip sla 100\ncrypto isakmp x",
+            "Cisco IOS",
+            ("ip sla 100", "track 100"),
+            (),
+        ),
+        (
+            JUNOS,
+            "Juniper",
+            ("policy-options policy-statement EXPORT-DEFAULT", "protocols bgp group ebgp"),
+            (),
+        ),
+        (
+            PANOS,
+            "Palo Alto",
+            ("export rules vr-export", "ike-vpn-0", "peer-group AmazonBGP"),
+            (),
+        ),
+        (
+            "set ike p1-proposal ike-prop-1 preshare\nset vpn IPSEC-vpn-1 gateway gw-1",
+            "Juniper ScreenOS",
+            ("p1-proposal ike-prop-1", "vpn IPSEC-vpn-1"),
+            (),
+        ),
+        (
+            'netsh advfirewall consec add rule Name="VGW-1 Tunnel 1" Enable=Yes ^',
+            "Windows",
+            ("VGW-1 Tunnel 1",),
+            ('netsh advfirewall consec add rule Name="VGW-1 Tunnel 1" Enable=Yes ^',),
+        ),
+        ("vpn policy tunnel-interface v\nkeep-alive \nenable \n", "SonicWall", None, ("enable",)),
+    ],
+)
+def test_lines_of_samples_that_aws_has_published(sample, vendor, names, openers):
+    """Each is recognized as its vendor's alone, although its headings are those of the sheet."""
+    hazards = hazards_of(f"! #1: Internet Key Exchange (IKE) Configuration\n{sample}")
+
+    assert hazards.vendors == (vendor,)
+    assert names is None or hazards.names == names
+    assert [line for line in openers if line not in hazards.openers] == []
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        "set security ike gateway gw-1 address 198.51.100.1",
+        "set network ike gateway ike-vpn-0",
+        "config vpn ipsec phase1-interface",
+        "set vpn ipsec ike-group AWS lifetime 28800",
+        "set interface vpnt1 mtu 1436",
+    ],
+)
+def test_a_tunnel_that_no_line_enables_is_not_disabled(sample):
+    """These devices enable what they create, so the sample says what would keep it disabled."""
+    hazards = hazards_of(sample)
+
+    assert hazards.openers == ()
+    assert len(hazards.disabled) == 1
+
+
 @pytest.mark.parametrize("sample", ["", "tunnel-create --peer 198.51.100.1 --start-now", "{}"])
 def test_an_unknown_vendor_is_not_clean(sample):
     """A sample of an unknown form has no vendor, which the sheet says."""

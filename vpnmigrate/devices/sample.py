@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from vpnmigrate.devices.sample_lines import Line, plain_lines
-from vpnmigrate.devices.sample_vendors import VENDORS, Vendor
+from vpnmigrate.devices.sample_lines import Line, plain_lines, without_advice
+from vpnmigrate.devices.sample_vendors import SHEET, VENDORS, Vendor
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class SampleHazards:
     """Names and numbers of objects that the old tunnels may also have."""
     openers: tuple[str, ...]
     """Lines that would enable a tunnel immediately."""
+    disabled: tuple[str, ...]
+    """What keeps the tunnels disabled: their vendors enable them without a line of their own."""
     weak: tuple[str, ...]
     """Weak algorithms, as the sample writes them."""
 
@@ -37,7 +39,9 @@ _WEAK: Final = re.compile(
     r"|(?:esp-|hmac-)?sha-?1(?:-96)?|esp-sha-hmac|sha-hmac"
     # Cisco's words without a number mean AES-128 and SHA-1.
     r"|encr(?:yption)?[ \t]+aes(?![\w-]|[ \t]+(?:\d|gcm))|(?:hash|integrity|prf)[ \t]+sha(?![\w-])"
-    # Yamaha's "ipsec ike group 1" is the number of a peer.
+    # Yamaha's, where the first number is that of a peer, and aes-cbc without a number AES-128.
+    r"|ike[ \t]+hash[ \t]+\d+[ \t]+sha(?![\w-])|(?:encryption[ \t]+\d+|esp)[ \t]+aes-cbc(?![\w-])"
+    r"|(?:dh|pfs) key group *: *(?:1|2|5)"
     r"|(?:dh-?)?(?<!ike )group ?'?(?:1|2|5)'?|modp(?:768|1024|1536)|dhgrp +(?:1|2|5)"
     r")(?!\w)",
     re.IGNORECASE,
@@ -53,8 +57,14 @@ def hazards_of(sample: str) -> SampleHazards:
         tuple(vendor.title for vendor in found),
         tuple(sorted({each.text for vendor in found for each in _names(sample, vendor)})),
         tuple(sorted({line for vendor in found for line in _openers(sample, vendor)})),
-        tuple(sorted({" ".join(m.group(1).lower().split()) for m in _WEAK.finditer(sample)})),
+        tuple(dict.fromkeys(vendor.disabled for vendor in found if vendor.disabled)),
+        _weak(sample),
     )
+
+
+def _weak(sample: str) -> tuple[str, ...]:
+    matches = _WEAK.finditer(without_advice(sample))
+    return tuple(sorted({" ".join(match.group(1).lower().split()) for match in matches}))
 
 
 @dataclass(frozen=True)
@@ -105,7 +115,8 @@ class _Name:
 
 
 def _vendors_of(sample: str) -> list[Vendor]:
-    return [v for v in VENDORS if re.search(rf"^\s*(?:{v.form})", sample, _FLAGS)]
+    found = [v for v in VENDORS if re.search(rf"^\s*(?:{v.form})", sample, _FLAGS)]
+    return [v for v in found if v.title != SHEET] or found
 
 
 def _is_running(running: str, vendor: Vendor) -> bool:

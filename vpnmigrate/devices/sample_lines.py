@@ -16,21 +16,26 @@ def plain_lines(text: str) -> Iterator[Line]:
 
 
 def fortios_lines(text: str) -> Iterator[Line]:
-    """Yield each ``edit`` of FortiOS with its ``config`` before it.
+    """Yield each ``edit`` of FortiOS with the tables that it is in.
 
     Tables name their entries independently: ``edit 1`` is a route in one and a policy in another.
     """
-    sections: list[str] = []
+    tables: list[str] = []
     for number, line in plain_lines(text):
-        words = line.strip()
+        words = re.sub(r" +!.*", "", line).strip()
         if words.startswith("config "):
-            sections.append(words)
-        elif words == "end" and sections:
-            sections.pop()
-        elif words.startswith("edit ") and sections and sections[-1] not in _OF_DOMAINS:
-            yield number, f"{sections[-1]} {words}"
+            # A table of its own ends all others: samples of AWS leave out an "end" or two.
+            tables = [words] if _TOP.match(words) else [*tables, words]
+        elif words == "end":
+            tables = tables[:-1]
+        elif words == "next" and tables:
+            tables[-1] = tables[-1].partition(" edit ")[0]
+        elif words.startswith("edit ") and tables and tables[0] not in _OF_DOMAINS:
+            tables[-1] = f"{tables[-1].partition(' edit ')[0]} {words}"
+            yield number, " ".join(tables)
 
 
+_TOP: Final = re.compile(r"config +(?:vdom|global|system|vpn|router|firewall|user|log)\b")
 _OF_DOMAINS: Final = {"config vdom", "config global"}
 """Sections of FortiOS around the configuration of a virtual domain."""
 
@@ -55,3 +60,17 @@ def mikrotik_lines(text: str) -> Iterator[Line]:
 
 
 _ADD: Final = re.compile(r"(?:^|[a-z] +)add\b")
+
+
+def without_advice(text: str) -> str:
+    """Return *text* without the lines in which AWS says which algorithms a device may use instead.
+
+    Other comments stay: steps for a person, and their values, are comments too.
+    """
+    return "\n".join(line for _, line in plain_lines(text) if not _ADVICE.search(line))
+
+
+_ADVICE: Final = re.compile(
+    r"minimum requirement|take advantage of|supported IPSec parameters|groups? like|groups such as",
+    re.IGNORECASE,
+)

@@ -1,6 +1,8 @@
 """Vendors of AWS's samples: how samples and running configurations name their objects.
 
-A vendor is here only with a public sample or the vendor's own reference as evidence.
+Samples of Cisco, Juniper, Palo Alto, Fortinet, SonicWall, Yamaha, Check Point, Windows and pfSense
+are in AWS's Network Administrator Guide (awsdocs/amazon-vpc-network-administrator-guide, folder
+doc_source, at 5c70cb3).  What keeps a tunnel disabled is from domain.md 9.3.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ class Vendor:
     form: str
     names: tuple[str, ...] = ()
     openers: tuple[str, ...] = ()
+    disabled: str = ""
+    """What keeps a tunnel disabled, if the device enables it without a line of its own."""
     running: RunningForm | None = None
     """How names of a sample are found in a running configuration; None if they are not."""
     lines: Callable[[str], Iterator[Line]] = plain_lines
@@ -52,7 +56,12 @@ _CISCO_NAMES: Final = (
     r"(crypto +ipsec +transform-set +\S+)",
     r"(crypto +ipsec +profile +\S+)",
     r"(crypto +keyring +\S+)",
+    r"(ip +sla +\d+)$",
+    r"(track +\d+) ",
 )
+
+SHEET: Final = "a sheet for any device"
+"""Its headings are comments in the samples of many vendors too."""
 
 VENDORS: Final = (
     Vendor(
@@ -60,6 +69,7 @@ VENDORS: Final = (
         r"crypto +(isakmp|ikev2|keyring)\b|interface +tunnel ?\d",
         _CISCO_NAMES,
         (r"(no +shutdown)$",),
+        "shutdown on each tunnel interface, and shutdown for each BGP neighbour",
         _CISCO_RUNNING,
         equal=_CISCO_EQUAL,
     ),
@@ -75,6 +85,7 @@ VENDORS: Final = (
             r"(crypto +ipsec +ikev[12] +(?:transform-set|ipsec-proposal) +\S+)",
         ),
         (r"(no +shutdown)$", r"(crypto +map +\S+ +interface +\S+)$"),
+        "shutdown on each tunnel interface, and shutdown for each BGP neighbour",
         _CISCO_RUNNING,
         # From ASA 8.4 on, "isakmp" is a synonym that the device itself writes as "ikev1".
         equal=(*_CISCO_EQUAL, ("^crypto isakmp policy", "crypto ikev1 policy")),
@@ -86,8 +97,12 @@ VENDORS: Final = (
             r"(?:set|edit) .*\b(st0(?: unit |\.)\d+)\b",
             r"set +security +(ike +(?:proposal|policy|gateway) +\S+)",
             r"set +security +(ipsec +(?:proposal|policy|vpn) +\S+)",
+            r"set +(protocols +bgp +group +\S+)",
+            r"set +(policy-options +policy-statement +\S+)",
         ),
         (r"(?:set +security .*)?\b(establish-tunnels +immediately)$",),
+        "set interfaces st0 unit N disable, deactivate security ipsec vpn NAME, and deactivate "
+        "protocols bgp group NAME, in the same commit",
         RunningForm(
             r"set +(?:version|system|interfaces|security|groups)\b",
             "show configuration | display set",
@@ -101,6 +116,7 @@ VENDORS: Final = (
             r'set +interface +"?(tunnel\.\d+)\b',
             r'set +ike +(gateway +"?[\w-]+)',
             r'set +(vpn +"?[\w-]+)',
+            r"set +ike +(p[12]-proposal +\S+)",
         ),
         (r"set +vpn .*\b(monitor +.*rekey)$",),
     ),
@@ -112,8 +128,12 @@ VENDORS: Final = (
             r"(?:set|edit) .*\b(ipsec-tunnel-\d+)\b",
             r"(?:set|edit) .*\bgateway +(ike-vpn-\S+|vpn-\S+)",
             r"(?:set|edit) .*\b((?:ike|ipsec)-crypto-profiles +[\w-]+)",
+            r"(?:set|edit) +(?:.* )?(peer-group +\S+)",
+            r"(?:set|edit) +(?:.* )?(export +rules +\S+)",
         ),
         (r"(commit)$",),
+        "disabled yes on each IKE gateway and IPsec tunnel, and enable no for each BGP peer, in "
+        "the same commit",
         RunningForm(
             r"set +(?:.* )?(?:network|deviceconfig)\b",
             "set cli config-output-format set, and in configuration mode show",
@@ -122,8 +142,9 @@ VENDORS: Final = (
     Vendor(
         "Fortinet",
         r"config +vpn +ipsec\b|phase1-interface",
-        (r'(config .* edit +"?[\w.-]+"?)$',),
+        (r"(config .*)$",),
         (r"(set +status +up)$", r"(set +auto-negotiate +enable)$"),
+        "set status down on each tunnel interface, and set shutdown enable for each BGP neighbour",
         RunningForm(r"config +(?:system|vpn|router|firewall)\b", "show full-configuration"),
         fortios_lines,
     ),
@@ -136,15 +157,18 @@ VENDORS: Final = (
             r"set +(static-route +\S+)",
         ),
         (r"(set +interface +vpnt?\d+ +state +on)$",),
+        "set interface vpntN state off",
     ),
     Vendor(
         "VyOS and Vyatta",
-        r"set +vpn +ipsec\b|set +interfaces +vti",
+        r"set +vpn +ipsec +|set +interfaces +vti",
         (
             r"set .*\b(vti ?\d+)\b",
             r"set +vpn +ipsec +((?:ike|esp)-group +\S+)",
         ),
         (r"(set +vpn .*connection-type +initiate)$", r"(commit)$"),
+        "set vpn ipsec site-to-site peer NAME disable, and set interfaces vti vtiN disable, in "
+        "the same commit",
         RunningForm(r"set +(?:interfaces|vpn|system|protocols)\b", "show configuration commands"),
         equal=(("^vti ", "vti"),),
     ),
@@ -163,6 +187,7 @@ VENDORS: Final = (
             r"(ip +link +set +\S+ +up\b.*)$",
             r"(sudo +ipsec +(?:re)?start)$",
         ),
+        "auto=ignore in ipsec.conf, start_action = none in swanctl.conf, and no ip link set up",
         RunningForm(
             r"conn +\S|connections *\{|remote_addrs *=",
             "cat /etc/ipsec.conf, or the files of /etc/swanctl",
@@ -182,6 +207,7 @@ VENDORS: Final = (
             r"(/ip +ipsec +peer +add +(?!.*disabled=yes).*)$",
             r"(.*\bdisabled=no\b.*)$",
         ),
+        "disabled=yes on each peer, policy and address",
         RunningForm(r"/(?:ip|interface|routing|system)\b", "/export"),
         mikrotik_lines,
     ),
@@ -197,6 +223,7 @@ VENDORS: Final = (
             r"(ip +route +\S+ +gateway +tunnel +\d+)",
         ),
         (r"(tunnel +enable +\d+)\b", r"(bgp +configure +refresh)$", r"(ipsec +auto +refresh +on)$"),
+        "no tunnel enable N",
     ),
     Vendor(
         "SonicWall",
@@ -211,14 +238,23 @@ VENDORS: Final = (
     Vendor(
         "Windows",
         r"netsh +advfirewall|Add-VpnS2SInterface|New-NetIPsec",
-        (r'.*\bname="?([^"\r\n]+?)"? ', r'Add-VpnS2SInterface .*-Name +"?([\w -]+?)"? '),
+        (
+            r'.*\bname="([^"]+)"',
+            r'.*\bname=([^" ]+)',
+            r'Add-VpnS2SInterface .*-Name +"?([\w -]+?)"? ',
+        ),
         (r"(.*\benable=yes\b.*)$", r"(Connect-VpnS2SInterface .*)$"),
+        "Enable=No for each rule",
     ),
     Vendor(
         "pfSense",
-        r".*\bpfsense\b|.*VPN *(->|>) *IPsec",
-        (r"(?:Description|Name) *: *(\S.*)$",),
-        (r"(Disabled *: *(?:uncheck\w*|no))$", r"(.*\bclick .*\bconnect\b.*)$"),
+        r".*\bpfsense\b|.*VPN *-*> *IPsec",
+        (r"(?:[a-z]\. *)?(?:Description|Name) *: *(\S.*)$",),
+        (
+            r"((?:[a-z]\. *)?Disabled *: *(?:uncheck\w*|no))$",
+            r"(.*\bclick .*\bconnect\b.*)$",
+        ),
+        "Disabled ticked in each phase 1",
     ),
     Vendor(
         "Barracuda",
@@ -227,7 +263,7 @@ VENDORS: Final = (
         (r"(.*\binitiates +tunnel\b.*yes.*)$",),
     ),
     Vendor(
-        "a sheet for any device",
+        SHEET,
         r".*Vendor: *Generic|.*Internet Key Exchange \(IKE\) configuration|.*#\d: Internet Key",
     ),
 )

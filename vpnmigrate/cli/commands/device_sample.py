@@ -78,7 +78,8 @@ def sample(
     form = ", ".join(hazards.vendors) or unknown
     listed = [
         *_names_listed(hazards, running, text),
-        ("would enable a tunnel immediately", hazards.openers),
+        ("would enable a tunnel immediately", hazards.openers or _no_openers(hazards)),
+        ("a tunnel stays disabled only with", hazards.disabled),
         ("weak algorithms", hazards.weak),
     ]
     head = [
@@ -92,7 +93,7 @@ def sample(
     lines = [wrapped(intro), columns(head)]
     lines += [wrapped(note, first="  NOTE: ") for note in (running.notes if running else ())]
     for title, each in listed:
-        if each or hazards.vendors:
+        if each or (hazards.vendors and each is not hazards.disabled):
             lines += [
                 wrapped(title, first="  "),
                 *(item(line, indent=4) for line in each or ("none found",)),
@@ -117,9 +118,15 @@ def sample(
             "names": list(hazards.names),
             "existing": running.as_json() if running else None,
             "openers": list(hazards.openers),
+            "disabled": list(hazards.disabled),
             "weak": list(hazards.weak),
         },
     )
+
+
+def _no_openers(hazards: SampleHazards) -> tuple[str, ...]:
+    """Return what is said of a sample that needs no line to enable what it creates."""
+    return ("no line of its own: what the sample creates is enabled",) if hazards.disabled else ()
 
 
 @dataclass(frozen=True)
