@@ -14,6 +14,7 @@ from tests.report.examples import (
     ENABLE,
     MIGRATION,
     OLD,
+    STATIC,
     TABLE,
     VPC,
     a_journal,
@@ -493,3 +494,23 @@ def test_a_rollback_of_a_prepared_run_is_not_called_prepared():
     assert "everything is prepared" not in status_text.one(view)
     assert "STOPPED while rolling back" in status_text.one(view)
     assert "everything is prepared" in status_text.one(a_view(StepSettled(6)))
+
+
+def test_a_rollback_names_devices_whose_new_tunnels_nobody_has_disabled():
+    """What AWS shows ends a rollback, so people may not have said that they did their part."""
+    migrated = (
+        StepBegun(10, "Switch the tunnels"),
+        DirectionTaken(Direction.ROLLBACK, 1),
+    )
+    returned = OperatorConfirmed(Confirmation.TUNNELS_RETURNED, "ann", "desk")
+    finished = Finished(Direction.ROLLBACK)
+    open_view = a_view(*migrated, finished)
+    done_view = a_view(*migrated, returned, finished)
+
+    for text in (status_text.one(open_view), results.outcome_text(open_view)):
+        words = " ".join(text.split())
+        assert f"the device of {BGP}, {STATIC}: new tunnels may still be enabled" in words
+        assert f"vpnmigrate device config {MIGRATION}" in words
+    assert status_json.fields(open_view)["new_tunnels_left"] == [BGP, STATIC]
+    assert "may still be enabled" not in status_text.one(done_view)
+    assert status_json.fields(done_view)["new_tunnels_left"] == []

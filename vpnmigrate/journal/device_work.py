@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from vpnmigrate.journal.outage import with_facts
 from vpnmigrate.journal.record_base import DeviceConfirmed, DeviceRecord, DriverAnswered
 from vpnmigrate.journal.records import OperatorConfirmed
-from vpnmigrate.journal.state import RunState
+from vpnmigrate.journal.state import RunState, RunStatus
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Plan
@@ -78,6 +78,20 @@ def open_sites(plan: Plan, state: RunState, task: AskOperator) -> OpenSites:
     }
     people = {old for old in left if old in gave_up or not plan.driver_of(old).automatic}
     return OpenSites(frozenset(people), left - people)
+
+
+def new_tunnels_left(plan: Plan, state: RunState) -> tuple[VpnConnectionId, ...]:
+    """Return the old connections at whose devices a finished rollback may have left new tunnels on.
+
+    Traffic that AWS shows ends a rollback, whether or not people have confirmed their part of it.
+    """
+    if state.status is not RunStatus.ROLLED_BACK:
+        return ()
+    facts, returned = state.journal_facts, Confirmation.TUNNELS_RETURNED
+    if not facts.tunnels_switched or returned in facts.confirmations:
+        return ()
+    done = facts.devices.get(returned, frozenset())
+    return tuple(old for old in plan.old_connections if old not in done)
 
 
 def confirmed_sites(plan: Plan, state: RunState, task: AskOperator) -> tuple[VpnConnectionId, ...]:

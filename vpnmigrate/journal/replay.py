@@ -193,9 +193,8 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             return _intended(state, intended, entry.at)
         case Answered(number, outcome):
             return _answered(state, number, outcome, entry.at)
-        case StepBegun(number, title, cleaning):
-            state = replace(state, step=number, title=title, cleaning=cleaning)
-            return _working(state)
+        case StepBegun() as begun:
+            return _step_begun(state, begun)
         case StepSettled() as settled:
             return _settled(state, settled)
         case ExternalChange(what):
@@ -291,6 +290,13 @@ def _noted(state: RunState, note: RunNote) -> RunState:
             return replace(state, journal_lost=True)
         case FinalizeRequested(delete_old_gateway):
             return replace(state, delete_old_gateway=delete_old_gateway)
+
+
+def _step_begun(state: RunState, begun: StepBegun) -> RunState:
+    state = replace(state, step=begun.number, title=begun.title, cleaning=begun.cleaning)
+    if begun.number == LAST_OF_CUTOVER and state.direction is Direction.FORWARD:
+        state = with_facts(state, tunnels_switched=True)
+    return _working(state)
 
 
 def _direction_taken(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:

@@ -284,6 +284,8 @@ class JournalFacts(Struct, frozen=True):
     """Old connections at whose devices the task of a confirmation is done."""
     unsettled: frozenset[VpnConnectionId] = frozenset()
     """Old connections whose devices may not keep what drivers have done there."""
+    tunnels_switched: bool = False
+    """Whether the cutover has reached step 10: devices may use the new tunnels."""
     files: Mapping[str, str] = {}
     """Archived connection id to the SHA-256 of its configuration in the vault.
 

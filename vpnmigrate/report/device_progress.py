@@ -90,6 +90,13 @@ def _device_text(device: DeviceProgress) -> str:
     return f"{device.site} {'done' if device.done else 'OPEN'}{why}"
 
 
+def tunnels_left_text(left: Iterable[VpnConnectionId]) -> str:
+    """Return at which devices new tunnels may be enabled after a rollback; empty for none."""
+    devices = ", ".join(left)
+    what = "new tunnels may still be enabled; the block back-out or remove-new ends that"
+    return f"at the device of {devices}: {what}" if devices else ""
+
+
 def devices_json(devices: Iterable[DeviceProgress]) -> list[dict[str, Any]]:
     """Return the same as JSON values."""
     return [

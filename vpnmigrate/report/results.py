@@ -20,7 +20,7 @@ from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.signatures import SignedKind, signing_command
 from vpnmigrate.report import gates
 from vpnmigrate.report.crypto import crypto_open
-from vpnmigrate.report.device_progress import devices_text, site_of
+from vpnmigrate.report.device_progress import devices_text, site_of, tunnels_left_text
 from vpnmigrate.report.residue import residue_rows
 from vpnmigrate.report.status import RunStatusView, traffic
 from vpnmigrate.report.status_json import fields
@@ -66,6 +66,7 @@ def outcome_text(view: RunStatusView) -> str:
         *(f"DEGRADED: {what}" for what in state.shortages.degraded),
         *(f"algorithms of {what}" for what in crypto_open(state.crypto)),
         *(f"changed outside this run: {what}" for what in state.deviations.lost),
+        *filter(None, (tunnels_left_text(view.new_tunnels_left),)),
     ]
     lines += [item(view.names.text(text)) for text in found]
     lines.append(now(view))
@@ -92,6 +93,7 @@ def now(view: RunStatusView, *, with_next: bool = True) -> str:
         ("try again:" if view.tries_again else "next:", on if with_next else None),
         ("accept:", view.accept_advice),
         ("read again:", view.crypto_advice),
+        ("blocks:", view.device_blocks),
         ("clean up:", view.clean_up),
         ("roll back:", view.rollback_advice),
         ("devices:", view.device_files if view.state.task is not None else ""),

@@ -20,6 +20,7 @@ from vpnmigrate.journal import (
     is_of_this_attempt,
     next_command,
 )
+from vpnmigrate.journal.device_work import new_tunnels_left
 from vpnmigrate.journal.history import OutagePeriod, made_by, rolled_back_unconfirmed
 from vpnmigrate.journal.records import Entry, GatesSeen, Opened
 from vpnmigrate.journal.state import RunStatus
@@ -253,6 +254,17 @@ class RunStatusView:
         if self.plan is None:
             return ()
         return device_progress(self.state, self.plan, self.unread)
+
+    @property
+    def new_tunnels_left(self) -> tuple[VpnConnectionId, ...]:
+        """The old connections at whose devices a rollback may have left new tunnels enabled."""
+        return () if self.plan is None else new_tunnels_left(self.plan, self.state)
+
+    @property
+    def device_blocks(self) -> Command | None:
+        """The command that prints the blocks of the devices with such tunnels; None if none has."""
+        blocks = cli("device", "config", self.run)
+        return self.invocation.complete(blocks) if self.new_tunnels_left else None
 
     @property
     def early_confirmation(self) -> EarlyConfirmation | None:

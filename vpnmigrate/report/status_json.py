@@ -52,6 +52,7 @@ def fields(view: RunStatusView) -> dict[str, Any]:
         "order": None if state.order is None else _order(state.order),
         "waiting_for": safe(state.waiting_for),
         "devices": devices_json(view.devices),
+        "new_tunnels_left": list(view.new_tunnels_left),
         "tunnels": tunnels_json(tunnels_by_site(view.sight, view.names)),
         "unreadable": None if view.unreadable is None else _unreadable(view.unreadable),
         "waits": None if view.waiting is None else _waiting(view.waiting),

@@ -22,7 +22,7 @@ from vpnmigrate.model.gates import closed_results
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.report import gates
 from vpnmigrate.report.crypto import crypto_open
-from vpnmigrate.report.device_progress import devices_text
+from vpnmigrate.report.device_progress import devices_text, tunnels_left_text
 from vpnmigrate.report.names import Names
 from vpnmigrate.report.progress import DIRECTION_NAMES, probe_lines, step_line
 from vpnmigrate.report.residue import residue_rows
@@ -119,6 +119,8 @@ def _now(view: RunStatusView) -> Iterator[Row]:
     yield from _listed("DEGRADED", state.shortages.degraded)
     yield from _listed("ALGORITHMS", crypto_open(state.crypto))
     yield from _listed("NOT AS BEFORE", state.deviations.differs)
+    yield "DEVICES", tunnels_left_text(view.new_tunnels_left)
+    yield "BLOCKS", view.device_blocks
     yield from _listed("INCONSISTENT", state.contradictions)
 
 

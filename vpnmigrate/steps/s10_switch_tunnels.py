@@ -192,10 +192,9 @@ def open_devices(view: StepInput) -> tuple[VpnConnectionId, ...]:
 
 def _may_use_new_tunnels(view: StepInput) -> bool:
     """Return whether this is a rollback of a cutover that may have enabled new tunnels."""
-    enabled, facts = Confirmation.NEW_TUNNELS_ENABLED, view.journal_facts
-    done = enabled in facts.confirmations or bool(facts.devices.get(enabled))
-    journal_lost = facts.touched is None
-    return (done or journal_lost) and view.swap.joining == view.plan.old_gateway
+    facts = view.journal_facts
+    may_be_enabled = facts.tunnels_switched or facts.touched is None
+    return may_be_enabled and view.swap.joining == view.plan.old_gateway
 
 
 def _has_residue(view: StepInput) -> bool:
