@@ -138,7 +138,7 @@ class TestWhatIsRead:
         assert caught.value.message == (
             "there is no virtual private gateway vgw-9 in account 123456789012, Region eu-west-1"
         )
-        assert "aws ec2 describe-vpn-gateways --region eu-west-1" in caught.value.advice_text
+        assert "vpnmigrate list --region eu-west-1" in caught.value.advice_text
 
     def test_denied(self):
         """A denied EC2 call fails the survey: a plan without its data would be wrong."""

@@ -68,7 +68,7 @@ def run(served, monkeypatch, tmp_path, capsys):
 
 def test_two_accounts_are_planned_until_nothing_fails(run) -> None:
     """What cannot be planned is a row and the exit code is 1; plans that exist are kept."""
-    run(*DISCOVERED)
+    _, discovered, _ = run(*DISCOVERED)
     code, out, _ = run("fleet", "new", "found.json", "--json")
     written = json.loads(out)
     again, _, refused = run("fleet", "new", "found.json")
@@ -78,6 +78,10 @@ def test_two_accounts_are_planned_until_nothing_fails(run) -> None:
     assert {row["group"] for row in written["left_out"]} == {"cannot", "not-needed"}
     assert "vpnmigrate fleet plan " in written["next"][0]
     assert (again, "is not overwritten" in refused) == (Exit.REFUSED, True)
+    following = discovered.partition("to migrate them in waves:")[2].replace("\\\n", " ")
+    assert " ".join(following.split()) == (
+        f"vpnmigrate fleet new {Path('found.json').absolute()} --organization Read"
+    )
 
     # No role leads to the second account.
     code, out, err = run("fleet", "plan", "campaign.yaml", "--change", "CHG-1")
@@ -183,6 +187,10 @@ def test_plans_are_rehearsed_once(fleet) -> None:
 
     assert missing.code == Exit.FAILED
     assert "FAILED vgw-" in missing.out
+    assert "has no plan" in missing.out
+    assert "vpnmigrate fleet plan campaign.yaml" in " ".join(
+        missing.out.replace("\\\n", " ").split()
+    )
     assert [row["result"] for row in first["members"]] == ["done"]
     assert 30 < first["members"][0]["outage"] < 300
     assert "vpnmigrate fleet status" in first["next"]

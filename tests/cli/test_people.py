@@ -96,7 +96,22 @@ class TestDeviceTasks:
         them = operator(screen, Typed("yes\n"), tmp_path)
 
         assert them.ask(TASK) is None
-        assert "please type: done" in screen.getvalue()
+        assert "please type: done (? for help)" in screen.getvalue()
+
+    @pytest.mark.parametrize("typed", ["?\n", " HELP \n"])
+    def test_help_says_what_each_answer_does(self, screen, tmp_path, typed):
+        """It answers no question, and names the command that shows the run elsewhere."""
+        them = operator(screen, Typed("\n", typed, "done\n"), tmp_path)
+        them.decide(overdue(13))
+
+        answers = [(them.ask(TASK), them.decide(overdue(13))) for _ in range(3)]
+
+        shown = screen.getvalue()
+        assert (Confirmation.DEVICES_CONFIGURED, None) in answers
+        assert "      done  the task above is done at every device" in shown
+        assert "      roll back  go back to the old gateway" in shown
+        assert "in another terminal: vpnmigrate status m-1" in shown
+        assert "please type" not in shown
 
     def test_what_comes_up_has_the_names_of_resources_made_meanwhile(self, screen, tmp_path):
         """The names are those of the run now, not of its start."""
@@ -189,7 +204,7 @@ class TestTheDecision:
         heard = [(them.ask(TASK), them.decide(overdue(13))) for _ in range(3)]
 
         assert heard == [(None, None)] * 3
-        assert screen.getvalue().count("please type: roll back, go on, done\n") == 1
+        assert screen.getvalue().count("please type: roll back, go on, done (?") == 1
 
     def test_what_answers_neither_is_refused_although_the_task_is_over(self, screen, tmp_path):
         """A finished task does not keep a typed line."""
@@ -208,7 +223,7 @@ class TestTheDecision:
         them.decide(None)
 
         assert them.ask(TASK) is None
-        assert "please type: done\n" in screen.getvalue()
+        assert "please type: done (?" in screen.getvalue()
 
     def test_is_asked_of_nobody_without_a_terminal(self, screen, tmp_path):
         """Without a terminal no question is printed."""

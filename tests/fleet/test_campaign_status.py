@@ -137,7 +137,7 @@ def test_a_campaign_fits_a_window(
     text = capsys.readouterr().out
 
     assert "NOTHING IS STARTED: the campaign is paused: the fleet is stopped" in text
-    assert f"WORKERS  {NO_WORKER}\n" in text
+    assert f"WORKERS    {NO_WORKER}\nSTART ONE" in text
     lines = [line for line in text.splitlines() if "postgresql://" not in line]
     assert [line for line in lines if len(line) > 80] == []
     stored.runs.set_state(FleetState.RUNNING, "bob@desk")

@@ -118,7 +118,7 @@ def test_an_order_is_left_for_the_worker_that_takes_the_run_up(
     left_behind = " ".join(printed(capsys, "abort", MIGRATION).split())
 
     assert "no worker has read it yet" in left_behind
-    assert "to start one: vpnmigrate fleet worker --database " in left_behind
+    assert "to start one: vpnmigrate fleet worker --database " in left_behind.replace("\\ ", "")
     [left] = DatabaseInbox(database, MIGRATION).messages()
     assert isinstance(left.message, AbortMessage)
     assert runs.find(MIGRATION).wants_work
@@ -185,3 +185,26 @@ def test_device_tasks_are_reported_from_any_machine(
 
         stage.until_idle()
         assert reported
+
+
+def test_every_order_names_what_shows_its_effect_and_what_is_in_its_way(
+    database: Database, fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A stopped fleet without workers has both in its way, each with the command for it."""
+    runs = stored_run(database)
+    runs.set_state(FleetState.STOPPED, "bob@desk")
+
+    started = fleet("start", MIGRATION)
+    text = printed(capsys, "start", MIGRATION)
+
+    assert f"vpnmigrate fleet status {MIGRATION} --database" in started["next"]
+    for way in ("The fleet is stopped; for workers to begin:", "No worker is alive; to start one:"):
+        assert way in started["note"]
+        assert way in text.splitlines()
+    assert " ".join(text.replace("\\\n", " ").split()).endswith(started["next"])
+
+
+def test_a_schema_that_is_current_has_the_next_command(fleet: Fleet) -> None:
+    """After an upgrade the roles get their rights before workers start."""
+    assert "vpnmigrate fleet worker --database" in fleet("database", "status")["next"]
+    assert "fleet-roles.sql" in fleet("database", "upgrade")["next"]

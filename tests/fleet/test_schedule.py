@@ -312,7 +312,7 @@ def test_a_freeze_stops_starts_and_so_does_its_margin() -> None:
 
     assert started(at(plan, progress(), freeze, now=NOW - 3 * HOUR))
     assert at(plan, progress(), freeze, now=NOW - 2 * HOUR).held == (
-        "Black Friday: the freeze begins at 2026-11-28 02:00:00Z"
+        "Black Friday: the freeze begins at 2026-11-28 02:00:00Z",
     )
     assert why(at(plan, progress(), freeze)) == {
         "a": "Black Friday: frozen until 2026-11-28 03:00:00Z"
@@ -329,8 +329,22 @@ def test_the_error_budget_stops_starts_at_one_more() -> None:
         assert started(at(campaign(*members), one)) == {}
         assert set(started(at(campaign(*members, error_budget=1), one))) == {"b", "c"}
         assert at(campaign(*members, error_budget=1), two).held == (
-            "the error budget of 1 is used up: a, b"
+            "the error budget of 1 is used up: a, b",
         )
+
+
+def test_every_reason_that_holds_everything_is_named() -> None:
+    """Who ends a pause learns what holds the campaign after that."""
+    plan = replace(campaign(member("a"), member("b")), freeze=FreezeRule("freeze.ics"))
+    states = {"b": MemberProgress(MemberState.FAILED)}
+    found = at(plan, CampaignProgress(states, paused="ann"), Freeze(NOW, NOW + HOUR, "Peak"))
+
+    assert [each.partition(":")[0] for each in found.held] == [
+        "the campaign is paused",
+        "the error budget of 0 is used up",
+        "Peak",
+    ]
+    assert why(found) == {"a": "; ".join(found.held)}
 
 
 def test_a_pause_and_an_unknown_run_hold_everything() -> None:
@@ -338,7 +352,7 @@ def test_a_pause_and_an_unknown_run_hold_everything() -> None:
     plan = campaign(member("a"))
 
     assert started(at(plan, CampaignProgress(paused="ann on laptop"))) == {}
-    assert "gone is cutover" in at(plan, progress(gone=MemberState.CUTOVER)).held
+    assert "gone is cutover" in " ".join(at(plan, progress(gone=MemberState.CUTOVER)).held)
     assert started(at(plan, progress(gone=MemberState.DONE))) == {"a": StartKind.PREPARE}
 
 

@@ -6,8 +6,10 @@ import io
 from datetime import timedelta
 
 from tests.report.examples import BEGAN, ENABLE, NEW, OLD, VPC, a_journal
+from vpnmigrate.journal import RunState
 from vpnmigrate.journal.records import (
     Answered,
+    DirectionTaken,
     Forced,
     GatesSeen,
     Intended,
@@ -23,6 +25,7 @@ from vpnmigrate.model.changes import DetachVpnGateway
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.gates import Gate, GateResult, GateVerdict, Milestone
+from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.progress import Narrator, PlainProgress
@@ -43,6 +46,23 @@ class TestNarrator:
             "02:00:20Z step 8 of 11: Swap gateways",
             "02:00:30Z   step 8 done",
         ]
+
+    def test_an_attempt_starts_once(self):
+        """A later process that goes further continues it, also if an earlier one has begun it."""
+        again = DirectionTaken(Direction.FORWARD, 1)
+        journal = a_journal(again, DirectionTaken(Direction.FORWARD, 2))
+        narrator = Narrator()
+        taken = [str(line)[10:] for entry in journal for line in narrator.lines(entry)]
+        entry = next(each for each in journal if each.record == again)
+        before = RunState(direction=Direction.FORWARD, attempt=1)
+
+        assert taken == [
+            "attempt 1: migration started",
+            "attempt 1: migration continues",
+            "attempt 2: migration started",
+        ]
+        [line] = Narrator(before=before).lines(entry)
+        assert str(line).endswith("migration continues")
 
     def test_what_others_took_away_is_named(self):
         """Every loss is reported."""

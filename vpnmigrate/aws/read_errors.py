@@ -28,7 +28,7 @@ from vpnmigrate.errors import (
     NotFoundError,
     UnreachableError,
 )
-from vpnmigrate.errors.commands import aws
+from vpnmigrate.errors.commands import aws, cli
 
 
 class ConfigurationMissingError(AwsUnreadableError):
@@ -124,6 +124,11 @@ def _answered(failure: CallFailure, action: str) -> AwsError:
                 aws("sts", "get-caller-identity"),
             ),
         )
-    if failure.code.endswith((".NotFound", ".Malformed")) or failure.code == _NO_SUCH_QUOTA:
-        return NotFoundError(text, advice="check the id, --profile and --region")
+    if failure.code == _NO_SUCH_QUOTA:
+        return NotFoundError(text, advice="check --profile and --region")
+    if failure.code.endswith((".NotFound", ".Malformed")):
+        return NotFoundError(
+            text,
+            advice=("check the id, --profile and --region; to see what there is:", cli("list")),
+        )
     return AwsError(text, advice=f"look {failure.code} up in EC2's list of error codes")

@@ -24,7 +24,7 @@ from vpnmigrate.aws.reading import RowParser
 from vpnmigrate.aws.session import ClientSource
 from vpnmigrate.engine.ports import Identity
 from vpnmigrate.errors import AwsError, NotFoundError, RefusedError
-from vpnmigrate.errors.commands import aws
+from vpnmigrate.errors.commands import cli
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.discovery import RegionSurvey
 from vpnmigrate.model.ec2 import (
@@ -231,8 +231,8 @@ def _not_found(what: str, who: Identity, region: str) -> NotFoundError:
     return NotFoundError(
         f"there is no {what} in account {who.account}, Region {region}",
         advice=(
-            "check --profile and --region:",
-            aws("ec2", "describe-vpn-gateways", "--region", region),
+            "check --profile and --region; to see what there is:",
+            cli("list", "--region", region),
         ),
     )
 

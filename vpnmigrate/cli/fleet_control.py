@@ -20,6 +20,7 @@ from vpnmigrate.cli.commands.orders import (
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.dependencies import new_holder
 from vpnmigrate.cli.fleet_journals import FleetJournals
+from vpnmigrate.cli.fleet_plans import require_plan_files
 from vpnmigrate.cli.fleet_waves import WaveControl, wave_of
 from vpnmigrate.cli.options import PromptOptions
 from vpnmigrate.cli.run_actions import (
@@ -30,7 +31,7 @@ from vpnmigrate.cli.run_actions import (
 )
 from vpnmigrate.cli.run_selection import names_a_file
 from vpnmigrate.errors import RefusedError, UsageError
-from vpnmigrate.errors.commands import cli, option
+from vpnmigrate.errors.commands import Command, cli, option
 from vpnmigrate.fleet.campaign import CampaignAccount
 from vpnmigrate.fleet.campaign_file import CampaignFile, load_campaign
 from vpnmigrate.fleet.database.campaigns import FleetCampaigns, StoredCampaign
@@ -102,14 +103,17 @@ class FleetControl:
         self._campaigns.start_by_hand(given, goal, deliver)
         return chosen
 
-    def obstacle(self) -> str:
-        """Return why no worker begins what was just ordered; empty if one does."""
+    def obstacles(self) -> tuple[str | Command, ...]:
+        """Return every reason why no worker begins what was just ordered, with its command."""
         here = option("--database", self._database.address.without_password)
+        complete = self._context.invocation.complete
+        found: list[str | Command] = []
         if self._runs.state() is FleetState.STOPPED:
-            return f"The fleet is stopped; for workers to begin: {cli('fleet', 'resume', *here)}"
+            resume = complete(cli("fleet", "resume", *here))
+            found += ["The fleet is stopped; for workers to begin:", resume]
         if not any(worker.alive for worker in FleetWorkers(self._database).list()):
-            return f"No worker is alive; to start one: {cli('fleet', 'worker', *here)}"
-        return ""
+            found += ["No worker is alive; to start one:", cli("fleet", "worker", *here)]
+        return tuple(found)
 
     def require_one(self, named: Sequence[str]) -> None:
         """Check that *named* is one plan or run, for options of a single run.
@@ -139,6 +143,7 @@ class FleetControl:
             RefusedError: A plan is not that of its member, or something changes that has begun.
         """
         campaign, runs = file.campaign, []
+        require_plan_files(self._context, file, campaign.members)
         for member in campaign.members:
             path = file.plan_of(member)
             plan, text = _read(path)

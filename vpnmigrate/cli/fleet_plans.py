@@ -23,7 +23,7 @@ from vpnmigrate.cli.commands.plan import (
 )
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, no_wait_check
-from vpnmigrate.errors import RefusedError, VpnMigrateError
+from vpnmigrate.errors import RefusedError, UsageError, VpnMigrateError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.campaign import FleetMember, Wave
 from vpnmigrate.fleet.campaign_file import CampaignFile
@@ -37,6 +37,7 @@ from vpnmigrate.model.ec2 import VpnGatewayId
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.drift import differences
 from vpnmigrate.rehearsal.rehearse import rehearse, result_of
+from vpnmigrate.report.fleet import MOST_ROWS
 from vpnmigrate.report.fleet_results import FleetResult, FleetRow
 
 
@@ -221,6 +222,24 @@ def make_plans(
     yield from scan(works, jobs)
 
 
+def require_plan_files(
+    context: CommandContext, file: CampaignFile, members: Iterable[FleetMember]
+) -> None:
+    """Check that *members* of the campaign in *file* have plans.
+
+    Raises:
+        UsageError: Some have none.
+    """
+    missing = [member.id for member in members if not file.plan_of(member).exists()]
+    if missing:
+        listed = ", ".join(missing[:MOST_ROWS]) + (", ..." if len(missing) > MOST_ROWS else "")
+        have = "has" if len(missing) == 1 else "have"
+        raise UsageError(
+            f"{listed} {have} no plan",
+            advice=("to make what is missing:", cli("fleet", "plan", context.file(file.path))),
+        )
+
+
 def rehearse_plans(context: CommandContext, file: CampaignFile) -> Iterator[FleetRow]:
     """Yield the result for each member; a plan whose rehearsal has passed is not done again."""
     kept = Rehearsals(context.settings.home)
@@ -228,6 +247,7 @@ def rehearse_plans(context: CommandContext, file: CampaignFile) -> Iterator[Flee
         for member in wave.members:
             row = FleetRow(member, wave.name, FleetResult.DONE, file.plan_of(member))
             try:
+                require_plan_files(context, file, [member])
                 yield _rehearsed(context, kept, row)
             except VpnMigrateError as error:
                 yield _failed(row, error)

@@ -8,7 +8,6 @@ plan; nothing in it is needed to continue the run elsewhere.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +30,7 @@ from vpnmigrate.cli.options import AwsOptions, PromptOptions
 from vpnmigrate.cli.run_selection import SelectedRun
 from vpnmigrate.cli.run_session import RunOptions
 from vpnmigrate.cli.signals import SessionSignals, SignalHandler
+from vpnmigrate.cli.worker_output import RunConsole
 from vpnmigrate.engine.execute import call_tags
 from vpnmigrate.engine.ports import (
     Calls,
@@ -295,29 +295,6 @@ def _failures(entries: Sequence[Entry]) -> int:
             case _:
                 pass
     return max(1, failures)
-
-
-_FOLDED: Final = re.compile(r" \\\n\s*")
-"""The end of a line of a folded command."""
-
-
-class RunConsole(Console):
-    """Messages of one run among those of a worker: each line begins with the id of the run."""
-
-    can_draw = False
-
-    def __init__(self, console: Console, run: str) -> None:
-        self.redaction = console.redaction
-        self.stream = console.stream
-        self.colour = False
-        self._run = run
-
-    def print_line(self, text: str = "") -> None:
-        """Print the lines of *text* at once, each command on one line, so that it can be pasted."""
-        text = _FOLDED.sub(" ", text)
-        lines = [f"{self._run}: {line}" for line in text.splitlines() if line.strip()]
-        if lines:
-            super().print_line("\n".join(lines))
 
 
 class WorkerStopRequest:

@@ -12,6 +12,7 @@ from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.fleet_database import DatabaseOptions, fleet_database
 from vpnmigrate.cli.fleet_session import FleetSessions
 from vpnmigrate.cli.options import AwsOptions
+from vpnmigrate.cli.worker_output import WorkerLog
 from vpnmigrate.errors import Exit
 from vpnmigrate.fleet.database.connection import FAILOVER, Database
 from vpnmigrate.fleet.database.deliveries import install_queue
@@ -21,9 +22,7 @@ from vpnmigrate.fleet.database.workers import FleetWorkers
 from vpnmigrate.fleet.worker import Worker
 from vpnmigrate.fleet.worker_names import worker_id
 from vpnmigrate.local.lock import holder_name
-from vpnmigrate.model.clock import moment
 from vpnmigrate.model.struct_types import analyse_structs
-from vpnmigrate.report.text import safe
 
 _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _NEW_OBJECTS = 10_000
@@ -51,7 +50,7 @@ def serve(
         if name:
             FleetWorkers(database).replace_dead(name)
         sessions = FleetSessions(context, database, aws)
-        log = _Log(context)
+        log = WorkerLog(context)
         served = Worker(
             database,
             worker,
@@ -63,7 +62,7 @@ def serve(
         asyncio.run(_serve(served, worker, log))
 
 
-async def _serve(worker: Worker, name: str, log: _Log) -> None:
+async def _serve(worker: Worker, name: str, log: WorkerLog) -> None:
     say, stopping = log.say, asyncio.Event()
 
     def stop(number: signal.Signals) -> None:
@@ -80,18 +79,6 @@ async def _serve(worker: Worker, name: str, log: _Log) -> None:
     say(f"worker {name} is ready")
     await worker.serve(stopping)
     say(f"worker {name} has ended")
-
-
-class _Log:
-    """Lines of the worker on standard error, each with the time."""
-
-    def __init__(self, context: CommandContext) -> None:
-        self._context = context
-
-    def say(self, text: str) -> None:
-        """Print *text*."""
-        now = self._context.dependencies.clock.wall()
-        self._context.console.print_line(safe(f"{moment(now)} {text}"))
 
 
 def upgrade_database(database: Database) -> None:

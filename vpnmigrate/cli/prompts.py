@@ -7,6 +7,15 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Protocol, TextIO
 
+from vpnmigrate.cli.prompt_help import (
+    AGREES,
+    ASKS_FOR_HELP,
+    DONE,
+    TEST,
+    YES,
+    YES_OR_NO,
+    help_lines,
+)
 from vpnmigrate.engine.ports import (
     Consent,
     DeadlineChoice,
@@ -15,6 +24,7 @@ from vpnmigrate.engine.ports import (
     OverdueCutover,
 )
 from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.errors.commands import Command
 from vpnmigrate.journal import replay
 from vpnmigrate.local.child_processes import OPERATOR_PROGRAM, inherited_by, working_directory
 from vpnmigrate.local.journal_file import read_journal
@@ -32,13 +42,8 @@ from vpnmigrate.report.names import Names, NamesOfRun
 from vpnmigrate.report.proposed_change import proposed_line, proposed_text
 from vpnmigrate.report.text import RunCommands, command, wrapped
 
-_DONE = ("done",)
-_YES_OR_NO = ("yes", "no")
-_YES = ("y", "yes")
-_AGREES = (*_YES, "n", "no")
-_SHORT: Mapping[tuple[str, ...], str] = {_AGREES: "y/N"}
+_SHORT: Mapping[tuple[str, ...], str] = {AGREES: "y/N"}
 """Answers as the input line shows them, where that is not all of them."""
-_TEST = ("again", "done")
 _SAME: Mapping[str, str] = {"rollback": "roll back", "continue": "resume"}
 """Verbs of commands, which operators type as well, with the answer that has their meaning."""
 _INTERRUPTED = {
@@ -163,9 +168,13 @@ class StdinPrompt:
 class PromptReader:
     """Input for several open questions: a line that answers one is not lost to the others."""
 
-    def __init__(self, console: MessageOutput, prompt: Prompt) -> None:
+    def __init__(
+        self, console: MessageOutput, prompt: Prompt, observe: Command | None = None
+    ) -> None:
+        """Read answers from *prompt*; *observe* is the command that the help names."""
         self._console = console
         self._prompt = prompt
+        self._observe = observe
         self._open: dict[tuple[str, ...], bool] = {}
         """The answers to each open question, and whether the typed line is none of them."""
         self._line = ""
@@ -194,8 +203,11 @@ class PromptReader:
             return typed
         self._open[known] = True
         if self._line and all(self._open.values()):
-            answers = ", ".join(word for words in self._open for word in words)
-            self._console.print_line(f"    please type: {answers}")
+            if self._line in ASKS_FOR_HELP:
+                self._console.print_line("\n".join(help_lines(self._open, self._observe)))
+            else:
+                answers = ", ".join(word for words in self._open for word in words)
+                self._console.print_line(f"    please type: {answers} (? for help)")
             self._line = ""
         return ""
 
@@ -245,7 +257,7 @@ class TerminalOperator:
         self._names = names or NamesOfRun()
         self._run = run
         self._on = on
-        self._reader = PromptReader(console, prompt)
+        self._reader = PromptReader(console, prompt, on.command("status"))
         self._shown: set[OperatorTask] = set()
         self._task: tuple[str, ...] = ()
         """The answers to the task that was asked about last, until it is done."""
@@ -279,7 +291,7 @@ class TerminalOperator:
             case AskOperator():
                 if new:
                     self._explain(task)
-                return task.confirmation if self._answer_of_task(_DONE) == "done" else None
+                return task.confirmation if self._answer_of_task(DONE) == "done" else None
 
     def announce(self, task: OperatorTask) -> None:
         """Print that *task* comes next."""
@@ -309,12 +321,12 @@ class TerminalOperator:
             self._interruption = to
             self._question = interruption_question(to, self._names.now, confirm_within(self._run))
             self._console.print_line(wrapped(self._question))
-        typed = self._reader.answer(*_AGREES, default="no", question=self._question)
+        typed = self._reader.answer(*AGREES, default="no", question=self._question)
         if not typed:
             return None
-        self._reader.close(*_AGREES)
+        self._reader.close(*AGREES)
         self._interruption = None
-        return Consent.GIVEN if typed in _YES else Consent.REFUSED
+        return Consent.GIVEN if typed in YES else Consent.REFUSED
 
     def owns(self, id_: str, role: Role) -> bool | None:
         """Return the answer that the operator typed at a terminal, after one question."""
@@ -327,9 +339,9 @@ class TerminalOperator:
                 "be attached to the VPC, and a rollback deletes it. Type yes or no."
             )
             self._console.print_line(wrapped(self._names.now.text(question)))
-        typed = self._reader.answer(*_YES_OR_NO)
+        typed = self._reader.answer(*YES_OR_NO)
         if typed:
-            self._reader.close(*_YES_OR_NO)
+            self._reader.close(*YES_OR_NO)
         return typed == "yes" if typed else None
 
     def interrupted(self, choices: Sequence[InterruptChoice]) -> InterruptChoice | None:
@@ -441,7 +453,7 @@ class TerminalOperator:
             )
 
     def _after_failed_test(self, task: RunTest) -> Confirmation | None:
-        match self._answer_of_task(_TEST):
+        match self._answer_of_task(TEST):
             case "again":
                 return self._run_test(task)
             case "done":

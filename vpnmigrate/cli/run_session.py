@@ -397,7 +397,7 @@ def _progress(
             clock,
             down_since,
             decide_by,
-            narrator=Narrator(on, names),
+            narrator=Narrator(on, names, before),
             usual=usual,
         )
         yield plain, context.console
@@ -405,7 +405,7 @@ def _progress(
     from vpnmigrate.report.terminal import TerminalProgress
 
     typed = _keyboard(context, prompt_options)
-    narrator = Narrator(on, names)
+    narrator = Narrator(on, names, before)
     with TerminalProgress(context.console, clock, narrator, before, typed, usual) as progress:
         yield progress, progress
 

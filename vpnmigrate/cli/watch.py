@@ -14,6 +14,7 @@ from vpnmigrate.cli.run_status import status_view_of, status_views
 from vpnmigrate.cli.signals import at_suspension
 from vpnmigrate.errors import Exit, InterruptedRunError, UsageError
 from vpnmigrate.errors.commands import cli
+from vpnmigrate.journal import replay
 from vpnmigrate.journal.exit_code import exit_code_of_run
 from vpnmigrate.journal.records import Entry
 from vpnmigrate.journal.run_clock import run_clock
@@ -91,7 +92,7 @@ def _window(context: CommandContext, run: Run) -> Iterator[WatchView]:
         muted(sys.stdin) if at_terminal else nullcontext(),
     ):
         on = RunCommands(run.id, context.invocation)
-        narrator = Narrator(on, _names(run))
+        narrator = _narrator(run, on)
         lines: list[int] = []
 
         class Drawn:
@@ -121,7 +122,7 @@ class _Lines:
     def __init__(self, context: CommandContext, run: Run) -> None:
         clock = run_clock(context.dependencies.clock, read_journal(run).entries)
         on = RunCommands(run.id, context.invocation)
-        self._progress = PlainProgress(context.console, clock, narrator=Narrator(on, _names(run)))
+        self._progress = PlainProgress(context.console, clock, narrator=_narrator(run, on))
         self._run = run
         self._journal_facts: list[int] = []
 
@@ -132,9 +133,10 @@ class _Lines:
             self._progress.on_wait(waiting.step, waiting.why, waiting.waited, waiting.limit)
 
 
-def _names(run: Run) -> NamesOfRun:
-    """Return the names as of the entries that are not shown."""
-    return NamesOfRun(read_plan(run.plan), read_journal(run).entries[:-SHOWN_BEFORE])
+def _narrator(run: Run, on: RunCommands) -> Narrator:
+    """Return a narrator that knows the entries that are not shown."""
+    before = read_journal(run).entries[:-SHOWN_BEFORE]
+    return Narrator(on, NamesOfRun(read_plan(run.plan), before), replay(before))
 
 
 def _fresh(entries: tuple[Entry, ...], lines: list[int]) -> tuple[Entry, ...]:

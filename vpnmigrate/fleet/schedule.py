@@ -75,8 +75,8 @@ class FleetSchedule(Struct, frozen=True):
     starts: tuple[MemberStart, ...]
     waits: tuple[MemberWait, ...]
     waves: tuple[WaveView, ...]
-    held: str = ""
-    """Why nothing at all is started."""
+    held: tuple[str, ...] = ()
+    """Every reason why nothing at all is started."""
 
 
 def next_starts(
@@ -94,13 +94,13 @@ def schedule(
     *freezes* are those of the campaign's calendar around *now*.
     """
     waves = tuple(_waves(campaign, progress, now))
-    held = next(_holds(campaign, progress, freezes, now), "")
+    held = tuple(_holds(campaign, progress, freezes, now))
     slots = _Slots(campaign, progress)
     starts: list[MemberStart] = []
     waits: list[MemberWait] = []
     for view in waves:
         for kind, member in _candidates(view.wave, progress):
-            why = held or (view.why if view.status is WaveStatus.CLOSED else "")
+            why = "; ".join(held) or (view.why if view.status is WaveStatus.CLOSED else "")
             if not why and kind is StartKind.CUTOVER:
                 why = _outside_window(view.wave, now)
             if not why:

@@ -79,7 +79,7 @@ def board_values(status: FleetStatus) -> dict[str, Any]:
         "at": moment(status.now),
         "counts": counted(status.members),
         "down": traffic_down(status.members),
-        "held": safe(status.schedule.held),
+        "held": safe("; ".join(status.schedule.held)),
         "unattended": "" if status.fleet is None or status.fleet.attended else NO_WORKER,
         "waves": [
             {

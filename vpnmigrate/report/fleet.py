@@ -16,7 +16,7 @@ from vpnmigrate.fleet.run_summary import RunSummary
 from vpnmigrate.fleet.schedule import FleetSchedule, StartKind, WaveStatus
 from vpnmigrate.model.clock import span
 from vpnmigrate.report.fleet_runs import FleetView, fleet_fields, head_rows
-from vpnmigrate.report.text import columns, command, count, safe, wrapped
+from vpnmigrate.report.text import columns, command, count, item, safe, wrapped
 
 NEW_SCHEMA: Final = "vpnmigrate/fleet-new/1"
 STATUS_SCHEMA: Final = "vpnmigrate/fleet-status/1"
@@ -246,8 +246,13 @@ def status_text(status: FleetStatus, *, every: bool = False) -> str:
         head.append(wrapped(status.note))
     if down := traffic_down(status.members):
         head.append(down)
-    if status.schedule.held:
-        head.append(wrapped(f"NOTHING IS STARTED: {status.schedule.held}"))
+    match status.schedule.held:
+        case ():
+            pass
+        case (why,):
+            head.append(wrapped(f"NOTHING IS STARTED: {why}"))
+        case several:
+            head += ["NOTHING IS STARTED, for these reasons:", *map(item, several)]
     parts = ["\n".join(head), "\n".join(_waves(status))]
     listed = (v for v in status.members if every or v.progress.state not in _QUIET)
     rows = in_order_of_urgency(listed)
@@ -357,7 +362,7 @@ def status_json(status: FleetStatus) -> dict[str, Any]:
         "schema": STATUS_SCHEMA,
         "campaign": status.campaign.name,
         "at": status.now.isoformat(),
-        "held": status.schedule.held,
+        "held": list(status.schedule.held),
         **({} if status.fleet is None else fleet_fields(status.fleet)),
         "note": status.note,
         "counts": dict(Counter(view.progress.state.value for view in status.members)),

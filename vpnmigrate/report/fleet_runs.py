@@ -19,12 +19,11 @@ from vpnmigrate.model.plan import Direction
 from vpnmigrate.report.status import RunStatusView, traffic
 from vpnmigrate.report.status_json import fields
 from vpnmigrate.report.status_text import status, step
-from vpnmigrate.report.text import columns, safe, wrapped
+from vpnmigrate.report.text import columns, command, safe, wrapped
 
 SCHEMA: Final = "vpnmigrate/fleet-runs/1"
 
-NO_WORKER: Final = "none is alive: no run continues; start one: vpnmigrate fleet worker"
-_NO_RUNS: Final = "no runs; to start some: vpnmigrate fleet start CAMPAIGN"
+NO_WORKER: Final = "none is alive: no run continues"
 MOST_RUNS: Final = 15
 """Runs that the text lists; with the head, they fit a window of 24 lines."""
 
@@ -101,15 +100,24 @@ def _awaits(state: RunState) -> RunAwaits:
     return RunAwaits.NOTHING
 
 
-def head_rows(fleet: FleetView) -> list[tuple[str, str]]:
+def worker_command(invocation: Invocation) -> Command:
+    """Return the command that starts a worker; how that reaches AWS is up to its host."""
+    anywhere = replace(invocation, profile="", region="", endpoint_url="", variables=())
+    return anywhere.complete(cli("fleet", "worker"))
+
+
+def head_rows(fleet: FleetView) -> list[tuple[str, Advice]]:
     """Return whether the fleet runs, and its workers."""
     shown = _shown_workers(fleet)
     workers = [f"{shown[id_]} ({condition})" for id_, condition in fleet.workers]
     alone = [] if fleet.attended else [NO_WORKER]
-    return [
+    rows: list[tuple[str, Advice]] = [
         ("FLEET", f"{fleet.state}, {fleet.database}"),
         ("WORKERS", "; ".join(filter(None, [", ".join(workers), *alone]))),
     ]
+    if not fleet.attended:
+        rows.append(("START ONE", worker_command(fleet.invocation)))
+    return rows
 
 
 def _shown_workers(fleet: FleetView) -> dict[str, str]:
@@ -121,7 +129,9 @@ def fleet_text(fleet: FleetView, *, every: bool = False) -> str:
 
     Without *every*, it has only those that need attention most.
     """
-    campaigns = [("CAMPAIGNS", ", ".join(fleet.campaigns))] if fleet.campaigns else []
+    campaigns: list[tuple[str, Advice]] = []
+    if fleet.campaigns:
+        campaigns = [("CAMPAIGNS", ", ".join(fleet.campaigns))]
     head = columns([*head_rows(fleet), *campaigns], indent=0)
     ordered = sorted(fleet.runs, key=lambda run: (_urgency(run), run.run))
     shown = ordered if every else ordered[:MOST_RUNS]
@@ -139,9 +149,14 @@ def fleet_text(fleet: FleetView, *, every: bool = False) -> str:
         (
             head,
             "",
-            *(table if fleet.runs else (_NO_RUNS,)),
+            *(table if fleet.runs else _no_runs(fleet)),
         )
     )
+
+
+def _no_runs(fleet: FleetView) -> tuple[str, ...]:
+    start = fleet.invocation.complete(cli("fleet", "start", "CAMPAIGN"))
+    return "no runs; to start those of a campaign's file:", command(start, first="  ")
 
 
 def run_text(run: FleetRunView) -> str:

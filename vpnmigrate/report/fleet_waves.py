@@ -10,6 +10,7 @@ from typing import Any
 from vpnmigrate.errors.commands import Advice, Invocation, one_line
 from vpnmigrate.fleet.campaign import FleetMember
 from vpnmigrate.fleet.progress import MemberState
+from vpnmigrate.report.results import AfterOrder
 from vpnmigrate.report.text import advised, count, safe, wrapped
 
 
@@ -75,12 +76,12 @@ def preview_text(orders: WaveOrders) -> str:
     return "\n".join(lines)
 
 
-def wave_text(orders: WaveOrders, note: str, invocation: Invocation) -> str:
+def wave_text(orders: WaveOrders, after: AfterOrder, invocation: Invocation) -> str:
     """Return how many members there are of each result, and those that were refused."""
     found = ((result, orders.of(result)) for result in WaveResult)
     counts = ", ".join(f"{len(rows)} {result}" for result, rows in found if rows)
     head = f"{orders.verb} of wave {orders.wave}: {count(len(orders.members), 'member')}, {counts}"
-    return "\n".join([wrapped(head), *_refused(orders, invocation), *filter(None, [wrapped(note)])])
+    return "\n".join([wrapped(head), *_refused(orders, invocation), after.text()])
 
 
 def _refused(orders: WaveOrders, invocation: Invocation) -> Iterator[str]:
@@ -90,7 +91,9 @@ def _refused(orders: WaveOrders, invocation: Invocation) -> Iterator[str]:
             yield advised(invocation.advise(each.advice), first="      ")
 
 
-def wave_json(schema: str, orders: WaveOrders, note: str, invocation: Invocation) -> dict[str, Any]:
+def wave_json(
+    schema: str, orders: WaveOrders, after: AfterOrder, invocation: Invocation
+) -> dict[str, Any]:
     """Return the same as a JSON document."""
     return {
         "schema": schema,
@@ -109,5 +112,5 @@ def wave_json(schema: str, orders: WaveOrders, note: str, invocation: Invocation
             }
             for each in orders.members
         ],
-        "note": note,
+        **after.fields(),
     }

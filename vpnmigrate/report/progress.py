@@ -82,6 +82,11 @@ _STARTS = {
     Direction.ROLLBACK: "rolling back",
     Direction.FINALIZE: "finalize started (deletes the old connections)",
 }
+_CONTINUES = {
+    Direction.FORWARD: "migration continues",
+    Direction.ROLLBACK: "rollback continues",
+    Direction.FINALIZE: "finalize continues (deletes the old connections)",
+}
 
 
 DIRECTION_NAMES = {
@@ -101,13 +106,22 @@ class Narrator:
     """Converts journal entries into lines, and remembers which change an answer belongs to.
 
     With *on*, lines that need a decision have the commands for it; with *names*, ids have their
-    names beside them.
+    names beside them.  *before* is the state of the run before the first entry.
     """
 
-    def __init__(self, on: RunCommands | None = None, names: NamesOfRun | None = None) -> None:
+    def __init__(
+        self,
+        on: RunCommands | None = None,
+        names: NamesOfRun | None = None,
+        before: RunState | None = None,
+    ) -> None:
         self.on = on
         self.names = names or NamesOfRun()
         self._intents: dict[int, Change] = {}
+        self._under_way: tuple[Direction, int] | None = None
+        """Direction and attempt that were taken, and have not finished."""
+        if before is not None and before.direction is not None and not before.finished:
+            self._under_way = before.direction, before.attempt
 
     def lines(self, entry: Entry) -> Iterator[str | Labelled]:
         """Yield the lines about *entry*: usually one, sometimes none."""
@@ -131,7 +145,9 @@ class Narrator:
     def _lines_of(self, record: Record) -> Iterator[str | Labelled]:
         match record:
             case DirectionTaken(direction=direction, attempt=attempt):
-                yield f"attempt {attempt}: {_STARTS[direction]}"
+                again = self._under_way == (direction, attempt)
+                self._under_way = direction, attempt
+                yield f"attempt {attempt}: {(_CONTINUES if again else _STARTS)[direction]}"
             case Replanned():
                 yield "continues with the newer plan"
             case OutageBegan() | OutageEnded() | Flapped() | Degraded() | CryptoSeen() as about:
@@ -151,6 +167,7 @@ class Narrator:
             ) as order:
                 yield from _ordered_lines(order, self.on)
             case Finished(direction=direction):
+                self._under_way = None
                 yield f"{DIRECTION_NAMES[direction]}: finished"
             case Approved() | GatesSeen() | Forced() as about:
                 yield from _at_the_gates(about, self.on)

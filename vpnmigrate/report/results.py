@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from vpnmigrate.errors.commands import Advice, Command, cli, option, quoted
+from vpnmigrate.errors.commands import Advice, Command, cli, one_line, option, quoted
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.orders import pause_extends_outage
 from vpnmigrate.journal.records import OrderVerb, Record
@@ -108,13 +108,41 @@ def outcome_json(view: RunStatusView) -> dict[str, Any]:
     return {"schema": OUTCOME_SCHEMA, **fields(view)}
 
 
+@dataclass(frozen=True)
+class AfterOrder:
+    """What follows an order to the workers of a fleet."""
+
+    obstacles: tuple[str | Command, ...]
+    """Why no worker begins it, with the commands that change that."""
+    observe: Command
+    """The command that shows what becomes of it."""
+
+    def text(self) -> str:
+        """Return the lines below the order."""
+        next_ = command(self.observe, first="next: ")
+        return f"{advised(self.obstacles)}\n{next_}" if self.obstacles else next_
+
+    def fields(self) -> dict[str, Any]:
+        """Return the same as JSON values."""
+        return {"note": one_line(self.obstacles), "next": str(self.observe)}
+
+
 DONE_SCHEMA = "vpnmigrate/done/1"
 
 
-def done_text(view: RunStatusView, task: AskOperator, at: Sequence[VpnConnectionId] = ()) -> str:
+_CONTINUES = "The running process will continue now."
+
+
+def done_text(
+    view: RunStatusView,
+    task: AskOperator,
+    at: Sequence[VpnConnectionId] = (),
+    continues: str = _CONTINUES,
+) -> str:
     """Return what was recorded; *view* is the run before a process has read it.
 
     *at* are the connections whose devices were reported; none stands for the whole task.
+    *continues* is what happens while a process works on the run.
     """
     recorded = f"Recorded for run {view.run}, step {task.step}: done"
     if (still_open := _open_after(view, at)) and view.plan is not None:
@@ -126,7 +154,7 @@ def done_text(view: RunStatusView, task: AskOperator, at: Sequence[VpnConnection
         seen = f"{down}, as last observed; the running process waits until they are UP."
         return f"{noted}\n{wrapped(seen, first='  ', rest='  ')}"
     if view.alive:
-        return f"{noted}\n  The running process will continue now."
+        return f"{noted}\n  {continues}"
     on = advised(("No process is running. Resume with:", _next_after_done(view)), first="  ")
     return f"{noted}\n{on}"
 

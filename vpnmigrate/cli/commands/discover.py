@@ -17,6 +17,7 @@ from vpnmigrate.cli.discovery import RegionChoice, read_accounts
 from vpnmigrate.cli.options import AwsOptions, OutputOptions, RunDirectoryOptions
 from vpnmigrate.engine.call_limits import SURVEY_LIMIT, no_wait_check
 from vpnmigrate.errors import Exit, UsageError
+from vpnmigrate.errors.commands import cli, option, options
 from vpnmigrate.local.documents import (
     DEFAULT_PLAYBOOK,
     load_playbook,
@@ -25,7 +26,7 @@ from vpnmigrate.local.documents import (
     text_file,
 )
 from vpnmigrate.model.discovery import AccountTarget, ClosedAccount, OrganizationMember
-from vpnmigrate.planning.discovery import discovered
+from vpnmigrate.planning.discovery import DiscoveryGroup, discovered
 from vpnmigrate.planning.discovery_targets import (
     organization_targets,
     role_target,
@@ -34,6 +35,7 @@ from vpnmigrate.planning.discovery_targets import (
 from vpnmigrate.report import discovery as view
 from vpnmigrate.report.discovery_page import html
 from vpnmigrate.report.discovery_table import csv_text
+from vpnmigrate.report.text import advised
 
 JOBS = 8
 """Half of a core's work; see docs/performance.md."""
@@ -172,9 +174,17 @@ def discover(
         ".csv": lambda: f"{csv_text(result)}\n",
     }
     _save(output, forms, document, context)
-    context.results.print(
-        csv_text(result) if as_csv else view.text(result, context.invocation), document
-    )
+    text = csv_text(result) if as_csv else view.text(result, context.invocation)
+    saved = next((file for file in output or () if file.suffix == ".json"), None)
+    if saved is not None and not as_csv and result.of(DiscoveryGroup.CAN):
+        roles = [
+            *options("--role-arn", role_arn or ()),
+            *(option("--organization", organization) if organization is not None else ()),
+        ]
+        chosen = () if playbook == DEFAULT_PLAYBOOK else option("--playbook", playbook)
+        new = context.invocation.complete(cli("fleet", "new", context.file(saved), *roles, *chosen))
+        text += "\n\n" + advised(("to migrate them in waves:", new))
+    context.results.print(text, document)
     if result.unread:
         raise typer.Exit(Exit.FAILED)
 

@@ -32,6 +32,7 @@ from vpnmigrate.errors import Exit, UsageError
 from vpnmigrate.errors.commands import cli
 from vpnmigrate.model.gates import Milestone
 from vpnmigrate.report import results
+from vpnmigrate.report.results import AfterOrder
 from vpnmigrate.report.text import advised, count, wrapped
 
 if TYPE_CHECKING:
@@ -125,10 +126,12 @@ def start(
         for approval in given.approvals:
             control.approve(started[0], approval.path)
         lines = [f"{run}: workers take it up" for run in started]
+        shown = started if len(started) == 1 else ()
         if starts_campaign(plans):
             lines = [f"{plans[0]}: workers start its {count(len(started), 'member')} by its rules"]
+            shown = (context.file(Path(plans[0])),)
         document = {"schema": "vpnmigrate/fleet-start/1", "runs": list(started)}
-        _print_ordered(context, control, lines, document)
+        _print_ordered(context, control, lines, document, *shown)
 
 
 def rollback(
@@ -160,7 +163,7 @@ def rollback(
         _require_wave(withdraw=withdraw)
         control.roll_back(run, prompt_options, keep_new=keep_new)
         document = {"schema": "vpnmigrate/fleet-rollback/1", "run": run}
-        _print_ordered(context, control, [f"{run}: workers roll it back"], document)
+        _print_ordered(context, control, [f"{run}: workers roll it back"], document, run)
 
 
 def finalize(
@@ -203,7 +206,7 @@ def finalize(
             control.approve(run, approval.path)
         document = {"schema": "vpnmigrate/fleet-finalize/1", "run": run}
         lines = [f"{run}: workers finalize it, once its gates are open"]
-        _print_ordered(context, control, lines, document)
+        _print_ordered(context, control, lines, document, run)
 
 
 def _require_wave(*, withdraw: bool) -> None:
@@ -224,21 +227,29 @@ def _print_wave(
     """
     from vpnmigrate.report.fleet_waves import WaveResult, wave_json, wave_text
 
-    note = control.obstacle() if found.ordered else ""
+    after = AfterOrder(
+        control.obstacles() if found.ordered else (),
+        context.invocation.complete(cli("fleet", "status", found.campaign)),
+    )
     invocation = context.invocation
     context.results.print(
-        wave_text(found, note, invocation), wave_json(schema, found, note, invocation)
+        wave_text(found, after, invocation), wave_json(schema, found, after, invocation)
     )
     if found.of(WaveResult.REFUSED):
         raise typer.Exit(Exit.FAILED)
 
 
 def _print_ordered(
-    context: CommandContext, control: FleetControl, lines: list[str], document: dict[str, Any]
+    context: CommandContext,
+    control: FleetControl,
+    lines: list[str],
+    document: dict[str, Any],
+    *shown: str,
 ) -> None:
-    """Print what was ordered, and why no worker begins it now."""
-    note = control.obstacle()
-    context.results.print("\n".join([*lines, *filter(None, [note])]), {**document, "note": note})
+    """Print what was ordered, why no worker begins it now, and how to observe what is *shown*."""
+    observe = context.invocation.complete(cli("fleet", "status", *shown))
+    after = AfterOrder(control.obstacles(), observe)
+    context.results.print("\n".join([*lines, after.text()]), {**document, **after.fields()})
 
 
 def pause(
@@ -310,8 +321,8 @@ def _order(
 
     with _control(ctx, place, printing) as (context, control):
         given = control.order(run, OrderVerb(verb))
-        note = control.obstacle() if given.answer is None else ""
-        text = "\n".join([results.order_text(given), *filter(None, [note])])
+        note = control.obstacles() if given.answer is None else ()
+        text = "\n".join([results.order_text(given), *filter(None, [advised(note)])])
         context.results.print(text, results.order_json(given))
 
 
@@ -353,7 +364,8 @@ def done(
     """
     with _control(ctx, place, printing) as (context, control):
         view, task, at = control.done(run, step, connection or ())
-        context.results.print(results.done_text(view, task, at), results.done_json(view, task, at))
+        text = results.done_text(view, task, at, "A worker continues the run now.")
+        _print_ordered(context, control, [text], results.done_json(view, task, at), run)
 
 
 def approve(
@@ -391,8 +403,9 @@ def approve(
         if wave is not None:
             name = control.approve_wave(named, wave)
             document = {"schema": schema, "campaign": name, "wave": wave}
-            context.results.print(f"Wave {wave} of campaign {name} is approved.", document)
+            lines = [f"Wave {wave} of campaign {name} is approved."]
+            _print_ordered(context, control, lines, document, name)
         elif approval is not None:
             who = control.approve(named, approval)
             document = {"schema": schema, "run": named, "approver": who}
-            context.results.print(f"{named}: approved by {who}", document)
+            _print_ordered(context, control, [f"{named}: approved by {who}"], document, named)

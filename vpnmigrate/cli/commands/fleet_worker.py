@@ -9,7 +9,8 @@ import typer
 from vpnmigrate.cli.context import command_context
 from vpnmigrate.cli.fleet_database import DatabaseOptions, fleet_database
 from vpnmigrate.cli.options import AwsOptions, OutputOptions, RunDirectoryOptions
-from vpnmigrate.report.text import wrapped
+from vpnmigrate.errors.commands import Advice, cli, one_line
+from vpnmigrate.report.text import advised, wrapped
 
 
 class DatabaseAction(StrEnum):
@@ -19,6 +20,7 @@ class DatabaseAction(StrEnum):
     UPGRADE = "upgrade"
 
 
+_ROLES = "if workers and operators have roles of their own: run docs/fleet-roles.sql as the owner"
 MOST_RUNS = 50
 """Runs of a worker at a time: each has a thread, some megabytes and a connection to the database
 while it writes."""
@@ -79,23 +81,37 @@ def database(
     Stop the workers before an upgrade.  Runs and journals are kept.
     """
     from vpnmigrate.cli.fleet_worker import database_version, upgrade_database
+    from vpnmigrate.report.fleet_runs import worker_command
 
     context = command_context(ctx, RunDirectoryOptions(Path()), printing)
     with fleet_database(place, context.redaction, current=False) as opened:
         if action is DatabaseAction.UPGRADE:
             upgrade_database(opened)
         found, needed = database_version(opened)
-        state = "current" if found == needed else "empty" if found is None else "other"
+        if found is None or found == needed:
+            state = "empty" if found is None else "current"
+        else:
+            state = "older" if found < needed else "newer"
         text = {
             "current": f"{opened.address}: version {found}, as this program needs it",
-            "empty": f"{opened.address}: no fleet yet; to create it: vpnmigrate fleet database "
-            "upgrade",
-            "other": f"{opened.address}: version {found}; this program needs {needed}",
-        }[state]
+            "empty": f"{opened.address}: no fleet yet",
+        }.get(state, f"{opened.address}: version {found}; this program needs {needed}")
+        upgrade = context.invocation.complete(cli("fleet", "database", "upgrade"))
+        start = worker_command(context.invocation)
+        following: dict[str, Advice] = {
+            "current": ("to start a worker:", start),
+            "empty": ("to create it:", upgrade),
+            "older": ("stop the workers of the old version, then:", upgrade),
+            "newer": "use the version of vpnmigrate that the workers use",
+        }
+        if action is DatabaseAction.UPGRADE:
+            following["current"] = (_ROLES, "to start a worker:", start)
+        advice = following[state]
         document = {
             "schema": "vpnmigrate/fleet-database/1",
             "database": str(opened.address),
             "version": found,
             "needed": needed,
+            "next": one_line(advice),
         }
-        context.results.print(wrapped(text), document)
+        context.results.print(f"{wrapped(text)}\n{advised(advice, first='  ')}", document)

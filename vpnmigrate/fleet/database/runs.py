@@ -22,6 +22,7 @@ from vpnmigrate.fleet.database.schema import (
     APPROVALS,
     CAMPAIGNS,
     FLEET,
+    LINES,
     MESSAGES,
     RUNS,
     FleetState,
@@ -30,6 +31,7 @@ from vpnmigrate.fleet.database.schema import (
 from vpnmigrate.fleet.progress import MemberState
 from vpnmigrate.fleet.run_terms import RunTerms
 from vpnmigrate.journal.chain import genesis
+from vpnmigrate.journal.records import OutageBegan, OutageEnded
 from vpnmigrate.local.documents import plan_from_text
 from vpnmigrate.model.plan import Plan
 
@@ -184,11 +186,13 @@ class FleetRuns:
     def left_in_outage(self) -> tuple[FleetRun, ...]:
         """Return the runs that want work, that no worker has and whose traffic may be down.
 
-        Traffic was down when the last session ended, or the worker died on the way to or from the
-        new gateway; the latter come first.
+        Traffic was down when the last session ended; or the worker died on the way to or from the
+        new gateway, or in an outage on the way to another goal: a rollback that was begun comes
+        before every goal.  Runs whose worker died come first.
         """
-        ways = (RunGoal.CUTOVER, RunGoal.ROLLBACK)
-        died = sa.and_(RUNS.c.lease_owner.is_not(None), RUNS.c.goal.in_(ways))
+        ways = RUNS.c.goal.in_((RunGoal.CUTOVER, RunGoal.ROLLBACK))
+        in_outage = sa.and_(RUNS.c.goal != RunGoal.NOTHING, _shows_outage())
+        died = sa.and_(RUNS.c.lease_owner.is_not(None), sa.or_(ways, in_outage))
         woken = sa.and_(RUNS.c.goal != RunGoal.NOTHING, RUNS.c.wake > RUNS.c.served)
         return self._found(
             sa.select(*RUN_COLUMNS)
@@ -251,6 +255,17 @@ class FleetRuns:
             .on_conflict_do_update(index_elements=[FLEET.c.single], set_=values)
         )
         self._database.execute(lambda connection: connection.execute(statement))
+
+
+def _shows_outage() -> sa.ColumnElement[bool]:
+    """Return the condition that the journal of the run has an outage that has not ended."""
+
+    def last(record: type[OutageBegan | OutageEnded]) -> sa.ScalarSelect[int]:
+        tag = record.__struct_config__.tag
+        lines = sa.and_(LINES.c.run == RUNS.c.id, LINES.c.line.contains(f'"{tag}"'))
+        return sa.select(sa.func.max(LINES.c.seq)).where(lines).scalar_subquery()
+
+    return last(OutageBegan) > sa.func.coalesce(last(OutageEnded), -1)
 
 
 def _new_row(given: NewRun) -> dict[str, object]:
