@@ -16,6 +16,7 @@ from tests.cli.terminal import Terminal
 from tests.support.drivers import ROUTER, DriverScript
 from vpnmigrate.cli.options import AwsOptions
 from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
+from vpnmigrate.engine.commit_confirm import UNARMED
 from vpnmigrate.engine.ports import DeviceDrivers, NetworkPath, NetworkPaths
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.journal.record_base import DriverGaveUp
@@ -57,7 +58,7 @@ class SandboxWithWatchdog(SandboxDependencies):
     def watchdog(self, run: Run, aws: AwsOptions) -> SandboxWithWatchdog:
         return self
 
-    def start(self) -> int:
+    def start(self, awake: Callable[[], object]) -> int:
         self.started += 1
         self.there = True
         return os.getpid()
@@ -71,7 +72,7 @@ class SandboxWithoutWatchdog(SandboxWithWatchdog):
 
     there = False
 
-    def start(self) -> int:
+    def start(self, awake: Callable[[], object]) -> int:
         message = "it cannot be started: No such file or directory"
         raise RefusedError(message)
 
@@ -156,6 +157,15 @@ def terminal(tmp_path, monkeypatch, capsys):
 
 def run_of(run: str) -> Run:
     return Runs(settings_of(os.environ).home).find(run)
+
+
+def at_work(terminal: CommitTerminal, run: str) -> tuple[Owner, int]:
+    """Lock *run* as another process would; return that process and the descriptor of the lock."""
+    owner = Owner("ann", "laptop", os.getppid(), terminal.clock.now(), "n")
+    run_of(run).owner.write_bytes(msgspec.json.encode(owner) + b"\n")
+    handle = os.open(run_of(run).lock, os.O_RDWR)
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return owner, handle
 
 
 class TestUnconfirmed:
@@ -374,10 +384,7 @@ class TestWatchdog:
     def test_a_process_that_hangs_is_told_to_turn_back_and_then_replaced_by_name(self, terminal):
         """A hanging process gets two minutes; then it is displaced and sends nothing more."""
         run = terminal.applied()
-        hangs = Owner("ann", "laptop", os.getppid(), terminal.clock.now(), "n")
-        run_of(run).owner.write_bytes(msgspec.json.encode(hangs) + b"\n")
-        handle = os.open(run_of(run).lock, os.O_RDWR)
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        hangs, handle = at_work(terminal, run)
 
         watched = terminal.run("watchdog", run)
         os.close(handle)
@@ -387,6 +394,20 @@ class TestWatchdog:
             " ".join(watched.err.split())
         )
         assert terminal.status(run)["traffic"] == "old"
+
+    def test_one_whose_starter_is_slow_waits_to_be_recorded(self, terminal):
+        """A watchdog stops once the process that started it has ended, and not before."""
+        run = terminal.planned()
+        assert terminal.run("apply", "plan.json", "--until", "cutover").code == 0
+        _, handle = at_work(terminal, run)
+        terminal.parts.clock = ended = EventClock(terminal.clock, lambda: os.close(handle))
+        ended.at = terminal.clock.now() + 5 * UNARMED
+
+        watched = terminal.run("watchdog", run)
+
+        assert watched.code == 0
+        assert "stops watching: the migration is confirmed, or was never armed" in watched.err
+        assert ended.at is None
 
     @pytest.mark.parametrize("action", CUTOVER)
     def test_a_cutover_whose_process_died_is_left_to_a_person(self, terminal, action):

@@ -47,6 +47,8 @@ decisions:
   waits:
     tunnels: 12h
 """
+REACTION = timedelta(seconds=20)
+"""Time after which the robot does a device task."""
 TICK = 0.02
 """Seconds between two checks of a process."""
 Process = subprocess.Popen[str] | WarmProcess
@@ -60,7 +62,7 @@ class Migration:
         self.home = home
         self.terminal = Terminal(self.environment, home)
         self.control = DeviceControl(environment["AWS_ENDPOINT_URL"])
-        self.control.attend_after(timedelta(seconds=20))
+        self.control.attend_after(REACTION)
         self.plan_file = home / "plan.json"
         playbook = home / "playbook.yaml"
         playbook.write_text(decided, encoding="utf-8")
@@ -100,6 +102,17 @@ class Migration:
     def end(self, process: WarmProcess, verb: str, *, leaves: int = 0) -> None:
         """Wait for the end of *process*, which runs *verb*."""
         ended(process, leaves, lambda: self.output(verb))
+
+    def hold_outage(self) -> None:
+        """Enable no tunnels, so that an outage lasts until ``release_outage``.
+
+        What a test does in it then needs no luck on a busy machine.
+        """
+        self.control.leave_alone()
+
+    def release_outage(self) -> None:
+        """Enable the tunnels of the attached gateway."""
+        self.control.attend_after(REACTION)
 
     def suspend_for(self, process: WarmProcess, span: timedelta) -> None:
         """Advance EC2 and all clocks by *span* while *process* is suspended, and resume it."""

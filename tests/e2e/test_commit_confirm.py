@@ -27,24 +27,21 @@ decisions:
   old_tunnels: leave
   waits:
     tunnels: 12h
-    steady: 5m
 """
-"""Traffic has to be stable for some machine seconds, so that a busy machine sees the outage."""
 KEY = re.compile(rb"<pre_shared_key>([^<]+)<")
 SPEED = 60
-"""Time to confirm, long enough for the start of the watchdog process."""
-SOON = "10m"
-LATE = "2h"
-"""Sandbox time that is two minutes of machine time, so that the watchdog is killed before."""
+WITHIN = timedelta(hours=12)
+"""Time to confirm: twelve minutes of machine time, so that it ends only when a test advances it."""
 
 
-def applied(
-    migration: Migration, within: str, meanwhile: Callable[[int], None] = lambda _: None
-) -> None:
-    """Apply in another session, and call a function once traffic is down."""
-    process = migration.begin("apply", "--confirm-within", within, session=True)
-    until(process, lambda: migration.lines() > 0 and migration.state().outage.open)
+def applied(migration: Migration, meanwhile: Callable[[int], None] = lambda _: None) -> None:
+    """Apply in another session; call a function while traffic is down, and enable the tunnels."""
+    migration.hold_outage()
+    process = migration.begin("apply", "--confirm-within", "12h", session=True)
+    in_outage = until(process, lambda: migration.lines() > 0 and migration.state().outage.open)
+    assert in_outage, migration.output("apply")
     meanwhile(process.pid)
+    migration.release_outage()
     ended(process, 3, lambda: migration.output("apply"))
 
 
@@ -90,18 +87,19 @@ def test_a_lost_terminal_is_outlived_and_a_lost_watchdog_is_missed(tmp_path: Pat
             assert os.getsid(watchdog) == watchdog
             os.killpg(process, signal.SIGHUP)
 
-        applied(migration, SOON, hang_up)
+        applied(migration, hang_up)
+        migration.control.advance(WITHIN)
         wait_for_exit(migration)
         assert migration.state().status is RunStatus.ROLLED_BACK
         log = migration.run.path / "watchdog.log"
         assert "not confirmed by" in log.read_text()
         assert log.stat().st_mode & 0o077 == 0
 
-        applied(migration, LATE)
+        applied(migration)
         watchdog = watchdog_of(migration.run)
         assert watchdog is not None
         os.kill(watchdog, signal.SIGKILL)
-        migration.control.advance(timedelta(hours=3))
+        migration.control.advance(WITHIN)
         output = migration.terminal.quick("status", migration.plan.migration)
         assert (output["watchdog"], output["traffic"]) == (None, "new")
         output = migration.terminal.quick("confirm", migration.plan.migration)

@@ -230,7 +230,8 @@ class TestRealChildren:
         root = Path(__file__).parents[2]
         monkeypatch.setenv("PYTHONPATH", f"{program.parent}:{root}:.:")
 
-        process = WatchdogProcess(run, AwsOptions().words(), SteadyClock(), "keeps_watch").start()
+        watchdog = WatchdogProcess(run, AwsOptions().words(), SteadyClock(), "keeps_watch")
+        process = watchdog.start(int)
 
         document = json.loads((run.path / "watchdog.log").read_text())
         os.kill(process, 9)
@@ -247,7 +248,7 @@ class TestRealChildren:
         run.work.write_text("in the way")
 
         with pytest.raises(RefusedError, match="cannot be started: File exists"):
-            WatchdogProcess(run, AwsOptions().words(), SteadyClock(), "keeps_watch").start()
+            WatchdogProcess(run, AwsOptions().words(), SteadyClock(), "keeps_watch").start(int)
 
 
 KEEPS_WATCH = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 
 import msgspec
@@ -60,7 +61,7 @@ EXPECTED = {
 class RunningWatchdog:
     """A watchdog that is always running."""
 
-    def start(self) -> int:
+    def start(self, awake: Callable[[], object]) -> int:
         return 700
 
     def on_duty(self) -> bool:

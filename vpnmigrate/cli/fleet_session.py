@@ -340,7 +340,8 @@ class _WorkerSignals:
 class _NoWatchdog:
     """No watchdog: the database wakes a run that was not confirmed in time."""
 
-    def start(self) -> int:
+    def start(self, awake: Callable[[], object]) -> int:
+        del awake
         return 0
 
     def on_duty(self) -> bool:

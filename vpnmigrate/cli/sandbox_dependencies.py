@@ -7,7 +7,7 @@ server can move the clock of a run that works on a real account.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -154,7 +154,8 @@ class _OneAccount:
 
 
 class _NoWatchdog:
-    def start(self) -> int:
+    def start(self, awake: Callable[[], object]) -> int:
+        del awake
         message = "another process cannot reach a sandbox that is inside this process"
         raise RefusedError(message, advice=("serve a sandbox:", cli("sandbox", "serve")))
 

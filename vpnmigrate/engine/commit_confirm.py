@@ -8,7 +8,7 @@ drivers enable them.  That each driver answers is a gate before step 7.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -92,7 +92,7 @@ class CommitConfirmControl:
         if found:
             raise self._refusal("; ".join(found))
 
-    def resume(self) -> None:
+    def resume(self, awake: Callable[[], object]) -> None:
         """Record the request for the process that reaches step 7, or restore the watchdog.
 
         A cutover that is under way gets another watchdog if its own is not running.
@@ -103,9 +103,9 @@ class CommitConfirmControl:
             if self._within != self._recorder.state.confirm.within:
                 self._recorder.write(ConfirmRequested(self._within))
             return
-        self.restore()
+        self.restore(awake)
 
-    def restore(self) -> None:
+    def restore(self, awake: Callable[[], object]) -> None:
         """Start another watchdog if the run is armed and its own is not running or is suspended.
 
         A watchdog that cannot be started is reported, and the run continues: traffic may be down.
@@ -114,12 +114,14 @@ class CommitConfirmControl:
         if commit is None or armed is None or commit.watchdog.on_duty():
             return
         try:
-            self._start(commit, armed.within)
+            self._start(commit, armed.within, awake)
         except RefusedError as error:
             self._miss(error.message)
 
-    def arm(self) -> None:
+    def arm(self, awake: Callable[[], object]) -> None:
         """Start a watchdog and record it in the journal, right before step 7 starts.
+
+        *awake* is called while it starts (``ports.Watchdog``).
 
         Raises:
             RefusedError: No watchdog could be started, so the cutover does not start.
@@ -129,7 +131,7 @@ class CommitConfirmControl:
             return
         self.require_possible()
         if armed is None or armed.within != within or not commit.watchdog.on_duty():
-            self._start(commit, within)
+            self._start(commit, within, awake)
 
     @property
     def _within(self) -> timedelta | None:
@@ -149,10 +151,10 @@ class CommitConfirmControl:
         if not commit.watchdog.on_duty():
             self._miss("the watchdog process is not running or is suspended")
 
-    def _start(self, commit: CommitConfirm, within: timedelta) -> None:
+    def _start(self, commit: CommitConfirm, within: timedelta, awake: Callable[[], object]) -> None:
         step = self._recorder.state.step
         self._observer.on_wait(step, "the watchdog process is starting", timedelta(0), UNARMED)
-        process = commit.watchdog.start()
+        process = commit.watchdog.start(awake)
         self._missed = False
         waits = self._recorder.state.confirm.since is not None
         self._recorder.write(Armed(within, process, commit.host, waits))
@@ -184,7 +186,9 @@ One call to AWS may take a minute, and its answer is recorded immediately.
 """
 
 UNARMED = timedelta(minutes=2)
-"""A process that starts a watchdog records it within this time, or has died."""
+"""A process that starts a watchdog records it within this time, is slow, or has died.
+
+A busy machine may need longer than that in the time of a fast sandbox."""
 
 
 @dataclass(frozen=True)
@@ -206,19 +210,27 @@ class StopWatching:
     why: str
 
 
-def watch(
-    state: RunState, *, process: int, named: bool, began: datetime, last: datetime, now: datetime
-) -> KeepWatching | RollBackNow | StopWatching:
-    """Return what the watchdog *process*, running since *began*, does now.
+def is_awaited(*, named: bool, starting: bool, began: datetime, now: datetime) -> bool:
+    """Return whether a watchdog, running since *began*, may still be recorded as the run's.
 
-    *named* says whether the journal has ever armed it, and *last* is when the journal was last
-    written.  A watchdog that another one has replaced exits immediately.  Until traffic is verified
-    the watchdog only watches, even if the run's process has died: an operator, who may be working
-    at the device, decides whether a partial cutover continues or is rolled back.
+    *named* says whether the journal has ever armed it, and *starting* whether the process that has
+    started it still works on the run.
+    """
+    return not named and (starting or now - began < UNARMED)
+
+
+def watch(
+    state: RunState, *, process: int, awaited: bool, last: datetime, now: datetime
+) -> KeepWatching | RollBackNow | StopWatching:
+    """Return what the watchdog *process* does now.
+
+    *awaited* says whether it may still be recorded (``is_awaited``), and *last* is when the journal
+    was last written.  A watchdog that another one has replaced exits immediately.  Until traffic is
+    verified the watchdog only watches, even if the run's process has died: an operator, who may be
+    working at the device, decides whether a partial cutover continues or is rolled back.
     """
     if state.confirm.armed is None or state.confirm.armed.process != process:
-        recent = not named and now - began < UNARMED
-        may_be_armed = recent and state.direction is not Direction.ROLLBACK
+        may_be_armed = awaited and state.direction is not Direction.ROLLBACK
         return KeepWatching() if may_be_armed else StopWatching(_why_not_needed(state))
     until = state.confirm.until
     if until is not None:

@@ -70,7 +70,7 @@ class CutoverStart:
         while self._pauses.poll() or (interrupts and self._ask_consent() >= GATES_FRESH):
             interrupts = self._pass_gates()  # The results from before are too old.
         self._deadline.begin()
-        self._commit_confirm.arm()
+        self._commit_confirm.arm(self._pauses.time.now)
 
     def _ask_consent(self) -> timedelta:
         """Request consent to the outage, once, and return how long the answer took."""

@@ -452,8 +452,10 @@ class NoNetworkPaths:
 class Watchdog(Protocol):
     """The process that rolls back an unconfirmed migration, even if this one has died."""
 
-    def start(self) -> int:
+    def start(self, awake: Callable[[], object]) -> int:
         """Start a watchdog, wait until it is running, and return its process id.
+
+        *awake* is called throughout: a start that takes long is no suspension of this process.
 
         Raises:
             RefusedError: It could not be started.

@@ -217,7 +217,7 @@ class Runner:
         with record_failure(self._recorder), self._probing:
             self._commit_confirm.require_possible()
             self._begin(Direction.FORWARD, until=until)
-            self._commit_confirm.resume()
+            self._commit_confirm.resume(self._pauses.time.now)
             lost: list[str] = []
             started = False
             for step in self._forward_steps():
@@ -302,7 +302,7 @@ class Runner:
     def restore_watchdog(self) -> None:
         """Start another watchdog if a confirmation is pending and no watchdog is running."""
         with record_failure(self._recorder):
-            self._commit_confirm.restore()
+            self._commit_confirm.restore(self._pauses.time.now)
 
     @property
     def state(self) -> RunState:

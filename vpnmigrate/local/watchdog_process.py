@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from vpnmigrate.errors import RefusedError, UsageError
@@ -54,8 +54,10 @@ class WatchdogProcess:
         given = ["--run-dir", str(run.path.parent.absolute()), *aws]
         self._command = [sys.executable, "-P", "-m", program, "watchdog", run.id, *given]
 
-    def start(self) -> int:
+    def start(self, awake: Callable[[], object]) -> int:
         """Start the process, wait until it watches, and return its number.
+
+        *awake* is called throughout.
 
         Raises:
             RefusedError: It cannot be started, or does not watch in time.
@@ -79,6 +81,7 @@ class WatchdogProcess:
             raise self._refusal(f"it cannot be started: {exc.strerror}") from exc
         until = self._clock.now() + UP_WITHIN
         while watchdog_of(self._run) != process.pid:
+            awake()
             if process.poll() is not None:
                 raise self._refusal(f"it ended at once, with exit code {process.returncode}")
             if self._clock.now() >= until:

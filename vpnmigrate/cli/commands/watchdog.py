@@ -32,6 +32,7 @@ from vpnmigrate.engine.commit_confirm import (
     RollBackNow,
     StopWatching,
     WatchdogDecision,
+    is_awaited,
     was_armed,
     watch,
     watchdog_decision,
@@ -147,20 +148,22 @@ class _Watch:
     def _wait(self) -> StopWatching | RollBackNow:
         clock = self._run_clock()
         began = clock.now()
+        starter = owner_at_work(self._run, self._me)
         seen = -1
         entries: tuple[Entry, ...] = ()
         state = RunState()
         named = abandoned = False
         while True:
+            # Read before the journal, in which that process may record this one and end.
+            starting = starter is not None and owner_at_work(self._run, self._me) == starter
             with self._persisting():
                 if (size := _size(self._run)) != seen:
                     entries = read_journal(self._run).entries
                     seen, state = size, replay(entries)
                     named = was_armed(entries, self._me.process, began)
             last, now = _last(entries, began), clock.now()
-            match watch(
-                state, process=self._me.process, named=named, began=began, last=last, now=now
-            ):
+            awaited = is_awaited(named=named, starting=starting, began=began, now=now)
+            match watch(state, process=self._me.process, awaited=awaited, last=last, now=now):
                 case KeepWatching():
                     pass
                 case end:
