@@ -16,6 +16,9 @@ from botocore.exceptions import ClientError
 
 from vpnmigrate.report.results import ServerResult, sandbox_text
 
+PATIENCE = 120
+"""Seconds for the end of a process, on a busy machine."""
+
 
 @contextmanager
 def served(**environment):
@@ -32,7 +35,7 @@ def served(**environment):
             yield process
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(timeout=20)
+            process.wait(PATIENCE)
 
 
 def exported(process):
@@ -91,7 +94,7 @@ def test_what_moto_cannot_do_is_told_to_the_client_alone(tmp_path):
         client.close()
         process.send_signal(signal.SIGINT)
 
-        assert process.communicate(timeout=20) == ("", "")
+        assert process.communicate(timeout=PATIENCE) == ("", "")
     crash = (tmp_path / "home" / "crash.log").read_text()
     assert "sandbox/server/moto.py" in crash
     assert "ValueError" in crash

@@ -38,6 +38,7 @@ def slow_in_the_outage(home: Path) -> Iterator[tuple[Migration, SlowProxy, WarmP
     ):
         environment = {**server.environment, "AWS_ENDPOINT_URL": proxy.url}
         migration = Migration(environment, home, PLAYBOOK)
+        migration.hold_outage()
         process = migration.begin("apply")
         try:
             assert until(
@@ -45,6 +46,7 @@ def slow_in_the_outage(home: Path) -> Iterator[tuple[Migration, SlowProxy, WarmP
             ), migration.output("apply")
             proxy.slow.set()
             assert until(process, lambda: proxy.trickled > 0)
+            migration.release_outage()
             yield migration, proxy, process
         finally:
             process.kill()

@@ -86,9 +86,11 @@ def test_a_machine_that_slept_in_the_outage_goes_on_or_back_as_was_decided(
     """
     with a_migration(tmp_path, decided(back_out)) as migration:
         expected = migration.expected()
+        migration.hold_outage()
         process = migration.begin("apply")
         assert until(process, lambda: "step 8 of 11" in migration.output("apply"))
         migration.suspend_for(process, NIGHT)
+        migration.release_outage()
 
         ended(process, leaves, lambda: migration.output("apply"))
 

@@ -92,9 +92,11 @@ def test_a_stopped_holder_wakes_up_to_a_run_that_is_another_s(migration: Migrati
     undisturbed one.
     """
     expected = migration.expected()
+    migration.hold_outage()
     first = migration.begin("apply")
     assert until(first, lambda: "OUTAGE BEGINS" in migration.output("apply"))
     first.stop()
+    migration.release_outage()
 
     refused, document, _ = outcome_of(
         started_with_output(migration, "apply", migration.run.id, "--yes")

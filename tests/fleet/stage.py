@@ -94,15 +94,20 @@ class FleetStage:
         return self._known[1]
 
     def until(self, reached: Callable[[], object]) -> float:
-        """Wait until *reached*, and return the seconds that it took."""
-        began = time.monotonic()
+        """Wait until *reached*, and return the seconds for which this process waited.
+
+        They are those between its looks: on a machine on which the workers wait for a processor,
+        the looks do too.
+        """
+        began, looks = time.monotonic(), 0
         while not reached():
+            looks += 1
             assert time.monotonic() - began < LONG, self.output()[-3000:]
             well = {None, 0, -signal.SIGKILL}
             dead = [name for name, worker in self._workers.items() if worker.poll() not in well]
             assert not dead, f"{dead} ended: {self.output()[-3000:]}"
             time.sleep(TICK)
-        return time.monotonic() - began
+        return looks * TICK
 
     def until_ready(self, *names: str) -> None:
         """Wait until these workers take runs."""

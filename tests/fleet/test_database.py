@@ -7,6 +7,7 @@ import threading
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from alembic import command
@@ -218,15 +219,26 @@ def test_the_password_of_a_client_s_key_is_hidden() -> None:
     assert "sslpassword=secret" in address.libpq
 
 
-def test_a_transaction_that_was_held_up_is_repeated(database: Database) -> None:
+def is_served(address: DatabaseAddress, process: int) -> bool:
+    """Return whether *process* of the server still has its connection."""
+    with psycopg.connect(address.libpq) as connection:
+        found = connection.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", [process])
+        return found.fetchone() is not None
+
+
+def test_a_transaction_that_was_held_up_is_repeated(
+    database: Database, address: DatabaseAddress
+) -> None:
     """The server has ended the connection and undone the transaction, for a command too."""
     tries: list[int] = []
 
     def work(connection: sa.Connection) -> int:
         tries.append(len(tries))
         if len(tries) == 1:
+            process = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
             connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = '10ms'"))
-            SteadyClock().sleep(timedelta(milliseconds=100))
+            while is_served(address, process):
+                SteadyClock().sleep(timedelta(milliseconds=10))
         return int(connection.execute(sa.text("SELECT 1")).scalar_one())
 
     assert database.transact(work) == 1

@@ -19,8 +19,8 @@ from vpnmigrate.journal.state import RunStatus
 pytestmark = pytest.mark.no_cover
 
 HANDED_ON = 10.0
-"""Seconds until another worker has the run of a dead one, on a machine that other tests keep busy.
-On an idle machine it is less than five (docs/decisions/0056)."""
+"""Seconds of waiting until another worker has the run of a dead one (``FleetStage.until``).
+On an idle machine it takes less than five (docs/decisions/0056)."""
 
 
 def test_a_worker_that_is_told_to_end_hands_its_run_on(

@@ -230,7 +230,7 @@ def _variables(file: Path) -> set[str]:
 
 
 def _is_gone(process: int) -> bool:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
@@ -249,7 +249,7 @@ def an_agent(folder: Path) -> Iterator[str]:
     words = ["ssh-agent", "-D", "-a", str(socket)]
     with subprocess.Popen(words, stdout=subprocess.DEVNULL) as agent:
         try:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while not socket.exists() and time.monotonic() < deadline:
                 time.sleep(0.01)
             yield str(socket)

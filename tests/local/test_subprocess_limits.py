@@ -103,17 +103,19 @@ def test_what_the_plan_does_not_know_is_not_run(program, why, run):
 def test_one_that_does_not_end_is_killed_with_all_it_started(python, tmp_path):
     """After the time limit, the program and its children are gone."""
     note = tmp_path / "pid"
-    ended = python(
+    program = (
         "import os, time\n"
         "child = os.fork()\n"
         f"open({str(note)!r}, 'w').write(str(child)) if child else None\n"
-        "time.sleep(600)",
-        ProcessLimits(timedelta(seconds=2)),
+        "time.sleep(600)"
     )
-    child = int(note.read_text())
+    for seconds in (2, 10, 50):  # On a busy machine it has not started everything after two.
+        ended = python(program, ProcessLimits(timedelta(seconds=seconds)))
+        assert (ended.exit, ended.fault) == (None, f"took over {seconds} s and was killed")
+        if note.exists() and note.read_text():
+            break
 
-    assert (ended.exit, ended.fault) == (None, "took over 2 s and was killed")
-    assert _gone(child)
+    assert _gone(int(note.read_text()))
 
 
 def _gone(pid: int) -> bool:
