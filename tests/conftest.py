@@ -142,8 +142,10 @@ _DESCRIPTORS = pytest.StashKey[DescriptorCheck]()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Leave the items of all tests out of garbage collections, and note what is open now."""
-    gc.collect()
+    """Leave the items of all tests out of garbage collections, and note what is open now.
+
+    What is garbage by then stays too: to search for it takes longer than it is worth.
+    """
     gc.freeze()
     session.config.stash[_DESCRIPTORS] = DescriptorCheck()
 

@@ -70,17 +70,13 @@ class TestRunbook:
         terminal.scenario("three-connections")
         terminal.planned()
 
-        pages = terminal.run("runbook", "plan.json", "--json").document["engineers"]
+        book = terminal.run("runbook", "plan.json", "--json").document
 
+        pages, sites = book["engineers"], book["impact"]["sites"]
         shows_bgp = {page["site"]: "BGP neighbour" in str(page["blocks"]) for page in pages}
-        static = {site["name"]: site["routing"] == "static" for site in self.sites(terminal)}
+        static = {site["name"]: site["routing"] == "static" for site in sites}
         assert shows_bgp == {site: not routed for site, routed in static.items()}
         assert len(set(shows_bgp.values())) == 2
-
-    @staticmethod
-    def sites(terminal):
-        """Return the sites of the runbook's impact."""
-        return terminal.run("runbook", "plan.json", "--json").document["impact"]["sites"]
 
     def test_another_form_is_refused_with_those_there_are(self, terminal):
         """An unknown suffix is a usage error before the rehearsal."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import botocore.session
@@ -41,23 +42,32 @@ LOGGED = replace(
 SECRETS = replace(plan_with_everything().decisions, keys=KeyMode.SECRETS_MANAGER)
 
 
-def _policies() -> Iterator[tuple[str, IamPolicy]]:
+_OPTIONS = [DELETE_OLD_GATEWAY]
+_PHASES = {"all": EVERY, **{phase.value: frozenset({phase}) for phase in RunPhase}}
+_OTHERS = ("secrets", "logs", "many-tables")
+POLICIES = (*(f"{of}-{name}" for name in _PHASES for of in ("plan", "account")), *_OTHERS)
+
+
+@cache
+def policy(name: str) -> IamPolicy:
+    """Return the policy of this *name*, made once and only where a test needs it."""
     plan = plan_with_everything()
-    for phases in (EVERY, *({phase} for phase in RunPhase)):
-        name = "-".join(sorted(phases)) if len(phases) == 1 else "all"
-        yield f"plan-{name}", policy_of(plan, phases, [DELETE_OLD_GATEWAY])
-        yield f"account-{name}", policy_for_any_plan(phases, options=[DELETE_OLD_GATEWAY])
-    yield "secrets", policy_of(replace(plan, decisions=SECRETS), EVERY)
-    yield "logs", policy_of(replace(plan, decisions=LOGGED), EVERY)
-    yield "many-tables", policy_of(_many_tables(60), EVERY)
+    match name.split("-", 1):
+        case ["plan", phases]:
+            return policy_of(plan, _PHASES[phases], _OPTIONS)
+        case ["account", phases]:
+            return policy_for_any_plan(_PHASES[phases], options=_OPTIONS)
+        case ["secrets"]:
+            return policy_of(replace(plan, decisions=SECRETS), EVERY)
+        case ["logs"]:
+            return policy_of(replace(plan, decisions=LOGGED), EVERY)
+        case _:
+            return policy_of(_many_tables(60), EVERY)
 
 
 def _many_tables(count: int) -> Plan:
     tables = (a_table(f"rtb-0a{n:015d}", propagates=OLD, learned=[PREFIX]) for n in range(count))
     return a_plan(before=a_survey(route_tables=tuple(tables)))
-
-
-POLICIES = dict(_policies())
 
 
 def pairs(statement: IamStatement) -> Iterator[tuple[str, str, str]]:
@@ -86,8 +96,8 @@ other describe calls, they have no resource."""
 
 def test_only_a_plan_with_tunnel_logs_delivers_them() -> None:
     """Creating a connection with logs needs permissions of CloudWatch Logs."""
-    logged = {a for s in POLICIES["logs"].statements for a in s.actions if a.startswith("logs:")}
-    others = {a for s in POLICIES["plan-all"].statements for a in s.actions}
+    logged = {a for s in policy("logs").statements for a in s.actions if a.startswith("logs:")}
+    others = {a for s in policy("plan-all").statements for a in s.actions}
 
     assert "logs:CreateLogDelivery" in logged
     assert not logged & others
@@ -99,7 +109,7 @@ class TestAgainstAws:
 
     def test_actions_exist_and_support_their_resources(self, name: str) -> None:
         """Each action exists, and supports every type of resource that a statement names."""
-        for statement in POLICIES[name].statements:
+        for statement in policy(name).statements:
             for service, action, kind in pairs(statement):
                 assert kind in ("", *known(service, action)), (statement.sid, action, kind)
 
@@ -108,7 +118,7 @@ class TestAgainstAws:
 
         Direct Connect and Service Quotas support types by which the program does not ask.
         """
-        for statement in POLICIES[name].statements:
+        for statement in policy(name).statements:
             for service, action, kind in pairs(statement):
                 if kind == "":
                     assert not [row for row in known(service, action).values() if row["required"]]
@@ -116,7 +126,7 @@ class TestAgainstAws:
 
     def test_conditions_are_supported(self, name: str) -> None:
         """Each condition key is one of the action, with each of its resources."""
-        for statement in POLICIES[name].statements:
+        for statement in policy(name).statements:
             keys = {key for keys in statement.conditions.values() for key in keys}
             for service, action, kind in pairs(statement):
                 types = known(service, action)
@@ -128,7 +138,7 @@ class TestAgainstAws:
     def test_required_resources_are_granted(self, name: str) -> None:
         """An action that needs two types of resource is allowed on both."""
         granted: dict[tuple[str, str], set[str]] = {}
-        for statement in POLICIES[name].statements:
+        for statement in policy(name).statements:
             for service, action, kind in pairs(statement):
                 granted.setdefault((service, action), set()).add(kind)
         for (service, action), kinds in granted.items():
@@ -137,13 +147,13 @@ class TestAgainstAws:
 
     def test_statements_can_be_told_apart(self, name: str) -> None:
         """Each statement has a name of its own, of letters and digits."""
-        names = [statement.sid for statement in POLICIES[name].statements]
+        names = [statement.sid for statement in policy(name).statements]
         assert len(set(names)) == len(names)
         assert all(re.fullmatch("[A-Za-z0-9]+", sid) for sid in names)
 
     def test_it_fits_a_managed_policy(self, name: str) -> None:
         """Each of these policies can be pasted as one managed policy."""
-        assert POLICIES[name].size <= LARGEST
+        assert policy(name).size <= LARGEST
 
 
 class TestLeastPrivilege:
@@ -236,7 +246,7 @@ def test_a_certificate_may_need_the_service_role() -> None:
     plan = a_plan(before=a_survey(customer_gateways=(device,)))
     role = "VpnmigrateServiceLinkedRole"
     assert role in {s.sid for s in policy_of(plan, {RunPhase.STAGE}).statements}
-    assert role in {s.sid for s in POLICIES["secrets"].statements}
+    assert role in {s.sid for s in policy("secrets").statements}
     assert role not in {s.sid for s in policy_of(plan, {RunPhase.CUTOVER}).statements}
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 MOST_MORE: Final = 32
@@ -14,7 +14,7 @@ MOST_MORE: Final = 32
 
 Servers of the session and sockets of libraries are less than ten.  What a test leaves open is found
 after 32 such tests at the latest."""
-_FOLDER: Final = Path("/proc/self/fd")
+_FOLDER: Final = "/proc/self/fd/"
 """Linux's links from the descriptors of this process to what they are."""
 
 
@@ -22,9 +22,10 @@ def open_descriptors() -> dict[int, str]:
     """Return what each descriptor of this process is; empty on other than Linux."""
     found: dict[int, str] = {}
     with suppress(FileNotFoundError):
-        for entry in _FOLDER.iterdir():
+        # After each test; paths as objects take five times as long.
+        for name in os.listdir(_FOLDER):  # noqa: PTH208
             with suppress(FileNotFoundError):  # The listing's own, or closed by a thread.
-                found[int(entry.name)] = str(entry.readlink())
+                found[int(name)] = os.readlink(_FOLDER + name)  # noqa: PTH115
     return found
 
 
