@@ -197,6 +197,23 @@ def test_plans_are_rehearsed_once(fleet) -> None:
     assert (again.code, "1 rehearsed before, 0 failed" in again.out) == (0, True)
 
 
+def test_what_helps_several_members_is_named_once(fleet) -> None:
+    """Each reason is shown, and the command after the last of them."""
+    member = load_campaign(Path("campaign.yaml")).campaign.waves[0].members[0]
+    advice = ("to make what is missing:", cli("fleet", "plan", "campaign.yaml"))
+    rows = [
+        FleetRow(
+            replace(member, id=id_), "canary", FleetResult.FAILED, Path(id_), f"{id_} no", advice
+        )
+        for id_ in ("a", "b")
+    ]
+
+    text = results_text("rehearsed", rows, Invocation(), None)
+
+    assert [text.count(each) for each in ("a no", "b no", "vpnmigrate fleet plan")] == [1, 1, 1]
+    assert text.index("b no") < text.index("vpnmigrate fleet plan")
+
+
 def test_the_command_of_a_failed_member_can_be_pasted(fleet) -> None:
     """It is on a line of its own, with the options of this process, in text and JSON."""
     member = load_campaign(Path("campaign.yaml")).campaign.waves[0].members[0]

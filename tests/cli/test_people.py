@@ -21,6 +21,7 @@ from vpnmigrate.cli.prompts import (
     interruption_question,
     read_line,
 )
+from vpnmigrate.cli.run_actions import says_yes
 from vpnmigrate.engine.ports import (
     Consent,
     DeadlineChoice,
@@ -384,3 +385,18 @@ def test_a_signal_right_before_the_wait_for_a_line_is_not_lost():
     os.close(person)
 
     assert waits
+
+
+@pytest.mark.parametrize(
+    ("typed", "yes"), [("?\ny\n", True), ("help\nYES\n", True), ("?\n\n", False), ("?\n", False)]
+)
+def test_a_question_before_a_command_has_help(typed, yes, screen):
+    """It is asked again after that; without an answer it is no consent."""
+    reader, writer = os.pipe()
+    os.write(writer, typed.encode())
+    os.close(writer)
+    with open(reader, encoding="utf-8") as stdin:  # noqa: PTH123  a pipe has no path
+        assert says_yes(Console(screen), stdin, "Roll back?") is yes
+
+    assert screen.getvalue().count("Roll back? [y/N]") == 2
+    assert "n  change nothing in AWS (default)" in screen.getvalue()

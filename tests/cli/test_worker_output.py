@@ -71,3 +71,10 @@ def test_a_command_can_be_pasted(stream: io.StringIO) -> None:
         "postgresql://vpnmigrate@db.example/vpnmigrate"
     )
     assert ("\\\n" in text) is stream.isatty()
+
+
+def test_the_id_is_not_repeated_below_a_label() -> None:
+    """The label of a command that has lines of its own has it."""
+    lines = printed(Window(), LONG)
+
+    assert [line for line in lines if line.startswith(RUN)] == [f"{RUN}:   when done:"]

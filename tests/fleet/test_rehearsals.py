@@ -76,6 +76,20 @@ def test_the_rehearsal_of_a_campaign_counts_for_runs_that_were_started(
     assert fleet.status(row.id) == "cut over (attempt 1)"
 
 
+def test_a_rehearsal_for_a_database_is_followed_by_a_start(fleet: VirtualFleet) -> None:
+    """Until the database has the campaign; then it is shown."""
+    fleet.terminal.run("discover", "--region", load("single-bgp").region, "-o", "found.json")
+    for words in (("new", "found.json", "--playbook", "mine.yaml"), ("plan", "campaign.yaml")):
+        assert fleet.type(*words).code == 0
+
+    before = fleet.type("rehearse", "campaign.yaml", "--json").document
+    fleet.type("start", "campaign.yaml")
+    after = fleet.type("rehearse", "campaign.yaml", "--json").document
+
+    assert " ".join(before["next"].split()[1:3]) == "fleet start"
+    assert " ".join(after["next"].split()[1:3]) == "fleet status"
+
+
 def test_the_last_rehearsal_of_a_plan_is_kept(database: Database) -> None:
     """Also one that has failed; a result of another plan counts for none."""
     rehearsals, plan = FleetRehearsals(database), stored_plan()

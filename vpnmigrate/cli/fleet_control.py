@@ -62,6 +62,7 @@ from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.gates import Force
 from vpnmigrate.model.plan import Direction, Plan
+from vpnmigrate.report.fleet_runs import worker_command
 from vpnmigrate.report.results import OrderResult
 from vpnmigrate.report.status import RunStatusView, deletion_begun
 from vpnmigrate.report.text import wrapped
@@ -112,8 +113,13 @@ class FleetControl:
             resume = complete(cli("fleet", "resume", *here))
             found += ["The fleet is stopped; for workers to begin:", resume]
         if not any(worker.alive for worker in FleetWorkers(self._database).list()):
-            found += ["No worker is alive; to start one:", cli("fleet", "worker", *here)]
+            start = worker_command(self._context.invocation, *here)
+            found += ["No worker is alive; to start one:", start]
         return tuple(found)
+
+    def has_campaign(self, name: str) -> bool:
+        """Return whether the campaign *name* has been started."""
+        return name in self._campaigns.names()
 
     def require_one(self, named: Sequence[str]) -> None:
         """Check that *named* is one plan or run, for options of a single run.

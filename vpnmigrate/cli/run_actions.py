@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TextIO
 
 from vpnmigrate.cli.back_out import is_left_to_the_policy, roll_back_until_done
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.dependencies import new_holder
 from vpnmigrate.cli.options import PromptOptions
+from vpnmigrate.cli.prompt_help import ASKS_FOR_HELP, YES
 from vpnmigrate.cli.prompts import read_line
 from vpnmigrate.cli.run_selection import SelectedRun, by_id, by_plan_or_id
 from vpnmigrate.cli.run_session import ActiveRun, RunAction, RunOptions, run_session
@@ -38,7 +40,7 @@ from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction, Plan
 from vpnmigrate.model.signatures import SignedKind, signing_command
 from vpnmigrate.planning.outage_estimate import rollback_estimate
-from vpnmigrate.report.console import on_terminal
+from vpnmigrate.report.console import MessageOutput, on_terminal
 from vpnmigrate.report.errors import RunFailedError
 from vpnmigrate.report.names import names_of
 from vpnmigrate.report.status import RunStatusView, deletion_begun
@@ -422,9 +424,18 @@ def require_yes(context: CommandContext, prompt_options: PromptOptions, question
     """
     if prompt_options.yes or not context.dependencies.operator_present(prompt_options):
         return
-    on_terminal(context.console).print_line(wrapped(f"{question} [y/N]"))
-    if read_line(sys.stdin).strip().lower() not in {"y", "yes"}:
+    if not says_yes(on_terminal(context.console), sys.stdin, question):
         raise HeldError(
             "cancelled; nothing in AWS was changed",
             advice="answer y to continue; to run without the question, add --yes",
         )
+
+
+def says_yes(console: MessageOutput, stdin: TextIO, question: str) -> bool:
+    """Return whether the answer to *question* is yes; help is given, and then it is asked again."""
+    while True:
+        console.print_line(wrapped(f"{question} [y/N]"))
+        typed = read_line(stdin).strip().lower()
+        if typed not in ASKS_FOR_HELP:
+            return typed in YES
+        console.print_line("  y  do what is asked\n  n  change nothing in AWS (default)")

@@ -62,16 +62,20 @@ class RunConsole(Console):
                 yield f"{self._lead}{line}"
 
     def _folded(self, text: str) -> Iterator[str]:
+        # A command that has lines of its own follows the id of the run, or its label.
+        lead = before = f"{self._lead.rstrip()}\n"
         for part in _parts(text):
             if _COMMAND.search(part):
                 # Never folded again: as it is, it can be pasted.
                 apart = "\n" in part or len(self._lead) + len(part) > WIDTH
-                yield f"{self._lead.rstrip()}\n{part}" if apart else f"{self._lead}{part}"
+                yield f"{before}{part}" if apart else f"{self._lead}{part}"
+                before = lead
             else:
                 found = _INDENT.match(part)
-                own = found.group() if found is not None else ""
-                lead = f"{self._lead}{own}"
-                yield wrapped(part[len(own) :], first=lead, rest=" " * (len(lead) + 2))
+                first = f"{self._lead}{found.group() if found is not None else ''}"
+                own = len(first) - len(self._lead)
+                yield wrapped(part[own:], first=first, rest=" " * (len(first) + 2))
+                before = "" if part.endswith(":") else lead
 
 
 def _parts(text: str) -> Iterator[str]:

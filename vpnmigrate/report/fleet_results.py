@@ -55,7 +55,11 @@ def results_text(
     *verb* is what was done: ``planned`` or ``rehearsed``.
     """
     failed = [row for row in rows if row.result is FleetResult.FAILED]
-    parts = [_failure(row, invocation) for row in failed]
+    # What helps several members, such as making the plans that are missing, is named once.
+    last = {one_line(row.advice): row for row in failed}
+    parts = [
+        _failure(row, invocation if last[one_line(row.advice)] is row else None) for row in failed
+    ]
     lengths = [row.outage for row in rows if row.outage is not None]
     tally = Counter(row.result for row in rows)
     counts = (
@@ -95,12 +99,13 @@ def _kept(rows: Sequence[FleetRow]) -> Iterator[str]:
         )
 
 
-def _failure(row: FleetRow, invocation: Invocation) -> str:
+def _failure(row: FleetRow, invocation: Invocation | None) -> str:
+    """Return why *row* has failed; and its advice, with an *invocation* for it."""
     lines = [
         f"FAILED {row.member.id} ({row.wave}, {row.member.account} {row.member.region})",
         wrapped(row.why, first="  "),
     ]
-    if row.advice:
+    if row.advice and invocation is not None:
         lines.append(advised(invocation.advise(row.advice), first="  "))
     return "\n".join(lines)
 

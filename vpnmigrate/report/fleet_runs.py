@@ -100,10 +100,11 @@ def _awaits(state: RunState) -> RunAwaits:
     return RunAwaits.NOTHING
 
 
-def worker_command(invocation: Invocation) -> Command:
-    """Return the command that starts a worker; how that reaches AWS is up to its host."""
-    anywhere = replace(invocation, profile="", region="", endpoint_url="", variables=())
-    return anywhere.complete(cli("fleet", "worker"))
+def worker_command(invocation: Invocation, *words: str) -> Command:
+    """Return the command that starts a worker; which credentials it has is up to its host."""
+    variables = tuple(each for each in invocation.variables if not each[0].endswith("_FILE"))
+    anywhere = replace(invocation, profile="", region="", variables=variables)
+    return anywhere.complete(cli("fleet", "worker", *words))
 
 
 def head_rows(fleet: FleetView) -> list[tuple[str, Advice]]:

@@ -218,26 +218,32 @@ def rehearse(
         for row in rehearse_plans(context, file):
             _tell(context, row, "rehearsed")
             rows.append(row)
-        add([row.file for row in rows])
-    _print_rows(context, "rehearsed", rows, "status", campaign)
+        started = add([row.file for row in rows], file.campaign.name)
+    _print_rows(context, "rehearsed", rows, "status" if started else "start", campaign)
 
 
 @contextmanager
 def _rehearsal_store(
     context: CommandContext, place: DatabaseOptions
-) -> Iterator[Callable[[Iterable[Path]], None]]:
+) -> Iterator[Callable[[Iterable[Path], str], bool]]:
     """Open the database, if one is named, before the work; yield what adds results of plan files.
 
-    A failed rehearsal is added too: it replaces an earlier one that has passed.
+    It returns whether the campaign of this name has been started there, or needs no start.  A
+    failed rehearsal is added too: it replaces an earlier one that has passed.
     """
     if not place.is_named:
-        yield lambda _files: None
+        yield lambda _files, _campaign: True
         return
     with fleet_database(place, context.redaction) as database:
         from vpnmigrate.cli.fleet_control import FleetControl
 
         control = FleetControl(context, database)
-        yield lambda files: control.add_rehearsals(_readable_plans(files))
+
+        def add(files: Iterable[Path], campaign: str) -> bool:
+            control.add_rehearsals(_readable_plans(files))
+            return control.has_campaign(campaign)
+
+        yield add
 
 
 def _readable_plans(files: Iterable[Path]) -> Iterator[Plan]:
