@@ -77,6 +77,7 @@ class ServedCall:
     at: datetime
     action: str
     refused: bool
+    dry_run: bool
 
     @property
     def reads(self) -> bool:
@@ -95,7 +96,7 @@ class Buckets:
         }
         self._lock = Lock()
 
-    def take(self, action: str) -> None:
+    def take(self, action: str, *, dry_run: bool) -> None:
         """Take a token for *action*.
 
         Raises:
@@ -103,7 +104,7 @@ class Buckets:
         """
         with self._lock:
             empty = action in self._of and not self._of[action].take()
-            self.calls.append(ServedCall(MACHINE.now(), action, empty))
+            self.calls.append(ServedCall(MACHINE.now(), action, empty, dry_run))
         if empty:
             raise ApiError("RequestLimitExceeded", "Request limit exceeded.", 503)
 
@@ -117,7 +118,7 @@ def limited(world: World, buckets: Buckets) -> World:
     execute = world.execute
 
     def within(service: str, action: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        buckets.take(action)
+        buckets.take(action, dry_run=bool(params.get("DryRun")))
         return execute(service, action, params)
 
     world.execute = within  # type: ignore[method-assign]
@@ -164,6 +165,21 @@ def print_calls(calls: Iterable[ServedCall], begun: list[tuple[datetime, str]]) 
     for phase in (BEFORE, *PHASES.values(), AFTER):
         print(f"{phase:30} {reads[phase]:6} {writes[phase]:6} {refused[phase]:8}")
     print(f"{'all':30} {reads.total():6} {writes.total():6} {refused.total():8}")
+
+
+def print_dry_runs(calls: Iterable[ServedCall], begun: datetime) -> None:
+    """Print the dry runs of the plan and of the gate before the outage, which began at *begun*."""
+    served = list(calls)
+    created = next(call.at for call in served if not (call.reads or call.dry_run))
+    dry_runs = [call for call in served if call.dry_run]
+    for name, some in (
+        ("plan", [call for call in dry_runs if call.at < created]),
+        ("gate", [call for call in dry_runs if call.at >= created]),
+    ):
+        took = (some[-1].at - some[0].at).total_seconds()
+        refused = sum(call.refused for call in some)
+        print(f"dry runs of the {name}: {len(some)}, {refused} refused, in {took:.0f} s")
+    print(f"from the last one to step 7: {(begun - dry_runs[-1].at).total_seconds():.1f} s")
 
 
 def options_of_size(about: str) -> argparse.ArgumentParser:
@@ -226,6 +242,7 @@ def main() -> int:
     print(f"{size.tables} tables, {size.tables * size.static} static routes")
     print_outage(outage, least)
     print_calls(buckets.calls, begun)
+    print_dry_runs(buckets.calls, begun[-1][0])
     own = time.process_time()
     print(f"CPU: program {busy.ru_utime + busy.ru_stime:.0f} s, sandbox {own:.0f} s")
     print(f"active processes for each core: {os.getloadavg()[0] / (os.cpu_count() or 1):.1f}")

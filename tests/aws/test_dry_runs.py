@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import cache
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qsl
@@ -71,7 +70,6 @@ PREFIX = PermissionQuery(
     (QueriedAction("ec2:CreateVpnConnectionRoute", (QueriedResource("vpn-connection/vpn-1"),)),),
     has_dry_run=False,
 )
-PACED = ("DisableVgwRoutePropagation", "EnableVgwRoutePropagation")
 EVERY = (DETACH, REPLACE, CREATE, CLAIM, PREFIX)
 
 
@@ -399,49 +397,51 @@ def test_a_resource_that_does_not_exist_yet_is_not_named():
     assert (result.verdict, aws.operations) == (UNPROVEN, ["DescribeVpnGateways"])
 
 
-def paced(operation: str, number: int) -> PermissionQuery:
-    return query(operation, RouteTableId=f"rtb-{number}", GatewayId="vgw-1")
+def test_a_throttled_dry_run_is_sent_again_by_the_program_alone():
+    """A retry of botocore would keep no pace, and nothing else would be tried meanwhile."""
+    throttles = [True, False]
+
+    def busy(request: Request) -> str:
+        refused = request["Action"] == "DetachVpnGateway" and throttles.pop(0)
+        return "RequestLimitExceeded" if refused else honours(request)
+
+    look_alike, clock = LookAlike(busy, server=f"{SANDBOX_SERVER}/1.0"), VirtualClock(NOON)
+    with reached(look_alike) as clients:
+        results = permissions(clients, USER, (DETACH, REPLACE), clock)
+
+    assert verdicts(results) == [ALLOWED, ALLOWED]
+    sent = [request["Action"] for request in look_alike.asked[1:]]
+    assert sent == ["DetachVpnGateway", "ReplaceRoute", "DetachVpnGateway"]
+    assert clock.now() > NOON
 
 
-def test_half_of_each_request_bucket_is_left():
-    """Many dry runs of one operation are spread, and operations take turns."""
-    clock = VirtualClock(NOON)
-    aws = Answering(dict.fromkeys(("DescribeVpnGateways", *PACED), HONOURED))
-    tables = [
-        query(name, RouteTableId=f"rtb-{n}", GatewayId="vgw-1") for name in PACED for n in range(60)
-    ]
+def test_a_throttled_proof_of_an_endpoint_is_repeated():
+    """Where each operation has to be proven first, a throttle does not leave it unproven."""
+    throttles = [True, False, False]
 
-    results = permissions(aws.clients(), USER, tables, clock)
+    def busy(request: Request) -> str:
+        refused = request["Action"] == "DetachVpnGateway" and throttles.pop(0)
+        return "RequestLimitExceeded" if refused else honours(request)
 
-    assert verdicts(results) == [ALLOWED] * 120
-    _probe, *sent = aws.operations
-    assert sent == [*PACED] * 60
-    assert [params["RouteTableId"] for _, params in aws.asked[1::2]] == [
-        f"rtb-{n}" for n in range(60)
-    ]
-    assert clock.now() - NOON == timedelta(seconds=(59 - 25) / 2.5)
+    look_alike = LookAlike(busy)
+    with reached(look_alike) as clients:
+        (result,) = permissions(clients, USER, (DETACH,), VirtualClock(NOON))
+
+    assert result.verdict is ALLOWED
+    gateways = [request["VpnGatewayId"] for request in look_alike.sent("DetachVpnGateway")]
+    assert gateways == ["vgw-0fffffffffffffff0"] * 2 + ["vgw-1"]
 
 
-def test_few_dry_runs_wait_for_nothing():
-    """A gateway with some route tables is tried at once."""
-    clock = VirtualClock(NOON)
-    aws = Answering(dict.fromkeys(("DescribeVpnGateways", *PACED), HONOURED))
-
-    permissions(
-        aws.clients(), USER, [query(PACED[0], RouteTableId="rtb-1", GatewayId="vgw-1")] * 25, clock
-    )
-
-    assert clock.now() == NOON
-
-
-def test_the_reading_client_sends_nothing_that_changes_anything():
+@pytest.mark.parametrize("kind", ["reader", "dry_runner"])
+def test_a_client_that_only_reads_sends_nothing_that_changes_anything(kind):
     """The serialized request is checked: without DryRun in it a change is not sent."""
     look_alike = LookAlike(ignores)
     with reached(look_alike) as clients:
+        ec2 = getattr(clients, kind)()
         with pytest.raises(UnsafeRequestError, match="DetachVpnGateway was not sent"):
-            clients.reader().detach_vpn_gateway(VpnGatewayId="vgw-1", VpcId="vpc-1")
+            ec2.detach_vpn_gateway(VpnGatewayId="vgw-1", VpcId="vpc-1")
         with pytest.raises(UnsafeRequestError):
-            clients.reader().detach_vpn_gateway(VpnGatewayId="v", VpcId="v", DryRun=False)
+            ec2.detach_vpn_gateway(VpnGatewayId="v", VpcId="v", DryRun=False)
 
     assert look_alike.asked == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from email.utils import format_datetime
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler
@@ -16,8 +17,11 @@ import pytest
 from tests.support.http_server import serving
 from tests.support.restricted_world import EVERY_CHANGE, RestrictedWorld
 from vpnmigrate.aws.session import Clients
+from vpnmigrate.cli.account_reader import printed_progress
 from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
+from vpnmigrate.engine.ports import InFlight
 from vpnmigrate.model.clock import Clock
+from vpnmigrate.report.console import Console
 from vpnmigrate.sandbox.server.serve import serve
 
 HELD = 3
@@ -127,6 +131,29 @@ def test_a_call_without_dry_run_is_named(terminal):
     found = findings(planned(terminal))["VPM-W003"]
 
     assert "ec2:CreateVpnConnectionRoute: EC2 has no dry run of this call" in found["evidence"]
+
+
+class Lines(Console):
+    """A console that keeps its lines."""
+
+    def __init__(self):
+        super().__init__()
+        self.lines = []
+
+    def print_line(self, text=""):
+        self.lines.append(text)
+
+
+def test_a_plan_that_waits_for_dry_runs_shows_their_progress():
+    """A line is printed each time it changes, once the dry runs take long; it ends no wait."""
+    console = Lines()
+    wait_check = printed_progress(console)()
+
+    for second, progress in enumerate(["", "0 %", "0 %", "0 %", "0 %", "0 %", "10 %", "10 %", ""]):
+        call = InFlight("the dry runs", timedelta(seconds=second), timedelta(minutes=6), progress)
+        assert wait_check(call) == ""
+
+    assert console.lines == ["0 %", "10 %"]
 
 
 class IgnoringEndpoint(SandboxDependencies):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +18,25 @@ from tests.support.builders import (
     minutes,
 )
 from tests.support.restricted_world import RestrictedWorld
-from tests.support.stage import Stage
+from tests.support.stage import Lookout, Stage
 from vpnmigrate.aws.account import Account
 from vpnmigrate.engine.gate_runner import GateInputs
 from vpnmigrate.engine.gates import GateContext, forced
 from vpnmigrate.engine.gates.permissions import calls_allowed
 from vpnmigrate.errors import Exit, HeldError
 from vpnmigrate.errors.commands import one_line
-from vpnmigrate.journal import Traffic
+from vpnmigrate.journal import Traffic, replay
 from vpnmigrate.journal.exit_code import exit_code
-from vpnmigrate.journal.records import Forced, GatesSeen
+from vpnmigrate.journal.records import Entry, Forced, GatesSeen, StepBegun
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.decisions import Decisions, TestVpc
 from vpnmigrate.model.gates import Force, Gate, GateResult, GateVerdict
-from vpnmigrate.model.permissions import MissingPermission, PermissionVerdict
+from vpnmigrate.model.permissions import (
+    MissingPermission,
+    PermissionQuery,
+    PermissionResult,
+    PermissionVerdict,
+)
 from vpnmigrate.sandbox.client.direct import DirectClients
 from vpnmigrate.sandbox.faults import FaultSource
 from vpnmigrate.sandbox.world import World
@@ -147,6 +153,47 @@ def test_the_dry_runs_change_nothing(tmp_path):
     stage.clock.sleep(minutes(10))
 
     assert stage.differences() == ()
+
+
+class Witness:
+    """Tries calls with *account*, and keeps the state of the traffic each time."""
+
+    def __init__(self, stage: RestrictedStage) -> None:
+        self._stage = stage
+        self.traffic: list[Traffic] = []
+
+    def permissions(self, queries: Sequence[PermissionQuery]) -> Sequence[PermissionResult]:
+        """Return the results of *queries* (``PermissionReader``)."""
+        self.traffic.append(replay(self._stage.journal.entries).traffic)
+        account: Account = self._stage.plain
+        return account.permissions(queries)
+
+
+@pytest.mark.parametrize("step", [8, 9, 10])
+def test_no_dry_run_is_sent_in_an_outage(tmp_path, step):
+    """They wait for tokens, so they come before the cutover, and not when another process goes on.
+
+    Neither the rest of the cutover nor a rollback is tried again.
+    """
+    stage = RestrictedStage(tmp_path)
+    witness = Witness(stage)
+    inputs = GateInputs("ann", permissions=witness)
+
+    class Ended(BaseException):
+        pass
+
+    def end(entry: Entry) -> None:
+        if isinstance(entry.record, StepBegun) and entry.record.number == step:
+            raise Ended
+
+    with pytest.raises(Ended):
+        stage.forward(gate_inputs=inputs, lookout=Lookout(end))
+    assert witness.traffic == [Traffic.OLD]
+    other = stage.branch()
+    other.back(gate_inputs=inputs)
+    assert stage.forward(gate_inputs=inputs).status is RunStatus.CUT_OVER
+
+    assert witness.traffic == [Traffic.OLD]
 
 
 MISSING = MissingPermission("ec2:CreateTags", PermissionVerdict.UNPROVEN, "no proof", ("vgw-1",))

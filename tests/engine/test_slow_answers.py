@@ -36,6 +36,7 @@ class SlowCalls(DirectCalls):
         self._slow = slow
         self._span = span
         self.beat = BEAT
+        self.progress = ""
         self.on_beat: Callable[[], None] = lambda: None
         self.left: list[tuple[str, timedelta, str]] = []
 
@@ -64,7 +65,7 @@ class SlowCalls(DirectCalls):
             self._clock.sleep(self.beat)
             waited += self.beat
             self.on_beat()
-            if why := wait_check(InFlight(what, waited, limit)):
+            if why := wait_check(InFlight(what, waited, limit, self.progress)):
                 self.left.append((what, waited, why))
                 return why
         return ""
@@ -293,3 +294,14 @@ def test_slow_answers_are_reported(stage: Stage) -> None:
     ]
     once = [(timedelta(seconds=n), timedelta(seconds=90)) for n in range(5, 21)]
     assert slow[: len(once)] == once
+
+
+def test_a_call_that_takes_long_by_intention_is_not_reported_as_slow(stage: Stage) -> None:
+    """Its progress is shown in place of a message about AWS."""
+    calls = slow_calls(stage, timedelta(seconds=20), when=lambda now: now.step == 2)
+    calls.progress = "40 % of 600 dry runs are answered"
+
+    stage.forward(calls=calls)
+
+    assert "2: 40 % of 600 dry runs are answered" in stage.lookout.waits_seen
+    assert not any("AWS is slow" in why for why in stage.lookout.waits_seen)

@@ -307,6 +307,10 @@ class _AccountClients:
         made: EC2Client = self._of(self._shared.reader())
         return made
 
+    def dry_runner(self) -> EC2Client:
+        made: EC2Client = self._of(self._shared.dry_runner())
+        return made
+
     def writer(self) -> EC2Client:
         """Return the client for reads, which refuses every change."""
         return self.reader()

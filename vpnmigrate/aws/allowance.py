@@ -47,6 +47,8 @@ class Allowance:
         self._socket: socket.socket | None = None
         self.action = ""
         """The current request, as IAM names it."""
+        self.progress = ""
+        """How much of a call with many requests is done; empty if that is not known."""
 
     @property
     def waited(self) -> timedelta:
@@ -151,6 +153,13 @@ def asks(action: str) -> None:
     allowance = current()
     if allowance is not None:
         allowance.action = action
+
+
+def reports(progress: str) -> None:
+    """Record the *progress* of this thread's call, for the operator who waits for it."""
+    allowance = current()
+    if allowance is not None:
+        allowance.progress = progress
 
 
 def _length(span: timedelta) -> str:

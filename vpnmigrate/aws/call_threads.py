@@ -210,8 +210,9 @@ class _Call(Generic[T]):
 
     @property
     def in_flight(self) -> InFlight:
-        """Its request, duration and limit."""
-        return InFlight(self.asks, self._allowance.waited, self._allowance.limit)
+        """Its request, duration, limit and progress."""
+        allowance = self._allowance
+        return InFlight(self.asks, allowance.waited, allowance.limit, allowance.progress)
 
 
 def _has_ended(ended: SimpleQueue[int]) -> bool:

@@ -18,24 +18,42 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum, auto
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from vpnmigrate.aws.allowance import asks
+from vpnmigrate.aws.allowance import asks, current, reports
 from vpnmigrate.aws.answers import STUMBLES
-from vpnmigrate.aws.errors import FAILURES, CallFailure, FailureKind, failure_of, is_denial
+from vpnmigrate.aws.dry_run_pace import DryRunQueue
+from vpnmigrate.aws.errors import (
+    FAILURES,
+    CallFailure,
+    FailureKind,
+    NotSentError,
+    failure_of,
+    is_denial,
+    is_throttle,
+)
 from vpnmigrate.aws.policy_simulation import simulated
 from vpnmigrate.aws.session import ClientSource
-from vpnmigrate.model.clock import Clock
+from vpnmigrate.errors import AwsUnreadableError
+from vpnmigrate.model.clock import Clock, span
 from vpnmigrate.model.permissions import PermissionQuery, PermissionResult, PermissionVerdict
-from vpnmigrate.model.request_bucket import BURST, REFILL
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
 
 SANDBOX_SERVER: Final = "vpnmigrate-sandbox"
 """Product in the header ``Server`` of a served sandbox, which honours every dry run."""
 
-_ATTEMPTS: Final = 3
-"""For an answer that cannot be read; botocore waits and repeats after errors of the server."""
+LONGEST_WAIT: Final = timedelta(minutes=4)
+"""For the tokens of all dry runs of a proof: those of 200 route tables wait for three minutes.
+A proof is made before the cutover only, so this time prolongs no outage."""
+ATTEMPTS: Final = 5
+"""For an answer that cannot be read; a throttled dry run is sent again as long as there is time."""
+_SLICE: Final = timedelta(seconds=1)
+"""The longest sleep, after which an abandoned proof ends."""
 _UNREADABLE: Final = (FailureKind.UNKNOWN, FailureKind.UNREACHED)
 _HONOURED: Final = "DryRunOperation"
 _READ: Final = "DescribeVpnGateways"
@@ -81,6 +99,23 @@ class _DryRunSupport:
     why_not: str = ""
 
 
+class _Ending(Enum):
+    """How an attempt ended."""
+
+    NOT_SENT = auto()
+    DECIDED = auto()
+    THROTTLED = auto()
+    UNREADABLE = auto()
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """An attempt of a query; a later one may decide what is throttled or unreadable."""
+
+    result: PermissionResult
+    ending: _Ending
+
+
 @dataclass(frozen=True)
 class _Answer:
     """The answer to a dry run: *failure* is None if the call was carried out."""
@@ -92,6 +127,14 @@ class _Answer:
     def honoured(self) -> bool:
         return self.failure is not None and self.failure.code == _HONOURED
 
+    @property
+    def ending(self) -> _Ending:
+        if self.failure is not None and is_throttle(self.failure.code):
+            return _Ending.THROTTLED
+        if self.failure is not None and self.failure.kind in _UNREADABLE:
+            return _Ending.UNREADABLE
+        return _Ending.DECIDED
+
     def __str__(self) -> str:
         if self.failure is None:
             return "success instead of DryRunOperation"
@@ -102,26 +145,35 @@ class DryRuns:
     """Tries calls as dry runs against one endpoint; it has to prove that it honours them."""
 
     def __init__(self, clients: ClientSource) -> None:
-        self._ec2 = clients.reader()
+        self._reader, self._dry_runner = clients.reader(), clients.dry_runner()
         self._endpoint, self._region = clients.endpoint, clients.region
         self._proven: dict[str, str] = {}
         """By operation, why the endpoint is not known to honour it; empty if it is."""
         self._support = self._support_of_endpoint()
 
-    def attempt(self, query: PermissionQuery) -> PermissionResult:
-        """Return whether the credentials may make the call of *query*."""
+    def attempt(self, query: PermissionQuery) -> _Attempt:
+        """Try once whether the credentials may make the call of *query*."""
         action = f"ec2:{query.operation}"
         if why := self._why_not(query):
-            return PermissionResult(PermissionVerdict.UNPROVEN, action, why)
-        answer = self._send(query.operation, query.parameters)
+            return _unproven(action, why, _Ending.NOT_SENT)
+        operation = query.operation
+        if not self._support.every_call and operation not in self._proven:
+            answer = _sent(self._dry_runner, operation, without_existing_ids(query.parameters))
+            if answer.failure is not None and answer.ending is not _Ending.DECIDED:
+                return _Attempt(_result(answer.failure, action), answer.ending)
+            self._proven[operation] = self._shown(answer, operation)
+            if why := self._proven[operation]:
+                return _unproven(action, why, _Ending.DECIDED)
+        answer = _sent(self._dry_runner, operation, query.parameters)
         if answer.failure is None:
-            why = f"the endpoint ignored DryRun and carried out {query.operation}"
+            why = f"the endpoint ignored DryRun and carried out {operation}"
             self._support = _DryRunSupport(why_not=why)
-            return PermissionResult(PermissionVerdict.UNKNOWN, action, why)
-        return _result(answer.failure, action)
+            carried_out = PermissionResult(PermissionVerdict.UNKNOWN, action, why)
+            return _Attempt(carried_out, _Ending.DECIDED)
+        return _Attempt(_result(answer.failure, action), answer.ending)
 
     def _why_not(self, query: PermissionQuery) -> str:
-        """Return why *query* is not sent; empty if the endpoint honours its dry run."""
+        """Return why *query* is not sent; empty if it is, or another one that has no effect."""
         if not query.has_dry_run:
             return "EC2 has no dry run of this call"
         if not query.complete:
@@ -129,19 +181,15 @@ class DryRuns:
         operation = query.operation
         if self._support.why_not or self._support.every_call:
             return self._support.why_not
-        if operation not in self._proven:
-            self._proven[operation] = self._without_effect(query)
-        return self._proven[operation]
-
-    def _without_effect(self, query: PermissionQuery) -> str:
-        """Try *query* with ids that do not exist; return why this proves nothing, or empty."""
-        operation = query.operation
         if operation not in _ON_EXISTING:
             return (
                 f"{self._endpoint} is not AWS's own endpoint, and no form of {operation} would "
                 "show without effect whether DryRun is honoured"
             )
-        answer = self._send(operation, without_existing_ids(query.parameters))
+        return self._proven.get(operation, "")
+
+    def _shown(self, answer: _Answer, operation: str) -> str:
+        """Return why *answer*, for ids that do not exist, proves nothing; empty if it proves."""
         if answer.honoured:
             return ""
         return (
@@ -150,7 +198,11 @@ class DryRuns:
         )
 
     def _support_of_endpoint(self) -> _DryRunSupport:
-        answer = self._send(_READ, {})
+        answer = _sent(self._reader, _READ, {})
+        for _ in range(ATTEMPTS - 1):
+            if answer.ending is _Ending.DECIDED:
+                break
+            answer = _sent(self._reader, _READ, {})
         where = self._endpoint or "the model in this process"
         if not answer.honoured:
             return _DryRunSupport(
@@ -163,26 +215,20 @@ class DryRuns:
         )
         return _DryRunSupport(every_call=known)
 
-    def _send(self, operation: str, parameters: Mapping[str, Any]) -> _Answer:
-        """Send a dry run, and again if it has no readable answer."""
-        for _ in range(_ATTEMPTS - 1):
-            answer = self._sent(operation, parameters)
-            if answer.failure is None or answer.failure.kind not in _UNREADABLE:
-                return answer
-        return self._sent(operation, parameters)
 
-    def _sent(self, operation: str, parameters: Mapping[str, Any]) -> _Answer:
-        from botocore import xform_name
-        from botocore.exceptions import ClientError
+def _sent(ec2: EC2Client, operation: str, parameters: Mapping[str, Any]) -> _Answer:
+    """Send a dry run with *ec2*."""
+    from botocore import xform_name
+    from botocore.exceptions import ClientError
 
-        asks(f"ec2:{operation} as a dry run")
-        call = getattr(self._ec2, xform_name(operation))
-        try:
-            answer = call(**parameters, DryRun=True)
-        except (*FAILURES, *STUMBLES) as error:
-            response: Any = error.response if isinstance(error, ClientError) else {}
-            return _Answer(_failure(error, operation), _headers_of(response))
-        return _Answer(None, _headers_of(answer))
+    asks(f"ec2:{operation} as a dry run")
+    call = getattr(ec2, xform_name(operation))
+    try:
+        answer = call(**parameters, DryRun=True)
+    except (*FAILURES, *STUMBLES) as error:
+        response: Any = error.response if isinstance(error, ClientError) else {}
+        return _Answer(_failure(error, operation), _headers_of(response))
+    return _Answer(None, _headers_of(answer))
 
 
 def _failure(error: Exception, operation: str) -> CallFailure:
@@ -194,6 +240,10 @@ def _failure(error: Exception, operation: str) -> CallFailure:
 def _headers_of(answer: Mapping[str, Any]) -> Mapping[str, str]:
     headers: Mapping[str, str] = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     return headers
+
+
+def _unproven(action: str, why: str, ending: _Ending) -> _Attempt:
+    return _Attempt(PermissionResult(PermissionVerdict.UNPROVEN, action, why), ending)
 
 
 def _result(failure: CallFailure, action: str) -> PermissionResult:
@@ -217,43 +267,88 @@ def permissions(
 ) -> tuple[PermissionResult, ...]:
     """Return for each of *queries* whether the credentials, which are *arn*'s, may make the call.
 
-    Nothing is changed, and no error of AWS is raised: what cannot be tried is UNPROVEN or UNKNOWN.
-    AWS's own policy simulation answers what a dry run cannot, if these credentials may use it.
+    Nothing is changed, and no answer of AWS is an error: what cannot be tried is UNPROVEN or
+    UNKNOWN.  AWS's own policy simulation answers what a dry run cannot, if these credentials may
+    use it.
+
+    Raises:
+        AwsUnreadableError: The caller has abandoned the proof, or its time has passed.
     """
-    dry_runs = DryRuns(clients)
-    answers: dict[int, PermissionResult] = {}
-    begun = clock.now()
-    for number, nth in _in_turn(queries):
-        if (early := begun + earliest(nth) - clock.now()) > timedelta(0):
-            clock.sleep(early)
-        answers[number] = dry_runs.attempt(queries[number])
-    tried = tuple(answers[number] for number in range(len(queries)))
+    tried = _tried(DryRuns(clients), queries, clock)
     if not is_endpoint_of_aws(clients.endpoint, clients.region):
         return tried
     return simulated(clients, arn, queries, tried)
 
 
-def _in_turn(queries: Sequence[PermissionQuery]) -> Sequence[tuple[int, int]]:
-    """Return the index of each of *queries*, and how many of its operation come before it.
+def _tried(
+    dry_runs: DryRuns, queries: Sequence[PermissionQuery], clock: Clock
+) -> tuple[PermissionResult, ...]:
+    """Return the result of a dry run of each of *queries*; throttled ones are sent again.
 
-    One of each operation comes first, then the second of each: every operation has a request
-    bucket of its own, and none is emptied by many calls in a row.
+    Raises:
+        AwsUnreadableError: The caller has abandoned the proof, or its time has passed.
     """
-    before = Counter[str]()
-    places: list[tuple[int, int]] = []
-    for index, query in enumerate(queries):
-        places.append((before[query.operation], index))
-        before[query.operation] += 1
-    return [(index, nth) for nth, index in sorted(places)]
+    queue = DryRunQueue([query.operation for query in queries], clock.now())
+    results: dict[int, PermissionResult] = {}
+    unreadable = Counter[int]()
+    throttled, waited = False, timedelta(0)
+    while (turn := queue.next(clock.now())) is not None:
+        _require_time()
+        number, wait = turn
+        if waited + wait > LONGEST_WAIT:
+            break
+        if wait:
+            slept = min(wait, _SLICE)
+            clock.sleep(slept)
+            waited += slept
+            continue
+        attempt = dry_runs.attempt(queries[number])
+        results[number] = attempt.result
+        unreadable[number] += attempt.ending is _Ending.UNREADABLE
+        match attempt.ending:
+            case _Ending.NOT_SENT:
+                queue.left_out(number)
+            case _Ending.THROTTLED:
+                throttled = True
+                queue.throttled(number, clock.now())
+            case _Ending.UNREADABLE if unreadable[number] < ATTEMPTS:
+                queue.unreadable(number, clock.now())
+            case _:
+                queue.answered(number, clock.now())
+        reports(progress(len(queries) - len(queue.waiting), len(queries), throttled=throttled))
+    for number in queue.waiting:
+        results[number] = _undecided(queries[number], results.get(number))
+    reports("")
+    return tuple(results[number] for number in range(len(queries)))
 
 
-def earliest(nth: int) -> timedelta:
-    """Return when to send a dry run that *nth* others of its operation precede.
+def _undecided(query: PermissionQuery, last: PermissionResult | None) -> PermissionResult:
+    """Return the result of *query* at the end of the time; *last* is that of its last dry run."""
+    end = f"after {span(LONGEST_WAIT)} of waiting for EC2's request limits"
+    why = f"it was not tried, {end}" if last is None else f"{last.why}, {end}"
+    return PermissionResult(PermissionVerdict.UNKNOWN, f"ec2:{query.operation}", why)
 
-    Dry runs use half of each request bucket.  The other half is for other tools, and for the
-    cutover that begins right after them.
+
+def _require_time() -> None:
+    """Check that the caller still waits for the proof.
+
+    Raises:
+        AwsUnreadableError: It does not.
     """
-    return timedelta(seconds=max(0.0, nth - BURST / 2) / (REFILL / 2))
+    allowance = current()
+    try:
+        if allowance is not None:
+            allowance.require_time()
+    except NotSentError as error:
+        raise AwsUnreadableError(f"the dry runs ended: {error}") from None
+
+
+def progress(done: int, total: int, *, throttled: bool) -> str:
+    """Return what an operator sees while dry runs are sent: a new text for each tenth."""
+    answered = f"{10 * (10 * done // total)} % of {total} dry runs are answered"
+    if throttled:
+        return f"{answered}; EC2 throttles some, which are sent again"
+    return f"{answered}; half of EC2's request limits is left free"
 
 
 def is_endpoint_of_aws(url: str, region: str) -> bool:

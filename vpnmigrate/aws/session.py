@@ -116,6 +116,8 @@ class _ClientSettings:
 
 _READER = _ClientSettings("ec2", READ_ATTEMPTS)
 
+_DRY_RUNNER = _ClientSettings("ec2", 1)
+
 _WRITER = _ClientSettings("ec2", 1, WRITE_TIMEOUT)
 
 _STS = _ClientSettings("sts", READ_ATTEMPTS)
@@ -186,11 +188,19 @@ class Clients:
         return str(self._client(_READER).meta.endpoint_url)
 
     def reader(self) -> EC2Client:
-        """Return the EC2 client for describe calls and dry runs, which botocore retries.
+        """Return the EC2 client for describe calls, which botocore retries.
 
-        It sends nothing else.
+        It sends nothing else but dry runs.
         """
         made: EC2Client = self._client(_READER)
+        return made
+
+    def dry_runner(self) -> EC2Client:
+        """Return the EC2 client for dry runs, each of which is sent once.
+
+        They have a pace (``dry_run_pace``), which a retry of botocore would not keep.
+        """
+        made: EC2Client = self._client(_DRY_RUNNER)
         return made
 
     def writer(self) -> EC2Client:
@@ -268,7 +278,7 @@ class Clients:
             ) from exc
         mark_calls(made)
         install_send_guard(made)
-        if kind is _READER:
+        if kind in (_READER, _DRY_RUNNER):
             refuse_changes(made)
         watch_answers(made)
         bound(made, alters=kind is _WRITER, most=self._answer_bytes)
@@ -300,7 +310,11 @@ class ClientSource(Protocol):
         ...
 
     def reader(self) -> EC2Client:
-        """Return the EC2 client for describe calls and dry runs."""
+        """Return the EC2 client for describe calls."""
+        ...
+
+    def dry_runner(self) -> EC2Client:
+        """Return the EC2 client for dry runs, each of which is sent once."""
         ...
 
     def writer(self) -> EC2Client:

@@ -10,12 +10,13 @@ from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.options import AwsOptions
 from vpnmigrate.engine.call_limits import (
     IDENTITY_LIMIT,
+    SLOW,
     SURVEY_LIMIT,
     LimitedPermissions,
     LimitedReader,
     no_wait_check,
 )
-from vpnmigrate.engine.ports import Calls
+from vpnmigrate.engine.ports import Calls, InFlight, NewWaitCheck, WaitCheck
 from vpnmigrate.errors import AwsError
 from vpnmigrate.model.ec2 import VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.permissions import MissingPermission, PermissionResult, PermissionVerdict
@@ -25,13 +26,16 @@ from vpnmigrate.planning.permission_checks import (
     missing_at_plan,
     queries_of_plan,
 )
+from vpnmigrate.report.console import MessageOutput
 
 
 class AccountReader(LimitedReader):
     """Everything that planning reads from an account."""
 
-    def __init__(self, reader: Reader, calls: Calls) -> None:
-        super().__init__(reader, calls)
+    def __init__(
+        self, reader: Reader, calls: Calls, new_wait_check: NewWaitCheck = no_wait_check
+    ) -> None:
+        super().__init__(reader, calls, new_wait_check)
         self._account = reader
 
     def find_gateway(self, connection: VpnConnectionId) -> VpnGatewayId:
@@ -54,7 +58,7 @@ class AccountReader(LimitedReader):
         What a plan can do without is no reason to make none.
         """
         queries = queries_of_plan(checks)
-        permissions = LimitedPermissions(self._account, self._calls, no_wait_check)
+        permissions = LimitedPermissions(self._account, self._calls, self._new_wait_check)
         try:
             results = permissions.permissions(queries)
         except AwsError as error:
@@ -67,18 +71,39 @@ class AccountReader(LimitedReader):
 
 
 def account_reader(context: CommandContext, aws: AwsOptions) -> AccountReader:
-    """Open the account to read it.
+    """Open the account to read it; a long call shows its progress.
 
     Raises:
         NoCredentialsError: There are no credentials, or no Region.
         AwsUnreadableError: The credential provider does not answer.
     """
-    return reader_of(context, context.dependencies.clients(aws))
+    shown = printed_progress(context.console)
+    return reader_of(context, context.dependencies.clients(aws), shown)
 
 
-def reader_of(context: CommandContext, clients: ClientSource) -> AccountReader:
+def printed_progress(console: MessageOutput) -> NewWaitCheck:
+    """Return a callback that ends no wait and prints the progress of a call, once it is slow."""
+
+    def new_wait_check() -> WaitCheck:
+        printed = ""
+
+        def wait_check(call: InFlight) -> str:
+            nonlocal printed
+            if call.waited >= SLOW and call.progress not in ("", printed):
+                printed = call.progress
+                console.print_line(printed)
+            return ""
+
+        return wait_check
+
+    return new_wait_check
+
+
+def reader_of(
+    context: CommandContext, clients: ClientSource, new_wait_check: NewWaitCheck = no_wait_check
+) -> AccountReader:
     """Open the account of *clients* to read it; it raises as ``account_reader`` does."""
     calls = context.dependencies.calls(clients)
     # Credentials are read before the first call, so that a failure is not reported as that call's.
     calls.read("the credential provider", IDENTITY_LIMIT, lambda: clients.region, no_wait_check)
-    return AccountReader(Reader(clients, context.dependencies.clock), calls)
+    return AccountReader(Reader(clients, context.dependencies.clock), calls, new_wait_check)

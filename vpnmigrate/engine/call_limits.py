@@ -42,9 +42,9 @@ PATHS_LIMIT: Final = timedelta(seconds=30)
 """For two names: a resolver gives up on each after ten to twenty seconds."""
 SURVEY_LIMIT: Final = timedelta(minutes=3)
 """For the dozen calls of a survey: shorter than a gate waits for one (two consistency delays)."""
-PERMISSIONS_LIMIT: Final = timedelta(minutes=3)
-"""For a few hundred dry runs of a tenth of a second each, of which 200 of one operation, one for
-each table, take 70 s (``aws.dry_runs.earliest``); they come before the other gates."""
+PERMISSIONS_LIMIT: Final = timedelta(minutes=6)
+"""For dry runs, which wait for tokens for four minutes at most (``aws.dry_runs``), and for IAM's
+simulation.  They come before the other gates, and never in an outage."""
 MAINTENANCE_LIMIT: Final = timedelta(seconds=90)
 """For one call for each tunnel, at most forty on the old and the new gateway (domain.md 5)."""
 ENCRYPTION_LIMIT: Final = timedelta(seconds=30)

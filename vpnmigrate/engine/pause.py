@@ -111,8 +111,8 @@ class PauseControl:
             self.time.now()
             if call.waited >= report_from:
                 report_from = call.waited + NOTICE
-                why = f"AWS is slow: no answer from {call.what} yet"
-                self._observer.on_wait(self._recorder.state.step, why, call.waited, call.limit)
+                step = self._recorder.state.step
+                self._observer.on_wait(step, call.message, call.waited, call.limit)
             try:
                 self._read_orders()
             except RollbackRequestedError as deadline:

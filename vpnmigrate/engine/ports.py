@@ -185,6 +185,13 @@ class InFlight:
     """The last request."""
     waited: timedelta
     limit: timedelta
+    progress: str = ""
+    """How much is done of a call that takes long by intention; empty for any other."""
+
+    @property
+    def message(self) -> str:
+        """What the operator sees while the call is waited for."""
+        return self.progress or f"AWS is slow: no answer from {self.what} yet"
 
 
 WaitCheck = Callable[[InFlight], str]

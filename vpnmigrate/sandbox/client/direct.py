@@ -56,6 +56,10 @@ class DirectClients:
         ec2: EC2Client = self._ec2
         return ec2
 
+    def dry_runner(self) -> EC2Client:
+        """Return the same EC2 client."""
+        return self.reader()
+
     def writer(self) -> EC2Client:
         """Return the same EC2 client."""
         return self.reader()
