@@ -24,7 +24,7 @@ from vpnmigrate.report.fleet import (
     urgency,
     wave_rows,
 )
-from vpnmigrate.report.fleet_runs import NO_WORKER
+from vpnmigrate.report.fleet_runs import NO_WORKER, FleetView, worker_command
 from vpnmigrate.report.html_templates import html_templates
 from vpnmigrate.report.text import safe
 
@@ -72,6 +72,13 @@ def _hash(text: str) -> str:
     return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
 
 
+def _unattended(fleet: FleetView | None) -> str:
+    """Return that no worker is alive, and the command that starts one; empty if one is."""
+    if fleet is None or fleet.attended:
+        return ""
+    return safe(f"{NO_WORKER}; start one: {worker_command(fleet.invocation)}")
+
+
 def board_values(status: FleetStatus) -> dict[str, Any]:
     """Return everything that the page shows, as JSON values; rows in the order of urgency."""
     return {
@@ -80,7 +87,7 @@ def board_values(status: FleetStatus) -> dict[str, Any]:
         "counts": counted(status.members),
         "down": traffic_down(status.members),
         "held": safe("; ".join(status.schedule.held)),
-        "unattended": "" if status.fleet is None or status.fleet.attended else NO_WORKER,
+        "unattended": _unattended(status.fleet),
         "waves": [
             {
                 "name": row.name,
