@@ -16,6 +16,7 @@ from tests.devices.device_tasks import (
     OLD_ID,
     ROUTING,
     a_task,
+    existing_of,
     golden_file,
     options_of,
     pages,
@@ -511,3 +512,24 @@ def test_a_placeholder_is_never_taken_for_a_key(platform, routing):
     text = "".join(b.commands for b in device_blocks(a_task(routing), platform).blocks)
 
     assert re.findall(r"[\"'`]<key of [^>]*>", text) == []
+
+
+@pytest.mark.parametrize("name", ["mikrotik", "mikrotik-7"])
+def test_routeros_refuses_a_placeholder(name):
+    """In quotes it would be a name that nothing has, and the command would do nothing."""
+    text = "".join(b.commands for b in device_blocks(a_task(), platform_named(name)).blocks)
+
+    assert "<peer of the old tunnel" in text
+    assert re.findall(r'"<[^>]*>"', text) == []
+
+
+def test_bgp_of_routeros_7():
+    """Its menu is another one, the old connection is found in an export, and no old command is."""
+    platform = platform_named("mikrotik-7")
+    blocks = device_blocks(a_task(existing=existing_of(platform, "bgp")), platform)
+    text = "\n".join(block.commands for block in blocks.blocks)
+
+    assert "/routing bgp peer" not in text
+    assert 'connection set [find name="to-aws-one"] disabled=yes' in text
+    assert 'connection set [find name="to-aws-two"] disabled=no' in text
+    assert [name for name in blocks.placeholders if "instance=NAME" in name] != []
