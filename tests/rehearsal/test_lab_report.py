@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
+import time
 import xml.etree.ElementTree as ET
 
 from vpnmigrate.rehearsal.lab.migration import LabEvent, LabEventKind
-from vpnmigrate.rehearsal.lab.packets import INTERVAL, packet_report
+from vpnmigrate.rehearsal.lab.packets import INTERVAL, packet_report, packets_so_far
 from vpnmigrate.report.cutover_picture import PictureRow, Shade, TimeSpan
 from vpnmigrate.report.lab import LabPhase, LabReport, as_json
 from vpnmigrate.report.lab_picture import picture
@@ -71,3 +76,26 @@ def test_the_document_has_both_directions():
         {"flow": "site to VPC", "sent": 1000, "lost": 0},
         {"flow": "VPC to site", "sent": 1000, "lost": 200},
     ]
+
+
+def test_the_sender_tells_how_many_packets_are_lost_so_far(tmp_path):
+    """Its file has the number of those without an answer while it sends; here nothing answers."""
+    progress = tmp_path / "now"
+    seen = packets_so_far(progress)
+    assert seen is None
+    sender = [sys.executable, "-m", "vpnmigrate.rehearsal.lab.packets", "127.0.0.1", "127.9.9.9"]
+    with subprocess.Popen([*sender, str(progress)], stdout=subprocess.PIPE) as process:
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            seen = packets_so_far(progress)
+            if seen is not None and seen.sent >= 50:
+                break
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 0
+    assert seen is not None
+    assert not seen.flowing
+    assert seen.sent - 20 <= seen.lost + 1
+    assert seen.lost < seen.sent <= len(json.loads(output)["sent"])

@@ -199,3 +199,35 @@ def test_the_screen_under_new_lines_is_as_new_as_they_are(window):
     under_the_line = re.findall(rb"step (\d+) of 11", window.shown().partition(b"begun: 10")[2])
     # Rich draws the old screen with the line; the new screen follows immediately.
     assert b"10" in under_the_line[:2]
+
+
+class Packets:
+    """Lines beside the run: how often they were asked for."""
+
+    pace = 0.05
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def lines(self) -> list[str]:
+        self.asked += 1
+        return [f"packets  {self.asked}"]
+
+
+def test_lines_beside_the_run_are_redrawn_at_their_own_pace(window):
+    """What the run does not observe itself, as packets of the lab, is below the first line."""
+    window.watch()
+    beside = Packets()
+    progress = TerminalProgress(Console(window.stream), SteadyClock(), narrator())
+    progress.beside = beside
+
+    with progress:
+        progress.on_entry(a_journal(StepBegun(10, "Switch"))[-1])
+        end = time.monotonic() + PATIENCE
+        while beside.asked < 5 and time.monotonic() < end:
+            time.sleep(0.05)
+
+    shown = window.shown()
+    assert beside.asked >= 5
+    assert b"step 10 of 11" in shown
+    assert b"packets  4" in shown

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from vpnmigrate.local.vault import Vault
     from vpnmigrate.model.plan import Plan
     from vpnmigrate.report.names import NamesOfRun
+    from vpnmigrate.report.screen import Beside
     from vpnmigrate.report.text import RunCommands
 
 
@@ -115,6 +116,10 @@ class Dependencies(Protocol):
 
     def operator_present(self, prompt_options: PromptOptions) -> bool:
         """Return whether an operator is at this process's terminal and may be asked."""
+        ...
+
+    def beside_screen(self) -> Beside | None:
+        """Return what the live screen shows beside the run; None for nothing."""
         ...
 
 
@@ -258,6 +263,10 @@ class RealDependencies:
         if prompt_options.no_input or sys.stdin is None or not sys.stdin.isatty():
             return False
         return not in_background(sys.stdin)
+
+    def beside_screen(self) -> Beside | None:
+        """Return None: an ordinary run shows what it observes."""
+        return None
 
 
 def redaction_in(meta: dict[str, Any]) -> Redaction:

@@ -436,3 +436,6 @@ class _WorkerDependencies:
     def operator_present(self, prompt_options: PromptOptions) -> bool:
         del prompt_options
         return False
+
+    def beside_screen(self) -> None:
+        return

@@ -406,7 +406,9 @@ def _progress(
 
     typed = _keyboard(context, prompt_options)
     narrator = Narrator(on, names, before)
-    with TerminalProgress(context.console, clock, narrator, before, typed, usual) as progress:
+    terminal = TerminalProgress(context.console, clock, narrator, before, typed, usual)
+    terminal.beside = context.dependencies.beside_screen()
+    with terminal as progress:
         yield progress, progress
 
 

@@ -43,6 +43,7 @@ from vpnmigrate.model.discovery import AccountTarget
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.report.console import MessageOutput
 from vpnmigrate.report.names import NamesOfRun
+from vpnmigrate.report.screen import Beside
 from vpnmigrate.report.text import RunCommands
 from vpnmigrate.sandbox.client.direct import DirectClients
 from vpnmigrate.sandbox.device_engineer import REACTION, DeviceEngineer
@@ -126,6 +127,10 @@ class SandboxDependencies:
         """Return no probes: no packet can reach a world that is in this process."""
         del run, extra
         return NoProbes()
+
+    def beside_screen(self) -> Beside | None:
+        """Return None: a world in this process has nothing beside the run."""
+        return None
 
     def operator_present(self, prompt_options: PromptOptions) -> bool:
         """Return False: no operator is present."""

@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from vpnmigrate.journal import RunState, accept_command
 from vpnmigrate.model.changes import AskOperator
@@ -36,6 +37,19 @@ FEW = 4
 """Lines of a window so small that what is left out is not counted."""
 MOST_REASON = 3
 """Lines of the reason of a wait."""
+
+
+class Beside(Protocol):
+    """What a live screen shows beside the run."""
+
+    @property
+    def pace(self) -> float:
+        """Seconds between two redraws."""
+        ...
+
+    def lines(self) -> Sequence[str]:
+        """Return the lines below the first one, as they are now."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -68,6 +82,8 @@ class ScreenContent:
     """The devices of the open task, and whether it is done there."""
     typing: TypedLine | None = None
     """What the operator types; None where it is not read here."""
+    beside: Sequence[str] = ()
+    """Lines about what the run does not observe itself, such as the packets of the lab."""
 
     @property
     def wall(self) -> datetime:
@@ -81,6 +97,7 @@ def screen(shown: ScreenContent, width: int, height: int) -> list[str]:
     room = min(most, max(TALLEST, height // 2))
     head = [
         _first(shown, width),
+        *shown.beside,
         *_usual_outage(shown),
         *(question := _question(shown, width)),
         *(_waiting(shown, width, room) if not question or shown.state.outage.open else ()),

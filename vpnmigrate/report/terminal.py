@@ -25,7 +25,7 @@ from vpnmigrate.report.console import Console
 from vpnmigrate.report.device_progress import DeviceProgress, device_progress
 from vpnmigrate.report.input_line import InputLine
 from vpnmigrate.report.progress import Narrator, PlainProgress
-from vpnmigrate.report.screen import ScreenContent, input_text, screen
+from vpnmigrate.report.screen import Beside, ScreenContent, input_text, screen
 from vpnmigrate.report.text import Labelled, hanging, wrapped
 
 PACE = 1.0
@@ -139,6 +139,7 @@ class TerminalProgress:
         usual: UsualTimes | None = None,
     ) -> None:
         self.input_line = input_line
+        self.beside: Beside | None = None
         self._console = console
         self._screen = Screen(console)
         self._clock = clock
@@ -235,7 +236,7 @@ class TerminalProgress:
                 item.over.wait(LEAVING)
             elif isinstance(item, _Message | _Keys) or time.monotonic() >= due:
                 self._draw()
-                due = time.monotonic() + PACE
+                due = time.monotonic() + (PACE if self.beside is None else self.beside.pace)
             if isinstance(item, _Message):
                 item.drawn.set()
 
@@ -317,6 +318,7 @@ class TerminalProgress:
             usual_outage=self._usual.of_outage,
             devices=self._devices(),
             typing=None if self.input_line is None else self.input_line.shown,
+            beside=() if self.beside is None else self.beside.lines(),
         )
         self._screen.draw(shown, self._above)
         self._above = []

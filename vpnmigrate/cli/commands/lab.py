@@ -47,11 +47,13 @@ from vpnmigrate.rehearsal.lab.namespaces import (
     isolated_command,
     require,
 )
-from vpnmigrate.rehearsal.lab.packets import PacketProbe
+from vpnmigrate.rehearsal.lab.packets import PacketProbe, PacketsSoFar
+from vpnmigrate.report.console import Console
 from vpnmigrate.report.cutover_picture import journal_rows
 from vpnmigrate.report.device_progress import site_of
 from vpnmigrate.report.lab import LabPhase, LabReport, as_json, text
 from vpnmigrate.report.lab_picture import picture
+from vpnmigrate.report.lab_screen import LabScreen
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, FaultSource, Killed
 from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.server.clock import ScaledClock
@@ -305,8 +307,10 @@ class _LabRun:
         def uptime(moment: datetime) -> float:
             return began + (moment - base).total_seconds() / SPEED
 
+        if not self.quiet:
+            Console().print_line(f"$ vpnmigrate {command}")
         self._lab.note(f"$ vpnmigrate {command}")
-        code, _ = self._command(command, faults)
+        code, _ = self._command(command, faults, probe.so_far)
         self._lab.note("killed" if code is None else f"exit code {code}")
         self._lab.settle()
         self._lab.note("end of packets")
@@ -326,9 +330,14 @@ class _LabRun:
         started = {each.id: each for each in Runs(Path("runs")).list()}
         return read_journal(started[run]).entries if run in started else ()
 
-    def _command(self, line: str, faults: FaultSource | None = None) -> tuple[int | None, str]:
+    def _command(
+        self,
+        line: str,
+        faults: FaultSource | None = None,
+        so_far: Callable[[], PacketsSoFar | None] | None = None,
+    ) -> tuple[int | None, str]:
         """Run a command line; the code is None if its process was killed."""
-        parts = LabDependencies(self._world, self._lab, faults)
+        parts = LabDependencies(self._world, self._lab, faults, so_far or _no_packets)
         printed = io.StringIO()
         with _captured(printed, quiet=self.quiet or line.startswith("plan ")):
             try:
@@ -341,14 +350,29 @@ class _LabRun:
 class LabDependencies(SandboxDependencies):
     """Dependencies of commands in the lab: drivers do the work at the device."""
 
-    def __init__(self, world: World, lab: LabMigration, faults: FaultSource | None) -> None:
+    def __init__(
+        self,
+        world: World,
+        lab: LabMigration,
+        faults: FaultSource | None,
+        so_far: Callable[[], PacketsSoFar | None],
+    ) -> None:
         super().__init__(world, faults)
-        self._lab = lab
+        self._lab, self._so_far = lab, so_far
+
+    def beside_screen(self) -> LabScreen | None:
+        """Return the lab's lines for the live screen."""
+        return LabScreen(self._lab.events, self._so_far)
 
     def drivers(self, run: Run, plan: Plan, vault: Vault, log: RunLog) -> DeviceDrivers | None:
         """Return the drivers of *plan*, whose calls are events of the lab."""
         own = DriverProcesses(run, plan, vault, log, lambda old: site_of(old, plan))
         return LabDrivers(own, self._lab)
+
+
+def _no_packets() -> None:
+    """Return None: no packets flow while a plan is made."""
+    return
 
 
 @contextmanager

@@ -6,6 +6,7 @@ The sender is a process of its own (``python -m``), so that the lab's work does 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import struct
@@ -16,6 +17,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from vpnmigrate.local.readable import readable
@@ -29,11 +31,17 @@ _STRAGGLERS: Final = 0.5
 """Seconds that the last answers may take."""
 _LAST: Final = 20
 """Packets, 0.2 s: one of the last ones has to be answered."""
+_TOLD_EVERY: Final = 10
+"""Packets, 0.1 s: how often the sender writes its progress."""
 _LOOK: Final = 0.2
 """Seconds after which the answering thread looks whether it is needed."""
 _STARTED: Final = b"\n"
 """What the sender writes once it sends; a process takes half a second to start where others run."""
+_NOW: Final = "packets.now"
+"""The sender's file, in the folder of the lab."""
 _HEADER: Final = struct.Struct("!Q")
+_PROGRESS: Final = struct.Struct("!QQd")
+"""What the sender writes while it sends: packets sent, those lost, and when one was answered."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,21 @@ class PacketReport:
         return sum(gap.lost for gap in self.gaps)
 
 
+@dataclass(frozen=True)
+class PacketsSoFar:
+    """Packets of a probe that still sends; those of the last 0.2 s may be answered yet."""
+
+    sent: int
+    lost: int
+    silent: float
+    """Seconds since a packet was answered."""
+
+    @property
+    def flowing(self) -> bool:
+        """Whether packets are answered now."""
+        return self.silent < _LAST * INTERVAL
+
+
 class PacketProbe:
     """Packets that flow until ``finish``."""
 
@@ -100,6 +123,7 @@ class PacketProbe:
         with (LAB / "packets.err").open("wb") as errors:
             self._sender = network.site.start(
                 sys.executable, "-m", __name__, network.site_host, network.vpc_host,
+                str(LAB / _NOW),
                 output=subprocess.PIPE, errors=errors,
             )  # fmt: skip
         if self._sender.stdout is not None:
@@ -111,6 +135,10 @@ class PacketProbe:
                 data, sender = self._echo.recvfrom(2048)
                 self._arrived.add(_number(data))
                 self._echo.sendto(data, sender)
+
+    def so_far(self) -> PacketsSoFar | None:
+        """Return what happened to the packets until now; None before the first ones."""
+        return packets_so_far(LAB / _NOW)
 
     def finish(self) -> PacketReport:
         """End the packets and return what happened to them.
@@ -127,6 +155,15 @@ class PacketProbe:
             raise LabError(f"the sender of packets failed: {(LAB / 'packets.err').read_text()}")
         found = json.loads(output)
         return packet_report(found["sent"], frozenset(found["answered"]), frozenset(self._arrived))
+
+
+def packets_so_far(progress: Path) -> PacketsSoFar | None:
+    """Return what a sender has written to its file *progress*; None before the first packets."""
+    try:
+        sent, lost, answered = _PROGRESS.unpack(progress.read_bytes())
+    except (OSError, struct.error):
+        return None
+    return PacketsSoFar(sent, lost, max(0.0, time.monotonic() - answered))
 
 
 def packet_report(
@@ -150,8 +187,10 @@ def packet_report(
     )
 
 
-def _send(source: str, target: str) -> dict[str, object]:
-    """Send packets until SIGINT, and return which were answered."""
+def _send(source: str, target: str, progress: str) -> dict[str, object]:
+    """Send packets until SIGINT, and return which were answered; *progress* has their number."""
+    told = os.open(progress, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    lost, last = 0, time.monotonic()
     stop: list[int] = []
     signal.signal(signal.SIGINT, lambda number, _frame: stop.append(number))
     sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -168,19 +207,28 @@ def _send(source: str, target: str) -> dict[str, object]:
             with suppress(OSError):  # An unreachable network is a lost packet.
                 sender.send(_HEADER.pack(len(sent)))
             sent.append(now)
+            if (settled := len(sent) - _LAST) >= 0:
+                lost += settled not in answered
+            if len(sent) % _TOLD_EVERY == 0:
+                os.pwrite(told, _PROGRESS.pack(len(sent), lost, last), 0)
             due = max(due + INTERVAL, now)
-        _receive(sender, answered, max(0.0, due - time.monotonic()))
+        if _receive(sender, answered, max(0.0, due - time.monotonic())):
+            last = time.monotonic()
+    os.close(told)
     end = time.monotonic() + _STRAGGLERS
     while (left := end - time.monotonic()) > 0:
         _receive(sender, answered, left)
     return {"sent": sent, "answered": sorted(answered)}
 
 
-def _receive(sender: socket.socket, answered: set[int], wait: float) -> None:
+def _receive(sender: socket.socket, answered: set[int], wait: float) -> bool:
+    """Receive answers for *wait* seconds at most; return whether there was one."""
+    before = len(answered)
     if readable(sender, wait):
         with suppress(OSError):
             while True:
                 answered.add(_number(sender.recv(2048)))
+    return len(answered) > before
 
 
 def _number(data: bytes) -> int:
@@ -202,4 +250,4 @@ def _gaps(sent: Sequence[float], answered: Collection[int]) -> Iterator[PacketGa
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(_send(*sys.argv[1:3])))
+    sys.stdout.write(json.dumps(_send(*sys.argv[1:4])))
