@@ -759,6 +759,17 @@ def test_any_records_in_any_order_replay(records: list[Record]) -> None:
     assert isinstance(next_command(state, "mig", [], alive=True), Command | None)
 
 
+@given(st.lists(st.sampled_from(_all_records()), max_size=40))
+def test_a_replay_in_parts_ends_like_a_whole_one(records: list[Record]) -> None:
+    """A journal may be replayed at once or entry by entry, also one that makes no sense."""
+    whole = entries(*records)
+    state = RunState()
+    for entry in whole:
+        state = replay((entry,), state)
+
+    assert replay(whole) == state
+
+
 def test_the_stories_use_every_record() -> None:
     """Every record type occurs in a journal of this module, so that replay is tested with it."""
     found = {type(record) for record in _all_records()}

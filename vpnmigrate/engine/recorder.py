@@ -54,8 +54,7 @@ class RunRecorder:
         self._observer = observer
         self._replayed = len(journal.entries)
         self._replay = Replay()
-        for entry in journal.entries:
-            self._replay.add(entry)
+        self._replay.add(journal.entries)
         self._gaps = gaps_in(journal.entries)
         self._state: RunState | None = None
         """Made when it is asked for: nothing reads it between two calls of a batch."""
@@ -139,10 +138,9 @@ class RunRecorder:
             self._sent = None
         self._state = None
         before = self._replay.beside_intents
-        for entry in fresh:
-            self._replay.add(entry)
-            if isinstance(entry.record, Intended | Answered):
-                self._sent = self._evidence = None
+        self._replay.add(fresh)
+        if any(isinstance(entry.record, Intended | Answered) for entry in fresh):
+            self._sent = self._evidence = None
         after = self._replay.beside_intents
         if after.attempt_since != before.attempt_since:
             self._sent = None

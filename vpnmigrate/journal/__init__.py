@@ -1,7 +1,7 @@
 """Journal: the records of a run, and the state they lead to.
 
 Records are folded into one state, from which a run resumes and the next command is derived.
-Begin with ``records``, then ``state`` and ``replay``.
+Begin with ``records``, then ``state``, ``transitions`` and ``replay``.
 """
 
 from vpnmigrate.journal.next_command import (

@@ -152,6 +152,8 @@ class Intents(GrowingSequence["Intent"]):
     def place_of(self, number: int) -> int | None:
         """Return the place of intent *number*; intents are numbered from 1, in order."""
         here, asked, size = number - 1, self._asked, self._size
+        if size and asked[size - 1].number == number:
+            return size - 1
         found = 0 <= here < size and asked[here].number == number
         if found and (here + 1 == size or asked[here + 1].number > number):
             return here

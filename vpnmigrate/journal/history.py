@@ -219,9 +219,7 @@ def replayed_run(entries: Sequence[Entry]) -> ReplayedRun:
     direction = Direction.FORWARD
     so_far = Replay()
     step_now = 0
-    for entry in entries:
-        if not so_far.add(entry):
-            continue
+    for entry in so_far.turns(entries):
         step, step_now = step_now, so_far.beside_intents.step
         is_open = bool(found) and not found[-1].over
         match entry.record:
@@ -335,7 +333,7 @@ def turned_back(entries: Iterable[Entry]) -> bool:
                 turned = went_forward or _is_watchdog(so_far.state)
             case _:
                 pass  # Does not change the direction.
-        so_far.add(entry)
+        so_far.add((entry,))
     return turned
 
 

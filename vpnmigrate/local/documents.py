@@ -25,7 +25,7 @@ from vpnmigrate.local.private_files import write_output
 from vpnmigrate.local.text_files import MEGABYTE, decoded_json, file_bytes, file_text
 from vpnmigrate.model.approval import APPROVAL_FORMAT, Approval
 from vpnmigrate.model.decoding import fault_of
-from vpnmigrate.model.plan import PLAN_FORMAT, Plan, fingerprint_of
+from vpnmigrate.model.plan import PLAN_FORMAT, Plan, fingerprint_of, has_fingerprint
 from vpnmigrate.model.programs import commands_of
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.approvals import digest_of
@@ -240,6 +240,25 @@ def plan_from_text(raw: bytes, path: str) -> Plan:
         MalformedFileError: It is not a plan, or was written by a later version of this program.
         PlanEditedError: It no longer matches its fingerprint.
     """
+    return _intact_plan(raw) or _examined_plan(raw, path)
+
+
+def _intact_plan(raw: bytes) -> Plan | None:
+    """Return the plan of a text with its fingerprint; None if something may be wrong with it.
+
+    It is decoded once, without the dictionaries in which ``_examined_plan`` looks for the fault.
+    """
+    try:
+        compact = msgspec.json.format(raw, indent=-1)
+        plan = msgspec.json.decode(compact, type=Plan)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    is_intact = plan.format == PLAN_FORMAT and has_fingerprint(compact, plan.fingerprint)
+    return plan if is_intact else None
+
+
+def _examined_plan(raw: bytes, path: str) -> Plan:
+    """Read a plan's text, also that of a plan that another program has formatted; name a fault."""
     document = decoded_json(raw, path)
     if not isinstance(document, dict) or not isinstance(document.get("format"), int):
         raise MalformedFileError(

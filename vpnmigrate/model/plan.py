@@ -51,6 +51,15 @@ def fingerprint_of(document: Mapping[str, Any]) -> str:
     return sha256(canonical).hexdigest()
 
 
+def has_fingerprint(compact: bytes, fingerprint: str) -> bool:
+    """Return whether *fingerprint* is that of *compact*, the JSON without spaces, which states it.
+
+    JSON with keys in another order has none.
+    """
+    stated = b'"fingerprint":"%s"' % fingerprint.encode()
+    return sha256(compact.replace(stated, b'"fingerprint":""', 1)).hexdigest() == fingerprint
+
+
 class Phase(StrEnum):
     """Effect of a step on traffic: none, interruption, or permanent loss of the old path."""
 
