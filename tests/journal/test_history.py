@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
+from operator import attrgetter
 
 from tests.report.examples import BEGAN, BGP, ENABLE, NEW, OLD, TABLE, VPC, a_journal, a_plan
+from vpnmigrate.journal.attempts import attempts_of, directions_of
 from vpnmigrate.journal.history import (
-    attempts_of,
-    calls_of,
-    directions_of,
+    RunChange,
     made_by,
     outages_of,
     person_entries,
     processes_of,
+    sorted_entries,
 )
 from vpnmigrate.journal.records import (
     Answered,
     BaselineTaken,
     DirectionTaken,
+    Entry,
     Finished,
     Intended,
     Noted,
@@ -46,6 +49,10 @@ CREATE_VPN = CreateVpnConnection(
 HOUR = timedelta(hours=1)
 
 
+def calls(entries: Sequence[Entry]) -> Sequence[RunChange]:
+    return sorted_entries(entries).calls
+
+
 class TestCalls:
     def test_every_call_has_its_request_id_whatever_became_of_it(self):
         """Performed and refused calls have AWS's request id; an unanswered call has none."""
@@ -61,12 +68,28 @@ class TestCalls:
             Answered(3, Refused("Code", "no", request_id="id-3")),
         )
 
-        assert [call.request_id for call in calls_of(entries)] == ["id-1", "id-2", "id-3", "", ""]
-        assert [call.answered is None for call in calls_of(entries)] == [False] * 4 + [True]
+        assert [call.request_id for call in calls(entries)] == ["id-1", "id-2", "id-3", "", ""]
+        assert [call.answered is None for call in calls(entries)] == [False] * 4 + [True]
 
     def test_tasks_of_people_are_no_calls(self):
         """Changes that make no AWS call are not listed as calls."""
-        assert calls_of(a_journal(Intended(1, 10, ENABLE))) == ()
+        assert calls(a_journal(Intended(1, 10, ENABLE))) == ()
+
+    def test_each_entry_is_of_a_change_or_an_event(self):
+        """No entry is left out: not a second outcome of a change, nor one without an intent."""
+        entries = a_journal(
+            Intended(1, 8, DETACH),
+            Answered(1, InDoubt("no answer")),
+            Noted("looked at by ann"),
+            Answered(1, Performed("id-1")),
+            Answered(7, Performed("id-7")),
+        )
+
+        journal = sorted_entries(entries)
+        (change,) = journal.changes
+        assert (change.request_id, len(change.entries)) == ("id-1", 3)
+        every = sorted((*change.entries, *journal.events), key=attrgetter("seq"))
+        assert every == entries
 
     def test_what_was_made_last_counts(self):
         """A role whose resource was created twice has the second; a refused creation made none."""
@@ -158,7 +181,7 @@ class TestJourneys:
             Finished(Direction.FORWARD),
         )
 
-        (action,) = attempts_of(a_plan(), entries)
+        (action,) = attempts_of(a_plan(), sorted_entries(entries))
         kept = {
             step.number: (step.planned - step.made, step.made - step.planned)
             for step in action.steps
@@ -177,7 +200,7 @@ class TestJourneys:
             Finished(Direction.ROLLBACK),
         )
 
-        forward, back = attempts_of(a_plan(), entries)
+        forward, back = attempts_of(a_plan(), sorted_entries(entries))
         assert (forward.finished, back.finished) == (False, True)
         assert all(step.to_plan for step in back.steps)
 
@@ -192,7 +215,7 @@ class TestJourneys:
             DirectionTaken(Direction.FINALIZE, 1),
         )
 
-        forward, finalize = attempts_of(a_plan(), entries)
+        forward, finalize = attempts_of(a_plan(), sorted_entries(entries))
         (end,) = [entry for entry in entries if isinstance(entry.record, Finished)]
         assert (forward.direction, forward.finished) == (Direction.FORWARD, True)
         assert forward.ended - forward.began == end.at - entries[1].at

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from tests.report.examples import MIGRATION, NEW, TABLE, a_journal, a_plan
-from vpnmigrate.journal.history import calls_of
-from vpnmigrate.journal.records import Answered, Intended, Record, StepBegun
-from vpnmigrate.model.changes import CreateVpnGateway, ReplaceRoute
+from vpnmigrate.journal.history import sorted_entries
+from vpnmigrate.journal.records import Answered, Entry, Intended, Record, StepBegun
+from vpnmigrate.model.changes import ArchiveConfiguration, CreateVpnGateway, ReplaceRoute
 from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Performed, Refused
 from vpnmigrate.model.clock import moment
+from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import GATEWAY_ROLE
-from vpnmigrate.report.calls import LISTED, series_of, timeline
+from vpnmigrate.report.calls import LISTED, CallSeries, GroupedChanges, grouped, timeline
 from vpnmigrate.report.document import ReportDocument
 from vpnmigrate.report.evidence import RunEvidence, as_json, document
 
@@ -36,6 +37,10 @@ def performed(count: int) -> list[Outcome]:
     return [Performed(f"id-{number}") for number in range(count)]
 
 
+def series_of(entries: Sequence[Entry]) -> Sequence[CallSeries]:
+    return grouped(sorted_entries(entries).changes).series
+
+
 def rows_of(report: ReportDocument, title: str) -> list[tuple[str, ...]]:
     return [row for s in report.sections if s.title == title and s.table for row in s.table.rows]
 
@@ -50,10 +55,10 @@ def test_many_equal_calls_are_one_row_and_one_line():
     report = document(evidence)
 
     rows = rows_of(report, "Calls that alter AWS")
-    last = [call.at for call in evidence.calls][MANY - 1]
+    last = [call.at for call in evidence.journal.calls][MANY - 1]
     assert [row[3] for row in rows] == [
         f"performed {MANY} times until {moment(last)}",
-        f"refused for now (throttled) {MANY} times until {moment(evidence.calls[-1].at)}",
+        f"refused for now (throttled) {MANY} times until {moment(evidence.journal.calls[-1].at)}",
     ]
     assert [row[5] for row in rows] == [
         f"first: {change(1)}; last: {change(MANY)}",
@@ -84,10 +89,26 @@ def test_a_call_that_stands_out_is_listed_among_thousands():
     """Calls that AWS refused, that are in doubt or that created something are never summarised."""
     apart: list[Outcome] = [Refused("Code", "no"), InDoubt("no answer"), Performed("id", "vgw-1")]
     for outcome in apart:
-        calls = calls_of(a_journal(*sent([outcome] * MANY)))
-        assert series_of(calls) == ()
-    (one,) = series_of(calls_of(a_journal(*sent([*performed(MANY), *apart]))))
+        assert series_of(a_journal(*sent([outcome] * MANY))) == []
+    (one,) = series_of(a_journal(*sent([*performed(MANY), *apart])))
     assert len(one.calls) == MANY
+
+
+def test_work_without_a_call_is_listed_where_it_is_no_call():
+    """Many archived configurations are lines of the timeline, and no row of calls."""
+    archived = [
+        record
+        for n in range(1, MANY + 1)
+        for record in (
+            Intended(n, 4, ArchiveConfiguration(VpnConnectionId(f"vpn-{n}"))),
+            Answered(n, Performed()),
+        )
+    ]
+    report = document(reported(StepBegun(4, "Archive"), *archived))
+
+    assert rows_of(report, "Calls that alter AWS") == []
+    lines = [what for _, what in rows_of(report, "Timeline") if "archive" in what]
+    assert len(lines) == MANY
 
 
 def test_a_step_that_begins_again_has_its_own_series():
@@ -95,8 +116,8 @@ def test_a_step_that_begins_again_has_its_own_series():
     again = a_journal(*sent(performed(MANY)), *sent(performed(MANY), first=MANY + 1))
     few = a_journal(*sent(performed(LISTED)), *sent(performed(LISTED), first=LISTED + 1))
 
-    assert [len(each.calls) for each in series_of(calls_of(again))] == [MANY, MANY]
-    assert series_of(calls_of(few)) == ()
+    assert [len(each.calls) for each in series_of(again)] == [MANY, MANY]
+    assert series_of(few) == []
 
 
 def test_what_is_no_part_of_a_series_keeps_its_lines():
@@ -106,8 +127,10 @@ def test_what_is_no_part_of_a_series_keeps_its_lines():
         Intended(MANY + 1, 9, CreateVpnGateway(GATEWAY_ROLE)),
         Answered(MANY + 1, Performed("id", "vgw-1")),
     )
-    whole = [what for _, what in timeline(entries)]
-    short = [what for _, what in timeline(entries, series_of(calls_of(entries)))]
+    journal = sorted_entries(entries)
+    every = GroupedChanges((), journal.changes)
+    whole = [what for _, what in timeline(journal.events, every)]
+    short = [what for _, what in timeline(journal.events, grouped(journal.changes))]
 
     kept = [each for each in whole if "change route" not in each]
     assert "made vgw-1" in kept

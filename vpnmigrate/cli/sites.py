@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vpnmigrate.errors import UsageError
@@ -26,7 +26,7 @@ class NamedSite:
     """Ids and names that stand for it, in lower case."""
 
 
-def sites_of(plan: Plan, entries: Iterable[Entry]) -> tuple[NamedSite, ...]:
+def sites_of(plan: Plan, entries: Sequence[Entry]) -> tuple[NamedSite, ...]:
     """Return the sites of *plan*, with the successors that a run has created."""
     made = made_by(entries)
     found: list[NamedSite] = []

@@ -1,4 +1,4 @@
-"""History: the calls, outages, operators and timing of a finished run.
+"""History: the changes, outages and operators of a run.
 
 Everything is derived from journal and plan, so a report does not depend on where or when it is
 made.  A survey at the end is compared elsewhere (``planner.unexpected``, ``drift``).
@@ -6,10 +6,11 @@ made.  A survey at the end is compared elsewhere (``planner.unexpected``, ``drif
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Final, get_args
 
 from msgspec import Struct
 
@@ -18,37 +19,30 @@ from vpnmigrate.journal.records import (
     Armed,
     DirectionTaken,
     Entry,
-    Finished,
-    HookRan,
     Intended,
     Opened,
     OutageBegan,
     OutageEnded,
     Replanned,
-    ResidueLeft,
     StepBegun,
-    StepSettled,
 )
 from vpnmigrate.journal.replay import Replay
-from vpnmigrate.journal.state import RunState
-from vpnmigrate.model.changes import ArchiveConfiguration, Change, CreateVpnConnection
+from vpnmigrate.journal.state import Intent, RunState
+from vpnmigrate.model.changes import ArchiveConfiguration, Change, CreateVpnConnection, Creation
 from vpnmigrate.model.changes.base import BaseCreation, Later, Outcome, Performed, Refused
 from vpnmigrate.model.ec2 import Role
 from vpnmigrate.model.plan import (
     GATEWAY_ROLE,
     Direction,
-    Phase,
-    Plan,
-    PlannedStep,
     connection_role,
 )
 
-ABOUT_A_CHANGE = Intended | Answered
-"""Records of one change: nearly all of a long journal.  A new union for each record is slow."""
 
+class RunChange(Struct, frozen=True, gc=False):
+    """A change that a run intended: a call, or a task that needs none.
 
-class MutatingCall(Struct, frozen=True, gc=False):
-    """A call that changes AWS, from the records before and after it was sent."""
+    It is made of the records before and after it.
+    """
 
     asked: Entry
     """The line of its intent; the call was sent directly after."""
@@ -58,11 +52,14 @@ class MutatingCall(Struct, frozen=True, gc=False):
     answer: Entry | None = None
     """The line of its outcome; None if the process died before it wrote one."""
     outcome: Outcome | None = None
+    earlier: tuple[Entry, ...] = ()
+    """The lines of other outcomes before it: a usual journal has none."""
 
     @property
-    def intent(self) -> int:
-        """The number of its intent."""
-        return self.intended.intent
+    def entries(self) -> tuple[Entry, ...]:
+        """All its lines."""
+        answers = self.earlier if self.answer is None else (*self.earlier, self.answer)
+        return (self.asked, *answers)
 
     @property
     def step(self) -> int:
@@ -95,6 +92,49 @@ class MutatingCall(Struct, frozen=True, gc=False):
 
 
 @dataclass(frozen=True)
+class SortedEntries:
+    """The entries of a journal: changes, which are nearly all of a long one, and events."""
+
+    entries: Sequence[Entry]
+    changes: Sequence[RunChange]
+    """Every change, in the order of the intents."""
+    events: Sequence[Entry]
+    """All other entries."""
+
+    @cached_property
+    def calls(self) -> Sequence[RunChange]:
+        """The changes that are calls: all but tasks of the operator."""
+        return tuple(each for each in self.changes if each.change.call)
+
+
+def sorted_entries(entries: Sequence[Entry]) -> SortedEntries:
+    """Return *entries* as changes and events.
+
+    ``isinstance`` takes several times as long for a struct of another type.
+    """
+    changes: list[RunChange] = []
+    events: list[Entry] = []
+    places: dict[int, int] = {}
+    begun = 0
+    for entry in entries:
+        record = entry.record
+        if type(record) is Intended:
+            places[record.intent] = len(changes)
+            changes.append(RunChange(entry, record, begun))
+        elif type(record) is Answered and (place := places.get(record.intent)) is not None:
+            each = changes[place]
+            earlier = each.entries[1:] if each.answer is not None else ()
+            changes[place] = RunChange(
+                each.asked, each.intended, each.begun, entry, record.outcome, earlier
+            )
+        else:
+            events.append(entry)
+            if isinstance(record, StepBegun):
+                begun = entry.seq
+    return SortedEntries(entries, changes, events)
+
+
+@dataclass(frozen=True)
 class OutagePeriod:
     """One outage in the control plane: from the first interrupting call to observed traffic."""
 
@@ -118,81 +158,6 @@ class PersonEntry:
     at: datetime
     who: str
     host: str
-
-
-@dataclass(frozen=True)
-class PlanAdherence:
-    """Planned and made changes of a step, counted by kind, and when the step was in progress."""
-
-    number: int
-    planned: Counter[str]
-    made: Counter[str]
-    cleaning: bool = False
-    began: datetime | None = None
-    """When it began; None if the attempt did not reach it."""
-    settled: datetime | None = None
-    """When AWS showed its goal; None if it was not done."""
-    left_out: Counter[str] = field(default_factory=Counter)
-    """Changes of the whole attempt that AWS did not make; the run continued without them."""
-
-    @property
-    def missing(self) -> Counter[str]:
-        """Planned changes that were not made."""
-        return self.planned - self.made
-
-    @property
-    def added(self) -> Counter[str]:
-        """Changes that were made and not planned."""
-        return self.made - self.planned
-
-    @property
-    def to_plan(self) -> bool:
-        """Whether nothing was added, and nothing is missing of a step that was in progress.
-
-        A change is not missing if the goal of its step held without it, as after a rollback from an
-        early step, nor if the attempt ended before the step.
-        """
-        if self.added or self.missing & self.left_out:
-            return False
-        reached = self.began is not None or bool(self.made)
-        return self.settled is not None or not reached or not self.missing
-
-
-@dataclass(frozen=True)
-class DirectionPeriod:
-    """One direction of the run, from its start until its end or the start of the next one."""
-
-    direction: Direction
-    attempt: int
-    began: datetime
-    ended: datetime
-    finished: bool
-
-
-@dataclass(frozen=True)
-class RunAttempt(DirectionPeriod):
-    """One direction of the run, with what its steps changed."""
-
-    steps: tuple[PlanAdherence, ...]
-
-
-def calls_of(entries: Iterable[Entry]) -> tuple[MutatingCall, ...]:
-    """Return every call in the order of their intents, without operator tasks."""
-    calls: dict[int, MutatingCall] = {}
-    begun = 0
-    for entry in entries:
-        record = entry.record
-        if isinstance(record, Intended):
-            if record.change.call:
-                calls[record.intent] = MutatingCall(entry, record, begun)
-        elif isinstance(record, Answered):
-            if (call := calls.get(record.intent)) is not None:
-                calls[record.intent] = MutatingCall(
-                    call.asked, call.intended, call.begun, entry, record.outcome
-                )
-        elif isinstance(record, StepBegun):
-            begun = entry.seq
-    return tuple(calls.values())
 
 
 @dataclass(frozen=True)
@@ -274,45 +239,33 @@ def plans_of(entries: Iterable[Entry]) -> tuple[tuple[int, str], ...]:
     )
 
 
-def attempts_of(plan: Plan, entries: Sequence[Entry]) -> tuple[RunAttempt, ...]:
-    """Return every direction taken, compared with *plan*; its rollback starts after step 10."""
-    due = {
-        Direction.FORWARD: _due(plan.forward),
-        Direction.ROLLBACK: _due(plan.back),
-        Direction.FINALIZE: _due(plan.finalize),
-    }
-    return tuple(_attempt(taken, leg, due[taken.direction]) for taken, leg in _legs(entries))
+def made_by(entries: Sequence[Entry]) -> dict[Role, str]:
+    """Return the id of the resource created last for each role."""
+    return made_by_changes(sorted_entries(entries).changes)
 
 
-def directions_of(entries: Sequence[Entry]) -> tuple[DirectionPeriod, ...]:
-    """Return every direction taken; one that was resumed is not another one."""
-    return tuple(_period(taken, leg) for taken, leg in _legs(entries))
-
-
-def made_by(entries: Iterable[Entry]) -> dict[Role, str]:
-    """Return the id of the resource created last for each role.
+def made_by_changes(changes: Iterable[Intent | RunChange]) -> dict[Role, str]:
+    """Return the id of the resource created last for each role, from *changes* in their order.
 
     If the answer to a creation was lost, the id is taken from later changes to the resource.
     """
     made: dict[Role, str] = {}
-    asked: dict[int, Role] = {}
-    for entry in entries:
-        record = entry.record
-        if isinstance(record, Intended):
-            change = record.change
-            if isinstance(change, BaseCreation):
-                asked[record.intent] = change.role
-                if isinstance(change, CreateVpnConnection):
-                    made[GATEWAY_ROLE] = change.gateway
-            elif isinstance(change, ArchiveConfiguration) and change.replaces:
-                made[connection_role(change.replaces)] = change.connection
-        elif isinstance(record, Answered) and record.intent in asked:
-            match record.outcome:
-                case Performed(made=str(id_)):
-                    made[asked[record.intent]] = id_
-                case _:
-                    pass  # Nothing was created, or the answer was lost.
+    for each in changes:
+        if type(each.change) not in _NAMING:
+            continue
+        match each.change:
+            case BaseCreation(role=role) as creation:
+                if isinstance(creation, CreateVpnConnection):
+                    made[GATEWAY_ROLE] = creation.gateway
+                if isinstance(each.outcome, Performed) and each.outcome.made is not None:
+                    made[role] = each.outcome.made
+            case ArchiveConfiguration(connection=connection, replaces=str(old)) if old:
+                made[connection_role(old)] = connection
     return made
+
+
+_NAMING: Final = frozenset({*get_args(Creation), ArchiveConfiguration})
+"""Changes that name a resource that the run has created: few, in a journal of any length."""
 
 
 def turned_back(entries: Iterable[Entry]) -> bool:
@@ -365,123 +318,3 @@ def _are_same(armed: Armed | None, opened: Opened | None) -> bool:
     if armed is None or opened is None:
         return False
     return (armed.process, armed.host) == (opened.process, opened.host)
-
-
-def _legs(entries: Sequence[Entry]) -> Iterator[tuple[DirectionTaken, Sequence[Entry]]]:
-    """Yield each direction of each attempt with its entries; a resumed one is not another one."""
-    starts: list[tuple[int, DirectionTaken]] = []
-    for index, entry in enumerate(entries):
-        if isinstance(taken := entry.record, DirectionTaken):
-            last = starts[-1][1] if starts else None
-            if last is None or (last.direction, last.attempt) != (taken.direction, taken.attempt):
-                starts.append((index, taken))
-    ends = [*(index for index, _ in starts[1:]), len(entries)][: len(starts)]
-    for (start, taken), end in zip(starts, ends, strict=True):
-        yield taken, entries[start:end]
-
-
-def _period(taken: DirectionTaken, leg: Sequence[Entry]) -> DirectionPeriod:
-    # Later entries of its last process, or of the next one, are not part of it.
-    finished = next((e for e in reversed(leg) if isinstance(e.record, Finished)), None)
-    # A hook ends after its event, and a later process may open the journal days later.
-    last = finished or next(e for e in reversed(leg) if not isinstance(e.record, HookRan | Opened))
-    return DirectionPeriod(
-        taken.direction,
-        taken.attempt,
-        began=leg[0].wall,
-        ended=leg[0].wall + (last.at - leg[0].at),
-        finished=finished is not None,
-    )
-
-
-_StepKey = tuple[int, bool]
-"""The number of a step, and whether it is a clean-up."""
-
-
-def _due(planned: Sequence[PlannedStep]) -> Mapping[_StepKey, Counter[str]]:
-    """Return the planned changes of each step, by kind."""
-    due: dict[_StepKey, Counter[str]] = {}
-    for step in planned:
-        key = (step.number, step.phase is Phase.CLEAN_UP)
-        due.setdefault(key, Counter()).update(map(_kind, step.changes))
-    return due
-
-
-def _attempt(
-    taken: DirectionTaken, leg: Sequence[Entry], due: Mapping[_StepKey, Counter[str]]
-) -> RunAttempt:
-    period = _period(taken, leg)
-    return RunAttempt(
-        period.direction,
-        period.attempt,
-        period.began,
-        period.ended,
-        period.finished,
-        tuple(_WorkOfLeg(leg).steps(due)),
-    )
-
-
-class _WorkOfLeg:
-    """The changes and steps of one direction, collected in one pass over its entries."""
-
-    def __init__(self, leg: Sequence[Entry]) -> None:
-        self._began: dict[_StepKey, datetime] = {}
-        self._settled: dict[_StepKey, datetime] = {}
-        self._left_out: Counter[str] = Counter()
-        self._changes: defaultdict[_StepKey, dict[int, Change]] = defaultdict(dict)
-        """Those sent and not refused, by the number of the intent."""
-        self._cleaning = False
-        for entry in leg:
-            record = entry.record
-            if isinstance(record, Intended):
-                self._changes[record.step, self._cleaning][record.intent] = record.change
-            elif not isinstance(record, Answered):
-                self._read(entry)
-            elif not isinstance(record.outcome, Performed):
-                self._take_back(record)
-
-    def _take_back(self, answered: Answered) -> None:
-        """Remove a change that was refused; one whose outcome is in doubt stays."""
-        if isinstance(answered.outcome, Later | Refused):
-            for changes in self._changes.values():
-                changes.pop(answered.intent, None)
-
-    def _read(self, entry: Entry) -> None:
-        match entry.record:
-            case StepBegun(number=number, cleaning=cleaning):
-                self._cleaning = cleaning
-                # A resumed run begins and verifies a step again, later.
-                self._began.setdefault((number, cleaning), entry.wall)
-            case StepSettled(number=number, cleaning=cleaning):
-                self._settled.setdefault((number, cleaning), entry.wall)
-            case ResidueLeft(changes=left):
-                self._left_out = Counter(_kind(each.change) for each in left)
-            case _:
-                pass  # Not about a change or a step.
-
-    def steps(self, due: Mapping[_StepKey, Counter[str]]) -> Iterator[PlanAdherence]:
-        """Yield the steps of the plan in its order, then those with changes not planned."""
-        made = self._made()
-        for key in dict.fromkeys((*due, *sorted(made))):
-            number, cleaning = key
-            yield PlanAdherence(
-                number,
-                due.get(key, Counter()),
-                made.get(key, Counter()),
-                cleaning,
-                self._began.get(key),
-                self._settled.get(key),
-                self._left_out,
-            )
-
-    def _made(self) -> dict[_StepKey, Counter[str]]:
-        """Return the changes made per step: one that was sent twice counts once."""
-        return {
-            key: Counter(map(_kind, dict.fromkeys(changes.values())))
-            for key, changes in self._changes.items()
-            if changes
-        }
-
-
-def _kind(change: Change) -> str:
-    return type(change).__name__

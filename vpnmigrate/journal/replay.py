@@ -71,7 +71,7 @@ class Replay:
                     self._outage_stays
                     and isinstance(record, Answered)
                     and record.intent == asked.number
-                    and not isinstance(asked.change, ArchiveConfiguration)
+                    and type(asked.change) is not ArchiveConfiguration
                 ):
                     answer = replace(asked, outcome=record.outcome, answered=entry.at)
                     self._intents().append(answer)

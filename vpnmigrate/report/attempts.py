@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from vpnmigrate.journal.history import PlanAdherence, RunAttempt
+from vpnmigrate.journal.attempts import PlanAdherence, RunAttempt
 from vpnmigrate.journal.records import Entry, GatesSeen
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.plan import Direction, Phase, Plan, PlannedStep

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 from vpnmigrate import __version__
-from vpnmigrate.journal.history import ABOUT_A_CHANGE, MutatingCall
-from vpnmigrate.journal.records import Entry, Intended
+from vpnmigrate.journal.history import RunChange
+from vpnmigrate.journal.records import Entry
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.clock import moment
 from vpnmigrate.model.ec2 import MigrationId
@@ -31,7 +33,7 @@ _HEAD = ("when", "step", "call", "outcome", "request id", "what")
 class CallSeries:
     """Calls of one operation with one outcome, while their step was in progress."""
 
-    calls: Sequence[MutatingCall]
+    calls: Sequence[RunChange]
 
     @property
     def outcome(self) -> str:
@@ -47,81 +49,83 @@ class CallSeries:
         return f"{self.calls[0].change.call}, {self.outcome}; {self.what}"
 
 
-def series_of(calls: Iterable[MutatingCall]) -> tuple[CallSeries, ...]:
-    """Return the series among *calls*, in the order of their first calls.
+@dataclass(frozen=True)
+class GroupedChanges:
+    """The changes of a run: many equal calls as series, and all others."""
 
-    A call that created something, that AWS refused or that is in doubt is in none of them.
-    """
-    equal: dict[tuple[int, type, str], list[MutatingCall]] = {}
-    for call in calls:
-        match call.outcome:
-            case Performed(made=None):
+    series: Sequence[CallSeries]
+    """In the order of their first calls."""
+    others: Sequence[RunChange]
+    """The rest, with each call that created something, that AWS refused or that is in doubt."""
+
+
+def grouped(changes: Iterable[RunChange]) -> GroupedChanges:
+    """Return *changes* with the series among them."""
+    equal: dict[tuple[int, str, str], list[RunChange]] = {}
+    others: list[RunChange] = []
+    for each in changes:
+        call = each.intended.change.call
+        match each.outcome:
+            case Performed(made=None) if call and not each.earlier:
                 why = ""
-            case Later(why=why):
+            case Later(why=why) if call and not each.earlier:
                 pass
             case _:
+                others.append(each)
                 continue
-        equal.setdefault((call.begun, type(call.change), why), []).append(call)
-    return tuple(CallSeries(each) for each in equal.values() if len(each) > LISTED)
+        equal.setdefault((each.begun, call, why), []).append(each)
+    series = [CallSeries(each) for each in equal.values() if len(each) > LISTED]
+    few = (each for each in equal.values() if len(each) <= LISTED)
+    return GroupedChanges(series, [*others, *chain.from_iterable(few)])
 
 
-def calls_section(
-    migration: MigrationId, calls: Sequence[MutatingCall], series: Sequence[CallSeries]
-) -> Section:
-    """Return the calls that alter AWS as a table; each of *series* is one row."""
+def calls_section(migration: MigrationId, changes: GroupedChanges) -> Section:
+    """Return the calls that alter AWS as a table; each series is one row."""
     agent = f"vpnmigrate/{__version__} run/{migration} step/N"
     says = [
         f"CloudTrail has them by request id, and under a user agent that ends in {agent}",
         "reads are not listed here; the user agent of a run's reads ends in run/ID",
     ]
-    if series:
+    if changes.series:
         says.append(
             f"more than {LISTED} equal calls are one row: report --json, which is report.json in "
             "a bundle, has each with its request id; refused calls and those in doubt are all here"
         )
-    return Section(
-        "Calls that alter AWS", tuple(says), DocumentTable(_HEAD, tuple(_rows(calls, series)))
-    )
+    return Section("Calls that alter AWS", tuple(says), DocumentTable(_HEAD, _rows(changes)))
 
 
-def _rows(calls: Sequence[MutatingCall], series: Sequence[CallSeries]) -> Iterator[tuple[str, ...]]:
-    first, later = _places(series)
-    for call in calls:
-        number = call.intended.intent
-        if number in later:
-            continue
-        lead = moment(call.at), f"step {call.step}", call.change.call
-        if (many := first.get(number)) is not None:
-            yield *lead, many.outcome, "in report --json", many.what
-        else:
-            request = call.request_id or "no request id"
-            yield *lead, _ending(call), request, str(call.change)
+def _rows(changes: GroupedChanges) -> tuple[tuple[str, ...], ...]:
+    rows: dict[int, tuple[str, ...]] = {}
+    """By the line of the journal."""
+    for many in changes.series:
+        first = many.calls[0]
+        rows[first.asked.seq] = (*_lead(first), many.outcome, "in report --json", many.what)
+    for each in changes.others:
+        if each.change.call:
+            request = each.request_id or "no request id"
+            rows[each.asked.seq] = (*_lead(each), _ending(each), request, str(each.change))
+    return tuple(rows[line] for line in sorted(rows))
 
 
-def _places(series: Sequence[CallSeries]) -> tuple[dict[int, CallSeries], set[int]]:
-    """Return each series by its first intent, and the intents of all the others."""
-    first = {each.calls[0].intent: each for each in series}
-    return first, {call.intended.intent for each in series for call in each.calls[1:]}
+def _lead(call: RunChange) -> tuple[str, str, str]:
+    return moment(call.at), f"step {call.step}", call.change.call
 
 
-def timeline(
-    entries: Iterable[Entry], series: Sequence[CallSeries] = ()
-) -> Iterator[tuple[datetime, str]]:
-    """Yield what the journal says and when; each of *series* is one line."""
-    first, later = _places(series)
+def timeline(events: Iterable[Entry], changes: GroupedChanges) -> Iterator[tuple[datetime, str]]:
+    """Yield what the journal says and when; each series is one line."""
+    series = {many.calls[0].asked.seq: many for many in changes.series}
+    firsts = (many.calls[0].asked for many in changes.series)
+    others = chain.from_iterable(each.entries for each in changes.others)
     narrator = Narrator()
-    hidden = first.keys() | later
-    for entry in entries:
-        record = entry.record
-        if isinstance(record, ABOUT_A_CHANGE) and record.intent in hidden:
-            if isinstance(record, Intended) and record.intent in first:
-                yield entry.wall, str(first[record.intent])
-            continue  # Its series has it.
+    for entry in sorted((*events, *firsts, *others), key=attrgetter("seq")):
+        if (many := series.get(entry.seq)) is not None:
+            yield entry.wall, str(many)
+            continue
         for line in narrator.lines(entry):
             yield entry.wall, str(line).partition(" ")[2].strip()
 
 
-def call_json(call: MutatingCall) -> dict[str, Any]:
+def call_json(call: RunChange) -> dict[str, Any]:
     """Return one call as JSON values."""
     return {
         "at": call.at.isoformat(),
@@ -134,7 +138,7 @@ def call_json(call: MutatingCall) -> dict[str, Any]:
     }
 
 
-def _ending(call: MutatingCall) -> str:
+def _ending(call: RunChange) -> str:
     match call.outcome:
         case Performed():
             return "performed"

@@ -13,7 +13,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from vpnmigrate.journal.history import OutagePeriod, attempts_of, calls_of
+from vpnmigrate.journal.attempts import attempts_of
+from vpnmigrate.journal.history import OutagePeriod, sorted_entries
 from vpnmigrate.journal.records import Entry
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.report.html_templates import html_templates
@@ -262,6 +263,7 @@ def journal_rows(
 
     *seconds* returns where a moment is on the time axis.
     """
+    journal = sorted_entries(entries)
     steps = sorted(
         (
             TimeSpan(
@@ -270,14 +272,14 @@ def journal_rows(
                 Shade.STEP,
                 f"step {step.number}{' (clean-up)' if step.cleaning else ''}",
             )
-            for attempt in attempts_of(plan, entries)
+            for attempt in attempts_of(plan, journal)
             for step in attempt.steps
             if step.began is not None
         ),
         key=lambda span: span.began,
     )
     calls: dict[str, list[TimeSpan]] = {}
-    for call in calls_of(entries):
+    for call in journal.calls:
         span = TimeSpan(seconds(call.at), seconds(call.answered or call.at), Shade.CALL, "asked")
         calls.setdefault(call.change.call, []).append(span)
     rows = (PictureRow(name, tuple(spans)) for name, spans in calls.items())

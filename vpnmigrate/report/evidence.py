@@ -13,18 +13,17 @@ import msgspec
 
 from vpnmigrate.errors.commands import Invocation, aws
 from vpnmigrate.journal import RunState
+from vpnmigrate.journal.attempts import RunAttempt, attempts_of
 from vpnmigrate.journal.history import (
-    ABOUT_A_CHANGE,
-    MutatingCall,
     OutagePeriod,
     PersonEntry,
     ReplayedRun,
-    RunAttempt,
-    attempts_of,
-    calls_of,
+    SortedEntries,
+    made_by_changes,
     person_entries,
     processes_of,
     replayed_run,
+    sorted_entries,
 )
 from vpnmigrate.journal.record_base import DeviceConfirmed
 from vpnmigrate.journal.records import Entry, GatesSeen, OperatorConfirmed
@@ -36,11 +35,11 @@ from vpnmigrate.model.redaction import mapped, without_key_elements
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report import gates, tunnel_options
 from vpnmigrate.report.attempts import attempt_json, attempt_section
-from vpnmigrate.report.calls import call_json, calls_section, series_of, timeline
+from vpnmigrate.report.calls import GroupedChanges, call_json, calls_section, grouped, timeline
 from vpnmigrate.report.crypto import crypto_json, crypto_section
 from vpnmigrate.report.device_progress import site_of
 from vpnmigrate.report.document import DocumentTable, ReportDocument, Section
-from vpnmigrate.report.names import Names, names_of
+from vpnmigrate.report.names import Names, names_with
 from vpnmigrate.report.progress import DIRECTION_NAMES, Narrator, probe_lines
 from vpnmigrate.report.run_summary import (
     NOT_SURVEYED,
@@ -86,9 +85,14 @@ class RunEvidence:
     """The saved result of the last rehearsal of this plan."""
 
     @cached_property
-    def events(self) -> tuple[Entry, ...]:
-        """The entries that are not about one change: few, in a journal of any length."""
-        return tuple(e for e in self.entries if not isinstance(e.record, ABOUT_A_CHANGE))
+    def journal(self) -> SortedEntries:
+        """The entries as changes and events."""
+        return sorted_entries(self.entries)
+
+    @property
+    def events(self) -> Sequence[Entry]:
+        """The entries about no change: few, in a journal of any length."""
+        return self.journal.events
 
     @cached_property
     def replayed(self) -> ReplayedRun:
@@ -98,18 +102,13 @@ class RunEvidence:
     @cached_property
     def attempts(self) -> tuple[RunAttempt, ...]:
         """Every direction that the run took."""
-        return attempts_of(self.plan, self.entries)
-
-    @cached_property
-    def calls(self) -> tuple[MutatingCall, ...]:
-        """Every call that altered AWS, or may have."""
-        return calls_of(self.entries)
+        return attempts_of(self.plan, self.journal)
 
 
 def document(evidence: RunEvidence) -> ReportDocument:
     """Return the report; it does not depend on the current time."""
     plan = evidence.plan
-    names = names_of(plan, evidence.entries)
+    names = names_with(plan, made_by_changes(evidence.journal.changes))
     change = f", change {plan.decisions.change}" if plan.decisions.change else ""
     gateway, vpc = names.named(plan.old_gateway), names.named(plan.vpc)
     return ReportDocument(
@@ -169,9 +168,10 @@ def as_json(evidence: RunEvidence) -> dict[str, Any]:
         },
         "tunnel_options": tunnel_options.as_json(plan),
         "negotiated": crypto_json(state.crypto),
-        "calls": [call_json(call) for call in evidence.calls],
+        "calls": [call_json(call) for call in evidence.journal.calls],
         "timeline": [
-            {"at": at.isoformat(), "what": what} for at, what in timeline(evidence.entries)
+            {"at": at.isoformat(), "what": what}
+            for at, what in timeline(events, GroupedChanges((), evidence.journal.changes))
         ],
     }
     cut: dict[str, Any] = mapped(document, without_key_elements)
@@ -205,9 +205,9 @@ def _sections(evidence: RunEvidence) -> Iterator[Section]:
     )
     if state.notes:
         yield Section("Notes", tuple(state.notes))
-    series = series_of(evidence.calls)
-    yield calls_section(plan.migration, evidence.calls, series)
-    lines = tuple((moment(at), what) for at, what in timeline(evidence.entries, series))
+    changes = grouped(evidence.journal.changes)
+    yield calls_section(plan.migration, changes)
+    lines = tuple((moment(at), what) for at, what in timeline(events, changes))
     yield Section("Timeline", (), DocumentTable(("when (UTC)", "what"), lines))
 
 

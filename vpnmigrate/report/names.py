@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vpnmigrate.journal.history import made_by
@@ -64,7 +64,7 @@ def names_in(survey: Survey) -> Names:
     return Names(dict(_surveyed(survey)))
 
 
-def names_of(plan: Plan, entries: Iterable[Entry] = ()) -> Names:
+def names_of(plan: Plan, entries: Sequence[Entry] = ()) -> Names:
     """Return the names of the plan's resources, and of those that a run has created for it."""
     return names_with(plan, made_by(entries))
 

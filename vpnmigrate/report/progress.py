@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from vpnmigrate.errors.commands import Advice, Invocation
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.crypto_record import CryptoSeen
-from vpnmigrate.journal.history import ABOUT_A_CHANGE
 from vpnmigrate.journal.record_base import (
     DeviceConfirmed,
     DriverAnswered,
@@ -128,11 +127,11 @@ class Narrator:
         self.names.read(entry)
         lead = f"{time_of_day(entry.wall)} "
         record = entry.record
-        # Nearly all entries of a long journal are about changes.
-        if isinstance(record, ABOUT_A_CHANGE):
-            lines = self._of_change(record)
-        else:
-            lines = self._lines_of(record)
+        match record:
+            case Intended() | Answered():  # Nearly all entries of a long journal.
+                lines = self._of_change(record)
+            case _:
+                lines = self._lines_of(record)
         for each in lines:
             if isinstance(each, Labelled):
                 yield each.after(lead)

@@ -21,7 +21,7 @@ from vpnmigrate.journal import (
     next_command,
 )
 from vpnmigrate.journal.device_work import new_tunnels_left
-from vpnmigrate.journal.history import OutagePeriod, made_by, rolled_back_unconfirmed
+from vpnmigrate.journal.history import OutagePeriod, made_by_changes, rolled_back_unconfirmed
 from vpnmigrate.journal.records import Entry, GatesSeen, Opened
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.changes import DeleteVpnConnection, DeleteVpnGateway
@@ -180,7 +180,7 @@ class RunStatusView:
 
     @cached_property
     def _made(self) -> Mapping[Role, str]:
-        return made_by(self.entries)
+        return made_by_changes(self.state.intents)
 
     @property
     def since(self) -> datetime | None:

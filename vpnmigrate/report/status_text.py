@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from vpnmigrate.errors.commands import Advice, cli
 from vpnmigrate.journal import Hold, RunState
-from vpnmigrate.journal.history import DirectionPeriod, directions_of
+from vpnmigrate.journal.attempts import DirectionPeriod, directions_of
 from vpnmigrate.journal.records import FinalizeRequested
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.approval import Approval

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from vpnmigrate.journal.history import OutagePeriod, PersonEntry, PlanAdherence, RunAttempt
+from vpnmigrate.journal.attempts import PlanAdherence, RunAttempt
+from vpnmigrate.journal.history import OutagePeriod, PersonEntry
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.plan import LAST_OF_CUTOVER, LAST_OF_PREPARE, Direction
 
