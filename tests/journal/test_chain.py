@@ -125,8 +125,9 @@ def test_an_edited_record_is_named_by_its_line(number: int) -> None:
         [LINES[0], LINES[2], LINES[1], LINES[3]],
         [LINES[0], LINES[1], LINES[1], LINES[2]],
         [LINES[0], b"\n", LINES[1]],
+        [line.replace(b"\n", b"\r\n") for line in LINES],
     ],
-    ids=["lost", "first lost", "moved", "twice", "blank"],
+    ids=["lost", "first lost", "moved", "twice", "blank", "line ends"],
 )
 def test_lines_lost_moved_or_added_are_found(lines: list[bytes]) -> None:
     """Lines are accepted in their original order only."""
@@ -227,6 +228,13 @@ def test_what_is_no_journal_costs_no_memory(line):
 
     assert damaged.value.line in (1, 2)
     assert peak < 1_000_000
+
+
+def test_a_long_journal_is_read_in_parts():
+    """Each line is there once, also where a line is longer than a part."""
+    long = entries(OPENED, *(Noted(f"{number}" * 20_000) for number in range(12)))
+
+    assert read_chain(text_of(long), MIGRATION).entries == chained(long, genesis(MIGRATION)).entries
 
 
 def test_no_more_lines_are_read_than_asked_for():

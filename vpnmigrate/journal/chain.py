@@ -8,11 +8,11 @@ altered: a ``JournalHead`` stored beside it does.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Final
 
 import msgspec
@@ -133,7 +133,7 @@ def read_chain(
     """Read and verify a whole journal; messages call it *name*.
 
     With *mark*, an acknowledged line is never treated as unfinished.  At most *most* lines are
-    read.  Each line is verified before the next one is read, so a text that is not a journal needs
+    read.  Each part is verified before the next one is read, so a text that is not a journal needs
     no more memory than its first lines.
 
     Raises:
@@ -141,8 +141,10 @@ def read_chain(
         JournalError: Another version of the program wrote it.
     """
     end, rest = _end_of_lines(text, name)
-    found = _intact(text, end, migration, mark, most)
-    entries, head = found or _examined(text, end, migration, name, mark, most)
+    if most is not None:
+        end = _end_of_first(text, end, most)
+    found = _intact(text, end, migration, mark)
+    entries, head = found or _examined(text, end, migration, name, mark)
     return JournalContents(entries, head, len(text) - len(rest), rest)
 
 
@@ -150,27 +152,26 @@ _Verified = tuple[tuple[Entry, ...], str]
 """Entries, and the head after them."""
 
 
-def _intact(
-    text: bytes, end: int, migration: str, mark: JournalHead | None, most: int | None
-) -> _Verified | None:
+def _intact(text: bytes, end: int, migration: str, mark: JournalHead | None) -> _Verified | None:
     """Return the entries of a journal that is as ``chained`` wrote it; None if it may not be.
 
-    Each line is decoded once.  ``_examined`` says what is wrong.
+    Each line is decoded once, with many others in one call.  ``_examined`` says what is wrong.
     """
     head = genesis(migration)
     entries: list[Entry] = []
-    decode = _ENTRIES.decode
-    for number, line in enumerate(_lines(text, end, most), start=1):
-        if not line.startswith(_START):
-            return None
+    for part in _parts(text, end):
+        lines = part[:-1].split(b"\n")
         try:
-            entry = decode(line)
+            read = _ENTRIES.decode_lines(part)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        if entry.prev != head or entry.seq != number:
+        if len(read) != len(lines):
             return None
-        head = _hash(line)
-        entries.append(entry)
+        for number, (entry, line) in enumerate(zip(read, lines, strict=True), len(entries) + 1):
+            if not line.startswith(_START) or entry.prev != head or entry.seq != number:
+                return None
+            head = sha256(line).hexdigest()
+        entries += read
     if mark is not None and mark.lines:
         after = entries[mark.lines : mark.lines + 1]
         marked = after[0].prev if after else head
@@ -180,12 +181,12 @@ def _intact(
 
 
 def _examined(
-    text: bytes, end: int, migration: str, name: str, mark: JournalHead | None, most: int | None
+    text: bytes, end: int, migration: str, name: str, mark: JournalHead | None
 ) -> _Verified:
     """Verify the place of each line before any record is read, and name the first fault."""
     head = marked = genesis(migration)
     number = 0
-    lines = _lines(text, end, most)
+    lines = _lines(text, end)
     line = next(lines, None)
     header = None if line is None else _header(line, 1, name)
     while line is not None and header is not None:
@@ -204,7 +205,7 @@ def _examined(
     if mark is not None and mark.lines and mark.hash != marked:
         raise _damaged(name, mark.lines, "it is not the acknowledged line")
     # The chain is intact, so an unreadable record comes from another version of the program.
-    entries = (_entry(line, n, name) for n, line in enumerate(_lines(text, end, most), start=1))
+    entries = (_entry(line, n, name) for n, line in enumerate(_lines(text, end), start=1))
     return tuple(entries), head
 
 
@@ -222,13 +223,34 @@ def _end_of_lines(text: bytes, name: str) -> tuple[int, bytes]:
     return end, rest
 
 
-def _lines(text: bytes, end: int, most: int | None) -> Iterator[bytes]:
-    """Yield the lines of *text* up to *end*, at most *most*, without line ends."""
-    begins, number = 0, 0
-    while begins < end and (most is None or number < most):
+def _end_of_first(text: bytes, end: int, most: int) -> int:
+    """Return where the first *most* lines of *text* up to *end* end."""
+    first = 0
+    for _ in range(most):
+        if first < end:
+            first = text.index(b"\n", first) + 1
+    return first
+
+
+def _lines(text: bytes, end: int) -> Iterator[bytes]:
+    """Yield the lines of *text* up to *end*, without line ends."""
+    begins = 0
+    while begins < end:
         ends = text.index(b"\n", begins)
         yield text[begins:ends]
-        begins, number = ends + 1, number + 1
+        begins = ends + 1
+
+
+_PART: Final = 32 * 1024
+
+
+def _parts(text: bytes, end: int) -> Iterator[bytes]:
+    """Yield the lines of *text* up to *end*, many whole ones at a time."""
+    begins = 0
+    while begins < end:
+        ends = text.index(b"\n", min(begins + _PART, end) - 1) + 1
+        yield text[begins:ends]
+        begins = ends
 
 
 def _require_in_chain(
@@ -315,4 +337,4 @@ def _is_more_than_json(line: bytes) -> bool:
 
 
 def _hash(line: bytes) -> str:
-    return hashlib.sha256(line).hexdigest()
+    return sha256(line).hexdigest()
