@@ -5,11 +5,12 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
 from typing import TypeVar
+
+from msgspec import Struct, field
 
 from vpnmigrate.journal.history import RunChange, SortedEntries
 from vpnmigrate.journal.records import (
@@ -29,8 +30,7 @@ from vpnmigrate.model.plan import Direction, Phase, Plan, PlannedStep
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class PlanAdherence:
+class PlanAdherence(Struct, frozen=True):
     """Planned and made changes of a step, counted by kind, and when the step was in progress."""
 
     number: int
@@ -67,8 +67,7 @@ class PlanAdherence:
         return self.settled is not None or not reached or not self.missing
 
 
-@dataclass(frozen=True)
-class DirectionPeriod:
+class DirectionPeriod(Struct, frozen=True):
     """One direction of the run, from its start until its end or the start of the next one."""
 
     direction: Direction
@@ -78,8 +77,7 @@ class DirectionPeriod:
     finished: bool
 
 
-@dataclass(frozen=True)
-class RunAttempt(DirectionPeriod):
+class RunAttempt(DirectionPeriod, frozen=True):
     """One direction of the run, with what its steps changed."""
 
     steps: tuple[PlanAdherence, ...]

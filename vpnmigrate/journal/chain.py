@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
@@ -59,8 +58,7 @@ _START: Final = b'{"v":%d,' % JOURNAL_FORMAT
 """The beginning of each line that ``chained`` writes."""
 
 
-@dataclass(frozen=True)
-class JournalContents:
+class JournalContents(msgspec.Struct, frozen=True):
     """The contents of a journal file."""
 
     entries: tuple[Entry, ...]
@@ -72,8 +70,7 @@ class JournalContents:
     """An unfinished line after them; no call was sent because of it."""
 
 
-@dataclass(frozen=True)
-class JournalHead:
+class JournalHead(msgspec.Struct, frozen=True):
     """The acknowledged part of a journal: *lines* lines, the last of which has *hash*."""
 
     lines: int
@@ -85,8 +82,7 @@ def genesis(migration: str) -> str:
     return _hash(b"vpnmigrate journal of " + migration.encode())
 
 
-@dataclass(frozen=True)
-class ChainedLines:
+class ChainedLines(msgspec.Struct, frozen=True):
     """Entries with their place in the chain, their text, and the head after them."""
 
     entries: tuple[Entry, ...]

@@ -7,12 +7,12 @@ made.  A survey at the end is compared elsewhere (``planner.unexpected``, ``drif
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final, get_args
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from vpnmigrate.journal.records import (
     Answered,
@@ -91,8 +91,7 @@ class RunChange(Struct, frozen=True, gc=False):
                 return ""
 
 
-@dataclass(frozen=True)
-class SortedEntries:
+class SortedEntries(Struct, frozen=True, dict=True):
     """The entries of a journal: changes, which are nearly all of a long one, and events."""
 
     entries: Sequence[Entry]
@@ -134,8 +133,7 @@ def sorted_entries(entries: Sequence[Entry]) -> SortedEntries:
     return SortedEntries(entries, changes, events)
 
 
-@dataclass(frozen=True)
-class OutagePeriod:
+class OutagePeriod(Struct, frozen=True):
     """One outage in the control plane: from the first interrupting call to observed traffic."""
 
     since: datetime
@@ -150,8 +148,7 @@ class OutagePeriod:
     """The step in progress when a rollback began during the outage; None if none began."""
 
 
-@dataclass(frozen=True)
-class PersonEntry:
+class PersonEntry(Struct, frozen=True):
     """A journal entry that names a person."""
 
     seq: int
@@ -160,8 +157,7 @@ class PersonEntry:
     host: str
 
 
-@dataclass(frozen=True)
-class ReplayedRun:
+class ReplayedRun(Struct, frozen=True):
     """The state of a run and its outages, from one replay of its journal."""
 
     state: RunState

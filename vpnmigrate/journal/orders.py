@@ -7,8 +7,9 @@ would extend the outage, so it is declined, and an abort rolls back.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from vpnmigrate.journal.records import (
     AbortAsked,
@@ -28,22 +29,19 @@ Bare = Literal[OrderVerb.PAUSE, OrderVerb.CONTINUE, OrderVerb.ABORT, OrderVerb.C
 """The orders without arguments."""
 
 
-@dataclass(frozen=True)
-class Pause:
+class Pause(Struct, frozen=True):
     """Start no further change, and wait until the order is lifted."""
 
     order: OperatorOrder
 
 
-@dataclass(frozen=True)
-class StopRun:
+class StopRun(Struct, frozen=True):
     """End the process; traffic is not affected."""
 
     order: OperatorOrder
 
 
-@dataclass(frozen=True)
-class RollBack:
+class RollBack(Struct, frozen=True):
     """Roll back to the state before the migration."""
 
     order: OperatorOrder

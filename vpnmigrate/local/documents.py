@@ -6,11 +6,11 @@ Every file is read with a size limit, and an error names file, line and field.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Struct
 
 import vpnmigrate
 from vpnmigrate.errors import (
@@ -45,16 +45,14 @@ LARGEST_SCENARIO = LARGEST_DESCRIBE = 256 * MEGABYTE
 _PACKAGE = Path(__file__).parents[1]
 
 
-@dataclass(frozen=True)
-class NamedDocument:
+class NamedDocument(Struct, frozen=True):
     """A file's text, and its name in messages."""
 
     name: str
     text: str
 
 
-@dataclass(frozen=True)
-class PackagedFiles:
+class PackagedFiles(Struct, frozen=True):
     """Files that come with the program, selected by name; a path selects any other file."""
 
     kind: str
@@ -447,8 +445,7 @@ def json_document(path: Path) -> Any:
 _AGAIN = ("ask for a new one:", cli("approve", "PLAN"))
 
 
-@dataclass(frozen=True)
-class ApprovalFile:
+class ApprovalFile(Struct, frozen=True):
     """An approval, and the file it was read from with its exact text."""
 
     approval: Approval

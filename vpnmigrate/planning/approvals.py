@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.errors.commands import Command, cli, option
@@ -24,8 +24,7 @@ SKEW = timedelta(minutes=5)
 _SESSION = re.compile(r"^(arn:[^:]*:sts::\d+:assumed-role/[^/]+)/(.+)$")
 
 
-@dataclass(frozen=True)
-class Approver:
+class Approver(Struct, frozen=True):
     """A person, by their AWS identity and their login name."""
 
     arn: str
@@ -44,8 +43,7 @@ class Approver:
         return same_role and self.user == other.user
 
 
-@dataclass(frozen=True)
-class CountedApprovals:
+class CountedApprovals(Struct, frozen=True):
     """The approvals that count, and the others with the reason."""
 
     good: tuple[Approval, ...]
@@ -68,8 +66,7 @@ def with_digest(approval: Approval) -> Approval:
     return msgspec.structs.replace(approval, digest=digest_of(msgspec.to_builtins(approval)))
 
 
-@dataclass(frozen=True)
-class ApprovalContext:
+class ApprovalContext(Struct, frozen=True):
     """What approvals are judged against, besides the plan."""
 
     operator: Approver

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from html import escape
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vpnmigrate.report.html_templates import html_templates
 from vpnmigrate.report.text import WIDTH, columns, heading, item, safe, wrapped
@@ -16,16 +18,14 @@ from vpnmigrate.report.timeline import BAR_HEIGHT, LEGEND, TimelinePicture
 from vpnmigrate.report.timeline import WIDTH as WIDTH_OF_TIMELINE
 
 
-@dataclass(frozen=True)
-class DocumentTable:
+class DocumentTable(Struct, frozen=True):
     """Rows under a head; the first column is the key of a row."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(Struct, frozen=True):
     """A section with a title: sentences, then a table."""
 
     title: str
@@ -47,8 +47,7 @@ class Section:
         return replace(self, says=tuple(map(change, self.says)), table=table)
 
 
-@dataclass(frozen=True)
-class ReportDocument:
+class ReportDocument(Struct, frozen=True):
     """A whole document."""
 
     title: str

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from vpnmigrate.errors.commands import Advice, Command, cli, one_line, option, quoted
 from vpnmigrate.journal import RunState
@@ -193,8 +193,7 @@ def _next_after_done(view: RunStatusView) -> Command:
 ORDER_SCHEMA = "vpnmigrate/order/1"
 
 
-@dataclass(frozen=True)
-class OrderResult:
+class OrderResult(Struct, frozen=True):
     """An order; *answer* is its record in the journal, None until a process has read it."""
 
     verb: OrderVerb
@@ -273,8 +272,7 @@ def _past_deadline(state: RunState) -> bool:
 APPROVAL_SCHEMA = "vpnmigrate/approval/1"
 
 
-@dataclass(frozen=True)
-class ApprovalResult:
+class ApprovalResult(Struct, frozen=True):
     """An approval that was written; *on* is the command that uses it."""
 
     approval: Approval
@@ -339,8 +337,7 @@ def approval_json(given: ApprovalResult) -> dict[str, Any]:
 BUNDLE_SCHEMA = "vpnmigrate/bundle/1"
 
 
-@dataclass(frozen=True)
-class BundleResult:
+class BundleResult(Struct, frozen=True):
     """A bundle that was written."""
 
     file: str
@@ -398,8 +395,7 @@ ASTRAY = (
 """Variables that direct a client to another endpoint or account, whatever else is set."""
 
 
-@dataclass(frozen=True)
-class ServerResult:
+class ServerResult(Struct, frozen=True):
     """A running sandbox server, and the environment that a client needs."""
 
     scenario: str

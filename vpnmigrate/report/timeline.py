@@ -7,9 +7,10 @@ scale, because staging takes days and a cutover minutes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+from msgspec import Struct
 
 from vpnmigrate.journal.attempts import PlanAdherence, RunAttempt
 from vpnmigrate.journal.history import OutagePeriod, PersonEntry
@@ -45,8 +46,7 @@ class BarStyle(StrEnum):
     """Time that is kept free."""
 
 
-@dataclass(frozen=True)
-class StepBar:
+class StepBar(Struct, frozen=True):
     """A step in progress; the label is empty if it does not fit."""
 
     x: int
@@ -56,8 +56,7 @@ class StepBar:
     full: str
 
 
-@dataclass(frozen=True)
-class OutageBar:
+class OutageBar(Struct, frozen=True):
     """The part of an outage within a lane."""
 
     x: int
@@ -68,16 +67,14 @@ class OutageBar:
     """Which end of the label is at its position: ``start`` or ``end``."""
 
 
-@dataclass(frozen=True)
-class PersonMark:
+class PersonMark(Struct, frozen=True):
     """The moment at which a person confirmed or ordered something."""
 
     x: int
     full: str
 
 
-@dataclass(frozen=True)
-class Flag:
+class Flag(Struct, frozen=True):
     """A moment with a label below the bars."""
 
     x: int
@@ -85,8 +82,7 @@ class Flag:
     anchor: str
 
 
-@dataclass(frozen=True)
-class TimelineLane:
+class TimelineLane(Struct, frozen=True):
     """A phase of an attempt, from its first step to the end of its last one."""
 
     y: int
@@ -108,8 +104,7 @@ class TimelineLane:
         return self.bar_y + BAR_HEIGHT + _OUTAGE_GAP
 
 
-@dataclass(frozen=True)
-class TimelinePicture:
+class TimelinePicture(Struct, frozen=True):
     """A drawing, and the same in words for readers who cannot see it."""
 
     title: str
@@ -172,8 +167,7 @@ def _style(step: PlanAdherence) -> BarStyle:
     return BarStyle.CUTOVER if step.number <= LAST_OF_CUTOVER else BarStyle.FINALIZE
 
 
-@dataclass(frozen=True)
-class _Scale:
+class _Scale(Struct, frozen=True):
     start: datetime
     end: datetime
 
