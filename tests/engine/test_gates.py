@@ -64,7 +64,9 @@ NIGHT = Window(NOON, NOON + timedelta(hours=3), "noon to three, UTC")
 
 
 def an_identity(**changes):
-    return replace(Identity("123456789012", OPERATOR, FOREVER, timedelta(0)), **changes)
+    return msgspec.structs.replace(
+        Identity("123456789012", OPERATOR, FOREVER, timedelta(0)), **changes
+    )
 
 
 def ports(**changes):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from msgspec.structs import replace as altered
 
 from tests.report.examples import BEGAN, BGP, ENABLE, a_journal

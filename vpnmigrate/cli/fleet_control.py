@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
@@ -280,7 +279,7 @@ class FleetControl:
             lambda: answer_to(message_id, self._journals.contents(row.id).entries),
         )
         found = order_result(verb, answer, self._journals.view(row))
-        return dataclasses.replace(found, unread=_UNREAD)
+        return replace(found, unread=_UNREAD)
 
     def done(
         self, run: str, step: int, sites: Sequence[str]

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Protocol, TypeVar
 
+from msgspec import Struct
+
 from vpnmigrate.engine.tunnel_status import TunnelStatusReader
 from vpnmigrate.journal.records import Entry, Record
 from vpnmigrate.journal.state import RunState
@@ -38,8 +40,7 @@ class Renewal(StrEnum):
     MANUAL = "by-a-person"
 
 
-@dataclass(frozen=True)
-class Credentials:
+class Credentials(Struct, frozen=True):
     """How long the credentials in use are valid; *until* is None if that is unknown."""
 
     renewal: Renewal
@@ -52,8 +53,7 @@ CREDENTIALS_LIMIT: Final = timedelta(minutes=60)
 """Time for the operator to log in again; as long as for a device task (``decisions.Waits``)."""
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """The identity that AWS reports for the credentials, and how far the clocks differ."""
 
     account: str
@@ -79,8 +79,7 @@ class Consent(StrEnum):
     """The question cannot be asked: no terminal, or it belongs to another job."""
 
 
-@dataclass(frozen=True)
-class Interruption:
+class Interruption(Struct, frozen=True):
     """An interruption of traffic that the operator is asked about, once the gates are open."""
 
     vpc: VpcId
@@ -107,8 +106,7 @@ class OverdueCutover:
     """Time until the window ends; negative once it has ended."""
 
 
-@dataclass(frozen=True)
-class NetworkPath:
+class NetworkPath(Struct, frozen=True):
     """How this host reaches an endpoint.  A field is empty if it is unknown."""
 
     service: str
@@ -177,8 +175,7 @@ class PermissionReader(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class InFlight:
+class InFlight(Struct, frozen=True):
     """A call that AWS has not answered yet."""
 
     what: str
@@ -357,8 +354,7 @@ class Probes(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class HookResult:
+class HookResult(Struct, frozen=True):
     """The result of a hook that was run."""
 
     program: str

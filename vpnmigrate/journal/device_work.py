@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from vpnmigrate.journal.outage import with_facts
@@ -58,8 +58,7 @@ def _confirmed(state: RunState, confirmation: Confirmation, at: datetime) -> Run
     return with_facts(state, confirmations={**state.journal_facts.confirmations, confirmation: at})
 
 
-@dataclass(frozen=True)
-class OpenSites:
+class OpenSites(Struct, frozen=True):
     """The devices at which a task is not done, by old connection."""
 
     people: frozenset[VpnConnectionId]

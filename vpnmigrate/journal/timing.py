@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from vpnmigrate.journal.records import (
     DirectionTaken,
@@ -17,8 +18,7 @@ from vpnmigrate.journal.records import (
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Direction
 
 
-@dataclass(frozen=True)
-class StepTiming:
+class StepTiming(Struct, frozen=True):
     """Begin and end of a step, relative to the start of its direction."""
 
     step: int

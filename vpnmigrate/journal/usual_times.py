@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from statistics import median_high
+
+from msgspec import Struct
 
 from vpnmigrate.journal.history import outages_of
 from vpnmigrate.journal.records import (
@@ -29,8 +30,7 @@ Timed = tuple[Direction, int]
 OUTAGE = 0
 
 
-@dataclass(frozen=True)
-class UsualTime:
+class UsualTime(Struct, frozen=True):
     """How long something usually takes, and how that is known."""
 
     length: timedelta

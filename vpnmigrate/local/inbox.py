@@ -12,12 +12,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
+from msgspec import Struct
 
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.journal import confirmation_for_step, replay
@@ -93,8 +93,7 @@ Order = PauseMessage | ContinueMessage | AbortMessage | ConfirmMessage
 Message = DoneMessage | Order | AcceptMessage
 
 
-@dataclass(frozen=True)
-class InboxMessage:
+class InboxMessage(Struct, frozen=True):
     """A message as it was left for a run; None if it cannot be understood."""
 
     id: str

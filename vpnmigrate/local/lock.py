@@ -15,12 +15,12 @@ import re
 import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec import Struct
 
 from vpnmigrate.errors import LockedError, TakenOverError, VpnMigrateError
 from vpnmigrate.errors.commands import cli
@@ -41,8 +41,7 @@ _POLL: Final = 0.01
 """Seconds between two attempts to get a lock."""
 
 
-@dataclass(frozen=True)
-class ProcessIdentity:
+class ProcessIdentity(Struct, frozen=True):
     """User, host and number of a process."""
 
     user: str
@@ -65,8 +64,7 @@ class Owner(msgspec.Struct, frozen=True):
         return holder_name(self.user, self.host, str(self.process))
 
 
-@dataclass(frozen=True)
-class _Signed:
+class _Signed(Struct, frozen=True):
     """An owner, and the open file that names it, even if that file is replaced later."""
 
     owner: Owner

@@ -11,11 +11,13 @@ import os
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
+
+from msgspec.structs import replace
 
 from vpnmigrate.errors import RefusedError, UsageError, VpnMigrateError
 from vpnmigrate.errors.commands import cli

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -19,16 +18,14 @@ from msgspec.structs import replace
 from vpnmigrate.errors import UsageError
 
 
-@dataclass(frozen=True)
-class ConnectProbe:
+class ConnectProbe(Struct, frozen=True):
     """A probe that opens and closes a TCP connection."""
 
     host: str
     port: int
 
 
-@dataclass(frozen=True)
-class CommandProbe:
+class CommandProbe(Struct, frozen=True):
     """A probe that runs a program; exit status 0 is an answer."""
 
     words: tuple[str, ...]

@@ -7,7 +7,8 @@ relative path on the current directory.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.probes import CommandProbe, probe_from
@@ -15,8 +16,7 @@ from vpnmigrate.model.probes import CommandProbe, probe_from
 ADVICE = "write the absolute path of the program, such as /usr/local/bin/notify"
 
 
-@dataclass(frozen=True)
-class Named:
+class Named(Struct, frozen=True):
     """One command of a playbook: its field and its words."""
 
     at: tuple[str | int, ...]

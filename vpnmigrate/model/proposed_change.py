@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+
+from msgspec import Struct
 
 from vpnmigrate.model.changes import AwsChange, Change
 from vpnmigrate.model.changes.base import Request
@@ -18,8 +19,7 @@ class StepChoice(StrEnum):
     ROLL_BACK = "roll back"
 
 
-@dataclass(frozen=True)
-class ProposedChange:
+class ProposedChange(Struct, frozen=True):
     """A change that is not sent yet: the step that proposes it, its call and its inverse."""
 
     step: int

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from vpnmigrate.errors.commands import Command
 
@@ -35,8 +34,7 @@ class SignedText(Struct, frozen=True):
     signature: str
 
 
-@dataclass(frozen=True)
-class CheckedSignature:
+class CheckedSignature(Struct, frozen=True):
     """Result of checking one signature."""
 
     fault: str = ""
@@ -52,8 +50,7 @@ class CheckedSignature:
 UNSIGNED = CheckedSignature("is not signed")
 
 
-@dataclass(frozen=True)
-class SignatureChecks:
+class SignatureChecks(Struct, frozen=True):
     """The checked signatures of a plan and of the approvals of its run."""
 
     plan: CheckedSignature = UNSIGNED

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.record_base import (
@@ -24,8 +25,7 @@ from vpnmigrate.report.inventory import device_of, site_name
 from vpnmigrate.report.text import safe
 
 
-@dataclass(frozen=True)
-class DeviceProgress:
+class DeviceProgress(Struct, frozen=True):
     """The device behind an old connection, and whether the open task is done there."""
 
     connection: VpnConnectionId

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from vpnmigrate.journal.history import made_by
 from vpnmigrate.journal.records import Answered, Entry, Intended
@@ -23,8 +24,7 @@ _ID = re.compile(r'\b(?:vpc|vgw|vpn|cgw|rtb)-[0-9a-z]+\b(?! ")')
 """An id that is not followed by its name already."""
 
 
-@dataclass(frozen=True)
-class Names:
+class Names(Struct, frozen=True):
     """Names of resources by id.  They are for people: a command to paste has ids alone."""
 
     by_id: Mapping[str, str] = field(default_factory=dict)

@@ -108,8 +108,7 @@ def outcome_json(view: RunStatusView) -> dict[str, Any]:
     return {"schema": OUTCOME_SCHEMA, **fields(view)}
 
 
-@dataclass(frozen=True)
-class AfterOrder:
+class AfterOrder(Struct, frozen=True):
     """What follows an order to the workers of a fleet."""
 
     obstacles: tuple[str | Command, ...]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
+
+from msgspec import Struct
 
 from vpnmigrate.journal import RunState, accept_command
 from vpnmigrate.model.changes import AskOperator
@@ -52,8 +53,7 @@ class Beside(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class TypedLine:
+class TypedLine(Struct, frozen=True):
     """The line that is being typed."""
 
     text: str
@@ -63,8 +63,7 @@ class TypedLine:
     """The open question, if its answers alone do not say what is asked."""
 
 
-@dataclass(frozen=True)
-class ScreenContent:
+class ScreenContent(Struct, frozen=True):
     """Content of the screen."""
 
     on: RunCommands | None

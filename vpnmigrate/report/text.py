@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from vpnmigrate.errors.commands import (
     Advice,
@@ -165,8 +166,7 @@ def _pieces(words: Sequence[str], room: int) -> Iterator[str]:
 _PAIR = re.compile(r"--?[a-z][a-z-]* (?!-|&&$)")
 
 
-@dataclass(frozen=True)
-class Labelled:
+class Labelled(Struct, frozen=True):
     """A command with the label before it on its line."""
 
     label: str
@@ -201,8 +201,7 @@ class Labelled:
         return [*(f"{line} \\" for line in folded), last]
 
 
-@dataclass(frozen=True)
-class RunCommands:
+class RunCommands(Struct, frozen=True):
     """The commands about one run, complete for a new terminal."""
 
     run: str

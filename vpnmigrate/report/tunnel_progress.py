@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from vpnmigrate.journal import RunState
 from vpnmigrate.model.plan import Direction
@@ -23,8 +24,7 @@ _ENABLED = {
 ENABLING = frozenset(_ENABLED.values())
 
 
-@dataclass(frozen=True)
-class SiteTunnels:
+class SiteTunnels(Struct, frozen=True):
     """The tunnels of one connection of the joining side, as last observed."""
 
     connection: str
@@ -60,8 +60,7 @@ def tunnels_by_site(sight: CutoverView | None, names: Names) -> tuple[SiteTunnel
     )
 
 
-@dataclass(frozen=True)
-class EarlyConfirmation:
+class EarlyConfirmation(Struct, frozen=True):
     """Tunnels that are DOWN although a person has confirmed that they are enabled."""
 
     at: datetime

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -16,8 +15,7 @@ Tags = tuple[tuple[str, str], ...]
 """User tags, sorted; the program's own tags are added when the change is performed."""
 
 
-@dataclass(frozen=True)
-class CallTags:
+class CallTags(Struct, frozen=True):
     """Values that identify a mutating call later: tags and user agent."""
 
     migration: MigrationId
@@ -27,8 +25,7 @@ class CallTags:
     """The change number, if the plan has one."""
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(Struct, frozen=True):
     """A call: ``operation`` as EC2 names it, ``parameters`` as boto3 takes them."""
 
     operation: str
