@@ -22,7 +22,7 @@ from vpnmigrate.engine.observe import Observation, StateReader
 from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Answered, Intended
-from vpnmigrate.model.changes import DisablePropagation
+from vpnmigrate.model.changes import DisablePropagation, ReplaceRoute
 from vpnmigrate.model.changes.base import CallTags, Performed
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.plan import Plan
@@ -129,9 +129,16 @@ def test_a_record_takes_the_same_calls_at_the_end_of_any_journal():
     def calls(lines: int) -> int:
         recorder = RunRecorder(MemoryJournal(VirtualClock(), story[:lines]), Lookout())
         number = len(recorder.state.intents) + 1
-        change = plan.forward[8].changes[0]
+        change = next(c for c in plan.forward[8].changes if isinstance(c, ReplaceRoute))
         recorder.write(Intended(number, 9, change))
-        return calls_of(lambda: recorder.write(Answered(number, Performed("id"))))
+        assert recorder.sent.directed
+
+        def answer() -> None:
+            recorder.write(Answered(number, Performed("id")))
+            assert change.fact in recorder.sent.directed
+            assert change.fact not in recorder.sent.vanished
+
+        return calls_of(answer)
 
     short, long = calls(800), calls(3200)
 

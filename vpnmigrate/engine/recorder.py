@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from vpnmigrate.engine.ports import Journal, Observer
-from vpnmigrate.engine.sent_changes import SentChanges
+from vpnmigrate.engine.sent_changes import RouteChanges, SentChanges
 from vpnmigrate.errors import (
     Exit,
     HeldError,
@@ -34,6 +34,7 @@ from vpnmigrate.journal.records import (
 )
 from vpnmigrate.journal.replay import Replay
 from vpnmigrate.journal.run_clock import gaps_in, latest
+from vpnmigrate.journal.transitions import intents_of
 from vpnmigrate.model.changes import Creation
 from vpnmigrate.model.changes.base import Performed
 from vpnmigrate.model.ec2 import Role
@@ -59,6 +60,9 @@ class RunRecorder:
         self._state: RunState | None = None
         """Made when it is asked for: nothing reads it between two calls of a batch."""
         self._sent: SentChanges | None = None
+        self._routes: RouteChanges | None = None
+        self._changed: list[int] = []
+        """The intents that were written or answered since ``_routes`` was brought up to date."""
         self._evidence: Evidence | None = None
 
     @property
@@ -111,8 +115,21 @@ class RunRecorder:
         """The changes that were, or may have been, sent to AWS."""
         if self._sent is None:
             state = self.state
-            self._sent = SentChanges(state.intents, state.attempt_since, self._gaps)
+            routes = self._route_changes(state)
+            self._sent = SentChanges(state.intents, state.attempt_since, self._gaps, routes)
         return self._sent
+
+    def _route_changes(self, state: RunState) -> RouteChanges:
+        if self._routes is None:
+            self._routes = RouteChanges(state.intents, self._gaps)
+        else:
+            intents = intents_of(state)
+            for number in self._changed:
+                place = intents.place_of(number)
+                if place is not None:
+                    self._routes.add(intents.at(place))
+        self._changed.clear()
+        return self._routes
 
     def latest(self, at: datetime) -> datetime:
         """Return the latest time at which a record written *at* may have been written."""
@@ -135,12 +152,14 @@ class RunRecorder:
         fresh = entries[self._replayed :]
         if gaps := gaps_in(entries[max(0, self._replayed - 1) :]):
             self._gaps += gaps
-            self._sent = None
+            self._sent = self._routes = None
         self._state = None
         before = self._replay.beside_intents
         self._replay.add(fresh)
-        if any(isinstance(entry.record, Intended | Answered) for entry in fresh):
-            self._sent = self._evidence = None
+        for entry in fresh:
+            if isinstance(entry.record, Intended | Answered):
+                self._sent = self._evidence = None
+                self._changed.append(entry.record.intent)
         after = self._replay.beside_intents
         if after.attempt_since != before.attempt_since:
             self._sent = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -23,24 +24,65 @@ from vpnmigrate.model.derived import ByIdentity, derived
 from vpnmigrate.model.ec2 import RouteTableRecord, VpnGatewayId
 from vpnmigrate.model.facts import EdgeAssociation, Fact, Propagation, Switch
 
+Gap = tuple[datetime, datetime]
+
+
+class RouteChanges:
+    """The latest changes of routes: most intents of a large cutover are about its routes.
+
+    Each intent is added when it is written and again when it is answered, so a batch takes as long
+    after many others as after none.
+    """
+
+    def __init__(self, intents: Iterable[Intent], gaps: Sequence[Gap]) -> None:
+        self._gaps = gaps
+        self._intents: defaultdict[Fact, dict[int, Intent]] = defaultdict(dict)
+        """Those of each route, by number: a few."""
+        self.directed: dict[Fact, VpnGatewayId] = {}
+        self.vanished: dict[Fact, datetime] = {}
+        for intent in intents:
+            self.add(intent)
+
+    def add(self, intent: Intent) -> None:
+        """Add a new intent, or one that has an answer now."""
+        if not isinstance(intent.change, ReplaceRoute | CreateRoute):
+            return
+        route = intent.change.fact
+        self._intents[route][intent.number] = intent
+        self.directed.pop(route, None)
+        self.vanished.pop(route, None)
+        for each in reversed(self._intents[route].values()):
+            match each.change, each.outcome:
+                case ReplaceRoute(), Refused(missing=True):
+                    refused = latest(each.answered or each.at, self._gaps)
+                    self.vanished.setdefault(route, refused)
+                case ReplaceRoute(gateway=gateway) | CreateRoute(gateway=gateway), _:
+                    if not each.cancelled:
+                        self.directed[route] = gateway
+                        break
+                case _:
+                    pass  # It changes no route.
+
 
 class SentChanges:
     """The changes of *intents* that were, or may have been, sent to AWS.
 
     An observation needs them every second and the journal changes seldom, so each value is made
     once.  *attempt_since* is when the current attempt began; *gaps* are the periods that no clock
-    measured.
+    measured; *routes* are the changes of routes among *intents*.
     """
 
     def __init__(
         self,
         intents: Sequence[Intent],
         attempt_since: datetime | None,
-        gaps: Sequence[tuple[datetime, datetime]],
+        gaps: Sequence[Gap],
+        routes: RouteChanges,
     ) -> None:
         self._intents = intents
         self._attempt_since = attempt_since
         self._gaps = gaps
+        self._routes = routes
 
     @cached_property
     def of_attempt(self) -> ChangesByFact:
@@ -75,15 +117,15 @@ class SentChanges:
         """
         return self._with_side_effects(ByIdentity(edge_tables))
 
-    @property
+    @cached_property
     def directed(self) -> Mapping[Fact, VpnGatewayId]:
         """The gateway that each route was last directed to, as far as this run did so."""
-        return self._latest_of_routes[0]
+        return dict(self._routes.directed)
 
-    @property
+    @cached_property
     def vanished(self) -> Mapping[Fact, datetime]:
         """The routes that EC2 last said do not exist, and when it said so."""
-        return self._latest_of_routes[1]
+        return dict(self._routes.vanished)
 
     @cached_property
     def _known(self) -> tuple[SentChange, ...]:
@@ -98,26 +140,6 @@ class SentChanges:
             for intent in self._intents
             if isinstance(intent.change, AttachVpnGateway) and not intent.cancelled
         )
-
-    @cached_property
-    def _latest_of_routes(self) -> tuple[Mapping[Fact, VpnGatewayId], Mapping[Fact, datetime]]:
-        directed: dict[Fact, VpnGatewayId] = {}
-        vanished: dict[Fact, datetime] = {}
-        for intent in self._intents:
-            change, outcome = intent.change, intent.outcome
-            if not isinstance(change, ReplaceRoute | CreateRoute):
-                continue
-            fact = change.fact
-            if (
-                isinstance(outcome, Refused)
-                and outcome.missing
-                and isinstance(change, ReplaceRoute)
-            ):
-                vanished[fact] = latest(intent.answered or intent.at, self._gaps)
-            elif not intent.cancelled:
-                directed[fact] = change.gateway
-                vanished.pop(fact, None)
-        return directed, vanished
 
     @cached_property
     def _enabled(self) -> Mapping[Fact, int]:
