@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -42,8 +42,21 @@ class Ran:
         return json.loads(self.out)
 
 
+@dataclass(frozen=True)
+class MadePlan:
+    """A plan that ``plan`` has written, and the time that it took."""
+
+    migration: str
+    text: bytes
+    mode: int
+    took: timedelta
+
+
 class Terminal:
     """Runs commands against one sandbox world; a simulated engineer does the device tasks."""
+
+    _plans: ClassVar[dict[tuple[str, tuple[str, ...]], MadePlan]] = {}
+    """Plans of this process's tests, by the state of the world and the options."""
 
     def __init__(self, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.clock = VirtualClock()
@@ -58,6 +71,7 @@ class Terminal:
         self.connections = [c.id for c in loaded.connections]
         self.world = load_world(loaded, self.clock)
         self.parts: SandboxDependencies = SandboxDependencies(self.world)
+        self._plain = self.parts
 
     def inject(self, faults: FaultSource) -> None:
         """Inject *faults* between the commands and the world from now on."""
@@ -85,12 +99,34 @@ class Terminal:
         return Ran(code, output.out, output.err)
 
     def planned(self, *options: str) -> str:
-        """Plan into ``plan.json`` and return the migration id."""
+        """Plan into ``plan.json`` and return the migration id.
+
+        What ``plan`` writes for equal worlds is made once, because most tests begin with a plan:
+        where nothing is injected, and no option names a file.
+        """
+        with self.world.to_be_read() as state:
+            key = repr(state), options
+        reusable = self.parts is self._plain and not any("." in option for option in options)
+        made = self._plans.get(key) if reusable else None
+        file = self.place / "plan.json"
+        if made is None:
+            made = self._made(file, options)
+        else:
+            file.write_bytes(made.text)
+            file.chmod(made.mode)
+            self.clock.sleep(made.took)
+        if reusable:
+            self._plans[key] = made
+        return made.migration
+
+    def _made(self, file: Path, options: tuple[str, ...]) -> MadePlan:
+        began = self.clock.now()
         words = ("plan", "--vpn-gateway", self.gateway, "-o", "plan.json", "--json", *options)
         ran = self.run(*words)
         assert ran.code == 0, ran.err
-        migration: str = ran.document["plan"]["migration"]
-        return migration
+        mode = file.stat().st_mode & 0o777
+        migration = ran.document["plan"]["migration"]
+        return MadePlan(migration, file.read_bytes(), mode, self.clock.now() - began)
 
     def status(self, run_id: str) -> Any:
         """Return the run's status document."""
