@@ -138,11 +138,12 @@ class TestPlan:
 
         assert phases == [Phase.PREPARE] * 6 + [Phase.CUTOVER] * 4
 
-    def test_a_rollback_may_need_nobody(self) -> None:
-        """With the old tunnels left enabled, a rollback needs no work at the devices."""
+    def test_old_tunnels_may_stay_enabled(self) -> None:
+        """The migration leaves them alone then; a rollback still disables the new ones."""
         plan = planned(decisions=Decisions(old_tunnels=OldTunnels.LEAVE))
 
-        assert not [c for c in all_of(plan.back) if isinstance(c, AskOperator)]
+        back = [c.confirmation for c in all_of(plan.back) if isinstance(c, AskOperator)]
+        assert back == [Confirmation.TUNNELS_RETURNED]
         words = [c.confirmation for c in all_of(plan.forward) if isinstance(c, AskOperator)]
         assert Confirmation.OLD_TUNNELS_DISABLED not in words
 

@@ -72,7 +72,7 @@ class OldTunnels(StrEnum):
 
     DISABLE = "disable"
     LEAVE = "leave"
-    """Leave them enabled until finalize: a rollback then needs no work at the devices."""
+    """Leave them enabled until finalize: traffic then returns without work at the devices."""
 
 
 class TunnelPolicy(StrEnum):

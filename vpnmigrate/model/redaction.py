@@ -13,9 +13,8 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
-
-from msgspec import Struct
 
 HIDDEN: Final = "[key withheld]"
 """Replacement text for a key."""
@@ -76,7 +75,8 @@ _FEW: Final = 8
 """Keys; a text is searched for so many one by one, which is quicker for long texts."""
 
 
-class _KnownKeys(Struct, frozen=True):
+@dataclass(frozen=True)
+class _KnownKeys:
     """Keys by their marks: the worker of a fleet knows thousands, and writes short texts."""
 
     groups: int

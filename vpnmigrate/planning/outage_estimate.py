@@ -37,8 +37,8 @@ _NO_DEVICES = timedelta(minutes=6)
 def rollback_estimate(plan: Plan, rehearsed: RehearsalResult | None) -> tuple[timedelta, str]:
     """Return how long a rollback of *plan* takes, and the source of that.
 
-    A plan that leaves the old tunnels enabled needs no work at the devices to roll back, and one
-    with a driver for each device needs no more than the limit of a call.
+    A plan that leaves the old tunnels enabled needs no work at the devices to restore traffic, one
+    with a driver for each device no more than the limit of a call.
     """
     durations = expected(plan.fingerprint, rehearsed)
     if durations is BY_DEFAULT and plan.decisions.old_tunnels is OldTunnels.LEAVE:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-
-from msgspec import Struct, field
+from dataclasses import dataclass, field
 
 from vpnmigrate.errors.commands import (
     Advice,
@@ -166,7 +165,8 @@ def _pieces(words: Sequence[str], room: int) -> Iterator[str]:
 _PAIR = re.compile(r"--?[a-z][a-z-]* (?!-|&&$)")
 
 
-class Labelled(Struct, frozen=True):
+@dataclass(frozen=True)
+class Labelled:
     """A command with the label before it on its line."""
 
     label: str
@@ -201,7 +201,8 @@ class Labelled(Struct, frozen=True):
         return [*(f"{line} \\" for line in folded), last]
 
 
-class RunCommands(Struct, frozen=True):
+@dataclass(frozen=True)
+class RunCommands:
     """The commands about one run, complete for a new terminal."""
 
     run: str
