@@ -191,6 +191,16 @@ class TestCallState:
         assert self.after((ENABLE, lost), (STATUS, lost)).open
         assert not self.after((ENABLE, self.result(DriverOutcome.FAILED))).open
 
+    def test_a_state_that_does_not_show_the_new_tunnels_leaves_the_device_open(self):
+        """The device has half of a change, or another one, although its driver can read it."""
+        lost = self.result(DriverOutcome.UNCERTAIN)
+        unclear = self.result(DriverOutcome.DONE, "unknown", "enabled")
+        clear = self.result(DriverOutcome.DONE, "enabled", "enabled")
+
+        assert self.after((ENABLE, lost), (STATUS, unclear)).open
+        assert not self.after((ENABLE, lost), (STATUS, clear)).open
+        assert not self.after((ENABLE, self.result(DriverOutcome.DONE)), (STATUS, unclear)).open
+
     def test_a_commit_that_waits_stays_open_until_it_is_confirmed_or_undone(self):
         """A look without contact does not close it; a state without a waiting commit does."""
         waits = self.result(DriverOutcome.DONE, "enabled", "enabled", NOON)

@@ -97,7 +97,13 @@ from vpnmigrate.journal.timing import step_timings
 from vpnmigrate.model.changes import AskOperator, Change, ReplaceRoute
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.decisions import HookMoment
-from vpnmigrate.model.device_drivers import DriverOutcome, DriverResult, DriverVerb
+from vpnmigrate.model.device_drivers import (
+    DeviceState,
+    DriverOutcome,
+    DriverResult,
+    DriverVerb,
+    TunnelsState,
+)
 from vpnmigrate.model.ec2 import Role, RouteTableId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.gates import Gate, GateResult, GateVerdict, Milestone
 from vpnmigrate.model.negotiated import JudgedTunnel, NegotiatedTunnel, NegotiationStatus
@@ -946,7 +952,11 @@ def test_a_call_without_an_answer_stays_uncertain() -> None:
     lost = replay(story.entries)
     story = story.then(DriverCalled(MUNICH, DriverVerb.STATUS, "command /x", 10, word))
     looks = replay(story.entries)
-    seen = DriverAnswered(MUNICH, DriverResult(DriverOutcome.DONE), word)
+    shown = DeviceState(TunnelsState.ENABLED, TunnelsState.ENABLED)
+    seen = DriverAnswered(MUNICH, DriverResult(DriverOutcome.DONE, shown), word)
+    unclear = DriverAnswered(MUNICH, DriverResult(DriverOutcome.DONE), word)
+    without_state = replay(story.then(unclear).entries)
+    story = story.then(DriverCalled(MUNICH, DriverVerb.STATUS, "command /x", 10, word))
     looked = replay(story.then(seen).entries)
 
     assert called.drivers.calls[MUNICH].uncertain
@@ -954,4 +964,5 @@ def test_a_call_without_an_answer_stays_uncertain() -> None:
     assert set(lost.drivers.given_up) == {MUNICH}
     assert looks.drivers.given_up == {}
     assert looks.drivers.calls[MUNICH].uncertain
+    assert without_state.drivers.calls[MUNICH].uncertain
     assert not looked.drivers.calls[MUNICH].uncertain

@@ -126,7 +126,7 @@ class DriverCallState(Struct, frozen=True):
     outcome: DriverOutcome | None = None
     """None if the process that called died before the answer."""
     follows_uncertain: bool = False
-    """Whether the effect of the call before was uncertain."""
+    """Whether the effect of the call before was uncertain, and no state has shown it since."""
     doubts: DeviceDoubts = DeviceDoubts()
     before: DeviceDoubts = DeviceDoubts()
     """The doubts before the call, which last if it changed nothing."""
@@ -157,7 +157,13 @@ class DriverCallState(Struct, frozen=True):
             new_is_off=result.state.new in _OFF if done else earlier.new_is_off,
             settled_by_hand=earlier.settled_by_hand and until is None,
         )
-        return replace(self, outcome=result.outcome, doubts=doubts)
+        unclear = not done or result.state.new is TunnelsState.UNKNOWN
+        return replace(
+            self,
+            outcome=result.outcome,
+            follows_uncertain=self.follows_uncertain and (unclear or not looks),
+            doubts=doubts,
+        )
 
     def confirmed(self, confirmation: Confirmation) -> DriverCallState:
         """Return the state after a person has done the task of *confirmation* at the device."""
@@ -194,7 +200,7 @@ class DriverCallState(Struct, frozen=True):
     def uncertain(self) -> bool:
         """Whether it is unknown what the last change did to the device, or does to it now."""
         if self.verb is DriverVerb.STATUS:
-            return self.follows_uncertain and self.outcome is not DriverOutcome.DONE
+            return self.follows_uncertain
         return self.outcome in (None, DriverOutcome.UNCERTAIN)
 
 

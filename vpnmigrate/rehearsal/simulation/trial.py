@@ -366,11 +366,12 @@ class _Trial:
         claimed = self.schedule.taggings and isinstance(error, ClaimedError)
         if claimed or ((aborts or paused) and isinstance(error, HeldError)):
             return
-        self._note(
-            self.checker.check_end(
-                self._actual_state(), self.run.direction, partly=isinstance(error, ResidueError)
-            )
-        )
+        now = self._actual_state()
+        down = self.devices.are_down(lambda: self.checker.unreached(now))
+        if down and not self.run.outage.open:
+            return  # A device has restarted, and the run has interrupted nothing.
+        partly = isinstance(error, ResidueError)
+        self._note(self.checker.check_end(now, self.run.direction, partly=partly))
 
     def _outlasts_refusals(self) -> bool:
         """Return whether the run has to outlast any refusal that is not definite.
