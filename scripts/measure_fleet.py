@@ -53,8 +53,8 @@ from vpnmigrate.fleet.database.run_rows import FleetRun  # noqa: E402
 from vpnmigrate.fleet.database.runs import NewRun, RunPlace  # noqa: E402
 from vpnmigrate.fleet.database.schema import LINES, RUNS  # noqa: E402
 from vpnmigrate.fleet.grouping import member_of_plan  # noqa: E402
+from vpnmigrate.fleet.names import name_of  # noqa: E402
 from vpnmigrate.fleet.progress import HOLDS_SLOT, MemberState  # noqa: E402
-from vpnmigrate.fleet.worker_names import name_of  # noqa: E402
 from vpnmigrate.local.vault import Vault  # noqa: E402
 from vpnmigrate.model.clock import SteadyClock  # noqa: E402
 from vpnmigrate.model.decisions import Decisions, Waits  # noqa: E402

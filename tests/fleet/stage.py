@@ -23,7 +23,7 @@ from vpnmigrate.fleet.database.deliveries import deliver
 from vpnmigrate.fleet.database.journal import stored_journal
 from vpnmigrate.fleet.database.runs import FleetRuns
 from vpnmigrate.fleet.database.schema import RunGoal
-from vpnmigrate.fleet.worker_names import name_of
+from vpnmigrate.fleet.names import name_of
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.local.settings import DATABASE_VARIABLE
 from vpnmigrate.sandbox.scenarios.load import load_world

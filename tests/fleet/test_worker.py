@@ -13,7 +13,7 @@ from tests.support.postgres import PostgresServer
 from vpnmigrate.fleet.database.address import DatabaseAddress
 from vpnmigrate.fleet.database.schema import LINES
 from vpnmigrate.fleet.database.workers import FleetWorkers
-from vpnmigrate.fleet.worker_names import name_of
+from vpnmigrate.fleet.names import name_of
 from vpnmigrate.journal.state import RunStatus
 
 pytestmark = pytest.mark.no_cover

@@ -28,6 +28,7 @@ from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.campaign import FleetMember, Wave
 from vpnmigrate.fleet.campaign_file import CampaignFile
 from vpnmigrate.fleet.grouping import require_planned
+from vpnmigrate.fleet.names import first_of
 from vpnmigrate.fleet.progress import MemberState
 from vpnmigrate.local.documents import load_plan
 from vpnmigrate.local.private_files import make_folder, write_whole
@@ -232,10 +233,9 @@ def require_plan_files(
     """
     missing = [member.id for member in members if not file.plan_of(member).exists()]
     if missing:
-        listed = ", ".join(missing[:MOST_ROWS]) + (", ..." if len(missing) > MOST_ROWS else "")
         have = "has" if len(missing) == 1 else "have"
         raise UsageError(
-            f"{listed} {have} no plan",
+            f"{first_of(missing, MOST_ROWS)} {have} no plan",
             advice=("to make what is missing:", cli("fleet", "plan", context.file(file.path))),
         )
 

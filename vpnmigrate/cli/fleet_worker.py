@@ -19,8 +19,8 @@ from vpnmigrate.fleet.database.deliveries import install_queue
 from vpnmigrate.fleet.database.upgrade import upgrade
 from vpnmigrate.fleet.database.version import latest_version, version_of
 from vpnmigrate.fleet.database.workers import FleetWorkers
+from vpnmigrate.fleet.names import worker_id
 from vpnmigrate.fleet.worker import Worker
-from vpnmigrate.fleet.worker_names import worker_id
 from vpnmigrate.local.lock import holder_name
 from vpnmigrate.model.struct_types import analyse_structs
 

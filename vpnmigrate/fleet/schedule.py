@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from vpnmigrate.fleet.calendar import Freeze
 from vpnmigrate.fleet.campaign import Campaign, FleetMember, Wave
+from vpnmigrate.fleet.names import first_of
 from vpnmigrate.fleet.progress import (
     AT_DEVICE,
     HOLDS_SLOT,
@@ -183,7 +184,7 @@ def _holds(
             yield f"{id_} is {each.state}, but is not in the campaign: what it shares is unknown"
     failed = [m.id for m in campaign.members if progress.of(m.id).state in USES_ERROR_BUDGET]
     if len(failed) > campaign.error_budget:
-        listed = ", ".join(failed[:_LISTED]) + (", ..." if len(failed) > _LISTED else "")
+        listed = first_of(failed, _LISTED)
         yield f"the error budget of {campaign.error_budget} is used up: {listed}"
     margin = campaign.freeze.margin if campaign.freeze else timedelta(0)
     for freeze in sorted(freezes, key=lambda each: each.start):

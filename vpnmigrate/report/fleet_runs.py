@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from vpnmigrate.errors.commands import Advice, Command, Invocation, cli
+from vpnmigrate.fleet.names import shown_workers
 from vpnmigrate.fleet.run_summary import RunAwaits, RunSummary
-from vpnmigrate.fleet.worker_names import shown_workers
 from vpnmigrate.journal import RunState, finalize_command
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.changes import AskOperator

@@ -10,6 +10,7 @@ from itertools import zip_longest
 from typing import Any
 
 from vpnmigrate.errors.commands import Command, Invocation, cli, option
+from vpnmigrate.fleet.names import first_of
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.clock import span
 from vpnmigrate.report.status import RunStatusView
@@ -64,10 +65,9 @@ def text(found: RunsView, invocation: Invocation) -> str:
 def _in_databases(found: RunsView, invocation: Invocation) -> Iterator[str]:
     """Yield which runs are in a database, and the command that shows them."""
     for address, runs in found.databases():
-        listed = ", ".join(runs[:MOST_COMMANDS]) + (", ..." if len(runs) > MOST_COMMANDS else "")
         yield wrapped(
-            f"{count(len(runs), 'run')} of a fleet ({listed}), which a worker on this machine has "
-            "worked on. The journals are in the database:"
+            f"{count(len(runs), 'run')} of a fleet ({first_of(runs, MOST_COMMANDS)}), which a "
+            "worker on this machine has worked on. The journals are in the database:"
         )
         yield command(fleet_status_command(address, runs, invocation), first="  ")
 

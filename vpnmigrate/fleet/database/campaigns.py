@@ -31,6 +31,7 @@ from vpnmigrate.fleet.database.runs import (
 )
 from vpnmigrate.fleet.database.schema import CAMPAIGNS, WAVE_APPROVALS, FleetState, RunGoal
 from vpnmigrate.fleet.grouping import member_of_plan
+from vpnmigrate.fleet.names import first_of
 from vpnmigrate.fleet.progress import (
     AT_DEVICE,
     HOLDS_SLOT,
@@ -400,7 +401,7 @@ def _staged_with_another_plan(
 
 
 def _irreplaceable(name: str, faults: Sequence[str], staged: Sequence[FleetRun]) -> RefusedError:
-    shown = "; ".join(faults[:_FAULTS]) + ("; ..." if len(faults) > _FAULTS else "")
+    shown = first_of(faults, _FAULTS, "; ")
     if staged:
         why = (
             "to keep the plan of the database, restore its file with fleet plan --again; a new "

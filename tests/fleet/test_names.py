@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from vpnmigrate.fleet.worker_names import name_of, shown_workers, worker_id
+from vpnmigrate.fleet.names import name_of, shown_workers, worker_id
 from vpnmigrate.report.fleet_runs import FleetRunView, FleetView, fleet_text
 
 

@@ -1,13 +1,13 @@
-"""Names of workers: the id of each is its name with a part of its own.
+"""Names in messages about a fleet: those of workers, and lists of which only the first are shown.
 
-So two workers with the same name have a row each, and a worker that was suspended and replaced does
-not share the row of the new one.
+The id of a worker is its name with a part of its own.  So two workers with the same name have a row
+each, and a worker that was suspended and replaced does not share the row of the new one.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def worker_id(name: str, own: str) -> str:
@@ -25,3 +25,9 @@ def shown_workers(ids: Iterable[str]) -> dict[str, str]:
     known = set(ids)
     number = Counter(map(name_of, known))
     return {each: each if number[name_of(each)] > 1 else name_of(each) for each in known}
+
+
+def first_of(items: Sequence[str], most: int, separator: str = ", ") -> str:
+    """Return the first *most* of *items* as text, with dots if there are more."""
+    rest = ("...",) if len(items) > most else ()
+    return separator.join((*items[:most], *rest))
