@@ -326,11 +326,13 @@ def _open(
     journal.write(*new_approvals(approvals, before), *new_plan_signature(selected, before, context))
     if options.take_over is not None:
         journal.write(TakenOver(options.take_over))
-    taken_over_from = replay(journal.entries).taken_over_from
-    if journal.lost or (taken_over_from and before.direction is None):
-        # A journal that starts with a take-over replaces an earlier one.
+    opened = replay(journal.entries)
+    taken_over_from = opened.taken_over_from
+    # A journal that starts with a take-over replaces an earlier one.
+    replaced = journal.lost or bool(taken_over_from and before.direction is None)
+    if replaced:
         journal.write(JournalLost())
-    journal_lost = replay(journal.entries).journal_lost
+    journal_lost = replaced or opened.journal_lost
     doubts = evidence_of(before, plan.surveyed).doubts
     if options.adopt is not None and not (journal_lost or doubts):
         raise UsageError(

@@ -142,17 +142,14 @@ class DriverCallState(Struct, frozen=True):
     def answered(self, result: DriverResult) -> DriverCallState:
         """Return the state after the *result* of the call."""
         done, until = result.outcome is DriverOutcome.DONE, result.pending_until
-        looks = self.verb is DriverVerb.STATUS
-        failed = result.outcome is DriverOutcome.FAILED
+        failed = result.outcome is DriverOutcome.FAILED and self.verb is not DriverVerb.STATUS
         # A change that failed was not made; what a person has seen during the call counts more.
-        restored = failed and not looks and not self.doubts.settled_by_hand
-        unchanged = failed or (looks and not done)
-        earlier = self.before if restored else self.doubts
+        earlier = self.before if failed and not self.doubts.settled_by_hand else self.doubts
         returned = self.verb is DriverVerb.BACK_OUT and result.state.old is TunnelsState.UNKNOWN
         is_on = result.state.old is TunnelsState.ENABLED or returned
         lasts = done and until is None
         doubts = DeviceDoubts(
-            pending=until is not None or (unchanged and earlier.pending),
+            pending=until is not None or (earlier.pending and not done),
             old_may_be_off=earlier.old_may_be_off and not (lasts and is_on),
             new_is_off=result.state.new in _OFF if done else earlier.new_is_off,
             settled_by_hand=earlier.settled_by_hand and until is None,
@@ -161,7 +158,7 @@ class DriverCallState(Struct, frozen=True):
         return replace(
             self,
             outcome=result.outcome,
-            follows_uncertain=self.follows_uncertain and (unclear or not looks),
+            follows_uncertain=self.follows_uncertain and unclear,
             doubts=doubts,
         )
 

@@ -94,7 +94,7 @@ class SwitchTunnels(Step):
                 Confirmation.OLD_TUNNELS_DISABLED,
                 f"traffic flows through {view.swap.joining}: now disable the tunnels of {old}",
             )
-        elif asks and (first_missing(view) or _may_use_new_tunnels(view)):
+        elif asks and (_may_use_new_tunnels(view) or first_missing(view)):
             yield task
         elif devices:
             yield settling_task(view, devices)
