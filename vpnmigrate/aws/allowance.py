@@ -70,7 +70,7 @@ class Allowance:
             raise NotSentError(f"not sent: the call has been under way for {_length(self.waited)}")
 
     def begin_sending(self, through: socket.socket, *, alters: bool) -> None:
-        """Allow a request to be sent *through* an open connection, or refuse it for good.
+        """Allow a request to be sent *through* an open connection, or refuse it permanently.
 
         *alters* is true if the request may alter AWS: when such a call is abandoned, its result
         is unknown.

@@ -1,7 +1,7 @@
 """Archive: configuration, sample and data sheet of a connection.
 
-The data contains keys.  From EC2's answer (``describe.connection``) configuration and sample go to
-``vault.Vault.keep`` unchanged, the sheet made of them too, and the options without keys.
+The data contains keys.  ``vault.Vault.keep`` receives the configuration and the sample as EC2
+returned them, the sheet that is made from them, and the options without keys.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def _json_text(options: Mapping[str, Any]) -> str:
 
 
 def _require_whole(connection: VpnConnectionId, row: VpnConnectionTypeDef) -> None:
-    """Require what the device engineer needs: the values of both tunnels."""
+    """Check that EC2 shows the values of both tunnels, which the device engineer needs."""
     text = row.get("CustomerGatewayConfiguration")
     if not text:
         raise ConfigurationMissingError(f"EC2 shows no configuration of {connection}")

@@ -1,7 +1,7 @@
 """Conditions that AWS sets for a migration: tunnel maintenance and VPC encryption control.
 
 A plan can be carried out without these reads, so a failed one is a result instead of an error.  An
-endpoint that does not know a call has nothing of its kind (``docs/decisions/0053``).
+endpoint that does not offer one of the calls has no such condition (``docs/decisions/0053``).
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ another client uses it, a pace of exactly half has no token to spare: a model of
 the 26th call of each operation, and two of each if answers took unequal times.  The margin is two
 tokens at first, and one more every four seconds."""
 LONGEST_BACKOFF: Final = timedelta(seconds=8)
-"""Between two dry runs of an operation while EC2 takes none: a few dozen calls in four minutes."""
+"""Between two dry runs of an operation while none is decided: a few dozen in four minutes."""
 
 _BURST: Final = SHARE * BURST
 _REFILL: Final = SHARE * REFILL
@@ -68,7 +68,7 @@ class DryRunPace(Struct, frozen=True):
 
 
 class DryRunQueue:
-    """Dry runs that have no answer yet, by index; *operations* has the operation of each."""
+    """Dry runs without an answer, by index; *operations* has the operation of each."""
 
     def __init__(self, operations: Sequence[str], now: datetime) -> None:
         self._lines = {name: _Line(DryRunPace(now)) for name in operations}
@@ -78,13 +78,13 @@ class DryRunQueue:
 
     @property
     def waiting(self) -> Sequence[int]:
-        """Those that have no answer yet."""
+        """The indices of the dry runs without an answer."""
         return [index for line in self._lines.values() for index in line.waiting]
 
     def next(self, now: datetime) -> tuple[int, timedelta] | None:
-        """Return which to send next, and how long to wait before that; None if none waits.
+        """Return the index of the next dry run, and the wait before it; None if none is left.
 
-        Of several operations with a token, the one that was sent less often has its turn.
+        Of several operations with a token, the one with the fewest dry runs sent comes first.
         """
         turns = [
             (line.pace.wait(now), line.sent, line.waiting[0])

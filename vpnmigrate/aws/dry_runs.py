@@ -92,7 +92,7 @@ _ON_EXISTING: Final = frozenset(
 
 @dataclass(frozen=True)
 class _DryRunSupport:
-    """What an endpoint has proven; *why_not* is empty if a dry run may be sent to it at all."""
+    """Proof of an endpoint; *why_not* is the reason to send it no dry run, or empty."""
 
     every_call: bool = False
     """Whether it honours ``DryRun`` on every call that has it."""
@@ -142,7 +142,7 @@ class _Answer:
 
 
 class DryRuns:
-    """Tries calls as dry runs against one endpoint; it has to prove that it honours them."""
+    """Dry runs of calls at one endpoint, which first has to prove that it honours ``DryRun``."""
 
     def __init__(self, clients: ClientSource) -> None:
         self._reader, self._dry_runner = clients.reader(), clients.dry_runner()
@@ -173,7 +173,7 @@ class DryRuns:
         return _Attempt(_result(answer.failure, action), answer.ending)
 
     def _why_not(self, query: PermissionQuery) -> str:
-        """Return why *query* is not sent; empty if it is, or another one that has no effect."""
+        """Return why no dry run is sent for *query*; empty if one is."""
         if not query.has_dry_run:
             return "EC2 has no dry run of this call"
         if not query.complete:
@@ -189,7 +189,7 @@ class DryRuns:
         return self._proven.get(operation, "")
 
     def _shown(self, answer: _Answer, operation: str) -> str:
-        """Return why *answer*, for ids that do not exist, proves nothing; empty if it proves."""
+        """Return why *answer*, for ids that do not exist, is no proof; empty if it is one."""
         if answer.honoured:
             return ""
         return (
@@ -377,7 +377,7 @@ def _suffixes() -> tuple[str, ...]:
 
 
 def is_sandbox(url: str, headers: Mapping[str, str]) -> bool:
-    """Return whether *url* is a sandbox of this program on this machine, which says so."""
+    """Return whether *url* is a sandbox of this program, by its address and its header."""
     host = urlsplit(url).hostname or ""
     try:
         local = host == "localhost" or ipaddress.ip_address(host).is_loopback

@@ -41,7 +41,7 @@ def simulated(
 ) -> tuple[PermissionResult, ...]:
     """Return the results *tried*, with IAM's answer for each that is neither allowed nor denied.
 
-    Without ``iam:SimulatePrincipalPolicy``, or if IAM cannot be asked, they stay as they are.
+    Without ``iam:SimulatePrincipalPolicy``, or if IAM does not answer, they are unchanged.
     """
     if all(result.verdict in _SETTLED for result in tried):
         return tuple(tried)
@@ -67,7 +67,7 @@ class _Simulation:
         self._answers: dict[tuple[str, QueriedResource, str], _Decision] = {}
 
     def result(self, query: PermissionQuery, tried: PermissionResult) -> PermissionResult:
-        """Return *tried* with IAM's answer; as it is if IAM's answer is unclear.
+        """Return *tried* with IAM's answer; unchanged if that answer is unclear.
 
         Raises:
             AwsError: IAM cannot be asked.
@@ -162,7 +162,7 @@ def _entry(key: str, value: str) -> Mapping[str, Any]:
 
 
 def _decision_of(rows: Sequence[Mapping[str, Any]]) -> _Decision:
-    """Return what *rows* decide; a refusal for lack of a value is no denial."""
+    """Return the decision in *rows*; a refusal because a value is missing is not a denial."""
     refused = [row for row in rows if row["EvalDecision"] != _ALLOWED]
     if any(not _lacks_values(row) for row in refused):
         return _Decision.DENIED

@@ -61,7 +61,7 @@ class RowParser:
         return connection_at_a_glance(row)
 
     def table(self, row: RouteTableTypeDef) -> RouteTableRecord:
-        """Return the route table of *row*: the last record, if the row is the last one."""
+        """Return the route table of *row*; the record is reused if the row is unchanged."""
         last = self._tables.get(row.get("RouteTableId", ""))
         if last is not None and (last.row is row or last.row == row):
             return last.record
@@ -72,7 +72,7 @@ class RowParser:
 
 
 def _routes(row: RouteTableTypeDef, last: _ParsedTable | None) -> list[RouteRecord]:
-    """Return the routes of *row*; those that are the same in *last*, at the same place, again."""
+    """Return the routes of *row*; a route that is unchanged since *last* keeps its record."""
     rows = row.get("Routes") or []
     if last is None:
         return list(map(route_record, rows))

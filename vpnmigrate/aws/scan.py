@@ -1,4 +1,4 @@
-"""Scan: work that is done by a bounded number of threads, and may bring more work.
+"""Scan: work items done by a bounded number of threads; an item may add further items.
 
 The threads are daemons: a signal ends the process without waiting for them.
 """
@@ -21,20 +21,20 @@ Work = Callable[[], "WorkResult[T]"]
 
 @dataclass(frozen=True)
 class WorkResult(Generic[T]):
-    """Result of a piece of work, and the work that follows from it."""
+    """Result of a work item, and the items that it adds."""
 
     found: T
     more: Sequence[Work[T]] = ()
 
 
 def scan(works: Iterable[Work[T]], jobs: int) -> Iterator[T]:
-    """Yield the results of *works* and of the work that they bring, as they are done.
+    """Yield the results of *works* and of the items that they add, as they are done.
 
-    Work that came from other work is done first, so that results come early.  At most *jobs* are
+    Added items are done first, so that results come early.  At most *jobs* are
     under way at a time; a thread that is done takes its next work by itself.
 
     Raises:
-        Exception: A piece of work raised it; nothing else is started.
+        Exception: An item raised it; no other item is started.
     """
     analyse_structs()
     first = list(works)

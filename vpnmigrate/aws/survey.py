@@ -54,7 +54,7 @@ def survey(
 ) -> Survey:
     """Return everything about *gateway* that a plan to replace it depends on.
 
-    *parser* knows the route tables of earlier readings.
+    *parser* has the route tables of earlier readings.
 
     Raises:
         NotFoundError: This account has no such gateway in this Region.
