@@ -166,7 +166,7 @@ def test_a_sample_without_an_opening_line_is_not_called_harmless(terminal):
 
     shown = " ".join(terminal.run("device", "sample", run, site).out.split())
 
-    assert "no line of its own: what the sample creates is enabled" in shown
+    assert "no separate line: what the sample creates is enabled" in shown
     assert "a tunnel stays disabled only with - set status down" in shown
     assert "weak algorithms - none found" in shown
 

@@ -200,7 +200,7 @@ def test_plans_are_rehearsed_once(fleet) -> None:
 def test_what_helps_several_members_is_named_once(fleet) -> None:
     """Each reason is shown, and the command after the last of them."""
     member = load_campaign(Path("campaign.yaml")).campaign.waves[0].members[0]
-    advice = ("to make what is missing:", cli("fleet", "plan", "campaign.yaml"))
+    advice = ("to make the missing plans:", cli("fleet", "plan", "campaign.yaml"))
     rows = [
         FleetRow(
             replace(member, id=id_), "canary", FleetResult.FAILED, Path(id_), f"{id_} no", advice

@@ -1,4 +1,4 @@
-"""``hand-back``: what code has to learn after a migration."""
+"""``hand-back``: changes to code after a migration."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ class TestDeviceTasks:
         shown = screen.getvalue()
         assert (Confirmation.DEVICES_CONFIGURED, None) in answers
         assert "      done  the task above is done at every device" in shown
-        assert "      roll back  go back to the old gateway" in shown
+        assert "      roll back  return to the old gateway" in shown
         assert "in another terminal: vpnmigrate status m-1" in shown
         assert "please type" not in shown
 

@@ -104,12 +104,12 @@ class TestOverwriting:
         for words in (["--vpn-gateway", terminal.gateway], ["--from", run]):
             ran = terminal.run("plan", *words, "-o", "plan.json")
             assert ran.code == 4
-            assert f"run {run} was begun with" in " ".join(ran.err.split())
+            assert f"run {run} was started with" in " ".join(ran.err.split())
 
         assert (terminal.place / "plan.json").read_bytes() == before
 
     def test_the_former_plan_of_a_run_is_kept_as_well(self, terminal):
-        """After ``plan --from`` the first file is still what the run was begun with."""
+        """After ``plan --from`` the first file is still the one that the run was started with."""
         run = terminal.planned()
         terminal.run("apply", "plan.json", "--until", "cutover")
         terminal.run("plan", "--from", run, "--change", "CHG2", "-o", "second.json")

@@ -745,7 +745,7 @@ class TestEvidence:
         [
             (without_plan_signature, "the gate of approvals passed without a signed plan"),
             (without_signed_approval, "it is not signed, but the plan demands signatures"),
-            (without_approval, "the signed approvals do not let it pass"),
+            (without_approval, "it fails with the signed approvals"),
         ],
     )
     def test_signatures_that_the_plan_demands_are_not_left_out(
@@ -766,7 +766,7 @@ class TestEvidence:
 
         ran = self.verify(packed)
 
-        assert (ran.code, "the signed approvals do not let it pass" in words_of(ran)) == (1, True)
+        assert (ran.code, "it fails with the signed approvals" in words_of(ran)) == (1, True)
 
     def test_a_key_that_expired_since_still_verifies(self, packed: Board) -> None:
         """Evidence is verified years later, at the times of its documents."""

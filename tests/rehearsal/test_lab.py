@@ -275,7 +275,7 @@ class TestRefusals:
         [
             (("--picture", "/dev/null/lab.svg"), "/dev/null: cannot be created"),
             (("--logs", "/dev/null/logs"), "/dev/null/logs: cannot be created"),
-            (("--picture", "/run/lab.svg"), "the lab hides /run"),
+            (("--picture", "/run/lab.svg"), "/run is hidden in the lab"),
         ],
     )
     def test_a_place_that_cannot_be_written(self, words, said, capsys):

@@ -53,9 +53,9 @@ class AccountReader(LimitedReader):
     def missing_permissions(
         self, checks: Sequence[PermissionCheck]
     ) -> tuple[MissingPermission, ...]:
-        """Return which of *checks* are not proven to be allowed; never fails.
+        """Return what is not proven to be allowed of *checks*.
 
-        What a plan can do without is no reason to make none.
+        A failure is part of the result: a plan can be made without this proof.
         """
         queries = queries_of_plan(checks)
         permissions = LimitedPermissions(self._account, self._calls, self._new_wait_check)
@@ -82,7 +82,7 @@ def account_reader(context: CommandContext, aws: AwsOptions) -> AccountReader:
 
 
 def printed_progress(console: MessageOutput) -> NewWaitCheck:
-    """Return a callback that ends no wait and prints the progress of a call, once it is slow."""
+    """Return a callback that prints the progress of a slow call, and never ends the wait."""
 
     def new_wait_check() -> WaitCheck:
         printed = ""

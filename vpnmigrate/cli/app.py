@@ -280,7 +280,7 @@ class Program(LazyGroup):
         ),
         "runbook": CommandEntry("runbook:runbook", "Write the change document of a plan."),
         "iam-policy": CommandEntry(
-            "iam_policy:iam_policy", "Print the IAM policy that a role needs, and no more."
+            "iam_policy:iam_policy", "Print the least IAM policy that a role needs."
         ),
         "approve": CommandEntry(
             "approve:approve", "Approve a plan, so that its operator can apply it."
@@ -303,7 +303,7 @@ class Program(LazyGroup):
         ),
         "hand-back": CommandEntry(
             "hand_back:hand_back",
-            "Print what Terraform and CloudFormation have to learn after a migration.",
+            "Print the changes that Terraform and CloudFormation code needs after a migration.",
         ),
         "status": CommandEntry(
             "status:status",

@@ -22,7 +22,7 @@ from vpnmigrate.report.text import wrapped
 
 
 def is_left_to_the_policy(plan: Plan, stopped: RunFailedError) -> bool:
-    """Return whether the back-out policy rolls back what has *stopped*, and has not done so yet."""
+    """Return whether the back-out policy has yet to roll back the run that *stopped*."""
     policy = plan.decisions.back_out is BackOut.ROLLBACK
     return policy and _needs_rollback(stopped.view.state) and may_be_temporary(stopped.error)
 

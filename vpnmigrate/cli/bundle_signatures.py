@@ -49,7 +49,7 @@ class SignatureCheck:
 
 
 def signing(context: CommandContext, key: Path) -> Signing:
-    """Return what signs an archive with *key*."""
+    """Return the function that signs an archive with *key*."""
     return lambda raw: context.sign(raw, key, SignedKind.EVIDENCE)
 
 
@@ -62,7 +62,7 @@ def signature_check(allowed: Path | None, revoked: Path | None) -> SignatureChec
     if allowed is None:
         if revoked is not None:
             raise UsageError(
-                "--revoked-keys is only for --allowed-signers",
+                "--revoked-keys needs --allowed-signers",
                 advice="name the signers that you trust with --allowed-signers",
             )
         return None
@@ -98,7 +98,7 @@ def require_signed_documents(
     there = {name for name in members if name.endswith(".sig") or name.startswith(APPROVALS)}
     for name in sorted({*expected, *there}):
         if members.get(name) != expected.get(name):
-            raise BundleDamagedError(name, "it is not what the journal has")
+            raise BundleDamagedError(name, "it differs from the one in the journal")
 
 
 def signer_of(
@@ -189,7 +189,7 @@ def _require_gates(plan: Plan, entries: Iterable[Entry], checks: SignatureChecks
             raise BundleDamagedError(place, "the gate of approvals passed without a signed plan")
         if not _enough(plan, state, entry.wall, record.operator, checks):
             raise BundleDamagedError(
-                place, "the gate of approvals passed, but the signed approvals do not let it pass"
+                place, "the gate approvals passed, but it fails with the signed approvals"
             )
 
 

@@ -29,7 +29,7 @@ def read_closure(
 
     Raises:
         NotFoundError: The account has no such gateway in the Region.
-        AwsError: The survey could not be read; of the monitoring, that is part of the result.
+        AwsError: The survey could not be read; unreadable monitoring is part of the result.
         MalformedFileError: A file is not a Terraform state.
     """
     terraform = [found for file in states for found in resources_of_state(file)]

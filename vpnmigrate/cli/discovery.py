@@ -25,7 +25,7 @@ from vpnmigrate.report.progress_bars import ScanProgress
 
 NOT_ENABLED = (
     "the credentials work in another Region: this one is probably not enabled in the account; "
-    "--all-regions reads those that are"
+    "--all-regions reads the enabled ones"
 )
 
 

@@ -1,7 +1,7 @@
 """Server of the board: read-only, on loopback, for one campaign.
 
-It needs no key and shows none.  A page of another site cannot read it: its requests are refused by
-the name in ``Host`` (DNS rebinding), and a browser keeps other origins from reading the answers.
+It needs no key and shows none.  A page of another site cannot read it: a request with another name
+in ``Host`` (DNS rebinding) is refused, and a browser keeps other origins from reading the answers.
 """
 
 from __future__ import annotations

@@ -104,13 +104,13 @@ class FleetControl:
         return chosen
 
     def obstacles(self) -> tuple[str | Command, ...]:
-        """Return every reason why no worker begins what was just ordered, with its command."""
+        """Return each reason why no worker executes an order now, with a command against it."""
         here = option("--database", self._database.address.without_password)
         complete = self._context.invocation.complete
         found: list[str | Command] = []
         if self._runs.state() is FleetState.STOPPED:
             resume = complete(cli("fleet", "resume", *here))
-            found += ["The fleet is stopped; for workers to begin:", resume]
+            found += ["The fleet is stopped; to let workers begin:", resume]
         if not any(worker.alive for worker in FleetWorkers(self._database).list()):
             start = worker_command(self._context.invocation, *here)
             found += ["No worker is alive; to start one:", start]
@@ -271,7 +271,7 @@ class FleetControl:
         self, row: FleetRun, view: RunStatusView, verb: OrderVerb, message: Order | AcceptMessage
     ) -> OrderResult:
         inbox = DatabaseInbox(self._database, row.id)
-        # A worker takes up a run for the sake of an order, so an abort is never without a process.
+        # A worker resumes a run to execute an order, so an abort always has a process.
         require_possible(view, verb, waiting=any(inbox.messages()))
         message_id = inbox.post(message, deliver)
         answer = await_answer(
@@ -328,8 +328,8 @@ class FleetControl:
 
 
 _UNREAD: Final = (
-    "no worker has read it yet. One that has the run does so after its current AWS call; otherwise "
-    "a worker takes the run up for it."
+    "no worker has read it yet. The worker of the run reads it after its current AWS call; if "
+    "none has the run, one resumes it."
 )
 """Effect of an order that has no answer yet."""
 

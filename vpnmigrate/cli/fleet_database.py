@@ -1,7 +1,6 @@
 """Access of a command to the database of a fleet.
 
-Its libraries are the extra ``vpnmigrate[fleet]``, so they are imported only here and in what
-imports this module's users.
+Its libraries are the extra ``vpnmigrate[fleet]``, so only this module and its users import them.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ class DatabaseFleet:
         return names_a_campaign(named) or named in self._campaigns.names()
 
     def campaign(self, named: str) -> Callable[[], FleetStatus]:
-        """Return what reads the campaign in a file, or with a name.
+        """Return the reader of the campaign in a file, or with a name.
 
         Raises:
             UsageError: The campaign in the file is not in the database.  For a name, the first
@@ -94,7 +94,7 @@ class DatabaseFleet:
                 advice=(
                     "to start it:",
                     cli("fleet", "start", self._context.file(file)),
-                    f"or, for runs of this machine, name no database and unset {DATABASE_VARIABLE}",
+                    f"or, for runs of this machine, leave it out and unset {DATABASE_VARIABLE}",
                 ),
             )
         return name, f"{file} differs from the campaign in the database, which is shown here."

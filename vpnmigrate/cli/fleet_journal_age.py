@@ -41,11 +41,11 @@ class JournalAge:
         goal: RunGoal,
         aws: AwsOptions,
     ) -> None:
-        """Refuse a run of which AWS shows more than its journal of *entries*.
+        """Refuse a run if AWS shows effects of it that its journal of *entries* lacks.
 
-        Where its journal has begun the cutover, nothing that restores traffic waits for the check:
-        an outage, or a rollback towards *goal* or without a confirmation.  The runner deletes,
-        attaches and detaches only what the journal proves.
+        If the journal has begun the cutover, a run that restores traffic does not wait for the
+        check: one in an outage, or a rollback by *goal* or for lack of a confirmation.  The runner
+        deletes, attaches and detaches only what the journal proves.
 
         Raises:
             RefusedError: The journal lacks lines, so nothing is sent.
@@ -67,7 +67,7 @@ class JournalAge:
             "resources of the run", OBSERVATION_LIMIT, lambda: account.observe(plan), no_wait_check
         )
         if found := unknown_to_journal(reading, plan, state, run.holder):
-            raise _restored(run, f"AWS shows what is not in it: {', '.join(found)}")
+            raise _restored(run, f"AWS shows effects that it lacks: {', '.join(found)}")
         if any(gateway.id == plan.old_gateway for gateway in reading.gateways):
             # In another account, which the session refuses, nothing of the run would be seen.
             self._checked[run.id] = len(entries)

@@ -38,7 +38,7 @@ class FleetJournals:
         return self._runs.plan(row.id)[0]
 
     def view(self, row: FleetRun) -> RunStatusView:
-        """Return the status of the run of *row*, which a worker takes up when it is woken.
+        """Return the status of the run of *row*, which a worker resumes when it is woken.
 
         Raises:
             JournalError: Its journal is damaged.

@@ -114,7 +114,7 @@ class LocalFleet:
 
 
 def _require_here(runs: Iterable[Run], campaign: str) -> None:
-    """Check that *runs* of the file *campaign* are not in a database, of which this is a worker.
+    """Check that the journals of *runs* of the file *campaign* are not in a database.
 
     The members without a copy would look as if they could be started here.
 

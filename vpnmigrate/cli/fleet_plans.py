@@ -1,4 +1,4 @@
-"""Plans of a campaign: they are made and rehearsed, and a failure is a result, not an end."""
+"""Plans of a campaign: planning and rehearsal of each member; a failure is a result."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from vpnmigrate.report.fleet_results import FleetResult, FleetRow
 
 
 class _Accounts:
-    """Access to the accounts of a campaign; each is opened once, by the first who needs it."""
+    """Access to the accounts of a campaign; each is opened once, on its first use."""
 
     def __init__(
         self, context: CommandContext, source: AccountSource, targets: Mapping[str, AccountTarget]
@@ -236,7 +236,7 @@ def require_plan_files(
         have = "has" if len(missing) == 1 else "have"
         raise UsageError(
             f"{first_of(missing, MOST_ROWS)} {have} no plan",
-            advice=("to make what is missing:", cli("fleet", "plan", context.file(file.path))),
+            advice=("to make the missing plans:", cli("fleet", "plan", context.file(file.path))),
         )
 
 

@@ -1,9 +1,9 @@
 """Fleet session: one session of a run that was delivered to a worker.
 
 It is the session of ``apply`` (``run_session``), with the run's journal and messages in the
-database, and without a person at a terminal: who started the run has consented.  A working copy of
-the run is kept in the worker's run directory, for the log, the device files and the programs of the
-plan; nothing in it is needed to continue the run elsewhere.
+database, and without a person at a terminal: the operator who started the run has consented.  A
+working copy of the run is kept in the worker's run directory, for the log, the device files and the
+programs of the plan; nothing in it is needed to continue the run elsewhere.
 """
 
 from __future__ import annotations

@@ -183,7 +183,7 @@ class WaveControl:
         if interrupts:
             effect = self._interruption(self._journals.plan(row))
         if found.state not in HOLDS_SLOT:
-            effect += "; begins in a slot"
+            effect += "; begins when a slot is free"
         return replace(found, effect=effect, interrupts=interrupts, attempt=state.attempt)
 
     def _interruption(self, plan: Plan) -> str:

@@ -23,7 +23,7 @@ _COMPLETION = "_VPNMIGRATE_COMPLETE"
 
 
 def run_command(arguments: Sequence[str], dependencies: Dependencies | None = None) -> int:
-    """Run one command line and return its exit code; no exception and no traceback leaves.
+    """Run one command line and return its exit code; never raise, and print no traceback.
 
     *dependencies* are the dependencies of the command; None for those of an ordinary process.
     """

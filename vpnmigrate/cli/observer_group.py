@@ -13,7 +13,7 @@ from vpnmigrate.model.redaction import Redaction
 
 
 class ObserverGroup:
-    """Passes every event to *observers*, and knows whether steps 7 to 10 are under way.
+    """Passes every event to *observers*, and keeps whether steps 7 to 10 are under way.
 
     The reason of a wait is redacted here; journal entries are redacted already.
     """

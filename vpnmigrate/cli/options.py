@@ -74,8 +74,8 @@ class PromptOptions:
         bool,
         typer.Option(
             "--yes",
-            help="Answer yes to questions. Needed without a terminal for whatever interrupts "
-            "traffic; does not apply to finalize.",
+            help="Answer yes to questions. Required without a terminal for every command that "
+            "interrupts traffic; does not apply to finalize.",
         ),
     ] = False
     no_input: Annotated[

@@ -30,12 +30,12 @@ _MEANINGS: Final[Mapping[tuple[str, ...], Mapping[str, str]]] = {
         "no": "this run has not created it; it is left alone",
     },
     tuple(DeadlineChoice): {
-        DeadlineChoice.ROLL_BACK: "go back to the old gateway",
+        DeadlineChoice.ROLL_BACK: "return to the old gateway",
         DeadlineChoice.GO_ON: "continue past the back-out deadline",
     },
     tuple(InterruptChoice): {
         InterruptChoice.RESUME: "continue (default)",
-        InterruptChoice.ROLL_BACK: "go back to the old gateway",
+        InterruptChoice.ROLL_BACK: "return to the old gateway",
         InterruptChoice.STOP: "end this process; traffic stays down",
     },
     tuple(StepChoice): {
@@ -59,7 +59,7 @@ def help_lines(questions: Iterable[tuple[str, ...]], observe: Command | None) ->
 
 
 def meanings_of(known: tuple[str, ...]) -> dict[str, str]:
-    """Return what each of the answers *known* does; a question may offer a part of its answers."""
+    """Return the effect of each answer in *known*; a question may offer only some of them."""
     every = _MEANINGS.get(known)
     if every is None:
         every = next(found for all_, found in _MEANINGS.items() if set(known) <= set(all_))

@@ -75,7 +75,7 @@ def interruption_question(
 
 
 def confirm_within(run: Run) -> timedelta | None:
-    """Return within which time *run* has to be confirmed; None if it has not, or is not known."""
+    """Return the time within which *run* has to be confirmed; None if there is none, or no run."""
     try:
         return replay(read_journal(run).entries).confirm.within
     except VpnMigrateError:
@@ -386,7 +386,7 @@ class TerminalOperator:
         self._console.print_line("    TRAFFIC IS DOWN. The run continues until you answer. Type:")
         self._console.print_line("      resume     continue (default: press Enter)")
         if back:
-            self._console.print_line("      roll back  go back to the old gateway")
+            self._console.print_line("      roll back  return to the old gateway")
         self._console.print_line("      stop       end this process; traffic stays down")
 
     def _answer_of_task(self, answers: tuple[str, ...]) -> str:

@@ -104,7 +104,7 @@ def preparation(selected: SelectedRun) -> RunAction:
         _require_not_finalized(selected, before)
         if before.cutover_begun and before.status is not RunStatus.ROLLED_BACK:
             raise RefusedError(
-                f"run {selected.run.id} has started its cutover: it cannot be held before that",
+                f"run {selected.run.id} has started its cutover, so it cannot be held before it",
                 advice=cli("status", selected.run.id),
             )
         _require_planned_programs(selected, before)
@@ -438,4 +438,4 @@ def says_yes(console: MessageOutput, stdin: TextIO, question: str) -> bool:
         typed = read_line(stdin).strip().lower()
         if typed not in ASKS_FOR_HELP:
             return typed in YES
-        console.print_line("  y  do what is asked\n  n  change nothing in AWS (default)")
+        console.print_line("  y  do what the question says\n  n  change nothing in AWS (default)")

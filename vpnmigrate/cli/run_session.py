@@ -86,7 +86,7 @@ JOURNAL_LOST = (
     f"{span(CONSISTENCY_DELAY)}. No change is sent until then; please wait."
 )
 
-FORGONE = "probes are off: none is sent and none has to work (--no-probes)"
+FORGONE = "probes are off: none is sent and none is required (--no-probes)"
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,7 @@ def _approve_again(
 
 
 def _void(plan: Plan, state: RunState, now: datetime) -> dict[str, str]:
-    """Return the approvals that do not count, as far as the journal knows the operator.
+    """Return the approvals that do not count, as far as the journal names the operator.
 
     After the cutover has started, approvals are judged at the time of the gates, so that a later
     expiry does not show.

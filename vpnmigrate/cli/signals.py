@@ -1,4 +1,4 @@
-"""Signals: the first stops a run between two changes or asks, the second at once."""
+"""Signals: the first stops a run between two changes, or asks; the second stops it at once."""
 
 from __future__ import annotations
 
@@ -40,8 +40,9 @@ class SignalHandler:
 
     *cutting* returns whether the cutover is under way.  Then a lost terminal does not stop the run,
     because the terminal's connection may use the VPN that is being migrated.  *resume* returns the
-    command that resumes the run, *traffic* the path of traffic, and *action* what a request means,
-    from whether it was made at a terminal that *operator_present* says can be asked.
+    command that resumes the run, *traffic* the path of traffic, and *operator_present* whether an
+    operator can be asked at this terminal.  *action* returns what a request means; its argument is
+    whether an operator there made it.
     """
 
     def __init__(

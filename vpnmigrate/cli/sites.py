@@ -53,7 +53,7 @@ def site_named(given: str, known: Sequence[NamedSite]) -> NamedSite:
         case [site]:
             return site
         case []:
-            why = f"{given!r} is no connection and no site of this run"
+            why = f"{given!r} is neither a connection nor a site of this run"
         case _:
             why = f"{given!r} is the name of {len(found)} connections; give an id"
     listed = ", ".join(f"{site.connection} ({site.name})" for site in known)

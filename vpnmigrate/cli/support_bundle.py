@@ -25,7 +25,7 @@ def support_bundle(context: CommandContext, found: Mapping[str, Any]) -> bytes:
     """Return the archive: the checks *found*, and the records of each run of this directory.
 
     The vault, the inbox and the working directory are left out.  Every file goes through the
-    redaction, which knows the keys of each vault; a run whose vault cannot be read is left out.
+    redaction, which has the keys of each vault; a run whose vault cannot be read is left out.
     """
     redaction = context.redaction
     runs: list[Run] = []

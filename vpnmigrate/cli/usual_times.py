@@ -40,7 +40,7 @@ def usual_times(
 ) -> UsualTimes:
     """Return what is known of the times of a run of *plan*, in the direction that it had *before*.
 
-    What cannot be read is left out: these times are only displayed.
+    Times that cannot be read are left out, because they are only displayed.
     """
     runs = usual_of_runs(_earlier(context, plan))
     rehearsal = dict(_rehearsed(rehearsed))

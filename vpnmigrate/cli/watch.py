@@ -134,7 +134,7 @@ class _Lines:
 
 
 def _narrator(run: Run, on: RunCommands) -> Narrator:
-    """Return a narrator that knows the entries that are not shown."""
+    """Return a narrator that has read the entries that are not shown."""
     before = read_journal(run).entries[:-SHOWN_BEFORE]
     return Narrator(on, NamesOfRun(read_plan(run.plan), before), replay(before))
 

@@ -98,7 +98,7 @@ class Pace:
 
 
 class _WatchedTime(SteadyClock):
-    """Time that stands still while a person reads, so that reading makes no outage longer."""
+    """A clock that stops while a person reads, so that reading does not extend an outage."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -187,7 +187,7 @@ class _DemoTerminal:
             f"apply {migration}",
         )
         yield self._scene(
-            "The migration is done. Then the old gateway is wanted back: one command rolls back.",
+            "The migration is done. Now one command rolls back to the old gateway.",
             f"rollback {migration} --yes",
         )
         yield self._scene(

@@ -125,8 +125,8 @@ def sample(
 
 
 def _no_openers(hazards: SampleHazards) -> tuple[str, ...]:
-    """Return what is said of a sample that needs no line to enable what it creates."""
-    return ("no line of its own: what the sample creates is enabled",) if hazards.disabled else ()
+    """Return the text about a sample that enables what it creates without a separate line."""
+    return ("no separate line: what the sample creates is enabled",) if hazards.disabled else ()
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,10 @@ def discover(
         typer.Option("--jobs", min=1, max=MOST_JOBS, help="Regions that are read at a time."),
     ] = JOBS,
     as_csv: Annotated[
-        bool, typer.Option("--csv", help="Print a table for a spreadsheet: a connection a row.")
+        bool,
+        typer.Option(
+            "--csv", help="Print a table for a spreadsheet, with a row for each connection."
+        ),
     ] = False,
     output: Annotated[
         list[Path] | None,
@@ -126,17 +129,17 @@ def discover(
 ) -> None:
     """Find the VPN connections of accounts and Regions, and what can be migrated.
 
-    Shows each connection with its gateway, VPC, tables, device and who else uses it, by what can
-    be migrated, what cannot and why.  With --gateway: all that a migration of one gateway changes
-    and may disturb.  What cannot be read is listed, and the exit code is 1.  Changes nothing in
-    AWS.
+    Shows each connection with its gateway, VPC, tables, device and the other users of the device,
+    grouped by whether it can be migrated, with the reason if it cannot.  With --gateway: all that a
+    migration of one gateway changes and may disturb.  What cannot be read is listed, and the exit
+    code is 1.  Changes nothing in AWS.
     """
     if gateway is None and terraform_state:
         raise UsageError("--terraform-state needs --gateway", advice="add the gateway's id")
     if regions and all_regions:
         raise UsageError(
             "--region and --all-regions exclude each other",
-            advice="with --all-regions, AWS_DEFAULT_REGION is the Region to ask first",
+            advice="with --all-regions, AWS_DEFAULT_REGION is the Region that is read first",
         )
     if as_csv and printing.json:
         raise UsageError("--csv and --json exclude each other", advice="run it once for each")
@@ -244,7 +247,7 @@ def _require_form(file: Path, forms: Sequence[str]) -> None:
     """
     if file.suffix not in forms:
         raise UsageError(
-            f"{file}: there is no form for this ending",
+            f"{file}: the file type is unknown",
             advice=f"give -o a file that ends in {', '.join(forms)}",
         )
 

@@ -157,9 +157,9 @@ def plan(
 
     Changes nothing in AWS.  A plan that exists is kept, so the same command continues after an
     interruption.  With --again, it is renewed if the account, the decisions or the program have
-    changed since, unless its run has begun here, or in the database that is named: the file of such
-    a run is that of the database again.  A gateway that cannot be planned is listed with the
-    reason, and the exit code is 1.
+    changed since, unless its run has begun here or in the named database; the file of such a run is
+    restored from the database.  A gateway that cannot be planned is listed with the reason, and the
+    exit code is 1.
     """
     context = command_context(ctx, home, printing)
     file = load_campaign(campaign)

@@ -95,7 +95,10 @@ def start(
     printing: OutputOptions,
     prepare: Annotated[
         bool,
-        typer.Option("--prepare", help="Do what interrupts nothing; the cutover needs a start."),
+        typer.Option(
+            "--prepare",
+            help="Do only the steps before the outage; the cutover needs another start.",
+        ),
     ] = False,
     probe: ExtraProbes = None,
     no_probes: NoProbesOption = False,
@@ -103,7 +106,7 @@ def start(
 ) -> None:
     """Start runs of plans on the workers, or continue runs that wait for an operator.
 
-    Who starts a run consents to the interruption of its traffic, once its gates are open.  After a
+    With a start you consent to the interruption of traffic, once the gates are open.  After a
     rollback, a start begins another attempt.  A campaign that was started is replaced by its edited
     file, as far as it has not begun.  Approvals, forced gates and probes are those of one run.
     """
@@ -125,7 +128,7 @@ def start(
         started = control.start(plans, goal, terms)
         for approval in given.approvals:
             control.approve(started[0], approval.path)
-        lines = [f"{run}: workers take it up" for run in started]
+        lines = [f"{run}: workers run it" for run in started]
         shown = started if len(started) == 1 else ()
         if starts_campaign(plans):
             lines = [f"{plans[0]}: workers start its {count(len(started), 'member')} by its rules"]
@@ -146,10 +149,11 @@ def rollback(
 ) -> None:
     """Order the rollback of a run or of a wave, also after its migration.
 
-    Possible at any point before finalize.  While a worker migrates a run, use abort.  A wave is
-    shown and asked for once.  Its members begin as slots get free, by the limits of the campaign
-    and one path of a site at a time; those that hold a slot begin at once.  Windows, freezes and
-    the error budget hold no rollback.  If one is refused, it is listed and the exit code is 1.
+    Possible at any point before finalize.  While a worker migrates a run, use abort.  For a wave,
+    all members are shown and you are asked once.  A member begins when a slot is free, by the
+    limits of the campaign and one path of a site at a time; a member that holds a slot begins at
+    once.  Windows, freezes and the error budget do not delay a rollback.  A member that is refused
+    is listed, and the exit code is 1.
     """
     with _control(ctx, place, printing) as (context, control):
         if wave is not None:
@@ -205,14 +209,14 @@ def finalize(
         for approval in given.approvals:
             control.approve(run, approval.path)
         document = {"schema": "vpnmigrate/fleet-finalize/1", "run": run}
-        lines = [f"{run}: workers finalize it, once its gates are open"]
+        lines = [f"{run}: workers finalize it once its gates are open"]
         _print_ordered(context, control, lines, document, run)
 
 
 def _require_wave(*, withdraw: bool) -> None:
     if withdraw:
         raise UsageError(
-            "--withdraw is for the orders of a wave: name a campaign, and its --wave",
+            "--withdraw is for the orders of a wave: name a campaign and its --wave",
             advice="an order for one run begins at once: abort ends it where that is possible",
         )
 
@@ -276,8 +280,8 @@ def resume(
 ) -> None:
     """End a pause or a stop of the fleet, or the pause of one run.
 
-    With --accept-degraded, the cutover of one run may instead count as stable although a connection
-    has fewer tunnels than before, if nothing else is missing.
+    With --accept-degraded it only accepts, for the cutover of one run, that a connection has fewer
+    tunnels than before, if nothing else is missing.
     """
     accepts = accept_degraded is not None or reason is not None
     if run is None:
@@ -360,7 +364,7 @@ def done(
 ) -> None:
     """Report that the task of a step is done, at all devices or at one.
 
-    A worker takes the run up at once, when the task is done at every device.
+    When the task is done at every device, a worker resumes the run at once.
     """
     with _control(ctx, place, printing) as (context, control):
         view, task, at = control.done(run, step, connection or ())

@@ -48,14 +48,14 @@ def worker(
             "--runs",
             min=1,
             max=500,
-            help="Most runs to work on at a time, beside those that were left in an outage.",
+            help="Maximum number of runs at a time, in addition to runs left in an outage.",
         ),
     ] = MOST_RUNS,
 ) -> None:
     """Work on the runs of a fleet until interrupted.
 
     Any number of workers, on any hosts, share the runs of one database.  A run whose worker dies is
-    continued by another one.  After SIGTERM or Ctrl-C the worker begins nothing, hands on the runs
+    continued by another one.  After SIGTERM or Ctrl-C the worker starts no run, passes on the runs
     whose traffic flows, and ends when its cutovers are done; a second signal ends it at once.
     """
     from vpnmigrate.cli.fleet_worker import serve

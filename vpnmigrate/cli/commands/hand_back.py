@@ -41,7 +41,7 @@ def hand_back(
         typer.Option("--output", "-o", metavar="FILE", help="File to write, such as vpn.tf."),
     ] = None,
 ) -> None:
-    """Print what Terraform and CloudFormation have to learn after a migration.
+    """Print the changes that Terraform and CloudFormation code needs after a migration.
 
     A Terraform file of import, removed and moved blocks, with the check list in its comments, so
     that the next apply does not undo the migration.  Reads files only, and changes nothing.

@@ -77,7 +77,7 @@ def iam_policy(
         ),
     ] = None,
 ) -> None:
-    """Print the IAM policy that a role needs, and no more.
+    """Print the least IAM policy that a role needs.
 
     With a plan: for its resources alone.  Without one: for every migration in the account.  Reads
     no credentials and opens no connection.  Before a cutover grant the phases cutover and

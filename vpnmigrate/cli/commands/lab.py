@@ -170,7 +170,9 @@ def lab(
     libstrongswan-standard-plugins and bird2 (or frr). Nothing is left afterwards.
     """
     if name not in set(LabCase):
-        raise UsageError(f"{name!r} is no case", advice=f"give one of: {', '.join(LabCase)}")
+        raise UsageError(
+            f"{name!r} is not a case of the lab", advice=f"give one of: {', '.join(LabCase)}"
+        )
     case, device = LabCase(name), platform_named(platform)
     if device.folder != "strongswan":
         raise UsageError(f"the lab has no {device.title}", advice="give --platform strongswan-bird")
@@ -203,11 +205,11 @@ def _require_folder(folder: Path) -> None:
     """Create *folder* before the case, which takes a while.
 
     Raises:
-        UsageError: Nothing can be written to it, or the lab would hide what is written.
+        UsageError: It cannot be written, or the lab would hide the files in it.
     """
     hidden = [each for each in HIDDEN_FOLDERS if folder.is_relative_to(each)]
     if hidden:
-        raise UsageError(f"the lab hides {hidden[0]}", advice="choose another folder")
+        raise UsageError(f"{hidden[0]} is hidden in the lab", advice="choose another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

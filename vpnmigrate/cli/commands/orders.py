@@ -64,8 +64,8 @@ def continue_(
     has not started yet.  Also answers a run that is past its back-out deadline and asks whether to
     continue.
 
-    With --accept-degraded it does none of that.  Instead, the cutover may count as stable although
-    a connection has fewer tunnels than before, if nothing else is missing.
+    With --accept-degraded it only accepts, for the cutover, that a connection has fewer tunnels
+    than before, if nothing else is missing.
     """
     if accept_degraded is None and reason is None:
         _order(ctx, run, home, printing, "continue")
@@ -206,7 +206,7 @@ def require_possible(view: RunStatusView, verb: OrderVerb, *, waiting: bool) -> 
     """
     why = refusal_reason(verb, view.state)
     if verb is OrderVerb.ABORT and not why and not view.alive and view.state.cutover_begun:
-        why = "no process is working on the run, so no process would roll it back"
+        why = "no process is working on the run that could roll it back"
     # A message that still waits in the inbox may be the pause that continue is to end.
     if why and not (verb is OrderVerb.CONTINUE and waiting):
         raise _refusal(verb, why, view)

@@ -79,8 +79,8 @@ def plan(
             "--output",
             "-o",
             metavar="FILE",
-            help="File to write. Default: plan-<migration>.json, numbered after a run was begun "
-            "with that.",
+            help="File to write. Default: plan-<migration>.json, numbered if a run was started "
+            "with that file.",
         ),
     ] = None,
     change: Annotated[
@@ -254,22 +254,22 @@ def write_plan(context: CommandContext, plan: Plan, output: PlanOutput) -> Path:
 
 
 def _default_file(context: CommandContext, plan: Plan) -> Path:
-    """Return a file for *plan* with which no run was begun: ``plan-RUN.json``, then numbered."""
+    """Return a file for *plan* with which no run was started: ``plan-RUN.json``, then numbered."""
     first = Path(f"plan-{plan.migration}.json")
     others = (first.with_stem(f"{first.stem}-{number}") for number in count(2))
     return next(file for file in chain([first], others) if context.runs.of_plan_file(file) is None)
 
 
 def require_unused(context: CommandContext, file: Path) -> None:
-    """Check that no run was begun with the plan in *file*, which would be overwritten.
+    """Check that no run was started with the plan in *file*, which would be overwritten.
 
     Raises:
-        RefusedError: A run of this directory was begun with it.
+        RefusedError: A run of this directory was started with it.
     """
     run = context.runs.of_plan_file(file)
     if run is not None:
         raise RefusedError(
-            f"{file} is the plan that run {run.id} was begun with, so it is not overwritten",
+            f"{file} is the plan that run {run.id} was started with, so it is not overwritten",
             advice=("choose another file with -o; to see the run:", cli("status", run.id)),
         )
 

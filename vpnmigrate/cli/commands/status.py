@@ -38,9 +38,9 @@ def status(
     """Show whether traffic is up, what is wrong or awaited, and what to type now.
 
     The facts behind that are shown with it: the run, its gates, its files and its history.  Without
-    RUN, a table of all runs, which ends with exit code 1 if a run cannot be read.  Reads the
-    journals and makes no AWS call.  For runs of a fleet, whose journals are in a database, names
-    the command that shows them.
+    RUN, shows a table of all runs; the exit code is 1 if a run cannot be read.  Reads the journals
+    and makes no AWS call.  For runs of a fleet, whose journals are in a database, prints the
+    command that shows them.
     """
     context = command_context(ctx, home, printing)
     if watch:
