@@ -433,7 +433,7 @@ class TestTemplates:
     def test_a_new_platform(self):
         """A folder that the program does not know is a platform of the user's."""
         assert platform_named("acme", {"acme/commands.j2": ""}.get).title == "acme"
-        with pytest.raises(UsageError, match="no platform"):
+        with pytest.raises(UsageError, match="is not a platform"):
             platform_named("acme")
 
     @pytest.mark.parametrize(

@@ -406,7 +406,7 @@ def test_a_call_that_cannot_even_begin_has_a_result(tmp_path: Path) -> None:
 
     assert (result.outcome, result.message) == (
         FAILED,
-        "was not run: 'no-such-router' is no platform",
+        "was not run: 'no-such-router' is not a platform",
     )
 
 

@@ -25,7 +25,7 @@ def asn_changes(old: DeviceConfiguration | None, new: DeviceConfiguration) -> It
 
 
 def keyless(side: DeviceSide) -> str:
-    """Return where the key of a tunnel of *side* is whose configuration has none."""
+    """Return where the keys of *side* are, for a tunnel whose configuration has none."""
     if side.key_place.startswith("arn:"):
         return f"it is in AWS Secrets Manager, {side.key_place}."
     return "AWS withholds it, or the connection has certificates."

@@ -39,7 +39,7 @@ def tunnels_state(
 def common_state(
     parts: Mapping[str, Collection[bool]], spare: Collection[str] = ()
 ) -> TunnelsState:
-    """Return the state of tunnels of which each has *parts*: whether a part of it is enabled.
+    """Return the state of tunnels; *parts* has, for each tunnel, whether each part is enabled.
 
     A tunnel without parts is absent.  The *spare* ones were disabled before the migration, so the
     others alone make the tunnels enabled.
@@ -82,9 +82,9 @@ def _parts(
 
 
 def missing_neighbours(platform: str, running: str, tunnels: Sequence[Tunnel]) -> Sequence[str]:
-    """Return the inside addresses of AWS's ends that are no BGP neighbours in *running*.
+    """Return the inside addresses of AWS's ends that are not BGP neighbours in *running*.
 
-    Only tunnels that are there count.  None is missing where a range of neighbours is accepted.
+    Only tunnels in *running* count.  Where it accepts a range of neighbours, none is missing.
     """
     neighbour, range_of_them = _NEIGHBOURS[platform]
     if re.search(range_of_them, running, re.MULTILINE):

@@ -15,10 +15,10 @@ from vpnmigrate.model.ec2 import KeyVisibility
 from vpnmigrate.model.redaction import BLOCK, HIDDEN
 
 _PLAIN: Final = re.compile(r"[A-Za-z.]+|[0-9a-f._]+")
-"""A word, a number or a part of an id, which may occur in text for other reasons."""
+"""A word, a number or a part of an id, which may occur in other text."""
 
 _PART: Final = 8
-"""Characters: EC2's shortest key.  A shorter part is of no use, and may occur by coincidence."""
+"""Characters: EC2's shortest key.  A shorter part is useless, and may occur by coincidence."""
 
 _KEY: Final = re.compile(r"[A-Za-z0-9._]{8,64}")
 """EC2's own rule for keys (domain.md 6.3)."""

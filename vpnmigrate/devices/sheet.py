@@ -106,11 +106,11 @@ def _environment() -> Environment:
 
 
 def paired_tunnels(old: SheetSide, new: SheetSide) -> tuple[TunnelConfiguration, ...]:
-    """Return the tunnels of *new* in the order of those of *old* that they take the place of.
+    """Return the tunnels of *new* in the order of the tunnels of *old* that they replace.
 
     EC2 gives outside addresses in any order (domain.md 3.3).  A new tunnel has the inside network
-    and the options of its old one, as far as they are kept; without a difference the order by
-    outside address stands.
+    and the options of its old one, as far as they are kept; if these do not differ, the order by
+    outside address is used.
     """
 
     def likeness(order: tuple[TunnelConfiguration, ...]) -> int:

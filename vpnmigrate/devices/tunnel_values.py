@@ -113,7 +113,7 @@ _ENCRYPTION: Final = {
     "AES256-GCM-16": "aes256gcm16",
     "AES128-GCM-16": "aes128gcm16",
 }
-"""EC2's names, in order of preference: devices know CBC more widely than GCM."""
+"""EC2's names, in order of preference: more devices support CBC than GCM."""
 _INTEGRITY: Final = {
     "SHA2-256": "sha256",
     "SHA2-384": "sha384",

@@ -23,7 +23,7 @@ class TunnelsBefore:
     absent: tuple[str, ...] = ()
     """Those of AWS's connection that the device does not have."""
     disabled: tuple[str, ...] = ()
-    """Those of *present* of which a part is shut: a rollback leaves them so."""
+    """Those of *present* that are partly shut: a rollback leaves them shut."""
 
 
 def tunnels_before(task: DeviceTask, platform: str) -> TunnelsBefore:

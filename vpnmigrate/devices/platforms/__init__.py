@@ -68,7 +68,7 @@ def platform_named(name: str, more: TemplateSource = no_templates) -> Platform:
     if more(f"{name}/{COMMANDS}") is not None:
         return Platform(name, name, name)
     known = ", ".join(platform.name for platform in PLATFORMS)
-    raise UsageError(f"{name!r} is no platform", advice=f"give one of: {known}")
+    raise UsageError(f"{name!r} is not a platform", advice=f"give one of: {known}")
 
 
 def platform_for(device_type: str | None) -> Platform:
