@@ -169,7 +169,7 @@ class LimitedPaths:
 
 
 class LimitedPermissions:
-    """What tries calls without making them, with a limit for all of them together."""
+    """Permission checks (``PermissionReader``) with one limit for all of them together."""
 
     def __init__(
         self, reader: PermissionReader, calls: Calls, new_wait_check: NewWaitCheck

@@ -33,7 +33,7 @@ CHECK_INTERVAL = timedelta(seconds=10)
 
 @dataclass(frozen=True)
 class CommitConfirm:
-    """What arming automatic rollback needs.
+    """Inputs for arming automatic rollback.
 
     *within* is the operator's request: None for no new request, zero to withdraw an earlier one.
     """

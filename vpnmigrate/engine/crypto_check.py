@@ -1,7 +1,7 @@
 """Crypto check: reads what the new tunnels have negotiated, once the cutover is done.
 
-It comes after step 10, so that nothing in the outage waits for it.  Its result is reported and
-decides nothing: a tunnel below its floor carries traffic.
+It comes after step 10, so that nothing in the outage waits for it.  Its result is only reported: a
+tunnel below its floor carries traffic.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class CryptoCheck:
         self._recorder = context.recorder
 
     def record(self) -> None:
-        """Record the algorithms of every new tunnel, held against the plan's floor."""
+        """Record the algorithms of every new tunnel, compared with the plan's floor."""
         try:
             seen = CryptoSeen(tuple(self._judged()))
         except AwsError as error:

@@ -1,7 +1,7 @@
 """Device work: the device tasks that drivers do, with an intent before each call.
 
-A driver is never told twice blindly: after a call of unknown effect, of this process or an earlier
-one, the device's state is read first.  What a driver cannot finish is left to an engineer.
+A change is never repeated blindly: after a call of unknown effect, of this process or an earlier
+one, the device's state is read first.  An engineer does what a driver cannot finish.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ the program's own drivers waits in it for contact."""
 GRACE = timedelta(seconds=30)
 """Time to start and to kill a program, on a loaded host."""
 _GLANCE = timedelta(seconds=0.5)
-"""Time between two looks for an answer, in the check before the cutover."""
+"""Time between two checks for an answer, in the check before the cutover."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class GiveUp:
 
 
 def _longest(driver: DeviceDriver) -> timedelta:
-    """Return how long a call may take that waits for an earlier one first."""
+    """Return the longest time of a call that first waits for an earlier one."""
     return 2 * driver.limit + GRACE
 
 
@@ -78,7 +78,7 @@ def next_call(
     calls: Sequence[EndedCall],
     earlier: DriverCallState | None,
 ) -> DriverVerb | GiveUp:
-    """Return what comes next for a task that is not done.
+    """Return the next call for a task that is not done.
 
     *calls* are those of this process for the task; *earlier* is the last call of the device before
     them.
@@ -115,9 +115,9 @@ def next_call(
 def is_done(goal: DeviceGoal, calls: Sequence[EndedCall], *, doubtful: bool) -> bool:
     """Return whether the last of *calls* shows that the task is done.
 
-    *doubtful* is whether the effect of the last change before *calls* is unknown.  A rollback's
-    call also initiates the old tunnels, which no state shows, so after one of unknown effect the
-    required state is enough only if that call cannot be repeated.
+    *doubtful* is whether the effect of the last change before *calls* is unknown.  In a rollback
+    the call also initiates the old tunnels, which no state shows.  So after a call of unknown
+    effect the required state is enough only if the call cannot be repeated.
     """
     last = calls[-1]
     if last.result.outcome is not DriverOutcome.DONE or last.result.pending_until is not None:
@@ -131,17 +131,14 @@ def is_done(goal: DeviceGoal, calls: Sequence[EndedCall], *, doubtful: bool) -> 
 
 
 def _reported(result: DriverResult) -> str:
-    """Return the state of a device, what its driver says of it, and until when it lasts.
-
-    The last only if a change is not confirmed.
-    """
+    """Return the state of a device, its driver's message, and the end of an unconfirmed change."""
     until = result.pending_until
     undone = f"unconfirmed, the device undoes it at {time_of_day(until)}" if until else ""
     return "; ".join(filter(None, (str(result.state), result.message, undone)))
 
 
 def _looks(calls: Sequence[EndedCall]) -> int:
-    """Return how many of the last calls only read the state."""
+    """Return how many calls at the end only read the state."""
     verbs = [each.verb is DriverVerb.STATUS for each in calls]
     return verbs[::-1].index(False) if False in verbs else len(verbs)
 

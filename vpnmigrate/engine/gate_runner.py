@@ -208,7 +208,8 @@ class GateRunner:
     def _known(self, read: Callable[[], T], missing: Callable[[T], str]) -> T:
         """Return the result of *read*, repeated while parts are missing, within ``_PARTS_WITHIN``.
 
-        *missing* returns what a later read may show; the gate judges what is missing after that.
+        *missing* returns the parts that a later read may show; the gate evaluates what is missing
+        then.
         """
         deadline = self._clock.now() + _PARTS_WITHIN
 

@@ -1,4 +1,4 @@
-"""Journal age: what AWS shows of a run that its journal does not know.
+"""Journal age: effects of a run that AWS shows and its journal lacks.
 
 A journal that was restored from an earlier backup is whole, and its chain is correct: it only ends
 earlier.  What the run has done since then is in AWS, with the tags of the run.
@@ -23,7 +23,7 @@ _ATTACHED: Final = frozenset({Attachment.ATTACHING, Attachment.ATTACHED})
 def unknown_to_journal(
     reading: Reading, plan: Plan, state: RunState, holder: str
 ) -> tuple[str, ...]:
-    """Return what *reading* shows that the run of *plan* has done after the journal of *state*.
+    """Return the effects of the run of *plan* in *reading* that its journal of *state* lacks.
 
     These are the resources that a run with a lost journal asks about, as far as they have its tags
     and no unanswered call of the journal may have made them; the lock tag of its *holder*; and the

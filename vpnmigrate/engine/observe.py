@@ -84,7 +84,7 @@ class Observation(Struct, frozen=True):
 
 
 class _SeenFacts(Struct, frozen=True):
-    """A snapshot before any fact is masked, with all that it follows from but its moment."""
+    """A snapshot before any fact is masked, with its inputs except for its moment."""
 
     reading: Reading
     evidence: Evidence

@@ -164,7 +164,7 @@ class Ec2(TunnelStatusReader, Protocol):
 
 
 class PermissionReader(Protocol):
-    """What tries calls without making them, for the gate before step 7."""
+    """Permission checks of calls that are not made, for the gate before step 7."""
 
     def permissions(self, queries: Sequence[PermissionQuery]) -> Sequence[PermissionResult]:
         """Return for each of *queries* whether the credentials may make the call.
@@ -183,7 +183,7 @@ class InFlight(Struct, frozen=True):
     waited: timedelta
     limit: timedelta
     progress: str = ""
-    """How much is done of a call that takes long by intention; empty for any other."""
+    """Progress of a call that is long by design; empty for any other call."""
 
     @property
     def message(self) -> str:
@@ -262,7 +262,7 @@ class Journal(Protocol):
 
 
 class StepPrompt(Protocol):
-    """What asks the operator before each change of a cutover, for ``apply --step``."""
+    """The prompt before each change of a cutover, for ``apply --step``."""
 
     def choose(self, proposed: ProposedChange | None) -> StepChoice | None:
         """Return the answer about *proposed* once there is one; show the question if it is new.
@@ -273,7 +273,7 @@ class StepPrompt(Protocol):
 
 
 class Operator(StepPrompt, Protocol):
-    """What carries out the tasks outside AWS: a person at a prompt, a command, a simulation."""
+    """The one who does the tasks outside AWS: a person at a prompt, a command, a simulation."""
 
     @property
     def patient(self) -> bool:
@@ -302,7 +302,7 @@ class Operator(StepPrompt, Protocol):
     def decide(self, overdue: OverdueCutover | None) -> DeadlineChoice | None:
         """Return the answer about an overdue cutover once there is one; show the question if new.
 
-        *overdue* is None if there is no decision, or no longer one.  It does not block.
+        *overdue* is None if no decision is open.  It does not block.
         """
         ...
 
@@ -315,7 +315,7 @@ class Operator(StepPrompt, Protocol):
 
 
 class Observer(Protocol):
-    """What is notified of a run's progress: a terminal, a log, a rehearsal's report."""
+    """Receiver of a run's progress: a terminal, a log, a rehearsal's report."""
 
     def on_entry(self, entry: Entry) -> None:
         """Process a journal entry that is durable now."""
@@ -335,7 +335,7 @@ class Observer(Protocol):
 
 
 class Probes(Protocol):
-    """The sender of an operator's probes; it runs beside the run and never delays it."""
+    """The sender of an operator's probes; it works in parallel with the run and never delays it."""
 
     def begin(self, known: Iterable[ProbeStats]) -> None:
         """Start to send these probes once a second, and continue their counts."""
@@ -393,7 +393,7 @@ class NoHooks:
 
 
 class DeviceDrivers(Protocol):
-    """The drivers of devices.  They work beside the run and never delay it."""
+    """The drivers of devices; they work in parallel with the run and never delay it."""
 
     def begin(self, call: DriverCall) -> None:
         """Begin *call* and return at once; its limit is that of its driver."""
@@ -458,7 +458,7 @@ class Watchdog(Protocol):
     def start(self, awake: Callable[[], object]) -> int:
         """Start a watchdog, wait until it is running, and return its process id.
 
-        *awake* is called throughout: a start that takes long is no suspension of this process.
+        *awake* is called throughout, so that a long start does not count as a suspension.
 
         Raises:
             RefusedError: It could not be started.

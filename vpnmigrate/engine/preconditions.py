@@ -57,8 +57,8 @@ class Preconditions:
     def require_account(self, direction: Direction) -> None:
         """Refuse an account that is not the plan's.
 
-        A run that ends an outage, or may without the journal of one, does not wait for STS: the ids
-        of the old resources exist in no other account.
+        A rollback does not wait for STS, nor does a run whose traffic is down, or may be because
+        its journal is lost: the ids of the old resources exist in no other account.
 
         Raises:
             WrongAccountError: The account is another one.

@@ -133,8 +133,8 @@ class ResidueControl:
     def may_still_be_made(self) -> bool:
         """Return whether AWS may still make what is left: it was refused, but not definitely.
 
-        It has the limit of step 9, from its first refusal.  So have destinations that have no path
-        yet although their change is made.
+        It has the limit of step 9, from its first refusal.  Destinations that have no path yet,
+        although their change is made, have the same limit.
         """
         if self._seen is None or self._over:
             return False

@@ -81,8 +81,8 @@ class RetryPolicy:
     def refused_for(self, began: datetime) -> timedelta:
         """Return how long after *began* AWS carried out the last change that it had refused.
 
-        The time of refusals is no part of a step's limit: what AWS has accepted late takes as long
-        as it does at once.  Each change counts once, so the limit is reached.
+        A step's limit does not include this time, because a change that AWS accepts late takes as
+        long as any other.  Each change counts once, so the limit is reached.
         """
         return max(timedelta(0), max(self._accepted.values(), default=began) - began)
 

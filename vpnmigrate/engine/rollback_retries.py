@@ -1,4 +1,4 @@
-"""Rollback retries: how long an automatic rollback is tried again, after which failures.
+"""Rollback retries: failures after which an automatic rollback is retried, and for how long.
 
 An operator who reads a failure decides what to do next.  The watchdog and the plan's back-out
 policy act without an operator, so they retry after every failure that may pass.

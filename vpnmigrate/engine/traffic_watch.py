@@ -90,7 +90,7 @@ class ProbeWatch:
             self._probes.forget_counts()
 
     def watch(self) -> None:
-        """Record the probes that have started or stopped to answer, if there are any."""
+        """Record the probes that have started or stopped answering, if there are any."""
         now = self._clock.now()
         if self._last is not None and now - self._last < QUIET:
             return
@@ -189,9 +189,10 @@ class TrafficWatch:
         )
 
     def _offer(self, observation: Observation) -> None:
-        """Record what the operator may accept, once only that has been lacking for a while.
+        """Record the shortages that the operator may accept, once nothing else is missing.
 
-        The time is that for stable traffic: the second tunnel may come up right after the first.
+        That has to last as long as stable traffic, because the second tunnel may come up right
+        after the first.
         """
         found = acceptable(observation.input)
         short = frozenset(each.replaces for each in found)

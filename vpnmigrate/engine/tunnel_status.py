@@ -12,9 +12,9 @@ from vpnmigrate.model.tunnel_maintenance import QueriedTunnel, TunnelMaintenance
 
 
 class TunnelStatusReader(Protocol):
-    """What EC2 shows of a tunnel beside its telemetry; what is unreadable is unknown.
+    """Reads of tunnels and VPCs besides telemetry; a value that cannot be read is unknown.
 
-    Only missing, expired or refused credentials are an error, so that they are renewed.
+    Only missing, expired or refused credentials raise an error, so that they are renewed.
     """
 
     def maintenance(self, tunnels: Sequence[QueriedTunnel]) -> Sequence[TunnelMaintenance]:
