@@ -101,9 +101,7 @@ class RefusedError(VpnMigrateError):
     """The program refused on purpose, before it changed anything."""
 
     id = "VPM-E201"
-    remedy = (
-        "Read what the message says is not as required; the command can be repeated after that."
-    )
+    remedy = "Correct what the message names, then repeat the command."
     exit = Exit.REFUSED
 
 
@@ -279,7 +277,7 @@ class RollbackRequestedError(VpnMigrateError):
     """A rollback of the cutover was requested at a safe point, not by a failed step."""
 
     id = "VPM-E406"
-    remedy = "Nothing: it is handled inside a run."
+    remedy = "Nothing: the run handles it."
 
 
 class RolledBackError(VpnMigrateError):
@@ -335,7 +333,7 @@ class TakenOverError(JournalError):
     """Another process has this run now; this one writes no records and sends no calls."""
 
     id = "VPM-E210"
-    remedy = "Nothing here: the other process has the run. `vpnmigrate status` shows it."
+    remedy = "Nothing: another process has the run. `vpnmigrate status` shows it."
     exit = Exit.REFUSED
 
 

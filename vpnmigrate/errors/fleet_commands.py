@@ -1,7 +1,7 @@
 """Fleet commands: what an operator pastes for a run whose journal is in a fleet's database.
 
-What prints commands knows the run and not where its journal is, so it prints those of a single
-machine.  Here each has its equivalent in ``fleet``, or none.
+The program prints the commands of a single machine, wherever the journal of the run is.  This
+module replaces each by its equivalent in ``fleet``, if there is one.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _VERBS: Final = {
 _NONE: Final = frozenset({"report", "hand-back", "watchdog", "device"})
 """Verbs of a run that ``fleet`` does not have.  ``device`` needs the journal beside the files."""
 _NEEDLESS: Final = frozenset({"--yes", "--step", "--no-input"})
-"""Options of ``apply`` that a start does not need: it consents, and a worker asks no person."""
+"""Options of ``apply`` that a start does not need: it is consent, and a worker has no prompt."""
 _OF_ONE_MACHINE: Final = frozenset({"--adopt", "--take-over"})
-"""Options for a journal that is lost, or a process that has gone."""
+"""Options for a lost journal, or a process that has ended."""
 _STAGED: Final = ("--until", "cutover")
 
 
@@ -35,7 +35,7 @@ def fleet_command(command: Command) -> Command | None:
     found = _equivalent(command.words)
     if found is None:
         return None
-    # A worker takes up a run that is resumed, so nothing has to follow.
+    # A worker continues a run after ``resume``, so no command has to follow.
     then = None if command.then is None or "resume" in found else fleet_command(command.then)
     return replace(command, words=found, then=then)
 
@@ -81,7 +81,7 @@ class FleetInvocation(Invocation):
         return super().complete(found)
 
     def advise(self, advice: Advice) -> Advice:
-        """Return *advice* with equivalent commands; for one that has none, it says so."""
+        """Return *advice* with equivalent commands; a text replaces a command that has none."""
         parts = advice if isinstance(advice, tuple) else (advice,)
         found = tuple(self._advised(parts))
         return found if isinstance(advice, tuple) else found[0]
