@@ -198,7 +198,7 @@ def test_every_order_names_what_shows_its_effect_and_what_is_in_its_way(
     text = printed(capsys, "start", MIGRATION)
 
     assert f"vpnmigrate fleet status {MIGRATION} --database" in started["next"]
-    for way in ("The fleet is stopped; for workers to begin:", "No worker is alive; to start one:"):
+    for way in ("The fleet is stopped; to let workers begin:", "No worker is alive; to start one:"):
         assert way in started["note"]
         assert way in text.splitlines()
     assert " ".join(text.replace("\\\n", " ").split()).endswith(started["next"])

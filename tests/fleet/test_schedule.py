@@ -272,7 +272,7 @@ def test_a_wave_soaks_from_its_last_success() -> None:
 
     assert why(at(plan, early)) == {"c": "wave canary soaks until 2026-11-29 01:00:00Z"}
     assert started(at(plan, early, now=NOW + 23 * HOUR)) == {"c": StartKind.PREPARE}
-    assert "not known" in why(at(plan, progress(None, a=done, b=done)))["c"]
+    assert "is unknown" in why(at(plan, progress(None, a=done, b=done)))["c"]
 
 
 def test_a_wave_that_needs_a_person_waits_for_the_approval() -> None:

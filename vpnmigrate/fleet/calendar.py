@@ -30,8 +30,9 @@ class Freeze(Struct, frozen=True):
 def freezes_between(text: bytes, name: str, start: datetime, end: datetime) -> tuple[Freeze, ...]:
     """Return the events in *text* that touch *start* to *end*, with their repetitions.
 
-    Messages call the text *name*.  A cancelled event is none.  An event without a time zone, such
-    as a whole day, lasts from its begin in the first time zone of the world to its end in the last.
+    Messages call the text *name*.  Cancelled events are left out.  An event without a time zone,
+    such as a whole day, lasts from its start in the first time zone of the world to its end in the
+    last one.
 
     Raises:
         MalformedFileError: It is not a calendar, or an event cannot be understood.
@@ -76,7 +77,7 @@ def _require_understood(event: Event, name: str) -> None:
     """Check that *event* has a start and an end; the library skips what it cannot read.
 
     Raises:
-        MalformedFileError: It has not.
+        MalformedFileError: One is missing or invalid.
     """
     for field, why in event.errors:
         raise _fault(name, f"{field or 'a line'} of {_summary(event)} is invalid: {why}")

@@ -64,7 +64,7 @@ class CampaignAccount(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FleetMember(Struct, frozen=True, dict=True, forbid_unknown_fields=True):
-    """A virtual private gateway of the campaign, and what it shares with others."""
+    """A virtual private gateway of the campaign, with the resources that others may share."""
 
     id: FleetMemberId
     account: AccountNumber
@@ -81,13 +81,13 @@ class FleetMember(Struct, frozen=True, dict=True, forbid_unknown_fields=True):
     """Public addresses of its customer gateways, whatever account these are in."""
     prefixes: tuple[str, ...] = ()
     """Static prefixes of its connections: another member with one of them leads to the same
-    network, so it is a redundancy partner.  A default route is none."""
+    network, so it is a redundancy partner.  A default route does not count."""
     partners: tuple[FleetMemberId, ...] = ()
-    """Members that carry the same traffic if this one does not; it holds in both directions."""
+    """Members that carry the traffic if this one does not; each is the other's partner."""
 
     @cached_property
     def paths(self) -> tuple[str, ...]:
-        """What identifies the paths of its sites: members that share one share a site."""
+        """Keys of the paths to its sites: members with a common key share a site."""
         place = f"{self.account}/{self.region}"
         return (
             f"gateway {self.gateway} in {place}",
@@ -114,7 +114,7 @@ class Wave(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def digest(self) -> str:
-        """What identifies the wave as it is: an approval of it is none of a changed one."""
+        """Hash of the wave's content: an approval counts for this content only."""
         text = msgspec.json.encode(msgspec.structs.replace(self, approved_by=""))
         return sha256(text).hexdigest()
 
@@ -167,7 +167,7 @@ def campaign_schema_text() -> str:
 
 
 def _faults(document: YamlDocument, campaign: Campaign) -> Iterator[MalformedFileError]:
-    """Yield what the types of the fields cannot state."""
+    """Yield the faults that the types of the fields cannot exclude."""
     if not campaign.waves:
         yield document.fault(("waves",), "a campaign needs a wave")
     taken: dict[tuple[str, str], Path] = {}

@@ -113,7 +113,7 @@ def campaign_of(
     """Return a campaign of every gateway that can be migrated.
 
     The canary shares least with others and is the smallest.  The others follow in the same order;
-    members that share a path of a site are put into different waves, as far as there are any.
+    members that share a path of a site are put into different waves, if there are several.
 
     Raises:
         NothingToMigrateError: No gateway can be migrated.
@@ -185,7 +185,7 @@ def member_of_plan(id_: str, plan: Plan, file: str) -> FleetMember:
 
 
 def require_planned(member: FleetMember, plan: Plan, where: str) -> None:
-    """Check that *plan* is that of *member*, and that the campaign names what it shares.
+    """Check that *plan* is that of *member*, and that the campaign names its shared resources.
 
     Members that share a path are never under way together, as far as the campaign names it.
 

@@ -1,6 +1,6 @@
-"""Names in messages about a fleet: those of workers, and lists of which only the first are shown.
+"""Names in messages about a fleet: workers, and the first of a long list.
 
-The id of a worker is its name with a part of its own.  So two workers with the same name have a row
+The id of a worker is its name with a unique part.  So two workers with the same name have a row
 each, and a worker that was suspended and replaced does not share the row of the new one.
 """
 

@@ -1,4 +1,4 @@
-"""Progress of a campaign: the state of each member, and what persons have decided."""
+"""Progress of a campaign: the state of each member, and the decisions of operators."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ class MemberProgress(Struct, frozen=True):
 def progress_of_run(state: RunState, *, alive: bool) -> MemberProgress:
     """Return the progress of a member from the state of its run.
 
-    *alive* is whether a process works on it.  A run that was interrupted, without an error,
-    continues to hold its slot as what it was.
+    *alive* is whether a process works on it.  A run that was interrupted without an error keeps its
+    state, and with it its slot.
     """
     found = _state_of_run(state, failed=bool(state.error) and not alive)
     since = state.soak_begins if found is MemberState.DONE else None
@@ -111,7 +111,7 @@ def _state_when_held(state: RunState) -> MemberState:
 
 
 class CampaignProgress(Struct, frozen=True):
-    """What is known about a campaign beside its file."""
+    """State of a campaign besides its file."""
 
     members: Mapping[str, MemberProgress] = field(default_factory=dict)
     """By the id of the member; a member that is missing here is waiting."""

@@ -1,7 +1,7 @@
 """Replacement of a campaign that has begun, by an edited file.
 
 Limits, freezes, the error budget, accounts and everything that has not begun may change.  What has
-begun may not: the schedule keeps other members from its site by what the file says of it.
+begun may not: the schedule keeps other members from its site by its entries in the file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Run terms: what the operator who set the goal of a run has decided with it."""
+"""Run terms: the options of the operator who set the goal of a run."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Schedule: what of a campaign may be started now, and what the rest waits for.
+"""Schedule: members of a campaign that may be started now, and reasons why others wait.
 
 A member that is under way holds a slot; a staged one has given it back.  Two members that share a
 path of a site never hold a slot at the same time, so a site keeps its other path.  Only starts are
-decided here: what is under way, and every rollback, continues whatever the rules say.  The orders
-for a whole wave wait for slots, so that they do not reach all sites at once.
+decided here: runs under way, and all rollbacks, continue regardless of the rules.  The orders for a
+whole wave wait for slots, so that they do not reach all sites at once.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class FleetSchedule(Struct, frozen=True):
     waits: tuple[MemberWait, ...]
     waves: tuple[WaveView, ...]
     held: tuple[str, ...] = ()
-    """Every reason why nothing at all is started."""
+    """Every reason that prevents all starts."""
 
 
 def next_starts(
@@ -165,7 +165,7 @@ def _unfinished(wave: Wave, progress: CampaignProgress, now: datetime) -> str:
     if wave.soak:
         times = [each.since for each in done if each.since is not None]
         if len(times) < len(done):
-            return f"wave {wave.name}: since when it is done is not known, so it has not soaked"
+            return f"wave {wave.name}: the time of its end is unknown, so its soak has not begun"
         until = max(times) + wave.soak
         if now < until:
             return f"wave {wave.name} soaks until {moment(until)}"
@@ -175,13 +175,13 @@ def _unfinished(wave: Wave, progress: CampaignProgress, now: datetime) -> str:
 def _holds(
     campaign: Campaign, progress: CampaignProgress, freezes: Iterable[Freeze], now: datetime
 ) -> Iterator[str]:
-    """Yield why nothing at all is started."""
+    """Yield the reasons that prevent all starts."""
     if progress.paused:
         yield f"the campaign is paused: {progress.paused}"
     known = {member.id for member in campaign.members}
     for id_, each in progress.members.items():
         if id_ not in known and each.state in HOLDS_SLOT:
-            yield f"{id_} is {each.state}, but is not in the campaign: what it shares is unknown"
+            yield f"{id_} is {each.state}, but is not in the campaign: its sites are unknown"
     failed = [m.id for m in campaign.members if progress.of(m.id).state in USES_ERROR_BUDGET]
     if len(failed) > campaign.error_budget:
         listed = first_of(failed, _LISTED)

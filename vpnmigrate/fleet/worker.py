@@ -1,7 +1,7 @@
 """Worker: takes runs that are delivered to it, and works on each in a thread of its own.
 
-``Worker`` knows neither plans nor AWS: *session* does the work on one run, and returns when the run
-is done or waits for an operator.  What the worker adds is the lease, and the order to end.
+``Worker`` is independent of plans and AWS: *session* does the work on one run, and returns when the
+run is done or waits for an operator.  The worker adds the lease, and the order to end.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from vpnmigrate.fleet.progress import MemberProgress
 T = TypeVar("T")
 
 _GLANCE: Final = 0.2
-"""Seconds between two looks at a run that another worker has."""
+"""Seconds between two checks of a run that another worker has."""
 _TICK: Final = 1.0
-"""Seconds between two looks for runs whose time has come."""
+"""Seconds between two searches for runs that are due."""
 AFTER_A_DEFECT: Final = timedelta(minutes=1)
 """A defect may come from an answer of AWS that passes; in an outage another try is worth it."""
 _RECONNECT: Final = 0.3
@@ -153,7 +153,7 @@ class Worker:
             await self._take(run)
 
     async def _is_held(self, run: FleetRun) -> bool:
-        """Return whether the operators hold *run* with the fleet, and its traffic is known to flow.
+        """Return whether a stop or pause of the fleet holds *run*, whose traffic is known to flow.
 
         A run that is held is delivered again when the fleet is resumed.
         """
@@ -217,7 +217,7 @@ class Worker:
         self._workers.see(self._name, vpnmigrate.__version__, ending=self._order.ending.is_set())
 
     async def _tick(self, stopping: asyncio.Event) -> None:
-        """Wake the runs whose time has come, and read whether the fleet was stopped."""
+        """Wake the runs that are due, and read whether the fleet was stopped."""
         while not stopping.is_set():
             await self._quietly(lambda: self._runs.wake_due(deliver))
             await self._quietly(self._read_state)
@@ -226,10 +226,10 @@ class Worker:
             await asyncio.sleep(_TICK)
 
     async def _take_outages(self) -> None:
-        """Take runs whose traffic may be down beside the others.
+        """Take runs whose traffic may be down, in addition to the others.
 
-        They do not wait until a worker has room, nor in the queue of one that has none.  Their
-        deliveries stay, and find later that they want nothing more.
+        They neither wait for a worker with room, nor in the queue of a worker without.  Their
+        deliveries stay in the queue, and end later without work.
         """
         try:
             left = await self._asked(self._runs.left_in_outage)
@@ -263,13 +263,13 @@ class Worker:
             self._say(f"waits until these reach a safe point: {', '.join(sorted(self._sessions))}")
 
     async def _asked(self, ask: Callable[[], T]) -> T:
-        """Return the answer of the database to *ask*, which may wait for it in a thread."""
+        """Return the database's answer to *ask*, which waits for it in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._queries, ask)
 
     async def _quietly(self, ask: Callable[[], object]) -> None:
-        """Do *ask*; what fails is tried again with the next tick.
+        """Call *ask*; a failure is retried at the next tick.
 
-        A campaign that cannot be read, such as its calendar, must not keep other runs from waking.
+        A campaign or a calendar that cannot be read must not keep other runs from waking.
         """
         try:
             await self._asked(ask)

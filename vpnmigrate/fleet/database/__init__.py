@@ -1,4 +1,4 @@
-"""Database: the one truth about the runs of a fleet, in PostgreSQL.
+"""Database: plans, journals, leases and messages of a fleet's runs, in PostgreSQL.
 
 Begin with ``schema`` for what is stored, then ``leases`` for who may write it and ``journal`` for
 how a run's records are appended.  A run's journal has the same lines and the same hash chain as the

@@ -195,7 +195,7 @@ class FleetCampaigns:
     def alone(
         self, campaigns: Iterable[StoredCampaign], runs: Iterable[FleetRun]
     ) -> Iterator[SiteHolder]:
-        """Yield the *runs* that hold a slot or are staged, and are no member of *campaigns*."""
+        """Yield the *runs* that hold a slot or are staged, and belong to none of *campaigns*."""
         known = {(each.name, member.id) for each in campaigns for member in each.campaign.members}
         for run in runs:
             state = run.member_progress.state
@@ -214,7 +214,7 @@ class FleetCampaigns:
         """Start the members that may start at *now*; return their runs, and how far each goes.
 
         Orders that wait for a slot come first, also while the fleet is paused.  Only one worker
-        decides at a time, and the others leave it to that one.
+        decides at a time; the others skip the decision.
 
         Raises:
             DatabaseError: The database does not answer.
@@ -349,7 +349,7 @@ class FleetCampaigns:
             )
 
     def _member_of(self, run: FleetRun) -> FleetMember:
-        """Return what the plan of *run* says that it shares with others."""
+        """Return *run* as a member, with the resources of its plan that others may share."""
         key = run.id, run.fingerprint
         if key not in self._planned:
             plan, _text = self._runs.plan(run.id)
@@ -363,7 +363,7 @@ def _members(runs: Iterable[FleetRun], campaign: str) -> dict[str, MemberProgres
 
 
 def _at_work(runs: Iterable[FleetRun], campaign: str) -> dict[str, MemberProgress]:
-    """Return the same, where what is being finalized holds a slot as well."""
+    """Return the same with a slot for each run that is being finalized."""
     found = _members(runs, campaign)
     for run in runs:
         finalizes = run.goal is RunGoal.FINALIZE and (run.alive or run.wants_work)
@@ -373,7 +373,7 @@ def _at_work(runs: Iterable[FleetRun], campaign: str) -> dict[str, MemberProgres
 
 
 def _plan_faults(known: Iterable[FleetRun], campaign: str, runs: Sequence[NewRun]) -> Iterator[str]:
-    """Yield what the plans of *runs* change of the *known* ones that have begun."""
+    """Yield the changes that the plans of *runs* make to *known* runs that have begun."""
     by_member = {run.at.member: run.plan for run in runs}
     by_id = {str(run.plan.migration): run for run in runs}
     for run in known:

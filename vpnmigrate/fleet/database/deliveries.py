@@ -1,12 +1,12 @@
 """Deliveries: which worker works on a run next, by pgqueuer's queue in the same database.
 
-A delivery names a run, and nothing else: what is to be done follows from the run's row and its
-journal.  It is requested in the transaction that makes the run want work, so neither exists without
-the other.  A worker keeps it until the run wants nothing more.  The queue delivers it again, to
-another worker, if its own does not say for ``HEARTBEAT`` that it is alive.
+A delivery contains only the name of a run: the work follows from the run's row and its journal.  It
+is requested in the transaction that makes the run want work, so neither exists without the other.
+A worker keeps it until the run wants nothing more.  The queue delivers it again, to another worker,
+if its own does not say for ``HEARTBEAT`` that it is alive.
 
-Several deliveries of one run do no harm: only the lease of the run (``database.leases``) gives the
-right to work on it.
+Several deliveries of one run are harmless: only the lease of the run (``database.leases``) gives
+the right to work on it.
 """
 
 from __future__ import annotations

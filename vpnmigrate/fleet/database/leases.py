@@ -5,9 +5,9 @@ the runs over.  Each lease of a run has a greater fence than the one before, and
 accepts a journal line only with the fence of the run's last lease.
 
 A lease ends by the database's clock.  Its worker counts from before it asked the database, by a
-clock that does not stop while the process or the machine is suspended, so it never believes in a
-lease that has ended.  Before each call that changes AWS the lease is checked: by that clock, and
-past its end by the database.
+clock that does not stop while the process or the machine is suspended, so it never uses a lease
+that has ended.  Before each call that changes AWS the lease is checked: by that clock, and past its
+end by the database.
 """
 
 from __future__ import annotations
@@ -135,10 +135,10 @@ class Lease:
         return self._lost is not None
 
     def release(self, end: SessionEnd) -> bool:
-        """End the lease after a session that ended like *end*.
+        """End the lease after a session with the result *end*.
 
-        A member of a campaign that is staged has given its slot back, so nothing but another start
-        by the campaign's rules begins its cutover: what wakes the run until then only prepares it.
+        A staged member of a campaign has given its slot back, so only another start by the
+        campaign's rules begins its cutover: a run that is woken before that is only prepared.
 
         Return whether there is more to do now: the run is due at once, or a message arrived that no
         session has read.
@@ -180,7 +180,7 @@ class Lease:
 
 
 def _goal_after(end: SessionEnd) -> sa.ColumnElement[str]:
-    """Return the expression for the goal after a session that ended like *end*."""
+    """Return the expression for the goal after a session with the result *end*."""
     if end.progress.state is not MemberState.STAGED:
         return RUNS.c.goal
     gives_back = sa.and_(RUNS.c.campaign.is_not(None), RUNS.c.goal == RunGoal.CUTOVER)

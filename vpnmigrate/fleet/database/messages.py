@@ -102,8 +102,8 @@ def wake_run(connection: Connection, run: str, deliver: Deliver) -> None:
 def resume_held(connection: Connection, run: str, deliver: Deliver) -> bool:
     """Wake *run*, whose gates may have opened; return whether it was woken.
 
-    A staged member of a campaign is not: it holds no slot, and another run may be under way in its
-    account.  The rules of its campaign may start it from now on.
+    A staged member of a campaign is not woken: it holds no slot, and another run may be under way
+    in its account.  The rules of its campaign may start it from now on.
     """
     without_slot = sa.and_(
         RUNS.c.campaign.is_not(None),

@@ -169,7 +169,7 @@ class FleetRuns:
         self._database.transact(lambda c: start_run(c, run, goal, deliver, terms))
 
     def wake_due(self, deliver: Deliver) -> tuple[str, ...]:
-        """Resume the runs whose time has come, and return those that were woken."""
+        """Resume the runs that are due, and return those that were woken."""
 
         def work(connection: Connection) -> tuple[str, ...]:
             due = (
@@ -241,13 +241,13 @@ class FleetRuns:
         return tuple(StoredApproval(*row) for row in rows)
 
     def state(self) -> FleetState:
-        """Return what the operators want of the whole fleet."""
+        """Return the state that the operators have set for the whole fleet."""
         statement = sa.select(FLEET.c.state)
         found = self._database.execute(lambda connection: connection.execute(statement).scalar())
         return FleetState(found) if found is not None else FleetState.RUNNING
 
     def set_state(self, state: FleetState, who: str) -> None:
-        """Note that *who* wants *state* of the whole fleet."""
+        """Set *state* for the whole fleet, in the name of *who*."""
         values = {"state": state, "changed_by": who, "changed_at": database_now()}
         statement = (
             postgresql.insert(FLEET)

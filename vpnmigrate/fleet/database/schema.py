@@ -13,7 +13,7 @@ METADATA = sa.MetaData()
 
 
 class FleetState(StrEnum):
-    """What the operators want of the whole fleet."""
+    """State of the whole fleet, as its operators have set it."""
 
     RUNNING = "running"
     PAUSED = "paused"
@@ -35,12 +35,12 @@ class RunGoal(StrEnum):
 
 
 class MessageState(StrEnum):
-    """What has become of a message for a run."""
+    """State of a message for a run."""
 
     WAITING = "waiting"
     READ = "read"
     REJECTED = "rejected"
-    """It could not be understood, or no task was open; it is kept for the operator."""
+    """It is invalid, or no task was open; it is kept for the operator."""
 
 
 FLEET = sa.Table(
