@@ -95,12 +95,12 @@ def attempts_of(plan: Plan, journal: SortedEntries) -> tuple[RunAttempt, ...]:
 
 
 def directions_of(entries: Sequence[Entry]) -> tuple[DirectionPeriod, ...]:
-    """Return every direction taken; one that was resumed is not another one."""
+    """Return every direction taken; a resumed direction counts once."""
     return tuple(_period(taken, leg) for taken, leg in _legs(entries))
 
 
 def _legs(entries: Sequence[Entry]) -> Iterator[tuple[DirectionTaken, Sequence[Entry]]]:
-    """Yield each direction of each attempt with its entries; a resumed one is not another one."""
+    """Yield each direction of each attempt with its entries; a resumed direction counts once."""
     starts: list[tuple[int, DirectionTaken]] = []
     for index, entry in enumerate(entries):
         taken = entry.record

@@ -7,7 +7,7 @@ from vpnmigrate.model.negotiated import CryptoVerdict, JudgedTunnel
 
 
 class CryptoSeen(JournalRecord, frozen=True, tag="crypto-seen"):
-    """The algorithms of the new tunnels after the cutover, held against the plan's floor."""
+    """The algorithms of the new tunnels after the cutover, compared with the plan's floor."""
 
     tunnels: tuple[JudgedTunnel, ...] = ()
     why: str = ""

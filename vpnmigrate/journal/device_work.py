@@ -94,7 +94,7 @@ def new_tunnels_left(plan: Plan, state: RunState) -> tuple[VpnConnectionId, ...]
 
 
 def confirmed_sites(plan: Plan, state: RunState, task: AskOperator) -> tuple[VpnConnectionId, ...]:
-    """Return for which devices a person who says that *task* is done can speak; empty for all.
+    """Return the devices to which a person's confirmation of *task* applies; empty for all.
 
     A driver at work reports for its own device.
     """

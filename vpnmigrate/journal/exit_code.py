@@ -7,7 +7,7 @@ traffic may be down, because the journal of its outage is lost (``StepLoop._may_
 
 ``StepError.outage`` is true for step 10, too, whose traffic was never verified.
 
-``ResidueError`` has the code 5 of its own, also while traffic flows: AWS did not make some changes,
+``ResidueError`` always has the code 5, also while traffic flows: AWS did not make some changes,
 or a destination has no path although every change is made (``Runner._require_no_residue``).
 An unexpected exception is 5 as well while an outage is open.
 """

@@ -1,7 +1,7 @@
 """History: the changes, outages and operators of a run.
 
-Everything is derived from journal and plan, so a report does not depend on where or when it is
-made.  A survey at the end is compared elsewhere (``planner.unexpected``, ``drift``).
+Everything is derived from journal and plan, so a report is the same on every host and at any time.
+A survey at the end is compared elsewhere (``planner.unexpected``, ``drift``).
 """
 
 from __future__ import annotations

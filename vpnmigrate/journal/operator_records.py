@@ -85,7 +85,7 @@ def _accepted(state: RunState, accepted: Accepted) -> RunState:
 
 
 def _lifted(state: RunState, continued: Continued) -> RunState:
-    """Return *state* without an order; a process that it has held has to be started again."""
+    """Return *state* without an order; if it has held a process, that has to be started again."""
     if not state.held_by_order:
         return replace(state, order=None)
     working = state.direction is not None and not state.finished

@@ -48,7 +48,7 @@ class RollBack(Struct, frozen=True):
 
 
 def due_order_effect(state: RunState, *, cutover_open: bool) -> Pause | StopRun | RollBack | None:
-    """Return what the process must do at a safe point because of an order, or None.
+    """Return the action that an order requires at a safe point, or None.
 
     *cutover_open* means that a cutover was begun and not rolled back.
     """

@@ -292,8 +292,7 @@ def _at_work(state: RunState) -> RunStatus:
 def _held(state: RunState, why: str) -> RunState:
     """Return *state* after a process has held.
 
-    A process that held before it had begun a direction, because of an order, has left a run that is
-    planned or finished as it was.
+    If an order held a process before it began a direction, a planned or finished run is unchanged.
     """
     ordered = state.order is not None
     if state.direction is None or state.finished:

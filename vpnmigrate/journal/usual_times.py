@@ -31,7 +31,7 @@ OUTAGE = 0
 
 
 class UsualTime(Struct, frozen=True):
-    """How long something usually takes, and how that is known."""
+    """A usual duration and its source."""
 
     length: timedelta
     source: str
@@ -43,8 +43,8 @@ class UsualTime(Struct, frozen=True):
 def times_of_run(entries: Sequence[Entry]) -> dict[Timed, timedelta]:
     """Return how long each step took that is done, and each outage that is over.
 
-    What was left alone meanwhile is no example: a step or an outage in which the run was paused or
-    another process took it over, and an outage that was rolled back.
+    Left out are steps and outages during which the run was paused or another process took it over,
+    and outages that were rolled back.
     """
     found: dict[Timed, timedelta] = {}
     idle = [entry for entry in entries if isinstance(entry.record, Opened | Paused)]
@@ -104,8 +104,8 @@ def _runs(number: int) -> str:
 class UsualTimes:
     """The usual times of one run, in the direction that it takes.
 
-    *limits* are those of the steps: what waits for something else, such as an operator's consent,
-    has another limit and no usual time.
+    *limits* are those of the steps: a wait with another limit, such as that for an operator's
+    consent, has no usual time.
     """
 
     def __init__(
