@@ -140,7 +140,7 @@ def test_a_program_without_its_hash_is_refused(tmp_path):
     hooks = {"before-cutover": ["/usr/local/bin/ask", "now"]}
     file = edited(written(tmp_path), lambda plan: plan["decisions"].update(hooks=hooks))
 
-    with pytest.raises(PlanEditedError, match="what /usr/local/bin/ask contains"):
+    with pytest.raises(PlanEditedError, match="the hash of /usr/local/bin/ask "):
         load_plan(file)
 
 

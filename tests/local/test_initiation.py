@@ -70,7 +70,7 @@ def test_a_refused_initiation_is_left_to_the_engineer(tmp_path):
         result = bench.call(DriverVerb.BACK_OUT)
 
     assert result.outcome is DriverOutcome.DONE
-    assert result.message == f"initiate at the device, it refused to: {', '.join(outside)}"
+    assert result.message == f"refused by the device, initiate there: {', '.join(outside)}"
 
 
 def test_contact_that_is_lost_while_initiating_undoes_nothing(tmp_path):

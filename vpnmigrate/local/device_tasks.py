@@ -62,7 +62,7 @@ class DeviceTaskReader:
         )
 
     def _side(self, connection: str, *, static: bool) -> DeviceSide:
-        """Return a connection with what step 4 wrote about it; without that, what the plan says."""
+        """Return a connection with the files of step 4, or else with the plan's values."""
         folder = self._vault / connection if self._vault and connection else None
         if folder is None or not (folder / CONFIGURATION).is_file():
             return DeviceSide(connection, planned_static=static)
@@ -85,7 +85,7 @@ def text_of(path: Path) -> str:
 
 
 def _announced(plan: Plan, old: ConnectionRecord) -> tuple[str, ...]:
-    """Return the networks of a site, if the plan shows which are its own."""
+    """Return the networks of a site, if the plan shows them."""
     living = plan.before.living
     if old.static_only:
         return tuple(prefix.cidr for prefix in old.prefixes)

@@ -191,15 +191,15 @@ def require_derived(plan: Plan, path: Path) -> None:
     again = ("plan again:", cli("plan", "--vpn-gateway", plan.before.gateway.id))
     if unpinned := [c for c in commands_of(plan.decisions) if c.words[0] not in plan.programs]:
         raise PlanEditedError(
-            f"{path} was edited after it was made: it does not say what {unpinned[0].words[0]} "
-            f"contains ({unpinned[0].field})",
+            f"{path} was edited after it was made: it lacks the hash of {unpinned[0].words[0]} "
+            f"({unpinned[0].field})",
             advice=again,
         )
     rule = plan.decisions.approvals
     if (rule.signed or rule.allowed_signers) and rule.allowed_signers not in plan.programs:
         raise PlanEditedError(
-            f"{path} was edited after it was made: it does not say what its list of allowed "
-            "signers contains",
+            f"{path} was edited after it was made: it lacks the hash of its list of allowed "
+            "signers",
             advice=again,
         )
     try:
@@ -332,7 +332,7 @@ def survey_from_text(raw: bytes, path: str) -> Survey:
 
 
 def require_no_input(file: Path, inputs: Iterable[Path | str | None]) -> None:
-    """Check that *file*, which is to be written, is none of the *inputs* of the same command.
+    """Check that *file*, which is to be written, is not an input of the same command.
 
     Raises:
         UsageError: It is one of them, and would be lost.

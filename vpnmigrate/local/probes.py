@@ -113,7 +113,7 @@ class Prober:
 
 
 class _Senders:
-    """Sender of single attempts, which knows the running programs."""
+    """Sender of single attempts, which keeps track of the running programs."""
 
     def __init__(self, run: Run) -> None:
         self._run = run

@@ -1,4 +1,4 @@
-"""Program threads: programs that run beside the run, and whose results one thread collects."""
+"""Program threads: programs in parallel with the run; one thread collects their results."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class ProgramThreads(Generic[T]):
     def start(self, name: str, work: Callable[[], T]) -> str:
         """Call *work* in a thread called *name*; return why that fails, or an empty string.
 
-        The thread is no daemon: the process waits for the program, which has a time limit.
+        The thread is not a daemon thread: the process waits for the program, which has a time
+        limit.
         """
         thread = threading.Thread(target=lambda: self.keep(work()), name=name)
         try:

@@ -22,7 +22,8 @@ class HasDescriptor(Protocol):
 def readable(stream: int | HasDescriptor, seconds: float | None) -> bool:
     """Wait until *stream* can be read, at most *seconds*, and return whether it can.
 
-    At the end of its input it can: a read returns nothing.  None waits without a limit.
+    A stream at the end of its input can be read: the read returns nothing.  If *seconds* is None,
+    the wait has no limit.
 
     Raises:
         OSError: Its descriptor is closed.

@@ -260,11 +260,11 @@ class Runs:
                 )
 
     def of_plan_file(self, path: Path) -> Run | None:
-        """Return the run that was begun with the plan in the file at *path*, or None."""
+        """Return the run that was started with the plan in the file at *path*, or None."""
         return self.of_plan_files([path]).get(path)
 
     def of_plan_files(self, paths: Iterable[Path]) -> dict[Path, Run]:
-        """Return the runs that were begun with the plans in the files at *paths*."""
+        """Return the runs that were started with the plans in the files at *paths*."""
         known = {run.id: run for run in self.list()}
         found = {}
         for path in paths:

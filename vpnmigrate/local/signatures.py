@@ -214,7 +214,7 @@ class RunSignatures:
 
 @dataclass(frozen=True)
 class SignatureTerms:
-    """What is asked about a signature, besides that its signer made it at its time."""
+    """Requirements for a signature, besides that its signer made it at its time."""
 
     now: datetime | None = None
     """A second time at which the key has to be listed; None in a bundle, which may be old."""

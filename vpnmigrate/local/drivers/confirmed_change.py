@@ -144,7 +144,7 @@ class WaitingCommit(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class ConfirmedChange:
-    """One call at the device that *connect* reaches; *timer* is zero if it has none."""
+    """One call at the device that *connect* reaches; *timer* is zero for a device without one."""
 
     device: Mapping[str, Any]
     connect: Callable[[], DeviceConnection]
@@ -234,9 +234,9 @@ class ConfirmedChange:
         *,
         waits: bool,
     ) -> tuple[DeviceState, str]:
-        """Return what *state* means after the commit of an earlier call, and what became of it.
+        """Return *state* in view of the commit of an earlier call, and what has happened to it.
 
-        One that lasts is saved, also by ``status``: the call that made it may have died before.
+        A commit that lasts is saved, also by ``status``: its call may have died before it did so.
         """
         lasts = waits or not self._has_timer
         if lasts and left.is_part_of_load:
@@ -265,8 +265,8 @@ class ConfirmedChange:
         """Confirm the commit of an earlier call that waits, or undo it; return what was done.
 
         Raises:
-            DriverError: It is complete and not what was asked for, and *verb* goes on from there,
-                or would send the same again: the device undoes it.
+            DriverError: It is complete but not as requested, and *verb* is the same again or builds
+                on it: the device undoes it.
         """
         if not left.complete:
             device.undo()

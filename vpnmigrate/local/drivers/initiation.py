@@ -86,5 +86,5 @@ def initiate(
             continue
         said = terminal.ask(how.command.format(**names))
         (refused if refusal_in(platform, said) else initiated).append(outside)
-    parts = (("initiated: ", initiated), ("initiate at the device, it refused to: ", refused))
+    parts = (("initiated: ", initiated), ("refused by the device, initiate there: ", refused))
     return "; ".join(f"{text}{', '.join(found)}" for text, found in parts if found)

@@ -143,8 +143,8 @@ def connect(login: DeviceLogin) -> DeviceConnection:
 def _recording(kind: type[Any]) -> type[Any]:
     """Return napalm's driver *kind* that looks for the timer before a commit, and keeps its output.
 
-    napalm starts the timer and does not look whether it runs; of refusals it knows "Invalid input
-    detected", and drops the rest.
+    napalm starts the timer without a check that it runs, recognizes only "Invalid input detected"
+    as a refusal, and drops other output.
     """
 
     class Recording(kind):  # type: ignore[misc]  # napalm has no types

@@ -1,7 +1,7 @@
 """Driver processes: each call is a program with a limit (``ports.DeviceDrivers``).
 
 A call outlives a process that is killed.  It holds the lock of its device, so that the next process
-does not call a driver for that device before the call has ended.
+calls a driver for that device only after the call has ended.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ def result_of(verb: DriverVerb, ended: ProcessResult) -> DriverResult:
 
 
 def shortened(changes: str) -> str:
-    """Return *changes* without the lines that are too much for one result."""
+    """Return *changes*, cut to the size of one result."""
     kept, length = list[str](), 0
     lines = changes.splitlines()
     for line in lines:

@@ -1,7 +1,7 @@
 """Refusals: how each platform's command line answers a command that it does not execute.
 
 A command line has no exit status, so its answer is compared with the beginnings of lines that are
-known to be refusals.  Warnings, information and log lines are none.
+known to be refusals.  Warnings, information and log lines do not count.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Driver ``strongswan``: a Linux router, through a shell and charon's vici socket.
 
-The commands of the platform are given to the shell; vici tells which connections are loaded, and
+The commands of the platform are given to the shell; vici shows which connections are loaded, and
 ``ip link`` whether their interfaces are enabled.  Run as a program: its arguments are ``vici``
 sockets and, after ``--``, the words of the shell.
 """
