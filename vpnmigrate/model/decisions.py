@@ -85,7 +85,7 @@ class TunnelPolicy(StrEnum):
 
 
 class DriverKind(StrEnum):
-    """What does the work at a device in steps 5 and 10."""
+    """Kind of driver that does the work at a device in steps 5 and 10."""
 
     MANUAL = "manual"
     """An engineer, with the sheet and the commands of ``device config``."""
@@ -183,7 +183,7 @@ class Networks(Struct, frozen=True, forbid_unknown_fields=True):
 class CryptoFloor(Struct, frozen=True, forbid_unknown_fields=True):
     """The values that negotiated algorithms must have; an empty one is decided by the plan.
 
-    See ``model.negotiated``.  A tunnel below it is reported, and nothing else.
+    See ``model.negotiated``.  A tunnel below it is only reported.
     """
 
     ike_versions: tuple[str, ...] = ()
@@ -345,7 +345,7 @@ class Decisions(Struct, frozen=True, forbid_unknown_fields=True):
     device_types: dict[str, str] = field(default_factory=dict)
     """Customer gateway id, or ``default``, to ``vendor/platform/software`` of AWS's sample."""
     drivers: dict[str, DeviceDriver] = field(default_factory=dict)
-    """Customer gateway id, or ``default``, to what does the work at its device."""
+    """Customer gateway id, or ``default``, to the driver for its device."""
     tunnel_options: TunnelOptions = TunnelOptions()
     """Options of every new tunnel."""
     tunnel_options_of: dict[str, TunnelOptions] = field(default_factory=dict)
@@ -384,7 +384,7 @@ class Decisions(Struct, frozen=True, forbid_unknown_fields=True):
         return self.device_types.get(customer_gateway or "", self.device_types.get("default"))
 
     def driver_of(self, customer_gateway: str | None) -> DeviceDriver:
-        """Return what does the work at the device of *customer_gateway*."""
+        """Return the driver for the device of *customer_gateway*."""
         default = self.drivers.get("default", DeviceDriver())
         return self.drivers.get(customer_gateway or "", default)
 

@@ -19,7 +19,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, eq=False)
 class ByIdentity(Generic[_T]):
-    """An object that equals itself alone: comparing or hashing its content would cost more."""
+    """An object that is equal only to itself: comparing or hashing its content would cost more."""
 
     of: _T
 

@@ -1,4 +1,4 @@
-"""Device drivers: what is asked of a driver, and what it answers.
+"""Device drivers: calls of drivers, and their results.
 
 A driver does the work at the device of one connection: an executable, or a driver of this program.
 The playbook chooses it per customer gateway (``decisions.DeviceDriver``); a device without one has
@@ -105,7 +105,7 @@ class DriverResult(Struct, frozen=True):
 
 
 class DeviceDoubts(Struct, frozen=True):
-    """Why a device may not have the tunnels, or may not keep them, that its driver was to give."""
+    """Reasons why a device may lack, or may not keep, the tunnels that its driver configures."""
 
     pending: bool = False
     """Whether the device may still undo a change, because it is not confirmed."""
@@ -189,13 +189,13 @@ class DriverCallState(Struct, frozen=True):
 
     @property
     def open(self) -> bool:
-        """Whether what the device is configured for may not last, or is not known."""
+        """Whether the device's configuration may not last, or is unknown."""
         doubts = self.doubts
         return (self.uncertain or doubts.pending) and not doubts.settled_by_hand
 
     @property
     def uncertain(self) -> bool:
-        """Whether it is unknown what the last change did to the device, or does to it now."""
+        """Whether the last change has an unknown effect, or may still be under way."""
         if self.verb is DriverVerb.STATUS:
             return self.follows_uncertain
         return self.outcome in (None, DriverOutcome.UNCERTAIN)
@@ -206,14 +206,14 @@ _SWITCHED: Final = frozenset({Confirmation.NEW_TUNNELS_ENABLED, Confirmation.OLD
 
 
 class DeviceGoal(Struct, frozen=True):
-    """What a task or a call requires of a device, and the verb that leads there."""
+    """The state that a task or a call requires of a device, and the verb that leads to it."""
 
     verb: DriverVerb
     new: frozenset[TunnelsState]
     old: frozenset[TunnelsState]
 
     def reached(self, state: DeviceState) -> bool:
-        """Return whether *state* is what is required."""
+        """Return whether *state* is the required one."""
         return state.new in self.new and state.old in self.old
 
     def is_decided_by(self, state: DeviceState) -> bool:
@@ -231,7 +231,7 @@ _ANY: Final = frozenset(TunnelsState)
 def goal_of(
     verb: DriverVerb, *, disable_old: bool = False, remove: ConnectionSide | None = None
 ) -> DeviceGoal:
-    """Return the state that *verb* leads to, with what else its call asks for."""
+    """Return the state that *verb* leads to, with the options of its call."""
     new, old = _ANY, _ANY
     match verb:
         case DriverVerb.LOAD:

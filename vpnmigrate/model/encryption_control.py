@@ -17,7 +17,7 @@ NOT_OFFERED: Final = "not-offered"
 
 
 class AttachRule(IntEnum):
-    """What a control says about attaching a virtual private gateway, from harmless to refused."""
+    """Effect of a control on attaching a virtual private gateway, from harmless to refused."""
 
     ALLOWED = 0
     UNKNOWN = 1
@@ -77,7 +77,7 @@ class EncryptionControls(Struct, frozen=True):
 
 
 class ControlVerdict(Struct, frozen=True):
-    """What one control, or one that could not be read, says about attaching a gateway."""
+    """Effect of one control, or of one that could not be read, on attaching a gateway."""
 
     rule: AttachRule
     text: str
@@ -98,7 +98,7 @@ _ACCOUNT_MODES: Final = frozenset({"unmanaged", "attempt-monitor", "attempt-enfo
 
 
 def verdicts(vpc: str, controls: EncryptionControls) -> Iterator[ControlVerdict]:
-    """Yield what each control of *vpc* and its account says, and each that could not be read."""
+    """Yield the effect of each control of *vpc* and its account, also of unread ones."""
     if controls.vpc is not None:
         yield ControlVerdict(_of_vpc(controls.vpc), f"{vpc}: {controls.vpc}")
     elif not controls.vpc_unread:

@@ -1,9 +1,9 @@
-"""Negotiated algorithms: what new tunnels use after the cutover, held against a floor.
+"""Negotiated algorithms: what new tunnels use after the cutover, compared with a floor.
 
-A tunnel's options say what AWS accepts; the device chooses among it.  The floor of an option is, in
+A tunnel's options are what AWS accepts; the device chooses one.  The floor of an option is, in
 this order: the playbook's ``crypto_floor``; what the playbook itself sets for the tunnel, because
 that is a decision; what the new tunnel accepts, without values that RFC 8247 and RFC 9395 advise
-against.  A tunnel below its floor is reported and nothing else: traffic flows.
+against.  A tunnel below its floor is only reported, because traffic flows.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class CryptoVerdict(StrEnum):
 
 
 class JudgedTunnel(Struct, frozen=True):
-    """A negotiated tunnel, held against its floor."""
+    """A negotiated tunnel, compared with its floor."""
 
     negotiated: NegotiatedTunnel
     below: tuple[str, ...] = ()
@@ -116,7 +116,8 @@ _VALUES: Final = {
 def floors_of(decisions: Decisions, old: ConnectionRecord) -> tuple[Floor, ...]:
     """Return the floors of the successor's tunnels, each once.
 
-    EC2 lists the two tunnels in no order that a request knows, so a tunnel has to meet one of them.
+    EC2 lists the two tunnels in an order that is unrelated to the request, so a tunnel has to meet
+    one of them.
     """
     floors: list[Floor] = []
     for tunnel, accepted in zip(old_tunnels(old), successor_options(decisions, old), strict=True):
@@ -137,7 +138,7 @@ def floors_of(decisions: Decisions, old: ConnectionRecord) -> tuple[Floor, ...]:
 
 
 def judged(found: NegotiatedTunnel, floors: Sequence[Floor]) -> JudgedTunnel:
-    """Return *found* held against that of *floors* which it meets best."""
+    """Return *found*, compared with the one of *floors* that it meets best."""
     if found.status is not NegotiationStatus.SHOWN:
         return JudgedTunnel(found)
     results = [_held_against(found, floor) for floor in floors]
@@ -161,7 +162,7 @@ def _held_against(found: NegotiatedTunnel, floor: Floor) -> JudgedTunnel:
 
 
 def _has_no_value(found: NegotiatedTunnel, field: str) -> bool:
-    """Return whether nothing is negotiated for an option.
+    """Return whether the option has no negotiated value by design.
 
     AES-GCM has its own integrity.  The first keys of IPsec come from IKE's exchange, so a group of
     phase 2 is used only from the first rekeying on (RFC 7296, 1.2).

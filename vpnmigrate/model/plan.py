@@ -54,7 +54,7 @@ def fingerprint_of(document: Mapping[str, Any]) -> str:
 def has_fingerprint(compact: bytes, fingerprint: str) -> bool:
     """Return whether *fingerprint* is that of *compact*, the JSON without spaces, which states it.
 
-    JSON with keys in another order has none.
+    For JSON with keys in another order the result is False.
     """
     stated = b'"fingerprint":"%s"' % fingerprint.encode()
     return sha256(compact.replace(stated, b'"fingerprint":""', 1)).hexdigest() == fingerprint

@@ -77,7 +77,7 @@ _FEW: Final = 8
 
 @dataclass(frozen=True)
 class _KnownKeys:
-    """Keys by their marks: the worker of a fleet knows thousands, and writes short texts."""
+    """Keys by their marks: the worker of a fleet has thousands, and writes short texts."""
 
     groups: int
     """How many groups of keys these are."""

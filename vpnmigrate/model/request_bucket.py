@@ -19,7 +19,7 @@ BURST: Final = 50
 REFILL: Final = 5.0
 """Calls for which a bucket is filled in a second."""
 LEAST_REFILL: Final = 0.5
-"""The lowest estimate: whatever else uses the bucket, one call is tried every two seconds."""
+"""The lowest estimate: one call is tried every two seconds, however busy the bucket is."""
 CREDIBLE: Final = 3
 """So many refusals in a row show an empty bucket where tokens were expected; each call that is
 taken makes up for half of one.  Fewer may be another limit of AWS, which has nothing to do with the
@@ -29,7 +29,7 @@ STARVED: Final = timedelta(seconds=10)
 MEASURED: Final = timedelta(seconds=3)
 """The shortest time between two findings of an empty bucket that is a measurement."""
 MEASURED_ANEW: Final = timedelta(seconds=30)
-"""The longest: what another tool used before is no reason to expect the same now."""
+"""The longest such time: the use by another tool before it says nothing about now."""
 PROBE_AFTER: Final = timedelta(seconds=5)
 """After a refusal, no more calls than expected are tried for so long; twice as long after each
 refusal of such a try, up to ``PROBE_LATEST``.  It costs a refused call, and may find that another
