@@ -104,8 +104,8 @@ def count_valid(
 ) -> CountedApprovals:
     """Return which *approvals* count: valid, signed if the plan says so, and one per person.
 
-    With four eyes, those of the operator and of the plan's author do not count, by AWS identity
-    and by key: also not those with a key that is listed for one of them.  Of several approvals by
+    With four eyes, approvals of the operator and of the plan's author do not count, by AWS identity
+    or by key, nor do approvals with a key that is listed for one of them.  Of several approvals by
     one person only the last one added is checked.
     """
     latest = {(each.approver, each.user): each for each in approvals}

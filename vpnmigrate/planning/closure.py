@@ -1,7 +1,7 @@
 """Closure of a gateway: all that its migration changes, and all that it may disturb.
 
-It follows from the survey, so it exists for a gateway that cannot be planned yet.  A test checks it
-against the calls of real plans: no id that a call names is missing here.
+It is computed from the survey alone, so a gateway that cannot be planned yet has one too.  A test
+checks it against the calls of real plans: no id that a call names is missing here.
 """
 
 from __future__ import annotations
@@ -275,7 +275,7 @@ def _found(names: Sequence[str], text: str) -> tuple[str, ...]:
 
 
 def _word(name: str) -> str:
-    """Return the pattern of an id or address that is no part of a longer one."""
+    """Return the pattern of an id or address that is not part of a longer one."""
     return rf"(?<![\w.]){re.escape(name)}(?![\w]|\.\d)"
 
 

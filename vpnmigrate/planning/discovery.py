@@ -1,7 +1,7 @@
 """Discovery: gateways and connections of several accounts, by whether they can be migrated.
 
-The verdict on a gateway is that of ``candidates``.  What a single Region cannot show is added: who
-else uses a connection's device, in any account.
+The verdict on a gateway is that of ``candidates``.  Other users of a connection's device, in any
+account, are added to it.
 """
 
 from __future__ import annotations

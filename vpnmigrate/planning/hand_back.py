@@ -1,4 +1,4 @@
-"""Hand-back to code: what Terraform and CloudFormation have to learn after a migration.
+"""Hand-back to code: changes to Terraform and CloudFormation code after a migration.
 
 Terraform forgets an old resource (``removed``), adopts its successor under a second name
 (``import``), and gives it the old name back (``moved``): a ``removed`` block needs the name to be
@@ -67,7 +67,7 @@ def successors(plan: Plan, made: Mapping[Role, str]) -> dict[str, str]:
 def hand_back(
     plan: Plan, made: Mapping[Role, str], resources: Iterable[TerraformResource]
 ) -> HandBack:
-    """Return what the code that owns *resources* has to learn; *made* are a run's new ids."""
+    """Return the changes to the code that owns *resources*; *made* are a run's new ids."""
     new_ids = successors(plan, made)
     parts = [part for resource in resources if (part := _terraform(resource, new_ids)) is not None]
     return HandBack(

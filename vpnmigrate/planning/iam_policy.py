@@ -1,7 +1,7 @@
 """IAM policies: the least that a role needs for the calls of a plan, by phase.
 
 A policy is derived from ``permissions``.  It has one statement for each type of resource and each
-way to name it, so a statement says what may be done to, say, the gateways of the migration.
+way to name it, for example one with the actions on the gateways of the migration.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class PolicyScope:
 
     @property
     def any_plan(self) -> bool:
-        """Whether the policy is for every plan, so that it knows no ids."""
+        """Whether the policy is for every plan, so that it contains no ids."""
         return self.migration == "*"
 
     def arn(self, type_: str, id_: str) -> str:
@@ -165,7 +165,7 @@ def policy_for_any_plan(
 
 
 def _discovering(scope: PolicyScope, others: OtherAccounts) -> Iterator[IamStatement]:
-    """Yield what a discovery does beside describe calls of EC2."""
+    """Yield the actions of a discovery besides describe calls of EC2."""
     for action, type_ in MONITORED_TYPES.items():
         # A dashboard belongs to no Region.
         region = "" if type_.startswith("dashboard") else scope.region
@@ -198,7 +198,7 @@ def _grants(plan: Plan, phases: Collection[RunPhase], options: Collection[str]) 
 
 
 class _Group(Struct, frozen=True):
-    """What becomes a statement: grants with one condition."""
+    """Grants with one condition, which become one statement."""
 
     rank: int
     sid: str

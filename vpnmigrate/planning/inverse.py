@@ -1,4 +1,4 @@
-"""Inverse of a change, and of a step: what the plan's rollback does about the same facts."""
+"""Inverse of a change, and of a step: the changes of the plan's rollback to the same facts."""
 
 from __future__ import annotations
 

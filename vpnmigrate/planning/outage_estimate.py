@@ -52,6 +52,6 @@ def rollback_estimate(plan: Plan, rehearsed: RehearsalResult | None) -> tuple[ti
 def limits(plan: Plan) -> timedelta:
     """Return the sum of the limits of steps 7 to 10, which are the same in either direction.
 
-    They are those by which a run goes, also for a plan that was made without them.
+    A run uses these limits, also for a plan that was made without them.
     """
     return sum((step.limit_for(plan) for step in CUTOVER), timedelta(0))

@@ -69,8 +69,8 @@ def checks_before_cutover(
 ) -> tuple[PermissionCheck, ...]:
     """Return the checks of every call that can follow step 6; *made* has what the run created.
 
-    Resources that only steps 1 to 6 need are gone by then, such as a test VPC; their calls are left
-    out.
+    Calls for resources that only steps 1 to 6 need, such as a test VPC, are left out: these are
+    deleted before step 7.
 
     Raises:
         RefusedError: A step can never reach its goal.
@@ -107,7 +107,7 @@ def missing(
 
 
 def holding(missing: Iterable[MissingPermission]) -> tuple[MissingPermission, ...]:
-    """Return what holds a cutover: finalize is another day's work, perhaps of another role."""
+    """Return what holds a cutover; finalize runs later, perhaps with another role."""
     return tuple(each for each in missing if each.phases != (RunPhase.FINALIZE,))
 
 
@@ -132,7 +132,7 @@ def _may_be_denied_in_the_outage(simulated: MissingPermission) -> bool:
 def policy_phases(missing: Iterable[MissingPermission]) -> tuple[RunPhase, ...]:
     """Return the phases whose policies have what is missing.
 
-    Cutover and rollback are granted together, because an outage needs both to be sure of its end.
+    Cutover and rollback are granted together, because either one may have to end an outage.
     """
     both = {RunPhase.CUTOVER, RunPhase.ROLLBACK}
     phases = set[str]()
@@ -182,7 +182,7 @@ def _shown_by_similar(
 ) -> PermissionResult:
     """Return what the result of a similar call, *other*, shows about a call that is *untried*.
 
-    A call that creates a resource ends the run where nothing is interrupted if it is denied.
+    If a call that creates a resource is denied, the run ends before anything is interrupted.
     """
     allowed = PermissionResult(PermissionVerdict.ALLOWED, untried.action)
     if not check.query.actions:

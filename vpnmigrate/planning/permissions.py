@@ -1,8 +1,8 @@
 """Permissions: every AWS call that a plan can lead to, with the IAM actions that it needs.
 
-Nothing is listed by hand that the steps decide: the production steps are predicted forward, back
-from each step and through finalize, and each change they propose becomes the call that the program
-would send.  Only the IAM actions of a change (``required_actions``) and the reads are written here.
+The calls of the steps are not listed by hand: the production steps are predicted forward, back from
+each step and through finalize, and each change they propose becomes the call that the program would
+send.  Only the IAM actions of a change (``required_actions``) and the reads are written here.
 """
 
 from __future__ import annotations

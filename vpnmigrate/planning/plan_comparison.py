@@ -49,7 +49,7 @@ class PlanComparison(Struct, frozen=True):
 
     @property
     def same(self) -> bool:
-        """Whether both plans do the same to the same configuration."""
+        """Whether both plans make the same changes to the same configuration."""
         return self == PlanComparison()
 
 

@@ -8,7 +8,7 @@ another (``steps.base``: the changes of one proposal are independent).  So three
   kind, which has one or two routes of each kind;
 - every table and route by name: a walk over steps 7 to 9 with all other tables at once, in which
   half of the changes of each one may be made;
-- what joins them: on the whole world, the steps must make the changes of both walks.
+- the join of both: on the whole world, the steps must make the changes of both walks.
 
 ``docs/decisions/0038`` has the reasons; tests compare with walks over whole small worlds.
 """
@@ -268,7 +268,7 @@ def _joined(plan: Plan, order: _Changed, by_name: _Changed, ways: _Ways) -> Iter
     surveyed = {table.id for table in plan.before.route_tables}
     for table in sorted(surveyed & (tables.keys() | expected.keys())):
         here, alone = tables.get(table, _UNCHANGED), expected.get(table, _UNCHANGED)
-        why = f"{table} is changed differently beside the other route tables"
+        why = f"{table} is changed differently together with the other route tables"
         yield from _odd(here, alone, why)
     rest, alone = _of_others(whole, surveyed), _of_others(order, surveyed)
     yield from _odd(rest, alone, "with every route table, the steps make other changes")

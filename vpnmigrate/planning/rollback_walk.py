@@ -110,7 +110,7 @@ class ReachableState(Struct, frozen=True, dict=True):
 
     @cached_property
     def key(self) -> _Key:
-        """Identity of the state: everything but the time and the story."""
+        """Identity of the state: everything except the time and ``story``."""
         return self.moment, self.direction, self.settled, self.cutting
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Start-up action: the tunnels that AWS is to initiate after a migration, and does not yet.
+"""Start-up action: tunnels that AWS should initiate after a migration, and does not yet.
 
 A successor is created with ``add`` (``carry_over.requested_options``).
 """

@@ -82,7 +82,7 @@ def parted(error: msgspec.ValidationError) -> tuple[str, Path]:
 def _composed(text: str, name: str) -> yaml.Node | None:
     """Return the root of *text*; libyaml, where there is one, takes a fifth of the time.
 
-    It tells a fault in other words, so a text with one is read again.
+    Its errors have other words, so a text with an error is read again by the slow parser.
     """
     quick = getattr(yaml, "CSafeLoader", None)
     if quick is not None and not _UNUSUAL.search(text):

@@ -27,7 +27,7 @@ def terraform_resources(state: Mapping[str, object]) -> tuple[TerraformResource,
     Only values that look like ids of AWS or like addresses are kept.
 
     Raises:
-        ValueError: It is no such state, or a resource has no valid name.
+        ValueError: It is not such a state, or a resource has no valid name.
     """
     resources = state.get("resources")
     if state.get("version") != _STATE_VERSION or not isinstance(resources, list):
