@@ -1,7 +1,7 @@
 """Outages: how long they last when runs begin at once, and when calls are lost or refused.
 
-Nothing but the fault's own time may be added: no change of steps 7 to 10 waits until a reading
-cannot be stale (docs/decisions/0034-belief-delays-verdicts-only.md).
+A fault may add only its own time: no change of steps 7 to 10 waits until a reading cannot be stale
+(docs/decisions/0034-belief-delays-verdicts-only.md).
 """
 
 from __future__ import annotations

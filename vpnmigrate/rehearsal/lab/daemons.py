@@ -33,10 +33,10 @@ _ANSWER_ENDS: Final = "089"
 def wait_for(
     what: str, clock: Clock, is_so: Callable[[], bool], limit: timedelta = START_LIMIT
 ) -> None:
-    """Wait until *is_so*.
+    """Wait until *is_so* returns True.
 
     Raises:
-        LabError: It is not so within *limit*.
+        LabError: It has not returned True within *limit*.
     """
     end = clock.now() + limit
     while not is_so():

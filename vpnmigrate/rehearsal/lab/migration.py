@@ -154,7 +154,7 @@ class LabMigration:
             raise LabError(f"the network could not follow EC2: {self._failed}") from self._failed
 
     def settle(self) -> None:
-        """Wait until the network is as the world is now, and packets have met it.
+        """Wait until the network follows the world's present state, and packets have passed it.
 
         Raises:
             LabError: The network does not follow the world.
@@ -191,7 +191,7 @@ class LabMigration:
         self.events.append(LabEvent(time.monotonic(), what, kind, connection, subject, state))
 
     def _first_task(self) -> DeviceTask:
-        """Return what the device's engineer once had to do for the old connection."""
+        """Return the task that set up the old connection at the device."""
         (row,) = [each for each in self._connections() if each["VpnConnectionId"] == self._old]
         network = self.network
         return DeviceTask(
@@ -215,8 +215,8 @@ class LabMigration:
         """Bring the new tunnels up before the cutover; return whether they are.
 
         *commands* are those of the driver's file.  Traffic must stay on the old tunnels, so the
-        routes of the new neighbours have a lower preference.  Where AWS does not answer in time,
-        the tunnels are disabled again, and the cutover goes as documented.
+        routes of the new neighbours have a lower preference.  If AWS does not answer in time, the
+        tunnels are disabled again, and the cutover has the documented order.
         """
         self.note("device: prewarm begins", LabEventKind.DEVICE, "prewarm")
         self.device.change_routing(connection, r"accept;", f"bgp_local_pref = {_LOWER}; accept;")
@@ -324,7 +324,7 @@ class LabMigration:
                 self.note(f"AWS: {what}", LabEventKind.ROUTES, connection, subject=net)
 
     def _with_fault(self, connection: EndpointConnection) -> EndpointConnection:
-        """Return a new connection with what is wrong with it; lose the packets of dark ends."""
+        """Return a new connection with the case's fault; drop the packets of dark endpoints."""
         if connection.id == self._old:
             return connection
         match self._fault:

@@ -275,13 +275,13 @@ class LabNetwork:
         """The routes of the VPC to the site: network to connection."""
 
     def darken(self, outside_ip: str) -> None:
-        """Lose every packet to and from an endpoint, without a word to either side."""
+        """Drop every packet to and from an endpoint silently."""
         if outside_ip not in self._dark:
             self._dark.add(outside_ip)
             self.underlay.ip(*_darkness(outside_ip, "add"))
 
     def lighten(self, outside_ip: str) -> None:
-        """End what ``darken`` began, if it did."""
+        """Undo ``darken``, if it was called."""
         if outside_ip in self._dark:
             self._dark.remove(outside_ip)
             self.underlay.ip(*_darkness(outside_ip, "del"))
@@ -303,7 +303,7 @@ class LabNetwork:
 
 
 def _darkness(outside_ip: str, verb: str) -> tuple[str, ...]:
-    """Return the rules that lose packets to and from an address, before any route is looked up."""
+    """Return the rules that drop packets to and from an address, before any route lookup."""
     return tuple(f"rule {verb} {side} {outside_ip} blackhole" for side in ("from", "to"))
 
 

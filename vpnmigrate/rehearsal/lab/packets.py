@@ -1,4 +1,4 @@
-"""Packets of the lab: one every 10 ms from the site to the VPC and back; which were lost.
+"""Packets of the lab: one every 10 ms from the site to the VPC and back, and the losses.
 
 The sender is a process of its own (``python -m``), so that the lab's work does not delay it.
 """

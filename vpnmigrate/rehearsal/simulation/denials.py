@@ -1,7 +1,7 @@
 """Denials: refusals that outlast a few calls, of the calls of a cutover and of its clean-up.
 
-They are drawn from a seed.  A run continues without a change of one table; without any other change
-it ends, and then the operator acts.
+They are drawn from a seed.  A run continues if a change of one table is denied; if any other change
+is denied, it ends, and the operator acts.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Refusals:
             self._failed[goal] = self._world.now()
 
     def explain(self, change: AwsChange) -> bool:
-        """Return whether a run may have gone on without *change*."""
+        """Return whether a run may have continued without *change*."""
         return change.goal in self._first.keys() | self._persistent
 
     def remove_cause(self) -> timedelta:

@@ -1,4 +1,4 @@
-"""Driver faults: what goes wrong in calls of drivers, and kills of the calling process.
+"""Driver faults: faults in calls of drivers, and kills of the calling process.
 
 They have random sources of their own, so that everything else that a seed draws stays the same.
 """
@@ -49,7 +49,7 @@ class DriverKill(Struct, frozen=True):
 
 @dataclass(frozen=True)
 class DriverFaults:
-    """What goes wrong with the drivers of one trial."""
+    """Faults of the drivers in one trial."""
 
     seed: int = 0
     faulty: float = 0.0
@@ -93,7 +93,7 @@ class DriverFaultInjector:
         """How many calls have had a fault."""
 
     def fault(self, call: DriverCall) -> DriverFault | None:
-        """Return what goes wrong in *call*, which begins now."""
+        """Return the fault of *call*, which begins now; None if it has none."""
         random = SeededRandom(f"driver call/{self._faults.seed}/{self._intended}")
         row = self._row.get(call.gateway, 0)
         over = self.count >= MOST or row >= MOST_IN_A_ROW

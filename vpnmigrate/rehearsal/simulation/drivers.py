@@ -1,4 +1,4 @@
-"""Drawn drivers: what does the work at the devices of a simulated world."""
+"""Drawn drivers: the drivers at the devices of a simulated world."""
 
 from __future__ import annotations
 

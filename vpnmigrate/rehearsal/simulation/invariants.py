@@ -102,7 +102,7 @@ class InvariantChecker:
         """Yield what AWS would still have done, in the world *now*, for a process that has ended.
 
         That is an error if traffic is down, or if the process ended a cutover that is done only
-        *partly*.  Nothing but the direction is taken from what the run says of itself.
+        *partly*.  Of the run's own records only the direction is used.
         """
         lost = self.unreached(now)
         if not (lost or partly):
@@ -215,7 +215,7 @@ class InvariantChecker:
     def _routed(self, now: ActualState, joining: str, *, incomplete: bool) -> Iterator[str]:
         """Yield the routing that is not the joining gateway's.
 
-        A run that is *incomplete*, and says so, may lack what AWS has refused.
+        A run that reports that it is *incomplete* may lack the changes that AWS has refused.
         """
         old = self.plan.old_gateway
         for table, gateway in self.before.propagating:

@@ -48,7 +48,7 @@ LEAST_LAG = timedelta(seconds=60)
 """Minimum lag of describes in trials that lose the answers to create calls."""
 
 LONGEST_LAG = timedelta(seconds=119)
-"""Below the consistency delay, with everything that keeps a change from being visible."""
+"""Below the consistency delay, including everything that delays the visibility of a change."""
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ def lost_answers(seed: int) -> Schedule:
 
 
 def try_doubtful_outage(seed: int, stats: SearchStats) -> None:
-    """Run a trial of the world of *seed* whose outage is full of doubt (``doubtful_outage``)."""
+    """Run a trial of *seed* with many calls in doubt in its outage (``doubtful_outage``)."""
     world = doubtful(seed)
     if not world.stops:
         run_schedule(world, doubtful_outage(seed), stats)

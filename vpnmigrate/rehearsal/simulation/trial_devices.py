@@ -1,4 +1,4 @@
-"""Trial devices: who does the work at the devices of a trial, and checks of drivers."""
+"""Trial devices: drivers and engineers at the devices of a trial, and checks of drivers."""
 
 from __future__ import annotations
 
