@@ -74,7 +74,7 @@ class TestNarrator:
 
         assert [line[12:] for line in lines_of(ResidueLeft((), (gone,)), ResidueLeft())] == [
             f"NO PATH: {gone}",
-            "no change is left undone any more",
+            "every change is made now",
         ]
 
     def test_a_change_is_told_before_its_answer(self):

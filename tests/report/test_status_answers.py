@@ -128,7 +128,7 @@ def test_a_decision_past_the_deadline_has_both_commands():
 
     assert "vpnmigrate continue" not in before
     shown = " ".join(asked.split())
-    assert f"to go on, without a rollback: vpnmigrate continue {MIGRATION}" in shown
+    assert f"to continue without a rollback: vpnmigrate continue {MIGRATION}" in shown
     assert f"vpnmigrate abort {MIGRATION}" in shown
 
 

@@ -112,7 +112,7 @@ def _lead(call: RunChange) -> tuple[str, str, str]:
 
 
 def timeline(events: Iterable[Entry], changes: GroupedChanges) -> Iterator[tuple[datetime, str]]:
-    """Yield what the journal says and when; each series is one line."""
+    """Yield the events of the journal with their times; each series is one line."""
     series = {many.calls[0].asked.seq: many for many in changes.series}
     firsts = (many.calls[0].asked for many in changes.series)
     others = chain.from_iterable(each.entries for each in changes.others)

@@ -14,7 +14,7 @@ _HEADS = ("connection", "tunnel", "negotiated", "verdict")
 
 
 def crypto_open(seen: CryptoSeen | None) -> tuple[str, ...]:
-    """Return what is below the floor, then what is unknown; nothing if all is met or unread."""
+    """Return the tunnels below the floor, then the unknown ones; none if all meet it."""
     return () if seen is None else (*seen.below, *seen.unknown)
 
 

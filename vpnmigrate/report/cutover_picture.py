@@ -1,7 +1,7 @@
 """Picture of a cutover: rows of facts over one time axis, as SVG that stands alone.
 
 ``panel_of`` returns shapes with positions and without markup, which the template draws.  Times are
-seconds on any clock that all rows share.  ``journal_rows`` has what a journal knows; the lab adds
+seconds on any clock that all rows share.  ``journal_rows`` has the rows of a journal; the lab adds
 packets, routes and tunnels (``report.lab_picture``).
 """
 

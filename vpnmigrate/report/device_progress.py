@@ -1,4 +1,4 @@
-"""Device progress: what is done at which device, by engineers and by drivers."""
+"""Device progress: tasks done at each device, by engineers and by drivers."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def devices_json(devices: Iterable[DeviceProgress]) -> list[dict[str, Any]]:
 
 
 def device_work_line(record: OperatorConfirmed | DeviceRecord) -> str:
-    """Return who confirmed what, for which device; or what a driver was asked and answered."""
+    """Return the line about a confirmation at a device, or about a call of its driver."""
     match record:
         case OperatorConfirmed(confirmation=done, who=who):
             return f"{who} confirmed: {done.value}"

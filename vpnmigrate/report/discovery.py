@@ -219,7 +219,7 @@ def place_text(unread: UnreadPlace) -> str:
 
 
 def _unread(unread: Sequence[UnreadPlace], invocation: Invocation) -> str:
-    lines = [f"COULD NOT BE READ ({len(unread)}): what is there is unknown"]
+    lines = [f"COULD NOT BE READ ({len(unread)}): contents unknown"]
     for each in unread:
         lines.append(wrapped(place_text(each), first="  "))
         lines.append(wrapped(each.why, first="    "))

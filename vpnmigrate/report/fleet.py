@@ -72,7 +72,7 @@ class FleetStatus:
     fleet: FleetView | None = None
     """The database and its workers; None for the runs of one machine."""
     note: str = ""
-    """What has to be known about the campaign itself, such as that its file was edited."""
+    """A remark about the campaign itself, such as that its file was edited."""
 
     @classmethod
     def of_views(
@@ -158,7 +158,7 @@ def new_text(
             wrapped(f"{row.place}: {row.why}", first="  ", rest="    ")
             for row in found.unread[:MOST_ROWS]
         ]
-        title = f"COULD NOT BE READ ({len(found.unread)}): what is there is unknown"
+        title = f"COULD NOT BE READ ({len(found.unread)}): contents unknown"
         parts.append("\n".join([title, *shown, *more(found.unread)]))
     parts.append(
         wrapped(f"{file}: edit waves, soak, limits and calendar, then make and rehearse the plans:")

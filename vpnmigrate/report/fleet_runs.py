@@ -40,7 +40,7 @@ class FleetRunView:
     worker: str
     """The worker that has the run; empty if none has."""
     due: str
-    """When a worker takes it up without an order; empty if none does."""
+    """When a worker resumes it without an order; empty if none does."""
     summary: RunSummary | None = None
     view: RunStatusView | None = None
     """The whole status; None where the summary is enough."""
@@ -101,7 +101,7 @@ def _awaits(state: RunState) -> RunAwaits:
 
 
 def worker_command(invocation: Invocation, *words: str) -> Command:
-    """Return the command that starts a worker; which credentials it has is up to its host."""
+    """Return the command that starts a worker; its credentials are those of its host."""
     variables = tuple(each for each in invocation.variables if not each[0].endswith("_FILE"))
     anywhere = replace(invocation, profile="", region="", variables=variables)
     return anywhere.complete(cli("fleet", "worker", *words))

@@ -11,12 +11,12 @@ from vpnmigrate.planning.hand_back import HandBack, StackImport
 from vpnmigrate.report.text import WIDTH, safe, wrapped
 
 SCHEMA = "vpnmigrate/hand-back/1"
-_VERSIONS = "These blocks need Terraform 1.7 or OpenTofu 1.7: older ones know no removed block."
+_VERSIONS = "These blocks need Terraform 1.7 or OpenTofu 1.7: older versions have no removed block."
 
 
 def text(found: HandBack, migration: str) -> str:
     """Return a file that Terraform reads: blocks, with the check list as comments."""
-    parts = [_comment(f"Hand-back of the migration {safe(migration)}: what code has to learn.")]
+    parts = [_comment(f"Hand-back of the migration {safe(migration)}: changes to the code.")]
     if not found.first and not found.before_first and not found.afterwards:
         parts.append(_comment("No resource of a state file was replaced."))
     if found.first or found.before_first:

@@ -1,4 +1,4 @@
-"""Lab report: what the packets saw beside what the control plane saw, on one time axis."""
+"""Lab report: packet losses beside the control plane's view, on one time axis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measured outages: the part of a rehearsal's report that shows what disturbances cost."""
+"""Measured outages: the section of a rehearsal's report about the cost of faults."""
 
 from __future__ import annotations
 

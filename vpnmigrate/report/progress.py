@@ -195,7 +195,7 @@ class Narrator:
                 yield from _indented(gates.acceptable_lines(what, self.on))
             case ResidueLeft(changes=(), unreached=unreached):
                 lines = [f"NO PATH: {destination}" for destination in unreached]
-                yield from _indented(lines or ["no change is left undone any more"])
+                yield from _indented(lines or ["every change is made now"])
             case ResidueLeft(changes=changes):
                 lines = [f"NOT DONE, run continues: {left.change}: {left.why}" for left in changes]
                 yield from _indented(lines)
@@ -406,8 +406,8 @@ class PlainProgress:
     """Progress for a log or a pipe: whole lines, with an unchanged wait once a minute.
 
     *down_since* is the start of an outage that an earlier process left open, *decide_by* its
-    back-out deadline; *narrator* knows the run, and entries that it has seen; *usual* knows how
-    long a step takes.
+    back-out deadline; *narrator* has the run and the entries that were read; *usual* has the usual
+    time of a step.
     """
 
     def __init__(

@@ -114,7 +114,7 @@ class AfterOrder(Struct, frozen=True):
     obstacles: tuple[str | Command, ...]
     """Why no worker begins it, with the commands that change that."""
     observe: Command
-    """The command that shows what becomes of it."""
+    """The command that shows its progress."""
 
     def text(self) -> str:
         """Return the lines below the order."""
@@ -199,10 +199,10 @@ class OrderResult(Struct, frozen=True):
     answer: Record | None
     view: RunStatusView
     unread: str = (
-        "its process has not read it yet. It does so after its current AWS call; if it never does, "
+        "its process has not read it yet. It reads it after its current AWS call; if it does not, "
         "the process hangs or runs on another host."
     )
-    """What holds while there is no answer."""
+    """The text while there is no answer."""
 
 
 def order_text(given: OrderResult) -> str:

@@ -302,7 +302,7 @@ class RunStatusView:
             return (f"observe until {until}, when the plan's soak ends; to observe:", self.observe)
         if self.alive and self.state.asks_to_decide:
             go_on = self.invocation.complete(cli("continue", self.run))
-            return ("to go on, without a rollback:", go_on)
+            return ("to continue without a rollback:", go_on)
         if self.alive and not self.rolling_back and self._resume == self.observe:
             return self.to_open or self.watch_advice
         if self.state.status is RunStatus.FINALIZED:
@@ -365,7 +365,7 @@ class RunStatusView:
 
     @property
     def soak_left(self) -> timedelta:
-        """How long traffic has to flow on until finalize is due; zero if it is, or is not next."""
+        """Time until finalize is due; zero if it is due, or is not the next step."""
         state, plan = self.state, self.plan
         verified = state.soak_begins
         migrated = state.status is RunStatus.CUT_OVER and state.confirm.armed is None
@@ -453,13 +453,13 @@ class RunStatusView:
             return command
         if self.state.cutover_begun:
             does = (
-                "abort has the running process roll back at its next safe point; the new gateway "
+                "abort makes the running process roll back at its next safe point; the new gateway "
                 "and connections are kept:"
             )
         else:
             does = (
-                "abort has the running process stop at its next safe point, before the cutover; "
-                "nothing is interrupted, and what it has created stays:"
+                "abort makes the running process stop at its next safe point, before the cutover; "
+                "nothing is interrupted, and the created resources stay:"
             )
         return does, command
 

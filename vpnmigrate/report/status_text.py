@@ -87,7 +87,7 @@ def _fitting(view: RunStatusView) -> tuple[list[Row], list[Row]]:
 
 
 def _rows(rows: Iterable[Row], names: Names) -> str:
-    """Return the rows that have a value; text has names beside its ids, commands have not."""
+    """Return the rows that have a value; text has names beside its ids, commands do not."""
     return columns(
         [
             (name, names.text(value) if isinstance(value, str) else value)

@@ -215,7 +215,7 @@ def stuck(plan: Plan, on: PlanCommands) -> tuple[RunbookCheck, ...]:
         RunbookCheck(
             "this program does not work",
             "",
-            "end its process first: two writers are worse than one",
+            "end its process first: two must not change AWS at once",
             "AWS CLI blocks (see Without this program): forward or rollback, from the current row",
         ),
     )
