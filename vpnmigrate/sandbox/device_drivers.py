@@ -1,4 +1,4 @@
-"""Simulated drivers: the drivers of a world's devices, on its clock, with what goes wrong.
+"""Simulated drivers: the drivers of a world's devices, on its clock, with their faults.
 
 A driver with a commit timer commits, connects anew, looks, and confirms, in one call, as
 ``local/drivers/confirmed_change.py`` does; another one only changes the device.
@@ -37,7 +37,7 @@ LATE = timedelta(minutes=5)
 
 
 class DriverFaultKind(StrEnum):
-    """What goes wrong in a call of a driver."""
+    """Kind of fault in a call of a driver."""
 
     NOT_REACHED = "the device is not reached"
     CUT_OFF = "contact is lost after the change"
@@ -148,7 +148,7 @@ class DriverProgram:
         self._change(device, at)
 
     def _settles(self, device: DrivenDevice) -> bool:
-        """Confirm or undo what an earlier call has left; return whether this one may go on."""
+        """Confirm or undo the change of an earlier call; return whether this one may continue."""
         commit, verb = device.commit, self.call.verb
         if commit is None:
             device.noted_until = None
@@ -167,7 +167,7 @@ class DriverProgram:
         return True
 
     def _change(self, device: DrivenDevice, at: datetime) -> None:
-        """Make the change, as far as the fault lets it be made."""
+        """Make the change, as far as the fault allows."""
         call, kind = self.call, self._kind
         over_ssh = call.driver.kind in SERVED
         if kind is DriverFaultKind.CUT_SHORT and over_ssh and call.driver.platform in ATOMIC:
@@ -207,7 +207,7 @@ class DriverProgram:
             self._end(self._next.at, self._done())
 
     def _reported(self, device: DrivenDevice) -> DeviceState:
-        """Return the state as the driver reports it: a part of a load is none, over SSH."""
+        """Return the state as the driver reports it; over SSH, a partial load is absent."""
         takes_away = self.call.verb in (DriverVerb.BACK_OUT, DriverVerb.REMOVE)
         if device.half_loaded and self.call.driver.kind in SERVED and not takes_away:
             return replace(device.state, new=TunnelsState.ABSENT)

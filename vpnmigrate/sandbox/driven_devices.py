@@ -1,6 +1,6 @@
 """Driven devices: configurations of a world's devices; drivers and engineers change them.
 
-A driver is a program: it works on while the process that called it is killed.  So the calls are
+A driver is a program: it continues when the process that called it is killed.  So the calls are
 kept here, beside the devices, and every process of a run has a port of its own
 (``device_drivers.SimulatedDrivers``).
 """
@@ -123,7 +123,7 @@ class DrivenDevices:
         return [*self._pending, *expiring]
 
     def meet(self, old: str, new: str) -> DrivenDevice:
-        """Return the device of *old*; tunnels of an earlier connection than *new* do not count."""
+        """Return the device of *old*, without tunnels of a connection before *new*."""
         device = self.devices[old]
         if new and device.new != new:
             device.new = new

@@ -1,4 +1,4 @@
-"""Organization: accounts and Regions of a served sandbox, and how clients change accounts.
+"""Organization: accounts and Regions of a served sandbox, and AssumeRole between them.
 
 The account of a request is in its access key id: ``AssumeRole`` returns a key id with the number of
 the role's account, and any other key id belongs to the first account.

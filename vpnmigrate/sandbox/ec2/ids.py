@@ -76,7 +76,7 @@ def kind_of(identifier: str) -> ResourceKind:
     """Return the kind of resource that *identifier* is for.
 
     Raises:
-        ApiError: The sandbox knows no kind with such ids.
+        ApiError: The sandbox has no kind with such ids.
     """
     prefix = identifier.rpartition("-")[0].split("-")[0]
     for kind in TAGGED:

@@ -1,4 +1,4 @@
-"""What AWS decides by itself: maintenance of tunnel endpoints, and VPC encryption control."""
+"""Conditions that AWS sets: maintenance of tunnel endpoints, and VPC encryption control."""
 
 from __future__ import annotations
 
@@ -83,6 +83,6 @@ def describe_account_control(state: WorldState, params: Params) -> Result:
 
 
 def require_offered(state: WorldState, action: str) -> None:
-    """Refuse *action* as an endpoint that does not know it."""
+    """Check that the endpoint offers *action*."""
     if not state.behaviour.newer_actions_known:
         raise ApiError("InvalidAction", f"The action {action} is not valid for this web service.")

@@ -44,7 +44,7 @@ _TARGET_PARAMETERS = (*dict.fromkeys(TARGETS.values()), "VpcEndpointId")
 
 
 def create_route(state: WorldState, params: Params) -> Result:
-    """CreateRoute; repeating a route is no error, and a propagated duplicate is allowed."""
+    """CreateRoute; a repeated route and a propagated duplicate are allowed."""
     table = the_table(state, params)
     destination, target = _destination(params), _target(state, table, params)
     present = _written(table, destination)

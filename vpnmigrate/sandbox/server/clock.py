@@ -40,7 +40,7 @@ class ScaledClock:
         return timedelta(0)
 
     def stamp(self) -> Stamp:
-        """Return the stamp of the scaled time, which only this process knows."""
+        """Return the stamp of the scaled time, which only this process has."""
         return stamp_of(self._name, self.now())
 
     def sleep(self, span: timedelta) -> None:

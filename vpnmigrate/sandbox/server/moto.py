@@ -175,7 +175,7 @@ def _with_request_id(body: str | bytes) -> str | bytes:
 
 
 class _Dispatcher(DomainDispatcherApplication):
-    """moto's dispatcher, which lists its own folders twice for each request."""
+    """moto's dispatcher without its two directory listings for each request."""
 
     def get_backend_for_host(self, host: str | None) -> Any:
         """Return moto's name of the service at *host*, which often begins with that name."""
