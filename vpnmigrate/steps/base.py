@@ -122,7 +122,7 @@ class Step(ABC):
         return ()
 
     def awaits(self, view: StepInput) -> ReadingPart | None:
-        """Return what alone has to differ before the step can continue; None if it is not known."""
+        """Return the one part of a reading that the step waits for; None if it is unknown."""
         del view
         return None
 
@@ -151,8 +151,10 @@ class DesiredFact(Struct, frozen=True):
     needs: Goal | None = None
     """The goal that must be reached before *change* can be made."""
     holds_unproven: bool = False
-    """Whether the value holds, only its effect does not show, and no traffic needs it: without
-    *change* nothing is left to the operator."""
+    """Whether the value holds without a visible effect, and no traffic needs it.
+
+    If *change* is left out then, the operator has nothing to do.
+    """
 
     @property
     def goal(self) -> Goal:

@@ -24,7 +24,7 @@ from vpnmigrate.steps.tags import unowned_resources
 def deletion(
     name: str, subject: Role | str, change: AwsChange | None, needs: Goal | None = None
 ) -> DesiredFact:
-    """Return the part of a clean-up that *subject* is deleted; *needs* has to precede that."""
+    """Return the part of a clean-up that deletes *subject*; *needs* has to precede it."""
     want = deleted_goal(subject)
     return DesiredFact(name, want.fact, want.value, change, restores=True, needs=needs)
 
@@ -55,7 +55,7 @@ def optional_removals(wants: Iterable[DesiredFact], view: StepInput) -> Iterator
 
 
 def verify_removals(wants: Iterable[DesiredFact], view: StepInput) -> Verdict:
-    """Return whether *wants* are reached, except for those left out and resources of others."""
+    """Return whether *wants* are reached, apart from goals left out and resources of others."""
     verdict = judge(wants, view.now, view.journal_facts.left_out)
     match verdict, unowned_resources(view.now):
         case Residual(), Lost(what, left):

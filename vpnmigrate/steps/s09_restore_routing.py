@@ -147,7 +147,7 @@ def _lost(verdict: Met | Lost | Residual) -> tuple[str, ...]:
 
 
 def _without_effect(view: StepInput) -> Iterator[tuple[DesiredFact, str]]:
-    """Yield what has the desired value and no effect, with a clause that says so."""
+    """Yield facts that have the desired value and no effect, each with a clause about it."""
     joining = view.swap.joining
     for table, destination in _interrupted_routes(view):
         if view.now.route(table, destination) == joining:

@@ -75,7 +75,7 @@ class SwitchTunnels(Step):
         return plan.decisions.waits.tunnels + plan.decisions.waits.soak
 
     def optional_parts(self, view: StepInput) -> Iterable[DesiredFact]:
-        """Yield what earlier steps have left, or made without the effect that this step awaits."""
+        """Yield changes that earlier steps left out, or whose effect this step awaits."""
         return optional_parts(view)
 
     def awaits(self, view: StepInput) -> ReadingPart | None:
@@ -163,7 +163,7 @@ def enabling_task(plan: Plan, swap: GatewaySwap, now: Snapshot) -> AskOperator:
 
 
 def settling_task(view: StepInput, devices: tuple[VpnConnectionId, ...]) -> AskOperator:
-    """Return the task that makes what drivers have done at *devices* last, in either direction."""
+    """Return the task that makes the drivers' changes at *devices* last, in either direction."""
     task = enabling_task(view.plan, view.swap, view.now)
     back = task.confirmation is Confirmation.TUNNELS_RETURNED
     used = devices if back else [view.now.ours.get(connection_role(old), old) for old in devices]

@@ -79,7 +79,7 @@ def first_missing(view: StepInput) -> str:
 
 
 def missing_in_brief(view: StepInput) -> str:
-    """Return what is missing first, with how much more is known to be; empty if traffic flows.
+    """Return what is missing first, and how much more is; empty if traffic flows.
 
     In the outage no more than two tables are compared: right after the swap all of them differ.
     """
@@ -296,7 +296,7 @@ def degraded(view: StepInput) -> tuple[str, ...]:
 def _shortage(view: StepInput, old: VpnConnectionId, record: ConnectionRecord, needed: int) -> str:
     """Return how *record* has fewer tunnels UP than *needed*, or fewer routes than before.
 
-    It is empty if no tunnel is UP: that is no shortage, but an outage.
+    It is empty if no tunnel is UP, because that is an outage, not a shortage.
     """
     up = sum(t.up for t in record.telemetry)
     if 0 < up < needed:
