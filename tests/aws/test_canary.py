@@ -18,7 +18,7 @@ from tests.support.boto_client import session_for
 from tests.support.builders import MIGRATION, a_plan
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.devices.configuration import parse
+from vpnmigrate.devices.configuration import parse_configuration
 from vpnmigrate.errors import AwsError
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.changes import ArchiveConfiguration, CreateVpnConnection, CreateVpnGateway
@@ -137,7 +137,7 @@ def test_a_key_that_ec2_quotes_is_not_said(tmp_path, caplog):
     """EC2 quotes a refused parameter; a reused key is removed from its message."""
     world = the_world()
     rows = world.execute("ec2", "DescribeVpnConnections", {"VpnConnectionIds": [LONDON]})
-    sent = parse(rows["VpnConnections"][0]["CustomerGatewayConfiguration"]).keys
+    sent = parse_configuration(rows["VpnConnections"][0]["CustomerGatewayConfiguration"]).keys
     words = " and ".join(key.reveal() for key in sent)
     refusal = Fault(
         "CreateVpnConnection", FaultKind.REFUSED, 2, 1, "InvalidParameterValue", f"{words} are bad."

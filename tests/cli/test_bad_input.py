@@ -22,7 +22,7 @@ from vpnmigrate.devices.configuration import (
     MOST_CHARACTERS,
     ConfigurationError,
     DeviceConfiguration,
-    parse,
+    parse_configuration,
 )
 from vpnmigrate.errors import Exit, UsageError, VpnMigrateError
 from vpnmigrate.local.documents import PLAYBOOKS, SCENARIOS, scenario_text
@@ -254,14 +254,14 @@ class TestDeviceXml:
     def test_hostile_xml_is_refused(self, make: Callable[[], str]):
         """Entities, bombs, endless documents and wrong encodings are refused quickly."""
         with pytest.raises(ConfigurationError) as refused:
-            parse(make())
+            parse_configuration(make())
 
         assert len(refused.value.message) < 200
 
     def test_a_hundred_megabytes_are_refused_unread(self):
         """A document that is too long is refused because of its length."""
         with pytest.raises(ConfigurationError, match="104857600 characters"):
-            parse("x" * (100 * 1024 * 1024))
+            parse_configuration("x" * (100 * 1024 * 1024))
 
     def test_damaged_documents(self):
         """A damaged document is refused, or read with two tunnels; no key is in the refusal."""
@@ -269,7 +269,7 @@ class TestDeviceXml:
         for seed in range(300):
             text = damaged(good, seed).decode("utf-8", "surrogateescape")
 
-            found = _outcome(partial(parse, text))
+            found = _outcome(partial(parse_configuration, text))
 
             assert isinstance(found, DeviceConfiguration | ConfigurationError)
             assert "Key_" not in str(found)

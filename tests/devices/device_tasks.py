@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.devices.documents import NEW_ENDS, Ends, a_document
 from vpnmigrate.devices.blocks import device_blocks
-from vpnmigrate.devices.configuration import read
+from vpnmigrate.devices.configuration import parse_partial
 from vpnmigrate.devices.device_task import DeviceSide, DeviceTask
 from vpnmigrate.devices.page import page
 from vpnmigrate.devices.platforms import PLATFORMS, Platform
@@ -43,8 +43,8 @@ def a_task(
 ) -> DeviceTask:
     """Return the task of a site whose old connection is Classic."""
     asn = 64512 if routing == "bgp" else None
-    new = read(a_document(ends, connection=NEW_ID, asn=asn))
-    old = read(a_document(connection=OLD_ID, asn=asn and 7224))
+    new = parse_partial(a_document(ends, connection=NEW_ID, asn=asn))
+    old = parse_partial(a_document(connection=OLD_ID, asn=asn and 7224))
     return DeviceTask(
         "mig-20260117-5131ed",
         "munich",

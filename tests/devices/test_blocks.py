@@ -23,7 +23,7 @@ from tests.devices.device_tasks import (
 )
 from tests.devices.documents import NEW_ENDS, NEW_KEYS, OLD_ENDS, OLD_KEYS, Ends, a_document
 from vpnmigrate.devices.blocks import BlockName, DeviceBlocks, device_blocks, revealed
-from vpnmigrate.devices.configuration import TUNNEL_PATHS, read
+from vpnmigrate.devices.configuration import TUNNEL_PATHS, parse_partial
 from vpnmigrate.devices.device_task import DeviceSide
 from vpnmigrate.devices.page import changed_lines, page
 from vpnmigrate.devices.platforms import PLATFORMS, platform_for, platform_named
@@ -138,7 +138,7 @@ def test_each_member_has_a_value():
     served = {source for sources in SOURCES.values() for source in sources}
 
     assert set(TUNNEL_PATHS) - served == set()
-    tunnel = read(a_document()).tunnels[0]
+    tunnel = parse_partial(a_document()).tunnels[0]
     assert set(SOURCES) - set(values_of(tunnel, ConnectionOptions(), "")) == set()
 
 
@@ -203,7 +203,9 @@ class TestProposals:
 
     def test_classic(self):
         """A Classic connection has no options: its document has what AWS accepts."""
-        values = values_of(read(a_document()).tunnels[0], ConnectionOptions("VPN-Classic"), "")
+        values = values_of(
+            parse_partial(a_document()).tunnels[0], ConnectionOptions("VPN-Classic"), ""
+        )
 
         assert (values["ike_version"], values["ike_encryption"]) == (1, "aes128")
         assert (values["ike_integrity"], values["ike_group"]) == ("sha1", 2)
@@ -367,7 +369,7 @@ class TestNotes:
     def test_unknown_members(self):
         """Members that the program does not know are listed."""
         text = a_document(NEW_ENDS).replace("<ike>", "<ike><ike_version>2</ike_version>")
-        task = replace(a_task(), new=DeviceSide(NEW_ID, read(text), options_of()))
+        task = replace(a_task(), new=DeviceSide(NEW_ID, parse_partial(text), options_of()))
 
         found = device_blocks(task, platform_named("generic"))
         assert any("ipsec_tunnel/ike/ike_version" in note for note in found.notes)
@@ -501,7 +503,7 @@ def _words_of(line):
 def test_the_page_of_templates_lists_every_value():
     """A user's template may use what the page lists, and the page lists all there is."""
     text = (Path(__file__).parents[2] / "docs" / "how-to" / "devices.md").read_text("utf-8")
-    values = values_of(read(a_document()).tunnels[0], ConnectionOptions(), "")
+    values = values_of(parse_partial(a_document()).tunnels[0], ConnectionOptions(), "")
 
     assert set(re.findall(r"`t\.(\w+)`", text)) == {*values, "number"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.devices.documents import NEW_ENDS, NEW_KEYS, OLD_ENDS, OLD_KEYS, Ends, a_document
 from tests.devices.test_hazards import IOS
-from vpnmigrate.devices.configuration import parse
+from vpnmigrate.devices.configuration import parse_configuration
 from vpnmigrate.devices.sheet import SampleConfiguration, SheetSide, sheet
 from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId
 
@@ -15,14 +15,14 @@ NO_SAMPLE = SampleConfiguration(why_not="the plan names no device type.")
 
 def the_old(**more: object) -> SheetSide:
     """Return the old side."""
-    return SheetSide(OLD_ID, parse(a_document(**more)))  # type: ignore[arg-type]
+    return SheetSide(OLD_ID, parse_configuration(a_document(**more)))  # type: ignore[arg-type]
 
 
 def the_new(ends: tuple[Ends, ...] = NEW_ENDS, *, asn: int | None = 64512) -> SheetSide:
     """Return the new side, created with AES256."""
     choices = {ends[0].outside: [("IKE encryption", "AES256")]}
     document = a_document(ends, connection=NEW_ID, asn=asn)
-    return SheetSide(NEW_ID, parse(document), choices=choices)
+    return SheetSide(NEW_ID, parse_configuration(document), choices=choices)
 
 
 def rows_of(text: str) -> dict[str, list[str]]:
@@ -75,7 +75,7 @@ class TestValues:
         """Members of a configuration that the program does not know are listed by path."""
         text = a_document(NEW_ENDS).replace("<ike>", "<ike><ike_version>ikev2</ike_version>")
 
-        shown = sheet(the_old(), SheetSide(NEW_ID, parse(text)), NO_SAMPLE, RUN)
+        shown = sheet(the_old(), SheetSide(NEW_ID, parse_configuration(text)), NO_SAMPLE, RUN)
         assert "`ipsec_tunnel/ike/ike_version`" in shown
         assert "does not know" not in sheet(the_old(), the_new(), NO_SAMPLE, RUN)
 
@@ -90,7 +90,7 @@ class TestValues:
     def test_keys_elsewhere(self):
         """If AWS keeps the keys in Secrets Manager, the sheet names the secret."""
         ends = tuple(Ends(e.outside, e.inside) for e in NEW_ENDS)
-        configuration = parse(a_document(ends))
+        configuration = parse_configuration(a_document(ends))
         text = sheet(
             the_old(), SheetSide(NEW_ID, configuration, key_store="arn:aws:x"), NO_SAMPLE, RUN
         )

@@ -20,7 +20,7 @@ from tests.support.builders import OLD_VPN
 from tests.support.fake_fortios import FortiGate
 from tests.support.fake_routers import AsaRouter, IosRouter, JunosRouter, Router, VyosRouter
 from tests.support.stage import Stage
-from vpnmigrate.devices.configuration import DeviceConfiguration, read
+from vpnmigrate.devices.configuration import DeviceConfiguration, parse_partial
 from vpnmigrate.devices.running_state import tunnel_parts
 from vpnmigrate.devices.secret import Secret, keys_in
 from vpnmigrate.errors import HeldError
@@ -104,7 +104,7 @@ class Bench:
 
     def _configuration(self, connection: VpnConnectionId) -> DeviceConfiguration:
         path = self.vault.folder(connection) / "configuration.xml"
-        return read(path.read_text(encoding="utf-8"))
+        return parse_partial(path.read_text(encoding="utf-8"))
 
     @property
     def keys(self) -> list[Secret]:

@@ -17,7 +17,11 @@ from vpnmigrate.aws.describe import pages
 from vpnmigrate.aws.parse import chosen_options, connection_record
 from vpnmigrate.aws.read_errors import ConfigurationMissingError, translate_errors
 from vpnmigrate.devices import CONFIGURATION, OPTIONS, SAMPLE, SHEET
-from vpnmigrate.devices.configuration import ConfigurationError, IncompleteConfigurationError, parse
+from vpnmigrate.devices.configuration import (
+    ConfigurationError,
+    IncompleteConfigurationError,
+    parse_configuration,
+)
 from vpnmigrate.devices.sheet import SampleConfiguration, SheetSide, sheet
 from vpnmigrate.devices.tunnel_values import ConnectionOptions
 from vpnmigrate.errors import AwsError, AwsUnreadableError, NotFoundError
@@ -100,7 +104,7 @@ def _require_whole(connection: VpnConnectionId, row: VpnConnectionTypeDef) -> No
     if not text:
         raise ConfigurationMissingError(f"EC2 shows no configuration of {connection}")
     try:
-        parse(text)
+        parse_configuration(text)
     except IncompleteConfigurationError as exc:
         raise ConfigurationMissingError(f"{connection}: {exc.message}") from None
     except ConfigurationError:
@@ -124,7 +128,7 @@ def _side(connection: VpnConnectionId, row: VpnConnectionTypeDef) -> SheetSide:
         why = f"EC2 shows none while the connection is {row.get('State', 'in an unknown state')}."
         return SheetSide(connection, why_not=why, key_store=key_store)
     try:
-        configuration = parse(text)
+        configuration = parse_configuration(text)
     except ConfigurationError as exc:
         why = f"{exc.message}. The file {CONFIGURATION} has it as EC2 returned it."
         return SheetSide(connection, why_not=why, key_store=key_store)

@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from msgspec.structs import replace
 
-from vpnmigrate.devices.configuration import ConfigurationError, DeviceConfiguration, parse
+from vpnmigrate.devices.configuration import (
+    ConfigurationError,
+    DeviceConfiguration,
+    parse_configuration,
+)
 from vpnmigrate.devices.secret import key_visibility
 from vpnmigrate.model.ec2 import (
     AssociationRecord,
@@ -165,7 +169,7 @@ def configuration_of(row: VpnConnectionTypeDef) -> DeviceConfiguration | None:
     if not text:
         return None
     try:
-        return parse(text)
+        return parse_configuration(text)
     except ConfigurationError:
         return None
 

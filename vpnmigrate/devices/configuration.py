@@ -4,7 +4,7 @@ The document has two variants, with and without ``bgp`` elements; some of its te
 surrounding white space; the order of its tunnels is not stable (domain.md 3.3, 9.1).  Tunnels are
 therefore identified by outside address, never by position.  ``secret`` has the rules for keys.
 
-``read`` accepts a document that lacks a tunnel, ``parse`` only a whole one.
+``parse_partial`` accepts a document that lacks a tunnel, ``parse_configuration`` only a whole one.
 """
 
 from __future__ import annotations
@@ -131,20 +131,20 @@ class DeviceConfiguration:
         return tuple(tunnel.key for tunnel in self.tunnels if tunnel.key)
 
 
-def parse(text: str) -> DeviceConfiguration:
+def parse_configuration(text: str) -> DeviceConfiguration:
     """Return EC2's document as values.
 
     Raises:
         IncompleteConfigurationError: It has fewer than two tunnels.
-        ConfigurationError: As for ``read``.
+        ConfigurationError: As for ``parse_partial``.
     """
-    configuration = read(text)
+    configuration = parse_partial(text)
     if len(configuration.tunnels) != TUNNELS:
         raise IncompleteConfigurationError(_wrong_number(len(configuration.tunnels)))
     return configuration
 
 
-def read(text: str) -> DeviceConfiguration:
+def parse_partial(text: str) -> DeviceConfiguration:
     """Return EC2's document as values; one of its tunnels may be missing.
 
     Raises:

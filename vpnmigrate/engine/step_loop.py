@@ -68,7 +68,7 @@ While a call is in flight, ``ports.WaitCheck`` notices them."""
 _BELIEF = "it is verified once a reading cannot be stale"
 
 
-class CarriedOut(NotYet, frozen=True):
+class LikelyDone(NotYet, frozen=True):
     """The goal holds according to AWS's answers and a reading that may be stale."""
 
 
@@ -134,8 +134,8 @@ class StepLoop:
         self._traffic.reset()
         self._tried = ""
         lost: list[str] = []
-        verdict, limit = self._repeat(step, lost, lambda verdict: isinstance(verdict, CarriedOut))
-        if isinstance(verdict, CarriedOut):
+        verdict, limit = self._repeat(step, lost, lambda verdict: isinstance(verdict, LikelyDone))
+        if isinstance(verdict, LikelyDone):
             self._consent.end_step(step)
             self._unverified.append(step)
         else:
@@ -307,7 +307,7 @@ class StepLoop:
         verdict = step.verify(observation.input)
         if self._unverified and _ends(verdict):
             # What an earlier step has yet to do may undo what this one observes.
-            waits = NotYet if isinstance(step, SwitchTunnels) else CarriedOut
+            waits = NotYet if isinstance(step, SwitchTunnels) else LikelyDone
             verdict = waits(f"step {self._unverified[0].number} is not verified yet")
         if not self._may_change(step, verdict):
             return verdict
@@ -322,7 +322,7 @@ class StepLoop:
             return likely if isinstance(likely, NotYet) else verdict
         if isinstance(step, SwitchTunnels):
             return NotYet(f"traffic flows, as far as AWS shows; {_BELIEF}: {verdict.why}")
-        return CarriedOut(f"carried out, as far as AWS shows; {_BELIEF}: {verdict.why}")
+        return LikelyDone(f"carried out, as far as AWS shows; {_BELIEF}: {verdict.why}")
 
     def _continue_unverified(self, observation: Observation, lost: list[str]) -> None:
         """Verify the earlier steps in their order, and repeat their calls in doubt."""

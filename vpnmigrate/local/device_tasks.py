@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from vpnmigrate.devices import CONFIGURATION, OPTIONS
-from vpnmigrate.devices.configuration import ConfigurationError, read
+from vpnmigrate.devices.configuration import ConfigurationError, parse_partial
 from vpnmigrate.devices.device_task import DeviceSide, DeviceTask
 from vpnmigrate.devices.secret import Secret, keys_in
 from vpnmigrate.devices.tunnel_values import ConnectionOptions
@@ -71,7 +71,7 @@ class DeviceTaskReader:
         options = folder / OPTIONS
         row = json.loads(text_of(options)) if options.is_file() else {}
         try:
-            configuration = read(text)
+            configuration = parse_partial(text)
         except ConfigurationError as exc:
             raise UsageError(f"{folder / CONFIGURATION}: {exc.message}") from None
         known = ConnectionOptions.of(row)

@@ -17,7 +17,7 @@ from ipaddress import IPv4Network
 from typing import Any, Final
 
 from vpnmigrate.devices.blocks import BlockName
-from vpnmigrate.devices.configuration import parse
+from vpnmigrate.devices.configuration import parse_configuration
 from vpnmigrate.devices.device_task import DeviceSide, DeviceTask
 from vpnmigrate.devices.platforms import Platform
 from vpnmigrate.devices.tunnel_values import ConnectionOptions
@@ -421,7 +421,7 @@ def _named(call: DriverCall) -> str:
 def _side(row: Mapping[str, Any]) -> DeviceSide:
     return DeviceSide(
         row["VpnConnectionId"],
-        parse(row["CustomerGatewayConfiguration"]),
+        parse_configuration(row["CustomerGatewayConfiguration"]),
         ConnectionOptions.of(row),
         "the lab",
     )
