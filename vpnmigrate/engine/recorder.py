@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 
 from vpnmigrate.engine.ports import Journal, Observer
-from vpnmigrate.engine.sent_changes import RouteChanges, SentChanges
+from vpnmigrate.engine.sent_changes import SentChanges, SentIntents
 from vpnmigrate.errors import (
     Exit,
     HeldError,
@@ -34,6 +34,8 @@ from vpnmigrate.journal.records import (
 )
 from vpnmigrate.journal.replay import Replay
 from vpnmigrate.journal.run_clock import gaps_in, latest
+from vpnmigrate.journal.state import Intent
+from vpnmigrate.journal.state_parts import Adoptions
 from vpnmigrate.journal.transitions import intents_of
 from vpnmigrate.model.changes import Creation
 from vpnmigrate.model.changes.base import Performed
@@ -60,9 +62,9 @@ class RunRecorder:
         self._state: RunState | None = None
         """Made when it is asked for: nothing reads it between two calls of a batch."""
         self._sent: SentChanges | None = None
-        self._routes: RouteChanges | None = None
+        self._intents: SentIntents | None = None
         self._changed: list[int] = []
-        """The intents that were written or answered since ``_routes`` was brought up to date."""
+        """The intents that were written or answered since ``_intents`` was brought up to date."""
         self._evidence: Evidence | None = None
 
     @property
@@ -114,22 +116,20 @@ class RunRecorder:
     def sent(self) -> SentChanges:
         """The changes that were, or may have been, sent to AWS."""
         if self._sent is None:
-            state = self.state
-            routes = self._route_changes(state)
-            self._sent = SentChanges(state.intents, state.attempt_since, self._gaps, routes)
+            self._sent = SentChanges(self._sent_intents(), self.state.attempt_since)
         return self._sent
 
-    def _route_changes(self, state: RunState) -> RouteChanges:
-        if self._routes is None:
-            self._routes = RouteChanges(state.intents, self._gaps)
+    def _sent_intents(self) -> SentIntents:
+        intents = intents_of(self.state)
+        if self._intents is None:
+            self._intents = SentIntents(intents, self._gaps)
         else:
-            intents = intents_of(state)
             for number in self._changed:
                 place = intents.place_of(number)
                 if place is not None:
-                    self._routes.add(intents.at(place))
+                    self._intents.add(intents.at(place))
         self._changed.clear()
-        return self._routes
+        return self._intents
 
     def latest(self, at: datetime) -> datetime:
         """Return the latest time at which a record written *at* may have been written."""
@@ -138,7 +138,8 @@ class RunRecorder:
     def evidence(self) -> Evidence:
         """Return the evidence of which resources this run created."""
         if self._evidence is None:
-            self._evidence = evidence_of(self.state, self._surveyed)
+            creating = self._sent_intents().creating
+            self._evidence = _evidence(creating, self.state.adoptions, self._surveyed)
         return self._evidence
 
     def adopt(self, found: Mapping[Role, str]) -> None:
@@ -152,7 +153,7 @@ class RunRecorder:
         fresh = entries[self._replayed :]
         if gaps := gaps_in(entries[max(0, self._replayed - 1) :]):
             self._gaps += gaps
-            self._sent = self._routes = None
+            self._sent = self._intents = None
         self._state = None
         before = self._replay.beside_intents
         self._replay.add(fresh)
@@ -202,9 +203,15 @@ def evidence_of(state: RunState, surveyed: frozenset[str]) -> Evidence:
     A doubt ends once a resource in its role is known: either the call was repeated because it had
     no effect, or the resource that it created was adopted.
     """
+    return _evidence(state.intents, state.adoptions, surveyed)
+
+
+def _evidence(
+    intents: Iterable[Intent], adoptions: Adoptions, surveyed: frozenset[str]
+) -> Evidence:
     made: defaultdict[Role, set[str]] = defaultdict(set)
     doubts: dict[Role, list[tuple[int, Doubt]]] = {}
-    for intent in state.intents:
+    for intent in intents:
         change = intent.change
         if not isinstance(change, Creation) or intent.cancelled:
             continue
@@ -218,7 +225,7 @@ def evidence_of(state: RunState, surveyed: frozenset[str]) -> Evidence:
             case _:
                 doubt = Doubt(change, frozenset(intent.present))
                 doubts.setdefault(change.role, []).append((intent.number, doubt))
-    for adopted in state.adoptions.made:
+    for adopted in adoptions.made:
         if adopted.id not in surveyed:
             made[adopted.role].add(adopted.id)
             known = doubts.get(adopted.role, [])
@@ -226,7 +233,7 @@ def evidence_of(state: RunState, surveyed: frozenset[str]) -> Evidence:
     return Evidence(
         {role: frozenset(ids) for role, ids in made.items()},
         tuple(doubt for about in doubts.values() for _, doubt in about),
-        frozenset(state.adoptions.refused),
+        frozenset(adoptions.refused),
     )
 
 

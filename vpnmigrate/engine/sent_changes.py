@@ -15,6 +15,7 @@ from vpnmigrate.journal.state import Intent
 from vpnmigrate.model.changes import (
     AttachVpnGateway,
     CreateRoute,
+    Creation,
     EnablePropagation,
     ReplaceRoute,
 )
@@ -28,26 +29,17 @@ Gap = tuple[datetime, datetime]
 
 
 class RouteChanges:
-    """The latest changes of routes: most intents of a large cutover are about its routes.
+    """The latest changes of routes: most intents of a large cutover are about its routes."""
 
-    Each intent is added when it is written and again when it is answered, so a batch takes as long
-    after many others as after none.
-    """
-
-    def __init__(self, intents: Iterable[Intent], gaps: Sequence[Gap]) -> None:
+    def __init__(self, gaps: Sequence[Gap]) -> None:
         self._gaps = gaps
         self._intents: defaultdict[Fact, dict[int, Intent]] = defaultdict(dict)
         """Those of each route, by number: a few."""
         self.directed: dict[Fact, VpnGatewayId] = {}
         self.vanished: dict[Fact, datetime] = {}
-        for intent in intents:
-            self.add(intent)
 
-    def add(self, intent: Intent) -> None:
-        """Add a new intent, or one that has an answer now."""
-        if not isinstance(intent.change, ReplaceRoute | CreateRoute):
-            return
-        route = intent.change.fact
+    def add(self, route: Fact, intent: Intent) -> None:
+        """Add a new intent that changes *route*, or one that has an answer now."""
         self._intents[route][intent.number] = intent
         self.directed.pop(route, None)
         self.vanished.pop(route, None)
@@ -64,25 +56,82 @@ class RouteChanges:
                     pass  # It changes no route.
 
 
-class SentChanges:
-    """The changes of *intents* that were, or may have been, sent to AWS.
+class SentIntents:
+    """The intents of a run by what they change.
 
-    An observation needs them every second and the journal changes seldom, so each value is made
-    once.  *attempt_since* is when the current attempt began; *gaps* are the periods that no clock
-    measured; *routes* are the changes of routes among *intents*.
+    Each intent is added when it is written and again when it is answered, so a batch takes as long
+    after many others as after none.  *gaps* are the periods that no clock measured.
     """
 
-    def __init__(
-        self,
-        intents: Sequence[Intent],
-        attempt_since: datetime | None,
-        gaps: Sequence[Gap],
-        routes: RouteChanges,
-    ) -> None:
-        self._intents = intents
+    def __init__(self, intents: Iterable[Intent], gaps: Sequence[Gap]) -> None:
+        self.gaps = gaps
+        self.routes = RouteChanges(gaps)
+        self._changes: dict[int, SentChange | None] = {}
+        """By number, as the dictionaries below."""
+        self._attaching: dict[int, tuple[VpnGatewayId, Intent]] = {}
+        self._enabling: dict[int, tuple[Fact, Intent]] = {}
+        self._creating: dict[int, Intent] = {}
+        for intent in intents:
+            self.add(intent)
+
+    def add(self, intent: Intent) -> None:
+        """Add a new intent, or one that has an answer now."""
+        number = intent.number
+        self._changes[number] = intent.as_sent_change
+        match intent.change:
+            case ReplaceRoute(fact=route) | CreateRoute(fact=route):
+                self.routes.add(route, intent)
+            case AttachVpnGateway(gateway=gateway):
+                self._attaching[number] = gateway, intent
+            case EnablePropagation(fact=setting):
+                self._enabling[number] = setting, intent
+            case _ if isinstance(intent.change, Creation):
+                self._creating[number] = intent
+            case _:
+                pass  # Only its effect matters, which is a fact.
+
+    @property
+    def changes(self) -> tuple[SentChange, ...]:
+        """The changes that were, or may have been, sent to AWS."""
+        return tuple(each for each in self._changes.values() if each is not None)
+
+    @property
+    def attaching(self) -> tuple[tuple[VpnGatewayId, Intent], ...]:
+        """The gateways that were, or may have been, attached, each with its intent, in order."""
+        return tuple(each for each in self._attaching.values() if not each[1].cancelled)
+
+    @property
+    def enabled(self) -> Mapping[Fact, int]:
+        """The number of the latest intent to enable each propagation."""
+        return {
+            setting: intent.number
+            for setting, intent in self._enabling.values()
+            if not intent.cancelled
+        }
+
+    @property
+    def creating(self) -> Iterable[Intent]:
+        """The intents to create a resource, cancelled ones as well."""
+        return self._creating.values()
+
+
+class SentChanges:
+    """What *intents* have, or may have, sent to AWS until now.
+
+    An observation needs it every second and the journal changes seldom, so each value is made once.
+    *attempt_since* is when the current attempt began.
+    """
+
+    def __init__(self, intents: SentIntents, attempt_since: datetime | None) -> None:
+        self._known = intents.changes
+        self._attaching = intents.attaching
+        self._enabled = intents.enabled
+        self._gaps = intents.gaps
         self._attempt_since = attempt_since
-        self._gaps = gaps
-        self._routes = routes
+        self.directed: Mapping[Fact, VpnGatewayId] = dict(intents.routes.directed)
+        """The gateway that each route was last directed to, as far as this run did so."""
+        self.vanished: Mapping[Fact, datetime] = dict(intents.routes.vanished)
+        """The routes that EC2 last said do not exist, and when it said so."""
 
     @cached_property
     def of_attempt(self) -> ChangesByFact:
@@ -116,39 +165,6 @@ class SentChanges:
         as zero.
         """
         return self._with_side_effects(ByIdentity(edge_tables))
-
-    @cached_property
-    def directed(self) -> Mapping[Fact, VpnGatewayId]:
-        """The gateway that each route was last directed to, as far as this run did so."""
-        return dict(self._routes.directed)
-
-    @cached_property
-    def vanished(self) -> Mapping[Fact, datetime]:
-        """The routes that EC2 last said do not exist, and when it said so."""
-        return dict(self._routes.vanished)
-
-    @cached_property
-    def _known(self) -> tuple[SentChange, ...]:
-        known = (intent.as_sent_change for intent in self._intents)
-        return tuple(each for each in known if each is not None)
-
-    @cached_property
-    def _attaching(self) -> tuple[tuple[VpnGatewayId, Intent], ...]:
-        """The gateways that were, or may have been, attached, each with its intent, in order."""
-        return tuple(
-            (intent.change.gateway, intent)
-            for intent in self._intents
-            if isinstance(intent.change, AttachVpnGateway) and not intent.cancelled
-        )
-
-    @cached_property
-    def _enabled(self) -> Mapping[Fact, int]:
-        """The number of the latest intent to enable each propagation."""
-        return {
-            intent.change.fact: intent.number
-            for intent in self._intents
-            if isinstance(intent.change, EnablePropagation) and not intent.cancelled
-        }
 
     @derived
     def _with_side_effects(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from ipaddress import ip_network
+from typing import Final
 
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.records import Entry, Finished, StepSettled, TrafficVerified
@@ -56,6 +59,14 @@ class ActualState:
     paths: frozenset[tuple[str, str]]
     """Tables and destinations whose traffic reaches a device."""
     tags: Mapping[str, Mapping[str, str]]
+
+    @cached_property
+    def destinations(self) -> Mapping[str, AbstractSet[str]]:
+        """The destinations in ``paths``, by table."""
+        found: defaultdict[str, set[str]] = defaultdict(set)
+        for table, destination in self.paths:
+            found[table].add(destination)
+        return found
 
 
 @dataclass(frozen=True)
@@ -363,7 +374,11 @@ def _leads_to(joining: str, path: tuple[str, str], now: ActualState) -> bool:
 def _is_covered(path: tuple[str, str], now: ActualState) -> bool:
     """Return whether a wider static route carries *path* until its own route is propagated."""
     table, destination = path
-    return any((table, each) in now.paths for each in _networks_with(destination)[1:])
+    wider = _networks_with(destination)[1:]
+    return not now.destinations.get(table, _NONE).isdisjoint(wider)
+
+
+_NONE: Final = frozenset[str]()
 
 
 @lru_cache(maxsize=4096)
