@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vpnmigrate.aws.errors import UnexpectedAnswerError
 from vpnmigrate.aws.read_errors import translate_errors
+from vpnmigrate.errors import AwsError
 from vpnmigrate.model.ec2 import VpcId, VpnConnectionId, VpnGatewayId
 
 if TYPE_CHECKING:
@@ -117,3 +118,33 @@ def pages(
         seen.add(token)
         asked[asked_as] = token
     raise UnexpectedAnswerError(f"the answer has more than {most} pages")
+
+
+FEW: Final = 5
+"""The smallest page of DescribeRouteTables (domain.md 2.1)."""
+
+
+def _a_few_route_tables(ec2: EC2Client) -> object:
+    with translate_errors("ec2:DescribeRouteTables"):
+        return ec2.describe_route_tables(MaxResults=FEW)
+
+
+READS: Final[Mapping[str, Callable[[EC2Client], object]]] = {
+    "ec2:DescribeVpnGateways": gateways,
+    "ec2:DescribeVpnConnections": connections,
+    "ec2:DescribeCustomerGateways": customer_gateways,
+    "ec2:DescribeRouteTables": _a_few_route_tables,
+    "ec2:DescribeVpcs": vpcs,
+}
+"""The EC2 reads that planning and runs cannot do without."""
+
+
+def try_reads(ec2: EC2Client) -> Iterator[tuple[str, AwsError | None]]:
+    """Yield each action, with the error if it cannot be called."""
+    for action, read in READS.items():
+        try:
+            read(ec2)
+        except AwsError as error:
+            yield action, error
+        else:
+            yield action, None

@@ -14,7 +14,7 @@ from typing import Final
 
 import vpnmigrate
 from vpnmigrate.aws.account import Reader
-from vpnmigrate.aws.read_permissions import READS, try_reads
+from vpnmigrate.aws.describe import READS, try_reads
 from vpnmigrate.aws.session import ClientSource
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.options import AwsOptions

@@ -1,4 +1,4 @@
-"""Retry policy: which AWS errors are retried, and for how long.
+"""Retry policy: which AWS errors are retried, how long, and the time to renew credentials.
 
 During an outage and during clean-up, a run retries every call that AWS has not definitely refused,
 until the step's own limit.  Otherwise it retries only errors that are known to pass, for as long as
@@ -12,12 +12,16 @@ from datetime import datetime, timedelta
 
 from vpnmigrate.engine.execute import ChangeResult
 from vpnmigrate.engine.observe import StateReader
+from vpnmigrate.engine.pause import ActiveClock
+from vpnmigrate.engine.ports import CREDENTIALS_LIMIT
 from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.errors import ChangeRefusedError, DidNotSettleError, StepError
+from vpnmigrate.errors.commands import Advice
 from vpnmigrate.journal.records import Noted
+from vpnmigrate.journal.state import ExpiredCredentials
 from vpnmigrate.model.changes import AwsChange, PlaceClaim
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
-from vpnmigrate.model.clock import Timer, span
+from vpnmigrate.model.clock import Clock, Timer, span
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
 from vpnmigrate.model.facts import Fact
 from vpnmigrate.model.plan import Direction, Phase
@@ -168,3 +172,33 @@ class RetryPolicy:
 
 def _is_throttled(done: ChangeResult) -> bool:
     return isinstance(done.outcome, Later) and done.outcome.throttled
+
+
+class CredentialTime:
+    """The time that expired credentials add to the limit of a step."""
+
+    def __init__(self, recorder: RunRecorder, clock: Clock, time: ActiveClock) -> None:
+        self._recorder = recorder
+        self._clock = clock
+        self._time = time
+        self._seen: ExpiredCredentials | None = None
+
+    def observed(self) -> None:
+        """Leave out of all limits the time since they expired, once AWS accepts them again."""
+        before, self._seen = self._seen, self._recorder.state.expired
+        if before is not None and self._seen is None:
+            self._time.exclude_since(before.since)
+
+    @property
+    def left(self) -> bool:
+        """Whether they are expired, and the operator still has time to renew them."""
+        expired = self._recorder.state.expired
+        return expired is not None and self._clock.now() - expired.since < CREDENTIALS_LIMIT
+
+    def exceeded(self, limit: timedelta) -> tuple[str, Advice]:
+        """Return the *limit* of a step that has passed, for a message, and how to renew them."""
+        expired = self._recorder.state.expired
+        if expired is None:
+            return span(limit), ""
+        waited = f"the credentials were not renewed for {span(CREDENTIALS_LIMIT)}"
+        return f"{span(limit)}, and {waited}", expired.renew

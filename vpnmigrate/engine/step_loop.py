@@ -16,7 +16,6 @@ from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_ty
 
 from vpnmigrate.engine.adoption import AdoptionControl
 from vpnmigrate.engine.context import RunContext
-from vpnmigrate.engine.credentials import CredentialTime
 from vpnmigrate.engine.execute import ChangeExecutor, ChangeResult, not_sent_while_throttled
 from vpnmigrate.engine.external_changes import ExternalChangeControl
 from vpnmigrate.engine.observe import Observation, StateReader
@@ -25,7 +24,7 @@ from vpnmigrate.engine.pace import QUICK_PACE, QUICK_READS, PaceInputs, interval
 from vpnmigrate.engine.pause import PauseControl
 from vpnmigrate.engine.preconditions import claimed
 from vpnmigrate.engine.residue import ResidueControl, leaves_residue, wait_reason
-from vpnmigrate.engine.retries import RetryPolicy
+from vpnmigrate.engine.retries import CredentialTime, RetryPolicy
 from vpnmigrate.engine.step_consent import StepConsent
 from vpnmigrate.engine.traffic_watch import ProbeWatch, TrafficWatch
 from vpnmigrate.errors import (

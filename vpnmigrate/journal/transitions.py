@@ -30,7 +30,6 @@ from vpnmigrate.journal.outage import (
     with_facts,
     with_tunnels,
 )
-from vpnmigrate.journal.probes import probes_after, reset_probe_counts
 from vpnmigrate.journal.record_base import (
     DeviceConfirmed,
     DriverAnswered,
@@ -94,6 +93,7 @@ from vpnmigrate.journal.state_parts import (
 from vpnmigrate.model.changes import ArchiveConfiguration
 from vpnmigrate.model.changes.base import Outcome, Performed
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Direction
+from vpnmigrate.model.probes import ProbeEvent, ProbeStats
 from vpnmigrate.model.snapshot import Baseline, JournalFacts
 
 CLAIM = 1
@@ -170,7 +170,7 @@ def state_after(  # noqa: C901, PLR0912  one case per record
         case ResidueLeft() as left:
             return residue_left(state, left)
         case Probed() as probed:
-            return probes_after(state, probed)
+            return _probes_after(state, probed)
         case HookRan(moment, fault=fault):
             lines = (f"the hook of {moment} {fault}",) if fault else ()
             return replace(state, notes=_with(state.notes, *lines))
@@ -245,7 +245,7 @@ def _direction_taken(state: RunState, taken: DirectionTaken, entry: Entry) -> Ru
             residue=Residue(),
             crypto=state.crypto if taken.direction is Direction.FINALIZE else None,
         )
-        state = reset_probe_counts(state, taken)
+        state = _reset_probe_counts(state, taken)
     if taken.direction is not Direction.FINALIZE:
         state = replace(state, delete_old_gateway=False)
     if taken.direction is Direction.ROLLBACK:
@@ -413,3 +413,28 @@ def _puzzled(state: RunState, what: str) -> RunState:
 def _with(known: Sequence[str], *more: str) -> UniqueTexts:
     texts = known if isinstance(known, UniqueTexts) else UniqueTexts(known)
     return texts.plus(*more)
+
+
+def _reset_probe_counts(state: RunState, taken: DirectionTaken) -> RunState:
+    """Return *state* with new probe counts for the direction *taken*.
+
+    A rollback that only cleans up sends no probes, nor does finalize: the counts stay.
+    """
+    if taken.direction is Direction.FINALIZE or not (state.cutover_open or state.outage.open):
+        return state
+    probes = state.probes
+    if taken.direction is Direction.ROLLBACK and state.direction is not Direction.ROLLBACK:
+        probes = replace(probes, forward=probes.latest)
+    latest = {probe: ProbeStats(probe) for probe in probes.latest}
+    return replace(state, probes=replace(probes, latest=latest))
+
+
+def _probes_after(state: RunState, probed: Probed) -> RunState:
+    """Return *state* with probe results; just before step 7 also with the required probes."""
+    latest = {**state.probes.latest, **{stats.probe: stats for stats in probed.stats}}
+    if probed.moment is not ProbeEvent.BEFORE:
+        return replace(state, probes=replace(state.probes, latest=latest))
+    worked = frozenset(stats.probe for stats in probed.stats if stats.ever_worked)
+    # Probes before step 7 only show what works, and are not counted.
+    uncounted = {name: ProbeStats(name, works=t.works, since=t.since) for name, t in latest.items()}
+    return replace(state, probes=replace(state.probes, latest=uncounted, proven=worked))

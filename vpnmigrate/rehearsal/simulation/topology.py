@@ -12,7 +12,16 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from vpnmigrate.model.decisions import Decisions, InsideMode, KeyMode, OldTunnels, TestVpc
+from vpnmigrate.model.decisions import (
+    Decisions,
+    DeviceDriver,
+    DriverKind,
+    InsideMode,
+    KeyMode,
+    OldTunnels,
+    SshAccess,
+    TestVpc,
+)
 from vpnmigrate.model.ec2 import (
     AWS_VPN,
     CLASSIC,
@@ -38,7 +47,6 @@ from vpnmigrate.model.ec2 import (
 )
 from vpnmigrate.model.survey import Quotas
 from vpnmigrate.rehearsal.simulation.behaviours import drawn_behaviour
-from vpnmigrate.rehearsal.simulation.drivers import DRIVEN_WORLDS, drawn_drivers
 from vpnmigrate.rehearsal.simulation.seeded_random import SeededRandom
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.scenarios.scenario import Scenario
@@ -90,7 +98,7 @@ def driven(seed: int) -> Topology:
 
 
 def _with_drivers(drawn: Topology, dice: SeededRandom) -> Topology:
-    drivers = drawn_drivers(dice, drawn.scenario.customer_gateways)
+    drivers = _drivers(dice, drawn.scenario.customer_gateways)
     return dataclass_replace(drawn, decisions=replace(drawn.decisions, drivers=drivers))
 
 
@@ -298,3 +306,35 @@ def _decisions(dice: SeededRandom) -> Decisions:
         old_tunnels=OldTunnels.LEAVE if leave else OldTunnels.DISABLE,
         test_vpc=TestVpc("10.250.0.0/24") if dice.chance(0.15) else None,
     )
+
+
+DRIVEN_WORLDS = 0.2
+"""The share of worlds with drivers."""
+
+
+def _drivers(
+    dice: SeededRandom, devices: Sequence[CustomerGatewayRecord]
+) -> dict[str, DeviceDriver]:
+    """Return drawn drivers of *devices*: programs, routers that undo a commit, and engineers."""
+    drivers = {device.id: _driver(dice) for device in devices}
+    if not any(driver.automatic for driver in drivers.values()):
+        drivers[devices[0].id] = DeviceDriver(DriverKind.COMMAND, ("/usr/local/bin/tunnels",))
+    return {gateway: driver for gateway, driver in drivers.items() if driver.automatic}
+
+
+def _driver(dice: SeededRandom) -> DeviceDriver:
+    limit = timedelta(seconds=dice.one((20, 60, 120)))
+    timer = timedelta(minutes=dice.one((3, 5, 10)))
+    match dice.one((DriverKind.MANUAL, DriverKind.COMMAND, DriverKind.NETMIKO, DriverKind.NETMIKO)):
+        case DriverKind.COMMAND:
+            return DeviceDriver(DriverKind.COMMAND, ("/usr/local/bin/tunnels",), limit=limit)
+        case DriverKind.NETMIKO:
+            return DeviceDriver(
+                DriverKind.NETMIKO,
+                platform=dice.one(("juniper-srx", "cisco-ios", "cisco-asa")),
+                ssh=SshAccess("router.example", "netops"),
+                limit=limit,
+                confirm_timer=timer,
+            )
+        case _:
+            return DeviceDriver()
