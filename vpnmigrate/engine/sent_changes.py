@@ -67,24 +67,24 @@ class SentIntents:
         self.gaps = gaps
         self.routes = RouteChanges(gaps)
         self._changes: dict[int, SentChange | None] = {}
-        """By number, as the dictionaries below."""
-        self._attaching: dict[int, tuple[VpnGatewayId, Intent]] = {}
-        self._enabling: dict[int, tuple[Fact, Intent]] = {}
+        """By number, in order, as the dictionaries below; None if it certainly had no effect."""
+        self._attaching: dict[int, tuple[VpnGatewayId, Intent] | None] = {}
+        self._enabling: dict[int, Fact | None] = {}
         self._creating: dict[int, Intent] = {}
         for intent in intents:
             self.add(intent)
 
     def add(self, intent: Intent) -> None:
         """Add a new intent, or one that has an answer now."""
-        number = intent.number
+        number, sent = intent.number, not intent.cancelled
         self._changes[number] = intent.as_sent_change
         match intent.change:
             case ReplaceRoute(fact=route) | CreateRoute(fact=route):
                 self.routes.add(route, intent)
             case AttachVpnGateway(gateway=gateway):
-                self._attaching[number] = gateway, intent
+                self._attaching[number] = (gateway, intent) if sent else None
             case EnablePropagation(fact=setting):
-                self._enabling[number] = setting, intent
+                self._enabling[number] = setting if sent else None
             case _ if isinstance(intent.change, Creation):
                 self._creating[number] = intent
             case _:
@@ -98,16 +98,12 @@ class SentIntents:
     @property
     def attaching(self) -> tuple[tuple[VpnGatewayId, Intent], ...]:
         """The gateways that were, or may have been, attached, each with its intent, in order."""
-        return tuple(each for each in self._attaching.values() if not each[1].cancelled)
+        return tuple(each for each in self._attaching.values() if each is not None)
 
     @property
     def enabled(self) -> Mapping[Fact, int]:
         """The number of the latest intent to enable each propagation."""
-        return {
-            setting: intent.number
-            for setting, intent in self._enabling.values()
-            if not intent.cancelled
-        }
+        return {each: number for number, each in self._enabling.items() if each is not None}
 
     @property
     def creating(self) -> Iterable[Intent]:
