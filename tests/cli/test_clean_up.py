@@ -88,7 +88,7 @@ def test_a_finalize_lists_what_it_left(terminal, option):
 
 
 def test_a_failed_cutover_that_is_rolled_back_names_what_is_left(terminal):
-    """The lock tag that an automatic rollback could not remove is listed with its command."""
+    """The claim tag that an automatic rollback could not remove is listed with its command."""
     (terminal.place / "back.yaml").write_text(
         "name: p\nsummary: s\ndecisions: {back_out: rollback}\n"
     )

@@ -72,8 +72,8 @@ def test_nothing_of_this_machine_shows(demo):
     printed = "".join(scene["printed"] for scene in demo)
 
     assert "/tmp" not in printed
-    lock = 'set the lock tag on vgw-0a100000000000001 "production-classic" for ann@laptop'
-    assert lock in " ".join(printed.split())
+    claim = 'set the claim tag on vgw-0a100000000000001 "production-classic" for ann@laptop'
+    assert claim in " ".join(printed.split())
     assert "Traceback" not in printed
 
 

@@ -75,7 +75,7 @@ def test_of_many_at_once_one_works_and_the_others_are_told_who(
         assert code == REFUSED
         # Both use one directory, so either of them may be refused first.
         assert re.search(
-            rf"is locked by {migration.run.holder} \(tag vpnmigrate:claim\)"
+            rf"is claimed by {migration.run.holder} \(tag vpnmigrate:claim\)"
             "|is locked by|was just locked by another process",
             document["error"]["what"],
         )

@@ -45,7 +45,7 @@ def test_a_foreign_claim_is_refused_with_the_take_over_flag() -> None:
     with pytest.raises(ClaimedError) as caught:
         require_not_foreign(ForeignClaim(THEM), OLD)
 
-    assert caught.value.message == "vgw-old is locked by bob@desk/01ff (tag vpnmigrate:claim)"
+    assert caught.value.message == "vgw-old is claimed by bob@desk/01ff (tag vpnmigrate:claim)"
     assert "--take-over bob@desk/01ff" in caught.value.advice_text
     assert caught.value.exit is Exit.REFUSED
 

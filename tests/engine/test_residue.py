@@ -710,7 +710,7 @@ class TestCleanUp:
 
     @pytest.mark.parametrize("keep", [False, True], ids=["all", "keep-new"])
     def test_a_claim_that_stays_is_residue(self, keep, tmp_path):
-        """A lock tag that AWS does not remove is listed, and the run does not end as done."""
+        """A claim tag that AWS does not remove is listed, and the run does not end as done."""
         stage = migrated(tmp_path)
         stage.faults = Deny("DeleteTags")
 
@@ -756,11 +756,11 @@ class TestFinalize:
         assert exit_code_of_run(state, stage.entries) is Exit.DONE
 
     def test_a_claim_that_stays_is_residue(self, tmp_path):
-        """The old connections are deleted, and the lock tag is listed."""
+        """The old connections are deleted, and the claim tag is listed."""
         stage = migrated(tmp_path)
         stage.faults = Deny("DeleteTags")
 
-        with pytest.raises(IncompleteRemovalError, match="release the lock tag"):
+        with pytest.raises(IncompleteRemovalError, match="remove the claim tag"):
             stage.run(Runner.finalize)
 
         assert [each.change for each in stage.state.residue.changes] == [

@@ -90,7 +90,7 @@ def test_a_run_that_had_not_begun_in_the_backup_is_refused(
     end = fleet.work(run)
 
     assert OLDER in end.trouble
-    assert "has the lock tag of this run" in end.trouble
+    assert "has the claim tag of this run" in end.trouble
     assert f"--run-dir NEW --take-over {fleet.row(run).holder}" in end.trouble
     assert fleet.terminal.world.changed() == changes
     assert "older than the run" in fleet.type("status", run).out

@@ -22,7 +22,7 @@ def tagged(key, value):
 
 
 def beside_a_lock(survey):
-    """Return *survey* with another gateway, whose lock tag a migration has not released."""
+    """Return *survey* with another gateway, whose claim tag a migration has not released."""
     locked = replace(ORDINARY.gateway, id="vgw-other", tags={Tag.CLAIM: "ann@desk/1"})
     return replace(survey, other_gateways=(locked,))
 

@@ -91,7 +91,7 @@ class TestForward:
         )
 
         assert [str(change) for change in planned[0].changes] == [
-            "set the lock tag on vgw-old for the run that applies this plan"
+            "set the claim tag on vgw-old for the run that applies this plan"
         ]
 
     def test_real_ids_may_be_given(self) -> None:

@@ -29,7 +29,7 @@ CLEANED = [
     (6, "Remove the test VPC", Phase.CLEAN_UP, timedelta(minutes=45)),
     (3, "Delete the new VPN connections", Phase.CLEAN_UP, timedelta(minutes=40)),
     (2, "Delete the new virtual private gateway", Phase.CLEAN_UP, timedelta(minutes=15)),
-    (1, "Release the lock", Phase.CLEAN_UP, timedelta(minutes=20)),
+    (1, "Remove the claim", Phase.CLEAN_UP, timedelta(minutes=20)),
 ]
 FINALIZED = [
     (11, "Delete the old connections", Phase.FINALIZE, timedelta(minutes=40)),

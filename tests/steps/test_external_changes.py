@@ -96,7 +96,7 @@ def test_a_claim_that_others_took_off_is_put_back_by_name():
     gone = a_snapshot(foreign=[Claim(OLD)])
 
     assert undone(ClaimGateway(), FORWARD, gone, OURS) == [
-        "the lock tag on vgw-old was removed outside this run; this step sets it again"
+        "the claim tag on vgw-old was removed outside this run; this step sets it again"
     ]
     assert undone(ClaimGateway(), FORWARD, a_snapshot(), OURS) == []
     assert undone(ClaimGateway(), FORWARD, but(Claim(OLD), "bob@lab/2", gone), OURS) == []

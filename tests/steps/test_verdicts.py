@@ -108,7 +108,7 @@ SAID = [
         FORWARD,
         a_snapshot(),
         OURS,
-        NotYet("the lock tag on vgw-old is not visible yet"),
+        NotYet("the claim tag on vgw-old is not visible yet"),
     ),
     (
         ClaimGateway(),
@@ -122,7 +122,7 @@ SAID = [
         BACK,
         but(Claim(OLD), "ann@desk/1"),
         OURS,
-        NotYet("the lock tag is still on vgw-old"),
+        NotYet("the claim tag is still on vgw-old"),
     ),
     (
         CreateGateway(),

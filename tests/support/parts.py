@@ -22,7 +22,7 @@ def an_executor(
 def a_context(
     ec2: Ec2, recorder: RunRecorder, clock: Clock, plan: Plan, calls: Calls
 ) -> RunContext:
-    """Build the context of a run that has no operator, no paths and no lock tag."""
+    """Build the context of a run that has no operator, no paths and no claim tag."""
     return RunContext(
         plan=plan,
         recorder=recorder,

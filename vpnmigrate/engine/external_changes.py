@@ -43,13 +43,13 @@ class ExternalChangeControl:
         changed = observation.now.externally_changed
         holder = observation.now.value(Claim(old))
         if facts.takes_over_from and holder == facts.takes_over_from:
-            # Step 1 replaces the lock that the operator takes over.
+            # Step 1 replaces the claim that the operator takes over.
             changed -= {Claim(old)}
-        lock = holder if Claim(old) in changed else ABSENT
-        claim = claim_of(lock, facts.holder, facts.takes_over_from)
+        seen = holder if Claim(old) in changed else ABSENT
+        claim = claim_of(seen, facts.holder, facts.takes_over_from)
         if isinstance(claim, ForeignClaim):
             self._recorder.record_external_changes(
-                f"the lock of {old} was replaced by {shown_holder(claim.holder)}"
+                f"the claim on {old} was replaced by {shown_holder(claim.holder)}"
             )
         forward = self._recorder.state.direction is Direction.FORWARD
         if not forward or step.phase is not Phase.PREPARE or self._recorder.cutover_is_open:

@@ -26,7 +26,7 @@ def unknown_to_journal(
     """Return the effects of the run of *plan* in *reading* that its journal of *state* lacks.
 
     These are the resources that a run with a lost journal asks about, as far as they have its tags
-    and no unanswered call of the journal may have made them; the lock tag of its *holder*; and the
+    and no unanswered call of the journal may have made them; the claim tag of its *holder*; and the
     new gateway in the place of the old one.
     """
     return tuple(_unknown(reading, plan, state, holder))
@@ -37,7 +37,7 @@ def _unknown(reading: Reading, plan: Plan, state: RunState, holder: str) -> Iter
     now = snapshot_of(reading, ownership_of(reading, plan, evidence))
     old = plan.old_gateway
     if state.direction is None and now.value(Claim(old)) == holder:
-        yield f"{old} has the lock tag of this run"
+        yield f"{old} has the claim tag of this run"
     resources = {resource.id: resource for resource in reading.resources}
     in_doubt = {doubt.creation.role for doubt in evidence.doubts}
     for id_, role in candidates(reading, plan, evidence).items():

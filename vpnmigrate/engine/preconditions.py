@@ -296,7 +296,7 @@ def require_not_foreign(claim: Unclaimed | OwnClaim | ForeignClaim, gateway: Vpn
 def claimed(holder: str, gateway: VpnGatewayId) -> ClaimedError:
     """Return the error for a claim of *holder* on *gateway*, with what to do."""
     return ClaimedError(
-        f"{gateway} is locked by {shown_holder(holder)} (tag {Tag.CLAIM.value})",
+        f"{gateway} is claimed by {shown_holder(holder)} (tag {Tag.CLAIM.value})",
         advice=taking_over_from(holder, gateway),
         holder=holder if is_holder_name(holder) else "",
     )

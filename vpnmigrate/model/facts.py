@@ -157,7 +157,7 @@ def name_of(fact: Fact, value: Value) -> str:
         case Prefix(connection, cidr):
             return f"static prefix {cidr} on {connection} is {value}"
         case Claim(gateway):
-            return f"the lock tag on {gateway} is {value}"
+            return f"the claim tag on {gateway} is {value}"
         case Archive(connection):
             return f"the archive of {connection} is {value}"
         case ConfirmationGiven(confirmation):

@@ -45,9 +45,9 @@ def _candidate(survey: Survey, decisions: Decisions) -> Candidate:
     tags = survey.gateway.tags
     if holder := tags.get(Tag.CLAIM):
         return Candidate(survey, Candidacy.UNDER_WAY, (f"claimed by {holder}",))
-    # The lock tag of the gateway that it replaces is released when the migration ends.
-    locked = any(Tag.CLAIM in other.tags for other in survey.other_gateways)
-    if locked and (migration := tags.get(Tag.MIGRATION)):
+    # The claim tag of the gateway that it replaces is removed when the migration ends.
+    claimed = any(Tag.CLAIM in other.tags for other in survey.other_gateways)
+    if claimed and (migration := tags.get(Tag.MIGRATION)):
         return Candidate(survey, Candidacy.UNDER_WAY, (f"created by migration {migration}",))
     if nothing := nothing_to_migrate(survey, decisions):
         return Candidate(survey, Candidacy.NOT_NEEDED, (nothing.why,))

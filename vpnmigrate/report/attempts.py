@@ -33,8 +33,8 @@ CHANGE_WORDS: Final[Mapping[str, str]] = {
     "DisablePropagation": "disable propagation",
     "DisassociateEdge": "disassociate the edge table",
     "EnablePropagation": "enable propagation",
-    "PlaceClaim": "set the lock tag",
-    "RemoveClaim": "release the lock tag",
+    "PlaceClaim": "set the claim tag",
+    "RemoveClaim": "remove the claim tag",
     "ReplaceRoute": "change a route",
     "RunTest": "run the test",
 }

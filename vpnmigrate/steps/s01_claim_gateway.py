@@ -35,7 +35,7 @@ class ClaimGateway(Step):
     title = "Record the configuration"
     phase = Phase.PREPARE
     precondition = "no other run holds the old gateway"
-    postcondition = "the old gateway has the lock tag of this run"
+    postcondition = "the old gateway has the claim tag of this run"
     limit = timedelta(minutes=20)
     """Throttling is retried for 15 minutes; two consistency delays more are for calls in doubt
     (domain.md 3.1).  Traffic keeps flowing."""
@@ -44,7 +44,7 @@ class ClaimGateway(Step):
         claim = Claim(view.plan.old_gateway)
         if claim in view.now.externally_changed and view.now.value(claim) == ABSENT:
             old = view.plan.old_gateway
-            yield f"the lock tag on {old} was removed outside this run; this step sets it again"
+            yield f"the claim tag on {old} was removed outside this run; this step sets it again"
 
     def missing_changes(self, view: StepInput) -> MissingChanges:
         holder = view.now.value(Claim(view.plan.old_gateway))
@@ -64,7 +64,7 @@ class ClaimGateway(Step):
             and _lives(view.plan, view.now)
         ):
             if holder in (ABSENT, UNKNOWN, view.journal_facts.takes_over_from):
-                return NotYet(f"the lock tag on {view.plan.old_gateway} is not visible yet")
+                return NotYet(f"the claim tag on {view.plan.old_gateway} is not visible yet")
             return Claimed(str(holder))
         return Met()
 
@@ -81,10 +81,10 @@ class RemoveOurClaim(Step):
     """
 
     number = 1
-    title = "Release the lock"
+    title = "Remove the claim"
     phase = Phase.CLEAN_UP
     precondition = "everything before this step is done"
-    postcondition = "the old gateway has no lock tag of this run"
+    postcondition = "the old gateway has no claim tag of this run"
     limit = ClaimGateway.limit
 
     def missing_changes(self, view: StepInput) -> MissingChanges:
@@ -95,11 +95,11 @@ class RemoveOurClaim(Step):
         old, holder = view.plan.old_gateway, view.journal_facts.holder
         if holder and view.now.value(Claim(old)) in (holder, UNKNOWN):
             change = RemoveClaim(old, holder)
-            yield DesiredFact(f"the lock tag on {old}", Claim(old), ABSENT, change, restores=True)
+            yield DesiredFact(f"the claim tag on {old}", Claim(old), ABSENT, change, restores=True)
 
     def verify(self, view: StepInput) -> Verdict:
         for want in self.optional_parts(view):
             if want.is_left_out(view.journal_facts.left_out):
                 return Residual()
-            return NotYet(f"the lock tag is still on {view.plan.old_gateway}")
+            return NotYet(f"the claim tag is still on {view.plan.old_gateway}")
         return Met()

@@ -56,7 +56,7 @@ class PlaceClaim(_Claiming, frozen=True, tag="place-claim"):
         return {"Resources": [self.gateway], "Tags": [self._claim(), *number]}
 
     def __str__(self) -> str:
-        return f"set the lock tag on {self.gateway} for {self.holder}"
+        return f"set the claim tag on {self.gateway} for {self.holder}"
 
 
 class RemoveClaim(_Claiming, frozen=True, tag="remove-claim"):
@@ -76,7 +76,7 @@ class RemoveClaim(_Claiming, frozen=True, tag="remove-claim"):
         return {"Resources": [self.gateway], "Tags": [self._claim(), *number]}
 
     def __str__(self) -> str:
-        return f"release the lock tag on {self.gateway}"
+        return f"remove the claim tag on {self.gateway}"
 
 
 class CreateVpnGateway(BaseCreation, frozen=True, tag="create-vpn-gateway"):

@@ -190,7 +190,7 @@ def stuck(plan: Plan, on: PlanCommands) -> tuple[RunbookCheck, ...]:
             "this host is gone",
             on.file("apply", "--take-over", "HOLDER"),
             "another host resumes from the plan and the tags",
-            "or rollback in place of apply; HOLDER is the value of the lock tag",
+            "or rollback in place of apply; HOLDER is the value of the claim tag",
         ),
         RunbookCheck(
             "a gateway stays attaching or detaching",

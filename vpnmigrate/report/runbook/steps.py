@@ -92,7 +92,7 @@ KNOWN: dict[tuple[int, bool], StepConstants] = {
     ),
     (1, True): StepConstants(
         "two consistency delays and a retry, as Terraform's AWS provider has",
-        "A lock tag of another run is kept. This is harmless.",
+        "A claim tag of another run is kept. This is harmless.",
     ),
     (11, False): StepConstants(
         "deletion 30 min (limit of Terraform's AWS provider), and the consistency delay",

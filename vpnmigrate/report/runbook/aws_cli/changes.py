@@ -94,7 +94,7 @@ def _claim(change: PlaceClaim | RemoveClaim, names: ShellNames, mark: CallTags) 
             tags = f'"Key={Tag.CLAIM},Value=$HOLDER"{number}'
             placed = command(request, names, Tags=tags)
             yield when('[ "$(claim)" = None ]', placed)
-            yield 'echo "locked by $(claim): continue only if that is you, or if its run has ended"'
+            yield 'echo "claimed by $(claim): continue only if that is you, or its run has ended"'
         case RemoveClaim():
             number = f" Key={Tag.CHANGE}" if mark.change else ""
             removed = command(request, names, Tags=f"Key={Tag.CLAIM}{number}")
