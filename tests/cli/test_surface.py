@@ -336,7 +336,7 @@ def test_a_shell_can_complete_verbs_and_runs(terminal, tmp_path):
             COMP_CWORD=str(len(words) - 1),
         ).stdout.split()
 
-    assert completed("vpnmigrate fin") == ["finalize"]
+    assert completed("vpnmigrate finali") == ["finalize"]
     assert completed("vpnmigrate status m-") == [run_id]
 
 

@@ -11,6 +11,7 @@ from msgspec.structs import fields, replace
 
 from tests.cli.test_surface import FLAGS
 from vpnmigrate.cli.app import CommandEntry, Program
+from vpnmigrate.errors.commands import Invocation, cli
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.gates import Gate, Milestone, gates_before
 from vpnmigrate.planning import preflight
@@ -40,6 +41,8 @@ GROUPS = {
     "sandbox",
 }
 """Files of commands that are in a group."""
+OWN_REGION = {"iam-policy"}
+"""Commands whose option ``--region`` is a value of their document."""
 BUILDERS = {
     *("base.failed", "base.passed", "base.unknown", "base.unless"),
     *("change_control.changed_program", "change_control.hook", "devices.device_drivers"),
@@ -77,9 +80,10 @@ def test_a_gate_has_its_check_and_its_rule() -> None:
         and ast.unparse(node.returns) == "GateResult"
     }
 
-    assert {name for name in written if f"{name}(" not in evaluated} - BUILDERS == set()
-    assert [g.name for g in Gate if f"Gate.{g.name}" not in checks] == []
-    assert set(Gate) == ruled
+    uncalled = {name for name in written if f"{name}(" not in evaluated} - BUILDERS
+    assert uncalled == set(), "call it in engine/gates/__init__.py"
+    assert [g.name for g in Gate if f"Gate.{g.name}" not in checks] == [], "no check of this name"
+    assert set(Gate) == ruled, "a rule is missing in GATES of model/gates.py"
 
 
 def test_a_finding_is_checked_listed_and_tested() -> None:
@@ -93,9 +97,9 @@ def test_a_finding_is_checked_listed_and_tested() -> None:
     codes = set(re.findall(r"VPM-[BW]\d{3}", text_of("vpnmigrate/planning/preflight")))
     page, tests = text_of("docs/reference/findings.md"), text_of("tests")
 
-    assert written - listed == set()
-    assert {code for code in codes if code not in page} == set()
-    assert {code for code in codes if code not in tests} == set()
+    assert written - listed == set(), "add it to CHECKS of planning/preflight/__init__.py"
+    assert {code for code in codes if code not in page} == set(), "run make docs"
+    assert {code for code in codes if code not in tests} == set(), "no test has it"
 
 
 def test_an_option_is_shown_and_used() -> None:
@@ -105,8 +109,9 @@ def test_an_option_is_shown_and_used() -> None:
     files = [f for f in PACKAGE.rglob("*.py") if f.name not in ("decisions.py", "plan.py")]
     used = "\n".join(file.read_text(encoding="utf-8") for file in files)
 
-    assert [name for name in names if f"decisions.{name}" not in view] == []
-    assert [name for name in names if f"decisions.{name}" not in used] == []
+    unseen = [name for name in names if f"decisions.{name}" not in view]
+    assert unseen == [], "add its line to _rows or _exceptional of report/plan.py"
+    assert [name for name in names if f"decisions.{name}" not in used] == [], "nothing uses it"
 
 
 def test_a_command_has_its_file_its_flags_and_its_reference() -> None:
@@ -115,9 +120,25 @@ def test_a_command_has_its_file_its_flags_and_its_reference() -> None:
     found = {f.stem for f in (PACKAGE / "cli" / "commands").glob("[!_]*.py")}
     page = text_of("docs/reference/cli.md")
 
-    assert found - places - GROUPS == set()
-    assert {name for name in _entries() if f"vpnmigrate {name}" not in page} == set()
-    assert {name for name in _entries() if not any(p.split()[0] == name for p in FLAGS)} == set()
+    untested = {name for name in _entries() if not any(p.split()[0] == name for p in FLAGS)}
+    assert found - places - GROUPS == set(), "add it to Program.entries of cli/app.py"
+    unwritten = {name for name in _entries() if f"vpnmigrate {name}" not in page}
+    assert unwritten == set(), "run make docs"
+    assert untested == set(), "add it to FLAGS of tests/cli/test_surface.py"
+
+
+def test_a_printed_command_has_the_options_that_it_takes() -> None:
+    """A command to paste names run directory, profile, Region and server if it has the options."""
+    here = Invocation("runs", "prod", "eu-west-1", "http://127.0.0.1:1")
+    given = {"--run-dir", "--profile", "--region", "--endpoint-url"}
+    added = {path: given & set(here.complete(cli(*path.split())).words) for path in FLAGS}
+
+    wrong = {
+        path: given & flags
+        for path, flags in FLAGS.items()
+        if path not in OWN_REGION and given & flags != added[path]
+    }
+    assert wrong == {}, "TAKES of errors/commands.py has other options"
 
 
 def test_a_behaviour_is_used_drawn_and_explained() -> None:
@@ -127,12 +148,16 @@ def test_a_behaviour_is_used_drawn_and_explained() -> None:
         "vpnmigrate/sandbox/ec2", "vpnmigrate/sandbox/world.py", "vpnmigrate/sandbox/state.py"
     )
     drawn = text_of("vpnmigrate/rehearsal/simulation/behaviours.py")
-    page = text_of("docs/sandbox-fidelity.md")
+    page, tests = text_of("docs/sandbox-fidelity.md"), text_of("tests/sandbox")
 
-    assert [n for n in names if not re.search(rf"behaviour\.{n}\b", model)] == []
-    assert [n for n in names if n not in NOT_DRAWN and f"        {n}=" not in drawn] == []
-    assert set(KEPT) - set(names) == set()
-    assert [n for n in names if f"`{n}`" not in page] == []
+    unread = [n for n in names if not re.search(rf"behaviour\.{n}\b", model)]
+    assert unread == [], "no file of sandbox/ec2 reads it"
+    fixed = [n for n in names if n not in NOT_DRAWN and f"        {n}=" not in drawn]
+    assert fixed == [], "draw it in _drawn_later of rehearsal/simulation/behaviours.py"
+    assert set(KEPT) - set(names) == set(), "KEPT names fields that do not exist"
+    unsaid = [n for n in names if f"`{n}`" not in page]
+    assert unsaid == [], "add its line to docs/sandbox-fidelity.md"
+    assert [n for n in names if n not in tests] == [], "no test of the sandbox sets it"
 
 
 def test_a_delay_is_among_the_next_changes() -> None:

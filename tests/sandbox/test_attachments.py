@@ -136,7 +136,7 @@ class TestAttachment:
 
     def test_a_direct_connect_gateway_makes_a_detach_slow_and_loses_its_association(self):
         """With an association a detach takes many minutes and ends the association."""
-        world = a_world("direct-connect")
+        world = a_world("direct-connect", detach_with_direct_connect=seconds(1500))
         old, vpc = "vgw-0a500000000000001", "vpc-0a500000000000001"
         ask(world, "DetachVpnGateway", VpnGatewayId=old, VpcId=vpc)
         wait(world, 1400)

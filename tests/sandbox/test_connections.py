@@ -22,21 +22,26 @@ from tests.sandbox.worlds import (
     refused,
     wait,
 )
+from vpnmigrate.sandbox.behaviour import seconds
 
 
 class TestLife:
     def test_pending_available_deleting_deleted_gone(self):
         """A connection goes through its states in the times of the behaviour."""
-        world = a_world(deleted_lingers=timedelta(minutes=5))
+        world = a_world(
+            connection_creation=seconds(200),
+            connection_deletion=seconds(130),
+            deleted_lingers=timedelta(minutes=5),
+        )
         new = new_gateway(world)
         made = ask(world, "CreateVpnConnection", **creation(new))["VpnConnection"]
         name = made["VpnConnectionId"]
         assert made["State"] == "pending"
-        wait(world, 180)
+        wait(world, 200)
         assert connection(world, name)["State"] == "available"
         ask(world, "DeleteVpnConnection", VpnConnectionId=name)
         assert connection(world, name)["State"] == "deleting"
-        wait(world, 120)
+        wait(world, 130)
         assert connection(world, name)["State"] == "deleted"
         wait(world, 300)
         code = refusal(world, "DescribeVpnConnections", VpnConnectionIds=[name])

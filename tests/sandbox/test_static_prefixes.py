@@ -12,20 +12,21 @@ from tests.sandbox.worlds import (
     refusal,
     wait,
 )
+from vpnmigrate.sandbox.behaviour import seconds
 
 
 class TestStaticPrefixes:
     def test_they_settle(self):
         """A prefix is pending, then available; deleted, it is deleting, then deleted."""
-        world = a_world("single-static")
+        world = a_world("single-static", prefix_change=seconds(7))
         name, prefix = "vpn-0a200000000000001", "10.77.0.0/16"
         ask(world, "CreateVpnConnectionRoute", VpnConnectionId=name, DestinationCidrBlock=prefix)
         assert _prefixes(world, name)[prefix] == "pending"
-        wait(world, 2)
+        wait(world, 7)
         assert _prefixes(world, name)[prefix] == "available"
         ask(world, "DeleteVpnConnectionRoute", VpnConnectionId=name, DestinationCidrBlock=prefix)
         assert _prefixes(world, name)[prefix] == "deleting"
-        wait(world, 2)
+        wait(world, 7)
         assert _prefixes(world, name)[prefix] == "deleted"
         again = {"VpnConnectionId": name, "DestinationCidrBlock": prefix}
         assert refusal(world, "DeleteVpnConnectionRoute", **again) == "InvalidRoute.NotFound"

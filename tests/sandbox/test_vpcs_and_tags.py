@@ -23,15 +23,16 @@ from tests.sandbox.worlds import (
     wait,
 )
 from vpnmigrate.model.survey import Quotas
+from vpnmigrate.sandbox.behaviour import seconds
 
 
 class TestTestVpc:
     def test_it_is_built_and_taken_down(self):
         """VPC and subnet become available, and can be deleted once nothing depends on them."""
-        world = a_world()
+        world = a_world(vpc_creation=seconds(3))
         vpc = ask(world, "CreateVpc", CidrBlock="10.250.0.0/24")["Vpc"]
         assert vpc["State"] == "pending"
-        wait(world, 1)
+        wait(world, 3)
         name = vpc["VpcId"]
         subnet = ask(world, "CreateSubnet", VpcId=name, CidrBlock="10.250.0.0/28")["Subnet"]
         new = new_gateway(world)

@@ -199,6 +199,7 @@ class RepeatableCommand:
 
 _REACHES_AWS = frozenset({"--profile", "--region", "--endpoint-url"})
 _NAMES_PROFILE = frozenset({"--profile"})
+_NAMES_SERVER = frozenset({"--endpoint-url"})
 _FINDS_RUNS = frozenset({"--run-dir"})
 _OPENS_DATABASE = frozenset({"--database", "--database-file"})
 TAKES: dict[str, frozenset[str]] = {
@@ -221,10 +222,13 @@ TAKES: dict[str, frozenset[str]] = {
         ),
         _FINDS_RUNS,
     ),
+    "device types": _REACHES_AWS | _FINDS_RUNS,
     "approve": _REACHES_AWS,
     "list": _REACHES_AWS,
     "discover": _REACHES_AWS,
     "report verify": frozenset(),
+    "sandbox advance": _NAMES_SERVER,
+    "sandbox device": _NAMES_SERVER,
     "fleet": _OPENS_DATABASE,
     "fleet new": frozenset(),
     "fleet schema": frozenset(),
