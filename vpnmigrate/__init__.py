@@ -13,7 +13,8 @@ Packages, from values to users; each imports only packages above it in this list
 - ``rehearsal``: the engine on the sandbox; ``fleet``: many migrations as one campaign.
 - ``report``: text, JSON and HTML; ``cli``: commands.
 
-Begin with ``steps/s08_swap_gateways.py``, then ``engine/step_loop.py``, which runs it.
+Begin with ``steps/s08_swap_gateways.py``, then ``engine/runner.py``, which runs the steps in both
+directions, and ``engine/step_loop.py``, which runs each of them.
 """
 
 __version__ = "0.1.0"

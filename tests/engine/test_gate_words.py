@@ -175,8 +175,6 @@ HELD = with_facts({AttachmentOf(NEW, VPC): Attachment.DETACHING})
 INSIDE = (WayOut("EC2", ("10.0.3.4",), ""), WayOut("STS", ("10.0.3.5",), ""))
 
 LOADED = DeviceState(TunnelsState.DISABLED, TunnelsState.ENABLED)
-
-LOADED = DeviceState(TunnelsState.DISABLED, TunnelsState.ENABLED)
 ROUNDS: dict[str, Callable[[], Iterable[GateResult]]] = {
     "all is well": cutover,
     "all that a plan can ask for": partial(

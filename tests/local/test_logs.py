@@ -16,10 +16,11 @@ from tests.support.journals import Story
 from vpnmigrate.engine.ports import Observer
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.journal.records import Entry
-from vpnmigrate.local.logs import REDACTED, Event, log_of, redact
+from vpnmigrate.local.logs import Event, log_of, without_secret_fields
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.settings import LogTo
 from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.redaction import HIDDEN
 
 
 @pytest.fixture
@@ -144,17 +145,17 @@ def test_the_log_is_private_and_only_grows(run: Run, clock: VirtualClock) -> Non
 )
 def test_whatever_is_called_like_a_secret_is_blanked(event: Mapping[str, object]) -> None:
     """The value of a secret is replaced at any depth and in any spelling."""
-    passed = redact(None, "info", dict(event))
+    passed = without_secret_fields(None, "info", dict(event))
 
     assert "k3y" not in repr(passed)
-    assert REDACTED in repr(passed)
+    assert HIDDEN in repr(passed)
 
 
 def test_other_values_pass_unchanged() -> None:
     """Other values are logged unchanged."""
     event = {"step": 8, "record": {"change": "attach-vpn-gateway", "vpcs": ["vpc-1", None, 1.5]}}
 
-    assert redact(None, "info", dict(event)) == event
+    assert without_secret_fields(None, "info", dict(event)) == event
 
 
 def test_a_lost_terminal_does_not_stop_the_file(run: Run, clock: VirtualClock) -> None:

@@ -248,7 +248,7 @@ class TestHarness:
             for seed in ("1", "2")
         }
 
-        assert text == {JOURNALS}
+        assert text == {JOURNALS}, "if the change is meant, JOURNALS has the new digest"
 
     def test_late_wake_ups_reduce_observations_and_keep_the_end(self):
         """With late wake-ups the end is the same as without."""

@@ -1,15 +1,16 @@
 """Exit codes: the exit code of a process, from its error or from its journal.
 
-An error whose own code is 1 becomes 5 in two cases.  An outage is open (``OutageState.open``): from
-the record ``OutageBegan``, which ``StepLoop._perform`` writes before the first call that can
-interrupt traffic, to ``OutageEnded`` (``traffic_watch``).  Or ``StepError.outage`` says that
-traffic may be down, because the journal of its outage is lost (``StepLoop._may_be_down``).
+The code is 5 (STUCK) in these cases:
 
-``StepError.outage`` is true for step 10, too, whose traffic was never verified.
-
-``ResidueError`` always has the code 5, also while traffic flows: AWS did not make some changes,
-or a destination has no path although every change is made (``Runner._require_no_residue``).
-An unexpected exception is 5 as well while an outage is open.
+- An outage is open (``OutageState.open``), and the error's own code is 1.  It is open from the
+  record ``OutageBegan``, which ``StepLoop._perform`` writes before the first call that can
+  interrupt traffic, to ``OutageEnded`` (``traffic_watch``).
+- ``StepError.outage``: traffic may be down, because the journal of its outage is lost, or because
+  step 10 ended before traffic was ever verified (``StepLoop._may_be_down``).
+- An unexpected exception, while an outage is open.
+- ``ResidueError``, also while traffic flows: AWS did not make some changes, or a destination has no
+  path although every change is made (``Runner._require_no_residue``).
+- For a watcher: a process ended without a last record, while an outage is open.
 """
 
 from __future__ import annotations

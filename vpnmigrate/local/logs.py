@@ -1,7 +1,10 @@
 """Run log: structured JSON lines.
 
-The journal is the record; the log repeats it, with the waits of the run.  It contains only the
-events that ``Event`` lists, never goes to stdout, and a failed write never stops a run.
+The journal is the record; the log repeats it, with the waits of the run.  It never goes to stdout,
+and a failed write never stops a run.
+
+Keys do not reach it: it contains only the events that ``Event`` lists, the values of fields that
+are named like a secret are replaced, and ``Redaction`` removes known keys from the others.
 """
 
 from __future__ import annotations
@@ -25,9 +28,7 @@ from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.settings import LogTo
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.progress import Sighting, Unreadable
-from vpnmigrate.model.redaction import Redaction
-
-REDACTED = "(redacted)"
+from vpnmigrate.model.redaction import HIDDEN, Redaction
 
 _SECRET = re.compile(
     r"pre.?shared|psk|secret|passw|token|credential|private.?key|access.?key"
@@ -108,19 +109,19 @@ def log_of(
         yield RunLog(_logger(run, [*streams, file], guard), clock)
 
 
-def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+def without_secret_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Replace every value whose field name suggests a secret, at any depth."""
-    return {key: _redacted(key, value) for key, value in event.items()}
+    return {key: _unless_secret(key, value) for key, value in event.items()}
 
 
-def _redacted(key: object, value: object) -> object:
+def _unless_secret(key: object, value: object) -> object:
     if _SECRET.search(str(key)):
-        return REDACTED
+        return HIDDEN
     match value:
         case dict():
-            return {inner: _redacted(inner, below) for inner, below in value.items()}
+            return {inner: _unless_secret(inner, below) for inner, below in value.items()}
         case list() | tuple():
-            return [_redacted("", below) for below in value]
+            return [_unless_secret("", below) for below in value]
         case _:
             return value
 
@@ -142,12 +143,12 @@ class _Lines:
 
 
 def _logger(run: Run, streams: Sequence[TextIO], redaction: Redaction) -> BindableLogger:
-    def cut_keys(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    def without_keys(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         return {name: redaction.value(value) for name, value in event.items()}
 
     logger: BindableLogger = structlog.wrap_logger(
         _Lines(streams),
-        processors=[redact, cut_keys, structlog.processors.JSONRenderer()],
+        processors=[without_secret_fields, without_keys, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.BoundLogger,
         context_class=dict,
     )

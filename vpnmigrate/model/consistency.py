@@ -1,4 +1,7 @@
-"""Consistency rules: when a describe answer can be trusted, given EC2's delays.
+"""Eventual consistency of EC2: when a describe answer can be trusted, given its delays.
+
+``engine.observe`` applies ``mask_stale`` to every observation; what waits until no reading can be
+stale uses ``CONSISTENCY_DELAY``.
 
 A describe may not show a recent change yet, and may still show what a recent change undid.  So the
 value of a fact with a recent intent is used at once only if it shows the effect of the latest

@@ -120,7 +120,9 @@ GATES: Mapping[Milestone, tuple[GateRule, ...]] = {
         GateRule(
             Gate.WAY_BACK, "the old gateway is attached, its connections available", "no cutover"
         ),
-        GateRule(Gate.DEVICES, "the candidate is on every device, tunnels disabled", "step 5"),
+        GateRule(
+            Gate.DEVICES, "the new tunnels are configured on every device, and disabled", "step 5"
+        ),
         GateRule(
             Gate.NEW_CONNECTIONS, "each available, with all its static prefixes", "wait, or step 3"
         ),

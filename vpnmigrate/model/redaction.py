@@ -3,8 +3,8 @@
 Messages are not built from API answers or device files.  Redaction removes keys that appear anyway,
 through an unforeseen error, a tag, a hook or a test command: the value of any field named
 pre-shared key, in XML, JSON, YAML, forms and Python, escaped or not, complete or truncated; and
-every key in the vault.  One object of a process (``cli.context``) serves its journal, log, hooks
-and output.
+every key in the vault.  One object of a process (``cli.dependencies.redaction_in``) serves its
+journal, log, hooks and output.
 """
 
 from __future__ import annotations

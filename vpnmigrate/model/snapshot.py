@@ -1,4 +1,11 @@
-"""Snapshot: the state of the migrated resources, and the facts of the journal."""
+"""Snapshot: the state of the migrated resources, and the facts of the journal.
+
+- A *fact* is one property of AWS that a change alters, such as the attachment of a gateway
+  (``model.facts``); a snapshot has the value of each.
+- A *reading* is what EC2's describe calls answered (``Reading``); a *snapshot* is made of it, with
+  the facts that may be stale masked (``model.consistency``); an *observation* is that snapshot with
+  the journal's facts, as a step gets it (``steps.base.StepInput``).
+"""
 
 from __future__ import annotations
 

@@ -33,8 +33,8 @@ class SwapGateways(Step):
     private gateway, so the attach waits until EC2 reports the other gateway detached.  Traffic,
     interrupted in step 7 or by this detach, is down during this step.
 
-    Rollback: this step runs again with the gateways exchanged (``sequences.gateway_swap``): it
-    detaches the new gateway and attaches the old one.
+    Rollback: this step runs again with the gateways exchanged (``sequences.gateway_swap``,
+    ``engine.runner.Runner.rollback``): it detaches the new gateway and attaches the old one.
     """
 
     number = 8
