@@ -29,11 +29,11 @@ from tests.support.fleet_processes import (  # noqa: E402
     gateway_scenario,
 )
 from tests.support.postgres import a_postgres_server  # noqa: E402
-from vpnmigrate.errors.commands import cli  # noqa: E402
 from vpnmigrate.fleet.database.run_rows import FleetRun  # noqa: E402
 from vpnmigrate.fleet.names import name_of  # noqa: E402
 from vpnmigrate.fleet.progress import MemberState  # noqa: E402
 from vpnmigrate.model.clock import SteadyClock  # noqa: E402
+from vpnmigrate.model.errors.commands import cli  # noqa: E402
 from vpnmigrate.report.text import command  # noqa: E402
 from vpnmigrate.sandbox.device_engineer import REACTION  # noqa: E402
 from vpnmigrate.sandbox.scenarios.load import load_world  # noqa: E402

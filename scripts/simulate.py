@@ -34,8 +34,8 @@ from datetime import timedelta
 from functools import partial
 from multiprocessing import Pool
 
-from vpnmigrate.errors import PreflightError
 from vpnmigrate.journal.chain import read_chain
+from vpnmigrate.model.errors import PreflightError
 from vpnmigrate.rehearsal.simulation.schedule import Kill, KillPoint, Schedule, TrialRoute
 from vpnmigrate.rehearsal.simulation.search import (
     TRIES,

@@ -2,8 +2,8 @@
 
 Packages, from values to users; each imports only packages above it in this list:
 
-- ``errors``: exceptions, exit codes, commands to paste.
-- ``model``: values of EC2, decisions, plans and changes; no I/O.
+- ``model``: values of EC2, decisions, plans and changes; ``model.errors``: exceptions, exit codes,
+  commands to paste; no I/O.
 - ``steps``: AWS's eleven steps as pure functions; ``journal``: records of a run;
   ``devices``: configurations of the customer's devices.
 - ``planning``: from survey and playbook to plan, preflight checks, the rollback proof.

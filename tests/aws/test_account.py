@@ -12,7 +12,6 @@ from tests.aws.answering import MARK, REQUEST_ID, Answering, Refusal
 from tests.devices.documents import OLD_KEYS, Ends, a_document
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.errors.commands import one_line
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model import changes
 from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Performed, Refused
@@ -27,6 +26,7 @@ from vpnmigrate.model.ec2 import (
     VpnConnectionId,
     VpnGatewayId,
 )
+from vpnmigrate.model.errors.commands import one_line
 
 GATEWAY, VPC, TABLE = VpnGatewayId("vgw-1"), VpcId("vpc-1"), RouteTableId("rtb-1")
 ROLE = Role("connection/vpn-old")

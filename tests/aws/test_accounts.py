@@ -13,9 +13,9 @@ from vpnmigrate.aws.account import Reader
 from vpnmigrate.aws.accounts import SharedClients, require_account, role_session
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.engine.ports import Credentials, Identity, Renewal
-from vpnmigrate.errors import AwsUnreadableError, NoCredentialsError, RefusedError
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.model.discovery import AccountTarget
+from vpnmigrate.model.errors import AwsUnreadableError, NoCredentialsError, RefusedError
 
 ROLE = "arn:aws:iam::222222222222:role/Read"
 WHO = Identity("111111111111", "arn:x", Credentials(Renewal.NEVER_EXPIRES), None)

@@ -18,13 +18,13 @@ from vpnmigrate.aws.answers import without_characters_xml_forbids
 from vpnmigrate.aws.errors import LONGEST
 from vpnmigrate.aws.session import Clients, session
 from vpnmigrate.aws.survey import direct_connect, quotas
-from vpnmigrate.errors import AwsUnreadableError
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.changes import CreateVpnConnection
 from vpnmigrate.model.changes.base import InDoubt
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.model.decisions import KeyMode
 from vpnmigrate.model.ec2 import CustomerGatewayId, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.errors import AwsUnreadableError
 from vpnmigrate.model.plan import connection_role
 
 KEY = "CANARY0123456789abcdef_A"

@@ -19,13 +19,13 @@ from tests.support.builders import MIGRATION, a_plan
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.devices.configuration import parse_configuration
-from vpnmigrate.errors import AwsError
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.changes import ArchiveConfiguration, CreateVpnConnection, CreateVpnGateway
 from vpnmigrate.model.changes.base import CallTags, Performed
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import KeyMode
 from vpnmigrate.model.ec2 import CustomerGatewayId, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.errors import AwsError
 from vpnmigrate.model.plan import GATEWAY_ROLE, connection_role
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
 from vpnmigrate.sandbox.scenarios.load import load_world

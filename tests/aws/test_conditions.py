@@ -9,10 +9,10 @@ import pytest
 from tests.aws.answering import NOT_THERE, Answering, Refusal
 from tests.aws.test_survey import WORLD, survey_of
 from vpnmigrate.aws.account import Reader
-from vpnmigrate.errors import CredentialsExpiredError, NoCredentialsError
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.encryption_control import NOT_OFFERED, EncryptionControl, EncryptionControls
+from vpnmigrate.model.errors import CredentialsExpiredError, NoCredentialsError
 from vpnmigrate.model.tunnel_maintenance import MaintenanceStatus, QueriedTunnel
 
 STATUS = "GetVpnTunnelReplacementStatus"

@@ -12,9 +12,9 @@ from vpnmigrate.aws.account import Reader
 from vpnmigrate.aws.renewal import RENEW, renewal_advice
 from vpnmigrate.aws.session import Clients, clock_offset, session
 from vpnmigrate.engine.ports import Credentials, Renewal
-from vpnmigrate.errors import NoCredentialsError
-from vpnmigrate.errors.commands import aws, one_line
 from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.errors import NoCredentialsError
+from vpnmigrate.model.errors.commands import aws, one_line
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 LATER = datetime(2099, 3, 1, 12, 0, tzinfo=UTC)

@@ -15,8 +15,8 @@ from tests.support.token_bucket import TokenBucket
 from vpnmigrate.aws.allowance import Allowance, within
 from vpnmigrate.aws.dry_run_pace import LONGEST_BACKOFF, SHARE, DryRunPace, DryRunQueue
 from vpnmigrate.aws.dry_runs import LONGEST_WAIT, permissions
-from vpnmigrate.errors import AwsUnreadableError
 from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.errors import AwsUnreadableError
 from vpnmigrate.model.permissions import PermissionQuery, PermissionResult, PermissionVerdict
 from vpnmigrate.model.request_bucket import BURST, REFILL
 

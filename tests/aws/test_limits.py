@@ -38,11 +38,11 @@ from vpnmigrate.aws.errors import NotSentError, UnexpectedAnswerError
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.engine.call_limits import LimitedEc2, no_wait_check
 from vpnmigrate.engine.ports import InFlight
-from vpnmigrate.errors import AwsUnreadableError, InterruptedRunError
 from vpnmigrate.model.changes import AttachVpnGateway
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.model.ec2 import VpcId, VpnGatewayId
+from vpnmigrate.model.errors import AwsUnreadableError, InterruptedRunError
 
 SOON = timedelta(seconds=1)
 """A limit short enough for a test."""

@@ -6,9 +6,9 @@ import pytest
 
 from tests.aws.answering import NOT_THERE, Answering, Refusal
 from vpnmigrate.aws.account import Reader
-from vpnmigrate.errors import CredentialsExpiredError
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.errors import CredentialsExpiredError
 from vpnmigrate.model.negotiated import NegotiationStatus, texts_of
 from vpnmigrate.model.tunnel_maintenance import QueriedTunnel
 

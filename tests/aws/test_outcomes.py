@@ -14,7 +14,8 @@ from tests.aws.answering import REQUEST_ID
 from vpnmigrate.aws.errors import failure_of
 from vpnmigrate.aws.outcomes import outcome_of, outcome_of_read
 from vpnmigrate.devices.secret import Secret
-from vpnmigrate.errors import (
+from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Performed, Refused
+from vpnmigrate.model.errors import (
     AwsError,
     AwsUnreadableError,
     CredentialsExpiredError,
@@ -23,8 +24,7 @@ from vpnmigrate.errors import (
     NotFoundError,
     UnreachableError,
 )
-from vpnmigrate.errors.commands import one_line
-from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Performed, Refused
+from vpnmigrate.model.errors.commands import one_line
 
 
 def refused(

@@ -12,7 +12,10 @@ from tests.aws.answering import NOT_THERE, Answering, Params, Refusal
 from tests.support.builders import MIGRATION, NEW, OLD, VPC, a_gateway, a_plan, a_survey
 from vpnmigrate.aws.account import Reader
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.errors import (
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.decisions import Decisions, TestVpc
+from vpnmigrate.model.ec2 import Tag
+from vpnmigrate.model.errors import (
     AwsError,
     AwsUnreadableError,
     CredentialsExpiredError,
@@ -21,9 +24,6 @@ from vpnmigrate.errors import (
     NotFoundError,
     UnreachableError,
 )
-from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.model.decisions import Decisions, TestVpc
-from vpnmigrate.model.ec2 import Tag
 from vpnmigrate.model.snapshot import ReadingPart
 
 WITH_TEST_VPC = a_plan(decisions=Decisions(test_vpc=TestVpc("10.99.0.0/24")))

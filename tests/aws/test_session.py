@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from tests.aws.answering import Answering
 from vpnmigrate.aws.session import Clients, session
-from vpnmigrate.errors import NoCredentialsError, UsageError
+from vpnmigrate.model.errors import NoCredentialsError, UsageError
 
 
 class Body(BytesIO):

@@ -9,9 +9,9 @@ from botocore import exceptions as botocore
 
 from tests.aws.answering import Answering, Params, Refusal
 from vpnmigrate.aws.account import Reader
-from vpnmigrate.errors import NotAuthorizedError, NotFoundError, RefusedError
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.ec2 import VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.errors import NotAuthorizedError, NotFoundError, RefusedError
 from vpnmigrate.model.survey import (
     DirectConnectAssociation,
     Quotas,

@@ -19,12 +19,12 @@ from vpnmigrate.cli.commands.sandbox import load
 from vpnmigrate.engine.context import ClaimHolder
 from vpnmigrate.engine.ports import NoNetworkPaths, NoStopRequest
 from vpnmigrate.engine.runner import Runner, RunPorts
-from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Entry
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.decisions import Decisions, InsideMode, KeyMode, TestVpc
 from vpnmigrate.model.ec2 import MigrationId, Role, VpnGatewayId
+from vpnmigrate.model.errors.commands import Invocation
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan, connection_role
 from vpnmigrate.model.progress import Sighting, Unreadable
 from vpnmigrate.planning.drift import differences

@@ -14,8 +14,8 @@ import pytest
 from tests.browser.chromium import Chromium
 from tests.support.fleet_status import fleet_status
 from vpnmigrate.cli.fleet_board import board_server, listening
-from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.fleet.progress import MemberState
+from vpnmigrate.model.errors import VpnMigrateError
 from vpnmigrate.report.board import board_values
 from vpnmigrate.report.fleet import FleetStatus
 

@@ -22,12 +22,6 @@ from tests.support.builders import (
     a_table,
     ordinary_tables,
 )
-from vpnmigrate.errors import (
-    Exit,
-    MalformedFileError,
-    NothingToMigrateError,
-    PreflightError,
-)
 from vpnmigrate.journal.exit_code import exit_code
 from vpnmigrate.model.changes import (
     AddStaticPrefix,
@@ -54,6 +48,12 @@ from vpnmigrate.model.ec2 import (
     VpcRecord,
     VpnConnectionId,
     VpnGatewayId,
+)
+from vpnmigrate.model.errors import (
+    Exit,
+    MalformedFileError,
+    NothingToMigrateError,
+    PreflightError,
 )
 from vpnmigrate.model.plan import Finding, Plan
 from vpnmigrate.model.survey import (

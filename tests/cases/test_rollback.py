@@ -21,9 +21,9 @@ from tests.support.builders import (
     ordinary_tables,
 )
 from tests.support.stage import Stage
-from vpnmigrate.errors import ChangeRefusedError
 from vpnmigrate.journal.records import Intended
 from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.model.errors import ChangeRefusedError
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed

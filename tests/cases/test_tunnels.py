@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from tests.support.stage import Lookout, Stage
-from vpnmigrate.errors import HeldError
 from vpnmigrate.journal.records import Flapped, OutageEnded, StepSettled, TrafficVerified
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.decisions import Decisions, TunnelPolicy, Verification, Waits
 from vpnmigrate.model.ec2 import AWS_VPN
+from vpnmigrate.model.errors import HeldError
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer

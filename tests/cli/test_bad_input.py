@@ -24,8 +24,8 @@ from vpnmigrate.devices.configuration import (
     DeviceConfiguration,
     parse_configuration,
 )
-from vpnmigrate.errors import Exit, UsageError, VpnMigrateError
 from vpnmigrate.local.documents import PLAYBOOKS, SCENARIOS, scenario_text
+from vpnmigrate.model.errors import Exit, UsageError, VpnMigrateError
 from vpnmigrate.sandbox.ec2.dispatch import WRITES
 from vpnmigrate.sandbox.scenarios.scenario import Scenario
 

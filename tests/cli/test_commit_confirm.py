@@ -18,7 +18,6 @@ from vpnmigrate.cli.options import AwsOptions
 from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
 from vpnmigrate.engine.commit_confirm import UNARMED
 from vpnmigrate.engine.ports import DeviceDrivers, NetworkPath, NetworkPaths
-from vpnmigrate.errors import RefusedError
 from vpnmigrate.journal.record_base import DriverGaveUp
 from vpnmigrate.journal.records import OperatorConfirmed
 from vpnmigrate.local.inbox import ConfirmMessage, Inbox
@@ -30,6 +29,7 @@ from vpnmigrate.local.settings import settings_of
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.clock import Clock, Stamp
 from vpnmigrate.model.device_drivers import DriverVerb, TunnelsState
+from vpnmigrate.model.errors import RefusedError
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.sandbox.device_drivers import DriverFault, DriverFaultKind
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, FaultSource, Killed

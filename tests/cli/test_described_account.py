@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vpnmigrate.cli.commands.sandbox import DESCRIBED, load
-from vpnmigrate.errors import MalformedFileError
+from vpnmigrate.model.errors import MalformedFileError
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from tests.support.http_server import serving
 from vpnmigrate.cli.commands.sandbox import load
 from vpnmigrate.cli.main import run_command
-from vpnmigrate.errors import Exit
+from vpnmigrate.model.errors import Exit
 from vpnmigrate.sandbox.policy import Policy, policy_from
 from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.scenarios.scenario import in_account

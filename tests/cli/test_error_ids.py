@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from vpnmigrate.cli.error_catalogue import error_kinds, errors_page
-from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.model.errors import VpnMigrateError
 
 PACKAGE = Path(__file__).parents[2] / "vpnmigrate"
 ID = re.compile(r"VPM-E\d{3}")

@@ -13,8 +13,8 @@ import pytest
 import typer
 
 from vpnmigrate.cli.app import app
-from vpnmigrate.errors import Exit
-from vpnmigrate.errors.extras import EXTRA_OF, install_command, missing_library
+from vpnmigrate.model.errors import Exit
+from vpnmigrate.model.errors.extras import EXTRA_OF, install_command, missing_library
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 LOCAL = {"new", "plan", "rehearse", "schema"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vpnmigrate.errors import Exit
+from vpnmigrate.model.errors import Exit
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
 READS = ("Describe", "Get", "List")

@@ -16,14 +16,14 @@ from tests.cli.test_discover import HOME, OTHER, ROLE, a_server, runner
 from vpnmigrate.cli.commands.sandbox import load
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.fleet_local_view import LocalFleet
-from vpnmigrate.errors import Exit
-from vpnmigrate.errors.commands import Invocation, cli
 from vpnmigrate.fleet.campaign import campaign_from
 from vpnmigrate.fleet.campaign_file import load_campaign
 from vpnmigrate.fleet.progress import CampaignProgress, MemberProgress, MemberState
 from vpnmigrate.fleet.schedule import schedule
 from vpnmigrate.local.settings import settings_of
 from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.errors import Exit
+from vpnmigrate.model.errors.commands import Invocation, cli
 from vpnmigrate.report.console import Console, TextResults
 from vpnmigrate.report.fleet import (
     FleetStatus,

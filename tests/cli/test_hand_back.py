@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from vpnmigrate.errors import Exit
+from vpnmigrate.model.errors import Exit
 
 
 def test_after_a_cutover_the_new_ids_are_imported(terminal):

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from vpnmigrate.errors import Exit
+from vpnmigrate.model.errors import Exit
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
 

@@ -17,8 +17,8 @@ from tests.pasting.shells import SHELLS, Pasted
 from vpnmigrate.cli.app import app
 from vpnmigrate.cli.options import AwsOptions
 from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
-from vpnmigrate.errors.commands import TAKES
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
+from vpnmigrate.model.errors.commands import TAKES
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
 HOSTILE_FOLDER = "it's $(touch PWNED); a folder #1"

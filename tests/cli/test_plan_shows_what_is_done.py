@@ -15,7 +15,6 @@ import vpnmigrate
 from tests.planning.test_playbook import WHOLE
 from tests.report.books import a_large_plan
 from tests.support.builders import MIGRATION, NOON, a_survey
-from vpnmigrate.errors import Exit, PlanEditedError, RefusedError
 from vpnmigrate.journal.exit_code import exit_code
 from vpnmigrate.local.documents import (
     load_plan,
@@ -29,6 +28,7 @@ from vpnmigrate.model.decisions import (
     HookMoment,
     Waits,
 )
+from vpnmigrate.model.errors import Exit, PlanEditedError, RefusedError
 from vpnmigrate.model.plan import fingerprint_of
 from vpnmigrate.planning.planner import plan_from
 from vpnmigrate.planning.playbook import playbook_from

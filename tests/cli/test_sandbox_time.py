@@ -15,10 +15,10 @@ from vpnmigrate.cli.context import real_dependencies
 from vpnmigrate.cli.main import run_command
 from vpnmigrate.cli.options import AwsOptions
 from vpnmigrate.cli.sandbox_dependencies import SandboxTimeDependencies
-from vpnmigrate.errors import UsageError
 from vpnmigrate.local.settings import settings_of
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.clock import SteadyClock
+from vpnmigrate.model.errors import UsageError
 from vpnmigrate.sandbox.server.clock import ScaledClock
 from vpnmigrate.sandbox.server.serve import Server, serve
 from vpnmigrate.sandbox.world import World

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 STUBBORN = """
 import os, signal
 from vpnmigrate.cli.signals import RunSignals, SignalHandler
-from vpnmigrate.errors.commands import cli
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.report.console import Console
 wish = SignalHandler(Console(), lambda: True, lambda: cli("apply", "m-1"))
 with RunSignals().handle(wish):

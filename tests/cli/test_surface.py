@@ -13,7 +13,7 @@ import typer
 
 from vpnmigrate.cli.app import app
 from vpnmigrate.cli.reference import markdown
-from vpnmigrate.errors import Exit
+from vpnmigrate.model.errors import Exit
 
 GIVEN_TO_RUNS = {"--run-dir"}
 GIVEN_TO_AWS = {"--endpoint-url", "--profile", "--region"}

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from vpnmigrate.cli.worker_output import RunConsole
-from vpnmigrate.errors.commands import cli
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.text import WIDTH, columns, command, wrapped
 

@@ -21,7 +21,6 @@ from tests.support.builders import snapshot_by_tag
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients, ClientSource, session
 from vpnmigrate.engine.ports import Ec2
-from vpnmigrate.errors import NotFoundError, TakenOverError
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.changes import (
     AddStaticPrefix,
@@ -58,6 +57,7 @@ from vpnmigrate.model.ec2 import (
     VpnConnectionId,
     VpnGatewayId,
 )
+from vpnmigrate.model.errors import NotFoundError, TakenOverError
 from vpnmigrate.model.facts import ABSENT, Claim, Fact, Prefix, Propagation, Switch, Value
 from vpnmigrate.model.plan import (
     GATEWAY_ROLE,

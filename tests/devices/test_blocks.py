@@ -28,7 +28,7 @@ from vpnmigrate.devices.device_task import DeviceSide
 from vpnmigrate.devices.page import changed_lines, page
 from vpnmigrate.devices.platforms import PLATFORMS, platform_for, platform_named
 from vpnmigrate.devices.tunnel_values import SOURCES, ConnectionOptions, values_of
-from vpnmigrate.errors import UsageError
+from vpnmigrate.model.errors import UsageError
 
 ALL = [*itertools.product(PLATFORMS, ROUTING)]
 NAMES = [f"{platform.name}-{routing}" for platform, routing in ALL]

@@ -12,8 +12,8 @@ from vpnmigrate.engine.preconditions import (
     claim_of,
     require_not_foreign,
 )
-from vpnmigrate.errors import ClaimedError, Exit
 from vpnmigrate.local.lock import holder_name
+from vpnmigrate.model.errors import ClaimedError, Exit
 from vpnmigrate.model.facts import ABSENT, UNKNOWN, Value
 
 US = holder_name("alice", "laptop", "77aa")

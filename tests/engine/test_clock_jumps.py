@@ -10,7 +10,6 @@ import pytest
 
 from tests.support.builders import NOON
 from tests.support.stage import Lookout, Stage
-from vpnmigrate.errors import HeldError, RollbackRequestedError, VpnMigrateError
 from vpnmigrate.journal import Traffic
 from vpnmigrate.journal.history import outages_of
 from vpnmigrate.journal.records import (
@@ -26,6 +25,7 @@ from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.changes import AttachVpnGateway, CreateVpnConnection, CreateVpnGateway
 from vpnmigrate.model.clock import Clock, VirtualClock
 from vpnmigrate.model.decisions import BackOut, Decisions, Window
+from vpnmigrate.model.errors import HeldError, RollbackRequestedError, VpnMigrateError
 from vpnmigrate.rehearsal.simulation.clocks import HostClock
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed

@@ -29,7 +29,6 @@ from vpnmigrate.engine.commit_confirm import (
 from vpnmigrate.engine.gate_runner import GateInputs
 from vpnmigrate.engine.ports import Credentials, Renewal
 from vpnmigrate.engine.ports import NetworkPath as HostPath
-from vpnmigrate.errors import Exit, HeldError, RefusedError, ResidueError
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.exit_code import exit_code, exit_code_of_run
 from vpnmigrate.journal.records import (
@@ -44,6 +43,7 @@ from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.journal.state_parts import ConfirmState
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.decisions import Decisions, DeviceDriver, DriverKind, OldTunnels
+from vpnmigrate.model.errors import Exit, HeldError, RefusedError, ResidueError
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.planning.windows import BY_DEFAULT
 from vpnmigrate.sandbox.client.direct import DirectClients

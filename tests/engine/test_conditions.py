@@ -12,12 +12,12 @@ from tests.support.builders import NEW_VPN, NOON, OLD_VPN, no_maintenance
 from tests.support.stage import Stage
 from vpnmigrate.engine.gate_runner import GateInputs
 from vpnmigrate.engine.runner import Runner
-from vpnmigrate.errors import HeldError
-from vpnmigrate.errors.commands import one_line
 from vpnmigrate.journal.records import Forced, GatesSeen
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.decisions import Exceptions, Finalize, Waits, Window
 from vpnmigrate.model.encryption_control import EncryptionControl, EncryptionControls
+from vpnmigrate.model.errors import HeldError
+from vpnmigrate.model.errors.commands import one_line
 from vpnmigrate.model.gates import Force, Gate, GateVerdict
 from vpnmigrate.model.tunnel_maintenance import MaintenanceStatus, QueriedTunnel, TunnelMaintenance
 from vpnmigrate.sandbox.behaviour import Behaviour

@@ -8,7 +8,6 @@ import pytest
 
 from tests.support.stage import Lookout, Stage
 from vpnmigrate.engine.ports import CREDENTIALS_LIMIT
-from vpnmigrate.errors import DidNotSettleError
 from vpnmigrate.journal.records import (
     CredentialsExpired,
     CredentialsRenewed,
@@ -17,6 +16,7 @@ from vpnmigrate.journal.records import (
     StepBegun,
 )
 from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.model.errors import DidNotSettleError
 from vpnmigrate.sandbox.ec2.ids import ApiError
 from vpnmigrate.sandbox.faults import Faults
 

@@ -14,7 +14,6 @@ from tests.support.stage import Lookout, Stage
 from vpnmigrate.engine.deadline import deadline_of, is_overdue
 from vpnmigrate.engine.gate_runner import GateInputs
 from vpnmigrate.engine.ports import DeadlineChoice, OverdueCutover
-from vpnmigrate.errors import InterruptedRunError, RolledBackError
 from vpnmigrate.journal import RunState, Traffic, replay
 from vpnmigrate.journal.orders import refusal_reason
 from vpnmigrate.journal.records import (
@@ -34,6 +33,7 @@ from vpnmigrate.journal.state import Deadline, RunStatus
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.changes import AskOperator, OperatorTask
 from vpnmigrate.model.decisions import BackOut, Decisions, OldTunnels, Waits, Window
+from vpnmigrate.model.errors import InterruptedRunError, RolledBackError
 from vpnmigrate.model.gates import Force, Gate
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.snapshot import Confirmation, JournalFacts

@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from tests.support.builders import NOON, OLD_VPN
 from tests.support.stage import Lookout, Stage
-from vpnmigrate.errors import DidNotSettleError
 from vpnmigrate.journal import Hold, OperatorOrder, RunState
 from vpnmigrate.journal.orders import acceptance
 from vpnmigrate.journal.records import (
@@ -27,6 +26,7 @@ from vpnmigrate.journal.state_parts import TunnelShortages
 from vpnmigrate.model.changes import OperatorTask
 from vpnmigrate.model.decisions import Decisions, OldTunnels, Waits
 from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.errors import DidNotSettleError
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.snapshot import Confirmation, Shortage
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer

@@ -14,7 +14,6 @@ from tests.support.stage import Lookout, Nobody, Postbox, Stage
 from vpnmigrate.engine.device_work import MOST_STATUS_CALLS, EndedCall, GiveUp, is_done, next_call
 from vpnmigrate.engine.gate_runner import GateInputs
 from vpnmigrate.engine.runner import Runner
-from vpnmigrate.errors import HeldError, RolledBackError
 from vpnmigrate.journal.record_base import DriverAnswered, DriverCalled, DriverGaveUp
 from vpnmigrate.journal.records import (
     AbortAsked,
@@ -37,6 +36,7 @@ from vpnmigrate.model.device_drivers import (
     DriverVerb,
     TunnelsState,
 )
+from vpnmigrate.model.errors import HeldError, RolledBackError
 from vpnmigrate.model.gates import Force, Gate
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report.device_progress import device_progress, devices_text

@@ -15,9 +15,9 @@ from tests.support.filed import Desk
 from tests.support.shapes import Shape, shape_left
 from tests.support.stage import Stage
 from vpnmigrate.engine.runner import Runner
-from vpnmigrate.errors import JournalError
 from vpnmigrate.journal.records import Intended
 from vpnmigrate.local.journal_file import Disk, SystemDisk, read_journal
+from vpnmigrate.model.errors import JournalError
 
 READS = ("Describe", "Get", "List")
 WAYS: dict[str, Callable[[Runner], object]] = {"apply": Runner.apply, "rollback": Runner.rollback}

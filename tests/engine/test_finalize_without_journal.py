@@ -9,8 +9,8 @@ from tests.support.shapes import Shape, shape_left, shape_of
 from tests.support.stage import Stage
 from vpnmigrate.engine.gate_runner import GateInputs
 from vpnmigrate.engine.runner import Runner
-from vpnmigrate.errors import HeldError, StepError
 from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.model.errors import HeldError, StepError
 from vpnmigrate.model.gates import Force, Gate
 from vpnmigrate.sandbox.faults import Killed
 

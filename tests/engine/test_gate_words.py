@@ -44,7 +44,6 @@ from vpnmigrate.engine.gates import (
 )
 from vpnmigrate.engine.ports import Credentials, HookResult, Identity, Renewal
 from vpnmigrate.engine.ports import NetworkPath as WayOut
-from vpnmigrate.errors.commands import Command, commands_in, one_line
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.decisions import Approvals, Decisions, Finalize, HookMoment, Window
 from vpnmigrate.model.device_drivers import (
@@ -55,6 +54,7 @@ from vpnmigrate.model.device_drivers import (
 )
 from vpnmigrate.model.ec2 import Attachment, ResourceState
 from vpnmigrate.model.encryption_control import EncryptionControl, EncryptionControls
+from vpnmigrate.model.errors.commands import Command, commands_in, one_line
 from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, Existence
 from vpnmigrate.model.gates import UNFORCEABLE, Gate, GateResult, GateVerdict, to_open
 from vpnmigrate.model.permissions import MissingPermission, PermissionVerdict

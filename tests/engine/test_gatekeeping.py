@@ -24,7 +24,13 @@ from vpnmigrate.engine.gates import RollbackProofResult
 from vpnmigrate.engine.pause import AWAY, NOTICE
 from vpnmigrate.engine.ports import Consent, HookResult
 from vpnmigrate.engine.runner import Runner
-from vpnmigrate.errors import (
+from vpnmigrate.journal import Traffic
+from vpnmigrate.journal.exit_code import exit_code
+from vpnmigrate.journal.records import BaselineTaken, Forced, GatesSeen, StepSettled
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.model.decisions import Approvals, Decisions, Finalize, Window
+from vpnmigrate.model.ec2 import Tag
+from vpnmigrate.model.errors import (
     AwsUnreadableError,
     ClaimedError,
     DriftError,
@@ -34,13 +40,7 @@ from vpnmigrate.errors import (
     NotVerifiedError,
     StepError,
 )
-from vpnmigrate.errors.commands import one_line
-from vpnmigrate.journal import Traffic
-from vpnmigrate.journal.exit_code import exit_code
-from vpnmigrate.journal.records import BaselineTaken, Forced, GatesSeen, StepSettled
-from vpnmigrate.journal.state import RunStatus
-from vpnmigrate.model.decisions import Approvals, Decisions, Finalize, Window
-from vpnmigrate.model.ec2 import Tag
+from vpnmigrate.model.errors.commands import one_line
 from vpnmigrate.model.gates import Force, Gate, GateVerdict, Milestone
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed

@@ -40,11 +40,11 @@ from vpnmigrate.engine.gates import (
     traffic_reading_final,
 )
 from vpnmigrate.engine.ports import Credentials, Identity, NetworkPath, Renewal
-from vpnmigrate.errors.commands import one_line
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.decisions import Approvals, Decisions, Exceptions, Finalize, Waits, Window
 from vpnmigrate.model.ec2 import Attachment, ResourceState, VpcId
 from vpnmigrate.model.encryption_control import EncryptionControls
+from vpnmigrate.model.errors.commands import one_line
 from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, Existence
 from vpnmigrate.model.gates import UNFORCEABLE, Force, Gate, GateVerdict, Milestone, gates_before
 from vpnmigrate.model.plan import GATEWAY_ROLE

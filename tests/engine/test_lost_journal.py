@@ -21,11 +21,11 @@ from tests.support.counts import share
 from tests.support.shapes import Shape, shape_left
 from tests.support.stage import Stage
 from vpnmigrate.engine.runner import Runner
-from vpnmigrate.errors import HeldError
 from vpnmigrate.journal.records import Answered, Intended, Noted
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.decisions import Decisions, OldTunnels, TestVpc
+from vpnmigrate.model.errors import HeldError
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.sandbox.behaviour import Behaviour

@@ -10,8 +10,6 @@ import pytest
 from tests.support.builders import BOTH, OLD, VPC
 from tests.support.stage import Lookout, Stage
 from vpnmigrate.engine.pause import LONGEST_PAUSE
-from vpnmigrate.errors import DriftError, HeldError, InterruptedRunError, RolledBackError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal import Hold, Traffic
 from vpnmigrate.journal.records import (
     AbortAsked,
@@ -30,6 +28,8 @@ from vpnmigrate.journal.records import (
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.decisions import Decisions, OldTunnels
 from vpnmigrate.model.ec2 import Attachment
+from vpnmigrate.model.errors import DriftError, HeldError, InterruptedRunError, RolledBackError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.plan import Direction
 
 PAUSE = Paused("bob", "desk")

@@ -29,7 +29,6 @@ from tests.support.builders import NEW_VPN, OLD_VPN, a_run, an_approval
 from tests.support.journals import OPENED
 from tests.support.stage import Lookout, Nobody, Stage
 from vpnmigrate.engine.runner import Runner
-from vpnmigrate.errors import Exit, VpnMigrateError
 from vpnmigrate.journal import Traffic, replay
 from vpnmigrate.journal.exit_code import exit_code, exit_code_of_run
 from vpnmigrate.journal.memory import MemoryJournal
@@ -59,6 +58,7 @@ from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.decisions import BackOut, Decisions, OldTunnels
 from vpnmigrate.model.ec2 import Attachment
+from vpnmigrate.model.errors import Exit, VpnMigrateError
 from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction
 from vpnmigrate.report.status import RunStatusView, deletion_begun
 from vpnmigrate.report.status_json import one_as_json

@@ -11,10 +11,10 @@ from msgspec.structs import replace
 from tests.support.builders import minutes
 from tests.support.stage import Stage
 from vpnmigrate.engine.runner import Runner
-from vpnmigrate.errors import HeldError
 from vpnmigrate.journal import Traffic
 from vpnmigrate.journal.records import OutageEnded, StepSettled, TrafficVerified
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
+from vpnmigrate.model.errors import HeldError
 from vpnmigrate.sandbox.behaviour import Behaviour, seconds
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults

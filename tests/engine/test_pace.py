@@ -10,8 +10,8 @@ import pytest
 from tests.engine.test_degraded import OneTunnel
 from tests.support.stage import Stage
 from vpnmigrate.engine.pace import PaceInputs, interval
-from vpnmigrate.errors import DidNotSettleError, HeldError
 from vpnmigrate.model.decisions import Decisions, Waits
+from vpnmigrate.model.errors import DidNotSettleError, HeldError
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
 
 SECOND = timedelta(seconds=1)

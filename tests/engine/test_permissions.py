@@ -23,13 +23,13 @@ from vpnmigrate.aws.account import Account
 from vpnmigrate.engine.gate_runner import GateInputs
 from vpnmigrate.engine.gates import GateContext, forced
 from vpnmigrate.engine.gates.permissions import calls_allowed
-from vpnmigrate.errors import Exit, HeldError
-from vpnmigrate.errors.commands import one_line
 from vpnmigrate.journal import Traffic, replay
 from vpnmigrate.journal.exit_code import exit_code
 from vpnmigrate.journal.records import Entry, Forced, GatesSeen, StepBegun
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.decisions import Decisions, TestVpc
+from vpnmigrate.model.errors import Exit, HeldError
+from vpnmigrate.model.errors.commands import one_line
 from vpnmigrate.model.gates import Force, Gate, GateResult, GateVerdict
 from vpnmigrate.model.permissions import (
     MissingPermission,

@@ -15,7 +15,6 @@ import pytest
 from tests.support.builders import NOON, a_run
 from tests.support.stage import Lookout, Stage
 from vpnmigrate.engine.runner import Runner
-from vpnmigrate.errors import UsageError
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.records import OutageBegan, OutageEnded, Probed
 from vpnmigrate.journal.state import RunStatus
@@ -23,6 +22,7 @@ from vpnmigrate.local.probes import Prober
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.model.decisions import Decisions, Waits
+from vpnmigrate.model.errors import UsageError
 from vpnmigrate.model.probes import (
     CommandProbe,
     ConnectProbe,

@@ -30,14 +30,6 @@ from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.engine.residue import ResidueControl
 from vpnmigrate.engine.retries import PERSISTENT
 from vpnmigrate.engine.runner import Runner
-from vpnmigrate.errors import (
-    ChangeRefusedError,
-    Exit,
-    HeldError,
-    IncompleteRemovalError,
-    ResidueError,
-    StepError,
-)
 from vpnmigrate.journal import Traffic, next_command
 from vpnmigrate.journal.exit_code import exit_code, exit_code_of_run
 from vpnmigrate.journal.memory import MemoryJournal
@@ -59,6 +51,14 @@ from vpnmigrate.model.changes import (
 )
 from vpnmigrate.model.decisions import Decisions, OldTunnels, TestVpc, Waits
 from vpnmigrate.model.ec2 import Attachment, ResourceState, RouteTableId, VpnGatewayId
+from vpnmigrate.model.errors import (
+    ChangeRefusedError,
+    Exit,
+    HeldError,
+    IncompleteRemovalError,
+    ResidueError,
+    StepError,
+)
 from vpnmigrate.model.facts import ABSENT, Archive, Claim, Existence, Goal, RouteTarget, Switch
 from vpnmigrate.model.plan import GATEWAY_ROLE, LAST_OF_PREPARE, Direction
 from vpnmigrate.model.residue import ResidualChange
@@ -557,8 +557,8 @@ class TestForward:
 
 def test_commands_are_those_of_the_changes():
     """The printed command has the operation and the parameters of the change."""
-    from vpnmigrate.errors.commands import aws_call
     from vpnmigrate.model.changes import CreateRoute
+    from vpnmigrate.model.errors.commands import aws_call
 
     change = CreateRoute(RouteTableId("rtb-1"), "2001:db8::/32", VpnGatewayId("vgw-1"))
     request = change.request(None)  # type: ignore[arg-type]

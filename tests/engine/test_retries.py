@@ -11,13 +11,13 @@ from tests.support.stage import Lookout
 from vpnmigrate.engine.execute import ChangeResult
 from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.engine.retries import PERSISTENT, RetryPolicy
-from vpnmigrate.errors import ChangeRefusedError, DidNotSettleError
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import DirectionTaken, Noted
 from vpnmigrate.model.changes import DeleteVpnGateway, DisablePropagation, PlaceClaim, RemoveClaim
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.ec2 import RouteTableId, VpnGatewayId
+from vpnmigrate.model.errors import ChangeRefusedError, DidNotSettleError
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction
 from vpnmigrate.steps.s01_claim_gateway import ClaimGateway, RemoveOurClaim
 from vpnmigrate.steps.s02_create_gateway import RemoveGateway

@@ -13,7 +13,7 @@ from vpnmigrate.engine.rollback_retries import (
     is_exhausted,
     may_be_temporary,
 )
-from vpnmigrate.errors import (
+from vpnmigrate.model.errors import (
     AwsError,
     AwsUnreadableError,
     ChangeRefusedError,

@@ -24,20 +24,6 @@ from tests.support.builders import (
 from tests.support.stage import Lookout, Nobody, Stage
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.engine.ports import NetworkPath as HostPath
-from vpnmigrate.errors import (
-    ChangeRefusedError,
-    ClaimedError,
-    DidNotSettleError,
-    DriftError,
-    Exit,
-    ExternalChangeError,
-    HeldError,
-    InterruptedRunError,
-    RolledBackError,
-    StagedError,
-    StepError,
-    WrongAccountError,
-)
 from vpnmigrate.journal import Traffic, resume_command
 from vpnmigrate.journal.exit_code import exit_code, exit_code_of_run
 from vpnmigrate.journal.records import (
@@ -66,6 +52,20 @@ from vpnmigrate.model.changes import (
 )
 from vpnmigrate.model.decisions import BackOut, Decisions, OldTunnels, TestVpc, Waits
 from vpnmigrate.model.ec2 import Attachment
+from vpnmigrate.model.errors import (
+    ChangeRefusedError,
+    ClaimedError,
+    DidNotSettleError,
+    DriftError,
+    Exit,
+    ExternalChangeError,
+    HeldError,
+    InterruptedRunError,
+    RolledBackError,
+    StagedError,
+    StepError,
+    WrongAccountError,
+)
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.sandbox.behaviour import Behaviour, seconds

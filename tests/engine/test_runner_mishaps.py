@@ -28,14 +28,6 @@ from tests.support.builders import (
 from tests.support.stage import Lookout, Nobody, Stage
 from vpnmigrate.engine.gate_runner import GateInputs
 from vpnmigrate.engine.runner import Runner
-from vpnmigrate.errors import (
-    ChangeRefusedError,
-    DidNotSettleError,
-    HeldError,
-    InterruptedRunError,
-    NotVerifiedError,
-    StepError,
-)
 from vpnmigrate.journal import RunState, Traffic
 from vpnmigrate.journal.records import (
     BaselineTaken,
@@ -57,6 +49,14 @@ from vpnmigrate.model.changes import (
 )
 from vpnmigrate.model.decisions import Decisions, TestVpc, Waits
 from vpnmigrate.model.ec2 import Attachment, RouteRecord
+from vpnmigrate.model.errors import (
+    ChangeRefusedError,
+    DidNotSettleError,
+    HeldError,
+    InterruptedRunError,
+    NotVerifiedError,
+    StepError,
+)
 from vpnmigrate.model.facts import ABSENT, Claim
 from vpnmigrate.model.gates import Force, Gate
 from vpnmigrate.model.plan import Direction

@@ -14,7 +14,6 @@ from vpnmigrate.engine.call_limits import DirectCalls
 from vpnmigrate.engine.gate_runner import GateInputs
 from vpnmigrate.engine.pause import AWAY
 from vpnmigrate.engine.ports import InFlight, NewWaitCheck, T
-from vpnmigrate.errors import AwsUnreadableError, HeldError, InterruptedRunError, RolledBackError
 from vpnmigrate.journal import RunState, Traffic, replay
 from vpnmigrate.journal.records import AbortAsked, Confirmed, DirectionTaken, Noted, Paused
 from vpnmigrate.journal.state import RunStatus
@@ -22,6 +21,12 @@ from vpnmigrate.model.changes.base import InDoubt, Outcome
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import BackOut, Decisions, Waits, Window
 from vpnmigrate.model.ec2 import Attachment
+from vpnmigrate.model.errors import (
+    AwsUnreadableError,
+    HeldError,
+    InterruptedRunError,
+    RolledBackError,
+)
 from vpnmigrate.model.plan import Direction
 
 BEAT = timedelta(seconds=1)

@@ -12,8 +12,6 @@ from msgspec.structs import replace
 from tests.support.builders import OLD, PREFIX, a_survey, a_table
 from tests.support.stage import Lookout, Nobody, Stage
 from vpnmigrate.engine.step_consent import ANSWER_LIMIT
-from vpnmigrate.errors import HeldError, RolledBackError, StepError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal.records import (
     Entry,
     Intended,
@@ -30,6 +28,8 @@ from vpnmigrate.model.changes import (
     MutatingChange,
 )
 from vpnmigrate.model.decisions import Decisions, OldTunnels
+from vpnmigrate.model.errors import HeldError, RolledBackError, StepError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.proposed_change import ProposedChange, StepChoice
 from vpnmigrate.planning.planner import derived_again
 from vpnmigrate.report.names import NO_NAMES, Names

@@ -10,11 +10,11 @@ import pytest
 from tests.support.stage import Lookout, Stage
 from vpnmigrate.engine.call_limits import DirectCalls
 from vpnmigrate.engine.ports import InFlight, InterruptChoice, NewWaitCheck, T
-from vpnmigrate.errors import InterruptedRunError, RolledBackError
 from vpnmigrate.journal import Traffic
 from vpnmigrate.journal.records import AbortAsked, Entry, Interrupted, OutageBegan, OutageEnded
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.decisions import BackOut, Decisions, OldTunnels
+from vpnmigrate.model.errors import InterruptedRunError, RolledBackError
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed

@@ -14,7 +14,6 @@ from tests.support.parts import an_executor
 from tests.support.stage import Lookout, Stage
 from vpnmigrate.engine.call_limits import DirectCalls
 from vpnmigrate.engine.recorder import RunRecorder
-from vpnmigrate.errors import HeldError
 from vpnmigrate.journal import Traffic
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Answered, BaselineTaken, Entry, Intended, Noted
@@ -23,6 +22,7 @@ from vpnmigrate.model.changes import AttachVpnGateway, AwsChange, DisablePropaga
 from vpnmigrate.model.changes.base import CallTags, Later, Outcome, Performed
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.ec2 import RouteTableId, VpnGatewayId
+from vpnmigrate.model.errors import HeldError
 
 NIGHT = timedelta(hours=8)
 """Longer than any limit of a step that waits for AWS."""

@@ -16,7 +16,6 @@ from tests.support.stage import Stage
 from vpnmigrate.aws.call_threads import CallThreads
 from vpnmigrate.engine.call_limits import DirectCalls
 from vpnmigrate.engine.recorder import RunRecorder
-from vpnmigrate.errors import TakenOverError
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Answered, Intended
 from vpnmigrate.journal.state import RunStatus
@@ -25,6 +24,7 @@ from vpnmigrate.model.changes import AwsChange, DisablePropagation
 from vpnmigrate.model.changes.base import CallTags, Outcome, Performed
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.ec2 import RouteTableId, VpnGatewayId
+from vpnmigrate.model.errors import TakenOverError
 
 READS = ("Describe", "Get", "List")
 APPLY_SENDS = 11

@@ -10,12 +10,12 @@ from tests.support.builders import minutes
 from tests.support.large import Size, large_survey
 from tests.support.stage import Stage
 from tests.support.token_bucket import TokenBucket
-from vpnmigrate.errors import ResidueError
 from vpnmigrate.journal.records import Answered, Intended, StepBegun
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.changes import ReplaceRoute
 from vpnmigrate.model.changes.base import Later, Outcome, Performed
 from vpnmigrate.model.decisions import Decisions, Waits
+from vpnmigrate.model.errors import ResidueError
 from vpnmigrate.sandbox.ec2.ids import ApiError
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
 

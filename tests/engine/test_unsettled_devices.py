@@ -11,7 +11,6 @@ from tests.support.builders import NOON, OLD_VPN, a_connection, a_customer_gatew
 from tests.support.drivers import ROUTER, DriverScript
 from tests.support.stage import Lookout, Nobody, Stage
 from vpnmigrate.engine.runner import Runner
-from vpnmigrate.errors import HeldError, RolledBackError
 from vpnmigrate.journal.device_work import confirmed_sites, open_sites
 from vpnmigrate.journal.record_base import DeviceConfirmed, DriverCalled, DriverGaveUp
 from vpnmigrate.journal.records import AbortAsked, Entry, Finished, OutageEnded
@@ -27,6 +26,7 @@ from vpnmigrate.model.device_drivers import (
     DriverVerb,
     TunnelsState,
 )
+from vpnmigrate.model.errors import HeldError, RolledBackError
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report.device_progress import device_progress
 from vpnmigrate.sandbox.device_drivers import DriverFault, DriverFaultKind

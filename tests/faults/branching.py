@@ -22,8 +22,8 @@ from tests.support.builders import (
 )
 from tests.support.stage import Nobody, Stage
 from vpnmigrate.engine.runner import Runner
-from vpnmigrate.errors import HeldError
 from vpnmigrate.model.decisions import Decisions, TestVpc, Waits
+from vpnmigrate.model.errors import HeldError
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.sandbox.behaviour import Behaviour
 

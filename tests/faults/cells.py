@@ -13,13 +13,6 @@ from tests.support.stage import Stage
 from vpnmigrate.engine.call_limits import OBSERVATION_LIMIT
 from vpnmigrate.engine.recorder import evidence_of
 from vpnmigrate.engine.runner import Runner
-from vpnmigrate.errors import (
-    Exit,
-    HeldError,
-    IncompleteRemovalError,
-    RefusedError,
-    VpnMigrateError,
-)
 from vpnmigrate.journal import Traffic
 from vpnmigrate.journal.exit_code import exit_code
 from vpnmigrate.model.changes.base import InDoubt
@@ -30,6 +23,13 @@ from vpnmigrate.model.ec2 import (
     Tag,
     VpcRecord,
     VpnGatewayId,
+)
+from vpnmigrate.model.errors import (
+    Exit,
+    HeldError,
+    IncompleteRemovalError,
+    RefusedError,
+    VpnMigrateError,
 )
 from vpnmigrate.model.plan import GATEWAY_ROLE
 from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, snapshot_of

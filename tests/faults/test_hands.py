@@ -14,7 +14,9 @@ from tests.faults.hands import CHANGES, cells
 from tests.support.builders import OLD, OLD_VPN, minutes
 from tests.support.stage import Lookout, Stage
 from vpnmigrate.engine.runner import Runner
-from vpnmigrate.errors import (
+from vpnmigrate.journal.records import DirectionTaken, Entry, StepSettled
+from vpnmigrate.model.decisions import Decisions, Waits
+from vpnmigrate.model.errors import (
     ClaimedError,
     DriftError,
     ExternalChangeError,
@@ -22,8 +24,6 @@ from vpnmigrate.errors import (
     InterruptedRunError,
     VpnMigrateError,
 )
-from vpnmigrate.journal.records import DirectionTaken, Entry, StepSettled
-from vpnmigrate.model.decisions import Decisions, Waits
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 from vpnmigrate.sandbox.ec2.ids import ApiError

@@ -24,8 +24,8 @@ from tests.faults.cells import (
 )
 from tests.faults.verdicts import CANNOT, COLUMNS, OCCASIONS, Cell, cells
 from tests.support.counts import FULL
-from vpnmigrate.errors import Exit
 from vpnmigrate.model import changes
+from vpnmigrate.model.errors import Exit
 from vpnmigrate.sandbox.ec2.dispatch import READS, WRITES
 
 ALL = FULL or os.environ.get("VPNMIGRATE_TEST_MATRIX") == "all"

@@ -7,15 +7,15 @@ import pytest
 from tests.faults.branching import Leg, abandoned, legs
 from tests.faults.cells import Ending, end_state, run_action
 from tests.support.stage import Stage
-from vpnmigrate.errors import (
+from vpnmigrate.journal import Traffic
+from vpnmigrate.journal.records import Intended
+from vpnmigrate.model.errors import (
     ChangeRefusedError,
     DidNotSettleError,
     Exit,
     IncompleteRemovalError,
     ResidueError,
 )
-from vpnmigrate.journal import Traffic
-from vpnmigrate.journal.records import Intended
 from vpnmigrate.sandbox.ec2.dispatch import WRITES
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
 

@@ -20,7 +20,6 @@ from tests.support.builders import NOON
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.dependencies import Dependencies, RealDependencies
 from vpnmigrate.cli.fleet_journals import FleetJournals
-from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.fleet.campaign import campaign_from
 from vpnmigrate.fleet.database.campaigns import FleetCampaigns, StoredCampaign
 from vpnmigrate.fleet.database.connection import Database
@@ -31,6 +30,7 @@ from vpnmigrate.fleet.progress import MemberProgress, MemberState
 from vpnmigrate.journal.records import Record
 from vpnmigrate.local.settings import settings_of
 from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.errors.commands import Invocation
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.report.console import Console, TextResults
 from vpnmigrate.report.fleet_runs import summary_of

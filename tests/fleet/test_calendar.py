@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from vpnmigrate.errors import MalformedFileError
 from vpnmigrate.fleet.calendar import Freeze, freezes_between
+from vpnmigrate.model.errors import MalformedFileError
 
 HOUR = timedelta(hours=1)
 

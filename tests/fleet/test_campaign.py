@@ -8,7 +8,6 @@ import pytest
 from msgspec.structs import replace
 
 from tests.fleet.test_schedule import member
-from vpnmigrate.errors import MalformedFileError
 from vpnmigrate.fleet.campaign import (
     Campaign,
     CampaignAccount,
@@ -19,6 +18,7 @@ from vpnmigrate.fleet.campaign import (
     campaign_schema,
 )
 from vpnmigrate.fleet.campaign_text import campaign_text
+from vpnmigrate.model.errors import MalformedFileError
 from vpnmigrate.planning.window_parser import window_from
 
 TEXT = """\

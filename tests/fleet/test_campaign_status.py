@@ -17,13 +17,13 @@ from tests.support.builders import NOON
 from tests.support.journals import OPENED, Story, ask
 from vpnmigrate.cli.fleet_database_view import DatabaseFleet
 from vpnmigrate.cli.main import run_command
-from vpnmigrate.errors import Exit
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import SessionEnd
 from vpnmigrate.fleet.database.schema import FleetState
 from vpnmigrate.fleet.database.workers import FleetWorkers
 from vpnmigrate.fleet.run_summary import RunSummary
 from vpnmigrate.journal.records import Noted
+from vpnmigrate.model.errors import Exit
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report.board import board_page, board_values
 from vpnmigrate.report.fleet_runs import NO_WORKER

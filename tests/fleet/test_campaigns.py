@@ -14,7 +14,6 @@ from tests.fleet.database_campaigns import DONE, FAILED, FILE, STAGED, StoredFle
 from tests.fleet.database_runs import stored_run, undelivered
 from tests.support.journals import Story
 from vpnmigrate.cli.main import run_command
-from vpnmigrate.errors import Exit
 from vpnmigrate.fleet.database.campaigns import StoredCampaign
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import SessionEnd
@@ -22,6 +21,7 @@ from vpnmigrate.fleet.database.messages import wake_run
 from vpnmigrate.fleet.database.runs import StoredApproval
 from vpnmigrate.fleet.database.schema import FleetState, RunGoal
 from vpnmigrate.fleet.progress import HOLDS_SLOT, MemberProgress, MemberState
+from vpnmigrate.model.errors import Exit
 
 
 def test_members_start_in_waves_and_within_the_limits_of_their_account(database: Database) -> None:

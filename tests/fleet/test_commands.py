@@ -15,13 +15,13 @@ from tests.fleet.database_runs import acquired
 from vpnmigrate.cli.fleet_session import FleetSessions
 from vpnmigrate.cli.invocation import invocation_of
 from vpnmigrate.cli.options import AwsOptions
-from vpnmigrate.errors import Exit
-from vpnmigrate.errors.commands import cli, one_line
-from vpnmigrate.errors.fleet_commands import FleetInvocation, fleet_command
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.runs import FleetRuns
 from vpnmigrate.fleet.worker import StopOrder
 from vpnmigrate.local.settings import DATABASE_VARIABLE
+from vpnmigrate.model.errors import Exit
+from vpnmigrate.model.errors.commands import cli, one_line
+from vpnmigrate.model.errors.fleet_commands import FleetInvocation, fleet_command
 
 ADDRESS = "postgresql://ann@db.example/fleet?sslmode=verify-full"
 IN_DATABASE = FleetInvocation(run_dir="/runs", region="eu-west-1", database=ADDRESS)

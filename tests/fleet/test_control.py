@@ -21,7 +21,6 @@ from tests.fleet.stage import a_fleet_of_one
 from tests.support.builders import MIGRATION, a_plan, an_approval
 from tests.support.journals import OPENED, Story
 from vpnmigrate.cli.main import run_command
-from vpnmigrate.errors import Exit
 from vpnmigrate.fleet.database.address import DatabaseAddress
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import SessionEnd
@@ -32,6 +31,7 @@ from vpnmigrate.fleet.database.workers import FleetWorkers
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.inbox import AbortMessage
 from vpnmigrate.model.changes import AskOperator
+from vpnmigrate.model.errors import Exit
 from vpnmigrate.model.snapshot import Confirmation
 
 

@@ -20,7 +20,6 @@ from tests.fleet.database_runs import acquired, opened_journal, stored_run
 from tests.support.builders import MIGRATION
 from tests.support.journals import OPENED
 from tests.support.postgres import PostgresServer
-from vpnmigrate.errors import DatabaseError, RefusedError, UsageError
 from vpnmigrate.fleet.database.address import (
     DatabaseAddress,
     address_from,
@@ -38,6 +37,7 @@ from vpnmigrate.fleet.database.version import (
 )
 from vpnmigrate.local.settings import DATABASE_FILE_VARIABLE, DATABASE_VARIABLE
 from vpnmigrate.model.clock import SteadyClock
+from vpnmigrate.model.errors import DatabaseError, RefusedError, UsageError
 from vpnmigrate.model.redaction import Redaction
 
 WITH_PASSWORD = "postgresql://fleet:hunter2@db.example:5433/vpn?sslmode=verify-full"

@@ -11,7 +11,6 @@ import pytest
 from tests.fleet.database_runs import undelivered
 from tests.fleet.virtual_worker import VirtualFleet
 from vpnmigrate.cli.commands.sandbox import load
-from vpnmigrate.errors import Exit
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.journal import stored_journal
 from vpnmigrate.fleet.database.run_rows import WaitingOrder
@@ -20,6 +19,7 @@ from vpnmigrate.fleet.database.schema import RunGoal
 from vpnmigrate.fleet.run_terms import RunTerms
 from vpnmigrate.journal.records import Replanned
 from vpnmigrate.local.documents import load_plan, plan_text
+from vpnmigrate.model.errors import Exit
 from vpnmigrate.model.plan import fingerprint_of
 
 

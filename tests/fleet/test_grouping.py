@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vpnmigrate.errors import MalformedFileError, NothingToMigrateError
 from vpnmigrate.fleet.grouping import WaveSizes, campaign_of, discovery_document
+from vpnmigrate.model.errors import MalformedFileError, NothingToMigrateError
 
 ROLE = "arn:aws:iam::111111111111:role/Change"
 

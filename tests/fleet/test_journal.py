@@ -13,7 +13,6 @@ from tests.fleet.database_runs import acquired, lapse, opened_journal, stored_ru
 from tests.support.builders import MIGRATION
 from tests.support.journals import OPENED, Story
 from vpnmigrate.engine.ports import Journal
-from vpnmigrate.errors import JournalDamagedError, JournalError, TakenOverError
 from vpnmigrate.fleet.database.address import DatabaseAddress
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.journal import stored_journal
@@ -22,6 +21,7 @@ from vpnmigrate.fleet.database.schema import LINES, RUNS
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Noted
 from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.errors import JournalDamagedError, JournalError, TakenOverError
 
 STORY = Story().staged().records
 

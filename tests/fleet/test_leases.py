@@ -12,11 +12,11 @@ import sqlalchemy as sa
 from tests.fleet.database_runs import acquired, lapse, stored_run
 from tests.support.builders import MIGRATION
 from tests.support.postgres import PostgresServer
-from vpnmigrate.errors import DatabaseError, TakenOverError
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import LEASE, LeaseKeeper, SessionEnd, acquire_lease
 from vpnmigrate.fleet.database.schema import RUNS
 from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.errors import DatabaseError, TakenOverError
 
 WORKERS = 8
 

@@ -13,12 +13,12 @@ from tests.fleet.database_runs import stored_plan, undelivered
 from tests.fleet.virtual_worker import VirtualFleet
 from tests.support.builders import NOON
 from vpnmigrate.cli.commands.sandbox import load
-from vpnmigrate.errors import MalformedFileError
 from vpnmigrate.fleet.database.campaigns import FleetCampaigns
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.rehearsals import FleetRehearsals
 from vpnmigrate.fleet.database.schema import REHEARSALS, RunGoal
 from vpnmigrate.model.approval import RehearsalResult
+from vpnmigrate.model.errors import MalformedFileError
 
 PLAYBOOK = """
 name: mine

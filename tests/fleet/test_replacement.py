@@ -12,7 +12,6 @@ from tests.fleet.database_campaigns import DONE, STAGED, StoredFleet
 from tests.fleet.database_runs import acquired, stored_plan, stored_run, undelivered
 from tests.fleet.test_schedule import member
 from tests.support.journals import Story
-from vpnmigrate.errors import RefusedError
 from vpnmigrate.fleet.campaign import Campaign, FleetLimits, Wave
 from vpnmigrate.fleet.database.campaigns import StoredCampaign
 from vpnmigrate.fleet.database.connection import Database
@@ -20,6 +19,7 @@ from vpnmigrate.fleet.database.leases import SessionEnd
 from vpnmigrate.fleet.database.schema import RunGoal
 from vpnmigrate.fleet.progress import MemberProgress, MemberState
 from vpnmigrate.fleet.replacement import replacement_faults
+from vpnmigrate.model.errors import RefusedError
 
 ROLLED_BACK = SessionEnd(progress=MemberProgress(MemberState.ROLLED_BACK))
 A, B, C, D = (member(id_) for id_ in "abcd")

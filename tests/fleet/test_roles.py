@@ -15,7 +15,6 @@ from tests.support.builders import MIGRATION
 from tests.support.journals import OPENED
 from tests.support.postgres import PostgresServer
 from vpnmigrate.cli.main import run_command
-from vpnmigrate.errors import Exit
 from vpnmigrate.fleet.database.address import DatabaseAddress, address_from
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import Lease, SessionEnd
@@ -24,6 +23,7 @@ from vpnmigrate.fleet.database.runs import order_run
 from vpnmigrate.fleet.database.schema import RunGoal
 from vpnmigrate.fleet.worker import StopOrder, Worker
 from vpnmigrate.local.settings import DATABASE_VARIABLE
+from vpnmigrate.model.errors import Exit
 
 RIGHTS = Path(__file__).parents[2] / "docs/fleet-roles.sql"
 ROLES = ("worker", "operator", "reader")

@@ -16,11 +16,11 @@ from cryptography.x509.oid import NameOID
 
 from tests.support.builders import NOON
 from tests.support.postgres import PROGRAMS_VARIABLE, a_postgres_server
-from vpnmigrate.errors import DatabaseError
 from vpnmigrate.fleet.database.address import address_from
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.deliveries import install_queue
 from vpnmigrate.fleet.database.version import version_of
+from vpnmigrate.model.errors import DatabaseError
 
 NAME = "localhost"
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))

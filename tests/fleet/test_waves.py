@@ -18,7 +18,6 @@ from tests.fleet.test_schedule import random_campaign, same_site
 from tests.support.builders import NOON
 from tests.support.journals import OPENED, Story
 from vpnmigrate.cli.main import run_command
-from vpnmigrate.errors import Exit
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import SessionEnd
 from vpnmigrate.fleet.database.rehearsals import FleetRehearsals
@@ -27,6 +26,7 @@ from vpnmigrate.fleet.progress import CampaignProgress, MemberProgress, MemberSt
 from vpnmigrate.fleet.schedule import order_waits
 from vpnmigrate.journal.records import OutageBegan
 from vpnmigrate.model.approval import RehearsalResult
+from vpnmigrate.model.errors import Exit
 
 ROLLED_BACK = SessionEnd(progress=MemberProgress(MemberState.ROLLED_BACK))
 WAVE = ("autumn", "--wave", "rest")

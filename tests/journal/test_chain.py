@@ -12,9 +12,9 @@ from msgspec.structs import replace
 
 from tests.support.builders import MIGRATION, NOON
 from tests.support.journals import OPENED, Story, entries
-from vpnmigrate.errors import JournalDamagedError, JournalError
 from vpnmigrate.journal.chain import JournalHead, chained, genesis, read_chain
 from vpnmigrate.journal.records import JOURNAL_FORMAT, Entry, Noted
+from vpnmigrate.model.errors import JournalDamagedError, JournalError
 
 STORY = Story().opened().set_out().begun(1).settled(1)
 ENTRIES = chained(STORY.entries, genesis(MIGRATION)).entries

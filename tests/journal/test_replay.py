@@ -32,7 +32,6 @@ from tests.support.journals import (
     ask,
     entries,
 )
-from vpnmigrate.errors.commands import Command, aws
 from vpnmigrate.journal import Intent, RunState, Traffic, next_command, replay
 from vpnmigrate.journal.chain import chained, genesis
 from vpnmigrate.journal.crypto_record import CryptoSeen
@@ -105,6 +104,7 @@ from vpnmigrate.model.device_drivers import (
     TunnelsState,
 )
 from vpnmigrate.model.ec2 import Role, RouteTableId, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.errors.commands import Command, aws
 from vpnmigrate.model.gates import Gate, GateResult, GateVerdict, Milestone
 from vpnmigrate.model.negotiated import JudgedTunnel, NegotiatedTunnel, NegotiationStatus
 from vpnmigrate.model.plan import Direction

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpnmigrate.errors import BundleDamagedError, MalformedFileError, VpnMigrateError
 from vpnmigrate.local.bundle import (
     MANIFEST,
     MOST_FILES,
@@ -21,6 +20,7 @@ from vpnmigrate.local.bundle import (
     require_packed_by_us,
     unpack,
 )
+from vpnmigrate.model.errors import BundleDamagedError, MalformedFileError, VpnMigrateError
 
 ABOUT = BundleSubject("m-1", "f" * 64, "0.1.0", entries=2, head="a" * 64)
 FILES = {"journal.jsonl": b"one\ntwo\n", "plan.json": b"{}", "plan.0123456789ab.json": b"[]"}

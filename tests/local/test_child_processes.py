@@ -15,7 +15,6 @@ import pytest
 from tests.support.builders import a_run
 from vpnmigrate.cli.options import AwsOptions
 from vpnmigrate.cli.prompts import NoPrompt, TerminalOperator
-from vpnmigrate.errors import RefusedError
 from vpnmigrate.local.child_processes import (
     OPERATOR_PROGRAM,
     WATCHDOG,
@@ -31,6 +30,7 @@ from vpnmigrate.local.watchdog_process import WatchdogProcess
 from vpnmigrate.model.changes import RunTest
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.model.decisions import Decisions, HookMoment
+from vpnmigrate.model.errors import RefusedError
 from vpnmigrate.model.probes import ProbeStats
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report.console import Console

@@ -11,7 +11,6 @@ import msgspec
 import pytest
 
 from tests.support.builders import MIGRATION, NOON, a_survey
-from vpnmigrate.errors import Exit, MalformedFileError, PlanEditedError, UsageError
 from vpnmigrate.journal.exit_code import exit_code
 from vpnmigrate.local.documents import (
     LARGEST_TEXT,
@@ -26,6 +25,7 @@ from vpnmigrate.local.documents import (
     save_bytes,
 )
 from vpnmigrate.model.decisions import Decisions, Finalize
+from vpnmigrate.model.errors import Exit, MalformedFileError, PlanEditedError, UsageError
 from vpnmigrate.model.plan import PLAN_FORMAT, Plan, fingerprint_of
 from vpnmigrate.planning.planner import plan_from
 

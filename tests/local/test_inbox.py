@@ -13,7 +13,6 @@ import pytest
 
 from tests.support.builders import a_run
 from tests.support.journals import OPENED, ask
-from vpnmigrate.errors import JournalError, VpnMigrateError
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.orders import CONFIRMED_AFTER_ALL
 from vpnmigrate.journal.records import (
@@ -45,6 +44,7 @@ from vpnmigrate.local.journal_file import FileJournal, SystemDisk, read_journal
 from vpnmigrate.local.lock import ProcessIdentity, acquire_lock
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.errors import JournalError, VpnMigrateError
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.snapshot import Confirmation
 

@@ -11,13 +11,13 @@ import pytest
 from tests.local.conftest import ME, Opening
 from tests.support.builders import MIGRATION
 from tests.support.journals import OPENED, Story
-from vpnmigrate.errors import JournalDamagedError, JournalError
 from vpnmigrate.journal.chain import JournalHead, chained, genesis, read_chain
 from vpnmigrate.journal.records import Noted
 from vpnmigrate.local.journal_file import FileJournal, SystemDisk, read_journal
 from vpnmigrate.local.lock import acquire_lock
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.errors import JournalDamagedError, JournalError
 
 CHAIN = chained(Story().migrated().returned().finalized().entries, genesis(MIGRATION))
 ENTRIES, TEXT, HEAD = CHAIN.entries, CHAIN.text, CHAIN.head

@@ -13,13 +13,13 @@ from msgspec.structs import replace
 from tests.local.conftest import ME, Opening
 from tests.support.journals import OPENED, Story
 from vpnmigrate.engine.ports import Journal
-from vpnmigrate.errors import JournalDamagedError, JournalError
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Noted
 from vpnmigrate.local.journal_file import FileJournal, SystemDisk, read_journal
 from vpnmigrate.local.lock import Owner, acquire_lock
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.errors import JournalDamagedError, JournalError
 
 STORY = Story().staged().records
 

@@ -8,10 +8,10 @@ import pytest
 
 from tests.support.builders import MIGRATION
 from tests.support.journals import Story
-from vpnmigrate.errors import JournalDamagedError, JournalError
-from vpnmigrate.errors.commands import one_line
 from vpnmigrate.journal.chain import RESTORE, JournalHead, chained, genesis, read_chain
 from vpnmigrate.journal.records import JOURNAL_FORMAT
+from vpnmigrate.model.errors import JournalDamagedError, JournalError
+from vpnmigrate.model.errors.commands import one_line
 
 WRITTEN = chained(Story().opened().set_out().begun(1).settled(1).entries, genesis(MIGRATION))
 TEXT, HEAD = WRITTEN.text, WRITTEN.head

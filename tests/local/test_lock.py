@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.builders import a_run
-from vpnmigrate.errors import LockedError, VpnMigrateError
 from vpnmigrate.journal.records import Noted
 from vpnmigrate.local.journal_file import FileJournal, read_journal
 from vpnmigrate.local.lock import (
@@ -29,6 +28,7 @@ from vpnmigrate.local.lock import (
 )
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import SteadyClock, VirtualClock
+from vpnmigrate.model.errors import LockedError, VpnMigrateError
 
 ROOT = Path(__file__).parents[2]
 ALICE = ProcessIdentity("alice", "laptop", os.getpid())
@@ -39,7 +39,7 @@ OTHER_PROCESS = """
 import sys
 from pathlib import Path
 from vpnmigrate.model.clock import SteadyClock
-from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.model.errors import VpnMigrateError
 from vpnmigrate.local.journal_file import FileJournal
 from vpnmigrate.local.lock import this_process, acquire_lock
 from vpnmigrate.journal.records import Noted

@@ -14,12 +14,12 @@ import pytest
 from tests.support.builders import a_run
 from tests.support.journals import Story
 from vpnmigrate.engine.ports import Observer
-from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.journal.records import Entry
 from vpnmigrate.local.logs import Event, log_of, without_secret_fields
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.settings import LogTo
 from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.errors import VpnMigrateError
 from vpnmigrate.model.redaction import HIDDEN
 
 

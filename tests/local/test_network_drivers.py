@@ -14,8 +14,6 @@ from msgspec.structs import replace
 
 from tests.support.driver_bench import NETWORK, VYOS, Bench, NetworkBench, network_bench
 from tests.support.fake_routers import PASSWORD, IosRouter, VyosRouter
-from vpnmigrate.errors import UsageError
-from vpnmigrate.errors.extras import install_command
 from vpnmigrate.local.drivers.confirmed_change import SLACK, WAITING_COMMIT, DeviceConnection
 from vpnmigrate.local.drivers.extras import require_extras
 from vpnmigrate.local.drivers.processes import command_of
@@ -30,6 +28,8 @@ from vpnmigrate.model.device_drivers import (
     DriverVerb,
     TunnelsState,
 )
+from vpnmigrate.model.errors import UsageError
+from vpnmigrate.model.errors.extras import install_command
 from vpnmigrate.model.redaction import HIDDEN
 
 ABSENT, DISABLED, ENABLED = TunnelsState.ABSENT, TunnelsState.DISABLED, TunnelsState.ENABLED

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.builders import a_run
-from vpnmigrate.errors import MalformedFileError, RefusedError, UsageError
 from vpnmigrate.local.probes import Prober
 from vpnmigrate.local.program_files import changed, checked, pinned, require_programs_unchanged
 from vpnmigrate.local.subprocess_limits import ProcessLimits, run_bounded
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.model.decisions import Decisions, HookMoment, TestVpc
+from vpnmigrate.model.errors import MalformedFileError, RefusedError, UsageError
 from vpnmigrate.model.probes import ProbeStats, missed
 from vpnmigrate.planning.playbook import playbook_from
 

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from tests.support.builders import NOON, a_plan, minutes
-from vpnmigrate.errors import MalformedFileError, VpnMigrateError
 from vpnmigrate.local.rehearsals import Rehearsals
 from vpnmigrate.model.approval import RehearsalResult
+from vpnmigrate.model.errors import MalformedFileError, VpnMigrateError
 
 PLAN = msgspec.structs.replace(a_plan(), fingerprint="f" * 64)
 RESULT = RehearsalResult(

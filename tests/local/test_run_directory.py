@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from tests.support.builders import MIGRATION, a_plan, a_run
-from vpnmigrate.errors import MalformedFileError, RefusedError, UsageError, VpnMigrateError
 from vpnmigrate.local.private_files import write_whole
 from vpnmigrate.local.run_directory import Runs
 from vpnmigrate.model.ec2 import MigrationId
+from vpnmigrate.model.errors import MalformedFileError, RefusedError, UsageError, VpnMigrateError
 
 OTHERS = [0o755, 0o750, 0o701, 0o777]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from vpnmigrate.errors import UsageError
 from vpnmigrate.local.settings import LogTo, Settings, settings_of
+from vpnmigrate.model.errors import UsageError
 
 
 def test_the_flag_goes_before_the_environment() -> None:

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from tests.support.signing import KeyRing, a_program, key_of, with_key, with_zeros
-from vpnmigrate.errors import RefusedError, UsageError
 from vpnmigrate.local.readable import readable
 from vpnmigrate.local.ssh_keygen import REQUIRED, SshKeygen, TrustedSigners, key_and_namespace
+from vpnmigrate.model.errors import RefusedError, UsageError
 from vpnmigrate.model.signatures import CheckedSignature, SignedKind
 
 BOB = "arn:aws:iam::123456789012:user/bob"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from vpnmigrate.errors import VaultError
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.errors import VaultError
 
 ID = VpnConnectionId("vpn-1")
 TEXT = "the key is old.Key_one.1111\n"

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 import pytest
 
 from tests.support.builders import NOON, a_run
-from vpnmigrate.errors import LockedError
 from vpnmigrate.local.lock import (
     Post,
     Trouble,
@@ -21,6 +20,7 @@ from vpnmigrate.local.lock import (
     post_of,
     watchdog_of,
 )
+from vpnmigrate.model.errors import LockedError
 
 KEEPS = """
 import os, sys, time

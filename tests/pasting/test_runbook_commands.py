@@ -8,8 +8,8 @@ import pytest
 
 from tests.pasting.shells import SHELLS, Pasted
 from tests.report.books import a_plan, a_rehearsal
-from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.model.decisions import Approvals, Decisions
+from vpnmigrate.model.errors.commands import Invocation
 from vpnmigrate.report.runbook import runbook_of
 
 PLAN = "change of it's & $(touch PWNED).json"

@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.pasting.shells import SHELLS, Pasted
-from vpnmigrate.errors.commands import Command, Invocation, aws, cli, one_line, option, options
+from vpnmigrate.model.errors.commands import (
+    Command,
+    Invocation,
+    aws,
+    cli,
+    one_line,
+    option,
+    options,
+)
 from vpnmigrate.report import text as report_text
 
 HOSTILE = (

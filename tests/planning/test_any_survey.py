@@ -19,7 +19,6 @@ from tests.support.builders import (
     some_telemetry,
 )
 from tests.support.expected_end import expected_end
-from vpnmigrate.errors import NothingToMigrateError, PreflightError, VpnMigrateError
 from vpnmigrate.model.changes import AttachVpnGateway, DetachVpnGateway, ReplaceRoute
 from vpnmigrate.model.decisions import Decisions, InsideMode, OldTunnels, TestVpc
 from vpnmigrate.model.ec2 import (
@@ -35,6 +34,7 @@ from vpnmigrate.model.ec2 import (
     TunnelRecord,
     VpcRecord,
 )
+from vpnmigrate.model.errors import NothingToMigrateError, PreflightError, VpnMigrateError
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.drift import configuration, differences

@@ -6,9 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support.builders import a_connection, a_survey
-from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.ec2 import AWS_VPN, Tag
+from vpnmigrate.model.errors.commands import Invocation
 from vpnmigrate.planning.candidates import Candidacy, candidates
 from vpnmigrate.report import candidates as view
 

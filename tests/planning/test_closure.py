@@ -20,10 +20,10 @@ from tests.support.builders import (
     a_survey,
     a_table,
 )
-from vpnmigrate.errors import RefusedError
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.discovery import NamingResource, TerraformResource
 from vpnmigrate.model.ec2 import TunnelLogs, TunnelOptions, TunnelRecord
+from vpnmigrate.model.errors import RefusedError
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.survey import (
     DirectConnectAssociation,

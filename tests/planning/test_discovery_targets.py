@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vpnmigrate.errors import MalformedFileError, UsageError
 from vpnmigrate.model.discovery import AccountTarget, ClosedAccount, OrganizationMember
+from vpnmigrate.model.errors import MalformedFileError, UsageError
 from vpnmigrate.planning.discovery_targets import (
     organization_targets,
     role_target,

@@ -25,7 +25,6 @@ from tests.support.builders import (
 from tests.support.journals import entries
 from tests.support.stage import Nobody, Stage
 from vpnmigrate.engine.recorder import evidence_of
-from vpnmigrate.errors import HeldError, RefusedError, StepError
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.records import Adopted, AdoptionAsked, Answered, Finished, Intended, Record
 from vpnmigrate.journal.state import RunStatus
@@ -56,6 +55,7 @@ from vpnmigrate.model.ec2 import (
     VpnConnectionId,
     VpnGatewayId,
 )
+from vpnmigrate.model.errors import HeldError, RefusedError, StepError
 from vpnmigrate.model.plan import GATEWAY_ROLE, connection_role
 from vpnmigrate.model.snapshot import Reading
 from vpnmigrate.model.survey import Survey

@@ -21,7 +21,6 @@ from tests.support.builders import (
     our_tags,
 )
 from tests.support.expected_end import expected_end
-from vpnmigrate.errors import Exit, NothingToMigrateError, PreflightError, RefusedError
 from vpnmigrate.journal.exit_code import exit_code
 from vpnmigrate.model.changes import (
     AskOperator,
@@ -41,6 +40,7 @@ from vpnmigrate.model.decisions import (
     Verification,
 )
 from vpnmigrate.model.ec2 import Role, RouteTableId, Tag, VpcId, VpcRecord, VpnConnectionId
+from vpnmigrate.model.errors import Exit, NothingToMigrateError, PreflightError, RefusedError
 from vpnmigrate.model.plan import GATEWAY_ROLE, Phase, Plan, PlannedStep
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.model.survey import Quotas, Survey

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from vpnmigrate.errors import MalformedFileError
 from vpnmigrate.model.decisions import (
     Approvals,
     BackOut,
@@ -38,6 +37,7 @@ from vpnmigrate.model.decisions import (
     Window,
 )
 from vpnmigrate.model.ec2 import KeyExchange, TunnelLogs, TunnelOptions, VpnConnectionId
+from vpnmigrate.model.errors import MalformedFileError
 from vpnmigrate.planning.playbook import Playbook, playbook_from
 from vpnmigrate.planning.yaml_struct import duration_from
 

@@ -16,7 +16,6 @@ from tests.support.builders import (
     a_plan,
     a_survey,
 )
-from vpnmigrate.errors import RefusedError
 from vpnmigrate.model.changes import (
     AttachVpnGateway,
     CreateVpnGateway,
@@ -26,6 +25,7 @@ from vpnmigrate.model.changes import (
 )
 from vpnmigrate.model.decisions import Decisions, TestVpc
 from vpnmigrate.model.ec2 import Attachment, ResourceState, Role, Tag, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.errors import RefusedError
 from vpnmigrate.model.facts import Switch
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Phase, connection_role
 from vpnmigrate.planning.predicted_aws import PredictedMoment

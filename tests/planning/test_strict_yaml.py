@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpnmigrate.errors import MalformedFileError
+from vpnmigrate.model.errors import MalformedFileError
 from vpnmigrate.planning.strict_yaml import DEEPEST, document_from
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpnmigrate.errors import UsageError
 from vpnmigrate.model.decisions import Window
+from vpnmigrate.model.errors import UsageError
 from vpnmigrate.planning.window_parser import window_from
 
 MINUTE = timedelta(minutes=1)

@@ -14,8 +14,8 @@ import botocore.session
 import msgspec
 from botocore import xform_name
 
-from vpnmigrate.errors import Exit
 from vpnmigrate.model.changes import AwsChange
+from vpnmigrate.model.errors import Exit
 from vpnmigrate.steps.sequences import FINALIZE, FORWARD
 
 ROOT = Path(__file__).parents[2]

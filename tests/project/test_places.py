@@ -11,8 +11,8 @@ from msgspec.structs import fields, replace
 
 from tests.cli.test_surface import FLAGS
 from vpnmigrate.cli.app import CommandEntry, Program
-from vpnmigrate.errors.commands import Invocation, cli
 from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.errors.commands import Invocation, cli
 from vpnmigrate.model.gates import Gate, Milestone, gates_before
 from vpnmigrate.planning import preflight
 from vpnmigrate.rehearsal.simulation.behaviours import KEPT
@@ -138,7 +138,7 @@ def test_a_printed_command_has_the_options_that_it_takes() -> None:
         for path, flags in FLAGS.items()
         if path not in OWN_REGION and given & flags != added[path]
     }
-    assert wrong == {}, "TAKES of errors/commands.py has other options"
+    assert wrong == {}, "TAKES of model/errors/commands.py has other options"
 
 
 def test_a_behaviour_is_used_drawn_and_explained() -> None:

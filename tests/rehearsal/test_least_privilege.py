@@ -14,12 +14,12 @@ from tests.support.stage import Lookout, Stage
 from vpnmigrate.aws.accounts import enabled_regions
 from vpnmigrate.engine.gate_runner import GateInputs
 from vpnmigrate.engine.runner import Runner
-from vpnmigrate.errors import HeldError, VpnMigrateError
 from vpnmigrate.journal import Traffic
 from vpnmigrate.journal.crypto_record import CryptoSeen
 from vpnmigrate.journal.records import Entry, GatesSeen, Intended, StepBegun
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.changes import AttachVpnGateway
+from vpnmigrate.model.errors import HeldError, VpnMigrateError
 from vpnmigrate.model.gates import Gate, GateResult, GateVerdict
 from vpnmigrate.planning.iam_policy import IamPolicy, policy_for_any_plan, policy_of
 from vpnmigrate.planning.permissions import DELETE_OLD_GATEWAY, MONITORING_ACTIONS, RunPhase

@@ -14,9 +14,9 @@ from tests.support.stage import Lookout, Roads, Signal
 from vpnmigrate.aws.account import Account
 from vpnmigrate.engine.context import ClaimHolder
 from vpnmigrate.engine.runner import Runner, RunPorts
-from vpnmigrate.errors import PreflightError
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.model.ec2 import Role, Tag, VpnGatewayId
+from vpnmigrate.model.errors import PreflightError
 from vpnmigrate.model.plan import GATEWAY_ROLE
 from vpnmigrate.planning.planner import fingerprint, unexpected
 from vpnmigrate.planning.rollback_proof import prove

@@ -15,13 +15,13 @@ from tests.support.builders import a_proof
 from vpnmigrate.aws.account import Reader
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.cli.commands.sandbox import load
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal.record_base import DriverCalled
 from vpnmigrate.journal.records import Finished, OperatorConfirmed
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import Decisions, DeviceDriver, DriverKind, TestVpc, Waits
 from vpnmigrate.model.device_drivers import DriverVerb
 from vpnmigrate.model.ec2 import MigrationId, RouteTableId
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.planning.planner import plan_from
 from vpnmigrate.rehearsal.rehearse import (

@@ -14,9 +14,9 @@ import msgspec
 import pytest
 
 from tests.support.counts import share
-from vpnmigrate.errors import PreflightError
 from vpnmigrate.journal.chain import read_chain
 from vpnmigrate.journal.records import Intended
+from vpnmigrate.model.errors import PreflightError
 from vpnmigrate.rehearsal.simulation.clocks import NAP, LateClock
 from vpnmigrate.rehearsal.simulation.denials import Denials
 from vpnmigrate.rehearsal.simulation.schedule import (

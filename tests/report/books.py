@@ -18,7 +18,6 @@ from tests.support.builders import (
     a_survey,
 )
 from vpnmigrate.cli.commands.runbook import engineer_pages
-from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.journal.timing import StepTiming
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.ec2 import (
@@ -28,6 +27,7 @@ from vpnmigrate.model.ec2 import (
     RouteTableId,
     RouteTableRecord,
 )
+from vpnmigrate.model.errors.commands import Invocation
 from vpnmigrate.planning.planner import plan_from
 from vpnmigrate.rehearsal.rehearse import BOUNDARIES, Rehearsal, RehearsalRun
 from vpnmigrate.report.runbook import runbook_of

@@ -26,11 +26,11 @@ from tests.support.builders import (
     a_plan,
     a_survey,
 )
-from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.model import changes
 from vpnmigrate.model.changes.base import CallTags
 from vpnmigrate.model.decisions import Decisions, KeyMode, TestVpc
 from vpnmigrate.model.ec2 import MigrationId
+from vpnmigrate.model.errors.commands import Invocation
 from vpnmigrate.model.plan import GATEWAY_ROLE, Phase, PlannedStep
 from vpnmigrate.planning.planner import plan_from
 from vpnmigrate.report.runbook.aws_cli import back, blocks, opening

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from vpnmigrate.errors.commands import quoted
+from vpnmigrate.model.errors.commands import quoted
 from vpnmigrate.report.runbook.aws_cli.commands import as_json
 
 SHELLS = [name for name in ("bash", "zsh") if shutil.which(name)]

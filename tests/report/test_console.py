@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.model.errors import VpnMigrateError
 from vpnmigrate.report.console import Console, JsonResults, TextResults
 
 

@@ -8,10 +8,10 @@ import io
 from msgspec.structs import replace
 
 from tests.support.builders import NOON, a_connection, a_customer_gateway, a_gateway, a_survey
-from vpnmigrate.errors.commands import Invocation, cli
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.discovery import ClosedAccount, Discovery, RegionSurvey, UnreadPlace
 from vpnmigrate.model.ec2 import AccountId
+from vpnmigrate.model.errors.commands import Invocation, cli
 from vpnmigrate.planning.discovery import discovered
 from vpnmigrate.report import discovery as view
 from vpnmigrate.report.discovery_table import COLUMNS, csv_text

@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support.builders import a_gateway, a_survey
-from vpnmigrate import errors
-from vpnmigrate.errors.commands import Invocation, cli
+from vpnmigrate.model import errors
+from vpnmigrate.model.errors.commands import Invocation, cli
 from vpnmigrate.model.plan import Finding
 from vpnmigrate.report import errors as view
 

@@ -9,10 +9,10 @@ from msgspec.structs import replace
 
 from tests.report.examples import BGP, NEW, OLD, TABLE, VPC, a_plan
 from tests.support.builders import a_proof
-from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.model.changes import AskOperator, AttachVpnGateway, DeleteVpnGateway
 from vpnmigrate.model.decisions import Decisions, Exceptions, HookMoment, TestVpc
 from vpnmigrate.model.ec2 import TunnelOptions
+from vpnmigrate.model.errors.commands import Invocation
 from vpnmigrate.model.plan import LAST_OF_CUTOVER, Finding, Phase, PlannedStep
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.planning.outage_estimate import outage_estimate

@@ -21,8 +21,6 @@ from tests.report.books import (
     an_evil_plan,
 )
 from tests.support.builders import OLD, OLD_VPN, a_customer_gateway
-from vpnmigrate.errors import UsageError
-from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.model.decisions import (
     Approvals,
     Decisions,
@@ -31,6 +29,8 @@ from vpnmigrate.model.decisions import (
     TestVpc,
     Window,
 )
+from vpnmigrate.model.errors import UsageError
+from vpnmigrate.model.errors.commands import Invocation
 from vpnmigrate.model.gates import Gate, Milestone, gates_before
 from vpnmigrate.report.diagrams import ROW, WIDTH, DiagramStage, ShapeStyle, pictures_of
 from vpnmigrate.report.runbook import runbook_of

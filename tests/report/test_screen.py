@@ -10,7 +10,6 @@ from msgspec.structs import replace
 from msgspec.structs import replace as altered
 
 from tests.report.examples import BEGAN, BGP, ENABLE, a_journal
-from vpnmigrate.errors.commands import Invocation, aws
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.records import (
     Acceptable,
@@ -31,6 +30,7 @@ from vpnmigrate.journal.state import Deadline
 from vpnmigrate.journal.state_parts import ConfirmState
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.errors.commands import Invocation, aws
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.probes import ProbeStats
 from vpnmigrate.model.progress import CutoverView, TableView, TunnelView, Waiting

@@ -13,7 +13,6 @@ from tests.report.examples import BEGAN, BGP, ENABLE, MIGRATION, a_journal
 from vpnmigrate.engine.gates.base import failed
 from vpnmigrate.engine.gates.change_control import ANOTHER
 from vpnmigrate.engine.gates.permissions import calls_allowed
-from vpnmigrate.errors.commands import Invocation, aws, cli, one_line
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.records import (
     AbortAsked,
@@ -36,6 +35,7 @@ from vpnmigrate.journal.records import (
 )
 from vpnmigrate.model.changes import ReplaceRoute
 from vpnmigrate.model.ec2 import RouteTableId, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.errors.commands import Invocation, aws, cli, one_line
 from vpnmigrate.model.gates import Gate, GateResult, GateVerdict, Milestone
 from vpnmigrate.model.permissions import MissingPermission, PermissionVerdict
 from vpnmigrate.model.plan import Direction

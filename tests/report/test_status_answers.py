@@ -20,7 +20,6 @@ from tests.report.examples import (
     a_journal,
     a_plan,
 )
-from vpnmigrate.errors.commands import Invocation, aws, cli
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.records import (
     Answered,
@@ -54,6 +53,7 @@ from vpnmigrate.model.changes import (
 )
 from vpnmigrate.model.changes.base import Performed
 from vpnmigrate.model.ec2 import CustomerGatewayId, VpcRecord
+from vpnmigrate.model.errors.commands import Invocation, aws, cli
 from vpnmigrate.model.gates import Gate, GateResult, GateVerdict, Milestone
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction
 from vpnmigrate.model.progress import CutoverView, TunnelView, Unreadable, Waiting

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpnmigrate.errors.commands import Command, cli, options
+from vpnmigrate.model.errors.commands import Command, cli, options
 from vpnmigrate.report import text
 
 

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.sandbox.worlds import OLD, TABLE, VPC, a_world, ask, new_gateway, refusal, refused
-from vpnmigrate.errors import MalformedFileError
+from vpnmigrate.model.errors import MalformedFileError
 from vpnmigrate.sandbox.authorization import RESOURCES, AuthorizedWorld
 from vpnmigrate.sandbox.ec2.dispatch import WRITES
 from vpnmigrate.sandbox.policy import AuthorizedAction, Denial, Policy, policy_from

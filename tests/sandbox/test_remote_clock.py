@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from vpnmigrate.errors import UnreachableError, UsageError
 from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.errors import UnreachableError, UsageError
 from vpnmigrate.sandbox.server.client import FRESH, SHORTEST, ControlClient, RemoteClock
 from vpnmigrate.sandbox.server.clock import ScaledClock
 

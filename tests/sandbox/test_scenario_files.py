@@ -15,13 +15,13 @@ from tests.sandbox.worlds import (
     table,
     wait,
 )
-from vpnmigrate.errors import MalformedFileError
 from vpnmigrate.local.documents import (
     LARGEST_SCENARIO,
     load_playbook,
     scenario_text,
 )
 from vpnmigrate.local.text_files import MEGABYTE
+from vpnmigrate.model.errors import MalformedFileError
 from vpnmigrate.sandbox.scenarios.parser import scenario_from_text
 
 MISTAKES = {

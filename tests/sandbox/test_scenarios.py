@@ -24,7 +24,6 @@ from tests.sandbox.worlds import (
 from tests.support.boto_client import session_for
 from vpnmigrate.aws.account import Reader
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.errors import MalformedFileError
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.ec2 import (
     Attached,
@@ -40,6 +39,7 @@ from vpnmigrate.model.ec2 import (
     VpnConnectionId,
     VpnGatewayId,
 )
+from vpnmigrate.model.errors import MalformedFileError
 from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.scenarios.scenario import (
     Scenario,

@@ -17,7 +17,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from vpnmigrate.errors import UsageError
+from vpnmigrate.model.errors import UsageError
 from vpnmigrate.sandbox.server.clock import ScaledClock
 from vpnmigrate.sandbox.server.serve import Server, serve
 from vpnmigrate.sandbox.world import World

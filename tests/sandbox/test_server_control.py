@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.support.control import DeviceControl
-from vpnmigrate.errors import UnreachableError, UsageError
 from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.errors import UnreachableError, UsageError
 from vpnmigrate.sandbox.server.clock import ScaledClock
 from vpnmigrate.sandbox.server.serve import serve
 from vpnmigrate.sandbox.world import World

@@ -27,9 +27,9 @@ from tests.support.builders import (
     our_tags,
     snapshot_by_tag,
 )
-from vpnmigrate.errors.commands import aws, cli
 from vpnmigrate.model.decisions import Decisions, TestVpc
 from vpnmigrate.model.ec2 import Attachment, ResourceState, Role, VpcId, VpcRecord, VpnGatewayId
+from vpnmigrate.model.errors.commands import aws, cli
 from vpnmigrate.model.facts import AttachmentOf, Claim, Existence, Propagation
 from vpnmigrate.model.plan import GATEWAY_ROLE, TEST_VPC_ROLE
 from vpnmigrate.model.snapshot import Confirmation, Ownership, Reading

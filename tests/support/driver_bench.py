@@ -23,7 +23,6 @@ from tests.support.stage import Stage
 from vpnmigrate.devices.configuration import DeviceConfiguration, parse_partial
 from vpnmigrate.devices.running_state import tunnel_parts
 from vpnmigrate.devices.secret import Secret, keys_in
-from vpnmigrate.errors import HeldError
 from vpnmigrate.local.drivers import napalm, netmiko
 from vpnmigrate.local.drivers.processes import DriverProcesses
 from vpnmigrate.local.drivers.program import Connect, answer
@@ -44,6 +43,7 @@ from vpnmigrate.model.device_drivers import (
     DriverVerb,
 )
 from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.errors import HeldError
 from vpnmigrate.model.plan import connection_role
 from vpnmigrate.sandbox.device_drivers import SimulatedDrivers
 from vpnmigrate.sandbox.driven_devices import DrivenDevices

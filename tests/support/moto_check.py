@@ -20,7 +20,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from werkzeug.test import Client
 
-from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.model.errors import VpnMigrateError
 from vpnmigrate.sandbox.ec2.ids import ApiError
 from vpnmigrate.sandbox.server.moto import Ec2Backend, MotoApplication, OneAccount
 

@@ -18,8 +18,6 @@ from vpnmigrate.aws.request_hooks import SendGuard, allow_all, guard_sends, tag_
 from vpnmigrate.aws.session import ClientSource, clock_offset
 from vpnmigrate.devices.secret import Secret
 from vpnmigrate.engine.ports import Identity
-from vpnmigrate.errors import AwsError, CredentialsExpiredError, NoCredentialsError, VaultError
-from vpnmigrate.errors.commands import Advice
 from vpnmigrate.model.changes import ArchiveConfiguration, AwsChange, CreateVpnConnection
 from vpnmigrate.model.changes.base import BaseCall, CallTags, Outcome, Performed, Refused, Request
 from vpnmigrate.model.clock import Clock
@@ -27,6 +25,13 @@ from vpnmigrate.model.decisions import KeyMode
 from vpnmigrate.model.discovery import RegionSurvey
 from vpnmigrate.model.ec2 import CustomerGatewayRecord, VpcId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.encryption_control import EncryptionControls
+from vpnmigrate.model.errors import (
+    AwsError,
+    CredentialsExpiredError,
+    NoCredentialsError,
+    VaultError,
+)
+from vpnmigrate.model.errors.commands import Advice
 from vpnmigrate.model.negotiated import NegotiatedTunnel
 from vpnmigrate.model.permissions import PermissionQuery, PermissionResult
 from vpnmigrate.model.plan import Plan

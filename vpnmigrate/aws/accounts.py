@@ -27,9 +27,9 @@ from vpnmigrate.aws.session import (
     session_with_models,
 )
 from vpnmigrate.engine.ports import Credentials, Identity
-from vpnmigrate.errors import NoCredentialsError, RefusedError
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.discovery import AccountTarget, OrganizationMember
+from vpnmigrate.model.errors import NoCredentialsError, RefusedError
 
 if TYPE_CHECKING:
     import boto3

@@ -24,10 +24,10 @@ from vpnmigrate.devices.configuration import (
 )
 from vpnmigrate.devices.sheet import SampleConfiguration, SheetSide, sheet
 from vpnmigrate.devices.tunnel_values import ConnectionOptions
-from vpnmigrate.errors import AwsError, AwsUnreadableError, NotFoundError
 from vpnmigrate.model.changes import ArchiveConfiguration
 from vpnmigrate.model.changes.base import Performed
 from vpnmigrate.model.ec2 import KeyVisibility, MigrationId, VpnConnectionId
+from vpnmigrate.model.errors import AwsError, AwsUnreadableError, NotFoundError
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

@@ -16,7 +16,7 @@ from vpnmigrate.aws.allowance import (
 )
 from vpnmigrate.aws.errors import NotSentError, UnexpectedAnswerError
 from vpnmigrate.aws.request_hooks import ask
-from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.model.errors import VpnMigrateError
 
 _PIECE: Final = 2**16
 

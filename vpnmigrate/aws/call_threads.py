@@ -17,9 +17,9 @@ from vpnmigrate.aws.allowance import Allowance, within
 from vpnmigrate.aws.outcomes import OFFLINE_LIMIT
 from vpnmigrate.aws.session import WRITE_TIMEOUT
 from vpnmigrate.engine.ports import InFlight, NewWaitCheck, WaitCheck
-from vpnmigrate.errors import AwsUnreadableError
 from vpnmigrate.model.changes.base import InDoubt, Later, Outcome
 from vpnmigrate.model.clock import span
+from vpnmigrate.model.errors import AwsUnreadableError
 
 T = TypeVar("T")
 

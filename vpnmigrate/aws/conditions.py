@@ -15,19 +15,19 @@ from msgspec.structs import replace
 
 from vpnmigrate.aws.describe import pages
 from vpnmigrate.aws.read_errors import ActionNotOfferedError, translate_errors
-from vpnmigrate.errors import (
+from vpnmigrate.model.ec2 import VpcId
+from vpnmigrate.model.encryption_control import (
+    NOT_OFFERED,
+    EncryptionControl,
+    EncryptionControls,
+)
+from vpnmigrate.model.errors import (
     AwsError,
     AwsUnreadableError,
     CredentialsExpiredError,
     NoCredentialsError,
     NotAuthorizedError,
     NotFoundError,
-)
-from vpnmigrate.model.ec2 import VpcId
-from vpnmigrate.model.encryption_control import (
-    NOT_OFFERED,
-    EncryptionControl,
-    EncryptionControls,
 )
 from vpnmigrate.model.tunnel_maintenance import (
     MaintenanceStatus,

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vpnmigrate.aws.errors import UnexpectedAnswerError
 from vpnmigrate.aws.read_errors import translate_errors
-from vpnmigrate.errors import AwsError
 from vpnmigrate.model.ec2 import VpcId, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.errors import AwsError
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

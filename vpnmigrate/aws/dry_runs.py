@@ -37,8 +37,8 @@ from vpnmigrate.aws.errors import (
 )
 from vpnmigrate.aws.policy_simulation import simulated
 from vpnmigrate.aws.session import ClientSource
-from vpnmigrate.errors import AwsUnreadableError
 from vpnmigrate.model.clock import Clock, span
+from vpnmigrate.model.errors import AwsUnreadableError
 from vpnmigrate.model.permissions import PermissionQuery, PermissionResult, PermissionVerdict
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from botocore.parsers import ResponseParserError
 
 from vpnmigrate.aws.answers import UnreadableAnswerError
 from vpnmigrate.devices.secret import Secret
-from vpnmigrate.errors import NoCredentialsError
+from vpnmigrate.model.errors import NoCredentialsError
 
 
 class UnexpectedAnswerError(Exception):

@@ -12,8 +12,8 @@ from typing import Any
 from vpnmigrate.aws.describe import pages
 from vpnmigrate.aws.read_errors import translate_errors
 from vpnmigrate.aws.session import ClientSource
-from vpnmigrate.errors import AwsError
 from vpnmigrate.model.discovery import NamingResource
+from vpnmigrate.model.errors import AwsError
 from vpnmigrate.model.survey import Unread
 
 Readers = tuple[tuple[str, Callable[[], Iterable[NamingResource]]], ...]

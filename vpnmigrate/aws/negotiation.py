@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from vpnmigrate.aws.errors import UnexpectedAnswerError
 from vpnmigrate.aws.read_errors import ActionNotOfferedError, translate_errors
-from vpnmigrate.errors import AwsError, CredentialsExpiredError, NoCredentialsError
+from vpnmigrate.model.errors import AwsError, CredentialsExpiredError, NoCredentialsError
 from vpnmigrate.model.negotiated import NegotiatedTunnel, NegotiationStatus, texts_of
 from vpnmigrate.model.tunnel_maintenance import QueriedTunnel
 

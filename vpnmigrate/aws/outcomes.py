@@ -15,7 +15,8 @@ from vpnmigrate.aws.errors import CallFailure, FailureKind, is_denial, is_thrott
 from vpnmigrate.aws.read_errors import ConfigurationMissingError
 from vpnmigrate.aws.renewal import RENEW
 from vpnmigrate.engine.ports import CREDENTIALS_LIMIT
-from vpnmigrate.errors import (
+from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Refused
+from vpnmigrate.model.errors import (
     AwsError,
     AwsUnreadableError,
     CredentialsExpiredError,
@@ -23,7 +24,6 @@ from vpnmigrate.errors import (
     NotFoundError,
     UnreachableError,
 )
-from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Refused
 
 OFFLINE_LIMIT: Final = timedelta(minutes=30)
 """Time for the network path to AWS to recover; as long as the longest wait of a cutover."""

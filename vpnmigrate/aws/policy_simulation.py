@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from vpnmigrate.aws.read_errors import translate_errors
 from vpnmigrate.aws.session import ClientSource
-from vpnmigrate.errors import AwsError, NotAuthorizedError
+from vpnmigrate.model.errors import AwsError, NotAuthorizedError
 from vpnmigrate.model.permissions import (
     PermissionQuery,
     PermissionResult,

@@ -18,7 +18,7 @@ from vpnmigrate.aws.errors import (
     is_throttle,
 )
 from vpnmigrate.aws.renewal import RENEW
-from vpnmigrate.errors import (
+from vpnmigrate.model.errors import (
     AwsError,
     AwsUnreadableError,
     CredentialsExpiredError,
@@ -28,7 +28,7 @@ from vpnmigrate.errors import (
     NotFoundError,
     UnreachableError,
 )
-from vpnmigrate.errors.commands import aws, cli
+from vpnmigrate.model.errors.commands import aws, cli
 
 
 class ConfigurationMissingError(AwsUnreadableError):

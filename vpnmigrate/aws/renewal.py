@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from vpnmigrate.errors.commands import Advice, aws
+from vpnmigrate.model.errors.commands import Advice, aws
 
 RENEW: Final = "renew the credentials (aws sso login, or as usual) and check this machine's clock"
 

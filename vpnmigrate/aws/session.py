@@ -20,8 +20,8 @@ from vpnmigrate.aws.answers import watch_answers
 from vpnmigrate.aws.bounded_http import bound
 from vpnmigrate.aws.request_hooks import PROGRAM, install_send_guard, mark_calls, refuse_changes
 from vpnmigrate.engine.ports import Credentials, Renewal
-from vpnmigrate.errors import NoCredentialsError, NoRegionError, UsageError
-from vpnmigrate.errors.commands import aws
+from vpnmigrate.model.errors import NoCredentialsError, NoRegionError, UsageError
+from vpnmigrate.model.errors.commands import aws
 
 if TYPE_CHECKING:
     import boto3

@@ -23,8 +23,6 @@ from vpnmigrate.aws.read_errors import translate_errors
 from vpnmigrate.aws.reading import RowParser
 from vpnmigrate.aws.session import ClientSource
 from vpnmigrate.engine.ports import Identity
-from vpnmigrate.errors import AwsError, NotFoundError, RefusedError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.discovery import RegionSurvey
 from vpnmigrate.model.ec2 import (
@@ -37,6 +35,8 @@ from vpnmigrate.model.ec2 import (
     VpnConnectionId,
     VpnGatewayId,
 )
+from vpnmigrate.model.errors import AwsError, NotFoundError, RefusedError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.survey import (
     DirectConnectAssociation,
     Quotas,

@@ -17,8 +17,8 @@ from vpnmigrate.engine.call_limits import (
     no_wait_check,
 )
 from vpnmigrate.engine.ports import Calls, InFlight, NewWaitCheck, WaitCheck
-from vpnmigrate.errors import AwsError
 from vpnmigrate.model.ec2 import VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.errors import AwsError
 from vpnmigrate.model.permissions import MissingPermission, PermissionResult, PermissionVerdict
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.permission_checks import (

@@ -10,11 +10,11 @@ from vpnmigrate.cli.run_selection import SelectedRun
 from vpnmigrate.cli.run_session import ActiveRun, RunOptions, run_session
 from vpnmigrate.cli.signals import ignore_sighup, signals_as_interrupt
 from vpnmigrate.engine.rollback_retries import backoff_after, is_exhausted, may_be_temporary
-from vpnmigrate.errors import HeldByOthersError, InterruptedRunError, RolledBackError
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.decisions import BackOut
+from vpnmigrate.model.errors import HeldByOthersError, InterruptedRunError, RolledBackError
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.report.errors import RunFailedError
 from vpnmigrate.report.status import RunStatusView

@@ -9,7 +9,6 @@ from hashlib import sha256
 from pathlib import Path
 
 from vpnmigrate.cli.context import CommandContext
-from vpnmigrate.errors import BundleDamagedError, UsageError
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.records import Entry, GatesSeen
 from vpnmigrate.journal.state import RunState
@@ -22,6 +21,7 @@ from vpnmigrate.local.signatures import (
     signers_at,
 )
 from vpnmigrate.local.ssh_keygen import SshKeygen, TrustedSigners
+from vpnmigrate.model.errors import BundleDamagedError, UsageError
 from vpnmigrate.model.gates import Gate, GateVerdict, Milestone
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.signatures import (

@@ -27,11 +27,6 @@ from vpnmigrate.cli.bundle_signatures import (
     signer_of,
 )
 from vpnmigrate.cli.evidence import compared
-from vpnmigrate.errors import (
-    BundleDamagedError,
-    RefusedError,
-    VpnMigrateError,
-)
 from vpnmigrate.journal.chain import JournalContents, JournalHead, read_chain
 from vpnmigrate.journal.history import plans_of
 from vpnmigrate.local import bundle
@@ -49,6 +44,11 @@ from vpnmigrate.local.text_files import MEGABYTE, file_bytes
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.decoding import fault_of
+from vpnmigrate.model.errors import (
+    BundleDamagedError,
+    RefusedError,
+    VpnMigrateError,
+)
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.report.document import html, markdown
 from vpnmigrate.report.evidence import RunEvidence, as_json, document

@@ -10,10 +10,10 @@ from vpnmigrate.aws.accounts import AccountSource, require_account
 from vpnmigrate.aws.naming import naming_resources
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.engine.call_limits import SURVEY_LIMIT, no_wait_check
-from vpnmigrate.errors import MalformedFileError
 from vpnmigrate.local.documents import json_document
 from vpnmigrate.model.discovery import AccountTarget, TerraformResource
 from vpnmigrate.model.ec2 import VpnGatewayId
+from vpnmigrate.model.errors import MalformedFileError
 from vpnmigrate.planning.closure import Closure, closure, old_names
 from vpnmigrate.planning.terraform_state import terraform_resources
 

@@ -12,13 +12,13 @@ import vpnmigrate
 from vpnmigrate.cli.dependencies import Dependencies, RealDependencies, redaction_in
 from vpnmigrate.cli.invocation import again_in, remember
 from vpnmigrate.cli.options import OutputOptions, PromptOptions, RunDirectoryOptions
-from vpnmigrate.errors import MalformedFileError
-from vpnmigrate.errors.commands import Command, Invocation
 from vpnmigrate.journal.records import Opened
 from vpnmigrate.local.rehearsals import Rehearsals
 from vpnmigrate.local.run_directory import Runs
 from vpnmigrate.local.settings import Settings, settings_of
 from vpnmigrate.model.approval import RehearsalResult
+from vpnmigrate.model.errors import MalformedFileError
+from vpnmigrate.model.errors.commands import Command, Invocation
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.redaction import Redaction
 from vpnmigrate.model.signatures import SignedKind

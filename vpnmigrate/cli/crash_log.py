@@ -14,9 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from vpnmigrate import __version__
-from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.local.private_files import make_folder, open_to_append
 from vpnmigrate.local.settings import settings_of
+from vpnmigrate.model.errors import VpnMigrateError
 from vpnmigrate.model.redaction import Redaction
 
 LONGEST = 300

@@ -19,8 +19,8 @@ from vpnmigrate.aws.scan import Work, WorkResult, scan
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, SURVEY_LIMIT, no_wait_check
 from vpnmigrate.engine.ports import Identity
-from vpnmigrate.errors import NoCredentialsError, VpnMigrateError
 from vpnmigrate.model.discovery import AccountTarget, Discovery, RegionSurvey, UnreadPlace
+from vpnmigrate.model.errors import NoCredentialsError, VpnMigrateError
 from vpnmigrate.report.progress_bars import ScanProgress
 
 NOT_ENABLED = (

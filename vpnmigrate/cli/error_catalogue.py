@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from importlib import import_module
 
-from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.model.errors import VpnMigrateError
 from vpnmigrate.report.errors import BUG
 
 _INTRODUCTION = (

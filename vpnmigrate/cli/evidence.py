@@ -6,8 +6,6 @@ from pathlib import Path
 
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.options import AwsOptions
-from vpnmigrate.errors import MalformedFileError, RefusedError, UsageError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.history import made_by
 from vpnmigrate.journal.records import Entry
@@ -18,6 +16,8 @@ from vpnmigrate.local.rehearsals import Rehearsals
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.ec2 import VpnGatewayId
+from vpnmigrate.model.errors import MalformedFileError, RefusedError, UsageError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.report.document import ReportDocument, html, markdown

@@ -16,12 +16,12 @@ from vpnmigrate.cli.run_actions import (
 )
 from vpnmigrate.cli.run_selection import SelectedRun
 from vpnmigrate.cli.run_session import ActiveRun, RunAction, RunOptions, run_session
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.database.schema import RunGoal
 from vpnmigrate.fleet.run_terms import RunTerms
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.orders import RollBack, due_order_effect
 from vpnmigrate.journal.records import FinalizeRequested, Noted
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.report.status import RunStatusView, deletion_begun
 

@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from vpnmigrate.errors import UsageError, VpnMigrateError
-from vpnmigrate.errors.extras import install_command
+from vpnmigrate.model.errors import UsageError, VpnMigrateError
+from vpnmigrate.model.errors.extras import install_command
 from vpnmigrate.report.board import board_page, board_values, changed_values
 from vpnmigrate.report.fleet import FleetStatus
 from vpnmigrate.sandbox.server.guard import is_loopback

@@ -29,8 +29,6 @@ from vpnmigrate.cli.run_actions import (
     require_rollback_consent,
 )
 from vpnmigrate.cli.run_selection import names_a_file
-from vpnmigrate.errors import RefusedError, UsageError
-from vpnmigrate.errors.commands import Command, cli, option
 from vpnmigrate.fleet.campaign import CampaignAccount
 from vpnmigrate.fleet.campaign_file import CampaignFile, load_campaign
 from vpnmigrate.fleet.database.campaigns import FleetCampaigns, StoredCampaign
@@ -59,6 +57,8 @@ from vpnmigrate.local.signatures import signature_of
 from vpnmigrate.local.text_files import file_bytes
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.errors import RefusedError, UsageError
+from vpnmigrate.model.errors.commands import Command, cli, option
 from vpnmigrate.model.gates import Force
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.report.fleet_runs import worker_command

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from vpnmigrate.errors import UsageError
-from vpnmigrate.errors.extras import install_command
 from vpnmigrate.local.settings import DATABASE_FILE_VARIABLE, DATABASE_VARIABLE
+from vpnmigrate.model.errors import UsageError
+from vpnmigrate.model.errors.extras import install_command
 from vpnmigrate.model.redaction import Redaction
 
 if TYPE_CHECKING:

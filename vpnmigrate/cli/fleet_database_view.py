@@ -9,8 +9,6 @@ from typing import Final
 
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.fleet_journals import FleetJournals
-from vpnmigrate.errors import UsageError, VpnMigrateError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.campaign import FleetMember
 from vpnmigrate.fleet.campaign_file import LARGEST_CAMPAIGN, load_campaign, names_a_campaign
 from vpnmigrate.fleet.database.campaigns import FleetCampaigns
@@ -25,6 +23,8 @@ from vpnmigrate.fleet.shared_sites import with_other_holders
 from vpnmigrate.local.settings import DATABASE_VARIABLE
 from vpnmigrate.local.text_files import file_text
 from vpnmigrate.model.clock import moment
+from vpnmigrate.model.errors import UsageError, VpnMigrateError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.report.fleet import FleetStatus, MemberView, member_view, unreadable_member
 from vpnmigrate.report.fleet_runs import FleetRunView, FleetView, awaited_command, summary_of
 

@@ -9,13 +9,13 @@ from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.options import AwsOptions
 from vpnmigrate.engine.call_limits import OBSERVATION_LIMIT, no_wait_check
 from vpnmigrate.engine.journal_age import unknown_to_journal
-from vpnmigrate.errors import RefusedError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.database.schema import RunGoal
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.records import Entry
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.vault import Vault
+from vpnmigrate.model.errors import RefusedError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.plan import Direction, Plan
 
 BACKUPS = "docs/fleet-database.md, Backups"

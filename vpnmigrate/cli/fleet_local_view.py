@@ -8,8 +8,6 @@ from pathlib import Path
 
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.run_status import status_view_of
-from vpnmigrate.errors import RefusedError, VpnMigrateError
-from vpnmigrate.errors.commands import Command, cli, option
 from vpnmigrate.fleet.campaign import FleetMember
 from vpnmigrate.fleet.campaign_file import CampaignFile
 from vpnmigrate.fleet.grouping import member_of_plan
@@ -25,6 +23,8 @@ from vpnmigrate.fleet.shared_sites import SiteHolder, with_other_holders
 from vpnmigrate.local.documents import read_plan
 from vpnmigrate.local.lock import owner_at_work
 from vpnmigrate.local.run_directory import Run
+from vpnmigrate.model.errors import RefusedError, VpnMigrateError
+from vpnmigrate.model.errors.commands import Command, cli, option
 from vpnmigrate.report.fleet import FleetStatus, MemberView, member_view, unreadable_member
 from vpnmigrate.report.fleet_runs import summary_of
 from vpnmigrate.report.status import RunStatusView

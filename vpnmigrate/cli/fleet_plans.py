@@ -23,8 +23,6 @@ from vpnmigrate.cli.commands.plan import (
 )
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, no_wait_check
-from vpnmigrate.errors import RefusedError, UsageError, VpnMigrateError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.campaign import FleetMember, Wave
 from vpnmigrate.fleet.campaign_file import CampaignFile
 from vpnmigrate.fleet.grouping import require_planned
@@ -35,6 +33,8 @@ from vpnmigrate.local.private_files import make_folder, write_whole
 from vpnmigrate.local.rehearsals import Rehearsals
 from vpnmigrate.model.discovery import AccountTarget
 from vpnmigrate.model.ec2 import VpnGatewayId
+from vpnmigrate.model.errors import RefusedError, UsageError, VpnMigrateError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.drift import differences
 from vpnmigrate.rehearsal.rehearse import rehearse, result_of

@@ -46,13 +46,6 @@ from vpnmigrate.engine.rollback_retries import (
     LONGEST_BACKOFF_IN_OUTAGE,
     backoff_after,
 )
-from vpnmigrate.errors import (
-    DatabaseError,
-    HeldError,
-    InterruptedRunError,
-    TakenOverError,
-    VpnMigrateError,
-)
 from vpnmigrate.fleet.database.access import LeasedRunAccess
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import Lease, SessionEnd
@@ -77,6 +70,13 @@ from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.changes import ArchiveConfiguration
 from vpnmigrate.model.changes.base import Performed
 from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.errors import (
+    DatabaseError,
+    HeldError,
+    InterruptedRunError,
+    TakenOverError,
+    VpnMigrateError,
+)
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.report.console import Console, MessageOutput
 from vpnmigrate.report.errors import RunBugError, RunFailedError

@@ -14,15 +14,6 @@ from vpnmigrate.cli.fleet_actions import is_reached
 from vpnmigrate.cli.fleet_journals import FleetJournals
 from vpnmigrate.cli.options import PromptOptions
 from vpnmigrate.cli.run_actions import finalized_error, require_cut_over, require_yes
-from vpnmigrate.errors import (
-    DatabaseError,
-    HeldError,
-    MalformedFileError,
-    RefusedError,
-    UsageError,
-    VpnMigrateError,
-)
-from vpnmigrate.errors.commands import cli, options
 from vpnmigrate.fleet.campaign import FleetMember, Wave
 from vpnmigrate.fleet.campaign_file import load_campaign, names_a_campaign
 from vpnmigrate.fleet.database.campaigns import FleetCampaigns, StoredCampaign
@@ -38,6 +29,15 @@ from vpnmigrate.journal import RunState
 from vpnmigrate.journal.interruption import interrupts_traffic
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.clock import span
+from vpnmigrate.model.errors import (
+    DatabaseError,
+    HeldError,
+    MalformedFileError,
+    RefusedError,
+    UsageError,
+    VpnMigrateError,
+)
+from vpnmigrate.model.errors.commands import cli, options
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.planning.outage_estimate import rollback_estimate
 from vpnmigrate.report.fleet_waves import OrderedMember, WaveOrders, WaveResult, preview_text

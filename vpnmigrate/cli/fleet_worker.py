@@ -13,7 +13,6 @@ from vpnmigrate.cli.fleet_database import DatabaseOptions, fleet_database
 from vpnmigrate.cli.fleet_session import FleetSessions
 from vpnmigrate.cli.options import AwsOptions
 from vpnmigrate.cli.worker_output import WorkerLog
-from vpnmigrate.errors import Exit
 from vpnmigrate.fleet.database.connection import FAILOVER, Database
 from vpnmigrate.fleet.database.deliveries import install_queue
 from vpnmigrate.fleet.database.upgrade import upgrade
@@ -22,6 +21,7 @@ from vpnmigrate.fleet.database.workers import FleetWorkers
 from vpnmigrate.fleet.names import worker_id
 from vpnmigrate.fleet.worker import Worker
 from vpnmigrate.local.lock import holder_name
+from vpnmigrate.model.errors import Exit
 from vpnmigrate.model.struct_types import analyse_structs
 
 _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vpnmigrate.cli.options import GateOptions
-from vpnmigrate.errors import UsageError
 from vpnmigrate.local.documents import ApprovalFile, load_approval
+from vpnmigrate.model.errors import UsageError
 from vpnmigrate.model.gates import UNFORCEABLE, Force, Gate, Milestone, gates_before
 
 

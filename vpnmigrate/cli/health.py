@@ -22,9 +22,9 @@ from vpnmigrate.cli.run_status import status_views
 from vpnmigrate.engine.call_limits import no_wait_check
 from vpnmigrate.engine.gates import host
 from vpnmigrate.engine.ports import Identity, Renewal
-from vpnmigrate.errors import AwsError, NoRegionError, VpnMigrateError
-from vpnmigrate.errors.commands import Command, cli
 from vpnmigrate.model.clock import moment
+from vpnmigrate.model.errors import AwsError, NoRegionError, VpnMigrateError
+from vpnmigrate.model.errors.commands import Command, cli
 from vpnmigrate.model.gates import GateVerdict
 from vpnmigrate.model.health import HealthCheck, HealthVerdict
 

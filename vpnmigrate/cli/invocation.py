@@ -12,14 +12,14 @@ from urllib.parse import urlsplit
 
 import typer
 
-from vpnmigrate.errors.commands import Command, Invocation, RepeatableCommand, option
-from vpnmigrate.errors.fleet_commands import FleetInvocation
 from vpnmigrate.local.settings import (
     CLOCK_VARIABLE,
     DATABASE_FILE_VARIABLE,
     DATABASE_VARIABLE,
     HOME_VARIABLE,
 )
+from vpnmigrate.model.errors.commands import Command, Invocation, RepeatableCommand, option
+from vpnmigrate.model.errors.fleet_commands import FleetInvocation
 
 _AGAIN = "vpnmigrate.again"
 _PASSWORD = re.compile(r"(?<=://)(?P<user>[^\s/@:]*):[^\s/@]+(?=@)")

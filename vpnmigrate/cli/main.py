@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from vpnmigrate.errors import Exit, InterruptedRunError, UsageError, VpnMigrateError
-from vpnmigrate.errors.commands import Command, cli
-from vpnmigrate.errors.extras import missing_library
+from vpnmigrate.model.errors import Exit, InterruptedRunError, UsageError, VpnMigrateError
+from vpnmigrate.model.errors.commands import Command, cli
+from vpnmigrate.model.errors.extras import missing_library
 
 if TYPE_CHECKING:
     from vpnmigrate.cli.dependencies import Dependencies

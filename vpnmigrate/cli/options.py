@@ -177,9 +177,9 @@ def runs(incomplete: str) -> list[str]:
     """Return the ids of runs that begin with *incomplete*."""
     import os
 
-    from vpnmigrate.errors import VpnMigrateError
     from vpnmigrate.local.run_directory import Runs
     from vpnmigrate.local.settings import settings_of
+    from vpnmigrate.model.errors import VpnMigrateError
 
     try:
         known = Runs(settings_of(os.environ).home).list()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from vpnmigrate.engine.ports import DeadlineChoice, InterruptChoice
-from vpnmigrate.errors.commands import Command
+from vpnmigrate.model.errors.commands import Command
 from vpnmigrate.model.proposed_change import StepChoice
 from vpnmigrate.report.text import command, wrapped
 

@@ -23,8 +23,6 @@ from vpnmigrate.engine.ports import (
     Interruption,
     OverdueCutover,
 )
-from vpnmigrate.errors import VpnMigrateError
-from vpnmigrate.errors.commands import Command
 from vpnmigrate.journal import replay
 from vpnmigrate.local.child_processes import OPERATOR_PROGRAM, inherited_by, working_directory
 from vpnmigrate.local.journal_file import read_journal
@@ -34,6 +32,8 @@ from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.changes import AskOperator, OperatorTask, RunTest
 from vpnmigrate.model.clock import rounded, span
 from vpnmigrate.model.ec2 import Role
+from vpnmigrate.model.errors import VpnMigrateError
+from vpnmigrate.model.errors.commands import Command
 from vpnmigrate.model.proposed_change import ProposedChange, StepChoice
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report.console import MessageOutput, in_background

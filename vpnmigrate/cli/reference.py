@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from vpnmigrate.cli.app import NAME, app
-from vpnmigrate.errors import Exit
+from vpnmigrate.model.errors import Exit
 
 EXITS = {
     Exit.DONE: "done",

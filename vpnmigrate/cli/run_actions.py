@@ -21,14 +21,6 @@ from vpnmigrate.cli.prompts import read_line
 from vpnmigrate.cli.run_selection import SelectedRun, by_id, by_plan_or_id
 from vpnmigrate.cli.run_session import ActiveRun, RunAction, RunOptions, run_session
 from vpnmigrate.cli.run_status import status_view_of, with_run_status
-from vpnmigrate.errors import (
-    HeldError,
-    RefusedError,
-    StagedError,
-    UsageError,
-    VpnMigrateError,
-)
-from vpnmigrate.errors.commands import Advice, Command, cli
 from vpnmigrate.journal import RunState, Traffic, finalize_command, replay
 from vpnmigrate.journal.interruption import interrupts_traffic
 from vpnmigrate.journal.records import FinalizeRequested
@@ -37,6 +29,14 @@ from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.documents import require_unedited
 from vpnmigrate.local.program_files import require_programs_unchanged
 from vpnmigrate.model.clock import moment, span
+from vpnmigrate.model.errors import (
+    HeldError,
+    RefusedError,
+    StagedError,
+    UsageError,
+    VpnMigrateError,
+)
+from vpnmigrate.model.errors.commands import Advice, Command, cli
 from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction, Plan
 from vpnmigrate.model.signatures import SignedKind, signing_command
 from vpnmigrate.planning.outage_estimate import rollback_estimate

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vpnmigrate.cli.context import CommandContext
-from vpnmigrate.errors import RefusedError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.documents import (
@@ -20,6 +18,8 @@ from vpnmigrate.local.documents import (
 )
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.text_files import file_bytes
+from vpnmigrate.model.errors import RefusedError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.plan import Plan
 
 

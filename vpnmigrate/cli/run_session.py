@@ -34,13 +34,6 @@ from vpnmigrate.engine.ports import Calls, NetworkPaths, Observer
 from vpnmigrate.engine.recorder import evidence_of
 from vpnmigrate.engine.runner import Runner, RunPorts
 from vpnmigrate.engine.traffic_watch import NoProbes
-from vpnmigrate.errors import (
-    MalformedFileError,
-    UsageError,
-    VpnMigrateError,
-    WrongAccountError,
-)
-from vpnmigrate.errors.commands import cli, option
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.interruption import stop_action
 from vpnmigrate.journal.records import (
@@ -65,6 +58,13 @@ from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
+from vpnmigrate.model.errors import (
+    MalformedFileError,
+    UsageError,
+    VpnMigrateError,
+    WrongAccountError,
+)
+from vpnmigrate.model.errors.commands import cli, option
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.probes import CommandProbe, probe_from
 from vpnmigrate.model.programs import ADVICE, name_fault

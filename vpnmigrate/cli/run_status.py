@@ -8,8 +8,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from vpnmigrate.cli.context import CommandContext
-from vpnmigrate.errors import HeldByOthersError, VpnMigrateError
-from vpnmigrate.errors.commands import Command, Invocation
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.history import replayed_run
 from vpnmigrate.journal.records import Entry
@@ -23,6 +21,8 @@ from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.clock import moment
 from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.errors import HeldByOthersError, VpnMigrateError
+from vpnmigrate.model.errors.commands import Command, Invocation
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.planning.approvals import ApprovalContext, Approver, approve_command, count_valid
 from vpnmigrate.report.errors import RunFailedError

@@ -29,8 +29,6 @@ from vpnmigrate.engine.ports import (
     Watchdog,
 )
 from vpnmigrate.engine.traffic_watch import NoProbes
-from vpnmigrate.errors import RefusedError, UnreachableError, UsageError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.local.lock import this_process
 from vpnmigrate.local.logs import RunLog
 from vpnmigrate.local.run_access import LocalRunAccess, RunAccess
@@ -40,6 +38,8 @@ from vpnmigrate.local.ssh_keygen import SshKeygen
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.clock import Clock, SteadyClock
 from vpnmigrate.model.discovery import AccountTarget
+from vpnmigrate.model.errors import RefusedError, UnreachableError, UsageError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.report.console import MessageOutput
 from vpnmigrate.report.names import NamesOfRun

@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vpnmigrate.errors import Exit
-from vpnmigrate.errors.commands import Command, cli
+from vpnmigrate.model.errors import Exit
+from vpnmigrate.model.errors.commands import Command, cli
 from vpnmigrate.model.stop import StopAction
 from vpnmigrate.report.console import MessageOutput
 from vpnmigrate.report.text import command, wrapped

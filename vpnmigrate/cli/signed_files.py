@@ -7,7 +7,6 @@ from datetime import datetime
 
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.run_selection import SelectedRun
-from vpnmigrate.errors import RefusedError
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.records import Approved, PlanSigned
 from vpnmigrate.local.documents import ApprovalFile
@@ -19,6 +18,7 @@ from vpnmigrate.local.signatures import (
     signature_of,
     trusted_by,
 )
+from vpnmigrate.model.errors import RefusedError
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.signatures import SignedKind, SignedText, signing_command
 from vpnmigrate.planning.approvals import approve_command, require_valid

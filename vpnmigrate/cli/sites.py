@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vpnmigrate.errors import UsageError
 from vpnmigrate.journal.history import made_by
 from vpnmigrate.journal.records import Entry
 from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.errors import UsageError
 from vpnmigrate.model.plan import Plan, connection_role
 from vpnmigrate.report.inventory import device_of, site_name
 from vpnmigrate.report.text import safe

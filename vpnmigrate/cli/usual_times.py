@@ -10,7 +10,6 @@ from contextlib import suppress
 from datetime import timedelta
 
 from vpnmigrate.cli.context import CommandContext
-from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.usual_times import (
     OUTAGE,
@@ -24,6 +23,7 @@ from vpnmigrate.local.documents import read_plan
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.approval import RehearsalResult
+from vpnmigrate.model.errors import VpnMigrateError
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.steps.sequences import FORWARD
 

@@ -12,8 +12,6 @@ from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.options import PromptOptions
 from vpnmigrate.cli.run_status import status_view_of, status_views
 from vpnmigrate.cli.signals import at_suspension
-from vpnmigrate.errors import Exit, InterruptedRunError, UsageError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.exit_code import exit_code_of_run
 from vpnmigrate.journal.records import Entry
@@ -22,6 +20,8 @@ from vpnmigrate.local.documents import read_plan
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.live_view import read_live
 from vpnmigrate.local.run_directory import Run
+from vpnmigrate.model.errors import Exit, InterruptedRunError, UsageError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.report.names import NamesOfRun
 from vpnmigrate.report.progress import Narrator, PlainProgress
 from vpnmigrate.report.screen import ScreenContent

@@ -39,7 +39,7 @@ from vpnmigrate.devices.tunnel_values import (
     values_of,
 )
 from vpnmigrate.devices.tunnels_before import TunnelsBefore, tunnels_before
-from vpnmigrate.errors import UsageError
+from vpnmigrate.model.errors import UsageError
 
 KeyText = Callable[[TunnelConfiguration], str | None]
 """Returns the key of a tunnel for a private file, or None where the commands are shown."""

@@ -20,8 +20,8 @@ from xml.etree.ElementTree import ParseError
 from defusedxml.ElementTree import fromstring
 
 from vpnmigrate.devices.secret import Secret, key_of, key_visibility
-from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.model.ec2 import TUNNELS, KeyVisibility
+from vpnmigrate.model.errors import VpnMigrateError
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

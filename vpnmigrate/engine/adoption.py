@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from vpnmigrate.engine.context import RunContext
-from vpnmigrate.errors import HeldError, RefusedError
-from vpnmigrate.errors.commands import Command, options
 from vpnmigrate.journal.records import Adopted, AdoptionAsked
 from vpnmigrate.model.ec2 import Role
+from vpnmigrate.model.errors import HeldError, RefusedError
+from vpnmigrate.model.errors.commands import Command, options
 from vpnmigrate.model.snapshot import Reading
 from vpnmigrate.planning.ownership import candidates, ownership_of, role_to_adopt
 from vpnmigrate.steps.base import NotYet

@@ -21,11 +21,11 @@ from vpnmigrate.engine.ports import (
     T,
     WaitCheck,
 )
-from vpnmigrate.errors import AwsUnreadableError
 from vpnmigrate.model.changes import AwsChange
 from vpnmigrate.model.changes.base import CallTags, Outcome
 from vpnmigrate.model.ec2 import VpcId, VpnGatewayId
 from vpnmigrate.model.encryption_control import EncryptionControls
+from vpnmigrate.model.errors import AwsUnreadableError
 from vpnmigrate.model.negotiated import NegotiatedTunnel
 from vpnmigrate.model.permissions import PermissionQuery, PermissionResult
 from vpnmigrate.model.plan import Plan

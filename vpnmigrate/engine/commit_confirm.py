@@ -16,13 +16,13 @@ from enum import StrEnum
 from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.gates.host import own_path
 from vpnmigrate.engine.ports import Credentials, NetworkPath, Renewal, Watchdog
-from vpnmigrate.errors import RefusedError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.records import Armed, ConfirmRequested, Entry, WatchdogMissed
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.clock import moment, span, time_of_day
 from vpnmigrate.model.decisions import OldTunnels
+from vpnmigrate.model.errors import RefusedError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.gates import GateVerdict
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.planning.windows import ExpectedDurations, expected, with_soak

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vpnmigrate.engine.context import RunContext
-from vpnmigrate.errors import AwsError
 from vpnmigrate.journal.crypto_record import CryptoSeen
 from vpnmigrate.model.ec2 import ConnectionRecord
+from vpnmigrate.model.errors import AwsError
 from vpnmigrate.model.negotiated import (
     JudgedTunnel,
     NegotiatedTunnel,

@@ -6,12 +6,12 @@ from datetime import datetime
 
 from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.ports import DeadlineChoice, OverdueCutover
-from vpnmigrate.errors import RollbackRequestedError
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.records import AbortAsked, Continued, DeadlinePassed, DeadlineSet, Noted
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.clock import moment
 from vpnmigrate.model.decisions import BackOut
+from vpnmigrate.model.errors import RollbackRequestedError
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.planning.windows import back_out_deadline, expected
 

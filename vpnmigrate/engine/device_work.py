@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 
 from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.ports import DeviceDrivers
-from vpnmigrate.errors import JournalError
 from vpnmigrate.journal.record_base import DriverAnswered, DriverCalled, DriverGaveUp
 from vpnmigrate.model.changes import AskOperator, OperatorTask
 from vpnmigrate.model.clock import time_of_day
@@ -28,6 +27,7 @@ from vpnmigrate.model.device_drivers import (
     DriverVerb,
 )
 from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.errors import JournalError
 from vpnmigrate.model.plan import LAST_OF_PREPARE, connection_role
 from vpnmigrate.model.snapshot import Confirmation, Snapshot
 

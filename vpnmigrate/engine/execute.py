@@ -14,8 +14,6 @@ from functools import partial
 from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.ports import NewWaitCheck
 from vpnmigrate.engine.request_buckets import RequestBuckets
-from vpnmigrate.errors import StepError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal.records import Answered, Intended
 from vpnmigrate.model.changes import AwsChange, Creation, OperatorTask
 from vpnmigrate.model.changes.base import (
@@ -26,6 +24,8 @@ from vpnmigrate.model.changes.base import (
     Performed,
     Refused,
 )
+from vpnmigrate.model.errors import StepError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.planning.ownership import forbidden
 

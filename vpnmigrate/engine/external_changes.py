@@ -10,8 +10,8 @@ from vpnmigrate.engine.preconditions import (
     require_not_foreign,
     shown_holder,
 )
-from vpnmigrate.errors import ExternalChangeError
-from vpnmigrate.errors.commands import cli
+from vpnmigrate.model.errors import ExternalChangeError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.facts import ABSENT, Claim, name_of
 from vpnmigrate.model.plan import Direction, Phase
 from vpnmigrate.steps.base import Step

@@ -22,8 +22,6 @@ from vpnmigrate.engine.ports import (
 )
 from vpnmigrate.engine.preconditions import require_direct_connect_known, require_unchanged
 from vpnmigrate.engine.step_loop import StepLoop
-from vpnmigrate.errors import AwsUnreadableError, HeldError, NotVerifiedError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal import finalize_command
 from vpnmigrate.journal.records import Forced, GatesSeen, HookRan
 from vpnmigrate.model.approval import RehearsalResult
@@ -31,6 +29,8 @@ from vpnmigrate.model.consistency import CONSISTENCY_DELAY
 from vpnmigrate.model.decisions import HookMoment
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.encryption_control import EncryptionControls
+from vpnmigrate.model.errors import AwsUnreadableError, HeldError, NotVerifiedError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.gates import (
     Force,
     Gate,

@@ -8,13 +8,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from vpnmigrate.engine.context import ClaimHolder, RunContext
-from vpnmigrate.errors import (
-    AwsError,
-    AwsUnreadableError,
-    CredentialsExpiredError,
-    NotAuthorizedError,
-    NotFoundError,
-)
 from vpnmigrate.journal.records import CredentialsExpired, CredentialsRenewed
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.consistency import (
@@ -23,6 +16,13 @@ from vpnmigrate.model.consistency import (
     mask_stale,
 )
 from vpnmigrate.model.ec2 import VpnGatewayId
+from vpnmigrate.model.errors import (
+    AwsError,
+    AwsUnreadableError,
+    CredentialsExpiredError,
+    NotAuthorizedError,
+    NotFoundError,
+)
 from vpnmigrate.model.facts import UNKNOWN, Goal
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction
 from vpnmigrate.model.progress import Unreadable

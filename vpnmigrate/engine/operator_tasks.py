@@ -8,8 +8,6 @@ from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.device_work import DeviceWork
 from vpnmigrate.engine.execute import ChangeExecutor
 from vpnmigrate.engine.stop import StopControl
-from vpnmigrate.errors import HeldError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal.device_work import confirmed_sites
 from vpnmigrate.journal.record_base import DeviceConfirmed
 from vpnmigrate.journal.records import Answered, OperatorConfirmed
@@ -17,6 +15,8 @@ from vpnmigrate.model.changes import AskOperator, OperatorTask, RunTest
 from vpnmigrate.model.changes.base import Performed
 from vpnmigrate.model.device_drivers import DriverResult
 from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.errors import HeldError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.snapshot import Confirmation, Snapshot
 
 

@@ -10,11 +10,11 @@ from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.operator_tasks import OperatorTasks
 from vpnmigrate.engine.ports import Consent, InFlight, Interruption, WaitCheck
 from vpnmigrate.engine.recorder import RunRecorder
-from vpnmigrate.errors import HeldError, RollbackRequestedError
-from vpnmigrate.errors.commands import Command, cli
 from vpnmigrate.journal.orders import Pause, RollBack, StopRun, due_order_effect
 from vpnmigrate.journal.records import ClockMoved, Noted
 from vpnmigrate.model.clock import Clock, moment
+from vpnmigrate.model.errors import HeldError, RollbackRequestedError
+from vpnmigrate.model.errors.commands import Command, cli
 from vpnmigrate.model.plan import Direction
 
 AWAY = timedelta(minutes=15)

@@ -15,17 +15,17 @@ from msgspec import Struct
 from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.gates import host
 from vpnmigrate.engine.ports import Identity
-from vpnmigrate.errors import (
+from vpnmigrate.journal.records import Noted
+from vpnmigrate.model.decisions import DirectConnectAssumption
+from vpnmigrate.model.ec2 import ResourceState, Tag, VpnGatewayId
+from vpnmigrate.model.errors import (
     AwsError,
     AwsUnreadableError,
     ClaimedError,
     DriftError,
     WrongAccountError,
 )
-from vpnmigrate.errors.commands import Advice, aws, cli
-from vpnmigrate.journal.records import Noted
-from vpnmigrate.model.decisions import DirectConnectAssumption
-from vpnmigrate.model.ec2 import ResourceState, Tag, VpnGatewayId
+from vpnmigrate.model.errors.commands import Advice, aws, cli
 from vpnmigrate.model.facts import ABSENT, Claim, Value
 from vpnmigrate.model.gates import GateVerdict
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan

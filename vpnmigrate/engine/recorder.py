@@ -9,17 +9,6 @@ from datetime import datetime
 
 from vpnmigrate.engine.ports import Journal, Observer
 from vpnmigrate.engine.sent_changes import SentChanges, SentIntents
-from vpnmigrate.errors import (
-    Exit,
-    HeldError,
-    InterruptedRunError,
-    JournalError,
-    RollbackRequestedError,
-    StagedError,
-    StepError,
-    VpnMigrateError,
-)
-from vpnmigrate.errors.commands import Command
 from vpnmigrate.journal import RunState, resume_command
 from vpnmigrate.journal.exit_code import leaves_traffic_down
 from vpnmigrate.journal.records import (
@@ -40,6 +29,17 @@ from vpnmigrate.journal.transitions import intents_of
 from vpnmigrate.model.changes import Creation
 from vpnmigrate.model.changes.base import Performed
 from vpnmigrate.model.ec2 import Role
+from vpnmigrate.model.errors import (
+    Exit,
+    HeldError,
+    InterruptedRunError,
+    JournalError,
+    RollbackRequestedError,
+    StagedError,
+    StepError,
+    VpnMigrateError,
+)
+from vpnmigrate.model.errors.commands import Command
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Reading
 from vpnmigrate.planning.ownership import Doubt, Evidence, ownership_of

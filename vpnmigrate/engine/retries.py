@@ -15,14 +15,14 @@ from vpnmigrate.engine.observe import StateReader
 from vpnmigrate.engine.pause import ActiveClock
 from vpnmigrate.engine.ports import CREDENTIALS_LIMIT
 from vpnmigrate.engine.recorder import RunRecorder
-from vpnmigrate.errors import ChangeRefusedError, DidNotSettleError, StepError
-from vpnmigrate.errors.commands import Advice
 from vpnmigrate.journal.records import Noted
 from vpnmigrate.journal.state import ExpiredCredentials
 from vpnmigrate.model.changes import AwsChange, PlaceClaim
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.clock import Clock, Timer, span
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
+from vpnmigrate.model.errors import ChangeRefusedError, DidNotSettleError, StepError
+from vpnmigrate.model.errors.commands import Advice
 from vpnmigrate.model.facts import Fact
 from vpnmigrate.model.plan import Direction, Phase
 from vpnmigrate.steps.base import Step

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from vpnmigrate.errors import InterruptedRunError, TakenOverError, VpnMigrateError
+from vpnmigrate.model.errors import InterruptedRunError, TakenOverError, VpnMigrateError
 
 RETRY_FOR = timedelta(days=3)
 """From Friday night to Monday night: by then an operator has seen the failure."""

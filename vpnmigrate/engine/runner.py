@@ -48,7 +48,11 @@ from vpnmigrate.engine.step_consent import StepConsent
 from vpnmigrate.engine.step_loop import StepLoop
 from vpnmigrate.engine.stop import StopControl
 from vpnmigrate.engine.traffic_watch import NoProbes, ProbeWatch
-from vpnmigrate.errors import (
+from vpnmigrate.journal import RunState
+from vpnmigrate.journal.records import DirectionTaken, Finished
+from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.decisions import BackOut
+from vpnmigrate.model.errors import (
     HeldError,
     IncompleteRemovalError,
     ResidueError,
@@ -58,11 +62,7 @@ from vpnmigrate.errors import (
     StepError,
     VpnMigrateError,
 )
-from vpnmigrate.errors.commands import Advice, cli
-from vpnmigrate.journal import RunState
-from vpnmigrate.journal.records import DirectionTaken, Finished
-from vpnmigrate.model.clock import Clock
-from vpnmigrate.model.decisions import BackOut
+from vpnmigrate.model.errors.commands import Advice, cli
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Direction, Plan
 from vpnmigrate.steps.base import Step
 from vpnmigrate.steps.sequences import (

@@ -10,10 +10,10 @@ from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.execute import call_tags
 from vpnmigrate.engine.ports import StepPrompt
 from vpnmigrate.engine.rollback_retries import LONGEST_BACKOFF_IN_OUTAGE
-from vpnmigrate.errors import HeldError
 from vpnmigrate.journal.records import AbortAsked, Noted
 from vpnmigrate.model.changes import AwsChange, MutatingChange
 from vpnmigrate.model.clock import Timer, span
+from vpnmigrate.model.errors import HeldError
 from vpnmigrate.model.plan import Direction, Phase
 from vpnmigrate.model.proposed_change import ProposedChange, StepChoice
 from vpnmigrate.planning.inverse import inverse_of

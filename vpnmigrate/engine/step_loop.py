@@ -27,7 +27,12 @@ from vpnmigrate.engine.residue import ResidueControl, leaves_residue, wait_reaso
 from vpnmigrate.engine.retries import CredentialTime, RetryPolicy
 from vpnmigrate.engine.step_consent import StepConsent
 from vpnmigrate.engine.traffic_watch import ProbeWatch, TrafficWatch
-from vpnmigrate.errors import (
+from vpnmigrate.journal.outage import INTERRUPTING
+from vpnmigrate.journal.records import ExternalChange, OutageBegan, StepBegun, StepSettled
+from vpnmigrate.model.changes import AwsChange, DetachVpnGateway, OperatorTask
+from vpnmigrate.model.changes.base import Later, Refused
+from vpnmigrate.model.consistency import CONSISTENCY_DELAY
+from vpnmigrate.model.errors import (
     AwsUnreadableError,
     DidNotSettleError,
     HeldError,
@@ -35,11 +40,6 @@ from vpnmigrate.errors import (
     UnreliableReadError,
     VpnMigrateError,
 )
-from vpnmigrate.journal.outage import INTERRUPTING
-from vpnmigrate.journal.records import ExternalChange, OutageBegan, StepBegun, StepSettled
-from vpnmigrate.model.changes import AwsChange, DetachVpnGateway, OperatorTask
-from vpnmigrate.model.changes.base import Later, Refused
-from vpnmigrate.model.consistency import CONSISTENCY_DELAY
 from vpnmigrate.model.plan import Phase
 from vpnmigrate.steps.base import (
     Blocked,

@@ -10,10 +10,10 @@ from msgspec.structs import replace
 
 from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.ports import InterruptChoice, StopRequest
-from vpnmigrate.errors import InterruptedRunError, RollbackRequestedError
 from vpnmigrate.journal.interruption import stop_action
 from vpnmigrate.journal.records import AbortAsked, Noted
 from vpnmigrate.journal.state import RunState
+from vpnmigrate.model.errors import InterruptedRunError, RollbackRequestedError
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.stop import StopAction
 

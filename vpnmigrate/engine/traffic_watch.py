@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.observe import Observation, StateReader
 from vpnmigrate.engine.ports import Probes
-from vpnmigrate.errors import JournalError
 from vpnmigrate.journal.records import (
     Acceptable,
     Degraded,
@@ -27,6 +26,7 @@ from vpnmigrate.journal.records import (
 from vpnmigrate.model.changes import OperatorTask
 from vpnmigrate.model.changes.base import Performed
 from vpnmigrate.model.ec2 import RouteTableId, VpnConnectionId
+from vpnmigrate.model.errors import JournalError
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.probes import ProbeEvent, ProbeStats, missed
 from vpnmigrate.model.snapshot import Confirmation, Stability

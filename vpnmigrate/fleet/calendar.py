@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from vpnmigrate.errors import MalformedFileError, UsageError
-from vpnmigrate.errors.extras import install_command
+from vpnmigrate.model.errors import MalformedFileError, UsageError
+from vpnmigrate.model.errors.extras import install_command
 
 if TYPE_CHECKING:
     from icalendar import Calendar, Event

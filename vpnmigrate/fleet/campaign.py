@@ -16,8 +16,8 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from vpnmigrate.engine.gates.host import DEFAULT_ROUTES
-from vpnmigrate.errors import MalformedFileError
 from vpnmigrate.model.decisions import Window
+from vpnmigrate.model.errors import MalformedFileError
 from vpnmigrate.planning.strict_yaml import Path, YamlDocument, document_from
 from vpnmigrate.planning.yaml_struct import YamlStruct
 

@@ -11,10 +11,10 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from vpnmigrate.errors import MalformedFileError, NothingToMigrateError, RefusedError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.campaign import Campaign, CampaignAccount, FleetMember, Wave
 from vpnmigrate.model.decoding import fault_of
+from vpnmigrate.model.errors import MalformedFileError, NothingToMigrateError, RefusedError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.plan import Plan
 
 SCHEMA: Final = "vpnmigrate/discover/1"

@@ -16,7 +16,6 @@ from functools import partial
 from typing import Final, TypeVar
 
 import vpnmigrate
-from vpnmigrate.errors import DatabaseError, JournalError, UsageError, VpnMigrateError
 from vpnmigrate.fleet.database.campaigns import FleetCampaigns
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.deliveries import PassOnError, QueueLostError, consume, deliver
@@ -26,6 +25,7 @@ from vpnmigrate.fleet.database.runs import FleetRuns
 from vpnmigrate.fleet.database.schema import FleetState
 from vpnmigrate.fleet.database.workers import FleetWorkers
 from vpnmigrate.fleet.progress import MemberProgress
+from vpnmigrate.model.errors import DatabaseError, JournalError, UsageError, VpnMigrateError
 
 T = TypeVar("T")
 

@@ -17,10 +17,10 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from vpnmigrate.errors import JournalDamagedError, JournalError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal.records import JOURNAL_FORMAT, Entry, Record
 from vpnmigrate.model.decoding import fault_of
+from vpnmigrate.model.errors import JournalDamagedError, JournalError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.redaction import Redaction
 
 RESTORE = (

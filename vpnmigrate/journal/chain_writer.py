@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from vpnmigrate.errors import JournalError
 from vpnmigrate.journal.chain import ChainedLines, JournalContents, chained, redacted
 from vpnmigrate.journal.growing import GrowingList
 from vpnmigrate.journal.records import Entry, Record
 from vpnmigrate.journal.run_clock import run_clock, stamped
 from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.errors import JournalError
 from vpnmigrate.model.redaction import Redaction
 
 

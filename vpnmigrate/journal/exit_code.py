@@ -17,10 +17,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vpnmigrate.errors import Exit, StepError, VpnMigrateError
 from vpnmigrate.journal.history import turned_back
 from vpnmigrate.journal.records import Entry, Failed, Held, Interrupted
 from vpnmigrate.journal.state import RunState
+from vpnmigrate.model.errors import Exit, StepError, VpnMigrateError
 
 
 def exit_code(error: VpnMigrateError, state: RunState | None = None) -> Exit:

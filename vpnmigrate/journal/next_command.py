@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from vpnmigrate.errors.commands import Command, cli, options
 from vpnmigrate.journal.state import Hold, RunState, RunStatus
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.errors.commands import Command, cli, options
 from vpnmigrate.model.gates import GateResult, Milestone, closed_results
 from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction
 from vpnmigrate.model.snapshot import Confirmation, Shortage

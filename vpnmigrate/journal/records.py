@@ -11,7 +11,6 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
-from vpnmigrate.errors.commands import Advice, Invocation
 from vpnmigrate.journal.crypto_record import CryptoSeen
 from vpnmigrate.journal.record_base import DeviceRecord, JournalRecord
 from vpnmigrate.model.approval import Approval
@@ -19,6 +18,7 @@ from vpnmigrate.model.changes import Change
 from vpnmigrate.model.changes.base import Outcome
 from vpnmigrate.model.decisions import HookMoment
 from vpnmigrate.model.ec2 import MigrationId, Role, RouteTableId, VpnConnectionId
+from vpnmigrate.model.errors.commands import Advice, Invocation
 from vpnmigrate.model.gates import Gate, GateResult, Milestone
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.probes import ProbeEvent, ProbeStats

@@ -15,7 +15,6 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from vpnmigrate.errors.commands import Advice
 from vpnmigrate.journal.crypto_record import CryptoSeen
 from vpnmigrate.journal.records import Opened
 from vpnmigrate.journal.state_parts import (
@@ -35,6 +34,7 @@ from vpnmigrate.model.changes import AskOperator, Change, OperatorTask, RunTest
 from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Performed, Refused
 from vpnmigrate.model.clock import moment
 from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId
+from vpnmigrate.model.errors.commands import Advice
 from vpnmigrate.model.facts import Archive, ConfirmationGiven, Fact
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_PREPARE, Direction
 from vpnmigrate.model.snapshot import Confirmation, JournalFacts

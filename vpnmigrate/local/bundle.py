@@ -17,9 +17,9 @@ from typing import Final
 
 import msgspec
 
-from vpnmigrate.errors import BundleDamagedError, MalformedFileError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.model.decoding import fault_of
+from vpnmigrate.model.errors import BundleDamagedError, MalformedFileError
+from vpnmigrate.model.errors.commands import cli
 
 BUNDLE_FORMAT = 1
 MANIFEST: Final = "manifest.json"

@@ -12,10 +12,10 @@ from vpnmigrate.devices.configuration import ConfigurationError, parse_partial
 from vpnmigrate.devices.device_task import DeviceSide, DeviceTask
 from vpnmigrate.devices.secret import Secret, keys_in
 from vpnmigrate.devices.tunnel_values import ConnectionOptions
-from vpnmigrate.errors import UsageError
 from vpnmigrate.local.text_files import MEGABYTE, file_bytes
 from vpnmigrate.model.decisions import OldTunnels
 from vpnmigrate.model.ec2 import ConnectionRecord, VpnConnectionId
+from vpnmigrate.model.errors import UsageError
 from vpnmigrate.model.plan import Plan
 
 LARGEST_FILE: Final = 4 * MEGABYTE

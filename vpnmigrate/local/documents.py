@@ -13,18 +13,18 @@ import msgspec
 from msgspec import Struct
 
 import vpnmigrate
-from vpnmigrate.errors import (
+from vpnmigrate.local.private_files import write_output
+from vpnmigrate.local.text_files import MEGABYTE, decoded_json, file_bytes, file_text
+from vpnmigrate.model.approval import APPROVAL_FORMAT, Approval
+from vpnmigrate.model.decoding import fault_of
+from vpnmigrate.model.errors import (
     MalformedFileError,
     PlanEditedError,
     RefusedError,
     UsageError,
     VpnMigrateError,
 )
-from vpnmigrate.errors.commands import cli
-from vpnmigrate.local.private_files import write_output
-from vpnmigrate.local.text_files import MEGABYTE, decoded_json, file_bytes, file_text
-from vpnmigrate.model.approval import APPROVAL_FORMAT, Approval
-from vpnmigrate.model.decoding import fault_of
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.plan import PLAN_FORMAT, Plan, fingerprint_of, has_fingerprint
 from vpnmigrate.model.programs import commands_of
 from vpnmigrate.model.survey import Survey

@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 import msgspec
 
 from vpnmigrate.engine.ports import HookResult, Journal, Observer
-from vpnmigrate.errors import JournalError
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.records import (
     Acceptable,
@@ -46,6 +45,7 @@ from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.clock import moment as moment_text
 from vpnmigrate.model.decisions import HookMoment
+from vpnmigrate.model.errors import JournalError
 from vpnmigrate.model.gates import closed_results
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.model.progress import Sighting, Unreadable

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 from msgspec import Struct
 
-from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.journal import confirmation_for_step, replay
 from vpnmigrate.journal.orders import CONFIRMED_AFTER_ALL, Bare, acceptance, answer, answer_to
 from vpnmigrate.journal.record_base import DeviceConfirmed
@@ -29,6 +28,7 @@ from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import time_of_day
 from vpnmigrate.model.decoding import fault_of
 from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.errors import VpnMigrateError
 
 if TYPE_CHECKING:
     from vpnmigrate.engine.ports import Journal

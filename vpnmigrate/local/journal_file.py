@@ -22,8 +22,6 @@ from itertools import count
 from pathlib import Path
 from typing import Protocol, Self
 
-from vpnmigrate.errors import JournalDamagedError, JournalError, TakenOverError, VpnMigrateError
-from vpnmigrate.errors.commands import Advice, cli, option
 from vpnmigrate.journal.chain import ChainedLines, JournalContents, JournalHead, read_chain
 from vpnmigrate.journal.chain_writer import ChainWriter
 from vpnmigrate.journal.records import Entry, Record
@@ -32,6 +30,13 @@ from vpnmigrate.local.lock import RunLock
 from vpnmigrate.local.private_files import open_to_append, sync_folder, write_whole
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.errors import (
+    JournalDamagedError,
+    JournalError,
+    TakenOverError,
+    VpnMigrateError,
+)
+from vpnmigrate.model.errors.commands import Advice, cli, option
 from vpnmigrate.model.redaction import Redaction
 
 _RESUME = "check free space and permissions, then run the same command again: it resumes"

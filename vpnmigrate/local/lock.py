@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec import Struct
 
-from vpnmigrate.errors import LockedError, TakenOverError, VpnMigrateError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.local.private_files import FILE_MODE, open_to_append, write_whole
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import Clock, moment, span
+from vpnmigrate.model.errors import LockedError, TakenOverError, VpnMigrateError
+from vpnmigrate.model.errors.commands import cli
 
 if TYPE_CHECKING:
     from filelock import FileLock

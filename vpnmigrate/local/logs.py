@@ -21,12 +21,12 @@ import msgspec
 import structlog
 from structlog.typing import BindableLogger, EventDict, WrappedLogger
 
-from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.journal.records import Entry
 from vpnmigrate.local.private_files import open_to_append
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.settings import LogTo
 from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.errors import VpnMigrateError
 from vpnmigrate.model.progress import Sighting, Unreadable
 from vpnmigrate.model.redaction import HIDDEN, Redaction
 

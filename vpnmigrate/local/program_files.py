@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from vpnmigrate.errors import RefusedError, UsageError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.errors import RefusedError, UsageError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.programs import commands_of, name_fault
 
 _PIECE: Final = 1024 * 1024

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import msgspec
 
-from vpnmigrate.errors import MalformedFileError, VpnMigrateError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.local.private_files import make_folder, reading, write_whole
 from vpnmigrate.model.approval import REHEARSED_FORMAT, RehearsalResult
 from vpnmigrate.model.decoding import fault_of
+from vpnmigrate.model.errors import MalformedFileError, VpnMigrateError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.plan import Plan
 
 LARGEST = 64 * 1024

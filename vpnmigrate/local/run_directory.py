@@ -32,10 +32,10 @@ from typing import Final
 
 import msgspec
 
-from vpnmigrate.errors import MalformedFileError, RefusedError, UsageError, VpnMigrateError
-from vpnmigrate.errors.commands import Command, cli, option
 from vpnmigrate.local.private_files import FOLDER_MODE, make_folder, sync_folder, write_whole
 from vpnmigrate.model.decoding import fault_of
+from vpnmigrate.model.errors import MalformedFileError, RefusedError, UsageError, VpnMigrateError
+from vpnmigrate.model.errors.commands import Command, cli, option
 from vpnmigrate.model.plan import Plan
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -15,8 +15,8 @@ from typing import Final
 import pyrage
 from pyrage import ssh, x25519
 
-from vpnmigrate.errors import UsageError
 from vpnmigrate.local.text_files import file_bytes
+from vpnmigrate.model.errors import UsageError
 
 _MOST_BYTES: Final = 64 * 1024
 """Bytes of a file of recipients; a key has a hundred to a thousand."""

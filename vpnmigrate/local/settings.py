@@ -9,7 +9,7 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
-from vpnmigrate.errors import UsageError
+from vpnmigrate.model.errors import UsageError
 
 HOME_VARIABLE = "VPNMIGRATE_HOME"
 LOG_VARIABLE = "VPNMIGRATE_LOG"

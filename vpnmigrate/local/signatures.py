@@ -19,8 +19,6 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from vpnmigrate.errors import RefusedError, UsageError, VpnMigrateError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal.state import RunState
 from vpnmigrate.local.documents import approval_from, plan_from_text, save_bytes
 from vpnmigrate.local.private_files import reading
@@ -29,6 +27,8 @@ from vpnmigrate.local.ssh_keygen import SshKeygen, TrustedSigners, key_and_names
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.errors import RefusedError, UsageError, VpnMigrateError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.signatures import (
     UNSIGNED,

@@ -21,10 +21,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Final
 
-from vpnmigrate.errors import RefusedError, UsageError
-from vpnmigrate.errors.commands import Advice, Command
 from vpnmigrate.local.subprocess_limits import MOST_OUTPUT, kill_group
 from vpnmigrate.model.clock import span
+from vpnmigrate.model.errors import RefusedError, UsageError
+from vpnmigrate.model.errors.commands import Advice, Command
 from vpnmigrate.model.signatures import CheckedSignature, SignedKind
 
 PLACES: Final = ("/usr/bin", "/bin", "/usr/local/bin", "/run/current-system/sw/bin")

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from vpnmigrate.errors import MalformedFileError, UsageError
+from vpnmigrate.model.errors import MalformedFileError, UsageError
 
 MEGABYTE = 1024 * 1024
 

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Final
 
 from vpnmigrate.devices.secret import Secret, keys_in
-from vpnmigrate.errors import VaultError
 from vpnmigrate.local.private_files import FILE_MODE, FOLDER_MODE, make_folder, reading
 from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.errors import VaultError
 
 MOST_BYTES: Final = 1024 * 1024
 """Bytes of a file that are searched for keys; the largest file of EC2 has a hundredth of that."""

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from vpnmigrate.errors import RefusedError, UsageError
 from vpnmigrate.local.child_processes import WATCHDOG, inherited_by, working_directory
 from vpnmigrate.local.lock import log_of_watchdog, watchdog_of
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.errors import RefusedError, UsageError
 from vpnmigrate.planning.yaml_struct import duration_from
 
 UP_WITHIN = timedelta(seconds=60)

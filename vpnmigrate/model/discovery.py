@@ -6,8 +6,8 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from vpnmigrate.errors.commands import Advice
 from vpnmigrate.model.ec2 import AccountId, ConnectionRecord, CustomerGatewayRecord
+from vpnmigrate.model.errors.commands import Advice
 from vpnmigrate.model.survey import Survey
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
-from vpnmigrate.errors.commands import Advice, Command, commands_in
+from vpnmigrate.model.errors.commands import Advice, Command, commands_in
 
 
 class Milestone(StrEnum):

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from vpnmigrate.errors.commands import Advice
+from vpnmigrate.model.errors.commands import Advice
 
 
 class HealthVerdict(StrEnum):

@@ -15,7 +15,7 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
-from vpnmigrate.errors import UsageError
+from vpnmigrate.model.errors import UsageError
 
 
 class ConnectProbe(Struct, frozen=True):

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from msgspec import Struct, field
 
-from vpnmigrate.errors.commands import Command
+from vpnmigrate.model.errors.commands import Command
 
 
 class SignedKind(StrEnum):

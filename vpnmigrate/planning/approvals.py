@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from vpnmigrate.errors import RefusedError
-from vpnmigrate.errors.commands import Command, cli, option
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.decisions import LONGEST_APPROVAL
+from vpnmigrate.model.errors import RefusedError
+from vpnmigrate.model.errors.commands import Command, cli, option
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.signatures import SignatureChecks
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from vpnmigrate.errors import MalformedFileError, UsageError
 from vpnmigrate.model.discovery import AccountTarget, ClosedAccount, OrganizationMember
 from vpnmigrate.model.ec2 import partition_of
+from vpnmigrate.model.errors import MalformedFileError, UsageError
 
 _ROLE: Final = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/[\w+=,.@/-]+", re.ASCII)
 _ROLE_NAME: Final = re.compile(r"(?!arn:)[\w+=,.@/-]+", re.ASCII)

@@ -12,9 +12,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from vpnmigrate.errors.commands import Command
 from vpnmigrate.model.discovery import TerraformResource
 from vpnmigrate.model.ec2 import ConnectionRecord, GatewayRecord, Role
+from vpnmigrate.model.errors.commands import Command
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan, connection_role
 
 SUFFIX: Final = "_migrated"

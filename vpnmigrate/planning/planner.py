@@ -12,7 +12,6 @@ from types import MappingProxyType
 import msgspec
 from msgspec.structs import replace
 
-from vpnmigrate.errors import NothingToMigrateError, PreflightError, RefusedError
 from vpnmigrate.model.decisions import Decisions, TunnelPolicy
 from vpnmigrate.model.ec2 import (
     ConnectionRecord,
@@ -22,6 +21,7 @@ from vpnmigrate.model.ec2 import (
     Tag,
     VpnConnectionId,
 )
+from vpnmigrate.model.errors import NothingToMigrateError, PreflightError, RefusedError
 from vpnmigrate.model.permissions import MissingPermission
 from vpnmigrate.model.plan import (
     GATEWAY_ROLE,

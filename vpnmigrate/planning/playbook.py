@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from vpnmigrate.errors import UsageError
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.commit_timers import SERVED
 from vpnmigrate.model.decisions import (
@@ -20,6 +19,7 @@ from vpnmigrate.model.decisions import (
     DriverKind,
     SshAccess,
 )
+from vpnmigrate.model.errors import UsageError
 from vpnmigrate.model.probes import probe_from
 from vpnmigrate.model.programs import ADVICE as NAME_ADVICE
 from vpnmigrate.model.programs import commands_of, name_fault

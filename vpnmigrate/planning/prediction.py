@@ -14,8 +14,6 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from vpnmigrate.errors import RefusedError
-from vpnmigrate.errors.commands import Advice
 from vpnmigrate.model.changes import ArchiveConfiguration, AskOperator, AwsChange, Change, RunTest
 from vpnmigrate.model.ec2 import (
     ConnectionRecord,
@@ -24,6 +22,8 @@ from vpnmigrate.model.ec2 import (
     VpnConnectionId,
     VpnGatewayId,
 )
+from vpnmigrate.model.errors import RefusedError
+from vpnmigrate.model.errors.commands import Advice
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan, PlannedStep
 from vpnmigrate.model.snapshot import Confirmation, JournalFacts, Snapshot
 from vpnmigrate.model.survey import Survey

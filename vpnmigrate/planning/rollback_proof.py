@@ -21,7 +21,6 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from vpnmigrate.errors import RefusedError
 from vpnmigrate.model.changes import (
     AddStaticPrefix,
     Change,
@@ -36,6 +35,7 @@ from vpnmigrate.model.ec2 import (
     RouteTableId,
     RouteTableRecord,
 )
+from vpnmigrate.model.errors import RefusedError
 from vpnmigrate.model.plan import (
     FIRST_OF_CUTOVER,
     LAST_OF_CUTOVER,

@@ -25,10 +25,10 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace as replace_fields
 
-from vpnmigrate.errors import RefusedError
 from vpnmigrate.model.changes import Change, OperatorTask
 from vpnmigrate.model.derived import derived
 from vpnmigrate.model.ec2 import CREATED_ROUTE, RouteTableRecord, VpnGatewayId
+from vpnmigrate.model.errors import RefusedError
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, GATEWAY_ROLE, LAST_OF_CUTOVER, Direction, Plan
 from vpnmigrate.model.snapshot import JournalFacts, Snapshot
 from vpnmigrate.planning.predicted_aws import PredictedAws, PredictedMoment

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import yaml
 
-from vpnmigrate.errors import MalformedFileError
-from vpnmigrate.errors.commands import Advice
+from vpnmigrate.model.errors import MalformedFileError
+from vpnmigrate.model.errors.commands import Advice
 
 DEEPEST = 20
 """Limit of nesting: deeper files are a mistake, or an attack on the parser."""

@@ -21,8 +21,8 @@ from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from difflib import get_close_matches
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from vpnmigrate.errors import UsageError
 from vpnmigrate.model.decisions import Window
+from vpnmigrate.model.errors import UsageError
 
 FORM = "2026-11-28T02:00/04:00 Europe/Berlin"
 """An example, for messages and help."""

@@ -15,8 +15,8 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec import Struct, inspect, structs
 
-from vpnmigrate.errors import UsageError
 from vpnmigrate.model.decisions import Window
+from vpnmigrate.model.errors import UsageError
 from vpnmigrate.planning.strict_yaml import Path, YamlDocument, parted
 from vpnmigrate.planning.window_parser import FORM, PATTERN, window_from
 

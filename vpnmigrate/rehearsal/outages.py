@@ -12,9 +12,9 @@ from datetime import timedelta
 from enum import StrEnum
 
 from vpnmigrate.engine.runner import Runner
-from vpnmigrate.errors import HeldError
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.records import OutageEnded
+from vpnmigrate.model.errors import HeldError
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Plan
 from vpnmigrate.rehearsal.rehearse import RehearsalWorld, rehearsal_world, without_restrictions
 from vpnmigrate.sandbox.behaviour import Behaviour

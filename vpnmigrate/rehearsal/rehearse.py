@@ -17,7 +17,6 @@ from vpnmigrate.engine.context import ClaimHolder
 from vpnmigrate.engine.ports import NoNetworkPaths, NoStopRequest
 from vpnmigrate.engine.recorder import evidence_of
 from vpnmigrate.engine.runner import Runner, RunPorts
-from vpnmigrate.errors import HeldError, VpnMigrateError
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.device_work import open_sites
 from vpnmigrate.journal.history import made_by
@@ -35,6 +34,7 @@ from vpnmigrate.journal.timing import (
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.ec2 import Attachment, Role, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.errors import HeldError, VpnMigrateError
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.model.progress import Sighting, Unreadable
 from vpnmigrate.model.snapshot import Ownership, Reading, snapshot_of

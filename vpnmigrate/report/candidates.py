@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from vpnmigrate.errors.commands import Invocation, cli
+from vpnmigrate.model.errors.commands import Invocation, cli
 from vpnmigrate.model.plan import Severity
 from vpnmigrate.planning.candidates import Candidacy, Candidate
 from vpnmigrate.report.findings import findings_json

@@ -11,8 +11,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO, cast
 
-from vpnmigrate.errors import VpnMigrateError
-from vpnmigrate.errors.commands import cli
+from vpnmigrate.model.errors import VpnMigrateError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.redaction import Redaction
 from vpnmigrate.report.colour import PLAIN_TERMINALS, ColourChoice, coloured, uses_colour
 

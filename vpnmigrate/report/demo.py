@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal.history import OutagePeriod
 from vpnmigrate.model.clock import span, time_of_day
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.report.text import WIDTH, columns, command, count, hanging, heading, wrapped
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from vpnmigrate.errors.commands import Command, Invocation, cli, one_line
 from vpnmigrate.model.discovery import UnreadPlace
+from vpnmigrate.model.errors.commands import Command, Invocation, cli, one_line
 from vpnmigrate.model.plan import Severity
 from vpnmigrate.planning.discovery import (
     DeviceUse,

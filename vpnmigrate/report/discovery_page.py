@@ -14,8 +14,8 @@ from functools import cache
 from hashlib import sha256
 
 from vpnmigrate import __version__
-from vpnmigrate.errors.commands import one_line
 from vpnmigrate.model.clock import moment
+from vpnmigrate.model.errors.commands import one_line
 from vpnmigrate.planning.discovery import DiscoveryResult
 from vpnmigrate.report.discovery import TITLES, place_text, summary
 from vpnmigrate.report.discovery_table import CLOSED, UNREAD, rows

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vpnmigrate.errors import (
+from vpnmigrate.journal.exit_code import exit_code, exit_code_of_bug
+from vpnmigrate.model.errors import (
     ClaimedError,
     DriftError,
     HeldByOthersError,
@@ -17,7 +18,7 @@ from vpnmigrate.errors import (
     TakenOverError,
     VpnMigrateError,
 )
-from vpnmigrate.errors.commands import (
+from vpnmigrate.model.errors.commands import (
     Advice,
     Invocation,
     RepeatableCommand,
@@ -26,7 +27,6 @@ from vpnmigrate.errors.commands import (
     one_line,
     option,
 )
-from vpnmigrate.journal.exit_code import exit_code, exit_code_of_bug
 from vpnmigrate.model.plan import Finding
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.report import findings, results

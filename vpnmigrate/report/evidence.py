@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from vpnmigrate.errors.commands import Invocation, aws
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.attempts import RunAttempt, attempts_of
 from vpnmigrate.journal.history import (
@@ -29,6 +28,7 @@ from vpnmigrate.journal.record_base import DeviceConfirmed
 from vpnmigrate.journal.records import Entry, GatesSeen, OperatorConfirmed
 from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.clock import moment, span
+from vpnmigrate.model.errors.commands import Invocation, aws
 from vpnmigrate.model.gates import GateResult
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.redaction import mapped, without_key_elements

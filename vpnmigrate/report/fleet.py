@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from vpnmigrate.errors.commands import Command, cli
 from vpnmigrate.fleet.campaign import Campaign, FleetMember
 from vpnmigrate.fleet.grouping import DiscoveryDocument
 from vpnmigrate.fleet.progress import MemberProgress, MemberState
 from vpnmigrate.fleet.run_summary import RunSummary
 from vpnmigrate.fleet.schedule import FleetSchedule, StartKind, WaveStatus
 from vpnmigrate.model.clock import span
+from vpnmigrate.model.errors.commands import Command, cli
 from vpnmigrate.report.fleet_runs import FleetView, fleet_fields, head_rows
 from vpnmigrate.report.text import columns, command, count, item, safe, wrapped
 

@@ -10,9 +10,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from vpnmigrate.errors.commands import Advice, Command, Invocation, one_line
 from vpnmigrate.fleet.campaign import FleetMember
 from vpnmigrate.model.clock import span
+from vpnmigrate.model.errors.commands import Advice, Command, Invocation, one_line
 from vpnmigrate.report.fleet import MOST_COMMANDS, MOST_ROWS, more, more_commands
 from vpnmigrate.report.text import advised, command, count, safe, wrapped
 

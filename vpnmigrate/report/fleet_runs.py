@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from vpnmigrate.errors.commands import Advice, Command, Invocation, cli
 from vpnmigrate.fleet.names import shown_workers
 from vpnmigrate.fleet.run_summary import RunAwaits, RunSummary
 from vpnmigrate.journal import RunState, finalize_command
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.clock import moment, span
+from vpnmigrate.model.errors.commands import Advice, Command, Invocation, cli
 from vpnmigrate.model.gates import closed_results
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.report.status import RunStatusView, traffic

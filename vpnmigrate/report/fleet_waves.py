@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from vpnmigrate.errors.commands import Advice, Invocation, one_line
 from vpnmigrate.fleet.campaign import FleetMember
 from vpnmigrate.fleet.progress import MemberState
+from vpnmigrate.model.errors.commands import Advice, Invocation, one_line
 from vpnmigrate.report.results import AfterOrder
 from vpnmigrate.report.text import advised, count, safe, wrapped
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from vpnmigrate.errors.commands import Advice, Invocation, one_line
 from vpnmigrate.journal import accept_command
 from vpnmigrate.journal.records import (
     Accepted,
@@ -21,6 +20,7 @@ from vpnmigrate.journal.records import (
     WatchdogMissed,
 )
 from vpnmigrate.model.clock import moment, span
+from vpnmigrate.model.errors.commands import Advice, Invocation, one_line
 from vpnmigrate.model.gates import GateResult, GateVerdict, Milestone, closed_results
 from vpnmigrate.model.snapshot import Shortage
 from vpnmigrate.report.names import NO_NAMES, Names

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from vpnmigrate.errors.commands import Command
+from vpnmigrate.model.errors.commands import Command
 from vpnmigrate.planning.hand_back import HandBack, StackImport
 from vpnmigrate.report.text import WIDTH, safe, wrapped
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from vpnmigrate.errors.commands import Invocation, one_line
+from vpnmigrate.model.errors.commands import Invocation, one_line
 from vpnmigrate.model.health import HealthCheck, HealthVerdict, healthy
 from vpnmigrate.report.text import advised, wrapped
 

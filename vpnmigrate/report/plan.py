@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from vpnmigrate.errors.commands import Advice, Command, cli
 from vpnmigrate.model.changes import AskOperator, Change
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.commit_timers import lacks_timer
@@ -25,6 +24,7 @@ from vpnmigrate.model.decisions import (
     UnsetOptions,
 )
 from vpnmigrate.model.ec2 import TunnelOptions
+from vpnmigrate.model.errors.commands import Advice, Command, cli
 from vpnmigrate.model.plan import Phase, Plan, PlannedStep
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.model.tunnel_options import BY_FIELD, chosen_texts

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vpnmigrate.errors.commands import Advice, Command, Invocation, cli
 from vpnmigrate.model.changes import (
     AddStaticPrefix,
     AskOperator,
@@ -19,6 +18,7 @@ from vpnmigrate.model.changes import (
     ReplaceRoute,
 )
 from vpnmigrate.model.clock import rounded, span
+from vpnmigrate.model.errors.commands import Advice, Command, Invocation, cli
 from vpnmigrate.model.plan import OutageEstimate, Phase, Plan, Severity
 from vpnmigrate.model.signatures import SignedKind, signing_command
 from vpnmigrate.planning.approvals import approve_command

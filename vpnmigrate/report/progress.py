@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-from vpnmigrate.errors.commands import Advice, Invocation
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.crypto_record import CryptoSeen
 from vpnmigrate.journal.record_base import (
@@ -62,6 +61,7 @@ from vpnmigrate.journal.usual_times import UsualTimes
 from vpnmigrate.model.changes import AskOperator, Change, CreateVpnConnection
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.clock import Clock, span, time_of_day
+from vpnmigrate.model.errors.commands import Advice, Invocation
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.probes import ProbeEvent, ProbeStats
 from vpnmigrate.model.progress import Sighting, Unreadable

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vpnmigrate.errors.commands import Advice, aws_call
 from vpnmigrate.model.changes import (
     AssociateEdge,
     AttachVpnGateway,
@@ -16,6 +15,7 @@ from vpnmigrate.model.changes import (
     ReplaceRoute,
 )
 from vpnmigrate.model.clock import span
+from vpnmigrate.model.errors.commands import Advice, aws_call
 from vpnmigrate.model.proposed_change import ProposedChange, StepChoice
 from vpnmigrate.report.names import Names
 from vpnmigrate.report.text import columns, wrapped

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from vpnmigrate.errors.commands import Advice, Command
 from vpnmigrate.model.clock import span
+from vpnmigrate.model.errors.commands import Advice, Command
 from vpnmigrate.rehearsal.rehearse import Rehearsal, RehearsalRun
 from vpnmigrate.rehearsal.with_faults import DurationSpread, FaultedRehearsal, FaultedTrial
 from vpnmigrate.report.names import Names

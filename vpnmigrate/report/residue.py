@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from vpnmigrate.errors.commands import Advice, Command, Invocation, aws_call
 from vpnmigrate.journal import RunState
 from vpnmigrate.model.changes import ArchiveConfiguration
 from vpnmigrate.model.changes.base import CallTags
 from vpnmigrate.model.ec2 import MigrationId
+from vpnmigrate.model.errors.commands import Advice, Command, Invocation, aws_call
 from vpnmigrate.model.residue import ResidualChange
 from vpnmigrate.report.text import count
 

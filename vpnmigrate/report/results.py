@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from vpnmigrate.errors.commands import Advice, Command, cli, one_line, option, quoted
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.orders import pause_extends_outage
 from vpnmigrate.journal.records import OrderVerb, Record
@@ -17,6 +16,7 @@ from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.clock import moment
 from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.errors.commands import Advice, Command, cli, one_line, option, quoted
 from vpnmigrate.model.signatures import SignedKind, signing_command
 from vpnmigrate.report import gates
 from vpnmigrate.report.crypto import crypto_open

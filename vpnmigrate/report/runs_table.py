@@ -9,10 +9,10 @@ from datetime import timedelta
 from itertools import zip_longest
 from typing import Any
 
-from vpnmigrate.errors.commands import Command, Invocation, cli, option
 from vpnmigrate.fleet.names import first_of
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.clock import span
+from vpnmigrate.model.errors.commands import Command, Invocation, cli, option
 from vpnmigrate.report.status import RunStatusView
 from vpnmigrate.report.status_json import SCHEMA, fields
 from vpnmigrate.report.text import command, count, wrapped

@@ -9,7 +9,6 @@ from functools import cached_property
 
 from msgspec.structs import replace as altered
 
-from vpnmigrate.errors.commands import Advice, Command, Invocation, cli
 from vpnmigrate.journal import (
     Hold,
     RunState,
@@ -27,6 +26,7 @@ from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.changes import DeleteVpnConnection, DeleteVpnGateway
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.ec2 import Role, VpnConnectionId
+from vpnmigrate.model.errors.commands import Advice, Command, Invocation, cli
 from vpnmigrate.model.gates import Gate, closed_results, to_open
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, GATEWAY_ROLE, Direction, Phase, Plan
 from vpnmigrate.model.progress import CutoverView, Unreadable, Waiting

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from vpnmigrate.errors.commands import one_line
 from vpnmigrate.journal import OperatorOrder
 from vpnmigrate.journal.state import ExpiredCredentials
+from vpnmigrate.model.errors.commands import one_line
 from vpnmigrate.model.progress import Unreadable, Waiting
 from vpnmigrate.report import gates
 from vpnmigrate.report.crypto import crypto_json

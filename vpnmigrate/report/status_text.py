@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
-from vpnmigrate.errors.commands import Advice, cli
 from vpnmigrate.journal import Hold, RunState
 from vpnmigrate.journal.attempts import DirectionPeriod, directions_of
 from vpnmigrate.journal.records import FinalizeRequested
@@ -18,6 +17,7 @@ from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.ec2 import VpnGatewayId
+from vpnmigrate.model.errors.commands import Advice, cli
 from vpnmigrate.model.gates import closed_results
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.report import gates

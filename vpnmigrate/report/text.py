@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from vpnmigrate.errors.commands import (
+from vpnmigrate.model.errors.commands import (
     Advice,
     Command,
     Invocation,

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from vpnmigrate.errors import MalformedFileError
+from vpnmigrate.model.errors import MalformedFileError
 
 VERSION: Final = "2012-10-17"
 

@@ -9,8 +9,8 @@ from typing import ClassVar, Final
 
 from msgspec import Struct
 
-from vpnmigrate.errors.commands import Advice
 from vpnmigrate.model.changes import AwsChange, Change
+from vpnmigrate.model.errors.commands import Advice
 from vpnmigrate.model.facts import UNKNOWN, Fact, Goal, Value
 from vpnmigrate.model.plan import Phase, Plan
 from vpnmigrate.model.snapshot import Baseline, GatewaySwap, JournalFacts, ReadingPart, Snapshot

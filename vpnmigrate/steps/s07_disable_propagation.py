@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.model.changes import DisablePropagation
 from vpnmigrate.model.ec2 import Attachment, RouteTableId
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.facts import Propagation, Switch
 from vpnmigrate.model.plan import Phase, Plan
 from vpnmigrate.model.snapshot import GatewaySwap, Snapshot

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
-from vpnmigrate.errors.commands import Command, aws
 from vpnmigrate.model.changes import AttachVpnGateway, DetachVpnGateway
 from vpnmigrate.model.ec2 import Attachment, ResourceState, VpcId, VpnGatewayId
+from vpnmigrate.model.errors.commands import Command, aws
 from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, EdgeAssociation, Switch
 from vpnmigrate.model.plan import Phase, Plan
 from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, ReadingPart, Snapshot

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from vpnmigrate.errors.commands import aws, cli, option
 from vpnmigrate.model.changes import (
     AwsChange,
     DeleteTestSubnet,
@@ -16,6 +15,7 @@ from vpnmigrate.model.changes import (
 )
 from vpnmigrate.model.decisions import TagChanges
 from vpnmigrate.model.ec2 import ResourceState, Role
+from vpnmigrate.model.errors.commands import aws, cli, option
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Snapshot
 from vpnmigrate.steps.base import Blocked, Lost, Met

@@ -20,13 +20,13 @@ from vpnmigrate.cli.options import (
     SignKey,
 )
 from vpnmigrate.cli.run_actions import require_yes
-from vpnmigrate.errors import UsageError
-from vpnmigrate.errors.commands import cli, option
 from vpnmigrate.local.documents import approval_content, load_plan, require_no_input
 from vpnmigrate.local.signatures import save_signed
 from vpnmigrate.local.ssh_keygen import key_and_namespace
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.ec2 import AccountId
+from vpnmigrate.model.errors import UsageError
+from vpnmigrate.model.errors.commands import cli, option
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.signatures import SignedKind
 from vpnmigrate.planning.approvals import with_digest

@@ -20,13 +20,13 @@ from vpnmigrate.cli.main import run_command
 from vpnmigrate.cli.options import OutputOptions
 from vpnmigrate.cli.prompts import read_line
 from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
-from vpnmigrate.errors import Exit, UsageError, VpnMigrateError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal.history import OutagePeriod, outages_of
 from vpnmigrate.local.documents import read_plan
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.run_directory import Runs
 from vpnmigrate.model.clock import Clock, SteadyClock, VirtualClock
+from vpnmigrate.model.errors import Exit, UsageError, VpnMigrateError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.report import demo as report_demo
 from vpnmigrate.report.console import Console, TextResults
 from vpnmigrate.report.demo import DemoCommand

@@ -17,13 +17,13 @@ from vpnmigrate.devices.device_task import DeviceTask
 from vpnmigrate.devices.page import page
 from vpnmigrate.devices.platforms import Platform, platform_for, platform_named
 from vpnmigrate.devices.sheet import without_keys
-from vpnmigrate.errors import UsageError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.local.device_tasks import LARGEST_FILE, DeviceTaskReader, text_of
 from vpnmigrate.local.documents import read_plan, save_bytes, save_text
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.sealing import sealed
 from vpnmigrate.local.text_files import file_bytes
+from vpnmigrate.model.errors import UsageError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.report.text import columns, folded_line, wrapped
 
 FILES_SCHEMA = "vpnmigrate/device-files/1"

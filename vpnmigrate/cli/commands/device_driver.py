@@ -12,8 +12,6 @@ from vpnmigrate.cli.context import CommandContext, command_context
 from vpnmigrate.cli.options import OutputOptions, RunDirectoryOptions, RunId
 from vpnmigrate.cli.sites import NamedSite, site_named, sites_of
 from vpnmigrate.engine.ports import DeviceDrivers
-from vpnmigrate.errors import DeviceDriverError, RefusedError, UsageError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.record_base import DriverAnswered, DriverCalled
 from vpnmigrate.local.documents import read_plan
@@ -29,6 +27,8 @@ from vpnmigrate.model.device_drivers import (
     DriverVerb,
     goal_of,
 )
+from vpnmigrate.model.errors import DeviceDriverError, RefusedError, UsageError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.report.device_progress import driver_result_line
 from vpnmigrate.report.text import columns, safe

@@ -24,11 +24,11 @@ from vpnmigrate.devices.sample import (
     running_commands,
 )
 from vpnmigrate.devices.secret import keys_in
-from vpnmigrate.errors import UsageError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.local.device_tasks import LARGEST_FILE
 from vpnmigrate.local.documents import read_plan
 from vpnmigrate.local.text_files import file_bytes
+from vpnmigrate.model.errors import UsageError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.report.text import columns, command, item, wrapped
 
 SAMPLE_SCHEMA = "vpnmigrate/device-sample/1"

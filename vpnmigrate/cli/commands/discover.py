@@ -16,8 +16,6 @@ from vpnmigrate.cli.context import CommandContext, command_context
 from vpnmigrate.cli.discovery import RegionChoice, read_accounts
 from vpnmigrate.cli.options import AwsOptions, OutputOptions, RunDirectoryOptions
 from vpnmigrate.engine.call_limits import SURVEY_LIMIT, no_wait_check
-from vpnmigrate.errors import Exit, UsageError
-from vpnmigrate.errors.commands import cli, option, options
 from vpnmigrate.local.documents import (
     DEFAULT_PLAYBOOK,
     load_playbook,
@@ -26,6 +24,8 @@ from vpnmigrate.local.documents import (
     text_file,
 )
 from vpnmigrate.model.discovery import AccountTarget, ClosedAccount, OrganizationMember
+from vpnmigrate.model.errors import Exit, UsageError
+from vpnmigrate.model.errors.commands import cli, option, options
 from vpnmigrate.planning.discovery import DiscoveryGroup, discovered
 from vpnmigrate.planning.discovery_targets import (
     organization_targets,

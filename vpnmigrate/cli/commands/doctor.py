@@ -11,8 +11,8 @@ from vpnmigrate.cli.context import command_context
 from vpnmigrate.cli.health import every_check
 from vpnmigrate.cli.options import AwsOptions, OutputOptions, RunDirectoryOptions
 from vpnmigrate.cli.support_bundle import support_bundle
-from vpnmigrate.errors import Exit
 from vpnmigrate.local.documents import save_bytes
+from vpnmigrate.model.errors import Exit
 from vpnmigrate.model.health import healthy
 from vpnmigrate.report import health as view
 

@@ -11,13 +11,13 @@ from vpnmigrate.cli.context import CommandContext, command_context
 from vpnmigrate.cli.options import AtSites, OutputOptions, RunDirectoryOptions, RunId, TaskStep
 from vpnmigrate.cli.run_status import status_view_of
 from vpnmigrate.cli.sites import site_named, sites_of
-from vpnmigrate.errors import UsageError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal.device_work import confirmed_sites
 from vpnmigrate.local.documents import read_plan
 from vpnmigrate.local.inbox import DoneMessage, Inbox
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.errors import UsageError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.report import results
 from vpnmigrate.report.status import RunStatusView

@@ -21,14 +21,14 @@ from vpnmigrate.cli.fleet_plans import (
     targets_of,
 )
 from vpnmigrate.cli.options import AwsOptions, OutputOptions, RunDirectoryOptions
-from vpnmigrate.errors import Exit, RefusedError, VpnMigrateError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.campaign import campaign_from, campaign_schema, campaign_schema_text
 from vpnmigrate.fleet.campaign_file import CampaignFile, load_campaign
 from vpnmigrate.fleet.campaign_text import campaign_text
 from vpnmigrate.fleet.grouping import WaveSizes, campaign_of, discovery_document
 from vpnmigrate.local.documents import DEFAULT_PLAYBOOK, load_plan, load_playbook, save_text
 from vpnmigrate.local.text_files import MEGABYTE, decoded_json, file_bytes
+from vpnmigrate.model.errors import Exit, RefusedError, VpnMigrateError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.discovery_targets import role_in, role_target
 from vpnmigrate.report import fleet as view

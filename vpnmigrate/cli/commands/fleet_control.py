@@ -28,8 +28,8 @@ from vpnmigrate.cli.options import (
     RunDirectoryOptions,
     TaskStep,
 )
-from vpnmigrate.errors import Exit, UsageError
-from vpnmigrate.errors.commands import cli
+from vpnmigrate.model.errors import Exit, UsageError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.gates import Milestone
 from vpnmigrate.report import results
 from vpnmigrate.report.results import AfterOrder

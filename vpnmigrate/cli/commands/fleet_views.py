@@ -12,8 +12,8 @@ from vpnmigrate.cli.context import CommandContext, command_context
 from vpnmigrate.cli.fleet_database import DatabaseOptions, fleet_database
 from vpnmigrate.cli.fleet_local_view import LocalFleet
 from vpnmigrate.cli.options import OutputOptions, RunDirectoryOptions
-from vpnmigrate.errors import Exit
 from vpnmigrate.fleet.campaign_file import ChangingCampaign, load_campaign, names_a_campaign
+from vpnmigrate.model.errors import Exit
 from vpnmigrate.report import fleet as view
 from vpnmigrate.report.fleet import FleetStatus
 from vpnmigrate.report.fleet_runs import fleet_json, fleet_text, run_text

@@ -9,7 +9,7 @@ import typer
 from vpnmigrate.cli.context import command_context
 from vpnmigrate.cli.fleet_database import DatabaseOptions, fleet_database
 from vpnmigrate.cli.options import AwsOptions, OutputOptions, RunDirectoryOptions
-from vpnmigrate.errors.commands import Advice, cli, one_line
+from vpnmigrate.model.errors.commands import Advice, cli, one_line
 from vpnmigrate.report.text import advised, wrapped
 
 

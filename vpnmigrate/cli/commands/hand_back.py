@@ -10,13 +10,13 @@ import typer
 from vpnmigrate.cli.closure import resources_of_state
 from vpnmigrate.cli.context import command_context
 from vpnmigrate.cli.options import OutputOptions, RunDirectoryOptions, RunId
-from vpnmigrate.errors import RefusedError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.history import made_by
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.documents import load_plan, require_no_input, save_text
 from vpnmigrate.local.journal_file import read_journal
+from vpnmigrate.model.errors import RefusedError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.planning.hand_back import hand_back as handed_back
 from vpnmigrate.report import hand_back as view
 

@@ -12,8 +12,8 @@ import typer
 
 from vpnmigrate.cli.context import command_context
 from vpnmigrate.cli.options import OutputOptions, RunDirectoryOptions
-from vpnmigrate.errors import UsageError
 from vpnmigrate.local.documents import load_plan
+from vpnmigrate.model.errors import UsageError
 from vpnmigrate.planning.discovery_targets import role_in, role_target
 from vpnmigrate.planning.iam_policy import (
     LARGEST,

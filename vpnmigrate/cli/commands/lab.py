@@ -24,7 +24,6 @@ from vpnmigrate.cli.options import OutputOptions
 from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
 from vpnmigrate.devices.platforms import platform_named
 from vpnmigrate.engine.ports import DeviceDrivers
-from vpnmigrate.errors import Exit, UsageError
 from vpnmigrate.journal.crypto_record import CryptoSeen
 from vpnmigrate.journal.history import outages_of
 from vpnmigrate.journal.records import Entry
@@ -36,6 +35,7 @@ from vpnmigrate.local.logs import RunLog
 from vpnmigrate.local.run_directory import Run, Runs
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.clock import SteadyClock
+from vpnmigrate.model.errors import Exit, UsageError
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.rehearsal.lab.migration import LabDrivers, LabFault, LabMigration
 from vpnmigrate.rehearsal.lab.namespaces import (

@@ -16,8 +16,6 @@ from vpnmigrate.cli.options import (
     RunId,
 )
 from vpnmigrate.cli.run_status import status_view_of
-from vpnmigrate.errors import LockedError, RefusedError, UsageError
-from vpnmigrate.errors.commands import Advice, cli
 from vpnmigrate.journal.orders import answer_to, refusal_reason
 from vpnmigrate.journal.records import OrderDeclined, OrderVerb, Record
 from vpnmigrate.local.inbox import (
@@ -33,6 +31,8 @@ from vpnmigrate.local.journal_file import FileJournal, read_journal
 from vpnmigrate.local.lock import acquire_lock
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.errors import LockedError, RefusedError, UsageError
+from vpnmigrate.model.errors.commands import Advice, cli
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.report import results
 from vpnmigrate.report.results import OrderResult

@@ -25,8 +25,6 @@ from vpnmigrate.cli.options import (
 )
 from vpnmigrate.cli.run_selection import require_replannable
 from vpnmigrate.engine.recorder import built_by
-from vpnmigrate.errors import RefusedError, UsageError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.journal import replay
 from vpnmigrate.local.documents import (
     DEFAULT_PLAYBOOK,
@@ -42,6 +40,8 @@ from vpnmigrate.local.signatures import lists_of, save_signed
 from vpnmigrate.model.clock import moment
 from vpnmigrate.model.decisions import ChangeNumber, Decisions
 from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.errors import RefusedError, UsageError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.plan import Plan, PlanAuthor
 from vpnmigrate.model.signatures import SignedKind
 from vpnmigrate.planning.outage_estimate import outage_estimate

@@ -12,11 +12,11 @@ from msgspec.structs import replace
 from vpnmigrate import __version__
 from vpnmigrate.cli.context import command_context
 from vpnmigrate.cli.options import OutputOptions, PlanFile, RunDirectoryOptions
-from vpnmigrate.errors import Exit
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.local.documents import load_plan
 from vpnmigrate.local.rehearsals import Rehearsals
 from vpnmigrate.model.approval import RehearsalResult
+from vpnmigrate.model.errors import Exit
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.rehearsal.outages import measure_outages
 from vpnmigrate.rehearsal.rehearse import PARTS, Rehearsal, result_of, without_restrictions

@@ -7,8 +7,8 @@ import typer
 
 from vpnmigrate.cli.context import command_context, results_output
 from vpnmigrate.cli.options import AwsOptions, OutputOptions, RunDirectoryOptions, RunId, SignKey
-from vpnmigrate.errors import UsageError
-from vpnmigrate.errors.commands import cli, option
+from vpnmigrate.model.errors import UsageError
+from vpnmigrate.model.errors.commands import cli, option
 from vpnmigrate.report import document as forms
 
 

@@ -13,7 +13,7 @@ from vpnmigrate.cli.options import (
     RunDirectoryOptions,
     TakeOver,
 )
-from vpnmigrate.errors import Exit
+from vpnmigrate.model.errors import Exit
 from vpnmigrate.report import results
 
 

@@ -15,10 +15,10 @@ from vpnmigrate.cli.sites import NamedSite, sites_of
 from vpnmigrate.devices.blocks import DeviceCheck, device_blocks
 from vpnmigrate.devices.device_task import DeviceSide, DeviceTask
 from vpnmigrate.devices.platforms import platform_for
-from vpnmigrate.errors import RefusedError, UsageError
-from vpnmigrate.errors.commands import Invocation, cli
 from vpnmigrate.local.documents import load_plan, save_text
 from vpnmigrate.model.decisions import OldTunnels
+from vpnmigrate.model.errors import RefusedError, UsageError
+from vpnmigrate.model.errors.commands import Invocation, cli
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.rehearsal.rehearse import Rehearsal, rehearse
 from vpnmigrate.report.runbook import runbook_of

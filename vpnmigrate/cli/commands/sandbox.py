@@ -20,7 +20,6 @@ from msgspec.structs import replace
 from vpnmigrate.cli.context import results_output
 from vpnmigrate.cli.crash_log import Keeping
 from vpnmigrate.cli.options import OutputOptions
-from vpnmigrate.errors import MalformedFileError, UsageError
 from vpnmigrate.local.documents import (
     SCENARIOS,
     describe_documents,
@@ -30,6 +29,7 @@ from vpnmigrate.local.documents import (
 )
 from vpnmigrate.local.settings import CLOCK_VARIABLE
 from vpnmigrate.model.clock import moment
+from vpnmigrate.model.errors import MalformedFileError, UsageError
 from vpnmigrate.planning.yaml_struct import duration_from
 from vpnmigrate.report import results
 from vpnmigrate.sandbox.policy import Policy, policy_from

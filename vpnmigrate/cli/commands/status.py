@@ -8,7 +8,7 @@ from vpnmigrate.cli.context import command_context
 from vpnmigrate.cli.options import OutputOptions, RunDirectoryOptions, runs
 from vpnmigrate.cli.run_status import status_view_of, status_views
 from vpnmigrate.cli.watch import watch_run, working_run
-from vpnmigrate.errors import Exit
+from vpnmigrate.model.errors import Exit
 from vpnmigrate.report import runs_table, status_json, status_text
 
 

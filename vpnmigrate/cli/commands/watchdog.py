@@ -39,7 +39,6 @@ from vpnmigrate.engine.commit_confirm import (
 )
 from vpnmigrate.engine.preconditions import require_account
 from vpnmigrate.engine.rollback_retries import backoff_after, is_exhausted, may_be_temporary
-from vpnmigrate.errors import AwsError, LockedError, VpnMigrateError
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.records import Entry, Noted
 from vpnmigrate.journal.run_clock import RunClock, run_clock
@@ -55,6 +54,7 @@ from vpnmigrate.local.lock import (
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.clock import moment, span
+from vpnmigrate.model.errors import AwsError, LockedError, VpnMigrateError
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.report import results
 from vpnmigrate.report.errors import RunFailedError

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from vpnmigrate.errors import UsageError
+from vpnmigrate.model.errors import UsageError
 
 COMMANDS: Final = "commands.j2"
 """The template in the folder of a platform."""

@@ -13,8 +13,8 @@ from vpnmigrate.engine.gates.base import (
     unknown,
     unless,
 )
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.model.ec2 import Attachment, ResourceState, VpnConnectionId
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.facts import UNKNOWN, attachment_text
 from vpnmigrate.model.gates import Gate, GateResult
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan

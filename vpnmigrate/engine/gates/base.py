@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from vpnmigrate.engine.ports import Identity, NetworkPath
-from vpnmigrate.errors.commands import Advice, Command, cli
 from vpnmigrate.model.approval import Approval, RehearsalResult
 from vpnmigrate.model.encryption_control import EncryptionControls
+from vpnmigrate.model.errors.commands import Advice, Command, cli
 from vpnmigrate.model.gates import UNFORCEABLE, Force, Gate, GateResult, GateVerdict
 from vpnmigrate.model.permissions import MissingPermission
 from vpnmigrate.model.signatures import SignatureChecks

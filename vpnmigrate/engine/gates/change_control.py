@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from vpnmigrate.engine.gates.base import GateContext, failed, passed, plan_again, unknown
 from vpnmigrate.engine.ports import HookResult
-from vpnmigrate.errors.commands import Advice, cli
 from vpnmigrate.model.decisions import HookMoment, Window
+from vpnmigrate.model.errors.commands import Advice, cli
 from vpnmigrate.model.gates import Gate, GateResult
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.signatures import SignatureChecks, SignedKind, signing_command

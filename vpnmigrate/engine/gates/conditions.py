@@ -11,8 +11,8 @@ from datetime import datetime
 
 from vpnmigrate.engine.gates.base import GateContext, failed, passed, unknown
 from vpnmigrate.engine.gates.host import change_ends
-from vpnmigrate.errors.commands import Advice, Command, aws, cli
 from vpnmigrate.model.encryption_control import AttachRule, verdicts
+from vpnmigrate.model.errors.commands import Advice, Command, aws, cli
 from vpnmigrate.model.gates import Gate, GateResult
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.tunnel_maintenance import MaintenanceStatus, TunnelMaintenance

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from vpnmigrate.engine.gates.base import unless
-from vpnmigrate.errors.commands import Advice, cli
 from vpnmigrate.model.device_drivers import (
     GOALS,
     DriverOutcome,
@@ -13,6 +12,7 @@ from vpnmigrate.model.device_drivers import (
     TunnelsState,
 )
 from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.errors.commands import Advice, cli
 from vpnmigrate.model.gates import Gate, GateResult
 from vpnmigrate.model.snapshot import Confirmation
 

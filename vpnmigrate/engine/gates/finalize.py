@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from vpnmigrate.engine.gates.base import GateContext, failed, passed, unknown, unless
 from vpnmigrate.engine.gates.change_control import NOT_REQUIRED
-from vpnmigrate.errors.commands import Advice, cli
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.ec2 import ResourceState
+from vpnmigrate.model.errors.commands import Advice, cli
 from vpnmigrate.model.gates import Gate, GateResult
 from vpnmigrate.model.plan import Plan, connection_role
 from vpnmigrate.model.snapshot import JournalFacts, Snapshot

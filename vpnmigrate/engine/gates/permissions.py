@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from vpnmigrate.engine.gates.base import failed, passed, unknown
-from vpnmigrate.errors.commands import Advice, Command, cli
+from vpnmigrate.model.errors.commands import Advice, Command, cli
 from vpnmigrate.model.gates import Gate, GateResult
 from vpnmigrate.model.permissions import MissingPermission, PermissionVerdict
 from vpnmigrate.planning.permission_checks import holding, policy_phases, undecided

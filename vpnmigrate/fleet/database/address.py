@@ -15,9 +15,9 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from vpnmigrate.devices.secret import Secret
-from vpnmigrate.errors import UsageError, VpnMigrateError
 from vpnmigrate.local.settings import DATABASE_FILE_VARIABLE, DATABASE_VARIABLE
 from vpnmigrate.local.text_files import file_text
+from vpnmigrate.model.errors import UsageError, VpnMigrateError
 from vpnmigrate.model.redaction import without_passwords
 
 _LARGEST = 16 * 1024

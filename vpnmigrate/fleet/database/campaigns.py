@@ -13,8 +13,6 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql
 
-from vpnmigrate.errors import RefusedError, UsageError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.calendar import Freeze, freezes_between
 from vpnmigrate.fleet.campaign import Campaign, FleetMember, Wave
 from vpnmigrate.fleet.database.connection import Database
@@ -50,6 +48,8 @@ from vpnmigrate.fleet.shared_sites import (
     shared_path,
     starts_across,
 )
+from vpnmigrate.model.errors import RefusedError, UsageError
+from vpnmigrate.model.errors.commands import cli
 
 _SCHEDULER: Final = 0x76706E66
 """Key of the advisory lock of the worker that decides about starts."""

@@ -22,10 +22,10 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
-from vpnmigrate.errors import DatabaseError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.database.address import DatabaseAddress
 from vpnmigrate.model.clock import Clock, SteadyClock, span
+from vpnmigrate.model.errors import DatabaseError
+from vpnmigrate.model.errors.commands import cli
 
 T = TypeVar("T")
 

@@ -15,8 +15,6 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from vpnmigrate.errors import JournalDamagedError, JournalError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import Lease, lease_end
 from vpnmigrate.fleet.database.schema import LINES, RUNS
@@ -30,6 +28,8 @@ from vpnmigrate.journal.chain_writer import ChainWriter
 from vpnmigrate.journal.records import Entry, Record
 from vpnmigrate.local.inbox import InboxReader, MessageStore
 from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.errors import JournalDamagedError, JournalError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.redaction import Redaction
 
 _RESTORE: Final = "restore the database from a backup made since"

@@ -22,13 +22,13 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from vpnmigrate.errors import DatabaseError, TakenOverError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.database.connection import AT_ONCE, Database
 from vpnmigrate.fleet.database.schema import MESSAGES, RUNS, MessageState, RunGoal
 from vpnmigrate.fleet.progress import MemberProgress, MemberState
 from vpnmigrate.fleet.run_summary import RunSummary
 from vpnmigrate.model.clock import Clock, SteadyClock
+from vpnmigrate.model.errors import DatabaseError, TakenOverError
+from vpnmigrate.model.errors.commands import cli
 
 LEASE: Final = timedelta(seconds=3)
 """How long a lease lasts.  A run whose worker has died is resumed within five seconds, of which the

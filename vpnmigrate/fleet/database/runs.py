@@ -12,8 +12,6 @@ from msgspec import Struct
 from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql
 
-from vpnmigrate.errors import RefusedError, UsageError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.database.connection import Database
 from vpnmigrate.fleet.database.leases import database_now, has_ended
 from vpnmigrate.fleet.database.messages import Deliver, resume_held, wake_run
@@ -33,6 +31,8 @@ from vpnmigrate.fleet.run_terms import RunTerms
 from vpnmigrate.journal.chain import genesis
 from vpnmigrate.journal.records import OutageBegan, OutageEnded
 from vpnmigrate.local.documents import plan_from_text
+from vpnmigrate.model.errors import RefusedError, UsageError
+from vpnmigrate.model.errors.commands import cli
 from vpnmigrate.model.plan import Plan
 
 

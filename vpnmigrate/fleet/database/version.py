@@ -8,9 +8,9 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from vpnmigrate.errors import RefusedError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.fleet.database.connection import Database
+from vpnmigrate.model.errors import RefusedError
+from vpnmigrate.model.errors.commands import cli
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 VERSION_TABLE: Final = "fleet_version"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Final
 
-from vpnmigrate.errors import UsageError
-from vpnmigrate.errors.extras import install_command
 from vpnmigrate.model.decisions import Decisions, DriverKind
+from vpnmigrate.model.errors import UsageError
+from vpnmigrate.model.errors.extras import install_command
 
 _LIBRARIES: Final = {
     DriverKind.STRONGSWAN: "vici",

@@ -20,7 +20,6 @@ import msgspec
 
 from vpnmigrate.devices.blocks import device_blocks, revealed
 from vpnmigrate.devices.platforms import platform_for, platform_named
-from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.local.child_processes import working_directory
 from vpnmigrate.local.device_tasks import DeviceTaskReader, text_of
 from vpnmigrate.local.drivers.device_file import DEVICE_FILE, device_file
@@ -40,6 +39,7 @@ from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.decisions import DeviceDriver, DriverKind
 from vpnmigrate.model.device_drivers import DriverCall, DriverOutcome, DriverResult, DriverVerb
 from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.errors import VpnMigrateError
 from vpnmigrate.model.plan import Plan
 
 _GLANCE: Final = 0.1

@@ -7,8 +7,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from vpnmigrate.errors.commands import Advice
 from vpnmigrate.model.ec2 import MigrationId, ResourceState, Role, Tag
+from vpnmigrate.model.errors.commands import Advice
 from vpnmigrate.model.facts import Existence, Fact, Goal, Value
 
 Tags = tuple[tuple[str, str], ...]

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from vpnmigrate.errors.commands import Advice, cli
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.ec2 import AWS_VPN, CLASSIC, ConnectionRecord, CustomerGatewayId
+from vpnmigrate.model.errors.commands import Advice, cli
 from vpnmigrate.model.plan import Finding
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.preflight.base import Findings, listed

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
-from vpnmigrate.errors import UsageError, VpnMigrateError
-from vpnmigrate.errors.extras import install_command
+from vpnmigrate.model.errors import UsageError, VpnMigrateError
+from vpnmigrate.model.errors.extras import install_command
 
 ISOLATED: Final = "VPNMIGRATE_LAB_ISOLATED"
 """Environment variable of the process that is alone in its namespaces."""

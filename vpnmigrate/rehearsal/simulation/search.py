@@ -11,9 +11,9 @@ from functools import lru_cache
 
 from msgspec import structs
 
-from vpnmigrate.errors import PreflightError
 from vpnmigrate.journal.records import OrderVerb
 from vpnmigrate.model.ec2 import ConnectionRecord
+from vpnmigrate.model.errors import PreflightError
 from vpnmigrate.rehearsal.simulation.clocks import Clocks, Jump, Move
 from vpnmigrate.rehearsal.simulation.denials import LASTING, Denials, drawn_denials
 from vpnmigrate.rehearsal.simulation.driver_faults import drawn_driver_faults

@@ -11,7 +11,13 @@ from vpnmigrate.engine.context import ClaimHolder
 from vpnmigrate.engine.gate_runner import GateInputs
 from vpnmigrate.engine.ports import NoNetworkPaths, NoStopRequest
 from vpnmigrate.engine.runner import Runner, RunPorts
-from vpnmigrate.errors import (
+from vpnmigrate.journal import Hold, RunState
+from vpnmigrate.journal.orders import pause_extends_outage
+from vpnmigrate.journal.records import Entry, GatesSeen, Opened, OrderVerb
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.consistency import CONSISTENCY_DELAY
+from vpnmigrate.model.ec2 import MigrationId
+from vpnmigrate.model.errors import (
     AwsUnreadableError,
     ChangeRefusedError,
     ClaimedError,
@@ -26,12 +32,6 @@ from vpnmigrate.errors import (
     UnreliableReadError,
     VpnMigrateError,
 )
-from vpnmigrate.journal import Hold, RunState
-from vpnmigrate.journal.orders import pause_extends_outage
-from vpnmigrate.journal.records import Entry, GatesSeen, Opened, OrderVerb
-from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.model.consistency import CONSISTENCY_DELAY
-from vpnmigrate.model.ec2 import MigrationId
 from vpnmigrate.model.gates import Force, Gate
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.model.progress import Sighting, Unreadable

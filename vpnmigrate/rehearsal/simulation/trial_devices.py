@@ -6,13 +6,13 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import timedelta
 
 from vpnmigrate.engine.ports import DeviceDrivers
-from vpnmigrate.errors import HeldError, VpnMigrateError
 from vpnmigrate.journal.chain import read_chain
 from vpnmigrate.journal.device_work import open_sites
 from vpnmigrate.journal.records import GatesSeen
 from vpnmigrate.journal.state import RunState
 from vpnmigrate.model.device_drivers import DriverCall
 from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.errors import HeldError, VpnMigrateError
 from vpnmigrate.model.gates import Gate
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.rehearsal.simulation.driver_faults import ProcessDrivers

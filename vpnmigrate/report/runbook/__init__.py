@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import msgspec
 
-from vpnmigrate.errors import UsageError
-from vpnmigrate.errors.commands import Invocation
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.errors import UsageError
+from vpnmigrate.model.errors.commands import Invocation
 from vpnmigrate.model.gates import Milestone
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.windows import back_out_deadline, latest_start

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from msgspec import Struct
 
-from vpnmigrate.errors.commands import Invocation, aws, cli
+from vpnmigrate.model.errors.commands import Invocation, aws, cli
 from vpnmigrate.model.gates import Gate
 
 SCHEMA = "vpnmigrate/runbook/1"

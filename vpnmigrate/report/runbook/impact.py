@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vpnmigrate.errors import UsageError
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.ec2 import ConnectionRecord, RouteTableRecord
+from vpnmigrate.model.errors import UsageError
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.rehearsal.rehearse import Rehearsal
 from vpnmigrate.report.inventory import device_of, named, site_name

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from vpnmigrate.errors.commands import options
 from vpnmigrate.journal.timing import StepTiming
 from vpnmigrate.model.clock import span
+from vpnmigrate.model.errors.commands import options
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Phase, Plan, PlannedStep
 from vpnmigrate.rehearsal.rehearse import Rehearsal, RehearsalRun
 from vpnmigrate.report.names import names_of

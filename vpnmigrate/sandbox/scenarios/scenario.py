@@ -13,7 +13,6 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from vpnmigrate.errors import MalformedFileError
 from vpnmigrate.model.derived import derived
 from vpnmigrate.model.ec2 import (
     ConnectionRecord,
@@ -25,6 +24,7 @@ from vpnmigrate.model.ec2 import (
     VpnGatewayId,
 )
 from vpnmigrate.model.encryption_control import EncryptionControl
+from vpnmigrate.model.errors import MalformedFileError
 from vpnmigrate.model.survey import Quotas, Survey, VirtualInterface
 from vpnmigrate.sandbox.state import DirectConnectTie
 

@@ -11,9 +11,9 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from vpnmigrate.errors import UnreachableError, UsageError, VpnMigrateError
-from vpnmigrate.errors.commands import cli
 from vpnmigrate.model.clock import Clock, Stamp, stamp_of
+from vpnmigrate.model.errors import UnreachableError, UsageError, VpnMigrateError
+from vpnmigrate.model.errors.commands import cli
 
 PREFIX = "/_sandbox/"
 

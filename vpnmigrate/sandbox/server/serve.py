@@ -19,7 +19,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from vpnmigrate import __version__
 from vpnmigrate.aws.dry_runs import SANDBOX_SERVER
-from vpnmigrate.errors import UsageError
+from vpnmigrate.model.errors import UsageError
 from vpnmigrate.sandbox.authorization import AuthorizedWorld
 from vpnmigrate.sandbox.device_engineer import AutoEngineerWorld
 from vpnmigrate.sandbox.organization import MemberWorld, Organization

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from vpnmigrate.errors.commands import Invocation, quoted
 from vpnmigrate.model.changes import AskOperator, DetachVpnGateway, DisablePropagation, OperatorTask
 from vpnmigrate.model.decisions import KeyMode
 from vpnmigrate.model.ec2 import Role
+from vpnmigrate.model.errors.commands import Invocation, quoted
 from vpnmigrate.model.plan import (
     GATEWAY_ROLE,
     TEST_SUBNET_ROLE,

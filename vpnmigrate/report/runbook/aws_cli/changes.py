@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from vpnmigrate.errors.commands import quoted
 from vpnmigrate.model.changes import (
     AddStaticPrefix,
     ArchiveConfiguration,
@@ -35,6 +34,7 @@ from vpnmigrate.model.changes import (
 from vpnmigrate.model.changes.base import BaseCall, CallTags, Request
 from vpnmigrate.model.decisions import KeyMode
 from vpnmigrate.model.ec2 import AWS_VPN, ConnectionRecord, Tag
+from vpnmigrate.model.errors.commands import quoted
 from vpnmigrate.model.plan import GATEWAY_ROLE
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report.runbook.aws_cli.commands import ONCE, ShellNames, as_json, command, when

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from vpnmigrate.errors.commands import dashed, quoted
 from vpnmigrate.model.changes.base import Request
 from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.errors.commands import dashed, quoted
 from vpnmigrate.model.plan import (
     GATEWAY_ROLE,
     TEST_SUBNET_ROLE,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from vpnmigrate.errors.commands import Advice, Command, Invocation, cli
+from vpnmigrate.model.errors.commands import Advice, Command, Invocation, cli
 
 _VERBS: Final = {
     **{verb: verb for verb in ("done", "pause", "abort", "confirm", "rollback", "finalize")},

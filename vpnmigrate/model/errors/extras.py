@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Final
 
-from vpnmigrate.errors import UsageError
-from vpnmigrate.errors.commands import Command
+from vpnmigrate.model.errors import UsageError
+from vpnmigrate.model.errors.commands import Command
 
 EXTRA_OF: Final[Mapping[str, str]] = {
     **dict.fromkeys(

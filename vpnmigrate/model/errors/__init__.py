@@ -44,7 +44,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import ClassVar
 
-from vpnmigrate.errors.commands import Advice, one_line
+from vpnmigrate.model.errors.commands import Advice, one_line
 
 
 class Exit(IntEnum):
