@@ -1,4 +1,4 @@
-"""Consent: without a terminal, whatever interrupts traffic needs ``--yes``."""
+"""Consent: without a terminal, a command that interrupts traffic needs ``--yes``."""
 
 from __future__ import annotations
 

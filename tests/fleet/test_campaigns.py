@@ -87,7 +87,7 @@ def test_a_staged_member_whose_time_has_come_stays_within_the_limit(database: Da
 
 
 def test_a_session_that_cannot_begin_keeps_its_slot_until_the_next_try(database: Database) -> None:
-    """Such as without credentials: the run is taken up again by itself, and not each second."""
+    """Such as without credentials: a worker resumes the run by itself, but not each second."""
     stored = StoredFleet(database)
     stored.started()
 

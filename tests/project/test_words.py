@@ -17,7 +17,9 @@ ROOT = Path(__file__).parents[2]
 BANNED = re.compile(
     r"\b(whoever|whosoever|nobody|somebody|anybody|(by )?another hand|other hands?|heed(s|ed|ing)?"
     r"|aloud|this very|shall|forerunner|turn(s|ed|ing)? (round|back)|way back|goes? back"
-    r"|going back|gone back|hardship|mishaps?|deeds?|all the same)\b",
+    r"|go(?:es|ing)? back to|gone back|going back|hardship|mishaps?|deeds?|all the same"
+    r"|whatever interrupts|held against|tak(?:es|en|ing) up(?! to)|take up(?! to)|lock tag"
+    r"|is no (?:case|platform|connection))\b",
     re.IGNORECASE,
 )
 FIRST_WORDS = re.compile(r"(Give|Tell|Say|Let|Put|Have|Be|Admit|Mind|Forget|Hear) ")
