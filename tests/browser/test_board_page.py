@@ -15,6 +15,7 @@ from tests.browser.chromium import Chromium
 from tests.support.fleet_status import fleet_status
 from vpnmigrate.cli.fleet_board import board_server, listening
 from vpnmigrate.fleet.progress import MemberState
+from vpnmigrate.model.clock import span
 from vpnmigrate.model.errors import VpnMigrateError
 from vpnmigrate.report.board import board_values
 from vpnmigrate.report.fleet import FleetStatus
@@ -144,6 +145,9 @@ def test_the_page_follows_the_campaign_and_the_keyboard(chromium: Chromium) -> N
         assert page.value(f"{down}.textContent") == "TRAFFIC IS DOWN at 1 member"
         assert page.value("document.querySelector('#members tbody tr').dataset.state") == "cutover"
         assert page.value(f"{row}.cells[3].textContent") == "NONE"
+        lengths = [0, 59, 60, 142, 3600, 7325, 90061]
+        as_text = [span(timedelta(seconds=each)) for each in lengths]
+        assert page.value(f"{lengths}.map(length)") == as_text
         began = page.value(f"{row}.cells[4].textContent")
         assert began.startswith("1 min 1")
         _until(page, f"{row}.cells[4].textContent !== '{began}'")

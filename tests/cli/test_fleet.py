@@ -89,7 +89,8 @@ def test_two_accounts_are_planned_until_nothing_fails(run) -> None:
     assert "2 members: 1 planned, 0 planned before, 1 FAILED" in out
     assert f"AWS answers as account {HOME}, not {OTHER}" in " ".join(out.split())
     assert "next:" not in out
-    assert [line for line in out.splitlines() if len(line) > 80] == []
+    # A word of a command is never broken, such as the path of the runs here.
+    assert [line for line in out.splitlines() if len(line) > 80 and len(line.split()) > 1] == []
     assert "planned" in err
     (kept,) = Path("plans").glob("*.json")
     before = kept.read_bytes()
@@ -227,6 +228,31 @@ def test_the_command_of_a_failed_member_can_be_pasted(fleet) -> None:
     command = "vpnmigrate status mig-1 --run-dir /runs"
     assert command in [line.strip() for line in text.splitlines()]
     assert document["members"][0]["advice"] == f"the run that has it: {command}"
+
+
+def test_the_next_command_of_a_campaign_that_is_done(fleet) -> None:
+    """When every member is migrated, the status of a run shows what remains."""
+    fleet.run("apply", fleet.plan)
+
+    ran = fleet.run("fleet", "status", "campaign.yaml")
+
+    run = fleet.run("status", "--json").document["runs"][0]["run"]
+    assert "EVERY MEMBER IS MIGRATED" in ran.out
+    assert f"vpnmigrate status {run}" in [line.strip() for line in ran.out.splitlines()]
+
+
+def test_warnings_are_shown_with_their_command(fleet) -> None:
+    """The command shows the first plan that has some."""
+    member = load_campaign(Path("campaign.yaml")).campaign.waves[0].members[0]
+    rows = [
+        FleetRow(member, "canary", FleetResult.DONE, Path(f"plans/{name}.json"), warnings=number)
+        for name, number in (("a", 0), ("b", 2), ("c", 1))
+    ]
+
+    text = results_text("planned", rows, Invocation(), None)
+
+    assert "2 plans with warnings" in text
+    assert "vpnmigrate show plans/b.json" in [line.strip() for line in text.splitlines()]
 
 
 def test_a_rollback_and_what_it_does_to_the_budget(fleet) -> None:

@@ -26,6 +26,7 @@ from vpnmigrate.journal.records import Noted
 from vpnmigrate.model.errors import Exit
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report.board import board_page, board_values
+from vpnmigrate.report.fleet import status_text
 from vpnmigrate.report.fleet_runs import NO_WORKER
 
 
@@ -63,6 +64,20 @@ def test_a_campaign_is_shown_from_the_database(database: Database, fleet: Fleet)
     assert members["four"]["outage"] > 100
     assert members["two"]["start"] == "cutover"
     assert "limit of account" in members["three"]["waiting_for"]
+
+
+def test_a_campaign_that_is_done_leads_to_finalize(database: Database, fleet: Fleet) -> None:
+    """When every member is migrated, the old connections of a wave remain."""
+    stored = StoredFleet(database)
+    for id_ in ("one", "two", "three", "four"):
+        stored.started()
+        stored.session(id_, Story().migrated().records, DONE)
+
+    text = status_text(DatabaseFleet(a_command_context(), database).campaign("autumn")())
+
+    assert "EVERY MEMBER IS MIGRATED" in text
+    command = "vpnmigrate fleet finalize autumn --wave canary"
+    assert any(line.strip().startswith(command) for line in text.splitlines())
 
 
 def test_who_is_awaited_is_shown_with_the_command(database: Database, fleet: Fleet) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from hashlib import sha256
 from typing import Any, Final
 
 from vpnmigrate.fleet.progress import MemberState
-from vpnmigrate.model.clock import moment
+from vpnmigrate.model.clock import moment, span
 from vpnmigrate.report.fleet import (
     FleetStatus,
     MemberView,
@@ -51,6 +52,7 @@ def board_page(status: FleetStatus) -> BoardPage:
             board=board_values(status),
             columns=COLUMNS,
             states=tuple(state.value for state in MemberState),
+            length=_length,
             script=Markup(script),  # noqa: S704  a file of this program
             style=Markup(style),  # noqa: S704  the same
         )
@@ -61,6 +63,11 @@ def board_page(status: FleetStatus) -> BoardPage:
         f"default-src 'none'; {sources}; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'",
     )
+
+
+def _length(seconds: int | None) -> str:
+    """Return a length of an outage as the script writes it."""
+    return "-" if seconds is None else span(timedelta(seconds=seconds))
 
 
 @cache

@@ -265,6 +265,7 @@ def status_text(status: FleetStatus, *, every: bool = False) -> str:
     parts += _reasons(status.members)
     parts += _approvals(status)
     parts += _next(status.members)
+    parts += _when_all_are_done(status)
     return "\n\n".join(parts)
 
 
@@ -353,6 +354,21 @@ def _next(views: Iterable[MemberView]) -> Iterator[str]:
     if ready:
         more = more_commands(list(commands))
         yield "\n".join([f"MAY BE STARTED NOW ({len(ready)})", *lines, *more])
+
+
+def _when_all_are_done(status: FleetStatus) -> Iterator[str]:
+    """Yield what remains when each member is done: the old connections of each wave."""
+    if any(view.progress.state is not MemberState.DONE for view in status.members):
+        return
+    first = status.members[0]
+    if status.fleet is None:
+        following, what = first.observe, "the next command of a run:"
+    else:
+        finalize = cli("fleet", "finalize", status.campaign.name, "--wave", first.wave)
+        following = status.fleet.invocation.complete(finalize)
+        what = "delete the old connections of a wave after its soak:"
+    if following is not None:
+        yield f"EVERY MEMBER IS MIGRATED; {what}\n{command(following, first='  ')}"
 
 
 def status_json(status: FleetStatus) -> dict[str, Any]:

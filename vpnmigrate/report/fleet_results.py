@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from vpnmigrate.fleet.campaign import FleetMember
 from vpnmigrate.model.clock import span
-from vpnmigrate.model.errors.commands import Advice, Command, Invocation, one_line
+from vpnmigrate.model.errors.commands import Advice, Command, Invocation, cli, one_line
 from vpnmigrate.report.fleet import MOST_COMMANDS, MOST_ROWS, more, more_commands
 from vpnmigrate.report.text import advised, command, count, safe, wrapped
 
@@ -70,8 +70,11 @@ def results_text(
     summary = [f"{count(len(rows), 'member')}: {', '.join(counts)}"]
     if lengths:
         summary.append(f"outages of {span(min(lengths))} to {span(max(lengths))} in the sandbox")
-    if warned := sum(row.warnings > 0 for row in rows):
-        summary.append(f"{count(warned, 'plan')} with warnings: show lists them")
+    if warned := [row for row in rows if row.warnings]:
+        show = invocation.complete(cli("show", str(warned[0].file)))
+        lead = "the first:" if len(warned) > 1 else "it:"
+        summary.append(f"{count(len(warned), 'plan')} with warnings; to see those of {lead}")
+        summary.append(command(show, first="  "))
     parts.append("\n".join(summary))
     parts += _kept(rows)
     if following is not None:
