@@ -39,7 +39,7 @@ def test_a_rollback_lists_what_it_left_with_its_command(terminal):
     assert f"next: vpnmigrate rollback {run}" in out
     status = terminal.status(run)
     assert (status["status"], status["traffic"]) == ("rolled-back", "old")
-    assert [each["change"].split()[0] for each in status["residue"]] == ["delete", "release"]
+    assert [each["change"].split()[0] for each in status["residue"]] == ["delete", "remove"]
 
     deny(terminal)
     again = terminal.run("rollback", run)

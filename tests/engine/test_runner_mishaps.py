@@ -748,7 +748,7 @@ class TestClaims:
 
         state = stage.back()
 
-        assert any("AWS did not set the lock" in note for note in state.notes)
+        assert any("AWS did not set the claim" in note for note in state.notes)
         assert state.status is RunStatus.ROLLED_BACK
         assert stage.observe().value(Claim(OLD)) == ABSENT
 

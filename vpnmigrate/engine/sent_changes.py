@@ -112,22 +112,16 @@ class SentIntents:
 
 
 class SentChanges:
-    """What *intents* have, or may have, sent to AWS until now.
+    """What *intents* have, or may have, sent to AWS, until the next one is added to them.
 
     An observation needs it every second and the journal changes seldom, so each value is made once.
     *attempt_since* is when the current attempt began.
     """
 
     def __init__(self, intents: SentIntents, attempt_since: datetime | None) -> None:
-        self._known = intents.changes
-        self._attaching = intents.attaching
-        self._enabled = intents.enabled
+        self._intents = intents
         self._gaps = intents.gaps
         self._attempt_since = attempt_since
-        self.directed: Mapping[Fact, VpnGatewayId] = dict(intents.routes.directed)
-        """The gateway that each route was last directed to, as far as this run did so."""
-        self.vanished: Mapping[Fact, datetime] = dict(intents.routes.vanished)
-        """The routes that EC2 last said do not exist, and when it said so."""
 
     @cached_property
     def of_attempt(self) -> ChangesByFact:
@@ -149,9 +143,10 @@ class SentChanges:
 
     @derived
     def _idle(self, tables: ByIdentity[Iterable[RouteTableRecord]]) -> frozenset[Fact]:
-        attached = {gateway: intent.number for gateway, intent in self._attaching}
+        attached = {gateway: intent.number for gateway, intent in self._intents.attaching}
+        enabled = self._intents.enabled
         settings = {Propagation(t.id, g): since for t in tables.of for g, since in attached.items()}
-        return frozenset(s for s, since in settings.items() if self._enabled.get(s, 0) < since)
+        return frozenset(s for s, since in settings.items() if enabled.get(s, 0) < since)
 
     def with_side_effects(self, edge_tables: Iterable[RouteTableRecord]) -> Sequence[SentChange]:
         """Return every change, including the possible side effects of detaching a gateway.
@@ -162,10 +157,25 @@ class SentChanges:
         """
         return self._with_side_effects(ByIdentity(edge_tables))
 
+    @cached_property
+    def directed(self) -> Mapping[Fact, VpnGatewayId]:
+        """The gateway that each route was last directed to, as far as this run did so."""
+        return dict(self._intents.routes.directed)
+
+    @cached_property
+    def vanished(self) -> Mapping[Fact, datetime]:
+        """The routes that EC2 last said do not exist, and when it said so."""
+        return dict(self._intents.routes.vanished)
+
+    @cached_property
+    def _known(self) -> tuple[SentChange, ...]:
+        return self._intents.changes
+
     @derived
     def _with_side_effects(
         self, edge_tables: ByIdentity[Iterable[RouteTableRecord]]
     ) -> Sequence[SentChange]:
+        attaching = self._intents.attaching
         side_effects = [
             SentChange(
                 EdgeAssociation(table.id, gateway),
@@ -174,7 +184,7 @@ class SentChanges:
                 performed=isinstance(intent.outcome, Performed),
             )
             for table in edge_tables.of
-            for gateway, intent in self._attaching
+            for gateway, intent in attaching
         ]
         both = sorted((*side_effects, *self._known), key=attrgetter("at"))
         return tuple(self._with_latest_times(both))
