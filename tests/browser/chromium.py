@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import struct
 import subprocess
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
+
+from PIL.Image import Image as Pixels
+from PIL.Image import open as open_image
 
 from tests.browser.devtools import FLAGS, PATIENCE, Page, typing_into
 
@@ -24,9 +26,6 @@ MISSING = (
 )
 DARK = "--blink-settings=preferredColorScheme=0"
 """Flag of a browser whose user prefers dark pages."""
-_PNG = b"\x89PNG\r\n\x1a\n"
-_CHANNELS = {2: 3, 6: 4}
-"""Bytes per pixel by PNG's colour type: RGB, and RGB with alpha."""
 
 
 def found() -> Path | None:
@@ -87,64 +86,20 @@ class Chromium:
 
 
 class Image:
-    """Pixels of a PNG as Chromium writes it: eight bits per channel, not interlaced."""
+    """Pixels of a PNG."""
 
     def __init__(self, data: bytes) -> None:
-        assert data.startswith(_PNG)
-        chunks = dict(_chunks(data))
-        self.width, self.height, depth, kind = struct.unpack(">IIBB", chunks[b"IHDR"][:10])
-        assert depth == 8
-        self._step = _CHANNELS[kind]
-        self._rows = list(self._unfiltered(zlib.decompress(chunks[b"IDAT"])))
+        self._pixels = open_image(BytesIO(data)).convert("RGB")
+        self.width = self._pixels.width
 
-    def column(self, x: int) -> set[tuple[int, ...]]:
+    def column(self, x: int) -> set[object]:
         """Return the colours in a column of pixels."""
-        at = x * self._step
-        return {tuple(row[at : at + 3]) for row in self._rows}
+        return set(self._colours(self._pixels.crop((x, 0, x + 1, self._pixels.height))))
 
-    def colours(self) -> Counter[tuple[int, ...]]:
-        """Return the count of every colour in every second pixel."""
-        step = self._step
-        return Counter(
-            tuple(row[at : at + 3])
-            for row in self._rows[::2]
-            for at in range(0, self.width * step, 2 * step)
-        )
+    def colours(self) -> Counter[object]:
+        """Return the number of pixels of every colour."""
+        return self._colours(self._pixels)
 
-    def _unfiltered(self, raw: bytes) -> list[bytearray]:
-        length = self.width * self._step
-        rows: list[bytearray] = []
-        above = bytearray(length)
-        for start in range(0, len(raw), length + 1):
-            row = bytearray(raw[start + 1 : start + 1 + length])
-            _undo(raw[start], row, above, self._step)
-            rows.append(row)
-            above = row
-        return rows
-
-
-def _chunks(data: bytes) -> list[tuple[bytes, bytes]]:
-    """Return the chunks, joined by kind."""
-    found: dict[bytes, bytes] = {}
-    at = len(_PNG)
-    while at < len(data):
-        length, kind = struct.unpack(">I4s", data[at : at + 8])
-        found[kind] = found.get(kind, b"") + data[at + 8 : at + 8 + length]
-        at += length + 12
-    return list(found.items())
-
-
-def _undo(kind: int, row: bytearray, above: bytearray, step: int) -> None:
-    """Return a row without its filter (PNG, chapter 9)."""
-    for at in range(len(row)):
-        left = row[at - step] if at >= step else 0
-        up = above[at]
-        corner = above[at - step] if at >= step else 0
-        row[at] = (row[at] + _predicted(kind, left, up, corner)) & 0xFF
-
-
-def _predicted(kind: int, left: int, up: int, corner: int) -> int:
-    if kind == 4:
-        guess = left + up - corner
-        return min((left, up, corner), key=lambda each: abs(guess - each))
-    return (0, left, up, (left + up) // 2)[kind]
+    def _colours(self, part: Pixels) -> Counter[object]:
+        found = part.getcolors(maxcolors=part.width * part.height) or []
+        return Counter({colour: number for number, colour in found})
