@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
+from msgspec import NODEFAULT, Struct
+from msgspec.structs import fields, replace
 
 import vpnmigrate
 from tests.planning.test_playbook import WHOLE
@@ -220,3 +221,66 @@ def test_every_wait_is_shown_where_it_matters(name):
     longer = replace(base.waits, **{name: getattr(base.waits, name) + timedelta(minutes=7)})
 
     assert plan.decisions_text(replace(base, waits=longer)) != plan.decisions_text(base)
+
+
+def test_every_part_of_a_decision_is_shown():
+    """A part that a playbook sets changes the plan's text, and the whole playbook sets each."""
+    whole = playbook_from(WHOLE, "mine.yaml").decisions
+    shown = plan.decisions_text(whole)
+    found = list(_parts(whole, ()))
+    set_ = {part.field for part in found if part.value != part.default}
+
+    unseen = [
+        part.path
+        for part in found
+        if part.value != part.default
+        and plan.decisions_text(_with(whole, part.path, part.default)) == shown
+    ]
+
+    assert unseen == [], "add it to report/plan.py"
+    assert {part.field for part in found} - set_ == set(), "set it in WHOLE of test_playbook.py"
+
+
+class Part(Struct, frozen=True):
+    """A field of a decision: where it is, its struct and name, and its value and default."""
+
+    path: tuple[Any, ...]
+    field: str
+    value: Any
+    default: Any
+
+
+def _parts(value: Any, path: tuple[Any, ...]) -> Iterator[Part]:
+    """Yield the fields below *value* that have a default."""
+    match value:
+        case Struct():
+            for field in fields(value):
+                inner = getattr(value, field.name)
+                yield from _parts(inner, (*path, field.name))
+                made = field.default_factory
+                default = field.default if made is NODEFAULT else made()
+                if default is not NODEFAULT:
+                    name = f"{type(value).__name__}.{field.name}"
+                    yield Part((*path, field.name), name, inner, default)
+        case dict():
+            for key, each in value.items():
+                yield from _parts(each, (*path, key))
+        case tuple():
+            for place, each in enumerate(value):
+                yield from _parts(each, (*path, place))
+        case _:
+            pass  # It is a value.
+
+
+def _with(value: Any, path: tuple[Any, ...], new: Any) -> Any:
+    """Return *value* with *new* at *path*."""
+    if not path:
+        return new
+    first, *rest = path
+    match value:
+        case Struct():
+            return replace(value, **{first: _with(getattr(value, first), tuple(rest), new)})
+        case dict():
+            return {**value, first: _with(value[first], tuple(rest), new)}
+        case _:
+            return (*value[:first], _with(value[first], tuple(rest), new), *value[first + 1 :])

@@ -207,6 +207,7 @@ def test_the_reference_has_every_verb():
         ["playbook", "list"],
         ["playbook", "show", "standard"],
         ["playbook", "schema"],
+        ["fleet", "schema"],
         ["sandbox", "scenarios"],
         ["status"],
     ],

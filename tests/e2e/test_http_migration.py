@@ -86,6 +86,8 @@ def test_a_migration_over_http_is_what_the_aws_cli_sees(migration):
     new = migration.made(staged)
     assert staged == after(before, changes(plan, "forward", upto=6), new)
 
+    # The sandbox's clock is moved on, which the run's processes follow.
+    terminal.real("sandbox", "advance", "1s")
     terminal.quick("done", run, "5")
     with terminal.until_said("TO DO: enable", "apply", run, "--yes", leaves=HELD):
         output = terminal.quick("status", run)

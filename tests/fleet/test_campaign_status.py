@@ -66,6 +66,21 @@ def test_a_campaign_is_shown_from_the_database(database: Database, fleet: Fleet)
     assert "limit of account" in members["three"]["waiting_for"]
 
 
+def test_the_fleet_is_paused_stopped_and_resumed(database: Database, fleet: Fleet) -> None:
+    """Nothing is started until it is resumed."""
+    StoredFleet(database)
+
+    def held() -> str:
+        return "; ".join(fleet("status", "autumn")["held"])
+
+    fleet("pause")
+    assert "paused" in held()
+    fleet("stop")
+    assert "stopped" in held()
+    fleet("resume")
+    assert held() == ""
+
+
 def test_a_campaign_that_is_done_leads_to_finalize(database: Database, fleet: Fleet) -> None:
     """When every member is migrated, the old connections of a wave remain."""
     stored = StoredFleet(database)

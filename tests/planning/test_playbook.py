@@ -105,7 +105,11 @@ decisions:
     phase1_key_exchanges:
       - {round: 1, methods: [36], requirement: optional}
     lifecycle_control: true
-    logs: {group: "arn:aws:logs:eu-west-1:123456789012:log-group:vpn", format: text}
+    logs:
+      group: "arn:aws:logs:eu-west-1:123456789012:log-group:vpn"
+      format: text
+      bgp_group: "arn:aws:logs:eu-west-1:123456789012:log-group:bgp"
+      bgp_format: text
   tunnel_options_of:
     vpn-1: {startup_action: start}
   networks:
@@ -228,7 +232,12 @@ def test_says_everything_a_plan_can_decide() -> None:
                 startup_action="add",
                 phase1_key_exchanges=(KeyExchange(1, (36,), "optional"),),
                 lifecycle_control=True,
-                logs=TunnelLogs("arn:aws:logs:eu-west-1:123456789012:log-group:vpn", "text"),
+                logs=TunnelLogs(
+                    "arn:aws:logs:eu-west-1:123456789012:log-group:vpn",
+                    "text",
+                    "arn:aws:logs:eu-west-1:123456789012:log-group:bgp",
+                    "text",
+                ),
             ),
             tunnel_options_of={"vpn-1": TunnelOptions(startup_action="start")},
             networks={VpnConnectionId("vpn-1"): Networks("10.1.0.0/16", "10.0.0.0/16")},

@@ -64,7 +64,7 @@ from vpnmigrate.model.plan import Finding, Severity
 from vpnmigrate.model.survey import Survey, Unread
 from vpnmigrate.planning.preflight import CHECKS, check
 from vpnmigrate.planning.preflight.base import network, overlap
-from vpnmigrate.planning.preflight.routing import other_routes_are_told
+from vpnmigrate.planning.preflight.routing import other_routes_are_reported
 from vpnmigrate.planning.window_parser import window_from
 
 SOURCES = sorted((Path(__file__).parents[2] / "vpnmigrate" / "planning" / "preflight").glob("*.py"))
@@ -581,7 +581,7 @@ def test_the_overlapping_routes_are_those_of_a_comparison_of_every_pair(seed):
         if overlap(a, b)
     )
 
-    found = [*other_routes_are_told(a_survey(route_tables=(table,)), Decisions())]
+    found = [*other_routes_are_reported(a_survey(route_tables=(table,)), Decisions())]
 
     assert [each.evidence for each in found] == ([f"rtb-1: {', '.join(wanted)}"] if wanted else [])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 
 from msgspec.structs import fields, replace
@@ -125,6 +126,7 @@ def test_a_command_has_its_file_its_flags_and_its_reference() -> None:
     unwritten = {name for name in _entries() if f"vpnmigrate {name}" not in page}
     assert unwritten == set(), "run make docs"
     assert untested == set(), "add it to FLAGS of tests/cli/test_surface.py"
+    assert [path for path in FLAGS if not _is_run(path)] == [], "no test runs it"
 
 
 def test_a_printed_command_has_the_options_that_it_takes() -> None:
@@ -148,7 +150,9 @@ def test_a_behaviour_is_used_drawn_and_explained() -> None:
         "vpnmigrate/sandbox/ec2", "vpnmigrate/sandbox/world.py", "vpnmigrate/sandbox/state.py"
     )
     drawn = text_of("vpnmigrate/rehearsal/simulation/behaviours.py")
-    page, tests = text_of("docs/sandbox-fidelity.md"), text_of("tests/sandbox")
+    # The table of all fields at the end is generated.
+    page = text_of("docs/sandbox-fidelity.md").partition("<!-- fields of Behaviour -->")[0]
+    tests = text_of("tests/sandbox")
 
     unread = [n for n in names if not re.search(rf"behaviour\.{n}\b", model)]
     assert unread == [], "no file of sandbox/ec2 reads it"
@@ -176,6 +180,20 @@ def test_a_delay_is_among_the_next_changes() -> None:
 
 def _entries() -> dict[str, CommandEntry]:
     return dict(Program.entries)
+
+
+@cache
+def _run_commands() -> str:
+    """Return the text of the tests without the table of flags."""
+    return re.sub(r"\nFLAGS = \{.*?\n\}\n", "", text_of("tests"), flags=re.DOTALL)
+
+
+def _is_run(path: str) -> bool:
+    """Return whether a test has the words of *path*, in one string or as words of a command."""
+    *group, name = map(re.escape, path.split())
+    apart = '",\\s*"'.join((*group, name))
+    ways = [rf"[\"' ]{re.escape(path)}\b", rf'"{apart}\b', rf'fleet\(\s*"{name}\b']
+    return any(re.search(way, _run_commands()) for way in ways)
 
 
 def _is_check(node: ast.FunctionDef) -> bool:
