@@ -1,4 +1,4 @@
-"""Run actions: apply, resume, rollback and finalize, with their questions.
+"""Run actions: apply, rollback and finalize, with their questions.
 
 Each one calls an ``engine.runner.Runner``, which ``run_session`` creates.
 """

@@ -210,12 +210,12 @@ def _run(
     context: CommandContext,
     selected: SelectedRun,
     options: RunOptions,
-    kept: RunRecords,
+    records: RunRecords,
     action: RunAction,
     view: Callable[[], RunStatusView],
 ) -> None:
     """Run *action* with a runner whose ports are this machine, AWS and the operator."""
-    plan, run, journal = selected.plan, selected.run, kept.journal
+    plan, run, journal = selected.plan, selected.run, records.journal
     opening = _open(context, selected, options, journal)
     before, signatures, me = opening.before, opening.signatures, context.dependencies.me
     rehearsed = _rehearsed(context, plan, context.console)
@@ -228,8 +228,10 @@ def _run(
         ),
         closing(LiveFile(run, journal.clock, context.redaction, usual)) as live,
     ):
-        hooks = CommandHooks(run, plan, journal.entries, journal.clock, kept.log, context.redaction)
-        watch = ObserverGroup(progress, kept.log, live, hooks, redaction=context.redaction)
+        hooks = CommandHooks(
+            run, plan, journal.entries, journal.clock, records.log, context.redaction
+        )
+        watch = ObserverGroup(progress, records.log, live, hooks, redaction=context.redaction)
         vault = _vault(context, run)
         account = Account(opening.clients, journal.clock, vault, journal.require_ours)
         stop_request = SignalHandler(
@@ -252,7 +254,7 @@ def _run(
             step_prompt=operator if options.step else None,
             observer=watch,
             clock=journal.clock,
-            stop_request=kept.signals.request(stop_request),
+            stop_request=records.signals.request(stop_request),
             paths=opening.paths,
             calls=opening.calls,
             claim_holder=ClaimHolder(run.holder, opening.taken_over_from),
@@ -271,7 +273,7 @@ def _run(
                 signatures,
                 str(run.plan),
             ),
-            drivers=context.dependencies.drivers(run, plan, vault, kept.log),
+            drivers=context.dependencies.drivers(run, plan, vault, records.log),
             probes=NoProbes()
             if options.probes is None
             else context.dependencies.probes(run, options.probes),
@@ -283,8 +285,8 @@ def _run(
         if ports.journal_lost:
             output.print_line(wrapped(JOURNAL_LOST))
         # The hooks have ended by then, so they are not notified of their results.
-        last = ObserverGroup(progress, kept.log)
-        with supervise_hooks(hooks, journal, last), kept.signals.handle(stop_request):
+        last = ObserverGroup(progress, records.log)
+        with supervise_hooks(hooks, journal, last), records.signals.handle(stop_request):
             runner = Runner(plan, ports)
             active = ActiveRun(
                 runner,

@@ -1,7 +1,7 @@
 """Step loop: observe, decide, act, and observe again until the goal holds.
 
 Resuming has no separate code: from any intermediate state the same loop finds the next change.
-This is the only place that waits; ``execute`` sends the changes that a step yields.
+A step waits only here; ``execute`` sends the changes that it yields.
 """
 
 from __future__ import annotations

@@ -71,7 +71,8 @@ def mask_stale(snapshot: Snapshot, sent: Iterable[SentChange]) -> Snapshot:
     """Return *snapshot* with UNKNOWN for every fact whose reading may be stale.
 
     *sent* are in the order they were written.  Without a journal, the previous process's last
-    call is unknown, so such a process waits a consistency delay before its first describe.
+    call is unknown, so such a process uses no describe that began earlier than a consistency delay
+    after its own start.
     """
     lately = recent(sent, snapshot.begun)
     if not lately:

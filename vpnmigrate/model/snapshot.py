@@ -284,7 +284,7 @@ class Stability(Struct, frozen=True):
 
 
 class JournalFacts(Struct, frozen=True):
-    """Facts of this attempt that are recorded in the journal and cannot be read from AWS."""
+    """Facts of this run that are recorded in the journal and cannot be read from AWS."""
 
     confirmations: Mapping[Confirmation, datetime] = {}
     devices: Mapping[Confirmation, frozenset[VpnConnectionId]] = {}
@@ -324,7 +324,7 @@ class JournalFacts(Struct, frozen=True):
     once_left_out: frozenset[Goal] = frozenset()
     """Goals that this process has left out at some time: step 10 still makes their changes."""
     touched: frozenset[Fact] | None = None
-    """Facts this attempt changed or tried to change; None if a lost journal makes it unknown."""
+    """Facts this run changed or tried to change; None if a lost journal makes it unknown."""
     holder: str = ""
     """The holder for whom this run claims the old gateway."""
     takes_over_from: str = ""

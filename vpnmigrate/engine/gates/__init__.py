@@ -65,8 +65,9 @@ def before_cutover(view: StepInput, context: GateContext) -> tuple[GateResult, .
 def observable_gates(view: StepInput) -> tuple[GateResult, ...]:
     """Return the results of the gates that depend only on an observation.
 
-    A gate belongs here if EC2 may show its subject late: until these gates pass, the runner
-    observes again, for one consistency delay, before it takes the results of all gates.
+    A gate belongs here if this run changes its subject, which EC2 may show late: until these gates
+    pass, the runner observes again, for one consistency delay, before it takes the results of all
+    gates.
     """
     return (
         aws_state.rollback_possible(view.plan, view.now, None),

@@ -9,7 +9,7 @@ from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.preflight.base import Findings, listed
 
 
-def changes_that_last_are_told(survey: Survey, decisions: Decisions) -> Findings:
+def changes_that_last_are_reported(survey: Survey, decisions: Decisions) -> Findings:
     """Check for devices that do not undo a change which cuts them off."""
     gateways = dict.fromkeys(c.customer_gateway for c in survey.living)
     drivers = {gateway: decisions.driver_of(gateway) for gateway in gateways}

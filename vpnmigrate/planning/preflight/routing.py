@@ -24,7 +24,7 @@ from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.preflight.base import Findings, listed, network
 
 
-def edge_tables_are_told(survey: Survey, _decisions: Decisions) -> Findings:
+def edge_tables_are_reported(survey: Survey, _decisions: Decisions) -> Findings:
     """Check for edge tables: the new gateway gets a new association, with a new id."""
     for table in survey.route_tables:
         if table.edge_of(survey.gateway.id):
@@ -37,7 +37,7 @@ def edge_tables_are_told(survey: Survey, _decisions: Decisions) -> Findings:
             )
 
 
-def static_routes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
+def static_routes_are_reported(survey: Survey, _decisions: Decisions) -> Findings:
     """Check for static routes to the gateway: black holes until step 9 (domain.md 4.1)."""
     routes = [
         f"{route.destination} in {table.id}"
@@ -54,7 +54,7 @@ def static_routes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
         )
 
 
-def black_holes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
+def black_holes_are_reported(survey: Survey, _decisions: Decisions) -> Findings:
     """Check for static routes to the gateway that carry no traffic now, although it is attached."""
     dead = [
         f"{route.destination} in {table.id} is {route.state}"
@@ -72,7 +72,7 @@ def black_holes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
         )
 
 
-def advertised_routes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
+def advertised_routes_are_reported(survey: Survey, _decisions: Decisions) -> Findings:
     """Check for routes to the gateway that a VPC Route Server advertises: no step changes them."""
     routes = [
         f"{route.destination} in {table.id}"
@@ -90,7 +90,7 @@ def advertised_routes_are_told(survey: Survey, _decisions: Decisions) -> Finding
         )
 
 
-def other_routes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
+def other_routes_are_reported(survey: Survey, _decisions: Decisions) -> Findings:
     """Check for other routes to the same addresses: the outage changes which route is used."""
     for table in survey.route_tables:
         rivals = sorted({_rivalry(a, b) for a, b in _rivals(survey, table)})
@@ -104,7 +104,7 @@ def other_routes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
             )
 
 
-def default_routes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
+def default_routes_are_reported(survey: Survey, _decisions: Decisions) -> Findings:
     """Check for default routes: they get the packets while propagated routes are missing."""
     for table in survey.route_tables:
         takers = sorted(
@@ -122,7 +122,7 @@ def default_routes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
             )
 
 
-def sites_are_told(survey: Survey, _decisions: Decisions) -> Findings:
+def sites_are_reported(survey: Survey, _decisions: Decisions) -> Findings:
     """Check for several sites: traffic between them is interrupted as well (VPN CloudHub)."""
     sites = _bgp_sites(survey)
     if len(sites) < 2:  # noqa: PLR2004
@@ -147,7 +147,7 @@ def sites_are_told(survey: Survey, _decisions: Decisions) -> Findings:
         )
 
 
-def equal_prefixes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
+def equal_prefixes_are_reported(survey: Survey, _decisions: Decisions) -> Findings:
     """Check for prefixes of several connections, which provide failover for each other."""
     holders: defaultdict[str, list[VpnConnectionId]] = defaultdict(list)
     for connection in survey.living:

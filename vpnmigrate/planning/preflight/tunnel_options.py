@@ -278,7 +278,7 @@ def keys_stay_in_secrets_manager(survey: Survey, decisions: Decisions) -> Findin
         )
 
 
-def certificates_are_told(survey: Survey, _decisions: Decisions) -> Findings:
+def certificates_are_reported(survey: Survey, _decisions: Decisions) -> Findings:
     """Check for connections that authenticate with certificates: the new endpoints have new ones.
 
     EC2 shows an endpoint's certificate only once the connection exists.
