@@ -145,7 +145,7 @@ def test_the_page_follows_the_campaign_and_the_keyboard(chromium: Chromium) -> N
         assert page.value(f"{down}.textContent") == "TRAFFIC IS DOWN at 1 member"
         assert page.value("document.querySelector('#members tbody tr').dataset.state") == "cutover"
         assert page.value(f"{row}.cells[3].textContent") == "NONE"
-        lengths = [0, 59, 60, 142, 3600, 7325, 90061]
+        lengths = [-3, 0, 59, 60, 142, 3600, 7325, 90061]
         as_text = [span(timedelta(seconds=each)) for each in lengths]
         assert page.value(f"{lengths}.map(length)") == as_text
         began = page.value(f"{row}.cells[4].textContent")

@@ -17,5 +17,5 @@ def test_the_picture_is_readable_in_light_and_dark(chromium: Chromium, tmp_path)
 
     assert light[255, 255, 255] > dark[255, 255, 255]
     assert dark[0x12, 0x16, 0x1C] > 0.5 * light[255, 255, 255]
-    assert light[0xC0, 0x39, 0x2B] > 1000
-    assert dark[0xC9, 0x47, 0x3B] > 1000
+    assert light[0xC0, 0x39, 0x2B] > 4000
+    assert dark[0xC9, 0x47, 0x3B] > 4000

@@ -51,7 +51,7 @@ def test_it_is_painted_without_being_cut_off(chromium, page):
 
     colours = image.colours()
     assert colours.most_common(1)[0][0] == WHITE
-    assert min(colours[GREEN], colours[RED], colours[GREY]) > 20
+    assert min(colours[GREEN], colours[RED], colours[GREY]) > 80
     assert image.column(0) | image.column(image.width - 1) == {WHITE}
 
 

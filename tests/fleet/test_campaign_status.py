@@ -91,8 +91,18 @@ def test_a_campaign_that_is_done_leads_to_finalize(database: Database, fleet: Fl
     text = status_text(DatabaseFleet(a_command_context(), database).campaign("autumn")())
 
     assert "EVERY MEMBER IS MIGRATED" in text
-    command = "vpnmigrate fleet finalize autumn --wave canary"
-    assert any(line.strip().startswith(command) for line in text.splitlines())
+    command = "vpnmigrate fleet finalize autumn --wave"
+    assert f"{command} canary" in " ".join(text.replace("\\\n", " ").split())
+
+    finalized = Story().finalized().records
+    stored.session("one", finalized, DONE)
+    text = status_text(DatabaseFleet(a_command_context(), database).campaign("autumn")())
+    assert f"{command} rest" in " ".join(text.replace("\\\n", " ").split())
+
+    for id_ in ("two", "three", "four"):
+        stored.session(id_, finalized, DONE)
+    text = status_text(DatabaseFleet(a_command_context(), database).campaign("autumn")())
+    assert "EVERY MEMBER" not in text
 
 
 def test_who_is_awaited_is_shown_with_the_command(database: Database, fleet: Fleet) -> None:

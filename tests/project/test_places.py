@@ -184,15 +184,19 @@ def _entries() -> dict[str, CommandEntry]:
 
 @cache
 def _run_commands() -> str:
-    """Return the text of the tests without the table of flags."""
-    return re.sub(r"\nFLAGS = \{.*?\n\}\n", "", text_of("tests"), flags=re.DOTALL)
+    """Return the text of the tests, without the tables of commands."""
+    files = [f for f in (ROOT / "tests").rglob("*.py") if f != Path(__file__)]
+    text = "\n".join(file.read_text(encoding="utf-8") for file in sorted(files))
+    return re.sub(r"\nFLAGS = \{.*?\n\}\n", "", text, flags=re.DOTALL)
 
 
 def _is_run(path: str) -> bool:
-    """Return whether a test has the words of *path*, in one string or as words of a command."""
-    *group, name = map(re.escape, path.split())
-    apart = '",\\s*"'.join((*group, name))
-    ways = [rf"[\"' ]{re.escape(path)}\b", rf'"{apart}\b', rf'fleet\(\s*"{name}\b']
+    """Return whether a test has the words of *path* as the first of a command line."""
+    group, name = path.rpartition(" ")[::2]
+    words = '",\\s*"'.join(map(re.escape, path.split()))
+    ways = [rf'(run|quick|real|start|command|launch|process)\w*\(\s*(\w+,\s*)?[(\[]?\s*"{words}"']
+    if group:
+        ways += [rf'fleet\(\s*"{name}"', rf'[\s(\[]"{words}"']
     return any(re.search(way, _run_commands()) for way in ways)
 
 

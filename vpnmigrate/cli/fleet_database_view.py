@@ -94,7 +94,7 @@ class DatabaseFleet:
                 advice=(
                     "to start it:",
                     cli("fleet", "start", self._context.file(file)),
-                    f"or, for runs of this machine, leave it out and unset {DATABASE_VARIABLE}",
+                    f"or, for runs of this machine, name no database and unset {DATABASE_VARIABLE}",
                 ),
             )
         return name, f"{file} differs from the campaign in the database, which is shown here."

@@ -43,6 +43,8 @@ class RunSummary(Struct, frozen=True, omit_defaults=True):
     awaits: RunAwaits = RunAwaits.NOTHING
     task_step: int = 0
     """The step of the task that is awaited."""
+    finalized: bool = False
+    """Whether the old connections are deleted."""
 
     def outage_at(self, now: datetime) -> timedelta | None:
         """Return the length of the last outage, at *now* if it is open."""

@@ -51,6 +51,8 @@ class MemberView:
     """Why its run cannot be read."""
     start: bool = False
     """Whether it may be started now."""
+    finalized: bool = False
+    """Whether its old connections are deleted: nothing remains to be done."""
 
     def startable(self, command: Command | None) -> MemberView:
         """Return the same, which may be started now with *command*; None where workers start it."""
@@ -110,6 +112,7 @@ def member_view(
         step=found.step,
         waiting_for=found.waiting_for,
         closed_gates=found.closed_gates,
+        finalized=found.finalized,
     )
 
 
@@ -357,18 +360,19 @@ def _next(views: Iterable[MemberView]) -> Iterator[str]:
 
 
 def _when_all_are_done(status: FleetStatus) -> Iterator[str]:
-    """Yield what remains when each member is done: the old connections of each wave."""
-    if any(view.progress.state is not MemberState.DONE for view in status.members):
+    """Yield what remains when each member is done: the old connections of the next wave."""
+    left = [view for view in status.members if not view.finalized]
+    if not left or any(view.progress.state is not MemberState.DONE for view in left):
         return
-    first = status.members[0]
     if status.fleet is None:
-        following, what = first.observe, "the next command of a run:"
+        following, what = left[0].observe, "what remains of a run:"
     else:
-        finalize = cli("fleet", "finalize", status.campaign.name, "--wave", first.wave)
+        finalize = cli("fleet", "finalize", status.campaign.name, "--wave", left[0].wave)
         following = status.fleet.invocation.complete(finalize)
-        what = "delete the old connections of a wave after its soak:"
+        what = "to list the old connections of a wave, which finalize deletes after its soak:"
     if following is not None:
-        yield f"EVERY MEMBER IS MIGRATED; {what}\n{command(following, first='  ')}"
+        lead = wrapped(f"EVERY MEMBER IS MIGRATED; {what}")
+        yield f"{lead}\n{command(following, first='  ')}"
 
 
 def status_json(status: FleetStatus) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def results_text(
     if lengths:
         summary.append(f"outages of {span(min(lengths))} to {span(max(lengths))} in the sandbox")
     if warned := [row for row in rows if row.warnings]:
-        show = invocation.complete(cli("show", str(warned[0].file)))
+        show = invocation.complete(cli("show", str(warned[0].file.absolute())))
         lead = "the first:" if len(warned) > 1 else "it:"
         summary.append(f"{count(len(warned), 'plan')} with warnings; to see those of {lead}")
         summary.append(command(show, first="  "))

@@ -84,6 +84,7 @@ def summary_of(view: RunStatusView) -> RunSummary:
         ),
         awaits=_awaits(state),
         task_step=state.task.step if isinstance(state.task, AskOperator) else 0,
+        finalized=state.status is RunStatus.FINALIZED,
     )
 
 

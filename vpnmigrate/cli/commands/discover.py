@@ -139,7 +139,7 @@ def discover(
     if regions and all_regions:
         raise UsageError(
             "--region and --all-regions exclude each other",
-            advice="with --all-regions, AWS_DEFAULT_REGION is the Region that is read first",
+            advice="with --all-regions, AWS_DEFAULT_REGION is asked for the list of Regions",
         )
     if as_csv and printing.json:
         raise UsageError("--csv and --json exclude each other", advice="run it once for each")

@@ -280,8 +280,8 @@ def resume(
 ) -> None:
     """End a pause or a stop of the fleet, or the pause of one run.
 
-    With --accept-degraded it only accepts, for the cutover of one run, that a connection has fewer
-    tunnels than before, if nothing else is missing.
+    With --accept-degraded it does none of that: the cutover of one run may count as stable although
+    a connection has fewer tunnels than before, if nothing else is missing.
     """
     accepts = accept_degraded is not None or reason is not None
     if run is None:

@@ -64,8 +64,8 @@ def continue_(
     has not started yet.  Also answers a run that is past its back-out deadline and asks whether to
     continue.
 
-    With --accept-degraded it only accepts, for the cutover, that a connection has fewer tunnels
-    than before, if nothing else is missing.
+    With --accept-degraded it does none of that: the cutover may count as stable although a
+    connection has fewer tunnels than before, if nothing else is missing.
     """
     if accept_degraded is None and reason is None:
         _order(ctx, run, home, printing, "continue")
