@@ -267,5 +267,5 @@ def _call(request: Request, ec2: EC2Client) -> Performed:
     )
     named = answer.get("ResponseMetadata", {}).get("RequestId")
     if not named:
-        raise UnexpectedAnswerError("the answer has no request id, so it is not from AWS")
+        raise UnexpectedAnswerError("unexpected response, not from AWS: it has no request id")
     return Performed(named, made)
