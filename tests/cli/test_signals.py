@@ -32,6 +32,20 @@ with RunSignals().handle(wish):
 """
 
 
+LATE = """
+import signal, sys
+from vpnmigrate.cli.signals import to_the_end
+def interrupt(frame, event, arg):
+    if event == "call" and frame.f_code.co_name == "signal":
+        sys.setprofile(None)
+        signal.raise_signal(signal.SIGINT)
+def work():
+    sys.setprofile(interrupt)
+    return 3
+sys.exit(to_the_end(work))
+"""
+
+
 class SignalAt:
     """Sends this process a signal right before a call."""
 
@@ -226,3 +240,12 @@ def test_an_ignored_signal_stays_ignored():
     )
 
     assert ran.stdout == "still here\n"
+
+
+def test_an_interrupt_before_interrupts_are_ignored_changes_no_exit_code():
+    """The process has ended its work, and ends with its code and without a traceback."""
+    ended = subprocess.run(
+        [sys.executable, "-c", LATE], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert (ended.returncode, ended.stderr) == (3, "")

@@ -196,15 +196,20 @@ def _ignore(number: int, frame: FrameType | None) -> None:
 def to_the_end(work: Callable[[], int]) -> int:
     """Return the exit code of *work*, and ignore further interrupts while the process exits.
 
-    The first interrupt is handled by then; another may arrive while the last message is printed.
+    The first interrupt is handled by then; others may arrive while the last message is printed, and
+    before they are ignored.
     """
-    try:
-        code = work()
-    except KeyboardInterrupt:
-        code = Exit.INTERRUPTED
-    for number in (*_STOPS, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    return code
+    code: int = Exit.INTERRUPTED
+    once = [work]
+    while True:
+        try:
+            if once:
+                code = once.pop()()
+            for number in (*_STOPS, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
+        except KeyboardInterrupt:
+            continue
+        return code
 
 
 @contextmanager
