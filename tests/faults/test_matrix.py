@@ -107,6 +107,9 @@ def on_which(cell: Cell, played: dict[str, Leg]) -> list[Leg]:
             return [played["begin"]]
         case _:
             fit = [n for n in CHEAPEST if played[n].calls.get(cell.operation, 0) >= nth_of(cell)]
+            if cell.trouble == "permission gone" and "outage" in fit:
+                # While traffic flows, a denial ends the run at once.
+                fit = [name for name in fit if name != "prepare"]
             return [played[name] for name in (fit if ALL else fit[:1])]
 
 
