@@ -17,7 +17,7 @@ EXITS = {
     Exit.HELD: "held at a gate, or waiting for an operator",
     Exit.REFUSED: "refused, nothing changed: preflight, drift, an edited plan, another account, "
     "a claim or lock of another operator",
-    Exit.STUCK: "stuck while traffic is down: an operator must act now",
+    Exit.STUCK: "stuck: traffic is down, or AWS did not make a change; an operator must act now",
     Exit.NOTHING_TO_MIGRATE: "nothing to migrate",
     Exit.INTERRUPTED: "interrupted by a signal; the run resumes",
 }

@@ -418,7 +418,8 @@ class StepLoop:
                 self._recorder.write(*external, StepSettled(step.number, step.cleaning, lost))
                 return lost
             case Blocked(why, advice):
-                raise StepError(why, step=step.number, outage=self._outage, advice=advice)
+                down = self._may_be_down(step)
+                raise StepError(why, step=step.number, outage=down, advice=advice)
             case Claimed(holder):
                 raise claimed(holder, self._plan.old_gateway)
             case NotYet(why):

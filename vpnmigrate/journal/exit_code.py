@@ -4,7 +4,7 @@ The code is 5 (STUCK) in these cases:
 
 - An outage is open (``OutageState.open``), and the error's own code is 1.  It is open from the
   record ``OutageBegan``, which ``StepLoop._perform`` writes before the first call that can
-  interrupt traffic, to ``OutageEnded`` (``traffic_watch``).
+  interrupt traffic (``traffic_watch`` if it began under a lost journal), to ``OutageEnded``.
 - ``StepError.outage``: traffic may be down, because the journal of its outage is lost, or because
   step 10 ended before traffic was ever verified (``StepLoop._may_be_down``).
 - An unexpected exception, while an outage is open.
