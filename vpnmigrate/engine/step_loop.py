@@ -418,8 +418,7 @@ class StepLoop:
                 self._recorder.write(*external, StepSettled(step.number, step.cleaning, lost))
                 return lost
             case Blocked(why, advice):
-                down = self._may_be_down(step)
-                raise StepError(why, step=step.number, outage=down, advice=advice)
+                raise StepError(why, step=step.number, outage=self._outage, advice=advice)
             case Claimed(holder):
                 raise claimed(holder, self._plan.old_gateway)
             case NotYet(why):
