@@ -222,7 +222,7 @@ class WaveControl:
         return replace(found, effect=effect, connections=tuple(old), attempt=view.state.attempt)
 
     def _require_consent(self, found: WaveOrders, prompt_options: PromptOptions) -> None:
-        """Ask the operator whether to give all orders of the wave.
+        """Ask the operator to confirm all orders of the wave.
 
         Raises:
             HeldError: No operator can be asked, or the answer is not yes.

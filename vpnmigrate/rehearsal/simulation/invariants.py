@@ -8,7 +8,6 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from ipaddress import ip_network
-from typing import Final
 
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.records import Entry, Finished, StepSettled, TrafficVerified
@@ -375,10 +374,7 @@ def _is_covered(path: tuple[str, str], now: ActualState) -> bool:
     """Return whether a wider static route carries *path* until its own route is propagated."""
     table, destination = path
     wider = _networks_with(destination)[1:]
-    return not now.destinations.get(table, _NONE).isdisjoint(wider)
-
-
-_NONE: Final = frozenset[str]()
+    return not now.destinations.get(table, frozenset()).isdisjoint(wider)
 
 
 @lru_cache(maxsize=4096)
