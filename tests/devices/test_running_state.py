@@ -10,8 +10,7 @@ from vpnmigrate.devices.blocks import device_blocks, revealed
 from vpnmigrate.devices.configuration_lines import configuration_changes, without_secrets
 from vpnmigrate.devices.platforms import platform_named
 from vpnmigrate.devices.running_state import missing_neighbours, tunnels_state
-from vpnmigrate.model.commit_timers import COMMIT_TIMERS
-from vpnmigrate.model.device_drivers import TunnelsState
+from vpnmigrate.model.device_drivers import COMMIT_TIMERS, TunnelsState
 
 ABSENT, DISABLED, ENABLED, UNKNOWN = (
     TunnelsState.ABSENT,

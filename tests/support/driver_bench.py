@@ -34,13 +34,13 @@ from vpnmigrate.local.settings import LogTo
 from vpnmigrate.local.subprocess_limits import ProcessResult
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.model.commit_timers import lacks_timer
 from vpnmigrate.model.decisions import Decisions, DeviceDriver, DriverKind, InsideMode
 from vpnmigrate.model.device_drivers import (
     ConnectionSide,
     DriverCall,
     DriverResult,
     DriverVerb,
+    lacks_timer,
 )
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.errors import HeldError

@@ -26,7 +26,7 @@ from vpnmigrate.model.clock import moment
 from vpnmigrate.model.errors import AwsError, NoRegionError, VpnMigrateError
 from vpnmigrate.model.errors.commands import Command, cli
 from vpnmigrate.model.gates import GateVerdict
-from vpnmigrate.model.health import HealthCheck, HealthVerdict
+from vpnmigrate.report.health import HealthCheck, HealthVerdict
 
 TIME: Final = timedelta(seconds=2)
 """For everything that asks AWS: ``doctor`` is for a person who waits."""

@@ -15,7 +15,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from vpnmigrate.model.decisions import DeviceDriver
+from vpnmigrate.model.decisions import DeviceDriver, DriverKind
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.snapshot import Confirmation
 
@@ -256,3 +256,28 @@ GOALS: Final[Mapping[Confirmation, DeviceGoal]] = {
     Confirmation.TUNNELS_RETURNED: goal_of(DriverVerb.BACK_OUT),
 }
 """The tasks that a driver can do."""
+
+
+COMMIT_TIMERS: Final[Mapping[str, str]] = {
+    "cisco-ios": "configure terminal revert timer",
+    "juniper-srx": "commit confirmed",
+    "vyos": "commit-confirm",
+    "cisco-asa": "",
+    "fortios": "",
+}
+"""Platform to the command that starts its timer; empty if it has none.
+
+A platform with a timer undoes a change by itself unless it is confirmed in time, so that a change
+that cuts off the driver does not last.
+"""
+
+SERVED: Final[Mapping[DriverKind, tuple[str, ...]]] = {
+    DriverKind.NETMIKO: tuple(COMMIT_TIMERS),
+    DriverKind.NAPALM: ("cisco-ios",),
+}
+"""The drivers over SSH, each with its platforms."""
+
+
+def lacks_timer(driver: DeviceDriver) -> bool:
+    """Return whether a change by *driver* lasts even if it cuts off the device."""
+    return driver.kind in SERVED and not COMMIT_TIMERS.get(driver.platform, "")

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from vpnmigrate.model.clock import span
-from vpnmigrate.model.commit_timers import SERVED
 from vpnmigrate.model.decisions import (
     LONGEST_APPROVAL,
     Decisions,
@@ -19,6 +18,7 @@ from vpnmigrate.model.decisions import (
     DriverKind,
     SshAccess,
 )
+from vpnmigrate.model.device_drivers import SERVED
 from vpnmigrate.model.errors import UsageError
 from vpnmigrate.model.probes import probe_from
 from vpnmigrate.model.programs import ADVICE as NAME_ADVICE

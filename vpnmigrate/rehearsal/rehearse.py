@@ -6,6 +6,7 @@ cannot reach a real account.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -41,7 +42,6 @@ from vpnmigrate.model.snapshot import Ownership, Reading, snapshot_of
 from vpnmigrate.planning.drift import differences
 from vpnmigrate.planning.ownership import ownership_of
 from vpnmigrate.planning.rollback_proof import RollbackProof, prove
-from vpnmigrate.rehearsal.null_vault import NullVault
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.client.direct import DirectClients
 from vpnmigrate.sandbox.device_drivers import SimulatedDrivers
@@ -300,3 +300,12 @@ def _changes(entries: Sequence[Entry]) -> tuple[RehearsedChange, ...]:
         for entry in entries
         if isinstance(entry.record, Intended)
     )
+
+
+class NullVault:
+    """A vault that stores nothing and returns only the hash that the journal keeps."""
+
+    def keep(self, connection: VpnConnectionId, name: str, text: str) -> str:
+        """Return the SHA-256 of *text*."""
+        del connection, name
+        return hashlib.sha256(text.encode()).hexdigest()

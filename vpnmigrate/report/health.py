@@ -1,13 +1,39 @@
-"""Health checks as text and JSON."""
+"""Health checks of ``doctor``: what was found, as text and JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Any
 
-from vpnmigrate.model.errors.commands import Invocation, one_line
-from vpnmigrate.model.health import HealthCheck, HealthVerdict, healthy
+from msgspec import Struct
+
+from vpnmigrate.model.errors.commands import Advice, Invocation, one_line
 from vpnmigrate.report.text import advised, wrapped
+
+
+class HealthVerdict(StrEnum):
+    """Verdict of a health check."""
+
+    OK = "OK"
+    WARN = "WARN"
+    FAIL = "FAIL"
+    UNKNOWN = "UNKNOWN"
+
+
+class HealthCheck(Struct, frozen=True):
+    """One result: what was observed, and what to do about it."""
+
+    name: str
+    verdict: HealthVerdict
+    observed: str
+    advice: Advice = ""
+
+
+def healthy(checks: tuple[HealthCheck, ...]) -> bool:
+    """Return whether no check failed or is unknown."""
+    return all(check.verdict in {HealthVerdict.OK, HealthVerdict.WARN} for check in checks)
+
 
 SCHEMA = "vpnmigrate/doctor/1"
 

@@ -9,7 +9,6 @@ import msgspec
 
 from vpnmigrate.model.changes import AskOperator, Change
 from vpnmigrate.model.clock import moment, span
-from vpnmigrate.model.commit_timers import lacks_timer
 from vpnmigrate.model.decisions import (
     BackOut,
     Decisions,
@@ -23,6 +22,7 @@ from vpnmigrate.model.decisions import (
     TunnelPolicy,
     UnsetOptions,
 )
+from vpnmigrate.model.device_drivers import lacks_timer
 from vpnmigrate.model.ec2 import TunnelOptions
 from vpnmigrate.model.errors.commands import Advice, Command, cli
 from vpnmigrate.model.plan import Phase, Plan, PlannedStep

@@ -13,15 +13,16 @@ from enum import StrEnum
 
 from msgspec.structs import replace
 
-from vpnmigrate.model.commit_timers import SERVED, lacks_timer
 from vpnmigrate.model.decisions import DeviceDriver
 from vpnmigrate.model.device_drivers import (
+    SERVED,
     DeviceState,
     DriverCall,
     DriverOutcome,
     DriverResult,
     DriverVerb,
     TunnelsState,
+    lacks_timer,
 )
 from vpnmigrate.sandbox.driven_devices import (
     DrivenDevice,

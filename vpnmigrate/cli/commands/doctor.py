@@ -13,8 +13,8 @@ from vpnmigrate.cli.options import AwsOptions, OutputOptions, RunDirectoryOption
 from vpnmigrate.cli.support_bundle import support_bundle
 from vpnmigrate.local.documents import save_bytes
 from vpnmigrate.model.errors import Exit
-from vpnmigrate.model.health import healthy
 from vpnmigrate.report import health as view
+from vpnmigrate.report.health import healthy
 
 
 def doctor(

@@ -24,8 +24,7 @@ from vpnmigrate.local.drivers.protocol import (
 from vpnmigrate.local.drivers.ssh_login import netmiko_arguments
 from vpnmigrate.local.drivers.verbs import UNCERTAIN, DriverError, read_device, tunnels_of
 from vpnmigrate.model.clock import Clock, SteadyClock
-from vpnmigrate.model.commit_timers import lacks_timer
-from vpnmigrate.model.device_drivers import ConnectionSide
+from vpnmigrate.model.device_drivers import ConnectionSide, lacks_timer
 from vpnmigrate.model.redaction import Redaction
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from vpnmigrate.model.commit_timers import lacks_timer
 from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.device_drivers import lacks_timer
 from vpnmigrate.model.plan import Finding
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.preflight.base import Findings, listed

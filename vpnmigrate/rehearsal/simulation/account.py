@@ -26,7 +26,7 @@ from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Reading, ReadingPart
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.model.tunnel_maintenance import QueriedTunnel, TunnelMaintenance
-from vpnmigrate.rehearsal.null_vault import NullVault
+from vpnmigrate.rehearsal.rehearse import NullVault
 from vpnmigrate.rehearsal.simulation.schedule import FaultInjector
 from vpnmigrate.sandbox.client.direct import DirectClients
 from vpnmigrate.sandbox.world import World
