@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.builders import (
     OLD,
+    VPC,
     a_connection,
     a_customer_gateway,
     a_survey,
@@ -21,11 +22,12 @@ from tests.support.counts import share
 from tests.support.shapes import Shape, shape_left
 from tests.support.stage import Stage
 from vpnmigrate.engine.runner import Runner
+from vpnmigrate.journal.exit_code import exit_code
 from vpnmigrate.journal.records import Answered, Intended, Noted
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.decisions import Decisions, OldTunnels, TestVpc
-from vpnmigrate.model.errors import HeldError
+from vpnmigrate.model.errors import Exit, HeldError, StepError
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.sandbox.behaviour import Behaviour
@@ -189,3 +191,21 @@ def test_a_blind_rollback_asks_for_devices_that_may_use_new_tunnels(tmp_path: Pa
 
     assert stage.state.status is RunStatus.ROLLED_BACK
     assert [task.confirmation for task in asked] == [Confirmation.TUNNELS_RETURNED]
+
+
+def test_a_step_that_is_blocked_may_leave_traffic_down(tmp_path: Path) -> None:
+    """Without the journal of the outage, a third gateway in the VPC ends the run with code 5."""
+    stage = Stage(tmp_path)
+    stage.faults = Faults([Fault("AttachVpnGateway", FaultKind.KILL_BEFORE)])
+    assert dies(stage, "apply")
+    stage.faults = Faults()
+    made = stage.do("CreateVpnGateway", Type="ipsec.1")["VpnGateway"]
+    stage.clock.sleep(LAG)
+    stage.do("AttachVpnGateway", VpnGatewayId=made["VpnGatewayId"], VpcId=VPC)  # type: ignore[index]
+    stage.clock.sleep(LAG)
+
+    with pytest.raises(StepError) as stopped:
+        stage.run(Runner.apply, journal_lost=True, holder="bob@desk", takes_over_from="ann@desk")
+
+    assert "is attached to vpc" in stopped.value.message
+    assert exit_code(stopped.value, stage.state) is Exit.STUCK

@@ -30,7 +30,7 @@ from tests.support.builders import (
 from vpnmigrate.model.decisions import Decisions, TestVpc
 from vpnmigrate.model.ec2 import Attachment, ResourceState, Role, VpcId, VpcRecord, VpnGatewayId
 from vpnmigrate.model.errors.commands import aws, cli
-from vpnmigrate.model.facts import AttachmentOf, Claim, Existence, Propagation
+from vpnmigrate.model.facts import AttachmentOf, Claim, Existence, Propagation, Switch
 from vpnmigrate.model.plan import GATEWAY_ROLE, TEST_VPC_ROLE
 from vpnmigrate.model.snapshot import Confirmation, Ownership, Reading
 from vpnmigrate.steps.base import Blocked, Claimed, Lost, Met, NotYet, StepInput
@@ -41,7 +41,7 @@ from vpnmigrate.steps.s04_archive_configuration import FetchConfiguration
 from vpnmigrate.steps.s05_configure_devices import ConfigureDevices
 from vpnmigrate.steps.s06_test_vpc import RemoveTestVpc, TryInTestVpc
 from vpnmigrate.steps.s07_disable_propagation import StopPropagation
-from vpnmigrate.steps.s08_swap_gateways import SwapGateways
+from vpnmigrate.steps.s08_swap_gateways import SwapGateways, is_interrupted
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels
 from vpnmigrate.steps.s11_delete_old_connections import DeleteOldConnections, DeleteOldGateway
@@ -306,6 +306,7 @@ SAID = [
                     *("--vpc-id", "vpc-1"),
                 ),
             ),
+            interrupted=True,
         ),
     ),
     (
@@ -397,6 +398,7 @@ SAID = [
                     *("--vpc-id", "vpc-1"),
                 ),
             ),
+            interrupted=True,
         ),
     ),
     (DeleteOldConnections(), FORWARD, SWAPPED, NOTHING_TOLD, NotYet("vpn-old is available")),
@@ -463,6 +465,30 @@ def test_a_route_of_another_vpc_is_not_ours_to_name():
     now = swapped((*ordinary_tables(NEW), elsewhere))
 
     assert RestoreRouting().verify(StepInput(a_plan(), FORWARD, now, NOTHING_TOLD)) == Met()
+
+
+SILENT = a_snapshot(
+    facts={Propagation(table.id, OLD): Switch.OFF for table in a_plan().propagating_tables}
+)
+
+
+@pytest.mark.parametrize(
+    ("swap", "now", "interrupted"),
+    [
+        (FORWARD, a_snapshot(), False),
+        (FORWARD, SILENT, True),
+        (FORWARD, replace(SILENT, tables={}), False),  # A deleted table interrupts nothing.
+        (FORWARD, a_snapshot(old="detaching"), True),
+        (FORWARD, a_snapshot(old="detached"), True),
+        (FORWARD, a_snapshot(old="detached", new="attaching"), True),
+        (FORWARD, SWAPPED, False),
+        (BACK, SWAPPED, False),
+        (BACK, a_snapshot(old="detached", new="attached"), True),
+    ],
+)
+def test_traffic_is_down_without_a_gateway_or_its_propagation(swap, now, interrupted):
+    """What AWS shows decides, since the journal of an outage may be lost."""
+    assert is_interrupted(a_plan(), swap, now) is interrupted
 
 
 def test_a_copy_of_our_tags_stops_what_creates():

@@ -417,8 +417,9 @@ class StepLoop:
                 external = (ExternalChange(line) for line in lost)
                 self._recorder.write(*external, StepSettled(step.number, step.cleaning, lost))
                 return lost
-            case Blocked(why, advice):
-                raise StepError(why, step=step.number, outage=self._outage, advice=advice)
+            case Blocked(why, advice, interrupted):
+                down = self._outage or interrupted
+                raise StepError(why, step=step.number, outage=down, advice=advice)
             case Claimed(holder):
                 raise claimed(holder, self._plan.old_gateway)
             case NotYet(why):

@@ -6,8 +6,8 @@ The code is 5 (STUCK) in these cases:
   record ``OutageBegan``, which ``StepLoop._perform`` writes before the first call that can
   interrupt traffic (``traffic_watch`` if it began under a lost journal), to ``OutageEnded``.
 - ``StepError.outage``: traffic may be down, because the journal of its outage is lost, or because
-  step 10 ended before traffic was ever verified (``StepLoop._may_be_down``).  A step that is
-  blocked says so only while an outage is open.
+  step 10 ended before traffic was ever verified (``StepLoop._may_be_down``).  For a step that is
+  blocked, AWS shows it (``Blocked.interrupted``, ``s08_swap_gateways.is_interrupted``).
 - An unexpected exception, while an outage is open.
 - ``ResidueError``, also while traffic flows: AWS did not make some changes, or a destination has no
   path although every change is made (``Runner._require_no_residue``).

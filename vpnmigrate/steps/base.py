@@ -63,6 +63,8 @@ class Blocked(Struct, frozen=True):
 
     why: str
     advice: Advice
+    interrupted: bool = False
+    """Whether AWS shows that traffic is down, also where the journal of its outage is lost."""
 
 
 class Claimed(Struct, frozen=True):

@@ -22,7 +22,12 @@ from vpnmigrate.steps.base import (
     judge,
     missing,
 )
-from vpnmigrate.steps.s08_swap_gateways import DELETED_STATES, is_deleted, unproven_attachment
+from vpnmigrate.steps.s08_swap_gateways import (
+    DELETED_STATES,
+    is_deleted,
+    is_interrupted,
+    unproven_attachment,
+)
 
 TABLES = 10
 PROPAGATION_OFF = timedelta(seconds=5)
@@ -97,6 +102,7 @@ def _joining_side_cannot_carry_traffic(
                 "correct that, then try again; to see the status of the run:",
                 cli("status", plan.migration),
             ),
+            is_interrupted(plan, swap, now),
         )
     return None
 

@@ -92,6 +92,7 @@ class SwapGateways(Step):
         )
         if (leaving, joining) == (Attachment.DETACHED, Attachment.ATTACHED):
             return Met()
+        interrupted = is_interrupted(view.plan, view.swap, view.now)
         if third := _third_gateway(view.plan.vpc, view.swap, view.now):
             return Blocked(
                 f"{third} is attached to {view.plan.vpc}, and this run did not attach it",
@@ -99,11 +100,13 @@ class SwapGateways(Step):
                     "find out who attached it; once it is detached, resume or roll back:",
                     _call("detach", third, view.plan.vpc),
                 ),
+                interrupted,
             )
         if is_deleted(view.swap.joining, view.now):
             return Blocked(
                 f"{view.swap.joining} is gone: it cannot be attached to {view.plan.vpc}",
                 "if it was the new gateway, roll back; otherwise resume the migration forward",
+                interrupted,
             )
         for vpc, attachment in view.now.attachments(view.swap.joining).items():
             if vpc != view.plan.vpc and attachment is Attachment.ATTACHED:
@@ -113,6 +116,7 @@ class SwapGateways(Step):
                         "detach it, then resume or roll back:",
                         _call("detach", view.swap.joining, vpc),
                     ),
+                    interrupted,
                 )
             if vpc != view.plan.vpc:
                 return NotYet(f"{view.swap.joining} is still attached to {vpc}")
@@ -132,6 +136,7 @@ def detached_externally(plan: Plan, swap: GatewaySwap, now: Snapshot) -> Blocked
     return Blocked(
         f"{swap.joining} was detached from {plan.vpc} outside this run",
         ("roll back, or attach it again and resume:", _call("attach", swap.joining, plan.vpc)),
+        is_interrupted(plan, swap, now),
     )
 
 
@@ -173,6 +178,20 @@ def unproven_attachment(swap: GatewaySwap, now: Snapshot) -> str:
         if UNKNOWN in now.attachments(gateway).values():
             return f"the attachment of {gateway} is unknown: the last reading may be stale"
     return ""
+
+
+def is_interrupted(plan: Plan, swap: GatewaySwap, now: Snapshot) -> bool:
+    """Return whether AWS shows that traffic is down.
+
+    Neither gateway is attached to the VPC, or only the leaving one is and a table of the plan has
+    no propagation from it any more.
+    """
+    if now.attachment(swap.joining, plan.vpc) is Attachment.ATTACHED:
+        return False
+    if now.attachment(swap.leaving, plan.vpc) is not Attachment.ATTACHED:
+        return True
+    tables = (table.id for table in plan.propagating_tables if table.id in now.tables)
+    return any(now.propagates(table, swap.leaving) is Switch.OFF for table in tables)
 
 
 def is_deleted(gateway: VpnGatewayId, now: Snapshot) -> bool:
