@@ -67,7 +67,8 @@ def main() -> int:
     """Search, or repeat one trial, and return the exit status."""
     options = _options()
     if options.digest:
-        return _digest(options.digest)
+        print(journals_digest(options.digest))
+        return 0
     if options.seed is not None:
         return _show(*trial_of(options.seed))
     if options.drivers_in is not None:
@@ -185,15 +186,14 @@ def _again(failure: TrialFailure, search: Search) -> str:
     return f"{script} --world {failure.seed} {late} --course {schedule.route} {kills}"
 
 
-def _digest(number: int) -> int:
-    """Print the hash of the journals of the first *number* seeds."""
+def journals_digest(number: int) -> str:
+    """Return the SHA-256, in hexadecimal, of the journals of the first *number* seeds."""
     digest = hashlib.sha256()
     for seed in range(number):
         world, schedule = trial_of(seed)
         if not world.stops:
             digest.update(run_trial(setting_of(world), schedule).journal)
-    print(digest.hexdigest())
-    return 0
+    return digest.hexdigest()
 
 
 def _show(world: Topology, schedule: Schedule) -> int:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import fault_page
 import msgspec
+import simulate
 
 from vpnmigrate.cli.error_catalogue import errors_page
 from vpnmigrate.cli.man_pages import man_pages
@@ -173,8 +174,9 @@ def _text(node: ast.expr, constants: Mapping[str, ast.expr]) -> str:
             return "…"
 
 
-def _cell(text: str) -> str:
-    linked = re.sub(r"domain\.md (\d[\d.]*\d|\d)", r"[domain.md \1](../domain.md)", text)
+def _cell(text: str, facts: str = "../domain.md") -> str:
+    """Return *text* for a table; *facts* is where the page finds the facts about AWS."""
+    linked = re.sub(r"domain\.md (\d[\d.]*\d|\d)", rf"[domain.md \1]({facts})", text)
     return re.sub(r"\s+", " ", linked).replace("|", "\\|")
 
 
@@ -300,7 +302,8 @@ def _behaviour_fields(module: Path) -> Iterator[tuple[str, ...]]:
                     ast.AnnAssign(target=ast.Name(name), value=ast.expr() as value),
                     ast.Expr(ast.Constant(str(text))),
                 ):
-                    yield f"`{name}`", f"`{ast.unparse(value)}`", _cell(text.replace("``", "`"))
+                    meaning = _cell(text.replace("``", "`"), "domain.md")
+                    yield f"`{name}`", f"`{ast.unparse(value)}`", meaning
                 case ast.AnnAssign(target=ast.Name(name)), _:
                     raise ValueError(f"{name} of Behaviour has no docstring")
                 case _:
@@ -336,6 +339,8 @@ def pages() -> dict[Path, str]:
         ),
         permissions: permissions_page(permissions.read_text(encoding="utf-8")),
         reference / "findings.md": findings_page(ROOT / "vpnmigrate" / "planning" / "preflight"),
+        # A change of the journals is seen in the commit that makes it.
+        ROOT / "tests" / "rehearsal" / "journals.sha256": simulate.journals_digest(8) + "\n",
         cases: cases_page(cases.read_text(encoding="utf-8"), tests_by_case(ROOT / "tests")),
     }
 

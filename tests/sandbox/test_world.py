@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -26,7 +25,6 @@ from tests.sandbox.worlds import (
 )
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.ec2 import WITHOUT_DRY_RUN
-from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.ec2.dispatch import READS, WRITES
 from vpnmigrate.sandbox.ec2.ids import ApiError
 
@@ -132,12 +130,6 @@ def _fits(value, shape, where):
             _fits(each, shape.member, f"{where}[]")
     else:
         assert isinstance(value, kinds[shape.type_name]), where
-
-
-def test_every_field_of_the_behaviour_is_on_the_fidelity_page():
-    """The page names each duration and each switch with its evidence."""
-    page = (Path(__file__).parents[2] / "docs" / "sandbox-fidelity.md").read_text("utf-8")
-    assert [name for name in Behaviour.__struct_fields__ if f"`{name}`" not in page] == []
 
 
 class TestThreads:
