@@ -11,8 +11,7 @@ import functools
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-PACKAGE = ROOT / "vpnmigrate"
+from tests.support.sources import MODULES, PACKAGE, ROOT, SCRIPTS, TESTS, tree
 
 ONLY_IN = {
     "boto3": ("aws", "sandbox"),
@@ -56,11 +55,6 @@ LONGEST = 500
 ROOT_ENTRIES = 16
 
 
-@functools.cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
 def _name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
@@ -72,7 +66,7 @@ def _imports(path: Path) -> frozenset[str]:
 
 
 def _imported(path: Path) -> Iterator[str]:
-    for node in ast.walk(_tree(path)):
+    for node in ast.walk(tree(path)):
         match node:
             case ast.Import():
                 yield from (alias.name for alias in node.names)
@@ -96,12 +90,9 @@ def _is_in(path: Path, places: tuple[str, ...]) -> bool:
 def _calls(path: Path) -> set[str]:
     return {
         node.func.id
-        for node in ast.walk(_tree(path))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
-
-
-MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 def test_libraries_stay_in_their_packages() -> None:
@@ -174,7 +165,7 @@ def test_no_two_public_classes_share_a_name() -> None:
     """A name that is searched for leads to one class."""
     places: dict[str, list[str]] = {}
     for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places.setdefault(node.name, []).append(str(path.relative_to(PACKAGE)))
 
@@ -186,7 +177,7 @@ def test_files_form_no_circle() -> None:
     paths = {_module(path): path for path in MODULES}
     edges = {name: set[str]() for name in paths}
     for name, path in paths.items():
-        for node in _tree(path).body:
+        for node in tree(path).body:
             if isinstance(node, ast.ImportFrom) and node.module:
                 named = {f"{node.module}.{alias.name}" for alias in node.names}
                 edges[name] |= (named & set(paths)) or ({node.module} & set(paths))
@@ -203,14 +194,10 @@ def test_every_package_says_where_to_begin() -> None:
     silent = [
         _name(path)
         for path in PACKAGE.glob("*/__init__.py")
-        if "Begin with" not in (ast.get_docstring(_tree(path)) or "")
+        if "Begin with" not in (ast.get_docstring(tree(path)) or "")
     ]
 
     assert not silent
-
-
-TESTS = sorted((ROOT / "tests").rglob("*.py"))
-SCRIPTS = sorted((ROOT / "scripts").rglob("*.py"))
 
 
 def test_one_function_waits_for_input() -> None:
@@ -227,7 +214,7 @@ def test_nothing_is_patched() -> None:
         for path in TESTS
         if {"mock", "unittest"} & {name.split(".")[0] for name in _imports(path)}
         or {"monkeypatch.setattr", "mock.patch", "mocker.patch"}
-        & {ast.unparse(node) for node in ast.walk(_tree(path)) if isinstance(node, ast.Attribute)}
+        & {ast.unparse(node) for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)}
     ]
 
     assert not offenders
@@ -238,7 +225,7 @@ def test_every_test_states_its_promise() -> None:
     silent = [
         f"{_name(path)}: {node.name}"
         for path in TESTS
-        for node in ast.walk(_tree(path))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.FunctionDef)
         and node.name.startswith("test_")
         and not ast.get_docstring(node)

@@ -12,7 +12,7 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.support.sources import MODULES, ROOT, SCRIPTS, TESTS, tree
 
 BANNED = re.compile(
     r"\b(whoever|whosoever|nobody|somebody|anybody|(by )?another hand|other hands?|heed(s|ed|ing)?"
@@ -50,7 +50,7 @@ def sentences(path: Path) -> Iterator[tuple[int, str]]:
 
 def files() -> Iterator[Path]:
     """Yield the modules of the program and the pages for people."""
-    yield from sorted((ROOT / "vpnmigrate").rglob("*.py"))
+    yield from MODULES
     yield from sorted((ROOT / "vpnmigrate").rglob("*.j2"))
     for place in PAGES:
         path = ROOT / place
@@ -76,8 +76,8 @@ def test_docstrings_of_functions_begin_with_what_they_do() -> None:
     """A function that returns something says Return, Read, Create and so on (PEP 257)."""
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}: {docstring.splitlines()[0]}"
-        for path in sorted((ROOT / "vpnmigrate").rglob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for path in MODULES
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.FunctionDef)
         if (docstring := ast.get_docstring(node)) and FIRST_WORDS.match(docstring)
     ]
@@ -89,8 +89,8 @@ def test_no_text_for_operators_cites_a_page_that_an_installation_lacks() -> None
     """The facts about AWS are cited in comments and docstrings; a message says its source."""
     found = [
         f"{path.relative_to(ROOT)}: {text}"
-        for path in sorted((ROOT / "vpnmigrate").rglob("*.py"))
-        for text in _texts(ast.parse(path.read_text(encoding="utf-8")))
+        for path in MODULES
+        for text in _texts(tree(path))
         if "domain.md" in text
     ]
 
@@ -110,9 +110,8 @@ def test_a_module_begins_with_a_short_line() -> None:
     """The first line says what the module holds, in at most 90 characters."""
     found = [
         f"{path.relative_to(ROOT)}: {len(line)}"
-        for folder in ("vpnmigrate", "tests", "scripts")
-        for path in sorted((ROOT / folder).rglob("*.py"))
-        if (docstring := ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))))
+        for path in (*MODULES, *TESTS, *SCRIPTS)
+        if (docstring := ast.get_docstring(tree(path)))
         if len(line := docstring.splitlines()[0]) > LONGEST_FIRST_LINE
     ]
 

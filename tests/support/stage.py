@@ -167,6 +167,7 @@ class Stage:
         self.faults = faults
         self.plan: Plan = a_plan(before=self.plain.survey(before.gateway.id), decisions=decisions)
         self.entries: tuple[Entry, ...] = ()
+        self._replayed: tuple[tuple[Entry, ...], RunState] = self.entries, RunState()
         self.letters: list[Record] = []
         self.lookout = Lookout()
         self.signal = Signal()
@@ -250,7 +251,11 @@ class Stage:
     @property
     def state(self) -> RunState:
         """The state that the journal replays to."""
-        return replay(self.entries)
+        entries, state = self._replayed
+        if entries is not self.entries:
+            state = replay(self.entries)
+            self._replayed = self.entries, state
+        return state
 
     @property
     def calls(self) -> list[str]:
