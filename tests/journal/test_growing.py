@@ -12,8 +12,8 @@ from tests.support.builders import NOON, OLD
 from tests.support.large import Size, large_plan
 from tests.support.long_journal import journal_text, long_journal
 from vpnmigrate.journal import replay
-from vpnmigrate.journal.attempts import attempts_of
 from vpnmigrate.journal.chain import read_chain
+from vpnmigrate.journal.directions import adherence_of
 from vpnmigrate.journal.growing import GrowingList, Intents, UniqueTexts
 from vpnmigrate.journal.history import made_by, outages_of, sorted_entries
 from vpnmigrate.journal.records import (
@@ -201,7 +201,7 @@ def test_twice_the_lines_take_twice_the_calls(kind):
         read_chain(texts[lines], migration)
         replay(longest[:lines])
         outages_of(longest[:lines])
-        attempts_of(plan, sorted_entries(longest[:lines]))
+        adherence_of(plan, sorted_entries(longest[:lines]))
         made_by(longest[:lines])
         profile.disable()
         return sum(entry.callcount for entry in profile.getstats())

@@ -7,7 +7,7 @@ from datetime import timedelta
 from operator import attrgetter
 
 from tests.report.examples import BEGAN, BGP, ENABLE, NEW, OLD, TABLE, VPC, a_journal, a_plan
-from vpnmigrate.journal.attempts import attempts_of, directions_of
+from vpnmigrate.journal.directions import adherence_of, directions_of
 from vpnmigrate.journal.history import (
     RunChange,
     made_by,
@@ -181,7 +181,7 @@ class TestJourneys:
             Finished(Direction.FORWARD),
         )
 
-        (action,) = attempts_of(a_plan(), sorted_entries(entries))
+        (action,) = adherence_of(a_plan(), sorted_entries(entries))
         kept = {
             step.number: (step.planned - step.made, step.made - step.planned)
             for step in action.steps
@@ -200,7 +200,7 @@ class TestJourneys:
             Finished(Direction.ROLLBACK),
         )
 
-        forward, back = attempts_of(a_plan(), sorted_entries(entries))
+        forward, back = adherence_of(a_plan(), sorted_entries(entries))
         assert (forward.finished, back.finished) == (False, True)
         assert all(step.to_plan for step in back.steps)
 
@@ -215,7 +215,7 @@ class TestJourneys:
             DirectionTaken(Direction.FINALIZE, 1),
         )
 
-        forward, finalize = attempts_of(a_plan(), sorted_entries(entries))
+        forward, finalize = adherence_of(a_plan(), sorted_entries(entries))
         (end,) = [entry for entry in entries if isinstance(entry.record, Finished)]
         assert (forward.direction, forward.finished) == (Direction.FORWARD, True)
         assert forward.ended - forward.began == end.at - entries[1].at

@@ -40,7 +40,7 @@ from vpnmigrate.model.plan import GATEWAY_ROLE, Direction
 from vpnmigrate.model.probes import ProbeEvent, ProbeStats
 from vpnmigrate.model.residue import ResidualChange
 from vpnmigrate.model.snapshot import Confirmation
-from vpnmigrate.report.attempts import CHANGE_WORDS
+from vpnmigrate.report.directions import CHANGE_WORDS
 from vpnmigrate.report.document import ReportDocument, html, markdown, text
 from vpnmigrate.report.evidence import AfterComparison, RunEvidence, as_json, document
 from vpnmigrate.report.timeline import TimelinePicture

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from dataclasses import MISSING, fields
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import botocore.session
@@ -27,7 +28,25 @@ from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.ec2 import WITHOUT_DRY_RUN
 from vpnmigrate.sandbox.ec2.dispatch import READS, WRITES
 from vpnmigrate.sandbox.ec2.ids import ApiError
+from vpnmigrate.sandbox.state import (
+    Association,
+    AttachmentRow,
+    Connection,
+    CustomerGateway,
+    DescribedRoutes,
+    Device,
+    Gateway,
+    PropagationSetting,
+    Route,
+    RouteTable,
+    Subnet,
+    Timeline,
+    TunnelState,
+    Vpc,
+)
+from vpnmigrate.sandbox.world import kept
 
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WRITTEN: dict[str, dict[str, Any]] = {
     "AttachVpnGateway": {"VpnGatewayId": OLD, "VpcId": VPC},
     "CreateCustomerGateway": {"Type": "ipsec.1", "IpAddress": "203.0.113.77", "BgpAsn": 65077},
@@ -235,3 +254,49 @@ def test_a_fork_draws_what_its_world_would_have_drawn():
     assert ask(fork, "CreateVpnGateway", Type="ipsec.1") == ask(
         world, "CreateVpnGateway", Type="ipsec.1"
     )
+
+
+def test_a_copy_has_every_field_of_every_resource():
+    """Forks and lagging reads are copies: a field that is not copied would be lost in them."""
+    life = Timeline([(NOON, "pending"), (NOON + timedelta(seconds=3), "available")])
+    tunnel = TunnelState("198.18.0.1", "169.254.20.0/30", "key", {"Phase1": 1}, NOON)
+    association = Association("rtbassoc-1", "subnet-1", OLD, main=True, until=NOON)
+    propagation = PropagationSetting(OLD, NOON, NOON)
+    connection = Connection(
+        *(OLD_VPN, life, "VPN", "cgw-1", OLD, True, [tunnel], "tgw-1"),
+        {"192.168.0.0/16": life},
+        "SecretsManager",
+        {"LocalIpv4NetworkCidr": "10.0.0.0/8"},
+    )
+    table = RouteTable(
+        *(TABLE, VPC, "123456789012", [Route("0.0.0.0/0", "igw-1")], [association]),
+        [propagation],
+        DescribedRoutes({OLD}, [], []),
+    )
+    resources: dict[str, Any] = {
+        "vpcs": Vpc(VPC, ["10.0.0.0/16"], "123456789012", life),
+        "subnets": Subnet("subnet-1", VPC, "10.0.1.0/24", life),
+        "gateways": Gateway(OLD, 64513, life, [AttachmentRow(VPC, life)], "ipsec.2"),
+        "customer_gateways": CustomerGateway("cgw-1", life, 65001, "198.51.100.1", "r1", "arn:1"),
+        "connections": connection,
+        "tables": table,
+        "devices": Device(NOON, {1: NOON}, {2: NOON}, bgp_shut=True),
+    }
+    with a_world().to_be_read() as present:
+        state = kept(present)
+    for name, resource in resources.items():
+        setattr(state, name, {"id": resource})
+    unset = [
+        f"{type(each).__name__}.{field.name}"
+        for each in (*resources.values(), tunnel, association, propagation)
+        for field in fields(each)
+        if getattr(each, field.name) == field.default
+        or (field.default_factory is not MISSING and not getattr(each, field.name))
+    ]
+    assert unset == [], "set it above, so that its copy is compared"
+
+    copies = kept(state)
+
+    assert copies == state
+    assert copies.tables["id"].described is table.described
+    assert [name for name in resources if getattr(copies, name)["id"] is resources[name]] == []

@@ -1,7 +1,8 @@
 """Journal: the records of a run, and the state they lead to.
 
 Records are folded into one state, from which a run resumes and the next command is derived.
-Begin with ``records``, then ``state``, ``transitions`` and ``replay``.
+Begin with ``records``, then ``state``, ``transitions`` and ``replay``.  What a run did when is in
+``directions`` (periods of attempts), ``history`` (changes and outages) and ``timing``.
 """
 
 from vpnmigrate.journal.next_command import (

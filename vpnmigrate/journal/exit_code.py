@@ -11,7 +11,8 @@ The code is 5 (STUCK) in these cases:
 - An unexpected exception, while an outage is open.
 - ``ResidueError``, also while traffic flows: AWS did not make some changes, or a destination has no
   path although every change is made (``Runner._require_no_residue``).
-- For a watcher: a process ended without a last record, while an outage is open.
+- For a watcher: the last record is a failure with ``Failed.stuck``, or there is none and an outage
+  is open.
 """
 
 from __future__ import annotations

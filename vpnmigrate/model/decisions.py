@@ -220,7 +220,7 @@ class TestVpc(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Waits(Struct, frozen=True, forbid_unknown_fields=True):
-    """Limits that a playbook may set; the other limits are fixed in their steps."""
+    """Limits and times that a playbook may set; other limits are fixed in their steps."""
 
     tunnels: timedelta = timedelta(minutes=60)
     """Step 10: time for a person to enable tunnels and for routes to return."""

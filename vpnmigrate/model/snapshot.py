@@ -284,7 +284,7 @@ class Stability(Struct, frozen=True):
 
 
 class JournalFacts(Struct, frozen=True):
-    """Facts of this run that are recorded in the journal and cannot be read from AWS."""
+    """Facts of this run that AWS does not show: from the journal, or seen by this process."""
 
     confirmations: Mapping[Confirmation, datetime] = {}
     devices: Mapping[Confirmation, frozenset[VpnConnectionId]] = {}

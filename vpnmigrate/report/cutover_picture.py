@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from vpnmigrate.journal.attempts import attempts_of
+from vpnmigrate.journal.directions import adherence_of
 from vpnmigrate.journal.history import OutagePeriod, sorted_entries
 from vpnmigrate.journal.records import Entry
 from vpnmigrate.model.plan import Plan
@@ -268,12 +268,12 @@ def journal_rows(
         (
             TimeSpan(
                 seconds(step.began),
-                seconds(step.settled or attempt.ended),
+                seconds(step.settled or period.ended),
                 Shade.STEP,
                 f"step {step.number}{' (clean-up)' if step.cleaning else ''}",
             )
-            for attempt in attempts_of(plan, journal)
-            for step in attempt.steps
+            for period in adherence_of(plan, journal)
+            for step in period.steps
             if step.began is not None
         ),
         key=lambda span: span.began,

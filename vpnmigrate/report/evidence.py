@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from vpnmigrate.journal import RunState
-from vpnmigrate.journal.attempts import RunAttempt, attempts_of
+from vpnmigrate.journal.directions import DirectionAdherence, adherence_of
 from vpnmigrate.journal.history import (
     OutagePeriod,
     PersonEntry,
@@ -34,10 +34,10 @@ from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.redaction import mapped, without_key_elements
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report import gates, tunnel_options
-from vpnmigrate.report.attempts import attempt_json, attempt_section
 from vpnmigrate.report.calls import GroupedChanges, call_json, calls_section, grouped, timeline
 from vpnmigrate.report.crypto import crypto_json, crypto_section
 from vpnmigrate.report.device_progress import site_of
+from vpnmigrate.report.directions import direction_json, direction_section
 from vpnmigrate.report.document import DocumentTable, ReportDocument, Section
 from vpnmigrate.report.names import Names, names_with
 from vpnmigrate.report.progress import DIRECTION_NAMES, Narrator, probe_lines
@@ -100,9 +100,9 @@ class RunEvidence:
         return replayed_run(self.entries)
 
     @cached_property
-    def attempts(self) -> tuple[RunAttempt, ...]:
+    def directions(self) -> tuple[DirectionAdherence, ...]:
         """Every direction that the run took."""
-        return attempts_of(self.plan, self.journal)
+        return adherence_of(self.plan, self.journal)
 
 
 def document(evidence: RunEvidence) -> ReportDocument:
@@ -146,7 +146,7 @@ def as_json(evidence: RunEvidence) -> dict[str, Any]:
             for at, o in processes_of(events)
         ],
         **outages_json(evidence.replayed, evidence.rehearsed),
-        "journeys": [attempt_json(action) for action in evidence.attempts],
+        "journeys": [direction_json(period) for period in evidence.directions],
         "people": [
             {"at": voice.at.isoformat(), "who": voice.who, "host": voice.host, "said": said}
             for voice, said in _actions(plan, events)
@@ -189,8 +189,8 @@ def _sections(evidence: RunEvidence) -> Iterator[Section]:
         yield Section("External changes and inconsistencies", notable, loud=True)
     yield outage_section(evidence.replayed, evidence.rehearsed)
     gates_seen = [entry for entry in events if isinstance(entry.record, GatesSeen)]
-    for attempt in evidence.attempts:
-        yield attempt_section(plan, attempt, gates_seen)
+    for period in evidence.directions:
+        yield direction_section(plan, period, gates_seen)
     yield _after(evidence.after)
     yield from _start_up(evidence.after)
     yield Section("Tunnel options, old and new", (), tunnel_options.table(plan))
@@ -236,7 +236,7 @@ def _plan_rows(evidence: RunEvidence) -> Iterator[tuple[str, str]]:
 
 def _picture(evidence: RunEvidence) -> Iterator[Section]:
     outages, people = evidence.replayed.outages, person_entries(evidence.events)
-    if (drawn := timeline_of(evidence.attempts, outages, people)) is not None:
+    if (drawn := timeline_of(evidence.directions, outages, people)) is not None:
         yield Section("At a glance", timeline=drawn)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
 from vpnmigrate.journal import Hold, RunState
-from vpnmigrate.journal.attempts import DirectionPeriod, directions_of
+from vpnmigrate.journal.directions import DirectionPeriod, directions_of
 from vpnmigrate.journal.records import FinalizeRequested
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.approval import Approval

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from vpnmigrate.journal.attempts import PlanAdherence, RunAttempt
+from vpnmigrate.journal.directions import DirectionAdherence, PlanAdherence
 from vpnmigrate.journal.history import OutagePeriod, PersonEntry
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.plan import LAST_OF_CUTOVER, LAST_OF_PREPARE, Direction
@@ -120,14 +120,14 @@ def timeline_with(title: str, lanes: Sequence[TimelineLane]) -> TimelinePicture:
 
 
 def timeline_of(
-    attempts: Sequence[RunAttempt],
+    directions: Sequence[DirectionAdherence],
     outages: Sequence[OutagePeriod],
     people: Sequence[PersonEntry],
 ) -> TimelinePicture | None:
     """Return the picture of a run; None if no step began."""
     lanes = [
-        _lane(at * LANE, title, steps, attempt.ended, outages, people)
-        for at, (title, steps, attempt) in enumerate(_phases(attempts))
+        _lane(at * LANE, title, steps, period.ended, outages, people)
+        for at, (title, steps, period) in enumerate(_phases(directions))
     ]
     if not lanes:
         return None
@@ -135,14 +135,14 @@ def timeline_of(
 
 
 def _phases(
-    attempts: Sequence[RunAttempt],
-) -> Iterator[tuple[str, list[PlanAdherence], RunAttempt]]:
+    directions: Sequence[DirectionAdherence],
+) -> Iterator[tuple[str, list[PlanAdherence], DirectionAdherence]]:
     """Yield the steps that are drawn to one scale, with their title."""
-    for attempt in attempts:
-        begun = [step for step in attempt.steps if step.began is not None]
-        for name, steps in _parts(attempt.direction, begun):
+    for period in directions:
+        begun = [step for step in period.steps if step.began is not None]
+        for name, steps in _parts(period.direction, begun):
             if steps:
-                yield f"attempt {attempt.attempt}, {name}", steps, attempt
+                yield f"attempt {period.attempt}, {name}", steps, period
 
 
 def _parts(

@@ -1,4 +1,4 @@
-"""Attempts of a run as tables: what each step changed, compared with the plan."""
+"""Directions of a run as tables: what each step changed, compared with the plan."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from vpnmigrate.journal.attempts import PlanAdherence, RunAttempt
+from vpnmigrate.journal.directions import DirectionAdherence, PlanAdherence
 from vpnmigrate.journal.records import Entry, GatesSeen
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.plan import Direction, Phase, Plan, PlannedStep
@@ -45,37 +45,39 @@ _HEAD = ("step", "started", "took", "changes made", "against the plan")
 _StepTitles = Mapping[tuple[int, bool], str]
 
 
-def attempt_section(plan: Plan, attempt: RunAttempt, gates_seen: Sequence[Entry]) -> Section:
+def direction_section(
+    plan: Plan, period: DirectionAdherence, gates_seen: Sequence[Entry]
+) -> Section:
     """Return one direction of one attempt: its result, its gates and a row for each step.
 
     *gates_seen* are the entries of the journal with evaluations of gates.
     """
     titles = {(step.number, step.phase is Phase.CLEAN_UP): step.title for step in _planned(plan)}
-    ending = "completed" if attempt.finished else "not completed"
-    length = span(attempt.ended - attempt.began)
+    ending = "completed" if period.finished else "not completed"
+    length = span(period.ended - period.began)
     return Section(
-        title_of(attempt),
+        title_of(period),
         (
-            f"started {moment(attempt.began)}, {ending}, took {length}",
-            *_gates(attempt, gates_seen),
+            f"started {moment(period.began)}, {ending}, took {length}",
+            *_gates(period, gates_seen),
         ),
-        DocumentTable(_HEAD, tuple(_row(step, attempt, titles) for step in attempt.steps)),
+        DocumentTable(_HEAD, tuple(_row(step, period, titles) for step in period.steps)),
     )
 
 
-def title_of(attempt: RunAttempt) -> str:
+def title_of(period: DirectionAdherence) -> str:
     """Return which attempt it is, and its direction."""
-    return f"Attempt {attempt.attempt}, {DIRECTION_NAMES[attempt.direction]}"
+    return f"Attempt {period.attempt}, {DIRECTION_NAMES[period.direction]}"
 
 
-def attempt_json(attempt: RunAttempt) -> dict[str, Any]:
+def direction_json(period: DirectionAdherence) -> dict[str, Any]:
     """Return the same as JSON values; kinds of changes have the names of their classes."""
     return {
-        "direction": attempt.direction.value,
-        "attempt": attempt.attempt,
-        "began": attempt.began.isoformat(),
-        "ended": attempt.ended.isoformat(),
-        "finished": attempt.finished,
+        "direction": period.direction.value,
+        "attempt": period.attempt,
+        "began": period.began.isoformat(),
+        "ended": period.ended.isoformat(),
+        "finished": period.finished,
         "steps": [
             {
                 "step": step.number,
@@ -86,7 +88,7 @@ def attempt_json(attempt: RunAttempt) -> dict[str, Any]:
                 "settled": step.settled and step.settled.isoformat(),
                 "as_planned": step.to_plan,
             }
-            for step in attempt.steps
+            for step in period.steps
         ],
     }
 
@@ -95,31 +97,31 @@ def _planned(plan: Plan) -> Iterable[PlannedStep]:
     return (*plan.forward, *plan.back, *plan.finalize)
 
 
-def _gates(attempt: RunAttempt, gates_seen: Sequence[Entry]) -> Iterator[str]:
+def _gates(period: DirectionAdherence, gates_seen: Sequence[Entry]) -> Iterator[str]:
     for entry in gates_seen:
-        if isinstance(entry.record, GatesSeen) and attempt.began <= entry.wall <= attempt.ended:
+        if isinstance(entry.record, GatesSeen) and period.began <= entry.wall <= period.ended:
             yield f"{gates.title(entry.record)}, evaluated {moment(entry.wall)}"
 
 
-def _row(step: PlanAdherence, attempt: RunAttempt, titles: _StepTitles) -> tuple[str, ...]:
+def _row(step: PlanAdherence, period: DirectionAdherence, titles: _StepTitles) -> tuple[str, ...]:
     title = titles.get((step.number, step.cleaning), "")
     name = f"{step.number} {title}{' (clean-up)' if step.cleaning else ''}".rstrip()
     if step.began is None:
-        return name, "", "", _kinds(step.made), _against_plan(step, attempt)
+        return name, "", "", _kinds(step.made), _against_plan(step, period)
     took = span(step.settled - step.began) if step.settled else "not done"
-    return name, moment(step.began), took, _kinds(step.made), _against_plan(step, attempt)
+    return name, moment(step.began), took, _kinds(step.made), _against_plan(step, period)
 
 
-def _against_plan(step: PlanAdherence, attempt: RunAttempt) -> str:
-    if step.began is None and not step.made and (step.planned or not attempt.finished):
+def _against_plan(step: PlanAdherence, period: DirectionAdherence) -> str:
+    if step.began is None and not step.made and (step.planned or not period.finished):
         return "not reached"
-    lines = list(_missing(step, attempt))
+    lines = list(_missing(step, period))
     if step.added:
         lines.append(f"not planned: {_kinds(step.added)}")
     return "; ".join(lines) or "as planned"
 
 
-def _missing(step: PlanAdherence, attempt: RunAttempt) -> Iterator[str]:
+def _missing(step: PlanAdherence, period: DirectionAdherence) -> Iterator[str]:
     """Yield what was not made: refused, not done yet, or not needed because the goal held."""
     refused = step.missing & step.left_out
     rest = step.missing - refused
@@ -129,7 +131,7 @@ def _missing(step: PlanAdherence, attempt: RunAttempt) -> Iterator[str]:
         return
     if step.settled is None:
         yield f"not made: {_kinds(rest)}"
-    elif attempt.direction is Direction.ROLLBACK and not step.made:
+    elif period.direction is Direction.ROLLBACK and not step.made:
         yield "nothing to undo"
     else:
         yield f"not needed: {_kinds(rest)}"

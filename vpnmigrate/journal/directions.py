@@ -1,4 +1,7 @@
-"""Attempts: the directions of a run, and what their steps changed, compared with the plan."""
+"""Directions: the periods of a run, and what their steps changed, compared with the plan.
+
+An attempt has one or two: forward and, if it fails, back.
+"""
 
 from __future__ import annotations
 
@@ -77,13 +80,13 @@ class DirectionPeriod(Struct, frozen=True):
     finished: bool
 
 
-class RunAttempt(DirectionPeriod, frozen=True):
-    """One direction of the run, with what its steps changed."""
+class DirectionAdherence(DirectionPeriod, frozen=True):
+    """One direction of the run, with what its steps changed, compared with the plan."""
 
     steps: tuple[PlanAdherence, ...]
 
 
-def attempts_of(plan: Plan, journal: SortedEntries) -> tuple[RunAttempt, ...]:
+def adherence_of(plan: Plan, journal: SortedEntries) -> tuple[DirectionAdherence, ...]:
     """Return every direction taken, compared with *plan*; its rollback starts after step 10."""
     due = {
         Direction.FORWARD: _due(plan.forward),
@@ -91,7 +94,7 @@ def attempts_of(plan: Plan, journal: SortedEntries) -> tuple[RunAttempt, ...]:
         Direction.FINALIZE: _due(plan.finalize),
     }
     legs = _legs(journal.entries)
-    return tuple(_attempt(taken, leg, journal, due[taken.direction]) for taken, leg in legs)
+    return tuple(_adherence(taken, leg, journal, due[taken.direction]) for taken, leg in legs)
 
 
 def directions_of(entries: Sequence[Entry]) -> tuple[DirectionPeriod, ...]:
@@ -140,16 +143,16 @@ def _due(planned: Sequence[PlannedStep]) -> Mapping[_StepKey, Counter[str]]:
     return due
 
 
-def _attempt(
+def _adherence(
     taken: DirectionTaken,
     leg: Sequence[Entry],
     journal: SortedEntries,
     due: Mapping[_StepKey, Counter[str]],
-) -> RunAttempt:
+) -> DirectionAdherence:
     period = _period(taken, leg)
     events = _of_leg(leg, journal.events, attrgetter("seq"))
     changes = _of_leg(leg, journal.changes, attrgetter("asked.seq"))
-    return RunAttempt(
+    return DirectionAdherence(
         period.direction,
         period.attempt,
         period.began,
