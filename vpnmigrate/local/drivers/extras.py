@@ -17,7 +17,7 @@ _LIBRARIES: Final = {
 """The library of each kind, whose extra has the name of the kind."""
 
 
-def missing_library(kind: DriverKind) -> str:
+def missing_driver_library(kind: DriverKind) -> str:
     """Return the message of a driver of *kind* whose library is not installed."""
     return f"{_LIBRARIES[kind]} is missing: {install_command(kind)}"
 

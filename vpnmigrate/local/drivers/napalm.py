@@ -18,7 +18,7 @@ from vpnmigrate.local.drivers.confirmed_change import (
     DeviceConnection,
     NoTimerError,
 )
-from vpnmigrate.local.drivers.extras import missing_library
+from vpnmigrate.local.drivers.extras import missing_driver_library
 from vpnmigrate.local.drivers.netmiko import NO_TIMER, PROMPT, device_errors, one_line
 from vpnmigrate.local.drivers.program import DeviceLogin, run_driver
 from vpnmigrate.local.drivers.refusals import refusal_in
@@ -130,7 +130,7 @@ def connect(login: DeviceLogin) -> DeviceConnection:
     try:
         from napalm import get_network_driver  # noqa: PLC0415  an extra
     except ImportError:
-        raise DriverError(missing_library(DriverKind.NAPALM)) from None
+        raise DriverError(missing_driver_library(DriverKind.NAPALM)) from None
     given = login.arguments
     options = {name: value for name, value in given.items() if name not in _OWN}
     kind = _recording(get_network_driver(NAMES[login.platform]))

@@ -20,7 +20,7 @@ from vpnmigrate.local.drivers.confirmed_change import (
     DeviceConnection,
     NoTimerError,
 )
-from vpnmigrate.local.drivers.extras import missing_library
+from vpnmigrate.local.drivers.extras import missing_driver_library
 from vpnmigrate.local.drivers.program import DeviceLogin, run_driver
 from vpnmigrate.local.drivers.refusals import refusal_in, refusal_pattern
 from vpnmigrate.local.drivers.verbs import DriverError
@@ -352,7 +352,7 @@ def connect(login: DeviceLogin) -> DeviceConnection:
     try:
         kind = _kind_of(shell)
     except ImportError:
-        raise DriverError(missing_library(DriverKind.NETMIKO)) from None
+        raise DriverError(missing_driver_library(DriverKind.NETMIKO)) from None
     with device_errors():
         link = kind(device_type=shell.device_type, **{**shell.options, **login.arguments})
         return shell(link, login.platform)

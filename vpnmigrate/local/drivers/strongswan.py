@@ -16,7 +16,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from vpnmigrate.devices.running_state import absent_tunnels, common_state
-from vpnmigrate.local.drivers.extras import missing_library
+from vpnmigrate.local.drivers.extras import missing_driver_library
 from vpnmigrate.local.drivers.protocol import DriverInput, DriverOutput, answer_call
 from vpnmigrate.local.drivers.verbs import (
     UNCERTAIN,
@@ -91,7 +91,7 @@ def _connections(place: str) -> Iterator[Mapping[str, Any]]:
     try:
         import vici  # noqa: PLC0415  an extra
     except ImportError:
-        raise DriverError(missing_library(DriverKind.STRONGSWAN)) from None
+        raise DriverError(missing_driver_library(DriverKind.STRONGSWAN)) from None
     try:
         with _connected(place) as connection:
             yield from vici.Session(connection).list_conns()
