@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vpnmigrate.journal.history import made_by
 from vpnmigrate.journal.records import Entry
-from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.ec2 import NAME_TAG, VpnConnectionId
 from vpnmigrate.model.errors import UsageError
 from vpnmigrate.model.plan import Plan, connection_role
 from vpnmigrate.report.inventory import device_of, site_name
@@ -34,9 +34,9 @@ def sites_of(plan: Plan, entries: Sequence[Entry]) -> tuple[NamedSite, ...]:
         device = device_of(old, plan.before)
         successor = made.get(connection_role(old.id), "")
         name = site_name(old, device)
-        names = {old.id, successor, name, old.tags.get("Name", "")}
+        names = {old.id, successor, name, old.tags.get(NAME_TAG, "")}
         if device is not None:
-            names |= {device.id, device.device_name or "", device.tags.get("Name", "")}
+            names |= {device.id, device.device_name or "", device.tags.get(NAME_TAG, "")}
         words = frozenset(each.strip().lower() for each in names if each.strip())
         found.append(NamedSite(old.id, successor, safe(name), words))
     return tuple(found)

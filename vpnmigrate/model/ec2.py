@@ -55,6 +55,8 @@ class Tag(StrEnum):
     CLAIM = "vpnmigrate:claim"
 
 
+NAME_TAG = "Name"
+"""Key of the tag that AWS's console shows as the name of a resource."""
 DEFAULT_ASN = 64512
 """Amazon-side ASN of a gateway that was created without one (domain.md 2.1)."""
 TUNNELS = 2

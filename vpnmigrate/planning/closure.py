@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from vpnmigrate.model.discovery import NamingResource, TerraformResource
 from vpnmigrate.model.ec2 import (
+    NAME_TAG,
     ConnectionRecord,
     CustomerGatewayRecord,
     GatewayRecord,
@@ -56,7 +57,6 @@ class Closure(Struct, frozen=True):
     """What could not be read: whether it names something old is unknown."""
 
 
-NAME: Final = "Name"
 _STACK: Final = "aws:cloudformation:stack-name"
 _LOGICAL: Final = "aws:cloudformation:logical-id"
 _ROUTING: Final = ("aws_vpn_", "aws_route", "aws_default_route_table", "awscc_ec2_vpn_")
@@ -104,7 +104,7 @@ def _item(
     why: str,
     effect: ClosureEffect = ClosureEffect.CHANGED,
 ) -> ClosureItem:
-    return ClosureItem(kind, record.id, effect, why, record.tags.get(NAME, ""))
+    return ClosureItem(kind, record.id, effect, why, record.tags.get(NAME_TAG, ""))
 
 
 def _changed(survey: Survey) -> Iterator[ClosureItem]:
@@ -137,7 +137,7 @@ def _devices(survey: Survey) -> Iterator[ClosureItem]:
     known = {device.id: device for device in survey.customer_gateways}
     for id_ in dict.fromkeys(c.customer_gateway for c in survey.living if c.customer_gateway):
         device = known.get(id_, CustomerGatewayRecord(id_, ""))
-        name = device.tags.get(NAME) or device.device_name
+        name = device.tags.get(NAME_TAG) or device.device_name
         why = "its device gets new tunnels" + (f", at {device.ip}" if device.ip else "")
         yield ClosureItem("customer gateway", id_, ClosureEffect.USED, why, name)
 

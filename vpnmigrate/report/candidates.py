@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from vpnmigrate.model.ec2 import NAME_TAG
 from vpnmigrate.model.errors.commands import Invocation, cli
 from vpnmigrate.model.plan import Severity
 from vpnmigrate.planning.candidates import Candidacy, Candidate
@@ -85,12 +86,12 @@ def _gateway_json(each: Candidate, invocation: Invocation) -> dict[str, Any]:
     plan = invocation.complete(cli("plan", "--vpn-gateway", survey.gateway.id))
     return {
         "gateway": survey.gateway.id,
-        "name": survey.gateway.tags.get("Name", ""),
+        "name": survey.gateway.tags.get(NAME_TAG, ""),
         "vpc": survey.vpc.id if survey.vpc else None,
         "connections": [
             {
                 "id": connection.id,
-                "name": connection.tags.get("Name", ""),
+                "name": connection.tags.get(NAME_TAG, ""),
                 "category": connection.category,
                 "state": connection.state,
                 "routing": "static" if connection.static_only else "BGP",

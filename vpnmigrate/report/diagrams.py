@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from vpnmigrate.model.decisions import OldTunnels
-from vpnmigrate.model.ec2 import ConnectionRecord, RouteTableRecord
+from vpnmigrate.model.ec2 import NAME_TAG, ConnectionRecord, RouteTableRecord
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.report.inventory import NAME, device_of, site_name
+from vpnmigrate.report.inventory import device_of, site_name
 from vpnmigrate.report.text import count
 
 
@@ -124,7 +124,9 @@ def _picture(plan: Plan, moment: DiagramStage) -> Picture:
         _TITLES[moment],
         _description(plan, moment),
         height,
-        _short(f"{plan.vpc} {vpc.tags.get(NAME, '') if vpc else ''}".strip(), _TABLES[1], _LETTER),
+        _short(
+            f"{plan.vpc} {vpc.tags.get(NAME_TAG, '') if vpc else ''}".strip(), _TABLES[1], _LETTER
+        ),
         (*tables, *gateways, *connections, *devices),
         # Lines that carry traffic are drawn on top.
         tuple(sorted(lines, key=lambda line: line.style is not ShapeStyle.IDLE)),
@@ -217,7 +219,7 @@ def _groups(plan: Plan, moment: DiagramStage) -> list[_Labels]:
 
 
 def _titled(table: RouteTableRecord) -> str:
-    name = table.tags.get(NAME, "")
+    name = table.tags.get(NAME_TAG, "")
     return f"{table.id} {name}".rstrip()
 
 

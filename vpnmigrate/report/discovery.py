@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from vpnmigrate.model.discovery import UnreadPlace
+from vpnmigrate.model.ec2 import NAME_TAG
 from vpnmigrate.model.errors.commands import Command, Invocation, cli, one_line
 from vpnmigrate.model.plan import Severity
 from vpnmigrate.planning.discovery import (
@@ -19,7 +20,7 @@ from vpnmigrate.planning.discovery import (
     tables_of,
 )
 from vpnmigrate.report.findings import findings_json
-from vpnmigrate.report.inventory import NAME, named, site_name
+from vpnmigrate.report.inventory import named, site_name
 from vpnmigrate.report.names import NO_NAMES, names_in
 from vpnmigrate.report.text import advised, columns, command, count, safe, wrapped
 
@@ -281,11 +282,11 @@ def _gateway_json(each: DiscoveredGateway, invocation: Invocation) -> dict[str, 
     return {
         **_place_json(each.place),
         "gateway": survey.gateway.id,
-        "name": survey.gateway.tags.get(NAME, ""),
+        "name": survey.gateway.tags.get(NAME_TAG, ""),
         "asn": survey.gateway.asn,
         "tags": dict(survey.gateway.tags),
         "vpc": survey.vpc.id if survey.vpc else None,
-        "vpc_name": survey.vpc.tags.get(NAME, "") if survey.vpc else "",
+        "vpc_name": survey.vpc.tags.get(NAME_TAG, "") if survey.vpc else "",
         "connections": [_connection_json(connection) for connection in each.connections],
         "tables": {
             "propagating": list(tables.propagating),
@@ -310,7 +311,7 @@ def _connection_json(each: DiscoveredConnection) -> dict[str, Any]:
     record, device = each.record, each.device
     return {
         "connection": record.id,
-        "name": record.tags.get(NAME, ""),
+        "name": record.tags.get(NAME_TAG, ""),
         "category": record.category,
         "state": record.state,
         "routing": "static" if record.static_only else "BGP",
@@ -324,7 +325,7 @@ def _connection_json(each: DiscoveredConnection) -> dict[str, Any]:
         "device": None
         if device is None
         else {
-            "name": device.tags.get(NAME) or device.device_name,
+            "name": device.tags.get(NAME_TAG) or device.device_name,
             "ip": device.ip,
             "asn": device.asn,
         },

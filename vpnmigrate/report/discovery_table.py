@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping
 
+from vpnmigrate.model.ec2 import NAME_TAG
 from vpnmigrate.planning.discovery import (
     DiscoveredConnection,
     DiscoveredGateway,
@@ -15,7 +16,6 @@ from vpnmigrate.planning.discovery import (
     tables_of,
 )
 from vpnmigrate.report.discovery import connection_name, routing, tunnels, use_text
-from vpnmigrate.report.inventory import NAME
 from vpnmigrate.report.text import safe
 
 UNREAD = "not-read"
@@ -94,9 +94,9 @@ def _gateway(each: DiscoveredGateway) -> dict[str, Cell]:
     survey = each.candidate.survey
     return row | {
         "gateway": survey.gateway.id,
-        "gateway_name": survey.gateway.tags.get(NAME, ""),
+        "gateway_name": survey.gateway.tags.get(NAME_TAG, ""),
         "vpc": survey.vpc.id if survey.vpc else "",
-        "vpc_name": survey.vpc.tags.get(NAME, "") if survey.vpc else "",
+        "vpc_name": survey.vpc.tags.get(NAME_TAG, "") if survey.vpc else "",
         "tables": " ".join(tables_of(each).ids),
         "direct_connect": "; ".join(direct_connect(each)),
         "tags": _tags(survey.gateway.tags),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vpnmigrate.model.ec2 import (
+    NAME_TAG,
     ConnectionRecord,
     CustomerGatewayRecord,
     RouteTableRecord,
@@ -12,8 +13,6 @@ from vpnmigrate.model.ec2 import (
 )
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.report.text import columns, count, item, safe, wrapped
-
-NAME = "Name"
 
 
 def text(survey: Survey) -> str:
@@ -37,7 +36,9 @@ def sites(survey: Survey) -> list[str]:
 
 def _site(connection: ConnectionRecord, survey: Survey) -> str:
     device = device_of(connection, survey)
-    name = connection.tags.get(NAME) or (device and (device.tags.get(NAME) or device.device_name))
+    name = connection.tags.get(NAME_TAG) or (
+        device and (device.tags.get(NAME_TAG) or device.device_name)
+    )
     return f'{connection.id} "{safe(name)}"' if name else connection.id
 
 
@@ -57,7 +58,7 @@ def tables(survey: Survey) -> list[str]:
 
 def named(resource_id: str, tags: dict[str, str]) -> str:
     """Return an id with its Name tag, if it has one."""
-    name = tags.get(NAME, "")
+    name = tags.get(NAME_TAG, "")
     return f'{resource_id} "{safe(name)}"' if name else resource_id
 
 
@@ -127,8 +128,8 @@ def _uses(table: RouteTableRecord, gateway: VpnGatewayId) -> Iterator[str]:
 
 def site_name(connection: ConnectionRecord, device: CustomerGatewayRecord | None) -> str:
     """Return the most likely name of the site behind *connection*."""
-    found = device.tags.get(NAME) or device.device_name if device else ""
-    return found or connection.tags.get(NAME) or (device.id if device else connection.id)
+    found = device.tags.get(NAME_TAG) or device.device_name if device else ""
+    return found or connection.tags.get(NAME_TAG) or (device.id if device else connection.id)
 
 
 def device_of(connection: ConnectionRecord, survey: Survey) -> CustomerGatewayRecord | None:

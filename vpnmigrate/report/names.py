@@ -10,12 +10,10 @@ from msgspec import Struct, field
 from vpnmigrate.journal.history import made_by
 from vpnmigrate.journal.records import Answered, Entry, Intended
 from vpnmigrate.model.changes import ArchiveConfiguration, Creation
-from vpnmigrate.model.ec2 import ConnectionRecord, Role
+from vpnmigrate.model.ec2 import NAME_TAG, ConnectionRecord, Role
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan, connection_role
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.report.text import safe
-
-NAME = "Name"
 
 _NAMING = Creation | ArchiveConfiguration
 """Changes with the id of a resource that the run has created, or whose answer has it."""
@@ -109,7 +107,7 @@ def _site(connection: ConnectionRecord, devices: Mapping[str, str]) -> str:
 
 
 def _name(tags: Mapping[str, str]) -> str:
-    return safe(tags.get(NAME, "")).strip()
+    return safe(tags.get(NAME_TAG, "")).strip()
 
 
 class NamesOfRun:

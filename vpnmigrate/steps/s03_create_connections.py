@@ -14,6 +14,7 @@ from vpnmigrate.model.changes import AddStaticPrefix, CreateVpnConnection, Delet
 from vpnmigrate.model.decisions import InsideMode
 from vpnmigrate.model.ec2 import (
     AWS_VPN,
+    NAME_TAG,
     ConnectionRecord,
     ResourceState,
     VpnConnectionId,
@@ -199,7 +200,7 @@ def _about_foreign(plan: Plan) -> str:
     """Return what to do about a connection that another program may have created."""
     keys = [key for key, _ in copied_tags(plan.before.gateway.tags, plan.decisions.tags)]
     acted_on = [key for key in keys if automation_of(key)]
-    likely_causes = acted_on or [key for key in keys if key != "Name"]
+    likely_causes = acted_on or [key for key in keys if key != NAME_TAG]
     advice = "find out who created it; delete it, or plan again; do not give it the run's tags"
     if not likely_causes:
         return advice

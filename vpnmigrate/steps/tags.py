@@ -14,7 +14,7 @@ from vpnmigrate.model.changes import (
     Tags,
 )
 from vpnmigrate.model.decisions import TagChanges
-from vpnmigrate.model.ec2 import ResourceState, Role
+from vpnmigrate.model.ec2 import NAME_TAG, ResourceState, Role
 from vpnmigrate.model.errors.commands import aws, cli, option
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Snapshot
@@ -58,8 +58,8 @@ def automation_of(key: str) -> str:
 def copied_tags(tags: Mapping[str, str], changes: TagChanges) -> Tags:
     """Return the user tags of a successor, sorted; a copied Name gets ``NEW_NAME_SUFFIX``."""
     kept = {k: v for k, v in tags.items() if not k.startswith(RESERVED) and not changes.drops(k)}
-    if name := kept.get("Name"):
-        kept["Name"] = name[: LONGEST_VALUE - len(NEW_NAME_SUFFIX)] + NEW_NAME_SUFFIX
+    if name := kept.get(NAME_TAG):
+        kept[NAME_TAG] = name[: LONGEST_VALUE - len(NEW_NAME_SUFFIX)] + NEW_NAME_SUFFIX
     return tuple(sorted({**kept, **changes.add}.items()))
 
 

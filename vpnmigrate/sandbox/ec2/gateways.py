@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from vpnmigrate.model.ec2 import DEFAULT_ASN
 from vpnmigrate.sandbox.ec2.ids import GATEWAY, ApiError, invalid_value
 from vpnmigrate.sandbox.ec2.quotas import (
     check_gateways,
@@ -34,7 +35,6 @@ from vpnmigrate.sandbox.state import (
     WorldState,
 )
 
-DEFAULT_ASN = 64512
 _ASNS = (range(64512, 65535), range(4200000000, 4294967295))
 
 
