@@ -115,17 +115,17 @@ decisions:
 _LEAVES: Final = "  old_tunnels: leave\n"
 """Decision of a playbook that prewarms: the old tunnels stay up, so a rollback is prewarmed too."""
 _FORCED: Final = " --force device-drivers --reason 'the new tunnels are enabled already'"
-_ROLLS_BACK: Final = frozenset(
+_IN_VAIN: Final = frozenset(
     {
         LabCase.WRONG_KEY,
         LabCase.PROPOSAL_MISMATCH,
         LabCase.DARK_ENDPOINTS,
-        LabCase.NO_PREFIXES,
         LabCase.REMOTE_AS_UNCHANGED,
     }
 )
+"""Cases whose new tunnels never come up, or have no BGP."""
 _WAIT_IN_VAIN: Final = "5m"
-"""Five seconds here, in the cases that end in a rollback."""
+"""Five seconds here, in the cases of ``_IN_VAIN``."""
 _WAIT: Final = "20m"
 """Twenty seconds here, because a loaded machine may need several for IKE and BGP."""
 _CALL: Final = "5m"
@@ -243,7 +243,7 @@ class _LabRun:
         )
         self._lab.start()
         with chdir(LAB):
-            wait = _WAIT_IN_VAIN if self.case in _ROLLS_BACK else _WAIT
+            wait = _WAIT_IN_VAIN if self.case in _IN_VAIN else _WAIT
             playbook = _PLAYBOOK.replace("WAIT", wait).replace("DRIVER", self._driver())
             playbook += _LEAVES if self.case.prewarms else ""
             Path("lab.yaml").write_text(playbook, encoding="utf-8")
