@@ -83,16 +83,24 @@ WHOLE_RUNS = {
 }
 
 
-# Tests of real processes, which mostly wait: those of about a minute, then those of some seconds.
+# Tests that mostly wait, for processes, devices or limits: first those of half a minute and more.
 WAITING = (
     "project/test_tutorial.py",
     "e2e/test_http_migration.py",
     "e2e/test_commit_confirm.py",
     "rehearsal/test_lab.py",
     "fleet/test_worker.py",
+    "local/test_drivers.py",
+    "aws_cli/",
     "e2e/",
     "mangled/",
-    "aws_cli/",
+    "local/test_network_drivers.py",
+    "local/test_safe_commits.py",
+    "local/test_refusals.py",
+    "local/test_initiation.py",
+    "aws/test_limits.py",
+    "fleet/test_control.py",
+    "fleet/test_roles.py",
     "browser/",
 )
 
@@ -104,19 +112,21 @@ def _rank(item: pytest.Item) -> int:
 
 
 def waiting_first(ranks: Sequence[int], workers: int) -> list[int]:
-    """Return the order of items with *ranks*: each worker's share begins with those that wait.
+    """Return the order of items with *ranks*: half of the workers begin with those that wait.
 
-    xdist first gives each worker an equal share of consecutive items.  A test that takes a minute
-    is not the last one, which a single worker would run, and not all of them have one worker.
+    xdist first gives each worker an equal share of consecutive items, and one that has none left
+    takes others' last ones.  So no test that takes a minute is the last one, and the other half of
+    the workers keeps the processors busy.
     """
     waiting = sorted(
         (n for n, rank in enumerate(ranks) if rank < len(WAITING)), key=ranks.__getitem__
     )
     others = [n for n, rank in enumerate(ranks) if rank == len(WAITING)]
+    waiters = (workers + 1) // 2
     order: list[int] = []
     for worker in range(workers):
         size = (len(ranks) - len(order)) // (workers - worker)
-        first = waiting[worker::workers]
+        first = waiting[worker::waiters] if worker < waiters else []
         order += first
         taken = max(0, size - len(first))
         order += others[:taken]
