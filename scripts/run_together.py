@@ -25,14 +25,19 @@ def main(commands: list[str]) -> int:
 
 
 def _run(command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        shlex.split(command),
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    words = shlex.split(command)
+    try:
+        return subprocess.run(
+            words,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        )
+    except OSError as error:
+        return subprocess.CompletedProcess(words, 127, f"{error}\n")
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]) if sys.argv[1:] else __doc__)

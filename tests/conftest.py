@@ -114,9 +114,9 @@ def _rank(item: pytest.Item) -> int:
 def waiting_first(ranks: Sequence[int], workers: int) -> list[int]:
     """Return the order of items with *ranks*: half of the workers begin with those that wait.
 
-    xdist first gives each worker an equal share of consecutive items, and one that has none left
-    takes others' last ones.  So no test that takes a minute is the last one, and the other half of
-    the workers keeps the processors busy.
+    xdist first gives each worker an equal share of consecutive items; a worker without items then
+    takes the last items of another.  So no test that takes a minute is the last one, and the other
+    half of the workers keeps the processors busy.
     """
     waiting = sorted(
         (n for n, rank in enumerate(ranks) if rank < len(WAITING)), key=ranks.__getitem__

@@ -33,8 +33,8 @@ ALL = FULL or os.environ.get("VPNMIGRATE_TEST_MATRIX") == "all"
 CHEAPEST = ("begin", "finalize", "outage", "recreate", "prepare", "back")
 """The legs, the shortest first: one of them is used if not all are tested."""
 SHARE = {"throttled", "time-out before", "not known yet", "quota", "permission gone"}
-"""For permanent faults, one of each kind is used if not all are tested: for a change, and for a
-read that is repeated for a week."""
+"""For permanent faults, one of each kind is in the share: for a change, and for a read that is
+repeated for a week.  A third of them is tried if not all are tested."""
 
 CELLS = [cell for cell in cells() if cell.occurs]
 

@@ -43,12 +43,12 @@ _VARYING = re.compile(
     r"|\b198\.1[89]\.\d+\.\d+\b"
     r"|\b\d\d-\d\d \d\d:\d\dZ|\b\d+ of \d+ lost|\bby [\w.-]+ on [\w.-]+"
 )
-# Whole ones: a line may be read while it is written.
+# Of full length, because a line may be read while it is written.
 _ID = re.compile(r"\b(?:m-[0-9a-f]{8}|(?:vgw|vpn)-[0-9a-f]{17})\b")
 
 
 def steady(line: str) -> str:
-    """Return *line* without the values that differ from run to run; an id is not any value."""
+    """Return *line* without the values that differ from run to run: ids become @, others #."""
     return re.sub(r"\s+", " ", _VARYING.sub("#", _ID.sub("@", line))).strip()
 
 

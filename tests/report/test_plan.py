@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from msgspec.structs import replace
+from msgspec import NODEFAULT, Struct
+from msgspec.structs import FieldInfo, fields, replace
 
+from tests.planning.test_playbook import WHOLE
 from tests.report.examples import BGP, NEW, OLD, TABLE, VPC, a_plan
 from tests.support.builders import a_proof
 from vpnmigrate.model.changes import AskOperator, AttachVpnGateway, DeleteVpnGateway
@@ -16,6 +18,7 @@ from vpnmigrate.model.errors.commands import Invocation
 from vpnmigrate.model.plan import LAST_OF_CUTOVER, Finding, Phase, PlannedStep
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.planning.outage_estimate import outage_estimate
+from vpnmigrate.planning.playbook import playbook_from
 from vpnmigrate.report import plan as view
 from vpnmigrate.report.plan_summary import PlanView
 
@@ -202,3 +205,29 @@ class TestJson:
         assert document["file"] == "plan.json"
         assert document["plan"]["fingerprint"] == "a1b2c3d4"
         assert document["plan"]["forward"][2]["changes"][0]["change"] == "disable-propagation"
+
+
+def test_every_option_and_each_of_its_fields_is_shown():
+    """Decisions that differ in one option, or in one field of it, differ as text."""
+    whole = playbook_from(WHOLE, "mine.yaml").decisions
+    others = {}
+    for option in fields(Decisions):
+        value = getattr(whole, option.name)
+        if isinstance(value, Struct):
+            for field in fields(value):
+                if not (field.default is NODEFAULT and field.default_factory is NODEFAULT):
+                    inner = replace(value, **{field.name: default_of(field)})
+                    others[f"{option.name}.{field.name}"] = replace(whole, **{option.name: inner})
+        else:
+            others[option.name] = replace(whole, **{option.name: default_of(option)})
+
+    alike = [name for name, decisions in others.items() if decisions == whole]
+    assert alike == [], "WHOLE has the default of it"
+    text = view.decisions_text(whole)
+    hidden = [name for name, decisions in others.items() if view.decisions_text(decisions) == text]
+    assert hidden == [], "add its line to _rows or _exceptional of report/plan.py"
+
+
+def default_of(field: FieldInfo) -> object:
+    """Return the default of a field of a struct."""
+    return field.default if field.default is not NODEFAULT else field.default_factory()

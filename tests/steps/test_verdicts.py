@@ -30,7 +30,7 @@ from tests.support.builders import (
 from vpnmigrate.model.decisions import Decisions, TestVpc
 from vpnmigrate.model.ec2 import Attachment, ResourceState, Role, VpcId, VpcRecord, VpnGatewayId
 from vpnmigrate.model.errors.commands import aws, cli
-from vpnmigrate.model.facts import AttachmentOf, Claim, Existence, Propagation, Switch
+from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, Claim, Existence, Propagation, Switch
 from vpnmigrate.model.plan import GATEWAY_ROLE, TEST_VPC_ROLE
 from vpnmigrate.model.snapshot import Confirmation, Ownership, Reading
 from vpnmigrate.steps.base import Blocked, Claimed, Lost, Met, NotYet, StepInput
@@ -467,8 +467,11 @@ def test_a_route_of_another_vpc_is_not_ours_to_name():
     assert RestoreRouting().verify(StepInput(a_plan(), FORWARD, now, NOTHING_TOLD)) == Met()
 
 
-SILENT = a_snapshot(
-    facts={Propagation(table.id, OLD): Switch.OFF for table in a_plan().propagating_tables}
+FIRST, *_ = PROPAGATING = [table.id for table in a_plan().propagating_tables]
+SILENT = a_snapshot(facts={Propagation(table, OLD): Switch.OFF for table in PROPAGATING})
+SILENT_BACK = replace(
+    SWAPPED,
+    facts={**SWAPPED.facts, **{Propagation(table, NEW): Switch.OFF for table in PROPAGATING}},
 )
 
 
@@ -477,12 +480,16 @@ SILENT = a_snapshot(
     [
         (FORWARD, a_snapshot(), False),
         (FORWARD, SILENT, True),
+        (FORWARD, a_snapshot(facts={Propagation(FIRST, OLD): Switch.OFF}), False),
         (FORWARD, replace(SILENT, tables={}), False),  # A deleted table interrupts nothing.
+        (FORWARD, a_snapshot(facts={AttachmentOf(OLD, VPC): UNKNOWN}), False),
+        (FORWARD, a_snapshot(old="detached", facts={AttachmentOf(NEW, VPC): UNKNOWN}), False),
         (FORWARD, a_snapshot(old="detaching"), True),
         (FORWARD, a_snapshot(old="detached"), True),
         (FORWARD, a_snapshot(old="detached", new="attaching"), True),
         (FORWARD, SWAPPED, False),
         (BACK, SWAPPED, False),
+        (BACK, SILENT_BACK, True),
         (BACK, a_snapshot(old="detached", new="attached"), True),
     ],
 )

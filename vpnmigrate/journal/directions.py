@@ -1,6 +1,6 @@
 """Directions: the periods of a run, and what their steps changed, compared with the plan.
 
-An attempt has one or two: forward and, if it fails, back.
+An attempt goes forward, and then back if it is rolled back, or to finalize.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class Blocked(Struct, frozen=True):
     why: str
     advice: Advice
     interrupted: bool = False
-    """Whether AWS shows that traffic is down, also where the journal of its outage is lost."""
+    """Whether AWS shows that traffic is down.  The journal of its outage may be lost."""
 
 
 class Claimed(Struct, frozen=True):

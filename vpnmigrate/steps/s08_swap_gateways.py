@@ -183,15 +183,15 @@ def unproven_attachment(swap: GatewaySwap, now: Snapshot) -> str:
 def is_interrupted(plan: Plan, swap: GatewaySwap, now: Snapshot) -> bool:
     """Return whether AWS shows that traffic is down.
 
-    Neither gateway is attached to the VPC, or only the leaving one is and a table of the plan has
-    no propagation from it any more.
+    Neither gateway is attached to the VPC, or only the leaving one is and no table of the plan has
+    propagation from it any more.  An unknown value shows nothing.
     """
-    if now.attachment(swap.joining, plan.vpc) is Attachment.ATTACHED:
+    joining, leaving = (now.attachment(g, plan.vpc) for g in (swap.joining, swap.leaving))
+    if joining is Attachment.ATTACHED or UNKNOWN in (joining, leaving):
         return False
-    if now.attachment(swap.leaving, plan.vpc) is not Attachment.ATTACHED:
-        return True
-    tables = (table.id for table in plan.propagating_tables if table.id in now.tables)
-    return any(now.propagates(table, swap.leaving) is Switch.OFF for table in tables)
+    tables = [table.id for table in plan.propagating_tables if table.id in now.tables]
+    silent = all(now.propagates(table, swap.leaving) is Switch.OFF for table in tables)
+    return leaving is not Attachment.ATTACHED or (bool(tables) and silent)
 
 
 def is_deleted(gateway: VpnGatewayId, now: Snapshot) -> bool:

@@ -1,7 +1,7 @@
 """Drawn behaviour: how EC2 behaves in a simulated world, and what a rehearsal keeps.
 
-A new field of ``Behaviour`` is drawn in ``_drawn_later``, unless no change of the program can meet
-it, and is in ``KEPT`` if a rehearsal with faults (``with_faults``) must not draw it.
+A new field of ``Behaviour`` is drawn in ``_drawn_later``, unless no simulated world can show it,
+and is in ``KEPT`` if a rehearsal with faults (``with_faults``) must not draw it.
 """
 
 from __future__ import annotations
