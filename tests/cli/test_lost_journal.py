@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +72,31 @@ def test_a_run_that_was_made_and_never_set_out_has_lost_nothing(terminal):
 
     assert ran.code == 0
     assert "is not here" not in ran.err
+
+
+def test_a_blocked_step_shows_the_outage_of_a_lost_journal(terminal):
+    """With no gateway of the plan on the VPC traffic is down, whatever this journal has seen."""
+    run = terminal.planned()
+    terminal.inject(Faults([Fault("AttachVpnGateway", FaultKind.KILL_BEFORE)]))
+    with suppress(Killed):
+        terminal.run("apply", "plan.json")
+    terminal.inject(Faults())
+    folder = Path(terminal.status(run)["folder"])
+    (folder / "journal.jsonl").unlink()
+    (folder / "journal.head").unlink()
+    vpc = load_plan(terminal.place / "plan.json").vpc
+    made = terminal.world.execute("ec2", "CreateVpnGateway", {"Type": "ipsec.1"})["VpnGateway"]
+    third = {"VpnGatewayId": made["VpnGatewayId"], "VpcId": vpc}
+    terminal.clock.sleep(timedelta(minutes=3))
+    terminal.world.execute("ec2", "AttachVpnGateway", third)
+    terminal.clock.sleep(timedelta(minutes=3))
+
+    blocked = terminal.run("apply", run)
+
+    assert blocked.code == 5
+    assert "NONE: on-premises traffic is DOWN" in blocked.err
+    assert terminal.status(run)["traffic"] == "none"
+    terminal.world.execute("ec2", "DetachVpnGateway", third)
+    terminal.clock.sleep(timedelta(minutes=3))
+    assert terminal.run("apply", run).code == 0
+    assert terminal.status(run)["traffic"] == "new"

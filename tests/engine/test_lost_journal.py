@@ -209,3 +209,4 @@ def test_a_step_that_is_blocked_may_leave_traffic_down(tmp_path: Path) -> None:
 
     assert "is attached to vpc" in stopped.value.message
     assert exit_code(stopped.value, stage.state) is Exit.STUCK
+    assert stage.state.outage.open

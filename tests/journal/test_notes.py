@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from tests.support.builders import NOON
 from tests.support.journals import entries
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.records import (
+    BaselineTaken,
     DirectionTaken,
     FinalizeRequested,
     Finished,
     JournalLost,
+    OutageBegan,
     StepSettled,
     TakenOver,
+    TrafficVerified,
 )
+from vpnmigrate.journal.state import Traffic
 from vpnmigrate.model.plan import Direction
 
 HOLDER = "ann@desk/7"
@@ -50,3 +55,17 @@ def test_the_report_lists_them_as_notes() -> None:
 
     assert len(state.notes) == 3
     assert HOLDER in state.notes[0]
+
+
+def test_without_an_earlier_journal_the_path_is_known_once_traffic_is_seen() -> None:
+    """An earlier process may have begun an outage, so nothing says yet that traffic flows."""
+    forward = DirectionTaken(Direction.FORWARD, 1)
+    begun = (JournalLost(), forward)
+
+    assert replay(entries(forward)).known_traffic is Traffic.OLD
+    assert replay(entries(*begun)).known_traffic is Traffic.UNKNOWN
+    assert replay(entries(*begun, BaselineTaken(NOON, {}, {}))).known_traffic is Traffic.OLD
+    down = OutageBegan(NOON, earlier=True)
+    assert replay(entries(*begun, down)).known_traffic is Traffic.NONE
+    verified = replay(entries(*begun, down, TrafficVerified(NOON)))
+    assert verified.known_traffic is Traffic.NEW

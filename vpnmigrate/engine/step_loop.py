@@ -418,8 +418,9 @@ class StepLoop:
                 self._recorder.write(*external, StepSettled(step.number, step.cleaning, lost))
                 return lost
             case Blocked(why, advice, interrupted):
-                down = self._outage or interrupted
-                raise StepError(why, step=step.number, outage=down, advice=advice)
+                if interrupted and not self._outage:
+                    self._recorder.write(OutageBegan(self._clock.now(), earlier=True))
+                raise StepError(why, step=step.number, outage=self._outage, advice=advice)
             case Claimed(holder):
                 raise claimed(holder, self._plan.old_gateway)
             case NotYet(why):

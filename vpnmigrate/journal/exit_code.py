@@ -4,10 +4,11 @@ The code is 5 (STUCK) in these cases:
 
 - An outage is open (``OutageState.open``), and the error's own code is 1.  It is open from the
   record ``OutageBegan``, which ``StepLoop._perform`` writes before the first call that can
-  interrupt traffic (``traffic_watch`` if it began under a lost journal), to ``OutageEnded``.
+  interrupt traffic, to ``OutageEnded``.  ``StepLoop._conclude`` writes it for a blocked step where
+  AWS shows that traffic is down (``Blocked.interrupted``), and ``traffic_watch`` in step 10, both
+  if the outage began under a lost journal.
 - ``StepError.outage``: traffic may be down, because the journal of its outage is lost, or because
-  step 10 ended before traffic was ever verified (``StepLoop._may_be_down``).  For a step that is
-  blocked, AWS shows it (``Blocked.interrupted``, ``s08_swap_gateways.is_interrupted``).
+  step 10 ended before traffic was ever verified (``StepLoop._may_be_down``).
 - An unexpected exception, while an outage is open.
 - ``ResidueError``, also while traffic flows: AWS did not make some changes, or a destination has no
   path although every change is made (``Runner._require_no_residue``).

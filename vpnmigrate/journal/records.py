@@ -214,11 +214,11 @@ class DeadlinePassed(JournalRecord, frozen=True, tag="deadline-passed"):
 
 
 class OutageBegan(JournalRecord, frozen=True, tag="outage-began"):
-    """The first call that interrupts traffic is about to be sent."""
+    """The first call that interrupts traffic is about to be sent, or AWS shows that it is down."""
 
     since: datetime
     earlier: bool = False
-    """Whether a process whose journal is lost may have begun it earlier."""
+    """Whether it may have begun earlier: by a process whose journal is lost, or outside the run."""
 
 
 class OutageEnded(JournalRecord, frozen=True, tag="outage-ended"):

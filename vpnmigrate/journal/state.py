@@ -253,6 +253,17 @@ class RunState(Struct, frozen=True):
         return self.approvals.plan_signatures.get(self.fingerprint, "")
 
     @property
+    def known_traffic(self) -> Traffic:
+        """The path of traffic, as far as this journal shows it.
+
+        An earlier process, whose journal is lost, may have begun an outage.  Then the path is known
+        once this journal has a baseline, an outage or verified traffic.
+        """
+        seen = self.outage.since or self.journal_facts.baseline or self.journal_facts.verified
+        unseen = self.direction is None or (self.journal_lost and not seen)
+        return Traffic.UNKNOWN if unseen and self.traffic is Traffic.OLD else self.traffic
+
+    @property
     def soak_begins(self) -> datetime | None:
         """When the soak of finalize begins; None while traffic is not verified or is incomplete."""
         return None if self.journal_facts.verified is None else self.stable_since

@@ -355,7 +355,7 @@ def hook_input(
         direction="" if state.direction is None else state.direction.value,
         step=state.step,
         title=state.title,
-        traffic=state.traffic.value,
+        traffic=state.known_traffic.value,
         outage_since=state.outage.since,
         outage_seconds=_seconds(state, at),
         stuck=isinstance(record, Failed) and record.stuck,

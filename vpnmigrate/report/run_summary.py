@@ -74,7 +74,7 @@ def verdict(state: RunState) -> str:
     if state.direction is None:
         return _VERDICTS[RunStatus.PLANNED]
     qualified = f", with {state.residue.first}" if state.residue.is_left else ""
-    return f"{_VERDICTS[state.status]}{qualified}; {_TRAFFIC[state.traffic]}"
+    return f"{_VERDICTS[state.status]}{qualified}; {_TRAFFIC[state.known_traffic]}"
 
 
 def expected_outage(down: OutagePeriod, rehearsed: RehearsalResult | None) -> timedelta | None:

@@ -421,11 +421,8 @@ class RunStatusView:
 
     @property
     def traffic(self) -> Traffic:
-        """The path of traffic; unknown to a run that never started.
-
-        Another process may be in the cutover, with a journal that is not here.
-        """
-        return Traffic.UNKNOWN if self.state.direction is None else self.state.traffic
+        """The path of traffic; unknown to a run that never started, or lacks an earlier journal."""
+        return self.state.known_traffic
 
     @property
     def for_other_operator(self) -> RunStatusView:
