@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -21,7 +22,7 @@ from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.report.console import MessageOutput
 from vpnmigrate.report.names import NamesOfRun
 from vpnmigrate.report.text import RunCommands
-from vpnmigrate.sandbox.faults import FaultSource
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, FaultSource, Killed
 from vpnmigrate.sandbox.scenarios.load import load_world
 
 SOAK = timedelta(days=1)
@@ -97,6 +98,15 @@ class Terminal:
         code = run_command(words, self.parts)
         output = self._capsys.readouterr()
         return Ran(code, output.out, output.err)
+
+    def killed_at(self, operation: str, kind: FaultKind) -> Path:
+        """Plan, and apply until the process is killed at *operation*; return the run's folder."""
+        run = self.planned()
+        self.inject(Faults([Fault(operation, kind)]))
+        with suppress(Killed):
+            self.run("apply", "plan.json")
+        self.inject(Faults())
+        return Path(self.status(run)["folder"])
 
     def planned(self, *options: str) -> str:
         """Plan into ``plan.json`` and return the migration id.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
-from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
+from vpnmigrate.sandbox.faults import FaultKind
 
 
 @contextmanager
@@ -25,11 +25,7 @@ def test_a_full_disk_in_an_outage_does_not_hide_that_traffic_is_down(terminal):
 
     When there is space again, the same command resumes.
     """
-    run = terminal.planned()
-    terminal.inject(Faults([Fault("AttachVpnGateway", FaultKind.KILL_BEFORE)]))
-    with suppress(Killed):
-        terminal.run("apply", "plan.json")
-    terminal.inject(Faults())
+    run = terminal.killed_at("AttachVpnGateway", FaultKind.KILL_BEFORE).name
 
     with full_disk():
         refused = terminal.run("apply", run)
@@ -47,12 +43,8 @@ def test_a_full_disk_in_an_outage_does_not_hide_that_traffic_is_down(terminal):
 
 def test_a_rollback_on_a_full_disk_advises_what_works_once_there_is_room(terminal):
     """The lock succeeds but the journal fails: no process is running that an abort could reach."""
-    run = terminal.planned()
-    terminal.inject(Faults([Fault("AttachVpnGateway", FaultKind.KILL_BEFORE)]))
-    with suppress(Killed):
-        terminal.run("apply", "plan.json")
-    terminal.inject(Faults())
-    journal = terminal.place / "home" / "runs" / run / "journal.jsonl"
+    folder = terminal.killed_at("AttachVpnGateway", FaultKind.KILL_BEFORE)
+    run, journal = folder.name, folder / "journal.jsonl"
 
     with full_disk(beyond=journal.stat().st_size // 2):
         refused = terminal.run("rollback", run)

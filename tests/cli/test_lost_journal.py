@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from vpnmigrate.local.documents import load_plan
 from vpnmigrate.local.run_directory import Runs
-from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
+from vpnmigrate.sandbox.faults import FaultKind
 
 
 @pytest.fixture
 def killed(terminal):
     """Return the directory of a run whose process was killed in the cutover."""
-    run = terminal.planned()
-    terminal.inject(Faults([Fault("AttachVpnGateway", FaultKind.KILL_AFTER)]))
-    with suppress(Killed):
-        terminal.run("apply", "plan.json")
-    terminal.inject(Faults())
-    return Path(terminal.status(run)["folder"])
+    return terminal.killed_at("AttachVpnGateway", FaultKind.KILL_AFTER)
 
 
 def with_new_home(error: Mapping[str, Any], verb: str) -> list[str]:
@@ -76,12 +69,8 @@ def test_a_run_that_was_made_and_never_set_out_has_lost_nothing(terminal):
 
 def test_a_blocked_step_shows_the_outage_of_a_lost_journal(terminal):
     """With no gateway of the plan on the VPC traffic is down, whatever this journal has seen."""
-    run = terminal.planned()
-    terminal.inject(Faults([Fault("AttachVpnGateway", FaultKind.KILL_BEFORE)]))
-    with suppress(Killed):
-        terminal.run("apply", "plan.json")
-    terminal.inject(Faults())
-    folder = Path(terminal.status(run)["folder"])
+    folder = terminal.killed_at("AttachVpnGateway", FaultKind.KILL_BEFORE)
+    run = folder.name
     (folder / "journal.jsonl").unlink()
     (folder / "journal.head").unlink()
     vpc = load_plan(terminal.place / "plan.json").vpc

@@ -11,6 +11,7 @@ from pathlib import Path
 from msgspec.structs import fields, replace
 
 from tests.cli.test_surface import FLAGS
+from tests.support.sources import PACKAGE, ROOT
 from vpnmigrate.cli.app import CommandEntry, Program
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.errors.commands import Invocation, cli
@@ -18,9 +19,6 @@ from vpnmigrate.model.gates import Gate, Milestone, gates_before
 from vpnmigrate.planning import preflight
 from vpnmigrate.rehearsal.simulation.behaviours import KEPT
 from vpnmigrate.sandbox.behaviour import Behaviour
-
-ROOT = Path(__file__).parents[2]
-PACKAGE = ROOT / "vpnmigrate"
 
 EVIDENCE = re.compile(r"\b(documented|reported|assumed|conflict)\b", re.IGNORECASE)
 """What is said of each behaviour of EC2 in the sandbox; docs/sandbox-fidelity.md defines it."""

@@ -24,8 +24,8 @@ from vpnmigrate.steps.base import (
 )
 from vpnmigrate.steps.s08_swap_gateways import (
     DELETED_STATES,
+    blocked_cutover,
     is_deleted,
-    is_interrupted,
     unproven_attachment,
 )
 
@@ -81,8 +81,8 @@ class StopPropagation(Step):
             yield from (want for want in wants if want.is_unmet(view.now))
 
     def verify(self, view: StepInput) -> Verdict:
-        if blocked := _joining_side_cannot_carry_traffic(view.plan, view.swap, view.now):
-            return blocked
+        if refusal := _joining_side_cannot_carry_traffic(view.plan, view.swap, view.now):
+            return refusal
         wants = _wants(view.plan, view.swap, view.now)
         verdict = judge(wants, view.now, view.journal_facts.left_out)
         unproven = unproven_attachment(view.swap, view.now)
@@ -96,13 +96,15 @@ def _joining_side_cannot_carry_traffic(
     if now.attachment(swap.leaving, plan.vpc) is not Attachment.ATTACHED:
         return None
     if why := _hindrance(plan, swap, now):
-        return Blocked(
+        return blocked_cutover(
+            plan,
+            swap,
+            now,
             f"{why}: it cannot replace {swap.leaving}, which stays attached",
             (
                 "correct that, then try again; to see the status of the run:",
                 cli("status", plan.migration),
             ),
-            is_interrupted(plan, swap, now),
         )
     return None
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from vpnmigrate.model.changes import AttachVpnGateway, DetachVpnGateway
 from vpnmigrate.model.ec2 import Attachment, ResourceState, VpcId, VpnGatewayId
-from vpnmigrate.model.errors.commands import Command, aws
+from vpnmigrate.model.errors.commands import Advice, Command, aws
 from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, EdgeAssociation, Switch
 from vpnmigrate.model.plan import Phase, Plan
 from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, ReadingPart, Snapshot
@@ -92,31 +92,36 @@ class SwapGateways(Step):
         )
         if (leaving, joining) == (Attachment.DETACHED, Attachment.ATTACHED):
             return Met()
-        interrupted = is_interrupted(view.plan, view.swap, view.now)
         if third := _third_gateway(view.plan.vpc, view.swap, view.now):
-            return Blocked(
+            return blocked_cutover(
+                view.plan,
+                view.swap,
+                view.now,
                 f"{third} is attached to {view.plan.vpc}, and this run did not attach it",
                 (
                     "find out who attached it; once it is detached, resume or roll back:",
                     _call("detach", third, view.plan.vpc),
                 ),
-                interrupted,
             )
         if is_deleted(view.swap.joining, view.now):
-            return Blocked(
+            return blocked_cutover(
+                view.plan,
+                view.swap,
+                view.now,
                 f"{view.swap.joining} is gone: it cannot be attached to {view.plan.vpc}",
                 "if it was the new gateway, roll back; otherwise resume the migration forward",
-                interrupted,
             )
         for vpc, attachment in view.now.attachments(view.swap.joining).items():
             if vpc != view.plan.vpc and attachment is Attachment.ATTACHED:
-                return Blocked(
+                return blocked_cutover(
+                    view.plan,
+                    view.swap,
+                    view.now,
                     f"{view.swap.joining} is attached to {vpc}, and this run did not attach it",
                     (
                         "detach it, then resume or roll back:",
                         _call("detach", view.swap.joining, vpc),
                     ),
-                    interrupted,
                 )
             if vpc != view.plan.vpc:
                 return NotYet(f"{view.swap.joining} is still attached to {vpc}")
@@ -133,10 +138,12 @@ def detached_externally(plan: Plan, swap: GatewaySwap, now: Snapshot) -> Blocked
     place = AttachmentOf(swap.joining, plan.vpc)
     if place not in now.externally_changed or now.value(place) is not Attachment.DETACHED:
         return None
-    return Blocked(
+    return blocked_cutover(
+        plan,
+        swap,
+        now,
         f"{swap.joining} was detached from {plan.vpc} outside this run",
         ("roll back, or attach it again and resume:", _call("attach", swap.joining, plan.vpc)),
-        is_interrupted(plan, swap, now),
     )
 
 
@@ -180,6 +187,16 @@ def unproven_attachment(swap: GatewaySwap, now: Snapshot) -> str:
     return ""
 
 
+def blocked_cutover(
+    plan: Plan, swap: GatewaySwap, now: Snapshot, why: str, advice: Advice
+) -> Blocked:
+    """Return the verdict of a step of the cutover that is blocked, with what AWS shows of traffic.
+
+    Every step of the cutover makes it here, so that none leaves an outage out.
+    """
+    return Blocked(why, advice, is_interrupted(plan, swap, now))
+
+
 def is_interrupted(plan: Plan, swap: GatewaySwap, now: Snapshot) -> bool:
     """Return whether AWS shows that traffic is down.
 
@@ -189,9 +206,12 @@ def is_interrupted(plan: Plan, swap: GatewaySwap, now: Snapshot) -> bool:
     joining, leaving = (now.attachment(g, plan.vpc) for g in (swap.joining, swap.leaving))
     if joining is Attachment.ATTACHED or UNKNOWN in (joining, leaving):
         return False
+    if leaving is not Attachment.ATTACHED:
+        return True
     tables = [table.id for table in plan.propagating_tables if table.id in now.tables]
-    silent = all(now.propagates(table, swap.leaving) is Switch.OFF for table in tables)
-    return leaving is not Attachment.ATTACHED or (bool(tables) and silent)
+    return bool(tables) and all(
+        now.propagates(table, swap.leaving) is Switch.OFF for table in tables
+    )
 
 
 def is_deleted(gateway: VpnGatewayId, now: Snapshot) -> bool:
